@@ -1,0 +1,6 @@
+//! ragstream (map to be written when the rooms stand).
+pub mod document;
+pub mod error;
+pub mod pipeline;
+pub mod providers;
+pub mod vectordb;
