@@ -149,11 +149,9 @@ pub fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
 
 /// Reads a message of a stream.
 pub fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
-    serde_json::from_str(data).map_err(|error| {
-        let start: String = data.chars().take(200).collect();
-        let message = format!("the stream holds what its protocol does not: {start}");
-        ProviderError { source: Some(Box::new(error)), ..http.error(ErrorKind::BadAnswer, message) }
-    })
+    // Not as a source: what serde quotes of the data would not be redacted there.
+    serde_json::from_str(data)
+        .map_err(|error| http.error(ErrorKind::BadAnswer, format!("the stream breaks its protocol ({error}): {data}")))
 }
 
 /// The error of a stream that ended before the provider's own end mark.
