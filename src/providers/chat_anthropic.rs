@@ -87,12 +87,23 @@ fn body(model: &str, request: &ChatRequest) -> Value {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Event {
-    MessageStart { message: Start },
-    ContentBlockStart { content_block: Block },
-    ContentBlockDelta { delta: Block },
-    MessageDelta { delta: End, usage: Option<Tokens> },
+    MessageStart {
+        message: Start,
+    },
+    ContentBlockStart {
+        content_block: Block,
+    },
+    ContentBlockDelta {
+        delta: Block,
+    },
+    MessageDelta {
+        delta: End,
+        usage: Option<Tokens>,
+    },
     MessageStop,
-    Error { error: Value },
+    Error {
+        error: Value,
+    },
     /// `ping`, `content_block_stop` and what is yet to come.
     #[serde(other)]
     Other,

@@ -211,7 +211,8 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 Err(http.refusal(None, &json!({ "error": error })))?;
             }
             if chunk.object.as_deref() == Some("error") {
-                Err(http.refusal(None, &json!({ "error": sse::json::<Value>(&http, &data)? })))?;
+                let whole: Value = sse::json(&http, &data)?;
+                Err(http.refusal(None, &json!({ "error": whole })))?;
             }
             if let Some(tokens) = chunk.usage {
                 usage = Usage { input_tokens: tokens.prompt_tokens, output_tokens: tokens.completion_tokens };
