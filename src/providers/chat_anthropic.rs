@@ -20,7 +20,7 @@ const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
     // The vendor's convention is a base without `/v1`, that of most others is one with it.
-    let versioned = plan.base_url.path().trim_end_matches('/').ends_with("/v1");
+    let versioned = http.base_path().ends_with("/v1");
     Arc::new(Anthropic {
         name: format!("{}/{model}", plan.name),
         model: model.to_owned(),

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ProviderError, Role, StopReason, Usage};
+use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage};
 use crate::pipeline::ProviderPlan;
 
 /// The chat model `model` of the provider behind `http`.
@@ -135,8 +135,11 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                     None | Some("" | "FINISH_REASON_UNSPECIFIED") => {}
                     Some("STOP") => stop = Some(StopReason::End),
                     Some("MAX_TOKENS") => stop = Some(StopReason::Length),
-                    // SAFETY, RECITATION, LANGUAGE, BLOCKLIST, PROHIBITED_CONTENT, SPII, OTHER, …
-                    Some(_) => stop = Some(StopReason::Refused),
+                    Some("SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII") => {
+                        stop = Some(StopReason::Refused);
+                    }
+                    // OTHER, MALFORMED_RESPONSE, …: the answer breaks off, and nobody refused it.
+                    Some(reason) => Err(http.error(ErrorKind::Unavailable, format!("the model broke off: {reason}")))?,
                 }
             }
         }

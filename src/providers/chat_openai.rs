@@ -235,7 +235,10 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                     None | Some("") => {}
                     Some("length") => stop = Some(StopReason::Length),
                     Some("content_filter") => stop = Some(StopReason::Refused),
-                    Some("error") => Err(http.error(ErrorKind::Unavailable, "the model failed in the middle of its answer"))?,
+                    // OpenRouter; vLLM and SGLang; DeepSeek.
+                    Some(reason @ ("error" | "abort" | "insufficient_system_resource")) => {
+                        Err(http.error(ErrorKind::Unavailable, format!("the model broke off: {reason}")))?;
+                    }
                     Some(_) => stop = Some(StopReason::End),
                 }
             }
@@ -243,4 +246,38 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
         let stop = stop.ok_or_else(|| sse::cut_off(&http))?;
         yield ChatEvent::Done { stop: if refused { StopReason::Refused } else { stop }, usage };
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pipeline::{Limits, ProviderKind, RetryPlan};
+
+    #[test]
+    fn openai_itself_is_sent_its_newer_parameters() {
+        let sent = |base_url: &str, model: &str| {
+            let plan = ProviderPlan {
+                name: "p".to_owned(),
+                kind: ProviderKind::OpenAi,
+                base_url: base_url.parse().unwrap(),
+                api_key: None,
+                key_variable: None,
+                limits: Limits::default(),
+                timeout: Duration::from_secs(1),
+                retry: RetryPlan::default(),
+            };
+            let request = ChatRequest { system: String::new(), messages: Vec::new(), max_tokens: 7, temperature: Some(0.0) };
+            let body = body(model, &request, Dialect::guess(&plan, model));
+            ["max_tokens", "max_completion_tokens", "temperature"].map(|name| body.get(name).is_some())
+        };
+        assert_eq!(sent("https://api.openai.com/v1", "gpt-4o-mini"), [false, true, true]);
+        assert_eq!(sent("https://api.openai.com/v1", "gpt-5-mini"), [false, true, false]);
+        assert_eq!(sent("https://api.openai.com/v1", "o3"), [false, true, false]);
+        assert_eq!(sent("https://api.openai.com/v1", "omni-x"), [false, true, true]);
+        assert_eq!(sent("https://openrouter.ai/api/v1", "o3"), [true, false, true]);
+        assert_eq!(sent("http://localhost:8080/v1", "gpt-5-like"), [true, false, true]);
+    }
 }

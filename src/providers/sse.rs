@@ -25,15 +25,15 @@ pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
 const MAX_BYTES: usize = 1 << 20;
 
 /// A line without its end.
-pub struct Line {
+pub(super) struct Line {
     /// The line. What is not UTF-8 is replaced, as the specification of server-sent events has it.
-    pub text: String,
+    pub(super) text: String,
     /// Whether its end was seen: the last line of a body that was cut off has none.
-    pub ended: bool,
+    pub(super) ended: bool,
 }
 
 /// Cuts a body into lines, which end in LF, CR or CRLF. A byte order mark is dropped. A line of more than 1 MB is an error.
-pub fn lines(http: &Arc<Http>, mut body: Body) -> BoxStream<'static, Result<Line, ProviderError>> {
+pub(super) fn lines(http: &Arc<Http>, mut body: Body) -> BoxStream<'static, Result<Line, ProviderError>> {
     let http = http.clone();
     Box::pin(try_stream! {
         let mut splitter = Splitter::default();
@@ -94,14 +94,12 @@ impl Splitter {
 ///
 /// A body that is a JSON document instead of events comes as one event: so answer servers that fail under a status of 200
 /// or that do not know how to stream.
-pub fn events(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, ProviderError>> {
+pub(super) fn events(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, ProviderError>> {
     let own = http.clone();
     let event = move |event| match event {
         Ok(eventsource_stream::Event { data, .. }) => Ok(data),
         Err(EventStreamError::Transport(error)) => Err(error),
-        Err(error @ (EventStreamError::Utf8(_) | EventStreamError::Parser(_))) => {
-            Err(own.error(ErrorKind::BadAnswer, format!("the stream is not one of events: {error}")))
-        }
+        Err(error) => Err(own.error(ErrorKind::BadAnswer, format!("the stream is not one of events: {error}"))),
     };
     let data = fields(http, body).eventsource().map(event);
     Box::pin(data.filter(|data| std::future::ready(!matches!(data, Ok(data) if data.trim().is_empty()))))
@@ -136,7 +134,7 @@ fn fields(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, Pro
 }
 
 /// An answer, at whose end what was reserved for it is corrected by what the provider counted.
-pub fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
+pub(super) fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
     let mut charge = Some(charge);
     Box::pin(answer.inspect(move |event| {
         if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
@@ -148,14 +146,14 @@ pub fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
 }
 
 /// Reads a message of a stream.
-pub fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
+pub(super) fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
     // Not as a source: what serde quotes of the data would not be redacted there.
     serde_json::from_str(data)
         .map_err(|error| http.error(ErrorKind::BadAnswer, format!("the stream breaks its protocol ({error}): {data}")))
 }
 
 /// The error of a stream that ended before the provider's own end mark.
-pub fn cut_off(http: &Http) -> ProviderError {
+pub(super) fn cut_off(http: &Http) -> ProviderError {
     http.error(ErrorKind::Network, "the answer ended before its end mark")
 }
 

@@ -212,6 +212,18 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             "Engine is dead",
         ),
         (
+            chat_openai::decode,
+            openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}"#),
+            ErrorKind::Unavailable,
+            "broke off: abort",
+        ),
+        (
+            chat_gemini::decode,
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"MALFORMED_RESPONSE\"}]}\n\n".to_owned(),
+            ErrorKind::Unavailable,
+            "broke off: MALFORMED_RESPONSE",
+        ),
+        (
             chat_anthropic::decode,
             "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n\
              event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"

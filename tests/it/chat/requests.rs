@@ -70,6 +70,11 @@ fn refused(status: u16, body: &Value) -> Response {
 }
 
 fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
+    model_over(kind, base_url, name).0
+}
+
+/// The model, and the connection it uses.
+fn model_over(kind: ProviderKind, base_url: &str, name: &str) -> (Arc<dyn ChatModel>, Arc<Http>) {
     let plan = plan(kind, base_url);
     let (auth, model): (_, fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>) = match kind {
         ProviderKind::OpenAi => (Auth::Bearer, chat_openai::model),
@@ -78,7 +83,8 @@ fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
         ProviderKind::Ollama => (Auth::Bearer, chat_ollama::model),
         other => panic!("{other:?} has no chat"),
     };
-    model(Arc::new(Http::new(&plan, auth).unwrap()), &plan, name)
+    let http = Arc::new(Http::new(&plan, auth).unwrap());
+    (model(http.clone(), &plan, name), http)
 }
 
 fn question() -> ChatRequest {
@@ -208,6 +214,16 @@ async fn ollama_is_sent_what_it_documents_and_a_context_that_holds_the_question(
         })
     );
     assert_eq!(requests[1].body["options"]["num_ctx"], 8192);
+}
+
+#[tokio::test]
+async fn what_was_reserved_is_corrected_by_what_was_used() {
+    let server = Server::start([streamed(OPENAI)]).await;
+    let (model, http) = model_over(ProviderKind::OpenAi, &server.url, "m");
+    let stream = model.chat(question()).await.unwrap();
+    assert_eq!(http.stats().tokens, question().estimated_tokens());
+    ok(stream.collect().await);
+    assert_eq!(http.stats().tokens, 19 + 9);
 }
 
 fn refusal_of(parameter: &str) -> Response {
