@@ -4,6 +4,15 @@
 //! [`http`] layer owns timeouts, limits, retries and redaction. A new provider is one file and one line in the `match`es of
 //! [`embedder`] and [`chat_model`].
 
+pub mod chat_anthropic;
+pub mod chat_gemini;
+pub mod chat_ollama;
+pub mod chat_openai;
+pub mod http;
+mod refusal;
+mod retry;
+pub mod sse;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -86,6 +95,15 @@ pub struct ChatRequest {
     pub max_tokens: u32,
     /// 0 is the most deterministic; `None` leaves it to the provider.
     pub temperature: Option<f32>,
+}
+
+impl ChatRequest {
+    /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
+    /// models has four or more and Chinese about three, and a few tokens of markup a message.
+    pub fn estimated_tokens(&self) -> u64 {
+        let texts = self.messages.iter().map(|message| &message.text).chain([&self.system]);
+        texts.map(|text| text.len() as u64 / 3 + 8).sum::<u64>() + u64::from(self.max_tokens)
+    }
 }
 
 /// Why a model stopped.
@@ -187,11 +205,7 @@ pub struct ProviderError {
 }
 
 fn tried(attempts: u32, waited: Duration) -> String {
-    if attempts > 1 {
-        format!(" (gave up after {attempts} attempts in {:.1} s)", waited.as_secs_f64())
-    } else {
-        String::new()
-    }
+    if attempts > 1 { format!(" (gave up after {attempts} attempts in {:.1} s)", waited.as_secs_f64()) } else { String::new() }
 }
 
 impl ProviderError {
@@ -212,17 +226,11 @@ impl ProviderError {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout
-        )
+        matches!(self.kind, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout)
     }
 
     /// Whether nothing else sent to this provider can succeed either, so that the run must stop.
     pub fn is_fatal(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing
-        )
+        matches!(self.kind, ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing)
     }
 }
