@@ -16,14 +16,15 @@ use crate::pipeline::ProviderPlan;
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
     let dialect = Mutex::new(Dialect::guess(plan, model));
-    Arc::new(OpenAi { name: format!("{}/{model}", plan.name), model: model.to_owned(), http, dialect })
+    Arc::new(OpenAi { name: format!("{}/{model}", plan.name), id: model.to_owned(), http, dialect })
 }
 
 #[derive(Debug)]
 struct OpenAi {
     http: Arc<Http>,
     name: String,
-    model: String,
+    /// The model's name at the provider.
+    id: String,
     /// What this model was found to accept.
     dialect: Mutex<Dialect>,
 }
@@ -39,7 +40,7 @@ impl ChatModel for OpenAi {
         let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
         // Each turn gives one parameter up for good, so this ends.
         loop {
-            let body = body(&self.model, &request, dialect);
+            let body = body(&self.id, &request, dialect);
             match self.http.post_stream("/chat/completions", &[], &body, cost).await {
                 Ok(answer) => {
                     *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;

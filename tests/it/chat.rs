@@ -98,7 +98,7 @@ fn recordings() -> Vec<Recording> {
             name: "Anthropic",
             decode: chat_anthropic::decode,
             body: include_str!("streams/anthropic.sse"),
-            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 25, 15)],
+            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
         },
         Recording {
             name: "Gemini",
