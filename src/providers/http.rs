@@ -178,16 +178,16 @@ impl Http {
     ) -> Result<Answer, ProviderError> {
         let call = self.call(path, headers, body)?;
         let ticket = self.limiter.ticket();
-        let mut tries = None;
+        let mut tries = Tries::new(self.retry);
         loop {
             let permit = self.limiter.admit(ticket, cost.tokens).await;
-            tries.get_or_insert_with(|| Tries::start(self.retry)).attempt();
+            tries.attempt();
             let failure = match timeout(self.timeout, self.whole(&call, permit)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
                 Err(_) => self.too_late(),
             };
-            self.wait_or_give_up(tries.as_ref(), failure).await?;
+            self.wait_or_give_up(&tries, failure).await?;
         }
     }
 
@@ -201,10 +201,10 @@ impl Http {
     ) -> Result<Streaming, ProviderError> {
         let call = self.call(path, headers, body)?;
         let ticket = self.limiter.ticket();
-        let mut tries = None;
+        let mut tries = Tries::new(self.retry);
         loop {
             let permit = self.limiter.admit(ticket, cost.tokens).await;
-            tries.get_or_insert_with(|| Tries::start(self.retry)).attempt();
+            tries.attempt();
             let failure = match timeout(self.timeout, self.head(&call)).await {
                 Ok(Ok(response)) => {
                     let headers = response.headers().clone();
@@ -215,7 +215,7 @@ impl Http {
                 Err(_) => self.too_late(),
             };
             drop(permit);
-            self.wait_or_give_up(tries.as_ref(), failure).await?;
+            self.wait_or_give_up(&tries, failure).await?;
         }
     }
 
@@ -339,18 +339,14 @@ impl Http {
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
-    async fn wait_or_give_up(&self, tries: Option<&Tries>, failure: Failure) -> Result<(), ProviderError> {
-        let Some(tries) = tries else { return Err(failure.error) };
+    async fn wait_or_give_up(&self, tries: &Tries, failure: Failure) -> Result<(), ProviderError> {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         if kind == ErrorKind::RateLimited {
             self.limiter.count_throttled();
         }
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
-        let wait = match tries.next(failure) {
-            Ok(wait) => wait,
-            Err(error) => return Err(error),
-        };
+        let wait = tries.next(failure)?;
         self.limiter.count_retry();
         if asked || kind == ErrorKind::RateLimited {
             // It concerns all who talk to this provider, and the queue waits for it.

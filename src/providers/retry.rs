@@ -17,7 +17,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(8);
 pub(super) struct Tries {
     plan: RetryPlan,
     attempts: u32,
-    since: Instant,
+    /// When the first attempt left: time in the queue before that is not the provider's fault.
+    since: Option<Instant>,
 }
 
 /// A failed attempt, and what the server says about trying again.
@@ -37,14 +38,14 @@ impl From<ProviderError> for Failure {
 }
 
 impl Tries {
-    /// To be made when the first attempt leaves: time in the queue before that is not the provider's fault.
-    pub(super) fn start(plan: RetryPlan) -> Self {
-        Self { plan, attempts: 0, since: Instant::now() }
+    pub(super) fn new(plan: RetryPlan) -> Self {
+        Self { plan, attempts: 0, since: None }
     }
 
-    /// Counts an attempt.
+    /// Counts an attempt, which is about to leave.
     pub(super) fn attempt(&mut self) {
         self.attempts += 1;
+        self.since.get_or_insert_with(Instant::now);
     }
 
     /// How long to wait before the next attempt, or the error to give up with.
@@ -53,7 +54,7 @@ impl Tries {
     pub(super) fn next(&self, failure: Failure) -> Result<Duration, ProviderError> {
         let Failure { mut error, should_retry, at_most } = failure;
         error.attempts = self.attempts;
-        error.waited = self.since.elapsed();
+        error.waited = self.since.map(|since| since.elapsed()).unwrap_or_default();
         let worth_it = should_retry.unwrap_or_else(|| error.is_transient()) && !error.is_fatal();
         let allowed = at_most.unwrap_or(u32::MAX).min(self.plan.attempts);
         if !worth_it || self.attempts >= allowed {
@@ -139,7 +140,7 @@ mod tests {
             error.retry_after = retry_after.map(Duration::from_secs);
             Failure::from(error)
         };
-        let mut tries = Tries::start(plan);
+        let mut tries = Tries::new(plan);
         tries.attempt();
         assert!(tries.next(failure(ErrorKind::Unavailable, None)).unwrap() <= FIRST_WAIT);
         assert_eq!(tries.next(failure(ErrorKind::RateLimited, Some(59))).unwrap().as_secs(), 59);
