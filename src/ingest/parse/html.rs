@@ -84,7 +84,7 @@ pub(super) fn to_markdown(html: &str, format: Format) -> Result<Page, ParseError
     let mut picked = lock(&picked);
     let best = picked.mains.drain(..).max_by_key(String::len).unwrap_or_else(|| picked.articles.join("\n\n"));
     let enough = best.trim().len() >= MAIN_AT_LEAST || (!best.trim().is_empty() && best.len() * 5 >= whole.len());
-    let text = unescape(if enough { best.trim_matches('\n') } else { &whole });
+    let text = unescape(if enough { &best } else { &whole });
     Ok(Page { title: picked.title.take().as_deref().and_then(title::clean), text })
 }
 
@@ -151,7 +151,7 @@ fn pick(handlers: &dyn Handlers, e: Element, nesting: &AtomicUsize, keep: impl F
     if let Some(result) = &result
         && outermost
     {
-        keep(result.content.clone());
+        keep(result.content.trim_matches('\n').to_owned());
     }
     result
 }
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(page.title.as_deref(), Some("A title"));
         assert_eq!(
             page.text,
-            "# Head\n\nSee b_c and [e](https://e.org/).\n\n```\na  *b*\n  c\n```\n\n- one\n- two\n\n| k   | v   |\n| --- | --- |\n| 1   | 2   |"
+            "# Head\n\nSee b_c and [e](https://e.org/).\n\n```\na  *b*\n  c\n```\n\n- one\n- two\n\n| k | v |\n| - | - |\n| 1 | 2 |"
         );
     }
 
