@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use qdrant_client::qdrant::r#match::MatchValue;
 use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload};
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::{
@@ -68,7 +69,9 @@ pub(super) fn select_ids(ids: &[Uuid]) -> PointsSelector {
 }
 
 pub(super) fn select_document(uri: &str) -> PointsSelector {
-    select(points_selector::PointsSelectorOneOf::Filter(Filter::must([Condition::matches(URI, uri.to_owned())])))
+    // Said outright: from a string with a space the client makes a search for its words, which other documents match, too.
+    let condition = Condition::matches(URI, MatchValue::Keyword(uri.to_owned()));
+    select(points_selector::PointsSelectorOneOf::Filter(Filter::must([condition])))
 }
 
 pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints {

@@ -122,6 +122,8 @@ async fn what_is_deleted_is_gone(store: Store) {
     assert_eq!(store.count().await.unwrap(), 29, "`a.md.bak` stays");
     store.delete_document("日本/文書.md").await.unwrap();
     store.delete_document("no such document").await.unwrap();
+    store.delete_document("b ö.md").await.unwrap();
+    store.delete_document("dir/b").await.unwrap();
     let left: BTreeSet<_> = store.scroll(None, 100).await.unwrap().into_iter().map(|(_, passage)| passage.uri).collect();
     assert_eq!(left, BTreeSet::from([uris[1].to_owned(), uris[3].to_owned()]));
     let hits = found(&store, Query::Sparse(bm25.query("words")), 100).await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,30 +40,53 @@ async fn child() {
     }
 }
 
+/// A running child, killed when dropped.
+struct Writer {
+    process: Child,
+    // Open as long as it runs: it must die of the kill, not of a broken pipe.
+    output: BufReader<ChildStdout>,
+}
+
+impl Writer {
+    /// SIGKILL: nothing of the child runs any more.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
 /// Starts the child and waits for so many acknowledged batches.
-fn child_with(folder: &Path, batches: u64) -> (Child, u64) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+fn child_with(folder: &Path, batches: u64) -> (Writer, u64) {
+    let mut process = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store::edge::child", "--ignored", "--nocapture", "--test-threads=1"])
         .env(FOLDER, folder)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut last = None;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        last = line.unwrap().strip_prefix("acknowledged ").map(|n| n.parse::<u64>().unwrap()).or(last);
-        if last.is_some_and(|last| last + 1 >= batches) {
-            return (child, last.unwrap() + 1);
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut writer = Writer { process, output };
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(writer.output.read_line(&mut line).unwrap(), 0, "the child ended early");
+        let acknowledged = line.trim_end().strip_prefix("acknowledged ").map_or(0, |last| last.parse::<u64>().unwrap() + 1);
+        if acknowledged >= batches {
+            return (writer, acknowledged);
         }
     }
-    panic!("the child ended early: {:?}", child.wait());
 }
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let (mut child, acknowledged) = child_with(folder.path(), 30);
-    child.kill().unwrap(); // SIGKILL: nothing of the child runs any more.
-    child.wait().unwrap();
+    child.kill();
 
     let (store, bm25) = (EdgeStore::new(folder.path()), Bm25::new());
     let there: Vec<_> = store.scroll(None, 10_000).await.unwrap();
@@ -87,7 +110,7 @@ async fn a_second_process_is_told_who_has_the_index() {
     let waiting = EdgeStore::with_wait(folder.path(), Duration::from_millis(50));
     let error = waiting.count().await.unwrap_err();
     let StoreError::Locked { holder, .. } = &error else { panic!("{error:?}") };
-    assert!(holder.starts_with(&format!("process {} (it-", child.id())), "{holder}");
+    assert!(holder.starts_with(&format!("process {} (it-", child.process.id())), "{holder}");
     assert_eq!(waiting.meta().await.unwrap(), Some(meta()), "what it was made with can be read");
     assert!(matches!(waiting.drop_index().await.unwrap_err(), StoreError::Locked { .. }));
     // The wait is worth it when the other ends.
@@ -97,8 +120,7 @@ async fn a_second_process_is_told_who_has_the_index() {
         async move { patient.count().await }
     });
     tokio::task::yield_now().await;
-    child.kill().unwrap();
-    child.wait().unwrap();
+    child.kill();
     assert!(counting.await.unwrap().unwrap() >= BATCH - 1);
 }
 
