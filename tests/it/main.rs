@@ -1,2 +1,5 @@
-//! x
+//! The integration tests: one binary.
+
 mod chat;
+mod qdrant_server;
+mod store;
