@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::answer::QuestionError;
 use crate::providers::ProviderError;
 use crate::vectordb::StoreError;
 
@@ -25,6 +26,18 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The question cannot be asked.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// Work that ran off the runtime broke or was cut short by a shutdown: a bug of ours, or the end of the process.
+    #[error("cannot {action}")]
+    Worker {
+        /// "read the question", …
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
+    },
 }
 
 impl Error {
@@ -33,7 +46,8 @@ impl Error {
         match self {
             Self::Provider(e) => e.hint.clone(),
             Self::Store(e) => e.hint(),
-            Self::Io { .. } => None,
+            Self::Question(e) => Some(e.hint().into()),
+            Self::Io { .. } | Self::Worker { .. } => None,
         }
     }
 }

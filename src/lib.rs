@@ -1,4 +1,6 @@
 //! ragstream (map to be written when the rooms stand).
+pub mod answer;
+pub mod cli;
 pub mod document;
 pub mod error;
 pub mod pipeline;

@@ -1,0 +1,5 @@
+//! The command line.
+
+pub mod ask;
+pub mod search;
+pub mod style;
