@@ -167,3 +167,118 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
         text: text.to_owned(),
     })
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::ops::Range;
+    use uuid::Uuid;
+
+    /// The hit that a chunk of `text` would be.
+    fn hit(uri: &str, text: &str, span: Range<usize>, score: f32) -> Hit {
+        let line = |at: usize| 1 + text[..at].matches('\n').count() as u32;
+        let passage = Passage {
+            uri: uri.into(),
+            start: span.start as u64,
+            end: span.end as u64,
+            lines: (line(span.start), line(text.floor_char_boundary(span.end - 1))),
+            index: 0,
+            title: Some("Keys".into()),
+            headings: Vec::new(),
+            text: text[span].into(),
+            modified: 1,
+        };
+        Hit { id: Uuid::nil(), score, passage }
+    }
+
+    fn spans(sources: &[Source]) -> Vec<(usize, u64, u64)> {
+        sources.iter().map(|s| (s.n, s.start, s.end)).collect()
+    }
+
+    #[test]
+    fn neighbours_become_one_source() {
+        let text = "aaaa bbbb\ncccc\n\ndddd\n \neeee";
+        let hits = vec![
+            hit("b.md", text, 0..4, 0.9),
+            hit("a.md", text, 16..20, 0.8), // dddd
+            hit("a.md", text, 0..9, 0.7),   // overlaps the next
+            hit("a.md", text, 5..14, 0.6),
+            hit("a.md", text, 23..27, 0.5), // a space stands between
+        ];
+        let sources = join(hits);
+        assert_eq!(spans(&sources), [(1, 0, 4), (2, 0, 20), (3, 23, 27)]);
+        assert_eq!(sources[1].text, &text[0..20], "the two line feeds between are known from the lines");
+        assert_eq!((sources[1].lines, sources[1].score), ((1, 4), 0.8));
+    }
+
+    #[test]
+    fn what_cannot_be_joined_exactly_stays_apart() {
+        let text = "aaaa bbbb\r\ncccc";
+        let apart = |mut a: Hit, mut b: Hit, change: fn(&mut Hit, &mut Hit)| {
+            change(&mut a, &mut b);
+            assert_eq!(join(vec![a, b]).len(), 2);
+        };
+        // Two bytes between, but one line.
+        apart(hit("a", text, 0..9, 1.0), hit("a", text, 11..15, 0.5), |_, _| ());
+        // Overlap in two versions of the document.
+        apart(hit("a", text, 0..6, 1.0), hit("a", text, 3..9, 0.5), |a, _| a.passage.text = "AAAAAA".into());
+        // Touching in two versions.
+        apart(hit("a", text, 0..5, 1.0), hit("a", text, 5..9, 0.5), |_, b| b.passage.modified = 2);
+        // A span that is not its text's.
+        apart(hit("a", text, 0..5, 1.0), hit("a", text, 5..9, 0.5), |a, _| a.passage.text = "x".into());
+        apart(hit("a", text, 0..5, 1.0), hit("a", text, 5..9, 0.5), |_, b| b.passage.end = 0);
+        apart(hit("a", text, 0..5, 1.0), hit("b", text, 5..9, 0.5), |_, _| ());
+    }
+
+    #[test]
+    fn a_joined_source_claims_only_shared_headings() {
+        let text = "aaaabbbb";
+        let (mut a, mut b) = (hit("a", text, 0..4, 1.0), hit("a", text, 4..8, 0.5));
+        a.passage.headings = vec!["Keys".into(), "Rotate".into()];
+        b.passage.headings = vec!["Keys".into(), "Revoke".into()];
+        let sources = join(vec![a, b]);
+        assert_eq!(sources[0].headings, ["Keys"]);
+        assert_eq!(sources[0].path(), "Keys", "the title is not said twice");
+    }
+
+    #[test]
+    fn no_hits_no_sources() {
+        assert_eq!(join(Vec::new()), []);
+    }
+
+    proptest! {
+        #[test]
+        fn a_source_is_a_slice_of_its_document(
+            text in "[a-c中é \n]{1,120}",
+            cuts in prop::collection::vec((0_usize..120, 1_usize..40, 0_u8..100), 1..12),
+        ) {
+            let hits: Vec<Hit> = cuts
+                .iter()
+                .filter_map(|(start, length, score)| {
+                    let start = text.floor_char_boundary(start % text.len());
+                    let end = text.ceil_char_boundary((start + length).min(text.len()));
+                    (start < end).then(|| hit("a", &text, start..end, f32::from(*score)))
+                })
+                .collect();
+            let mut best_first = hits;
+            best_first.sort_by(|a, b| b.score.total_cmp(&a.score));
+            let sources = join(best_first.clone());
+            for (source, n) in sources.iter().zip(1..) {
+                let span = source.start as usize..source.end as usize;
+                prop_assert_eq!(source.n, n);
+                prop_assert_eq!(&source.text, &text[span.clone()]);
+                prop_assert_eq!(source.lines, hit("a", &text, span, 0.0).passage.lines);
+            }
+            for hit in &best_first {
+                let holds = |s: &&Source| s.start <= hit.passage.start && hit.passage.end <= s.end;
+                prop_assert_eq!(sources.iter().filter(holds).count(), 1, "each hit is in one source");
+            }
+            prop_assert!(sources.is_sorted_by(|a, b| a.score >= b.score));
+            let mut places: Vec<_> = sources.iter().map(|s| (s.start, s.end)).collect();
+            places.sort_unstable();
+            prop_assert!(places.is_sorted_by(|a, b| a.1 < b.0), "what touches is joined: {places:?}");
+        }
+    }
+}
