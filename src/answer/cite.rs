@@ -189,7 +189,9 @@ impl Scanner {
             Code::Outside if begins_line && length >= 3 => Code::Fence { mark, length, opening_line: true },
             Code::Outside if mark == '`' => Code::Span { ticks: length },
             Code::Span { ticks } if mark == '`' && ticks == length => Code::Outside,
-            Code::Fence { mark: open, length: least, opening_line: false } if begins_line && mark == open && length >= least => {
+            Code::Fence { mark: open, length: least, opening_line: false }
+                if begins_line && mark == open && length >= least =>
+            {
                 Code::Outside
             }
             // "```code```" in one line is a span after all.
@@ -270,9 +272,9 @@ fn numbers(inner: &str, given: usize) -> Option<Numbers> {
             return None;
         }
         for n in first..=last {
-            let list = if n <= given { &mut numbers.known } else { &mut numbers.unknown };
-            if !list.contains(&n) {
-                list.push(n);
+            let seen = if n <= given { &mut numbers.known } else { &mut numbers.unknown };
+            if !seen.contains(&n) {
+                seen.push(n);
             }
         }
     }

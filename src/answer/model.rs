@@ -86,7 +86,9 @@ mod tests {
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::pipeline::{ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName};
+    use crate::pipeline::{
+        ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName,
+    };
 
     fn plan(model: Option<ModelRef>) -> Plan {
         let provider = |name: &str, kind| ProviderPlan {
@@ -96,13 +98,17 @@ mod tests {
             api_key: None,
             key_variable: None,
             limits: Limits::default(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
             retry: RetryPlan::default(),
         };
-        let kinds = [("openai", ProviderKind::OpenAi), ("anthropic", ProviderKind::Anthropic), ("ollama", ProviderKind::Ollama)];
+        let kinds =
+            [("openai", ProviderKind::OpenAi), ("anthropic", ProviderKind::Anthropic), ("ollama", ProviderKind::Ollama)];
         Plan {
             name: "docs".into(),
-            providers: kinds.map(|(name, kind)| (name.to_owned(), provider(name, kind))).into_iter().collect::<BTreeMap<_, _>>(),
+            providers: kinds
+                .map(|(name, kind)| (name.to_owned(), provider(name, kind)))
+                .into_iter()
+                .collect::<BTreeMap<_, _>>(),
             sources: Vec::new(),
             chunk: ChunkPlan {
                 by: ChunkBy::Auto,
@@ -150,7 +156,10 @@ mod tests {
         let named = ModelRef { provider: "gemini".into(), model: "g".into() };
         assert_eq!(choose(Some(named), &[openai], None).await.unwrap(), "gemini/g");
         assert_eq!(choose(None, &[anthropic, openai], Some(TAGS)).await.unwrap(), format!("openai/{OPENAI_MODEL}"));
-        assert_eq!(choose(None, &[("OPENAI_API_KEY", " "), anthropic], None).await.unwrap(), format!("anthropic/{ANTHROPIC_MODEL}"));
+        assert_eq!(
+            choose(None, &[("OPENAI_API_KEY", " "), anthropic], None).await.unwrap(),
+            format!("anthropic/{ANTHROPIC_MODEL}")
+        );
         assert_eq!(choose(None, &[], Some(TAGS)).await.unwrap(), "ollama/llama3.2:3b");
         assert_eq!(choose(None, &[], None).await, None);
         assert_eq!(choose(None, &[], Some(r#"{"models":[]}"#)).await, None);

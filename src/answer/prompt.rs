@@ -95,7 +95,7 @@ pub fn compose(
     user.push_str(&asked);
     let dropped = offered - kept.len();
     if dropped > 0 {
-        tracing::debug!(dropped, budget, "sources left out of the prompt");
+        tracing::info!(dropped, budget, "sources did not fit into the prompt");
     }
     Ok(Composed { prompt: Prompt { system, user }, sources: kept, dropped })
 }
@@ -166,7 +166,7 @@ fn attribute(value: &str) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

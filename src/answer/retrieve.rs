@@ -128,8 +128,8 @@ impl Retriever {
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
-        let mut embedded = embedder.embed(&[question.to_owned()], InputType::Query).await?;
-        match (embedded.vectors.pop(), embedded.vectors.len()) {
+        let mut answer = embedder.embed(&[question.to_owned()], InputType::Query).await?;
+        match (answer.vectors.pop(), answer.vectors.len()) {
             (Some(vector), 0) => Ok(vector),
             (last, rest) => {
                 let count = rest + usize::from(last.is_some());

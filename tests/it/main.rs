@@ -1,1 +1,3 @@
-//! x
+//! Everything that needs more than one room of the crate.
+
+mod answer;
