@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::answer::QuestionError;
 use crate::ingest::ledger::LedgerError;
 use crate::providers::ProviderError;
 use crate::vectordb::StoreError;
@@ -19,9 +20,6 @@ pub enum Error {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// A stage broke in a way that is ragstream's own fault.
-    #[error("internal error: {0}")]
-    Internal(String),
     /// A file of ragstream's own could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -32,6 +30,18 @@ pub enum Error {
         /// Why.
         #[source]
         source: std::io::Error,
+    },
+    /// The question cannot be asked.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// Work that ran off the runtime broke or was cut short by a shutdown: a bug of ours, or the end of the process.
+    #[error("cannot {action}")]
+    Worker {
+        /// "read the question", …
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
     },
 }
 
@@ -49,8 +59,8 @@ impl Error {
             Self::Store(e) => e.hint(),
             Self::Ledger(LedgerError::Busy { .. }) => Some("wait until it has ended, or give this run another --home".into()),
             Self::Ledger(_) => Some("check the disk's space and permissions; `ingest` again goes on where it stopped".into()),
-            Self::Internal(_) => Some("please report this with the output of `-v`".into()),
-            Self::Io { .. } => None,
+            Self::Question(e) => Some(e.hint().into()),
+            Self::Io { .. } | Self::Worker { .. } => None,
         }
     }
 }

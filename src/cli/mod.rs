@@ -1,15 +1,15 @@
 //! The command line: arguments, one file a command, and the one place that prints.
 
 mod args;
-mod ask;
+pub mod ask;
 mod check;
 mod ingest;
 mod output;
 mod progress;
 mod schema;
-mod search;
+pub mod search;
 mod status;
-mod style;
+pub mod style;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -202,7 +202,7 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, ledger::LedgerError> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::Internal(panic.to_string()))?.map_err(Error::from)
+    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::Worker { action: "use the ledger", source: panic })?.map_err(Error::from)
 }
 
 /// Removes the documents that are gone from the sources, unless they are so many that the source itself looks broken.

@@ -129,7 +129,7 @@ impl Run {
         match tokio::task::spawn_blocking(move || call(&ledger)).await {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => self.abort(error.into()),
-            Err(panic) => self.abort(Error::Internal(panic.to_string())),
+            Err(panic) => self.abort(Error::Worker { action: "use the ledger", source: panic }),
         }
     }
 

@@ -57,7 +57,7 @@ async fn write(run: &Arc<Run>, batch: Vec<(Piece, Vector)>) -> Vec<Arc<Job>> {
     let points = match points {
         Ok(points) => points,
         Err(panic) => {
-            run.abort::<()>(crate::error::Error::Internal(panic.to_string()));
+            run.abort::<()>(crate::error::Error::Worker { action: "make BM25 vectors", source: panic });
             return Vec::new();
         }
     };
