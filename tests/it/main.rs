@@ -1,1 +1,2 @@
-//! x
+//! The integration tests: one binary, a module a subject.
+mod local;
