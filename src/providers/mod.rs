@@ -9,6 +9,7 @@ pub mod chat_gemini;
 pub mod chat_ollama;
 pub mod chat_openai;
 pub mod http;
+pub mod local;
 mod refusal;
 mod retry;
 pub mod sse;
