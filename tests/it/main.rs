@@ -1,2 +1,4 @@
 //! x
 mod chat;
+mod embedders;
+mod stand_in;
