@@ -23,7 +23,7 @@ pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatM
     let versioned = http.base_path().ends_with("/v1");
     Arc::new(Anthropic {
         name: format!("{}/{model}", plan.name),
-        model: model.to_owned(),
+        id: model.to_owned(),
         path: if versioned { "/messages" } else { "/v1/messages" },
         takes_temperature: AtomicBool::new(true),
         http,
@@ -34,7 +34,8 @@ pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatM
 struct Anthropic {
     http: Arc<Http>,
     name: String,
-    model: String,
+    /// The model's name at the provider.
+    id: String,
     path: &'static str,
     /// Models from Claude Opus 4.7 on refuse a temperature.
     takes_temperature: AtomicBool,
@@ -51,11 +52,11 @@ impl ChatModel for Anthropic {
         if !self.takes_temperature.load(Ordering::Relaxed) {
             request.temperature = None;
         }
-        let mut answer = self.http.post_stream(self.path, &[VERSION], &body(&self.model, &request), cost).await;
+        let mut answer = self.http.post_stream(self.path, &[VERSION], &body(&self.id, &request), cost).await;
         if answer.as_ref().is_err_and(|e| e.kind == ErrorKind::InvalidInput && e.message.contains("temperature"))
             && request.temperature.take().is_some()
         {
-            answer = self.http.post_stream(self.path, &[VERSION], &body(&self.model, &request), cost).await;
+            answer = self.http.post_stream(self.path, &[VERSION], &body(&self.id, &request), cost).await;
             self.takes_temperature.store(answer.is_err(), Ordering::Relaxed);
         }
         let answer = answer?;
@@ -128,8 +129,15 @@ struct End {
 
 #[derive(Deserialize)]
 struct Tokens {
-    input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    /// Without those of the two kinds below.
+    #[serde(rename = "input_tokens")]
+    input: Option<u64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    cache_written: Option<u64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    cache_read: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    output: Option<u64>,
 }
 
 /// Reads a streamed answer. Its end mark is `message_stop`.
@@ -166,8 +174,10 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             // Cumulative; not every event has both.
             if let Some(tokens) = tokens {
-                usage.input_tokens = tokens.input_tokens.or(usage.input_tokens);
-                usage.output_tokens = tokens.output_tokens.or(usage.output_tokens);
+                let cached = [tokens.cache_written, tokens.cache_read];
+                let input = tokens.input.map(|input| cached.into_iter().flatten().fold(input, u64::saturating_add));
+                usage.input_tokens = input.or(usage.input_tokens);
+                usage.output_tokens = tokens.output.or(usage.output_tokens);
             }
         }
         yield ChatEvent::Done { stop, usage };

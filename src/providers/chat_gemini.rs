@@ -95,11 +95,13 @@ struct PromptFeedback {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Tokens {
-    prompt_token_count: Option<u64>,
-    candidates_token_count: Option<u64>,
-    thoughts_token_count: Option<u64>,
+    #[serde(rename = "promptTokenCount")]
+    prompt: Option<u64>,
+    #[serde(rename = "candidatesTokenCount")]
+    candidates: Option<u64>,
+    #[serde(rename = "thoughtsTokenCount")]
+    thoughts: Option<u64>,
 }
 
 /// Reads a streamed answer. Its end mark is a `finishReason`, or a `blockReason` where the prompt itself was refused.
@@ -115,8 +117,8 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             // Each chunk counts from the beginning.
             if let Some(tokens) = chunk.usage_metadata {
-                usage.input_tokens = tokens.prompt_token_count.or(usage.input_tokens);
-                let output = tokens.candidates_token_count.map(|n| n + tokens.thoughts_token_count.unwrap_or_default());
+                usage.input_tokens = tokens.prompt.or(usage.input_tokens);
+                let output = tokens.candidates.map(|n| n.saturating_add(tokens.thoughts.unwrap_or_default()));
                 usage.output_tokens = output.or(usage.output_tokens);
             }
             if chunk.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {

@@ -18,14 +18,15 @@ const DEFAULT_CONTEXT: u64 = 4096;
 
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
-    Arc::new(Ollama { name: format!("{}/{model}", plan.name), model: model.to_owned(), http })
+    Arc::new(Ollama { name: format!("{}/{model}", plan.name), id: model.to_owned(), http })
 }
 
 #[derive(Debug)]
 struct Ollama {
     http: Arc<Http>,
     name: String,
-    model: String,
+    /// The model's name at the provider.
+    id: String,
 }
 
 #[async_trait]
@@ -36,7 +37,7 @@ impl ChatModel for Ollama {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let cost = Cost { tokens: request.estimated_tokens() };
-        let answer = self.http.post_stream("/api/chat", &[], &body(&self.model, &request), cost).await?;
+        let answer = self.http.post_stream("/api/chat", &[], &body(&self.id, &request), cost).await?;
         Ok(sse::settled(decode(&self.http, answer.body), answer.charge))
     }
 }

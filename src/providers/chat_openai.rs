@@ -16,14 +16,15 @@ use crate::pipeline::ProviderPlan;
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
     let dialect = Mutex::new(Dialect::guess(plan, model));
-    Arc::new(OpenAi { name: format!("{}/{model}", plan.name), model: model.to_owned(), http, dialect })
+    Arc::new(OpenAi { name: format!("{}/{model}", plan.name), id: model.to_owned(), http, dialect })
 }
 
 #[derive(Debug)]
 struct OpenAi {
     http: Arc<Http>,
     name: String,
-    model: String,
+    /// The model's name at the provider.
+    id: String,
     /// What this model was found to accept.
     dialect: Mutex<Dialect>,
 }
@@ -39,7 +40,7 @@ impl ChatModel for OpenAi {
         let mut dialect = *self.dialect.lock().unwrap_or_else(PoisonError::into_inner);
         // Each turn gives one parameter up for good, so this ends.
         loop {
-            let body = body(&self.model, &request, dialect);
+            let body = body(&self.id, &request, dialect);
             match self.http.post_stream("/chat/completions", &[], &body, cost).await {
                 Ok(answer) => {
                     *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
@@ -54,30 +55,12 @@ impl ChatModel for OpenAi {
 /// The parameters in which servers and models differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Dialect {
-    max_tokens: MaxTokens,
+    /// What the limit of an answer is called.
+    max_tokens: &'static str,
+    /// What to call it when that is refused.
+    or_else: Option<&'static str>,
     temperature: bool,
     stream_options: bool,
-}
-
-/// How the limit of an answer is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MaxTokens {
-    /// `max_tokens`, or `max_completion_tokens` when that is refused.
-    Old,
-    /// `max_completion_tokens`, or `max_tokens` when that is refused.
-    New,
-    /// The one that is left after the other was refused.
-    Only(&'static str),
-}
-
-impl MaxTokens {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Old => "max_tokens",
-            Self::New => "max_completion_tokens",
-            Self::Only(name) => name,
-        }
-    }
 }
 
 impl Dialect {
@@ -86,8 +69,11 @@ impl Dialect {
     fn guess(plan: &ProviderPlan, model: &str) -> Self {
         let openai = plan.base_url.host_str() == Some("api.openai.com");
         let numbered_o = model.strip_prefix('o').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let (old, new) = ("max_tokens", "max_completion_tokens");
+        let (max_tokens, or_else) = if openai { (new, old) } else { (old, new) };
         Self {
-            max_tokens: if openai { MaxTokens::New } else { MaxTokens::Old },
+            max_tokens,
+            or_else: Some(or_else),
             temperature: !(openai && (numbered_o || model.starts_with("gpt-5"))),
             stream_options: true,
         }
@@ -96,16 +82,11 @@ impl Dialect {
     /// This dialect without the parameter that the error names; `None` where the error is about something else.
     fn without_refused(self, error: &ProviderError, sent: &Value) -> Option<Self> {
         let refused = |name| error.kind == ErrorKind::InvalidInput && sent.get(name).is_some() && error.message.contains(name);
-        match self.max_tokens {
-            MaxTokens::Old if refused("max_tokens") => {
-                return Some(Self { max_tokens: MaxTokens::Only("max_completion_tokens"), ..self });
-            }
-            MaxTokens::New if refused("max_completion_tokens") => {
-                return Some(Self { max_tokens: MaxTokens::Only("max_tokens"), ..self });
-            }
-            _ => {}
-        }
-        if refused("temperature") {
+        if let Some(other) = self.or_else
+            && refused(self.max_tokens)
+        {
+            Some(Self { max_tokens: other, or_else: None, ..self })
+        } else if refused("temperature") {
             Some(Self { temperature: false, ..self })
         } else if refused("stream_options") {
             Some(Self { stream_options: false, ..self })
@@ -127,7 +108,7 @@ fn body(model: &str, request: &ChatRequest, dialect: Dialect) -> Value {
     let messages: Vec<_> = system.into_iter().chain(turns).collect();
     let mut body = json!({ "model": model, "messages": messages, "stream": true });
     if let Value::Object(fields) = &mut body {
-        fields.insert(dialect.max_tokens.name().to_owned(), request.max_tokens.into());
+        fields.insert(dialect.max_tokens.to_owned(), request.max_tokens.into());
         if dialect.stream_options {
             fields.insert("stream_options".to_owned(), json!({ "include_usage": true }));
         }

@@ -98,7 +98,7 @@ fn recordings() -> Vec<Recording> {
             name: "Anthropic",
             decode: chat_anthropic::decode,
             body: include_str!("streams/anthropic.sse"),
-            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 25, 15)],
+            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
         },
         Recording {
             name: "Gemini",
@@ -308,12 +308,30 @@ async fn odd_framing_is_read_as_the_specification_says() {
     let done = done(StopReason::End, None, None);
     // A byte order mark; data without a space; data over several lines; an event without data; fields nobody knows.
     let body = "\u{FEFF}id: 7\nretry: 10\nunknown\nevent: x\n\ndata:{\"choices\":\ndata:[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"\"}]}\n\ndata:\n\ndata:[DONE]\n";
-    for pieces in [vec![Bytes::from(body)], body.bytes().map(|byte| Bytes::from(vec![byte])).collect()] {
-        assert_eq!(ok(decode_pieces(&http(), chat_openai::decode, pieces).await), [text("a"), done.clone()]);
+    for line_end in ["\n", "\r\n", "\r"] {
+        let body = Bytes::from(body.replace('\n', line_end));
+        let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
+        for pieces in [vec![body], single] {
+            assert_eq!(
+                ok(decode_pieces(&http(), chat_openai::decode, pieces).await),
+                [text("a"), done.clone()],
+                "{line_end:?}"
+            );
+        }
     }
     // Bytes that are not UTF-8 are replaced; nothing after them is held back.
     let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}\n\ndata: [DONE]\n\n".to_vec();
     assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("a\u{FFFD}b"), done]);
+}
+
+#[tokio::test]
+async fn text_may_come_in_typed_parts() {
+    let body = r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Oui"}]}}]}
+
+data: [DONE]
+
+"#;
+    assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("Oui"), done(StopReason::End, None, None)]);
 }
 
 #[tokio::test]

@@ -73,10 +73,12 @@ fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
     model_over(kind, base_url, name).0
 }
 
+type Factory = fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>;
+
 /// The model, and the connection it uses.
 fn model_over(kind: ProviderKind, base_url: &str, name: &str) -> (Arc<dyn ChatModel>, Arc<Http>) {
     let plan = plan(kind, base_url);
-    let (auth, model): (_, fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>) = match kind {
+    let (auth, model): (_, Factory) = match kind {
         ProviderKind::OpenAi => (Auth::Bearer, chat_openai::model),
         ProviderKind::Anthropic => (Auth::Header("x-api-key"), chat_anthropic::model),
         ProviderKind::Gemini => (Auth::Header("x-goog-api-key"), chat_gemini::model),
@@ -138,7 +140,7 @@ async fn anthropic_is_sent_what_it_documents() {
         let server = Server::start([streamed(ANTHROPIC)]).await;
         let model = model(ProviderKind::Anthropic, &format!("{}{base}", server.url), "claude");
         let events = ask(&model, question()).await;
-        assert_eq!(events.last(), Some(&done(StopReason::End, 25, 15)));
+        assert_eq!(events.last(), Some(&done(StopReason::End, 32, 15)));
 
         let requests = server.requests();
         assert_eq!(requests[0].target, target);
