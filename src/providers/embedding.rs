@@ -14,7 +14,7 @@ use super::http::{Cost, Http};
 use super::prefix::Prefixes;
 use super::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 use super::{cohere, gemini, ollama, openai, voyage};
-use crate::pipeline::{EmbedPlan, Limits, ProviderKind, ProviderPlan};
+use crate::pipeline::{EmbedPlan, Limits, ProviderPlan};
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
 const LARGE_BODY: usize = 64 << 10;
@@ -40,7 +40,7 @@ pub(super) struct Read {
 
 /// A wire format for embeddings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wire {
+pub(super) enum Wire {
     OpenAi,
     Gemini,
     Ollama,
@@ -49,17 +49,6 @@ enum Wire {
 }
 
 impl Wire {
-    fn of(kind: ProviderKind) -> Option<Self> {
-        match kind {
-            ProviderKind::OpenAi => Some(Self::OpenAi),
-            ProviderKind::Gemini => Some(Self::Gemini),
-            ProviderKind::Ollama => Some(Self::Ollama),
-            ProviderKind::Cohere => Some(Self::Cohere),
-            ProviderKind::Voyage => Some(Self::Voyage),
-            ProviderKind::Anthropic | ProviderKind::Local => None,
-        }
-    }
-
     /// Part of every cache key: never to be changed.
     fn name(self) -> &'static str {
         match self {
@@ -133,14 +122,9 @@ struct Remote {
     estimate: Estimate,
 }
 
-/// The embedder that `embed` plans, over a provider of a kind that has embeddings over HTTP.
-pub(super) fn embedder(http: Arc<Http>, plan: &ProviderPlan, embed: &EmbedPlan) -> Result<Arc<dyn Embedder>, ProviderError> {
+/// The embedder that `embed` plans, which talks `wire` over `http`.
+pub(super) fn remote(wire: Wire, http: Arc<Http>, plan: &ProviderPlan, embed: &EmbedPlan) -> Arc<dyn Embedder> {
     let model = embed.model.model.clone();
-    let Some(wire) = Wire::of(plan.kind) else {
-        let mut error = http.error(ErrorKind::NotFound, "has no embedding models");
-        error.hint = Some("set `embed.model` to one of openai, gemini, ollama, cohere, voyage or local".to_owned());
-        return Err(error);
-    };
     let mut limits = wire.limits(&model, http.is_vendor());
     limits.tokens = limits.tokens.min(share_of_quota(plan.limits));
     if let Some(items) = embed.batch_items {
@@ -151,7 +135,7 @@ pub(super) fn embedder(http: Arc<Http>, plan: &ProviderPlan, embed: &EmbedPlan) 
     }
     // A model's name is the vendor's word there only: elsewhere it may be an alias of something smaller.
     let known = embed.dimensions.or_else(|| wire.known_width(&model).filter(|_| http.is_vendor()));
-    Ok(Arc::new(Remote {
+    Arc::new(Remote {
         name: embed.model.to_string(),
         asked: embed.dimensions,
         width: OnceCell::new_with(known),
@@ -162,7 +146,7 @@ pub(super) fn embedder(http: Arc<Http>, plan: &ProviderPlan, embed: &EmbedPlan) 
         http,
         wire,
         model,
-    }))
+    })
 }
 
 /// Tokens a request may have so that a declared quota can be used whole: a window of a minute that holds 100 requests or more
@@ -243,7 +227,8 @@ impl Remote {
         } else {
             wire.read(&body)
         };
-        let mut read = read.map_err(|wrong| self.http.error(ErrorKind::BadAnswer, format!("cannot read the answer: {wrong}")))?;
+        let mut read =
+            read.map_err(|wrong| self.http.error(ErrorKind::BadAnswer, format!("cannot read the answer: {wrong}")))?;
         if wire == Wire::Gemini && self.asked.is_some() {
             // Only the full width is normalised there.
             read.vectors.iter_mut().for_each(|vector| normalise(vector));

@@ -160,6 +160,11 @@ impl Http {
         self.base_url.path().trim_end_matches('/')
     }
 
+    /// Whether the base URL is the vendor's own: what the vendor documents holds there only.
+    pub fn is_vendor(&self) -> bool {
+        self.peer.is_vendor()
+    }
+
     /// What was asked so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()

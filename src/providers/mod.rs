@@ -2,17 +2,28 @@
 //!
 //! [`Embedder`] and [`ChatModel`] are what the rest of the crate sees. A file per wire format only translates; the one
 //! [`http`] layer owns timeouts, limits, retries and redaction. A new provider is one file and one line in the `match`es of
-//! [`embedder`] and [`chat_model`].
+//! [`Providers`].
 
 pub mod chat_anthropic;
 pub mod chat_gemini;
 pub mod chat_ollama;
 pub mod chat_openai;
+mod cohere;
+mod connect;
+mod embedding;
+mod gemini;
 pub mod http;
 pub mod local;
+mod ollama;
+mod openai;
+mod prefix;
+pub mod prices;
 mod refusal;
 mod retry;
 pub mod sse;
+mod voyage;
+
+pub use connect::Providers;
 
 use std::time::Duration;
 

@@ -155,7 +155,10 @@ mod tests {
         assert_eq!(path, "/embeddings");
         assert_eq!(body, json!({"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "base64"}));
         let (_, body) = request(&Ask { dimensions: Some(64), base64: false, ..ask("jina-embeddings-v3", &inputs) });
-        assert_eq!(body, json!({"model": "jina-embeddings-v3", "input": ["a", "b"], "dimensions": 64, "task": "retrieval.query"}));
+        assert_eq!(
+            body,
+            json!({"model": "jina-embeddings-v3", "input": ["a", "b"], "dimensions": 64, "task": "retrieval.query"})
+        );
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl Peer {
         &self.shown_url
     }
 
+    /// Whether the base URL is the vendor's own.
+    pub(super) fn is_vendor(&self) -> bool {
+        self.vendor
+    }
+
     /// The refusal of a vendor that needs a key and was given none.
     pub(super) fn check_key(&self) -> Result<(), ProviderError> {
         if self.vendor && !self.has_key {
