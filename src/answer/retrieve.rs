@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
-use crate::pipeline::{QueryPlan, RetrieveMode};
+use crate::pipeline::{QueryPlan, RetrieveMode, Running};
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError};
-use crate::vectordb::{Query, VectorStore};
+use crate::vectordb::{Query, StoreError, VectorStore};
 
 /// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
 pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
@@ -72,6 +72,24 @@ pub struct Retriever {
 }
 
 impl Retriever {
+    /// What retrieves from a pipeline's index.
+    ///
+    /// # Errors
+    /// When there is no index, when it was made with another model, or when model or store cannot be had.
+    pub async fn open(running: &Running) -> Result<Self, Error> {
+        let store = running.store()?;
+        let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
+        let plan = running.plan.query.clone();
+        let embedder = match plan.mode {
+            RetrieveMode::Sparse => None,
+            RetrieveMode::Dense | RetrieveMode::Hybrid => Some(running.embedder().await?),
+        };
+        let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
+        meta.agree_with_model(&*store, &model)?;
+        let bm25 = running.bm25();
+        Ok(Self { store, embedder, bm25: Arc::new(move |question: &str| bm25.query(question)), plan })
+    }
+
     /// The best `limit` passages for a question, best first. Empty when nothing was found.
     ///
     /// # Errors

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::pipeline::{self, Plan, Running, Settings};
+use crate::pipeline::{self, Diagnostic, Diagnostics, Plan, Running, Settings};
 
 /// Index documents and ask questions about them.
 #[derive(Debug, Parser)]
@@ -141,8 +141,8 @@ impl PipelineArg {
     /// The plan of the file that was named, or the one without any file.
     pub fn plan(&self, cwd: &Path) -> anyhow::Result<Plan> {
         let Some(name) = &self.pipeline else { return Ok(pipeline::default_plan(&variable)) };
-        let path = pipeline::find(name, cwd).map_err(|error| anyhow!(error))?;
-        let loaded = pipeline::load(&path, &variable)?;
+        let path = pipeline::find(name, cwd).map_err(Invalid::from)?;
+        let loaded = pipeline::load(&path, &variable).map_err(Invalid)?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
@@ -155,6 +155,17 @@ impl PipelineArg {
         let mut plan = self.plan(&settings.cwd)?;
         change(&mut plan)?;
         Ok(Running::new(plan, settings))
+    }
+}
+
+/// A pipeline file, or a part of one said on the command line, that cannot be run. Shown with its lines.
+#[derive(Debug, thiserror::Error)]
+#[error("the pipeline is not valid")]
+pub(super) struct Invalid(pub Diagnostics);
+
+impl From<Diagnostic> for Invalid {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(diagnostic.into())
     }
 }
 

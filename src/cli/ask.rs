@@ -3,17 +3,86 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio_util::sync::CancellationToken;
 
-use crate::answer::{AnswerEvent, Outcome, Source, Summary, cite};
+use super::args::{AskArgs, Common, Invalid, variable};
+use super::output::Output;
+use crate::answer::{
+    AnswerEvent, Ask, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, cite, default_model,
+};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
+use crate::pipeline::{ModelRef, ProviderPlan, Purpose, Running, TokenizerName};
 use crate::providers::{ErrorKind, StopReason};
+use crate::tokenizer::Tokenizer;
 use crate::vectordb::StoreError;
+
+/// A question read from stdin, in bytes, at most.
+const MAX_STDIN: u64 = 64 * 1024;
+
+/// Answers one question. Ctrl-C drops the stream, which cancels the request upstream.
+pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let running = args.pipeline.running(common, |plan| {
+        if let Some(model) = &args.model {
+            plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
+        }
+        Ok(())
+    })?;
+    let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
+    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
+    let answer = async {
+        let asked = match prepare(&running, args.question, limit).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                if style.json {
+                    output.event(&failure(&error));
+                }
+                return Ok(Ended::Failed(error));
+            }
+        };
+        render(ask(asked), &mut io::stdout(), &style).await
+    };
+    let ended = tokio::select! {
+        ended = answer => ended?,
+        () = stop.cancelled() => return Ok(super::INTERRUPTED),
+    };
+    let code = ended.exit_code();
+    if let Ended::Failed(error) = ended {
+        output.error(&error.into());
+    }
+    Ok(code)
+}
+
+async fn prepare(running: &Running, question: String, limit: usize) -> Result<Ask, Error> {
+    let question = if question == "-" { read_question().await? } else { question };
+    let retriever = Arc::new(Retriever::open(running).await?);
+    let tags = |ollama: ProviderPlan| async move {
+        running.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
+    };
+    let model = match default_model(&running.plan, variable, tags).await {
+        Some(model) => Some(running.providers.chat_model(&model)?),
+        None => None,
+    };
+    let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
+    Ok(Ask { retriever, model, count_tokens, question, limit })
+}
+
+async fn read_question() -> Result<String, Error> {
+    let mut question = String::new();
+    tokio::io::stdin()
+        .take(MAX_STDIN)
+        .read_to_string(&mut question)
+        .await
+        .map_err(|source| Error::Io { action: "read the question from", path: "stdin".into(), source })?;
+    Ok(question)
+}
 
 /// Said wherever passages stand in for an answer.
 pub const NO_MODEL: &str = "No model wrote this answer: these are the passages that fit the question best. To have one answer, \
@@ -122,6 +191,7 @@ fn kind(error: &Error) -> &'static str {
             StoreError::Failed { .. } => "store_failed",
         },
         Error::Io { .. } => "io",
+        Error::Ledger(_) => "ledger_failed",
         Error::Question(_) => "bad_question",
         Error::Worker { .. } => "internal",
     }

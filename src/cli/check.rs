@@ -13,20 +13,26 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
         let path = match pipeline::find(name, &cwd) {
             Ok(path) => path,
             Err(error) => {
-                output.error(&anyhow::anyhow!(error));
+                output.complain(&error.render(output.colors_errors(), output.width()));
                 code = super::FAILED;
                 continue;
             }
         };
         let (diagnostics, valid) = match pipeline::load(&path, &variable) {
             Ok(loaded) => (loaded.warnings, true),
-            Err(errors) => (errors, false),
+            Err(errors) => (errors.iter().cloned().collect(), false),
         };
         if output.json {
-            diagnostics.iter().for_each(|diagnostic| output.event(&diagnostic));
+            for diagnostic in &diagnostics {
+                let mut event = diagnostic.to_json();
+                event["type"] = "diagnostic".into();
+                output.event(&event);
+            }
             output.event(&json!({"type": "checked", "file": path.display().to_string(), "valid": valid}));
         } else {
-            output.note(diagnostics.render(output.colors_errors()).trim_end());
+            for diagnostic in &diagnostics {
+                output.complain(&diagnostic.render(output.colors_errors(), output.width()));
+            }
             if valid {
                 output.print(&format!("{}: ok\n", path.display()));
             }

@@ -7,7 +7,7 @@ use anyhow::bail;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, IngestArgs};
+use super::args::{Common, IngestArgs, Invalid};
 use super::output::{Output, counted, grouped};
 use super::progress::Progress;
 use crate::ingest::ledger::Failure;
@@ -18,7 +18,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     let running = args.pipeline.running(common, |plan| {
         if !args.paths.is_empty() {
             let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-            plan.set_sources(paths)?;
+            *plan = plan.clone().with_sources(paths).map_err(Invalid::from)?;
         }
         if plan.sources.is_empty() {
             bail!("nothing to ingest: name a folder or files (`ingest ./docs`), or a pipeline with sources (`-p NAME`)");

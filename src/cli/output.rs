@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-use super::args::{Color, Common};
+use super::args::{Color, Common, Invalid};
 use super::style::Style;
 use crate::error::Error;
 
@@ -55,8 +55,9 @@ impl Output {
             json: self.json,
             color: self.color.0 && !self.json,
             hyperlinks: self.terminal.0 && self.color.0 && !self.json,
-            width: if self.terminal.0 { console_width() } else { 100 },
+            width: if self.terminal.0 { console_width() } else { usize::MAX },
             quiet: self.quiet,
+            base: None,
         }
     }
 
@@ -94,6 +95,17 @@ impl Output {
         }
     }
 
+    /// Says what is wrong, on stderr, whether asked to be quiet or not.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub fn complain(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Columns of the terminal.
+    pub fn width(&self) -> usize {
+        if self.terminal.1 { console_width() } else { 100 }
+    }
+
     /// Emphasises, on stderr.
     pub fn paint(&self, text: &str, code: &str) -> String {
         if self.color.1 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
@@ -101,6 +113,9 @@ impl Output {
 
     /// Says why a run could not be done, by what it was caused, and what to do.
     pub fn error(&self, error: &anyhow::Error) {
+        if let Some(Invalid(diagnostics)) = error.downcast_ref::<Invalid>() {
+            return self.complain(&diagnostics.render(self.color.1, self.width()));
+        }
         let mut text = String::new();
         for (n, cause) in error.chain().enumerate() {
             let message = cause.to_string();

@@ -6,6 +6,10 @@ use std::pin::pin;
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, SearchArgs};
+use super::output::Output;
 
 use crate::answer::Retriever;
 use crate::answer::source::heading_path;
@@ -64,6 +68,41 @@ impl Searched {
             Self { failed, .. } => u8::from(*failed > 0),
         }
     }
+}
+
+/// Shows the passages that fit a query, or each query of a file.
+pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let running = args.pipeline.running(common, |_| Ok(()))?;
+    let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
+    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
+    let mut out = io::BufWriter::new(io::stdout());
+    let searching = async {
+        let retriever = Retriever::open(&running).await?;
+        let searched = match &args.queries {
+            Some(path) => {
+                let file = tokio::fs::File::open(path)
+                    .await
+                    .map_err(|source| Error::Io { action: "open", path: path.clone(), source })?;
+                let file = tokio::io::BufReader::new(file);
+                search_file(&retriever, file, limit, &mut out, &mut io::stderr(), &style).await
+            }
+            None => search(&retriever, args.query.as_deref().unwrap_or_default(), limit, &mut out, &style).await,
+        };
+        searched.map_err(|source| Error::Io { action: "search with", path: args.queries.clone().unwrap_or_default(), source })
+    };
+    let searched = tokio::select! {
+        searched = searching => searched?,
+        () = stop.cancelled() => return Ok(super::INTERRUPTED),
+    };
+    // A reader that has gone is noticed here at the latest, and is no error.
+    let _ = out.flush();
+    let code = searched.exit_code();
+    match searched.fatal {
+        Some(error) => output.error(&error.into()),
+        None if searched.hits == 0 && searched.failed == 0 => output.note("nothing found"),
+        None => {}
+    }
+    Ok(code)
 }
 
 /// Searches for one query and shows what was found.
@@ -151,7 +190,7 @@ fn stops_all(error: &Error) -> bool {
     match error {
         Error::Provider(error) => error.is_fatal(),
         Error::Store(error) => !error.is_transient(),
-        Error::Io { .. } | Error::Worker { .. } => true,
+        Error::Io { .. } | Error::Ledger(_) | Error::Worker { .. } => true,
         Error::Question(_) => false,
     }
 }

@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
-use super::parse;
-use super::read::{self, Seen};
+use super::parse::{self, ParseError};
+use super::read::{self, Seen, SkipReason};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
@@ -127,7 +127,7 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     match parsed.await {
         Ok(Ok(document)) => Some(Parsed { document, stamp, hash, room }),
         Ok(Err(error)) if error.is_skip() => {
-            run.skip(error.label());
+            run.skip(skipped(&error).label());
             run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
             None
         }
@@ -139,6 +139,15 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
             run.fail(&uri, Stage::Parse, format!("the parser broke: {panic}")).await;
             None
         }
+    }
+}
+
+/// The reader's word for a file that turned out to be no document.
+fn skipped(error: &ParseError) -> SkipReason {
+    match error {
+        ParseError::Empty => SkipReason::Empty,
+        ParseError::Binary => SkipReason::Binary,
+        _ => SkipReason::UnsupportedFormat,
     }
 }
 

@@ -41,9 +41,9 @@ pub use self::run::{Observer, Options};
 use self::run::{Run, digest};
 use crate::cache::EmbeddingCache;
 use crate::error::Error;
-use crate::pipeline::{Plan, ProviderKind, Running};
+use crate::pipeline::{ProviderKind, Running};
 use crate::providers::prices;
-use crate::vectordb::{IndexMeta, StoreError, VectorStore};
+use crate::vectordb::{IndexMeta, VectorStore};
 
 /// Vectors kept in memory, in bytes.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -108,7 +108,8 @@ async fn open(
     }
     let meta = match store.meta().await? {
         Some(meta) => {
-            agree(&*store, &meta, plan, &embedder.fingerprint())?;
+            meta.agree_with_model(&*store, &embedder.fingerprint())?;
+            meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
             meta
         }
         None => {
@@ -141,22 +142,6 @@ async fn open(
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
     Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
-}
-
-/// Refuses an index that was made with something else than the plan says.
-pub fn agree(store: &dyn VectorStore, meta: &IndexMeta, plan: &Plan, model: &str) -> Result<(), StoreError> {
-    let mismatch = |what, found: &str, wanted: &str| {
-        (found != wanted).then(|| StoreError::Mismatch {
-            store: store.describe(),
-            what,
-            found: found.to_owned(),
-            wanted: wanted.to_owned(),
-        })
-    };
-    let version = mismatch("layout version", &meta.version.to_string(), &IndexMeta::VERSION.to_string());
-    let model = mismatch("the model", &meta.model, model);
-    let chunking = mismatch("the chunking", &meta.chunking, &plan.chunk.fingerprint());
-    version.or(model).or(chunking).map_or(Ok(()), Err)
 }
 
 /// Makes the ledger speak of this very index. One that speaks of another (the store was wiped, the ledger was lost) is
@@ -242,7 +227,7 @@ fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let model = &running.plan.embed.model;
     let kind = running.plan.providers.get(&model.provider).map(|provider| provider.kind);
-    let stats = running.providers.stats(&model.provider);
+    let stats = running.providers.stats().get(&model.provider).copied().unwrap_or_default();
     let tokens = embeddings.tokens.get();
     Summary {
         kind: "summary",

@@ -54,6 +54,24 @@ pub struct IndexMeta {
 impl IndexMeta {
     /// The layout this version writes.
     pub const VERSION: u32 = 1;
+
+    /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
+    pub fn agree_with_model(&self, store: &dyn VectorStore, model: &str) -> Result<(), StoreError> {
+        Self::same(store, "layout version", &self.version.to_string(), &Self::VERSION.to_string())?;
+        Self::same(store, "the model", &self.model, model)
+    }
+
+    /// Refuses an index whose chunks are not what the pipeline's chunking makes.
+    pub fn agree_with_chunking(&self, store: &dyn VectorStore, chunking: &str) -> Result<(), StoreError> {
+        Self::same(store, "the chunking", &self.chunking, chunking)
+    }
+
+    fn same(store: &dyn VectorStore, what: &'static str, found: &str, wanted: &str) -> Result<(), StoreError> {
+        if found == wanted {
+            return Ok(());
+        }
+        Err(StoreError::Mismatch { store: store.describe(), what, found: found.into(), wanted: wanted.into() })
+    }
 }
 
 /// How a query ranks.

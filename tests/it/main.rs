@@ -3,7 +3,9 @@
 mod answer;
 mod chat;
 mod embedders;
+mod end_to_end;
 mod local;
+mod project;
 mod qdrant_server;
 mod stand_in;
 mod store;
