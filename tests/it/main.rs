@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod data;
 mod embedders;
 mod end_to_end;
 mod local;

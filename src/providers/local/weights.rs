@@ -195,8 +195,9 @@ impl Repository {
     /// or none, and of two that fetch it at once the second replaces it with the same bytes.
     async fn fetch(&self, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
         let url = hub.url(self, file.name).map_err(|e| Problem::Address(hub.endpoint.clone(), e))?;
-        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, %url, "fetching a file of a model");
+        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(&url), "fetching a file of a model");
         let response = request(&url, hub).await?;
+        let url = without_password(&url);
         let in_folder = |action| move |source| Problem::Io { action, path: folder.to_owned(), source };
         tokio::fs::create_dir_all(folder).await.map_err(in_folder("create"))?;
         remove_stale(folder).await;
@@ -232,7 +233,7 @@ impl Repository {
         let mut received = 0;
         loop {
             hub.report(Some(Download { model: self.name, file: file.name, received, total: file.bytes }));
-            let chunk = response.chunk().await.map_err(|source| Problem::Fetch { url: url.clone(), source })?;
+            let chunk = response.chunk().await.map_err(|e| Problem::Fetch { url: url.clone(), source: e.without_url() })?;
             let Some(chunk) = chunk else { break };
             received += chunk.len() as u64;
             if received > file.bytes {
@@ -268,7 +269,7 @@ impl Repository {
 }
 
 async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
-    let failed = |source| Problem::Fetch { url: url.clone(), source };
+    let failed = |source: reqwest::Error| Problem::Fetch { url: without_password(url), source: source.without_url() };
     // The first caller in the process installs it; it is the same one whoever comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -286,8 +287,17 @@ async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
     if response.status().is_success() {
         Ok(response)
     } else {
-        Err(Problem::Status { url: url.clone(), status: response.status() })
+        Err(Problem::Status { url: without_password(url), status: response.status() })
     }
+}
+
+/// An address as it may be shown: a mirror's may hold a password.
+fn without_password(url: &Url) -> Url {
+    let mut shown = url.clone();
+    if url.password().is_some() {
+        let _ = shown.set_password(Some("***"));
+    }
+    shown
 }
 
 /// Reads a file and checks its SHA-256. Blocking. Hashing on every load costs 20 to 60 ms; nothing has to be remembered about files
@@ -368,6 +378,12 @@ mod tests {
         let url = Hub::new("https://hub.example/mirror/", None).url(&POTION, "config.json").unwrap();
         let expected = format!("https://hub.example/mirror/minishlab/potion-base-8M/resolve/{}/config.json", POTION.revision);
         assert_eq!(url.as_str(), expected);
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = Url::parse("https://me:secret@hub.example/x").unwrap();
+        assert_eq!(without_password(&url).as_str(), "https://me:***@hub.example/x");
     }
 
     #[test]
