@@ -214,10 +214,7 @@ fn is_border(before: char, after: char) -> bool {
     if line_break(before) {
         return after != '/';
     }
-    matches!(
-        (kind(before), kind(after)),
-        (Kind::Letter, Kind::Digit | Kind::Sign) | (Kind::Digit, Kind::Letter | Kind::Sign)
-    )
+    matches!((kind(before), kind(after)), (Kind::Letter, Kind::Digit | Kind::Sign) | (Kind::Digit, Kind::Letter | Kind::Sign))
 }
 
 /// What a character is to both regexes, for those characters where this is beyond doubt.

@@ -14,9 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{AskArgs, Common, Invalid, variable};
 use super::output::Output;
-use crate::answer::{
-    AnswerEvent, Ask, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, cite, default_model,
-};
+use crate::answer::{AnswerEvent, Ask, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, cite, default_model};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
 use crate::pipeline::{ModelRef, ProviderPlan, Purpose, Running, TokenizerName};
@@ -76,11 +74,11 @@ async fn prepare(running: &Running, question: String, limit: usize) -> Result<As
 
 async fn read_question() -> Result<String, Error> {
     let mut question = String::new();
-    tokio::io::stdin()
-        .take(MAX_STDIN)
-        .read_to_string(&mut question)
-        .await
-        .map_err(|source| Error::Io { action: "read the question from", path: "stdin".into(), source })?;
+    tokio::io::stdin().take(MAX_STDIN).read_to_string(&mut question).await.map_err(|source| Error::Io {
+        action: "read the question from",
+        path: "stdin".into(),
+        source,
+    })?;
     Ok(question)
 }
 

@@ -138,7 +138,9 @@ fn show(summary: &Summary, output: &Output) {
         }
         output.note(&line);
     }
-    if summary.seconds > 1.0 && let Some(stage) = summary.bottleneck {
+    if summary.seconds > 1.0
+        && let Some(stage) = summary.bottleneck
+    {
         output.note(&format!("  slowest: {}", place(stage)));
     }
     if !summary.skipped.is_empty() {

@@ -80,9 +80,11 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
         let retriever = Retriever::open(&running).await?;
         let searched = match &args.queries {
             Some(path) => {
-                let file = tokio::fs::File::open(path)
-                    .await
-                    .map_err(|source| Error::Io { action: "open", path: path.clone(), source })?;
+                let file = tokio::fs::File::open(path).await.map_err(|source| Error::Io {
+                    action: "open",
+                    path: path.clone(),
+                    source,
+                })?;
                 let file = tokio::io::BufReader::new(file);
                 search_file(&retriever, file, limit, &mut out, &mut io::stderr(), &style).await
             }

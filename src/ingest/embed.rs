@@ -129,12 +129,7 @@ impl Batcher {
     }
 
     /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
-    async fn fill(
-        &self,
-        wanted: &mut mpsc::Receiver<Wanted>,
-        left_over: &mut Option<Wanted>,
-        idle: bool,
-    ) -> Vec<Wanted> {
+    async fn fill(&self, wanted: &mut mpsc::Receiver<Wanted>, left_over: &mut Option<Wanted>, idle: bool) -> Vec<Wanted> {
         let first = match left_over.take() {
             Some(first) => first,
             None => match wanted.recv().await {

@@ -155,13 +155,8 @@ mod tests {
 
     /// A document of one-line chunks.
     fn job(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> Job {
-        let document = Document {
-            uri: "a.txt".into(),
-            title: None,
-            markup: Markup::Text,
-            text: text.into(),
-            modified_ns: 5_000_000_000,
-        };
+        let document =
+            Document { uri: "a.txt".into(), title: None, markup: Markup::Text, text: text.into(), modified_ns: 5_000_000_000 };
         let mut start = 0;
         let mut chunks = Vec::new();
         for (index, line) in text.lines().enumerate() {

@@ -120,11 +120,7 @@ impl Ledger {
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         connection.pragma_update(None, "temp_store", "FILE").map_err(failed)?;
-        Ok(Self {
-            connection: Arc::new(Mutex::new(connection)),
-            path: Arc::new(path.to_owned()),
-            _lock: lock.map(Arc::new),
-        })
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::new(path.to_owned()), _lock: lock.map(Arc::new) })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -162,9 +158,7 @@ impl Ledger {
     /// Begins a run: forgets what the last one had seen.
     pub fn begin_run(&self) -> Result<(), LedgerError> {
         self.connection()
-            .execute_batch(
-                "CREATE TEMP TABLE IF NOT EXISTS seen (uri TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM seen;",
-            )
+            .execute_batch("CREATE TEMP TABLE IF NOT EXISTS seen (uri TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM seen;")
             .map_err(|source| self.failed(source))
     }
 
@@ -176,8 +170,7 @@ impl Ledger {
             let mut changed = Vec::new();
             {
                 let mut see = transaction.prepare_cached("INSERT OR IGNORE INTO seen (uri) VALUES (?1)")?;
-                let mut look =
-                    transaction.prepare_cached("SELECT size, modified_ns, inode FROM documents WHERE uri = ?1")?;
+                let mut look = transaction.prepare_cached("SELECT size, modified_ns, inode FROM documents WHERE uri = ?1")?;
                 for file in found {
                     see.execute([&file.uri])?;
                     let known = look
@@ -210,10 +203,7 @@ impl Ledger {
 
     /// Takes back that a document is there: nothing of it is to be indexed any more (it is empty now, say).
     pub fn note_gone(&self, uri: &str) -> Result<(), LedgerError> {
-        self.connection()
-            .execute("DELETE FROM seen WHERE uri = ?1", [uri])
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        self.connection().execute("DELETE FROM seen WHERE uri = ?1", [uri]).map(drop).map_err(|source| self.failed(source))
     }
 
     /// What is recorded of a document.

@@ -56,12 +56,7 @@ const PAGE: usize = 1000;
 
 /// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
 /// [`Outcome::Interrupted`]; running again goes on from there.
-pub async fn run(
-    running: &Running,
-    options: Options,
-    report: Arc<Report>,
-    stop: CancellationToken,
-) -> Result<Summary, Error> {
+pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
     let run = Arc::new(open(running, options, report, stop).await?);
 
     let found = flow::walk(&run);
@@ -91,12 +86,7 @@ pub async fn run(
 }
 
 /// Brings together what a run needs: index and ledger agree, or the run does not begin.
-async fn open(
-    running: &Running,
-    options: Options,
-    report: Arc<Report>,
-    stop: CancellationToken,
-) -> Result<Run, Error> {
+async fn open(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
     let plan = &running.plan;
     let path = running.settings.ledger(&plan.name);
     let ledger = blocking(move || Ledger::open(&path)).await?;
@@ -127,7 +117,8 @@ async fn open(
     let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
 
     let limits = embedder.limits();
-    let concurrency = plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
+    let concurrency =
+        plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
     let batching = Batching {
         items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
         tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
@@ -165,9 +156,8 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
             after = page.last().map(|(id, _)| *id);
             let adopting = ledger.clone();
             blocking(move || {
-                page.iter().try_for_each(|(id, passage)| {
-                    adopting.adopt(&passage.uri, Recorded { id: *id, digest: digest(passage) })
-                })
+                page.iter()
+                    .try_for_each(|(id, passage)| adopting.adopt(&passage.uri, Recorded { id: *id, digest: digest(passage) }))
             })
             .await?;
             if !full {
@@ -187,7 +177,10 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, ledger::LedgerError> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::Worker { action: "use the ledger", source: panic })?.map_err(Error::from)
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|panic| Error::Worker { action: "use the ledger", source: panic })?
+        .map_err(Error::from)
 }
 
 /// Removes the documents that are gone from the sources, unless they are so many that the source itself looks broken.

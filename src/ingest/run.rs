@@ -86,9 +86,9 @@ impl Run {
         stop: CancellationToken,
     ) -> Self {
         let sources: Vec<FilesPlan> = plan.sources.iter().map(|SourcePlan::Files(files)| files.clone()).collect();
-        let roots = options.scoped.then(|| {
-            sources.iter().flat_map(|files| &files.paths).map(|path| super::read::uri_of(path, &base)).collect()
-        });
+        let roots = options
+            .scoped
+            .then(|| sources.iter().flat_map(|files| &files.paths).map(|path| super::read::uri_of(path, &base)).collect());
         Self {
             sources,
             base,

@@ -62,7 +62,14 @@ async fn write(run: &Arc<Run>, batch: Vec<(Piece, Vector)>) -> Vec<Arc<Job>> {
         }
     };
     let count = points.len() as u64;
-    if run.with_store(|store| { let points = points.clone(); async move { store.upsert(points).await } }).await.is_none() {
+    if run
+        .with_store(|store| {
+            let points = points.clone();
+            async move { store.upsert(points).await }
+        })
+        .await
+        .is_none()
+    {
         return Vec::new();
     }
     run.report.chunks.upserted.add(count);
@@ -80,7 +87,11 @@ pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
         run.with_store(write).await?;
     }
     for part in job.stale.chunks(BATCH * 4) {
-        run.with_store(|store| { let ids = part.to_vec(); async move { store.delete(ids).await } }).await?;
+        run.with_store(|store| {
+            let ids = part.to_vec();
+            async move { store.delete(ids).await }
+        })
+        .await?;
         run.report.chunks.deleted.add(part.len() as u64);
     }
     run.report.chunks.upserted.add(job.moved.len() as u64);
@@ -88,6 +99,10 @@ pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
     let counted = Arc::clone(&job);
     run.with_ledger(move |ledger| ledger.done(&job.document.uri, job.stamp, &job.hash, &job.points)).await?;
     let documents = &run.report.documents;
-    if counted.known { documents.changed.add(1) } else { documents.added.add(1) }
+    if counted.known {
+        documents.changed.add(1)
+    } else {
+        documents.added.add(1)
+    }
     Some(())
 }

@@ -144,7 +144,8 @@ fn an_index_made_with_another_chunking_is_refused_until_it_is_rebuilt() {
     let project = project();
     project.write("p.yaml", "version: 1\nname: docs\nsources: [{files: {paths: [docs]}}]\n");
     project.run(&["ingest", "-p", "p.yaml"]).expect_code(0);
-    project.write("p.yaml", "version: 1\nname: docs\nsources: [{files: {paths: [docs]}}]\nchunk: {max_tokens: 100, overlap: 0}\n");
+    project
+        .write("p.yaml", "version: 1\nname: docs\nsources: [{files: {paths: [docs]}}]\nchunk: {max_tokens: 100, overlap: 0}\n");
     let refused = project.run(&["ingest", "-p", "p.yaml"]).expect_code(2);
     assert!(refused.stderr.contains("error:") && refused.stderr.contains("chunking"), "{}", refused.stderr);
     assert!(refused.stderr.contains("hint:") && refused.stderr.contains("--rebuild"), "{}", refused.stderr);
@@ -181,10 +182,15 @@ fn every_sample_is_indexed_and_its_questions_find_it() {
     let summary = ended.last("summary");
     assert_eq!(summary["documents"]["added"], summary["documents"]["seen"], "{}", ended.stdout);
     let files = std::fs::read_to_string(samples.join("../eval/qrels.tsv")).unwrap();
-    let relevant: std::collections::HashMap<&str, &str> =
-        files.lines().skip(1).filter_map(|line| line.split_once('\t')).map(|(id, rest)| (id, rest.split('\t').next().unwrap())).collect();
+    let relevant: std::collections::HashMap<&str, &str> = files
+        .lines()
+        .skip(1)
+        .filter_map(|line| line.split_once('\t'))
+        .map(|(id, rest)| (id, rest.split('\t').next().unwrap()))
+        .collect();
     let queries = samples.join("../eval/queries.jsonl");
-    let found = project.run(&["search", "--queries", queries.to_str().unwrap(), "-k", "5", "--json"]).expect_code(0).of_type("hit");
+    let found =
+        project.run(&["search", "--queries", queries.to_str().unwrap(), "-k", "5", "--json"]).expect_code(0).of_type("hit");
     let answered = relevant
         .iter()
         .filter(|(id, uri)| found.iter().any(|hit| hit["query_id"] == **id && hit["uri"].as_str().unwrap().ends_with(**uri)))

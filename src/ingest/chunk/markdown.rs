@@ -53,16 +53,8 @@ struct Scanner<'o> {
 
 pub(super) fn scan(text: &str, outline: &mut Outline) {
     let inside = front_matter(text);
-    let mut scanner = Scanner {
-        outline,
-        inside,
-        blank: true,
-        list: false,
-        paragraph: None,
-        heading: false,
-        block: false,
-        announced: false,
-    };
+    let mut scanner =
+        Scanner { outline, inside, blank: true, list: false, paragraph: None, heading: false, block: false, announced: false };
     let mut above = "";
     for line in raw_lines(text) {
         scanner.line(&line, text, above);
@@ -373,7 +365,9 @@ mod tests {
 
     #[test]
     fn headings_return_after_a_block() {
-        for text in ["```\nx\n```\n# a", "<!-- x -->\n# a", "<!--\nx -->\n# a", "---\nx: y\n---\n# a", "\u{feff}# a", "```a`b\n# a\r\n"] {
+        for text in
+            ["```\nx\n```\n# a", "<!-- x -->\n# a", "<!--\nx -->\n# a", "---\nx: y\n---\n# a", "\u{feff}# a", "```a`b\n# a\r\n"]
+        {
             assert_eq!(headings(text), [(1, "a".to_string())], "{text}");
         }
     }
@@ -389,7 +383,8 @@ mod tests {
     #[test]
     fn borders_are_ordered() {
         let text = "# H\n\nfirst\n\npara\nline\n\n- item\n- next\n  - deep\n\nafter\n\nlead:\n\n```\ncode\n```\n\nlast\n";
-        let order = ["deep", "- next", "para", "after"].map(|line| strength_before(text, if line == "deep" { "  - deep" } else { line }));
+        let order = ["deep", "- next", "para", "after"]
+            .map(|line| strength_before(text, if line == "deep" { "  - deep" } else { line }));
         assert!(order.is_sorted() && strength_before(text, "# H") > *order.last().unwrap(), "{order:?}");
         assert_eq!(strength_before(text, "first"), strength::GLUED);
         assert_eq!(strength_before(text, "line"), strength::LINE);

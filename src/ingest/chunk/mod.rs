@@ -209,7 +209,12 @@ impl Run<'_> {
                 && self.map.count(*start..self.before.end) <= self.plan.overlap
                 && self.map.count(*start..core.end) <= max_tokens
         };
-        self.cutter.openings(from..self.before.end).into_iter().map(|at| self.trim(at..core.end).start).find(fits).unwrap_or(core.start)
+        self.cutter
+            .openings(from..self.before.end)
+            .into_iter()
+            .map(|at| self.trim(at..core.end).start)
+            .find(fits)
+            .unwrap_or(core.start)
     }
 
     /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.

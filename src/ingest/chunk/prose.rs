@@ -8,9 +8,9 @@ use super::outline::strength;
 
 /// Words that end with a full stop and end no sentence, in lower case without the stop.
 const ABBREVIATIONS: [&str; 46] = [
-    "al", "approx", "art", "bd", "bzw", "ca", "cf", "ch", "co", "corp", "dept", "dr", "ed", "eq", "est", "etc", "evtl", "fig", "figs",
-    "ggf", "inc", "jr", "lt", "ltd", "max", "min", "mr", "mrs", "ms", "mt", "no", "nos", "nr", "pp", "prof", "resp", "rev", "sec",
-    "sen", "sr", "st", "usw", "vgl", "vol", "vols", "vs",
+    "al", "approx", "art", "bd", "bzw", "ca", "cf", "ch", "co", "corp", "dept", "dr", "ed", "eq", "est", "etc", "evtl", "fig",
+    "figs", "ggf", "inc", "jr", "lt", "ltd", "max", "min", "mr", "mrs", "ms", "mt", "no", "nos", "nr", "pp", "prof", "resp",
+    "rev", "sec", "sen", "sr", "st", "usw", "vgl", "vol", "vols", "vs",
 ];
 /// How far back a full stop's word is looked at, in bytes.
 const ABBREVIATION: usize = 12;
@@ -64,7 +64,8 @@ pub(super) fn borders(text: &str, range: Range<usize>, mut border: impl FnMut(us
 /// How good the border between two characters without a blank between them is; 0 for none.
 fn unspaced(last: char, next: char, ends: bool) -> u8 {
     if last.is_ascii() && next.is_ascii() {
-        let sign = matches!(last, '/' | '.' | ',' | ';' | ':' | '=' | '&' | '?' | '-' | '_' | '>' | ')' | ']' | '}' | '|' | '"');
+        let sign =
+            matches!(last, '/' | '.' | ',' | ';' | ':' | '=' | '&' | '?' | '-' | '_' | '>' | ')' | ']' | '}' | '|' | '"');
         return if sign && next.is_ascii_alphanumeric() { strength::SIGN } else { 0 };
     }
     if closes(next) || is_full_width_stop(next) || matches!(next, '，' | '、' | '：' | 'ー' | '々') {

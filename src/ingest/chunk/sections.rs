@@ -82,7 +82,9 @@ fn subtree_ends(sections: &[Section]) -> Vec<usize> {
     let mut ends = vec![sections.len(); sections.len()];
     let mut open: Vec<usize> = Vec::new();
     for (i, section) in sections.iter().enumerate() {
-        while let Some(last) = open.pop_if(|last| sections.get(*last).is_some_and(|last| last.level >= section.level || last.level == 0)) {
+        while let Some(last) =
+            open.pop_if(|last| sections.get(*last).is_some_and(|last| last.level >= section.level || last.level == 0))
+        {
             if let Some(end) = ends.get_mut(last) {
                 *end = i;
             }

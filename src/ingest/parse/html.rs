@@ -46,7 +46,9 @@ fn decode(bytes: &[u8]) -> Result<String, ParseError> {
         return Err(ParseError::Binary);
     }
     match declared(bytes) {
-        Some(encoding) if encoding != WINDOWS_1252 && encoding != UTF_8 => Ok(encoding.decode_without_bom_handling(bytes).0.into_owned()),
+        Some(encoding) if encoding != WINDOWS_1252 && encoding != UTF_8 => {
+            Ok(encoding.decode_without_bom_handling(bytes).0.into_owned())
+        }
         // Many a page calls itself Latin-1 and is UTF-8, which Latin-1 never looks like.
         _ => text::decode(bytes.to_vec()),
     }
