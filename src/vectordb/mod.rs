@@ -20,9 +20,10 @@ const DENSE: &str = "dense";
 const SPARSE: &str = "bm25";
 /// The payload key by which documents are removed.
 const URI: &str = "uri";
-/// The constant of reciprocal rank fusion, 1 / (k + rank): 60 as in Cormack, Clarke and Büttcher (2009), who found it to
-/// matter little near there.
-const RRF_K: u32 = 60;
+/// The constant of reciprocal rank fusion, 1 / (k + rank) (Cormack, Clarke and Büttcher 2009, who took 60). Small, so that the
+/// top of the better list counts: with 60 a strong list is dragged down to the level of a weak one (on `SciFact` with a static
+/// model nDCG@10 is .603 with 60 and .657 with 2).
+const RRF_K: u32 = 2;
 /// Points that one query or one page of a scroll returns, at most.
 pub const MAX_PAGE: usize = 10_000;
 
