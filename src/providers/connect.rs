@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::embedding::{Wire, remote};
 use super::http::{Auth, Http};
-use super::{ChatModel, Embedder, ErrorKind, ProviderError};
+use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
 use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
 use crate::limits::Stats;
 use crate::pipeline::{EmbedPlan, ModelRef, Plan, ProviderKind, ProviderPlan};
@@ -30,11 +30,7 @@ impl Providers {
     pub async fn embedder(&self, embed: &EmbedPlan) -> Result<Arc<dyn Embedder>, ProviderError> {
         let plan = self.plan(&embed.model)?;
         match plan.kind {
-            // TEMPORARY until the branch `local` is merged.
-            ProviderKind::Local => {
-                std::future::ready(&self.cache_dir).await;
-                Err(ProviderError::new(&plan.name, ErrorKind::ModelMissing, "not built in"))
-            }
+            ProviderKind::Local => local::embedder(&embed.model.model, &self.cache_dir).await,
             ProviderKind::OpenAi => Ok(remote(Wire::OpenAi, self.http(plan)?, plan, embed)),
             ProviderKind::Gemini => Ok(remote(Wire::Gemini, self.http(plan)?, plan, embed)),
             ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, plan, embed)),

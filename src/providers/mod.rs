@@ -13,6 +13,7 @@ mod connect;
 mod embedding;
 mod gemini;
 pub mod http;
+pub mod local;
 mod ollama;
 mod openai;
 mod prefix;

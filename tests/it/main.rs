@@ -1,4 +1,5 @@
-//! x
+//! The integration tests: one binary, a module a subject.
 mod chat;
 mod embedders;
+mod local;
 mod stand_in;
