@@ -26,6 +26,10 @@ pub(crate) use headers::parse_duration;
 /// Requests in flight where the plan does not say.
 const DEFAULT_CONCURRENCY: u32 = 32;
 
+/// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
+/// for good.
+const MAX_CHARGE: u64 = 10_000_000;
+
 /// A place in the queue. The smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
@@ -150,6 +154,7 @@ impl Limiter {
 
     /// Waits until the request that drew `ticket` may be sent, and reserves `tokens` for it.
     pub async fn admit(self: &Arc<Self>, ticket: Ticket, tokens: u64) -> Permit {
+        let tokens = tokens.min(MAX_CHARGE);
         let place = Place::take(self, ticket);
         loop {
             let now = Instant::now();
@@ -295,6 +300,7 @@ pub struct Charge {
 impl Charge {
     /// Replaces what was reserved by what the provider says it was.
     pub fn settle(self, tokens: u64) {
+        let tokens = tokens.min(MAX_CHARGE);
         let mut guard = self.limiter.state();
         let state = &mut *guard;
         state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.reserved);

@@ -151,6 +151,19 @@ fn tokens_reserved_too_high_come_back() {
 }
 
 #[test]
+fn absurd_charges_neither_overflow_nor_stop_for_good() {
+    let took = paused(async {
+        let limiter = Limiter::new(limits(Some(100), Some(1_000_000), None));
+        let start = Instant::now();
+        limiter.admit(limiter.ticket(), u64::MAX).await.charge.settle(u64::MAX);
+        limiter.admit(limiter.ticket(), 1).await.charge.settle(u64::MAX);
+        let _permit = limiter.admit(limiter.ticket(), 0).await;
+        start.elapsed()
+    });
+    assert!(took < Duration::from_mins(25), "{took:?}");
+}
+
+#[test]
 fn a_pause_holds_for_all_and_once() {
     paused(async {
         let limiter = Limiter::new(limits(None, None, Some(100)));

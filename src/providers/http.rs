@@ -190,7 +190,7 @@ impl Http {
             let failure = match timeout(self.timeout, self.whole(&call, permit)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
-                Err(_) => self.too_late(),
+                Err(_) => self.too_late(self.timeout),
             };
             self.wait_or_give_up(&tries, failure).await?;
         }
@@ -217,7 +217,7 @@ impl Http {
                     return Ok(Streaming { body, headers, charge: permit.charge });
                 }
                 Ok(Err(failure)) => failure,
-                Err(_) => self.too_late(),
+                Err(_) => self.too_late(self.timeout),
             };
             drop(permit);
             self.wait_or_give_up(&tries, failure).await?;
@@ -232,7 +232,7 @@ impl Http {
             let response = self.accepted(request.send().await, None).await?;
             self.read(response).await.map_err(Failure::from)
         };
-        timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late())).map_err(|failure| failure.error)
+        timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late(within))).map_err(|failure| failure.error)
     }
 
     /// The error that a provider's error object means (what comes in mid-stream after a 200): `status` is the HTTP status, or
@@ -339,8 +339,8 @@ impl Http {
         Failure { error: said, should_retry: None, at_most: never_connected.then_some(2) }
     }
 
-    fn too_late(&self) -> Failure {
-        self.error(ErrorKind::Timeout, format!("no complete answer within {} s", self.timeout.as_secs_f64())).into()
+    fn too_late(&self, within: Duration) -> Failure {
+        self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64())).into()
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
@@ -353,11 +353,10 @@ impl Http {
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
         self.limiter.count_retry();
-        if asked || kind == ErrorKind::RateLimited {
+        match Instant::now().checked_add(wait) {
             // It concerns all who talk to this provider, and the queue waits for it.
-            self.limiter.pause_until(Instant::now() + wait);
-        } else {
-            tokio::time::sleep(wait).await;
+            Some(until) if asked || kind == ErrorKind::RateLimited => self.limiter.pause_until(until),
+            _ => tokio::time::sleep(wait).await,
         }
         Ok(())
     }
