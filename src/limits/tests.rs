@@ -210,6 +210,41 @@ fn in_flight_never_exceeds_the_concurrency() {
 }
 
 #[test]
+fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
+    paused(async {
+        let limiter = Limiter::new(limits(None, None, Some(16)));
+        let burst = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..16 {
+            limiter.throttled(burst);
+        }
+        let allowed = async |limiter: &Arc<Limiter>| {
+            let mut permits = Vec::new();
+            while let Ok(permit) = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 1)).await {
+                permits.push(permit);
+            }
+            permits.len()
+        };
+        assert_eq!(allowed(&limiter).await, 8);
+        for _ in 0..8 {
+            limiter.accepted();
+        }
+        assert_eq!(allowed(&limiter).await, 8, "a round of answers at 8 is worth not quite one more");
+        limiter.accepted();
+        assert_eq!(allowed(&limiter).await, 9);
+        for _ in 0..1000 {
+            limiter.accepted();
+        }
+        assert_eq!(allowed(&limiter).await, 16);
+        for _ in 0..1000 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            limiter.throttled(Instant::now());
+        }
+        assert_eq!(allowed(&limiter).await, 1);
+    });
+}
+
+#[test]
 fn undeclared_limits_are_learned_and_declared_ones_kept() {
     let headers: HeaderMap = [("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-requests", "0")]
         .into_iter()

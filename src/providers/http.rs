@@ -296,6 +296,7 @@ impl Http {
         let headers = response.headers().clone();
         self.limiter.observe(&headers);
         if status.is_success() {
+            self.limiter.accepted();
             return Ok(response);
         }
         let body = read_some(response).await;
@@ -348,7 +349,7 @@ impl Http {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         if kind == ErrorKind::RateLimited {
-            self.limiter.count_throttled();
+            self.limiter.throttled(tries.left());
         }
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
