@@ -126,15 +126,15 @@ impl Http {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = plan.api_key.as_ref().map(|key| key.expose().trim()).filter(|key| !key.is_empty()) {
-            let (name, text) = match auth {
-                Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
-                Auth::Header(name) => (HeaderName::from_static(name), key.to_owned()),
-                Auth::None => (AUTHORIZATION, String::new()),
+            let sent = match auth {
+                Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {key}"))),
+                Auth::Header(name) => Some((HeaderName::from_static(name), key.to_owned())),
+                Auth::None => None,
             };
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| peer.error(ErrorKind::Auth, "the API key holds characters that no header may carry"))?;
-            value.set_sensitive(true);
-            if auth != Auth::None {
+            if let Some((name, text)) = sent {
+                let mut value = HeaderValue::from_str(&text)
+                    .map_err(|_| peer.error(ErrorKind::Auth, "the API key holds characters that no header may carry"))?;
+                value.set_sensitive(true);
                 headers.insert(name, value);
             }
         }
@@ -172,7 +172,7 @@ impl Http {
 
     /// POSTs JSON and returns the whole body (of at most 128 MiB) of a 2xx answer.
     ///
-    /// `path` is put after the base URL's own and may carry a query. Waits for the provider's limits, keeps to its timeout, and
+    /// `path` is put after the base URL's own and may carry a query; names in `headers` are lower case. Waits for the provider's limits, keeps to its timeout, and
     /// tries again as planned; an `error` object behind HTTP 200 is the error that it says.
     pub async fn post(
         &self,

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, a module a subject.
 mod chat;
+mod data;
 mod embedders;
 mod http;
 mod local;

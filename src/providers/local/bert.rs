@@ -313,6 +313,7 @@ fn gelu(x: f32) -> f32 {
 /// arithmetic; the sixteenth power costs the rest. Of the formulas there this one has no exponential, so that the compiler
 /// can use vector instructions.
 fn erf(x: f32) -> f32 {
+    #[allow(clippy::excessive_precision, reason = "as printed in the source")]
     const A: [f32; 6] = [0.070_523_078_4, 0.042_282_012_3, 0.009_270_527_2, 0.000_152_014_3, 0.000_276_567_2, 0.000_043_063_8];
     let [a1, a2, a3, a4, a5, a6] = A;
     let z = x.abs();
@@ -332,6 +333,7 @@ fn exp_of_negative(x: f32) -> f32 {
     /// Adding and taking away 1.5 · 2^23 rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;
     /// ln 2 in two parts, the first short enough for `n` times it to be exact (Cody and Waite 1980).
+    #[allow(clippy::excessive_precision, reason = "exactly 355/512")]
     const LN2_HIGH: f32 = 0.693_359_375;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     let clamped = if x < -87.0 { -87.0 } else { x };
@@ -351,7 +353,7 @@ mod tests {
     /// Values from Abramowitz and Stegun, table 7.1.
     #[test]
     fn erf_agrees_with_the_table() {
-        let table = [(0.0, 0.0), (0.1, 0.112_462_916), (0.5, 0.520_499_878), (1.0, 0.842_700_793), (2.0, 0.995_322_265)];
+        let table = [(0.0, 0.0), (0.1, 0.112_463), (0.5, 0.520_500), (1.0, 0.842_701), (2.0, 0.995_322)];
         for (x, y) in table {
             assert!((erf(x) - y).abs() < 2e-6, "erf({x}) = {}", erf(x));
             assert!((erf(-x) + y).abs() < 2e-6, "erf(-{x}) = {}", erf(-x));

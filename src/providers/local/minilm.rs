@@ -12,12 +12,12 @@ use super::weights::{Files, Hub, MINILM};
 use super::{PROVIDER, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
-/// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its sentence_bert_config.json). It has 512
+/// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512
 /// positions, of which the second half is untrained.
 const MAX_TOKENS: usize = 256;
 
 /// Tokens that one matrix product takes, about: enough to keep it busy, few enough for its operands to stay in the cache.
-const GROUP_TOKENS: usize = 256;
+const GROUP_TOKENS: usize = 512;
 
 /// The transformer.
 #[derive(Debug)]
@@ -133,10 +133,12 @@ impl Embedder for MiniLm {
     }
 }
 
-/// Splits token lists, in order, into groups of about [`GROUP_TOKENS`] tokens, smaller where that would leave a core idle.
+/// Splits token lists, in order, into groups of about the same number of tokens, [`GROUP_TOKENS`] or a little more at most, and where
+/// there are enough lists, as many groups for each core.
 fn group(lists: Vec<Vec<u32>>, cores: usize) -> Vec<Vec<Vec<u32>>> {
     let total: usize = lists.iter().map(Vec::len).sum();
-    let size = total.div_ceil(cores.max(1)).min(GROUP_TOKENS);
+    let count = total.div_ceil(GROUP_TOKENS).max(1).next_multiple_of(cores.max(1));
+    let size = total.div_ceil(count);
     let mut groups = Vec::new();
     let mut current = Vec::new();
     let mut filled = 0;
@@ -176,5 +178,6 @@ mod tests {
     #[test]
     fn a_small_batch_is_spread_over_the_cores() {
         assert_eq!(group(vec![vec![0; 10]; 8], 4).len(), 4);
+        assert_eq!(group(vec![vec![0; 100]; 11], 2).len(), 4);
     }
 }

@@ -23,16 +23,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the next bytes of a download may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one file may take: 90 MB at 50 kB/s.
-const FILE_TIMEOUT: Duration = Duration::from_secs(1800);
+const FILE_TIMEOUT: Duration = Duration::from_mins(30);
 /// What a download that was killed left behind is removed when it is this old: no download takes so long.
-const STALE: Duration = Duration::from_secs(24 * 3600);
+const STALE: Duration = Duration::from_hours(24);
 
 /// A model's files at a hub.
 #[derive(Debug)]
 pub(super) struct Repository {
     /// The model's name, which is also that of its folder.
     pub(super) name: &'static str,
-    repository: &'static str,
+    /// `owner/name` at the hub.
+    at: &'static str,
     revision: &'static str,
     weights: Pinned,
     tokenizer: Pinned,
@@ -58,7 +59,7 @@ pub(super) struct Files {
 /// <https://huggingface.co/minishlab/potion-base-8M> (MIT)
 pub(super) const POTION: Repository = Repository {
     name: "potion-base-8M",
-    repository: "minishlab/potion-base-8M",
+    at: "minishlab/potion-base-8M",
     revision: "bf8b056651a2c21b8d2565580b8569da283cab23",
     weights: Pinned {
         name: "model.safetensors",
@@ -80,7 +81,7 @@ pub(super) const POTION: Repository = Repository {
 /// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0)
 pub(super) const MINILM: Repository = Repository {
     name: "all-MiniLM-L6-v2",
-    repository: "sentence-transformers/all-MiniLM-L6-v2",
+    at: "sentence-transformers/all-MiniLM-L6-v2",
     revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
     weights: Pinned {
         name: "model.safetensors",
@@ -136,8 +137,8 @@ impl Hub {
     }
 
     fn url(&self, repository: &Repository, file: &str) -> Result<Url, url::ParseError> {
-        let Repository { repository, revision, .. } = repository;
-        Url::parse(&format!("{}/{repository}/resolve/{revision}/{file}", self.endpoint.trim_end_matches('/')))
+        let Repository { at, revision, .. } = repository;
+        Url::parse(&format!("{}/{at}/resolve/{revision}/{file}", self.endpoint.trim_end_matches('/')))
     }
 
     fn report(&self, download: Option<Download>) {
@@ -195,8 +196,9 @@ impl Repository {
     /// or none, and of two that fetch it at once the second replaces it with the same bytes.
     async fn fetch(&self, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
         let url = hub.url(self, file.name).map_err(|e| Problem::Address(hub.endpoint.clone(), e))?;
-        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, %url, "fetching a file of a model");
+        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(&url), "fetching a file of a model");
         let response = request(&url, hub).await?;
+        let url = without_password(&url);
         let in_folder = |action| move |source| Problem::Io { action, path: folder.to_owned(), source };
         tokio::fs::create_dir_all(folder).await.map_err(in_folder("create"))?;
         remove_stale(folder).await;
@@ -232,7 +234,7 @@ impl Repository {
         let mut received = 0;
         loop {
             hub.report(Some(Download { model: self.name, file: file.name, received, total: file.bytes }));
-            let chunk = response.chunk().await.map_err(|source| Problem::Fetch { url: url.clone(), source })?;
+            let chunk = response.chunk().await.map_err(|e| Problem::Fetch { url: url.clone(), source: e.without_url() })?;
             let Some(chunk) = chunk else { break };
             received += chunk.len() as u64;
             if received > file.bytes {
@@ -258,7 +260,7 @@ impl Repository {
             status,
             hint: Some(format!(
                 "run `scripts/models` (it needs pip alone), or set HF_ENDPOINT to a hub that can be reached, or put {files} of {} into {}",
-                self.repository,
+                self.at,
                 folder.display()
             )),
             source: Some(Box::new(fetching)),
@@ -268,7 +270,7 @@ impl Repository {
 }
 
 async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
-    let failed = |source| Problem::Fetch { url: url.clone(), source };
+    let failed = |source: reqwest::Error| Problem::Fetch { url: without_password(url), source: source.without_url() };
     // The first caller in the process installs it; it is the same one whoever comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder()
@@ -286,8 +288,17 @@ async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
     if response.status().is_success() {
         Ok(response)
     } else {
-        Err(Problem::Status { url: url.clone(), status: response.status() })
+        Err(Problem::Status { url: without_password(url), status: response.status() })
     }
+}
+
+/// An address as it may be shown: a mirror's may hold a password.
+fn without_password(url: &Url) -> Url {
+    let mut shown = url.clone();
+    if url.password().is_some() {
+        let _ = shown.set_password(Some("***"));
+    }
+    shown
 }
 
 /// Reads a file and checks its SHA-256. Blocking. Hashing on every load costs 20 to 60 ms; nothing has to be remembered about files
@@ -323,7 +334,7 @@ async fn remove_stale(folder: &Path) {
     let Ok(mut entries) = tokio::fs::read_dir(folder).await else { return };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".part"));
+        let ours = name.to_str().is_some_and(|name| name.strip_suffix(".part").is_some_and(|name| name.starts_with('.')));
         let modified = entry.metadata().await.and_then(|data| data.modified());
         if ours && modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE)) {
             let _ = tokio::fs::remove_file(entry.path()).await;
@@ -368,6 +379,12 @@ mod tests {
         let url = Hub::new("https://hub.example/mirror/", None).url(&POTION, "config.json").unwrap();
         let expected = format!("https://hub.example/mirror/minishlab/potion-base-8M/resolve/{}/config.json", POTION.revision);
         assert_eq!(url.as_str(), expected);
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = Url::parse("https://me:secret@hub.example/x").unwrap();
+        assert_eq!(without_password(&url).as_str(), "https://me:***@hub.example/x");
     }
 
     #[test]
