@@ -1,8 +1,35 @@
 //! The pipeline file: spec (as written) → plan (validated, defaults filled). Only a [`Plan`] can be run.
+//!
+//! One door, [`load`]: text → [`tree`] (every value with its bytes) → [`interpolate`] (variables) → [`check`] (against the
+//! schema of the types in [`spec`]) → [`resolve`] (meaning) → [`Plan`]. Each stage reports what is wrong and passes on what
+//! is right, so that every error is told at once.
 
+mod check;
+mod connections;
+mod diagnose;
+mod find;
+mod interpolate;
+mod load;
+mod meaning;
+mod model;
 mod plan;
+mod resolve;
+mod running;
+mod schema;
+mod sources;
+mod spec;
+mod suggest;
+mod tree;
+mod units;
 
+pub use diagnose::{Diagnostic, Diagnostics, Level, Place};
+pub use find::find;
+pub use load::{Loaded, load, parse};
+pub use model::Purpose;
 pub use plan::{
     ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
     RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
 };
+pub use resolve::default_plan;
+pub use running::{Running, Settings};
+pub use schema::schema;

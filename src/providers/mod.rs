@@ -17,6 +17,7 @@ pub mod local;
 mod ollama;
 mod openai;
 mod prefix;
+pub mod prices;
 mod refusal;
 mod retry;
 pub mod sse;

@@ -1,7 +1,13 @@
 //! The integration tests: one binary, a module a subject.
+
+mod answer;
 mod chat;
 mod data;
 mod embedders;
+mod end_to_end;
 mod http;
 mod local;
+mod project;
+mod qdrant_server;
 mod stand_in;
+mod store;

@@ -1,0 +1,145 @@
+//! The door: a pipeline file in, a plan or every error out. `check` and `ingest` come through here alike.
+
+use std::fs::File as StdFile;
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::check::{self, Checked};
+use super::connections::check_name;
+use super::diagnose::{Diagnostic, Diagnostics, Findings, Source};
+use super::interpolate;
+use super::meaning::File;
+use super::plan::Plan;
+use super::resolve::resolve;
+use super::schema::schema;
+use super::spec::Spec;
+use super::tree::{self, Value};
+
+/// Bytes of a pipeline file, at most.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A pipeline that can be run.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What will run.
+    pub plan: Plan,
+    /// What should be looked at.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Reads and validates a pipeline file. `env` gives the value of a variable; relative paths are relative to the file.
+///
+/// Reads at most 1 MiB, and nothing but the file.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order.
+pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    let name = path.display().to_string();
+    let cannot = |what: &str, hint: Option<String>| Diagnostics::from(Diagnostic::error(what, hint).of_file(&name));
+    let bytes = read(path).map_err(|error| cannot(&format!("cannot be read: {error}"), None))?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(cannot("is larger than 1 MiB", Some("this is hardly a pipeline file".to_owned())));
+    }
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let lossy = String::from_utf8_lossy(error.as_bytes());
+            // Up to here the lossy text and the file agree byte for byte.
+            let mut findings = Findings::new(Arc::new(Source::new(&name, &lossy, &[])));
+            findings.error(&(valid..valid + 1), "not UTF-8 from here on", "save the file as UTF-8".to_owned());
+            return findings.finish().and_then(|_| Err(cannot("is not UTF-8", None)));
+        }
+    };
+    let absolute = std::path::absolute(path).map_err(|error| cannot(&format!("has no place: {error}"), None))?;
+    parse(&text, &name, absolute.parent().unwrap_or(&absolute), env)
+}
+
+fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    StdFile::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Validates the text of a pipeline file. `file_name` is what messages call it, and gives the pipeline its name where the
+/// text does not; relative paths are relative to `base_dir`, which is absolute.
+///
+/// # Errors
+/// Everything that is wrong with the text, in its order.
+pub fn parse(
+    text: &str,
+    file_name: &str,
+    base_dir: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    let parsed = tree::parse(text);
+    let mut masks = parsed.secrets;
+    masks.extend(credentials(text));
+    let mut findings = Findings::new(Arc::new(Source::new(file_name, text, &masks)));
+    let whole = parsed.broken.is_empty();
+    for broken in parsed.broken {
+        findings.error(&broken.span, broken.message, broken.hint);
+    }
+    let nothing = parsed.root.as_ref().is_none_or(|root| matches!(&root.value, Value::Scalar(s) if s.plain && s.text == "~"));
+    if nothing && whole {
+        findings.error(&(0..0), "the file is empty", "`version: 1` alone is a whole pipeline".to_owned());
+    }
+    let plan = match parsed.root.filter(|_| !nothing) {
+        None => super::default_plan(env),
+        Some(mut root) => {
+            interpolate::fill(&mut root, text, env, &mut findings);
+            let Checked { json, tainted } = check::check(&root, &schema(), &mut findings);
+            let spec = json.map_or_else(|| Ok(Spec::default()), serde_json::from_value::<Spec>);
+            let spec = spec.unwrap_or_else(|error| {
+                // The schema is made from the very types, so this is a mistake of ragstream's own.
+                let line = error.line();
+                findings.error(&root.span, format!("the schema let something through (line {line})"), None);
+                Spec::default()
+            });
+            let mut file = File { root: &root, tainted: &tainted, findings: &mut findings, base: base_dir, env };
+            resolve(&mut file, &spec, own_name(file_name))
+        }
+    };
+    findings.finish().map(|warnings| Loaded { plan, warnings })
+}
+
+/// The pipeline's name where the file does not say it.
+fn own_name(file_name: &str) -> String {
+    let stem = Path::new(file_name).file_stem().unwrap_or_default().to_string_lossy();
+    let name: String = stem
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+        .take(64)
+        .collect();
+    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
+    if check_name(name).is_ok() { name.to_owned() } else { "default".to_owned() }
+}
+
+/// `user:password` in addresses written into the file.
+fn credentials(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, mark) in text.match_indices("://") {
+        let start = at + mark.len();
+        let rest = text.get(start..).unwrap_or_default();
+        let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#')).unwrap_or(rest.len());
+        let authority = rest.get(..end).unwrap_or_default();
+        if let Some(at) = authority.rfind('@').filter(|_| !authority.contains("${")) {
+            found.push(start..start + at);
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_name_is_the_pipelines() {
+        for (file, name) in [("pipelines/docs.yaml", "docs"), ("a b.yml", "a-b"), (".yaml", "yaml"), ("ÿ.yaml", "default")] {
+            assert_eq!(own_name(file), name, "{file}");
+        }
+    }
+}

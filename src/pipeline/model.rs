@@ -1,0 +1,83 @@
+//! `provider/model`.
+
+use std::collections::BTreeMap;
+
+use super::diagnose::{Diagnostic, printable};
+use super::meaning::Problem;
+use super::plan::{ModelRef, Plan, ProviderPlan};
+use super::suggest::did_you_mean;
+
+/// What a model is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To turn texts into vectors.
+    Embed,
+    /// To answer questions.
+    Answer,
+}
+
+impl Purpose {
+    fn example(self) -> &'static str {
+        match self {
+            Self::Embed => "openai/text-embedding-3-small",
+            Self::Answer => "anthropic/claude-sonnet-4-5",
+        }
+    }
+
+    fn is_served_by(self, provider: &ProviderPlan) -> bool {
+        match self {
+            Self::Embed => provider.kind.can_embed(),
+            Self::Answer => provider.kind.can_answer(),
+        }
+    }
+}
+
+impl ModelRef {
+    /// Reads `provider/model` as given on the command line, with the same errors as in a pipeline file.
+    pub fn parse(text: &str, plan: &Plan, purpose: Purpose) -> Result<Self, Diagnostic> {
+        let model = split(text, &printable(text), purpose).map_err(diagnostic)?;
+        check(&model, &printable(text), &plan.providers, purpose).map_err(diagnostic)?;
+        Ok(model)
+    }
+}
+
+fn diagnostic(problem: Problem) -> Diagnostic {
+    Diagnostic::error(problem.message, problem.hint)
+}
+
+/// Cuts at the first `/`. `shown` is what messages may call it.
+pub(super) fn split(text: &str, shown: &str, purpose: Purpose) -> Result<ModelRef, Problem> {
+    match text.trim().split_once('/') {
+        Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
+            Ok(ModelRef { provider: provider.to_owned(), model: model.to_owned() })
+        }
+        _ => Err(Problem::new(format!("`{shown}` is not `provider/model`")).hint(format!("such as `{}`", purpose.example()))),
+    }
+}
+
+/// Whether the provider is there and serves the purpose.
+pub(super) fn check(
+    model: &ModelRef,
+    shown: &str,
+    providers: &BTreeMap<String, ProviderPlan>,
+    purpose: Purpose,
+) -> Result<(), Problem> {
+    let able: Vec<&str> =
+        providers.values().filter(|provider| purpose.is_served_by(provider)).map(|provider| provider.name.as_str()).collect();
+    let Some(provider) = providers.get(&model.provider) else {
+        let one_of = format!("one of: {}; others are declared under `providers`", able.join(", "));
+        let hint = match did_you_mean(&model.provider, able.iter().copied()) {
+            Some(guess) => format!("{guess} {one_of}"),
+            None => one_of,
+        };
+        return Err(Problem::new(format!("no provider of this name: `{shown}`")).hint(hint));
+    };
+    if purpose.is_served_by(provider) {
+        return Ok(());
+    }
+    let (kind, cannot) = match purpose {
+        Purpose::Embed => (provider.kind.name(), "has no embeddings"),
+        Purpose::Answer => (provider.kind.name(), "has no models here that answer"),
+    };
+    Err(Problem::new(format!("`{shown}`: {kind} {cannot}")).hint(format!("these have: {}", able.join(", "))))
+}

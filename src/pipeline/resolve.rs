@@ -1,0 +1,231 @@
+//! Spec → plan: defaults filled in, names looked up, values that only make sense together compared.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::connections::{Connections, check_name, server_url, warn_of_key};
+use super::meaning::{File, Problem};
+use super::model::{self, Purpose};
+use super::plan::{
+    ChunkBy, ChunkPlan, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan, TokenizerName,
+};
+use super::sources;
+use super::spec::{ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec};
+
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
+const OVERLAP: usize = 40;
+const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+const ANSWER_TOKENS: u32 = 1024;
+const CONTEXT_TOKENS: usize = 6000;
+const QDRANT_URL: &str = "http://localhost:6334";
+/// Qdrant's gRPC port.
+const QDRANT_PORT: u16 = 6334;
+const QDRANT_TIMEOUT: Duration = Duration::from_secs(60);
+const EMBED_PROVIDER: &str = "local";
+const EMBED_MODEL: &str = "potion-base-8M";
+
+/// The plan of someone who has no pipeline file: local embeddings, the embedded store, hybrid retrieval, no sources.
+pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
+    Plan {
+        name: "default".to_owned(),
+        providers: Connections::implicit(env).usable,
+        sources: Vec::new(),
+        chunk: ChunkPlan { by: ChunkBy::Auto, max_tokens: MAX_TOKENS, overlap: OVERLAP, tokenizer: TokenizerName::O200kBase },
+        embed: EmbedPlan {
+            model: ModelRef { provider: EMBED_PROVIDER.to_owned(), model: EMBED_MODEL.to_owned() },
+            dimensions: None,
+            batch_items: None,
+            batch_tokens: None,
+            query_prefix: None,
+            passage_prefix: None,
+        },
+        store: StorePlan::Edge { path: None },
+        query: QueryPlan {
+            limit: LIMIT,
+            mode: RetrieveMode::Hybrid,
+            model: None,
+            max_tokens: ANSWER_TOKENS,
+            temperature: None,
+            context_tokens: CONTEXT_TOKENS,
+            prompt: None,
+        },
+    }
+}
+
+/// The plan that the file means; of use only if nothing was reported. `name` is the file's own.
+pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
+    let mut plan = default_plan(file.env);
+    plan.name = match &spec.name {
+        Some(name) => {
+            if let Err(problem) = check_name(name) {
+                let message = format!("`{}`: {}", file.shown(&["name"], name), problem.message);
+                file.error(&["name"], Problem { message, ..problem });
+            }
+            name.clone()
+        }
+        None => name,
+    };
+    let mut connections = Connections::implicit(file.env);
+    for (name, provider) in spec.providers.iter().flatten() {
+        connections.declare(file, name, provider.as_ref().unwrap_or(&Default::default()));
+    }
+    plan.sources = sources::resolve(file, spec.sources.as_deref().unwrap_or_default());
+    if let Some(chunk) = &spec.chunk {
+        plan.chunk = chunking(file, chunk);
+    }
+    if let Some(embed) = &spec.embed {
+        embedding(file, embed, &connections, &mut plan.embed);
+    }
+    if let Some(store) = &spec.store {
+        plan.store = storing(file, store, &plan.name);
+    }
+    if let Some(query) = &spec.query {
+        querying(file, query, &connections, &mut plan.query);
+    }
+    plan.providers = connections.usable;
+    plan
+}
+
+fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
+    let max_tokens = spec.max_tokens.and_then(NonZeroUsize::new).unwrap_or(MAX_TOKENS);
+    let overlap = spec.overlap.unwrap_or(OVERLAP.min(max_tokens.get() / 10));
+    if overlap >= max_tokens.get() {
+        let path: &[&str] = &["chunk", "overlap"];
+        let problem = Problem::new(format!("an overlap of {overlap} does not fit into chunks of {max_tokens} tokens"));
+        file.error(path, problem.hint("a tenth of `max_tokens` is usual"));
+    }
+    ChunkPlan {
+        by: match spec.by {
+            None | Some(ChunkBySpec::Auto) => ChunkBy::Auto,
+            Some(ChunkBySpec::Markdown) => ChunkBy::Markdown,
+            Some(ChunkBySpec::Text) => ChunkBy::Text,
+            Some(ChunkBySpec::Code) => ChunkBy::Code,
+            Some(ChunkBySpec::Sentences) => ChunkBy::Sentences,
+            Some(ChunkBySpec::Tokens) => ChunkBy::Tokens,
+        },
+        max_tokens,
+        overlap,
+        tokenizer: match spec.tokenizer {
+            None | Some(TokenizerSpec::O200kBase) => TokenizerName::O200kBase,
+            Some(TokenizerSpec::Cl100kBase) => TokenizerName::Cl100kBase,
+        },
+    }
+}
+
+fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, plan: &mut EmbedPlan) {
+    if let Some(model) = model_at(file, &["embed", "model"], spec.model.as_deref(), connections, Purpose::Embed) {
+        plan.model = model;
+    }
+    plan.dimensions = spec.dimensions;
+    plan.query_prefix = spec.query_prefix.clone().filter(|prefix| !prefix.is_empty());
+    plan.passage_prefix = spec.passage_prefix.clone().filter(|prefix| !prefix.is_empty());
+    let Some(batch) = &spec.batch else { return };
+    plan.batch_items = batch.items.and_then(NonZeroUsize::new);
+    plan.batch_tokens = batch.tokens.and_then(NonZeroUsize::new);
+    // Compatible servers have limits of their own; only the vendor's are known.
+    let Some(provider) = connections.usable.get(&plan.model.provider).filter(|provider| provider.is_vendors_own()) else {
+        return;
+    };
+    let (items, tokens) = provider.kind.max_batch();
+    for (key, given, most, what) in
+        [("items", batch.items, items, "texts a request"), ("tokens", batch.tokens, tokens, "tokens a request")]
+    {
+        if let (Some(given), Some(most)) = (given, most)
+            && given > most
+        {
+            let problem = Problem::new(format!("`{}` takes at most {most} {what}, not {given}", provider.kind.name()));
+            file.error(&["embed", "batch", key], problem);
+        }
+    }
+}
+
+/// The model at the path; `None` if there is none or it has been reported.
+fn model_at(
+    file: &mut File<'_>,
+    path: &[&str],
+    text: Option<&str>,
+    connections: &Connections,
+    purpose: Purpose,
+) -> Option<ModelRef> {
+    let text = text?;
+    let shown = file.shown(path, text);
+    let checked = model::split(text, &shown, purpose).and_then(|model| {
+        if !connections.broken.contains(&model.provider) {
+            model::check(&model, &shown, &connections.usable, purpose)?;
+        }
+        match connections.misled.get(&model.provider) {
+            Some(problem) => Err(Problem::new(format!("`{shown}`: {}", problem.message))),
+            None => Ok(model),
+        }
+    });
+    checked.map_err(|problem| file.error(path, problem)).ok()
+}
+
+fn storing(file: &mut File<'_>, spec: &StoreSpec, name: &str) -> StorePlan {
+    match spec {
+        StoreSpec { qdrant: Some(qdrant), .. } => qdrant_server(file, qdrant, name),
+        StoreSpec { edge, qdrant: None } => {
+            let path = edge.as_ref().and_then(|edge| edge.path.as_deref());
+            StorePlan::Edge { path: path.map(|path| sources::resolve_path(file.base, path)) }
+        }
+    }
+}
+
+fn qdrant_server(file: &mut File<'_>, spec: &QdrantSpec, name: &str) -> StorePlan {
+    let path = ["store", "qdrant", "url"];
+    let text = spec.url.as_deref().unwrap_or(QDRANT_URL);
+    let url = server_url(text).and_then(|mut url| {
+        if url.port().is_none() && url.set_port(Some(QDRANT_PORT)).is_err() {
+            return Err(Problem::new("is not an address"));
+        }
+        Ok(url)
+    });
+    let url = match url {
+        Ok(url) => url,
+        Err(problem) => {
+            let message = format!("`{}` {}", file.shown(&path, "url"), problem.message);
+            file.error(&path, Problem { message, ..problem });
+            return StorePlan::Edge { path: None };
+        }
+    };
+    if url.port() == Some(6333) {
+        file.warning(
+            &path,
+            Problem::new("6333 is Qdrant's REST port").hint("ragstream speaks gRPC, on 6334 unless set up otherwise"),
+        );
+    }
+    let api_key = spec.api_key.as_deref().map(str::trim).filter(|key| !key.is_empty()).map(Secret::new);
+    if api_key.is_some() {
+        warn_of_key(file, &["store", "qdrant", "api_key"], &url);
+    }
+    let collection = spec.collection.clone().unwrap_or_else(|| name.to_owned());
+    if collection.contains(['/', '\\']) || collection.chars().any(char::is_control) {
+        let path = ["store", "qdrant", "collection"];
+        let shown = file.shown(&path, &collection);
+        file.error(&path, Problem::new(format!("`{shown}` cannot be the name of a collection")));
+    }
+    StorePlan::Qdrant { url, api_key, collection, timeout: spec.timeout.map_or(QDRANT_TIMEOUT, |timeout| timeout.0) }
+}
+
+fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
+    if let Some(retrieve) = &spec.retrieve {
+        plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
+        plan.mode = match retrieve.mode {
+            None | Some(ModeSpec::Hybrid) => RetrieveMode::Hybrid,
+            Some(ModeSpec::Dense) => RetrieveMode::Dense,
+            Some(ModeSpec::Sparse) => RetrieveMode::Sparse,
+        };
+    }
+    let Some(answer) = &spec.answer else { return };
+    plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
+    plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
+    plan.temperature = answer.temperature;
+    plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);
+    plan.prompt = answer.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && prompt != "default");
+    let provider = plan.model.as_ref().and_then(|model| connections.usable.get(&model.provider));
+    if provider.is_some_and(|provider| provider.kind == ProviderKind::Anthropic)
+        && plan.temperature.is_some_and(|temperature| temperature > 1.0)
+    {
+        file.error(&["query", "answer", "temperature"], Problem::new("anthropic takes temperatures from 0 to 1"));
+    }
+}

@@ -1,0 +1,244 @@
+//! Paths and globs of a source.
+
+use std::path::{Component, Path, PathBuf};
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+
+use super::meaning::{File, Problem};
+use super::plan::{FilesPlan, Plan, SourcePlan};
+use super::spec::{FilesSpec, SourceSpec};
+
+/// Larger files are skipped, unless the file says so.
+const MAX_BYTES: u64 = 50_000_000;
+
+impl Plan {
+    /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
+    /// under its very name is no glob. Relative paths are relative to the working directory.
+    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, super::Diagnostic> {
+        let mut plain = Vec::new();
+        let mut sources = Vec::new();
+        for path in paths {
+            let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+            let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
+            let Some((folder, pattern)) = glob.map(split_glob) else {
+                plain.push(tidy(&absolute));
+                continue;
+            };
+            let include = set([exact(pattern)]).map_err(|problem| {
+                super::Diagnostic::error(
+                    format!("`{}`: {}", super::diagnose::printable(pattern), problem.message),
+                    problem.hint,
+                )
+            })?;
+            let folder = std::path::absolute(if folder.is_empty() { "." } else { folder }).unwrap_or_else(|_| folder.into());
+            sources.push(files(vec![tidy(&folder)], include, GlobSet::empty(), MAX_BYTES));
+        }
+        if !plain.is_empty() {
+            sources.insert(0, files(plain, GlobSet::empty(), GlobSet::empty(), MAX_BYTES));
+        }
+        self.sources = sources;
+        Ok(self)
+    }
+}
+
+fn files(paths: Vec<PathBuf>, include: GlobSet, exclude: GlobSet, max_bytes: u64) -> SourcePlan {
+    SourcePlan::Files(FilesPlan { paths, include, exclude, max_bytes })
+}
+
+/// What the file's `sources` are.
+pub(super) fn resolve(file: &mut File<'_>, specs: &[Option<SourceSpec>]) -> Vec<SourcePlan> {
+    let mut sources = Vec::new();
+    for (index, spec) in specs.iter().enumerate() {
+        let index = index.to_string();
+        match spec {
+            None => {}
+            Some(SourceSpec::Path(text)) => {
+                let place = ["sources", index.as_str()];
+                let found = location(file, &place, text);
+                sources.extend(found.map(|(folder, include)| files(vec![folder], include, GlobSet::empty(), MAX_BYTES)));
+            }
+            Some(SourceSpec::Kind(kind)) => resolve_files(file, &index, &kind.files, &mut sources),
+        }
+    }
+    sources
+}
+
+fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &mut Vec<SourcePlan>) {
+    let include = patterns(file, &["sources", index, "files", "include"], spec.include.as_deref(), |text| vec![anywhere(text)]);
+    let exclude = patterns(file, &["sources", index, "files", "exclude"], spec.exclude.as_deref(), |text| {
+        let folder = text.trim_end_matches('/');
+        let below = format!("{}/**", anywhere(folder));
+        if folder.len() < text.len() { vec![below] } else { vec![anywhere(folder), below] }
+    });
+    let max_bytes = spec.max_bytes.map_or(MAX_BYTES, |size| size.0);
+    let mut plain = Vec::new();
+    for (position, text) in spec.paths.iter().enumerate() {
+        let Some(text) = text else { continue };
+        let position = position.to_string();
+        let place = ["sources", index, "files", "paths", position.as_str()];
+        let Some((folder, glob)) = location(file, &place, text) else { continue };
+        if glob.is_empty() {
+            plain.push(folder);
+        } else if include.is_empty() {
+            sources.push(files(vec![folder], glob, exclude.clone(), max_bytes));
+        } else {
+            let hint = "give the folder here, and all patterns in `include`";
+            file.error(&place, Problem::new("a glob in `paths` and an `include` beside it").hint(hint));
+        }
+    }
+    if !plain.is_empty() {
+        sources.push(files(plain, include, exclude, max_bytes));
+    }
+}
+
+/// Where a path points, and for a glob what is to match below. `None` has been reported.
+fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf, GlobSet)> {
+    let shown = file.shown(place, text);
+    if text.contains("://") {
+        let hint = "sources are files and folders; fetch the pages into a folder first";
+        file.error(place, Problem::new(format!("`{shown}` is not a path")).hint(hint));
+        return None;
+    }
+    if text.starts_with('~') {
+        let problem = Problem::new(format!("`{shown}`: `~` has no meaning in a pipeline file"));
+        file.error(place, problem.hint("write ${HOME}/… instead"));
+        return None;
+    }
+    if text.contains('\0') {
+        file.error(place, Problem::new("a path cannot hold a NUL character"));
+        return None;
+    }
+    if !is_glob(text) {
+        return Some((resolve_path(file.base, text), GlobSet::empty()));
+    }
+    let (folder, pattern) = split_glob(text);
+    match set([exact(pattern)]) {
+        Ok(include) => Some((resolve_path(file.base, folder), include)),
+        Err(problem) => {
+            let message = format!("`{shown}` {}", problem.message);
+            file.error(place, Problem { message, ..problem });
+            None
+        }
+    }
+}
+
+fn patterns(file: &mut File<'_>, place: &[&str], texts: Option<&[Option<String>]>, expand: fn(&str) -> Vec<String>) -> GlobSet {
+    let mut good = Vec::new();
+    for (position, text) in texts.unwrap_or_default().iter().enumerate() {
+        let Some(text) = text else { continue };
+        let position = position.to_string();
+        let place = [place, &[position.as_str()]].concat();
+        match expand(text.trim_start_matches("./")).iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>() {
+            Ok(globs) => good.extend(globs),
+            Err(problem) => {
+                let message = format!("`{}` {}", file.shown(&place, text), problem.message);
+                file.error(&place, Problem { message, ..problem });
+            }
+        }
+    }
+    build(good).unwrap_or_else(|problem| {
+        file.error(place, problem);
+        GlobSet::empty()
+    })
+}
+
+fn glob(pattern: &str) -> Result<Glob, Problem> {
+    // `*` stays within one folder, as in a shell and in `.gitignore`.
+    GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| Problem::new(format!("is not a glob: {}", error.kind())))
+}
+
+fn set<const N: usize>(patterns: [String; N]) -> Result<GlobSet, Problem> {
+    build(patterns.iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>()?)
+}
+
+fn build(globs: Vec<Glob>) -> Result<GlobSet, Problem> {
+    let mut builder = GlobSetBuilder::new();
+    for glob in globs {
+        builder.add(glob);
+    }
+    builder.build().map_err(|error| Problem::new(format!("these globs cannot be used together: {}", error.kind())))
+}
+
+/// As in `.gitignore`: a pattern without `/` matches at any depth, and a `/` in front ties it to the root.
+fn anywhere(pattern: &str) -> String {
+    match pattern.strip_prefix('/') {
+        Some(rooted) => rooted.to_owned(),
+        None if pattern.contains('/') => pattern.to_owned(),
+        None => format!("**/{pattern}"),
+    }
+}
+
+fn exact(pattern: &str) -> String {
+    pattern.to_owned()
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
+/// `./docs/**/*.md` → `./docs`, `**/*.md`.
+fn split_glob(text: &str) -> (&str, &str) {
+    let meta = text.find(['*', '?', '[', '{']).unwrap_or(text.len());
+    let slash = text.get(..meta).and_then(|fixed| fixed.rfind('/'));
+    match slash {
+        // The root folder is `/` and not nothing.
+        Some(0) => text.split_at_checked(1).unwrap_or((text, "")),
+        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
+        None => ("", text),
+    }
+}
+
+/// A path of the file, absolute.
+pub(super) fn resolve_path(base: &Path, text: &str) -> PathBuf {
+    tidy(&base.join(text))
+}
+
+/// Without `.` and, by the letters alone, without `..`: documents are named by these paths.
+fn tidy(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
+                out.pop();
+            }
+            Component::ParentDir if out.has_root() => {}
+            part => out.push(part),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_are_split_at_their_fixed_folder() {
+        for (glob, split) in [
+            ("./docs/**/*.md", ("./docs", "**/*.md")),
+            ("*.md", ("", "*.md")),
+            ("/*.md", ("/", "*.md")),
+            ("/a/b{c,d}/e", ("/a", "b{c,d}/e")),
+        ] {
+            assert_eq!(split_glob(glob), split);
+        }
+    }
+
+    #[test]
+    fn patterns_without_a_slash_match_at_any_depth() {
+        assert_eq!(anywhere("*.md"), "**/*.md");
+        assert_eq!(anywhere("/x"), "x");
+        assert_eq!(anywhere("a/*.md"), "a/*.md");
+    }
+
+    #[test]
+    fn paths_are_tidy() {
+        assert_eq!(resolve_path(Path::new("/a/b"), "./c/../../d/"), Path::new("/a/d"));
+        assert_eq!(resolve_path(Path::new("/a"), "../../../x"), Path::new("/x"));
+        assert_eq!(resolve_path(Path::new("/a"), ""), Path::new("/a"));
+    }
+}

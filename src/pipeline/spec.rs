@@ -1,0 +1,338 @@
+//! The pipeline file as written. The doc comments are the descriptions in the JSON Schema (`ragstream schema`).
+//!
+//! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::units::{Period, Size};
+
+/// A ragstream pipeline: where documents come from, how they are cut and embedded, where the vectors go, and how
+/// questions are answered. Everything has a default.
+///
+/// In every value, `${NAME}` is the variable of that name, `${NAME:-default}` has a default, `${NAME:?message}` fails
+/// with a message, and `$$` is a dollar sign. Relative paths are relative to the file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "ragstream pipeline")]
+pub(super) struct Spec {
+    /// The version of this format. The only one is 1.
+    #[schemars(extend("const" = 1, "default" = 1))]
+    #[expect(dead_code, reason = "the schema admits one version, so there is nothing to ask it for yet")]
+    pub(super) version: Option<u32>,
+    /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.
+    #[schemars(length(min = 1, max = 64), example = &"docs")]
+    pub(super) name: Option<String>,
+    /// Named connections that `provider/model` refers to. Those named openai, anthropic, gemini, ollama, cohere, voyage
+    /// and local exist without being declared, with their usual environment variables.
+    pub(super) providers: Option<BTreeMap<String, Option<ProviderSpec>>>,
+    /// Where documents come from.
+    pub(super) sources: Option<Vec<Option<SourceSpec>>>,
+    /// How documents are cut into chunks.
+    pub(super) chunk: Option<ChunkSpec>,
+    /// What turns chunks into vectors.
+    pub(super) embed: Option<EmbedSpec>,
+    /// Where the vectors go: one of `edge` and `qdrant`.
+    pub(super) store: Option<StoreSpec>,
+    /// How questions are answered.
+    pub(super) query: Option<QuerySpec>,
+}
+
+/// A connection to a provider of models.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "provider")]
+pub(super) struct ProviderSpec {
+    /// The API that it speaks. By default its name, where that is one of these.
+    pub(super) kind: Option<KindSpec>,
+    /// The root of its API. By default the vendor's own.
+    #[schemars(length(min = 1), example = &"https://api.openai.com/v1")]
+    pub(super) base_url: Option<String>,
+    /// Its key, best as a variable: `${OPENAI_API_KEY}`.
+    #[schemars(example = &"${OPENAI_API_KEY}")]
+    pub(super) api_key: Option<String>,
+    /// The quota. What is not given is learned from the answers' headers.
+    pub(super) limits: Option<LimitsSpec>,
+    /// How long a request may take; for streamed answers, how long the next piece may take.
+    #[schemars(extend("default" = "60s"))]
+    pub(super) timeout: Option<Period>,
+    /// How refusals and failures are retried.
+    pub(super) retry: Option<RetrySpec>,
+}
+
+/// The API that a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "kind")]
+pub(super) enum KindSpec {
+    /// OpenAI and every compatible server: llama.cpp, vLLM, OpenRouter, …
+    OpenAi,
+    /// Anthropic. Answers only.
+    Anthropic,
+    /// Google Gemini.
+    Gemini,
+    /// Ollama's own API.
+    Ollama,
+    /// Cohere. Embeddings only.
+    Cohere,
+    /// Voyage. Embeddings only.
+    Voyage,
+    /// In process: no key, no network once the model is there. Embeddings only.
+    Local,
+}
+
+/// A provider's quota.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "limits")]
+pub(super) struct LimitsSpec {
+    /// Requests a minute.
+    #[schemars(range(min = 1), example = 3000)]
+    pub(super) rpm: Option<u32>,
+    /// Tokens a minute.
+    #[schemars(range(min = 1), example = 1_000_000)]
+    pub(super) tpm: Option<u32>,
+    /// Requests in flight at once.
+    #[schemars(range(min = 1, max = 1024), example = 64)]
+    pub(super) concurrency: Option<u32>,
+}
+
+/// How refusals and failures are retried.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "retry")]
+pub(super) struct RetrySpec {
+    /// Attempts in all, the first included.
+    #[schemars(range(min = 1, max = 100), extend("default" = 6))]
+    pub(super) attempts: Option<u32>,
+    /// Time in all, from the first attempt on.
+    #[schemars(extend("default" = "5m"))]
+    pub(super) budget: Option<Period>,
+}
+
+/// A source of documents: a path or glob on its own, or `files:` with more to say.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "source")]
+pub(super) enum SourceSpec {
+    /// A file, a folder or a glob.
+    #[schemars(example = &"./docs")]
+    Path(#[schemars(length(min = 1))] String),
+    /// A kind of source.
+    Kind(SourceKindSpec),
+}
+
+/// A kind of source.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "source kind")]
+pub(super) struct SourceKindSpec {
+    /// Files and folders.
+    pub(super) files: FilesSpec,
+}
+
+/// Files and folders. `.gitignore` is respected; hidden and binary files are skipped.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "files")]
+pub(super) struct FilesSpec {
+    /// Files, folders and globs.
+    #[schemars(length(min = 1), inner(length(min = 1)), example = ["./docs"])]
+    pub(super) paths: Vec<Option<String>>,
+    /// When given: only files that match. A pattern without `/` matches at any depth.
+    #[schemars(inner(length(min = 1)), example = ["**/*.md"])]
+    pub(super) include: Option<Vec<Option<String>>>,
+    /// Never files that match, nor what is below a folder that matches.
+    #[schemars(inner(length(min = 1)), example = ["**/draft/**"])]
+    pub(super) exclude: Option<Vec<Option<String>>>,
+    /// Larger files are skipped.
+    #[schemars(extend("default" = "50MB"))]
+    pub(super) max_bytes: Option<Size>,
+}
+
+/// How documents are cut into chunks.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "chunk")]
+pub(super) struct ChunkSpec {
+    /// What cuts are chosen by.
+    #[schemars(extend("default" = "auto"))]
+    pub(super) by: Option<ChunkBySpec>,
+    /// A chunk's tokens, at most.
+    #[schemars(range(min = 1, max = 32_768), extend("default" = 400))]
+    pub(super) max_tokens: Option<usize>,
+    /// Tokens that a chunk repeats of the one before. Less than `max_tokens`. By default 40, or a tenth of `max_tokens`
+    /// where that is less.
+    #[schemars(range(min = 0, max = 32_767), extend("default" = 40))]
+    pub(super) overlap: Option<usize>,
+    /// What counts tokens.
+    #[schemars(extend("default" = "o200k_base"))]
+    pub(super) tokenizer: Option<TokenizerSpec>,
+}
+
+/// What cuts are chosen by.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "by")]
+pub(super) enum ChunkBySpec {
+    /// Each document's own markup.
+    Auto,
+    /// Markdown's headings, fences and tables.
+    Markdown,
+    /// Paragraphs.
+    Text,
+    /// Blank lines and lines.
+    Code,
+    /// Sentences.
+    Sentences,
+    /// The count of tokens alone.
+    Tokens,
+}
+
+/// A tokenizer.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "tokenizer")]
+pub(super) enum TokenizerSpec {
+    /// Of OpenAI's newer models.
+    #[serde(rename = "o200k_base")]
+    O200kBase,
+    /// Of OpenAI's older models, embeddings among them.
+    #[serde(rename = "cl100k_base")]
+    Cl100kBase,
+}
+
+/// What turns chunks into vectors.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "embed")]
+pub(super) struct EmbedSpec {
+    /// `provider/model`.
+    #[schemars(length(min = 1), extend("default" = "local/potion-base-8M", "examples" = ["openai/text-embedding-3-small"]))]
+    pub(super) model: Option<String>,
+    /// The width of the vectors, for models that have several. By default the model's own.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub(super) dimensions: Option<usize>,
+    /// How much goes into one request. By default as much as the provider takes.
+    pub(super) batch: Option<BatchSpec>,
+    /// Put before each question, for models that want it, such as `query: `.
+    #[schemars(length(max = 4096))]
+    pub(super) query_prefix: Option<String>,
+    /// Put before each passage, for models that want it, such as `passage: `.
+    #[schemars(length(max = 4096))]
+    pub(super) passage_prefix: Option<String>,
+}
+
+/// How much goes into one request.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "batch")]
+pub(super) struct BatchSpec {
+    /// Texts, at most.
+    #[schemars(range(min = 1, max = 100_000), example = 256)]
+    pub(super) items: Option<usize>,
+    /// Tokens over all texts, at most.
+    #[schemars(range(min = 1, max = 10_000_000), example = 100_000)]
+    pub(super) tokens: Option<usize>,
+}
+
+/// Where the vectors go: one of these.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "store", extend("maxProperties" = 1))]
+pub(super) struct StoreSpec {
+    /// The embedded engine, in process. The default.
+    pub(super) edge: Option<EdgeSpec>,
+    /// A Qdrant server or cluster.
+    pub(super) qdrant: Option<QdrantSpec>,
+}
+
+/// The embedded engine.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "edge")]
+pub(super) struct EdgeSpec {
+    /// Its folder. By default one of the pipeline's name in the home folder.
+    #[schemars(length(min = 1), example = &".ragstream/docs")]
+    pub(super) path: Option<String>,
+}
+
+/// A Qdrant server or cluster.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "qdrant")]
+pub(super) struct QdrantSpec {
+    /// Its gRPC address (port 6334 unless given).
+    #[schemars(length(min = 1), extend("default" = "http://localhost:6334"))]
+    pub(super) url: Option<String>,
+    /// Its key, best as a variable.
+    #[schemars(example = &"${QDRANT_API_KEY:-}")]
+    pub(super) api_key: Option<String>,
+    /// The collection. By default the pipeline's name.
+    #[schemars(length(min = 1, max = 255))]
+    pub(super) collection: Option<String>,
+    /// How long one call may take.
+    #[schemars(extend("default" = "60s"))]
+    pub(super) timeout: Option<Period>,
+}
+
+/// How questions are answered.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "query")]
+pub(super) struct QuerySpec {
+    /// How passages are found.
+    pub(super) retrieve: Option<RetrieveSpec>,
+    /// How the answer is written.
+    pub(super) answer: Option<AnswerSpec>,
+}
+
+/// How passages are found.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "retrieve")]
+pub(super) struct RetrieveSpec {
+    /// How many.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 8))]
+    pub(super) limit: Option<usize>,
+    /// How they are ranked.
+    #[schemars(extend("default" = "hybrid"))]
+    pub(super) mode: Option<ModeSpec>,
+}
+
+/// How passages are ranked.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "mode")]
+pub(super) enum ModeSpec {
+    /// By meaning and by words, fused.
+    Hybrid,
+    /// By meaning alone.
+    Dense,
+    /// By words alone (BM25).
+    Sparse,
+}
+
+/// How the answer is written.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "answer")]
+pub(super) struct AnswerSpec {
+    /// `provider/model`. By default the first that is there of OpenAI, Anthropic and a running Ollama.
+    #[schemars(length(min = 1), example = &"anthropic/claude-sonnet-4-5")]
+    pub(super) model: Option<String>,
+    /// Tokens the answer may have.
+    #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
+    pub(super) max_tokens: Option<u32>,
+    /// 0 is the most repeatable. By default the provider's own.
+    #[schemars(range(min = 0.0, max = 2.0))]
+    pub(super) temperature: Option<f32>,
+    /// `default`, or instructions that replace the built-in ones.
+    #[schemars(length(max = 65_536), extend("default" = "default"))]
+    pub(super) prompt: Option<String>,
+    /// Tokens that instructions, passages and question may have together.
+    #[schemars(range(min = 256, max = 10_000_000), extend("default" = 6000))]
+    pub(super) context_tokens: Option<usize>,
+}
