@@ -5,6 +5,7 @@ mod chat;
 mod data;
 mod embedders;
 mod end_to_end;
+mod http;
 mod local;
 mod project;
 mod qdrant_server;
