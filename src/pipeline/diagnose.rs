@@ -16,7 +16,6 @@ const MAX_FINDINGS: usize = 100;
 const BLANK: char = '?';
 
 /// The file as it may be shown: secrets written into it and control characters are covered, byte offsets kept.
-#[derive(Debug)]
 pub(super) struct Source {
     name: String,
     shown: String,
@@ -78,6 +77,12 @@ impl Source {
         // A caret under the first line says enough of a value that spans many.
         let end = span.end.clamp(at, line.end.max(at));
         Place { line: number + 1, column: self.column(&line, at) + 1, span: at..end }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name).finish()
     }
 }
 
@@ -187,7 +192,7 @@ impl Diagnostic {
             .with_links(false)
             .tab_width(2);
         let mut out = String::new();
-        match handler.render_report(&mut out, self) {
+        match handler.render_report(&mut out, &Framed(self)) {
             Ok(()) => out,
             Err(fmt::Error) => format!("{self}\n"),
         }
@@ -210,24 +215,36 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-impl miette::Diagnostic for Diagnostic {
+/// A finding as miette renders it: the place is in the frame, and need not be in the heading.
+#[derive(Debug)]
+struct Framed<'a>(&'a Diagnostic);
+
+impl fmt::Display for Framed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.place.is_some() { f.write_str(&self.0.message) } else { self.0.fmt(f) }
+    }
+}
+
+impl std::error::Error for Framed<'_> {}
+
+impl miette::Diagnostic for Framed<'_> {
     fn severity(&self) -> Option<Severity> {
-        Some(match self.level {
+        Some(match self.0.level {
             Level::Error => Severity::Error,
             Level::Warning => Severity::Warning,
         })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.0.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_deref().map(|source| source as &dyn SourceCode)
+        self.0.source.as_deref().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.place.as_ref()?;
+        let place = self.0.place.as_ref()?;
         let label = LabeledSpan::new_primary_with_span(None, place.span.clone());
         Some(Box::new(std::iter::once(label)))
     }
@@ -254,14 +271,11 @@ impl Diagnostics {
 
     /// For people: every finding, one below the other. `width` is the terminal's, in columns.
     pub fn render(&self, color: bool, width: usize) -> String {
-        let mut out = String::new();
-        for diagnostic in &self.list {
-            out.push_str(&diagnostic.render(color, width));
-        }
+        let mut out: Vec<String> = self.list.iter().map(|diagnostic| diagnostic.render(color, width)).collect();
         if self.more > 0 {
-            out.push_str(&format!("and {} more\n", self.more));
+            out.push(format!("and {} more\n", self.more));
         }
-        out
+        out.join("\n")
     }
 }
 

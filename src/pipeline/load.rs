@@ -13,7 +13,7 @@ use super::interpolate;
 use super::meaning::File;
 use super::plan::Plan;
 use super::resolve::resolve;
-use super::schema::schema;
+use super::schema;
 use super::spec::Spec;
 use super::tree::{self, Value};
 
@@ -90,7 +90,7 @@ pub fn parse(
         None => super::default_plan(env),
         Some(mut root) => {
             interpolate::fill(&mut root, text, env, &mut findings);
-            let Checked { json, tainted } = check::check(&root, &schema(), &mut findings);
+            let Checked { json, tainted } = check::check(&root, &schema::of_values(), &mut findings);
             let spec = json.map_or_else(|| Ok(Spec::default()), serde_json::from_value::<Spec>);
             let spec = spec.unwrap_or_else(|error| {
                 // The schema is made from the very types, so this is a mistake of ragstream's own.

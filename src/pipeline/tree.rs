@@ -144,17 +144,20 @@ fn scan_error(text: &str, at: usize, info: &str) -> Broken {
         let span = line_start + tab..line_start + tab + 1;
         return Broken { span, message: "a tab in the indentation".into(), hint: Some("YAML is indented with spaces".into()) };
     }
-    let hint = if line.contains('{') && line.contains("${") {
-        Some("inside `{ }` or `[ ]`, put a variable in quotes: \"${NAME}\"".to_owned())
-    } else {
-        None
-    };
+    // In `{ }` and `[ ]` a scalar ends before the `{` of `${NAME}`.
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    if before.ends_with('$') && after.starts_with('{') {
+        let length = after.find(['}', '\n']).map_or(1, |end| end + 1);
+        let hint = Some("write \"${NAME}\", quotes included".to_owned());
+        let message = "a variable inside `{ }` or `[ ]` needs quotes".to_owned();
+        return Broken { span: at - 1..at + length, message, hint };
+    }
     // A point between lines shows nothing: step back to the last character before it.
     let start =
         if text.get(at..).is_none_or(|rest| rest.trim().is_empty()) { text.trim_end().len().saturating_sub(1) } else { at };
     let start = text.floor_char_boundary(start);
     let end = text.ceil_char_boundary((start + 1).min(text.len()));
-    Broken { span: start..end, message: format!("this is not YAML: {info}"), hint }
+    Broken { span: start..end, message: format!("this is not YAML: {info}"), hint: None }
 }
 
 type Step = Result<bool, Box<Broken>>;
@@ -283,6 +286,8 @@ impl Builder {
                     if name == "api_key"
                         && let Value::Scalar(scalar) = &value
                         && !scalar.text.contains("${")
+                        // What a `${NAME}` without quotes in `{ }` is cut to.
+                        && scalar.text != "$"
                     {
                         self.parsed.secrets.push(node.span.clone());
                     }

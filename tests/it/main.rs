@@ -1,1 +1,3 @@
-//! x
+//! The integration tests, as one binary.
+
+mod pipeline;
