@@ -244,7 +244,7 @@ impl<'a> Walk<'a, '_> {
         let mut place = String::new();
         for step in &self.path {
             match step.parse::<usize>() {
-                Ok(index) => place.push_str(&format!("[{index}]")),
+                Ok(_) => place.extend(["[", step, "]"]),
                 Err(_) if place.is_empty() => place.push_str(step),
                 Err(_) => place.extend([".", step]),
             }

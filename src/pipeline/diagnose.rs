@@ -12,6 +12,10 @@ use serde::Serialize;
 
 /// Findings kept of one file; what comes after is only counted.
 const MAX_FINDINGS: usize = 100;
+/// Lines shown before and after the one that is meant.
+const CONTEXT: usize = 1;
+/// Bytes of the lines shown with a finding, at most; longer ones fill a terminal and help nobody.
+const MAX_SHOWN: usize = 2000;
 /// What stands for a character that must not reach a terminal.
 const BLANK: char = '?';
 
@@ -26,14 +30,20 @@ pub(super) struct Source {
 impl Source {
     /// `masks`: byte ranges that nobody may see.
     pub(super) fn new(name: &str, text: &str, masks: &[Range<usize>]) -> Self {
+        let mut masks = masks.to_vec();
+        masks.sort_by_key(|mask| mask.start);
+        let (mut masks, mut masked_to) = (masks.into_iter().peekable(), 0);
         let mut shown = String::with_capacity(text.len());
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
+            while let Some(mask) = masks.next_if(|mask| mask.start <= at) {
+                masked_to = masked_to.max(mask.end);
+            }
             let crlf = c == '\r' && matches!(chars.peek(), Some((_, '\n')));
             let cover = match c {
                 '\n' | '\t' => None,
                 '\r' => Some(if crlf { ' ' } else { '\n' }),
-                c if masks.iter().any(|mask| mask.contains(&at)) => (c != '\n').then_some('*'),
+                _ if at < masked_to => Some('*'),
                 c if unprintable(c) => Some(BLANK),
                 _ => None,
             };
@@ -56,6 +66,12 @@ impl Source {
             excerpt.push('…');
         }
         excerpt
+    }
+
+    /// The bytes of the line and of so many before and after it.
+    fn around(&self, line: usize, before: usize, after: usize) -> Range<usize> {
+        let start = self.lines.get(line.saturating_sub(before)).copied().unwrap_or(0);
+        start..self.lines.get(line + after + 1).copied().unwrap_or(self.shown.len())
     }
 
     /// The line (from 0) that holds the byte, and the byte range of its text.
@@ -109,8 +125,7 @@ impl SourceCode for Source {
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let (number, line) = self.line(span.offset());
         let first = number.saturating_sub(before);
-        let start = self.lines.get(first).copied().unwrap_or(0);
-        let end = self.lines.get(number + after + 1).copied().unwrap_or(self.shown.len());
+        let Range { start, end } = self.around(number, before, after);
         let data = self.shown.as_bytes().get(start..end).ok_or(MietteError::OutOfBounds)?;
         // miette asks without context for the place that its header shows, and with context for the lines.
         let column = if before == 0 && after == 0 { self.column(&line, span.offset()) } else { 0 };
@@ -158,13 +173,12 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error that is not about a place in a file.
-    pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(super) fn error(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { level: Level::Error, file: None, place: None, message: message.into(), hint, source: None }
     }
 
     /// The same, about a file as a whole.
-    #[must_use]
-    pub fn of_file(mut self, file: &str) -> Self {
+    pub(super) fn of_file(mut self, file: &str) -> Self {
         self.file = Some(printable(file));
         self
     }
@@ -188,7 +202,7 @@ impl Diagnostic {
         theme.characters.underbar = '^';
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(width.clamp(40, 400))
-            .with_context_lines(1)
+            .with_context_lines(CONTEXT)
             .with_links(false)
             .tab_width(2);
         let mut out = String::new();
@@ -219,9 +233,18 @@ impl std::error::Error for Diagnostic {}
 #[derive(Debug)]
 struct Framed<'a>(&'a Diagnostic);
 
+impl Framed<'_> {
+    /// The file's text, where lines of it can be shown.
+    fn source(&self) -> Option<&Source> {
+        let source = self.0.source.as_deref()?;
+        let (line, _) = source.line(self.0.place.as_ref()?.span.start);
+        (source.around(line, CONTEXT, CONTEXT).len() <= MAX_SHOWN).then_some(source)
+    }
+}
+
 impl fmt::Display for Framed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.place.is_some() { f.write_str(&self.0.message) } else { self.0.fmt(f) }
+        if self.source().is_some() { f.write_str(&self.0.message) } else { self.0.fmt(f) }
     }
 }
 
@@ -240,11 +263,11 @@ impl miette::Diagnostic for Framed<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.0.source.as_deref().map(|source| source as &dyn SourceCode)
+        self.source().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.0.place.as_ref()?;
+        let place = self.0.place.as_ref().filter(|_| self.source().is_some())?;
         let label = LabeledSpan::new_primary_with_span(None, place.span.clone());
         Some(Box::new(std::iter::once(label)))
     }
@@ -334,13 +357,13 @@ impl Findings {
     }
 
     fn push(&mut self, level: Level, span: &Range<usize>, message: String, hint: Option<String>) {
+        if self.list.len() >= MAX_FINDINGS {
+            self.more += 1;
+            return;
+        }
         let place = self.source.place(span);
         // An anchor that is used twice would tell the same twice.
         if self.list.iter().any(|known| known.place.as_ref() == Some(&place) && known.message == message) {
-            return;
-        }
-        if self.list.len() >= MAX_FINDINGS {
-            self.more += 1;
             return;
         }
         let (file, source) = (Some(self.source.name.clone()), Some(Arc::clone(&self.source)));

@@ -10,7 +10,9 @@ use super::plan::{
     ChunkBy, ChunkPlan, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan, TokenizerName,
 };
 use super::sources;
-use super::spec::{ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec};
+use super::spec::{
+    ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec,
+};
 
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
 const OVERLAP: usize = 40;
@@ -20,7 +22,7 @@ const CONTEXT_TOKENS: usize = 6000;
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
-const QDRANT_TIMEOUT: Duration = Duration::from_secs(60);
+const QDRANT_TIMEOUT: Duration = Duration::from_mins(1);
 const EMBED_PROVIDER: &str = "local";
 const EMBED_MODEL: &str = "potion-base-8M";
 
@@ -67,7 +69,7 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     };
     let mut connections = Connections::implicit(file.env);
     for (name, provider) in spec.providers.iter().flatten() {
-        connections.declare(file, name, provider.as_ref().unwrap_or(&Default::default()));
+        connections.declare(file, name, provider.as_ref().unwrap_or(&ProviderSpec::default()));
     }
     plan.sources = sources::resolve(file, spec.sources.as_deref().unwrap_or_default());
     if let Some(chunk) = &spec.chunk {

@@ -2,6 +2,8 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments are read in editors as plain text")]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;

@@ -87,7 +87,7 @@ fn the_contracts_example_is_what_it_says() {
     let openai = &plan.providers["openai"];
     assert_eq!(openai.api_key, Some(Secret::new("sk-secret")));
     assert_eq!((openai.limits.rpm, openai.limits.tpm, openai.limits.concurrency), (Some(3000), Some(1_000_000), Some(64)));
-    assert_eq!((openai.timeout, openai.retry.budget), (Duration::from_secs(60), Duration::from_secs(300)));
+    assert_eq!((openai.timeout, openai.retry.budget), (Duration::from_mins(1), Duration::from_mins(5)));
     let SourcePlan::Files(files) = &plan.sources[0];
     assert_eq!(files.paths, [PathBuf::from("/base/docs")]);
     assert!(files.include.is_match("a/b.md") && !files.include.is_match("a/b.txt"));
@@ -405,7 +405,7 @@ fn variables_give_numbers_times_and_choices() {
     );
     let openai = &plan.providers["openai"];
     assert_eq!((openai.limits.rpm, openai.limits.tpm, openai.limits.concurrency), (Some(250), Some(16), None));
-    assert_eq!((openai.timeout, plan.query.mode), (Duration::from_secs(300), RetrieveMode::Dense));
+    assert_eq!((openai.timeout, plan.query.mode), (Duration::from_mins(5), RetrieveMode::Dense));
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn a_model_from_the_command_line() {
         ("opnai/x", "no provider of this name: `opnai/x`"),
         ("voyage/x", "`voyage/x`: voyage has no models here that answer"),
     ] {
-        assert_eq!(ModelRef::parse(text, &plan, Purpose::Answer).unwrap_err().message, message);
+        assert_eq!(ModelRef::parse(text, &plan, Purpose::Answer).unwrap_err().to_string(), message);
     }
 }
 
@@ -470,13 +470,10 @@ fn files_are_found_by_path_and_by_name() {
     ] {
         assert_eq!(find(name).unwrap(), folder.path().join(file), "{name}");
     }
-    let error = find("dosc").unwrap_err();
-    assert_eq!(error.message, "no pipeline `dosc`");
-    assert_eq!(
-        error.hint.unwrap(),
-        "did you mean `docs`? tried: dosc, pipelines/dosc.yaml, pipelines/dosc.yml, pipelines/dosc"
-    );
-    assert!(find("own").unwrap_err().hint.unwrap().contains("there are: docs, web"));
+    let hint = |name| find(name).unwrap_err().iter().next().unwrap().hint.clone().unwrap();
+    assert_eq!(find("dosc").unwrap_err().to_string(), "no pipeline `dosc`");
+    assert_eq!(hint("dosc"), "did you mean `docs`? tried: dosc, pipelines/dosc.yaml, pipelines/dosc.yml, pipelines/dosc");
+    assert!(hint("own").contains("there are: docs, web"));
 }
 
 #[test]
@@ -499,10 +496,31 @@ fn files_that_cannot_be_read() {
 
 #[test]
 fn a_flood_of_errors_is_counted_and_bounded() {
-    let many: String = (0..20_000).map(|n| format!("k{n}: 1\n")).collect();
-    let errors = parse(&many).unwrap_err();
+    let many: Vec<String> = (0..20_000).map(|n| format!("k{n}: 1")).collect();
+    let errors = parse(&many.join("\n")).unwrap_err();
     assert_eq!((errors.count(), errors.iter().count()), (20_000, 100));
     assert!(errors.render(false, 80).ends_with("and 19900 more\n"));
+}
+
+#[test]
+fn large_files_are_no_slow_files() {
+    let size = 900_000;
+    let repeated = |head: &str, piece: &str, tail: &str| format!("{head}{}{tail}", piece.repeat(size / piece.len()));
+    let numbered = (0..60_000).map(|n| format!("k{n}: 1")).collect::<Vec<_>>().join(", ");
+    for text in [
+        format!("{{{numbered}}}"),
+        repeated("name: \"", "\\x24{A}", "\"\n"),
+        repeated("", "- api_key: x\n", ""),
+        repeated("sources: [", "'://a@', ", "]\n"),
+        repeated("", "name: a\n", ""),
+        repeated("embed: {model: '", "/", "'}\n"),
+        repeated("sources: ['", "{a,*}", "']\n"),
+        repeated("- ", "{a,*}", ""),
+    ] {
+        let Err(errors) = parse(&text) else { continue };
+        let rendered = errors.render(false, 80);
+        assert!(rendered.len() < 100_000, "{} bytes for {:.40}", rendered.len(), text);
+    }
 }
 
 /// A text as an editor sees it: YAML's values, variables not filled in.
@@ -528,7 +546,7 @@ fn the_shipped_pipelines_are_valid() {
         let loaded = pipeline::load(path, &env).unwrap_or_else(|errors| panic!("{}", errors.render(false, 100)));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
         let SourcePlan::Files(files) = &loaded.plan.sources[0];
-        assert_eq!(files.paths, [lantern.clone()]);
+        assert_eq!(files.paths, std::slice::from_ref(&lantern));
     }
     let plan = |name: &str| pipeline::load(&folder.join(format!("{name}.yaml")), &env).unwrap().plan;
     assert_eq!(plan("openai").query.model.unwrap().to_string(), "openai/gpt-4.1-mini");
