@@ -1,7 +1,10 @@
 //! The library's error: what went wrong, caused by what, and what to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::answer::QuestionError;
+use crate::ingest::ledger::LedgerError;
 use crate::providers::ProviderError;
 use crate::vectordb::StoreError;
 
@@ -10,10 +13,13 @@ use crate::vectordb::StoreError;
 pub enum Error {
     /// A provider refused, failed or could not be reached.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
+    Provider(Arc<ProviderError>),
     /// The store refused, failed or could not be reached.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// A file of ragstream's own could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -25,6 +31,24 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The question cannot be asked.
+    #[error(transparent)]
+    Question(#[from] QuestionError),
+    /// Work that ran off the runtime broke or was cut short by a shutdown: a bug of ours, or the end of the process.
+    #[error("cannot {action}")]
+    Worker {
+        /// "read the question", …
+        action: &'static str,
+        /// Why.
+        #[source]
+        source: tokio::task::JoinError,
+    },
+}
+
+impl From<ProviderError> for Error {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(Arc::new(error))
+    }
 }
 
 impl Error {
@@ -33,7 +57,26 @@ impl Error {
         match self {
             Self::Provider(e) => e.hint.clone(),
             Self::Store(e) => e.hint(),
-            Self::Io { .. } => None,
+            Self::Ledger(LedgerError::Busy { .. }) => Some("wait until it has ended, or give this run another --home".into()),
+            Self::Ledger(_) => Some("check the disk's space and permissions; `ingest` again goes on where it stopped".into()),
+            Self::Question(e) => Some(e.hint().into()),
+            Self::Io { .. } | Self::Worker { .. } => None,
         }
     }
+}
+
+/// An error and what caused it, on one line.
+pub fn reason(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let message = error.to_string();
+        // A transparent error says the same as the one it wraps.
+        if !text.contains(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        cause = error.source();
+    }
+    text
 }

@@ -21,7 +21,7 @@ const BLANK: char = '?';
 
 /// The file as it may be shown: secrets written into it and control characters are covered, byte offsets kept.
 pub(super) struct Source {
-    name: String,
+    name: Arc<str>,
     shown: String,
     /// Byte offset of the first byte of each line.
     lines: Vec<usize>,
@@ -54,7 +54,7 @@ impl Source {
         }
         let starts = shown.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Self { name: name.to_owned(), shown, lines }
+        Self { name: printable(name).into(), shown, lines }
     }
 
     /// The bytes as they may be shown, on one line and not too long.
@@ -130,7 +130,7 @@ impl SourceCode for Source {
         // miette asks without context for the place that its header shows, and with context for the lines.
         let column = if before == 0 && after == 0 { self.column(&line, span.offset()) } else { 0 };
         let shown = SourceSpan::new(start.into(), end - start);
-        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, shown, first, column, self.lines.len())))
+        Ok(Box::new(MietteSpanContents::new_named(self.name.to_string(), data, shown, first, column, self.lines.len())))
     }
 }
 
@@ -161,7 +161,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub level: Level,
     /// The file, as the user named it; `None` for what is not about a file.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// Where in the file, if anywhere.
     pub place: Option<Place>,
     /// What is wrong.
@@ -179,7 +179,7 @@ impl Diagnostic {
 
     /// The same, about a file as a whole.
     pub(super) fn of_file(mut self, file: &str) -> Self {
-        self.file = Some(printable(file));
+        self.file = Some(printable(file).into());
         self
     }
 
@@ -187,7 +187,7 @@ impl Diagnostic {
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "level": self.level,
-            "file": self.file,
+            "file": self.file.as_deref(),
             "line": self.place.as_ref().map(|place| place.line),
             "column": self.place.as_ref().map(|place| place.column),
             "message": self.message,
@@ -366,7 +366,7 @@ impl Findings {
         if self.list.iter().any(|known| known.place.as_ref() == Some(&place) && known.message == message) {
             return;
         }
-        let (file, source) = (Some(self.source.name.clone()), Some(Arc::clone(&self.source)));
+        let (file, source) = (Some(Arc::clone(&self.source.name)), Some(Arc::clone(&self.source)));
         self.list.push(Diagnostic { level, file, place: Some(place), message, hint, source });
     }
 

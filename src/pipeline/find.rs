@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::diagnose::{Diagnostic, Diagnostics, printable};
+use super::diagnose::{Diagnostic, printable};
 use super::suggest::did_you_mean;
 
 /// The folder that names are looked up in.
@@ -14,7 +14,7 @@ const MAX_LISTED: usize = 1000;
 ///
 /// # Errors
 /// What was tried, and which pipelines there are.
-pub fn find(name_or_path: &str, cwd: &Path) -> Result<PathBuf, Diagnostics> {
+pub fn find(name_or_path: &str, cwd: &Path) -> Result<PathBuf, Diagnostic> {
     let folder = cwd.join(FOLDER);
     let mut tried = Vec::new();
     // A folder of that name, such as `docs`, is not meant.
@@ -40,7 +40,7 @@ pub fn find(name_or_path: &str, cwd: &Path) -> Result<PathBuf, Diagnostics> {
     } else if !names.is_empty() {
         hint = format!("{hint}; there are: {}", printable_list(&names));
     }
-    Err(Diagnostic::error(format!("no pipeline `{}`", printable(name_or_path)), Some(hint)).into())
+    Err(Diagnostic::error(format!("no pipeline `{}`", printable(name_or_path)), Some(hint)))
 }
 
 fn printable_list(names: &[String]) -> String {

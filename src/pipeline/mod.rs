@@ -14,6 +14,7 @@ mod meaning;
 mod model;
 mod plan;
 mod resolve;
+mod running;
 mod schema;
 mod sources;
 mod spec;
@@ -30,4 +31,5 @@ pub use plan::{
     RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
 };
 pub use resolve::default_plan;
+pub use running::{Running, Settings};
 pub use schema::schema;

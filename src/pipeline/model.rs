@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnose::{Diagnostic, Diagnostics, printable};
+use super::diagnose::{Diagnostic, printable};
 use super::meaning::Problem;
 use super::plan::{ModelRef, Plan, ProviderPlan};
 use super::suggest::did_you_mean;
@@ -34,15 +34,15 @@ impl Purpose {
 
 impl ModelRef {
     /// Reads `provider/model` as given on the command line, with the same errors as in a pipeline file.
-    pub fn parse(text: &str, plan: &Plan, purpose: Purpose) -> Result<Self, Diagnostics> {
+    pub fn parse(text: &str, plan: &Plan, purpose: Purpose) -> Result<Self, Diagnostic> {
         let model = split(text, &printable(text), purpose).map_err(diagnostic)?;
         check(&model, &printable(text), &plan.providers, purpose).map_err(diagnostic)?;
         Ok(model)
     }
 }
 
-fn diagnostic(problem: Problem) -> Diagnostics {
-    Diagnostic::error(problem.message, problem.hint).into()
+fn diagnostic(problem: Problem) -> Diagnostic {
+    Diagnostic::error(problem.message, problem.hint)
 }
 
 /// Cuts at the first `/`. `shown` is what messages may call it.

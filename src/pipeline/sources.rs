@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
-use super::diagnose::{Diagnostic, Diagnostics, printable};
+use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::{FilesPlan, Plan, SourcePlan};
 use super::spec::{FilesSpec, SourceSpec};
@@ -15,7 +15,7 @@ const MAX_BYTES: u64 = 50_000_000;
 impl Plan {
     /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
     /// under its very name is no glob. Relative paths are relative to the working directory.
-    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, Diagnostics> {
+    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, Diagnostic> {
         let mut plain = Vec::new();
         let mut sources = Vec::new();
         for path in paths {

@@ -2,7 +2,28 @@
 //!
 //! [`Embedder`] and [`ChatModel`] are what the rest of the crate sees. A file per wire format only translates; the one
 //! [`http`] layer owns timeouts, limits, retries and redaction. A new provider is one file and one line in the `match`es of
-//! [`embedder`] and [`chat_model`].
+//! [`Providers`].
+
+pub mod chat_anthropic;
+pub mod chat_gemini;
+pub mod chat_ollama;
+pub mod chat_openai;
+mod cohere;
+mod connect;
+mod embedding;
+mod gemini;
+pub mod http;
+pub mod local;
+mod ollama;
+mod openai;
+mod prefix;
+pub mod prices;
+mod refusal;
+mod retry;
+pub mod sse;
+mod voyage;
+
+pub use connect::Providers;
 
 use std::time::Duration;
 
@@ -86,6 +107,15 @@ pub struct ChatRequest {
     pub max_tokens: u32,
     /// 0 is the most deterministic; `None` leaves it to the provider.
     pub temperature: Option<f32>,
+}
+
+impl ChatRequest {
+    /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
+    /// models has four or more and Chinese about three, and a few tokens of markup a message.
+    pub fn estimated_tokens(&self) -> u64 {
+        let texts = self.messages.iter().map(|message| &message.text).chain([&self.system]);
+        texts.map(|text| text.len() as u64 / 3 + 8).sum::<u64>() + u64::from(self.max_tokens)
+    }
 }
 
 /// Why a model stopped.

@@ -1,10 +1,40 @@
 //! Where the vectors live: the embedded engine or a Qdrant server, behind one trait.
 
+pub mod bm25;
+pub mod edge;
+pub mod qdrant;
+
+use std::path::Path;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, SparseVector};
+use crate::pipeline::StorePlan;
+
+/// The dense vector's name in a store.
+const DENSE: &str = "dense";
+/// The BM25 vector's name in a store.
+const SPARSE: &str = "bm25";
+/// The payload key by which documents are removed.
+const URI: &str = "uri";
+/// The constant of reciprocal rank fusion, 1 / (k + rank): 60 as in Cormack, Clarke and Büttcher (2009), who found it to
+/// matter little near there.
+const RRF_K: u32 = 60;
+/// Points that one query or one page of a scroll returns, at most.
+pub const MAX_PAGE: usize = 10_000;
+
+/// The store that a plan names; an embedded one without a path lives in `default_path`. Nothing is opened or asked yet.
+pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore>, StoreError> {
+    Ok(match plan {
+        StorePlan::Edge { path } => Arc::new(edge::EdgeStore::new(path.as_deref().unwrap_or(default_path))),
+        StorePlan::Qdrant { url, api_key, collection, timeout } => {
+            Arc::new(qdrant::QdrantStore::new(url, api_key.as_ref(), collection, *timeout)?)
+        }
+    })
+}
 
 /// What an index was made with. Kept in the index itself; an index made with something else is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +54,24 @@ pub struct IndexMeta {
 impl IndexMeta {
     /// The layout this version writes.
     pub const VERSION: u32 = 1;
+
+    /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
+    pub fn agree_with_model(&self, store: &dyn VectorStore, model: &str) -> Result<(), StoreError> {
+        Self::same(store, "layout version", &self.version.to_string(), &Self::VERSION.to_string())?;
+        Self::same(store, "the model", &self.model, model)
+    }
+
+    /// Refuses an index whose chunks are not what the pipeline's chunking makes.
+    pub fn agree_with_chunking(&self, store: &dyn VectorStore, chunking: &str) -> Result<(), StoreError> {
+        Self::same(store, "the chunking", &self.chunking, chunking)
+    }
+
+    fn same(store: &dyn VectorStore, what: &'static str, found: &str, wanted: &str) -> Result<(), StoreError> {
+        if found == wanted {
+            return Ok(());
+        }
+        Err(StoreError::Mismatch { store: store.describe(), what, found: found.into(), wanted: wanted.into() })
+    }
 }
 
 /// How a query ranks.
@@ -61,14 +109,57 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError>;
     /// Removes every point of a document.
     async fn delete_document(&self, uri: &str) -> Result<(), StoreError>;
-    /// The best `limit` passages, best first.
+    /// The best `limit` passages (at most [`MAX_PAGE`]), best first; equal ones in the order of their ids.
     async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError>;
     /// Points in the index.
     async fn count(&self) -> Result<u64, StoreError>;
-    /// A page of point ids with their passages, in the order of the ids, after `after`. Fewer than `limit` means the end.
+    /// A page of point ids with their passages, in the order of the ids, after `after`. Fewer than `limit` (at most
+    /// [`MAX_PAGE`]) means the end.
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError>;
     /// Makes the next opening fast. Durability does not depend on it.
     async fn flush(&self) -> Result<(), StoreError>;
+}
+
+/// How many passages each half of a hybrid query contributes to the fusion.
+fn prefetch_depth(limit: usize) -> usize {
+    limit.saturating_mul(4).clamp(50, MAX_PAGE)
+}
+
+/// Every dense vector must be as wide as the index.
+fn check_widths(points: &[Point], dimensions: usize) -> Result<(), String> {
+    match points.iter().find(|point| point.dense.len() != dimensions) {
+        Some(point) => Err(format!("a vector has {} dimensions, the index {dimensions}", point.dense.len())),
+        None => Ok(()),
+    }
+}
+
+/// The query without a half that cannot find anything, because the question has no words; `None` when nothing is left.
+fn reduce(query: Query, dimensions: usize) -> Result<Option<Query>, String> {
+    let query = match query {
+        Query::Sparse(sparse) if sparse.indices.is_empty() => return Ok(None),
+        Query::Hybrid { dense, sparse } if sparse.indices.is_empty() => Query::Dense(dense),
+        query => query,
+    };
+    match &query {
+        Query::Dense(dense) | Query::Hybrid { dense, .. } if dense.len() != dimensions => {
+            Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len()))
+        }
+        _ => Ok(Some(query)),
+    }
+}
+
+/// Best first. Fusion leaves the order of equal scores to chance: here the ids decide.
+fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+    hits
+}
+
+/// The first id that a scroll after `after` may return; `None` when there can be none.
+fn first_after(after: Option<Uuid>) -> Option<Uuid> {
+    match after {
+        None => Some(Uuid::nil()),
+        Some(id) => id.as_u128().checked_add(1).map(Uuid::from_u128),
+    }
 }
 
 /// A store refused, failed or could not be reached.

@@ -1,3 +1,13 @@
-//! The integration tests, as one binary.
+//! The integration tests: one binary, a module a subject.
 
+mod answer;
+mod chat;
+mod data;
+mod embedders;
+mod end_to_end;
+mod local;
 mod pipeline;
+mod project;
+mod qdrant_server;
+mod stand_in;
+mod store;

@@ -470,7 +470,7 @@ fn files_are_found_by_path_and_by_name() {
     ] {
         assert_eq!(find(name).unwrap(), folder.path().join(file), "{name}");
     }
-    let hint = |name| find(name).unwrap_err().iter().next().unwrap().hint.clone().unwrap();
+    let hint = |name| find(name).unwrap_err().hint.unwrap();
     assert_eq!(find("dosc").unwrap_err().to_string(), "no pipeline `dosc`");
     assert_eq!(hint("dosc"), "did you mean `docs`? tried: dosc, pipelines/dosc.yaml, pipelines/dosc.yml, pipelines/dosc");
     assert!(hint("own").contains("there are: docs, web"));

@@ -1,0 +1,177 @@
+//! Finds the passages that a question is about.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::document::{Hit, SparseVector};
+use crate::error::Error;
+use crate::pipeline::{QueryPlan, RetrieveMode, Running};
+use crate::providers::{Embedder, ErrorKind, InputType, ProviderError};
+use crate::vectordb::{Query, StoreError, VectorStore};
+
+/// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
+pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
+
+/// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
+pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
+
+/// Why a question cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuestionError {
+    /// Nothing but white space.
+    #[error("the question is empty")]
+    Empty,
+    /// More bytes than [`MAX_QUESTION_BYTES`].
+    #[error("the question has {bytes} bytes; at most {MAX_QUESTION_BYTES} can be asked")]
+    TooManyBytes {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// More tokens than the embedding model reads: it would be cut silently.
+    #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
+    TooManyTokens {
+        /// How many it has.
+        tokens: usize,
+        /// How many the model reads.
+        limit: usize,
+        /// The embedding model.
+        model: String,
+    },
+    /// Instructions and question fill the budget, so that not even a part of one passage fits.
+    #[error("instructions and question take {tokens} tokens, which leaves no room for passages in {budget}")]
+    NoRoom {
+        /// What instructions and question take.
+        tokens: usize,
+        /// What they may take together with the passages.
+        budget: usize,
+    },
+}
+
+impl QuestionError {
+    /// What the user can do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Empty => "ask something: `ask \"How are keys rotated?\"`",
+            Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
+            Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
+        }
+    }
+}
+
+/// Finds passages in one index.
+#[derive(Clone)]
+pub struct Retriever {
+    /// Where the passages are.
+    pub store: Arc<dyn VectorStore>,
+    /// What the index was embedded with. Not needed when the mode is sparse.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// What makes BM25 vectors of questions.
+    pub bm25: SparseQuery,
+    /// How questions are answered.
+    pub plan: QueryPlan,
+}
+
+impl Retriever {
+    /// What retrieves from a pipeline's index.
+    ///
+    /// # Errors
+    /// When there is no index, when it was made with another model, or when model or store cannot be had.
+    pub async fn open(running: &Running) -> Result<Self, Error> {
+        let store = running.store()?;
+        let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
+        let plan = running.plan.query.clone();
+        let embedder = match plan.mode {
+            RetrieveMode::Sparse => None,
+            RetrieveMode::Dense | RetrieveMode::Hybrid => Some(running.embedder().await?),
+        };
+        let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
+        meta.agree_with_model(&*store, &model)?;
+        let bm25 = running.bm25();
+        Ok(Self { store, embedder, bm25: Arc::new(move |question: &str| bm25.query(question)), plan })
+    }
+
+    /// The best `limit` passages for a question, best first. Empty when nothing was found.
+    ///
+    /// # Errors
+    /// [`Error::Question`] when the question is blank or too long, else what the embedder or the store says.
+    pub async fn retrieve(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
+        let question = checked(question)?;
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let started = Instant::now();
+        let Some(query) = self.query(question).await? else {
+            tracing::debug!("the question has no word that BM25 knows");
+            return Ok(Vec::new());
+        };
+        let queried = Instant::now();
+        let mut hits = self.store.query(query, limit).await?;
+        hits.truncate(limit);
+        tracing::debug!(
+            hits = hits.len(),
+            embed_ms = (queried - started).as_millis() as u64,
+            store_ms = queried.elapsed().as_millis() as u64,
+            "retrieved"
+        );
+        Ok(hits)
+    }
+
+    /// What to ask the store; `None` when there is nothing to look for (sparse, and no word that BM25 knows).
+    async fn query(&self, question: &str) -> Result<Option<Query>, Error> {
+        Ok(match self.plan.mode {
+            RetrieveMode::Sparse => Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()).map(Query::Sparse),
+            RetrieveMode::Dense => Some(Query::Dense(self.dense(question).await?)),
+            RetrieveMode::Hybrid => {
+                let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
+                // A question such as "???" has no words; fusing with an empty ranking would only cost a query.
+                Some(if sparse.indices.is_empty() { Query::Dense(dense) } else { Query::Hybrid { dense, sparse } })
+            }
+        })
+    }
+
+    async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {
+        let (bm25, question) = (Arc::clone(&self.bm25), question.to_owned());
+        off_runtime("make the question's BM25 vector", move || bm25(&question)).await
+    }
+
+    async fn dense(&self, question: &str) -> Result<Vec<f32>, Error> {
+        let Some(embedder) = &self.embedder else {
+            let mut error = ProviderError::new("embed", ErrorKind::ModelMissing, "no embedding model is set");
+            error.hint = Some("set `embed.model`, or `query.retrieve.mode: sparse`".into());
+            return Err(error.into());
+        };
+        let (counter, text) = (Arc::clone(embedder), question.to_owned());
+        let tokens = off_runtime("count the question's tokens", move || counter.count_tokens(&text)).await?;
+        let limit = embedder.limits().input_tokens;
+        if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
+            return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
+        }
+        let mut answer = embedder.embed(&[question.to_owned()], InputType::Query).await?;
+        match (answer.vectors.pop(), answer.vectors.len()) {
+            (Some(vector), 0) => Ok(vector),
+            (last, rest) => {
+                let count = rest + usize::from(last.is_some());
+                let message = format!("{count} vectors came back for one question");
+                Err(ProviderError::new(embedder.model(), ErrorKind::BadAnswer, message).into())
+            }
+        }
+    }
+}
+
+/// The question without the white space around it.
+fn checked(question: &str) -> Result<&str, QuestionError> {
+    let question = question.trim();
+    match question.len() {
+        0 => Err(QuestionError::Empty),
+        bytes if bytes > MAX_QUESTION_BYTES => Err(QuestionError::TooManyBytes { bytes }),
+        _ => Ok(question),
+    }
+}
+
+/// Runs CPU work where it stalls no stream.
+pub(super) async fn off_runtime<T: Send + 'static>(
+    action: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Worker { action, source })
+}

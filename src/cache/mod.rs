@@ -1,0 +1,108 @@
+//! Embeddings that were paid for, so that none is paid for twice.
+//!
+//! One tier for now: a `moka` cache in memory with single flight. The tier on disk belongs here too, below the memory.
+
+use std::sync::Arc;
+
+use moka::future::Cache;
+use moka::policy::EvictionPolicy;
+
+use crate::providers::InputType;
+
+/// A vector, shared by all who asked for the same text.
+pub type Vector = Arc<[f32]>;
+
+/// What an embedding depends on: model fingerprint, input type and the exact text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// `fingerprint` is the embedder's (provider kind, model, dimensions).
+    pub fn new(fingerprint: &str, kind: InputType, text: &str) -> Self {
+        let mut hash = blake3::Hasher::new();
+        // Lengths first, so that no two (fingerprint, text) pairs run into the same bytes.
+        hash.update(&(fingerprint.len() as u64).to_le_bytes());
+        hash.update(fingerprint.as_bytes());
+        hash.update(match kind {
+            InputType::Query => b"q",
+            InputType::Passage => b"p",
+        });
+        hash.update(text.as_bytes());
+        Self(*hash.finalize().as_bytes())
+    }
+}
+
+/// Embeddings by key, bounded in bytes.
+#[derive(Debug, Clone)]
+pub struct EmbeddingCache {
+    memory: Cache<Key, Vector>,
+}
+
+impl EmbeddingCache {
+    /// A cache of at most `max_bytes` of vectors.
+    pub fn new(max_bytes: u64) -> Self {
+        let memory = Cache::builder()
+            .max_capacity(max_bytes)
+            .weigher(|_, vector: &Vector| u32::try_from(size_of::<Key>() + vector.len() * size_of::<f32>()).unwrap_or(u32::MAX))
+            // moka's default keeps what is asked for often and turns new keys away; a corpus is a stream of new keys.
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
+        Self { memory }
+    }
+
+    /// The vector of a key; `embed` is run when it is not there, and once only however many ask at the same time.
+    /// Errors are shared by those who waited and are not kept. The second value tells whether this call ran `embed`.
+    pub async fn get_or_embed<E>(
+        &self,
+        key: Key,
+        embed: impl Future<Output = Result<Vector, E>>,
+    ) -> Result<(Vector, bool), Arc<E>>
+    where
+        E: Send + Sync + 'static,
+    {
+        let entry = self.memory.entry(key).or_try_insert_with(embed).await?;
+        let fresh = entry.is_fresh();
+        Ok((entry.into_value(), fresh))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_thousand_who_ask_at_once_pay_once() {
+        let cache = EmbeddingCache::new(1 << 20);
+        let paid = AtomicUsize::new(0);
+        let ask = || {
+            cache.get_or_embed(Key::new("m", InputType::Passage, "text"), async {
+                paid.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok::<_, String>(Vector::from([1.0, 2.0]))
+            })
+        };
+        let answers = futures_util::future::join_all((0..1000).map(|_| ask())).await;
+        assert_eq!(paid.load(Ordering::Relaxed), 1);
+        assert_eq!(answers.iter().filter(|answer| answer.as_ref().unwrap().1).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn errors_are_not_kept() {
+        let cache = EmbeddingCache::new(1 << 20);
+        let key = Key::new("m", InputType::Query, "text");
+        cache.get_or_embed(key, async { Err::<Vector, _>("down") }).await.unwrap_err();
+        let (vector, fresh) = cache.get_or_embed(key, async { Ok::<_, String>(Vector::from([1.0])) }).await.unwrap();
+        assert!(fresh && vector[..] == [1.0]);
+    }
+
+    #[test]
+    fn keys_tell_apart_what_embeds_differently() {
+        let key = Key::new("a", InputType::Query, "bc");
+        assert_ne!(key, Key::new("ab", InputType::Query, "c"));
+        assert_ne!(key, Key::new("a", InputType::Passage, "bc"));
+        assert_eq!(key, Key::new("a", InputType::Query, "bc"));
+    }
+}

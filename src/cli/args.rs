@@ -1,0 +1,175 @@
+//! What can be said on the command line.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::pipeline::{self, Diagnostic, Diagnostics, Plan, Running, Settings};
+
+/// Index documents and ask questions about them.
+#[derive(Debug, Parser)]
+#[command(name = "ragstream", version, about, max_term_width = 100)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Index folders and files; a second run does only what changed
+    Ingest(IngestArgs),
+    /// Answer a question from the index, with sources
+    Ask(AskArgs),
+    /// Show the passages that fit a query, without asking a model
+    Search(SearchArgs),
+    /// Validate pipeline files without running anything
+    Check(CheckArgs),
+    /// Show what the index holds
+    Status(PipelineArg),
+    /// Print the JSON Schema of a pipeline file
+    Schema,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+pub(super) struct Common {
+    /// Where the index, the ledger and failed documents are kept
+    #[arg(long, value_name = "DIR", env = "RAGSTREAM_HOME", default_value = "./.ragstream", global = true)]
+    pub home: PathBuf,
+    /// Where embeddings and models are kept, shared by all projects [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "RAGSTREAM_CACHE", global = true)]
+    pub cache: Option<PathBuf>,
+    /// Print one JSON object a line, and nothing else, on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Print nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log what happens to stderr; twice for more (RUST_LOG is honoured)
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// When to use colours
+    #[arg(long, value_enum, default_value_t = Color::Auto, value_name = "WHEN", global = true)]
+    pub color: Color,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PipelineArg {
+    /// A pipeline file, or the name of one in ./pipelines
+    #[arg(short, long, value_name = "PIPELINE")]
+    pub pipeline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IngestArgs {
+    /// Folders, files or globs; they replace the pipeline's sources
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// Remove documents that are gone even when they are more than half of the index
+    #[arg(long)]
+    pub prune: bool,
+    /// Drop the index and make it anew
+    #[arg(long)]
+    pub rebuild: bool,
+    /// Compare contents even where size and time say "unchanged"
+    #[arg(long)]
+    pub checksum: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AskArgs {
+    /// The question; `-` reads it from stdin
+    pub question: String,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// The model that answers, as provider/model
+    #[arg(long, value_name = "P/M")]
+    pub model: Option<String>,
+    /// How many passages to retrieve
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SearchArgs {
+    /// What to look for
+    #[arg(required_unless_present = "queries")]
+    pub query: Option<String>,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// How many passages to show
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    /// Many queries: a file with {"id","text"} a line
+    #[arg(long, value_name = "FILE", conflicts_with = "query")]
+    pub queries: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Pipeline files, or names of such in ./pipelines
+    #[arg(required = true, value_name = "PIPELINE")]
+    pub pipelines: Vec<String>,
+}
+
+impl Common {
+    /// Where things are kept, absolute.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let cwd = std::env::current_dir().context("cannot tell the working folder")?;
+        let absolute = |path: &Path| std::path::absolute(path).with_context(|| format!("bad path {}", path.display()));
+        let cache = match &self.cache {
+            Some(cache) => absolute(cache)?,
+            None => dirs::cache_dir().map_or_else(|| self.home.join("cache"), |cache| cache.join("ragstream")),
+        };
+        Ok(Settings { home: absolute(&self.home)?, cache, cwd })
+    }
+}
+
+impl PipelineArg {
+    /// The plan of the file that was named, or the one without any file.
+    pub fn plan(&self, cwd: &Path) -> anyhow::Result<Plan> {
+        let Some(name) = &self.pipeline else { return Ok(pipeline::default_plan(&variable)) };
+        let path = pipeline::find(name, cwd).map_err(Invalid::from)?;
+        let loaded = pipeline::load(&path, &variable).map_err(Invalid)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded.plan)
+    }
+
+    /// The plan with its connections; `change` may adjust the plan before.
+    pub fn running(&self, common: &Common, change: impl FnOnce(&mut Plan) -> anyhow::Result<()>) -> anyhow::Result<Running> {
+        let settings = common.settings()?;
+        let mut plan = self.plan(&settings.cwd)?;
+        change(&mut plan)?;
+        Ok(Running::new(plan, settings))
+    }
+}
+
+/// A pipeline file, or a part of one said on the command line, that cannot be run. Shown with its lines.
+#[derive(Debug, thiserror::Error)]
+#[error("the pipeline is not valid")]
+pub(super) struct Invalid(pub Diagnostics);
+
+impl From<Diagnostic> for Invalid {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(diagnostic.into())
+    }
+}
+
+/// The environment, as the pipeline file sees it.
+pub(super) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,45 @@
+//! `check`: every error of a pipeline file at once.
+
+use serde_json::json;
+
+use super::args::{CheckArgs, variable};
+use super::output::Output;
+use crate::pipeline;
+
+pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
+    let cwd = std::env::current_dir()?;
+    let mut code = super::OK;
+    for name in &args.pipelines {
+        let path = match pipeline::find(name, &cwd) {
+            Ok(path) => path,
+            Err(error) => {
+                output.complain(&error.render(output.colors_errors(), output.width()));
+                code = super::FAILED;
+                continue;
+            }
+        };
+        let (diagnostics, valid) = match pipeline::load(&path, &variable) {
+            Ok(loaded) => (loaded.warnings, true),
+            Err(errors) => (errors.iter().cloned().collect(), false),
+        };
+        if output.json {
+            for diagnostic in &diagnostics {
+                let mut event = diagnostic.to_json();
+                event["type"] = "diagnostic".into();
+                output.event(&event);
+            }
+            output.event(&json!({"type": "checked", "file": path.display().to_string(), "valid": valid}));
+        } else {
+            for diagnostic in &diagnostics {
+                output.complain(&diagnostic.render(output.colors_errors(), output.width()));
+            }
+            if valid {
+                output.print(&format!("{}: ok\n", path.display()));
+            }
+        }
+        if !valid {
+            code = code.max(super::SOME_FAILED);
+        }
+    }
+    Ok(code)
+}

@@ -1,0 +1,172 @@
+//! `ingest`: runs a pipeline, shows how it goes, and sums up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, IngestArgs, Invalid};
+use super::output::{Output, counted, grouped};
+use super::progress::Progress;
+use crate::ingest::ledger::Failure;
+use crate::ingest::report::{Outcome, Report, Stage, Summary};
+use crate::ingest::{self, Options};
+
+pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let running = args.pipeline.running(common, |plan| {
+        if !args.paths.is_empty() {
+            let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
+            *plan = plan.clone().with_sources(paths).map_err(Invalid::from)?;
+        }
+        if plan.sources.is_empty() {
+            bail!("nothing to ingest: name a folder or files (`ingest ./docs`), or a pipeline with sources (`-p NAME`)");
+        }
+        Ok(())
+    })?;
+    let report = Arc::new(Report::default());
+    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let (shown, lines) = (output.clone(), progress.lines());
+    let options = Options {
+        prune: args.prune,
+        rebuild: args.rebuild,
+        checksum: args.checksum,
+        // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
+        scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
+        observer: Arc::new(move |failure| {
+            if shown.json {
+                shown.event(&failed(failure));
+            } else {
+                let Failure { uri, stage, error } = failure;
+                lines.above(&shown, &format!("{} {uri}: {error} (at {stage})", shown.paint("failed", "31")));
+            }
+        }),
+    };
+    let told = tell_when_interrupted(&stop, output, &progress);
+    let summary = ingest::run(&running, options, report, stop).await;
+    drop(told);
+    progress.finish();
+    let summary = summary?;
+    if output.json {
+        output.event(&summary);
+    } else {
+        show(&summary, output);
+    }
+    Ok(match summary.outcome {
+        Outcome::Interrupted => super::INTERRUPTED,
+        Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => super::SOME_FAILED,
+        Outcome::Complete => super::OK,
+    })
+}
+
+/// A path from the command line: absolute, and there (unless it is a glob).
+fn source(path: &str) -> anyhow::Result<PathBuf> {
+    if path.starts_with("http://") || path.starts_with("https://") {
+        bail!("{path}: sites cannot be ingested yet; save the pages to a folder and ingest that");
+    }
+    let absolute = std::path::absolute(path)?;
+    if !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists() {
+        bail!("{path}: no such file or folder");
+    }
+    Ok(absolute)
+}
+
+fn failed(failure: &Failure) -> serde_json::Value {
+    json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
+}
+
+/// Says once that Ctrl-C was heard.
+fn tell_when_interrupted(
+    stop: &CancellationToken,
+    output: &Output,
+    progress: &Progress,
+) -> tokio_util::task::AbortOnDropHandle<()> {
+    let (stop, output, lines) = (stop.clone(), output.clone(), progress.lines());
+    tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+        stop.cancelled().await;
+        lines.above(&output, "finishing what is in flight; Ctrl-C again ends at once");
+    }))
+}
+
+/// The summary that a person reads, on stderr: stdout stays for results.
+fn show(summary: &Summary, output: &Output) {
+    let Summary { documents, chunks, embeddings, .. } = summary;
+    let mut parts = Vec::new();
+    for (count, what) in [
+        (documents.added, "added"),
+        (documents.changed, "changed"),
+        (documents.removed, "removed"),
+        (documents.unchanged, "unchanged"),
+        (documents.failed, "failed"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{} {what}", grouped(count)));
+        }
+    }
+    let what = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+    let mark = match summary.outcome {
+        Outcome::Interrupted => output.paint("interrupted", "33"),
+        Outcome::Complete if documents.failed > 0 => output.paint("finished", "33"),
+        Outcome::Complete => output.paint("done", "32"),
+    };
+    output.note(&format!("{mark} {}{what} in {:.1} s", counted(documents.seen, "document"), summary.seconds));
+    if chunks.upserted + chunks.deleted > 0 {
+        let mut line = format!("  {} written", counted(chunks.upserted, "chunk"));
+        for (count, what) in [(chunks.kept, "kept"), (chunks.deleted, "deleted")] {
+            if count > 0 {
+                line.push_str(&format!(", {} {what}", grouped(count)));
+            }
+        }
+        output.note(&line);
+    }
+    if embeddings.embedded + embeddings.cache_hits > 0 {
+        let mut line = format!("  {} embedded", counted(embeddings.embedded, "text"));
+        if embeddings.cache_hits > 0 {
+            line.push_str(&format!(", {} from the cache", grouped(embeddings.cache_hits)));
+        }
+        if embeddings.requests > 0 {
+            line.push_str(&format!(", {}", counted(embeddings.requests, "request")));
+        }
+        line.push_str(&format!(", {}", counted(embeddings.tokens, "token")));
+        if embeddings.throttled > 0 {
+            line.push_str(&format!(", refused {} times for speed", grouped(embeddings.throttled)));
+        }
+        match embeddings.cost_usd {
+            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
+            _ => {}
+        }
+        output.note(&line);
+    }
+    if summary.seconds > 1.0 && let Some(stage) = summary.bottleneck {
+        output.note(&format!("  slowest: {}", place(stage)));
+    }
+    if !summary.skipped.is_empty() {
+        let skipped: Vec<String> = summary.skipped.iter().map(|(reason, n)| format!("{} {reason}", grouped(*n))).collect();
+        output.note(&format!("  skipped: {}", skipped.join(", ")));
+    }
+    if summary.kept_although_gone > 0 {
+        output.note(&format!(
+            "{} {} in the index are gone from the source, more than half: kept. If that is meant, run again with --prune.",
+            output.paint("warning:", "1;33"),
+            counted(summary.kept_although_gone, "document"),
+        ));
+    }
+    if documents.failed > 0 {
+        output.note("  the next run tries failed documents again");
+    }
+    if summary.outcome == Outcome::Interrupted {
+        output.note("  run the same command again to go on");
+    }
+}
+
+/// A stage in words.
+pub(super) fn place(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Read => "reading files",
+        Stage::Parse => "parsing",
+        Stage::Chunk => "chunking",
+        Stage::Embed => "embedding",
+        Stage::Store => "writing to the store",
+    }
+}

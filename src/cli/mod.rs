@@ -1,0 +1,106 @@
+//! The command line: arguments, one file a command, and the one place that prints.
+
+mod args;
+pub mod ask;
+mod check;
+mod ingest;
+mod output;
+mod progress;
+mod schema;
+pub mod search;
+mod status;
+pub mod style;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use tokio_util::sync::CancellationToken;
+
+use self::args::{Cli, Command};
+use self::output::Output;
+
+/// All well.
+const OK: u8 = 0;
+/// The run finished and something in it failed, or nothing was found.
+const SOME_FAILED: u8 = 1;
+/// The run could not be done.
+const FAILED: u8 = 2;
+/// Interrupted after an orderly drain.
+const INTERRUPTED: u8 = 130;
+
+/// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
+/// `ingest` and `ask`.
+pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>) -> ExitCode {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(command) = command {
+        arguments.insert(1.min(arguments.len()), command.into());
+    }
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors, and go to stdout.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { FAILED } else { OK });
+        }
+    };
+    let output = Output::new(&cli.common);
+    output.start_logging();
+    let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let code = runtime.block_on(dispatch(cli, &output));
+            // A parser that hangs in a blocking thread must not keep the program.
+            runtime.shutdown_background();
+            code
+        }
+        Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
+    };
+    ExitCode::from(code.unwrap_or_else(|error| {
+        output.error(&error);
+        FAILED
+    }))
+}
+
+async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+    let stop = interruptible();
+    let common = &cli.common;
+    match cli.command {
+        Command::Ingest(args) => ingest::run(args, common, output, stop).await,
+        Command::Ask(args) => ask::run(args, common, output, stop).await,
+        Command::Search(args) => search::run(args, common, output, stop).await,
+        Command::Check(args) => check::run(&args, output),
+        Command::Status(args) => status::run(args, common, output).await,
+        Command::Schema => schema::run(output),
+    }
+}
+
+/// A token that the first Ctrl-C (or SIGTERM) cancels; the second ends the program at once.
+fn interruptible() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        interrupt().await;
+        cancelled.cancel();
+        interrupt().await;
+        std::process::exit(INTERRUPTED.into());
+    });
+    stop
+}
+
+async fn interrupt() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    if tokio::signal::ctrl_c().await.is_err() {
+        // No signals to be had: then there is nothing to wait for.
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,169 @@
+//! The only module that prints. Results go to stdout; progress, logs and errors to stderr.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use serde::Serialize;
+use tracing_subscriber::EnvFilter;
+
+use super::args::{Color, Common, Invalid};
+use super::style::Style;
+use crate::error::Error;
+
+/// Where and how things are printed.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    pub json: bool,
+    pub quiet: bool,
+    verbose: u8,
+    /// Colours on stdout and on stderr.
+    color: (bool, bool),
+    /// Whether stdout and stderr are terminals.
+    terminal: (bool, bool),
+}
+
+impl Output {
+    pub fn new(common: &Common) -> Self {
+        let terminal = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let color = match common.color {
+            Color::Always => (true, true),
+            Color::Never => (false, false),
+            Color::Auto => (terminal.0 && !plain, terminal.1 && !plain),
+        };
+        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal }
+    }
+
+    /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says.
+    pub fn start_logging(&self) {
+        let level = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (_, 0) => "ragstream=warn,error",
+            (_, 1) => "ragstream=info,warn",
+            (_, 2) => "ragstream=debug,info",
+            _ => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(self.color.1);
+        // Already set when the library's user has a subscriber of its own.
+        let _ = if self.verbose == 0 { logs.without_time().with_target(false).try_init() } else { logs.try_init() };
+    }
+
+    /// How results are shown on stdout.
+    pub fn style(&self) -> Style {
+        Style {
+            json: self.json,
+            color: self.color.0 && !self.json,
+            hyperlinks: self.terminal.0 && self.color.0 && !self.json,
+            width: if self.terminal.0 { console_width() } else { usize::MAX },
+            quiet: self.quiet,
+            base: None,
+        }
+    }
+
+    /// Whether a person watches.
+    pub fn watched(&self) -> bool {
+        self.terminal.1 && !self.quiet && !self.json
+    }
+
+    /// Whether stderr takes colours.
+    pub fn colors_errors(&self) -> bool {
+        self.color.1
+    }
+
+    /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub fn print(&self, text: &str) {
+        let mut out = io::stdout().lock();
+        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+            std::process::exit(super::OK.into());
+        }
+    }
+
+    /// Prints one JSON line to stdout.
+    pub fn event(&self, event: &impl Serialize) {
+        match serde_json::to_string(event) {
+            Ok(line) => self.print(&format!("{line}\n")),
+            Err(error) => tracing::error!(%error, "an event could not be written"),
+        }
+    }
+
+    /// Tells a person something on stderr, unless asked to be quiet.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        }
+    }
+
+    /// Says what is wrong, on stderr, whether asked to be quiet or not.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub fn complain(&self, text: &str) {
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Columns of the terminal.
+    pub fn width(&self) -> usize {
+        if self.terminal.1 { console_width() } else { 100 }
+    }
+
+    /// Emphasises, on stderr.
+    pub fn paint(&self, text: &str, code: &str) -> String {
+        if self.color.1 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// Says why a run could not be done, by what it was caused, and what to do.
+    pub fn error(&self, error: &anyhow::Error) {
+        if let Some(Invalid(diagnostics)) = error.downcast_ref::<Invalid>() {
+            return self.complain(&diagnostics.render(self.color.1, self.width()));
+        }
+        let mut text = String::new();
+        for (n, cause) in error.chain().enumerate() {
+            let message = cause.to_string();
+            // A transparent error says the same as the one it wraps.
+            if n > 0 && text.contains(&message) {
+                continue;
+            }
+            let label = if n == 0 { self.paint("error:", "1;31") } else { self.paint("caused by:", "1") };
+            text.push_str(&format!("{label} {message}\n"));
+        }
+        if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint)) {
+            text.push_str(&format!("{} {hint}\n", self.paint("hint:", "1;36")));
+        }
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// The terminal's width, within reason.
+fn console_width() -> usize {
+    usize::from(console::Term::stdout().size().1).clamp(40, 140)
+}
+
+/// 1234567 as 1,234,567.
+pub(super) fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// "1 file", "1,200 files".
+pub(super) fn counted(n: u64, one: &str) -> String {
+    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        let grouped: Vec<String> = [0, 999, 1000, 1_234_567].into_iter().map(grouped).collect();
+        assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([counted(1, "file"), counted(1000, "file")], ["1 file", "1,000 files"]);
+    }
+}

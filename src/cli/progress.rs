@@ -1,0 +1,123 @@
+//! How a run is going: a line that a person watches, or an event a second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::ingest::place;
+use super::output::{Output, counted, grouped};
+use crate::ingest::report::{Report, Stage};
+
+/// How often the line is drawn anew.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Shows a run's report until finished or dropped.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// A way to print lines above the progress.
+#[derive(Clone)]
+pub(super) struct Lines(ProgressBar);
+
+impl Lines {
+    /// Prints a line that the progress does not overwrite.
+    pub fn above(&self, output: &Output, line: &str) {
+        self.0.suspend(|| output.note(line));
+    }
+}
+
+impl Progress {
+    /// Starts to show; runs shorter than a second stay silent when piped.
+    pub fn start(output: Output, report: Arc<Report>) -> Self {
+        let target = if output.watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+            bar.set_style(style);
+        }
+        let shown = bar.clone();
+        let task = tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(TICK);
+            let mut rate = Rate::default();
+            for tick in 0_u64.. {
+                ticks.tick().await;
+                if output.json {
+                    if tick > 0 && tick.is_multiple_of(5) {
+                        output.event(&event(&report));
+                    }
+                } else {
+                    shown.set_message(line(&report, &mut rate));
+                    shown.tick();
+                }
+            }
+        });
+        Self { bar, _task: AbortOnDropHandle::new(task) }
+    }
+
+    /// Where to print above.
+    pub fn lines(&self) -> Lines {
+        Lines(self.bar.clone())
+    }
+
+    /// Takes the line away.
+    pub fn finish(self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Chunks a second, smoothed over the last few seconds.
+#[derive(Default)]
+struct Rate {
+    last: u64,
+    smooth: f64,
+}
+
+impl Rate {
+    fn next(&mut self, total: u64) -> f64 {
+        let now = (total.saturating_sub(self.last)) as f64 / TICK.as_secs_f64();
+        self.last = total;
+        self.smooth += (now - self.smooth) * 0.1;
+        self.smooth
+    }
+}
+
+fn line(report: &Report, rate: &mut Rate) -> String {
+    let seen = report.documents.seen.get();
+    let (made, stored) = (report.chunks.made.get(), report.chunks.upserted.get());
+    let per_second = rate.next(stored);
+    let mut line = format!("{} · {}/{} chunks", counted(seen, "file"), grouped(stored), grouped(made));
+    if per_second >= 1.0 {
+        line.push_str(&format!(" · {}/s", grouped(per_second as u64)));
+    }
+    let failed = report.documents.failed.get();
+    if failed > 0 {
+        line.push_str(&format!(" · {} failed", grouped(failed)));
+    }
+    // Places are not known here; what is busiest in absolute terms is a fair hint while it runs.
+    if let Some(stage) = report.bottleneck(|stage| if stage == Stage::Embed { 2 } else { 1 }) {
+        line.push_str(&format!(" · mostly {}", place(stage)));
+    }
+    let seconds = report.elapsed().as_secs();
+    line.push_str(&format!(" · {}:{:02}", seconds / 60, seconds % 60));
+    line
+}
+
+fn event(report: &Report) -> serde_json::Value {
+    json!({
+        "type": "progress",
+        "seconds": report.elapsed().as_secs_f64(),
+        "documents": {
+            "seen": report.documents.seen.get(),
+            "added": report.documents.added.get(),
+            "changed": report.documents.changed.get(),
+            "unchanged": report.documents.unchanged.get(),
+            "failed": report.documents.failed.get(),
+        },
+        "chunks": {"made": report.chunks.made.get(), "upserted": report.chunks.upserted.get()},
+        "embeddings": {"embedded": report.embeddings.embedded.get(), "tokens": report.embeddings.tokens.get()},
+    })
+}

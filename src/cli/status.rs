@@ -1,0 +1,60 @@
+//! `status`: what the index holds.
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::args::{Common, PipelineArg};
+use super::output::{Output, counted, grouped};
+use crate::error::Error;
+use crate::ingest::ledger::Ledger;
+
+/// Failed documents that are shown.
+const SHOWN: usize = 100;
+
+pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> anyhow::Result<u8> {
+    let running = args.running(common, |_| Ok(()))?;
+    let store = running.store()?;
+    let meta = store.meta().await.map_err(Error::from)?;
+    let points = if meta.is_some() { store.count().await.map_err(Error::from)? } else { 0 };
+    let path = running.settings.ledger(&running.plan.name);
+    let (documents, failed, failures) = tokio::task::spawn_blocking(move || {
+        let Some(ledger) = Ledger::open_to_read(&path)? else { return Ok((0, 0, Vec::new())) };
+        let (documents, failed) = ledger.counts()?;
+        Ok::<_, Error>((documents, failed, ledger.failures(SHOWN)?))
+    })
+    .await
+    .context("the ledger could not be read")??;
+    if output.json {
+        output.event(&json!({
+            "type": "status",
+            "pipeline": running.plan.name,
+            "store": store.describe(),
+            "index": meta,
+            "documents": documents,
+            "chunks": points,
+            "failed": failed,
+            "failures": failures.iter().map(|f| json!({"uri": f.uri, "stage": f.stage, "error": f.error})).collect::<Vec<_>>(),
+        }));
+    } else {
+        let mut text = format!("pipeline   {}\nstore      {}\n", running.plan.name, store.describe());
+        match &meta {
+            Some(meta) => {
+                text.push_str(&format!("index      {}, {}\n", counted(documents, "document"), counted(points, "chunk")));
+                text.push_str(&format!("model      {} ({} dimensions)\n", meta.model, meta.dimensions));
+                text.push_str(&format!("chunking   {}\n", meta.chunking));
+            }
+            None => text.push_str("index      none yet: `ingest ./docs` makes one\n"),
+        }
+        if failed > 0 {
+            text.push_str(&format!("failed     {}\n", counted(failed, "document")));
+            for failure in &failures {
+                text.push_str(&format!("  {}: {} (at {})\n", failure.uri, failure.error, failure.stage));
+            }
+            if failed > failures.len() as u64 {
+                text.push_str(&format!("  and {} more\n", grouped(failed - failures.len() as u64)));
+            }
+        }
+        output.print(&text);
+    }
+    Ok(if meta.is_none() || failed > 0 { super::SOME_FAILED } else { super::OK })
+}

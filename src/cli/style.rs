@@ -1,0 +1,167 @@
+//! How output looks: JSON or text, colours, links, widths.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::{Component, PathBuf};
+
+use serde::Serialize;
+use unicode_segmentation::UnicodeSegmentation;
+use unicode_width::UnicodeWidthStr;
+use url::Url;
+
+/// How output looks. The default is plain text, as for a pipe.
+#[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and any combination has a meaning")]
+pub struct Style {
+    /// One JSON object a line, and nothing else.
+    pub json: bool,
+    /// ANSI colours.
+    pub color: bool,
+    /// OSC 8 links: for terminals only.
+    pub hyperlinks: bool,
+    /// Columns of the terminal; `usize::MAX` where there is none, so that nothing is trimmed.
+    pub width: usize,
+    /// Only what was asked for: no summaries.
+    pub quiet: bool,
+    /// The folder that uris of files are relative to; without it they are not linked.
+    pub base: Option<PathBuf>,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self { json: false, color: false, hyperlinks: false, width: usize::MAX, quiet: false, base: None }
+    }
+}
+
+/// What a piece of text is, as far as its look goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    Dim,
+    Bold,
+    Cite,
+    Wrong,
+}
+
+impl Style {
+    /// `text` in a look; as it is without colours.
+    pub(super) fn paint<'a>(&self, look: Look, text: &'a str) -> Cow<'a, str> {
+        if !self.color || text.is_empty() {
+            return text.into();
+        }
+        let code = match look {
+            Look::Dim => "2",
+            Look::Bold => "1",
+            Look::Cite => "36",
+            Look::Wrong => "33",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m").into()
+    }
+
+    /// `text` as a link to a document, where links are wanted and the document has an address.
+    pub(super) fn link<'a>(&self, uri: &str, text: &'a str) -> Cow<'a, str> {
+        match self.hyperlinks.then(|| self.address(uri)).flatten() {
+            Some(address) => format!("\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\").into(),
+            None => text.into(),
+        }
+    }
+
+    /// The address of a document. What a `Url` prints is ASCII without control characters, and cannot end the link.
+    fn address(&self, uri: &str) -> Option<Url> {
+        if uri.starts_with("http://") || uri.starts_with("https://") {
+            return Url::parse(uri).ok();
+        }
+        let mut path = self.base.clone()?;
+        path.push(uri);
+        let plain = !path.components().any(|part| part == Component::ParentDir);
+        plain.then(|| Url::from_file_path(path).ok()).flatten()
+    }
+}
+
+/// Writes one JSON object as a line, and sends it off.
+pub(super) fn json_line(out: &mut impl Write, object: &impl Serialize) -> io::Result<()> {
+    let mut line = serde_json::to_vec(object).map_err(io::Error::other)?;
+    line.push(b'\n');
+    out.write_all(&line)?;
+    out.flush()
+}
+
+/// Text from documents and models without what would steer a terminal: control characters other than line feeds and tabs.
+pub(super) fn harmless(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.contains(steers) { text.chars().filter(|c| !steers(*c)).collect::<String>().into() } else { text.into() }
+}
+
+/// The same on one line.
+pub(super) fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    harmless(&words.join(" ")).into_owned()
+}
+
+/// A line cut to so many columns, the last of them `…` when something was cut. Tabs become four spaces; wide characters count two.
+pub(super) fn trimmed(line: &str, columns: usize) -> String {
+    let line = harmless(line).replace('\t', "    ");
+    if line.width() <= columns {
+        return line;
+    }
+    let room = columns.saturating_sub(1);
+    let mut kept = String::new();
+    let mut width = 0;
+    for grapheme in line.graphemes(true) {
+        width += grapheme.width();
+        if width > room {
+            break;
+        }
+        kept.push_str(grapheme);
+    }
+    if columns > 0 {
+        kept.push('…');
+    }
+    kept
+}
+
+/// Whether the reader of our output has gone, which is its good right and no failure of ours.
+pub(super) fn reader_left(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wide_characters_count_two() {
+        assert_eq!(trimmed("密钥轮换", 8), "密钥轮换");
+        assert_eq!(trimmed("密钥轮换", 7), "密钥轮…");
+        assert_eq!(trimmed("密钥轮换", 6), "密钥…", "half a character is none");
+        assert_eq!(trimmed("a\tb", 6), "a    b");
+        assert_eq!(trimmed("abc", 1), "…");
+        assert_eq!(trimmed("abc", 0), "");
+    }
+
+    #[test]
+    fn nothing_steers_the_terminal() {
+        assert_eq!(harmless("a\x1b]8;;x\x07b\r\u{9b}c\n\td"), "a]8;;xbc\n\td");
+        assert_eq!(one_line(" a\n\x1b[2Jb\t c "), "a [2Jb c");
+    }
+
+    #[test]
+    fn links_only_where_an_address_is_known() {
+        let mut style = Style { hyperlinks: true, ..Style::default() };
+        assert_eq!(style.link("docs/a.md", "x"), "x");
+        assert_eq!(style.link("https://e.org/\x1bü", "x"), "\x1b]8;;https://e.org/%1B%C3%BC\x1b\\x\x1b]8;;\x1b\\");
+        style.base = Some("/srv/kb".into());
+        assert_eq!(style.link("docs/a b.md", "x"), "\x1b]8;;file:///srv/kb/docs/a%20b.md\x1b\\x\x1b]8;;\x1b\\");
+        assert_eq!(style.link("../a.md", "x"), "x");
+        style.hyperlinks = false;
+        assert_eq!(style.link("docs/a.md", "x"), "x");
+    }
+
+    proptest! {
+        #[test]
+        fn never_wider_than_the_columns(line in "\\PC{0,60}", columns in 0_usize..80) {
+            let cut = trimmed(&line, columns);
+            prop_assert!(cut.width() <= columns, "{cut:?} is {} wide", cut.width());
+        }
+    }
+}

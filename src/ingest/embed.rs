@@ -1,0 +1,313 @@
+//! Texts in, vectors out: single flight and cache in front, full batches and many requests in flight behind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::report::{Report, Stage};
+use crate::cache::{EmbeddingCache, Key, Vector};
+use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
+
+/// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
+const LINGER_IDLE: Duration = Duration::from_millis(5);
+/// And when other requests are in flight anyway: a fuller batch is worth a short wait.
+const LINGER_BUSY: Duration = Duration::from_millis(50);
+
+/// Why a text has no vector.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbedError {
+    /// The provider said no.
+    #[error(transparent)]
+    Provider(Arc<ProviderError>),
+    /// The run was stopped before the text was sent.
+    #[error("the run was stopped")]
+    Stopped,
+}
+
+/// How batches are filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// Inputs a request, at most.
+    pub items: usize,
+    /// Tokens a request, at most. A single input above it travels alone.
+    pub tokens: usize,
+    /// Requests in flight, at most.
+    pub in_flight: usize,
+}
+
+/// A text that waits for its vector.
+struct Wanted {
+    text: String,
+    tokens: usize,
+    answer: oneshot::Sender<Result<Vector, EmbedError>>,
+}
+
+/// The embed stage's engine. Texts may be asked for from anywhere, any number at once.
+#[derive(Debug)]
+pub struct Embedding {
+    cache: EmbeddingCache,
+    fingerprint: String,
+    queue: mpsc::Sender<Wanted>,
+    report: Arc<Report>,
+    /// Fills and sends the batches; ends with this value.
+    _batcher: AbortOnDropHandle<()>,
+}
+
+impl Embedding {
+    /// Starts the batcher. After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
+    pub fn start(
+        embedder: Arc<dyn Embedder>,
+        cache: EmbeddingCache,
+        batching: Batching,
+        report: Arc<Report>,
+        stop: CancellationToken,
+    ) -> Self {
+        let (queue, wanted) = mpsc::channel(batching.items);
+        let fingerprint = embedder.fingerprint();
+        let batcher = Batcher { embedder, batching, report: Arc::clone(&report), stop };
+        let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(wanted)));
+        Self { cache, fingerprint, queue, report, _batcher: batcher }
+    }
+
+    /// The vector of a passage. `tokens` is what it will cost, as far as known.
+    pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
+        let key = Key::new(&self.fingerprint, InputType::Passage, &text);
+        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(text, tokens)).await?;
+        if !fresh {
+            self.report.embeddings.cache_hits.add(1);
+        }
+        Ok(vector)
+    }
+
+    async fn ask(&self, text: String, tokens: usize) -> Result<Vector, EmbedError> {
+        let (answer, vector) = oneshot::channel();
+        self.queue.send(Wanted { text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
+        vector.await.map_err(|_| EmbedError::Stopped)?
+    }
+}
+
+struct Batcher {
+    embedder: Arc<dyn Embedder>,
+    batching: Batching,
+    report: Arc<Report>,
+    stop: CancellationToken,
+}
+
+impl Batcher {
+    async fn run(self, mut wanted: mpsc::Receiver<Wanted>) {
+        let batcher = Arc::new(self);
+        let slots = Arc::new(Semaphore::new(batcher.batching.in_flight));
+        let mut requests = JoinSet::new();
+        let mut left_over = None;
+        loop {
+            // The slot first: while all are taken the queue fills up, and so do the batches.
+            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            while requests.try_join_next().is_some() {}
+            let idle = requests.is_empty();
+            let batch = tokio::select! {
+                biased;
+                () = batcher.stop.cancelled() => break,
+                batch = batcher.fill(&mut wanted, &mut left_over, idle) => batch,
+            };
+            if batch.is_empty() {
+                break;
+            }
+            let batcher = Arc::clone(&batcher);
+            requests.spawn(async move {
+                batcher.send(batch).await;
+                drop(slot);
+            });
+        }
+        // Whoever still waits in the queue hears "stopped" when it is dropped.
+        wanted.close();
+        drop((wanted, left_over));
+        while requests.join_next().await.is_some() {}
+    }
+
+    /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
+    async fn fill(
+        &self,
+        wanted: &mut mpsc::Receiver<Wanted>,
+        left_over: &mut Option<Wanted>,
+        idle: bool,
+    ) -> Vec<Wanted> {
+        let first = match left_over.take() {
+            Some(first) => first,
+            None => match wanted.recv().await {
+                Some(first) => first,
+                None => return Vec::new(),
+            },
+        };
+        let linger = if idle { LINGER_IDLE } else { LINGER_BUSY };
+        let mut tokens = first.tokens;
+        let mut batch = vec![first];
+        while batch.len() < self.batching.items {
+            let Ok(Some(next)) = tokio::time::timeout(linger, wanted.recv()).await else { break };
+            if tokens + next.tokens > self.batching.tokens {
+                *left_over = Some(next);
+                break;
+            }
+            tokens += next.tokens;
+            batch.push(next);
+        }
+        batch
+    }
+
+    /// Sends a batch and answers everyone in it. An input that the provider will never accept is found by halving.
+    async fn send(&self, batch: Vec<Wanted>) {
+        let mut parts = vec![batch];
+        while let Some(mut part) = parts.pop() {
+            let inputs: Vec<String> = part.iter_mut().map(|wanted| std::mem::take(&mut wanted.text)).collect();
+            let busy = self.report.busy(Stage::Embed);
+            let answer = self.embedder.embed(&inputs, InputType::Passage).await;
+            drop(busy);
+            match answer.and_then(|embedded| complete(embedded, part.len(), self.embedder.model())) {
+                Ok(embedded) => {
+                    self.report.embeddings.embedded.add(part.len() as u64);
+                    let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
+                    self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
+                    for (wanted, vector) in part.into_iter().zip(embedded.vectors) {
+                        // Nobody waits any more when the run was dropped.
+                        let _ = wanted.answer.send(Ok(vector.into()));
+                    }
+                }
+                Err(error) if error.kind == ErrorKind::InvalidInput && part.len() > 1 => {
+                    for (wanted, text) in part.iter_mut().zip(inputs) {
+                        wanted.text = text;
+                    }
+                    let rest = part.split_off(part.len() / 2);
+                    parts.extend([rest, part]);
+                }
+                Err(error) => {
+                    let error = Arc::new(error);
+                    for wanted in part {
+                        let _ = wanted.answer.send(Err(EmbedError::Provider(Arc::clone(&error))));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A provider that returns 99 vectors for 100 inputs is wrong about all of them.
+fn complete(embedded: Embedded, wanted: usize, model: &str) -> Result<Embedded, ProviderError> {
+    if embedded.vectors.len() == wanted {
+        return Ok(embedded);
+    }
+    let message = format!("{} vectors came back for {wanted} inputs", embedded.vectors.len());
+    Err(ProviderError::new(model, ErrorKind::BadAnswer, message))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::providers::EmbedLimits;
+
+    /// Embeds a text as its length; refuses "bad"; remembers what was asked.
+    #[derive(Debug, Default)]
+    struct Lengths {
+        batches: Mutex<Vec<Vec<String>>>,
+        short: bool,
+    }
+
+    #[async_trait]
+    impl Embedder for Lengths {
+        fn model(&self) -> &'static str {
+            "test/lengths"
+        }
+        fn fingerprint(&self) -> String {
+            "test".into()
+        }
+        async fn dimensions(&self) -> Result<usize, ProviderError> {
+            Ok(1)
+        }
+        fn limits(&self) -> EmbedLimits {
+            EmbedLimits { items: 8, tokens: 100, input_tokens: 100 }
+        }
+        async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
+            self.batches.lock().unwrap().push(inputs.to_vec());
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if inputs.iter().any(|input| input == "bad") {
+                return Err(ProviderError::new("test", ErrorKind::InvalidInput, "bad input"));
+            }
+            let vectors = inputs.iter().skip(usize::from(self.short)).map(|input| vec![input.len() as f32]).collect();
+            Ok(Embedded { vectors, tokens: None })
+        }
+    }
+
+    fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (Embedding, Arc<Report>) {
+        let report = Arc::new(Report::default());
+        let batching = Batching { items: 8, tokens: 100, in_flight: 2 };
+        let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
+        let cache = EmbeddingCache::new(1 << 20);
+        (Embedding::start(embedder, cache, batching, Arc::clone(&report), stop.clone()), report)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn batches_keep_both_limits_and_every_text_gets_its_own_vector() {
+        let embedder = Arc::new(Lengths::default());
+        let (embedding, report) = start(&embedder, &CancellationToken::new());
+        let texts: Vec<String> = (1..=50).map(|length| "x".repeat(length)).collect();
+        let vectors = join_all(texts.iter().map(|text| embedding.embed(text.clone(), text.len()))).await;
+        for (text, vector) in texts.iter().zip(vectors) {
+            assert_eq!(vector.unwrap()[..], [text.len() as f32]);
+        }
+        let batches = embedder.batches.lock().unwrap();
+        assert!(batches.iter().all(|batch| batch.len() <= 8));
+        assert!(batches.iter().all(|batch| batch.iter().map(String::len).sum::<usize>() <= 100));
+        assert_eq!(report.embeddings.embedded.get(), 50);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_text_is_embedded_once() {
+        let embedder = Arc::new(Lengths::default());
+        let (embedding, report) = start(&embedder, &CancellationToken::new());
+        join_all((0..200).map(|n| embedding.embed(format!("text {}", n % 5), 2))).await;
+        assert_eq!(embedder.batches.lock().unwrap().concat().len(), 5);
+        assert_eq!(report.embeddings.cache_hits.get(), 195);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_bad_input_is_found_and_the_others_are_embedded() {
+        let embedder = Arc::new(Lengths::default());
+        let (embedding, _) = start(&embedder, &CancellationToken::new());
+        let texts = ["a", "bb", "bad", "dddd", "eeeee", "ffffff", "ggggggg"];
+        let vectors = join_all(texts.iter().map(|text| embedding.embed((*text).into(), 1))).await;
+        let failed: Vec<usize> = vectors.iter().enumerate().filter(|(_, vector)| vector.is_err()).map(|(n, _)| n).collect();
+        assert_eq!(failed, [2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_batch_fails_all_of_it() {
+        let embedder = Arc::new(Lengths { short: true, ..Lengths::default() });
+        let (embedding, _) = start(&embedder, &CancellationToken::new());
+        let vectors = join_all(["a", "b"].map(|text| embedding.embed(text.into(), 1))).await;
+        assert!(vectors.iter().all(Result::is_err));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_stop_what_is_in_flight_is_finished_and_nothing_more_is_sent() {
+        let embedder = Arc::new(Lengths::default());
+        let stop = CancellationToken::new();
+        let (embedding, _) = start(&embedder, &stop);
+        let texts: Vec<String> = (0..100).map(|n| format!("text {n}")).collect();
+        let all = join_all(texts.iter().map(|text| embedding.embed(text.clone(), 1)));
+        let (vectors, ()) = tokio::join!(all, async {
+            tokio::time::sleep(Duration::from_millis(90)).await;
+            stop.cancel();
+        });
+        let embedded = vectors.iter().filter(|vector| vector.is_ok()).count();
+        assert_eq!(embedded, embedder.batches.lock().unwrap().concat().len());
+        assert_eq!(embedded, 16, "two requests of eight were in flight");
+    }
+}

@@ -1,0 +1,219 @@
+//! One document on its way into the index: what is to be written, what is to go, and when it is done.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::OwnedSemaphorePermit;
+use uuid::Uuid;
+
+use super::chunk::embedded_text;
+use super::ledger::{Entry, Recorded};
+use super::run::digest;
+use crate::document::{Chunk, Document, Passage, Stamp};
+
+/// The namespace of point ids (a random UUID; changing it would change every id).
+const POINTS: Uuid = Uuid::from_u128(0x6f0d_3b1c_2f9e_4a57_9c46_1f7a_8e5b_d023);
+
+/// A document with its chunks, compared with what the ledger has of it.
+#[derive(Debug)]
+pub struct Job {
+    /// The document.
+    pub document: Document,
+    /// What the file system said of it when it was read.
+    pub stamp: Stamp,
+    /// blake3 of its bytes.
+    pub hash: [u8; 32],
+    /// Its chunks.
+    pub chunks: Vec<Chunk>,
+    /// The point of each chunk, in the order of the chunks.
+    pub points: Vec<Recorded>,
+    /// Chunks whose text is new to the index: to be embedded.
+    pub new: Vec<usize>,
+    /// Chunks whose text the index has, but with another payload (they moved): to be written without embedding.
+    pub moved: Vec<usize>,
+    /// Points that the store has or may have and that are no chunk's any more.
+    pub stale: Vec<Uuid>,
+    /// Whether the index had the document before.
+    pub known: bool,
+    waiting: AtomicUsize,
+    failed: AtomicBool,
+    /// The document's share of the run's memory, given back when the last piece is gone.
+    _room: OwnedSemaphorePermit,
+}
+
+impl Job {
+    /// Compares a chunked document with what is recorded and intended for it.
+    pub fn new(
+        document: Document,
+        (stamp, hash): (Stamp, [u8; 32]),
+        chunks: Vec<Chunk>,
+        (entry, intended): (Option<Entry>, &[Uuid]),
+        room: OwnedSemaphorePermit,
+    ) -> Self {
+        let recorded: HashMap<Uuid, u64> = entry.iter().flat_map(|entry| &entry.points).map(|p| (p.id, p.digest)).collect();
+        let mut occurrences: HashMap<blake3::Hash, u32> = HashMap::new();
+        let (mut points, mut new, mut moved) = (Vec::with_capacity(chunks.len()), Vec::new(), Vec::new());
+        for (index, chunk) in chunks.iter().enumerate() {
+            let text = blake3::hash(chunk_embedded_text(&document, chunk).as_bytes());
+            let occurrence = occurrences.entry(text).or_default();
+            let id = point_id(&document.uri, text, *occurrence);
+            *occurrence += 1;
+            let point = Recorded { id, digest: digest(&passage(&document, chunk)) };
+            match recorded.get(&id) {
+                None => new.push(index),
+                Some(digest) if *digest != point.digest => moved.push(index),
+                Some(_) => {}
+            }
+            points.push(point);
+        }
+        let wanted: HashSet<Uuid> = points.iter().map(|point| point.id).collect();
+        let mut stale: Vec<Uuid> = recorded.keys().chain(intended).filter(|id| !wanted.contains(id)).copied().collect();
+        stale.sort_unstable();
+        stale.dedup();
+        let waiting = AtomicUsize::new(new.len());
+        let (known, failed) = (entry.is_some(), AtomicBool::new(false));
+        Self { document, stamp, hash, chunks, points, new, moved, stale, known, waiting, failed, _room: room }
+    }
+
+    /// What the store is to say of a chunk.
+    pub fn passage(&self, index: usize) -> Option<(Uuid, Passage)> {
+        let (point, chunk) = (self.points.get(index)?, self.chunks.get(index)?);
+        Some((point.id, passage(&self.document, chunk)))
+    }
+
+    /// What the models get of a chunk: its headings and its text.
+    pub fn embedded_text(&self, index: usize) -> Option<String> {
+        self.chunks.get(index).map(|chunk| chunk_embedded_text(&self.document, chunk))
+    }
+
+    /// The ids of the chunks that are to be embedded.
+    pub fn new_ids(&self) -> Vec<Uuid> {
+        self.new.iter().filter_map(|index| self.points.get(*index)).map(|point| point.id).collect()
+    }
+
+    /// Notes that the store has acknowledged one more new chunk. True for the last one of a document that did not fail.
+    pub fn acknowledge(&self) -> bool {
+        self.waiting.fetch_sub(1, Ordering::AcqRel) == 1 && !self.failed.load(Ordering::Acquire)
+    }
+
+    /// Notes that the document cannot be finished in this run. True for the first time.
+    pub fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::AcqRel)
+    }
+}
+
+/// A chunk that is to be embedded and stored.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// Its document.
+    pub job: Arc<Job>,
+    /// Which of the document's chunks.
+    pub index: usize,
+}
+
+fn chunk_embedded_text(document: &Document, chunk: &Chunk) -> String {
+    embedded_text(document.title.as_deref(), &chunk.headings, text_of(document, chunk))
+}
+
+fn text_of<'a>(document: &'a Document, chunk: &Chunk) -> &'a str {
+    document.text.get(chunk.span.clone()).unwrap_or_default()
+}
+
+/// The same document, text and headings give the same id wherever in the document they stand; the n-th repetition of a
+/// text within a document gets an id of its own.
+fn point_id(uri: &str, text: blake3::Hash, occurrence: u32) -> Uuid {
+    let mut name = Vec::with_capacity(uri.len() + 40);
+    name.extend_from_slice(uri.as_bytes());
+    name.push(0);
+    name.extend_from_slice(text.as_bytes());
+    name.extend_from_slice(&occurrence.to_le_bytes());
+    Uuid::new_v5(&POINTS, &name)
+}
+
+fn passage(document: &Document, chunk: &Chunk) -> Passage {
+    Passage {
+        uri: document.uri.clone(),
+        start: chunk.span.start as u64,
+        end: chunk.span.end as u64,
+        lines: chunk.lines,
+        index: chunk.index,
+        title: document.title.clone(),
+        headings: chunk.headings.iter().map(ToString::to_string).collect(),
+        text: text_of(document, chunk).to_owned(),
+        modified: document.modified_ns.div_euclid(1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::document::Markup;
+
+    /// A document of one-line chunks.
+    fn job(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> Job {
+        let document = Document {
+            uri: "a.txt".into(),
+            title: None,
+            markup: Markup::Text,
+            text: text.into(),
+            modified_ns: 5_000_000_000,
+        };
+        let mut start = 0;
+        let mut chunks = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let span = start..start + line.len();
+            start = span.end + 1;
+            let number = index as u32;
+            chunks.push(Chunk { index: number, span, lines: (number + 1, number + 1), headings: vec![], tokens: 1 });
+        }
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Job::new(document, (Stamp::default(), [0; 32]), chunks, (entry, intended), room)
+    }
+
+    fn entry_of(job: &Job) -> Option<Entry> {
+        Some(Entry { hash: job.hash, points: job.points.clone() })
+    }
+
+    #[test]
+    fn an_insertion_moves_what_is_below_it_and_embeds_only_itself() {
+        let before = job("one\ntwo\nthree", None, &[]);
+        assert_eq!(before.new, [0, 1, 2]);
+        let after = job("one\nNEW\ntwo\nthree", entry_of(&before), &[]);
+        assert_eq!((after.new.as_slice(), after.moved.as_slice()), ([1].as_slice(), [2, 3].as_slice()));
+        assert!(after.stale.is_empty() && after.known);
+    }
+
+    #[test]
+    fn what_is_gone_or_was_only_intended_is_stale() {
+        let before = job("one\ntwo", None, &[]);
+        let lost = Uuid::from_u128(77);
+        let after = job("two", entry_of(&before), &[lost, after_id(&before)]);
+        let mut expected = vec![lost, before.points.first().unwrap().id];
+        expected.sort_unstable();
+        assert_eq!(after.stale, expected);
+    }
+
+    fn after_id(before: &Job) -> Uuid {
+        before.points.get(1).unwrap().id
+    }
+
+    #[test]
+    fn repeated_texts_have_ids_of_their_own() {
+        let job = job("same\nsame\nother\nsame", None, &[]);
+        let ids: HashSet<Uuid> = job.new_ids().into_iter().collect();
+        assert_eq!(ids.len(), 4);
+    }
+
+    #[test]
+    fn the_last_acknowledgement_finishes_a_document_unless_it_failed() {
+        let good = job("one\ntwo", None, &[]);
+        assert_eq!([good.acknowledge(), good.acknowledge()], [false, true]);
+        let bad = job("one\ntwo", None, &[]);
+        assert!(bad.fail() && !bad.fail());
+        assert_eq!([bad.acknowledge(), bad.acknowledge()], [false, false]);
+    }
+}

@@ -1,0 +1,73 @@
+//! Zip containers: office files and EPUB.
+
+use std::io::{self, Cursor, Read};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::{Format, ParseError};
+
+/// What a container may unpack to, in bytes over all of its entries.
+const MAX_UNPACKED: u64 = 512 << 20;
+/// Entries of a container.
+const MAX_ENTRIES: usize = 50_000;
+
+pub(super) type Archive = ZipArchive<Cursor<Vec<u8>>>;
+
+/// Opens a container after having unpacked all of it once, into nothing: the sizes that it declares may be lies, and the
+/// crates that read it later have no limit of their own, or have others.
+pub(super) fn open(format: Format, bytes: Vec<u8>) -> Result<Archive, ParseError> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|e| refused(format, &e))?;
+    let bomb = || ParseError::Bomb { format, limit: (MAX_UNPACKED >> 20) as usize };
+    if archive.len() > MAX_ENTRIES {
+        return Err(bomb());
+    }
+    let mut left = MAX_UNPACKED;
+    for i in 0..archive.len() {
+        let entry = archive.by_index(i).map_err(|e| refused(format, &e))?;
+        // A damaged picture is no reason to refuse the text: what the parser needs, the parser will miss.
+        let mut capped = entry.take(left + 1);
+        let _ = io::copy(&mut capped, &mut io::sink());
+        let used = left + 1 - capped.limit();
+        left = left.checked_sub(used).ok_or_else(bomb)?;
+    }
+    Ok(archive)
+}
+
+/// The bytes of a container that [`open`] accepts.
+pub(super) fn checked(format: Format, bytes: Vec<u8>) -> Result<Vec<u8>, ParseError> {
+    open(format, bytes).map(|archive| archive.into_inner().into_inner())
+}
+
+/// One entry, as text.
+pub(super) fn entry(archive: &mut Archive, format: Format, name: &str) -> Result<Vec<u8>, ParseError> {
+    let entry = archive.by_name(name).map_err(|e| ParseError::broken(format, format_args!("{name}: {e}")))?;
+    let mut bytes = Vec::new();
+    entry.take(MAX_UNPACKED).read_to_end(&mut bytes).map_err(|e| ParseError::broken(format, format_args!("{name}: {e}")))?;
+    Ok(bytes)
+}
+
+/// Which format a zip file is, by what is in it.
+pub(super) fn sniff(bytes: &[u8]) -> Option<Format> {
+    let mut archive = ZipArchive::new(Cursor::new(bytes)).ok()?;
+    if let Ok(entry) = archive.by_name("mimetype") {
+        let mut kind = String::new();
+        // Not UTF-8, or damaged: no known kind.
+        let _ = entry.take(100).read_to_string(&mut kind);
+        match kind.trim() {
+            "application/epub+zip" => return Some(Format::Epub),
+            "application/vnd.oasis.opendocument.spreadsheet" => return Some(Format::Ods),
+            _ => {}
+        }
+    }
+    [("word/document.xml", Format::Docx), ("ppt/presentation.xml", Format::Pptx), ("xl/workbook.xml", Format::Xlsx)]
+        .into_iter()
+        .find_map(|(name, format)| archive.index_for_name(name).map(|_| format))
+}
+
+fn refused(format: Format, error: &ZipError) -> ParseError {
+    match error {
+        ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => ParseError::Encrypted(format),
+        e => ParseError::broken(format, e),
+    }
+}

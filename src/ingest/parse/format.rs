@@ -1,0 +1,313 @@
+//! Which format a file is in: by its name, and where that says nothing or lies, by its first bytes.
+
+use std::fmt;
+use std::path::Path;
+
+use super::{ParseError, container, text};
+
+/// The formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Plain text, and what is neither known nor binary.
+    Text,
+    /// Markdown and its dialects.
+    Markdown,
+    /// reStructuredText.
+    Rst,
+    /// Source code, configuration, XML.
+    Code,
+    /// Comma- or tab-separated values.
+    Csv,
+    /// JSON.
+    Json,
+    /// One JSON value a line.
+    JsonLines,
+    /// HTML and XHTML.
+    Html,
+    /// PDF.
+    Pdf,
+    /// Word.
+    Docx,
+    /// Word 97–2003.
+    Doc,
+    /// `PowerPoint`.
+    Pptx,
+    /// `PowerPoint` 97–2003.
+    Ppt,
+    /// Excel.
+    Xlsx,
+    /// Excel 97–2003.
+    Xls,
+    /// `OpenDocument` spreadsheet.
+    Ods,
+    /// EPUB.
+    Epub,
+    /// An e-mail message.
+    Email,
+    /// Jupyter notebook.
+    Notebook,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "text",
+            Self::Markdown => "Markdown file",
+            Self::Rst => "reStructuredText file",
+            Self::Code => "source file",
+            Self::Csv => "CSV file",
+            Self::Json => "JSON file",
+            Self::JsonLines => "JSON Lines file",
+            Self::Html => "HTML page",
+            Self::Pdf => "PDF",
+            Self::Docx | Self::Doc => "Word document",
+            Self::Pptx | Self::Ppt => "PowerPoint document",
+            Self::Xlsx | Self::Xls => "Excel workbook",
+            Self::Ods => "OpenDocument spreadsheet",
+            Self::Epub => "EPUB",
+            Self::Email => "e-mail",
+            Self::Notebook => "Jupyter notebook",
+        })
+    }
+}
+
+impl Format {
+    /// Whether the file itself is the text.
+    fn is_text(self) -> bool {
+        use Format::{Code, Csv, Json, JsonLines, Markdown, Rst, Text};
+        matches!(self, Text | Markdown | Rst | Code | Csv | Json | JsonLines)
+    }
+}
+
+/// What a file's name says of its format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guess {
+    /// A format that is read.
+    Known(Format),
+    /// One that is not, by its extension in small letters.
+    Unsupported(String),
+    /// Nothing: the content has to tell.
+    Unknown,
+}
+
+/// What a file's name says of its format.
+pub fn guess(path: &Path) -> Guess {
+    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return Guess::Unknown };
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, extension.to_ascii_lowercase()),
+        _ => (name, String::new()),
+    };
+    if is_code_name(name) || is_code_name(stem) {
+        return Guess::Known(Format::Code);
+    }
+    let format = match extension.as_str() {
+        "md" | "markdown" | "mdown" | "mkd" | "mkdn" | "mdx" | "qmd" | "rmd" => Format::Markdown,
+        "txt" | "text" | "log" | "adoc" | "asciidoc" | "org" | "tex" | "textile" | "srt" | "vtt" => Format::Text,
+        "rst" | "rest" => Format::Rst,
+        "html" | "htm" | "xhtml" | "xht" => Format::Html,
+        "pdf" => Format::Pdf,
+        "docx" | "docm" | "dotx" => Format::Docx,
+        "doc" => Format::Doc,
+        "pptx" | "pptm" | "ppsx" => Format::Pptx,
+        "ppt" => Format::Ppt,
+        "xlsx" | "xlsm" => Format::Xlsx,
+        "xls" => Format::Xls,
+        "ods" => Format::Ods,
+        "csv" | "tsv" | "tab" => Format::Csv,
+        "json" | "geojson" | "json5" | "jsonc" | "webmanifest" => Format::Json,
+        "jsonl" | "ndjson" => Format::JsonLines,
+        "ipynb" => Format::Notebook,
+        "epub" => Format::Epub,
+        "eml" => Format::Email,
+        e if is_code(e) => Format::Code,
+        e if is_unsupported(e) => return Guess::Unsupported(extension),
+        _ => return Guess::Unknown,
+    };
+    Guess::Known(format)
+}
+
+#[rustfmt::skip]
+fn is_code(extension: &str) -> bool {
+    matches!(extension,
+        // Programs.
+        "rs" | "py" | "pyi" | "pyx" | "js" | "mjs" | "cjs" | "jsx" | "ts" | "mts" | "cts" | "tsx" | "vue" | "svelte" | "astro"
+        | "java" | "kt" | "kts" | "scala" | "sc" | "groovy" | "gradle" | "clj" | "cljs" | "cljc" | "edn"
+        | "c" | "h" | "cc" | "cpp" | "cxx" | "c++" | "hh" | "hpp" | "hxx" | "inl" | "ipp" | "m" | "mm" | "cu" | "cuh"
+        | "go" | "swift" | "zig" | "nim" | "d" | "dart" | "v" | "odin" | "cr" | "hs" | "lhs" | "elm" | "purs" | "ml" | "mli"
+        | "fs" | "fsi" | "fsx" | "cs" | "csx" | "vb" | "vbs" | "bas" | "pas" | "pp" | "ada" | "adb" | "ads" | "f" | "f77" | "f90"
+        | "f95" | "f03" | "for" | "cob" | "cbl" | "rb" | "rake" | "gemspec" | "erb" | "php" | "phtml" | "pl" | "pm" | "pod" | "t"
+        | "raku" | "lua" | "r" | "jl" | "ex" | "exs" | "erl" | "hrl" | "lisp" | "lsp" | "cl" | "el" | "scm" | "ss" | "rkt" | "tcl"
+        | "sh" | "bash" | "zsh" | "fish" | "ksh" | "ps1" | "psm1" | "bat" | "cmd" | "awk" | "sed" | "asm" | "s" | "nasm"
+        | "sol" | "move" | "cairo" | "wat" | "glsl" | "vert" | "frag" | "comp" | "hlsl" | "wgsl" | "metal" | "vhd" | "vhdl" | "sv"
+        | "svh" | "coffee" | "hx" | "as" | "gd" | "applescript" | "ahk" | "au3" | "vim" | "dem" | "plt" | "gp" | "mac" | "sage"
+        // Styles, templates, queries, schemas.
+        | "css" | "scss" | "sass" | "less" | "styl" | "jinja" | "jinja2" | "j2" | "hbs" | "mustache" | "ejs" | "pug" | "haml" | "liquid"
+        | "tmpl" | "sql" | "psql" | "ddl" | "graphql" | "gql" | "proto" | "thrift" | "avsc" | "fbs" | "capnp" | "idl" | "xsd" | "xsl"
+        | "xslt" | "rng" | "rnc" | "dtd" | "prisma" | "sparql" | "rq" | "cypher" | "gv" | "dot" | "puml" | "mmd"
+        // Configuration and data in text.
+        | "yaml" | "yml" | "toml" | "ini" | "cfg" | "conf" | "cnf" | "properties" | "xml" | "plist" | "nix" | "tf" | "tfvars"
+        | "hcl" | "cmake" | "mk" | "mak" | "am" | "ac" | "m4" | "in" | "bzl" | "bazel" | "ninja" | "dockerfile" | "service" | "socket"
+        | "timer" | "desktop" | "spec" | "lock" | "sum" | "mod" | "diff" | "patch" | "po" | "pot" | "rdf" | "ttl" | "n3" | "nt" | "owl"
+        | "docbook" | "dbk" | "sgml" | "bib" | "csl" | "ld" | "def" | "reg" | "http" | "rest-client" | "feature" | "dhall"
+        | "cue" | "rego" | "jsonnet" | "libsonnet" | "bicep" | "opml" | "wsdl" | "kml" | "gpx" | "sty" | "cls" | "dtx" | "ins"
+    )
+}
+
+/// Names without a telling extension, and with any (`Dockerfile.dev`).
+fn is_code_name(name: &str) -> bool {
+    matches!(
+        name,
+        "Makefile"
+            | "makefile"
+            | "GNUmakefile"
+            | "Dockerfile"
+            | "Containerfile"
+            | "Jenkinsfile"
+            | "Vagrantfile"
+            | "Rakefile"
+            | "Gemfile"
+            | "Podfile"
+            | "Brewfile"
+            | "Procfile"
+            | "Justfile"
+            | "justfile"
+            | "Earthfile"
+            | "Tiltfile"
+            | "CMakeLists.txt"
+            | "BUILD"
+            | "WORKSPACE"
+            | "CODEOWNERS"
+            | "Kconfig"
+            | "Pipfile"
+            | "SConstruct"
+            | "SConscript"
+            | "configure"
+            | "go.mod"
+            | "go.sum"
+    )
+}
+
+#[rustfmt::skip]
+fn is_unsupported(extension: &str) -> bool {
+    matches!(extension,
+        // Pictures, sound, films, fonts, models in space.
+        "png" | "jpg" | "jpeg" | "jpe" | "gif" | "bmp" | "tif" | "tiff" | "webp" | "avif" | "heic" | "heif" | "ico" | "icns" | "psd"
+        | "xcf" | "svg" | "svgz" | "eps" | "ps" | "ai" | "raw" | "cr2" | "nef" | "dng" | "jp2" | "jxl" | "dvi" | "djvu" | "xpm" | "pbm"
+        | "pgm" | "ppm" | "tga" | "mp3" | "wav" | "flac" | "ogg" | "oga" | "opus" | "m4a" | "aac" | "wma" | "mid" | "midi" | "aif"
+        | "aiff" | "mp4" | "m4v" | "mkv" | "avi" | "mov" | "webm" | "wmv" | "flv" | "mpg" | "mpeg" | "ogv" | "ttf" | "otf" | "woff"
+        | "woff2" | "eot" | "pfb" | "pfm" | "tfm" | "blend" | "fbx" | "glb" | "stl" | "3ds" | "dwg"
+        // Archives and disks.
+        | "zip" | "gz" | "tgz" | "bz2" | "tbz" | "tbz2" | "xz" | "txz" | "zst" | "lz" | "lz4" | "lzma" | "7z" | "rar" | "tar" | "cab"
+        | "jar" | "war" | "ear" | "apk" | "aab" | "ipa" | "deb" | "rpm" | "msi" | "dmg" | "iso" | "img" | "vmdk" | "qcow2"
+        | "whl" | "egg" | "crate" | "gem" | "nupkg" | "snap" | "z" | "br" | "cpio" | "ar"
+        // Programs and objects.
+        | "exe" | "dll" | "so" | "dylib" | "o" | "obj" | "a" | "lib" | "rlib" | "rmeta" | "class" | "pyc" | "pyo" | "pyd" | "wasm"
+        | "beam" | "elc" | "hi" | "ko" | "bin" | "com" | "sys" | "efi" | "node" | "pdb" | "gch" | "pch" | "mo" | "gmo"
+        // Data of programs, and what holds secrets.
+        | "map" | "env" | "db" | "sqlite" | "sqlite3" | "db3" | "mdb" | "accdb" | "dbf" | "parquet" | "arrow" | "feather" | "orc" | "avro" | "h5" | "hdf5"
+        | "nc" | "npy" | "npz" | "mat" | "rds" | "rda" | "rdata" | "pkl" | "pickle" | "joblib" | "pt" | "pth" | "ckpt" | "safetensors"
+        | "onnx" | "gguf" | "ggml" | "tflite" | "pb" | "tfrecord" | "idx" | "pack" | "swp" | "swo" | "bak" | "tmp" | "pyz" | "dat-journal"
+        | "gpg" | "asc" | "pgp" | "p12" | "pfx" | "jks" | "keystore" | "key" | "pem" | "crt" | "cer" | "der" | "csr"
+        // Documents that are not read.
+        | "rtf" | "odt" | "odp" | "odg" | "xlsb" | "pages" | "numbers" | "mobi" | "azw" | "azw3" | "fb2" | "chm" | "msg" | "pst"
+        | "mbox" | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "wps" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
+    )
+}
+
+/// The format to read a file as.
+pub(super) fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ParseError> {
+    let named = guess(path);
+    // A magic number is stronger than a name: a PDF that was saved as `.txt` is a PDF.
+    if let Some(format) = magic(bytes) {
+        return Ok(match (named, format) {
+            // The streams inside of a compound file tell an old document from an encrypted new one.
+            (Guess::Known(named @ (Format::Docx | Format::Pptx | Format::Xlsx)), _)
+                if bytes.starts_with(COMPOUND) && holds(bytes, "EncryptedPackage") =>
+            {
+                return Err(ParseError::Encrypted(named));
+            }
+            // A damaged container is a damaged document of the kind that it is named after.
+            (_, format) => format,
+        });
+    }
+    match named {
+        Guess::Known(format) if format.is_text() => Ok(format),
+        Guess::Known(Format::Html) => Ok(Format::Html),
+        // A page that says "not found" under a document's name.
+        Guess::Known(Format::Pdf | Format::Docx | Format::Doc | Format::Xls | Format::Xlsx) if is_html(bytes) => {
+            Ok(Format::Html)
+        }
+        Guess::Known(format) => Ok(format),
+        Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),
+        Guess::Unknown if is_html(bytes) => Ok(Format::Html),
+        Guess::Unknown if encoding_rs::Encoding::for_bom(bytes).is_none() && text::is_binary(bytes) => Err(ParseError::Binary),
+        Guess::Unknown if bytes.starts_with(b"#!") => Ok(Format::Code),
+        Guess::Unknown => Ok(Format::Text),
+    }
+}
+
+const COMPOUND: &[u8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
+fn magic(bytes: &[u8]) -> Option<Format> {
+    if bytes.starts_with(b"%PDF-") {
+        return Some(Format::Pdf);
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        return container::sniff(bytes);
+    }
+    if bytes.starts_with(COMPOUND) {
+        return [
+            ("WordDocument", Format::Doc),
+            ("PowerPoint Document", Format::Ppt),
+            ("Workbook", Format::Xls),
+            ("Book", Format::Xls),
+            ("EncryptedPackage", Format::Docx),
+        ]
+        .into_iter()
+        .find_map(|(stream, format)| holds(bytes, stream).then_some(format));
+    }
+    None
+}
+
+/// Whether a compound file's directory names this stream (in UTF-16, as it does).
+fn holds(bytes: &[u8], stream: &str) -> bool {
+    let name: Vec<u8> = stream.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    bytes.windows(name.len()).any(|w| w == name)
+}
+
+fn is_html(bytes: &[u8]) -> bool {
+    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"].iter().any(|mark| start.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (name, want) in [
+            ("a.md", Guess::Known(Format::Markdown)),
+            ("A.PDF", Guess::Known(Format::Pdf)),
+            ("Makefile", Guess::Known(Format::Code)),
+            ("Dockerfile.dev", Guess::Known(Format::Code)),
+            ("CMakeLists.txt", Guess::Known(Format::Code)),
+            ("photo.JPG", Guess::Unsupported("jpg".into())),
+            ("README", Guess::Unknown),
+            (".bashrc", Guess::Unknown),
+            ("ls.1", Guess::Unknown),
+        ] {
+            assert_eq!(guess(Path::new(name)), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn content_is_stronger_than_the_name() {
+        assert_eq!(detect(Path::new("a.txt"), b"%PDF-1.4\n"), Ok(Format::Pdf));
+        assert_eq!(detect(Path::new("a.pdf"), b"<!DOCTYPE html><p>404"), Ok(Format::Html));
+        assert_eq!(detect(Path::new("page"), b" <HTML><p>x"), Ok(Format::Html));
+        assert_eq!(detect(Path::new("run"), b"#!/bin/sh\n"), Ok(Format::Code));
+        assert_eq!(detect(Path::new("x"), b"a\0b"), Err(ParseError::Binary));
+        assert_eq!(detect(Path::new("x.png"), b"\x89PNG"), Err(ParseError::Unsupported("png".into())));
+    }
+}

@@ -1,0 +1,126 @@
+//! Turns a file's bytes into a [`Document`].
+//!
+//! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
+//! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
+
+mod container;
+mod epub;
+mod format;
+mod guard;
+mod html;
+mod mail;
+mod notebook;
+mod office;
+mod pdf;
+mod sheet;
+mod text;
+mod title;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use format::{Format, Guess, guess};
+
+use crate::document::{Document, Found, Markup};
+
+/// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
+const MAX_TEXT: usize = 256 << 20;
+
+/// What a format's module hands back.
+#[derive(Debug)]
+struct Extracted {
+    title: Option<String>,
+    markup: Markup,
+    text: String,
+}
+
+/// Why a file gave no document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// No bytes, or nothing but blanks.
+    #[error("there is nothing in it")]
+    Empty,
+    /// Neither text nor a format that is read.
+    #[error("a binary file")]
+    Binary,
+    /// A format that is known and not read.
+    #[error(".{0} files are not read")]
+    Unsupported(String),
+    /// It cannot be read without a password.
+    #[error("the {0} is encrypted; it can be read only after its password is taken off")]
+    Encrypted(Format),
+    /// Pages without a text layer.
+    #[error("no text in the {0}: its pages seem to be scanned pictures, which need OCR first")]
+    NoText(Format),
+    /// It is damaged, or not what it claims to be.
+    #[error("the {format} is broken: {message}")]
+    Broken {
+        /// What it was read as.
+        format: Format,
+        /// What the parser says.
+        message: String,
+    },
+    /// A small file that unpacks to very much.
+    #[error("the {format} unpacks to more than {limit} MB")]
+    Bomb {
+        /// What it was read as.
+        format: Format,
+        /// In MiB.
+        limit: usize,
+    },
+    /// The parser did not come to an end.
+    #[error("gave up reading the {format} after {} s", .after.as_secs())]
+    TimedOut {
+        /// What it was read as.
+        format: Format,
+        /// How long it was tried for.
+        after: Duration,
+    },
+}
+
+impl ParseError {
+    /// Whether the file is no document in the first place, to be skipped with this reason; else a document was lost,
+    /// which is a failure to be reported.
+    pub fn is_skip(&self) -> bool {
+        matches!(self, Self::Empty | Self::Binary | Self::Unsupported(_))
+    }
+
+    fn broken(format: Format, message: impl std::fmt::Display) -> Self {
+        // Messages of parsers may quote the file: one line, and not a long one, is enough.
+        let message: String = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        Self::Broken { format, message: message.chars().take(300).collect() }
+    }
+}
+
+/// Parses a file. CPU work that may take seconds: to be called on a blocking thread.
+///
+/// Text formats in UTF-8 come back byte for byte; in other encodings they are decoded. Never panics. A document of a foreign
+/// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
+/// it ends by itself, or the process does.
+pub fn parse(found: &Found, bytes: Vec<u8>) -> Result<Document, ParseError> {
+    if bytes.is_empty() {
+        return Err(ParseError::Empty);
+    }
+    let format = format::detect(&found.path, &bytes)?;
+    let extracted = match format {
+        Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
+            text::extract(format, bytes)?
+        }
+        Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
+        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
+        Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
+        Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
+        Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+    };
+    let Extracted { title, markup, text } = extracted;
+    if text.len() > MAX_TEXT {
+        return Err(ParseError::Bomb { format, limit: MAX_TEXT >> 20 });
+    }
+    if text.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
+        return Err(ParseError::Empty);
+    }
+    let modified_ns = found.stamp.modified_ns;
+    Ok(Document { uri: found.uri.clone(), title, markup, text: Arc::from(text), modified_ns })
+}

@@ -1,0 +1,102 @@
+//! Formats that are text already: their bytes are kept, or decoded where they are not UTF-8.
+
+use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
+use encoding_rs::{Encoding, UTF_8};
+
+use super::{Extracted, Format, ParseError, title};
+use crate::document::Markup;
+
+/// Where a NUL makes a file binary. As git has it.
+const SNIFFED: usize = 8000;
+/// What an encoding is guessed from: more makes the guess no better, only slower.
+const GUESSED_FROM: usize = 1 << 20;
+
+pub(super) fn extract(format: Format, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
+    let text = decode(bytes)?;
+    let (markup, title) = match format {
+        Format::Markdown => (Markup::Markdown, title::of_markdown(&text)),
+        Format::Rst => (Markup::Rst, title::of_rst(&text)),
+        Format::Code | Format::Json => (Markup::Code, None),
+        Format::Csv | Format::JsonLines => (Markup::Records, None),
+        _ => (Markup::Text, None),
+    };
+    Ok(Extracted { title, markup, text })
+}
+
+/// The text of a file: its own bytes if they are UTF-8 (a byte order mark included), else decoded by its byte order mark or
+/// by what its bytes look like.
+pub(super) fn decode(bytes: Vec<u8>) -> Result<String, ParseError> {
+    if let Some((encoding, mark)) = Encoding::for_bom(&bytes)
+        && encoding != UTF_8
+    {
+        return plausible(encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned());
+    }
+    if is_binary(&bytes) {
+        return Err(ParseError::Binary);
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
+        Err(e) => {
+            let bytes = e.into_bytes();
+            plausible(if is_damaged_utf8(&bytes) {
+                String::from_utf8_lossy(&bytes).into_owned()
+            } else {
+                guess_encoding(&bytes).decode_without_bom_handling(&bytes).0.into_owned()
+            })
+        }
+    }
+}
+
+/// Whether bytes that carry no byte order mark are no text at all.
+pub(super) fn is_binary(bytes: &[u8]) -> bool {
+    bytes.iter().take(SNIFFED).any(|&b| b == 0)
+}
+
+/// The most likely encoding of bytes that are not UTF-8.
+pub(super) fn guess_encoding(bytes: &[u8]) -> &'static Encoding {
+    let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
+    detector.feed(bytes.get(..GUESSED_FROM).unwrap_or(bytes), bytes.len() <= GUESSED_FROM);
+    detector.guess(None, Utf8Detection::Deny)
+}
+
+/// UTF-8 that was cut inside a character, or has a stray byte: wherever it is well-formed beyond ASCII it is so by no
+/// accident, so a single bad byte must not turn the whole of it into another encoding's letters.
+fn is_damaged_utf8(bytes: &[u8]) -> bool {
+    let (mut good, mut bad) = (0usize, 0usize);
+    for chunk in bytes.utf8_chunks() {
+        good += chunk.valid().bytes().filter(|&b| b >= 0xc0).count();
+        bad += usize::from(!chunk.invalid().is_empty());
+    }
+    good > 0 && good >= bad.saturating_mul(10)
+}
+
+/// Refuses what decoded to more noise than a text has.
+fn plausible(text: String) -> Result<String, ParseError> {
+    let (mut all, mut noise) = (0usize, 0usize);
+    for c in text.chars() {
+        all += 1;
+        let control = c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{c}' | '\u{1b}' | '\u{8}' | '\u{85}');
+        noise += usize::from(control || c == char::REPLACEMENT_CHARACTER);
+    }
+    if noise.saturating_mul(20) > all { Err(ParseError::Binary) } else { Ok(text) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damaged_utf8_stays_utf8() {
+        let mut bytes = "Grüße aus Köln, schöne Wörter, für Ähnliches über Öl".repeat(3).into_bytes();
+        bytes.push(0xc3);
+        assert!(decode(bytes).unwrap().starts_with("Grüße aus Köln"));
+    }
+
+    #[test]
+    fn noise_is_binary() {
+        let noise: Vec<u8> = (0..4000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
+        assert_eq!(decode(noise), Err(ParseError::Binary));
+        assert_eq!(decode(b"text\0text".to_vec()), Err(ParseError::Binary));
+    }
+}

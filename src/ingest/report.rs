@@ -1,0 +1,275 @@
+//! What a run counts: for the progress that a person sees, and for the summary.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// A room of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stage {
+    /// Files are opened and read.
+    Read,
+    /// Text is extracted.
+    Parse,
+    /// Text is cut.
+    Chunk,
+    /// Vectors are made.
+    Embed,
+    /// Points are written.
+    Store,
+}
+
+impl Stage {
+    /// All of them, in the order of the flow.
+    pub const ALL: [Self; 5] = [Self::Read, Self::Parse, Self::Chunk, Self::Embed, Self::Store];
+
+    /// Its name in messages and events.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Parse => "parse",
+            Self::Chunk => "chunk",
+            Self::Embed => "embed",
+            Self::Store => "store",
+        }
+    }
+}
+
+/// A number that only grows, counted from anywhere.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Counts.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// So far.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Documents by what became of them.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct DocumentCounters {
+    pub seen: Counter,
+    pub added: Counter,
+    pub changed: Counter,
+    pub unchanged: Counter,
+    pub removed: Counter,
+    pub failed: Counter,
+    pub skipped: Counter,
+    pub bytes: Counter,
+}
+
+/// Chunks by what became of them.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct ChunkCounters {
+    /// Made so far; more than `upserted + kept` while the run goes on.
+    pub made: Counter,
+    pub upserted: Counter,
+    pub deleted: Counter,
+    pub kept: Counter,
+}
+
+/// Embeddings by where they came from. Requests, retries and refusals are counted by the provider's own layer.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct EmbeddingCounters {
+    pub embedded: Counter,
+    pub cache_hits: Counter,
+    pub tokens: Counter,
+}
+
+/// How long a stage was at work, summed over all that worked in it at once.
+#[derive(Debug, Default)]
+struct Clock {
+    busy_ns: AtomicU64,
+    active: AtomicU64,
+}
+
+/// What a run has counted so far. Shared by all stages.
+#[derive(Debug)]
+pub struct Report {
+    started: Instant,
+    /// Documents.
+    pub documents: DocumentCounters,
+    /// Chunks.
+    pub chunks: ChunkCounters,
+    /// Embeddings.
+    pub embeddings: EmbeddingCounters,
+    clocks: [Clock; 5],
+}
+
+impl Default for Report {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            documents: DocumentCounters::default(),
+            chunks: ChunkCounters::default(),
+            embeddings: EmbeddingCounters::default(),
+            clocks: Default::default(),
+        }
+    }
+}
+
+/// Counts a stage as busy until dropped.
+#[derive(Debug)]
+pub struct Busy<'a> {
+    clock: &'a Clock,
+    since: Instant,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let elapsed = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.clock.busy_ns.fetch_add(elapsed, Ordering::Relaxed);
+        self.clock.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Report {
+    /// Since the run began.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Counts a stage as busy until the value is dropped.
+    pub fn busy(&self, stage: Stage) -> Busy<'_> {
+        let [read, parse, chunk, embed, store] = &self.clocks;
+        let clock = match stage {
+            Stage::Read => read,
+            Stage::Parse => parse,
+            Stage::Chunk => chunk,
+            Stage::Embed => embed,
+            Stage::Store => store,
+        };
+        clock.active.fetch_add(1, Ordering::Relaxed);
+        Busy { clock, since: Instant::now() }
+    }
+
+    /// How many places of a stage were at work on average over the run so far (1.5: one and a half at once).
+    pub fn load(&self) -> [(Stage, f64); 5] {
+        let elapsed = self.elapsed().as_secs_f64().max(1e-9);
+        let mut clocks = self.clocks.iter();
+        Stage::ALL.map(|stage| {
+            let busy = clocks.next().map_or(0, |clock| clock.busy_ns.load(Ordering::Relaxed));
+            (stage, busy as f64 / 1e9 / elapsed)
+        })
+    }
+
+    /// The stage that limits the run: the one whose places are used most, given how many places each has.
+    /// Chunking and parsing share the cores; a stage that is mostly waited for is the one to widen.
+    pub fn bottleneck(&self, places: impl Fn(Stage) -> usize) -> Option<Stage> {
+        self.load()
+            .into_iter()
+            .map(|(stage, load)| (stage, load / places(stage).max(1) as f64))
+            .filter(|(_, used)| *used > 0.05)
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+            .map(|(stage, _)| stage)
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Everything was looked at.
+    Complete,
+    /// Stopped on request; what was in flight is stored.
+    Interrupted,
+}
+
+/// The last line of `ingest --json`. The keys are the contract's.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    /// "summary", always.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Wall time.
+    pub seconds: f64,
+    /// Documents.
+    pub documents: Documents,
+    /// Chunks.
+    pub chunks: Chunks,
+    /// Embeddings.
+    pub embeddings: Embeddings,
+    /// The stage that limited the run, if any did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bottleneck: Option<Stage>,
+    /// Documents that seem gone and were kept, since they are more than half of the index and `--prune` was not given.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept_although_gone: u64,
+    /// Why files were passed over, with how many.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<(String, u64)>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// Documents by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Documents {
+    pub seen: u64,
+    pub added: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub removed: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+/// Chunks by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Chunks {
+    pub upserted: u64,
+    pub deleted: u64,
+    pub kept: u64,
+}
+
+/// Embeddings: what was asked for, what it took and what it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Embeddings {
+    pub embedded: u64,
+    pub cache_hits: u64,
+    pub requests: u64,
+    pub tokens: u64,
+    pub retries: u64,
+    pub throttled: u64,
+    /// `None` where the price is not known.
+    pub cost_usd: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bottleneck_is_the_stage_whose_places_are_used_most() {
+        let report = Report::default();
+        assert_eq!(report.bottleneck(|_| 1), None);
+        let elapsed = 1_000_000_000;
+        for (clock, busy) in report.clocks.iter().zip([1, 2, 3, 90, 20]) {
+            clock.busy_ns.store(busy * elapsed, Ordering::Relaxed);
+        }
+        assert_eq!(report.bottleneck(|_| 1), Some(Stage::Embed));
+        let wide = |stage| if stage == Stage::Embed { 64 } else { 1 };
+        assert_eq!(report.bottleneck(wide), Some(Stage::Store));
+    }
+}

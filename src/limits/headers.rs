@@ -1,0 +1,138 @@
+//! What answers say about a provider's limits.
+
+use std::time::Duration;
+
+use reqwest::header::HeaderMap;
+
+/// A limit a minute and what is left of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Window {
+    pub(super) limit: u64,
+    pub(super) remaining: Option<u64>,
+}
+
+impl Window {
+    /// What was used of it already.
+    pub(super) fn used(self) -> u64 {
+        self.remaining.map_or(0, |remaining| self.limit.saturating_sub(remaining))
+    }
+}
+
+/// The limits an answer names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Seen {
+    pub(super) requests: Option<Window>,
+    pub(super) tokens: Option<Window>,
+}
+
+impl Seen {
+    /// Reads the headers of `OpenAI` (and of those who copy it) and of Anthropic.
+    pub(super) fn read(headers: &HeaderMap) -> Self {
+        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+        let window = |family: &str, of: &str, order: [&str; 3]| {
+            let name = |part: &str| match family {
+                "x" => format!("x-ratelimit-{part}-{of}"),
+                _ => format!("{family}-ratelimit-{of}-{part}"),
+            };
+            let [limit, remaining, reset] = order.map(|part| name(part));
+            // Azure sends -1 and 0 for "not known".
+            let limit = u64::try_from(number(&limit)?).ok().filter(|&limit| limit > 0)?;
+            // A limit a day resets later than in a minute, and is not one to pace by.
+            let reset = headers.get(&reset).and_then(|value| parse_duration(value.to_str().ok()?));
+            if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
+                return None;
+            }
+            let remaining = number(&remaining).and_then(|n| u64::try_from(n).ok());
+            Some(Window { limit, remaining })
+        };
+        let parts = ["limit", "remaining", "reset"];
+        Self {
+            requests: window("x", "requests", parts).or_else(|| window("anthropic", "requests", parts)),
+            tokens: window("x", "tokens", parts)
+                .or_else(|| window("anthropic", "tokens", parts))
+                .or_else(|| window("anthropic", "input-tokens", parts)),
+        }
+    }
+}
+
+/// Reads `1s`, `12ms`, `6m0s`, `1h2m3.5s`, and plain seconds. `None` for anything else.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').filter(|&at| at > 0)?;
+        let (number, after) = rest.split_at_checked(digits)?;
+        let letters = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(letters)?;
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86400.0,
+            _ => return None,
+        };
+        let part = Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()?;
+        total = total.checked_add(part)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn durations_as_providers_write_them() {
+        let ms = |text| parse_duration(text).map(|d| d.as_millis());
+        assert_eq!(
+            ["1s", "12ms", "6m0s", "1h2m3.5s", "7", "0.25", "1d"].map(ms),
+            [Some(1000), Some(12), Some(360_000), Some(3_723_500), Some(7000), Some(250), Some(86_400_000)]
+        );
+        assert_eq!(
+            ["", "s", "1x", "-1s", "1", "..s", "NaN", "1e300", "1é"].map(|t| ms(t).is_some()),
+            [false, false, false, false, true, false, false, false, false]
+        );
+    }
+
+    #[test]
+    fn limits_of_openai_and_anthropic() {
+        let openai = map(&[
+            ("x-ratelimit-limit-requests", "3000"),
+            ("x-ratelimit-remaining-requests", "2999"),
+            ("x-ratelimit-reset-requests", "20ms"),
+            ("x-ratelimit-limit-tokens", "1000000"),
+        ]);
+        let seen = Seen::read(&openai);
+        assert_eq!(seen.requests, Some(Window { limit: 3000, remaining: Some(2999) }));
+        assert_eq!(seen.requests.unwrap().used(), 1);
+        assert_eq!(seen.tokens, Some(Window { limit: 1_000_000, remaining: None }));
+        let anthropic = map(&[
+            ("anthropic-ratelimit-requests-limit", "50"),
+            ("anthropic-ratelimit-requests-reset", "2026-11-22T10:00:00Z"),
+            ("anthropic-ratelimit-input-tokens-limit", "30000"),
+        ]);
+        let seen = Seen::read(&anthropic);
+        assert_eq!(seen.requests.map(|w| w.limit), Some(50));
+        assert_eq!(seen.tokens.map(|w| w.limit), Some(30_000));
+    }
+
+    #[test]
+    fn what_is_not_a_limit_a_minute_is_not_learned() {
+        let azure = map(&[("x-ratelimit-limit-requests", "-1"), ("x-ratelimit-limit-tokens", "0")]);
+        assert_eq!(Seen::read(&azure), Seen::default());
+        let daily = map(&[("x-ratelimit-limit-requests", "200"), ("x-ratelimit-reset-requests", "7m12s")]);
+        assert_eq!(Seen::read(&daily), Seen::default());
+    }
+}

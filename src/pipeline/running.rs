@@ -1,0 +1,73 @@
+//! A plan with its connections: what `ingest` and `ask` run on.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use super::Plan;
+use crate::error::Error;
+use crate::providers::{Embedder, Providers};
+use crate::vectordb::bm25::Bm25;
+use crate::vectordb::{self, VectorStore};
+
+/// Where ragstream keeps things.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Index, ledger, failed documents.
+    pub home: PathBuf,
+    /// Embeddings and models, shared by all projects.
+    pub cache: PathBuf,
+    /// The working folder: new indexes name their documents relative to it.
+    pub cwd: PathBuf,
+}
+
+impl Settings {
+    /// The ledger of a pipeline.
+    pub fn ledger(&self, pipeline: &str) -> PathBuf {
+        crate::ingest::ledger_path(&self.home, pipeline)
+    }
+
+    /// The embedded index of a pipeline, unless the plan says otherwise.
+    pub fn index(&self, pipeline: &str) -> PathBuf {
+        self.home.join(pipeline)
+    }
+}
+
+/// A plan whose providers and store can be had. Each is opened when it is first asked for, and once.
+#[derive(Debug)]
+pub struct Running {
+    /// What runs.
+    pub plan: Plan,
+    /// Where.
+    pub settings: Settings,
+    /// Connections to providers, with their limits.
+    pub providers: Providers,
+    store: OnceLock<Arc<dyn VectorStore>>,
+    bm25: OnceLock<Arc<Bm25>>,
+}
+
+impl Running {
+    /// Takes a plan; nothing is opened yet.
+    pub fn new(plan: Plan, settings: Settings) -> Self {
+        let providers = Providers::new(&plan, settings.cache.clone());
+        Self { plan, settings, providers, store: OnceLock::new(), bm25: OnceLock::new() }
+    }
+
+    /// The model that embeds.
+    pub async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
+        Ok(self.providers.embedder(&self.plan.embed).await?)
+    }
+
+    /// The store.
+    pub fn store(&self) -> Result<Arc<dyn VectorStore>, Error> {
+        if let Some(store) = self.store.get() {
+            return Ok(Arc::clone(store));
+        }
+        let store = vectordb::open(&self.plan.store, &self.settings.index(&self.plan.name))?;
+        Ok(Arc::clone(self.store.get_or_init(|| store)))
+    }
+
+    /// What makes BM25 vectors.
+    pub fn bm25(&self) -> Arc<Bm25> {
+        Arc::clone(self.bm25.get_or_init(|| Arc::new(Bm25::new())))
+    }
+}

@@ -1,0 +1,116 @@
+//! Embedding in process: no key, and no network once the weights are in the cache.
+//!
+//! Two models. [`potion`] looks vectors of words up and averages them: thousands of chunks a second, English. [`minilm`] is a small
+//! transformer: tens of chunks a second, better ranking, 256 tokens at most. [`weights`] owns where their files are and that
+//! they are the right ones.
+
+mod bert;
+mod minilm;
+mod potion;
+mod weights;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+pub use weights::{Download, Hub};
+
+use super::{Embedder, ErrorKind, ProviderError};
+
+/// The models there are, as they are written after `local/`. Names match in any case.
+pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
+
+/// What errors call this provider.
+const PROVIDER: &str = "local";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Model {
+    Potion,
+    MiniLm,
+}
+
+impl Model {
+    fn named(name: &str) -> Result<Self, ProviderError> {
+        match name.to_ascii_lowercase().as_str() {
+            "potion-base-8m" => Ok(Self::Potion),
+            "all-minilm-l6-v2" => Ok(Self::MiniLm),
+            _ => Err(ProviderError {
+                hint: Some(format!("the local models are {}", MODELS.join(" and "))),
+                ..ProviderError::new(PROVIDER, ErrorKind::NotFound, format!("there is no local model `{name}`"))
+            }),
+        }
+    }
+
+    /// One copy of each model a process. Not keyed by the cache folder: the weights are pinned by their SHA-256, so every
+    /// folder gives the same vectors.
+    fn shared(self) -> &'static OnceCell<Arc<dyn Embedder>> {
+        static POTION: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
+        static MINILM: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
+        match self {
+            Self::Potion => &POTION,
+            Self::MiniLm => &MINILM,
+        }
+    }
+}
+
+/// The model of this name, loaded when it is first asked for and kept for the life of the process. Its files are looked for
+/// in `cache_dir/models/<model>`, else fetched from the hub that the environment names (see [`Hub::from_env`]).
+///
+/// # Errors
+/// [`ErrorKind::NotFound`] for a name that is not in [`MODELS`]; [`ErrorKind::ModelMissing`] when the files are not there
+/// (or are not what they should be) and cannot be fetched. A failure is not remembered: the next call tries again.
+pub async fn embedder(model: &str, cache_dir: &Path) -> Result<Arc<dyn Embedder>, ProviderError> {
+    embedder_from(model, cache_dir, &Hub::from_env()).await
+}
+
+/// As [`embedder`], from the hub given: for a caller that shows [`Hub::progress`].
+pub async fn embedder_from(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
+    let cell = Model::named(model)?.shared();
+    cell.get_or_try_init(|| load(model, cache_dir, hub)).await.map(Arc::clone)
+}
+
+/// Loads a model anew, whatever the process has loaded already. Errors as [`embedder`].
+pub async fn load(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
+    Ok(match Model::named(model)? {
+        Model::Potion => Arc::new(potion::Potion::load(cache_dir, hub).await?),
+        Model::MiniLm => Arc::new(minilm::MiniLm::load(cache_dir, hub).await?),
+    })
+}
+
+/// Runs CPU work on the blocking pool. A panic there becomes an error here.
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ProviderError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| ProviderError {
+        source: Some(Box::new(e)),
+        ..ProviderError::new(PROVIDER, ErrorKind::BadAnswer, "the model broke off")
+    })
+}
+
+/// Files that have the right SHA-256 and yet cannot be read as a model: this build cannot use them.
+fn unusable(model: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ProviderError {
+    ProviderError {
+        source: Some(source.into()),
+        ..ProviderError::new(PROVIDER, ErrorKind::ModelMissing, format!("the files of {model} cannot be read as a model"))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_in_any_case() {
+        for name in MODELS {
+            assert_eq!(Model::named(name).unwrap(), Model::named(&name.to_uppercase()).unwrap());
+        }
+        assert_ne!(Model::named("potion-base-8m").unwrap(), Model::named("all-minilm-l6-v2").unwrap());
+    }
+
+    #[test]
+    fn an_unknown_name_says_which_there_are() {
+        let error = Model::named("potion-base-9M").unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert!(error.hint.unwrap().contains("potion-base-8M"));
+    }
+}

@@ -1,0 +1,196 @@
+//! `POST /embeddings`: OpenAI and every compatible server.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde_json::{Value, json};
+
+use super::embedding::{Ask, Read};
+use super::{EmbedLimits, InputType};
+
+/// The API's own limits; of a compatible server less is known: its batches are smaller so that one of them is soon answered.
+pub(super) fn limits(vendor: bool) -> EmbedLimits {
+    // https://platform.openai.com/docs/api-reference/embeddings/create
+    if vendor {
+        EmbedLimits { items: 2048, tokens: 300_000, input_tokens: 8192 }
+    } else {
+        EmbedLimits { items: 128, tokens: 100_000, input_tokens: 8192 }
+    }
+}
+
+/// Widths that OpenAI documents.
+pub(super) fn known_width(model: &str) -> Option<usize> {
+    match model {
+        "text-embedding-3-small" | "text-embedding-ada-002" => Some(1536),
+        "text-embedding-3-large" => Some(3072),
+        _ => None,
+    }
+}
+
+pub(super) fn request(ask: &Ask<'_>) -> (String, Value) {
+    let mut body = json!({ "model": ask.model, "input": ask.inputs });
+    if ask.base64 {
+        // About 4/3 bytes a byte instead of 2.7 as decimal text.
+        set(&mut body, "encoding_format", "base64".into());
+    }
+    if let Some(dimensions) = ask.dimensions {
+        set(&mut body, "dimensions", dimensions.into());
+    }
+    if ask.model.contains("jina-embeddings") {
+        // https://jina.ai/embeddings: without a task, questions and passages are embedded alike.
+        let task = match ask.kind {
+            InputType::Query => "retrieval.query",
+            InputType::Passage => "retrieval.passage",
+        };
+        set(&mut body, "task", task.into());
+    }
+    ("/embeddings".to_owned(), body)
+}
+
+/// Sets a field of an object.
+pub(super) fn set(body: &mut Value, key: &str, value: Value) {
+    if let Some(object) = body.as_object_mut() {
+        object.insert(key.to_owned(), value);
+    }
+}
+
+#[derive(Deserialize)]
+struct Response {
+    data: Vec<Item>,
+    #[serde(default)]
+    usage: Option<Usage>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    index: Option<usize>,
+    embedding: Vector,
+}
+
+#[derive(Deserialize)]
+struct Usage {
+    #[serde(default)]
+    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    total_tokens: Option<u64>,
+}
+
+pub(super) fn read(body: &[u8]) -> Result<Read, String> {
+    let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
+    let tokens = response.usage.and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
+    let count = response.data.len();
+    let mut slots: Vec<Option<Vec<f32>>> = Vec::new();
+    slots.resize_with(count, || None);
+    for (position, item) in response.data.into_iter().enumerate() {
+        let index = item.index.unwrap_or(position);
+        match slots.get_mut(index) {
+            Some(slot @ None) => *slot = Some(item.embedding.0),
+            Some(Some(_)) => return Err(format!("index {index} came twice")),
+            None => return Err(format!("index {index} came among {count} vectors")),
+        }
+    }
+    // As many slots as items and none filled twice: all are filled.
+    Ok(Read { vectors: slots.into_iter().flatten().collect(), tokens })
+}
+
+/// A vector as base64 of little-endian `f32`, or as a list of numbers.
+struct Vector(Vec<f32>);
+
+impl<'de> Deserialize<'de> for Vector {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not an untagged enum: that would copy every number into a tree first.
+        deserializer.deserialize_any(VectorVisitor)
+    }
+}
+
+struct VectorVisitor;
+
+impl<'de> Visitor<'de> for VectorVisitor {
+    type Value = Vector;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a vector as base64 or as a list of numbers")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Vector, E> {
+        let bytes = STANDARD.decode(text).map_err(|e| E::custom(format_args!("a vector is no base64: {e}")))?;
+        let (numbers, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() {
+            return Err(E::custom(format_args!("a vector of {} bytes is no list of 32-bit numbers", bytes.len())));
+        }
+        Ok(Vector(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vector, A::Error> {
+        let mut numbers = Vec::new();
+        while let Some(number) = list.next_element()? {
+            numbers.push(number);
+        }
+        Ok(Vector(numbers))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ask<'a>(model: &'a str, inputs: &'a [Cow<'a, str>]) -> Ask<'a> {
+        Ask { model, inputs, kind: InputType::Query, dimensions: None, base64: true }
+    }
+
+    #[test]
+    fn what_is_sent() {
+        let inputs = ["a".into(), "b".into()];
+        let (path, body) = request(&ask("text-embedding-3-small", &inputs));
+        assert_eq!(path, "/embeddings");
+        assert_eq!(body, json!({"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "base64"}));
+        let (_, body) = request(&Ask { dimensions: Some(64), base64: false, ..ask("jina-embeddings-v3", &inputs) });
+        assert_eq!(
+            body,
+            json!({"model": "jina-embeddings-v3", "input": ["a", "b"], "dimensions": 64, "task": "retrieval.query"})
+        );
+    }
+
+    #[test]
+    fn both_forms_in_the_order_of_index() {
+        let body = json!({"data": [
+            {"index": 1, "embedding": [1, -2.5]},
+            {"index": 0, "embedding": STANDARD.encode([0.5_f32, 1e-8].map(f32::to_le_bytes).concat())},
+        ], "usage": {"prompt_tokens": 7, "total_tokens": 7}});
+        let read = read(body.to_string().as_bytes()).unwrap();
+        assert_eq!(read, Read { vectors: vec![vec![0.5, 1e-8], vec![1.0, -2.5]], tokens: Some(7) });
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let wrong = |body: Value| read(body.to_string().as_bytes()).unwrap_err();
+        assert!(wrong(json!({"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}]})).contains("twice"));
+        assert!(wrong(json!({"data": [{"index": 5, "embedding": [1]}]})).contains("index 5"));
+        assert!(wrong(json!({"data": [{"embedding": "AAA="}]})).contains("2 bytes"));
+        assert!(wrong(json!({"data": [{"embedding": "not base64!"}]})).contains("base64"));
+        assert!(wrong(json!({"data": [{"embedding": [1.0, null]}]})).contains("null"));
+        assert!(wrong(json!({"object": "list"})).contains("data"));
+        assert!(read(b"{\"data\": [{\"embedding\": [NaN]}]}").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn base64_and_floats_say_the_same(vector in prop::collection::vec(any::<f32>().prop_filter("finite", |x| x.is_finite()), 0..50)) {
+            let encoded = STANDARD.encode(vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>());
+            for embedding in [json!(encoded), json!(vector)] {
+                let body = json!({"data": [{"index": 0, "embedding": embedding}]}).to_string();
+                prop_assert_eq!(&read(body.as_bytes()).unwrap().vectors, &vec![vector.clone()]);
+            }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! When to try again. The statuses that are retried are those whose kind is transient, see the table in [`super::refusal`].
+
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use tokio::time::Instant;
+
+use crate::limits::parse_duration;
+use crate::pipeline::RetryPlan;
+use crate::providers::ProviderError;
+
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
+/// How often a request was tried, and since when.
+#[derive(Debug)]
+pub(super) struct Tries {
+    plan: RetryPlan,
+    attempts: u32,
+    /// When the first attempt left: time in the queue before that is not the provider's fault.
+    since: Option<Instant>,
+}
+
+/// A failed attempt, and what the server says about trying again.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: ProviderError,
+    /// `x-should-retry`, which overrules the status.
+    pub(super) should_retry: Option<bool>,
+    /// Attempts that make sense at most, where that is less than the plan's.
+    pub(super) at_most: Option<u32>,
+}
+
+impl From<ProviderError> for Failure {
+    fn from(error: ProviderError) -> Self {
+        Self { error, should_retry: None, at_most: None }
+    }
+}
+
+impl Tries {
+    pub(super) fn new(plan: RetryPlan) -> Self {
+        Self { plan, attempts: 0, since: None }
+    }
+
+    /// Counts an attempt, which is about to leave.
+    pub(super) fn attempt(&mut self) {
+        self.attempts += 1;
+        self.since.get_or_insert_with(Instant::now);
+    }
+
+    /// How long to wait before the next attempt, or the error to give up with.
+    ///
+    /// The vendors' clients do not honour a wait above 120 s; here the budget decides, which is the user's word on it.
+    pub(super) fn next(&self, failure: Failure) -> Result<Duration, ProviderError> {
+        let Failure { mut error, should_retry, at_most } = failure;
+        error.attempts = self.attempts;
+        error.waited = self.since.map(|since| since.elapsed()).unwrap_or_default();
+        let worth_it = should_retry.unwrap_or_else(|| error.is_transient()) && !error.is_fatal();
+        let allowed = at_most.unwrap_or(u32::MAX).min(self.plan.attempts);
+        if !worth_it || self.attempts >= allowed {
+            return Err(error);
+        }
+        let wait = error.retry_after.unwrap_or_else(|| backoff(self.attempts, rand::random()));
+        if error.waited + wait > self.plan.budget {
+            if let Some(asked) = error.retry_after {
+                error.hint = Some(format!(
+                    "it asks to be left alone for {} s, more than the retry budget of {} s leaves; run the same command again then",
+                    asked.as_secs_f64().ceil(),
+                    self.plan.budget.as_secs()
+                ));
+            }
+            return Err(error);
+        }
+        Ok(wait)
+    }
+}
+
+/// Half a second, doubled by each attempt up to 8 s, less up to a quarter so that many do not come back at once.
+/// `jitter` is in 0..1. The figures are those of the vendors' own clients.
+fn backoff(attempts: u32, jitter: f64) -> Duration {
+    let doubled = FIRST_WAIT.saturating_mul(1 << attempts.saturating_sub(1).min(10));
+    doubled.min(LONGEST_WAIT).mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
+}
+
+/// How long the server wants to be left alone: `retry-after-ms`, else `retry-after` in seconds (also with decimals), else
+/// as an HTTP date.
+pub(super) fn server_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let millis = text("retry-after-ms").and_then(|ms| Duration::try_from_secs_f64(ms.parse::<f64>().ok()? / 1000.0).ok());
+    millis.or_else(|| {
+        let value = text(RETRY_AFTER.as_str())?;
+        parse_duration(value).or_else(|| {
+            let date = httpdate::parse_http_date(value).ok()?;
+            Some(date.duration_since(now).unwrap_or_default())
+        })
+    })
+}
+
+/// `x-should-retry`, where the server sends it.
+pub(super) fn should_retry(headers: &HeaderMap) -> Option<bool> {
+    headers.get("x-should-retry")?.to_str().ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use super::*;
+    use crate::providers::ErrorKind;
+
+    fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn waits_double_up_to_eight_seconds() {
+        let full: Vec<u128> = (1..8).map(|n| backoff(n, 0.0).as_millis()).collect();
+        assert_eq!(full, [500, 1000, 2000, 4000, 8000, 8000, 8000]);
+        assert_eq!(backoff(1, 1.0).as_millis(), 375);
+        assert_eq!(backoff(u32::MAX, 0.0), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn the_server_says_how_long() {
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 10:00:00 GMT").unwrap();
+        let wait = |pairs: &[(&'static str, &str)]| server_wait(&map(pairs), now).map(|d| d.as_millis());
+        assert_eq!(wait(&[("retry-after-ms", "250"), ("retry-after", "9")]), Some(250));
+        assert_eq!(wait(&[("retry-after-ms", "soon"), ("retry-after", "1.5")]), Some(1500));
+        assert_eq!(wait(&[("retry-after", "Sun, 22 Nov 2026 10:00:30 GMT")]), Some(30_000));
+        assert_eq!(wait(&[("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT")]), Some(0));
+        assert_eq!(wait(&[("retry-after", "-3")]), None);
+        assert_eq!(wait(&[]), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn gives_up_on_attempts_and_on_budget() {
+        let plan = RetryPlan { attempts: 3, budget: Duration::from_secs(60) };
+        let failure = |kind, retry_after: Option<u64>| {
+            let mut error = ProviderError::new("p", kind, "m");
+            error.retry_after = retry_after.map(Duration::from_secs);
+            Failure::from(error)
+        };
+        let mut tries = Tries::new(plan);
+        tries.attempt();
+        assert!(tries.next(failure(ErrorKind::Unavailable, None)).unwrap() <= FIRST_WAIT);
+        assert_eq!(tries.next(failure(ErrorKind::RateLimited, Some(59))).unwrap().as_secs(), 59);
+        let error = tries.next(failure(ErrorKind::RateLimited, Some(61))).unwrap_err();
+        assert!(error.hint.unwrap().contains("61 s"));
+        assert!(tries.next(failure(ErrorKind::InvalidInput, None)).is_err());
+        let overruled = Failure { should_retry: Some(false), ..failure(ErrorKind::Unavailable, None) };
+        assert!(tries.next(overruled).is_err());
+        let overruled = Failure { should_retry: Some(true), ..failure(ErrorKind::InvalidInput, None) };
+        assert!(tries.next(overruled).is_ok());
+        let spent = Failure { should_retry: Some(true), ..failure(ErrorKind::QuotaSpent, None) };
+        assert!(tries.next(spent).is_err());
+        tries.attempt();
+        tries.attempt();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let error = tries.next(failure(ErrorKind::Unavailable, None)).unwrap_err();
+        assert_eq!((error.attempts, error.waited.as_secs()), (3, 5));
+    }
+}

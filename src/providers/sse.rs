@@ -1,0 +1,162 @@
+//! The framing of streamed answers: server-sent events and JSON lines, cut out of bytes that arrive in any pieces.
+//!
+//! `eventsource-stream` assembles the events, but must not meet the raw bytes: it panics on a byte order mark, buffers
+//! without bound after a byte that is not UTF-8, holds a line back that ends in a bare CR, and scans a long line anew for
+//! every piece of it. So [`lines`] goes before it, in linear time and bounded memory, and hands over whole lines that end
+//! in LF. JSON lines need nothing else.
+
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use bytes::Bytes;
+use eventsource_stream::{EventStreamError, Eventsource};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use serde::de::DeserializeOwned;
+
+use super::http::Http;
+use super::{ChatEvent, ChatStream, ErrorKind, ProviderError, Usage};
+use crate::limits::Charge;
+
+/// The bytes of an answer, as they come.
+pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
+
+/// Bytes that a line, and that an event, may have. A chunk of an answer has a few hundred; only a broken server has more.
+const MAX_BYTES: usize = 1 << 20;
+
+/// A line without its end.
+pub(super) struct Line {
+    /// The line. What is not UTF-8 is replaced, as the specification of server-sent events has it.
+    pub(super) text: String,
+    /// Whether its end was seen: the last line of a body that was cut off has none.
+    pub(super) ended: bool,
+}
+
+/// Cuts a body into lines, which end in LF, CR or CRLF. A byte order mark is dropped. A line of more than 1 MB is an error.
+pub(super) fn lines(http: &Arc<Http>, mut body: Body) -> BoxStream<'static, Result<Line, ProviderError>> {
+    let http = http.clone();
+    Box::pin(try_stream! {
+        let mut splitter = Splitter::default();
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes?;
+            let mut rest = &*bytes;
+            while let Some(text) = splitter.line(&mut rest) {
+                yield Line { text, ended: true };
+            }
+            if splitter.partial.len() > MAX_BYTES {
+                Err(too_long(&http, "a line"))?;
+            }
+        }
+        if !splitter.partial.is_empty() {
+            yield Line { text: splitter.take(), ended: false };
+        }
+    })
+}
+
+/// A line in the making.
+#[derive(Default)]
+struct Splitter {
+    partial: Vec<u8>,
+    /// The line before ended in CR: an LF that follows belongs to it.
+    after_cr: bool,
+    /// A line was given out: a byte order mark may no longer come.
+    started: bool,
+}
+
+impl Splitter {
+    /// The next whole line, taken off the front of `rest`; or `None`, with all of `rest` kept.
+    fn line(&mut self, rest: &mut &[u8]) -> Option<String> {
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            *rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) else {
+            self.partial.extend_from_slice(rest);
+            return None;
+        };
+        let (head, tail) = rest.split_at_checked(end)?;
+        let (end, tail) = tail.split_first()?;
+        self.partial.extend_from_slice(head);
+        self.after_cr = *end == b'\r';
+        *rest = tail;
+        Some(self.take())
+    }
+
+    fn take(&mut self) -> String {
+        let bytes = std::mem::take(&mut self.partial);
+        let text = if self.started { &*bytes } else { bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes) };
+        self.started = true;
+        String::from_utf8_lossy(text).into_owned()
+    }
+}
+
+/// The data of each server-sent event that has any. An event of more than 1 MB is an error.
+///
+/// A body that is a JSON document instead of events comes as one event: so answer servers that fail under a status of 200
+/// or that do not know how to stream.
+pub(super) fn events(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, ProviderError>> {
+    let own = http.clone();
+    let event = move |event| match event {
+        Ok(eventsource_stream::Event { data, .. }) => Ok(data),
+        Err(EventStreamError::Transport(error)) => Err(error),
+        Err(error) => Err(own.error(ErrorKind::BadAnswer, format!("the stream is not one of events: {error}"))),
+    };
+    let data = fields(http, body).eventsource().map(event);
+    Box::pin(data.filter(|data| std::future::ready(!matches!(data, Ok(data) if data.trim().is_empty()))))
+}
+
+/// The lines of an event stream as its decoder wants them: whole, ended by LF, the last event ended too.
+fn fields(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, ProviderError>> {
+    let http = http.clone();
+    Box::pin(try_stream! {
+        let mut lines = lines(&http, body);
+        let (mut event_bytes, mut document) = (0, None);
+        while let Some(line) = lines.next().await {
+            let Line { text, ended } = line?;
+            event_bytes = if text.is_empty() { 0 } else { event_bytes + text.len() };
+            if event_bytes > MAX_BYTES {
+                Err(too_long(&http, "an event"))?;
+            }
+            if document.is_none() && !text.is_empty() {
+                document = Some(text.starts_with('{'));
+            }
+            if document == Some(true) {
+                if !text.is_empty() {
+                    yield format!("data: {text}\n");
+                }
+            } else if ended {
+                yield text + "\n";
+            }
+        }
+        // Some servers forget the empty line after their last event.
+        yield "\n".to_owned();
+    })
+}
+
+/// An answer, at whose end what was reserved for it is corrected by what the provider counted.
+pub(super) fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
+    let mut charge = Some(charge);
+    Box::pin(answer.inspect(move |event| {
+        if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
+            && let Some(charge) = charge.take()
+        {
+            charge.settle(input.saturating_add(*output));
+        }
+    }))
+}
+
+/// Reads a message of a stream.
+pub(super) fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
+    // Not as a source: what serde quotes of the data would not be redacted there.
+    serde_json::from_str(data)
+        .map_err(|error| http.error(ErrorKind::BadAnswer, format!("the stream breaks its protocol ({error}): {data}")))
+}
+
+/// The error of a stream that ended before the provider's own end mark.
+pub(super) fn cut_off(http: &Http) -> ProviderError {
+    http.error(ErrorKind::Network, "the answer ended before its end mark")
+}
+
+fn too_long(http: &Http, what: &str) -> ProviderError {
+    http.error(ErrorKind::BadAnswer, format!("the stream has {what} of more than {MAX_BYTES} bytes"))
+}

@@ -1,0 +1,314 @@
+//! The embedded store: Qdrant's own engine in this process, in one folder.
+//!
+//! ```text
+//! <folder>/lock       locked while a process has the index open; says which
+//! <folder>/meta.json  what the index was made with; written last, so that a half-made index is not taken for one
+//! <folder>/engine/    the engine's files
+//! ```
+
+mod engine;
+mod lock;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use self::engine::{Engine, Fault};
+use self::lock::{FolderLock, LockFailure};
+use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
+use crate::document::{Hit, Passage, Point};
+
+/// Calls that may occupy a blocking thread at the same time.
+const PARALLEL: usize = 16;
+
+/// An index in a folder of its own. One process at a time has it open: from the first call that needs the engine until the
+/// store is dropped (which blocks for a moment).
+#[derive(Debug)]
+pub struct EdgeStore {
+    folder: Arc<Folder>,
+    running: Semaphore,
+}
+
+#[derive(Debug)]
+struct Folder {
+    path: PathBuf,
+    wait: Duration,
+    state: RwLock<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    // Dropped in this order: the lock goes last.
+    engine: Option<Open>,
+    lock: Option<FolderLock>,
+}
+
+#[derive(Debug)]
+struct Open {
+    engine: Engine,
+    dimensions: usize,
+}
+
+impl EdgeStore {
+    /// How long to wait for a process that has the index open.
+    pub const WAIT: Duration = Duration::from_secs(5);
+
+    /// The index in this folder. Touches nothing until it is used.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self::with_wait(folder, Self::WAIT)
+    }
+
+    /// As [`Self::new`], waiting for another process for at most `wait`, then [`StoreError::Locked`].
+    pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
+        let folder = Folder { path: folder.into(), wait, state: RwLock::default() };
+        Self { folder: Arc::new(folder), running: Semaphore::new(PARALLEL) }
+    }
+
+    /// Runs `work` on a blocking thread. It is carried through even when the caller goes away.
+    async fn run<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Folder) -> Result<T, StoreError> + Send + 'static,
+    {
+        // Never closed, hence never an error.
+        let _permit = self.running.acquire().await;
+        let folder = Arc::clone(&self.folder);
+        match tokio::task::spawn_blocking(move || work(&folder)).await {
+            Ok(result) => result,
+            Err(error) => Err(self.folder.failed("run", error.to_string())),
+        }
+    }
+}
+
+#[async_trait]
+impl VectorStore for EdgeStore {
+    fn describe(&self) -> String {
+        self.folder.describe()
+    }
+
+    async fn meta(&self) -> Result<Option<IndexMeta>, StoreError> {
+        self.run(Folder::meta).await
+    }
+
+    async fn create(&self, meta: &IndexMeta) -> Result<(), StoreError> {
+        let meta = meta.clone();
+        self.run(move |folder| folder.create(&meta)).await
+    }
+
+    async fn drop_index(&self) -> Result<(), StoreError> {
+        self.run(Folder::remove).await
+    }
+
+    async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
+        self.run(move |folder| {
+            folder.with("write points", |open| {
+                check_widths(&points, open.dimensions).map_err(Refusal::Ours)?;
+                Ok(open.engine.upsert(points)?)
+            })
+        })
+        .await
+    }
+
+    async fn set_passages(&self, passages: Vec<(Uuid, Passage)>) -> Result<(), StoreError> {
+        self.run(move |folder| folder.with("write passages", |open| Ok(open.engine.set_passages(passages)?))).await
+    }
+
+    async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
+        self.run(move |folder| folder.with("delete points", |open| Ok(open.engine.delete(&ids)?))).await
+    }
+
+    async fn delete_document(&self, uri: &str) -> Result<(), StoreError> {
+        let uri = uri.to_owned();
+        self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(&uri)?))).await
+    }
+
+    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+        self.run(move |folder| {
+            folder.with("search", |open| {
+                let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
+                match limit.min(MAX_PAGE) {
+                    0 => Ok(Vec::new()),
+                    limit => Ok(rank(open.engine.query(query, limit)?)),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn count(&self) -> Result<u64, StoreError> {
+        self.run(|folder| folder.with("count points", |open| Ok(open.engine.count()?))).await
+    }
+
+    async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError> {
+        let from = super::first_after(after);
+        self.run(move |folder| {
+            folder.with("read points", |open| match (from, limit) {
+                (None, _) | (_, 0) => Ok(Vec::new()),
+                (Some(from), limit) => Ok(open.engine.scroll(from, limit.min(MAX_PAGE))?),
+            })
+        })
+        .await
+    }
+
+    async fn flush(&self) -> Result<(), StoreError> {
+        // Every write is on disk when it returns, in the form in which it is read again.
+        Ok(())
+    }
+}
+
+/// Why a call on an open index failed.
+enum Refusal {
+    /// The engine's fault.
+    Engine(Fault),
+    /// Our own check.
+    Ours(String),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Engine(fault)
+    }
+}
+
+impl Folder {
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn engine_path(&self) -> PathBuf {
+        self.path.join("engine")
+    }
+
+    /// Calls `work` with the open index, which it opens first where need be.
+    fn with<T>(&self, action: &'static str, work: impl FnOnce(&Open) -> Result<T, Refusal>) -> Result<T, StoreError> {
+        let (result, bloated) = loop {
+            let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(open) = &state.engine {
+                let result = work(open);
+                break (result, open.engine.is_bloated());
+            }
+            drop(state);
+            self.open()?;
+        };
+        if bloated || matches!(result, Err(Refusal::Engine(Fault::Panicked(_)))) {
+            // The next call opens it anew, from what is on disk.
+            self.state.write().unwrap_or_else(PoisonError::into_inner).engine = None;
+        }
+        result.map_err(|refusal| match refusal {
+            Refusal::Ours(message) => self.failed(action, message),
+            Refusal::Engine(fault) => self.failed(action, fault.to_string()),
+        })
+    }
+
+    /// What the index was made with. Needs no lock: the file is whole or not there.
+    fn meta(&self) -> Result<Option<IndexMeta>, StoreError> {
+        let bytes = match fs::read(self.path.join("meta.json")) {
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            Err(error) => return Err(self.failed("read meta.json", error.to_string())),
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(meta) => Ok(Some(meta)),
+            Err(error) => Err(self.damaged(error)),
+        }
+    }
+
+    fn open(&self) -> Result<(), StoreError> {
+        let missing = || StoreError::Missing { store: self.describe() };
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if state.engine.is_some() {
+            return Ok(());
+        }
+        // Looked for before the lock, so that asking for an index leaves nothing behind where there is none.
+        self.meta()?.ok_or_else(missing)?;
+        let lock = self.lock(&mut state)?;
+        let meta = self.meta()?.ok_or_else(missing)?;
+        let engine = Engine::open(&self.engine_path()).map_err(|fault| self.damaged(fault))?;
+        *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
+        Ok(())
+    }
+
+    fn create(&self, meta: &IndexMeta) -> Result<(), StoreError> {
+        if meta.dimensions == 0 {
+            return Err(self.failed("create", "vectors need at least one dimension".into()));
+        }
+        let io = |error: io::Error| self.failed("create", error.to_string());
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        fs::create_dir_all(&self.path).map_err(io)?;
+        let lock = self.lock(&mut state)?;
+        if self.meta()?.is_some() {
+            state.lock = Some(lock);
+            return Err(self.failed("create", "there is an index already".into()));
+        }
+        // Without meta.json, whatever is there is the rest of an attempt that was cut short.
+        let directory = self.engine_path();
+        remove_directory(&directory).map_err(io)?;
+        fs::create_dir(&directory).map_err(io)?;
+        let engine = Engine::create(&directory, meta.dimensions).map_err(|fault| self.failed("create", fault.to_string()))?;
+        self.write_meta(meta).map_err(io)?;
+        *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
+        Ok(())
+    }
+
+    fn remove(&self) -> Result<(), StoreError> {
+        let io = |error: io::Error| self.failed("remove", error.to_string());
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let (meta, directory) = (self.path.join("meta.json"), self.engine_path());
+        if !meta.exists() && !directory.exists() {
+            return Ok(());
+        }
+        let lock = self.lock(&mut state)?;
+        *state = State { engine: None, lock: Some(lock) };
+        match fs::remove_file(&meta) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            _ => remove_directory(&directory).map_err(io),
+        }
+    }
+
+    /// The folder's lock: the one that is held already, else a new one.
+    fn lock(&self, state: &mut State) -> Result<FolderLock, StoreError> {
+        if let Some(lock) = state.lock.take() {
+            return Ok(lock);
+        }
+        FolderLock::acquire(&self.path, self.wait).map_err(|failure| match failure {
+            LockFailure::Held(holder) => StoreError::Locked { path: self.describe(), holder },
+            LockFailure::Io(error) => self.failed("lock", error.to_string()),
+        })
+    }
+
+    fn write_meta(&self, meta: &IndexMeta) -> io::Result<()> {
+        let (path, temporary) = (self.path.join("meta.json"), self.path.join("meta.json.tmp"));
+        let mut file = File::create(&temporary)?;
+        file.write_all(&serde_json::to_vec_pretty(meta)?)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &path)?;
+        sync_directory(&self.path)
+    }
+
+    fn failed(&self, action: &'static str, message: String) -> StoreError {
+        StoreError::Failed { store: self.describe(), action, message, source: None }
+    }
+
+    fn damaged(&self, source: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+        let message = format!("its files are damaged; remove the folder {} and ingest again", self.path.display());
+        StoreError::Failed { store: self.describe(), action: "open", message, source: Some(Box::new(source)) }
+    }
+}
+
+fn remove_directory(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes a rename in the directory durable.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

@@ -1,0 +1,208 @@
+//! Our types in the server's words, and back.
+
+use std::collections::HashMap;
+
+use qdrant_client::qdrant::r#match::MatchValue;
+use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload};
+use qdrant_client::qdrant::query::Variant;
+use qdrant_client::qdrant::{
+    CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
+    PointsSelector, PointsUpdateOperation, PrefetchQuery, QueryPoints, Rrf, ScoredPoint, SparseVectorConfig,
+    SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector,
+    vector, vector_input, vectors_config,
+};
+use qdrant_client::{Payload, QdrantError};
+use uuid::Uuid;
+
+use crate::document::{Hit, Passage, Point, SparseVector};
+use crate::vectordb::{DENSE, IndexMeta, Query, RRF_K, SPARSE, StoreError, URI, prefetch_depth};
+
+/// The key of the collection's metadata under which [`IndexMeta`] is kept.
+const META: &str = "ragstream";
+
+pub(super) fn create(collection: &str, meta: &IndexMeta) -> Result<CreateCollection, String> {
+    let dense = VectorParams { size: meta.dimensions as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
+    let sparse = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
+    let kept = serde_json::to_value(meta).map_err(|error| error.to_string())?;
+    Ok(CreateCollection {
+        collection_name: collection.to_owned(),
+        vectors_config: Some(VectorsConfig {
+            config: Some(vectors_config::Config::ParamsMap(VectorParamsMap { map: HashMap::from([(DENSE.into(), dense)]) })),
+        }),
+        sparse_vectors_config: Some(SparseVectorConfig { map: HashMap::from([(SPARSE.into(), sparse)]) }),
+        metadata: HashMap::from([(META.into(), kept.into())]),
+        ..CreateCollection::default()
+    })
+}
+
+/// What the collection was made with, or why that is not known.
+pub(super) fn read_meta(info: &CollectionInfo) -> Result<IndexMeta, String> {
+    let kept = info.config.as_ref().and_then(|config| config.metadata.get(META));
+    let kept = kept.ok_or("it does not say what it was made with")?;
+    serde_json::from_value(kept.clone().into()).map_err(|error| format!("what it says it was made with is damaged: {error}"))
+}
+
+pub(super) fn point(point: Point) -> Result<PointStruct, String> {
+    let payload = payload(&point.passage)?;
+    let dense = vector::Vector::Dense(qdrant_client::qdrant::DenseVector { data: point.dense });
+    let mut vectors = HashMap::from([(DENSE.to_owned(), named(dense))]);
+    if !point.sparse.indices.is_empty() {
+        vectors.insert(SPARSE.to_owned(), named(vector::Vector::Sparse(sparse(point.sparse))));
+    }
+    Ok(PointStruct { id: Some(to_id(point.id)), payload, vectors: Some(NamedVectors { vectors }.into()) })
+}
+
+/// Replaces a payload. By a filter, since a point that is named and not there would be an error.
+pub(super) fn overwrite(id: Uuid, passage: &Passage) -> Result<PointsUpdateOperation, String> {
+    let filter = Filter::must([Condition::has_id([to_id(id)])]);
+    let overwrite = OverwritePayload {
+        payload: payload(passage)?,
+        points_selector: Some(select(points_selector::PointsSelectorOneOf::Filter(filter))),
+        ..OverwritePayload::default()
+    };
+    Ok(PointsUpdateOperation { operation: Some(Operation::OverwritePayload(overwrite)) })
+}
+
+pub(super) fn select_ids(ids: &[Uuid]) -> PointsSelector {
+    let ids = ids.iter().map(|id| to_id(*id)).collect();
+    select(points_selector::PointsSelectorOneOf::Points(PointsIdsList { ids }))
+}
+
+pub(super) fn select_document(uri: &str) -> PointsSelector {
+    // Said outright: from a string with a space the client makes a search for its words, which other documents match, too.
+    let condition = Condition::matches(URI, MatchValue::Keyword(uri.to_owned()));
+    select(points_selector::PointsSelectorOneOf::Filter(Filter::must([condition])))
+}
+
+pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints {
+    let (prefetch, query, using) = match query {
+        Query::Dense(dense) => (Vec::new(), nearest_dense(dense), Some(DENSE.to_owned())),
+        Query::Sparse(sparse) => (Vec::new(), nearest_sparse(sparse), Some(SPARSE.to_owned())),
+        Query::Hybrid { dense, sparse } => {
+            let prefetch = |variant, using: &str| PrefetchQuery {
+                query: Some(qdrant_client::qdrant::Query { variant: Some(variant) }),
+                using: Some(using.to_owned()),
+                limit: Some(prefetch_depth(limit) as u64),
+                ..PrefetchQuery::default()
+            };
+            let sources = vec![prefetch(nearest_dense(dense), DENSE), prefetch(nearest_sparse(sparse), SPARSE)];
+            (sources, Variant::Rrf(Rrf { k: Some(RRF_K), weights: Vec::new() }), None)
+        }
+    };
+    QueryPoints {
+        collection_name: collection.to_owned(),
+        prefetch,
+        query: Some(qdrant_client::qdrant::Query { variant: Some(query) }),
+        using,
+        limit: Some(limit as u64),
+        with_payload: Some(true.into()),
+        with_vectors: Some(false.into()),
+        ..QueryPoints::default()
+    }
+}
+
+pub(super) fn hit(point: ScoredPoint) -> Result<Hit, String> {
+    let score = point.score;
+    let (id, passage) = passage(point.id, point.payload)?;
+    Ok(Hit { id, score, passage })
+}
+
+pub(super) fn passage(id: Option<PointId>, payload: HashMap<String, Value>) -> Result<(Uuid, Passage), String> {
+    let id = match id.and_then(|id| id.point_id_options) {
+        Some(point_id::PointIdOptions::Uuid(id)) => id.parse().map_err(|_| format!("point {id} is not ragstream's"))?,
+        Some(point_id::PointIdOptions::Num(id)) => return Err(format!("point {id} is not ragstream's")),
+        None => return Err("the server sent a point without an id".into()),
+    };
+    let passage = serde_json::from_value(Payload::from(payload).into())
+        .map_err(|error| format!("point {id} has a payload that is not ragstream's: {error}"))?;
+    Ok((id, passage))
+}
+
+fn payload(passage: &Passage) -> Result<HashMap<String, Value>, String> {
+    let value = serde_json::to_value(passage).map_err(|error| error.to_string())?;
+    Payload::try_from(value).map(HashMap::from).map_err(|error| error.to_string())
+}
+
+fn select(points: points_selector::PointsSelectorOneOf) -> PointsSelector {
+    PointsSelector { points_selector_one_of: Some(points) }
+}
+
+fn to_id(id: Uuid) -> PointId {
+    id.to_string().into()
+}
+
+fn named(vector: vector::Vector) -> Vector {
+    Vector { vector: Some(vector), ..Vector::default() }
+}
+
+fn sparse(vector: SparseVector) -> qdrant_client::qdrant::SparseVector {
+    qdrant_client::qdrant::SparseVector { indices: vector.indices, values: vector.values }
+}
+
+fn nearest_dense(data: Vec<f32>) -> Variant {
+    let dense = vector_input::Variant::Dense(qdrant_client::qdrant::DenseVector { data });
+    Variant::Nearest(VectorInput { variant: Some(dense) })
+}
+
+fn nearest_sparse(vector: SparseVector) -> Variant {
+    Variant::Nearest(VectorInput { variant: Some(vector_input::Variant::Sparse(sparse(vector))) })
+}
+
+/// The client's error as ours: what may pass by itself is `Unavailable`, a collection that is not there `Missing`. The status's
+/// metadata (the server's headers) are left out.
+pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> StoreError {
+    // The codes of gRPC, as its specification numbers them.
+    const CANCELLED: i32 = 1;
+    const UNKNOWN: i32 = 2;
+    const DEADLINE_EXCEEDED: i32 = 4;
+    const NOT_FOUND: i32 = 5;
+    const RESOURCE_EXHAUSTED: i32 = 8;
+    const ABORTED: i32 = 10;
+    const INTERNAL: i32 = 13;
+    const UNAVAILABLE: i32 = 14;
+
+    let store = store.to_owned();
+    let (QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. }) = error else {
+        return StoreError::Failed { store, action, message: error.to_string(), source: None };
+    };
+    let said = status.message();
+    // The client reports its own failure to connect as an internal error. What comes from the server has no source.
+    let unconnected = said.starts_with("Failed to connect to");
+    let transport = std::error::Error::source(&status).is_some();
+    let transient = match i32::from(status.code()) {
+        CANCELLED | DEADLINE_EXCEEDED | RESOURCE_EXHAUSTED | ABORTED | UNAVAILABLE => true,
+        UNKNOWN | INTERNAL => unconnected || transport,
+        NOT_FOUND => return StoreError::Missing { store },
+        _ => false,
+    };
+    let message = if unconnected {
+        format!("no connection: {}", root_cause(said))
+    } else if said.is_empty() {
+        status.code().description().to_owned()
+    } else {
+        said.to_owned()
+    };
+    if transient {
+        StoreError::Unavailable { store, message, source: None }
+    } else {
+        StoreError::Failed { store, action, message, source: None }
+    }
+}
+
+/// The operating system's words out of the client's debug print ("… Os { code: 111, kind: …, message: \"Connection refused\" }").
+fn root_cause(said: &str) -> &str {
+    let words = said.rsplit_once("message: \"").and_then(|(_, rest)| rest.split_once('"'));
+    words.map_or(said, |(words, _)| words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_of_a_failed_connection_is_found() {
+        let said = r#"Failed to connect to http://h:1/: tonic::transport::Error(Transport, ConnectError("tcp connect error", Os { code: 111, kind: ConnectionRefused, message: "Connection refused" }))"#;
+        assert_eq!(root_cause(said), "Connection refused");
+        assert_eq!(root_cause("anything else"), "anything else");
+    }
+}

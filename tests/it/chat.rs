@@ -1,0 +1,365 @@
+//! Streamed answers: recordings of each wire format cut anywhere, and what is sent to a server that records it.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use ragstream::pipeline::{Limits, ProviderKind, ProviderPlan, RetryPlan, Secret};
+use ragstream::providers::http::{Auth, Http};
+use ragstream::providers::sse::Body;
+use ragstream::providers::{
+    ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, Message, ProviderError, Role, StopReason, Usage, chat_anthropic,
+    chat_gemini, chat_ollama, chat_openai,
+};
+use serde_json::{Value, json};
+
+mod requests;
+
+type Decode = fn(&Arc<Http>, Body) -> ChatStream;
+type Events = Vec<Result<ChatEvent, ProviderError>>;
+
+const KEY: &str = "sk-secret-123";
+
+fn plan(kind: ProviderKind, base_url: &str) -> ProviderPlan {
+    ProviderPlan {
+        name: "p".to_owned(),
+        kind,
+        base_url: base_url.parse().unwrap(),
+        api_key: Some(Secret::new(KEY)),
+        key_variable: None,
+        limits: Limits::default(),
+        timeout: Duration::from_secs(20),
+        retry: RetryPlan { attempts: 1, budget: Duration::from_secs(1) },
+    }
+}
+
+fn http() -> Arc<Http> {
+    Arc::new(Http::new(&plan(ProviderKind::OpenAi, "http://localhost:1"), Auth::Bearer).unwrap())
+}
+
+/// Decodes a body that arrives in these pieces.
+async fn decode_pieces(http: &Arc<Http>, decode: Decode, pieces: Vec<Bytes>) -> Events {
+    decode(http, stream::iter(pieces.into_iter().map(Ok)).boxed()).collect().await
+}
+
+async fn decode_text(decode: Decode, body: impl Into<Bytes>) -> Events {
+    decode_pieces(&http(), decode, vec![body.into()]).await
+}
+
+fn text(text: &str) -> ChatEvent {
+    ChatEvent::Text(text.to_owned())
+}
+
+fn reasoning(text: &str) -> ChatEvent {
+    ChatEvent::Reasoning(text.to_owned())
+}
+
+fn done(stop: StopReason, input: impl Into<Option<u64>>, output: impl Into<Option<u64>>) -> ChatEvent {
+    ChatEvent::Done { stop, usage: Usage { input_tokens: input.into(), output_tokens: output.into() } }
+}
+
+struct Recording {
+    name: &'static str,
+    decode: Decode,
+    body: &'static str,
+    events: Vec<ChatEvent>,
+}
+
+fn recordings() -> Vec<Recording> {
+    use StopReason::{End, Length};
+    vec![
+        Recording {
+            name: "OpenAI",
+            decode: chat_openai::decode,
+            body: include_str!("streams/openai.sse"),
+            events: vec![text("Grüße, "), text("東京 🦀 [1]\n"), done(End, 19, 9)],
+        },
+        Recording {
+            name: "OpenRouter: comments, reasoning, a finish_reason before the usage",
+            decode: chat_openai::decode,
+            body: include_str!("streams/openrouter.sse"),
+            events: vec![reasoning("Überlegung"), text("Ja – nein"), done(Length, 5, 7)],
+        },
+        Recording {
+            name: "Azure: no choices, no delta, no [DONE]",
+            decode: chat_openai::decode,
+            body: include_str!("streams/azure.sse"),
+            events: vec![text("Schön"), done(End, None, None)],
+        },
+        Recording {
+            name: "llama.cpp: bare colons, reasoning_content",
+            decode: chat_openai::decode,
+            body: include_str!("streams/llama_cpp.sse"),
+            events: vec![reasoning("hm…"), text("Hello"), done(End, 31, 2)],
+        },
+        Recording {
+            name: "Anthropic",
+            decode: chat_anthropic::decode,
+            body: include_str!("streams/anthropic.sse"),
+            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
+        },
+        Recording {
+            name: "Gemini",
+            decode: chat_gemini::decode,
+            body: include_str!("streams/gemini.sse"),
+            events: vec![reasoning("Gedanke: höher"), text("Die "), text("Antwort…"), text(" 42"), done(Length, 11, 25)],
+        },
+        Recording {
+            name: "Ollama",
+            decode: chat_ollama::decode,
+            body: include_str!("streams/ollama.ndjson"),
+            events: vec![reasoning("Mal überlegen"), text("Größe: "), text("10 µm 👍"), done(End, 26, 298)],
+        },
+    ]
+}
+
+fn ok(events: Events) -> Vec<ChatEvent> {
+    events.into_iter().collect::<Result<_, _>>().unwrap()
+}
+
+#[tokio::test]
+async fn however_the_bytes_are_cut_the_events_are_the_same() {
+    let http = http();
+    for recording in recordings() {
+        for line_end in ["\n", "\r\n", "\r"] {
+            let body = Bytes::from(recording.body.replace('\n', line_end));
+            for cut in 0..=body.len() {
+                let pieces = vec![body.slice(..cut), body.slice(cut..)];
+                let events = ok(decode_pieces(&http, recording.decode, pieces).await);
+                assert_eq!(events, recording.events, "{} with {line_end:?} cut at {cut}", recording.name);
+            }
+            let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
+            let events = ok(decode_pieces(&http, recording.decode, single).await);
+            assert_eq!(events, recording.events, "{} with {line_end:?} in single bytes", recording.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_an_error_or_was_complete() {
+    let http = http();
+    for Recording { name, decode, body, events: whole } in recordings() {
+        let (mark, pieces) = whole.split_last().unwrap();
+        let ChatEvent::Done { stop: whole_stop, .. } = mark else { panic!("{name} has no end") };
+        for end in 0..body.len() {
+            let mut events = decode_pieces(&http, decode, vec![Bytes::from_static(&body.as_bytes()[..end])]).await;
+            let last = events.pop().unwrap();
+            let got = ok(events);
+            match last {
+                // Only what follows the model's own last word may be missing.
+                Ok(ChatEvent::Done { stop, .. }) => {
+                    assert_eq!(stop, *whole_stop, "{name} cut at {end}");
+                    assert_eq!(got, pieces, "{name} cut at {end}");
+                }
+                Ok(other) => panic!("{name} cut at {end} ends with {other:?}"),
+                Err(error) => {
+                    assert_eq!(error.kind, ErrorKind::Network, "{name} cut at {end}: {error}");
+                    assert!(pieces.starts_with(&got), "{name} cut at {end}: {got:?}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_the_error_that_http_gave() {
+    for Recording { name, decode, body, .. } in recordings() {
+        let http = http();
+        let half = Bytes::from_static(&body.as_bytes()[..body.len() / 3]);
+        let pieces = vec![Ok(half), Err(http.error(ErrorKind::Timeout, "stalled"))];
+        let events: Events = decode(&http, stream::iter(pieces).boxed()).collect().await;
+        let error = events.into_iter().next_back().unwrap().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout, "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
+    let openai = |error: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\ndata: {error}\n\n");
+    let cases: Vec<(Decode, String, ErrorKind, &str)> = vec![
+        (
+            chat_openai::decode,
+            openai(r#"{"error":{"message":"Slow down","type":"requests","code":"rate_limit_exceeded"}}"#),
+            ErrorKind::RateLimited,
+            "Slow down",
+        ),
+        (
+            chat_openai::decode,
+            openai(r#"{"error":{"message":"Busy","type":"server_error","code":"server_is_overloaded"}}"#),
+            ErrorKind::Unavailable,
+            "Busy",
+        ),
+        (
+            chat_openai::decode,
+            openai(r#"{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}"#),
+            ErrorKind::QuotaSpent,
+            "exceeded",
+        ),
+        (
+            chat_openai::decode,
+            openai(
+                r#"{"id":"gen-1","error":{"code":502,"message":"Provider disconnected"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#,
+            ),
+            ErrorKind::Unavailable,
+            "Provider disconnected",
+        ),
+        (
+            chat_openai::decode,
+            openai(r#"{"object":"error","message":"Engine is dead","type":"InternalServerError","code":500}"#),
+            ErrorKind::Unavailable,
+            "Engine is dead",
+        ),
+        (
+            chat_openai::decode,
+            openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}"#),
+            ErrorKind::Unavailable,
+            "broke off: abort",
+        ),
+        (
+            chat_gemini::decode,
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"MALFORMED_RESPONSE\"}]}\n\n".to_owned(),
+            ErrorKind::Unavailable,
+            "broke off: MALFORMED_RESPONSE",
+        ),
+        (
+            chat_anthropic::decode,
+            "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n\
+             event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
+                .to_owned(),
+            ErrorKind::Unavailable,
+            "Overloaded",
+        ),
+        (
+            chat_gemini::decode,
+            "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\n\
+             data: {\"error\":{\"code\":429,\"message\":\"Quota per minute\",\"status\":\"RESOURCE_EXHAUSTED\"}}\r\n\r\n"
+                .to_owned(),
+            ErrorKind::RateLimited,
+            "Quota per minute",
+        ),
+        (
+            chat_ollama::decode,
+            "{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"error\":\"model runner has unexpectedly stopped\"}\n".to_owned(),
+            ErrorKind::Unavailable,
+            "unexpectedly stopped",
+        ),
+    ];
+    for (decode, body, kind, words) in cases {
+        let mut events = decode_text(decode, body.clone()).await.into_iter();
+        assert_eq!(events.next().unwrap().unwrap(), text("a"), "{body}");
+        let error = events.next().unwrap().unwrap_err();
+        assert_eq!(error.kind, kind, "{body}: {error}");
+        assert!(error.message.contains(words), "{body}: {error}");
+        assert!(events.next().is_none(), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_in_an_error_is_not_shown() {
+    for body in [format!("data: {{\"error\":{{\"message\":\"bad key {KEY}\"}}}}\n\n"), format!("data: no JSON {KEY}\n\n")] {
+        let error = decode_text(chat_openai::decode, body).await.pop().unwrap().unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_json_document_instead_of_a_stream_is_understood() {
+    let failure = "{\n  \"error\": {\n    \"code\": 402,\n    \"message\": \"Insufficient credits\"\n  }\n}";
+    let error = decode_text(chat_openai::decode, failure).await.pop().unwrap().unwrap_err();
+    assert_eq!(error.kind, ErrorKind::QuotaSpent, "{error}");
+
+    let answer = r#"{"choices":[{"message":{"role":"assistant","content":"whole"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    assert_eq!(ok(decode_text(chat_openai::decode, answer).await), [text("whole"), done(StopReason::End, 1, 2)]);
+}
+
+#[tokio::test]
+async fn refusals_are_told_from_ends() {
+    let cases: [(Decode, &str, Vec<ChatEvent>); 4] = [
+        (
+            chat_openai::decode,
+            "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"content_filter\"}]}\n\ndata: [DONE]\n\n",
+            vec![done(StopReason::Refused, None, None)],
+        ),
+        (
+            chat_openai::decode,
+            "data: {\"choices\":[{\"delta\":{\"refusal\":\"No.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+            vec![text("No."), done(StopReason::Refused, None, None)],
+        ),
+        (
+            chat_anthropic::decode,
+            "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"},\"usage\":{\"output_tokens\":4}}\n\ndata: {\"type\":\"message_stop\"}\n\n",
+            vec![done(StopReason::Refused, None, 4)],
+        ),
+        (
+            chat_gemini::decode,
+            "data: {\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"},\"usageMetadata\":{\"promptTokenCount\":4}}\n\n",
+            vec![done(StopReason::Refused, 4, None)],
+        ),
+    ];
+    for (decode, body, events) in cases {
+        assert_eq!(ok(decode_text(decode, body).await), events, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn odd_framing_is_read_as_the_specification_says() {
+    let done = done(StopReason::End, None, None);
+    // A byte order mark; data without a space; data over several lines; an event without data; fields nobody knows.
+    let body = "\u{FEFF}id: 7\nretry: 10\nunknown\nevent: x\n\ndata:{\"choices\":\ndata:[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"\"}]}\n\ndata:\n\ndata:[DONE]\n";
+    for line_end in ["\n", "\r\n", "\r"] {
+        let body = Bytes::from(body.replace('\n', line_end));
+        let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
+        for pieces in [vec![body], single] {
+            assert_eq!(
+                ok(decode_pieces(&http(), chat_openai::decode, pieces).await),
+                [text("a"), done.clone()],
+                "{line_end:?}"
+            );
+        }
+    }
+    // Bytes that are not UTF-8 are replaced; nothing after them is held back.
+    let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}\n\ndata: [DONE]\n\n".to_vec();
+    assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("a\u{FFFD}b"), done]);
+}
+
+#[tokio::test]
+async fn text_may_come_in_typed_parts() {
+    let body = r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Oui"}]}}]}
+
+data: [DONE]
+
+"#;
+    assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("Oui"), done(StopReason::End, None, None)]);
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_a_bad_answer() {
+    for (decode, body) in [
+        (chat_openai::decode as Decode, "data: {\"choices\":[{\"del\n\ndata: [DONE]\n\n"),
+        (chat_anthropic::decode, "event: ping\ndata: nonsense\n\n"),
+        (chat_gemini::decode, "data: []\n\n"),
+        (chat_ollama::decode, "<html>\n"),
+    ] {
+        let error = decode_text(decode, body).await.pop().unwrap().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::BadAnswer, "{body}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn endless_lines_and_events_are_errors_and_are_not_read_to_their_end() {
+    let endless = |piece: String| stream::repeat(Bytes::from(piece)).map(Ok).boxed();
+    let field = format!("data: {}\n", "x".repeat(1000));
+    let cases: [(Decode, Body); 3] = [
+        (chat_openai::decode, endless("x".repeat(1000))),
+        (chat_ollama::decode, endless("x".repeat(1000))),
+        (chat_openai::decode, endless(field)),
+    ];
+    // The streams have no end: were there no limit, this would not return.
+    for (decode, body) in cases {
+        let events: Events = decode(&http(), body).collect().await;
+        let error = events.into_iter().next_back().unwrap().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::BadAnswer, "{error}");
+    }
+}

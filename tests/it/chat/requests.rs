@@ -1,0 +1,310 @@
+//! What the chat models send, how they yield to servers that refuse a parameter, and that dropping a stream is seen upstream.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::body::Body as AxumBody;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::*;
+
+/// A server that records requests and gives the answers it was told to, in order.
+struct Server {
+    url: String,
+    state: Arc<Script>,
+    task: AbortHandle,
+}
+
+#[derive(Default)]
+struct Script {
+    answers: Mutex<VecDeque<Response>>,
+    requests: Mutex<Vec<Recorded>>,
+}
+
+struct Recorded {
+    target: String,
+    headers: axum::http::HeaderMap,
+    body: Value,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Server {
+    async fn start(answers: impl IntoIterator<Item = Response>) -> Self {
+        let state = Arc::new(Script { answers: Mutex::new(answers.into_iter().collect()), ..Script::default() });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let app = Router::new().fallback(answer).with_state(state.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }).abort_handle();
+        Self { url, state, task }
+    }
+
+    fn requests(&self) -> std::sync::MutexGuard<'_, Vec<Recorded>> {
+        self.state.requests.lock().unwrap()
+    }
+}
+
+async fn answer(State(script): State<Arc<Script>>, request: Request) -> Response {
+    let target = request.uri().to_string();
+    let headers = request.headers().clone();
+    let body = axum::body::to_bytes(request.into_body(), 1 << 20).await.unwrap();
+    script.requests.lock().unwrap().push(Recorded { target, headers, body: serde_json::from_slice(&body).unwrap() });
+    script.answers.lock().unwrap().pop_front().unwrap()
+}
+
+fn streamed(body: &'static str) -> Response {
+    Response::builder().header("content-type", "text/event-stream").body(AxumBody::from(body)).unwrap()
+}
+
+fn refused(status: u16, body: &Value) -> Response {
+    let answer = Response::builder().status(status).header("content-type", "application/json");
+    answer.body(AxumBody::from(body.to_string())).unwrap()
+}
+
+fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
+    model_over(kind, base_url, name).0
+}
+
+type Factory = fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>;
+
+/// The model, and the connection it uses.
+fn model_over(kind: ProviderKind, base_url: &str, name: &str) -> (Arc<dyn ChatModel>, Arc<Http>) {
+    let plan = plan(kind, base_url);
+    let (auth, model): (_, Factory) = match kind {
+        ProviderKind::OpenAi => (Auth::Bearer, chat_openai::model),
+        ProviderKind::Anthropic => (Auth::Header("x-api-key"), chat_anthropic::model),
+        ProviderKind::Gemini => (Auth::Header("x-goog-api-key"), chat_gemini::model),
+        ProviderKind::Ollama => (Auth::Bearer, chat_ollama::model),
+        other => panic!("{other:?} has no chat"),
+    };
+    let http = Arc::new(Http::new(&plan, auth).unwrap());
+    (model(http.clone(), &plan, name), http)
+}
+
+fn question() -> ChatRequest {
+    let message = |role, text: &str| Message { role, text: text.to_owned() };
+    ChatRequest {
+        system: "Be brief.".to_owned(),
+        messages: vec![message(Role::User, "Hi"), message(Role::Assistant, "Hello"), message(Role::User, "Warum?")],
+        max_tokens: 100,
+        temperature: Some(0.0),
+    }
+}
+
+async fn ask(model: &Arc<dyn ChatModel>, request: ChatRequest) -> Vec<ChatEvent> {
+    ok(model.chat(request).await.unwrap().collect().await)
+}
+
+const OPENAI: &str = include_str!("../streams/openai.sse");
+const ANTHROPIC: &str = include_str!("../streams/anthropic.sse");
+
+#[tokio::test]
+async fn openai_is_sent_what_it_documents() {
+    let server = Server::start([streamed(OPENAI)]).await;
+    let model = model(ProviderKind::OpenAi, &format!("{}/v1", server.url), "org/m");
+    assert_eq!(model.model(), "p/org/m");
+    assert_eq!(ask(&model, question()).await, [text("Grüße, "), text("東京 🦀 [1]\n"), done(StopReason::End, 19, 9)]);
+
+    let requests = server.requests();
+    assert_eq!(requests[0].target, "/v1/chat/completions");
+    assert_eq!(requests[0].headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(
+        requests[0].body,
+        json!({
+            "model": "org/m",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"},
+                {"role": "user", "content": "Warum?"},
+            ],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "max_tokens": 100,
+            "temperature": 0.0,
+        })
+    );
+}
+
+#[tokio::test]
+async fn anthropic_is_sent_what_it_documents() {
+    for (base, target) in [("", "/v1/messages"), ("/v1", "/v1/messages"), ("/proxy/v1", "/proxy/v1/messages")] {
+        let server = Server::start([streamed(ANTHROPIC)]).await;
+        let model = model(ProviderKind::Anthropic, &format!("{}{base}", server.url), "claude");
+        let events = ask(&model, question()).await;
+        assert_eq!(events.last(), Some(&done(StopReason::End, 32, 15)));
+
+        let requests = server.requests();
+        assert_eq!(requests[0].target, target);
+        assert_eq!(requests[0].headers["x-api-key"], KEY);
+        assert_eq!(requests[0].headers["anthropic-version"], "2023-06-01");
+        assert_eq!(
+            requests[0].body,
+            json!({
+                "model": "claude",
+                "system": "Be brief.",
+                "messages": [
+                    {"role": "user", "content": "Hi"},
+                    {"role": "assistant", "content": "Hello"},
+                    {"role": "user", "content": "Warum?"},
+                ],
+                "max_tokens": 100,
+                "temperature": 0.0,
+                "stream": true,
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn gemini_is_sent_what_it_documents() {
+    let server = Server::start([streamed(include_str!("../streams/gemini.sse"))]).await;
+    let model = model(ProviderKind::Gemini, &format!("{}/v1beta", server.url), "gemini-2.5-flash");
+    let events = ask(&model, question()).await;
+    assert_eq!(events.last(), Some(&done(StopReason::Length, 11, 25)));
+
+    let requests = server.requests();
+    assert_eq!(requests[0].target, "/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse");
+    assert_eq!(requests[0].headers["x-goog-api-key"], KEY);
+    assert_eq!(
+        requests[0].body,
+        json!({
+            "systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [
+                {"role": "user", "parts": [{"text": "Hi"}]},
+                {"role": "model", "parts": [{"text": "Hello"}]},
+                {"role": "user", "parts": [{"text": "Warum?"}]},
+            ],
+            "generationConfig": {"maxOutputTokens": 100, "temperature": 0.0},
+        })
+    );
+}
+
+#[tokio::test]
+async fn ollama_is_sent_what_it_documents_and_a_context_that_holds_the_question() {
+    let recording = || streamed(include_str!("../streams/ollama.ndjson"));
+    let server = Server::start([recording(), recording()]).await;
+    let model = model(ProviderKind::Ollama, &server.url, "qwen3:4b");
+    let events = ask(&model, question()).await;
+    assert_eq!(events.last(), Some(&done(StopReason::End, 26, 298)));
+    let mut long = question();
+    long.system = "word ".repeat(4000);
+    ask(&model, long).await;
+
+    let requests = server.requests();
+    assert_eq!(requests[0].target, "/api/chat");
+    assert_eq!(
+        requests[0].body,
+        json!({
+            "model": "qwen3:4b",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"},
+                {"role": "user", "content": "Warum?"},
+            ],
+            "stream": true,
+            "options": {"num_predict": 100, "temperature": 0.0},
+        })
+    );
+    assert_eq!(requests[1].body["options"]["num_ctx"], 8192);
+}
+
+#[tokio::test]
+async fn what_was_reserved_is_corrected_by_what_was_used() {
+    let server = Server::start([streamed(OPENAI)]).await;
+    let (model, http) = model_over(ProviderKind::OpenAi, &server.url, "m");
+    let stream = model.chat(question()).await.unwrap();
+    assert_eq!(http.stats().tokens, question().estimated_tokens());
+    ok(stream.collect().await);
+    assert_eq!(http.stats().tokens, 19 + 9);
+}
+
+fn refusal_of(parameter: &str) -> Response {
+    let message = format!("Unsupported parameter: '{parameter}' is not supported with this model.");
+    refused(400, &json!({"error": {"message": message, "type": "invalid_request_error", "code": "unsupported_parameter"}}))
+}
+
+#[tokio::test]
+async fn openai_gives_up_the_parameters_that_are_refused_and_remembers_it() {
+    let refusals = ["max_tokens", "temperature", "stream_options"].map(refusal_of);
+    let server = Server::start(refusals.into_iter().chain([streamed(OPENAI), streamed(OPENAI)])).await;
+    let model = model(ProviderKind::OpenAi, &server.url, "m");
+    ask(&model, question()).await;
+    ask(&model, question()).await;
+
+    let requests = server.requests();
+    let named = |at: usize, name: &str| requests[at].body.get(name).is_some();
+    let sent: Vec<_> = (0..requests.len())
+        .map(|at| ["max_tokens", "max_completion_tokens", "temperature", "stream_options"].map(|name| named(at, name)))
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            [true, false, true, true],
+            [false, true, true, true],
+            [false, true, false, true],
+            [false, true, false, false],
+            [false, true, false, false],
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_that_repeats_ends() {
+    let message = "'max_tokens' or 'max_completion_tokens' is too large";
+    let refusal = || refused(400, &json!({"error": {"message": message, "code": 400}}));
+    let server = Server::start([refusal(), refusal()]).await;
+    let model = model(ProviderKind::OpenAi, &server.url, "m");
+    let error = model.chat(question()).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::InvalidInput, "{error}");
+    assert!(error.message.contains("too large"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn anthropic_gives_up_the_temperature_where_it_is_refused_and_remembers_it() {
+    let refusal = json!({"type": "error", "error": {"type": "invalid_request_error", "message": "`temperature` is deprecated for this model."}});
+    let server = Server::start([refused(400, &refusal), streamed(ANTHROPIC), streamed(ANTHROPIC)]).await;
+    let model = model(ProviderKind::Anthropic, &server.url, "claude-opus-4-7");
+    ask(&model, question()).await;
+    ask(&model, question()).await;
+    let sent: Vec<_> = server.requests().iter().map(|request| request.body.get("temperature").is_some()).collect();
+    assert_eq!(sent, [true, false, false]);
+}
+
+/// Says so when it is dropped.
+struct Dropped(tokio::sync::mpsc::UnboundedSender<()>);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.send(()).ok();
+    }
+}
+
+#[tokio::test]
+async fn dropping_the_stream_ends_the_answer_upstream() {
+    let (sender, mut dropped) = tokio::sync::mpsc::unbounded_channel();
+    let guard = Dropped(sender);
+    // An answer without end, paced so that it does not fill the connection before the client has left.
+    let endless = stream::unfold(guard, |guard| async move {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        Some((Ok::<_, std::io::Error>("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"), guard))
+    });
+    let answer = Response::builder().header("content-type", "text/event-stream").body(AxumBody::from_stream(endless)).unwrap();
+    let server = Server::start([answer]).await;
+    let model = model(ProviderKind::OpenAi, &server.url, "m");
+    let mut stream = model.chat(question()).await.unwrap();
+    assert_eq!(stream.next().await.unwrap().unwrap(), text("a"));
+    assert!(dropped.try_recv().is_err(), "the server writes on while the client reads");
+    drop(stream);
+    dropped.recv().await.unwrap();
+}

@@ -1,0 +1,219 @@
+//! Everything that goes wrong between us and a provider.
+
+use super::*;
+
+/// What comes of one request when the API answers this first, and then well.
+async fn after(reply: Reply) -> (Result<Vec<Vec<f32>>, ProviderError>, usize) {
+    let (api, _providers, embedder) = api(Setup { timeout: Duration::from_millis(400), ..Setup::default() }).await;
+    api.script(EMBEDDINGS, [reply]);
+    let result = embed(&embedder, &["x"]).await;
+    (result, api.requests().len())
+}
+
+fn refusal(code: &str) -> Value {
+    json!({"error": {"message": "their own words", "type": code, "code": code}})
+}
+
+/// Keeps the waits of retries short.
+fn soon(reply: Reply) -> Reply {
+    reply.header("retry-after-ms", 5)
+}
+
+#[tokio::test]
+async fn what_may_pass_is_retried() {
+    let good = json!({"data": [{"index": 0, "embedding": [1, 0, 0, 0, 0, 0, 0, 0]}]}).to_string();
+    let replies = [
+        soon(Reply::status(429, &refusal("rate_limit_exceeded"))),
+        soon(Reply::status(503, &refusal("slow_down"))),
+        soon(Reply::status(503, &refusal("server_is_overloaded"))),
+        soon(Reply::status(500, &json!({}))),
+        soon(Reply::status(502, &json!("<html>Bad Gateway</html>"))),
+        soon(Reply::status(504, &json!({}))),
+        soon(Reply::status(529, &json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}))),
+        soon(Reply::status(408, &json!({}))),
+        soon(Reply::status(409, &json!({}))),
+        soon(Reply::status(400, &json!({})).header("x-should-retry", "true")),
+        Reply::raw(200, "application/json", good).cut(20),
+        Reply::json(&json!({"error": {"code": 502, "message": "Provider returned error"}})),
+        Reply::hang(),
+        Reply::json(&json!({"data": []})).stall(3),
+    ];
+    let mut tasks = JoinSet::new();
+    for reply in replies {
+        tasks.spawn(async move {
+            let (result, requests) = after(reply.clone()).await;
+            assert!(result.is_ok(), "{reply:?}: {result:?}");
+            assert_eq!(requests, 2, "{reply:?}");
+        });
+    }
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_final_is_not_retried() {
+    use ErrorKind::{Auth, BadAnswer, InvalidInput, NotFound, QuotaSpent, RateLimited, Unavailable};
+    let spent = [
+        "insufficient_quota",
+        "credit_balance_exhausted",
+        "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded",
+        "organization_usage_limit_exceeded",
+    ];
+    let llama = json!({"error": {"code": 500, "type": "server_error",
+        "message": "input is too large to process. increase the physical batch size"}});
+    let vector = |wide: usize| json!({"index": 0, "embedding": vec![1.0; wide]});
+    let mut table: Vec<(Reply, ErrorKind, &str)> =
+        spent.iter().map(|code| (Reply::status(429, &refusal(code)), QuotaSpent, "their own words")).collect();
+    table.extend([
+        (Reply::status(401, &refusal("invalid_api_key")), Auth, "their own words"),
+        (Reply::status(403, &json!({})), Auth, "403 Forbidden"),
+        (Reply::status(402, &json!({})), QuotaSpent, "402"),
+        (Reply::status(404, &refusal("model_not_found")), NotFound, "their own words"),
+        (Reply::status(400, &refusal("invalid_request_error")), InvalidInput, "their own words"),
+        (Reply::status(413, &json!({})), InvalidInput, "413"),
+        (Reply::status(422, &json!({"detail": [{"loc": ["body"], "msg": "no list"}]})), InvalidInput, "no list"),
+        (Reply::status(500, &llama), InvalidInput, "too large"),
+        (Reply::status(503, &json!({})).header("x-should-retry", "false"), Unavailable, "503"),
+        (Reply::status(429, &refusal("rate_limit_exceeded")).header("retry-after", 3600), RateLimited, "their own words"),
+        (Reply::status(307, &json!({})).header("location", "http://elsewhere.example/"), NotFound, "elsewhere.example"),
+        (Reply::json(&json!({"error": {"code": 402, "message": "Insufficient credits"}})), QuotaSpent, "Insufficient credits"),
+        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), BadAnswer, "cannot read"),
+        (Reply::json(&json!({"data": []})), BadAnswer, "0 vectors came for 1 inputs"),
+        (Reply::json(&json!({"data": [vector(8), vector(8)]})), BadAnswer, "twice"),
+        (Reply::json(&json!({"data": [vector(7)]})), BadAnswer, "7 wide, not 8 as `embed.dimensions` asks"),
+        (Reply::json(&json!({"data": [{"embedding": [0, 0, 0, 0, 0, 0, 0, 0]}]})), BadAnswer, "all zero"),
+        (Reply::json(&json!({"data": [{"embedding": [1, 0, 0, null, 0, 0, 0, 0]}]})), BadAnswer, "null"),
+        (
+            Reply::json(&json!({"data": [{"embedding": "AADAfwAAwH8AAMB/AADAfwAAwH8AAMB/AADAfwAAwH8="}]})),
+            BadAnswer,
+            "not finite",
+        ),
+    ]);
+    for (reply, kind, words) in table {
+        let (result, requests) = after(reply.clone()).await;
+        let error = result.unwrap_err();
+        assert_eq!(error.kind, kind, "{reply:?}: {error}");
+        assert!(error.message.contains(words), "{error}");
+        assert_eq!(requests, 1, "{reply:?}");
+        assert_eq!(error.attempts, 1);
+    }
+}
+
+#[tokio::test]
+async fn it_gives_up_and_says_how_often_it_tried() {
+    let (api, providers, embedder) = api(Setup::default()).await;
+    api.always(EMBEDDINGS, |_| soon(Reply::status(429, &refusal("rate_limit_exceeded"))));
+    let error = embed(&embedder, &["x"]).await.unwrap_err();
+    assert_eq!((error.kind, error.status, error.attempts), (ErrorKind::RateLimited, Some(429), 3));
+    assert!(error.waited >= Duration::from_millis(10));
+    assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
+    let stats = providers.stats()["them"];
+    assert_eq!((stats.requests, stats.retries, stats.throttled), (3, 2, 3));
+}
+
+#[tokio::test]
+async fn hang_is_a_timeout_and_a_cut_body_a_network_error() {
+    let once = RetryPlan { attempts: 1, ..RetryPlan::default() };
+    let (api, _providers, embedder) = api(Setup { timeout: Duration::from_millis(100), retry: once, ..Setup::default() }).await;
+    api.script(EMBEDDINGS, [Reply::hang(), Reply::json(&json!({"data": []})).cut(4)]);
+    let error = embed(&embedder, &["x"]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Timeout);
+    assert!(error.hint.unwrap().contains("timeout"));
+    let error = embed(&embedder, &["x"]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Network);
+    assert!(error.message.contains("before the answer was complete"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_soon() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (_providers, embedder) = Setup::default().embedder(&url).await;
+    let error = embed(&embedder, &["x"]).await.unwrap_err();
+    assert_eq!((error.kind, error.attempts), (ErrorKind::Network, 2));
+    assert!(error.message.contains(&format!("cannot connect to {url}")), "{error}");
+    assert!(error.hint.is_some() && error.source.is_some());
+}
+
+#[tokio::test]
+async fn one_retry_after_holds_all_who_ask() {
+    let (api, providers, embedder) = api(Setup::default()).await;
+    let pause = Duration::from_millis(300);
+    api.script(EMBEDDINGS, [Reply::status(429, &refusal("rate_limit_exceeded")).header("retry-after", "0.3")]);
+    let first = tokio::spawn({
+        let embedder = embedder.clone();
+        async move { embed(&embedder, &["first"]).await.unwrap() }
+    });
+    while providers.stats()["them"].throttled == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut tasks = JoinSet::new();
+    for _ in 0..10 {
+        let embedder = embedder.clone();
+        tasks.spawn(async move { embed(&embedder, &["more"]).await.unwrap() });
+    }
+    tasks.join_all().await;
+    first.await.unwrap();
+    let requests = api.requests();
+    assert_eq!(requests.len(), 12);
+    let refused = requests[0].at;
+    assert!(requests[1..].iter().all(|request| request.at - refused >= pause), "nobody asks during the pause");
+    assert_eq!(requests[1].body["input"][0], "first", "who was refused goes first");
+    assert_eq!(providers.stats()["them"].throttled, 1);
+}
+
+#[tokio::test]
+async fn requests_in_flight_keep_to_the_plan_and_come_free_when_dropped() {
+    let limits = Limits { concurrency: Some(2), ..Limits::default() };
+    let (api, _providers, embedder) = api(Setup { limits, ..Setup::default() }).await;
+    api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(30)));
+    api.script(EMBEDDINGS, [Reply::hang(), Reply::hang()]);
+    let hanging: Vec<_> = (0..2)
+        .map(|_| {
+            let embedder = embedder.clone();
+            tokio::spawn(async move { embed(&embedder, &["hangs"]).await })
+        })
+        .collect();
+    while api.requests().len() < 2 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for task in hanging {
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+    }
+    let mut tasks = JoinSet::new();
+    for _ in 0..8 {
+        let embedder = embedder.clone();
+        tasks.spawn(async move { embed(&embedder, &["x"]).await.unwrap() });
+    }
+    tasks.join_all().await;
+    while api.in_flight() > 0 {
+        // The server notices soon that the two were given up.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(api.requests().len(), 10);
+}
+
+#[tokio::test]
+async fn the_key_is_in_no_error_and_no_debug_output() {
+    let (api, providers, embedder) = api(Setup::default()).await;
+    assert!(!format!("{embedder:?} {providers:?}").contains(KEY));
+    let echo = json!({"error": {"message": format!("Incorrect API key provided: {KEY}. You sent Bearer {KEY}."), "code": KEY}});
+    let replies = [
+        Reply::status(401, &echo),
+        Reply::status(400, &json!(format!("plain text with {KEY}"))),
+        Reply::status(302, &json!({})).header("location", format!("http://other.example/?key={KEY}")),
+        Reply::json(&json!({"error": {"message": format!("no credit on {KEY}"), "code": 402}})),
+        Reply::json(&json!({"data": KEY})),
+    ];
+    for reply in replies {
+        api.script(EMBEDDINGS, [reply]);
+        let error = embed(&embedder, &["x"]).await.unwrap_err();
+        let shown = format!("{error} {error:?} {:?}", error.hint);
+        assert!(!shown.contains(KEY), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+    }
+}

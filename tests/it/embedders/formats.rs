@@ -1,0 +1,186 @@
+//! What is sent to each vendor, and what is read from its answers.
+
+use super::*;
+
+/// One request to a vendor of this kind that answers `reply`: what was sent, what was read.
+async fn exchange(setup: Setup, path: &str, kind: InputType, reply: Value) -> (Request, Vec<Vec<f32>>, Option<u64>) {
+    let api = StandIn::start().await;
+    api.script(path, [Reply::json(&reply)]);
+    let (_providers, embedder) = setup.embedder(api.url()).await;
+    let embedded = embedder.embed(&texts(&["a", "b"]), kind).await.unwrap();
+    (api.requests().remove(0), embedded.vectors, embedded.tokens)
+}
+
+#[tokio::test]
+async fn openai() {
+    let (api, providers, embedder) = api(Setup::default()).await;
+    assert_eq!(embed(&embedder, &["eins", "zwei"]).await.unwrap(), [bag_of_words("eins", 8), bag_of_words("zwei", 8)]);
+    let request = api.requests().remove(0);
+    assert_eq!(
+        request.body,
+        json!({"model": "some-model", "input": ["eins", "zwei"], "encoding_format": "base64", "dimensions": 8})
+    );
+    assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(request.headers["content-type"], "application/json");
+    assert!(request.headers["user-agent"].to_str().unwrap().starts_with("ragstream/"));
+    assert_eq!(embedder.model(), "them/some-model");
+    assert_eq!(embedder.fingerprint(), "openai/some-model/8");
+    let stats = providers.stats()["them"];
+    assert_eq!((stats.requests, stats.tokens, stats.retries), (1, 2, 0));
+}
+
+#[tokio::test]
+async fn a_server_that_knows_no_base64_is_asked_for_numbers() {
+    let api = StandIn::start().await;
+    api.always(EMBEDDINGS, |request| {
+        if request.body.get("encoding_format").is_some() {
+            Reply::status(
+                422,
+                &json!({"detail": [{"loc": ["body", "encoding_format"], "msg": "encoding_format must be float"}]}),
+            )
+        } else {
+            openai_embeddings(request, 8)
+        }
+    });
+    let (_providers, embedder) = Setup::default().embedder(api.url()).await;
+    assert_eq!(embed(&embedder, &["eins"]).await.unwrap(), [bag_of_words("eins", 8)]);
+    embed(&embedder, &["zwei"]).await.unwrap();
+    assert_eq!(api.requests().len(), 3, "and it is remembered");
+}
+
+#[tokio::test]
+async fn gemini_is_normalised_when_reduced() {
+    let setup = || Setup {
+        kind: ProviderKind::Gemini,
+        path: "/v1beta",
+        model: "gemini-embedding-001",
+        dimensions: Some(2),
+        ..Setup::default()
+    };
+    let path = "/v1beta/models/gemini-embedding-001:batchEmbedContents";
+    let reply = json!({"embeddings": [{"values": [3, 4]}, {"values": [0, 2]}]});
+    let (request, vectors, tokens) = exchange(setup(), path, InputType::Passage, reply).await;
+    assert_eq!(vectors, [[0.6, 0.8], [0.0, 1.0]]);
+    assert_eq!(tokens, None);
+    assert_eq!(request.headers["x-goog-api-key"], KEY);
+    assert!(!request.path.contains(KEY));
+    assert_eq!(
+        request.body["requests"][1],
+        json!({"model": "models/gemini-embedding-001", "content": {"parts": [{"text": "b"}]}, "taskType": "RETRIEVAL_DOCUMENT",
+               "outputDimensionality": 2})
+    );
+    let full = Setup { dimensions: None, path: "", ..setup() };
+    let reply = json!({"embeddings": [{"values": [3, 4]}, {"values": [0, 2]}]});
+    let (request, vectors, _) = exchange(full, path, InputType::Query, reply).await;
+    assert_eq!(vectors, [[3.0, 4.0], [0.0, 2.0]]);
+    assert_eq!(request.body["requests"][0]["taskType"], "RETRIEVAL_QUERY");
+}
+
+#[tokio::test]
+async fn ollama_never_truncates() {
+    let setup = Setup { kind: ProviderKind::Ollama, path: "", model: "nomic-embed-text", dimensions: None, ..Setup::default() };
+    let reply = json!({"embeddings": [[1.0, 0.5], [0.5, 1.0]], "prompt_eval_count": 4});
+    let (request, vectors, tokens) = exchange(setup, "/api/embed", InputType::Query, reply).await;
+    assert_eq!(vectors, [[1.0, 0.5], [0.5, 1.0]]);
+    assert_eq!(tokens, Some(4));
+    assert_eq!(
+        request.body,
+        json!({"model": "nomic-embed-text", "input": ["search_query: a", "search_query: b"], "truncate": false})
+    );
+}
+
+#[tokio::test]
+async fn cohere() {
+    let setup = Setup { kind: ProviderKind::Cohere, path: "", model: "embed-v4.0", dimensions: Some(2), ..Setup::default() };
+    let reply = json!({"id": "x", "embeddings": {"float": [[1, 0], [0, 1]]}, "meta": {"billed_units": {"input_tokens": 9.0}}});
+    let (request, vectors, tokens) = exchange(setup, "/v2/embed", InputType::Query, reply).await;
+    assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(tokens, Some(9));
+    assert_eq!(
+        request.body,
+        json!({"model": "embed-v4.0", "texts": ["a", "b"], "input_type": "search_query", "embedding_types": ["float"],
+               "truncate": "NONE", "output_dimension": 2})
+    );
+}
+
+#[tokio::test]
+async fn voyage() {
+    let setup = Setup { kind: ProviderKind::Voyage, model: "voyage-3.5", dimensions: Some(2), ..Setup::default() };
+    let reply =
+        json!({"data": [{"index": 0, "embedding": [1, 0]}, {"index": 1, "embedding": [0, 1]}], "usage": {"total_tokens": 5}});
+    let (request, vectors, tokens) = exchange(setup, EMBEDDINGS, InputType::Passage, reply).await;
+    assert_eq!(vectors, [[1.0, 0.0], [0.0, 1.0]]);
+    assert_eq!(tokens, Some(5));
+    assert_eq!(
+        request.body,
+        json!({"model": "voyage-3.5", "input": ["a", "b"], "input_type": "document", "truncation": false,
+               "encoding_format": "base64", "output_dimension": 2})
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_width_is_asked_for_once() {
+    let (api, _providers, embedder) = api(Setup { dimensions: None, ..Setup::default() }).await;
+    let mut tasks = JoinSet::new();
+    for _ in 0..5 {
+        let embedder = embedder.clone();
+        tasks.spawn(async move { embedder.dimensions().await.unwrap() });
+    }
+    while let Some(width) = tasks.join_next().await {
+        assert_eq!(width.unwrap(), 8);
+    }
+    embed(&embedder, &["x"]).await.unwrap();
+    assert_eq!(api.requests().len(), 2);
+    assert_eq!(embedder.fingerprint(), "openai/some-model/own");
+}
+
+#[tokio::test]
+async fn what_is_embedded_first_tells_the_width_too() {
+    let (api, _providers, embedder) = api(Setup { dimensions: None, ..Setup::default() }).await;
+    embed(&embedder, &["x"]).await.unwrap();
+    assert_eq!(embedder.dimensions().await.unwrap(), 8);
+    assert_eq!(api.requests().len(), 1);
+    api.always(EMBEDDINGS, |request| openai_embeddings(request, 16));
+    let error = embed(&embedder, &["x"]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::BadAnswer);
+    assert!(error.message.contains("16 wide, not 8"), "{error}");
+}
+
+#[tokio::test]
+async fn batches_fit_the_plan_the_vendor_and_the_quota() {
+    let limits = |setup: Setup, batch: Option<usize>| async move {
+        let embed = EmbedPlan { batch_items: batch.and_then(NonZeroUsize::new), ..setup.embed() };
+        setup.providers("http://localhost:1").embedder(&embed).await.unwrap().limits()
+    };
+    assert_eq!(limits(Setup::default(), None).await.items, 128);
+    assert_eq!(limits(Setup::default(), Some(512)).await.items, 512);
+    assert_eq!(limits(Setup::default(), Some(1_000_000)).await.items, 2048);
+    let cohere = Setup { kind: ProviderKind::Cohere, ..Setup::default() };
+    assert_eq!(limits(cohere, Some(512)).await.items, 96);
+    let quota = Setup { limits: Limits { rpm: None, tpm: Some(500_000), concurrency: None }, ..Setup::default() };
+    assert_eq!(limits(quota, None).await.tokens, 5000);
+}
+
+#[tokio::test]
+async fn wrong_pairings_say_what_to_do() {
+    let setup = Setup { kind: ProviderKind::Anthropic, ..Setup::default() };
+    let providers = setup.providers("http://localhost:1");
+    let error = providers.embedder(&setup.embed()).await.unwrap_err();
+    assert!(error.is_fatal());
+    assert!(error.hint.unwrap().contains("embed.model"));
+    let model = ModelRef { provider: "nobody".into(), model: "m".into() };
+    assert_eq!(providers.chat_model(&model).unwrap_err().kind, ErrorKind::NotFound);
+    let voyage = Setup { kind: ProviderKind::Voyage, ..Setup::default() }.providers("http://localhost:1");
+    let model = ModelRef { provider: "them".into(), model: "m".into() };
+    assert!(voyage.chat_model(&model).unwrap_err().hint.unwrap().contains("query.answer.model"));
+    assert!(providers.chat_model(&model).is_ok());
+}
+
+#[tokio::test]
+async fn everything_of_a_run_goes_through_one_connection() {
+    let (_api, providers, first) = api(Setup::default()).await;
+    let second = providers.embedder(&EmbedPlan { dimensions: None, ..Setup::default().embed() }).await.unwrap();
+    embed(&first, &["x"]).await.unwrap();
+    embed(&second, &["x"]).await.unwrap();
+    assert_eq!(providers.stats()["them"].requests, 2);
+}

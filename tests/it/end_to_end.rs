@@ -1,0 +1,193 @@
+//! The program as a user meets it: local embeddings, the embedded store, real files.
+
+use serde_json::Value;
+
+use crate::project::{Project, samples};
+
+const GUIDE: &str = "# Keys\n\nIntro to keys.\n\n## Rotation\n\nRotate a key with `lantern key rotate NAME` every ninety days.\n\n\
+                     ## Revocation\n\nRevoke a key with `lantern key revoke NAME` when it has leaked.\n";
+
+fn project() -> Project {
+    let project = Project::new();
+    project.write("docs/keys.md", GUIDE);
+    project.write("docs/backup.txt", "Backups run at 02:30 every night and are kept for five weeks.\n");
+    project.write("docs/sub/limits.rst", "Limits\n======\n\nA secret may be 64 KiB large.\n");
+    project
+}
+
+fn ingest(project: &Project) -> Value {
+    project.run(&["ingest", "docs", "--json"]).expect_code(0).last("summary")
+}
+
+#[test]
+fn a_folder_is_indexed_and_found_again_byte_for_byte() {
+    let project = project();
+    let summary = ingest(&project);
+    assert_eq!(summary["documents"]["seen"], 3);
+    assert_eq!(summary["documents"]["added"], 3);
+    assert_eq!(summary["pipeline"], "default");
+    assert_eq!(summary["embeddings"]["cost_usd"], 0.0);
+
+    let hits = project.run(&["search", "how are keys rotated?", "--json"]).expect_code(0).of_type("hit");
+    let best = &hits[0];
+    assert_eq!((best["rank"].as_u64(), best["uri"].as_str()), (Some(1), Some("docs/keys.md")), "{hits:?}");
+    assert!(best["text"].as_str().unwrap().contains("key rotate"));
+    for hit in &hits {
+        let file = project.read(hit["uri"].as_str().unwrap());
+        let (start, end) = (hit["start"].as_u64().unwrap() as usize, hit["end"].as_u64().unwrap() as usize);
+        assert_eq!(&file[start..end], hit["text"].as_str().unwrap().as_bytes());
+        let first = 1 + file[..start].iter().filter(|byte| **byte == b'\n').count() as u64;
+        let last = first + file[start..end].iter().filter(|byte| **byte == b'\n').count() as u64;
+        assert_eq!(hit["lines"], serde_json::json!([first, last]));
+    }
+}
+
+#[test]
+fn a_second_run_does_only_what_changed() {
+    let project = project();
+    ingest(&project);
+    let again = ingest(&project);
+    assert_eq!(again["documents"]["unchanged"], 3);
+    assert_eq!((&again["chunks"]["upserted"], &again["embeddings"]["embedded"]), (&0.into(), &0.into()));
+
+    project.write("docs/keys.md", GUIDE.replace("ninety", "sixty"));
+    project.remove("docs/backup.txt");
+    project.write("docs/new.md", "# New\n\nSomething else.\n");
+    let third = ingest(&project);
+    let documents = &third["documents"];
+    let counts = ["added", "changed", "unchanged", "removed", "failed"].map(|key| documents[key].as_u64().unwrap());
+    assert_eq!(counts, [1, 1, 1, 1, 0], "{third}");
+    assert_eq!(third["chunks"]["deleted"], 2, "the old text of the edited chunk, and the removed document: {third}");
+
+    let fresh = Project::new();
+    for name in ["docs/keys.md", "docs/sub/limits.rst", "docs/new.md"] {
+        fresh.write(name, project.read(name));
+        let time = std::fs::metadata(project.path(name)).unwrap().modified().unwrap();
+        std::fs::File::options().write(true).open(fresh.path(name)).unwrap().set_modified(time).unwrap();
+    }
+    ingest(&fresh);
+    assert_eq!(project.everything(&[]), fresh.everything(&[]), "as if it had been indexed only now");
+}
+
+#[test]
+fn an_empty_or_missing_source_deletes_nothing_without_being_told_to() {
+    let project = project();
+    ingest(&project);
+    std::fs::rename(project.path("docs"), project.path("elsewhere")).unwrap();
+    std::fs::create_dir(project.path("docs")).unwrap();
+    let emptied = project.run(&["ingest", "docs", "--json"]).expect_code(1).last("summary");
+    assert_eq!((&emptied["documents"]["removed"], &emptied["kept_although_gone"]), (&0.into(), &3.into()));
+    assert!(project.run(&["ingest", "docs"]).stderr.contains("--prune"));
+
+    std::fs::remove_dir(project.path("docs")).unwrap();
+    let missing = project.run(&["ingest", "docs"]).expect_code(2);
+    assert!(missing.stderr.contains("docs: no such file or folder"), "{}", missing.stderr);
+    assert_eq!(project.everything(&[]).len(), project.run(&["search", "a", "-k", "99", "--json"]).of_type("hit").len());
+
+    std::fs::create_dir(project.path("docs")).unwrap();
+    let pruned = project.run(&["ingest", "docs", "--prune", "--json"]).expect_code(0).last("summary");
+    assert_eq!(pruned["documents"]["removed"], 3);
+    project.run(&["search", "keys"]).expect_code(1);
+}
+
+#[test]
+fn other_folders_stay_when_one_is_ingested() {
+    let project = project();
+    ingest(&project);
+    project.write("notes/today.md", "# Today\n\nBuy oil for the lantern.\n");
+    project.run(&["ingest", "notes"]).expect_code(0);
+    let uris: Vec<Value> = project.everything(&[]).iter().map(|hit| hit["uri"].clone()).collect();
+    assert!(uris.contains(&"docs/backup.txt".into()) && uris.contains(&"notes/today.md".into()), "{uris:?}");
+}
+
+#[test]
+fn a_broken_file_is_one_failure_and_is_tried_again() {
+    let project = project();
+    project.write("docs/broken.pdf", "%PDF-1.7\nthis is no PDF at all");
+    let ended = project.run(&["ingest", "docs", "--json"]).expect_code(1);
+    let failed = ended.of_type("failed");
+    assert_eq!((&failed[0]["uri"], &failed[0]["stage"]), (&"docs/broken.pdf".into(), &"parse".into()), "{failed:?}");
+    assert_eq!(ended.last("summary")["documents"]["added"], 3);
+    let status = project.run(&["status", "--json"]).expect_code(1).last("status");
+    assert_eq!(status["failures"][0]["uri"], "docs/broken.pdf");
+
+    project.write("docs/broken.pdf", "");
+    let fixed = project.run(&["ingest", "docs", "--json"]).expect_code(0).last("summary");
+    assert_eq!(fixed["documents"]["failed"], 0);
+    project.run(&["status"]).expect_code(0);
+}
+
+#[test]
+fn a_lost_ledger_is_made_anew_from_the_store() {
+    let project = project();
+    ingest(&project);
+    for name in ["default.ledger", "default.ledger-wal", "default.ledger-shm"] {
+        let _ = std::fs::remove_file(project.path(".ragstream").join(name));
+    }
+    project.remove("docs/backup.txt");
+    let again = ingest(&project);
+    assert_eq!((&again["embeddings"]["embedded"], &again["chunks"]["upserted"]), (&0.into(), &0.into()), "{again}");
+    assert_eq!(again["documents"]["removed"], 1, "{again}");
+}
+
+#[test]
+fn a_wiped_store_is_noticed() {
+    let project = project();
+    let first = ingest(&project);
+    std::fs::remove_dir_all(project.path(".ragstream/default")).unwrap();
+    let again = ingest(&project);
+    assert_eq!(again["chunks"]["upserted"], first["chunks"]["upserted"]);
+}
+
+#[test]
+fn an_index_made_with_another_chunking_is_refused_until_it_is_rebuilt() {
+    let project = project();
+    project.write("p.yaml", "version: 1\nname: docs\nsources: [{files: {paths: [docs]}}]\n");
+    project.run(&["ingest", "-p", "p.yaml"]).expect_code(0);
+    project.write("p.yaml", "version: 1\nname: docs\nsources: [{files: {paths: [docs]}}]\nchunk: {max_tokens: 100, overlap: 0}\n");
+    let refused = project.run(&["ingest", "-p", "p.yaml"]).expect_code(2);
+    assert!(refused.stderr.contains("error:") && refused.stderr.contains("chunking"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("hint:") && refused.stderr.contains("--rebuild"), "{}", refused.stderr);
+    project.run(&["ingest", "-p", "p.yaml", "--rebuild"]).expect_code(0);
+    project.run(&["ingest", "-p", "p.yaml"]).expect_code(0);
+}
+
+#[test]
+fn without_a_model_ask_shows_the_passages_and_says_so() {
+    let project = project();
+    ingest(&project);
+    let ended = project.run(&["ask", "how do I rotate keys?"]).expect_code(0);
+    assert!(ended.stdout.contains("lantern key rotate NAME"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("docs/keys.md"), "{}", ended.stdout);
+    let all = format!("{}{}", ended.stdout, ended.stderr);
+    assert!(all.contains("OPENAI_API_KEY"), "it says how to set a model: {all}");
+
+    let events = project.run(&["ask", "how do I rotate keys?", "--json"]).expect_code(0);
+    assert_eq!(events.events()[0]["type"], "sources");
+    events.last("done");
+}
+
+#[test]
+fn asking_an_index_that_is_not_there_says_what_to_do() {
+    let ended = Project::new().run(&["ask", "anything"]).expect_code(2);
+    assert!(ended.stderr.contains("no index") && ended.stderr.contains("ingest ./docs"), "{}", ended.stderr);
+}
+
+#[test]
+fn every_sample_is_indexed_and_its_questions_find_it() {
+    let project = Project::new();
+    let samples = samples();
+    let ended = project.run(&["ingest", samples.to_str().unwrap(), "--json"]).expect_code(0);
+    let summary = ended.last("summary");
+    assert_eq!(summary["documents"]["added"], summary["documents"]["seen"], "{}", ended.stdout);
+    let files = std::fs::read_to_string(samples.join("../eval/qrels.tsv")).unwrap();
+    let relevant: std::collections::HashMap<&str, &str> =
+        files.lines().skip(1).filter_map(|line| line.split_once('\t')).map(|(id, rest)| (id, rest.split('\t').next().unwrap())).collect();
+    let queries = samples.join("../eval/queries.jsonl");
+    let found = project.run(&["search", "--queries", queries.to_str().unwrap(), "-k", "5", "--json"]).expect_code(0).of_type("hit");
+    let answered = relevant
+        .iter()
+        .filter(|(id, uri)| found.iter().any(|hit| hit["query_id"] == **id && hit["uri"].as_str().unwrap().ends_with(**uri)))
+        .count();
+    assert!(answered * 10 >= relevant.len() * 8, "{answered} of {} questions found their document", relevant.len());
+}

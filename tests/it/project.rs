@@ -1,0 +1,139 @@
+//! A folder with documents and an index of its own, and the real program run in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A project in a folder of its own.
+pub struct Project {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Ended {
+    /// The JSON lines of stdout; anything else there is a fault.
+    pub fn events(&self) -> Vec<Value> {
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not a JSON line: {line}\n{}", self.stderr)))
+            .collect()
+    }
+
+    /// The events of a type.
+    pub fn of_type(&self, kind: &str) -> Vec<Value> {
+        self.events().into_iter().filter(|event| event["type"] == kind).collect()
+    }
+
+    /// The last line, which must be of this type.
+    pub fn last(&self, kind: &str) -> Value {
+        let last = self.events().pop().unwrap_or_else(|| panic!("nothing on stdout; stderr: {}", self.stderr));
+        assert_eq!(last["type"], kind, "{last}\n{}", self.stderr);
+        last
+    }
+
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+}
+
+impl Project {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, variables: BTreeMap::new() }
+    }
+
+    /// Sets a variable for the program.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file, dated well into the past so that its stamp can be trusted; later writes are dated later.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let again = path.exists();
+        std::fs::write(&path, content).unwrap();
+        let age = if again { 1_000 } else { 100_000 };
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.path(name)).unwrap()
+    }
+
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.path(name)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ragstream"));
+        command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
+        // What is set on the developer's machine must not decide a test: no keys, no proxies, no Ollama that happens to run.
+        command.env_clear();
+        for name in ["PATH", "HOME", "XDG_CACHE_HOME", "RAGSTREAM_CACHE", "TMPDIR"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("OLLAMA_HOST", "127.0.0.1:1");
+        command.envs(&self.variables);
+        command
+    }
+
+    /// Runs `ragstream` with these arguments to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        ended(self.start(arguments))
+    }
+
+    /// Starts `ragstream` and lets it go on.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Every point of the embedded index, as `search` shows them, by uri and place. Needs fewer than 1000 points.
+    pub fn everything(&self, arguments: &[&str]) -> Vec<Value> {
+        let all = [&["search", "a", "-k", "1000", "--json"], arguments].concat();
+        let mut hits = self.run(&all).expect_code(0).of_type("hit");
+        for hit in &mut hits {
+            let hit = hit.as_object_mut().unwrap();
+            hit.remove("score");
+            hit.remove("rank");
+        }
+        hits.sort_by_key(|hit| (hit["uri"].to_string(), hit["start"].as_u64()));
+        hits
+    }
+}
+
+/// Waits for a program that was started.
+pub fn ended(child: Child) -> Ended {
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// The repository's own sample documents.
+pub fn samples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lantern")
+}

@@ -1,0 +1,203 @@
+//! The embedded store's own: one process at a time, kills, damaged and half-made folders.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ragstream::vectordb::bm25::Bm25;
+use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::{Query, StoreError, VectorStore};
+
+use super::{id, meta, point};
+
+/// Names the folder to the child process of these tests.
+const FOLDER: &str = "RAGSTREAM_TEST_FOLDER";
+/// Points the child writes in one call.
+const BATCH: u64 = 50;
+
+async fn filled(folder: &Path, points: u64) {
+    let (store, bm25) = (EdgeStore::new(folder), Bm25::new());
+    store.create(&meta()).await.unwrap();
+    store.upsert((0..points).map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect()).await.unwrap();
+}
+
+/// Writes until it is killed; says what was acknowledged.
+#[tokio::test]
+#[ignore = "the child process of the tests below"]
+#[allow(clippy::print_stdout, reason = "tells the parent")]
+async fn child() {
+    let store = EdgeStore::new(std::env::var_os(FOLDER).unwrap());
+    let bm25 = Bm25::new();
+    store.create(&meta()).await.unwrap();
+    for batch in 0.. {
+        let numbers = batch * BATCH..(batch + 1) * BATCH;
+        store.upsert(numbers.map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect()).await.unwrap();
+        store.delete(vec![id(batch * BATCH)]).await.unwrap();
+        println!("\nacknowledged {batch}");
+    }
+}
+
+/// A running child, killed when dropped.
+struct Writer {
+    process: Child,
+    // Open as long as it runs: it must die of the kill, not of a broken pipe.
+    output: BufReader<ChildStdout>,
+}
+
+impl Writer {
+    /// SIGKILL: nothing of the child runs any more.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the child and waits for so many acknowledged batches.
+fn child_with(folder: &Path, batches: u64) -> (Writer, u64) {
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "store::edge::child", "--ignored", "--nocapture", "--test-threads=1"])
+        .env(FOLDER, folder)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut writer = Writer { process, output };
+    let mut line = String::new();
+    loop {
+        line.clear();
+        assert_ne!(writer.output.read_line(&mut line).unwrap(), 0, "the child ended early");
+        let acknowledged = line.trim_end().strip_prefix("acknowledged ").map_or(0, |last| last.parse::<u64>().unwrap() + 1);
+        if acknowledged >= batches {
+            return (writer, acknowledged);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, acknowledged) = child_with(folder.path(), 30);
+    child.kill();
+
+    let (store, bm25) = (EdgeStore::new(folder.path()), Bm25::new());
+    let there: Vec<_> = store.scroll(None, 10_000).await.unwrap();
+    for n in 0..acknowledged * BATCH {
+        let found = there.iter().find(|(found, _)| *found == id(n)).map(|(_, passage)| passage);
+        let expected = (n % BATCH != 0).then(|| point(&bm25, n, "a", &format!("w{n}")).passage);
+        assert_eq!(found, expected.as_ref(), "point {n} of {acknowledged} batches");
+    }
+    let last = acknowledged * BATCH - 1;
+    let hits = store.query(Query::Sparse(bm25.query(&format!("w{last}"))), 2).await.unwrap();
+    assert_eq!(hits[0].id, id(last), "vectors, too");
+    // New writes are not mistaken for old ones.
+    store.upsert(vec![point(&bm25, 1, "b", "fresh")]).await.unwrap();
+    assert_eq!(store.query(Query::Sparse(bm25.query("fresh")), 2).await.unwrap()[0].passage.uri, "b");
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_who_has_the_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, _) = child_with(folder.path(), 1);
+    let waiting = EdgeStore::with_wait(folder.path(), Duration::from_millis(50));
+    let error = waiting.count().await.unwrap_err();
+    let StoreError::Locked { holder, .. } = &error else { panic!("{error:?}") };
+    assert!(holder.starts_with(&format!("process {} (it-", child.process.id())), "{holder}");
+    assert_eq!(waiting.meta().await.unwrap(), Some(meta()), "what it was made with can be read");
+    assert!(matches!(waiting.drop_index().await.unwrap_err(), StoreError::Locked { .. }));
+    // The wait is worth it when the other ends.
+    let patient = Arc::new(EdgeStore::with_wait(folder.path(), Duration::from_secs(60)));
+    let counting = tokio::spawn({
+        let patient = Arc::clone(&patient);
+        async move { patient.count().await }
+    });
+    tokio::task::yield_now().await;
+    child.kill();
+    assert!(counting.await.unwrap().unwrap() >= BATCH - 1);
+}
+
+#[tokio::test]
+async fn one_process_has_it_open_once() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3).await;
+    let one = EdgeStore::new(folder.path());
+    assert_eq!(one.count().await.unwrap(), 3);
+    let two = EdgeStore::with_wait(folder.path(), Duration::ZERO);
+    assert!(matches!(two.count().await.unwrap_err(), StoreError::Locked { .. }));
+    drop(one);
+    assert_eq!(two.count().await.unwrap(), 3, "dropping the first lets it go");
+}
+
+#[tokio::test]
+async fn asking_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none/such");
+    let store = EdgeStore::new(&path);
+    assert_eq!(store.meta().await.unwrap(), None);
+    assert!(matches!(store.count().await.unwrap_err(), StoreError::Missing { .. }));
+    store.drop_index().await.unwrap();
+    assert!(!folder.path().join("none").exists());
+}
+
+#[tokio::test]
+async fn a_half_made_index_is_made_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 10).await;
+    // As a kill in the middle of `create` leaves it.
+    fs::rename(folder.path().join("meta.json"), folder.path().join("meta.json.tmp")).unwrap();
+    fs::write(folder.path().join("mine.txt"), "kept").unwrap();
+    let store = EdgeStore::new(folder.path());
+    assert_eq!(store.meta().await.unwrap(), None);
+    assert!(matches!(store.count().await.unwrap_err(), StoreError::Missing { .. }));
+    store.create(&meta()).await.unwrap();
+    assert_eq!(store.count().await.unwrap(), 0);
+    store.drop_index().await.unwrap();
+    assert!(folder.path().join("mine.txt").exists(), "only what is ours is removed");
+}
+
+#[tokio::test]
+async fn a_damaged_index_is_an_error_with_a_way_out() {
+    let damages: [(&str, fn(&Path)); 6] = [
+        ("meta.json is no JSON", |folder| fs::write(folder.join("meta.json"), "{\"version\":").unwrap()),
+        ("the engine's files are gone", |folder| fs::remove_dir_all(folder.join("engine")).unwrap()),
+        ("the configuration is garbage", |folder| fs::write(folder.join("engine/edge_config.json"), [0; 40]).unwrap()),
+        ("segments are cut off", |folder| {
+            for_every_file(&folder.join("engine/segments"), &|file| fs::File::options().write(true).open(file).unwrap().set_len(3).unwrap());
+        }),
+        ("segments are garbage", |folder| {
+            for_every_file(&folder.join("engine/segments"), &|file| fs::write(file, [0xa5; 4096]).unwrap());
+        }),
+        ("the log is garbage", |folder| {
+            for_every_file(&folder.join("engine/wal"), &|file| fs::write(file, [0x5a; 100]).unwrap());
+        }),
+    ];
+    for (what, damage) in damages {
+        let folder = tempfile::tempdir().unwrap();
+        filled(folder.path(), 20).await;
+        damage(folder.path());
+        let store = EdgeStore::new(folder.path());
+        let error = store.count().await.expect_err(what);
+        assert!(matches!(error, StoreError::Failed { .. }), "{what}: {error:?}");
+        assert!(error.to_string().contains("ingest again"), "{what}: {error}");
+        // Again: neither a lock that stays nor a poisoned state.
+        assert!(matches!(store.count().await.unwrap_err(), StoreError::Failed { .. }), "{what}");
+        store.drop_index().await.unwrap();
+        store.create(&meta()).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), 0, "{what}");
+    }
+}
+
+fn for_every_file(directory: &Path, change: &dyn Fn(&Path)) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { for_every_file(&path, change) } else { change(&path) }
+    }
+}

@@ -1,0 +1,134 @@
+//! Figures, for people: `cargo test --test it store::speed -- --ignored --nocapture`.
+#![allow(clippy::print_stdout, reason = "this is what these are for")]
+
+use std::path::Path;
+use std::time::Instant;
+
+use ragstream::document::Point;
+use ragstream::vectordb::bm25::Bm25;
+use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::{IndexMeta, Query, VectorStore};
+
+use super::{Server, direction, id, meta, passage};
+
+const POINTS: u64 = 20_000;
+const WIDE: usize = 256;
+
+/// A passage of about 200 words out of 5,000, the first ones more often.
+fn text(n: u64) -> String {
+    direction(n, 200).iter().map(|x| format!("w{} ", (x * x * x.abs() * 5000.0) as u64)).collect()
+}
+
+fn points(bm25: &Bm25, from: u64, to: u64) -> Vec<Point> {
+    let point = |n| {
+        let passage = passage(n, &format!("doc{}", n / 10), &text(n));
+        Point { id: id(n), dense: direction(n, WIDE), sparse: bm25.passage(&passage.text), passage }
+    };
+    (from..to).map(point).collect()
+}
+
+fn size(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries.map(|e| if e.path().is_dir() { size(&e.path()) } else { e.metadata().unwrap().blocks() * 512 }).sum()
+}
+
+async fn fill(store: &dyn VectorStore, bm25: &Bm25, batch: u64) -> f64 {
+    store.create(&IndexMeta { dimensions: WIDE, ..meta() }).await.unwrap();
+    let mut seconds = 0.0;
+    for from in (0..POINTS).step_by(batch as usize) {
+        let points = points(bm25, from, (from + batch).min(POINTS));
+        let start = Instant::now();
+        store.upsert(points).await.unwrap();
+        seconds += start.elapsed().as_secs_f64();
+    }
+    POINTS as f64 / seconds
+}
+
+async fn ask(store: &dyn VectorStore, bm25: &Bm25) {
+    let query = |mode, n| {
+        let (dense, sparse) = (direction(n + 7, WIDE), bm25.query(&text(n).split(' ').take(8).collect::<Vec<_>>().join(" ")));
+        match mode {
+            "dense" => Query::Dense(dense),
+            "sparse" => Query::Sparse(sparse),
+            _ => Query::Hybrid { dense, sparse },
+        }
+    };
+    for mode in ["dense", "sparse", "hybrid"] {
+        let mut times = Vec::new();
+        for n in 0..200 {
+            let start = Instant::now();
+            assert_eq!(store.query(query(mode, n), 8).await.unwrap().len(), 8);
+            times.push(start.elapsed());
+        }
+        times.sort();
+        println!("  {mode}: p50 {:?}, p99 {:?}", times[100], times[198]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute, asserts little"]
+async fn of_the_embedded_store() {
+    let bm25 = Bm25::new();
+    for batch in [50, 256, 2000] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = EdgeStore::new(folder.path());
+        println!("batches of {batch}: {:.0} points/s, {} MB", fill(&store, &bm25, batch).await, size(folder.path()) >> 20);
+        if batch != 256 {
+            continue;
+        }
+        ask(&store, &bm25).await;
+        let start = Instant::now();
+        drop(store);
+        println!("  close {:?}", start.elapsed());
+        let store = EdgeStore::new(folder.path());
+        let start = Instant::now();
+        assert_eq!(store.count().await.unwrap(), POINTS);
+        println!("  open and count {:?}", start.elapsed());
+        let start = Instant::now();
+        let passages = points(&bm25, 0, 2000).into_iter().map(|p| (p.id, p.passage)).collect();
+        store.set_passages(passages).await.unwrap();
+        println!("  2000 passages set {:?}", start.elapsed());
+        let start = Instant::now();
+        for doc in 0..100 {
+            store.delete_document(&format!("doc{doc}")).await.unwrap();
+        }
+        println!("  100 documents deleted {:?}", start.elapsed());
+        for round in 0..6 {
+            // The same points again, and others that come and go.
+            store.upsert(points(&bm25, 0, 5000)).await.unwrap();
+            store.upsert(points(&bm25, 100_000 + round * 5000, 105_000 + round * 5000)).await.unwrap();
+            store.delete((0..5000).map(|n| id(100_000 + round * 5000 + n)).collect()).await.unwrap();
+            println!(
+                "  round {round}: {} MB, log {} MB",
+                size(folder.path()) >> 20,
+                size(&folder.path().join("engine/wal")) >> 20
+            );
+        }
+        assert_eq!(store.count().await.unwrap(), POINTS);
+        ask(&store, &bm25).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes a minute, asserts little"]
+async fn of_a_server() {
+    let (server, bm25) = (Server::start().await, Bm25::new());
+    println!("batches of 2000: {:.0} points/s", fill(&*server.store, &bm25, 2000).await);
+    ask(&*server.store, &bm25).await;
+    server.clean().await;
+}
+
+#[test]
+#[ignore = "asserts little"]
+fn of_bm25() {
+    let bm25 = Bm25::new();
+    let english = "The engine keeps every acknowledged point, and reopens in a moment; error 503 is retried. ".repeat(1000);
+    let chinese = "这是一个向量数据库，它把每一个已确认的点都保存在磁盘上。".repeat(2000);
+    for (name, text) in [("English", english), ("Chinese", chinese)] {
+        let start = Instant::now();
+        let terms: usize = (0..20).map(|_| bm25.passage(&text).indices.len()).sum();
+        let rate = text.len() as f64 * 20.0 / start.elapsed().as_secs_f64() / 1e6;
+        println!("{name}: {rate:.1} MB/s, {} terms", terms / 20);
+    }
+}
