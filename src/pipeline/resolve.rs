@@ -91,7 +91,9 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
 fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
     let max_tokens = spec.max_tokens.and_then(NonZeroUsize::new).unwrap_or(MAX_TOKENS);
     let overlap = spec.overlap.unwrap_or(OVERLAP.min(max_tokens.get() / 10));
-    if overlap >= max_tokens.get() {
+    // A `max_tokens` that was left out as wrong, or is misspelt, is not known.
+    let known = spec.max_tokens.is_some() || !file.tainted(&["chunk"]);
+    if known && overlap >= max_tokens.get() {
         let path: &[&str] = &["chunk", "overlap"];
         let problem = Problem::new(format!("an overlap of {overlap} does not fit into chunks of {max_tokens} tokens"));
         file.error(path, problem.hint("a tenth of `max_tokens` is usual"));
@@ -115,17 +117,25 @@ fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
 }
 
 fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, plan: &mut EmbedPlan) {
-    if let Some(model) = model_at(file, &["embed", "model"], spec.model.as_deref(), connections, Purpose::Embed) {
+    let model = model_at(file, &["embed", "model"], spec.model.as_deref(), connections, Purpose::Embed);
+    // A model that was left out as wrong, or whose key is misspelt, is not known to be the default.
+    let known = model.is_some() || (spec.model.is_none() && !file.tainted(&["embed"]));
+    if let Some(model) = model {
         plan.model = model;
     }
+    let provider = connections.usable.get(&plan.model.provider).filter(|_| known);
     plan.dimensions = spec.dimensions;
+    if provider.is_some_and(|provider| provider.kind == ProviderKind::Local) && plan.dimensions.is_some() {
+        let problem = Problem::new("local models have one width each: `dimensions` has no effect");
+        file.warning(&["embed", "dimensions"], problem.hint("remove it"));
+    }
     plan.query_prefix = spec.query_prefix.clone().filter(|prefix| !prefix.is_empty());
     plan.passage_prefix = spec.passage_prefix.clone().filter(|prefix| !prefix.is_empty());
     let Some(batch) = &spec.batch else { return };
     plan.batch_items = batch.items.and_then(NonZeroUsize::new);
     plan.batch_tokens = batch.tokens.and_then(NonZeroUsize::new);
     // Compatible servers have limits of their own; only the vendor's are known.
-    let Some(provider) = connections.usable.get(&plan.model.provider).filter(|provider| provider.is_vendors_own()) else {
+    let Some(provider) = provider.filter(|provider| provider.is_vendors_own()) else {
         return;
     };
     let (items, tokens) = provider.kind.max_batch();

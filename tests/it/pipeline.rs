@@ -148,7 +148,7 @@ fn a_rendered_error_shows_the_line_with_a_caret() {
 }
 
 /// File, place, underlined text, message, part of the hint.
-const BAD: [(&str, &str, &str, &str, &str); 38] = [
+const BAD: [(&str, &str, &str, &str, &str); 39] = [
     ("", "1:1", " ", "the file is empty", "`version: 1`"),
     ("# nothing\n", "1:1", "#", "the file is empty", "`version: 1`"),
     ("hello\n", "1:1", "hello", "a pipeline file must be a mapping (`key: value`), not text (`hello`)", ""),
@@ -186,6 +186,13 @@ const BAD: [(&str, &str, &str, &str, &str); 38] = [
     ("embed: {overlap: 4}\n", "1:9", "overlap", "unknown key `overlap` in `embed`", "belongs in `chunk`"),
     ("embed: {model: potion}\n", "1:16", "potion", "`potion` is not `provider/model`", "openai/"),
     ("embed: {model: opnai/x}\n", "1:16", "opnai/x", "no provider of this name: `opnai/x`", "did you mean `openai`?"),
+    (
+        "embed: {model: local/potion-8M}\n",
+        "1:16",
+        "local/potion-8M",
+        "there is no such local model: `local/potion-8M`",
+        "the local models are potion-base-8M",
+    ),
     ("embed: {model: anthropic/x}\n", "1:16", "anthropic/x", "`anthropic/x`: anthropic has no embeddings", "cohere"),
     ("embed: {model: cohere/x, batch: {items: 97}}\n", "1:41", "97", "`cohere` takes at most 96 texts a request, not 97", ""),
     ("query: {answer: {model: local/x}}\n", "1:25", "local/x", "`local/x`: local has no models here that answer", "ollama"),
@@ -242,7 +249,7 @@ providers:
   x: { knd: openai, limits: { rpm: 0 } }
 sources:
   - files: { paths: [ok], include: [\"{\"], max_bytes: 50XB }
-chunk: { by: auot, overlap: 500 }
+chunk: { by: auot, overlap: 500, max_tokens: 400 }
 embed:
   model: x/y
   dimensions: \"512\"
@@ -356,6 +363,7 @@ fn what_is_dangerous_and_works_is_a_warning() {
             "providers: {x: {kind: openai, base_url: 'http://x.org', api_key: \"${KEY}\"}}",
             "1:66 this key would be sent unencrypted",
         ),
+        ("embed: {dimensions: 512}", "1:21 local models have one width each: `dimensions` has no effect"),
         ("store: {qdrant: {url: 'http://localhost:6333'}}", "1:23 6333 is Qdrant's REST port"),
     ] {
         let warnings = parse(text).unwrap().warnings;
@@ -549,7 +557,7 @@ fn the_shipped_pipelines_are_valid() {
         assert_eq!(files.paths, std::slice::from_ref(&lantern));
     }
     let plan = |name: &str| pipeline::load(&folder.join(format!("{name}.yaml")), &env).unwrap().plan;
-    assert_eq!(plan("openai").query.model.unwrap().to_string(), "openai/gpt-4.1-mini");
+    assert_eq!(plan("openai").query.model.unwrap().to_string(), "openai/gpt-5.4-mini");
     assert_eq!(plan("ollama").embed.query_prefix.unwrap(), "search_query: ");
     assert!(matches!(plan("qdrant").store, StorePlan::Qdrant { .. }));
     assert!(matches!(plan("default").store, StorePlan::Edge { .. }));
@@ -677,7 +685,7 @@ proptest! {
     #[test]
     fn no_value_of_a_variable_changes_the_structure(value in any::<String>()) {
         let env = |name: &str| (name == "V").then(|| value.clone());
-        let text = "embed: {model: local/x, query_prefix: \"${V}\"}\nchunk: {overlap: 1}\n";
+        let text = "embed: {model: local/potion-base-8m, query_prefix: \"${V}\"}\nchunk: {overlap: 1}\n";
         if value.chars().count() <= 4096 {
             let plan = pipeline::parse(text, "x.yaml", Path::new("/"), &env).unwrap().plan;
             prop_assert_eq!(plan.embed.query_prefix.unwrap_or_default(), value);
