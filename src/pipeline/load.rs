@@ -36,7 +36,9 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with the file, in its order.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
-    let name = path.display().to_string();
+    // As short as it can be typed: below the working directory, relative to it.
+    let here = std::env::current_dir().ok();
+    let name = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string();
     let cannot = |what: &str, hint: Option<String>| Diagnostics::from(Diagnostic::error(what, hint).of_file(&name));
     let bytes = read(path).map_err(|error| cannot(&format!("cannot be read: {error}"), None))?;
     if bytes.len() as u64 > MAX_FILE {
