@@ -2,6 +2,8 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments are read in editors as plain text")]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -89,10 +91,10 @@ pub(super) enum KindSpec {
 #[schemars(title = "limits")]
 pub(super) struct LimitsSpec {
     /// Requests a minute.
-    #[schemars(range(min = 1), example = 3000)]
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 3000)]
     pub(super) rpm: Option<u32>,
     /// Tokens a minute.
-    #[schemars(range(min = 1), example = 1_000_000)]
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 1_000_000)]
     pub(super) tpm: Option<u32>,
     /// Requests in flight at once.
     #[schemars(range(min = 1, max = 1024), example = 64)]
