@@ -182,7 +182,7 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn choice(&mut self, branches: &[&'a Json], value: Json, node: &Node) -> Option<Json> {
-        let all: Vec<&Json> = branches.iter().flat_map(|branch| choices(branch)).collect();
+        let all: Vec<&Json> = branches.iter().flat_map(|branch| choices(branch)).filter(|choice| !choice.is_null()).collect();
         if all.contains(&&value) {
             return Some(value);
         }

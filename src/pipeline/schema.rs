@@ -88,12 +88,13 @@ mod tests {
     use super::*;
 
     /// What [`super::super::check`] enforces, and what constrains nothing.
-    const ENFORCED: [&str; 20] = [
+    const ENFORCED: [&str; 21] = [
         "$ref",
         "anyOf",
         "oneOf",
         "type",
         "const",
+        "enum",
         "properties",
         "additionalProperties",
         "required",

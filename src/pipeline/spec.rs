@@ -21,7 +21,7 @@ use super::units::{Period, Size};
 #[schemars(title = "ragstream pipeline")]
 pub(super) struct Spec {
     /// The version of this format. The only one is 1.
-    #[schemars(extend("const" = 1, "default" = 1))]
+    #[schemars(extend("enum" = [1, null], "default" = 1))]
     #[expect(dead_code, reason = "the schema admits one version, so there is nothing to ask it for yet")]
     pub(super) version: Option<u32>,
     /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.

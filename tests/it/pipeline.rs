@@ -683,6 +683,16 @@ proptest! {
     }
 
     #[test]
+    fn what_the_door_accepts_the_schema_accepts(text in mutilated()) {
+        if let (Ok(_), Some(file)) = (parse(&text), values(&text)) {
+            let schema = pipeline::schema();
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            let problems: Vec<_> = validator.iter_errors(&file).map(|problem| problem.to_string()).collect();
+            prop_assert!(problems.is_empty(), "{:?}", problems);
+        }
+    }
+
+    #[test]
     fn no_value_of_a_variable_changes_the_structure(value in any::<String>()) {
         let env = |name: &str| (name == "V").then(|| value.clone());
         let text = "embed: {model: local/potion-base-8m, query_prefix: \"${V}\"}\nchunk: {overlap: 1}\n";
