@@ -46,7 +46,9 @@ fn decode(bytes: &[u8]) -> Result<String, ParseError> {
         return Err(ParseError::Binary);
     }
     match declared(bytes) {
-        Some(encoding) if encoding != WINDOWS_1252 && encoding != UTF_8 => Ok(encoding.decode_without_bom_handling(bytes).0.into_owned()),
+        Some(encoding) if encoding != WINDOWS_1252 && encoding != UTF_8 => {
+            Ok(encoding.decode_without_bom_handling(bytes).0.into_owned())
+        }
         // Many a page calls itself Latin-1 and is UTF-8, which Latin-1 never looks like.
         _ => text::decode(bytes.to_vec()),
     }
@@ -193,6 +195,8 @@ pub(super) fn fence_for(content: &str) -> String {
 /// counted, since pages with thousands of open `<p>` are sloppy, not deep.
 fn open_at_once(html: &str) -> usize {
     let (mut open, mut most) = (0usize, 0usize);
+    // Only within these do the tags of empty elements close themselves.
+    let mut in_drawing = false;
     let bytes = html.as_bytes();
     for (at, _) in html.match_indices('<') {
         let rest = bytes.get(at + 1..).unwrap_or_default();
@@ -200,9 +204,16 @@ fn open_at_once(html: &str) -> usize {
         let name = rest.get(usize::from(closes)..).unwrap_or_default();
         let end = name.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(name.len()).min(12);
         let name = name.get(..end).unwrap_or_default().to_ascii_lowercase();
-        let counted = !name.is_empty()
-            && !matches!(name.as_slice(), b"p" | b"li" | b"dt" | b"dd" | b"td" | b"th" | b"tr" | b"option")
-            && !is_void(&name);
+        let name = name.as_slice();
+        if matches!(name, b"svg" | b"math") {
+            in_drawing = !closes;
+        }
+        let empty =
+            in_drawing && rest.iter().position(|&b| b == b'>').and_then(|end| rest.get(end.checked_sub(1)?)) == Some(&b'/');
+        let counted = !empty
+            && !name.is_empty()
+            && !matches!(name, b"p" | b"li" | b"dt" | b"dd" | b"td" | b"th" | b"tr" | b"option")
+            && !is_void(name);
         if counted {
             open = if closes { open.saturating_sub(1) } else { open + 1 };
             most = most.max(open);
