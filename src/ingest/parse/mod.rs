@@ -9,6 +9,7 @@ mod format;
 mod guard;
 mod html;
 mod mail;
+mod markdown;
 mod notebook;
 mod office;
 mod pdf;
