@@ -12,7 +12,7 @@ use super::{Format, ParseError};
 /// inside the crates) to depths that this holds many times over.
 const STACK: usize = 256 << 20;
 /// Over the slowest real document seen, a PDF manual with 4.5 MB of text: 19 s, and that without optimisation.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// What a parser that looks at its deadline may take to notice it.
 const GRACE: Duration = Duration::from_secs(5);
 

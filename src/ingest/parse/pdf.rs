@@ -20,6 +20,8 @@ use crate::document::Markup;
 const MAX_DEPTH: usize = 20_000;
 /// What the compressed streams of a file are looked through for nesting, in bytes over all.
 const MAX_INFLATED: u64 = 1 << 30;
+/// Bytes before a stream in which its dictionary says what it is.
+const DICTIONARY: usize = 1024;
 /// How far apart two columns are, at least, in points. Wider than a space between words.
 const GUTTER: f32 = 8.0;
 
@@ -153,7 +155,8 @@ fn title(doc: &PdfDocument) -> Option<String> {
 }
 
 /// Refuses nesting that would overflow the parser's stack: in the file itself and in its deflated streams, where nearly
-/// all files keep their objects. (A stream under another filter, or encrypted, is not looked into.)
+/// all files keep their objects. Not looked into are pictures, which unpack to gigabytes in honest files, and what is
+/// encrypted or under another filter.
 fn check_nesting(bytes: &[u8]) -> Result<(), ParseError> {
     let refuse = || Err(ParseError::broken(Format::Pdf, format_args!("more than {MAX_DEPTH} objects nested in one another")));
     if depth(bytes) > MAX_DEPTH {
@@ -162,11 +165,15 @@ fn check_nesting(bytes: &[u8]) -> Result<(), ParseError> {
     let mut left = MAX_INFLATED;
     let mut rest = bytes;
     while let Some(at) = find(rest, b"stream") {
+        let dictionary = rest.get(at.saturating_sub(DICTIONARY)..at).unwrap_or_default();
+        // After the end of the object before.
+        let dictionary = dictionary.rsplit(|&b| b == b'j').next().unwrap_or_default();
+        let is_picture = find(dictionary, b"/Image").is_some();
         rest = rest.get(at + b"stream".len()..).unwrap_or_default();
         let data = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         // The two bytes of a zlib header; other data, and the "stream" of "endstream", have none.
         let [cmf, flg, ..] = *data else { break };
-        if cmf & 0x0f != 8 || (u16::from(cmf) * 256 + u16::from(flg)) % 31 != 0 {
+        if is_picture || cmf & 0x0f != 8 || (u16::from(cmf) * 256 + u16::from(flg)) % 31 != 0 {
             continue;
         }
         let length = find(data, b"endstream").unwrap_or(data.len());
