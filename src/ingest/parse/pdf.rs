@@ -166,9 +166,8 @@ fn check_nesting(bytes: &[u8]) -> Result<(), ParseError> {
     let mut rest = bytes;
     while let Some(at) = find(rest, b"stream") {
         let dictionary = rest.get(at.saturating_sub(DICTIONARY)..at).unwrap_or_default();
-        // After the end of the object before.
-        let dictionary = dictionary.rsplit(|&b| b == b'j').next().unwrap_or_default();
-        let is_picture = find(dictionary, b"/Image").is_some();
+        let begins = dictionary.windows(4).rposition(|w| w == b" obj").unwrap_or(0);
+        let is_picture = dictionary.get(begins..).is_some_and(|own| find(own, b"/Image").is_some());
         rest = rest.get(at + b"stream".len()..).unwrap_or_default();
         let data = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
         // The two bytes of a zlib header; other data, and the "stream" of "endstream", have none.
@@ -267,7 +266,10 @@ mod tests {
         assert_eq!(check_nesting(&nested(1000)), Ok(()));
         assert!(matches!(check_nesting(&nested(MAX_DEPTH + 1)), Err(ParseError::Broken { .. })));
         // And what is let through fits on the stack.
-        let deepest = nested(MAX_DEPTH);
-        assert!(super::super::guard::run(Format::Pdf, move |deadline| Ok(extract(deepest, deadline).is_err())).is_ok());
+        for (level, depth) in [(&b"["[..], 1), (b"<</A ", 1), (b"[<</A ", 2)] {
+            let deepest = [b"%PDF-1.4\n1 0 obj\n".to_vec(), level.repeat(MAX_DEPTH / depth)].concat();
+            assert_eq!(check_nesting(&deepest), Ok(()));
+            assert!(super::super::guard::run(Format::Pdf, move |deadline| Ok(extract(deepest, deadline).is_err())).is_ok());
+        }
     }
 }
