@@ -7,6 +7,7 @@ mod embedders;
 mod end_to_end;
 mod http;
 mod local;
+mod parse;
 mod pipeline;
 mod project;
 mod qdrant_server;
