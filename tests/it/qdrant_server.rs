@@ -133,7 +133,10 @@ impl Server {
 
     fn collection(&self, name: &str) -> Result<Arc<Collection>, Status> {
         let collections = self.0.collections.read().unwrap();
-        collections.get(name).cloned().ok_or_else(|| Status::not_found(format!("Not found: Collection `{name}` doesn't exist!")))
+        collections
+            .get(name)
+            .cloned()
+            .ok_or_else(|| Status::not_found(format!("Not found: Collection `{name}` doesn't exist!")))
     }
 
     /// Runs a call into the engine off the runtime.
@@ -202,10 +205,7 @@ impl Collections for Server {
         Ok(Response::new(CollectionOperationResponse { result: removed.is_some(), time: 0.0 }))
     }
 
-    async fn get(
-        &self,
-        request: Request<GetCollectionInfoRequest>,
-    ) -> Result<Response<GetCollectionInfoResponse>, Status> {
+    async fn get(&self, request: Request<GetCollectionInfoRequest>) -> Result<Response<GetCollectionInfoResponse>, Status> {
         let name = self.enter(request).await?.collection_name;
         let info = self.on(&name, |collection| Ok(convert::info(collection))).await?;
         Ok(Response::new(GetCollectionInfoResponse { result: Some(info), time: 0.0 }))

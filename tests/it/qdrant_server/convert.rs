@@ -124,9 +124,7 @@ fn sparse(vector: wire::SparseVector) -> Result<edge::SparseVector, Status> {
 
 pub(super) fn selector(selector: Option<PointsSelector>) -> Result<(Option<Vec<PointId>>, Option<Filter>), Status> {
     match selector.and_then(|selector| selector.points_selector_one_of) {
-        Some(PointsSelectorOneOf::Points(list)) => {
-            Ok((Some(list.ids.into_iter().map(id).collect::<Result<_, _>>()?), None))
-        }
+        Some(PointsSelectorOneOf::Points(list)) => Ok((Some(list.ids.into_iter().map(id).collect::<Result<_, _>>()?), None)),
         Some(PointsSelectorOneOf::Filter(one)) => Ok((None, Some(filter(one)?))),
         None => Err(Status::invalid_argument("PointSelector is missing")),
     }

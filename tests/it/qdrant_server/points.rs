@@ -4,8 +4,8 @@ use ::qdrant_client::qdrant::points_server::Points;
 use ::qdrant_client::qdrant::points_update_operation::Operation;
 use ::qdrant_client::qdrant::*;
 use qdrant_edge::{
-    CountRequest, CreateIndex, FieldIndexOperations, PayloadFieldSchema, PayloadOps, PayloadSchemaType,
-    PointInsertOperations, PointOperations, ScrollRequest, SetPayloadOp, UpdateOperation, WithPayloadInterface, WithVector,
+    CountRequest, CreateIndex, FieldIndexOperations, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointInsertOperations,
+    PointOperations, ScrollRequest, SetPayloadOp, UpdateOperation, WithPayloadInterface, WithVector,
 };
 use std::pin::Pin;
 use tonic::{Request, Response, Status};
@@ -22,10 +22,7 @@ fn waits(wait: Option<bool>) -> Result<(), Status> {
     if wait == Some(true) { Ok(()) } else { Err(Status::invalid_argument("this test server wants wait=true")) }
 }
 
-fn overwrite(
-    collection: &Collection,
-    overwrite: points_update_operation::OverwritePayload,
-) -> Result<(), Status> {
+fn overwrite(collection: &Collection, overwrite: points_update_operation::OverwritePayload) -> Result<(), Status> {
     let (points, filter) = convert::selector(overwrite.points_selector)?;
     let payload = convert::payload(overwrite.payload)?;
     let operation = SetPayloadOp { payload, points, filter, key: None };

@@ -170,7 +170,9 @@ async fn a_damaged_index_is_an_error_with_a_way_out() {
         ("the engine's files are gone", |folder| fs::remove_dir_all(folder.join("engine")).unwrap()),
         ("the configuration is garbage", |folder| fs::write(folder.join("engine/edge_config.json"), [0; 40]).unwrap()),
         ("segments are cut off", |folder| {
-            for_every_file(&folder.join("engine/segments"), &|file| fs::File::options().write(true).open(file).unwrap().set_len(3).unwrap());
+            for_every_file(&folder.join("engine/segments"), &|file| {
+                fs::File::options().write(true).open(file).unwrap().set_len(3).unwrap()
+            });
         }),
         ("segments are garbage", |folder| {
             for_every_file(&folder.join("engine/segments"), &|file| fs::write(file, [0xa5; 4096]).unwrap());
