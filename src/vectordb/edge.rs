@@ -265,8 +265,9 @@ impl Folder {
         }
         let lock = self.lock(&mut state)?;
         *state = State { engine: None, lock: Some(lock) };
+        // First, so that what is left of a removal that was cut short is not taken for an index.
         match fs::remove_file(&meta) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
             _ => remove_directory(&directory).map_err(io),
         }
     }

@@ -108,7 +108,15 @@ impl Engine {
                 Ok(())
             }
             applied => applied,
-        })?;
+        });
+        let journal = match journal {
+            Ok(journal) => journal,
+            Err(fault) => {
+                // A shard flushes when it is dropped, and may panic again.
+                let _ = contain(|| drop(shard));
+                return Err(fault);
+            }
+        };
         let engine = Self {
             shard: Some(shard),
             directory: directory.to_owned(),
@@ -219,28 +227,28 @@ impl Engine {
         let mut mine = 0;
         for write in writes {
             let record = write.encode()?;
-            let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-            writer.journal.append(&record)?;
+            let mut state = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            state.journal.append(&record)?;
             let Some(shard) = &self.shard else { return Err(closed()) };
             let applied = contain(|| apply(shard, write));
             if !matches!(applied, Ok(Ok(()))) {
                 // It must not come back when the journal is read.
-                writer.journal.retract(&record)?;
-                writer.sound &= applied.is_ok();
+                state.journal.retract(&record)?;
+                state.sound &= applied.is_ok();
                 return applied?;
             }
             drop(record);
-            writer.applied += 1;
-            mine = writer.applied;
-            let (bytes, records) = writer.journal.size();
+            state.applied += 1;
+            mine = state.applied;
+            let (bytes, records) = state.journal.size();
             if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
-                self.flush_with(&mut writer)?;
+                self.flush_with(&mut state)?;
             }
         }
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        if writer.durable < mine {
-            writer.journal.sync()?;
-            writer.durable = writer.applied;
+        let mut state = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.durable < mine {
+            state.journal.sync()?;
+            state.durable = state.applied;
         }
         Ok(())
     }
