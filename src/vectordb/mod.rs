@@ -237,3 +237,38 @@ impl StoreError {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_opens_its_store() {
+        let home = Path::new("home/docs");
+        let describe = |plan| open(&plan, home).unwrap().describe();
+        assert_eq!(describe(StorePlan::Edge { path: None }), home.display().to_string());
+        assert_eq!(describe(StorePlan::Edge { path: Some("elsewhere".into()) }), "elsewhere");
+        let server = StorePlan::Qdrant {
+            url: "http://localhost:6334".parse().unwrap(),
+            api_key: None,
+            collection: "docs".into(),
+            timeout: Duration::from_secs(1),
+        };
+        assert_eq!(describe(server), "docs at http://localhost:6334");
+    }
+
+    #[test]
+    fn ids_after_an_id_start_right_after_it() {
+        assert_eq!(first_after(None), Some(Uuid::nil()));
+        assert_eq!(first_after(Some(Uuid::from_u128(7))), Some(Uuid::from_u128(8)));
+        assert_eq!(first_after(Some(Uuid::max())), None);
+    }
+
+    #[test]
+    fn a_hybrid_query_looks_deeper_than_it_answers() {
+        assert_eq!([1, 8, 100, usize::MAX].map(prefetch_depth), [50, 50, 400, MAX_PAGE]);
+    }
+}
