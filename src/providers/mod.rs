@@ -187,11 +187,7 @@ pub struct ProviderError {
 }
 
 fn tried(attempts: u32, waited: Duration) -> String {
-    if attempts > 1 {
-        format!(" (gave up after {attempts} attempts in {:.1} s)", waited.as_secs_f64())
-    } else {
-        String::new()
-    }
+    if attempts > 1 { format!(" (gave up after {attempts} attempts in {:.1} s)", waited.as_secs_f64()) } else { String::new() }
 }
 
 impl ProviderError {
@@ -212,17 +208,11 @@ impl ProviderError {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout
-        )
+        matches!(self.kind, ErrorKind::RateLimited | ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout)
     }
 
     /// Whether nothing else sent to this provider can succeed either, so that the run must stop.
     pub fn is_fatal(&self) -> bool {
-        matches!(
-            self.kind,
-            ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing
-        )
+        matches!(self.kind, ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing)
     }
 }

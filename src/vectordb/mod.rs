@@ -138,7 +138,9 @@ impl StoreError {
             Self::Locked { .. } => Some("wait until it has ended, or give this run another --home".into()),
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
             Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
-            Self::Unavailable { .. } => Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into()),
+            Self::Unavailable { .. } => {
+                Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
+            }
             Self::Failed { .. } => None,
         }
     }

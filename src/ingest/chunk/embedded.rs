@@ -1,0 +1,80 @@
+//! The text that the embedding model and BM25 get for a chunk: its headings, then the chunk.
+
+/// How long the path of headings may be, in bytes: some 50 tokens of English, so that it never crowds the text out.
+const PATH: usize = 240;
+/// How long one heading in it may be, in bytes.
+const PART: usize = 100;
+const SEPARATOR: &str = " > ";
+
+/// `Title > Section > Subsection`, a blank line, and the text.
+///
+/// The path is at most 240 bytes long: of a longer one the innermost headings stay. A title that the first heading repeats is
+/// named once, and the last heading is left out where the text itself begins with it.
+pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &str) -> String {
+    let headings = headings.iter().map(AsRef::as_ref);
+    let mut path: Vec<&str> = Vec::new();
+    for part in title.into_iter().chain(headings).map(str::trim).filter(|part| !part.is_empty()) {
+        if path.last() != Some(&part) {
+            path.push(part);
+        }
+    }
+    if path.last().is_some_and(|last| begins_with_heading(text, last)) {
+        path.pop();
+    }
+    let mut room = PATH;
+    let mut kept: Vec<&str> = Vec::new();
+    for part in path.into_iter().rev() {
+        let part = part.get(..part.floor_char_boundary(PART)).unwrap_or_default().trim_end();
+        let Some(rest) = room.checked_sub(part.len() + SEPARATOR.len()) else { break };
+        room = rest;
+        kept.push(part);
+    }
+    if kept.is_empty() {
+        return text.to_string();
+    }
+    kept.reverse();
+    let path = kept.join(SEPARATOR);
+    format!("{path}\n\n{text}")
+}
+
+/// Whether the first line that says anything is that heading, as `## Heading ##`, over a line or between two.
+fn begins_with_heading(text: &str, heading: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let adornment = |line: &str| line.chars().all(|c| c.is_ascii_punctuation());
+    let Some(first) = lines.find(|line| !adornment(line)) else { return false };
+    let bare = first.trim_start_matches('#').trim();
+    // A long heading is kept in part only.
+    bare == heading || bare.trim_end_matches('#').trim_end() == heading || (heading.len() > PART && bare.starts_with(heading))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: [&str; 0] = [];
+
+    #[test]
+    fn the_path_stands_above_the_text() {
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], "text"), "T > A > B\n\ntext");
+        assert_eq!(embedded_text(None, &["A"], "text"), "A\n\ntext");
+        assert_eq!(embedded_text(None, &NONE, "text"), "text");
+        assert_eq!(embedded_text(Some(" "), &NONE, "text"), "text");
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        assert_eq!(embedded_text(Some("A"), &["A", "B"], "text"), "A > B\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], "## B ##\n\ntext"), "T > A\n\n## B ##\n\ntext");
+        assert_eq!(embedded_text(None, &["B"], "B\n===\n\ntext"), "B\n===\n\ntext");
+        assert_eq!(embedded_text(None, &["B"], "===\nB\n===\n\ntext"), "===\nB\n===\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["B"], "Bees fly"), "T > B\n\nBees fly");
+    }
+
+    #[test]
+    fn long_headings_never_crowd_the_text_out() {
+        let long = "语".repeat(1000);
+        let embedded = embedded_text(Some(&long), &[long.clone(), "x".repeat(500), "inner".to_string()], "text");
+        assert!(embedded.len() <= PATH + "\n\ntext".len(), "{embedded}");
+        assert!(embedded.ends_with("x > inner\n\ntext"), "{embedded}");
+    }
+}

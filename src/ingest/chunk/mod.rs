@@ -1,0 +1,246 @@
+//! Cuts documents into chunks for the embedding model.
+//!
+//! A document is tokenised once. [`outline`] says how good a border each line's start is, [`sections`] packs small sections
+//! into groups, and within a group [`cut`] takes the best border in the window that the limit leaves, looking into lines
+//! ([`prose`]) only where no border between lines is good enough. Time is linear in the text.
+//!
+//! Invariant: what lies in one group is cut without regard to what is outside of it, and cuts depend on the text around them
+//! rather than on their distance from the start, so that an edit changes few chunks.
+
+mod code;
+mod cut;
+mod embedded;
+mod markdown;
+mod outline;
+mod prose;
+mod rst;
+mod sections;
+
+use std::ops::Range;
+
+use crate::document::{Chunk, Document, Markup};
+use crate::pipeline::{ChunkBy, ChunkPlan};
+use crate::tokenizer::{TokenMap, Tokenizer};
+
+use self::cut::Cutter;
+pub use self::embedded::embedded_text;
+use self::outline::{Outline, strength};
+
+/// Tells whether the embedding model takes a text whole. It is asked about [`embedded_text`], headings included.
+pub type Fits<'a> = &'a dyn Fn(&str) -> bool;
+
+/// Cuts documents as a plan says.
+pub struct Chunker {
+    by: ChunkBy,
+    max_tokens: usize,
+    overlap: usize,
+    tokenizer: &'static Tokenizer,
+}
+
+impl Chunker {
+    /// Loads the plan's tokenizer, which takes CPU time the first time: call it off the runtime.
+    ///
+    /// An overlap of more than half of `max_tokens` counts as half: above, every passage would be embedded many times.
+    pub fn new(plan: &ChunkPlan) -> Self {
+        let max_tokens = plan.max_tokens.get();
+        let tokenizer = Tokenizer::get(plan.tokenizer);
+        Self { by: plan.by, max_tokens, overlap: plan.overlap.min(max_tokens / 2), tokenizer }
+    }
+
+    /// The document's chunks, in order; none for a document of blanks. CPU work: some 10 MB of English a second.
+    ///
+    /// No chunk has more than `max_tokens` tokens, unless a single character has. None starts or ends with blanks, and every
+    /// other character is in one. A chunk begins with up to `overlap` tokens of the one before, at a word or a better border,
+    /// where there is room and no heading between. A chunk that does not fit is cut again until all fit or are one
+    /// character long.
+    ///
+    /// Of a text above 4 GiB only the first 4 GiB are cut.
+    pub fn chunk(&self, document: &Document, fits: Option<Fits<'_>>) -> Vec<Chunk> {
+        let markup = match self.by {
+            ChunkBy::Auto | ChunkBy::Sentences | ChunkBy::Tokens => document.markup,
+            ChunkBy::Markdown => Markup::Markdown,
+            ChunkBy::Text => Markup::Text,
+            ChunkBy::Code => Markup::Code,
+        };
+        let map = self.tokenizer.map(&document.text);
+        let mut outline = Outline::of(map.text(), markup);
+        let structured = !matches!(self.by, ChunkBy::Sentences | ChunkBy::Tokens);
+        if !structured {
+            outline = without_structure(outline, map.text());
+        }
+        let groups = if structured {
+            sections::groups(&outline, &map, self.max_tokens)
+        } else {
+            std::iter::once(0..map.text().len()).collect()
+        };
+        let cutter = Cutter { map: &map, outline: &outline, tokens_only: self.by == ChunkBy::Tokens };
+        let mut run = Run {
+            plan: self,
+            title: document.title.as_deref(),
+            text: map.text(),
+            map: &map,
+            outline: &outline,
+            cutter,
+            fits,
+            chunks: Vec::new(),
+            before: 0..0,
+            lines: LineCounter { byte: 0, line: 1 },
+        };
+        for group in groups {
+            run.group(group);
+        }
+        run.chunks
+    }
+}
+
+/// The outline with its headings, which are still carried along, and lines that mean nothing beyond their sentences.
+fn without_structure(outline: Outline, text: &str) -> Outline {
+    let mut lines = Outline::of(text, Markup::Text).lines;
+    for line in &mut lines {
+        line.strength = if line.strength == strength::PARAGRAPH { strength::SENTENCE } else { strength::LINE };
+    }
+    Outline { lines, blocks: Vec::new(), ..outline }
+}
+
+/// One document being cut.
+struct Run<'a> {
+    plan: &'a Chunker,
+    title: Option<&'a str>,
+    text: &'a str,
+    map: &'a TokenMap<'a>,
+    outline: &'a Outline,
+    cutter: Cutter<'a>,
+    fits: Option<Fits<'a>>,
+    chunks: Vec<Chunk>,
+    /// The chunk before, without what it repeats of its own predecessor.
+    before: Range<usize>,
+    lines: LineCounter,
+}
+
+impl Run<'_> {
+    /// Cuts whole sections that belong together.
+    fn group(&mut self, group: Range<usize>) {
+        let mut core = self.trim(group);
+        while !core.is_empty() {
+            let cut = self.cut(&core);
+            self.place(self.trim(core.start..cut));
+            core = self.trim(cut..core.end);
+        }
+    }
+
+    /// Where the next chunk of `core` ends.
+    fn cut(&self, core: &Range<usize>) -> usize {
+        let max_tokens = self.plan.max_tokens;
+        let from = self.map.before(core.start);
+        // A slice counted alone may have a few tokens more or fewer than in its text.
+        let near = max_tokens + 16;
+        let rest = self.map.before_near(core.end, from, near + 1) - from;
+        if rest <= near && self.map.count(core.clone()) <= max_tokens {
+            return core.end;
+        }
+        let reserve = if self.before.end > 0 { self.plan.overlap } else { 0 };
+        let mut budget = max_tokens;
+        loop {
+            let Some(cut) = self.cutter.best(core.clone(), budget, reserve) else { return core.end };
+            let tokens = self.map.count(self.trim(core.start..cut));
+            if tokens <= max_tokens {
+                return cut;
+            }
+            if budget == 1 {
+                // A grapheme or a run that no token budget holds: character by character.
+                let rest = self.text.get(core.start..).unwrap_or_default();
+                return core.start + rest.chars().next().map_or(1, char::len_utf8);
+            }
+            let excess = tokens - max_tokens;
+            budget = budget.saturating_sub(excess).min(budget - budget.div_ceil(8)).max(1);
+        }
+    }
+
+    /// Makes a chunk of `core`, or several where it does not fit the embedding model.
+    fn place(&mut self, core: Range<usize>) {
+        let mut todo = vec![core];
+        while let Some(core) = todo.pop() {
+            if core.is_empty() {
+                continue;
+            }
+            let headings = self.outline.path_at(core.start);
+            let fits = |start: usize| {
+                let text = self.text.get(start..core.end).unwrap_or_default();
+                self.fits.is_none_or(|fits| fits(&embedded_text(self.title, &headings, text)))
+            };
+            let tokens = self.map.count(core.clone());
+            let overlapping = self.overlap_start(&core, tokens);
+            let start = [overlapping, core.start].into_iter().find(|start| fits(*start));
+            let split = || self.cutter.best(core.clone(), (tokens * 5 / 8).max(1), 0);
+            if start.is_none()
+                && let Some(cut) = split()
+            {
+                todo.push(self.trim(cut..core.end));
+                todo.push(self.trim(core.start..cut));
+                continue;
+            }
+            let start = start.unwrap_or(core.start);
+            let tokens = if start == core.start { tokens } else { self.map.count(start..core.end) };
+            let lines = self.lines.of(self.text, start..core.end);
+            let index = self.chunks.len() as u32;
+            self.chunks.push(Chunk { index, span: start..core.end, lines, headings, tokens: tokens as u32 });
+            self.before = core;
+        }
+    }
+
+    /// Where the chunk of `core` starts so that it repeats up to `overlap` tokens of the chunk before.
+    fn overlap_start(&self, core: &Range<usize>, tokens: usize) -> usize {
+        let max_tokens = self.plan.max_tokens;
+        let room = self.plan.overlap.min(max_tokens.saturating_sub(tokens));
+        let section = self.outline.section_at(core.start);
+        let body = self.outline.sections.get(section).map_or(0, |section| section.body);
+        // Not across a heading, and never all of the chunk before.
+        let floor = body.max(self.before.start + 1);
+        if room == 0 || self.before.is_empty() || floor >= self.before.end {
+            return core.start;
+        }
+        let from = self.map.before(core.start).saturating_sub(room);
+        let from = self.text.ceil_char_boundary(self.map.end_of(from).max(floor));
+        if from >= self.before.end {
+            return core.start;
+        }
+        let fits = |start: &usize| {
+            *start < self.before.end
+                && self.map.count(*start..self.before.end) <= self.plan.overlap
+                && self.map.count(*start..core.end) <= max_tokens
+        };
+        self.cutter
+            .openings(from..self.before.end)
+            .into_iter()
+            .map(|at| self.trim(at..core.end).start)
+            .find(fits)
+            .unwrap_or(core.start)
+    }
+
+    /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.
+    fn trim(&self, range: Range<usize>) -> Range<usize> {
+        let text = self.text.get(range.clone()).unwrap_or_default();
+        let start = if range.start == 0 { text.trim_start_matches('\u{feff}') } else { text }.trim_start();
+        let start = range.end - start.len();
+        start..start + self.text.get(start..range.end).unwrap_or_default().trim_end().len()
+    }
+}
+
+/// Line numbers for spans whose starts ascend.
+struct LineCounter {
+    byte: usize,
+    /// The line that `byte` is on.
+    line: u32,
+}
+
+impl LineCounter {
+    fn of(&mut self, text: &str, span: Range<usize>) -> (u32, u32) {
+        let breaks = |range: Range<usize>| {
+            let bytes = text.as_bytes().get(range).unwrap_or_default();
+            bytes.iter().map(|byte| u32::from(*byte == b'\n')).sum::<u32>()
+        };
+        self.line += breaks(self.byte..span.start);
+        self.byte = span.start;
+        (self.line, self.line + breaks(span))
+    }
+}

@@ -1,0 +1,252 @@
+//! What a document's lines say about where to cut: how good a border each line's start is, and the tree of headings.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{code, markdown, rst};
+use crate::document::Markup;
+
+/// How good a border is, 0–255. Only the differences matter, and only against the penalties in [`super::cut`], which
+/// are taken from a border that would leave the chunk poorly filled.
+pub(super) mod strength {
+    /// Before a heading; before a top-level definition of source code.
+    pub const HEADING: u8 = 200;
+    /// Before and after a code fence, a table, a list.
+    pub const BLOCK: u8 = 150;
+    /// After a blank line.
+    pub const PARAGRAPH: u8 = 144;
+    /// Before a line that is a record of its own, or a list's item.
+    pub const ITEM: u8 = 112;
+    /// Between paragraphs of one list item, or of one block of source code.
+    pub const NESTED: u8 = 100;
+    /// Before a block that the line above announces with a colon.
+    pub const ANNOUNCED: u8 = 90;
+    /// Between sentences.
+    pub const SENTENCE: u8 = 80;
+    /// Before a table's row or a line of code.
+    pub const ROW: u8 = 66;
+    /// Before a line inside a paragraph.
+    pub const LINE: u8 = 56;
+    /// After a comma, a semicolon or a colon.
+    pub const CLAUSE: u8 = 48;
+    /// Before a word.
+    pub const WORD: u8 = 40;
+    /// Between two characters of a script that writes no blanks.
+    pub const IDEOGRAPH: u8 = 36;
+    /// After a sign inside a run without blanks: a path, an address, minified code.
+    pub const SIGN: u8 = 28;
+    /// Where Unicode sees a border between words.
+    pub const SEGMENT: u8 = 20;
+    /// Between graphemes.
+    pub const GRAPHEME: u8 = 12;
+    /// Before a line that closes what is above it, or belongs to a heading above it.
+    pub const GLUED: u8 = 4;
+}
+
+/// A line that is not blank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    /// Its first byte.
+    pub start: u32,
+    /// How good a border that is.
+    pub strength: u8,
+    /// Whether sentences mean something in it.
+    pub prose: bool,
+}
+
+/// A heading and what is below it, up to the next heading of any level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Section {
+    /// The heading's first byte.
+    pub start: usize,
+    /// The first byte after the heading.
+    pub body: usize,
+    /// 1 is the outermost. 0: what stands before the first heading.
+    pub level: u8,
+    /// The section that this one is in, by index.
+    pub parent: Option<u32>,
+    /// The heading's text. Empty at level 0.
+    pub title: Arc<str>,
+}
+
+/// A document's lines, sections and blocks.
+#[derive(Debug, Default)]
+pub(super) struct Outline {
+    /// Every line that is not blank, ascending.
+    pub lines: Vec<Line>,
+    /// Ascending, without gaps. The first starts at 0.
+    pub sections: Vec<Section>,
+    /// Code fences and tables, to be kept whole where they fit. Ascending, without overlaps.
+    pub blocks: Vec<Range<usize>>,
+}
+
+/// The longest title kept, in bytes: a "heading" of a megabyte is not one.
+const TITLE: usize = 256;
+
+impl Outline {
+    /// Reads a text as what it is said to be.
+    pub(super) fn of(text: &str, markup: Markup) -> Self {
+        let mut outline = Self::default();
+        outline.open_section(0, 0, 0, "");
+        match markup {
+            Markup::Markdown => markdown::scan(text, &mut outline),
+            Markup::Rst => rst::scan(text, &mut outline),
+            Markup::Code => code::scan(text, &mut outline),
+            Markup::Text => scan_text(text, &mut outline),
+            Markup::Records => scan_records(text, &mut outline),
+        }
+        outline
+    }
+
+    pub(super) fn push_line(&mut self, start: usize, strength: u8, prose: bool) {
+        self.lines.push(Line { start: start as u32, strength, prose });
+    }
+
+    /// A heading in `start..body`.
+    pub(super) fn open_section(&mut self, start: usize, body: usize, level: u8, title: &str) {
+        let mut parent = self.sections.len().checked_sub(1).map(|last| last as u32);
+        while let Some(section) = parent.and_then(|i| self.sections.get(i as usize)) {
+            if section.level > 0 && section.level < level {
+                break;
+            }
+            parent = section.parent;
+        }
+        let title = title.get(..title.floor_char_boundary(TITLE)).unwrap_or_default();
+        self.sections.push(Section { start, body, level, parent, title: title.into() });
+    }
+
+    /// Turns the lines from byte `start` on into a heading that ends at `body`.
+    pub(super) fn promote(&mut self, start: usize, body: usize, level: u8, title: &str) {
+        for line in self.lines.iter_mut().rev().take_while(|line| line.start as usize >= start) {
+            let opens = line.start as usize == start;
+            line.strength = if opens { strength::HEADING } else { strength::GLUED };
+            line.prose = false;
+        }
+        self.open_section(start, body, level, title);
+    }
+
+    /// The section that a byte is in.
+    pub(super) fn section_at(&self, byte: usize) -> usize {
+        self.sections.partition_point(|section| section.start <= byte).saturating_sub(1)
+    }
+
+    /// Where a section's own text ends: at the next heading, or at the text's end.
+    pub(super) fn own_end(&self, section: usize, text: &str) -> usize {
+        self.sections.get(section + 1).map_or(text.len(), |next| next.start)
+    }
+
+    /// The headings above a byte, outermost first.
+    pub(super) fn path_at(&self, byte: usize) -> Vec<Arc<str>> {
+        let mut path = Vec::new();
+        let mut section = self.sections.get(self.section_at(byte));
+        while let Some(here) = section {
+            if !here.title.is_empty() {
+                path.push(Arc::clone(&here.title));
+            }
+            section = here.parent.and_then(|parent| self.sections.get(parent as usize));
+        }
+        path.reverse();
+        path
+    }
+}
+
+/// A line of a text with where it starts; `text` is without its line break.
+#[derive(Clone, Copy)]
+pub(super) struct RawLine<'t> {
+    pub start: usize,
+    /// The next line's start.
+    pub end: usize,
+    pub text: &'t str,
+}
+
+impl RawLine<'_> {
+    pub(super) fn is_blank(&self) -> bool {
+        self.text.trim_start().is_empty()
+    }
+
+    /// Columns before the first character, a tab being four.
+    pub(super) fn indent(&self) -> usize {
+        self.text.bytes().take_while(|b| matches!(b, b' ' | b'\t')).map(|b| if b == b'\t' { 4 } else { 1 }).sum()
+    }
+}
+
+/// The lines of a text. A byte order mark belongs to none.
+pub(super) fn raw_lines(text: &str) -> impl Iterator<Item = RawLine<'_>> {
+    let mut start = 0;
+    text.split_inclusive('\n').map(move |line| {
+        let end = start + line.len();
+        let bom = if start == 0 && line.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let text = line.get(bom..).unwrap_or_default().trim_end_matches(['\n', '\r']);
+        let raw = RawLine { start: start + bom, end, text };
+        start = end;
+        raw
+    })
+}
+
+/// The rest of a list item's line after its marker: `- `, `* `, `+ `, `1. `, `1) `, `•`.
+pub(super) fn after_marker(trimmed: &str) -> Option<&str> {
+    let rest = match trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']) {
+        Some(rest) => rest,
+        None => {
+            let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
+            if !(1..=9).contains(&digits) {
+                return None;
+            }
+            trimmed.get(digits..)?.strip_prefix(['.', ')'])?
+        }
+    };
+    (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
+}
+
+fn scan_text(text: &str, outline: &mut Outline) {
+    let mut blank = true;
+    for line in raw_lines(text) {
+        if line.is_blank() {
+            blank = true;
+            continue;
+        }
+        let strength = if blank {
+            strength::PARAGRAPH
+        } else if after_marker(line.text.trim_start()).is_some() {
+            strength::ITEM
+        } else {
+            strength::LINE
+        };
+        outline.push_line(line.start, strength, true);
+        blank = false;
+    }
+}
+
+fn scan_records(text: &str, outline: &mut Outline) {
+    for line in raw_lines(text).filter(|line| !line.is_blank()) {
+        outline.push_line(line.start, strength::PARAGRAPH, false);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_knows_what_it_is_in() {
+        let outline = Outline::of("# A\n## B\n#### C\n## D\ntext\n# E\n", Markup::Markdown);
+        let path = |text: &str| {
+            let at = "# A\n## B\n#### C\n## D\ntext\n# E\n".find(text).unwrap();
+            outline.path_at(at).iter().map(ToString::to_string).collect::<Vec<_>>().join(">")
+        };
+        assert_eq!(path("# A"), "A");
+        assert_eq!(path("#### C"), "A>B>C");
+        assert_eq!(path("text"), "A>D");
+        assert_eq!(path("# E"), "E");
+    }
+
+    #[test]
+    fn markers_of_lists() {
+        assert_eq!(after_marker("- a"), Some(" a"));
+        assert_eq!(after_marker("12) a"), Some(" a"));
+        for not in ["-a", "1.5 litres", "1234567890. a", "text", "**bold**", "--- a"] {
+            assert_eq!(after_marker(not), None, "{not}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! From files to points in the store.
+
+pub mod chunk;
