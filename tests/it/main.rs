@@ -2,6 +2,7 @@
 
 mod answer;
 mod chat;
+mod chunk;
 mod data;
 mod embedders;
 mod end_to_end;
