@@ -112,6 +112,13 @@ impl Ledger {
         Self::connect(path, None).map(Some)
     }
 
+    /// An empty ledger that is kept nowhere, for looking at what would be done.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let ledger = Self::connect(Path::new(":memory:"), None)?;
+        ledger.connection().execute_batch(SCHEMA).map_err(|source| ledger.failed(source))?;
+        Ok(ledger)
+    }
+
     fn connect(path: &Path, lock: Option<File>) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(failed)?;

@@ -40,6 +40,8 @@ pub struct Options {
     pub checksum: bool,
     /// Only these were asked for: nothing outside of them is removed. `false`: the sources are all there is.
     pub scoped: bool,
+    /// Look only: write neither to the ledger nor to the store, and embed nothing.
+    pub dry: bool,
     /// Told of failures.
     pub observer: Observer,
 }
@@ -175,6 +177,9 @@ impl Run {
         let failure = Failure { uri: uri.to_owned(), stage: stage.name().to_owned(), error };
         self.report.documents.failed.add(1);
         (self.options.observer)(&failure);
+        if self.options.dry {
+            return;
+        }
         self.with_ledger(move |ledger| ledger.fail(&failure)).await;
     }
 
