@@ -200,14 +200,17 @@ impl RawLine<'_> {
 
 /// The lines of a text. A byte order mark belongs to none.
 pub(super) fn raw_lines(text: &str) -> impl Iterator<Item = RawLine<'_>> {
-    let mut start = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let end = start + line.len();
-        let bom = if start == 0 && line.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let text = line.get(bom..).unwrap_or_default().trim_end_matches(['\n', '\r']);
-        let raw = RawLine { start: start + bom, end, text };
-        start = end;
-        raw
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        // Bytes, not `split`: on short lines a search set up anew for each costs more than the lines.
+        let rest = text.as_bytes().get(next..).filter(|rest| !rest.is_empty())?;
+        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        let bom = if next == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let (start, end) = (next + bom, next + length);
+        let line = text.get(start..end).unwrap_or_default();
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        next = end;
+        Some(RawLine { start, end, text: line.strip_suffix('\r').unwrap_or(line) })
     })
 }
 
