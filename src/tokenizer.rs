@@ -15,7 +15,7 @@ use tiktoken_rs::CoreBPE;
 use crate::pipeline::TokenizerName;
 
 /// The longest text that the regex sees at once, in bytes. Ordinary text has a border every few bytes.
-const SEGMENT: usize = 4096;
+const SEGMENT: usize = 16_384;
 
 /// The ids above the highest of both encodings (o200k_base ends at 200,018).
 const IDS: u32 = 201_088;

@@ -209,7 +209,7 @@ proptest! {
     #[test]
     fn the_guard_changes_no_token(text in text(), cl100k in any::<bool>()) {
         // Long enough to be fed in several segments, with borders in every one.
-        let text = format!("{text} word, 1\n").repeat(1 + 20_000 / (text.len() + 9)).chars().take(20_000).collect::<String>();
+        let text = format!("{text} word, 1\n").repeat(1 + 60_000 / (text.len() + 9)).chars().take(60_000).collect::<String>();
         prop_assume!(text.split_ascii_whitespace().all(|run| run.len() < 2000));
         let (name, raw) = if cl100k {
             (TokenizerName::Cl100kBase, tiktoken_rs::cl100k_base_singleton())
