@@ -1,6 +1,13 @@
 //! The chunker's invariants, over generated documents of every markup and over hostile ones.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "tests fail by panicking"
+)]
+#![allow(clippy::format_push_string, clippy::format_collect, clippy::naive_bytecount, reason = "clearer than fast, in a test")]
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;

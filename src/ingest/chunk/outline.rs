@@ -216,16 +216,11 @@ pub(super) fn raw_lines(text: &str) -> impl Iterator<Item = RawLine<'_>> {
 
 /// The rest of a list item's line after its marker: `- `, `* `, `+ `, `1. `, `1) `, `•`.
 pub(super) fn after_marker(trimmed: &str) -> Option<&str> {
-    let rest = match trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']) {
-        Some(rest) => rest,
-        None => {
-            let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
-            if !(1..=9).contains(&digits) {
-                return None;
-            }
-            trimmed.get(digits..)?.strip_prefix(['.', ')'])?
-        }
+    let numbered = || {
+        let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        trimmed.get(digits..).filter(|_| (1..=9).contains(&digits))?.strip_prefix(['.', ')'])
     };
+    let rest = trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']).or_else(numbered)?;
     (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
 
