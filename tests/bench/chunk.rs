@@ -4,7 +4,8 @@
 //! `cargo bench --bench chunk`; with `--test`, as `cargo test --benches` passes it, on tiny inputs.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
-#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+#![allow(clippy::format_push_string, reason = "clearer than fast, outside of what is measured")]
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
