@@ -1,13 +1,26 @@
 //! Embeddings that were paid for, so that none is paid for twice.
 //!
-//! One tier for now: a `moka` cache in memory with single flight. The tier on disk belongs here too, below the memory.
+//! Two tiers: a `moka` cache in memory with single flight, and below it a file that all projects and processes share (see
+//! [`disk`] and [`file`]). Whatever is wrong with the file is a miss and never an error.
 
+mod disk;
+mod file;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
-use crate::providers::InputType;
+use self::disk::Disk;
+pub use self::file::Held;
+use crate::providers::{Embedder, InputType};
+
+/// Vectors kept in memory, in bytes.
+const MEMORY_BYTES: u64 = 32 << 20;
+
+/// What the file may hold, in bytes: some 300,000 vectors of 1536 numbers, or 1.1 million of 384.
+const DISK_BYTES: u64 = 2 << 30;
 
 /// A vector, shared by all who asked for the same text.
 pub type Vector = Arc<[f32]>;
@@ -36,10 +49,21 @@ impl Key {
 #[derive(Debug, Clone)]
 pub struct EmbeddingCache {
     memory: Cache<Key, Vector>,
+    disk: Option<Arc<Disk>>,
+    /// What is as wide as this may come from the disk. A fingerprint names a model as its provider does, and two servers may
+    /// mean two models by one name.
+    dimensions: usize,
 }
 
 impl EmbeddingCache {
-    /// A cache of at most `max_bytes` of vectors.
+    /// The cache of an embedder's vectors, `dimensions` wide, with the file in `folder` below it where they are worth keeping.
+    /// Must be called within a runtime, which does the reading and writing.
+    pub fn open(folder: &Path, embedder: &dyn Embedder, dimensions: usize) -> Self {
+        let disk = embedder.worth_keeping().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
+        Self { disk, dimensions, ..Self::new(MEMORY_BYTES) }
+    }
+
+    /// A cache in memory alone, of at most `max_bytes` of vectors.
     pub fn new(max_bytes: u64) -> Self {
         let memory = Cache::builder()
             .max_capacity(max_bytes)
@@ -47,11 +71,12 @@ impl EmbeddingCache {
             // moka's default keeps what is asked for often and turns new keys away; a corpus is a stream of new keys.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { memory }
+        Self { memory, disk: None, dimensions: 0 }
     }
 
     /// The vector of a key; `embed` is run when it is not there, and once only however many ask at the same time.
-    /// Errors are shared by those who waited and are not kept. The second value tells whether this call ran `embed`.
+    /// Errors are shared by those who waited and are not kept. The second value tells whether this call ran `embed`, which
+    /// is to [`Self::keep`] what was paid for.
     pub async fn get_or_embed<E>(
         &self,
         key: Key,
@@ -60,10 +85,38 @@ impl EmbeddingCache {
     where
         E: Send + Sync + 'static,
     {
-        let entry = self.memory.entry(key).or_try_insert_with(embed).await?;
-        let fresh = entry.is_fresh();
-        Ok((entry.into_value(), fresh))
+        let mut paid = false;
+        let look = async {
+            if let Some(vector) = self.on_disk(key).await {
+                return Ok(vector);
+            }
+            paid = true;
+            embed.await
+        };
+        let vector = self.memory.entry(key).or_try_insert_with(look).await?.into_value();
+        Ok((vector, paid))
     }
+
+    /// Puts what one request was answered with on disk; returns when it is there.
+    pub async fn keep(&self, paid: Vec<(Key, Vector)>) {
+        if let Some(disk) = &self.disk {
+            disk.put(paid).await;
+        }
+    }
+
+    async fn on_disk(&self, key: Key) -> Option<Vector> {
+        let vector = self.disk.as_ref()?.get(key).await?;
+        (vector.len() == self.dimensions).then_some(vector)
+    }
+}
+
+/// What the file in a cache folder holds; `None` where there is none that can be read. Blocks.
+pub fn held(folder: &Path) -> Option<Held> {
+    file::held(&path(folder))
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("embeddings.sqlite3")
 }
 
 #[cfg(test)]
