@@ -1,6 +1,7 @@
 //! The integration tests: one binary, a module a subject.
 
 mod answer;
+mod cache;
 mod chat;
 mod data;
 mod embedders;

@@ -6,6 +6,7 @@ use super::*;
 use crate::providers::InputType;
 
 const MAX: u64 = 1 << 30;
+const PAGE: usize = super::PAGE as usize;
 
 fn key(n: usize) -> Key {
     Key::new("test/model/8", InputType::Passage, &format!("text {n}"))
@@ -56,15 +57,21 @@ impl Folder {
             .filter_map(|(n, found)| found.map(|found| assert_eq!(found, vector(n, width), "a wrong vector")))
             .count()
     }
-    /// A reader finds what it finds, and what it puts there then is found.
+    /// A reader finds what it finds, and what it puts there then is found. Not always at once: a damaged key can hide a
+    /// neighbour until the page is written again.
     fn heals(&self, count: usize, width: usize) {
-        let mut file = self.file();
-        let missing: Vec<usize> =
-            file.get(&keys(0..count)).iter().enumerate().filter(|(_, found)| found.is_none()).map(|(n, _)| n).collect();
-        let paid: Vec<(Key, Vector)> = missing.into_iter().map(|n| (key(n), vector(n, width))).collect();
-        file.put(&paid);
-        drop(file);
-        assert_eq!(self.found(count, width), count, "what was paid for again is kept");
+        for _ in 0..5 {
+            let mut file = self.file();
+            let found = file.get(&keys(0..count));
+            let missing: Vec<usize> = (0..count).filter(|n| found[*n].is_none()).collect();
+            let paid: Vec<(Key, Vector)> = missing.into_iter().map(|n| (key(n), vector(n, width))).collect();
+            file.put(&paid);
+            drop(file);
+            if self.found(count, width) == count {
+                return;
+            }
+        }
+        panic!("what was paid for again was not kept");
     }
 }
 
@@ -116,8 +123,8 @@ fn a_flipped_byte_anywhere_is_a_miss_at_most() {
     let folder = Folder::with(60, 300);
     drop(folder.file().connect_to_checkpoint());
     let whole = fs::read(folder.path()).unwrap();
-    // The whole of the first page and of the schema's, and places all over the rest.
-    let places = (0..100).chain((100..whole.len()).step_by(whole.len() / 400));
+    // All of the header, and places all over the rest.
+    let places = (0..100).chain((100..whole.len()).step_by(whole.len() / 150));
     for place in places {
         let damaged = Folder::new();
         let mut bytes = whole.clone();
@@ -133,7 +140,7 @@ fn a_truncated_file_is_a_miss_at_most() {
     let folder = Folder::with(60, 300);
     drop(folder.file().connect_to_checkpoint());
     let whole = fs::read(folder.path()).unwrap();
-    for length in [0, 1, 16, 100, 4095, 4096, 4097, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
+    for length in [0, 1, 16, 100, PAGE - 1, PAGE, PAGE + 1, 2 * PAGE, whole.len() / 2, whole.len() - PAGE, whole.len() - 1] {
         let damaged = Folder::new();
         fs::write(damaged.path(), &whole[..length]).unwrap();
         damaged.found(60, 300);
@@ -146,11 +153,11 @@ fn a_page_of_zeros_or_noise_is_a_miss_at_most() {
     let folder = Folder::with(60, 300);
     drop(folder.file().connect_to_checkpoint());
     let whole = fs::read(folder.path()).unwrap();
-    for page in (0..whole.len() / 4096).step_by(3) {
+    for page in (0..whole.len() / PAGE) {
         for noise in [0, 0xff, 0x5a] {
             let damaged = Folder::new();
             let mut bytes = whole.clone();
-            bytes[page * 4096..(page + 1) * 4096].fill(noise);
+            bytes[page * PAGE..(page + 1) * PAGE].fill(noise);
             fs::write(damaged.path(), bytes).unwrap();
             damaged.found(60, 300);
             damaged.heals(60, 300);
