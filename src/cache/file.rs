@@ -409,19 +409,29 @@ pub struct Held {
 
 /// Looks at a file without making one.
 pub(super) fn held(path: &Path) -> Option<Held> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let look = || -> rusqlite::Result<Option<Held>> {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(Duration::from_secs(1))?;
-        if !is_ours(&connection)? {
-            return Ok(None);
-        }
+    look(path, |connection| {
         let entries: i64 = connection.query_row("SELECT count(*) FROM entries", [], |row| row.get(0))?;
-        Ok(Some(Held { entries: entries as u64, bytes: bytes(&connection)? }))
-    };
-    look().ok().flatten()
+        Ok(Held { entries: entries as u64, bytes: bytes(connection)? })
+    })
+}
+
+/// Which of these keys a file has, as far as can be told without reading the vectors. Makes no file and marks nothing as used.
+pub(super) fn has(path: &Path, keys: &[Key]) -> Vec<bool> {
+    let has = look(path, |connection| {
+        let mut look = connection.prepare_cached("SELECT 1 FROM entries WHERE key = ?1")?;
+        keys.iter().map(|key| look.exists([&key.0[..]])).collect()
+    });
+    has.unwrap_or_else(|| vec![false; keys.len()])
+}
+
+fn look<T>(path: &Path, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Option<T> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).ok()?;
+    connection.busy_timeout(Duration::from_secs(1)).ok()?;
+    let ours = is_ours(&connection).is_ok_and(|ours| ours);
+    ours.then(|| work(&connection).ok()).flatten()
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests;

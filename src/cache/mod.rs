@@ -115,12 +115,17 @@ pub fn held(folder: &Path) -> Option<Held> {
     file::held(&path(folder))
 }
 
+/// Which of these keys the file in a cache folder has. Changes nothing. Blocks.
+pub fn has(folder: &Path, keys: &[Key]) -> Vec<bool> {
+    file::has(&path(folder), keys)
+}
+
 fn path(folder: &Path) -> PathBuf {
     folder.join("embeddings.sqlite3")
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -140,6 +145,35 @@ mod tests {
         let answers = futures_util::future::join_all((0..1000).map(|_| ask())).await;
         assert_eq!(paid.load(Ordering::Relaxed), 1);
         assert_eq!(answers.iter().filter(|answer| answer.as_ref().unwrap().1).count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_thousand_who_ask_at_once_pay_once_and_the_next_process_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let paid = AtomicUsize::new(0);
+        let keys: Vec<Key> = (0..10).map(|n| Key::new("m", InputType::Passage, &n.to_string())).collect();
+        for _process in 0..2 {
+            let disk = Some(Arc::new(Disk::open(path(folder.path()), 1 << 20)));
+            let cache = EmbeddingCache { disk, dimensions: 2, ..EmbeddingCache::new(1 << 20) };
+            let ask = |n: usize| {
+                let (cache, paid, key) = (&cache, &paid, keys[n % 10]);
+                cache.get_or_embed(key, async move {
+                    paid.fetch_add(1, Ordering::Relaxed);
+                    let vector = Vector::from([n as f32 % 10.0, 2.0]);
+                    cache.keep(vec![(key, Arc::clone(&vector))]).await;
+                    Ok::<_, String>(vector)
+                })
+            };
+            let answers = futures_util::future::join_all((0..1000).map(ask)).await;
+            for (n, answer) in answers.into_iter().enumerate() {
+                assert_eq!(answer.unwrap().0[..], [(n % 10) as f32, 2.0]);
+            }
+            assert_eq!(paid.load(Ordering::Relaxed), 10);
+        }
+        let unknown = Key::new("m", InputType::Query, "0");
+        assert_eq!(has(folder.path(), &[keys[0], unknown]), [true, false]);
+        assert_eq!(has(&folder.path().join("none"), &keys), [false; 10]);
+        assert!(!folder.path().join("none").exists(), "looking makes nothing");
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! The embedding cache as the program uses it: nothing that was paid for is paid for again.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
 use std::collections::{HashMap, HashSet};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -39,9 +41,8 @@ fn write_pipeline(project: &Project, api: &StandIn, concurrency: usize, more: &s
 
 /// A document of this many chunks, all different.
 fn document(name: &str, sections: usize) -> String {
-    (0..sections)
-        .map(|n| format!("# {name} {n}\n\nThe {n}th word on {name} is said here, and it is a whole sentence.\n\n"))
-        .collect()
+    let section = |n| format!("# {name} {n}\n\nThe {n}th word on {name} is said here, and it is a whole sentence.\n\n");
+    (0..sections).map(section).collect::<Vec<_>>().concat()
 }
 
 fn inputs(request: &Request) -> Vec<String> {

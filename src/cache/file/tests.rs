@@ -153,7 +153,7 @@ fn a_page_of_zeros_or_noise_is_a_miss_at_most() {
     let folder = Folder::with(60, 300);
     drop(folder.file().connect_to_checkpoint());
     let whole = fs::read(folder.path()).unwrap();
-    for page in (0..whole.len() / PAGE) {
+    for page in 0..whole.len() / PAGE {
         for noise in [0, 0xff, 0x5a] {
             let damaged = Folder::new();
             let mut bytes = whole.clone();
