@@ -45,9 +45,6 @@ use crate::pipeline::{ProviderKind, Running};
 use crate::providers::prices;
 use crate::vectordb::{IndexMeta, VectorStore};
 
-/// Vectors kept in memory, in bytes.
-const CACHE_BYTES: u64 = 32 << 20;
-
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -128,7 +125,7 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
             _ => 16,
         },
     };
-    let cache = EmbeddingCache::new(CACHE_BYTES);
+    let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
     Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))

@@ -11,6 +11,7 @@
 )]
 
 mod answer;
+mod cache;
 mod chat;
 mod chunk;
 mod data;

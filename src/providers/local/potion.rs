@@ -62,6 +62,10 @@ impl Embedder for Potion {
         EmbedLimits { items: 256, tokens: 1_000_000, input_tokens: 100_000 }
     }
 
+    fn worth_keeping(&self) -> bool {
+        false
+    }
+
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
         let (model, inputs) = (self.model.clone(), inputs.to_vec());
         let unknown = Arc::clone(&self.unknown);
