@@ -38,6 +38,9 @@ impl VectorStore for Store {
     async fn create(&self, _: &IndexMeta) -> Result<(), StoreError> {
         unreachable!()
     }
+    async fn set_meta(&self, _: &IndexMeta) -> Result<(), StoreError> {
+        unreachable!()
+    }
     async fn drop_index(&self) -> Result<(), StoreError> {
         unreachable!()
     }
