@@ -87,20 +87,20 @@ fn undisturbed_after_kills(kind: Kind, seed: u64) {
 }
 
 /// A file as it was, with the time that it had.
-struct Kept {
+pub struct Kept {
     path: std::path::PathBuf,
     content: Vec<u8>,
     modified: SystemTime,
 }
 
 impl Kept {
-    fn of(rig: &Rig, name: &str) -> Self {
+    pub fn of(rig: &Rig, name: &str) -> Self {
         let path = rig.project.path(name);
         let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
         Self { content: std::fs::read(&path).unwrap(), path, modified }
     }
 
-    fn restore(&self) {
+    pub fn restore(&self) {
         // In place where it is still there, so that the inode stays, too.
         std::fs::write(&self.path, &self.content).unwrap();
         std::fs::File::options().write(true).open(&self.path).unwrap().set_modified(self.modified).unwrap();
@@ -115,6 +115,34 @@ fn killed_at_any_instant_edge() {
 #[test]
 fn killed_at_any_instant_qdrant() {
     (100..110).for_each(|seed| undisturbed_after_kills(Kind::Qdrant, seed));
+}
+
+#[test]
+fn killed_between_any_two_calls_to_the_store_and_then_taken_back() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(4);
+    rig.complete();
+    let wanted = rig.contents();
+    let keep = Kept::of(&rig, "docs/01.txt");
+    let calls = || rig.server.as_ref().unwrap().faults.calls.load(Ordering::SeqCst);
+    let mut between = 0;
+    for count in 1.. {
+        rig.project
+            .write("docs/01.txt", format!("Something new above it that is long enough for a chunk.\n\n{}", document(1, 4)));
+        rig.server.as_ref().unwrap().faults.slow_ms.store(25, Ordering::SeqCst);
+        let before = calls();
+        rig.kill_when(&[], || calls() >= before + count);
+        let reached = calls() - before;
+        rig.server.as_ref().unwrap().faults.slow_ms.store(0, Ordering::SeqCst);
+        between += usize::from(rig.contents() != wanted);
+        keep.restore();
+        rig.complete();
+        assert_eq!(rig.contents(), wanted, "killed at call {count}");
+        if reached < count {
+            break;
+        }
+    }
+    assert!(between > 2, "it was killed with the document half written");
 }
 
 #[test]

@@ -195,9 +195,9 @@ impl Rig {
         self.kind
     }
 
-    /// Some small documents of several chunks.
+    /// Some small documents of several chunks; those that are there stay as they are.
     pub fn write_documents(&self, count: usize) {
-        for n in 0..count {
+        for n in (0..count).filter(|n| !self.project.path(&format!("docs/{n:02}.txt")).exists()) {
             self.project.write(&format!("docs/{n:02}.txt"), document(n, 4 + n % 3));
         }
     }
