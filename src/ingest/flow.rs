@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
-use super::parse::{self, ParseError};
-use super::read::{self, Seen, SkipReason};
+use super::parse;
+use super::read::{self, Seen};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
@@ -115,7 +115,9 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     if let Some(entry) = known.filter(|entry| entry.hash == hash) {
         // Touched, copied or restored: the same content under another stamp.
         let uri = found.uri.clone();
-        run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;
+        if !run.options.dry {
+            run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;
+        }
         run.report.documents.unchanged.add(1);
         return None;
     }
@@ -126,13 +128,13 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     });
     match parsed.await {
         Ok(Ok(document)) => Some(Parsed { document, stamp, hash, room }),
-        Ok(Err(error)) if error.is_skip() => {
-            run.skip(skipped(&error).label());
-            run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
-            None
-        }
         Ok(Err(error)) => {
-            run.fail(&uri, Stage::Parse, reason(&error)).await;
+            if let Some(skip) = error.skip_reason() {
+                run.skip(skip.label());
+                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
+            } else {
+                run.fail(&uri, Stage::Parse, reason(&error)).await;
+            }
             None
         }
         Err(panic) => {
@@ -142,18 +144,16 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     }
 }
 
-/// The reader's word for a file that turned out to be no document.
-fn skipped(error: &ParseError) -> SkipReason {
-    match error {
-        ParseError::Empty => SkipReason::Empty,
-        ParseError::Binary => SkipReason::Binary,
-        _ => SkipReason::UnsupportedFormat,
-    }
+/// Cuts documents, and gives out what is to be embedded.
+pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
+    jobs(run, documents).flat_map(|job| {
+        let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
+        futures_util::stream::iter(pieces)
+    })
 }
 
-/// Cuts documents, compares the chunks with what the index has, and gives out what is to be embedded. A document with
-/// nothing to embed is finished here.
-pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
+/// Cuts documents and compares the chunks with what the index has. A document with nothing to embed is finished here.
+pub(super) fn jobs(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Arc<Job>> + Send {
     let run = Arc::clone(run);
     documents
         .map(move |parsed| {
@@ -162,10 +162,6 @@ pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send
         })
         .buffer_unordered(Run::workers())
         .filter_map(|job| std::future::ready(job.ok().flatten()))
-        .flat_map(|job| {
-            let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
-            futures_util::stream::iter(pieces)
-        })
 }
 
 async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
@@ -189,6 +185,9 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
         }
     };
     run.report.chunks.made.add(job.chunks.len() as u64);
+    if run.options.dry {
+        return Some(job);
+    }
     let (uri, intended, untouched) = (job.document.uri.clone(), job.intended(), job.untouched());
     if !intended.is_empty() {
         run.with_ledger(move |ledger| ledger.intend(&uri, &intended, &untouched)).await?;

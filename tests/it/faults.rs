@@ -80,7 +80,7 @@ fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
 #[test]
 fn a_final_refusal_ends_the_run_at_once() {
     for (status, code, hint) in
-        [(401, "invalid_api_key", "key"), (429, "insufficient_quota", "quota"), (404, "model_not_found", "model")]
+        [(401, "invalid_api_key", "key"), (429, "insufficient_quota", "credit"), (404, "model_not_found", "model")]
     {
         for (kind, from) in [(Kind::Edge, 3), (Kind::Qdrant, 0)] {
             let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));

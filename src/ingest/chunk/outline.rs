@@ -135,10 +135,38 @@ impl Outline {
         self.sections.get(section + 1).map_or(text.len(), |next| next.start)
     }
 
-    /// The headings above a byte, outermost first.
-    pub(super) fn path_at(&self, byte: usize) -> Vec<Arc<str>> {
+    /// Whether a section is a heading and nothing else.
+    pub(super) fn is_bare(&self, section: usize, text: &str) -> bool {
+        let own = self.sections.get(section).map(|own| own.body..self.own_end(section, text));
+        own.and_then(|own| text.get(own)).is_none_or(|own| own.trim_start_matches('\u{feff}').trim_start().is_empty())
+    }
+
+    /// The headings above a piece of the text, its own included, outermost first. A piece that begins with bare headings and is
+    /// otherwise about the last of them is below that one.
+    pub(super) fn path_of(&self, span: &Range<usize>, text: &str) -> Vec<Arc<str>> {
+        let first = self.section_at(span.start);
+        let last = self.section_at(span.end.saturating_sub(1));
+        let opens = self.sections.get(first).is_some_and(|section| section.body > span.start);
+        let mut deepest = first;
+        while opens && deepest < last && self.is_bare(deepest, text) {
+            deepest += 1;
+        }
+        let section = if self.is_within(last, deepest) { deepest } else { first };
+        self.path(section)
+    }
+
+    /// Whether a section is another one or below it.
+    fn is_within(&self, section: usize, outer: usize) -> bool {
+        let mut at = Some(section);
+        while let Some(here) = at.filter(|here| *here > outer) {
+            at = self.sections.get(here).and_then(|section| section.parent).map(|parent| parent as usize);
+        }
+        at == Some(outer)
+    }
+
+    fn path(&self, section: usize) -> Vec<Arc<str>> {
         let mut path = Vec::new();
-        let mut section = self.sections.get(self.section_at(byte));
+        let mut section = self.sections.get(section);
         while let Some(here) = section {
             if !here.title.is_empty() {
                 path.push(Arc::clone(&here.title));
@@ -172,29 +200,27 @@ impl RawLine<'_> {
 
 /// The lines of a text. A byte order mark belongs to none.
 pub(super) fn raw_lines(text: &str) -> impl Iterator<Item = RawLine<'_>> {
-    let mut start = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let end = start + line.len();
-        let bom = if start == 0 && line.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let text = line.get(bom..).unwrap_or_default().trim_end_matches(['\n', '\r']);
-        let raw = RawLine { start: start + bom, end, text };
-        start = end;
-        raw
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        // Bytes, not `split`: on short lines a search set up anew for each costs more than the lines.
+        let rest = text.as_bytes().get(next..).filter(|rest| !rest.is_empty())?;
+        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        let bom = if next == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let (start, end) = (next + bom, next + length);
+        let line = text.get(start..end).unwrap_or_default();
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        next = end;
+        Some(RawLine { start, end, text: line.strip_suffix('\r').unwrap_or(line) })
     })
 }
 
 /// The rest of a list item's line after its marker: `- `, `* `, `+ `, `1. `, `1) `, `•`.
 pub(super) fn after_marker(trimmed: &str) -> Option<&str> {
-    let rest = match trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']) {
-        Some(rest) => rest,
-        None => {
-            let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
-            if !(1..=9).contains(&digits) {
-                return None;
-            }
-            trimmed.get(digits..)?.strip_prefix(['.', ')'])?
-        }
+    let numbered = || {
+        let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        trimmed.get(digits..).filter(|_| (1..=9).contains(&digits))?.strip_prefix(['.', ')'])
     };
+    let rest = trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']).or_else(numbered)?;
     (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
 
@@ -230,15 +256,19 @@ mod tests {
 
     #[test]
     fn a_section_knows_what_it_is_in() {
-        let outline = Outline::of("# A\n## B\n#### C\n## D\ntext\n# E\n", Markup::Markdown);
+        let text_of = "# A\n## B\n#### C\n## D\ntext\n# E\n";
+        let outline = Outline::of(text_of, Markup::Markdown);
         let path = |text: &str| {
-            let at = "# A\n## B\n#### C\n## D\ntext\n# E\n".find(text).unwrap();
-            outline.path_at(at).iter().map(ToString::to_string).collect::<Vec<_>>().join(">")
+            let at = text_of.find(text).unwrap();
+            outline.path_of(&(at..at + 1), text_of).iter().map(ToString::to_string).collect::<Vec<_>>().join(">")
         };
         assert_eq!(path("# A"), "A");
         assert_eq!(path("#### C"), "A>B>C");
         assert_eq!(path("text"), "A>D");
         assert_eq!(path("# E"), "E");
+        let titles = |span| outline.path_of(&span, text_of).join(">");
+        assert_eq!(titles(0..15), "A>B>C", "bare headings and the section below them");
+        assert_eq!(titles(0..text_of.len()), "A", "more than one section");
     }
 
     #[test]
