@@ -188,12 +188,14 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
     if run.options.dry {
         return Some(job);
     }
+    let (uri, intended, untouched) = (job.document.uri.clone(), job.intended(), job.untouched());
+    if !intended.is_empty() {
+        run.with_ledger(move |ledger| ledger.intend(&uri, &intended, &untouched)).await?;
+    }
     if job.new.is_empty() {
         finish(run, job).await;
         return None;
     }
-    let (uri, ids) = (job.document.uri.clone(), job.new_ids());
-    run.with_ledger(move |ledger| ledger.intend(&uri, &ids)).await?;
     Some(job)
 }
 

@@ -11,7 +11,9 @@
 //! bounded in items by each stage's places and in bytes by [`run::Run::room`].
 //!
 //! Invariant: a document is recorded as done after the store has acknowledged its new chunks and its stale ones are deleted.
-//! Invariant: what may be written is recorded before it is (see [`ledger`]).
+//! Invariant: what may be written or deleted is recorded before it is (see [`ledger`]).
+//! Invariant: the ledger is trusted only where it and the store bear the same generation, which a run gives to both at its
+//! end. Otherwise (a kill, a wiped or restored store, a lost ledger, another home) the store is looked through first.
 //! Absent on purpose: errors as stream items. One bad document is counted and recorded where it fails; what must end the
 //! run goes to [`run::Run::abort`], which lets everything in flight finish.
 
@@ -40,6 +42,7 @@ use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
 pub use self::run::{Observer, Options};
 use self::run::{Run, digest};
 use crate::cache::EmbeddingCache;
+use crate::document::Passage;
 use crate::error::Error;
 use crate::pipeline::{ProviderKind, Running};
 use crate::providers::prices;
@@ -48,13 +51,14 @@ use crate::vectordb::{IndexMeta, VectorStore};
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Documents of a store that are looked at in one go while a lost ledger is made anew.
+/// Points of a store that are looked at in one go.
 const PAGE: usize = 1000;
 
 /// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
 /// [`Outcome::Interrupted`]; running again goes on from there.
 pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
-    let run = Arc::new(open(running, options, report, stop).await?);
+    let (run, meta) = open(running, options, report, stop).await?;
+    let run = Arc::new(run);
 
     let found = flow::walk(&run);
     let changed = flow::compare(&run, found);
@@ -70,14 +74,24 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
         run.stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
-        () = done => {}
-        () = stopped => tracing::warn!("what was in flight took too long to finish; the next run does it again"),
-    }
+    let drained = tokio::select! {
+        () = done => true,
+        () = stopped => {
+            tracing::warn!("what was in flight took too long to finish; the next run does it again");
+            false
+        }
+    };
 
     let kept = if run.stop.is_cancelled() { 0 } else { remove_gone(&run).await.unwrap_or(0) };
     let flushed = run.store.flush().await;
-    if let Some(error) = run.take_fatal() {
+    let fatal = run.take_fatal();
+    if drained
+        && !matches!(fatal, Some(Error::Store(_)))
+        && let Err(error) = seal(&run, meta).await
+    {
+        tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
+    }
+    if let Some(error) = fatal {
         return Err(error);
     }
     flushed?;
@@ -85,7 +99,12 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
 }
 
 /// Brings together what a run needs: index and ledger agree, or the run does not begin.
-async fn open(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
+async fn open(
+    running: &Running,
+    options: Options,
+    report: Arc<Report>,
+    stop: CancellationToken,
+) -> Result<(Run, IndexMeta), Error> {
     let plan = &running.plan;
     let path = running.settings.ledger(&plan.name);
     let ledger = blocking(move || Ledger::open(&path)).await?;
@@ -102,7 +121,7 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     } else {
         let meta = IndexMeta {
             version: IndexMeta::VERSION,
-            generation: Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>()),
+            generation: new_generation(),
             model: embedder.fingerprint(),
             dimensions: embedder.dimensions().await?,
             chunking: plan.chunk.fingerprint(),
@@ -128,11 +147,30 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
-    Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
+    Ok((Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop), meta))
 }
 
-/// Makes the ledger speak of this very index. One that speaks of another (the store was wiped, the ledger was lost) is
-/// made anew from what the store holds, so that nothing is embedded again and nothing stays behind. Returns the base folder.
+fn new_generation() -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>())
+}
+
+/// Gives store and ledger a new generation in common, if this run changed anything: an older copy of either does not have it.
+/// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
+async fn seal(run: &Run, meta: IndexMeta) -> Result<(), Error> {
+    let ledger = run.ledger.clone();
+    let changed = blocking(move || Ok(ledger.fact("generation")?.is_none())).await?;
+    // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
+    if !changed || run.store.meta().await?.as_ref() != Some(&meta) {
+        return Ok(());
+    }
+    let meta = IndexMeta { generation: new_generation(), ..meta };
+    run.store.set_meta(&meta).await?;
+    let ledger = run.ledger.clone();
+    blocking(move || ledger.set_fact("generation", &meta.generation.to_string())).await
+}
+
+/// Makes the ledger speak of this very state of the index. One that speaks of another is corrected by what the store holds,
+/// so that nothing is embedded again, nothing is missing and nothing stays behind. Returns the base folder.
 async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMeta, cwd: PathBuf) -> Result<PathBuf, Error> {
     let generation = meta.generation.to_string();
     let asked = ledger.clone();
@@ -143,17 +181,19 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
     .await?;
     let base = base.map_or(cwd, PathBuf::from);
     if known.as_deref() != Some(&generation) {
-        let cleared = ledger.clone();
-        blocking(move || cleared.clear()).await?;
+        tracing::debug!("the ledger and the store may differ: looking through the store");
         let mut after = None;
         loop {
             let page = store.scroll(after, PAGE).await?;
             let full = page.len() == PAGE;
             after = page.last().map(|(id, _)| *id);
-            let adopting = ledger.clone();
+            let holding = ledger.clone();
             blocking(move || {
-                page.iter()
-                    .try_for_each(|(id, passage)| adopting.adopt(&passage.uri, Recorded { id: *id, digest: digest(passage) }))
+                let recorded = |(id, passage): (Uuid, Passage)| {
+                    let digest = digest(&passage);
+                    (passage.uri, Recorded { id, digest })
+                };
+                holding.hold(page.into_iter().map(recorded).collect())
             })
             .await?;
             if !full {
@@ -162,6 +202,7 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
         }
         let (settled, base) = (ledger.clone(), base.to_string_lossy().into_owned());
         blocking(move || {
+            settled.settle()?;
             settled.set_fact("base", &base)?;
             settled.set_fact("generation", &generation)
         })
@@ -197,7 +238,12 @@ async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
                 return Some(0);
             }
             let asked = uri.clone();
-            let points = run.with_ledger(move |ledger| ledger.entry(&asked)).await?.map_or(0, |entry| entry.points.len());
+            let intending = move |ledger: &Ledger| {
+                let points = ledger.entry(&asked)?.map(|entry| entry.points).unwrap_or_default();
+                ledger.intend(&asked, &points.iter().map(|point| point.id).collect::<Vec<_>>(), &[])?;
+                Ok(points.len())
+            };
+            let points = run.with_ledger(intending).await?;
             run.with_store(|store| {
                 let uri = uri.clone();
                 async move { store.delete_document(&uri).await }

@@ -115,6 +115,16 @@ impl Project {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Starts `ragstream` from a shell that runs this first (limits, signals).
+    pub fn start_in_shell(&self, prelude: &str, arguments: &[&str]) -> Child {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(self.folder.path()).stdin(Stdio::null()).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Every point of the embedded index, as `search` shows them, by uri and place. Needs fewer than 1000 points.
     pub fn everything(&self, arguments: &[&str]) -> Vec<Value> {
         let all = [&["search", "a", "-k", "1000", "--json"], arguments].concat();

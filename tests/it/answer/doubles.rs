@@ -39,6 +39,9 @@ impl VectorStore for Store {
     async fn create(&self, _: &IndexMeta) -> Result<(), StoreError> {
         unreachable!()
     }
+    async fn set_meta(&self, _: &IndexMeta) -> Result<(), StoreError> {
+        unreachable!()
+    }
     async fn drop_index(&self) -> Result<(), StoreError> {
         unreachable!()
     }
