@@ -6,6 +6,7 @@
 //! so encoding from such a border on gives the tokens that the whole text gives; only a run of more than [`SEGMENT`] bytes
 //! without any such border (a megabyte of one letter) is cut at a fixed place, and may get a few tokens more.
 
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -73,7 +74,7 @@ impl Tokenizer {
                 forced.push(segment.range.end as u32);
             }
         }
-        TokenMap { tokenizer: self, text, ends, forced }
+        TokenMap { tokenizer: self, text, ends, forced, head: Cell::default(), tail: Cell::default() }
     }
 
     fn encode(&self, text: &str, range: Range<usize>) -> Vec<u32> {
@@ -89,6 +90,18 @@ pub struct TokenMap<'t> {
     ends: Vec<u32>,
     /// Where a run without a border had to be cut.
     forced: Vec<u32>,
+    /// The last slice's ragged ends: the next slice often shares one of them.
+    head: Cell<Option<Edge>>,
+    tail: Cell<Option<Edge>>,
+}
+
+/// A slice's ragged end: the text between where the slice starts (or ends) and the nearest border inside of it.
+#[derive(Clone, Copy)]
+struct Edge {
+    /// Where the slice starts or ends.
+    at: usize,
+    border: usize,
+    tokens: usize,
 }
 
 impl<'t> TokenMap<'t> {
@@ -128,11 +141,31 @@ impl<'t> TokenMap<'t> {
         if self.forced.get(near_forced).is_some_and(|cut| *cut as usize <= range.end + 2 * SEGMENT) {
             return whole();
         }
-        let Some(first) = border_from(self.text, range.clone()) else { return whole() };
-        let Some(last) = border_up_to(self.text, first..range.end) else { return whole() };
-        let head = self.tokenizer.count(slice(self.text, range.start..first));
-        let tail = self.tokenizer.count(slice(self.text, last..range.end));
-        head + (self.before(last) - self.before(first)) + tail
+        let Some(head) = self.head(&range) else { return whole() };
+        let Some(tail) = self.tail(&(head.border..range.end)) else { return whole() };
+        head.tokens + (self.before(tail.border) - self.before(head.border)) + tail.tokens
+    }
+
+    fn head(&self, range: &Range<usize>) -> Option<Edge> {
+        if let Some(known) = self.head.get().filter(|head| head.at == range.start && head.border <= range.end) {
+            return Some(known);
+        }
+        let border = border_from(self.text, range.clone())?;
+        let tokens = self.tokenizer.count(slice(self.text, range.start..border));
+        let head = Edge { at: range.start, border, tokens };
+        self.head.set(Some(head));
+        Some(head)
+    }
+
+    fn tail(&self, range: &Range<usize>) -> Option<Edge> {
+        if let Some(known) = self.tail.get().filter(|tail| tail.at == range.end && tail.border >= range.start) {
+            return Some(known);
+        }
+        let border = border_up_to(self.text, range.clone())?;
+        let tokens = self.tokenizer.count(slice(self.text, border..range.end));
+        let tail = Edge { at: range.end, border, tokens };
+        self.tail.set(Some(tail));
+        Some(tail)
     }
 }
 

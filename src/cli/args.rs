@@ -48,7 +48,7 @@ pub(super) struct Common {
     /// Print nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Log what happens to stderr; twice for more (RUST_LOG is honoured)
+    /// Log what happens to stderr; twice for more (`RUST_LOG` is honoured)
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// When to use colours

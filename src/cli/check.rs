@@ -24,8 +24,10 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
         };
         if output.json {
             for diagnostic in &diagnostics {
-                let mut event = diagnostic.to_json();
-                event["type"] = "diagnostic".into();
+                let mut event = json!({"type": "diagnostic"});
+                if let (Some(event), serde_json::Value::Object(fields)) = (event.as_object_mut(), diagnostic.to_json()) {
+                    event.extend(fields);
+                }
                 output.event(&event);
             }
             output.event(&json!({"type": "checked", "file": path.display().to_string(), "valid": valid}));

@@ -32,6 +32,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
         prune: args.prune,
         rebuild: args.rebuild,
         checksum: args.checksum,
+        dry: false,
         // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
         scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
         observer: Arc::new(move |failure| {

@@ -115,7 +115,9 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     if let Some(entry) = known.filter(|entry| entry.hash == hash) {
         // Touched, copied or restored: the same content under another stamp.
         let uri = found.uri.clone();
-        run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;
+        if !run.options.dry {
+            run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;
+        }
         run.report.documents.unchanged.add(1);
         return None;
     }
@@ -151,9 +153,17 @@ fn skipped(error: &ParseError) -> SkipReason {
     }
 }
 
-/// Cuts documents, compares the chunks with what the index has, and gives out what is to be embedded. A document with
-/// nothing to embed is finished here.
+/// Cuts documents, and gives out what is to be embedded.
 pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
+    jobs(run, documents).flat_map(|job| {
+        let pieces =
+            (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
+        futures_util::stream::iter(pieces)
+    })
+}
+
+/// Cuts documents and compares the chunks with what the index has. A document with nothing to embed is finished here.
+pub(super) fn jobs(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Arc<Job>> + Send {
     let run = Arc::clone(run);
     documents
         .map(move |parsed| {
@@ -162,10 +172,6 @@ pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send
         })
         .buffer_unordered(Run::workers())
         .filter_map(|job| std::future::ready(job.ok().flatten()))
-        .flat_map(|job| {
-            let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
-            futures_util::stream::iter(pieces)
-        })
 }
 
 async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
@@ -189,6 +195,9 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
         }
     };
     run.report.chunks.made.add(job.chunks.len() as u64);
+    if run.options.dry {
+        return Some(job);
+    }
     if job.new.is_empty() {
         finish(run, job).await;
         return None;

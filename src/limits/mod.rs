@@ -26,6 +26,10 @@ pub(crate) use headers::parse_duration;
 /// Requests in flight where the plan does not say.
 const DEFAULT_CONCURRENCY: u32 = 32;
 
+/// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
+/// for good.
+const MAX_CHARGE: u64 = 10_000_000;
+
 /// A place in the queue. The smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
@@ -75,7 +79,13 @@ struct State {
     requests: Option<Quota>,
     tokens: Option<Quota>,
     in_flight: u32,
-    concurrency: u32,
+    /// What may be in flight: halved by a refusal, and raised again by a request's worth for each round of answers (as TCP
+    /// does it, additive increase and multiplicative decrease), from 1 to `most_in_flight`. Without it, a provider that
+    /// tells no limits would refuse the same burst after every pause.
+    concurrency: f64,
+    most_in_flight: f64,
+    /// A refusal of what left before this was caused by the old `concurrency`.
+    lowered_at: Option<Instant>,
     paused_until: Option<Instant>,
     next_charge: u64,
     stats: Stats,
@@ -102,7 +112,7 @@ impl State {
         if self.queue.keys().next().is_some_and(|&first| first < ticket) {
             return Err(Wait::Turn);
         }
-        if self.in_flight >= self.concurrency {
+        if f64::from(self.in_flight) + 1.0 > self.concurrency {
             return Err(Wait::Slot);
         }
         let paused = self.paused_until.filter(|&until| until > now);
@@ -130,12 +140,15 @@ impl Limiter {
     /// A limiter that keeps to what is declared, and learns the rest from [`Self::observe`].
     pub fn new(declared: Limits) -> Arc<Self> {
         let now = Instant::now();
+        let most_in_flight = f64::from(declared.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(1));
         let state = State {
             queue: BTreeMap::new(),
             requests: declared.rpm.map(|rpm| requests_quota(rpm.into(), now)),
             tokens: declared.tpm.map(|tpm| Quota::new(tpm.into(), 0, now)),
             in_flight: 0,
-            concurrency: declared.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(1),
+            concurrency: most_in_flight,
+            most_in_flight,
+            lowered_at: None,
             paused_until: None,
             next_charge: 0,
             stats: Stats::default(),
@@ -150,6 +163,7 @@ impl Limiter {
 
     /// Waits until the request that drew `ticket` may be sent, and reserves `tokens` for it.
     pub async fn admit(self: &Arc<Self>, ticket: Ticket, tokens: u64) -> Permit {
+        let tokens = tokens.min(MAX_CHARGE);
         let place = Place::take(self, ticket);
         loop {
             let now = Instant::now();
@@ -183,8 +197,8 @@ impl Limiter {
 
     /// Learns from an answer's headers. What is declared stays as it is declared.
     ///
-    /// Now the limits alone are learned, the newest answer's. Room for more (remaining and reset, a number in flight
-    /// that adapts itself, keeping what was learned) is here.
+    /// Now the limits alone are learned, the newest answer's. Room for more (remaining and reset, keeping what was learned) is
+    /// here.
     pub fn observe(&self, headers: &HeaderMap) {
         let seen = Seen::read(headers);
         let now = Instant::now();
@@ -216,9 +230,23 @@ impl Limiter {
         self.state().stats.retries += 1;
     }
 
-    /// Counts a refusal that asks to slow down.
-    pub fn count_throttled(&self) {
-        self.state().stats.throttled += 1;
+    /// Notes a refusal that asks to slow down, of a request that left at `left`.
+    pub fn throttled(&self, left: Instant) {
+        let mut state = self.state();
+        state.stats.throttled += 1;
+        if state.lowered_at.is_none_or(|lowered| left > lowered) {
+            state.concurrency = (state.concurrency / 2.0).max(1.0);
+            state.lowered_at = Some(Instant::now());
+        }
+    }
+
+    /// Notes a request that was accepted.
+    pub fn accepted(&self) {
+        let mut state = self.state();
+        if state.concurrency < state.most_in_flight {
+            state.concurrency = (state.concurrency + 1.0 / state.concurrency).min(state.most_in_flight);
+            state.wake_first();
+        }
     }
 
     /// What was asked so far.
@@ -295,6 +323,7 @@ pub struct Charge {
 impl Charge {
     /// Replaces what was reserved by what the provider says it was.
     pub fn settle(self, tokens: u64) {
+        let tokens = tokens.min(MAX_CHARGE);
         let mut guard = self.limiter.state();
         let state = &mut *guard;
         state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.reserved);

@@ -151,6 +151,19 @@ fn tokens_reserved_too_high_come_back() {
 }
 
 #[test]
+fn absurd_charges_neither_overflow_nor_stop_for_good() {
+    let took = paused(async {
+        let limiter = Limiter::new(limits(Some(100), Some(1_000_000), None));
+        let start = Instant::now();
+        limiter.admit(limiter.ticket(), u64::MAX).await.charge.settle(u64::MAX);
+        limiter.admit(limiter.ticket(), 1).await.charge.settle(u64::MAX);
+        let _permit = limiter.admit(limiter.ticket(), 0).await;
+        start.elapsed()
+    });
+    assert!(took < Duration::from_mins(25), "{took:?}");
+}
+
+#[test]
 fn a_pause_holds_for_all_and_once() {
     paused(async {
         let limiter = Limiter::new(limits(None, None, Some(100)));
@@ -193,6 +206,41 @@ fn in_flight_never_exceeds_the_concurrency() {
         let seconds: Vec<u64> = left.iter().map(|(at, _)| at.as_secs()).collect();
         assert_eq!(seconds, [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]);
         assert_eq!(limiter.stats().slot_wait.as_secs(), 3);
+    });
+}
+
+#[test]
+fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
+    paused(async {
+        let limiter = Limiter::new(limits(None, None, Some(16)));
+        let burst = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..16 {
+            limiter.throttled(burst);
+        }
+        let allowed = async |limiter: &Arc<Limiter>| {
+            let mut permits = Vec::new();
+            while let Ok(permit) = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 1)).await {
+                permits.push(permit);
+            }
+            permits.len()
+        };
+        assert_eq!(allowed(&limiter).await, 8);
+        for _ in 0..8 {
+            limiter.accepted();
+        }
+        assert_eq!(allowed(&limiter).await, 8, "a round of answers at 8 is worth not quite one more");
+        limiter.accepted();
+        assert_eq!(allowed(&limiter).await, 9);
+        for _ in 0..1000 {
+            limiter.accepted();
+        }
+        assert_eq!(allowed(&limiter).await, 16);
+        for _ in 0..1000 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            limiter.throttled(Instant::now());
+        }
+        assert_eq!(allowed(&limiter).await, 1);
     });
 }
 

@@ -10,6 +10,7 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json};
 
 use super::diagnose::{Findings, printable};
+use super::schema::{branches, types};
 use super::suggest::did_you_mean;
 use super::tree::{Entry, Filled, Node, Scalar, Value};
 use super::units::{Period, Size};
@@ -40,7 +41,7 @@ struct Walk<'a, 'f> {
 impl<'a> Walk<'a, '_> {
     /// What the node is by the schema; `None` if it is left out. `key` is what to point at when nothing is there.
     fn node(&mut self, schema: &'a Json, node: &Node, key: &Range<usize>) -> Option<Json> {
-        let branches = self.branches(schema);
+        let branches = branches(self.schema, schema);
         match &node.value {
             Value::Map(entries) => match branches.iter().find(|branch| has_type(branch, "object")) {
                 Some(branch) => self.map(branch, entries, key),
@@ -51,18 +52,6 @@ impl<'a> Walk<'a, '_> {
                 None => self.wrong_kind(&branches, node, "a list"),
             },
             Value::Scalar(scalar) => self.scalar(&branches, scalar, node, key),
-        }
-    }
-
-    /// The alternatives of a schema, references followed.
-    fn branches(&self, schema: &'a Json) -> Vec<&'a Json> {
-        if let Some(reference) = schema.get("$ref").and_then(Json::as_str) {
-            let target = reference.strip_prefix('#').and_then(|pointer| self.schema.pointer(pointer));
-            return target.map_or_else(Vec::new, |target| self.branches(target));
-        }
-        match schema.get("anyOf").or_else(|| schema.get("oneOf")).and_then(Json::as_array) {
-            Some(alternatives) => alternatives.iter().flat_map(|alternative| self.branches(alternative)).collect(),
-            None => vec![schema],
         }
     }
 
@@ -112,10 +101,9 @@ impl<'a> Walk<'a, '_> {
 
     fn unknown_key(&mut self, entry: &Entry, known: Option<&Map<String, Json>>) {
         let keys: Vec<&str> = known.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-        let place = self.path.join(".");
-        let message = match place.as_str() {
+        let message = match self.place().as_str() {
             "" => format!("unknown key `{}`", printable(&entry.key)),
-            place => format!("unknown key `{}` in `{}`", printable(&entry.key), printable(place)),
+            place => format!("unknown key `{}` in `{place}`", printable(&entry.key)),
         };
         let guess = if entry.key == "<<" {
             Some("YAML's merge keys are not supported; an alias can stand for a whole value".to_owned())
@@ -134,7 +122,7 @@ impl<'a> Walk<'a, '_> {
             return Some(format!("`{key}` belongs at the top level;"));
         }
         let mut sections = root.iter().filter(|(_, section)| {
-            let branches = self.branches(section);
+            let branches = branches(self.schema, section);
             branches.iter().filter_map(|branch| branch.get("properties")).any(|keys| keys.get(key).is_some())
         });
         sections.next().map(|(section, _)| format!("`{key}` belongs in `{section}`;"))
@@ -194,12 +182,13 @@ impl<'a> Walk<'a, '_> {
     }
 
     fn choice(&mut self, branches: &[&'a Json], value: Json, node: &Node) -> Option<Json> {
-        let all: Vec<&Json> = branches.iter().flat_map(|branch| choices(branch)).collect();
+        let all: Vec<&Json> = branches.iter().flat_map(|branch| choices(branch)).filter(|choice| !choice.is_null()).collect();
         if all.contains(&&value) {
             return Some(value);
         }
         let names: Vec<String> = all.iter().map(|choice| plain(choice)).collect();
-        let message = format!("{} cannot be `{}`", self.name(), self.findings.source().excerpt(&node.span));
+        let excerpt = self.findings.source().excerpt(&node.span);
+        let message = format!("{} cannot be `{}`", self.name(), excerpt.trim_matches(['"', '\'']));
         let one_of = format!("it is one of: {}", names.join(", "));
         let hint = match did_you_mean(&plain(&value), names.iter().map(String::as_str)) {
             _ if names.len() == 1 => format!("it can only be {}", names.concat()),
@@ -232,7 +221,11 @@ impl<'a> Walk<'a, '_> {
             Value::Scalar(scalar) if wanted.contains(&"a whole number") && scalar.text.contains('_') => {
                 Some("write the digits alone, without `_`".to_owned())
             }
-            Value::Scalar(scalar) if !scalar.plain && wanted.iter().any(|kind| kind.ends_with("number")) => {
+            Value::Scalar(scalar)
+                if !scalar.plain
+                    && scalar.filled == Filled::AsWritten
+                    && wanted.iter().any(|kind| kind.ends_with("number")) =>
+            {
                 Some("write it without quotes".to_owned())
             }
             _ => None,
@@ -242,20 +235,26 @@ impl<'a> Walk<'a, '_> {
         None
     }
 
-    /// How messages call the value: `` `chunk.overlap` ``.
+    /// How messages call the value: `` `sources[0].files` ``.
     fn name(&self) -> String {
-        if self.path.is_empty() { "a pipeline file".to_owned() } else { format!("`{}`", printable(&self.path.join("."))) }
+        if self.path.is_empty() { "a pipeline file".to_owned() } else { format!("`{}`", self.place()) }
+    }
+
+    fn place(&self) -> String {
+        let mut place = String::new();
+        for step in &self.path {
+            match step.parse::<usize>() {
+                Ok(_) => place.extend(["[", step, "]"]),
+                Err(_) if place.is_empty() => place.push_str(step),
+                Err(_) => place.extend([".", step]),
+            }
+        }
+        printable(&place)
     }
 
     fn taint(&mut self) {
         self.tainted.insert(self.path.clone());
     }
-}
-
-fn types(branch: &Json) -> impl Iterator<Item = &str> {
-    let kind = branch.get("type");
-    let many = kind.and_then(Json::as_array).into_iter().flatten();
-    kind.filter(|kind| kind.is_string()).into_iter().chain(many).filter_map(Json::as_str)
 }
 
 fn has_type(branch: &Json, kind: &str) -> bool {
@@ -372,6 +371,7 @@ fn wants(branch: &Json) -> Vec<&'static str> {
 fn plain(value: &Json) -> String {
     match value {
         Json::String(text) => text.clone(),
-        other => other.to_string(),
+        // `2.0` is 2.
+        other => other.to_string().trim_end_matches(".0").to_owned(),
     }
 }

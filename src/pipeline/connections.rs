@@ -11,7 +11,7 @@ use super::plan::{Limits, ProviderKind, ProviderPlan, RetryPlan, Secret};
 use super::spec::{KindSpec, ProviderSpec};
 
 /// How long a request may take, unless the file says so.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What is known of a vendor without asking.
 struct Vendor {

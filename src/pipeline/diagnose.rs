@@ -12,13 +12,16 @@ use serde::Serialize;
 
 /// Findings kept of one file; what comes after is only counted.
 const MAX_FINDINGS: usize = 100;
+/// Lines shown before and after the one that is meant.
+const CONTEXT: usize = 1;
+/// Bytes of the lines shown with a finding, at most; longer ones fill a terminal and help nobody.
+const MAX_SHOWN: usize = 2000;
 /// What stands for a character that must not reach a terminal.
 const BLANK: char = '?';
 
 /// The file as it may be shown: secrets written into it and control characters are covered, byte offsets kept.
-#[derive(Debug)]
 pub(super) struct Source {
-    name: String,
+    name: Arc<str>,
     shown: String,
     /// Byte offset of the first byte of each line.
     lines: Vec<usize>,
@@ -27,14 +30,20 @@ pub(super) struct Source {
 impl Source {
     /// `masks`: byte ranges that nobody may see.
     pub(super) fn new(name: &str, text: &str, masks: &[Range<usize>]) -> Self {
+        let mut masks = masks.to_vec();
+        masks.sort_by_key(|mask| mask.start);
+        let (mut masks, mut masked_to) = (masks.into_iter().peekable(), 0);
         let mut shown = String::with_capacity(text.len());
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
+            while let Some(mask) = masks.next_if(|mask| mask.start <= at) {
+                masked_to = masked_to.max(mask.end);
+            }
             let crlf = c == '\r' && matches!(chars.peek(), Some((_, '\n')));
             let cover = match c {
                 '\n' | '\t' => None,
                 '\r' => Some(if crlf { ' ' } else { '\n' }),
-                c if masks.iter().any(|mask| mask.contains(&at)) => (c != '\n').then_some('*'),
+                _ if at < masked_to => Some('*'),
                 c if unprintable(c) => Some(BLANK),
                 _ => None,
             };
@@ -45,7 +54,7 @@ impl Source {
         }
         let starts = shown.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(starts).collect();
-        Self { name: name.to_owned(), shown, lines }
+        Self { name: printable(name).into(), shown, lines }
     }
 
     /// The bytes as they may be shown, on one line and not too long.
@@ -57,6 +66,12 @@ impl Source {
             excerpt.push('…');
         }
         excerpt
+    }
+
+    /// The bytes of the line and of so many before and after it.
+    fn around(&self, line: usize, before: usize, after: usize) -> Range<usize> {
+        let start = self.lines.get(line.saturating_sub(before)).copied().unwrap_or(0);
+        start..self.lines.get(line + after + 1).copied().unwrap_or(self.shown.len())
     }
 
     /// The line (from 0) that holds the byte, and the byte range of its text.
@@ -78,6 +93,12 @@ impl Source {
         // A caret under the first line says enough of a value that spans many.
         let end = span.end.clamp(at, line.end.max(at));
         Place { line: number + 1, column: self.column(&line, at) + 1, span: at..end }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Source").field(&self.name).finish()
     }
 }
 
@@ -104,13 +125,12 @@ impl SourceCode for Source {
     ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
         let (number, line) = self.line(span.offset());
         let first = number.saturating_sub(before);
-        let start = self.lines.get(first).copied().unwrap_or(0);
-        let end = self.lines.get(number + after + 1).copied().unwrap_or(self.shown.len());
+        let Range { start, end } = self.around(number, before, after);
         let data = self.shown.as_bytes().get(start..end).ok_or(MietteError::OutOfBounds)?;
         // miette asks without context for the place that its header shows, and with context for the lines.
         let column = if before == 0 && after == 0 { self.column(&line, span.offset()) } else { 0 };
         let shown = SourceSpan::new(start.into(), end - start);
-        Ok(Box::new(MietteSpanContents::new_named(self.name.clone(), data, shown, first, column, self.lines.len())))
+        Ok(Box::new(MietteSpanContents::new_named(self.name.to_string(), data, shown, first, column, self.lines.len())))
     }
 }
 
@@ -141,7 +161,7 @@ pub struct Diagnostic {
     /// How bad it is.
     pub level: Level,
     /// The file, as the user named it; `None` for what is not about a file.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// Where in the file, if anywhere.
     pub place: Option<Place>,
     /// What is wrong.
@@ -153,14 +173,13 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error that is not about a place in a file.
-    pub fn error(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(super) fn error(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { level: Level::Error, file: None, place: None, message: message.into(), hint, source: None }
     }
 
     /// The same, about a file as a whole.
-    #[must_use]
-    pub fn of_file(mut self, file: &str) -> Self {
-        self.file = Some(printable(file));
+    pub(super) fn of_file(mut self, file: &str) -> Self {
+        self.file = Some(printable(file).into());
         self
     }
 
@@ -168,7 +187,7 @@ impl Diagnostic {
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
             "level": self.level,
-            "file": self.file,
+            "file": self.file.as_deref(),
             "line": self.place.as_ref().map(|place| place.line),
             "column": self.place.as_ref().map(|place| place.column),
             "message": self.message,
@@ -183,11 +202,11 @@ impl Diagnostic {
         theme.characters.underbar = '^';
         let handler = GraphicalReportHandler::new_themed(theme)
             .with_width(width.clamp(40, 400))
-            .with_context_lines(1)
+            .with_context_lines(CONTEXT)
             .with_links(false)
             .tab_width(2);
         let mut out = String::new();
-        match handler.render_report(&mut out, self) {
+        match handler.render_report(&mut out, &Framed(self)) {
             Ok(()) => out,
             Err(fmt::Error) => format!("{self}\n"),
         }
@@ -210,24 +229,45 @@ impl fmt::Display for Diagnostic {
 
 impl std::error::Error for Diagnostic {}
 
-impl miette::Diagnostic for Diagnostic {
+/// A finding as miette renders it: the place is in the frame, and need not be in the heading.
+#[derive(Debug)]
+struct Framed<'a>(&'a Diagnostic);
+
+impl Framed<'_> {
+    /// The file's text, where lines of it can be shown.
+    fn source(&self) -> Option<&Source> {
+        let source = self.0.source.as_deref()?;
+        let (line, _) = source.line(self.0.place.as_ref()?.span.start);
+        (source.around(line, CONTEXT, CONTEXT).len() <= MAX_SHOWN).then_some(source)
+    }
+}
+
+impl fmt::Display for Framed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.source().is_some() { f.write_str(&self.0.message) } else { self.0.fmt(f) }
+    }
+}
+
+impl std::error::Error for Framed<'_> {}
+
+impl miette::Diagnostic for Framed<'_> {
     fn severity(&self) -> Option<Severity> {
-        Some(match self.level {
+        Some(match self.0.level {
             Level::Error => Severity::Error,
             Level::Warning => Severity::Warning,
         })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+        self.0.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.source.as_deref().map(|source| source as &dyn SourceCode)
+        self.source().map(|source| source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let place = self.place.as_ref()?;
+        let place = self.0.place.as_ref().filter(|_| self.source().is_some())?;
         let label = LabeledSpan::new_primary_with_span(None, place.span.clone());
         Some(Box::new(std::iter::once(label)))
     }
@@ -254,14 +294,11 @@ impl Diagnostics {
 
     /// For people: every finding, one below the other. `width` is the terminal's, in columns.
     pub fn render(&self, color: bool, width: usize) -> String {
-        let mut out = String::new();
-        for diagnostic in &self.list {
-            out.push_str(&diagnostic.render(color, width));
-        }
+        let mut out: Vec<String> = self.list.iter().map(|diagnostic| diagnostic.render(color, width)).collect();
         if self.more > 0 {
-            out.push_str(&format!("and {} more\n", self.more));
+            out.push(format!("and {} more\n", self.more));
         }
-        out
+        out.join("\n")
     }
 }
 
@@ -320,16 +357,16 @@ impl Findings {
     }
 
     fn push(&mut self, level: Level, span: &Range<usize>, message: String, hint: Option<String>) {
+        if self.list.len() >= MAX_FINDINGS {
+            self.more += 1;
+            return;
+        }
         let place = self.source.place(span);
         // An anchor that is used twice would tell the same twice.
         if self.list.iter().any(|known| known.place.as_ref() == Some(&place) && known.message == message) {
             return;
         }
-        if self.list.len() >= MAX_FINDINGS {
-            self.more += 1;
-            return;
-        }
-        let (file, source) = (Some(self.source.name.clone()), Some(Arc::clone(&self.source)));
+        let (file, source) = (Some(Arc::clone(&self.source.name)), Some(Arc::clone(&self.source)));
         self.list.push(Diagnostic { level, file, place: Some(place), message, hint, source });
     }
 

@@ -54,12 +54,9 @@ fn fill_scalar(
             Piece::Unclosed(written) => (written, Err("`${` without its `}`".to_owned())),
         };
         // Where the file says it literally; escapes in a quoted scalar may hide it, then the whole scalar is meant.
-        let place = raw.get(searched..).and_then(|rest| rest.find(written)).map(|at| {
-            let start = searched + at;
-            searched = start + written.len();
-            span.start + start..span.start + searched
-        });
-        let place = place.unwrap_or_else(|| span.clone());
+        let found = raw.get(searched..).and_then(|rest| rest.find(written)).map(|at| searched + at);
+        searched = found.map_or(raw.len(), |start| start + written.len());
+        let place = found.map_or_else(|| span.clone(), |start| span.start + start..span.start + searched);
         let value = match result {
             Ok(Ok(value)) if value.len() <= *left => value,
             Ok(Ok(_)) => {
@@ -191,7 +188,7 @@ fn reference(inner: &str) -> Result<Reference<'_>, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
     use std::sync::Arc;
 

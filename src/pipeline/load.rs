@@ -13,7 +13,7 @@ use super::interpolate;
 use super::meaning::File;
 use super::plan::Plan;
 use super::resolve::resolve;
-use super::schema::schema;
+use super::schema;
 use super::spec::Spec;
 use super::tree::{self, Value};
 
@@ -36,7 +36,9 @@ pub struct Loaded {
 /// # Errors
 /// Everything that is wrong with the file, in its order.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
-    let name = path.display().to_string();
+    // As short as it can be typed: below the working directory, relative to it.
+    let here = std::env::current_dir().ok();
+    let name = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string();
     let cannot = |what: &str, hint: Option<String>| Diagnostics::from(Diagnostic::error(what, hint).of_file(&name));
     let bytes = read(path).map_err(|error| cannot(&format!("cannot be read: {error}"), None))?;
     if bytes.len() as u64 > MAX_FILE {
@@ -90,7 +92,7 @@ pub fn parse(
         None => super::default_plan(env),
         Some(mut root) => {
             interpolate::fill(&mut root, text, env, &mut findings);
-            let Checked { json, tainted } = check::check(&root, &schema(), &mut findings);
+            let Checked { json, tainted } = check::check(&root, &schema::of_values(), &mut findings);
             let spec = json.map_or_else(|| Ok(Spec::default()), serde_json::from_value::<Spec>);
             let spec = spec.unwrap_or_else(|error| {
                 // The schema is made from the very types, so this is a mistake of ragstream's own.

@@ -68,7 +68,7 @@ impl File<'_> {
     pub(super) fn shown(&self, path: &[&str], text: &str) -> String {
         match self.root.at(path).map(|(node, _)| node) {
             Some(Node { value: Value::Scalar(scalar), span }) if scalar.filled != Filled::AsWritten => {
-                self.findings.source().excerpt(span)
+                self.findings.source().excerpt(span).trim_matches(['"', '\'']).to_owned()
             }
             _ => printable(text),
         }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::Problem;
-use super::plan::{ModelRef, Plan, ProviderPlan};
+use super::plan::{ModelRef, Plan, ProviderKind, ProviderPlan};
 use super::suggest::did_you_mean;
+use crate::providers::local;
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +74,24 @@ pub(super) fn check(
         return Err(Problem::new(format!("no provider of this name: `{shown}`")).hint(hint));
     };
     if purpose.is_served_by(provider) {
-        return Ok(());
+        return if provider.kind == ProviderKind::Local { check_local(&model.model, shown) } else { Ok(()) };
     }
     let (kind, cannot) = match purpose {
         Purpose::Embed => (provider.kind.name(), "has no embeddings"),
         Purpose::Answer => (provider.kind.name(), "has no models here that answer"),
     };
     Err(Problem::new(format!("`{shown}`: {kind} {cannot}")).hint(format!("these have: {}", able.join(", "))))
+}
+
+/// The models that run in process are known by name.
+fn check_local(model: &str, shown: &str) -> Result<(), Problem> {
+    if local::MODELS.iter().any(|known| known.eq_ignore_ascii_case(model)) {
+        return Ok(());
+    }
+    let one_of = format!("the local models are {}", local::MODELS.join(" and "));
+    let hint = match did_you_mean(model, local::MODELS) {
+        Some(guess) => format!("{guess} {one_of}"),
+        None => one_of,
+    };
+    Err(Problem::new(format!("there is no such local model: `{shown}`")).hint(hint))
 }

@@ -31,7 +31,7 @@ pub struct Plan {
 /// A wire format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProviderKind {
-    /// OpenAI and every compatible server.
+    /// `OpenAI` and every compatible server.
     OpenAi,
     /// Anthropic.
     Anthropic,
@@ -118,7 +118,7 @@ pub struct RetryPlan {
 
 impl Default for RetryPlan {
     fn default() -> Self {
-        Self { attempts: 6, budget: Duration::from_secs(300) }
+        Self { attempts: 6, budget: Duration::from_mins(5) }
     }
 }
 
@@ -182,9 +182,9 @@ pub enum ChunkBy {
 /// A tokenizer by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum TokenizerName {
-    /// OpenAI's `o200k_base`.
+    /// `OpenAI`'s `o200k_base`.
     O200kBase,
-    /// OpenAI's `cl100k_base`.
+    /// `OpenAI`'s `cl100k_base`.
     Cl100kBase,
 }
 

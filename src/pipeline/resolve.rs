@@ -10,7 +10,9 @@ use super::plan::{
     ChunkBy, ChunkPlan, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan, TokenizerName,
 };
 use super::sources;
-use super::spec::{ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec};
+use super::spec::{
+    ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec,
+};
 
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
 const OVERLAP: usize = 40;
@@ -20,7 +22,7 @@ const CONTEXT_TOKENS: usize = 6000;
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
-const QDRANT_TIMEOUT: Duration = Duration::from_secs(60);
+const QDRANT_TIMEOUT: Duration = Duration::from_mins(1);
 const EMBED_PROVIDER: &str = "local";
 const EMBED_MODEL: &str = "potion-base-8M";
 
@@ -67,7 +69,7 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     };
     let mut connections = Connections::implicit(file.env);
     for (name, provider) in spec.providers.iter().flatten() {
-        connections.declare(file, name, provider.as_ref().unwrap_or(&Default::default()));
+        connections.declare(file, name, provider.as_ref().unwrap_or(&ProviderSpec::default()));
     }
     plan.sources = sources::resolve(file, spec.sources.as_deref().unwrap_or_default());
     if let Some(chunk) = &spec.chunk {
@@ -89,7 +91,9 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
 fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
     let max_tokens = spec.max_tokens.and_then(NonZeroUsize::new).unwrap_or(MAX_TOKENS);
     let overlap = spec.overlap.unwrap_or(OVERLAP.min(max_tokens.get() / 10));
-    if overlap >= max_tokens.get() {
+    // A `max_tokens` that was left out as wrong, or is misspelt, is not known.
+    let known = spec.max_tokens.is_some() || !file.tainted(&["chunk"]);
+    if known && overlap >= max_tokens.get() {
         let path: &[&str] = &["chunk", "overlap"];
         let problem = Problem::new(format!("an overlap of {overlap} does not fit into chunks of {max_tokens} tokens"));
         file.error(path, problem.hint("a tenth of `max_tokens` is usual"));
@@ -113,17 +117,25 @@ fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
 }
 
 fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, plan: &mut EmbedPlan) {
-    if let Some(model) = model_at(file, &["embed", "model"], spec.model.as_deref(), connections, Purpose::Embed) {
+    let model = model_at(file, &["embed", "model"], spec.model.as_deref(), connections, Purpose::Embed);
+    // A model that was left out as wrong, or whose key is misspelt, is not known to be the default.
+    let known = model.is_some() || (spec.model.is_none() && !file.tainted(&["embed"]));
+    if let Some(model) = model {
         plan.model = model;
     }
+    let provider = connections.usable.get(&plan.model.provider).filter(|_| known);
     plan.dimensions = spec.dimensions;
+    if provider.is_some_and(|provider| provider.kind == ProviderKind::Local) && plan.dimensions.is_some() {
+        let problem = Problem::new("local models have one width each: `dimensions` has no effect");
+        file.warning(&["embed", "dimensions"], problem.hint("remove it"));
+    }
     plan.query_prefix = spec.query_prefix.clone().filter(|prefix| !prefix.is_empty());
     plan.passage_prefix = spec.passage_prefix.clone().filter(|prefix| !prefix.is_empty());
     let Some(batch) = &spec.batch else { return };
     plan.batch_items = batch.items.and_then(NonZeroUsize::new);
     plan.batch_tokens = batch.tokens.and_then(NonZeroUsize::new);
     // Compatible servers have limits of their own; only the vendor's are known.
-    let Some(provider) = connections.usable.get(&plan.model.provider).filter(|provider| provider.is_vendors_own()) else {
+    let Some(provider) = provider.filter(|provider| provider.is_vendors_own()) else {
         return;
     };
     let (items, tokens) = provider.kind.max_batch();

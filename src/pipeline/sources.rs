@@ -4,6 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
+use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::{FilesPlan, Plan, SourcePlan};
 use super::spec::{FilesSpec, SourceSpec};
@@ -14,7 +15,7 @@ const MAX_BYTES: u64 = 50_000_000;
 impl Plan {
     /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
     /// under its very name is no glob. Relative paths are relative to the working directory.
-    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, super::Diagnostic> {
+    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, Diagnostic> {
         let mut plain = Vec::new();
         let mut sources = Vec::new();
         for path in paths {
@@ -24,11 +25,9 @@ impl Plan {
                 plain.push(tidy(&absolute));
                 continue;
             };
-            let include = set([exact(pattern)]).map_err(|problem| {
-                super::Diagnostic::error(
-                    format!("`{}`: {}", super::diagnose::printable(pattern), problem.message),
-                    problem.hint,
-                )
+            let include = set(pattern).map_err(|problem| {
+                let message = format!("`{}` {}", printable(&path.display().to_string()), problem.message);
+                Diagnostic::error(message, problem.hint)
             })?;
             let folder = std::path::absolute(if folder.is_empty() { "." } else { folder }).unwrap_or_else(|_| folder.into());
             sources.push(files(vec![tidy(&folder)], include, GlobSet::empty(), MAX_BYTES));
@@ -112,7 +111,7 @@ fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf,
         return Some((resolve_path(file.base, text), GlobSet::empty()));
     }
     let (folder, pattern) = split_glob(text);
-    match set([exact(pattern)]) {
+    match set(pattern) {
         Ok(include) => Some((resolve_path(file.base, folder), include)),
         Err(problem) => {
             let message = format!("`{shown}` {}", problem.message);
@@ -150,8 +149,8 @@ fn glob(pattern: &str) -> Result<Glob, Problem> {
         .map_err(|error| Problem::new(format!("is not a glob: {}", error.kind())))
 }
 
-fn set<const N: usize>(patterns: [String; N]) -> Result<GlobSet, Problem> {
-    build(patterns.iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>()?)
+fn set(pattern: &str) -> Result<GlobSet, Problem> {
+    build(vec![glob(pattern)?])
 }
 
 fn build(globs: Vec<Glob>) -> Result<GlobSet, Problem> {
@@ -169,10 +168,6 @@ fn anywhere(pattern: &str) -> String {
         None if pattern.contains('/') => pattern.to_owned(),
         None => format!("**/{pattern}"),
     }
-}
-
-fn exact(pattern: &str) -> String {
-    pattern.to_owned()
 }
 
 fn is_glob(text: &str) -> bool {

@@ -2,6 +2,8 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+#![expect(clippy::doc_markdown, reason = "the doc comments are read in editors as plain text")]
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -19,7 +21,7 @@ use super::units::{Period, Size};
 #[schemars(title = "ragstream pipeline")]
 pub(super) struct Spec {
     /// The version of this format. The only one is 1.
-    #[schemars(extend("const" = 1, "default" = 1))]
+    #[schemars(extend("enum" = [1, null], "default" = 1))]
     #[expect(dead_code, reason = "the schema admits one version, so there is nothing to ask it for yet")]
     pub(super) version: Option<u32>,
     /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.
@@ -89,10 +91,10 @@ pub(super) enum KindSpec {
 #[schemars(title = "limits")]
 pub(super) struct LimitsSpec {
     /// Requests a minute.
-    #[schemars(range(min = 1), example = 3000)]
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 3000)]
     pub(super) rpm: Option<u32>,
     /// Tokens a minute.
-    #[schemars(range(min = 1), example = 1_000_000)]
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 1_000_000)]
     pub(super) tpm: Option<u32>,
     /// Requests in flight at once.
     #[schemars(range(min = 1, max = 1024), example = 64)]

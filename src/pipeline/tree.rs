@@ -1,6 +1,6 @@
 //! YAML text → a tree whose every key and value knows its bytes. Bounded in depth, nodes and bytes, aliases included.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_saphyr::granit_parser::{Event, Options, Parser, ScalarStyle, Span};
@@ -144,17 +144,20 @@ fn scan_error(text: &str, at: usize, info: &str) -> Broken {
         let span = line_start + tab..line_start + tab + 1;
         return Broken { span, message: "a tab in the indentation".into(), hint: Some("YAML is indented with spaces".into()) };
     }
-    let hint = if line.contains('{') && line.contains("${") {
-        Some("inside `{ }` or `[ ]`, put a variable in quotes: \"${NAME}\"".to_owned())
-    } else {
-        None
-    };
+    // In `{ }` and `[ ]` a scalar ends before the `{` of `${NAME}`.
+    let (before, after) = text.split_at_checked(at).unwrap_or((text, ""));
+    if before.ends_with('$') && after.starts_with('{') {
+        let length = after.find(['}', '\n']).map_or(1, |end| end + 1);
+        let hint = Some("write \"${NAME}\", quotes included".to_owned());
+        let message = "a variable inside `{ }` or `[ ]` needs quotes".to_owned();
+        return Broken { span: at - 1..at + length, message, hint };
+    }
     // A point between lines shows nothing: step back to the last character before it.
     let start =
         if text.get(at..).is_none_or(|rest| rest.trim().is_empty()) { text.trim_end().len().saturating_sub(1) } else { at };
     let start = text.floor_char_boundary(start);
     let end = text.ceil_char_boundary((start + 1).min(text.len()));
-    Broken { span: start..end, message: format!("this is not YAML: {info}"), hint }
+    Broken { span: start..end, message: format!("this is not YAML: {info}"), hint: None }
 }
 
 type Step = Result<bool, Box<Broken>>;
@@ -172,7 +175,7 @@ struct Open {
 
 enum Kind {
     List(Vec<Node>),
-    Map { entries: Vec<Entry>, key: Option<(String, Range<usize>)> },
+    Map { entries: Vec<Entry>, seen: HashSet<String>, key: Option<(String, Range<usize>)> },
 }
 
 #[derive(Default)]
@@ -215,7 +218,7 @@ impl Builder {
             }
             Event::SequenceStart(_, anchor, _) => return self.open(anchor, span, Kind::List(Vec::new())),
             Event::MappingStart(_, anchor, _) => {
-                return self.open(anchor, span, Kind::Map { entries: Vec::new(), key: None });
+                return self.open(anchor, span, Kind::Map { entries: Vec::new(), seen: HashSet::new(), key: None });
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = self.open.pop() {
@@ -276,25 +279,26 @@ impl Builder {
         match self.open.last_mut().map(|open| &mut open.kind) {
             None => self.parsed.root = Some(node),
             Some(Kind::List(items)) => items.push(node),
-            Some(Kind::Map { entries, key }) => match (key.take(), node.value) {
+            Some(Kind::Map { entries, seen, key }) => match (key.take(), node.value) {
                 (None, Value::Scalar(scalar)) => *key = Some((scalar.text, node.span)),
                 (None, _) => return refuse(node.span, "a key must be plain text", None),
                 (Some((name, key_span)), value) => {
                     if name == "api_key"
                         && let Value::Scalar(scalar) = &value
                         && !scalar.text.contains("${")
+                        // What a `${NAME}` without quotes in `{ }` is cut to.
+                        && scalar.text != "$"
                     {
                         self.parsed.secrets.push(node.span.clone());
                     }
                     // Nothing written after the colon: point at the key.
                     let span = if node.span.is_empty() { key_span.clone() } else { node.span };
-                    match entries.iter().find(|entry| entry.key == name) {
-                        Some(_) => self.parsed.broken.push(Broken {
-                            message: format!("`{}` is given twice", super::diagnose::printable(&name)),
-                            hint: Some("keep one of the two".to_owned()),
-                            span: key_span,
-                        }),
-                        None => entries.push(Entry { key: name, key_span, node: Node { span, value } }),
+                    if seen.insert(name.clone()) {
+                        entries.push(Entry { key: name, key_span, node: Node { span, value } });
+                    } else {
+                        let message = format!("`{}` is given twice", super::diagnose::printable(&name));
+                        let hint = Some("keep one of the two".to_owned());
+                        self.parsed.broken.push(Broken { span: key_span, message, hint });
                     }
                 }
             },
@@ -323,12 +327,12 @@ mod tests {
     fn aliases_are_filled_in_and_bombs_are_refused() {
         let root = parse("a: &x {k: v}\nb: *x\n").root.unwrap();
         assert!(root.at(&["b", "k"]).is_some());
-        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        let mut bomb = vec!["a0: &a0 [x, x, x, x, x, x, x, x, x, x]".to_owned()];
         for n in 1..20 {
             let many = vec![format!("*a{}", n - 1); 10].join(", ");
-            bomb.push_str(&format!("a{n}: &a{n} [{many}]\n"));
+            bomb.push(format!("a{n}: &a{n} [{many}]"));
         }
-        let parsed = parse(&bomb);
+        let parsed = parse(&bomb.join("\n"));
         assert!(parsed.root.is_none());
         assert!(parsed.broken[0].message.contains("too large"), "{:?}", parsed.broken);
         assert!(parse("a: &a [*a]\n").broken[0].message.contains("alias to the very thing"));

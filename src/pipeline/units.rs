@@ -8,7 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 /// The longest time that can be asked for.
-const MAX_PERIOD: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_PERIOD: Duration = Duration::from_hours(7 * 24);
 
 /// A number of bytes, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::embedding::{Wire, remote};
 use super::http::{Auth, Http};
-use super::local;
-use super::{ChatModel, Embedder, ErrorKind, ProviderError};
+use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
 use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
 use crate::limits::Stats;
 use crate::pipeline::{EmbedPlan, ModelRef, Plan, ProviderKind, ProviderPlan};

@@ -126,15 +126,15 @@ impl Http {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(key) = plan.api_key.as_ref().map(|key| key.expose().trim()).filter(|key| !key.is_empty()) {
-            let (name, text) = match auth {
-                Auth::Bearer => (AUTHORIZATION, format!("Bearer {key}")),
-                Auth::Header(name) => (HeaderName::from_static(name), key.to_owned()),
-                Auth::None => (AUTHORIZATION, String::new()),
+            let sent = match auth {
+                Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {key}"))),
+                Auth::Header(name) => Some((HeaderName::from_static(name), key.to_owned())),
+                Auth::None => None,
             };
-            let mut value = HeaderValue::from_str(&text)
-                .map_err(|_| peer.error(ErrorKind::Auth, "the API key holds characters that no header may carry"))?;
-            value.set_sensitive(true);
-            if auth != Auth::None {
+            if let Some((name, text)) = sent {
+                let mut value = HeaderValue::from_str(&text)
+                    .map_err(|_| peer.error(ErrorKind::Auth, "the API key holds characters that no header may carry"))?;
+                value.set_sensitive(true);
                 headers.insert(name, value);
             }
         }
@@ -172,7 +172,7 @@ impl Http {
 
     /// POSTs JSON and returns the whole body (of at most 128 MiB) of a 2xx answer.
     ///
-    /// `path` is put after the base URL's own and may carry a query. Waits for the provider's limits, keeps to its timeout, and
+    /// `path` is put after the base URL's own and may carry a query; names in `headers` are lower case. Waits for the provider's limits, keeps to its timeout, and
     /// tries again as planned; an `error` object behind HTTP 200 is the error that it says.
     pub async fn post(
         &self,
@@ -190,7 +190,7 @@ impl Http {
             let failure = match timeout(self.timeout, self.whole(&call, permit)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
-                Err(_) => self.too_late(),
+                Err(_) => self.too_late(self.timeout),
             };
             self.wait_or_give_up(&tries, failure).await?;
         }
@@ -217,7 +217,7 @@ impl Http {
                     return Ok(Streaming { body, headers, charge: permit.charge });
                 }
                 Ok(Err(failure)) => failure,
-                Err(_) => self.too_late(),
+                Err(_) => self.too_late(self.timeout),
             };
             drop(permit);
             self.wait_or_give_up(&tries, failure).await?;
@@ -232,7 +232,7 @@ impl Http {
             let response = self.accepted(request.send().await, None).await?;
             self.read(response).await.map_err(Failure::from)
         };
-        timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late())).map_err(|failure| failure.error)
+        timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late(within))).map_err(|failure| failure.error)
     }
 
     /// The error that a provider's error object means (what comes in mid-stream after a 200): `status` is the HTTP status, or
@@ -296,6 +296,7 @@ impl Http {
         let headers = response.headers().clone();
         self.limiter.observe(&headers);
         if status.is_success() {
+            self.limiter.accepted();
             return Ok(response);
         }
         let body = read_some(response).await;
@@ -339,8 +340,8 @@ impl Http {
         Failure { error: said, should_retry: None, at_most: never_connected.then_some(2) }
     }
 
-    fn too_late(&self) -> Failure {
-        self.error(ErrorKind::Timeout, format!("no complete answer within {} s", self.timeout.as_secs_f64())).into()
+    fn too_late(&self, within: Duration) -> Failure {
+        self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64())).into()
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
@@ -348,16 +349,15 @@ impl Http {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         if kind == ErrorKind::RateLimited {
-            self.limiter.count_throttled();
+            self.limiter.throttled(tries.left());
         }
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
         self.limiter.count_retry();
-        if asked || kind == ErrorKind::RateLimited {
+        match Instant::now().checked_add(wait) {
             // It concerns all who talk to this provider, and the queue waits for it.
-            self.limiter.pause_until(Instant::now() + wait);
-        } else {
-            tokio::time::sleep(wait).await;
+            Some(until) if asked || kind == ErrorKind::RateLimited => self.limiter.pause_until(until),
+            _ => tokio::time::sleep(wait).await,
         }
         Ok(())
     }

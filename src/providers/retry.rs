@@ -19,6 +19,8 @@ pub(super) struct Tries {
     attempts: u32,
     /// When the first attempt left: time in the queue before that is not the provider's fault.
     since: Option<Instant>,
+    /// When the newest attempt left.
+    left: Instant,
 }
 
 /// A failed attempt, and what the server says about trying again.
@@ -39,13 +41,19 @@ impl From<ProviderError> for Failure {
 
 impl Tries {
     pub(super) fn new(plan: RetryPlan) -> Self {
-        Self { plan, attempts: 0, since: None }
+        Self { plan, attempts: 0, since: None, left: Instant::now() }
     }
 
     /// Counts an attempt, which is about to leave.
     pub(super) fn attempt(&mut self) {
         self.attempts += 1;
-        self.since.get_or_insert_with(Instant::now);
+        self.left = Instant::now();
+        self.since.get_or_insert(self.left);
+    }
+
+    /// When the newest attempt left.
+    pub(super) fn left(&self) -> Instant {
+        self.left
     }
 
     /// How long to wait before the next attempt, or the error to give up with.
@@ -60,9 +68,11 @@ impl Tries {
         if !worth_it || self.attempts >= allowed {
             return Err(error);
         }
-        let wait = error.retry_after.unwrap_or_else(|| backoff(self.attempts, rand::random()));
-        if error.waited + wait > self.plan.budget {
-            if let Some(asked) = error.retry_after {
+        // "At once" (a date in the past) is no answer to a refusal.
+        let asked = error.retry_after.filter(|asked| !asked.is_zero());
+        let wait = asked.unwrap_or_else(|| backoff(self.attempts, rand::random()));
+        if error.waited.saturating_add(wait) > self.plan.budget {
+            if let Some(asked) = asked {
                 error.hint = Some(format!(
                     "it asks to be left alone for {} s, more than the retry budget of {} s leaves; run the same command again then",
                     asked.as_secs_f64().ceil(),
@@ -134,7 +144,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn gives_up_on_attempts_and_on_budget() {
-        let plan = RetryPlan { attempts: 3, budget: Duration::from_secs(60) };
+        let plan = RetryPlan { attempts: 3, budget: Duration::from_mins(1) };
         let failure = |kind, retry_after: Option<u64>| {
             let mut error = ProviderError::new("p", kind, "m");
             error.retry_after = retry_after.map(Duration::from_secs);
@@ -146,6 +156,9 @@ mod tests {
         assert_eq!(tries.next(failure(ErrorKind::RateLimited, Some(59))).unwrap().as_secs(), 59);
         let error = tries.next(failure(ErrorKind::RateLimited, Some(61))).unwrap_err();
         assert!(error.hint.unwrap().contains("61 s"));
+        let error = tries.next(failure(ErrorKind::RateLimited, Some(u64::MAX))).unwrap_err();
+        assert_eq!(error.retry_after.unwrap().as_secs(), u64::MAX);
+        assert!(!tries.next(failure(ErrorKind::RateLimited, Some(0))).unwrap().is_zero(), "no busy loop");
         assert!(tries.next(failure(ErrorKind::InvalidInput, None)).is_err());
         let overruled = Failure { should_retry: Some(false), ..failure(ErrorKind::Unavailable, None) };
         assert!(tries.next(overruled).is_err());

@@ -3,10 +3,11 @@
 //! ```text
 //! <folder>/lock       locked while a process has the index open; says which
 //! <folder>/meta.json  what the index was made with; written last, so that a half-made index is not taken for one
-//! <folder>/engine/    the engine's files
+//! <folder>/engine/    the engine's files, and the journal of what they may not have yet
 //! ```
 
 mod engine;
+mod journal;
 mod lock;
 
 use std::fs::{self, File};
@@ -120,12 +121,12 @@ impl VectorStore for EdgeStore {
     }
 
     async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
-        self.run(move |folder| folder.with("delete points", |open| Ok(open.engine.delete(&ids)?))).await
+        self.run(move |folder| folder.with("delete points", |open| Ok(open.engine.delete(ids)?))).await
     }
 
     async fn delete_document(&self, uri: &str) -> Result<(), StoreError> {
         let uri = uri.to_owned();
-        self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(&uri)?))).await
+        self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(uri)?))).await
     }
 
     async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
@@ -157,8 +158,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        // Every write is on disk when it returns, in the form in which it is read again.
-        Ok(())
+        self.run(|folder| folder.with("flush", |open| Ok(open.engine.flush()?))).await
     }
 }
 
@@ -265,8 +265,9 @@ impl Folder {
         }
         let lock = self.lock(&mut state)?;
         *state = State { engine: None, lock: Some(lock) };
+        // First, so that what is left of a removal that was cut short is not taken for an index.
         match fs::remove_file(&meta) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
             _ => remove_directory(&directory).map_err(io),
         }
     }

@@ -20,9 +20,10 @@ const DENSE: &str = "dense";
 const SPARSE: &str = "bm25";
 /// The payload key by which documents are removed.
 const URI: &str = "uri";
-/// The constant of reciprocal rank fusion, 1 / (k + rank): 60 as in Cormack, Clarke and Büttcher (2009), who found it to
-/// matter little near there.
-const RRF_K: u32 = 60;
+/// The constant of reciprocal rank fusion, 1 / (k + rank) (Cormack, Clarke and Büttcher 2009, who took 60). Small, so that the
+/// top of the better list counts: with 60 a strong list is dragged down to the level of a weak one (on `SciFact` with a static
+/// model nDCG@10 is .603 with 60 and .657 with 2).
+const RRF_K: u32 = 2;
 /// Points that one query or one page of a scroll returns, at most.
 pub const MAX_PAGE: usize = 10_000;
 
@@ -234,5 +235,40 @@ impl StoreError {
             }
             Self::Failed { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may panic")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_plan_opens_its_store() {
+        let home = Path::new("home/docs");
+        let describe = |plan| open(&plan, home).unwrap().describe();
+        assert_eq!(describe(StorePlan::Edge { path: None }), home.display().to_string());
+        assert_eq!(describe(StorePlan::Edge { path: Some("elsewhere".into()) }), "elsewhere");
+        let server = StorePlan::Qdrant {
+            url: "http://localhost:6334".parse().unwrap(),
+            api_key: None,
+            collection: "docs".into(),
+            timeout: Duration::from_secs(1),
+        };
+        assert_eq!(describe(server), "docs at http://localhost:6334");
+    }
+
+    #[test]
+    fn ids_after_an_id_start_right_after_it() {
+        assert_eq!(first_after(None), Some(Uuid::nil()));
+        assert_eq!(first_after(Some(Uuid::from_u128(7))), Some(Uuid::from_u128(8)));
+        assert_eq!(first_after(Some(Uuid::max())), None);
+    }
+
+    #[test]
+    fn a_hybrid_query_looks_deeper_than_it_answers() {
+        assert_eq!([1, 8, 100, usize::MAX].map(prefetch_depth), [50, 50, 400, MAX_PAGE]);
     }
 }

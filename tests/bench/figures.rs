@@ -38,6 +38,8 @@ use corpus::Writer;
 use process::{Ended, Project, StandIn};
 use provider::Random;
 
+type Measure = fn(&mut Bench);
+
 /// No single run takes longer.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -58,7 +60,7 @@ fn main() {
     };
     let only = arguments.iter().skip_while(|argument| *argument != "--only").nth(1);
     let mut bench = Bench { scale, folder: tempfile::tempdir().unwrap(), rows: Vec::new(), corpora: 0 };
-    let all: [(&str, fn(&mut Bench)); 8] = [
+    let all: [(&str, Measure); 8] = [
         ("efficiency", efficiency),
         ("gain", gain),
         ("quota", quota),
@@ -147,8 +149,8 @@ fn machine() -> String {
 fn sound(ended: &Ended, provider: &StandIn) {
     let (summary, stats) = (&ended.summary, provider.stats());
     assert_eq!(summary["documents"]["failed"], 0, "{summary}");
-    assert!(stats.get("distinct") > 0.0 && stats.get("paid") >= stats.get("distinct"), "{stats:?}");
-    assert_eq!(summary["embeddings"]["embedded"].as_f64(), Some(stats.get("paid")), "{summary}\n{stats:?}");
+    assert!(stats.count("distinct") > 0 && stats.count("paid") >= stats.count("distinct"), "{stats:?}");
+    assert_eq!(summary["embeddings"]["embedded"].as_u64(), Some(stats.count("paid")), "{summary}\n{stats:?}");
 }
 
 /// Inputs a second of a run with `in_flight` requests of `batch` inputs that take `latency_ms` each, and that as a share of
@@ -162,7 +164,7 @@ fn throughput(bench: &mut Bench, in_flight: u32, batch: u32, latency_ms: u64, ro
     sound(&ended, &provider);
     let stats = provider.stats();
     let (paid, requests, span) = (stats.get("paid"), stats.get("requests"), stats.span());
-    assert!(stats.get("max_in_flight") <= f64::from(in_flight), "{stats:?}");
+    assert!(stats.count("max_in_flight") <= u64::from(in_flight), "{stats:?}");
     let ideal = (paid / f64::from(batch * in_flight)).ceil() * latency_ms as f64 / 1e3;
     let seen = format!(
         "{:.0} inputs/s; {:.1} rounds, batches {} full, {:.1} in flight on average, whole run {:.1} s, {:.2} cores busy, peak {:.0} MB",
@@ -229,15 +231,15 @@ fn quota(bench: &mut Bench) {
                 let requests = if flags.contains("rpm") { used("admitted", 600.0) } else { 0.0 };
                 let tokens = if flags.contains("tpm") { used("tokens", 200_000.0) } else { 0.0 };
                 let measured = early.map_or_else(
-                    || format!("{}, {} × 429", percent(requests.max(tokens)), after.get("throttled")),
+                    || format!("{}, {} × 429", percent(requests.max(tokens)), after.count("throttled")),
                     |ended| format!("ended with {:?}", ended.code),
                 );
                 let seen = format!(
                     "requests {}, tokens {}, {} × 429 after the beginning, at most {} in flight, batches {} full",
                     percent(requests),
                     percent(tokens),
-                    after.get("throttled") - before.get("throttled"),
-                    after.get("max_in_flight"),
+                    after.count("throttled") - before.count("throttled"),
+                    after.count("max_in_flight"),
                     percent(after.get("inputs") / after.get("admitted") / 8.0),
                 );
                 ingest.kill();
@@ -258,12 +260,12 @@ fn files(bench: &mut Bench) {
     let mut project = Project::new(&documents).pipeline(&provider, "concurrency: 16", 256, 128);
     let cold = project.ingest(PATIENCE);
     sound(&cold, &provider);
-    let asked = provider.stats().get("requests");
+    let asked = provider.stats().count("requests");
     let again: Vec<Ended> = (0..3).map(|_| project.ingest(PATIENCE)).collect();
     for ended in &again {
         assert_eq!(ended.summary["documents"]["unchanged"].as_u64(), Some(files), "{}", ended.summary);
     }
-    assert_eq!(provider.stats().get("requests"), asked, "an unchanged tree was paid for");
+    assert_eq!(provider.stats().count("requests"), asked, "an unchanged tree was paid for");
     let mut again: Vec<(f64, f64, f64)> =
         again.iter().map(|ended| (ended.summary["seconds"].as_f64().unwrap(), ended.wall, ended.cpu)).collect();
     again.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -330,13 +332,13 @@ fn kill(bench: &mut Bench) {
     }
     project.ingest(PATIENCE);
     let stats = provider.stats();
-    assert_eq!(stats.get("distinct"), calm.stats().get("distinct"), "not the same texts as in the undisturbed run");
-    let twice = stats.get("paid") - stats.get("distinct");
+    assert_eq!(stats.count("distinct"), calm.stats().count("distinct"), "not the same texts as in the undisturbed run");
+    let twice = stats.count("paid") - stats.count("distinct");
     let bound = killed * in_flight * batch;
     let seen = format!(
         "of {} inputs; {} were sent again; {bound} were in flight at most",
-        stats.get("distinct"),
-        stats.get("inputs") - stats.get("distinct")
+        stats.count("distinct"),
+        stats.count("inputs") - stats.count("distinct")
     );
     let figure = format!("inputs paid for twice after {killed} × kill -9");
     bench.row(&figure, &twice.to_string(), "only what was in flight", &seen);

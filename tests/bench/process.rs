@@ -37,6 +37,10 @@ impl Stats {
         self.0[name].as_f64().unwrap_or_default()
     }
 
+    pub fn count(&self, name: &str) -> u64 {
+        self.0[name].as_u64().unwrap_or_default()
+    }
+
     /// Seconds from the first request to the end of the last answer.
     pub fn span(&self) -> f64 {
         (self.get("last_ms") - self.get("first_ms")) / 1e3

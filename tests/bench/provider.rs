@@ -387,8 +387,7 @@ async fn embeddings(State(server): State<Arc<Server>>, body: Bytes) -> Response<
 }
 
 fn hash(text: &str) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(text.as_bytes()).as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    u64::from_le_bytes(blake3::hash(text.as_bytes()).as_bytes().first_chunk().copied().unwrap_or_default())
 }
 
 /// A unit vector that follows from the text.
@@ -396,7 +395,9 @@ fn vector(text: &str, width: usize) -> Vec<f32> {
     let mut random = Random(hash(text));
     let mut vector: Vec<f32> = (0..width).map(|_| random.unit() as f32 - 0.5).collect();
     let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
-    vector.iter_mut().for_each(|x| *x /= length);
+    for x in &mut vector {
+        *x /= length;
+    }
     vector
 }
 

@@ -72,7 +72,7 @@ async fn assert_known(name: &str, known: [[f32; 8]; 6]) {
 }
 
 /// The first eight components, by an independent implementation in numpy and float64: the mean of the rows of `embeddings` for the
-/// tokens (PyPI `tokenizers`, no special tokens, `[UNK]` left out), divided by its length.
+/// tokens (`tokenizers` of Python, no special tokens, `[UNK]` left out), divided by its length.
 #[tokio::test]
 async fn potion_gives_the_known_vectors() {
     assert_known(
@@ -90,7 +90,7 @@ async fn potion_gives_the_known_vectors() {
 }
 
 /// The first eight components, by an independent implementation in numpy and float64: BERT as published, `math.erf` in the GELU,
-/// the mean over all tokens (PyPI `tokenizers`, with `[CLS]` and `[SEP]`, no padding), divided by its length.
+/// the mean over all tokens (`tokenizers` of Python, with `[CLS]` and `[SEP]`, no padding), divided by its length.
 #[tokio::test]
 async fn minilm_gives_the_known_vectors() {
     assert_known(
@@ -315,7 +315,7 @@ async fn two_loads_at_once_do_not_disturb_each_other() {
 #[tokio::test]
 async fn only_old_remains_of_downloads_are_removed() {
     let (own, folder) = cache_without("config.json");
-    let day = std::time::Duration::from_secs(24 * 3600);
+    let day = std::time::Duration::from_hours(24);
     for (name, age) in
         [(".model.safetensors.1-2.part", 2 * day), (".model.safetensors.3-4.part", day / 2), ("mine.part", 2 * day)]
     {

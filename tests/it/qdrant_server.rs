@@ -2,7 +2,7 @@
 //! answer `Unimplemented`. It differs from a real one in that it never writes its data to disk on purpose, has one node, and
 //! can be told to misbehave.
 #![allow(dead_code, reason = "each test uses the switches it needs")]
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test's server may panic")]
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test's server may panic")]
 
 mod convert;
 mod points;

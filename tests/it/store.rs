@@ -1,6 +1,15 @@
 //! The stores: one suite of behaviours over the embedded engine and over a server; what only one of them can do in the files
 //! below. The server is the real one at `QDRANT_URL` (with `QDRANT_API_KEY`) where that is set, else the tests' own.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
+#![allow(
+    clippy::cast_possible_wrap,
+    clippy::expect_used,
+    clippy::float_cmp,
+    clippy::format_collect,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may panic, and know their numbers"
+)]
 
 mod behaviours;
 mod edge;
@@ -75,7 +84,7 @@ struct Server {
 impl Server {
     async fn start() -> Self {
         let collection = format!("ragstream-test-{}-{:x}", std::process::id(), rand::random::<u64>());
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         if let Ok(url) = std::env::var("QDRANT_URL") {
             let key = std::env::var("QDRANT_API_KEY").ok().map(Secret::new);
             let store = QdrantStore::new(&url.parse().unwrap(), key.as_ref(), &collection, timeout).unwrap();

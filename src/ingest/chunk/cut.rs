@@ -68,11 +68,12 @@ impl Cutter<'_> {
             roomy: end_of(budget.saturating_sub(reserve)),
         };
         if self.tokens_only {
-            return self.plain(&range, limit);
+            return self.plain(&range, limit, budget);
         }
         let mut best = self.best_line(&range, limit, &penalties);
-        if best.as_ref().is_none_or(|best| best.score < strength::SENTENCE.into()) {
-            let from = penalties.three_eighths.min(limit);
+        let from = penalties.three_eighths.min(limit);
+        let within = if self.has_prose(from..limit) { strength::SENTENCE } else { strength::WORD };
+        if best.as_ref().is_none_or(|best| best.score < within.into()) {
             prose::borders(self.map.text(), from..limit, |at, strength| {
                 let strength = if strength == strength::SENTENCE && !self.is_prose(at) { strength::WORD } else { strength };
                 let score = i32::from(strength) - penalties.at(at);
@@ -81,7 +82,7 @@ impl Cutter<'_> {
         }
         // An orphan is worse than a cut inside a word.
         let best = best.filter(|best| best.score >= strength::GRAPHEME.into());
-        best.map(|best| best.at).or_else(|| self.plain(&range, limit))
+        best.map(|best| best.at).or_else(|| self.plain(&range, limit, budget))
     }
 
     /// The last byte at which a cut may lie.
@@ -139,7 +140,7 @@ impl Cutter<'_> {
     }
 
     /// A cut at the limit, moved down to a border between words or graphemes; at least one character.
-    fn plain(&self, range: &Range<usize>, limit: usize) -> Option<usize> {
+    fn plain(&self, range: &Range<usize>, limit: usize, budget: usize) -> Option<usize> {
         let text = self.map.text();
         let middle = range.start + (range.end - range.start) / 2;
         let limit = if limit >= range.end { text.floor_char_boundary(middle) } else { limit };
@@ -147,15 +148,15 @@ impl Cutter<'_> {
         if self.tokens_only && inside(&limit) && prose::is_grapheme_border(text, limit) {
             return Some(limit);
         }
-        let fine = prose::last_fine_border(text, range.start..limit).map(|(at, _)| at).filter(inside);
-        let next = || {
-            // Not one border up to the limit: then the first one after it, so that a grapheme stays whole.
-            let rest = text.get(range.start..range.end).unwrap_or_default();
-            let mut after = rest.char_indices().skip(1).map(|(i, _)| range.start + i);
-            let first = after.clone().next();
-            after.by_ref().take(32).find(|at| prose::is_grapheme_border(text, *at)).or(first)
-        };
-        fine.or_else(next).filter(inside)
+        if let Some((at, _)) = prose::last_fine_border(text, range.start..limit).filter(|(at, _)| inside(at)) {
+            return Some(at);
+        }
+        // One grapheme goes beyond the limit. Counted alone it may have fewer tokens; else it has to be cut.
+        let mut after = text.get(range.clone()).unwrap_or_default().char_indices().skip(1).map(|(i, _)| range.start + i);
+        let character = after.clone().next();
+        let grapheme = after.by_ref().take(32).find(|at| prose::is_grapheme_border(text, *at));
+        let grapheme = grapheme.filter(|at| self.map.count(range.start..*at) <= budget);
+        grapheme.or(Some(limit)).filter(inside).or(character)
     }
 
     /// Where a repetition of the end of a chunk may begin in `range`, the best first: sentences and lines of their own, then
@@ -188,6 +189,13 @@ impl Cutter<'_> {
             kind.sort_unstable();
         }
         kinds.concat()
+    }
+
+    fn has_prose(&self, range: Range<usize>) -> bool {
+        let lines = &self.outline.lines;
+        let first = lines.partition_point(|line| line.start as usize <= range.start).saturating_sub(1);
+        let inside = lines.get(first..).unwrap_or_default().iter().take_while(|line| (line.start as usize) < range.end);
+        inside.into_iter().any(|line| line.prose)
     }
 
     fn is_prose(&self, byte: usize) -> bool {

@@ -9,7 +9,7 @@ const SEPARATOR: &str = " > ";
 /// `Title > Section > Subsection`, a blank line, and the text.
 ///
 /// The path is at most 240 bytes long: of a longer one the innermost headings stay. A title that the first heading repeats is
-/// named once, and the last heading is left out where the text itself begins with it.
+/// named once, and the last headings are left out where the text itself begins with them.
 pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &str) -> String {
     let headings = headings.iter().map(AsRef::as_ref);
     let mut path: Vec<&str> = Vec::new();
@@ -18,9 +18,8 @@ pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &s
             path.push(part);
         }
     }
-    if path.last().is_some_and(|last| begins_with_heading(text, last)) {
-        path.pop();
-    }
+    let said = (0..path.len()).find(|i| path.get(*i..).is_some_and(|headings| begins_with(text, headings)));
+    path.truncate(said.unwrap_or(path.len()));
     let mut room = PATH;
     let mut kept: Vec<&str> = Vec::new();
     for part in path.into_iter().rev() {
@@ -37,14 +36,17 @@ pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &s
     format!("{path}\n\n{text}")
 }
 
-/// Whether the first line that says anything is that heading, as `## Heading ##`, over a line or between two.
-fn begins_with_heading(text: &str, heading: &str) -> bool {
-    let mut lines = text.lines().map(str::trim);
-    let adornment = |line: &str| line.chars().all(|c| c.is_ascii_punctuation());
-    let Some(first) = lines.find(|line| !adornment(line)) else { return false };
-    let bare = first.trim_start_matches('#').trim();
-    // A long heading is kept in part only.
-    bare == heading || bare.trim_end_matches('#').trim_end() == heading || (heading.len() > PART && bare.starts_with(heading))
+/// Whether the first lines that say anything are these headings, as `## Heading ##`, over a line or between two.
+fn begins_with(text: &str, headings: &[&str]) -> bool {
+    let adornment = |line: &&str| line.chars().all(|c| c.is_ascii_punctuation());
+    let mut lines = text.lines().map(str::trim).filter(|line| !adornment(line));
+    headings.iter().all(|heading| {
+        let bare = lines.next().unwrap_or_default().trim_start_matches('#').trim();
+        // A long heading is kept in part only.
+        bare == *heading
+            || bare.trim_end_matches('#').trim_end() == *heading
+            || (heading.len() > PART && bare.starts_with(heading))
+    })
 }
 
 #[cfg(test)]
@@ -65,6 +67,7 @@ mod tests {
     fn nothing_is_said_twice() {
         assert_eq!(embedded_text(Some("A"), &["A", "B"], "text"), "A > B\n\ntext");
         assert_eq!(embedded_text(Some("T"), &["A", "B"], "## B ##\n\ntext"), "T > A\n\n## B ##\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], "# A\n\n## B\n\ntext"), "T\n\n# A\n\n## B\n\ntext");
         assert_eq!(embedded_text(None, &["B"], "B\n===\n\ntext"), "B\n===\n\ntext");
         assert_eq!(embedded_text(None, &["B"], "===\nB\n===\n\ntext"), "===\nB\n===\n\ntext");
         assert_eq!(embedded_text(Some("T"), &["B"], "Bees fly"), "T > B\n\nBees fly");

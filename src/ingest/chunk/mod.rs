@@ -51,8 +51,8 @@ impl Chunker {
     ///
     /// No chunk has more than `max_tokens` tokens, unless a single character has. None starts or ends with blanks, and every
     /// other character is in one. A chunk begins with up to `overlap` tokens of the one before, at a word or a better border,
-    /// where there is room and no heading between. A chunk that does not fit is cut again until all fit or are one
-    /// character long.
+    /// where there is room and no heading between. A chunk that does not fit is cut again, unless its headings alone
+    /// leave no room for one character.
     ///
     /// Of a text above 4 GiB only the first 4 GiB are cut.
     pub fn chunk(&self, document: &Document, fits: Option<Fits<'_>>) -> Vec<Chunk> {
@@ -122,65 +122,77 @@ impl Run<'_> {
     fn group(&mut self, group: Range<usize>) {
         let mut core = self.trim(group);
         while !core.is_empty() {
-            let cut = self.cut(&core);
-            self.place(self.trim(core.start..cut));
+            let (cut, tokens) = self.cut(&core);
+            self.place(self.trim(core.start..cut), tokens);
             core = self.trim(cut..core.end);
         }
     }
 
-    /// Where the next chunk of `core` ends.
-    fn cut(&self, core: &Range<usize>) -> usize {
+    /// Where the next chunk of `core` ends, and its tokens.
+    fn cut(&self, core: &Range<usize>) -> (usize, usize) {
         let max_tokens = self.plan.max_tokens;
         let from = self.map.before(core.start);
         // A slice counted alone may have a few tokens more or fewer than in its text.
         let near = max_tokens + 16;
         let rest = self.map.before_near(core.end, from, near + 1) - from;
-        if rest <= near && self.map.count(core.clone()) <= max_tokens {
-            return core.end;
+        if rest <= near {
+            let tokens = self.map.count(core.clone());
+            if tokens <= max_tokens {
+                return (core.end, tokens);
+            }
         }
         let reserve = if self.before.end > 0 { self.plan.overlap } else { 0 };
         let mut budget = max_tokens;
-        loop {
-            let Some(cut) = self.cutter.best(core.clone(), budget, reserve) else { return core.end };
+        for attempt in 0.. {
+            let cut = self.cutter.best(core.clone(), budget, reserve).unwrap_or(core.end);
             let tokens = self.map.count(self.trim(core.start..cut));
             if tokens <= max_tokens {
-                return cut;
+                return (cut, tokens);
             }
             if budget == 1 {
-                // A grapheme or a run that no token budget holds: character by character.
+                // A grapheme that the limit does not hold: character by character.
                 let rest = self.text.get(core.start..).unwrap_or_default();
-                return core.start + rest.chars().next().map_or(1, char::len_utf8);
+                let cut = core.start + rest.chars().next().map_or(1, char::len_utf8);
+                return (cut, self.map.count(core.start..cut));
             }
-            let excess = tokens - max_tokens;
-            budget = budget.saturating_sub(excess).min(budget - budget.div_ceil(8)).max(1);
+            // A token or two as a rule; what does not give way to that is pathological.
+            let least = if attempt < 3 { 1 } else { budget.div_ceil(4) };
+            budget = budget.saturating_sub(least.max(tokens - max_tokens)).max(1);
         }
+        (core.end, 0)
     }
 
     /// Makes a chunk of `core`, or several where it does not fit the embedding model.
-    fn place(&mut self, core: Range<usize>) {
-        let mut todo = vec![core];
-        while let Some(core) = todo.pop() {
+    fn place(&mut self, core: Range<usize>, tokens: usize) {
+        let mut todo = vec![(core, tokens)];
+        while let Some((core, tokens)) = todo.pop() {
             if core.is_empty() {
                 continue;
             }
-            let headings = self.outline.path_at(core.start);
+            let headings = self.outline.path_of(&core, self.text);
             let fits = |start: usize| {
                 let text = self.text.get(start..core.end).unwrap_or_default();
                 self.fits.is_none_or(|fits| fits(&embedded_text(self.title, &headings, text)))
             };
-            let tokens = self.map.count(core.clone());
-            let overlapping = self.overlap_start(&core, tokens);
-            let start = [overlapping, core.start].into_iter().find(|start| fits(*start));
-            let split = || self.cutter.best(core.clone(), (tokens * 5 / 8).max(1), 0);
-            if start.is_none()
-                && let Some(cut) = split()
+            let (overlapping, with_overlap) = self.overlap(&core, tokens);
+            let fitting = [(overlapping, with_overlap), (core.start, tokens)].into_iter().find(|(start, _)| fits(*start));
+            // Where not even one character fits below the headings, no cut helps.
+            let hopeless = || {
+                self.text.get(core.start..).and_then(|rest| rest.chars().next()).is_none_or(|c| {
+                    self.fits.is_some_and(|fits| !fits(&embedded_text(self.title, &headings, c.encode_utf8(&mut [0; 4]))))
+                })
+            };
+            if fitting.is_none()
+                && !hopeless()
+                && let Some(cut) = self.cutter.best(core.clone(), (tokens * 5 / 8).max(1), 0)
             {
-                todo.push(self.trim(cut..core.end));
-                todo.push(self.trim(core.start..cut));
+                for part in [self.trim(cut..core.end), self.trim(core.start..cut)] {
+                    let tokens = self.map.count(part.clone());
+                    todo.push((part, tokens));
+                }
                 continue;
             }
-            let start = start.unwrap_or(core.start);
-            let tokens = if start == core.start { tokens } else { self.map.count(start..core.end) };
+            let (start, tokens) = fitting.unwrap_or((core.start, tokens));
             let lines = self.lines.of(self.text, start..core.end);
             let index = self.chunks.len() as u32;
             self.chunks.push(Chunk { index, span: start..core.end, lines, headings, tokens: tokens as u32 });
@@ -188,8 +200,8 @@ impl Run<'_> {
         }
     }
 
-    /// Where the chunk of `core` starts so that it repeats up to `overlap` tokens of the chunk before.
-    fn overlap_start(&self, core: &Range<usize>, tokens: usize) -> usize {
+    /// Where the chunk of `core` starts so that it repeats up to `overlap` tokens of the chunk before, and its tokens then.
+    fn overlap(&self, core: &Range<usize>, tokens: usize) -> (usize, usize) {
         let max_tokens = self.plan.max_tokens;
         let room = self.plan.overlap.min(max_tokens.saturating_sub(tokens));
         let section = self.outline.section_at(core.start);
@@ -197,24 +209,24 @@ impl Run<'_> {
         // Not across a heading, and never all of the chunk before.
         let floor = body.max(self.before.start + 1);
         if room == 0 || self.before.is_empty() || floor >= self.before.end {
-            return core.start;
+            return (core.start, tokens);
         }
         let from = self.map.before(core.start).saturating_sub(room);
         let from = self.text.ceil_char_boundary(self.map.end_of(from).max(floor));
         if from >= self.before.end {
-            return core.start;
+            return (core.start, tokens);
         }
-        let fits = |start: &usize| {
-            *start < self.before.end
-                && self.map.count(*start..self.before.end) <= self.plan.overlap
-                && self.map.count(*start..core.end) <= max_tokens
-        };
-        self.cutter
-            .openings(from..self.before.end)
-            .into_iter()
-            .map(|at| self.trim(at..core.end).start)
-            .find(fits)
-            .unwrap_or(core.start)
+        for at in self.cutter.openings(from..self.before.end) {
+            let start = self.trim(at..core.end).start;
+            if start >= self.before.end {
+                continue;
+            }
+            let tokens = self.map.count(start..core.end);
+            if tokens <= max_tokens && self.map.count(start..self.before.end) <= self.plan.overlap {
+                return (start, tokens);
+            }
+        }
+        (core.start, tokens)
     }
 
     /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.

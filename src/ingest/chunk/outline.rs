@@ -135,10 +135,38 @@ impl Outline {
         self.sections.get(section + 1).map_or(text.len(), |next| next.start)
     }
 
-    /// The headings above a byte, outermost first.
-    pub(super) fn path_at(&self, byte: usize) -> Vec<Arc<str>> {
+    /// Whether a section is a heading and nothing else.
+    pub(super) fn is_bare(&self, section: usize, text: &str) -> bool {
+        let own = self.sections.get(section).map(|own| own.body..self.own_end(section, text));
+        own.and_then(|own| text.get(own)).is_none_or(|own| own.trim_start_matches('\u{feff}').trim_start().is_empty())
+    }
+
+    /// The headings above a piece of the text, its own included, outermost first. A piece that begins with bare headings and is
+    /// otherwise about the last of them is below that one.
+    pub(super) fn path_of(&self, span: &Range<usize>, text: &str) -> Vec<Arc<str>> {
+        let first = self.section_at(span.start);
+        let last = self.section_at(span.end.saturating_sub(1));
+        let opens = self.sections.get(first).is_some_and(|section| section.body > span.start);
+        let mut deepest = first;
+        while opens && deepest < last && self.is_bare(deepest, text) {
+            deepest += 1;
+        }
+        let section = if self.is_within(last, deepest) { deepest } else { first };
+        self.path(section)
+    }
+
+    /// Whether a section is another one or below it.
+    fn is_within(&self, section: usize, outer: usize) -> bool {
+        let mut at = Some(section);
+        while let Some(here) = at.filter(|here| *here > outer) {
+            at = self.sections.get(here).and_then(|section| section.parent).map(|parent| parent as usize);
+        }
+        at == Some(outer)
+    }
+
+    fn path(&self, section: usize) -> Vec<Arc<str>> {
         let mut path = Vec::new();
-        let mut section = self.sections.get(self.section_at(byte));
+        let mut section = self.sections.get(section);
         while let Some(here) = section {
             if !here.title.is_empty() {
                 path.push(Arc::clone(&here.title));
@@ -230,15 +258,19 @@ mod tests {
 
     #[test]
     fn a_section_knows_what_it_is_in() {
-        let outline = Outline::of("# A\n## B\n#### C\n## D\ntext\n# E\n", Markup::Markdown);
+        let text_of = "# A\n## B\n#### C\n## D\ntext\n# E\n";
+        let outline = Outline::of(text_of, Markup::Markdown);
         let path = |text: &str| {
-            let at = "# A\n## B\n#### C\n## D\ntext\n# E\n".find(text).unwrap();
-            outline.path_at(at).iter().map(ToString::to_string).collect::<Vec<_>>().join(">")
+            let at = text_of.find(text).unwrap();
+            outline.path_of(&(at..at + 1), text_of).iter().map(ToString::to_string).collect::<Vec<_>>().join(">")
         };
         assert_eq!(path("# A"), "A");
         assert_eq!(path("#### C"), "A>B>C");
         assert_eq!(path("text"), "A>D");
         assert_eq!(path("# E"), "E");
+        let titles = |span| outline.path_of(&span, text_of).join(">");
+        assert_eq!(titles(0..15), "A>B>C", "bare headings and the section below them");
+        assert_eq!(titles(0..text_of.len()), "A", "more than one section");
     }
 
     #[test]

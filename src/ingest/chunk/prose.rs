@@ -144,11 +144,19 @@ pub(super) fn is_grapheme_border(text: &str, at: usize) -> bool {
     if simple(before) && simple(after) {
         return true;
     }
+    let flag = |c: char| matches!(c, '\u{1f1e6}'..='\u{1f1ff}');
     // The cluster is looked at from a place where none can lie across: before a plain character.
     let mut from = at;
     for (i, c) in text.get(..at).unwrap_or_default().char_indices().rev() {
         from = i;
-        if simple(c) || at - i > CLUSTER {
+        if simple(c) {
+            break;
+        }
+        if at - i > CLUSTER {
+            // Which flags are pairs is decided at the start of their run: too far away to look.
+            if flag(before) && flag(after) {
+                return true;
+            }
             break;
         }
     }

@@ -29,9 +29,9 @@ pub(super) fn groups(outline: &Outline, map: &TokenMap<'_>, max_tokens: usize) -
     let mut first = 0;
     while let Some(opening) = sections.get(first) {
         let mut end = packer.whole_subtree(first, first).unwrap_or(first + 1);
-        let mut bare = (first..end).all(|i| is_bare(outline, i, text));
+        let mut bare = (first..end).all(|i| outline.is_bare(i, text));
         while let Some(next) = packer.grown(first, end, bare) {
-            bare = bare && (end..next).all(|i| is_bare(outline, i, text));
+            bare = bare && (end..next).all(|i| outline.is_bare(i, text));
             end = next;
         }
         let end_byte = sections.get(end).map_or(text.len(), |section| section.start);
@@ -70,12 +70,6 @@ impl Packer<'_> {
         }
         subtree.or_else(|| (self.size(first..end + 1) <= self.max_tokens).then_some(end + 1))
     }
-}
-
-/// Whether a section is a heading and nothing else.
-fn is_bare(outline: &Outline, section: usize, text: &str) -> bool {
-    let own = outline.sections.get(section).map(|own| own.body..outline.own_end(section, text));
-    own.and_then(|own| text.get(own)).is_none_or(|own| own.trim_start_matches('\u{feff}').trim_start().is_empty())
 }
 
 fn subtree_ends(sections: &[Section]) -> Vec<usize> {

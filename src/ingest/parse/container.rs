@@ -12,6 +12,9 @@ const MAX_UNPACKED: u64 = 512 << 20;
 /// Entries of a container.
 const MAX_ENTRIES: usize = 50_000;
 
+/// How a container begins.
+pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
+
 pub(super) type Archive = ZipArchive<Cursor<Vec<u8>>>;
 
 /// Opens a container after having unpacked all of it once, into nothing: the sizes that it declares may be lies, and the

@@ -252,7 +252,7 @@ fn magic(bytes: &[u8]) -> Option<Format> {
     if bytes.starts_with(b"%PDF-") {
         return Some(Format::Pdf);
     }
-    if bytes.starts_with(b"PK\x03\x04") {
+    if bytes.starts_with(container::MAGIC) {
         return container::sniff(bytes);
     }
     if bytes.starts_with(COMPOUND) {

@@ -10,6 +10,7 @@ use htmd::element_handler::{HandlerResult, Handlers};
 use htmd::options::{BulletListMarker, Options};
 use htmd::{Element, HtmlToMarkdown, Node};
 
+use super::markdown::{fence_for, unescape};
 use super::{Extracted, Format, ParseError, text, title};
 use crate::document::Markup;
 
@@ -185,16 +186,12 @@ fn preformatted(handlers: &dyn Handlers, e: Element) -> Option<HandlerResult> {
     Some(format!("\n\n{fence}\n{content}\n{fence}\n\n").into())
 }
 
-/// A fence that nothing in the text closes.
-pub(super) fn fence_for(content: &str) -> String {
-    let longest = content.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
-}
-
 /// The number of elements that are open at once, at least: those whose end tag the standard lets one leave out are not
 /// counted, since pages with thousands of open `<p>` are sloppy, not deep.
 fn open_at_once(html: &str) -> usize {
     let (mut open, mut most) = (0usize, 0usize);
+    // Only within these do the tags of empty elements close themselves.
+    let mut in_drawing = false;
     let bytes = html.as_bytes();
     for (at, _) in html.match_indices('<') {
         let rest = bytes.get(at + 1..).unwrap_or_default();
@@ -202,9 +199,16 @@ fn open_at_once(html: &str) -> usize {
         let name = rest.get(usize::from(closes)..).unwrap_or_default();
         let end = name.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(name.len()).min(12);
         let name = name.get(..end).unwrap_or_default().to_ascii_lowercase();
-        let counted = !name.is_empty()
-            && !matches!(name.as_slice(), b"p" | b"li" | b"dt" | b"dd" | b"td" | b"th" | b"tr" | b"option")
-            && !is_void(&name);
+        let name = name.as_slice();
+        if matches!(name, b"svg" | b"math") {
+            in_drawing = !closes;
+        }
+        let empty =
+            in_drawing && rest.iter().position(|&b| b == b'>').and_then(|end| rest.get(end.checked_sub(1)?)) == Some(&b'/');
+        let counted = !empty
+            && !name.is_empty()
+            && !matches!(name, b"p" | b"li" | b"dt" | b"dd" | b"td" | b"th" | b"tr" | b"option")
+            && !is_void(name);
         if counted {
             open = if closes { open.saturating_sub(1) } else { open + 1 };
             most = most.max(open);
@@ -255,47 +259,6 @@ fn flatten(root: &Rc<Node>) {
             }
         }
         node.children.replace(leaves);
-    }
-}
-
-/// Takes out the backslashes that keep `snake_case` and `a[0]` from being markup: nothing renders this text, and words are
-/// searched as they are written. Code keeps its own, and the escapes at the start of a line stay, which keep a sentence
-/// from becoming a heading or a list.
-fn unescape(markdown: &str) -> String {
-    let mut out = String::with_capacity(markdown.len());
-    let mut fence = String::new();
-    for line in markdown.split_inclusive('\n') {
-        let bare = line.trim_start();
-        let ticks: String = bare.chars().take_while(|&c| c == '`').collect();
-        if fence.is_empty() && ticks.len() >= 3 {
-            fence = ticks;
-        } else if !fence.is_empty() {
-            if bare.trim_end() == fence {
-                fence.clear();
-            }
-        } else {
-            unescape_line(line, &mut out);
-            continue;
-        }
-        out.push_str(line);
-    }
-    out
-}
-
-fn unescape_line(line: &str, out: &mut String) {
-    let mut chars = line.chars().peekable();
-    let mut in_code = false;
-    while let Some(c) = chars.next() {
-        match (c, chars.peek()) {
-            ('\\', Some(&next @ ('_' | '*' | '[' | ']' | '<' | '\\' | '`'))) if !in_code => {
-                out.push(next);
-                chars.next();
-            }
-            _ => {
-                in_code ^= c == '`';
-                out.push(c);
-            }
-        }
     }
 }
 

@@ -9,6 +9,7 @@ mod format;
 mod guard;
 mod html;
 mod mail;
+mod markdown;
 mod notebook;
 mod office;
 mod pdf;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 pub use format::{Format, Guess, guess};
 
+use super::read::SkipReason;
 use crate::document::{Document, Found, Markup};
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
@@ -79,10 +81,20 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// Whether the file is no document in the first place, to be skipped with this reason; else a document was lost,
-    /// which is a failure to be reported.
+    /// As what the file is to be counted, if it is no document in the first place; `None` if a document was lost, which is
+    /// a failure to be reported.
+    pub fn skip_reason(&self) -> Option<SkipReason> {
+        match self {
+            Self::Empty => Some(SkipReason::Empty),
+            Self::Binary => Some(SkipReason::Binary),
+            Self::Unsupported(_) => Some(SkipReason::UnsupportedFormat),
+            _ => None,
+        }
+    }
+
+    /// Whether the file is to be skipped; see [`Self::skip_reason`].
     pub fn is_skip(&self) -> bool {
-        matches!(self, Self::Empty | Self::Binary | Self::Unsupported(_))
+        self.skip_reason().is_some()
     }
 
     fn broken(format: Format, message: impl std::fmt::Display) -> Self {
@@ -101,7 +113,7 @@ pub fn parse(found: &Found, bytes: Vec<u8>) -> Result<Document, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
-    let format = format::detect(&found.path, &bytes)?;
+    let (format, bytes) = detect(found, bytes)?;
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
@@ -123,4 +135,17 @@ pub fn parse(found: &Found, bytes: Vec<u8>) -> Result<Document, ParseError> {
     }
     let modified_ns = found.stamp.modified_ns;
     Ok(Document { uri: found.uri.clone(), title, markup, text: Arc::from(text), modified_ns })
+}
+
+fn detect(found: &Found, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {
+    if !bytes.starts_with(container::MAGIC) {
+        return Ok((format::detect(&found.path, &bytes)?, bytes));
+    }
+    // Which container it is, its directory tells; reading that is for the guard too.
+    let named = match guess(&found.path) {
+        Guess::Known(format) => format,
+        _ => Format::Docx,
+    };
+    let path = found.path.clone();
+    guard::run(named, move |_| Ok((format::detect(&path, &bytes)?, bytes)))
 }

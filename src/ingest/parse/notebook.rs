@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::html::fence_for;
+use super::markdown::fence_for;
 use super::{Extracted, Format, ParseError, text, title};
 use crate::document::Markup;
 

@@ -4,6 +4,7 @@ use std::io::Cursor;
 
 use office_oxide::{Document as Office, DocumentFormat, OfficeError};
 
+use super::markdown::unescape;
 use super::{Extracted, Format, ParseError, container, title};
 use crate::document::Markup;
 
@@ -15,7 +16,7 @@ pub(super) fn extract(format: Format, bytes: Vec<u8>) -> Result<Extracted, Parse
         _ => (DocumentFormat::Doc, bytes),
     };
     let doc = Office::from_reader(Cursor::new(bytes), kind).map_err(|e| refused(format, &e))?;
-    let text = doc.to_markdown();
+    let text = unescape(&doc.to_markdown());
     let title = doc.to_ir().metadata.title.as_deref().and_then(title::clean);
     let title = title.or_else(|| title::of_markdown(&text));
     Ok(Extracted { title, markup: Markup::Markdown, text })

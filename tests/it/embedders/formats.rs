@@ -7,8 +7,8 @@ async fn exchange(setup: Setup, path: &str, kind: InputType, reply: Value) -> (R
     let api = StandIn::start().await;
     api.script(path, [Reply::json(&reply)]);
     let (_providers, embedder) = setup.embedder(api.url()).await;
-    let embedded = embedder.embed(&texts(&["a", "b"]), kind).await.unwrap();
-    (api.requests().remove(0), embedded.vectors, embedded.tokens)
+    let answer = embedder.embed(&texts(&["a", "b"]), kind).await.unwrap();
+    (api.requests().remove(0), answer.vectors, answer.tokens)
 }
 
 #[tokio::test]

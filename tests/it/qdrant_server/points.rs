@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 use super::{Collection, Server, convert};
 
 fn done() -> Response<PointsOperationResponse> {
-    let result = UpdateResult { operation_id: None, status: UpdateStatus::Completed.into(), ..UpdateResult::default() };
+    let result = UpdateResult { operation_id: None, status: UpdateStatus::Completed.into() };
     Response::new(PointsOperationResponse { result: Some(result), ..PointsOperationResponse::default() })
 }
 

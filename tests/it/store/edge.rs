@@ -11,7 +11,7 @@ use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::edge::EdgeStore;
 use ragstream::vectordb::{Query, StoreError, VectorStore};
 
-use super::{id, meta, point};
+use super::{WIDTH, direction, id, meta, passage, point};
 
 /// Names the folder to the child process of these tests.
 const FOLDER: &str = "RAGSTREAM_TEST_FOLDER";
@@ -103,6 +103,52 @@ async fn what_was_acknowledged_survives_a_kill() {
     assert_eq!(store.query(Query::Sparse(bm25.query("fresh")), 2).await.unwrap()[0].passage.uri, "b");
 }
 
+/// Copies a folder as a kill would leave it: what is in the page cache counts.
+pub(super) fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copied(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// After every kind of write, with a flush before or after it: a kill loses nothing, and opening twice changes nothing.
+#[tokio::test]
+async fn a_kill_after_any_write_loses_nothing() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let live = EdgeStore::new(folder.path().join("live"));
+    live.create(&meta()).await.unwrap();
+    for step in 0..10 {
+        let points = |from: u64, uri: &str| (from..from + 300).map(|n| point(&bm25, n, uri, &format!("w{n}"))).collect();
+        match step {
+            0 => live.upsert(points(0, "a")).await.unwrap(),
+            1 | 6 => live.flush().await.unwrap(),
+            2 => live.delete((0..10).map(id).collect()).await.unwrap(),
+            3 => live.upsert(points(200, "b")).await.unwrap(),
+            4 => live.delete_document("a").await.unwrap(),
+            5 | 9 => live.upsert(points(100, "a")).await.unwrap(),
+            7 => live.set_passages((150..160).map(|n| (id(n), passage(n, "moved", "other"))).collect()).await.unwrap(),
+            _ => live.delete_document("moved").await.unwrap(),
+        }
+        let copy = folder.path().join(format!("killed-{step}"));
+        copied(&folder.path().join("live"), &copy);
+        let expected = live.scroll(None, 10_000).await.unwrap();
+        for opening in 0..2 {
+            let killed = EdgeStore::new(&copy);
+            assert_eq!(killed.scroll(None, 10_000).await.unwrap(), expected, "step {step}, opening {opening}");
+            for query in [Query::Dense(direction(220, WIDTH)), Query::Sparse(bm25.query("w220"))] {
+                let found = killed.query(query.clone(), 5).await.unwrap();
+                assert_eq!(found, live.query(query, 5).await.unwrap(), "step {step}, opening {opening}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_second_process_is_told_who_has_the_index() {
     let folder = tempfile::tempdir().unwrap();
@@ -114,7 +160,7 @@ async fn a_second_process_is_told_who_has_the_index() {
     assert_eq!(waiting.meta().await.unwrap(), Some(meta()), "what it was made with can be read");
     assert!(matches!(waiting.drop_index().await.unwrap_err(), StoreError::Locked { .. }));
     // The wait is worth it when the other ends.
-    let patient = Arc::new(EdgeStore::with_wait(folder.path(), Duration::from_secs(60)));
+    let patient = Arc::new(EdgeStore::with_wait(folder.path(), Duration::from_mins(1)));
     let counting = tokio::spawn({
         let patient = Arc::clone(&patient);
         async move { patient.count().await }
@@ -165,13 +211,14 @@ async fn a_half_made_index_is_made_anew() {
 
 #[tokio::test]
 async fn a_damaged_index_is_an_error_with_a_way_out() {
-    let damages: [(&str, fn(&Path)); 6] = [
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 6] = [
         ("meta.json is no JSON", |folder| fs::write(folder.join("meta.json"), "{\"version\":").unwrap()),
         ("the engine's files are gone", |folder| fs::remove_dir_all(folder.join("engine")).unwrap()),
         ("the configuration is garbage", |folder| fs::write(folder.join("engine/edge_config.json"), [0; 40]).unwrap()),
         ("segments are cut off", |folder| {
             for_every_file(&folder.join("engine/segments"), &|file| {
-                fs::File::options().write(true).open(file).unwrap().set_len(3).unwrap()
+                fs::File::options().write(true).open(file).unwrap().set_len(3).unwrap();
             });
         }),
         ("segments are garbage", |folder| {
