@@ -156,8 +156,7 @@ fn skipped(error: &ParseError) -> SkipReason {
 /// Cuts documents, and gives out what is to be embedded.
 pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
     jobs(run, documents).flat_map(|job| {
-        let pieces =
-            (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
+        let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
         futures_util::stream::iter(pieces)
     })
 }
