@@ -5,6 +5,7 @@ pub mod ask;
 mod check;
 mod ingest;
 mod output;
+mod plan;
 mod progress;
 mod schema;
 pub mod search;
@@ -67,6 +68,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     let common = &cli.common;
     match cli.command {
         Command::Ingest(args) => ingest::run(args, common, output, stop).await,
+        Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),

@@ -20,6 +20,7 @@
 pub mod chunk;
 pub mod embed;
 mod flow;
+mod forecast;
 mod job;
 pub mod ledger;
 pub mod parse;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::embed::{Batching, Embedding};
+pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::ledger::{Ledger, Recorded};
 use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
 pub use self::run::{Observer, Options};
@@ -44,8 +46,8 @@ use self::run::{Run, digest};
 use crate::cache::EmbeddingCache;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::pipeline::{ProviderKind, Running};
-use crate::providers::prices;
+use crate::pipeline::{Plan, ProviderKind, Running};
+use crate::providers::{Embedder, prices};
 use crate::vectordb::{IndexMeta, VectorStore};
 
 /// How long a stopped run may take to finish what is in flight.
@@ -131,10 +133,48 @@ async fn open(
     };
     let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
 
+    let batching = batching(plan, &*embedder);
+    let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
+    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
+    let bm25 = running.bm25();
+    Ok((Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop), meta))
+}
+
+/// Brings together what looking takes: nothing is locked, made or written.
+async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
+    let plan = &running.plan;
+    let embedder = running.embedder().await?;
+    let store = running.store()?;
+    let meta = if options.rebuild { None } else { store.meta().await? };
+    if let Some(meta) = &meta {
+        meta.agree_with_model(&*store, &embedder.fingerprint())?;
+        meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
+    }
+    let path = running.settings.ledger(&plan.name);
+    let (ledger, base) = blocking(move || {
+        // A ledger without its index says nothing: everything would be new.
+        let ledger = if meta.is_some() { Ledger::open_to_read(&path)? } else { None };
+        let ledger = ledger.map_or_else(Ledger::in_memory, Ok)?;
+        ledger.begin_run()?;
+        let base = ledger.fact("base")?;
+        Ok((ledger, base))
+    })
+    .await?;
+    let base = base.map_or_else(|| running.settings.cwd.clone(), PathBuf::from);
+    let batching = batching(plan, &*embedder);
+    let cache = EmbeddingCache::new(0);
+    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
+    let bm25 = running.bm25();
+    let options = Options { dry: true, ..options };
+    Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
+}
+
+/// How batches are filled: as the plan says, within what the provider takes.
+fn batching(plan: &Plan, embedder: &dyn Embedder) -> Batching {
     let limits = embedder.limits();
     let concurrency =
         plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
-    let batching = Batching {
+    Batching {
         items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
         tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
         in_flight: match concurrency {
@@ -143,11 +183,7 @@ async fn open(
             Some((ProviderKind::Local, None)) => 2,
             _ => 16,
         },
-    };
-    let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
-    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = running.bm25();
-    Ok((Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop), meta))
+    }
 }
 
 fn new_generation() -> Uuid {
@@ -220,15 +256,22 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::from)
 }
 
+/// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
+/// index is gone, the source itself looks broken.
+async fn gone(run: &Run) -> Option<(u64, u64)> {
+    let scope = run.scope();
+    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&scope)).await?;
+    Some(if gone * 2 > known && !run.options.prune { (0, gone) } else { (gone, 0) })
+}
+
 /// Removes the documents that are gone from the sources, unless they are so many that the source itself looks broken.
 /// Returns how many were kept for that reason.
 async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
-    let scope = run.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let counted = scope.clone();
-    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&counted)).await?;
-    if gone * 2 > known && !run.options.prune {
-        return Some(gone);
+    let (_, kept) = gone(run).await?;
+    if kept > 0 {
+        return Some(kept);
     }
+    let scope = run.scope();
     let mut after = Some(String::new());
     while let Some(from) = after.take() {
         let scope = scope.clone();

@@ -70,7 +70,7 @@ pub(super) struct Run {
     pub stop: CancellationToken,
     /// Bytes that may be under way, as permits of a KiB.
     pub room: Arc<Semaphore>,
-    pub scope: Mutex<Scope>,
+    scope: Mutex<Scope>,
     skipped: Mutex<BTreeMap<&'static str, u64>>,
     fatal: Mutex<Option<Error>>,
 }
@@ -181,6 +181,11 @@ impl Run {
     pub fn skipped(&self) -> Vec<(String, u64)> {
         let skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
         skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
+    }
+
+    /// Which documents may be found gone, as far as the walk has come.
+    pub fn scope(&self) -> Scope {
+        self.scope.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes that nothing at or below this URI may be taken for gone.

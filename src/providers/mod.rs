@@ -74,6 +74,8 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError>;
     /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25 finds.
     fn reads(&self, _text: &str) -> bool {
+        true
+    }
     /// Whether its vectors cost enough to be kept on disk: what is as fast to compute as to read is not.
     fn worth_keeping(&self) -> bool {
         true
