@@ -173,7 +173,8 @@ fn with_store_fault(fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync 
 
 #[test]
 fn a_store_s_passing_trouble_is_waited_for() {
-    let faults: [(&str, fn(&crate::qdrant_server::Faults)); 3] = [
+    type Fault = (&'static str, fn(&crate::qdrant_server::Faults));
+    let faults: [Fault; 3] = [
         ("unavailable", |faults| faults.unavailable.store(6, Ordering::SeqCst)),
         ("slow", |faults| faults.slow_ms.store(100, Ordering::SeqCst)),
         ("cut", |faults| faults.cut.store(3, Ordering::SeqCst)),
