@@ -79,19 +79,19 @@ fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
 
 #[test]
 fn a_final_refusal_ends_the_run_at_once() {
-    for (status, code, hint) in
-        [(401, "invalid_api_key", "key"), (429, "insufficient_quota", "credit"), (404, "model_not_found", "model")]
-    {
-        for (kind, from) in [(Kind::Edge, 3), (Kind::Qdrant, 0)] {
-            let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));
-            let ended = rig.ingest(&[]).expect_code(2);
-            let said = ended.stderr.to_lowercase();
-            assert!(said.contains("error:") && said.contains("hint:") && said.contains(hint), "{code}: {}", ended.stderr);
-            let requests = rig.requests.load(Ordering::SeqCst);
-            // Those in flight, and those that left while the first refusal was on its way through the stages.
-            assert!(requests <= from + 2 * CONCURRENCY, "{code}: {requests} requests");
-            expect_recovery(&rig, code);
-        }
+    for (kind, from, status, code, hint) in [
+        (Kind::Edge, 3, 401, "invalid_api_key", "key"),
+        (Kind::Qdrant, 3, 429, "insufficient_quota", "credit"),
+        (Kind::Edge, 0, 404, "model_not_found", "model"),
+    ] {
+        let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));
+        let ended = rig.ingest(&[]).expect_code(2);
+        let said = ended.stderr.to_lowercase();
+        assert!(said.contains("error:") && said.contains("hint:") && said.contains(hint), "{code}: {}", ended.stderr);
+        let requests = rig.requests.load(Ordering::SeqCst);
+        // Those in flight, and those that left while the first refusal was on its way through the stages.
+        assert!(requests <= from + 2 * CONCURRENCY, "{code}: {requests} requests");
+        expect_recovery(&rig, code);
     }
 }
 
@@ -173,7 +173,8 @@ fn with_store_fault(fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync 
 
 #[test]
 fn a_store_s_passing_trouble_is_waited_for() {
-    let faults: [(&str, fn(&crate::qdrant_server::Faults)); 3] = [
+    type Fault = (&'static str, fn(&crate::qdrant_server::Faults));
+    let faults: [Fault; 3] = [
         ("unavailable", |faults| faults.unavailable.store(6, Ordering::SeqCst)),
         ("slow", |faults| faults.slow_ms.store(100, Ordering::SeqCst)),
         ("cut", |faults| faults.cut.store(3, Ordering::SeqCst)),
