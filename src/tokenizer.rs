@@ -15,9 +15,9 @@ use tiktoken_rs::CoreBPE;
 use crate::pipeline::TokenizerName;
 
 /// The longest text that the regex sees at once, in bytes. Ordinary text has a border every few bytes.
-const SEGMENT: usize = 4096;
+const SEGMENT: usize = 16_384;
 
-/// The ids above the highest of both encodings (o200k_base ends at 200,018).
+/// The ids above the highest of both encodings (`o200k_base` ends at 200,018).
 const IDS: u32 = 201_088;
 
 /// One of tiktoken's encodings.
@@ -232,7 +232,7 @@ fn border_up_to(text: &str, range: Range<usize>) -> Option<usize> {
 
 /// Whether two neighbours never lie in one piece of either encoding's regex, whatever stands around them.
 ///
-/// Read off the patterns of o200k_base and cl100k_base: blanks other than line breaks only ever open a piece or fill it;
+/// Read off the patterns of `o200k_base` and `cl100k_base`: blanks other than line breaks only ever open a piece or fill it;
 /// line breaks are followed in one piece by blanks or `/` alone; a piece of letters holds nothing else but one leading
 /// sign, marks and (o200k) an English contraction; digits stand alone. Where a cut makes blanks the end of a text, both
 /// regexes still take them up to the last line break as one piece. Anything not listed is simply not known to be one.
@@ -262,15 +262,15 @@ enum Kind {
     Other,
 }
 
+#[allow(clippy::match_same_arms, reason = "a row each for ASCII and for the CJK scripts, read against the patterns")]
 fn kind(c: char) -> Kind {
     match c {
         'a'..='z' | 'A'..='Z' => Kind::Letter,
-        '0'..='9' => Kind::Digit,
-        '\'' => Kind::Other,
-        '!'..='~' => Kind::Sign,
         // Hiragana, katakana, Han, Hangul.
         'ぁ'..='ゖ' | 'ァ'..='ヺ' | '\u{4e00}'..='\u{9fff}' | '가'..='\u{d7a3}' => Kind::Letter,
-        '、' | '。' | '〈'..='】' | '！' | '（' | '）' | '，' | '：' | '；' | '？' => Kind::Sign,
+        '0'..='9' => Kind::Digit,
+        '\'' => Kind::Other,
+        '!'..='~' | '、' | '。' | '〈'..='】' | '！' | '（' | '）' | '，' | '：' | '；' | '？' => Kind::Sign,
         _ => Kind::Other,
     }
 }
@@ -278,4 +278,34 @@ fn kind(c: char) -> Kind {
 /// The slice, or nothing where the range does not lie on character boundaries.
 fn slice(text: &str, range: Range<usize>) -> &str {
     text.get(range).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting_stops_at_the_limit() {
+        let tokenizer = Tokenizer::get(TokenizerName::O200kBase);
+        let text = "one two three ".repeat(5_000);
+        let tokens = tokenizer.count(&text);
+        assert_eq!(tokenizer.count_up_to(&text, tokens), Some(tokens));
+        assert_eq!(tokenizer.count_up_to(&text, tokens - 1), None);
+        assert_eq!(tokenizer.count_up_to("", 0), Some(0));
+    }
+
+    /// On the first of these tiktoken-rs itself panics.
+    #[test]
+    fn runs_without_borders_neither_panic_nor_lose_a_byte() {
+        for name in [TokenizerName::O200kBase, TokenizerName::Cl100kBase] {
+            let tokenizer = Tokenizer::get(name);
+            for unit in [" ", "\n", "\u{3000}", "a", "A", "7", "#", "天", "\u{301}", "\u{feff}", "'s"] {
+                let text = unit.repeat(1_000_000 / unit.len());
+                let map = tokenizer.map(&text);
+                let tokens = map.before(text.len());
+                assert_eq!(map.end_of(tokens), text.len(), "{unit:?}");
+                assert!(tokens > 0 && tokens == tokenizer.count(&text) && map.end_of(tokens - 1) < text.len(), "{unit:?}");
+            }
+        }
+    }
 }

@@ -122,6 +122,11 @@ impl Retriever {
             RetrieveMode::Sparse => Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()).map(Query::Sparse),
             RetrieveMode::Dense => Some(Query::Dense(self.dense(question).await?)),
             RetrieveMode::Hybrid => {
+                let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
+                if !reads && let Some(sparse) = Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()) {
+                    tracing::debug!("the embedding model does not read the question's language: by words alone");
+                    return Ok(Some(Query::Sparse(sparse)));
+                }
                 let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
                 // A question such as "???" has no words; fusing with an empty ranking would only cost a query.
                 Some(if sparse.indices.is_empty() { Query::Dense(dense) } else { Query::Hybrid { dense, sparse } })

@@ -46,6 +46,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>
     };
     let output = Output::new(&cli.common);
     output.start_logging();
+    quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(dispatch(cli, &output));
@@ -72,6 +73,18 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Status(args) => status::run(args, common, output).await,
         Command::Schema => schema::run(output),
     }
+}
+
+/// A parser that panics has failed on its document, which is reported as such: no news for the terminal.
+fn quiet_parsers() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("parse") {
+            tracing::debug!(%panic, "a parser panicked");
+        } else {
+            others(panic);
+        }
+    }));
 }
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels; the second ends the program at once.

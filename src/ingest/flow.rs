@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
-use super::parse::{self, ParseError};
-use super::read::{self, Seen, SkipReason};
+use super::parse;
+use super::read::{self, Seen};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
@@ -128,28 +128,19 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     });
     match parsed.await {
         Ok(Ok(document)) => Some(Parsed { document, stamp, hash, room }),
-        Ok(Err(error)) if error.is_skip() => {
-            run.skip(skipped(&error).label());
-            run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
-            None
-        }
         Ok(Err(error)) => {
-            run.fail(&uri, Stage::Parse, reason(&error)).await;
+            if let Some(skip) = error.skip_reason() {
+                run.skip(skip.label());
+                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
+            } else {
+                run.fail(&uri, Stage::Parse, reason(&error)).await;
+            }
             None
         }
         Err(panic) => {
             run.fail(&uri, Stage::Parse, format!("the parser broke: {panic}")).await;
             None
         }
-    }
-}
-
-/// The reader's word for a file that turned out to be no document.
-fn skipped(error: &ParseError) -> SkipReason {
-    match error {
-        ParseError::Empty => SkipReason::Empty,
-        ParseError::Binary => SkipReason::Binary,
-        _ => SkipReason::UnsupportedFormat,
     }
 }
 

@@ -1,5 +1,15 @@
 //! The integration tests: one binary, a module a subject.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    reason = "a test may fail loudly"
+)]
+
 mod answer;
 mod chat;
 mod chunk;

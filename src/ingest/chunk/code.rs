@@ -37,12 +37,14 @@ pub(super) fn scan(text: &str, outline: &mut Outline) {
 fn closes(trimmed: &str) -> bool {
     const WORDS: [&str; 9] = ["end", "else", "elif", "elsif", "except", "catch", "finally", "fi", "done"];
     let word = trimmed.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default();
-    trimmed.starts_with(['}', ')', ']']) || trimmed.starts_with("</") || WORDS.contains(&word)
+    let may = |word: &str| word.starts_with(['e', 'c', 'f', 'd']) && WORDS.contains(&word);
+    trimmed.starts_with(['}', ')', ']']) || trimmed.starts_with("</") || may(word)
 }
 
 /// A comment, an attribute or a decorator.
 fn leads_on(trimmed: &str) -> bool {
-    ["//", "#", "@", "--", "/*", "*", ";;", "%%", "'''", "\"\"\""].iter().any(|opens| trimmed.starts_with(opens))
+    let sign = trimmed.as_bytes().first().is_some_and(u8::is_ascii_punctuation);
+    sign && ["//", "#", "@", "--", "/*", "*", ";;", "%%", "'''", "\"\"\""].iter().any(|opens| trimmed.starts_with(opens))
 }
 
 #[cfg(test)]

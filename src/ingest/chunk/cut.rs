@@ -28,7 +28,7 @@ struct Choice {
 struct Penalties {
     eighth: usize,
     three_eighths: usize,
-    five_eighths: usize,
+    half: usize,
     /// Beyond it there is no room left for the overlap.
     roomy: usize,
 }
@@ -41,7 +41,7 @@ impl Penalties {
             150
         } else if byte < self.three_eighths {
             72
-        } else if byte < self.five_eighths {
+        } else if byte < self.half {
             24
         } else if byte > self.roomy {
             8
@@ -64,7 +64,7 @@ impl Cutter<'_> {
         let penalties = Penalties {
             eighth: end_of(budget / 8),
             three_eighths: end_of(budget * 3 / 8),
-            five_eighths: end_of(budget * 5 / 8),
+            half: end_of(budget / 2),
             roomy: end_of(budget.saturating_sub(reserve)),
         };
         if self.tokens_only {
@@ -205,8 +205,10 @@ impl Cutter<'_> {
     }
 }
 
-/// FNV-1a of what follows a border.
+/// A hash of what follows a border: FNV-1a, its bits mixed once more since the order of the hashes is what matters.
 fn hash_of(text: &str, at: usize) -> u32 {
     let following = text.as_bytes().get(at..).unwrap_or_default();
-    following.iter().take(32).fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+    let fnv =
+        following.iter().take(32).fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    (fnv ^ (fnv >> 15)).wrapping_mul(0x2c1b_3c6d) ^ (fnv >> 12)
 }

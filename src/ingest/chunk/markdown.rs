@@ -1,6 +1,6 @@
 //! Markdown's lines: headings (ATX and setext), fences, tables, lists, front matter, HTML blocks, paragraphs.
 //!
-//! A line scanner after CommonMark 0.31 and GFM's tables, not a parser: what it does not see (nested quotes, reference
+//! A line scanner after `CommonMark` 0.31 and GFM's tables, not a parser: what it does not see (nested quotes, reference
 //! definitions) only makes a border a little weaker or stronger than it should be.
 
 use super::outline::{Outline, RawLine, after_marker, raw_lines, strength};
@@ -34,6 +34,7 @@ enum Inside {
     },
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each says one independent thing of the lines above")]
 struct Scanner<'o> {
     outline: &'o mut Outline,
     inside: Inside,

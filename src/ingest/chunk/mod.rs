@@ -232,7 +232,7 @@ impl Run<'_> {
     /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.
     fn trim(&self, range: Range<usize>) -> Range<usize> {
         let text = self.text.get(range.clone()).unwrap_or_default();
-        let start = if range.start == 0 { text.trim_start_matches('\u{feff}') } else { text }.trim_start();
+        let start = text.strip_prefix('\u{feff}').filter(|_| range.start == 0).unwrap_or(text).trim_start();
         let start = range.end - start.len();
         start..start + self.text.get(start..range.end).unwrap_or_default().trim_end().len()
     }

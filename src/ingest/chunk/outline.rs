@@ -200,29 +200,27 @@ impl RawLine<'_> {
 
 /// The lines of a text. A byte order mark belongs to none.
 pub(super) fn raw_lines(text: &str) -> impl Iterator<Item = RawLine<'_>> {
-    let mut start = 0;
-    text.split_inclusive('\n').map(move |line| {
-        let end = start + line.len();
-        let bom = if start == 0 && line.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        let text = line.get(bom..).unwrap_or_default().trim_end_matches(['\n', '\r']);
-        let raw = RawLine { start: start + bom, end, text };
-        start = end;
-        raw
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        // Bytes, not `split`: on short lines a search set up anew for each costs more than the lines.
+        let rest = text.as_bytes().get(next..).filter(|rest| !rest.is_empty())?;
+        let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |at| at + 1);
+        let bom = if next == 0 && text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+        let (start, end) = (next + bom, next + length);
+        let line = text.get(start..end).unwrap_or_default();
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        next = end;
+        Some(RawLine { start, end, text: line.strip_suffix('\r').unwrap_or(line) })
     })
 }
 
 /// The rest of a list item's line after its marker: `- `, `* `, `+ `, `1. `, `1) `, `•`.
 pub(super) fn after_marker(trimmed: &str) -> Option<&str> {
-    let rest = match trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']) {
-        Some(rest) => rest,
-        None => {
-            let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
-            if !(1..=9).contains(&digits) {
-                return None;
-            }
-            trimmed.get(digits..)?.strip_prefix(['.', ')'])?
-        }
+    let numbered = || {
+        let digits = trimmed.bytes().take(10).take_while(u8::is_ascii_digit).count();
+        trimmed.get(digits..).filter(|_| (1..=9).contains(&digits))?.strip_prefix(['.', ')'])
     };
+    let rest = trimmed.strip_prefix(['-', '*', '+', '•', '‣', '◦']).or_else(numbered)?;
     (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
 

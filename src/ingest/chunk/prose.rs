@@ -152,12 +152,12 @@ pub(super) fn is_grapheme_border(text: &str, at: usize) -> bool {
         if simple(c) {
             break;
         }
-        if at - i > CLUSTER {
-            // Which flags are pairs is decided at the start of their run: too far away to look.
-            if flag(before) && flag(after) {
-                return true;
-            }
+        if at - i > CLUSTER && !flag(c) {
             break;
+        }
+        if at - i > 8 * CLUSTER {
+            // Which flags are pairs is decided at the start of their run: too far away to look.
+            return true;
         }
     }
     let to = text.floor_char_boundary(at.saturating_add(CLUSTER));

@@ -5,6 +5,7 @@ use super::outline::{Outline, RawLine, after_marker, raw_lines, strength};
 /// A heading's style: its character, and whether it has a line above too.
 type Style = (u8, bool);
 
+#[allow(clippy::struct_excessive_bools, reason = "each says one independent thing of the lines above")]
 struct Scanner<'o> {
     outline: &'o mut Outline,
     /// Styles in the order in which they came: that is what gives them their levels.

@@ -78,7 +78,7 @@ impl Book {
                 }
                 Event::Start(e) => in_title = e.local_name().as_ref() == "title" && book.title.is_none(),
                 Event::Text(t) if in_title => {
-                    book.title.get_or_insert_default().push_str(&t.xml_content(XmlVersion::Implicit1_0))
+                    book.title.get_or_insert_default().push_str(&t.xml_content(XmlVersion::Implicit1_0));
                 }
                 Event::GeneralRef(r) if in_title => {
                     let named = r.xml_content(XmlVersion::Implicit1_0);

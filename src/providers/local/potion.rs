@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::weights::{Files, Hub, POTION};
-use super::{PROVIDER, off_the_runtime, unusable};
+use super::{PROVIDER, is_mostly_latin, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// `hidden_dim` of the model's config.json.
@@ -47,6 +47,10 @@ impl Embedder for Potion {
 
     fn fingerprint(&self) -> String {
         format!("local/potion-base-8m/{DIMENSIONS}")
+    }
+
+    fn reads(&self, text: &str) -> bool {
+        is_mostly_latin(text)
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {
