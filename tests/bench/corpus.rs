@@ -71,8 +71,24 @@ impl Writer {
             if n > 0 {
                 text.push(' ');
             }
-            text.push_str(&self.words[at]);
+            if self.random.below(6) == 0 {
+                self.rare(text);
+            } else {
+                text.push_str(&self.words[at]);
+            }
             at = if self.random.below(8) == 0 { self.random.below(self.words.len()) } else { (at + 1) % self.words.len() };
+        }
+    }
+
+    /// A word of the hundred thousand that a large corpus has and hardly any document repeats: names, numbers, identifiers.
+    fn rare(&mut self, text: &mut String) {
+        const PARTS: [&str; 16] =
+            ["mar", "ten", "vi", "sol", "ka", "ber", "lin", "do", "ra", "quin", "es", "tor", "ne", "hal", "um", "pix"];
+        // The product of two makes small numbers likelier, as in Zipf's law.
+        let mut rest = (self.random.unit() * self.random.unit() * 100_000.0) as usize;
+        for _ in 0..4 {
+            text.push_str(PARTS[rest % 16]);
+            rest /= 16;
         }
     }
 

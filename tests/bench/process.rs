@@ -139,7 +139,7 @@ impl Project {
         command.stdout(File::create(&out).unwrap()).stderr(File::create(&log).unwrap());
         let began = Instant::now();
         let process = Owned(command.spawn().unwrap());
-        Ingest { process, began, out, log, peak_mb: 0.0, cpu: 0.0 }
+        Ingest { process, began, out, log, peak_mb: 0.0, own_mb: 0.0, cpu: 0.0 }
     }
 
     /// Runs `ragstream ingest` to its end, which must be a good one.
@@ -168,8 +168,12 @@ pub struct Ingest {
     began: Instant,
     out: PathBuf,
     log: PathBuf,
-    peak_mb: f64,
-    cpu: f64,
+    /// As in [`Ended`], so far.
+    pub peak_mb: f64,
+    /// The most of it that is no mapped file (which the system may take back at any time), as far as looked.
+    pub own_mb: f64,
+    /// As in [`Ended`], so far.
+    pub cpu: f64,
 }
 
 impl Ingest {
@@ -191,6 +195,11 @@ impl Ingest {
         }
     }
 
+    /// Since the process was started.
+    pub fn seconds(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         let _ = self.process.0.kill();
@@ -201,8 +210,15 @@ impl Ingest {
     fn look(&mut self) {
         let proc = PathBuf::from(format!("/proc/{}", self.process.0.id()));
         let status = std::fs::read_to_string(proc.join("status")).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<f64>().ok());
-        self.peak_mb = peak.map_or(self.peak_mb, |kib| kib * 1024.0 / 1e6);
+        let megabytes = |name: &str| {
+            let kib: f64 = status
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.trim().strip_suffix(" kB")?.parse().ok())
+                .unwrap_or(0.0);
+            kib * 1024.0 / 1e6
+        };
+        self.peak_mb = self.peak_mb.max(megabytes("VmHWM:"));
+        self.own_mb = self.own_mb.max(megabytes("RssAnon:"));
         let stat = std::fs::read_to_string(proc.join("stat")).unwrap_or_default();
         // Behind the name, which may hold blanks: state is the first, utime and stime the 12th and 13th, in ticks of 10 ms.
         let times = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
