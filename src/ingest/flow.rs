@@ -78,14 +78,14 @@ pub(super) struct Parsed {
 
 /// Reads and parses, a core's worth at once.
 pub(super) fn parse(run: &Arc<Run>, files: impl Stream<Item = Found> + Send) -> impl Stream<Item = Parsed> + Send {
-    let run = Arc::clone(run);
+    let (run, joined) = (Arc::clone(run), Arc::clone(run));
     files
         .map(move |found| {
             let run = Arc::clone(&run);
             AbortOnDropHandle::new(tokio::spawn(async move { parse_one(&run, found).await }))
         })
         .buffer_unordered(Run::workers())
-        .filter_map(|parsed| std::future::ready(parsed.ok().flatten()))
+        .filter_map(move |parsed| std::future::ready(joined.joined(parsed)))
 }
 
 async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
@@ -154,14 +154,14 @@ pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send
 
 /// Cuts documents and compares the chunks with what the index has. A document with nothing to embed is finished here.
 pub(super) fn jobs(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Arc<Job>> + Send {
-    let run = Arc::clone(run);
+    let (run, joined) = (Arc::clone(run), Arc::clone(run));
     documents
         .map(move |parsed| {
             let run = Arc::clone(&run);
             AbortOnDropHandle::new(tokio::spawn(async move { chunk_one(&run, parsed).await }))
         })
         .buffer_unordered(Run::workers())
-        .filter_map(|job| std::future::ready(job.ok().flatten()))
+        .filter_map(move |job| std::future::ready(joined.joined(job)))
 }
 
 async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
@@ -201,7 +201,7 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
 
 /// Embeds pieces, as many at once as fill the batches in flight. A document whose piece is refused fails; the others go on.
 pub(super) fn embed(run: &Arc<Run>, pieces: impl Stream<Item = Piece> + Send) -> impl Stream<Item = (Piece, Vector)> + Send {
-    let at_once = run.batching.items * (run.batching.in_flight + 1);
+    let at_once = run.batching.items * (run.batching.in_flight + 2);
     let run = Arc::clone(run);
     pieces
         .map(move |piece| {

@@ -59,7 +59,8 @@ const PAGE: usize = 1000;
 /// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
 /// [`Outcome::Interrupted`]; running again goes on from there.
 pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
-    let (run, meta) = open(running, options, report, stop).await?;
+    // A token of the run's own: a run that stops itself was not interrupted by anyone.
+    let (run, meta) = open(running, options, report, stop.child_token()).await?;
     let run = Arc::new(run);
 
     let found = flow::walk(&run);

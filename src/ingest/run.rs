@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::chunk::Chunker;
@@ -144,6 +145,11 @@ impl Run {
             Ok(value) => value,
             Err(error) => self.abort(error.into()),
         }
+    }
+
+    /// What a stage's task gave. A task that broke ends the run: its document is neither done nor failed.
+    pub fn joined<T>(&self, task: Result<Option<T>, JoinError>) -> Option<T> {
+        task.unwrap_or_else(|source| self.abort(Error::Worker { action: "carry a document through", source }))
     }
 
     /// Stops the run for good. What is in flight is finished first. The first reason counts.

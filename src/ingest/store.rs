@@ -24,15 +24,15 @@ pub(super) fn store(
     run: &Arc<Run>,
     embedded: impl Stream<Item = (Piece, Vector)> + Send,
 ) -> impl Stream<Item = Arc<Job>> + Send {
-    let run = Arc::clone(run);
+    let (run, joined) = (Arc::clone(run), Arc::clone(run));
     tokio_stream::StreamExt::chunks_timeout(embedded, BATCH, LINGER)
         .map(move |batch| {
             let run = Arc::clone(&run);
             // A task of its own: a write goes on while the stages before it are looked after.
-            AbortOnDropHandle::new(tokio::spawn(async move { write(&run, batch).await }))
+            AbortOnDropHandle::new(tokio::spawn(async move { Some(write(&run, batch).await) }))
         })
         .buffer_unordered(WRITERS)
-        .flat_map(|finished| futures_util::stream::iter(finished.unwrap_or_default()))
+        .flat_map(move |finished| futures_util::stream::iter(joined.joined(finished).unwrap_or_default()))
 }
 
 /// Writes one batch; the documents that it finished.

@@ -195,7 +195,6 @@ fn killed_while_what_is_gone_is_removed() {
 }
 
 #[test]
-#[ignore = "holds once embeddings are kept on disk"]
 fn a_kill_costs_at_most_the_requests_in_flight() {
     for kind in [Kind::Edge, Kind::Qdrant] {
         let rig = Rig::new(kind);
