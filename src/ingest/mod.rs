@@ -51,6 +51,9 @@ const CACHE_BYTES: u64 = 32 << 20;
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
+/// Requests under way, whatever the provider's limits allow.
+const MOST_IN_FLIGHT: usize = 512;
+
 /// Documents of a store that are looked at in one go while a lost ledger is made anew.
 const PAGE: usize = 1000;
 
@@ -116,17 +119,12 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
 
     let limits = embedder.limits();
-    let concurrency =
-        plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
+    let kind = plan.providers.get(&plan.embed.model.provider).map(|provider| provider.kind);
     let batching = Batching {
         items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
         tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
-        in_flight: match concurrency {
-            Some((_, Some(declared))) => declared as usize,
-            // In process more at once than cores only costs memory.
-            Some((ProviderKind::Local, None)) => 2,
-            _ => 16,
-        },
+        // In process more at once than cores only costs memory; elsewhere the provider's limits decide.
+        in_flight: if kind == Some(ProviderKind::Local) { 2 } else { MOST_IN_FLIGHT },
     };
     let cache = EmbeddingCache::new(CACHE_BYTES);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
