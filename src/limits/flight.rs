@@ -24,10 +24,10 @@ const FORGET: f64 = 1.02;
 const RECENT: usize = 64;
 
 /// Requests that go out a second while no quota is known: what is sent until the first refusal has come back is refused too.
-const UNKNOWN_PACE: f64 = 50.0;
+const UNKNOWN_PACE: f64 = 40.0;
 
-/// After so many accepted in a row, the pace without a known quota doubles.
-const PROVEN: f64 = 1000.0;
+/// After so many accepted in a row (more than a minute of it at first), the pace without a known quota doubles.
+const PROVEN: f64 = 3000.0;
 
 /// A timer that is late by less is made up for.
 const LATE: Duration = Duration::from_millis(5);
@@ -56,6 +56,8 @@ pub(super) struct Flight {
     best: Option<(f64, f64)>,
     round: Round,
     hold: bool,
+    /// One alone may be in flight, until it is answered.
+    probing: bool,
     recent: VecDeque<f64>,
     /// Accepted since the last refusal.
     accepted: f64,
@@ -78,6 +80,7 @@ impl Flight {
             best: None,
             round: Round::default(),
             hold: false,
+            probing: false,
             recent: VecDeque::new(),
             accepted: 0.0,
             next_at: None,
@@ -90,7 +93,7 @@ impl Flight {
     }
 
     pub(super) fn has_room(&mut self) -> bool {
-        let room = self.now < self.allowed();
+        let room = self.now < if self.probing { 1 } else { self.allowed() };
         self.wanted |= !room;
         room
     }
@@ -109,7 +112,7 @@ impl Flight {
             // Answers that came together would be followed by as many requests together, and those refused together.
             self.best.map_or(0.0, |(best, _)| best / (2.0 * self.most))
         } else {
-            1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).exp2())
+            1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2())
         };
         let from = self.next_at.max(now.checked_sub(LATE)).unwrap_or(now);
         self.next_at = Some(from + Duration::from_secs_f64(gap));
@@ -119,11 +122,12 @@ impl Flight {
     /// more may leave.
     pub(super) fn answered(&mut self, took: Option<(Duration, u64)>) -> bool {
         self.accepted += 1.0;
+        let probed = std::mem::take(&mut self.probing);
         if let Some((latency, tokens)) = took {
             self.note(latency.as_secs_f64(), tokens as f64);
         }
         if self.allowed >= self.most || self.hold || !(self.wanted || self.declared) {
-            return false;
+            return probed;
         }
         self.allowed = (self.allowed + if self.doubling { 1.0 } else { 1.0 / self.allowed }).min(self.most);
         self.wanted = false;
@@ -156,16 +160,22 @@ impl Flight {
         }
     }
 
-    /// Notes a refusal or a failure for load of what left at `left`. The first of a burst lowers; returns whether it did.
-    pub(super) fn lower(&mut self, left: Instant, by: f64, now: Instant) -> bool {
+    /// Whether what left at `left` is the first of its burst to fail.
+    pub(super) fn is_new(&self, left: Instant) -> bool {
+        self.lowered_at.is_none_or(|lowered| left > lowered)
+    }
+
+    /// Notes a refusal or a failure for load, the first of a burst.
+    pub(super) fn lower(&mut self, by: f64, now: Instant) {
+        self.allowed = (self.allowed * by).max(1.0);
+        self.doubling = false;
+        self.lowered_at = Some(now);
         self.accepted = 0.0;
-        let first = self.lowered_at.is_none_or(|lowered| left > lowered);
-        if first {
-            self.allowed = (self.allowed * by).max(1.0);
-            self.doubling = false;
-            self.lowered_at = Some(now);
-        }
-        first
+    }
+
+    /// Lets one alone leave until it is answered.
+    pub(super) fn probe(&mut self) {
+        self.probing = true;
     }
 
     /// The latency that 95 of 100 answers keep to, once enough came to tell.

@@ -28,7 +28,7 @@ const HOLD: Duration = Duration::from_secs(8);
 
 /// Rise a second of the first climb, and of the second.
 const FAST: f64 = 0.05;
-const SLOW: f64 = 0.005;
+const SLOW: f64 = 0.01;
 
 /// A rate that was measured is kept to with a little room: clocks drift, requests bunch on their way.
 const ROOM: f64 = 0.975;
@@ -46,8 +46,9 @@ pub(super) struct Step {
 enum Stage {
     /// The first refusal was. The limit if it is a window's.
     Probing { window: f64 },
-    /// The bucket was empty, but may have been full before: from its mean rate up, slowly.
-    Rising,
+    /// From the mean rate that was measured up, slowly: there were too few to measure it well, or the bucket may have been
+    /// full in between.
+    Rising { overflowed: bool },
     /// Known well enough.
     Settled,
 }
@@ -58,6 +59,8 @@ pub(super) struct Guess {
     stage: Stage,
     /// When the newest request that was refused had left: the server had nothing left then.
     refused_at: Instant,
+    /// When that was heard. What left in between may have been accepted before it.
+    heard_at: Instant,
     /// The limit in force, without what is above it for pacing.
     limit: f64,
     climbed_at: Instant,
@@ -69,12 +72,12 @@ impl Guess {
     pub(super) fn first(
         accepted: u64,
         span: Duration,
-        left: Instant,
+        (left, heard_at): (Instant, Instant),
         asked: Option<Duration>,
         known: Option<f64>,
     ) -> (Self, Step) {
         let accepted = accepted as f64;
-        let new = |stage, limit| Self { stage, refused_at: left, limit, climbed_at: left };
+        let new = |stage, limit| Self { stage, refused_at: left, heard_at, limit, climbed_at: left };
         if let Some(known) = known {
             // Learned on an earlier day, or told by headers: it was somewhat too high.
             let limit = accepted.clamp(known * 0.5, known * 0.95);
@@ -91,25 +94,32 @@ impl Guess {
     }
 
     /// After another refusal, with `accepted` in the last minute and `since` the refusal before it.
-    pub(super) fn again(&mut self, accepted: u64, since: u64, left: Instant, asked: Option<Duration>) -> Step {
+    pub(super) fn again(
+        &mut self,
+        accepted: u64,
+        (count, since): (u64, u64),
+        (left, heard_at): (Instant, Instant),
+        asked: Option<Duration>,
+    ) -> Step {
         let elapsed = left.saturating_duration_since(self.refused_at).as_secs_f64().max(0.1);
         let mean = since as f64 / elapsed * 60.0;
         let held = left.saturating_duration_since(self.refused_at) < HOLD;
         let mut pause = asked.unwrap_or_default();
         (self.stage, self.limit) = match self.stage {
             Stage::Probing { window } if since == 0 => (Stage::Settled, window),
-            // Never full in between, and enough of them to be exact.
-            Stage::Probing { .. } if held && mean * elapsed >= 20.0 * 60.0 => (Stage::Settled, mean * ROOM),
-            Stage::Probing { .. } => (Stage::Rising, mean),
-            Stage::Rising => (Stage::Settled, (mean * ROOM).max(self.limit * 0.9)),
+            // Never full in between (or it does not matter), and enough of them to be exact.
+            Stage::Probing { .. } if count >= 20 && (held || mean > self.limit * 0.85) => (Stage::Settled, mean * ROOM),
+            Stage::Probing { .. } => (Stage::Rising { overflowed: !held }, mean),
+            // By now the pace has passed the rate, by as much as it took to empty the bucket.
+            Stage::Rising { overflowed: true } => (Stage::Settled, (mean * ROOM).max(self.limit * 0.8)),
+            Stage::Rising { overflowed: false } => (Stage::Settled, mean * ROOM),
             Stage::Settled if since == 0 => {
                 pause = pause.max(Duration::from_secs(20));
                 (Stage::Settled, self.limit)
             }
             Stage::Settled => (Stage::Settled, (accepted as f64).clamp(self.limit * 0.5, self.limit * 0.95)),
         };
-        self.refused_at = left;
-        self.climbed_at = left;
+        (self.refused_at, self.heard_at, self.climbed_at) = (left, heard_at, left);
         Step { limit: self.limit, pause }
     }
 
@@ -118,7 +128,7 @@ impl Guess {
         let rise = match self.stage {
             Stage::Settled => return limit,
             Stage::Probing { .. } => FAST,
-            Stage::Rising => SLOW,
+            Stage::Rising { .. } => SLOW,
         };
         // Only what is sent climbs: an idle minute says nothing.
         let from = if rise >= FAST { self.climbed_at.max(self.refused_at + HOLD) } else { self.climbed_at };
@@ -128,8 +138,13 @@ impl Guess {
         self.limit
     }
 
-    /// When the newest refused request had left.
-    pub(super) fn refused_at(&self) -> Instant {
-        self.refused_at
+    /// Whether it still tries.
+    pub(super) fn tries(&self) -> bool {
+        self.stage != Stage::Settled
+    }
+
+    /// When the newest refusal was heard.
+    pub(super) fn heard_at(&self) -> Instant {
+        self.heard_at
     }
 }

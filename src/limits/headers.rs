@@ -73,9 +73,10 @@ fn parse_reset(text: &str, now: SystemTime) -> Option<Duration> {
     let ([year, month, day], [hour, minute, second]) = (fields(date, '-')?, fields(time, ':')?);
     let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let month = months.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
-    // The parser at hand wants a day of the week, and does not mind which.
-    let date = format!("Mon, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT");
-    let at = httpdate::parse_http_date(&date).ok()?;
+    // The parser at hand wants the right day of the week: one of seven is.
+    let at = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].iter().find_map(|name| {
+        httpdate::parse_http_date(&format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")).ok()
+    })?;
     Some(at.duration_since(now).unwrap_or_default())
 }
 

@@ -276,15 +276,13 @@ impl Limiter {
         let now = Instant::now();
         let mut guard = self.state();
         let state = &mut *guard;
-        let id = state.next_charge;
-        state.next_charge += 1;
         let learn = |quota: &mut Quota, seen: Option<Window>, burst: u64| {
             let Some(window) = seen else { return false };
             let new = quota.told() != Some(window.limit);
             if new {
                 quota.set(window.limit, burst, now);
             }
-            quota.charge_unseen(id, window.used(), window.reset, now);
+            quota.note_used(window.used(), window.reset, now);
             new
         };
         let requests = seen.requests.filter(|_| self.declared.rpm.is_none());
@@ -309,20 +307,31 @@ impl Limiter {
         let mut guard = self.state();
         let state = &mut *guard;
         state.stats.throttled += 1;
-        if !state.flight.lower(sent.left, 0.5, now) {
+        state.requests.uncount(sent.id, now);
+        state.tokens.uncount(sent.id, now);
+        if !state.flight.is_new(sent.left) {
             // It left before the first refusal was heard, and says the same.
             return false;
         }
-        let requests = state.requests.refused(sent.id, sent.left, asked, now);
-        let tokens = state.tokens.refused(sent.id, sent.left, asked, now);
-        let until = requests.max(tokens).or(asked).and_then(|pause| now.checked_add(pause));
+        let requests = state.requests.refused(sent.left, asked, now);
+        let tokens = state.tokens.refused(sent.left, asked, now);
+        let learned = requests.max(tokens);
+        // Where a quota explains it, those in flight were hardly too many.
+        state.flight.lower(if learned.is_some() { 0.75 } else { 0.5 }, now);
+        if learned.is_some() {
+            state.flight.probe();
+        }
+        let until = learned.or(asked).and_then(|pause| now.checked_add(pause));
         state.paused_until = state.paused_until.max(until);
-        requests.max(tokens).is_some()
+        learned.is_some()
     }
 
     /// Notes that what left at `left` timed out, or found the server overloaded.
     pub fn overloaded(&self, left: Instant) {
-        self.state().flight.lower(left, 0.7, Instant::now());
+        let mut state = self.state();
+        if state.flight.is_new(left) {
+            state.flight.lower(0.7, Instant::now());
+        }
     }
 
     /// Notes a request that was accepted, and how long its whole answer took and for how many tokens, where that says

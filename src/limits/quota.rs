@@ -26,8 +26,6 @@ struct Sent {
     at: Instant,
     id: u64,
     amount: u64,
-    /// When it stops counting.
-    until: Instant,
 }
 
 /// See the module's page.
@@ -47,12 +45,24 @@ pub(super) struct Quota {
     sent: VecDeque<Sent>,
     /// The sum of `sent`.
     used: u64,
+    /// What others have used, as the server last said, and when it comes back.
+    unseen: Option<(u64, Instant)>,
 }
 
 impl Quota {
     /// A quota that nobody has told yet.
     pub(super) fn unknown(now: Instant) -> Self {
-        Self { limit: None, told: false, guess: None, level: 0.0, filled_at: now, burst: 0, sent: VecDeque::new(), used: 0 }
+        Self {
+            limit: None,
+            told: false,
+            guess: None,
+            level: 0.0,
+            filled_at: now,
+            burst: 0,
+            sent: VecDeque::new(),
+            used: 0,
+            unseen: None,
+        }
     }
 
     /// A quota of `limit` a minute (at least 1), whose bucket holds at least `burst`.
@@ -86,25 +96,32 @@ impl Quota {
         self.level = self.capacity();
     }
 
-    /// Compares with what the server says is `used` and counts the difference, which others have used. It comes back at
-    /// `reset`, where the server says so, and leaves the window in any case.
-    pub(super) fn charge_unseen(&mut self, id: u64, used: u64, reset: Option<Duration>, now: Instant) {
+    /// Compares with what the server says is `used`: the difference was used by others. It comes back at `reset`, where the
+    /// server says so, and leaves the window in any case.
+    pub(super) fn note_used(&mut self, used: u64, reset: Option<Duration>, now: Instant) {
         self.refill(now);
         let Some(limit) = self.limit() else { return };
         let unseen = used.min(limit).saturating_sub(self.used);
+        self.unseen = (unseen > 0).then(|| (unseen, now + reset.unwrap_or(WINDOW).min(WINDOW)));
         if unseen > 0 {
             self.level = self.level.min((limit - used.min(limit)) as f64);
-            self.log(id, unseen, now, now + reset.unwrap_or(WINDOW).min(WINDOW));
         }
     }
 
-    /// Learns from the refusal of `id`, which left at `left` and does not count as sent. Returns for how long nothing should
+    /// Takes what was refused out of the log, where refusals are what is learned from. (Servers that tell their limits may
+    /// count what they refuse.)
+    pub(super) fn uncount(&mut self, id: u64, now: Instant) {
+        if !self.told {
+            self.settle(id, 0, now);
+        }
+    }
+
+    /// Learns from a refusal of what left at `left`. Returns for how long nothing should
     /// be sent, where something was learned.
-    pub(super) fn refused(&mut self, id: u64, left: Instant, asked: Option<Duration>, now: Instant) -> Option<Duration> {
+    pub(super) fn refused(&mut self, left: Instant, asked: Option<Duration>, now: Instant) -> Option<Duration> {
         if self.told {
             return None;
         }
-        self.settle(id, 0, now);
         let minute_ago = left.checked_sub(Duration::from_mins(1));
         let before = || {
             let within = move |sent: &&Sent| sent.at <= left && Some(sent.at) > minute_ago && sent.amount > 0;
@@ -114,20 +131,25 @@ impl Quota {
         if self.guess.is_none() && before().count() < 3 {
             return None;
         }
-        let accepted: u64 = before().map(|sent| sent.amount).sum();
+        let (count, accepted) = before().fold((0_u64, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
+        // Either of requests and tokens may have been refused. Where they are of many sizes, their sum scatters from minute to
+        // minute, and must not hold back what the number of them allows.
+        let scatter = if accepted == count { 0.0 } else { 0.5 / (count as f64).sqrt() };
+        let accepted = (accepted as f64 * (1.0 + scatter)) as u64;
         let span = before().next().map_or(Duration::ZERO, |first| left - first.at);
-        let last = self.guess.as_ref().map(Guess::refused_at);
-        let since: u64 = before().filter(|sent| Some(sent.at) > last).map(|sent| sent.amount).sum();
+        let last = self.guess.as_ref().map(Guess::heard_at);
+        let since =
+            before().filter(|sent| Some(sent.at) > last).fold((0, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
         let step = match &mut self.guess {
             None => {
-                let (guess, step) = Guess::first(accepted, span, left, asked, self.limit);
+                let (guess, step) = Guess::first(accepted, span, (left, now), asked, self.limit);
                 self.guess = Some(guess);
                 step
             }
-            Some(guess) => guess.again(accepted, since, left, asked),
+            Some(guess) => guess.again(accepted, since, (left, now), asked),
         };
         self.limit = Some(step.limit.max(1.0));
-        self.level = self.level.min(1.0);
+        self.level = 0.0;
         Some(step.pause)
     }
 
@@ -145,8 +167,11 @@ impl Quota {
         if let (Some(guess), Some(limit)) = (&mut self.guess, &mut self.limit) {
             *limit = guess.climb(*limit, now);
         }
-        self.level -= amount as f64;
-        self.log(id, amount, now, now + WINDOW);
+        if self.limit.is_some() {
+            self.level -= amount as f64;
+        }
+        self.used += amount;
+        self.sent.push_back(Sent { at: now, id, amount });
     }
 
     /// Replaces the amount that was taken as `id` by what it really was. Returns whether something came free.
@@ -160,17 +185,15 @@ impl Quota {
         actual < reserved
     }
 
-    fn log(&mut self, id: u64, amount: u64, at: Instant, until: Instant) {
-        self.used += amount;
-        self.sent.push_back(Sent { at, id, amount, until });
-    }
-
     fn rate(&self) -> f64 {
         self.limit.unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    /// What the bucket holds at most: a second's worth.
+    /// What the bucket holds at most: a second's worth. What measures leaves evenly.
     fn capacity(&self) -> f64 {
+        if self.guess.as_ref().is_some_and(Guess::tries) {
+            return 1.0;
+        }
         self.rate().max(self.burst as f64).max(1.0)
     }
 
@@ -178,11 +201,12 @@ impl Quota {
         let elapsed = now.saturating_duration_since(self.filled_at);
         self.level = (self.level + elapsed.as_secs_f64() * self.rate()).min(self.capacity());
         self.filled_at = now;
-        while self.sent.front().is_some_and(|sent| sent.until <= now) {
+        while self.sent.front().is_some_and(|sent| sent.at + WINDOW <= now) {
             if let Some(sent) = self.sent.pop_front() {
                 self.used -= sent.amount;
             }
         }
+        self.unseen = self.unseen.filter(|(_, until)| *until > now);
     }
 
     /// When the bucket lets `amount` pass.
@@ -194,16 +218,26 @@ impl Quota {
 
     /// When the log lets `amount` pass: when so much has left the window that the sum keeps to the limit, or nothing is left.
     fn counted_at(&self, amount: u64, limit: u64) -> Option<Instant> {
-        let mut excess = (self.used + amount).checked_sub(limit).filter(|&excess| excess > 0)?;
+        let mut unseen = self.unseen;
+        let used = self.used + unseen.map_or(0, |(amount, _)| amount);
+        let mut excess = (used + amount).checked_sub(limit).filter(|&excess| excess > 0)?;
         let mut at = None;
         for sent in &self.sent {
-            at = at.max(Some(sent.until));
+            let until = sent.at + WINDOW;
+            if let Some((amount, back)) = unseen.take_if(|(_, back)| *back <= until) {
+                at = Some(back);
+                excess = excess.saturating_sub(amount);
+                if excess == 0 {
+                    return at;
+                }
+            }
+            at = Some(until);
             excess = excess.saturating_sub(sent.amount);
             if excess == 0 {
-                break;
+                return at;
             }
         }
-        at
+        unseen.map(|(_, back)| back).or(at)
     }
 }
 
@@ -249,7 +283,7 @@ mod tests {
     fn what_was_used_before_counts() {
         let start = Instant::now();
         let mut quota = Quota::new(60, 4, start);
-        quota.charge_unseen(0, 60, None, start);
+        quota.note_used(60, None, start);
         assert_eq!(quota.ready_at(1, start), Some(start + WINDOW));
     }
 
@@ -258,10 +292,10 @@ mod tests {
         let start = Instant::now();
         let mut quota = Quota::new(600, 4, start);
         quota.take(0, 1, start);
-        quota.charge_unseen(1, 1, None, start);
+        quota.note_used(1, None, start);
         assert_eq!(quota.ready_at(1, start), None, "that was us");
         for _ in 0..3 {
-            quota.charge_unseen(2, 600, Some(secs(20.0)), start);
+            quota.note_used(600, Some(secs(20.0)), start);
         }
         assert_eq!(quota.ready_at(1, start), Some(start + secs(20.0)));
         assert_eq!(quota.ready_at(1, start + secs(20.0)), None);

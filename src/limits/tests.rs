@@ -212,7 +212,7 @@ fn in_flight_never_exceeds_the_concurrency() {
 #[test]
 fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
     paused(async {
-        let limiter = Limiter::new(limits(None, None, Some(16)));
+        let limiter = Limiter::new(limits(Some(1_000_000), Some(1_000_000_000), Some(16)));
         let burst = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         for _ in 0..16 {

@@ -6,6 +6,7 @@ mod data;
 mod embedders;
 mod end_to_end;
 mod http;
+mod limits;
 mod local;
 mod pipeline;
 mod project;
