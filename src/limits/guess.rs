@@ -49,7 +49,9 @@ enum Stage {
     /// From the mean rate that was measured up, slowly: there were too few to measure it well, or the bucket may have been
     /// full in between.
     Rising { overflowed: bool },
-    /// Known well enough.
+    /// A window's, counted.
+    Window,
+    /// A bucket's, measured.
     Settled,
 }
 
@@ -84,7 +86,7 @@ impl Guess {
             return (new(Stage::Settled, limit), Step { limit, pause: asked.unwrap_or_default() });
         }
         if let Some(asked) = asked.filter(|asked| *asked >= WINDOW_LIKE) {
-            return (new(Stage::Settled, accepted), Step { limit: accepted, pause: asked });
+            return (new(Stage::Window, accepted), Step { limit: accepted, pause: asked });
         }
         // A bucket of a minute's worth, or one that holds next to nothing: the truth is between them.
         let span = span.as_secs_f64().max(0.1);
@@ -106,18 +108,20 @@ impl Guess {
         let held = left.saturating_duration_since(self.refused_at) < HOLD;
         let mut pause = asked.unwrap_or_default();
         (self.stage, self.limit) = match self.stage {
-            Stage::Probing { window } if since == 0 => (Stage::Settled, window),
+            // By now it is known which of the last were refused as well.
+            Stage::Probing { window } if since == 0 => (Stage::Window, window.min(accepted as f64)),
             // Never full in between (or it does not matter), and enough of them to be exact.
             Stage::Probing { .. } if count >= 20 && (held || mean > self.limit * 0.85) => (Stage::Settled, mean * ROOM),
             Stage::Probing { .. } => (Stage::Rising { overflowed: !held }, mean),
             // By now the pace has passed the rate, by as much as it took to empty the bucket.
-            Stage::Rising { overflowed: true } => (Stage::Settled, (mean * ROOM).max(self.limit * 0.8)),
+            Stage::Rising { overflowed: true } => (Stage::Settled, (mean * ROOM).max(self.limit * 0.78)),
             Stage::Rising { overflowed: false } => (Stage::Settled, mean * ROOM),
-            Stage::Settled if since == 0 => {
+            same @ (Stage::Window | Stage::Settled) if since == 0 => {
                 pause = pause.max(Duration::from_secs(20));
-                (Stage::Settled, self.limit)
+                (same, self.limit)
             }
-            Stage::Settled => (Stage::Settled, (accepted as f64).clamp(self.limit * 0.5, self.limit * 0.95)),
+            Stage::Window => (Stage::Window, (accepted as f64).clamp(self.limit * 0.5, self.limit * 0.998)),
+            Stage::Settled => (Stage::Settled, (accepted as f64).clamp(self.limit * 0.5, self.limit * 0.94)),
         };
         (self.refused_at, self.heard_at, self.climbed_at) = (left, heard_at, left);
         Step { limit: self.limit, pause }
@@ -126,7 +130,7 @@ impl Guess {
     /// The limit as it is now that something is sent.
     pub(super) fn climb(&mut self, limit: f64, now: Instant) -> f64 {
         let rise = match self.stage {
-            Stage::Settled => return limit,
+            Stage::Window | Stage::Settled => return limit,
             Stage::Probing { .. } => FAST,
             Stage::Rising { .. } => SLOW,
         };
@@ -140,7 +144,7 @@ impl Guess {
 
     /// Whether it still tries.
     pub(super) fn tries(&self) -> bool {
-        self.stage != Stage::Settled
+        matches!(self.stage, Stage::Probing { .. } | Stage::Rising { .. })
     }
 
     /// When the newest refusal was heard.

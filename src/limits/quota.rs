@@ -158,7 +158,9 @@ impl Quota {
         self.refill(now);
         let limit = self.limit?;
         let paced = self.paced_at(amount, now);
-        let counted = self.counted_at(amount, limit as u64);
+        // What is being measured is a bucket, which does not count minutes.
+        let measures = self.guess.as_ref().is_some_and(Guess::tries);
+        let counted = self.counted_at(amount, limit as u64).filter(|_| !measures);
         paced.max(counted)
     }
 
