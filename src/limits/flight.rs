@@ -42,6 +42,10 @@ struct Round {
 
 /// See the module's page.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was declared, and what the search has seen: any combination has a meaning"
+)]
 pub(super) struct Flight {
     pub(super) now: u32,
     allowed: f64,
