@@ -353,7 +353,8 @@ impl Http {
     fn note(&self, sent: Sent, failure: &Failure) {
         match (failure.error.kind, failure.error.status) {
             (ErrorKind::RateLimited, _) => {
-                if self.limiter.throttled(sent, failure.error.retry_after) {
+                let learned = self.limiter.throttled(sent, failure.error.retry_after);
+                if learned {
                     self.keep_learned();
                 }
             }
