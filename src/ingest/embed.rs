@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -16,6 +17,8 @@ use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
 const LINGER_IDLE: Duration = Duration::from_millis(5);
 /// And when other requests are in flight anyway: a fuller batch is worth a short wait.
 const LINGER_BUSY: Duration = Duration::from_millis(50);
+/// In all it waits so many times that: a trickle must not hold back what came first.
+const LINGER_TIMES: u32 = 4;
 
 /// Why a text has no vector.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +38,7 @@ pub struct Batching {
     pub items: usize,
     /// Tokens a request, at most. A single input above it travels alone.
     pub tokens: usize,
-    /// Requests in flight, at most.
+    /// Requests under way, at most; the provider's limits may say fewer.
     pub in_flight: usize,
 }
 
@@ -102,12 +105,15 @@ struct Batcher {
 impl Batcher {
     async fn run(self, mut wanted: mpsc::Receiver<Wanted>) {
         let batcher = Arc::new(self);
-        let slots = Arc::new(Semaphore::new(batcher.batching.in_flight));
         let mut requests = JoinSet::new();
         let mut left_over = None;
         loop {
-            // The slot first: while all are taken the queue fills up, and so do the batches.
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+            // The place first: while all are taken the queue fills up, and so do the batches.
+            while requests.len() >= batcher.places() && requests.join_next().await.is_some() {}
+            tokio::select! {
+                () = batcher.embedder.room() => {}
+                () = batcher.stop.cancelled() => break,
+            }
             while requests.try_join_next().is_some() {}
             let idle = requests.is_empty();
             let batch = tokio::select! {
@@ -119,12 +125,19 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            requests.spawn(async move { batcher.send(batch, slot).await });
+            requests.spawn(async move { batcher.send(batch).await });
         }
         // Whoever still waits in the queue hears "stopped" when it is dropped.
         wanted.close();
         drop((wanted, left_over));
         while requests.join_next().await.is_some() {}
+    }
+
+    /// How many batches may be under way: the provider's limits count what is on the wire, and while an answer is read or a
+    /// request is written the place there should not be empty.
+    fn places(&self) -> usize {
+        let wire = self.embedder.in_flight();
+        wire.saturating_add(wire / 4 + 1).min(self.batching.in_flight)
     }
 
     /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
@@ -137,11 +150,15 @@ impl Batcher {
             },
         };
         let linger = if idle { LINGER_IDLE } else { LINGER_BUSY };
+        // Learned limits may ask for smaller batches than the plan.
+        let most = self.batching.tokens.min(self.embedder.limits().tokens);
+        let until = Instant::now() + linger * LINGER_TIMES;
         let mut tokens = first.tokens;
         let mut batch = vec![first];
         while batch.len() < self.batching.items {
-            let Ok(Some(next)) = tokio::time::timeout(linger, wanted.recv()).await else { break };
-            if tokens + next.tokens > self.batching.tokens {
+            let next = tokio::time::timeout_at(until.min(Instant::now() + linger), wanted.recv());
+            let Ok(Some(next)) = next.await else { break };
+            if tokens + next.tokens > most {
                 *left_over = Some(next);
                 break;
             }
@@ -152,8 +169,7 @@ impl Batcher {
     }
 
     /// Sends a batch and answers everyone in it. An input that the provider will never accept is found by halving.
-    async fn send(&self, batch: Vec<Wanted>, slot: OwnedSemaphorePermit) {
-        let mut slot = Some(slot);
+    async fn send(&self, batch: Vec<Wanted>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let inputs: Vec<String> = part.iter_mut().map(|wanted| std::mem::take(&mut wanted.text)).collect();
@@ -165,10 +181,6 @@ impl Batcher {
                     self.report.embeddings.embedded.add(part.len() as u64);
                     let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
-                    if parts.is_empty() {
-                        // The next request need not wait for the disk.
-                        drop(slot.take());
-                    }
                     let vectors: Vec<Vector> = embedded.vectors.into_iter().map(Vector::from).collect();
                     // Before any chunk goes on: what is paid for is never paid for again, whatever happens next.
                     self.cache.keep(part.iter().map(|wanted| wanted.key).zip(vectors.iter().map(Arc::clone)).collect()).await;

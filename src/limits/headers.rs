@@ -1,6 +1,6 @@
 //! What answers say about a provider's limits.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use reqwest::header::HeaderMap;
 
@@ -12,6 +12,8 @@ const MAX_LIMIT: u64 = 1 << 40;
 pub(super) struct Window {
     pub(super) limit: u64,
     pub(super) remaining: Option<u64>,
+    /// When what was used comes back, all of it.
+    pub(super) reset: Option<Duration>,
 }
 
 impl Window {
@@ -41,12 +43,12 @@ impl Seen {
             // Azure sends -1 and 0 for "not known".
             let limit = u64::try_from(number(&limit)?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
             // A limit a day resets later than in a minute, and is not one to pace by.
-            let reset = headers.get(&reset).and_then(|value| parse_duration(value.to_str().ok()?));
+            let reset = headers.get(&reset).and_then(|value| parse_reset(value.to_str().ok()?, SystemTime::now()));
             if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
                 return None;
             }
             let remaining = number(&remaining).and_then(|n| u64::try_from(n).ok());
-            Some(Window { limit, remaining })
+            Some(Window { limit, remaining, reset })
         };
         let parts = ["limit", "remaining", "reset"];
         Self {
@@ -56,6 +58,26 @@ impl Seen {
                 .or_else(|| window("anthropic", "input-tokens", parts)),
         }
     }
+}
+
+/// A duration, or an RFC 3339 time in UTC as Anthropic sends it (`2026-11-22T10:00:00Z`).
+fn parse_reset(text: &str, now: SystemTime) -> Option<Duration> {
+    if let Some(duration) = parse_duration(text) {
+        return Some(duration);
+    }
+    let (date, time) = text.trim().strip_suffix('Z')?.split_once('T')?;
+    let fields = |text: &str, by: char| -> Option<[u32; 3]> {
+        let mut parts = text.split(by).map(|part| part.split('.').next().and_then(|whole| whole.parse().ok()));
+        Some([parts.next()??, parts.next()??, parts.next()??])
+    };
+    let ([year, month, day], [hour, minute, second]) = (fields(date, '-')?, fields(time, ':')?);
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let month = months.get(usize::try_from(month.checked_sub(1)?).ok()?)?;
+    // The parser at hand wants the right day of the week: one of seven is.
+    let at = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].iter().find_map(|name| {
+        httpdate::parse_http_date(&format!("{name}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")).ok()
+    })?;
+    Some(at.duration_since(now).unwrap_or_default())
 }
 
 /// Reads `1s`, `12ms`, `6m0s`, `1h2m3.5s`, and plain seconds. `None` for anything else.
@@ -118,17 +140,27 @@ mod tests {
             ("x-ratelimit-limit-tokens", "1000000"),
         ]);
         let seen = Seen::read(&openai);
-        assert_eq!(seen.requests, Some(Window { limit: 3000, remaining: Some(2999) }));
+        assert_eq!(seen.requests, Some(Window { limit: 3000, remaining: Some(2999), reset: Some(Duration::from_millis(20)) }));
         assert_eq!(seen.requests.unwrap().used(), 1);
-        assert_eq!(seen.tokens, Some(Window { limit: 1_000_000, remaining: None }));
+        assert_eq!(seen.tokens, Some(Window { limit: 1_000_000, remaining: None, reset: None }));
         let anthropic = map(&[
             ("anthropic-ratelimit-requests-limit", "50"),
-            ("anthropic-ratelimit-requests-reset", "2026-11-22T10:00:00Z"),
+            ("anthropic-ratelimit-requests-reset", "2020-11-22T10:00:00Z"),
             ("anthropic-ratelimit-input-tokens-limit", "30000"),
         ]);
         let seen = Seen::read(&anthropic);
         assert_eq!(seen.requests.map(|w| w.limit), Some(50));
         assert_eq!(seen.tokens.map(|w| w.limit), Some(30_000));
+    }
+
+    #[test]
+    fn times_as_anthropic_writes_them() {
+        let now = httpdate::parse_http_date("Sun, 22 Nov 2026 10:00:00 GMT").unwrap();
+        let seconds = |text| parse_reset(text, now).map(|reset| reset.as_secs());
+        assert_eq!(seconds("2026-11-22T10:00:07Z"), Some(7));
+        assert_eq!(seconds("2026-11-22T10:01:00.123Z"), Some(60));
+        assert_eq!(seconds("2026-11-22T09:00:00Z"), Some(0), "past");
+        assert_eq!(["2026-13-22T10:00:00Z", "2026-11-22", "T:Z", "2026-11-22T10:00Z"].map(seconds), [None; 4]);
     }
 
     #[test]

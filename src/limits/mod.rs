@@ -4,8 +4,14 @@
 //! First come, first served: a request draws a [`Ticket`] when it arrives and only the oldest ticket in the queue may leave.
 //! A retry keeps its ticket and so its place. Tokens are reserved before sending and settled by what the answer says
 //! ([`Charge::settle`]). Dropping whatever waits or is in flight gives its place free.
+//!
+//! What is declared is kept to. What is not is taken from the headers of answers ([`headers`]); without those it is learned
+//! from refusals ([`guess`]) and latencies ([`flight`]), and kept for the next run ([`memory`]).
 
+mod flight;
+mod guess;
 mod headers;
+mod memory;
 mod quota;
 
 use std::collections::BTreeMap;
@@ -18,17 +24,26 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::pipeline::Limits;
-use headers::Seen;
+use flight::Flight;
+use headers::{Seen, Window};
 use quota::Quota;
 
 pub(crate) use headers::parse_duration;
-
-/// Requests in flight where the plan does not say.
-const DEFAULT_CONCURRENCY: u32 = 32;
+pub(crate) use memory::Memory;
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
 /// for good.
 const MAX_CHARGE: u64 = 10_000_000;
+
+/// Of so many requests one may be sent a second time.
+const HEDGED: u64 = 20;
+
+/// A silence below this is no reason to send a second copy, however fast the others were.
+///
+/// A second copy may be billed twice, so it must be rare: it is sent when the first is most likely lost (5 times what 95 of
+/// 100 answers took, and never before 10 s), and then it costs no more than what would happen anyway, a retry after the
+/// timeout. Unlike a shorter timeout it does not throw away an answer that is only slow.
+const LONG_SILENCE: Duration = Duration::from_secs(10);
 
 /// A place in the queue. The smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +58,8 @@ pub struct Stats {
     pub retries: u64,
     /// Refusals that asked to slow down (429).
     pub throttled: u64,
+    /// Second copies of requests that seemed to hang.
+    pub hedged: u64,
     /// Tokens, as billed where the provider says so, else as reserved.
     pub tokens: u64,
     /// Wall time during which a request was ready and the quota (or a pause that the provider asked for) held it back. Close
@@ -58,6 +75,7 @@ impl std::ops::AddAssign for Stats {
         self.requests += other.requests;
         self.retries += other.retries;
         self.throttled += other.throttled;
+        self.hedged += other.hedged;
         self.tokens += other.tokens;
         self.quota_wait += other.quota_wait;
         self.slot_wait += other.slot_wait;
@@ -76,19 +94,22 @@ pub struct Limiter {
 struct State {
     /// Who waits, with what wakes them.
     queue: BTreeMap<Ticket, Arc<Notify>>,
-    requests: Option<Quota>,
-    tokens: Option<Quota>,
-    in_flight: u32,
-    /// What may be in flight: halved by a refusal, and raised again by a request's worth for each round of answers (as TCP
-    /// does it, additive increase and multiplicative decrease), from 1 to `most_in_flight`. Without it, a provider that
-    /// tells no limits would refuse the same burst after every pause.
-    concurrency: f64,
-    most_in_flight: f64,
-    /// A refusal of what left before this was caused by the old `concurrency`.
-    lowered_at: Option<Instant>,
+    requests: Quota,
+    tokens: Quota,
+    flight: Flight,
     paused_until: Option<Instant>,
     next_charge: u64,
     stats: Stats,
+    /// Told when somebody may leave who could not: a place came free, the queue is empty, a pause ended.
+    freed: Arc<Notify>,
+}
+
+/// What was learned of the limits that are not declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Learned {
+    pub(crate) rpm: Option<u64>,
+    pub(crate) tpm: Option<u64>,
+    pub(crate) concurrency: Option<u32>,
 }
 
 /// Why a ticket may not leave yet.
@@ -105,31 +126,38 @@ impl State {
     fn wake_first(&self) {
         if let Some(turn) = self.queue.values().next() {
             turn.notify_one();
+        } else {
+            self.freed.notify_waiters();
         }
+    }
+
+    /// Whether a request of so many tokens may leave, were it the first in the queue.
+    fn may_leave(&mut self, tokens: u64, now: Instant) -> Result<(), Wait> {
+        if !self.flight.has_room() {
+            return Err(Wait::Slot);
+        }
+        let paused = self.paused_until.filter(|&until| until > now);
+        let requests = self.requests.ready_at(1, now);
+        let tokens = self.tokens.ready_at(tokens, now);
+        let paced = self.flight.ready_at(now);
+        paused.max(requests).max(tokens).max(paced).map_or(Ok(()), |at| Err(Wait::Until(at)))
+    }
+
+    fn has_room(&mut self, now: Instant) -> Result<(), Wait> {
+        if self.queue.is_empty() { self.may_leave(0, now) } else { Err(Wait::Turn) }
     }
 
     fn try_admit(&mut self, ticket: Ticket, tokens: u64, now: Instant) -> Result<u64, Wait> {
         if self.queue.keys().next().is_some_and(|&first| first < ticket) {
             return Err(Wait::Turn);
         }
-        if f64::from(self.in_flight) + 1.0 > self.concurrency {
-            return Err(Wait::Slot);
-        }
-        let paused = self.paused_until.filter(|&until| until > now);
-        let requests = self.requests.as_mut().and_then(|quota| quota.ready_at(1, now));
-        let tokens_ready = self.tokens.as_mut().and_then(|quota| quota.ready_at(tokens, now));
-        if let Some(at) = paused.max(requests).max(tokens_ready) {
-            return Err(Wait::Until(at));
-        }
+        self.may_leave(tokens, now)?;
         let id = self.next_charge;
         self.next_charge += 1;
-        if let Some(quota) = &mut self.requests {
-            quota.take(id, 1, now);
-        }
-        if let Some(quota) = &mut self.tokens {
-            quota.take(id, tokens, now);
-        }
-        self.in_flight += 1;
+        self.requests.take(id, 1, now);
+        self.tokens.take(id, tokens, now);
+        let unknown = self.requests.limit().is_none() && self.tokens.limit().is_none();
+        self.flight.leave(unknown, now);
         self.stats.requests += 1;
         self.stats.tokens += tokens;
         Ok(id)
@@ -137,21 +165,28 @@ impl State {
 }
 
 impl Limiter {
-    /// A limiter that keeps to what is declared, and learns the rest from [`Self::observe`].
+    /// A limiter that keeps to what is declared, and learns the rest.
     pub fn new(declared: Limits) -> Arc<Self> {
+        Self::with(declared, Learned::default())
+    }
+
+    /// A limiter that knows what an earlier run has learned. What is declared wins.
+    pub(crate) fn with(declared: Limits, learned: Learned) -> Arc<Self> {
         let now = Instant::now();
-        let most_in_flight = f64::from(declared.concurrency.unwrap_or(DEFAULT_CONCURRENCY).max(1));
+        let quota = |declared: Option<u32>, learned: Option<u64>, burst: fn(u64) -> u64| match (declared, learned) {
+            (Some(limit), _) => Quota::new(limit.into(), burst(limit.into()), now),
+            (None, Some(limit)) => Quota::remembered(limit, burst(limit), now),
+            (None, None) => Quota::unknown(now),
+        };
         let state = State {
             queue: BTreeMap::new(),
-            requests: declared.rpm.map(|rpm| requests_quota(rpm.into(), now)),
-            tokens: declared.tpm.map(|tpm| Quota::new(tpm.into(), 0, now)),
-            in_flight: 0,
-            concurrency: most_in_flight,
-            most_in_flight,
-            lowered_at: None,
+            requests: quota(declared.rpm, learned.rpm, requests_burst),
+            tokens: quota(declared.tpm, learned.tpm, |_| 0),
+            flight: Flight::new(declared.concurrency, learned.concurrency),
             paused_until: None,
             next_charge: 0,
             stats: Stats::default(),
+            freed: Arc::default(),
         };
         Arc::new(Self { declared, next_ticket: AtomicU64::new(0), state: Mutex::new(state) })
     }
@@ -170,7 +205,8 @@ impl Limiter {
             let wait = match self.state().try_admit(ticket, tokens, now) {
                 Ok(id) => {
                     let slot = Slot { limiter: self.clone() };
-                    return Permit { charge: Charge { limiter: self.clone(), id, reserved: tokens }, slot };
+                    let charge = Charge { limiter: self.clone(), id, reserved: tokens };
+                    return Permit { sent: Sent { id, left: now }, charge, slot };
                 }
                 Err(wait) => wait,
             };
@@ -189,40 +225,74 @@ impl Limiter {
         }
     }
 
+    /// Waits until nobody is in the queue and a request could leave at once: until then a batch had better go on filling up.
+    pub async fn room(&self) {
+        loop {
+            let freed = self.state().freed.clone();
+            let freed = freed.notified();
+            let mut freed = std::pin::pin!(freed);
+            // From here on a notification counts, before the state is looked at.
+            freed.as_mut().enable();
+            let wait = self.state().has_room(Instant::now());
+            match wait {
+                Ok(()) => return,
+                Err(Wait::Until(at)) => {
+                    let _ = tokio::time::timeout_at(at, freed).await;
+                }
+                Err(Wait::Turn | Wait::Slot) => freed.await,
+            }
+        }
+    }
+
+    /// What is declared.
+    pub fn declared(&self) -> Limits {
+        self.declared
+    }
+
+    /// How many may be in flight now.
+    pub fn in_flight(&self) -> usize {
+        self.state().flight.allowed() as usize
+    }
+
+    /// Tokens a minute, as far as they are known.
+    pub fn tpm(&self) -> Option<u64> {
+        self.state().tokens.limit()
+    }
+
+    /// Requests a minute, as far as they are known.
+    pub fn rpm(&self) -> Option<u64> {
+        self.state().requests.limit()
+    }
+
     /// Sends nothing before `until`: one `Retry-After` holds for the whole provider.
     pub fn pause_until(&self, until: Instant) {
         let mut state = self.state();
         state.paused_until = state.paused_until.max(Some(until));
     }
 
-    /// Learns from an answer's headers. What is declared stays as it is declared.
-    ///
-    /// Now the limits alone are learned, the newest answer's. Room for more (remaining and reset, keeping what was learned) is
-    /// here.
-    pub fn observe(&self, headers: &HeaderMap) {
+    /// Learns from an answer's headers. What is declared stays as it is declared. Returns whether a limit is new.
+    pub fn observe(&self, headers: &HeaderMap) -> bool {
         let seen = Seen::read(headers);
         let now = Instant::now();
         let mut guard = self.state();
         let state = &mut *guard;
-        let mut changed = false;
-        if let (None, Some(window)) = (self.declared.rpm, seen.requests)
-            && state.requests.as_ref().is_none_or(|quota| quota.limit() != window.limit)
-        {
-            let quota = state.requests.insert(requests_quota(window.limit, now));
-            quota.charge_unseen(state.next_charge, window.used(), now);
-            changed = true;
-        }
-        if let (None, Some(window)) = (self.declared.tpm, seen.tokens)
-            && state.tokens.as_ref().is_none_or(|quota| quota.limit() != window.limit)
-        {
-            let quota = state.tokens.insert(Quota::new(window.limit, 0, now));
-            quota.charge_unseen(state.next_charge, window.used(), now);
-            changed = true;
-        }
+        let learn = |quota: &mut Quota, seen: Option<Window>, burst: u64| {
+            let Some(window) = seen else { return false };
+            let new = quota.told() != Some(window.limit);
+            if new {
+                quota.set(window.limit, burst, now);
+            }
+            quota.note_used(window.used(), window.reset, now);
+            new
+        };
+        let requests = seen.requests.filter(|_| self.declared.rpm.is_none());
+        let tokens = seen.tokens.filter(|_| self.declared.tpm.is_none());
+        let burst = requests.map_or(0, |window| requests_burst(window.limit));
+        let changed = learn(&mut state.requests, requests, burst) | learn(&mut state.tokens, tokens, 0);
         if changed {
-            state.next_charge += 1;
             state.wake_first();
         }
+        changed
     }
 
     /// Counts a request that is sent again.
@@ -230,22 +300,69 @@ impl Limiter {
         self.state().stats.retries += 1;
     }
 
-    /// Notes a refusal that asks to slow down, of a request that left at `left`.
-    pub fn throttled(&self, left: Instant) {
-        let mut state = self.state();
+    /// Notes a refusal that asks to slow down, and for how long. The first of a burst pauses all, and teaches; returns
+    /// whether it did.
+    pub fn throttled(&self, sent: Sent, asked: Option<Duration>) -> bool {
+        let now = Instant::now();
+        let mut guard = self.state();
+        let state = &mut *guard;
         state.stats.throttled += 1;
-        if state.lowered_at.is_none_or(|lowered| left > lowered) {
-            state.concurrency = (state.concurrency / 2.0).max(1.0);
-            state.lowered_at = Some(Instant::now());
+        state.requests.uncount(sent.id, now);
+        state.tokens.uncount(sent.id, now);
+        if !state.flight.is_new(sent.left) {
+            // It left before the first refusal was heard, and says the same.
+            return false;
+        }
+        let requests = state.requests.refused(sent.left, asked, now);
+        let tokens = state.tokens.refused(sent.left, asked, now);
+        let learned = requests.max(tokens);
+        // Where a quota explains it, those in flight were hardly too many.
+        state.flight.lower(if learned.is_some() { 0.75 } else { 0.5 }, now);
+        if learned.is_some() {
+            state.flight.probe();
+        }
+        let until = learned.or(asked).and_then(|pause| now.checked_add(pause));
+        state.paused_until = state.paused_until.max(until);
+        learned.is_some()
+    }
+
+    /// Notes that what left at `left` timed out, or found the server overloaded.
+    pub fn overloaded(&self, left: Instant) {
+        let mut state = self.state();
+        if state.flight.is_new(left) {
+            state.flight.lower(0.7, Instant::now());
         }
     }
 
-    /// Notes a request that was accepted.
-    pub fn accepted(&self) {
+    /// Notes a request that was accepted, and how long its whole answer took and for how many tokens, where that says
+    /// something about others.
+    pub fn answered(&self, took: Option<(Duration, u64)>) {
         let mut state = self.state();
-        if state.concurrency < state.most_in_flight {
-            state.concurrency = (state.concurrency + 1.0 / state.concurrency).min(state.most_in_flight);
+        if state.flight.answered(took) {
             state.wake_first();
+        }
+    }
+
+    /// After which silence a request has most likely been lost, once enough answers came to tell; `None` when enough second
+    /// copies were sent (one in [`HEDGED`] requests).
+    pub fn hangs_after(&self) -> Option<Duration> {
+        let state = self.state();
+        let slow = state.flight.p95()?;
+        ((state.stats.hedged + 1) * HEDGED <= state.stats.requests).then(|| (slow * 5).max(LONG_SILENCE))
+    }
+
+    /// Counts a second copy.
+    pub fn count_hedge(&self) {
+        self.state().stats.hedged += 1;
+    }
+
+    /// What was learned so far.
+    pub(crate) fn learned(&self) -> Learned {
+        let state = self.state();
+        Learned {
+            rpm: state.requests.limit().filter(|_| self.declared.rpm.is_none()),
+            tpm: state.tokens.limit().filter(|_| self.declared.tpm.is_none()),
+            concurrency: self.declared.concurrency.is_none().then(|| state.flight.allowed()),
         }
     }
 
@@ -262,8 +379,8 @@ impl Limiter {
 
 /// Below 60 a minute a second's worth is less than one request. A question needs two at once (embed, answer), so a few may
 /// always leave together.
-fn requests_quota(rpm: u64, now: Instant) -> Quota {
-    Quota::new(rpm, (rpm / 4).min(4), now)
+fn requests_burst(rpm: u64) -> u64 {
+    (rpm / 4).min(4)
 }
 
 /// A place in the queue; dropping it lets the next one ask.
@@ -289,9 +406,19 @@ impl Drop for Place<'_> {
     }
 }
 
+/// A request that was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent {
+    id: u64,
+    /// When it left.
+    pub left: Instant,
+}
+
 /// Leave to send one request.
 #[derive(Debug)]
 pub struct Permit {
+    /// Who leaves, and when.
+    pub sent: Sent,
     /// What was reserved.
     pub charge: Charge,
     /// A place among those in flight, to be held until the answer is complete.
@@ -307,7 +434,7 @@ pub struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.limiter.state();
-        state.in_flight = state.in_flight.saturating_sub(1);
+        state.flight.now = state.flight.now.saturating_sub(1);
         state.wake_first();
     }
 }
@@ -327,11 +454,13 @@ impl Charge {
         let mut guard = self.limiter.state();
         let state = &mut *guard;
         state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.reserved);
-        if state.tokens.as_mut().is_some_and(|quota| quota.settle(self.id, tokens, Instant::now())) {
+        if state.tokens.settle(self.id, tokens, Instant::now()) {
             state.wake_first();
         }
     }
 }
 
+#[cfg(test)]
+mod sim;
 #[cfg(test)]
 mod tests;

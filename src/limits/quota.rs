@@ -5,11 +5,16 @@
 //! a bucket that holds a second's worth paces what is sent, and a log of the last [`WINDOW`] never sums up to more than the
 //! limit. An amount larger than the bucket leaves once the bucket is full and takes it into debt, so it is paid for by the time
 //! that follows and never starves; one larger than the limit leaves when nothing else is in the window.
+//!
+//! A limit that is not known holds nothing back; what is sent is logged all the same, since the limit is learned from it
+//! (see [`super::guess`]).
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::guess::Guess;
 
 /// A minute as seen from here. A request that is sent 60 s after another can arrive less than 60 s after it, when the earlier
 /// one was slow on its way (a TLS handshake, a retransmission): the second that is added covers that, for 1.6 % of the quota.
@@ -26,50 +31,149 @@ struct Sent {
 /// See the module's page.
 #[derive(Debug)]
 pub(super) struct Quota {
-    limit: u64,
+    /// A minute.
+    limit: Option<f64>,
+    /// Whether it was declared or the server said so; else it is learned from refusals.
+    told: bool,
+    guess: Option<Guess>,
     /// What the bucket holds now; below 0 is debt.
     level: f64,
     filled_at: Instant,
-    /// What the bucket holds at most.
-    capacity: f64,
+    /// What the bucket holds at least when it is full.
+    burst: u64,
     /// What left within the last [`WINDOW`], ids ascending.
     sent: VecDeque<Sent>,
     /// The sum of `sent`.
     used: u64,
+    /// What others have used, as the server last said, and when it comes back.
+    unseen: Option<(u64, Instant)>,
 }
 
 impl Quota {
+    /// A quota that nobody has told yet.
+    pub(super) fn unknown(now: Instant) -> Self {
+        Self {
+            limit: None,
+            told: false,
+            guess: None,
+            level: 0.0,
+            filled_at: now,
+            burst: 0,
+            sent: VecDeque::new(),
+            used: 0,
+            unseen: None,
+        }
+    }
+
     /// A quota of `limit` a minute (at least 1), whose bucket holds at least `burst`.
     pub(super) fn new(limit: u64, burst: u64, now: Instant) -> Self {
-        let limit = limit.max(1);
-        let capacity = (limit as f64 / WINDOW.as_secs_f64()).max(burst as f64).max(1.0);
-        Self { limit, level: capacity, filled_at: now, capacity, sent: VecDeque::new(), used: 0 }
+        let mut quota = Self::unknown(now);
+        quota.set(limit, burst, now);
+        quota
     }
 
-    /// The limit a minute.
-    pub(super) fn limit(&self) -> u64 {
-        self.limit
+    /// A quota that an earlier run has learned.
+    pub(super) fn remembered(limit: u64, burst: u64, now: Instant) -> Self {
+        Self { told: false, ..Self::new(limit, burst, now) }
     }
 
-    /// Counts what others, or we before this quota was known, are said to have used.
-    pub(super) fn charge_unseen(&mut self, id: u64, amount: u64, now: Instant) {
-        let amount = amount.min(self.limit);
-        self.level = self.level.min((self.limit - amount) as f64);
-        self.log(id, amount, now);
+    /// The limit a minute if it was told.
+    pub(super) fn told(&self) -> Option<u64> {
+        self.limit().filter(|_| self.told)
+    }
+
+    /// The limit a minute, as far as it is known.
+    pub(super) fn limit(&self) -> Option<u64> {
+        self.limit.map(|limit| limit as u64)
+    }
+
+    /// Makes the limit known, with a full bucket. What was sent before counts.
+    pub(super) fn set(&mut self, limit: u64, burst: u64, now: Instant) {
+        self.refill(now);
+        self.burst = burst;
+        (self.told, self.guess) = (true, None);
+        self.limit = Some(limit.max(1) as f64);
+        self.level = self.capacity();
+    }
+
+    /// Compares with what the server says is `used`: the difference was used by others. It comes back at `reset`, where the
+    /// server says so, and leaves the window in any case.
+    pub(super) fn note_used(&mut self, used: u64, reset: Option<Duration>, now: Instant) {
+        self.refill(now);
+        let Some(limit) = self.limit() else { return };
+        let unseen = used.min(limit).saturating_sub(self.used);
+        self.unseen = (unseen > 0).then(|| (unseen, now + reset.unwrap_or(WINDOW).min(WINDOW)));
+        if unseen > 0 {
+            self.level = self.level.min((limit - used.min(limit)) as f64);
+        }
+    }
+
+    /// Takes what was refused out of the log, where refusals are what is learned from. (Servers that tell their limits may
+    /// count what they refuse.)
+    pub(super) fn uncount(&mut self, id: u64, now: Instant) {
+        if !self.told {
+            self.settle(id, 0, now);
+        }
+    }
+
+    /// Learns from a refusal of what left at `left`. Returns for how long nothing should
+    /// be sent, where something was learned.
+    pub(super) fn refused(&mut self, left: Instant, asked: Option<Duration>, now: Instant) -> Option<Duration> {
+        if self.told {
+            return None;
+        }
+        let minute_ago = left.checked_sub(Duration::from_mins(1));
+        let before = || {
+            let within = move |sent: &&Sent| sent.at <= left && Some(sent.at) > minute_ago && sent.amount > 0;
+            self.sent.iter().filter(within)
+        };
+        // Too little to learn from: a refusal at the very beginning is an outage or somebody else's doing.
+        if self.guess.is_none() && before().count() < 3 {
+            return None;
+        }
+        let (count, accepted) = before().fold((0_u64, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
+        // Either of requests and tokens may have been refused. Where they are of many sizes, their sum scatters from minute to
+        // minute, and must not hold back what the number of them allows.
+        let scatter = if accepted == count { 0.0 } else { 0.5 / (count as f64).sqrt() };
+        let accepted = (accepted as f64 * (1.0 + scatter)) as u64;
+        let span = before().next().map_or(Duration::ZERO, |first| left - first.at);
+        let last = self.guess.as_ref().map(Guess::heard_at);
+        let since =
+            before().filter(|sent| Some(sent.at) > last).fold((0, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
+        let step = match &mut self.guess {
+            None => {
+                let (guess, step) = Guess::first(accepted, span, (left, now), asked, self.limit);
+                self.guess = Some(guess);
+                step
+            }
+            Some(guess) => guess.again(accepted, since, (left, now), asked),
+        };
+        self.limit = Some(step.limit.max(1.0));
+        self.level = 0.0;
+        Some(step.pause)
     }
 
     /// `None` when `amount` may leave now, else when to ask again.
     pub(super) fn ready_at(&mut self, amount: u64, now: Instant) -> Option<Instant> {
         self.refill(now);
+        let limit = self.limit?;
         let paced = self.paced_at(amount, now);
-        let counted = self.counted_at(amount);
+        // What is being measured is a bucket, which does not count minutes.
+        let measures = self.guess.as_ref().is_some_and(Guess::tries);
+        let counted = self.counted_at(amount, limit as u64).filter(|_| !measures);
         paced.max(counted)
     }
 
     /// Takes `amount`, which [`Self::ready_at`] has let pass. Ids ascend from call to call.
     pub(super) fn take(&mut self, id: u64, amount: u64, now: Instant) {
-        self.level -= amount as f64;
-        self.log(id, amount, now);
+        if let (Some(guess), Some(limit)) = (&mut self.guess, &mut self.limit) {
+            *limit = guess.climb(*limit, now);
+        }
+        if self.limit.is_some() {
+            self.level -= amount as f64;
+        }
+        self.used += amount;
+        self.sent.push_back(Sent { at: now, id, amount });
     }
 
     /// Replaces the amount that was taken as `id` by what it really was. Returns whether something came free.
@@ -79,49 +183,63 @@ impl Quota {
         let Some(sent) = self.sent.get_mut(index) else { return false };
         let reserved = std::mem::replace(&mut sent.amount, actual);
         self.used = self.used - reserved + actual;
-        self.level = (self.level + reserved as f64 - actual as f64).min(self.capacity);
+        self.level = (self.level + reserved as f64 - actual as f64).min(self.capacity());
         actual < reserved
     }
 
-    fn log(&mut self, id: u64, amount: u64, now: Instant) {
-        self.used += amount;
-        self.sent.push_back(Sent { at: now, id, amount });
+    fn rate(&self) -> f64 {
+        self.limit.unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    fn rate(&self) -> f64 {
-        self.limit as f64 / WINDOW.as_secs_f64()
+    /// What the bucket holds at most: a second's worth. What measures leaves evenly.
+    fn capacity(&self) -> f64 {
+        if self.guess.as_ref().is_some_and(Guess::tries) {
+            return 1.0;
+        }
+        self.rate().max(self.burst as f64).max(1.0)
     }
 
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled_at);
-        self.level = (self.level + elapsed.as_secs_f64() * self.rate()).min(self.capacity);
+        self.level = (self.level + elapsed.as_secs_f64() * self.rate()).min(self.capacity());
         self.filled_at = now;
         while self.sent.front().is_some_and(|sent| sent.at + WINDOW <= now) {
             if let Some(sent) = self.sent.pop_front() {
                 self.used -= sent.amount;
             }
         }
+        self.unseen = self.unseen.filter(|(_, until)| *until > now);
     }
 
     /// When the bucket lets `amount` pass.
     fn paced_at(&self, amount: u64, now: Instant) -> Option<Instant> {
         // A millionth of a unit: the sum of many refills is not exact, and a wait of 0 ns would spin.
-        let missing = (amount as f64).min(self.capacity) - self.level;
+        let missing = (amount as f64).min(self.capacity()) - self.level;
         (missing > 1e-6).then(|| now + Duration::from_secs_f64(missing / self.rate()))
     }
 
     /// When the log lets `amount` pass: when so much has left the window that the sum keeps to the limit, or nothing is left.
-    fn counted_at(&self, amount: u64) -> Option<Instant> {
-        let mut excess = (self.used + amount).checked_sub(self.limit).filter(|&excess| excess > 0)?;
+    fn counted_at(&self, amount: u64, limit: u64) -> Option<Instant> {
+        let mut unseen = self.unseen;
+        let used = self.used + unseen.map_or(0, |(amount, _)| amount);
+        let mut excess = (used + amount).checked_sub(limit).filter(|&excess| excess > 0)?;
         let mut at = None;
         for sent in &self.sent {
-            at = Some(sent.at + WINDOW);
+            let until = sent.at + WINDOW;
+            if let Some((amount, back)) = unseen.take_if(|(_, back)| *back <= until) {
+                at = Some(back);
+                excess = excess.saturating_sub(amount);
+                if excess == 0 {
+                    return at;
+                }
+            }
+            at = Some(until);
             excess = excess.saturating_sub(sent.amount);
             if excess == 0 {
-                break;
+                return at;
             }
         }
-        at
+        unseen.map(|(_, back)| back).or(at)
     }
 }
 
@@ -167,7 +285,21 @@ mod tests {
     fn what_was_used_before_counts() {
         let start = Instant::now();
         let mut quota = Quota::new(60, 4, start);
-        quota.charge_unseen(0, 60, start);
+        quota.note_used(60, None, start);
         assert_eq!(quota.ready_at(1, start), Some(start + WINDOW));
+    }
+
+    #[test]
+    fn what_others_use_counts_once_and_comes_back_at_the_reset() {
+        let start = Instant::now();
+        let mut quota = Quota::new(600, 4, start);
+        quota.take(0, 1, start);
+        quota.note_used(1, None, start);
+        assert_eq!(quota.ready_at(1, start), None, "that was us");
+        for _ in 0..3 {
+            quota.note_used(600, Some(secs(20.0)), start);
+        }
+        assert_eq!(quota.ready_at(1, start), Some(start + secs(20.0)));
+        assert_eq!(quota.ready_at(1, start + secs(20.0)), None);
     }
 }

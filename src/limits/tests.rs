@@ -107,7 +107,7 @@ proptest! {
             while let Some(done) = tasks.join_next().await {
                 sent += usize::from(done.unwrap());
             }
-            assert!(limiter.state().queue.is_empty() && limiter.state().in_flight == 0);
+            assert!(limiter.state().queue.is_empty() && limiter.state().flight.now == 0);
             sent
         });
         prop_assert!(sent >= give_up.iter().filter(|leaves| !**leaves).count());
@@ -212,11 +212,11 @@ fn in_flight_never_exceeds_the_concurrency() {
 #[test]
 fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
     paused(async {
-        let limiter = Limiter::new(limits(None, None, Some(16)));
+        let limiter = Limiter::new(limits(Some(1_000_000), Some(1_000_000_000), Some(16)));
         let burst = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         for _ in 0..16 {
-            limiter.throttled(burst);
+            limiter.throttled(Sent { id: u64::MAX, left: burst }, None);
         }
         let allowed = async |limiter: &Arc<Limiter>| {
             let mut permits = Vec::new();
@@ -227,18 +227,18 @@ fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
         };
         assert_eq!(allowed(&limiter).await, 8);
         for _ in 0..8 {
-            limiter.accepted();
+            limiter.answered(None);
         }
         assert_eq!(allowed(&limiter).await, 8, "a round of answers at 8 is worth not quite one more");
-        limiter.accepted();
+        limiter.answered(None);
         assert_eq!(allowed(&limiter).await, 9);
         for _ in 0..1000 {
-            limiter.accepted();
+            limiter.answered(None);
         }
         assert_eq!(allowed(&limiter).await, 16);
         for _ in 0..1000 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            limiter.throttled(Instant::now());
+            limiter.throttled(Sent { id: u64::MAX, left: Instant::now() }, None);
         }
         assert_eq!(allowed(&limiter).await, 1);
     });

@@ -15,7 +15,7 @@ use crate::pipeline::{EmbedPlan, ModelRef, Plan, ProviderKind, ProviderPlan};
 #[derive(Debug)]
 pub struct Providers {
     plans: BTreeMap<String, ProviderPlan>,
-    /// Where models that run in process are kept.
+    /// Where models that run in process are kept, and what is learned of limits.
     cache_dir: PathBuf,
     connections: Mutex<BTreeMap<String, Arc<Http>>>,
 }
@@ -31,11 +31,11 @@ impl Providers {
         let plan = self.plan(&embed.model)?;
         match plan.kind {
             ProviderKind::Local => local::embedder(&embed.model.model, &self.cache_dir).await,
-            ProviderKind::OpenAi => Ok(remote(Wire::OpenAi, self.http(plan)?, plan, embed)),
-            ProviderKind::Gemini => Ok(remote(Wire::Gemini, self.http(plan)?, plan, embed)),
-            ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, plan, embed)),
-            ProviderKind::Cohere => Ok(remote(Wire::Cohere, self.http(plan)?, plan, embed)),
-            ProviderKind::Voyage => Ok(remote(Wire::Voyage, self.http(plan)?, plan, embed)),
+            ProviderKind::OpenAi => Ok(remote(Wire::OpenAi, self.http(plan)?, embed)),
+            ProviderKind::Gemini => Ok(remote(Wire::Gemini, self.http(plan)?, embed)),
+            ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, embed)),
+            ProviderKind::Cohere => Ok(remote(Wire::Cohere, self.http(plan)?, embed)),
+            ProviderKind::Voyage => Ok(remote(Wire::Voyage, self.http(plan)?, embed)),
             ProviderKind::Anthropic => Err(wrong_pairing(plan, "Anthropic has no embedding models", "embed.model", EMBEDDERS)),
         }
     }
@@ -83,7 +83,8 @@ impl Providers {
         if let Some(http) = connections.get(&plan.name) {
             return Ok(http.clone());
         }
-        let http = Arc::new(Http::new(plan, auth(plan.kind))?);
+        let key = plan.api_key.as_ref().map_or("", |key| key.expose());
+        let http = Arc::new(Http::new(plan, auth(plan.kind))?.remembering(&self.cache_dir.join("limits"), key));
         connections.insert(plan.name.clone(), http.clone());
         Ok(http)
     }

@@ -14,7 +14,7 @@ use super::http::{Cost, Http};
 use super::prefix::Prefixes;
 use super::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 use super::{cohere, gemini, ollama, openai, voyage};
-use crate::pipeline::{EmbedPlan, Limits, ProviderPlan};
+use crate::pipeline::EmbedPlan;
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
 const LARGE_BODY: usize = 64 << 10;
@@ -124,10 +124,9 @@ struct Remote {
 }
 
 /// The embedder that `embed` plans, which talks `wire` over `http`.
-pub(super) fn remote(wire: Wire, http: Arc<Http>, plan: &ProviderPlan, embed: &EmbedPlan) -> Arc<dyn Embedder> {
+pub(super) fn remote(wire: Wire, http: Arc<Http>, embed: &EmbedPlan) -> Arc<dyn Embedder> {
     let model = embed.model.model.clone();
     let mut limits = wire.limits(&model, http.is_vendor());
-    limits.tokens = limits.tokens.min(share_of_quota(plan.limits));
     if let Some(items) = embed.batch_items {
         limits.items = items.get().min(wire.limits(&model, true).items);
     }
@@ -150,12 +149,12 @@ pub(super) fn remote(wire: Wire, http: Arc<Http>, plan: &ProviderPlan, embed: &E
     })
 }
 
-/// Tokens a request may have so that a declared quota can be used whole: a window of a minute that holds 100 requests or more
-/// wastes at most a hundredth on what does not fit any more. Not so few that requests a minute run out first.
-fn share_of_quota(limits: Limits) -> usize {
-    let Some(tpm) = limits.tpm else { return usize::MAX };
-    let by_requests = limits.rpm.map_or(0, |rpm| u64::from(tpm) * 5 / (u64::from(rpm.max(1)) * 4));
-    usize::try_from(u64::from(tpm / 100).max(by_requests).max(1)).unwrap_or(usize::MAX)
+/// Tokens a request may have so that a quota can be used whole: a window of a minute that holds 100 requests or more wastes
+/// at most a hundredth on what does not fit any more. Not so few that requests a minute run out first.
+fn share_of_quota(rpm: Option<u64>, tpm: Option<u64>) -> usize {
+    let Some(tpm) = tpm else { return usize::MAX };
+    let by_requests = rpm.map_or(0, |rpm| tpm.saturating_mul(5) / rpm.max(1).saturating_mul(4));
+    usize::try_from((tpm / 100).max(by_requests).max(1)).unwrap_or(usize::MAX)
 }
 
 #[async_trait]
@@ -178,7 +177,17 @@ impl Embedder for Remote {
     }
 
     fn limits(&self) -> EmbedLimits {
-        self.limits.clone()
+        let limiter = self.http.limiter();
+        let share = share_of_quota(limiter.rpm(), limiter.tpm());
+        EmbedLimits { tokens: self.limits.tokens.min(share), ..self.limits }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.http.limiter().in_flight()
+    }
+
+    async fn room(&self) {
+        self.http.limiter().room().await;
     }
 
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
@@ -328,10 +337,9 @@ mod tests {
 
     #[test]
     fn a_request_is_a_hundredth_of_the_tokens_a_minute() {
-        let limits = |rpm, tpm| share_of_quota(Limits { rpm, tpm, concurrency: None });
-        assert_eq!(limits(None, None), usize::MAX);
-        assert_eq!(limits(None, Some(1_000_000)), 10_000);
-        assert_eq!(limits(Some(10), Some(1_000_000)), 125_000, "but no smaller than ten requests a minute need");
+        assert_eq!(share_of_quota(None, None), usize::MAX);
+        assert_eq!(share_of_quota(None, Some(1_000_000)), 10_000);
+        assert_eq!(share_of_quota(Some(10), Some(1_000_000)), 125_000, "but no smaller than ten requests a minute need");
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! file only says what to send and reads what comes back.
 
 use std::fmt;
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -14,7 +15,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::limits::{Charge, Limiter, Permit, Slot, Stats};
+use crate::limits::{Charge, Learned, Limiter, Memory, Permit, Sent, Slot, Stats};
 use crate::pipeline::{ProviderPlan, RetryPlan};
 use crate::providers::refusal::Peer;
 use crate::providers::retry::{Failure, Tries, server_wait, should_retry};
@@ -79,6 +80,19 @@ pub struct Http {
     peer: Arc<Peer>,
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     answered: AtomicBool,
+    /// Where what is learned of the limits is kept, and what is kept there now.
+    memory: Option<(Memory, Mutex<Learned>)>,
+}
+
+/// A run that sent fewer has learned nothing of how many may be in flight.
+const WORTH_KEEPING: u64 = 50;
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        if self.stats().requests >= WORTH_KEEPING {
+            self.keep_learned();
+        }
+    }
 }
 
 impl fmt::Debug for Http {
@@ -147,7 +161,22 @@ impl Http {
             limiter: Limiter::new(plan.limits),
             peer: Arc::new(peer),
             answered: AtomicBool::new(false),
+            memory: None,
         })
+    }
+
+    /// Begins with what earlier runs have learned of the limits, and keeps what this one learns.
+    pub(super) fn remembering(mut self, folder: &Path, key: &str) -> Self {
+        let memory = Memory::new(folder, self.provider(), self.base_url.as_str(), key);
+        let learned = memory.load();
+        self.limiter = Limiter::with(self.limiter.declared(), learned);
+        self.memory = Some((memory, Mutex::new(learned)));
+        self
+    }
+
+    /// The limits, for those who fill requests.
+    pub fn limiter(&self) -> &Limiter {
+        &self.limiter
     }
 
     /// The provider's name in the pipeline file.
@@ -187,10 +216,14 @@ impl Http {
         loop {
             let permit = self.limiter.admit(ticket, cost.tokens).await;
             tries.attempt();
-            let failure = match timeout(self.timeout, self.whole(&call, permit)).await {
+            let left = permit.sent.left;
+            let failure = match timeout(self.timeout, self.hedged(&call, permit, cost)).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(failure)) => failure,
-                Err(_) => self.too_late(self.timeout),
+                Err(_) => {
+                    self.limiter.overloaded(left);
+                    self.too_late(self.timeout)
+                }
             };
             self.wait_or_give_up(&tries, failure).await?;
         }
@@ -212,11 +245,15 @@ impl Http {
             tries.attempt();
             let failure = match timeout(self.timeout, self.head(&call)).await {
                 Ok(Ok(response)) => {
+                    self.limiter.answered(None);
                     let headers = response.headers().clone();
                     let body = pieces(response, permit.slot, self.peer.clone(), self.timeout);
                     return Ok(Streaming { body, headers, charge: permit.charge });
                 }
-                Ok(Err(failure)) => failure,
+                Ok(Err(failure)) => {
+                    self.note(permit.sent, &failure);
+                    failure
+                }
                 Err(_) => self.too_late(self.timeout),
             };
             drop(permit);
@@ -271,15 +308,69 @@ impl Http {
         url
     }
 
-    async fn whole(&self, call: &Call<'_>, permit: Permit) -> Result<Answer, Failure> {
-        let Permit { charge, slot } = permit;
-        let response = self.head(call).await?;
+    /// Sends it, and a second copy when the first is most likely lost. The first answer wins; dropping the other hangs up.
+    async fn hedged(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
+        let mut first = std::pin::pin!(self.whole(call, permit, cost));
+        let Some(silence) = self.limiter.hangs_after() else { return first.await };
+        if let Ok(done) = timeout(silence, first.as_mut()).await {
+            return done;
+        }
+        let mut second = std::pin::pin!(async {
+            let permit = self.limiter.admit(self.limiter.ticket(), cost.tokens).await;
+            self.limiter.count_hedge();
+            tracing::debug!(provider = %self.peer.name, ?silence, "no answer: a second copy is sent");
+            self.whole(call, permit, cost).await
+        });
+        tokio::select! {
+            done = &mut first => match done {
+                Err(failure) if failure.error.is_transient() => second.await.map_err(|_| failure),
+                done => done,
+            },
+            done = &mut second => match done {
+                Ok(answer) => Ok(answer),
+                Err(_) => first.await,
+            },
+        }
+    }
+
+    async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
+        let Permit { sent, charge, slot } = permit;
+        let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
         let headers = response.headers().clone();
         let body = self.read(response).await?;
         drop(slot);
-        match hidden_refusal(&body) {
-            Some(refusal) => Err(self.peer.refusal(Some(200), &refusal, call.model).into()),
-            None => Ok(Answer { body, headers, charge }),
+        let refused = hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
+        if let Some(error) = refused {
+            let failure = error.into();
+            self.note(sent, &failure);
+            return Err(failure);
+        }
+        self.limiter.answered(Some((sent.left.elapsed(), cost.tokens)));
+        Ok(Answer { body, headers, charge })
+    }
+
+    /// Tells the limits what a failure says about them.
+    fn note(&self, sent: Sent, failure: &Failure) {
+        match (failure.error.kind, failure.error.status) {
+            (ErrorKind::RateLimited, _) => {
+                let learned = self.limiter.throttled(sent, failure.error.retry_after);
+                if learned {
+                    self.keep_learned();
+                }
+            }
+            (ErrorKind::Unavailable, Some(503 | 529)) => self.limiter.overloaded(sent.left),
+            _ => {}
+        }
+    }
+
+    /// Keeps what was learned of the limits for the next run, if it is new.
+    fn keep_learned(&self) {
+        let Some((memory, kept)) = &self.memory else { return };
+        let learned = self.limiter.learned();
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if learned != *kept && learned != Learned::default() {
+            memory.save(&learned);
+            *kept = learned;
         }
     }
 
@@ -294,9 +385,10 @@ impl Http {
         self.answered.store(true, Ordering::Relaxed);
         let status = response.status();
         let headers = response.headers().clone();
-        self.limiter.observe(&headers);
+        if self.limiter.observe(&headers) {
+            self.keep_learned();
+        }
         if status.is_success() {
-            self.limiter.accepted();
             return Ok(response);
         }
         let body = read_some(response).await;
@@ -348,9 +440,6 @@ impl Http {
     async fn wait_or_give_up(&self, tries: &Tries, failure: Failure) -> Result<(), ProviderError> {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
-        if kind == ErrorKind::RateLimited {
-            self.limiter.throttled(tries.left());
-        }
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
         self.limiter.count_retry();

@@ -80,6 +80,12 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     fn worth_keeping(&self) -> bool {
         true
     }
+    /// How many requests may be in flight now, as far as the provider's limits are concerned.
+    fn in_flight(&self) -> usize {
+        usize::MAX
+    }
+    /// Waits until a request could be sent at once: until then a batch had better go on filling up.
+    async fn room(&self) {}
     /// How many tokens an input costs, where the model's own tokenizer is at hand; `None` asks the caller to estimate.
     fn count_tokens(&self, _input: &str) -> Option<usize> {
         None

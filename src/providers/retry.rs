@@ -19,8 +19,6 @@ pub(super) struct Tries {
     attempts: u32,
     /// When the first attempt left: time in the queue before that is not the provider's fault.
     since: Option<Instant>,
-    /// When the newest attempt left.
-    left: Instant,
 }
 
 /// A failed attempt, and what the server says about trying again.
@@ -41,19 +39,13 @@ impl From<ProviderError> for Failure {
 
 impl Tries {
     pub(super) fn new(plan: RetryPlan) -> Self {
-        Self { plan, attempts: 0, since: None, left: Instant::now() }
+        Self { plan, attempts: 0, since: None }
     }
 
     /// Counts an attempt, which is about to leave.
     pub(super) fn attempt(&mut self) {
         self.attempts += 1;
-        self.left = Instant::now();
-        self.since.get_or_insert(self.left);
-    }
-
-    /// When the newest attempt left.
-    pub(super) fn left(&self) -> Instant {
-        self.left
+        self.since.get_or_insert_with(Instant::now);
     }
 
     /// How long to wait before the next attempt, or the error to give up with.

@@ -19,6 +19,7 @@ mod embedders;
 mod end_to_end;
 mod faults;
 mod http;
+mod limits;
 mod local;
 mod parse;
 mod pipeline;

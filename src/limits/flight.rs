@@ -1,0 +1,192 @@
+//! How many requests may be in flight.
+//!
+//! As TCP does it: additive increase, multiplicative decrease. A refusal halves; a timeout or a server whose latency has
+//! grown says that more only queues there. Where the number is declared, it is where the search starts and ends, and latency
+//! does not lower it. Otherwise it starts at one, so that the first answer's headers are known before more is sent, and doubles
+//! each round of answers until something says stop.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Requests in flight where nothing says stop: sockets and memory are finite.
+pub(super) const MOST: u32 = 256;
+
+/// The round's mean latency over the best one's, above which no more is tried, and above which less is.
+const HOLD: f64 = 2.0;
+const LOWER: f64 = 3.0;
+
+/// What the best latency rises by a round, so that a lucky one is forgotten.
+const FORGET: f64 = 1.02;
+
+/// Latencies kept to know the slow ones among them.
+const RECENT: usize = 64;
+
+/// Requests that go out a second while no quota is known: what is sent until the first refusal has come back is refused too.
+const UNKNOWN_PACE: f64 = 40.0;
+
+/// After so many accepted in a row (more than a minute of it at first), the pace without a known quota doubles.
+const PROVEN: f64 = 3000.0;
+
+/// A timer that is late by less is made up for.
+const LATE: Duration = Duration::from_millis(5);
+
+/// Sums over the answers of a round: as many as may be in flight.
+#[derive(Debug, Default)]
+struct Round {
+    answers: f64,
+    seconds: f64,
+    tokens: f64,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "what was declared, and what the search has seen: any combination has a meaning"
+)]
+pub(super) struct Flight {
+    pub(super) now: u32,
+    allowed: f64,
+    most: f64,
+    declared: bool,
+    doubling: bool,
+    /// Whether somebody had to wait for a place since the number last changed: without demand, more is not tried.
+    pub(super) wanted: bool,
+    /// A failure of what left before this was caused by the old number.
+    lowered_at: Option<Instant>,
+    /// The best round's mean latency in seconds, and its mean tokens a request.
+    best: Option<(f64, f64)>,
+    round: Round,
+    hold: bool,
+    /// One alone may be in flight, until it is answered.
+    probing: bool,
+    recent: VecDeque<f64>,
+    /// Accepted since the last refusal.
+    accepted: f64,
+    next_at: Option<Instant>,
+}
+
+impl Flight {
+    /// `learned`: what an earlier run came to.
+    pub(super) fn new(declared: Option<u32>, learned: Option<u32>) -> Self {
+        let most = f64::from(declared.unwrap_or(MOST).max(1));
+        let start = if declared.is_some() { most } else { f64::from(learned.unwrap_or(1)).clamp(1.0, most) };
+        Self {
+            now: 0,
+            allowed: start,
+            most,
+            declared: declared.is_some(),
+            doubling: learned.is_none(),
+            wanted: false,
+            lowered_at: None,
+            best: None,
+            round: Round::default(),
+            hold: false,
+            probing: false,
+            recent: VecDeque::new(),
+            accepted: 0.0,
+            next_at: None,
+        }
+    }
+
+    /// How many may be in flight now.
+    pub(super) fn allowed(&self) -> u32 {
+        self.allowed as u32
+    }
+
+    pub(super) fn has_room(&mut self) -> bool {
+        let room = self.now < if self.probing { 1 } else { self.allowed() };
+        self.wanted |= !room;
+        room
+    }
+
+    /// When the next may leave while no quota is known.
+    pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
+        self.next_at.filter(|&at| at > now)
+    }
+
+    /// Notes that one leaves. `unknown`: no quota is known.
+    pub(super) fn leave(&mut self, unknown: bool, now: Instant) {
+        self.now += 1;
+        let gap = if !unknown {
+            0.0
+        } else if self.declared {
+            // Answers that came together would be followed by as many requests together, and those refused together.
+            self.best.map_or(0.0, |(best, _)| best / (2.0 * self.most))
+        } else {
+            1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2())
+        };
+        let from = self.next_at.max(now.checked_sub(LATE)).unwrap_or(now);
+        self.next_at = Some(from + Duration::from_secs_f64(gap));
+    }
+
+    /// Notes an answer, with its latency and tokens where they say something about others (not of a stream). Returns whether
+    /// more may leave.
+    pub(super) fn answered(&mut self, took: Option<(Duration, u64)>) -> bool {
+        self.accepted += 1.0;
+        let probed = std::mem::take(&mut self.probing);
+        if let Some((latency, tokens)) = took {
+            self.note(latency.as_secs_f64(), tokens as f64);
+        }
+        if self.allowed >= self.most || self.hold || !(self.wanted || self.declared) {
+            return probed;
+        }
+        self.allowed = (self.allowed + if self.doubling { 1.0 } else { 1.0 / self.allowed }).min(self.most);
+        self.wanted = false;
+        true
+    }
+
+    fn note(&mut self, latency: f64, tokens: f64) {
+        self.recent.push_back(latency);
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+        self.round.answers += 1.0;
+        self.round.seconds += latency;
+        self.round.tokens += tokens;
+        if self.round.answers < self.allowed.max(4.0) {
+            return;
+        }
+        let Round { answers, seconds, tokens } = std::mem::take(&mut self.round);
+        let (mean, size) = (seconds / answers, tokens / answers);
+        // Larger requests take longer by themselves.
+        let best = self.best.filter(|(_, of)| size < of * 1.5).map_or(mean, |(best, _)| (best * FORGET).min(mean));
+        self.best = Some((best, size));
+        let grown = mean / best.max(1e-6);
+        self.hold = !self.declared && grown > HOLD;
+        if self.hold {
+            self.doubling = false;
+        }
+        if !self.declared && grown > LOWER {
+            self.allowed = (self.allowed * HOLD / grown).max(self.allowed / 2.0).max(1.0);
+        }
+    }
+
+    /// Whether what left at `left` is the first of its burst to fail.
+    pub(super) fn is_new(&self, left: Instant) -> bool {
+        self.lowered_at.is_none_or(|lowered| left > lowered)
+    }
+
+    /// Notes a refusal or a failure for load, the first of a burst.
+    pub(super) fn lower(&mut self, by: f64, now: Instant) {
+        self.allowed = (self.allowed * by).max(1.0);
+        self.doubling = false;
+        self.lowered_at = Some(now);
+        self.accepted = 0.0;
+    }
+
+    /// Lets one alone leave until it is answered.
+    pub(super) fn probe(&mut self) {
+        self.probing = true;
+    }
+
+    /// The latency that 95 of 100 answers keep to, once enough came to tell.
+    pub(super) fn p95(&self) -> Option<Duration> {
+        let mut sorted: Vec<f64> = self.recent.iter().copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let at = sorted.len() * 95 / 100;
+        sorted.get(at).filter(|_| sorted.len() >= 20).map(|&latency| Duration::from_secs_f64(latency))
+    }
+}

@@ -1,0 +1,97 @@
+//! What was learned of a provider's limits, kept for the next run: a small file a provider, host and key.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::Learned;
+
+/// What is older is learned anew: limits change with what a customer pays.
+const LASTS: Duration = Duration::from_hours(24);
+
+/// Where it is kept.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    path: PathBuf,
+}
+
+impl Memory {
+    /// For a provider of this name, at this address, with this key (which is not recoverable from the file's name).
+    pub(crate) fn new(folder: &Path, provider: &str, address: &str, key: &str) -> Self {
+        let mut hash = blake3::Hasher::new_derive_key("ragstream learned limits");
+        for part in [provider, address, key] {
+            hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+        }
+        let name = hash.finalize().to_hex();
+        Self { path: folder.join(name.get(..16).unwrap_or_default()).with_extension("json") }
+    }
+
+    /// What is kept. A file that is old, damaged or not there says nothing.
+    pub(crate) fn load(&self) -> Learned {
+        let load = || {
+            let age = std::fs::metadata(&self.path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
+            let bytes = std::fs::read(&self.path).ok().filter(|_| age < LASTS)?;
+            serde_json::from_slice(&bytes).ok()
+        };
+        load().unwrap_or_default()
+    }
+
+    /// Keeps it, as a whole or not at all: it is worth no error. A hundred bytes, written a few times a run.
+    pub(crate) fn save(&self, learned: &Learned) {
+        let save = || -> std::io::Result<()> {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)?;
+            forget_old(folder);
+            let partial = self.path.with_extension(format!("{:08x}", rand::random::<u32>()));
+            let written = std::fs::File::create_new(&partial)
+                .and_then(|mut file| file.write_all(&serde_json::to_vec(learned)?))
+                .and_then(|()| std::fs::rename(&partial, &self.path));
+            if written.is_err() {
+                let _ = std::fs::remove_file(&partial);
+            }
+            written
+        };
+        if let Err(error) = save() {
+            tracing::debug!(%error, path = %self.path.display(), "what was learned of the limits is not kept");
+        }
+    }
+}
+
+/// Removes what no one will read any more.
+fn forget_old(folder: &Path) {
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    for file in files.flatten() {
+        let modified = file.metadata().and_then(|meta| meta.modified());
+        if modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LASTS)) {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_until_it_is_old_or_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = |key| Memory::new(&folder.path().join("limits"), "openai", "https://api.openai.com/v1", key);
+        assert_eq!(memory("k").load(), Learned::default());
+        let learned = Learned { rpm: Some(600), tpm: None, concurrency: Some(16) };
+        memory("k").save(&learned);
+        assert_eq!(memory("k").load(), learned);
+        assert_eq!(memory("another key").load(), Learned::default(), "another customer");
+        let path = memory("k").path;
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - LASTS - Duration::from_secs(1)).unwrap();
+        assert_eq!(memory("k").load(), Learned::default(), "old");
+        memory("other").save(&learned);
+        assert!(!path.exists(), "and forgotten");
+        for damaged in ["", "{", r#"{"rpm": -3}"#, r#"{"rpm": "many"}"#] {
+            std::fs::write(&path, damaged).unwrap();
+            assert_eq!(memory("k").load(), Learned::default());
+        }
+    }
+}
