@@ -178,6 +178,7 @@ impl Batcher {
             drop(busy);
             match answer.and_then(|embedded| complete(embedded, part.len(), self.embedder.model())) {
                 Ok(embedded) => {
+                    self.report.answered();
                     self.report.embeddings.embedded.add(part.len() as u64);
                     let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));

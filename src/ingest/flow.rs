@@ -221,14 +221,13 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
     }
     let text = piece.job.embedded_text(piece.index)?;
     let tokens = run.estimate(&text, piece.job.chunks.get(piece.index)?.tokens);
-    let before = run.report.embeddings.embedded.get();
     let error = match run.embedding.embed(text, tokens).await {
         Ok(vector) => return Some((piece, vector)),
         Err(error) => error,
     };
     let EmbedError::Provider(error) = &*error else { return None };
     // An outage is when nothing else got through while this was tried; then every other document would fail as well.
-    let outage = error.is_transient() && run.report.embeddings.embedded.get() == before;
+    let outage = error.is_transient() && run.report.silent_for(error.waited);
     if error.is_fatal() || outage {
         return run.abort(Error::Provider(Arc::clone(error)));
     }

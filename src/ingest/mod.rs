@@ -50,6 +50,9 @@ use crate::pipeline::{Plan, ProviderKind, Running};
 use crate::providers::{Embedder, prices};
 use crate::vectordb::{IndexMeta, VectorStore};
 
+/// Batches under way, at most, whatever the provider's limits allow.
+const MOST_IN_FLIGHT: usize = 512;
+
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -86,7 +89,9 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     };
 
     let kept = if run.stop.is_cancelled() { 0 } else { remove_gone(&run).await.unwrap_or(0) };
-    let flushed = run.store.flush().await;
+    // An engine that nothing was asked of need not be opened to be flushed.
+    let written = run.report.chunks.upserted.get() + run.report.chunks.deleted.get() > 0;
+    let flushed = if written { run.store.flush().await } else { Ok(()) };
     let fatal = run.take_fatal();
     if drained
         && !matches!(fatal, Some(Error::Store(_)))
@@ -173,17 +178,12 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
 /// How batches are filled: as the plan says, within what the provider takes.
 fn batching(plan: &Plan, embedder: &dyn Embedder) -> Batching {
     let limits = embedder.limits();
-    let concurrency =
-        plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
+    let kind = plan.providers.get(&plan.embed.model.provider).map(|provider| provider.kind);
     Batching {
         items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
         tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
-        in_flight: match concurrency {
-            Some((_, Some(declared))) => declared as usize,
-            // In process more at once than cores only costs memory.
-            Some((ProviderKind::Local, None)) => 2,
-            _ => 16,
-        },
+        // In process more at once than cores only costs memory; elsewhere the provider's limits decide.
+        in_flight: if kind == Some(ProviderKind::Local) { 2 } else { MOST_IN_FLIGHT },
     }
 }
 

@@ -85,6 +85,7 @@ pub struct EmbeddingCounters {
     pub embedded: Counter,
     pub cache_hits: Counter,
     pub tokens: Counter,
+    last_ns: AtomicU64,
 }
 
 /// How long a stage was at work, summed over all that worked in it at once.
@@ -128,16 +129,29 @@ pub struct Busy<'a> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let elapsed = u64::try_from(self.since.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.clock.busy_ns.fetch_add(elapsed, Ordering::Relaxed);
+        self.clock.busy_ns.fetch_add(nanoseconds(self.since.elapsed()), Ordering::Relaxed);
         self.clock.active.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Report {
     /// Since the run began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Notes that the provider has answered just now.
+    pub fn answered(&self) {
+        self.embeddings.last_ns.store(nanoseconds(self.elapsed()), Ordering::Relaxed);
+    }
+
+    /// Whether the provider has not answered anything for this long.
+    pub fn silent_for(&self, time: Duration) -> bool {
+        self.elapsed().saturating_sub(Duration::from_nanos(self.embeddings.last_ns.load(Ordering::Relaxed))) >= time
     }
 
     /// Counts a stage as busy until the value is dropped.

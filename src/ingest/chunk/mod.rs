@@ -19,7 +19,7 @@ mod sections;
 use std::ops::Range;
 
 use crate::document::{Chunk, Document, Markup};
-use crate::pipeline::{ChunkBy, ChunkPlan};
+use crate::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
 use crate::tokenizer::{TokenMap, Tokenizer};
 
 use self::cut::Cutter;
@@ -34,17 +34,14 @@ pub struct Chunker {
     by: ChunkBy,
     max_tokens: usize,
     overlap: usize,
-    tokenizer: &'static Tokenizer,
+    tokenizer: TokenizerName,
 }
 
 impl Chunker {
-    /// Loads the plan's tokenizer, which takes CPU time the first time: call it off the runtime.
-    ///
     /// An overlap of more than half of `max_tokens` counts as half: above, every passage would be embedded many times.
     pub fn new(plan: &ChunkPlan) -> Self {
         let max_tokens = plan.max_tokens.get();
-        let tokenizer = Tokenizer::get(plan.tokenizer);
-        Self { by: plan.by, max_tokens, overlap: plan.overlap.min(max_tokens / 2), tokenizer }
+        Self { by: plan.by, max_tokens, overlap: plan.overlap.min(max_tokens / 2), tokenizer: plan.tokenizer }
     }
 
     /// The document's chunks, in order; none for a document of blanks. CPU work: some 10 MB of English a second.
@@ -62,7 +59,8 @@ impl Chunker {
             ChunkBy::Text => Markup::Text,
             ChunkBy::Code => Markup::Code,
         };
-        let map = self.tokenizer.map(&document.text);
+        // Loaded with the first document: a run in which nothing changed does without.
+        let map = Tokenizer::get(self.tokenizer).map(&document.text);
         let mut outline = Outline::of(map.text(), markup);
         let structured = !matches!(self.by, ChunkBy::Sentences | ChunkBy::Tokens);
         if !structured {
