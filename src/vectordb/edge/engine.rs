@@ -9,17 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
-    Condition, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder,
-    FieldCondition, FieldIndexOperations, Filter, Fusion, JsonPath, Match, MatchValue, Modifier, NamedQuery, OperationError,
-    OperationResult, Payload, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointId, PointInsertOperations,
-    PointOperations, PointStructPersisted, Prefetch, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp,
-    UpdateOperation, ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted, WalOptions, WithPayloadInterface,
-    WithVector,
+    Condition, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeSparseVectorParamsBuilder,
+    EdgeVectorParamsBuilder, FieldCondition, FieldIndexOperations, Filter, Fusion, HnswIndexConfig, JsonPath,
+    KeywordIndexParams, Match, MatchValue, Modifier, NamedQuery, OperationError, OperationResult, Payload, PayloadFieldSchema,
+    PayloadOps, PayloadSchemaParams, PointId, PointInsertOperations, PointOperations, PointStructPersisted, Prefetch,
+    QuantizationConfig, QueryEnum, QueryRequest, ScalarQuantizationConfig, ScalarType, ScoringQuery, ScrollRequest,
+    SetPayloadOp, UpdateOperation, ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted, WalOptions,
+    WithPayloadInterface, WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::journal::{Journal, Write};
+use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
 use crate::vectordb::{DENSE, Query, RRF_K, SPARSE, URI, prefetch_depth};
 
@@ -31,8 +33,25 @@ const JOURNAL_BYTES: u64 = 16 << 20;
 const JOURNAL_RECORDS: usize = 1000;
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
 const WAL_SEGMENT: usize = 4 << 20;
+/// Segments that are not merged, besides those that are as large as they may be.
+const SEGMENTS: usize = 4;
+/// Links of a point in the graph.
+const LINKS: usize = 16;
 /// The write-ahead log may grow to this, in bytes, before the engine is closed to be rid of it.
 const WAL_LIMIT: u64 = 256 << 20;
+
+/// How the engine arranges its points, in points. Fresh ones are in a segment that is fast to write for as long as it is small
+/// (the cost of a write grows with it) and keeps its sparse index in memory; from time to time they are sealed: moved to a
+/// segment that is searched from disk. Sealed segments are merged as they become many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Written since the last sealing, to seal again.
+    pub(super) seal: usize,
+    /// A sealed segment that is not merged any more. Bounds the memory of a merge.
+    pub(super) segment: usize,
+    /// An index as large as this gets a graph per segment. Below, a scan of small vectors is as fast and costs no building.
+    pub(super) graph: usize,
+}
 
 /// Why the engine did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +78,7 @@ pub(super) struct Engine {
     directory: PathBuf,
     writer: Mutex<Writer>,
     bloated: AtomicBool,
+    sizes: Sizes,
 }
 
 /// Serialises writes and flushes: the engine's `flush` panics when it meets an update.
@@ -71,21 +91,39 @@ struct Writer {
     durable: u64,
     /// False once the engine has panicked in a write: the journal is then read again, whatever the engine says it has on disk.
     sound: bool,
+    /// Points written since the last sealing.
+    fresh: usize,
 }
 
 impl Engine {
     /// Makes an empty index in `directory`, which exists and is empty.
-    pub(super) fn create(directory: &Path, dimensions: usize) -> Result<Self, Fault> {
+    pub(super) fn create(directory: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
+        let kilobytes = |points: usize| (points.saturating_mul(dimensions) / 256).max(1);
+        let optimizers = EdgeOptimizersConfig {
+            // Less than `seal`, of which some may be gone again.
+            indexing_threshold: Some(kilobytes(sizes.seal / 2)),
+            max_segment_size: Some(kilobytes(sizes.segment)),
+            default_segment_number: Some(SEGMENTS),
+            ..EdgeOptimizersConfig::default()
+        };
+        let scalar = ScalarQuantizationConfig { r#type: ScalarType::Int8, quantile: Some(0.99), always_ram: Some(false) };
         let config = EdgeConfig::builder()
-            .vector(DENSE, EdgeVectorParamsBuilder::new(dimensions, Distance::Cosine).build())
-            .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().modifier(Modifier::Idf).build())
+            .vector(DENSE, EdgeVectorParamsBuilder::new(dimensions, Distance::Cosine).on_disk(true).build())
+            .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().on_disk(true).modifier(Modifier::Idf).build())
+            .hnsw_config(graph(0))
+            .quantization_config(QuantizationConfig::from(scalar))
+            .optimizers(optimizers)
             .wal_options(WalOptions { segment_capacity: WAL_SEGMENT, ..WalOptions::default() })
             .build();
         let index = CreateIndex {
             field_name: uri_path()?,
-            field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
+            field_schema: Some(PayloadFieldSchema::FieldParams(PayloadSchemaParams::Keyword(KeywordIndexParams {
+                on_disk: Some(true),
+                enable_hnsw: Some(false),
+                ..KeywordIndexParams::default()
+            }))),
         };
-        Self::start(directory, || {
+        Self::start(directory, sizes, || {
             let shard = EdgeShard::new(directory, config)?;
             shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
             shard.flush();
@@ -94,12 +132,13 @@ impl Engine {
     }
 
     /// Opens the index in `directory` and applies again what it may have lost.
-    pub(super) fn open(directory: &Path) -> Result<Self, Fault> {
+    pub(super) fn open(directory: &Path, sizes: Sizes) -> Result<Self, Fault> {
+        snapshot::restore(directory)?;
         prune_log(&directory.join("wal"))?;
-        Self::start(directory, || EdgeShard::load(directory, None))
+        Self::start(directory, sizes, || EdgeShard::load(directory, None))
     }
 
-    fn start(directory: &Path, shard: impl FnOnce() -> OperationResult<EdgeShard>) -> Result<Self, Fault> {
+    fn start(directory: &Path, sizes: Sizes, shard: impl FnOnce() -> OperationResult<EdgeShard>) -> Result<Self, Fault> {
         let shard = contain(shard)??;
         let journal = Journal::open(&directory.join("journal"), |write| match contain(|| apply(&shard, write))? {
             // It was refused when it was new, too.
@@ -120,8 +159,9 @@ impl Engine {
         let engine = Self {
             shard: Some(shard),
             directory: directory.to_owned(),
-            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true }),
+            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh: 0 }),
             bloated: AtomicBool::new(false),
+            sizes,
         };
         engine.flush()?;
         Ok(engine)
@@ -154,6 +194,41 @@ impl Engine {
     pub(super) fn flush(&self) -> Result<(), Fault> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if writer.journal.size().1 > 0 { self.flush_with(&mut writer) } else { Ok(()) }
+    }
+
+    /// Flushes, then seals, merges and sheds deleted points where that is due. Reading goes on meanwhile, writing waits.
+    pub(super) fn tidy(&self) -> Result<(), Fault> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.tidy_with(&mut writer)
+    }
+
+    fn tidy_with(&self, writer: &mut Writer) -> Result<(), Fault> {
+        let Some(shard) = &self.shard else { return Err(closed()) };
+        if !writer.sound {
+            return Err(closed());
+        }
+        self.flush_with(writer)?;
+        let points = contain(|| shard.info())?.points_count;
+        if points >= self.sizes.graph && contain(|| shard.config().hnsw_config.m)? == 0 {
+            contain(|| shard.set_hnsw_config(graph(LINKS)))??;
+        }
+        // From here until all is done, a kill brings back what was.
+        snapshot::take(&self.directory)?;
+        writer.sound = false;
+        let start = std::time::Instant::now();
+        let changed = contain(|| shard.optimize())??;
+        if changed {
+            tracing::info!(
+                points,
+                seconds = start.elapsed().as_secs_f64(),
+                segments = shard.info().segments_count,
+                "the index was tidied"
+            );
+            contain(|| shard.flush())?;
+        }
+        snapshot::release(&self.directory, changed)?;
+        (writer.sound, writer.fresh) = (true, 0);
+        Ok(())
     }
 
     /// The best `limit` passages, in the engine's order.
@@ -227,7 +302,11 @@ impl Engine {
         let mut mine = 0;
         for write in writes {
             let record = write.encode()?;
+            let points = write.points();
             let mut state = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+            if !state.sound {
+                return Err(closed());
+            }
             state.journal.append(&record)?;
             let Some(shard) = &self.shard else { return Err(closed()) };
             let applied = contain(|| apply(shard, write));
@@ -240,8 +319,11 @@ impl Engine {
             drop(record);
             state.applied += 1;
             mine = state.applied;
+            state.fresh += points;
             let (bytes, records) = state.journal.size();
-            if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
+            if state.fresh >= self.sizes.seal {
+                self.tidy_with(&mut state)?;
+            } else if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
                 self.flush_with(&mut state)?;
             }
         }
@@ -277,6 +359,11 @@ impl Drop for Engine {
             tracing::warn!(error = %fault, directory = %self.directory.display(), "closing the index failed");
         }
     }
+}
+
+/// No links: a segment without a graph, which is scanned.
+fn graph(links: usize) -> HnswIndexConfig {
+    HnswIndexConfig { m: links, payload_m: Some(0), on_disk: Some(true), ..HnswIndexConfig::default() }
 }
 
 fn closed() -> Fault {
