@@ -8,6 +8,7 @@
 
 mod engine;
 mod journal;
+mod layout;
 mod lock;
 mod snapshot;
 
@@ -21,7 +22,8 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::engine::{Engine, Fault, Sizes};
+use self::engine::{Engine, Fault};
+use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
 use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
 use crate::document::{Hit, Passage, Point};
@@ -69,12 +71,12 @@ impl EdgeStore {
 
     /// As [`Self::new`], waiting for another process for at most `wait`, then [`StoreError::Locked`].
     pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
-        let sizes = Sizes { seal: 10_000, segment: 60_000, graph: 200_000 };
+        let sizes = Sizes { seal: 5_000, segment: 25_000, graph: 75_000 };
         Self::with_sizes(folder, wait, sizes)
     }
 
-    /// As [`Self::with_wait`], with segments of other sizes, in points: `sealed` and `merged` at most, and `graph` to search
-    /// by graph. An index keeps the sizes it was created with.
+    /// As [`Self::new`], with segments of other sizes, in points: what is written before it is sealed, what a sealed segment
+    /// grows to by merging, and what the index holds when segments get a graph. An index keeps those it was created with.
     pub fn with_segments(folder: impl Into<PathBuf>, [seal, segment, graph]: [usize; 3]) -> Self {
         Self::with_sizes(folder, Self::WAIT, Sizes { seal, segment, graph })
     }
@@ -171,7 +173,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        self.run(|folder| folder.with("flush", |open| Ok(open.engine.tidy()?))).await
+        self.run(|folder| folder.with("tidy up", |open| Ok(open.engine.tidy()?))).await
     }
 }
 

@@ -136,7 +136,10 @@ fn memory() -> String {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.split_whitespace().nth(0).unwrap().parse::<u64>().unwrap() >> 10
     };
-    format!("anon {} MB, file {} MB, peak {} MB", megabytes("RssAnon:"), megabytes("RssFile:"), megabytes("VmHWM:"))
+    let cpu = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let cpu: u64 = cpu.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2).map(|x| x.parse::<u64>().unwrap()).sum();
+    let (anon, file) = (megabytes("RssAnon:"), megabytes("RssFile:"));
+    format!("anon {anon} MB, file {file} MB, {:.1} CPU s in all", cpu as f64 / 100.0)
 }
 
 /// For each question the ids of the ten nearest of the first `points`, found by looking at all.
