@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::pipeline::{QueryPlan, RetrieveMode, Running};
@@ -65,6 +66,8 @@ pub struct Retriever {
     pub store: Arc<dyn VectorStore>,
     /// What the index was embedded with. Not needed when the mode is sparse.
     pub embedder: Option<Arc<dyn Embedder>>,
+    /// Vectors of questions that were asked before.
+    pub cache: EmbeddingCache,
     /// What makes BM25 vectors of questions.
     pub bm25: SparseQuery,
     /// How questions are answered.
@@ -86,8 +89,12 @@ impl Retriever {
         };
         let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
         meta.agree_with_model(&*store, &model)?;
+        let cache = match &embedder {
+            Some(embedder) => EmbeddingCache::open(&running.settings.cache, &**embedder, meta.dimensions),
+            None => EmbeddingCache::new(0),
+        };
         let bm25 = running.bm25();
-        Ok(Self { store, embedder, bm25: Arc::new(move |question: &str| bm25.query(question)), plan })
+        Ok(Self { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), plan })
     }
 
     /// The best `limit` passages for a question, best first. Empty when nothing was found.
@@ -122,6 +129,11 @@ impl Retriever {
             RetrieveMode::Sparse => Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()).map(Query::Sparse),
             RetrieveMode::Dense => Some(Query::Dense(self.dense(question).await?)),
             RetrieveMode::Hybrid => {
+                let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
+                if !reads && let Some(sparse) = Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()) {
+                    tracing::debug!("the embedding model does not read the question's language: by words alone");
+                    return Ok(Some(Query::Sparse(sparse)));
+                }
                 let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
                 // A question such as "???" has no words; fusing with an empty ranking would only cost a query.
                 Some(if sparse.indices.is_empty() { Query::Dense(dense) } else { Query::Hybrid { dense, sparse } })
@@ -146,13 +158,25 @@ impl Retriever {
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
+        let key = Key::new(&embedder.fingerprint(), InputType::Query, question);
+        match self.cache.get_or_embed(key, self.embed(&**embedder, key, question)).await {
+            Ok((vector, _)) => Ok(vector.to_vec()),
+            Err(error) => Err(Error::Provider(error)),
+        }
+    }
+
+    async fn embed(&self, embedder: &dyn Embedder, key: Key, question: &str) -> Result<Vector, ProviderError> {
         let mut answer = embedder.embed(&[question.to_owned()], InputType::Query).await?;
         match (answer.vectors.pop(), answer.vectors.len()) {
-            (Some(vector), 0) => Ok(vector),
+            (Some(vector), 0) => {
+                let vector = Vector::from(vector);
+                self.cache.keep(vec![(key, Arc::clone(&vector))]).await;
+                Ok(vector)
+            }
             (last, rest) => {
                 let count = rest + usize::from(last.is_some());
                 let message = format!("{count} vectors came back for one question");
-                Err(ProviderError::new(embedder.model(), ErrorKind::BadAnswer, message).into())
+                Err(ProviderError::new(embedder.model(), ErrorKind::BadAnswer, message))
             }
         }
     }

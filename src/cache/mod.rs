@@ -1,13 +1,26 @@
 //! Embeddings that were paid for, so that none is paid for twice.
 //!
-//! One tier for now: a `moka` cache in memory with single flight. The tier on disk belongs here too, below the memory.
+//! Two tiers: a `moka` cache in memory with single flight, and below it a file that all projects and processes share (see
+//! [`disk`] and [`file`]). Whatever is wrong with the file is a miss and never an error.
 
+mod disk;
+mod file;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
-use crate::providers::InputType;
+use self::disk::Disk;
+pub use self::file::Held;
+use crate::providers::{Embedder, InputType};
+
+/// Vectors kept in memory, in bytes.
+const MEMORY_BYTES: u64 = 32 << 20;
+
+/// What the file may hold, in bytes: some 300,000 vectors of 1536 numbers, or 1.1 million of 384.
+const DISK_BYTES: u64 = 2 << 30;
 
 /// A vector, shared by all who asked for the same text.
 pub type Vector = Arc<[f32]>;
@@ -36,10 +49,21 @@ impl Key {
 #[derive(Debug, Clone)]
 pub struct EmbeddingCache {
     memory: Cache<Key, Vector>,
+    disk: Option<Arc<Disk>>,
+    /// What is as wide as this may come from the disk. A fingerprint names a model as its provider does, and two servers may
+    /// mean two models by one name.
+    dimensions: usize,
 }
 
 impl EmbeddingCache {
-    /// A cache of at most `max_bytes` of vectors.
+    /// The cache of an embedder's vectors, `dimensions` wide, with the file in `folder` below it where they are worth keeping.
+    /// Must be called within a runtime, which does the reading and writing.
+    pub fn open(folder: &Path, embedder: &dyn Embedder, dimensions: usize) -> Self {
+        let disk = embedder.worth_keeping().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
+        Self { disk, dimensions, ..Self::new(MEMORY_BYTES) }
+    }
+
+    /// A cache in memory alone, of at most `max_bytes` of vectors.
     pub fn new(max_bytes: u64) -> Self {
         let memory = Cache::builder()
             .max_capacity(max_bytes)
@@ -47,11 +71,12 @@ impl EmbeddingCache {
             // moka's default keeps what is asked for often and turns new keys away; a corpus is a stream of new keys.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { memory }
+        Self { memory, disk: None, dimensions: 0 }
     }
 
     /// The vector of a key; `embed` is run when it is not there, and once only however many ask at the same time.
-    /// Errors are shared by those who waited and are not kept. The second value tells whether this call ran `embed`.
+    /// Errors are shared by those who waited and are not kept. The second value tells whether this call ran `embed`, which
+    /// is to [`Self::keep`] what was paid for.
     pub async fn get_or_embed<E>(
         &self,
         key: Key,
@@ -60,14 +85,47 @@ impl EmbeddingCache {
     where
         E: Send + Sync + 'static,
     {
-        let entry = self.memory.entry(key).or_try_insert_with(embed).await?;
-        let fresh = entry.is_fresh();
-        Ok((entry.into_value(), fresh))
+        let mut paid = false;
+        let look = async {
+            if let Some(vector) = self.on_disk(key).await {
+                return Ok(vector);
+            }
+            paid = true;
+            embed.await
+        };
+        let vector = self.memory.entry(key).or_try_insert_with(look).await?.into_value();
+        Ok((vector, paid))
+    }
+
+    /// Puts what one request was answered with on disk; returns when it is there.
+    pub async fn keep(&self, paid: Vec<(Key, Vector)>) {
+        if let Some(disk) = &self.disk {
+            disk.put(paid).await;
+        }
+    }
+
+    async fn on_disk(&self, key: Key) -> Option<Vector> {
+        let vector = self.disk.as_ref()?.get(key).await?;
+        (vector.len() == self.dimensions).then_some(vector)
     }
 }
 
+/// What the file in a cache folder holds; `None` where there is none that can be read. Blocks.
+pub fn held(folder: &Path) -> Option<Held> {
+    file::held(&path(folder))
+}
+
+/// Which of these keys the file in a cache folder has. Changes nothing. Blocks.
+pub fn has(folder: &Path, keys: &[Key]) -> Vec<bool> {
+    file::has(&path(folder), keys)
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("embeddings.sqlite3")
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -87,6 +145,35 @@ mod tests {
         let answers = futures_util::future::join_all((0..1000).map(|_| ask())).await;
         assert_eq!(paid.load(Ordering::Relaxed), 1);
         assert_eq!(answers.iter().filter(|answer| answer.as_ref().unwrap().1).count(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_thousand_who_ask_at_once_pay_once_and_the_next_process_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let paid = AtomicUsize::new(0);
+        let keys: Vec<Key> = (0..10).map(|n| Key::new("m", InputType::Passage, &n.to_string())).collect();
+        for _process in 0..2 {
+            let disk = Some(Arc::new(Disk::open(path(folder.path()), 1 << 20)));
+            let cache = EmbeddingCache { disk, dimensions: 2, ..EmbeddingCache::new(1 << 20) };
+            let ask = |n: usize| {
+                let (cache, paid, key) = (&cache, &paid, keys[n % 10]);
+                cache.get_or_embed(key, async move {
+                    paid.fetch_add(1, Ordering::Relaxed);
+                    let vector = Vector::from([n as f32 % 10.0, 2.0]);
+                    cache.keep(vec![(key, Arc::clone(&vector))]).await;
+                    Ok::<_, String>(vector)
+                })
+            };
+            let answers = futures_util::future::join_all((0..1000).map(ask)).await;
+            for (n, answer) in answers.into_iter().enumerate() {
+                assert_eq!(answer.unwrap().0[..], [(n % 10) as f32, 2.0]);
+            }
+            assert_eq!(paid.load(Ordering::Relaxed), 10);
+        }
+        let unknown = Key::new("m", InputType::Query, "0");
+        assert_eq!(has(folder.path(), &[keys[0], unknown]), [true, false]);
+        assert_eq!(has(&folder.path().join("none"), &keys), [false; 10]);
+        assert!(!folder.path().join("none").exists(), "looking makes nothing");
     }
 
     #[tokio::test]

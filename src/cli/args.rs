@@ -21,6 +21,8 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Index folders and files; a second run does only what changed
     Ingest(IngestArgs),
+    /// Tell what an ingest would do and cost; changes nothing
+    Plan(IngestArgs),
     /// Answer a question from the index, with sources
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model

@@ -9,41 +9,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
 use super::output::{Output, counted, grouped};
-use super::progress::Progress;
+use super::progress::{Lines, Progress};
 use crate::ingest::ledger::Failure;
 use crate::ingest::report::{Outcome, Report, Stage, Summary};
 use crate::ingest::{self, Options};
+use crate::pipeline::Running;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let running = args.pipeline.running(common, |plan| {
-        if !args.paths.is_empty() {
-            let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-            *plan = plan.clone().with_sources(paths).map_err(Invalid::from)?;
-        }
-        if plan.sources.is_empty() {
-            bail!("nothing to ingest: name a folder or files (`ingest ./docs`), or a pipeline with sources (`-p NAME`)");
-        }
-        Ok(())
-    })?;
+    let running = running(&args, common)?;
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
-    let (shown, lines) = (output.clone(), progress.lines());
-    let options = Options {
-        prune: args.prune,
-        rebuild: args.rebuild,
-        checksum: args.checksum,
-        dry: false,
-        // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
-        scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
-        observer: Arc::new(move |failure| {
-            if shown.json {
-                shown.event(&failed(failure));
-            } else {
-                let Failure { uri, stage, error } = failure;
-                lines.above(&shown, &format!("{} {uri}: {error} (at {stage})", shown.paint("failed", "31")));
-            }
-        }),
-    };
+    let lines = progress.lines();
+    let options = options(&args, false, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
     let summary = ingest::run(&running, options, report, stop).await;
     drop(told);
@@ -59,6 +36,40 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
         Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => super::SOME_FAILED,
         Outcome::Complete => super::OK,
     })
+}
+
+/// The pipeline that `ingest` and `plan` are about.
+pub(super) fn running(args: &IngestArgs, common: &Common) -> anyhow::Result<Running> {
+    args.pipeline.running(common, |plan| {
+        if !args.paths.is_empty() {
+            let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
+            *plan = plan.clone().with_sources(paths).map_err(Invalid::from)?;
+        }
+        if plan.sources.is_empty() {
+            bail!("nothing to ingest: name a folder or files (`ingest ./docs`), or a pipeline with sources (`-p NAME`)");
+        }
+        Ok(())
+    })
+}
+
+/// What the run is told, and where failures are shown.
+pub(super) fn options(args: &IngestArgs, dry: bool, output: Output, lines: Lines) -> Options {
+    Options {
+        prune: args.prune,
+        rebuild: args.rebuild,
+        checksum: args.checksum,
+        dry,
+        // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
+        scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
+        observer: Arc::new(move |failure| {
+            if output.json {
+                output.event(&failed(failure));
+            } else {
+                let Failure { uri, stage, error } = failure;
+                lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
+            }
+        }),
+    }
 }
 
 /// A path from the command line: absolute, and there (unless it is a glob).

@@ -5,6 +5,7 @@ pub mod ask;
 mod check;
 mod ingest;
 mod output;
+mod plan;
 mod progress;
 mod schema;
 pub mod search;
@@ -46,6 +47,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>
     };
     let output = Output::new(&cli.common);
     output.start_logging();
+    quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let code = runtime.block_on(dispatch(cli, &output));
@@ -66,12 +68,25 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     let common = &cli.common;
     match cli.command {
         Command::Ingest(args) => ingest::run(args, common, output, stop).await,
+        Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Status(args) => status::run(args, common, output).await,
         Command::Schema => schema::run(output),
     }
+}
+
+/// A parser that panics has failed on its document, which is reported as such: no news for the terminal.
+fn quiet_parsers() {
+    let others = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().name() == Some("parse") {
+            tracing::debug!(%panic, "a parser panicked");
+        } else {
+            others(panic);
+        }
+    }));
 }
 
 /// A token that the first Ctrl-C (or SIGTERM) cancels; the second ends the program at once.

@@ -99,10 +99,8 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
     // A reader that has gone is noticed here at the latest, and is no error.
     let _ = out.flush();
     let code = searched.exit_code();
-    match searched.fatal {
-        Some(error) => output.error(&error.into()),
-        None if searched.hits == 0 && searched.failed == 0 => output.note("nothing found"),
-        None => {}
+    if let Some(error) = searched.fatal {
+        output.error(&error.into());
     }
     Ok(code)
 }

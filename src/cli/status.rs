@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::args::{Common, PipelineArg};
 use super::output::{Output, counted, grouped};
+use crate::cache;
 use crate::error::Error;
 use crate::ingest::ledger::Ledger;
 
@@ -17,6 +18,8 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
     let meta = store.meta().await.map_err(Error::from)?;
     let points = if meta.is_some() { store.count().await.map_err(Error::from)? } else { 0 };
     let path = running.settings.ledger(&running.plan.name);
+    let folder = running.settings.cache.clone();
+    let cached = tokio::task::spawn_blocking(move || cache::held(&folder)).await.context("the cache could not be read")?;
     let (documents, failed, failures) = tokio::task::spawn_blocking(move || {
         let Some(ledger) = Ledger::open_to_read(&path)? else { return Ok((0, 0, Vec::new())) };
         let (documents, failed) = ledger.counts()?;
@@ -34,6 +37,7 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
             "chunks": points,
             "failed": failed,
             "failures": failures.iter().map(|f| json!({"uri": f.uri, "stage": f.stage, "error": f.error})).collect::<Vec<_>>(),
+            "cache": cached.map(|held| json!({"entries": held.entries, "bytes": held.bytes})),
         }));
     } else {
         let mut text = format!("pipeline   {}\nstore      {}\n", running.plan.name, store.describe());
@@ -53,6 +57,10 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
             if failed > failures.len() as u64 {
                 text.push_str(&format!("  and {} more\n", grouped(failed - failures.len() as u64)));
             }
+        }
+        if let Some(held) = cached {
+            let bytes = indicatif::HumanBytes(held.bytes);
+            text.push_str(&format!("cache      {}, {bytes} (shared by all projects)\n", counted(held.entries, "embedding")));
         }
         output.print(&text);
     }

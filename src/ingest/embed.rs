@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -41,6 +41,7 @@ pub struct Batching {
 
 /// A text that waits for its vector.
 struct Wanted {
+    key: Key,
     text: String,
     tokens: usize,
     answer: oneshot::Sender<Result<Vector, EmbedError>>,
@@ -68,7 +69,7 @@ impl Embedding {
     ) -> Self {
         let (queue, wanted) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
-        let batcher = Batcher { embedder, batching, report: Arc::clone(&report), stop };
+        let batcher = Batcher { embedder, cache: cache.clone(), batching, report: Arc::clone(&report), stop };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(wanted)));
         Self { cache, fingerprint, queue, report, _batcher: batcher }
     }
@@ -76,22 +77,23 @@ impl Embedding {
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
     pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
         let key = Key::new(&self.fingerprint, InputType::Passage, &text);
-        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(text, tokens)).await?;
+        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens)).await?;
         if !fresh {
             self.report.embeddings.cache_hits.add(1);
         }
         Ok(vector)
     }
 
-    async fn ask(&self, text: String, tokens: usize) -> Result<Vector, EmbedError> {
+    async fn ask(&self, key: Key, text: String, tokens: usize) -> Result<Vector, EmbedError> {
         let (answer, vector) = oneshot::channel();
-        self.queue.send(Wanted { text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
+        self.queue.send(Wanted { key, text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
         vector.await.map_err(|_| EmbedError::Stopped)?
     }
 }
 
 struct Batcher {
     embedder: Arc<dyn Embedder>,
+    cache: EmbeddingCache,
     batching: Batching,
     report: Arc<Report>,
     stop: CancellationToken,
@@ -117,10 +119,7 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            requests.spawn(async move {
-                batcher.send(batch).await;
-                drop(slot);
-            });
+            requests.spawn(async move { batcher.send(batch, slot).await });
         }
         // Whoever still waits in the queue hears "stopped" when it is dropped.
         wanted.close();
@@ -153,7 +152,8 @@ impl Batcher {
     }
 
     /// Sends a batch and answers everyone in it. An input that the provider will never accept is found by halving.
-    async fn send(&self, batch: Vec<Wanted>) {
+    async fn send(&self, batch: Vec<Wanted>, slot: OwnedSemaphorePermit) {
+        let mut slot = Some(slot);
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let inputs: Vec<String> = part.iter_mut().map(|wanted| std::mem::take(&mut wanted.text)).collect();
@@ -165,9 +165,16 @@ impl Batcher {
                     self.report.embeddings.embedded.add(part.len() as u64);
                     let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
-                    for (wanted, vector) in part.into_iter().zip(embedded.vectors) {
+                    if parts.is_empty() {
+                        // The next request need not wait for the disk.
+                        drop(slot.take());
+                    }
+                    let vectors: Vec<Vector> = embedded.vectors.into_iter().map(Vector::from).collect();
+                    // Before any chunk goes on: what is paid for is never paid for again, whatever happens next.
+                    self.cache.keep(part.iter().map(|wanted| wanted.key).zip(vectors.iter().map(Arc::clone)).collect()).await;
+                    for (wanted, vector) in part.into_iter().zip(vectors) {
                         // Nobody waits any more when the run was dropped.
-                        let _ = wanted.answer.send(Ok(vector.into()));
+                        let _ = wanted.answer.send(Ok(vector));
                     }
                 }
                 Err(error) if error.kind == ErrorKind::InvalidInput && part.len() > 1 => {

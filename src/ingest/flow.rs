@@ -9,8 +9,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
-use super::parse::{self, ParseError};
-use super::read::{self, Seen, SkipReason};
+use super::parse;
+use super::read::{self, Seen};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
@@ -128,13 +128,13 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     });
     match parsed.await {
         Ok(Ok(document)) => Some(Parsed { document, stamp, hash, room }),
-        Ok(Err(error)) if error.is_skip() => {
-            run.skip(skipped(&error).label());
-            run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
-            None
-        }
         Ok(Err(error)) => {
-            run.fail(&uri, Stage::Parse, reason(&error)).await;
+            if let Some(skip) = error.skip_reason() {
+                run.skip(skip.label());
+                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
+            } else {
+                run.fail(&uri, Stage::Parse, reason(&error)).await;
+            }
             None
         }
         Err(panic) => {
@@ -144,20 +144,10 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     }
 }
 
-/// The reader's word for a file that turned out to be no document.
-fn skipped(error: &ParseError) -> SkipReason {
-    match error {
-        ParseError::Empty => SkipReason::Empty,
-        ParseError::Binary => SkipReason::Binary,
-        _ => SkipReason::UnsupportedFormat,
-    }
-}
-
 /// Cuts documents, and gives out what is to be embedded.
 pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
     jobs(run, documents).flat_map(|job| {
-        let pieces =
-            (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
+        let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
         futures_util::stream::iter(pieces)
     })
 }
@@ -198,12 +188,14 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
     if run.options.dry {
         return Some(job);
     }
+    let (uri, intended, untouched) = (job.document.uri.clone(), job.intended(), job.untouched());
+    if !intended.is_empty() {
+        run.with_ledger(move |ledger| ledger.intend(&uri, &intended, &untouched)).await?;
+    }
     if job.new.is_empty() {
         finish(run, job).await;
         return None;
     }
-    let (uri, ids) = (job.document.uri.clone(), job.new_ids());
-    run.with_ledger(move |ledger| ledger.intend(&uri, &ids)).await?;
     Some(job)
 }
 

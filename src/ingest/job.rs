@@ -87,9 +87,24 @@ impl Job {
         self.chunks.get(index).map(|chunk| chunk_embedded_text(&self.document, chunk))
     }
 
-    /// The ids of the chunks that are to be embedded.
-    pub fn new_ids(&self) -> Vec<Uuid> {
-        self.new.iter().filter_map(|index| self.points.get(*index)).map(|point| point.id).collect()
+    /// The points that are to be written or deleted. Empty: the store has all of the document already.
+    pub fn intended(&self) -> Vec<Uuid> {
+        let written = self.new.iter().chain(&self.moved).filter_map(|index| self.points.get(*index));
+        written.map(|point| point.id).chain(self.stale.iter().copied()).collect()
+    }
+
+    /// The points that the store has and keeps, whatever becomes of the rest. Of one whose payload is about to be replaced,
+    /// the payload is not known.
+    pub fn untouched(&self) -> Vec<Recorded> {
+        let mut points = self.points.clone();
+        for index in &self.moved {
+            if let Some(point) = points.get_mut(*index) {
+                point.digest = 0;
+            }
+        }
+        let new: HashSet<Uuid> = self.new.iter().filter_map(|index| self.points.get(*index)).map(|point| point.id).collect();
+        points.retain(|point| !new.contains(&point.id));
+        points
     }
 
     /// Notes that the store has acknowledged one more new chunk. True for the last one of a document that did not fail.
@@ -146,7 +161,7 @@ fn passage(document: &Document, chunk: &Chunk) -> Passage {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a failing test may panic")]
 mod tests {
     use tokio::sync::Semaphore;
 
@@ -183,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn only_what_is_neither_written_nor_deleted_stays_certain() {
+        let before = job("one\ntwo\nthree", None, &[]);
+        let [one, _, three] = before.points.as_slice() else { panic!() };
+        let after = job("one\nNEW!\nthree", Some(entry_of(&before)), &[]);
+        assert_eq!(after.untouched(), [*one, Recorded { id: three.id, digest: 0 }]);
+        assert_eq!(after.intended().len(), 3, "the new one, the moved one and the stale one");
+        let same = job("one\ntwo\nthree", Some(entry_of(&before)), &[]);
+        assert!(same.intended().is_empty());
+        assert_eq!(same.untouched(), before.points);
+    }
+
+    #[test]
     fn what_is_gone_or_was_only_intended_is_stale() {
         let before = job("one\ntwo", None, &[]);
         let lost = Uuid::from_u128(77);
@@ -199,7 +226,7 @@ mod tests {
     #[test]
     fn repeated_texts_have_ids_of_their_own() {
         let job = job("same\nsame\nother\nsame", None, &[]);
-        let ids: HashSet<Uuid> = job.new_ids().into_iter().collect();
+        let ids: HashSet<Uuid> = job.intended().into_iter().collect();
         assert_eq!(ids.len(), 4);
     }
 

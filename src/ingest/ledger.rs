@@ -1,10 +1,15 @@
 //! What is done: which documents the store holds, under which point ids, and which documents failed.
 //!
-//! A `SQLite` file beside the index. Two rules make a kill at any instant harmless:
-//! - an *intent* names the points that are about to be written, before they are;
-//! - a document is recorded as done after the store has acknowledged its points and its stale ones are deleted.
+//! A `SQLite` file beside the index. Three rules make a kill at any instant harmless:
+//! - an *intent* names the points that are about to be written or deleted, before they are; from then on the document is
+//!   recorded with those points alone that are not touched, and its file is compared anew;
+//! - a document is recorded as done after the store has acknowledged its points and its stale ones are deleted;
+//! - the fact "generation", the name of the store's state that is recorded here, goes with the first intent and comes back
+//!   at the end of the run. Where it is not the store's own, the store is looked through (see [`Ledger::settle`]).
 //!
-//! So `done ∪ intended` always covers what the store may hold, and the next run deletes from it what it does not want.
+//! So `done ∪ intended` always covers what the store may hold, and what is recorded is certainly there.
+
+mod settle;
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -155,13 +160,6 @@ impl Ledger {
             .map_err(|source| self.failed(source))
     }
 
-    /// Forgets every document: the store was made anew.
-    pub fn clear(&self) -> Result<(), LedgerError> {
-        self.connection()
-            .execute_batch("DELETE FROM documents; DELETE FROM intents; DELETE FROM failures;")
-            .map_err(|source| self.failed(source))
-    }
-
     /// Begins a run: forgets what the last one had seen.
     pub fn begin_run(&self) -> Result<(), LedgerError> {
         self.connection()
@@ -177,9 +175,15 @@ impl Ledger {
             let mut changed = Vec::new();
             {
                 let mut see = transaction.prepare_cached("INSERT OR IGNORE INTO seen (uri) VALUES (?1)")?;
-                let mut look = transaction.prepare_cached("SELECT size, modified_ns, inode FROM documents WHERE uri = ?1")?;
+                let mut look = transaction.prepare_cached(
+                    "SELECT size, modified_ns, inode FROM documents AS known WHERE uri = ?1
+                     AND NOT EXISTS (SELECT 1 FROM failures WHERE failures.uri = known.uri)",
+                )?;
                 for file in found {
-                    see.execute([&file.uri])?;
+                    if see.execute([&file.uri])? == 0 {
+                        // Named twice by the sources: two at once would know nothing of what the other writes.
+                        continue;
+                    }
                     let known = look
                         .query_row([&file.uri], |row| {
                             Ok(Stamp {
@@ -232,15 +236,26 @@ impl Ledger {
             .map_err(|source| self.failed(source))
     }
 
-    /// Records that these points are about to be written. Added to what was intended before.
-    pub fn intend(&self, uri: &str, ids: &[Uuid]) -> Result<(), LedgerError> {
+    /// Records that these points are about to be written or deleted, added to what was intended before, and that of what is
+    /// recorded of the document only `untouched` stays certain. To be called before the store is.
+    pub fn intend(&self, uri: &str, ids: &[Uuid], untouched: &[Recorded]) -> Result<(), LedgerError> {
         let mut all: BTreeSet<Uuid> = self.intended(uri)?.into_iter().collect();
         all.extend(ids);
         let blob: Vec<u8> = all.iter().flat_map(|id| *id.as_bytes()).collect();
-        self.connection()
-            .execute("INSERT OR REPLACE INTO intents (uri, ids) VALUES (?1, ?2)", params![uri, blob])
-            .map(drop)
-            .map_err(|source| self.failed(source))
+        let mut connection = self.connection();
+        let work = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO intents (uri, ids) VALUES (?1, ?2)")?
+                .execute(params![uri, blob])?;
+            // Also when the file gets back the very content and stamp that are recorded, it is to be looked at.
+            transaction
+                .prepare_cached("UPDATE documents SET modified_ns = ?2, hash = ?3, points = ?4 WHERE uri = ?1")?
+                .execute(params![uri, i64::MIN, [0u8; 32], encode(untouched)])?;
+            transaction.prepare_cached("DELETE FROM facts WHERE key = 'generation'")?.execute([])?;
+            transaction.commit()
+        };
+        work(&mut connection).map_err(|source| self.failed(source))
     }
 
     /// Records a document as done. To be called after the store has acknowledged, and only then.
@@ -262,18 +277,6 @@ impl Ledger {
             transaction.commit()
         };
         work(&mut connection).map_err(|source| self.failed(source))
-    }
-
-    /// Takes over a point that the store holds and the ledger does not know. The document counts as known, its file as changed.
-    pub fn adopt(&self, uri: &str, point: Recorded) -> Result<(), LedgerError> {
-        self.connection()
-            .execute(
-                "INSERT INTO documents (uri, size, modified_ns, inode, hash, points) VALUES (?1, 0, ?2, 0, ?3, ?4)
-                 ON CONFLICT (uri) DO UPDATE SET points = CAST(points || excluded.points AS BLOB)",
-                params![uri, i64::MIN, [0u8; 32], encode(&[point])],
-            )
-            .map(drop)
-            .map_err(|source| self.failed(source))
     }
 
     /// Forgets a document. To be called after the store has acknowledged that its points are deleted.
@@ -456,9 +459,11 @@ mod tests {
     fn a_file_is_changed_until_it_is_done_and_again_when_its_stamp_differs() {
         let (_folder, ledger) = ledger();
         let file = found("a.md", 10);
-        assert_eq!(ledger.changed(vec![file.clone()]).unwrap().len(), 1);
+        assert_eq!(ledger.changed(vec![file.clone(), file.clone()]).unwrap().len(), 1, "once, also when it is named twice");
         finish(&ledger, &file);
+        ledger.begin_run().unwrap();
         assert_eq!(ledger.changed(vec![file.clone()]).unwrap(), []);
+        ledger.begin_run().unwrap();
         assert_eq!(ledger.changed(vec![found("a.md", 11)]).unwrap().len(), 1);
         let entry = ledger.entry("a.md").unwrap().unwrap();
         assert_eq!(entry.points, [Recorded { id: Uuid::from_u128(10), digest: u64::MAX - 3 }]);
@@ -478,8 +483,8 @@ mod tests {
     fn intents_add_up_until_the_document_is_done() {
         let (_folder, ledger) = ledger();
         let (one, two) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        ledger.intend("a.md", &[one]).unwrap();
-        ledger.intend("a.md", &[two, one]).unwrap();
+        ledger.intend("a.md", &[one], &[]).unwrap();
+        ledger.intend("a.md", &[two, one], &[]).unwrap();
         assert_eq!(ledger.intended("a.md").unwrap(), [one, two]);
         finish(&ledger, &found("a.md", 1));
         assert!(ledger.intended("a.md").unwrap().is_empty());
@@ -491,7 +496,7 @@ mod tests {
         for uri in ["docs/a.md", "docs/b/c.md", "docs2/x.md", "/abs/y.md"] {
             finish(&ledger, &found(uri, 1));
         }
-        ledger.intend("docs/begun.md", &[Uuid::from_u128(1)]).unwrap();
+        ledger.intend("docs/begun.md", &[Uuid::from_u128(1)], &[]).unwrap();
         ledger.note_seen("docs/a.md").unwrap();
         let mut scope = Scope { roots: Some(vec!["docs".into()]), unreadable: vec![] };
         assert_eq!(ledger.count_gone(&scope).unwrap(), (3, 2));
@@ -517,22 +522,27 @@ mod tests {
     }
 
     #[test]
-    fn adopted_points_add_up_and_their_file_is_compared_by_content() {
+    fn an_intent_takes_back_what_is_recorded_and_the_word_for_the_store() {
         let (_folder, ledger) = ledger();
-        let points = [1u128, 2, 0x00ff_0000].map(|n| Recorded { id: Uuid::from_u128(n), digest: n as u64 });
-        for point in points {
-            ledger.adopt("a.md", point).unwrap();
-        }
-        assert_eq!(ledger.entry("a.md").unwrap().unwrap().points, points);
-        assert_eq!(ledger.changed(vec![found("a.md", 0)]).unwrap().len(), 1);
+        let file = found("a.md", 1);
+        finish(&ledger, &file);
+        ledger.set_fact("generation", "x").unwrap();
+        let kept = Recorded { id: Uuid::from_u128(9), digest: 0 };
+        ledger.intend("a.md", &[Uuid::from_u128(1)], &[kept]).unwrap();
+        assert_eq!(ledger.fact("generation").unwrap(), None);
+        assert_eq!(ledger.changed(vec![file]).unwrap().len(), 1, "even with the stamp that it was recorded with");
+        assert_eq!(ledger.entry("a.md").unwrap().unwrap(), Entry { hash: [0; 32], points: vec![kept] });
     }
 
     #[test]
     fn a_failure_stays_until_the_document_is_done() {
         let (_folder, ledger) = ledger();
         let failure = Failure { uri: "a.md".into(), stage: "parse".into(), error: "broken".into() };
+        let file = found("a.md", 1);
+        finish(&ledger, &file);
         ledger.fail(&failure).unwrap();
         assert_eq!(ledger.failures(10).unwrap(), [failure]);
+        assert_eq!(ledger.changed(vec![file]).unwrap().len(), 1, "tried again, also as it was before it failed");
         finish(&ledger, &found("a.md", 1));
         assert_eq!(ledger.failures(10).unwrap(), []);
     }

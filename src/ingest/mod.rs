@@ -11,13 +11,16 @@
 //! bounded in items by each stage's places and in bytes by [`run::Run::room`].
 //!
 //! Invariant: a document is recorded as done after the store has acknowledged its new chunks and its stale ones are deleted.
-//! Invariant: what may be written is recorded before it is (see [`ledger`]).
+//! Invariant: what may be written or deleted is recorded before it is (see [`ledger`]).
+//! Invariant: the ledger is trusted only where it and the store bear the same generation, which a run gives to both at its
+//! end. Otherwise (a kill, a wiped or restored store, a lost ledger, another home) the store is looked through first.
 //! Absent on purpose: errors as stream items. One bad document is counted and recorded where it fails; what must end the
 //! run goes to [`run::Run::abort`], which lets everything in flight finish.
 
 pub mod chunk;
 pub mod embed;
 mod flow;
+mod forecast;
 mod job;
 pub mod ledger;
 pub mod parse;
@@ -35,29 +38,29 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::embed::{Batching, Embedding};
+pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::ledger::{Ledger, Recorded};
 use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
 pub use self::run::{Observer, Options};
 use self::run::{Run, digest};
 use crate::cache::EmbeddingCache;
+use crate::document::Passage;
 use crate::error::Error;
-use crate::pipeline::{ProviderKind, Running};
-use crate::providers::prices;
+use crate::pipeline::{Plan, ProviderKind, Running};
+use crate::providers::{Embedder, prices};
 use crate::vectordb::{IndexMeta, VectorStore};
-
-/// Vectors kept in memory, in bytes.
-const CACHE_BYTES: u64 = 32 << 20;
 
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Documents of a store that are looked at in one go while a lost ledger is made anew.
+/// Points of a store that are looked at in one go.
 const PAGE: usize = 1000;
 
 /// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
 /// [`Outcome::Interrupted`]; running again goes on from there.
 pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
-    let run = Arc::new(open(running, options, report, stop).await?);
+    let (run, meta) = open(running, options, report, stop).await?;
+    let run = Arc::new(run);
 
     let found = flow::walk(&run);
     let changed = flow::compare(&run, found);
@@ -73,14 +76,24 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
         run.stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
-    tokio::select! {
-        () = done => {}
-        () = stopped => tracing::warn!("what was in flight took too long to finish; the next run does it again"),
-    }
+    let drained = tokio::select! {
+        () = done => true,
+        () = stopped => {
+            tracing::warn!("what was in flight took too long to finish; the next run does it again");
+            false
+        }
+    };
 
     let kept = if run.stop.is_cancelled() { 0 } else { remove_gone(&run).await.unwrap_or(0) };
     let flushed = run.store.flush().await;
-    if let Some(error) = run.take_fatal() {
+    let fatal = run.take_fatal();
+    if drained
+        && !matches!(fatal, Some(Error::Store(_)))
+        && let Err(error) = seal(&run, meta).await
+    {
+        tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
+    }
+    if let Some(error) = fatal {
         return Err(error);
     }
     flushed?;
@@ -88,7 +101,12 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
 }
 
 /// Brings together what a run needs: index and ledger agree, or the run does not begin.
-async fn open(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
+async fn open(
+    running: &Running,
+    options: Options,
+    report: Arc<Report>,
+    stop: CancellationToken,
+) -> Result<(Run, IndexMeta), Error> {
     let plan = &running.plan;
     let path = running.settings.ledger(&plan.name);
     let ledger = blocking(move || Ledger::open(&path)).await?;
@@ -105,7 +123,7 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     } else {
         let meta = IndexMeta {
             version: IndexMeta::VERSION,
-            generation: Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>()),
+            generation: new_generation(),
             model: embedder.fingerprint(),
             dimensions: embedder.dimensions().await?,
             chunking: plan.chunk.fingerprint(),
@@ -115,10 +133,48 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
     };
     let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
 
+    let batching = batching(plan, &*embedder);
+    let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
+    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
+    let bm25 = running.bm25();
+    Ok((Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop), meta))
+}
+
+/// Brings together what looking takes: nothing is locked, made or written.
+async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
+    let plan = &running.plan;
+    let embedder = running.embedder().await?;
+    let store = running.store()?;
+    let meta = if options.rebuild { None } else { store.meta().await? };
+    if let Some(meta) = &meta {
+        meta.agree_with_model(&*store, &embedder.fingerprint())?;
+        meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
+    }
+    let path = running.settings.ledger(&plan.name);
+    let (ledger, base) = blocking(move || {
+        // A ledger without its index says nothing: everything would be new.
+        let ledger = if meta.is_some() { Ledger::open_to_read(&path)? } else { None };
+        let ledger = ledger.map_or_else(Ledger::in_memory, Ok)?;
+        ledger.begin_run()?;
+        let base = ledger.fact("base")?;
+        Ok((ledger, base))
+    })
+    .await?;
+    let base = base.map_or_else(|| running.settings.cwd.clone(), PathBuf::from);
+    let batching = batching(plan, &*embedder);
+    let cache = EmbeddingCache::new(0);
+    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
+    let bm25 = running.bm25();
+    let options = Options { dry: true, ..options };
+    Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
+}
+
+/// How batches are filled: as the plan says, within what the provider takes.
+fn batching(plan: &Plan, embedder: &dyn Embedder) -> Batching {
     let limits = embedder.limits();
     let concurrency =
         plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, provider.limits.concurrency));
-    let batching = Batching {
+    Batching {
         items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
         tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
         in_flight: match concurrency {
@@ -127,15 +183,30 @@ async fn open(running: &Running, options: Options, report: Arc<Report>, stop: Ca
             Some((ProviderKind::Local, None)) => 2,
             _ => 16,
         },
-    };
-    let cache = EmbeddingCache::new(CACHE_BYTES);
-    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = running.bm25();
-    Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
+    }
 }
 
-/// Makes the ledger speak of this very index. One that speaks of another (the store was wiped, the ledger was lost) is
-/// made anew from what the store holds, so that nothing is embedded again and nothing stays behind. Returns the base folder.
+fn new_generation() -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>())
+}
+
+/// Gives store and ledger a new generation in common, if this run changed anything: an older copy of either does not have it.
+/// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
+async fn seal(run: &Run, meta: IndexMeta) -> Result<(), Error> {
+    let ledger = run.ledger.clone();
+    let changed = blocking(move || Ok(ledger.fact("generation")?.is_none())).await?;
+    // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
+    if !changed || run.store.meta().await?.as_ref() != Some(&meta) {
+        return Ok(());
+    }
+    let meta = IndexMeta { generation: new_generation(), ..meta };
+    run.store.set_meta(&meta).await?;
+    let ledger = run.ledger.clone();
+    blocking(move || ledger.set_fact("generation", &meta.generation.to_string())).await
+}
+
+/// Makes the ledger speak of this very state of the index. One that speaks of another is corrected by what the store holds,
+/// so that nothing is embedded again, nothing is missing and nothing stays behind. Returns the base folder.
 async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMeta, cwd: PathBuf) -> Result<PathBuf, Error> {
     let generation = meta.generation.to_string();
     let asked = ledger.clone();
@@ -146,17 +217,19 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
     .await?;
     let base = base.map_or(cwd, PathBuf::from);
     if known.as_deref() != Some(&generation) {
-        let cleared = ledger.clone();
-        blocking(move || cleared.clear()).await?;
+        tracing::debug!("the ledger and the store may differ: looking through the store");
         let mut after = None;
         loop {
             let page = store.scroll(after, PAGE).await?;
             let full = page.len() == PAGE;
             after = page.last().map(|(id, _)| *id);
-            let adopting = ledger.clone();
+            let holding = ledger.clone();
             blocking(move || {
-                page.iter()
-                    .try_for_each(|(id, passage)| adopting.adopt(&passage.uri, Recorded { id: *id, digest: digest(passage) }))
+                let recorded = |(id, passage): (Uuid, Passage)| {
+                    let digest = digest(&passage);
+                    (passage.uri, Recorded { id, digest })
+                };
+                holding.hold(page.into_iter().map(recorded).collect())
             })
             .await?;
             if !full {
@@ -165,6 +238,7 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
         }
         let (settled, base) = (ledger.clone(), base.to_string_lossy().into_owned());
         blocking(move || {
+            settled.settle()?;
             settled.set_fact("base", &base)?;
             settled.set_fact("generation", &generation)
         })
@@ -182,15 +256,22 @@ async fn blocking<T: Send + 'static>(
         .map_err(Error::from)
 }
 
+/// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
+/// index is gone, the source itself looks broken.
+async fn gone(run: &Run) -> Option<(u64, u64)> {
+    let scope = run.scope();
+    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&scope)).await?;
+    Some(if gone * 2 > known && !run.options.prune { (0, gone) } else { (gone, 0) })
+}
+
 /// Removes the documents that are gone from the sources, unless they are so many that the source itself looks broken.
 /// Returns how many were kept for that reason.
 async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
-    let scope = run.scope.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let counted = scope.clone();
-    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&counted)).await?;
-    if gone * 2 > known && !run.options.prune {
-        return Some(gone);
+    let (_, kept) = gone(run).await?;
+    if kept > 0 {
+        return Some(kept);
     }
+    let scope = run.scope();
     let mut after = Some(String::new());
     while let Some(from) = after.take() {
         let scope = scope.clone();
@@ -200,7 +281,12 @@ async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
                 return Some(0);
             }
             let asked = uri.clone();
-            let points = run.with_ledger(move |ledger| ledger.entry(&asked)).await?.map_or(0, |entry| entry.points.len());
+            let intending = move |ledger: &Ledger| {
+                let points = ledger.entry(&asked)?.map(|entry| entry.points).unwrap_or_default();
+                ledger.intend(&asked, &points.iter().map(|point| point.id).collect::<Vec<_>>(), &[])?;
+                Ok(points.len())
+            };
+            let points = run.with_ledger(intending).await?;
             run.with_store(|store| {
                 let uri = uri.clone();
                 async move { store.delete_document(&uri).await }

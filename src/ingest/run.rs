@@ -70,7 +70,7 @@ pub(super) struct Run {
     pub stop: CancellationToken,
     /// Bytes that may be under way, as permits of a KiB.
     pub room: Arc<Semaphore>,
-    pub scope: Mutex<Scope>,
+    scope: Mutex<Scope>,
     skipped: Mutex<BTreeMap<&'static str, u64>>,
     fatal: Mutex<Option<Error>>,
 }
@@ -140,22 +140,9 @@ impl Run {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let began = tokio::time::Instant::now();
-        let mut pause = Duration::from_millis(250);
-        loop {
-            match call(Arc::clone(&self.store)).await {
-                Ok(value) => return Some(value),
-                Err(error) if error.is_transient() && began.elapsed() + pause < STORE_BUDGET => {
-                    tracing::warn!(%error, retry_in = ?pause, "the store does not answer");
-                    tokio::select! {
-                        () = tokio::time::sleep(pause) => {}
-                        // Nothing is lost by giving up: what is not acknowledged is not recorded as done.
-                        () = self.stop.cancelled() => return None,
-                    }
-                    pause = (pause * 2).min(Duration::from_secs(8));
-                }
-                Err(error) => return self.abort(error.into()),
-            }
+        match waited_for(&self.stop, || call(Arc::clone(&self.store))).await {
+            Ok(value) => value,
+            Err(error) => self.abort(error.into()),
         }
     }
 
@@ -196,6 +183,11 @@ impl Run {
         skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
     }
 
+    /// Which documents may be found gone, as far as the walk has come.
+    pub fn scope(&self) -> Scope {
+        self.scope.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Notes that nothing at or below this URI may be taken for gone.
     pub fn protect(&self, uri: String) {
         self.scope.lock().unwrap_or_else(PoisonError::into_inner).unreadable.push(uri);
@@ -216,8 +208,64 @@ impl Run {
     }
 }
 
+/// Calls until the store can be reached, within the budget. `None`: the run was stopped meanwhile.
+async fn waited_for<T, F>(stop: &CancellationToken, call: impl Fn() -> F) -> Result<Option<T>, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let began = tokio::time::Instant::now();
+    let mut pause = Duration::from_millis(250);
+    loop {
+        match call().await {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) if error.is_transient() && began.elapsed() + pause < STORE_BUDGET => {
+                tracing::warn!(%error, retry_in = ?pause, "the store does not answer");
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    // Nothing is lost by giving up: what is not acknowledged is not recorded as done.
+                    () = stop.cancelled() => return Ok(None),
+                }
+                pause = (pause * 2).min(Duration::from_secs(8));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// A digest of a stored payload, as the ledger keeps it: 8 bytes of blake3 over its JSON.
 pub(super) fn digest(passage: &Passage) -> u64 {
     let bytes = serde_json::to_vec(passage).unwrap_or_default();
     blake3::hash(&bytes).as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    async fn away_for(answers: u32, stop: &CancellationToken) -> (Result<Option<u32>, StoreError>, Duration) {
+        let (calls, began) = (AtomicU32::new(0), tokio::time::Instant::now());
+        let call = || async {
+            match calls.fetch_add(1, Ordering::Relaxed) {
+                call if call < answers => {
+                    Err(StoreError::Unavailable { store: "test".into(), message: "away".into(), source: None })
+                }
+                call => Ok(call),
+            }
+        };
+        (waited_for(stop, call).await, began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_is_waited_for_within_the_budget_and_no_longer() {
+        let stop = CancellationToken::new();
+        assert_eq!(away_for(10, &stop).await.0.unwrap(), Some(10));
+        let (gone, waited) = away_for(u32::MAX, &stop).await;
+        assert!(gone.unwrap_err().is_transient());
+        assert!(waited < STORE_BUDGET && waited > STORE_BUDGET / 2, "{waited:?}");
+        stop.cancel();
+        assert_eq!(away_for(u32::MAX, &stop).await.0.unwrap(), None);
+    }
 }

@@ -72,6 +72,14 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     fn limits(&self) -> EmbedLimits;
     /// Embeds the inputs with one request (and its retries). Inputs are not empty and keep to [`Self::limits`].
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError>;
+    /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25 finds.
+    fn reads(&self, _text: &str) -> bool {
+        true
+    }
+    /// Whether its vectors cost enough to be kept on disk: what is as fast to compute as to read is not.
+    fn worth_keeping(&self) -> bool {
+        true
+    }
     /// How many tokens an input costs, where the model's own tokenizer is at hand; `None` asks the caller to estimate.
     fn count_tokens(&self, _input: &str) -> Option<usize> {
         None

@@ -117,6 +117,11 @@ impl VectorStore for EdgeStore {
         self.run(move |folder| folder.create(&meta)).await
     }
 
+    async fn set_meta(&self, meta: &IndexMeta) -> Result<(), StoreError> {
+        let meta = meta.clone();
+        self.run(move |folder| folder.set_meta(&meta)).await
+    }
+
     async fn drop_index(&self) -> Result<(), StoreError> {
         self.run(Folder::remove).await
     }
@@ -270,6 +275,15 @@ impl Folder {
         self.write_meta(meta).map_err(io)?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
+    }
+
+    fn set_meta(&self, meta: &IndexMeta) -> Result<(), StoreError> {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if self.meta()?.is_none() {
+            return Err(StoreError::Missing { store: self.describe() });
+        }
+        state.lock = Some(self.lock(&mut state)?);
+        self.write_meta(meta).map_err(|error| self.failed("write meta.json", error.to_string()))
     }
 
     fn remove(&self) -> Result<(), StoreError> {

@@ -42,7 +42,8 @@ pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore
 pub struct IndexMeta {
     /// Layout of points and payloads. Now [`IndexMeta::VERSION`].
     pub version: u32,
-    /// Changes whenever the index is made anew, so that a ledger can tell that its store was wiped.
+    /// Changes whenever the index is made anew and at the end of every run that changed it, so that a ledger can tell that
+    /// its store was wiped, or is an old copy.
     pub generation: Uuid,
     /// The embedder's [`fingerprint`](crate::providers::Embedder::fingerprint).
     pub model: String,
@@ -100,6 +101,8 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn meta(&self) -> Result<Option<IndexMeta>, StoreError>;
     /// Makes the index (vectors, IDF, payload indexes). Must not exist.
     async fn create(&self, meta: &IndexMeta) -> Result<(), StoreError>;
+    /// Replaces what is kept of an index that exists: its generation; the rest must be what it was created with.
+    async fn set_meta(&self, meta: &IndexMeta) -> Result<(), StoreError>;
     /// Removes the index and all it holds. Not an error when there is none.
     async fn drop_index(&self) -> Result<(), StoreError>;
     /// Writes points; those with the same id are replaced.

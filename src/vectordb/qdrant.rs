@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FieldType, PointsSelector, ScrollPoints,
-    UpdateBatchPoints, UpsertPoints,
+    UpdateBatchPoints, UpdateCollection, UpsertPoints,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
@@ -166,6 +166,16 @@ impl VectorStore for QdrantStore {
             return Err(self.failed(ACTION, "the server keeps no metadata of collections: Qdrant 1.16 or newer is needed"));
         }
         self.index_uri(ACTION).await?;
+        self.remember(Some(meta.clone()));
+        Ok(())
+    }
+
+    async fn set_meta(&self, meta: &IndexMeta) -> Result<(), StoreError> {
+        const ACTION: &str = "write what the index was made with";
+        self.dimensions(ACTION).await?;
+        let metadata = wire::metadata(meta).map_err(|reason| self.failed(ACTION, reason))?;
+        let request = UpdateCollection { collection_name: self.collection.clone(), metadata, ..UpdateCollection::default() };
+        self.client.update_collection(request).await.map_err(self.explain(ACTION))?;
         self.remember(Some(meta.clone()));
         Ok(())
     }

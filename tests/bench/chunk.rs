@@ -1,7 +1,8 @@
 //! The chunker against the raw encoder, on the same text, in turns within one run: what tokenising alone costs, and what
 //! cutting adds to it. Prints a table of MB (1,000,000 bytes) a CPU second and the ratio.
 //!
-//! `cargo bench --bench chunk`; with `--test`, as `cargo test --benches` passes it, on tiny inputs.
+//! `cargo bench --bench chunk`; with `--test`, or without the `--bench` that cargo passes then (`cargo test --benches`), on
+//! tiny inputs.
 
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
@@ -35,7 +36,8 @@ const ADVERSARIAL: [(&str, &str, Markup); 14] = [
 ];
 
 fn main() {
-    let tiny = std::env::args().any(|argument| argument == "--test");
+    let given = |name: &str| std::env::args().any(|argument| argument == name);
+    let tiny = given("--test") || !given("--bench");
     let sizes: &[usize] = if tiny { &[2_000] } else { &[100_000, 1_000_000, 10_000_000] };
     let least = if tiny { Duration::ZERO } else { Duration::from_secs(2) };
     let plan = ChunkPlan {

@@ -1,16 +1,30 @@
 //! The integration tests: one binary, a module a subject.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::too_many_lines,
+    reason = "a test may fail loudly"
+)]
+
 mod answer;
+mod cache;
 mod chat;
 mod chunk;
 mod data;
 mod embedders;
 mod end_to_end;
+mod faults;
 mod http;
 mod local;
 mod parse;
 mod pipeline;
 mod project;
 mod qdrant_server;
+mod resume;
+mod rig;
 mod stand_in;
 mod store;

@@ -11,6 +11,8 @@ use tempfile::TempDir;
 /// A project in a folder of its own.
 pub struct Project {
     folder: TempDir,
+    /// Of its own, so that no test pays for another's embeddings; the models in it are the machine's.
+    cache: TempDir,
     variables: BTreeMap<String, String>,
 }
 
@@ -52,7 +54,11 @@ impl Ended {
 impl Project {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { folder, variables: BTreeMap::new() }
+        let cache = tempfile::tempdir().unwrap();
+        let machine = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
+        let machine = machine.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"));
+        std::os::unix::fs::symlink(machine.join("models"), cache.path().join("models")).unwrap();
+        Self { folder, cache, variables: BTreeMap::new() }
     }
 
     /// Sets a variable for the program.
@@ -89,12 +95,12 @@ impl Project {
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         // What is set on the developer's machine must not decide a test: no keys, no proxies, no Ollama that happens to run.
         command.env_clear();
-        for name in ["PATH", "HOME", "XDG_CACHE_HOME", "RAGSTREAM_CACHE", "TMPDIR"] {
+        for name in ["PATH", "HOME", "TMPDIR"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        command.env("OLLAMA_HOST", "127.0.0.1:1");
+        command.env("RAGSTREAM_CACHE", self.cache.path()).env("OLLAMA_HOST", "127.0.0.1:1");
         command.envs(&self.variables);
         command
     }
@@ -107,6 +113,16 @@ impl Project {
     /// Starts `ragstream` and lets it go on.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Starts `ragstream` from a shell that runs this first (limits, signals).
+    pub fn start_in_shell(&self, prelude: &str, arguments: &[&str]) -> Child {
+        let program = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{prelude}; exec \"$0\" \"$@\"")]).arg(program.get_program()).args(program.get_args());
+        shell.current_dir(self.folder.path()).stdin(Stdio::null()).env_clear();
+        shell.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Every point of the embedded index, as `search` shows them, by uri and place. Needs fewer than 1000 points.

@@ -32,6 +32,37 @@ pub struct Running {
     /// How it misbehaves.
     pub faults: Arc<Faults>,
     task: tokio::task::JoinHandle<()>,
+    inner: Arc<Inner>,
+}
+
+/// A collection as it was.
+pub struct Snapshot {
+    directory: tempfile::TempDir,
+    created: CreateCollection,
+    metadata: HashMap<String, Value>,
+    indexed: Vec<String>,
+}
+
+impl Running {
+    /// A copy of a collection that no call is under way to.
+    pub fn snapshot(&self, name: &str) -> Snapshot {
+        let collection = Arc::clone(self.inner.collections.read().unwrap().get(name).unwrap());
+        collection.shard.flush();
+        let directory = tempfile::tempdir().unwrap();
+        crate::rig::copy_folder(collection.directory.path(), directory.path());
+        let metadata = collection.metadata.lock().unwrap().clone();
+        let indexed = collection.indexed.lock().unwrap().clone();
+        Snapshot { directory, created: collection.created.clone(), metadata, indexed }
+    }
+
+    /// Puts a collection back to what it was.
+    pub fn restore(&self, name: &str, snapshot: Snapshot) {
+        let Snapshot { directory, created, metadata, indexed } = snapshot;
+        let shard = EdgeShard::load(directory.path(), None).unwrap();
+        let (metadata, indexed) = (Mutex::new(metadata), Mutex::new(indexed));
+        let collection = Arc::new(Collection { shard, created, metadata, indexed, directory });
+        self.inner.collections.write().unwrap().insert(name.to_owned(), collection);
+    }
 }
 
 impl Drop for Running {
@@ -76,7 +107,8 @@ pub async fn start_with(options: Options) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
     let faults = Arc::new(Faults::default());
-    let server = Server(Arc::new(Inner { options, faults: Arc::clone(&faults), collections: RwLock::default() }));
+    let inner = Arc::new(Inner { options, faults: Arc::clone(&faults), collections: RwLock::default() });
+    let server = Server(Arc::clone(&inner));
     let cuttable = Arc::clone(&faults);
     let incoming = async_stream::stream! {
         loop {
@@ -88,7 +120,7 @@ pub async fn start_with(options: Options) -> Running {
         .add_service(CollectionsServer::new(server.clone()))
         .add_service(PointsServer::new(server).max_decoding_message_size(64 << 20));
     let task = tokio::spawn(async move { router.serve_with_incoming(incoming).await.unwrap() });
-    Running { url, faults, task }
+    Running { url, faults, task, inner }
 }
 
 /// The services; one server implements all.
@@ -104,9 +136,10 @@ struct Inner {
 struct Collection {
     shard: EdgeShard,
     created: CreateCollection,
+    metadata: Mutex<HashMap<String, Value>>,
     indexed: Mutex<Vec<String>>,
     // After the shard, which writes to it when it is dropped.
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -192,7 +225,8 @@ impl Collections for Server {
         let collection = tokio::task::spawn_blocking(move || {
             let directory = tempfile::tempdir()?;
             let shard = EdgeShard::new(directory.path(), convert::config(&created)?).map_err(convert::failed)?;
-            Ok::<_, Status>(Collection { shard, created, indexed: Mutex::default(), _directory: directory })
+            let metadata = Mutex::new(created.metadata.clone());
+            Ok::<_, Status>(Collection { shard, created, metadata, indexed: Mutex::default(), directory })
         });
         let collection = collection.await.map_err(|e| Status::internal(e.to_string()))??;
         self.0.collections.write().unwrap().insert(name, Arc::new(collection));
@@ -227,8 +261,14 @@ impl Collections for Server {
         Ok(Response::new(CollectionExistsResponse { result, time: 0.0 }))
     }
 
+    async fn update(&self, request: Request<UpdateCollection>) -> Result<Response<CollectionOperationResponse>, Status> {
+        let UpdateCollection { collection_name, metadata, .. } = self.enter(request).await?;
+        // Merged by its keys, as a real server does.
+        self.collection(&collection_name)?.metadata.lock().unwrap().extend(metadata);
+        Ok(Response::new(CollectionOperationResponse { result: true, time: 0.0 }))
+    }
+
     not_here! {
-        update(UpdateCollection) -> CollectionOperationResponse;
         update_aliases(ChangeAliases) -> CollectionOperationResponse;
         list_collection_aliases(ListCollectionAliasesRequest) -> ListAliasesResponse;
         list_aliases(ListAliasesRequest) -> ListAliasesResponse;

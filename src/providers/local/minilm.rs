@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::bert::Bert;
 use super::weights::{Files, Hub, MINILM};
-use super::{PROVIDER, off_the_runtime, unusable};
+use super::{PROVIDER, is_mostly_latin, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512
@@ -103,6 +103,10 @@ impl Embedder for MiniLm {
 
     fn fingerprint(&self) -> String {
         format!("local/all-minilm-l6-v2/{}", self.model.bert.width())
+    }
+
+    fn reads(&self, text: &str) -> bool {
+        is_mostly_latin(text)
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {

@@ -79,6 +79,13 @@ pub async fn load(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Em
 }
 
 /// Runs CPU work on the blocking pool. A panic there becomes an error here.
+/// Both models were trained on English: of other scripts they know at most single letters.
+fn is_mostly_latin(text: &str) -> bool {
+    let letters = || text.chars().filter(|c| c.is_alphabetic());
+    // The last Latin letter with a use in everyday text is in Latin Extended Additional (Vietnamese).
+    letters().filter(|c| *c <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(c)).count() * 2 >= letters().count()
+}
+
 async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ProviderError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| ProviderError {
         source: Some(Box::new(e)),
@@ -98,6 +105,17 @@ fn unusable(model: &str, source: impl Into<Box<dyn std::error::Error + Send + Sy
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_scripts_are_not_read() {
+        for text in ["how do I rotate keys?", "Schlüssel erneuern", "什么是 Lantern Keyring?", "404", ""] {
+            assert!(is_mostly_latin(text), "{text}");
+        }
+        for text in ["如何轮换密钥?", "как сменить ключ", "用 lanternctl 如何备份数据库和全部密钥分片文件"]
+        {
+            assert!(!is_mostly_latin(text), "{text}");
+        }
+    }
 
     #[test]
     fn names_match_in_any_case() {

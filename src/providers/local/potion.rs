@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::weights::{Files, Hub, POTION};
-use super::{PROVIDER, off_the_runtime, unusable};
+use super::{PROVIDER, is_mostly_latin, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// `hidden_dim` of the model's config.json.
@@ -49,6 +49,10 @@ impl Embedder for Potion {
         format!("local/potion-base-8m/{DIMENSIONS}")
     }
 
+    fn reads(&self, text: &str) -> bool {
+        is_mostly_latin(text)
+    }
+
     async fn dimensions(&self) -> Result<usize, ProviderError> {
         Ok(DIMENSIONS)
     }
@@ -56,6 +60,10 @@ impl Embedder for Potion {
     /// The model itself has no limit; these keep one call to some tens of milliseconds.
     fn limits(&self) -> EmbedLimits {
         EmbedLimits { items: 256, tokens: 1_000_000, input_tokens: 100_000 }
+    }
+
+    fn worth_keeping(&self) -> bool {
+        false
     }
 
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {

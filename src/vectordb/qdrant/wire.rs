@@ -23,16 +23,20 @@ const META: &str = "ragstream";
 pub(super) fn create(collection: &str, meta: &IndexMeta) -> Result<CreateCollection, String> {
     let dense = VectorParams { size: meta.dimensions as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
     let sparse = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
-    let kept = serde_json::to_value(meta).map_err(|error| error.to_string())?;
     Ok(CreateCollection {
         collection_name: collection.to_owned(),
         vectors_config: Some(VectorsConfig {
             config: Some(vectors_config::Config::ParamsMap(VectorParamsMap { map: HashMap::from([(DENSE.into(), dense)]) })),
         }),
         sparse_vectors_config: Some(SparseVectorConfig { map: HashMap::from([(SPARSE.into(), sparse)]) }),
-        metadata: HashMap::from([(META.into(), kept.into())]),
+        metadata: metadata(meta)?,
         ..CreateCollection::default()
     })
+}
+
+pub(super) fn metadata(meta: &IndexMeta) -> Result<HashMap<String, Value>, String> {
+    let kept = serde_json::to_value(meta).map_err(|error| error.to_string())?;
+    Ok(HashMap::from([(META.into(), kept.into())]))
 }
 
 /// What the collection was made with, or why that is not known.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use ragstream::answer::Retriever;
+use ragstream::cache::EmbeddingCache;
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
 use ragstream::pipeline::{QueryPlan, RetrieveMode};
@@ -36,6 +37,9 @@ impl VectorStore for Store {
         Ok(None)
     }
     async fn create(&self, _: &IndexMeta) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn set_meta(&self, _: &IndexMeta) -> Result<(), StoreError> {
         unreachable!()
     }
     async fn drop_index(&self) -> Result<(), StoreError> {
@@ -210,7 +214,8 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>, mode: RetrieveMode)
         SparseVector { indices: (0..words).collect(), values: vec![1.0; words as usize] }
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
-    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, bm25: Arc::new(bm25), plan: plan(mode) };
+    let cache = EmbeddingCache::new(1 << 20);
+    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), plan: plan(mode) };
     (retriever, store)
 }
 

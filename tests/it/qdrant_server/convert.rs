@@ -56,7 +56,7 @@ pub(super) fn info(collection: &Collection) -> CollectionInfo {
     let keyword = PayloadSchemaInfo { data_type: PayloadSchemaType::Keyword.into(), ..PayloadSchemaInfo::default() };
     let indexed = collection.indexed.lock().unwrap();
     CollectionInfo {
-        config: Some(CollectionConfig { metadata: collection.created.metadata.clone(), ..CollectionConfig::default() }),
+        config: Some(CollectionConfig { metadata: collection.metadata.lock().unwrap().clone(), ..CollectionConfig::default() }),
         payload_schema: indexed.iter().map(|field| (field.clone(), keyword.clone())).collect(),
         ..CollectionInfo::default()
     }

@@ -36,6 +36,7 @@ async fn comes_and_goes(store: Store) {
         store.query(Query::Dense(direction(1, WIDTH)), 5).await.unwrap_err(),
         store.scroll(None, 5).await.unwrap_err(),
         store.delete_document("a").await.unwrap_err(),
+        store.set_meta(&meta()).await.unwrap_err(),
     ] {
         assert!(matches!(refused, StoreError::Missing { .. }), "{refused:?}");
     }
@@ -48,6 +49,9 @@ async fn comes_and_goes(store: Store) {
     let bm25 = Bm25::new();
     store.upsert(vec![point(&bm25, 1, "a", "alpha")]).await.unwrap();
     assert_eq!(store.count().await.unwrap(), 1, "the refused `create` changed nothing");
+    let later = IndexMeta { generation: Uuid::from_u128(99), ..meta() };
+    store.set_meta(&later).await.unwrap();
+    assert_eq!((store.meta().await.unwrap(), store.count().await.unwrap()), (Some(later), 1));
 
     store.drop_index().await.unwrap();
     assert_eq!(store.meta().await.unwrap(), None);

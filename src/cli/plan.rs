@@ -1,0 +1,75 @@
+//! `plan`: what an ingest would do, and what it would cost.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, IngestArgs};
+use super::ingest::{options, running};
+use super::output::{Output, counted, grouped};
+use super::progress::Progress;
+use crate::ingest::report::Report;
+use crate::ingest::{Forecast, forecast};
+
+pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let running = running(&args, common)?;
+    let report = Arc::new(Report::default());
+    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let options = options(&args, true, output.clone(), progress.lines());
+    let forecast = forecast(&running, options, report, stop.clone()).await;
+    progress.finish();
+    let forecast = forecast?;
+    if stop.is_cancelled() {
+        return Ok(super::INTERRUPTED);
+    }
+    if output.json {
+        output.event(&forecast);
+    } else {
+        output.print(&show(&forecast));
+    }
+    Ok(if forecast.documents.failed > 0 { super::SOME_FAILED } else { super::OK })
+}
+
+fn show(forecast: &Forecast) -> String {
+    let Forecast { documents, chunks, .. } = forecast;
+    let mut text = format!("documents  {} seen", grouped(documents.seen));
+    for (count, what) in [
+        (documents.added, "new"),
+        (documents.changed, "changed"),
+        (documents.unchanged, "unchanged"),
+        (documents.removed, "to be removed"),
+        (documents.failed, "cannot be read"),
+    ] {
+        if count > 0 {
+            text.push_str(&format!(", {} {what}", grouped(count)));
+        }
+    }
+    text.push_str(&format!("\nchunks     {} new", grouped(chunks.new)));
+    for (count, what) in [(chunks.moved, "moved"), (chunks.kept, "kept"), (chunks.deleted, "to be deleted")] {
+        if count > 0 {
+            text.push_str(&format!(", {} {what}", grouped(count)));
+        }
+    }
+    text.push_str(&format!(
+        "\nembed      {} with {} in {}, about {}\n",
+        counted(forecast.embeddings, "text"),
+        forecast.model,
+        counted(forecast.requests, "request"),
+        counted(forecast.tokens, "token"),
+    ));
+    if forecast.cached > 0 {
+        text.push_str(&format!("cached     {}\n", counted(forecast.cached, "text")));
+    }
+    text.push_str(&match forecast.cost_usd {
+        Some(cost) => format!("price      ${cost:.4} (prices of {})\n", forecast.prices_as_of),
+        None => "price      not known for this model\n".to_owned(),
+    });
+    if let Some(minutes) = forecast.minutes {
+        text.push_str(&format!("at quota   {minutes:.1} minutes\n"));
+    }
+    if forecast.kept_although_gone > 0 {
+        let gone = counted(forecast.kept_although_gone, "document");
+        text.push_str(&format!("gone       {gone}, more than half of the index: kept unless --prune is given\n"));
+    }
+    text
+}

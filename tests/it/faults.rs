@@ -1,0 +1,234 @@
+//! The fault matrix: what the provider and the store do wrong, and how a run ends that meets it. A passing trouble is waited
+//! for, one bad document fails alone, what cannot get better ends the run at once; and the run after it loses nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::project::ended;
+use crate::resume::Kept;
+use crate::rig::{CONCURRENCY, Kind, Rig, WIDTH, document, signal, until, without_secrets};
+use crate::stand_in::{Reply, Request, openai_embeddings};
+
+const KINDS: [Kind; 2] = [Kind::Edge, Kind::Qdrant];
+
+fn good(request: &Request) -> Reply {
+    openai_embeddings(request, WIDTH).after(Duration::from_millis(5))
+}
+
+fn refused(status: u16, code: &str) -> Reply {
+    Reply::status(status, &json!({"error": {"message": format!("refused: {code}"), "code": code, "type": code}}))
+}
+
+/// A project whose provider answers every request well, save those with these numbers (from 0).
+fn answering(
+    kind: Kind,
+    wrong: impl Fn(usize) -> bool + Send + Sync + 'static,
+    reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+) -> Rig {
+    let rig = Rig::new(kind);
+    rig.write_documents(10);
+    let count = AtomicUsize::new(0);
+    rig.answer(move |request| if wrong(count.fetch_add(1, Ordering::SeqCst)) { reply(request) } else { good(request) });
+    rig
+}
+
+/// A healthy run after a bad one finishes the index, and no failure is listed any more.
+fn expect_recovery(rig: &Rig, case: &str) {
+    rig.answer(good);
+    rig.complete();
+    rig.expect_whole(case);
+    assert_eq!(rig.failures(), [], "{case}");
+}
+
+#[test]
+fn a_provider_s_passing_trouble_is_waited_for() {
+    type Fault = (&'static str, fn(&Request) -> Reply);
+    let faults: [Fault; 7] = [
+        ("error", |_| refused(500, "server_error")),
+        ("overloaded", |_| refused(503, "server_is_overloaded").header("retry-after-ms", 50)),
+        ("refusal", |_| refused(429, "rate_limit_exceeded").header("retry-after", 1)),
+        ("drop", |request| good(request).cut(0)),
+        ("truncated", |request| good(request).cut(150)),
+        ("stalled", |request| good(request).stall(150)),
+        ("hang", |_| Reply::hang()),
+    ];
+    for (n, (name, fault)) in faults.into_iter().enumerate() {
+        let kind = KINDS[n % 2];
+        let rig = answering(kind, |n| n == 0 || n == 4, fault);
+        let summary = rig.complete();
+        assert!(
+            summary["embeddings"]["retries"].as_u64().unwrap() + summary["embeddings"]["throttled"].as_u64().unwrap() >= 2,
+            "{name}: {summary}"
+        );
+        rig.expect_whole(name);
+    }
+}
+
+#[test]
+fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
+    for (kind, from) in [(Kind::Edge, 0), (Kind::Qdrant, 4)] {
+        let rig = answering(kind, move |n| n >= from, |_| refused(503, "server_error"));
+        let gone = rig.ingest(&[]).expect_code(2);
+        assert!(gone.stderr.contains("error:") && gone.stderr.contains("3 attempts"), "{}", gone.stderr);
+        expect_recovery(&rig, "away");
+    }
+}
+
+#[test]
+fn a_final_refusal_ends_the_run_at_once() {
+    for (kind, from, status, code, hint) in [
+        (Kind::Edge, 3, 401, "invalid_api_key", "key"),
+        (Kind::Qdrant, 3, 429, "insufficient_quota", "credit"),
+        (Kind::Edge, 0, 404, "model_not_found", "model"),
+    ] {
+        let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));
+        let ended = rig.ingest(&[]).expect_code(2);
+        let said = ended.stderr.to_lowercase();
+        assert!(said.contains("error:") && said.contains("hint:") && said.contains(hint), "{code}: {}", ended.stderr);
+        let requests = rig.requests.load(Ordering::SeqCst);
+        // Those in flight, and those that left while the first refusal was on its way through the stages.
+        assert!(requests <= from + 2 * CONCURRENCY, "{code}: {requests} requests");
+        expect_recovery(&rig, code);
+    }
+}
+
+#[test]
+fn one_poisonous_input_fails_its_document_alone() {
+    for kind in KINDS {
+        let rig = Rig::new(kind);
+        rig.write_documents(6);
+        rig.complete();
+        rig.write_documents(10);
+        let keep = Kept::of(&rig, "docs/05.txt");
+        let poisonous = document(40, 3) + "This paragraph is the one that holds POISON and nothing else of any use.\n";
+        rig.project.write("docs/05.txt", &poisonous);
+        rig.project.write("docs/30.txt", &poisonous);
+        rig.answer(|request| {
+            let poisoned =
+                request.body["input"].as_array().unwrap().iter().any(|input| input.as_str().unwrap().contains("POISON"));
+            if poisoned { refused(400, "invalid_prompt") } else { good(request) }
+        });
+        for _ in 0..2 {
+            let ended = rig.ingest(&[]).expect_code(1);
+            let mut failed: Vec<_> =
+                ended.of_type("failed").iter().map(|event| event["uri"].as_str().unwrap().to_owned()).collect();
+            failed.sort_unstable();
+            assert_eq!(failed, ["docs/05.txt", "docs/30.txt"], "{ended:?}");
+            let listed = ["docs/05.txt", "docs/30.txt"].map(|uri| (uri.to_owned(), "embed".to_owned()));
+            assert_eq!(rig.failures(), listed);
+        }
+        let summary = rig.ingest(&[]).last("summary");
+        assert_eq!((&summary["documents"]["unchanged"], &summary["documents"]["failed"]), (&9.into(), &2.into()), "{summary}");
+        for n in (0..5).chain(6..10) {
+            assert!(rig.contents().uris().contains(&format!("docs/{n:02}.txt").as_str()));
+        }
+        rig.project.remove("docs/30.txt");
+        // As it was before, to the nanosecond.
+        keep.restore();
+        expect_recovery(&rig, "poison");
+    }
+}
+
+#[test]
+fn a_wrong_answer_fails_the_documents_in_it_and_no_others() {
+    fn part(request: &Request, inputs: usize, width: usize) -> Reply {
+        let mut request = request.clone();
+        request.body["input"].as_array_mut().unwrap().truncate(inputs);
+        openai_embeddings(&request, width)
+    }
+    type Fault = (&'static str, fn(&Request) -> Reply);
+    let faults: [Fault; 3] = [
+        ("short batch", |request| part(request, request.body["input"].as_array().unwrap().len() - 1, WIDTH)),
+        ("wrong dimension", |request| part(request, usize::MAX, WIDTH + 1)),
+        ("no json", |_| Reply::raw(200, "application/json", "{\"data\": [")),
+    ];
+    for (n, (name, fault)) in faults.into_iter().enumerate() {
+        let rig = answering(KINDS[n % 2], |n| n == 2, fault);
+        let ended = rig.ingest(&[]).expect_code(1);
+        let failed = ended.last("summary")["documents"]["failed"].as_u64().unwrap();
+        assert!((1..=4).contains(&failed), "{name}: {ended:?}");
+        let listed = rig.failures();
+        assert!(listed.len() as u64 == failed && listed.iter().all(|(_, stage)| stage == "embed"), "{name}: {listed:?}");
+        expect_recovery(&rig, name);
+    }
+}
+
+/// Runs over a server that begins to misbehave in the midst of the run.
+fn with_store_fault(fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync + 'static) -> Rig {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(10);
+    let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
+    let count = AtomicUsize::new(0);
+    rig.answer(move |request| {
+        if count.fetch_add(1, Ordering::SeqCst) == 5 {
+            fault(&faults);
+        }
+        good(request)
+    });
+    rig
+}
+
+#[test]
+fn a_store_s_passing_trouble_is_waited_for() {
+    type Fault = (&'static str, fn(&crate::qdrant_server::Faults));
+    let faults: [Fault; 3] = [
+        ("unavailable", |faults| faults.unavailable.store(6, Ordering::SeqCst)),
+        ("slow", |faults| faults.slow_ms.store(100, Ordering::SeqCst)),
+        ("cut", |faults| faults.cut.store(3, Ordering::SeqCst)),
+    ];
+    for (name, fault) in faults {
+        let rig = with_store_fault(fault);
+        rig.complete();
+        rig.server.as_ref().unwrap().faults.slow_ms.store(0, Ordering::SeqCst);
+        rig.expect_whole(name);
+    }
+}
+
+#[test]
+fn a_store_that_breaks_ends_the_run_and_nothing_is_lost() {
+    let rig = with_store_fault(|faults| faults.broken.store(1000, Ordering::SeqCst));
+    let ended = rig.ingest(&[]).expect_code(2);
+    assert!(ended.stderr.contains("error:") && ended.stderr.contains("out of disk"), "{}", ended.stderr);
+    rig.server.as_ref().unwrap().faults.broken.store(0, Ordering::SeqCst);
+    expect_recovery(&rig, "broken");
+}
+
+#[test]
+fn a_store_that_is_gone_can_be_waited_for_or_given_up() {
+    let rig = with_store_fault(|faults| faults.unavailable.store(usize::MAX, Ordering::SeqCst));
+    let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
+    let child = rig.start(&[]);
+    until("the outage", || faults.unavailable.load(Ordering::SeqCst) > 1000);
+    let calls = faults.calls.load(Ordering::SeqCst);
+    until("calls to the store", || faults.calls.load(Ordering::SeqCst) > calls + 4);
+    signal(&child, "INT");
+    without_secrets(ended(child)).expect_code(130);
+
+    // Not there when a run begins: said at once.
+    let refused = rig.ingest(&[]).expect_code(2);
+    assert!(refused.stderr.contains("cannot reach the store") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+    faults.unavailable.store(0, Ordering::SeqCst);
+    expect_recovery(&rig, "gone");
+}
+
+/// Files may not grow beyond a size, as on a full disk: writes fail in the engine, in the ledger or in both.
+#[test]
+fn a_full_disk_ends_the_run_and_nothing_is_lost() {
+    for blocks in [16, 100, 1000, 8500] {
+        let rig = Rig::new(Kind::Edge);
+        rig.write_documents(2);
+        rig.complete();
+        rig.write_documents(10);
+        rig.project.write("docs/50.txt", document(50, 120));
+        let prelude = format!("trap '' XFSZ; ulimit -f {blocks}");
+        let full = without_secrets(ended(rig.project.start_in_shell(&prelude, &["ingest", "-p", "docs.yaml", "--json"])));
+        assert!(full.code == 2 || full.code == 0, "{blocks}: {full:?}");
+        if full.code == 2 {
+            assert!(full.stderr.contains("error:"), "{blocks}: {full:?}");
+        }
+        expect_recovery(&rig, &format!("{blocks} blocks: {}", full.stderr));
+    }
+}

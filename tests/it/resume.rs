@@ -1,0 +1,360 @@
+//! Never lost: whatever cuts a run short, running again ends in the index of an undisturbed run.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use serde_json::Value;
+
+use crate::project::ended;
+use crate::rig::{CONCURRENCY, ITEMS, Kind, Rig, copy_folder, document, signal, until, without_secrets};
+use crate::stand_in::openai_embeddings;
+
+/// A small seeded sequence (splitmix64): the same seed kills at the same counts.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+}
+
+/// Kills a run after a random number of requests or of calls to the store, or at a random time, and a random moment more.
+fn kill_somewhere(rig: &Rig, dice: &mut Dice, arguments: &[&str]) -> String {
+    let requests = rig.requests.load(Ordering::SeqCst);
+    let calls = || rig.server.as_ref().map_or(0, |server| server.faults.calls.load(Ordering::SeqCst));
+    let before = calls();
+    let (by, count) = (dice.below(if rig.kind() == Kind::Qdrant { 3 } else { 2 }), 1 + dice.below(14));
+    let moment = Duration::from_micros(dice.below(40_000) as u64);
+    let began = Instant::now();
+    rig.kill_when(arguments, || {
+        let now = match by {
+            0 => rig.requests.load(Ordering::SeqCst) >= requests + count,
+            1 => began.elapsed() >= Duration::from_millis(25 * count as u64),
+            _ => calls() >= before + 2 * count,
+        };
+        if now {
+            std::thread::sleep(moment);
+        }
+        now
+    });
+    format!("{} {count}, {moment:?}", ["requests", "time", "calls"][by])
+}
+
+/// Edits, moves, removals and additions.
+fn change(rig: &Rig) {
+    let project = &rig.project;
+    project.write("docs/00.txt", document(0, 4).replace("line 2", "line two"));
+    project.write(
+        "docs/01.txt",
+        format!("Something above it all that was not there before, long enough for a chunk.\n\n{}", document(1, 5)),
+    );
+    project.write("docs/02.txt", document(2, 9));
+    project.write("docs/03.txt", document(3, 2));
+    project.write("docs/04.txt", "");
+    project.remove("docs/05.txt");
+    project.remove("docs/06.txt");
+    project.write("docs/20.txt", document(20, 5));
+    project.write("docs/sub/21.txt", document(21, 3));
+}
+
+fn undisturbed_after_kills(kind: Kind, seed: u64) {
+    let mut dice = Dice(seed);
+    let rig = Rig::new(kind);
+    rig.write_documents(12);
+    let mut story = vec![format!("{kind:?} seed {seed}")];
+    if dice.below(2) == 0 {
+        story.push(kill_somewhere(&rig, &mut dice, &[]));
+    }
+    rig.complete();
+    let keep: Vec<_> = ["docs/00.txt", "docs/01.txt", "docs/05.txt", "docs/06.txt"].map(|name| Kept::of(&rig, name)).into();
+    change(&rig);
+    let arguments: &[&str] = if dice.below(4) == 0 { &["--rebuild"] } else { &[] };
+    for _ in 0..=dice.below(2) {
+        story.push(kill_somewhere(&rig, &mut dice, arguments));
+    }
+    if dice.below(2) == 0 {
+        story.push("taken back".into());
+        keep.iter().for_each(Kept::restore);
+    }
+    rig.complete();
+    rig.expect_whole(&story.join("; "));
+    let again = rig.complete();
+    assert_eq!((&again["chunks"]["upserted"], &again["chunks"]["deleted"]), (&0.into(), &0.into()), "{story:?}: {again}");
+}
+
+/// A file as it was, with the time that it had.
+pub struct Kept {
+    path: std::path::PathBuf,
+    content: Vec<u8>,
+    modified: SystemTime,
+}
+
+impl Kept {
+    pub fn of(rig: &Rig, name: &str) -> Self {
+        let path = rig.project.path(name);
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        Self { content: std::fs::read(&path).unwrap(), path, modified }
+    }
+
+    pub fn restore(&self) {
+        // In place where it is still there, so that the inode stays, too.
+        std::fs::write(&self.path, &self.content).unwrap();
+        std::fs::File::options().write(true).open(&self.path).unwrap().set_modified(self.modified).unwrap();
+    }
+}
+
+#[test]
+fn killed_at_any_instant_edge() {
+    (0..3).for_each(|seed| undisturbed_after_kills(Kind::Edge, seed));
+}
+
+#[test]
+fn killed_at_any_instant_qdrant() {
+    (100..104).for_each(|seed| undisturbed_after_kills(Kind::Qdrant, seed));
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn killed_at_many_more_instants() {
+    for seed in 1000..1030 {
+        undisturbed_after_kills(Kind::Edge, seed);
+        undisturbed_after_kills(Kind::Qdrant, seed);
+    }
+}
+
+#[test]
+fn killed_between_any_two_calls_to_the_store_and_then_taken_back() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(4);
+    rig.complete();
+    let wanted = rig.contents();
+    let keep = Kept::of(&rig, "docs/01.txt");
+    let calls = || rig.server.as_ref().unwrap().faults.calls.load(Ordering::SeqCst);
+    let mut between = 0;
+    for count in 1.. {
+        rig.project
+            .write("docs/01.txt", format!("Something new above it that is long enough for a chunk.\n\n{}", document(1, 4)));
+        rig.server.as_ref().unwrap().faults.slow_ms.store(25, Ordering::SeqCst);
+        let before = calls();
+        rig.kill_when(&[], || calls() >= before + count);
+        let reached = calls() - before;
+        rig.server.as_ref().unwrap().faults.slow_ms.store(0, Ordering::SeqCst);
+        between += usize::from(rig.contents() != wanted);
+        keep.restore();
+        rig.complete();
+        assert_eq!(rig.contents(), wanted, "killed at call {count}");
+        if reached < count {
+            break;
+        }
+    }
+    assert!(between > 2, "it was killed with the document half written");
+}
+
+#[test]
+fn killed_while_what_is_gone_is_removed() {
+    for (kind, seed) in [(Kind::Edge, 1), (Kind::Qdrant, 3), (Kind::Qdrant, 4)] {
+        let mut dice = Dice(seed);
+        let rig = Rig::new(kind);
+        rig.write_documents(12);
+        rig.complete();
+        let gone: Vec<_> = (0..10).map(|n| format!("docs/{n:02}.txt")).collect();
+        std::fs::create_dir(rig.project.path("aside")).unwrap();
+        let aside = |name: &String| rig.project.path(&name.replace("docs", "aside"));
+        for name in &gone {
+            std::fs::rename(rig.project.path(name), aside(name)).unwrap();
+        }
+        let began = Instant::now();
+        let count = 1 + dice.below(10);
+        let points = rig.contents().len();
+        let before = rig.server.as_ref().map_or(0, |server| server.faults.calls.load(Ordering::SeqCst));
+        rig.kill_when(&["--prune"], || match &rig.server {
+            Some(server) if server.faults.calls.load(Ordering::SeqCst) >= before + 4 + count => {
+                // From now on the server does as it is told and its answers get lost: killed with a removal half recorded.
+                server.faults.cut.store(usize::MAX, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(100));
+                true
+            }
+            Some(_) => false,
+            None => began.elapsed() > Duration::from_millis(100 + 20 * count as u64),
+        });
+        if let Some(server) = &rig.server {
+            server.faults.cut.store(0, Ordering::SeqCst);
+        }
+        let left = rig.contents().len();
+        // Back with inode, size and time as they were: nothing of it may be taken for indexed that is not.
+        for name in gone.iter().take(5) {
+            std::fs::rename(aside(name), rig.project.path(name)).unwrap();
+        }
+        rig.ingest(&["--prune"]).expect_code(0);
+        rig.expect_whole(&format!("{kind:?}: {left} of {points} points were left"));
+    }
+}
+
+#[test]
+#[ignore = "holds once embeddings are kept on disk"]
+fn a_kill_costs_at_most_the_requests_in_flight() {
+    for kind in [Kind::Edge, Kind::Qdrant] {
+        let rig = Rig::new(kind);
+        rig.write_documents(12);
+        rig.undisturbed();
+        let once = rig.paid.swap(0, Ordering::SeqCst);
+        std::fs::remove_dir_all(rig.project.path("cache")).unwrap_or_default();
+        let kills = 3;
+        for _ in 0..kills {
+            let stop = rig.requests.load(Ordering::SeqCst) + 4;
+            rig.kill_when(&[], || rig.requests.load(Ordering::SeqCst) >= stop);
+        }
+        rig.complete();
+        let paid = rig.paid.load(Ordering::SeqCst);
+        assert!(paid <= once + kills * CONCURRENCY * ITEMS, "{paid} inputs were paid for instead of {once}");
+    }
+}
+
+#[test]
+fn an_interrupted_run_drains_and_says_how_to_go_on() {
+    for (kind, name) in [(Kind::Edge, "INT"), (Kind::Qdrant, "TERM")] {
+        let rig = Rig::new(kind);
+        rig.write_documents(20);
+        rig.answer(|request| openai_embeddings(request, 16).after(Duration::from_millis(150)));
+        let child = rig.start(&[]);
+        until("requests", || rig.requests.load(Ordering::SeqCst) > 3);
+        signal(&child, name);
+        let interrupted = without_secrets(ended(child)).expect_code(130);
+        let summary = interrupted.last("summary");
+        let stored = rig.contents().len();
+        assert_eq!(summary["chunks"]["upserted"], stored, "{summary}");
+        assert_eq!(
+            summary["embeddings"]["embedded"],
+            rig.paid.load(Ordering::SeqCst),
+            "all that was paid for is used: {summary}"
+        );
+        assert!(stored > 0, "{summary}");
+
+        let child = rig.project.start(&["ingest", "-p", "docs.yaml"]);
+        let before = rig.requests.load(Ordering::SeqCst);
+        until("requests", || rig.requests.load(Ordering::SeqCst) > before);
+        signal(&child, name);
+        let told = ended(child).expect_code(130).stderr;
+        assert!(told.contains("Ctrl-C again") && told.contains("run the same command again"), "{told}");
+        rig.answer(|request| openai_embeddings(request, 16));
+        rig.complete();
+        rig.expect_whole("interrupted");
+    }
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let rig = Rig::new(Kind::Edge);
+    rig.write_documents(3);
+    rig.answer(|_| crate::stand_in::Reply::hang());
+    let child = rig.start(&[]);
+    until("requests", || rig.requests.load(Ordering::SeqCst) > 0);
+    signal(&child, "INT");
+    std::thread::sleep(Duration::from_millis(50));
+    let began = Instant::now();
+    signal(&child, "INT");
+    ended(child).expect_code(130);
+    // Without it the hanging request alone is waited for three seconds.
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+fn documents(summary: &Value) -> [u64; 4] {
+    ["added", "changed", "unchanged", "removed"].map(|key| summary["documents"][key].as_u64().unwrap())
+}
+
+#[test]
+fn a_store_restored_from_an_old_copy_is_noticed_and_mended() {
+    let rig = Rig::new(Kind::Edge);
+    rig.write_documents(12);
+    rig.complete();
+    let (store, copy) = (rig.project.path("store-docs"), rig.project.path("copy"));
+    copy_folder(&store, &copy);
+    change(&rig);
+    rig.complete();
+    std::fs::remove_dir_all(&store).unwrap();
+    copy_folder(&copy, &store);
+    let summary = rig.complete();
+    assert_eq!(documents(&summary), [2, 4, 5, 3], "as in the run that was lost: {summary}");
+    rig.expect_whole("restored");
+    assert_eq!(documents(&rig.complete()), [0, 0, 11, 0]);
+
+    // The ledger may be the old copy as well.
+    let ledger = rig.project.path(".ragstream/docs.ledger");
+    std::fs::copy(&ledger, rig.project.path("ledger-copy")).unwrap();
+    rig.project.write("docs/07.txt", document(70, 3));
+    rig.complete();
+    std::fs::copy(rig.project.path("ledger-copy"), &ledger).unwrap();
+    rig.project.write("docs/07.txt", document(71, 3));
+    rig.complete();
+    rig.expect_whole("with an old ledger");
+}
+
+#[test]
+fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(8);
+    rig.complete();
+    // Another home over the same collection, with other files, in a run of its own.
+    let other = rig.project.path("other-home").to_str().unwrap().to_owned();
+    let (first, second) = (document(0, 4), document(0, 6));
+    rig.project.write("docs/00.txt", &second);
+    rig.project.remove("docs/01.txt");
+    rig.ingest(&["--home", &other]).expect_code(0);
+    rig.project.write("docs/00.txt", &first);
+    rig.project.write("docs/01.txt", document(1, 5));
+    rig.complete();
+    rig.expect_whole("two homes");
+
+    // As a snapshot would bring it back: an older state under an older name.
+    let server = rig.server.as_ref().unwrap();
+    let snapshot = server.snapshot("docs");
+    rig.project.write("docs/02.txt", document(2, 9));
+    rig.complete();
+    server.restore("docs", snapshot);
+    rig.complete();
+    rig.expect_whole("restored");
+}
+
+#[test]
+fn two_ingests_at_once_and_a_search_beside_one() {
+    let rig = Rig::new(Kind::Edge);
+    rig.write_documents(3);
+    rig.complete();
+    rig.project.write("docs/00.txt", document(40, 6));
+    rig.answer(|request| openai_embeddings(request, 16).after(Duration::from_millis(900)));
+    // The first request of the run comes after the index was opened by the change before it.
+    rig.project.remove("docs/02.txt");
+    rig.project.write("docs/04.txt", document(41, 60));
+    let holder = rig.start(&[]);
+    let before = rig.requests.load(Ordering::SeqCst);
+    until("requests", || rig.requests.load(Ordering::SeqCst) > before + CONCURRENCY);
+    let process = format!("process {}", holder.id());
+    let second = rig.ingest(&[]).expect_code(2);
+    assert!(second.stderr.contains(&process) && second.stderr.contains("hint:"), "{}", second.stderr);
+    signal(&holder, "INT");
+    ended(holder).expect_code(130);
+
+    // A search waits for its turn, and no longer than it says.
+    let holding = ragstream_lock(&rig);
+    let refused = rig.run(&["search", "alpha", "--json"]).expect_code(2);
+    assert!(refused.stderr.contains("in use by") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+    drop(holding);
+    let holding = ragstream_lock(&rig);
+    std::thread::scope(|scope| {
+        let search = scope.spawn(|| rig.run(&["search", "alpha", "--json"]));
+        std::thread::sleep(Duration::from_millis(300));
+        drop(holding);
+        search.join().unwrap().expect_code(0);
+    });
+}
+
+/// Holds the index as an ingest does.
+fn ragstream_lock(rig: &Rig) -> std::fs::File {
+    let file = std::fs::File::options().read(true).write(true).open(rig.project.path("store-docs/lock")).unwrap();
+    file.lock().unwrap();
+    file
+}

@@ -1,0 +1,242 @@
+//! A project whose embeddings come from a stand-in API and whose index is in a store of choice, for what goes wrong between
+//! the three. The servers run on a runtime of their own, so that a test may simply wait for the program.
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ragstream::document::{Hit, Passage};
+use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::qdrant::QdrantStore;
+use ragstream::vectordb::{Query, VectorStore};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::project::{Ended, Project, ended};
+use crate::qdrant_server::{self, Running};
+use crate::stand_in::{Reply, StandIn, bag_of_words, openai_embeddings};
+
+/// The key that no output may show.
+pub const KEY: &str = "sk-rig-s3cr3t-0123456789";
+/// The width of the vectors.
+pub const WIDTH: usize = 16;
+/// Where the stand-in embeds.
+pub const EMBEDDINGS: &str = "/v1/embeddings";
+/// Requests in flight, and inputs a request.
+pub const CONCURRENCY: usize = 3;
+pub const ITEMS: usize = 4;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Edge,
+    Qdrant,
+}
+
+pub struct Rig {
+    pub project: Project,
+    pub api: StandIn,
+    pub server: Option<Running>,
+    /// Inputs that the stand-in embedded.
+    pub paid: Arc<AtomicUsize>,
+    /// Requests that the stand-in got.
+    pub requests: Arc<AtomicUsize>,
+    kind: Kind,
+    runtime: Runtime,
+}
+
+/// All that a store holds: points with their payloads, and how a dense and a sparse query rank them.
+#[derive(Debug, PartialEq)]
+pub struct Contents {
+    points: Vec<(Uuid, Passage)>,
+    dense: Vec<(Uuid, i64)>,
+    sparse: Vec<Uuid>,
+}
+
+impl Contents {
+    pub fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    pub fn uris(&self) -> Vec<&str> {
+        let mut uris: Vec<&str> = self.points.iter().map(|(_, passage)| passage.uri.as_str()).collect();
+        uris.sort_unstable();
+        uris.dedup();
+        uris
+    }
+}
+
+impl Rig {
+    pub fn new(kind: Kind) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let api = runtime.block_on(StandIn::start());
+        let server = (kind == Kind::Qdrant).then(|| runtime.block_on(qdrant_server::start()));
+        let project = Project::new();
+        let cache = project.path("cache").to_str().unwrap().to_owned();
+        let project = project.with("RAGSTREAM_CACHE", cache);
+        let rig = Self { project, api, server, paid: Arc::default(), requests: Arc::default(), kind, runtime };
+        rig.answer(|request| openai_embeddings(request, WIDTH).after(Duration::from_millis(5)));
+        rig.pipeline("docs");
+        rig
+    }
+
+    /// Answers every request like this, and counts.
+    pub fn answer(&self, reply: impl Fn(&crate::stand_in::Request) -> Reply + Send + Sync + 'static) {
+        let (paid, requests) = (Arc::clone(&self.paid), Arc::clone(&self.requests));
+        self.api.always(EMBEDDINGS, move |request| {
+            requests.fetch_add(1, Ordering::SeqCst);
+            paid.fetch_add(request.body["input"].as_array().map_or(1, Vec::len), Ordering::SeqCst);
+            reply(request)
+        });
+    }
+
+    /// Writes a pipeline file `NAME.yaml` over `docs/`, with an index of its own.
+    pub fn pipeline(&self, name: &str) {
+        let store = match &self.server {
+            None => format!("edge: {{ path: store-{name} }}"),
+            Some(server) => format!("qdrant: {{ url: \"{}\", collection: {name}, timeout: 2s }}", server.url),
+        };
+        let url = self.api.url();
+        self.project.write(
+            &format!("{name}.yaml"),
+            format!(
+                "version: 1\nname: {name}\n\
+                 providers:\n  openai:\n    base_url: {url}/v1\n    api_key: {KEY}\n    timeout: 1s\n\
+                 \x20   limits: {{ concurrency: {CONCURRENCY} }}\n    retry: {{ attempts: 3, budget: 10s }}\n\
+                 sources: [{{ files: {{ paths: [docs] }} }}]\n\
+                 chunk: {{ max_tokens: 24, overlap: 0 }}\n\
+                 embed: {{ model: openai/text-embedding-3-small, dimensions: {WIDTH}, batch: {{ items: {ITEMS} }} }}\n\
+                 store: {{ {store} }}\n"
+            ),
+        );
+    }
+
+    pub fn start(&self, more: &[&str]) -> Child {
+        self.project.start(&[&["ingest", "-p", "docs.yaml", "--json"], more].concat())
+    }
+
+    /// Runs `ingest` to its end. Nothing that it says may hold the key.
+    pub fn ingest(&self, more: &[&str]) -> Ended {
+        without_secrets(ended(self.start(more)))
+    }
+
+    /// Runs `ingest` to its end, which must be a good one.
+    pub fn complete(&self) -> Value {
+        self.ingest(&[]).expect_code(0).last("summary")
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ended {
+        without_secrets(self.project.run(&[arguments, &["-p", "docs.yaml"]].concat()))
+    }
+
+    /// The failed documents that `status` lists: uri and stage.
+    pub fn failures(&self) -> Vec<(String, String)> {
+        let status = self.run(&["status", "--json"]).last("status");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        status["failures"].as_array().unwrap().iter().map(|f| (text(&f["uri"]), text(&f["stage"]))).collect()
+    }
+
+    /// Starts `ingest` and kills it as soon as this is true, if it still runs then.
+    pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) {
+        let mut child = self.start(more);
+        let give_up = Instant::now() + Duration::from_secs(60);
+        while !now() && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < give_up, "it neither ends nor gets there");
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        ended(child);
+    }
+
+    fn open(&self, name: &str) -> Arc<dyn VectorStore> {
+        match &self.server {
+            None => Arc::new(EdgeStore::new(self.project.path(&format!("store-{name}")))),
+            Some(server) => Arc::new(QdrantStore::new(&server.url, None, name, Duration::from_secs(10)).unwrap()),
+        }
+    }
+
+    pub fn contents(&self) -> Contents {
+        self.contents_of("docs")
+    }
+
+    fn contents_of(&self, name: &str) -> Contents {
+        self.runtime.block_on(async {
+            let store = self.open(name);
+            let points = store.scroll(None, 10_000).await.unwrap();
+            let dense = Query::Dense(bag_of_words("alpha beta gamma delta line one two", WIDTH));
+            let sparse = Query::Sparse(ragstream::vectordb::bm25::Bm25::new().query("line document alpha"));
+            let rounded = |hit: Hit| (hit.id, (f64::from(hit.score) * 1e4).round() as i64);
+            let mut dense: Vec<_> = store.query(dense, 10_000).await.unwrap().into_iter().map(rounded).collect();
+            dense.sort_unstable();
+            let mut sparse: Vec<_> = store.query(sparse, 10_000).await.unwrap().into_iter().map(|hit| hit.id).collect();
+            sparse.sort_unstable();
+            Contents { points, dense, sparse }
+        })
+    }
+
+    /// What an undisturbed run over the files as they are makes.
+    pub fn undisturbed(&self) -> Contents {
+        self.pipeline("fresh");
+        self.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild"]).expect_code(0);
+        self.contents_of("fresh")
+    }
+
+    /// The index must be that of an undisturbed run.
+    pub fn expect_whole(&self, case: &str) {
+        let (found, wanted) = (self.contents(), self.undisturbed());
+        let ids = |contents: &Contents| contents.points.iter().map(|(id, p)| (p.uri.clone(), p.start, *id)).collect::<Vec<_>>();
+        assert_eq!(ids(&found), ids(&wanted), "{case}: other points");
+        assert_eq!(found, wanted, "{case}");
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Some small documents of several chunks; those that are there stay as they are.
+    pub fn write_documents(&self, count: usize) {
+        for n in (0..count).filter(|n| !self.project.path(&format!("docs/{n:02}.txt")).exists()) {
+            self.project.write(&format!("docs/{n:02}.txt"), document(n, 4 + n % 3));
+        }
+    }
+}
+
+/// A document with so many chunks.
+pub fn document(n: usize, chunks: usize) -> String {
+    let words = ["alpha", "beta", "gamma", "delta", "epsilon"];
+    let paragraph = |line: usize| {
+        let word = words[(n + line) % words.len()];
+        format!("Document {n} says in its line {line} that {word} comes before {word}{line} and after nothing at all.\n\n")
+    };
+    (0..chunks).map(paragraph).collect()
+}
+
+pub fn without_secrets(ended: Ended) -> Ended {
+    assert!(!ended.stdout.contains("s3cr3t") && !ended.stderr.contains("s3cr3t"), "{ended:?}");
+    ended
+}
+
+/// Sends a signal by its name.
+pub fn signal(child: &Child, name: &str) {
+    Command::new("kill").args([format!("-{name}"), child.id().to_string()]).status().unwrap();
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (entry, target) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
+        if entry.is_dir() { copy_folder(&entry, &target) } else { std::fs::copy(&entry, &target).map(drop).unwrap() }
+    }
+}
+
+/// Waits until this is true.
+pub fn until(what: &str, mut now: impl FnMut() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(60);
+    while !now() {
+        assert!(Instant::now() < give_up, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
