@@ -155,7 +155,11 @@ impl VectorStore for EdgeStore {
                 let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
                 match limit.min(MAX_PAGE) {
                     0 => Ok(Vec::new()),
-                    limit => Ok(rank(open.engine.query(query, limit)?)),
+                    limit => {
+                        let mut hits = rank(open.engine.query(query, limit)?);
+                        hits.truncate(limit);
+                        Ok(hits)
+                    }
                 }
             })
         })

@@ -29,6 +29,8 @@ const BATCH: usize = 256;
 const JOURNAL_BYTES: u64 = 16 << 20;
 /// The same, in records.
 const JOURNAL_RECORDS: usize = 1000;
+/// Fused passages that may be as good as the last that was asked for.
+const SPARE: usize = 8;
 /// The write-ahead log may grow to this, in bytes, before the engine is closed to be rid of it.
 const WAL_LIMIT: u64 = 256 << 20;
 
@@ -154,6 +156,11 @@ impl Engine {
     /// Flushes, then seals, merges and sheds deleted points where that is due. Reading goes on meanwhile, writing waits.
     pub(super) fn tidy(&self) -> Result<(), Fault> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(shard) = &self.shard else { return Err(closed()) };
+        // Not in the middle of a run: this builds every segment anew.
+        if contain(|| shard.info())?.points_count >= self.sizes.graph && contain(|| shard.config().hnsw_config.m)? == 0 {
+            contain(|| shard.set_hnsw_config(graph(LINKS)))??;
+        }
         self.tidy_with(&mut writer)
     }
 
@@ -163,12 +170,8 @@ impl Engine {
             return Err(closed());
         }
         self.flush_with(writer)?;
-        let points = contain(|| shard.info())?.points_count;
-        if points >= self.sizes.graph && contain(|| shard.config().hnsw_config.m)? == 0 {
-            contain(|| shard.set_hnsw_config(graph(LINKS)))??;
-        }
         writer.sound = false;
-        if let Err(fault) = self.rearrange(shard, points) {
+        if let Err(fault) = self.rearrange(shard) {
             // To be closed and opened anew, with what was.
             self.bloated.store(true, Ordering::Relaxed);
             return Err(fault);
@@ -178,20 +181,21 @@ impl Engine {
     }
 
     /// All or nothing: a kill in the middle or a failure brings back what was when the index is opened.
-    fn rearrange(&self, shard: &EdgeShard, points: usize) -> Result<(), Fault> {
+    fn rearrange(&self, shard: &EdgeShard) -> Result<(), Fault> {
         snapshot::take(&self.directory)?;
         let start = std::time::Instant::now();
         let changed = contain(|| shard.optimize())??;
         if changed {
             contain(|| shard.flush())?;
             give_back_memory();
-            let (seconds, segments) = (start.elapsed().as_secs_f64(), contain(|| shard.info())?.segments_count);
-            tracing::info!(points, segments, seconds, "the index was tidied");
+            let (seconds, info) = (start.elapsed().as_secs_f64(), contain(|| shard.info())?);
+            tracing::info!(points = info.points_count, segments = info.segments_count, seconds, "the index was tidied");
         }
         Ok(snapshot::release(&self.directory, changed)?)
     }
 
-    /// The best `limit` passages, in the engine's order.
+    /// The best passages in the engine's order: `limit`, and with a fusion some more. Of equal ones, as two lists have them at
+    /// each rank, the engine takes any to fill up the limit; the caller cuts after the ids have decided.
     pub(super) fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Fault> {
         let (prefetches, query) = match query {
             Query::Dense(dense) => (Vec::new(), nearest_dense(dense)),
@@ -210,11 +214,11 @@ impl Engine {
             }
         };
         let request = QueryRequest {
+            limit: if prefetches.is_empty() { limit } else { limit + SPARE },
             prefetches,
             query: Some(query),
             filter: None,
             score_threshold: None,
-            limit,
             offset: 0,
             params: Some(SCAN),
             with_vector: WithVector::Bool(false),

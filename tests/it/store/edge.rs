@@ -39,6 +39,9 @@ async fn child() {
         let numbers = batch * BATCH..(batch + 1) * BATCH;
         store.upsert(numbers.map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect()).await.unwrap();
         store.delete(vec![id(batch * BATCH)]).await.unwrap();
+        if batch % 4 == 3 {
+            store.flush().await.unwrap();
+        }
         println!("\nacknowledged {batch}");
     }
 }

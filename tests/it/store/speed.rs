@@ -134,7 +134,7 @@ fn memory() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let megabytes = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().nth(0).unwrap().parse::<u64>().unwrap() >> 10
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
     };
     let cpu = std::fs::read_to_string("/proc/self/stat").unwrap();
     let cpu: u64 = cpu.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2).map(|x| x.parse::<u64>().unwrap()).sum();
@@ -190,15 +190,16 @@ async fn look(store: &EdgeStore, bm25: &Bm25, points: u64, wide: usize) {
     println!("    recall@10 {:.3}", found as f64 / 500.0);
 }
 
-/// Sizes by `SCALE=points,seal,segment,graph`.
+/// Sizes by `SCALE=points,seal,segment,graph`. In a quiet folder by `SCALE_IN`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes, asserts little"]
 async fn at_scale() {
     let wide = 384;
-    let scale = std::env::var("SCALE").unwrap_or("100000,10000,60000,200000".into());
+    let scale = std::env::var("SCALE").unwrap_or("100000,5000,25000,75000".into());
     let scale: Vec<usize> = scale.split(',').map(|n| n.parse().unwrap()).collect();
     let bm25 = Bm25::new();
-    let folder = tempfile::tempdir_in(std::env::var("SCALE_IN").unwrap_or("/tmp".into())).unwrap();
+    let folder =
+        tempfile::tempdir_in(std::env::var("SCALE_IN").unwrap_or_else(|_| std::env::temp_dir().display().to_string())).unwrap();
     let open = || EdgeStore::with_segments(folder.path(), [scale[1], scale[2], scale[3]]);
     let store = open();
     store.create(&IndexMeta { dimensions: wide, ..meta() }).await.unwrap();
