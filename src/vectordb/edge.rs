@@ -8,7 +8,9 @@
 
 mod engine;
 mod journal;
+mod layout;
 mod lock;
+mod snapshot;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,6 +23,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::engine::{Engine, Fault};
+use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
 use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
 use crate::document::{Hit, Passage, Point};
@@ -40,6 +43,7 @@ pub struct EdgeStore {
 struct Folder {
     path: PathBuf,
     wait: Duration,
+    sizes: Sizes,
     state: RwLock<State>,
 }
 
@@ -67,7 +71,18 @@ impl EdgeStore {
 
     /// As [`Self::new`], waiting for another process for at most `wait`, then [`StoreError::Locked`].
     pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
-        let folder = Folder { path: folder.into(), wait, state: RwLock::default() };
+        let sizes = Sizes { seal: 5_000, segment: 25_000, graph: 75_000 };
+        Self::with_sizes(folder, wait, sizes)
+    }
+
+    /// As [`Self::new`], with segments of other sizes, in points: what is written before it is sealed, what a sealed segment
+    /// grows to by merging, and what the index holds when segments get a graph. An index keeps those it was created with.
+    pub fn with_segments(folder: impl Into<PathBuf>, [seal, segment, graph]: [usize; 3]) -> Self {
+        Self::with_sizes(folder, Self::WAIT, Sizes { seal, segment, graph })
+    }
+
+    fn with_sizes(folder: impl Into<PathBuf>, wait: Duration, sizes: Sizes) -> Self {
+        let folder = Folder { path: folder.into(), wait, sizes, state: RwLock::default() };
         Self { folder: Arc::new(folder), running: Semaphore::new(PARALLEL) }
     }
 
@@ -140,7 +155,11 @@ impl VectorStore for EdgeStore {
                 let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
                 match limit.min(MAX_PAGE) {
                     0 => Ok(Vec::new()),
-                    limit => Ok(rank(open.engine.query(query, limit)?)),
+                    limit => {
+                        let mut hits = rank(open.engine.query(query, limit)?);
+                        hits.truncate(limit);
+                        Ok(hits)
+                    }
                 }
             })
         })
@@ -163,7 +182,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        self.run(|folder| folder.with("flush", |open| Ok(open.engine.flush()?))).await
+        self.run(|folder| folder.with("tidy up", |open| Ok(open.engine.tidy()?))).await
     }
 }
 
@@ -234,7 +253,7 @@ impl Folder {
         self.meta()?.ok_or_else(missing)?;
         let lock = self.lock(&mut state)?;
         let meta = self.meta()?.ok_or_else(missing)?;
-        let engine = Engine::open(&self.engine_path()).map_err(|fault| self.damaged(fault))?;
+        let engine = Engine::open(&self.engine_path(), self.sizes).map_err(|fault| self.damaged(fault))?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
     }
@@ -255,7 +274,8 @@ impl Folder {
         let directory = self.engine_path();
         remove_directory(&directory).map_err(io)?;
         fs::create_dir(&directory).map_err(io)?;
-        let engine = Engine::create(&directory, meta.dimensions).map_err(|fault| self.failed("create", fault.to_string()))?;
+        let engine = Engine::create(&directory, meta.dimensions, self.sizes)
+            .map_err(|fault| self.failed("create", fault.to_string()))?;
         self.write_meta(meta).map_err(io)?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())

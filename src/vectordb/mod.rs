@@ -120,7 +120,8 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     /// A page of point ids with their passages, in the order of the ids, after `after`. Fewer than `limit` (at most
     /// [`MAX_PAGE`]) means the end.
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError>;
-    /// Makes the next opening fast. Durability does not depend on it.
+    /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
+    /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;
 }
 

@@ -116,6 +116,15 @@ fn checksum(body: &[u8]) -> [u8; 8] {
 }
 
 impl Write {
+    /// How many points it writes.
+    pub(super) fn points(&self) -> usize {
+        match self {
+            Self::Upsert(points) => points.len(),
+            Self::Passages(passages) => passages.len(),
+            Self::Delete(_) | Self::DeleteDocument(_) => 0,
+        }
+    }
+
     /// The record, with its header.
     pub(super) fn encode(&self) -> io::Result<Vec<u8>> {
         let mut out = vec![0; HEADER];

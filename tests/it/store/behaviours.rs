@@ -283,6 +283,15 @@ macro_rules! over_every_store {
                 super::$behaviour(Arc::new(store)).await;
             })*
         }
+        mod on_edge_in_segments {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                let folder = tempfile::tempdir().unwrap();
+                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [200, 1000, 3000]);
+                super::$behaviour(Arc::new(store)).await;
+            })*
+        }
         mod on_server {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,6 +18,8 @@ use super::{WIDTH, direction, id, meta, passage, point};
 const FOLDER: &str = "RAGSTREAM_TEST_FOLDER";
 /// Points the child writes in one call.
 const BATCH: u64 = 50;
+/// Small enough that segments are sealed, merged and searched by graph with few points.
+const SEGMENTS: [usize; 3] = [100, 400, 600];
 
 async fn filled(folder: &Path, points: u64) {
     let (store, bm25) = (EdgeStore::new(folder), Bm25::new());
@@ -25,18 +27,21 @@ async fn filled(folder: &Path, points: u64) {
     store.upsert((0..points).map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect()).await.unwrap();
 }
 
-/// Writes until it is killed; says what was acknowledged.
+/// Writes until it is killed, sealing every few batches; says what was acknowledged.
 #[tokio::test]
 #[ignore = "the child process of the tests below"]
 #[allow(clippy::print_stdout, reason = "tells the parent")]
 async fn child() {
-    let store = EdgeStore::new(std::env::var_os(FOLDER).unwrap());
+    let store = EdgeStore::with_segments(std::env::var_os(FOLDER).unwrap(), SEGMENTS);
     let bm25 = Bm25::new();
     store.create(&meta()).await.unwrap();
     for batch in 0.. {
         let numbers = batch * BATCH..(batch + 1) * BATCH;
         store.upsert(numbers.map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect()).await.unwrap();
         store.delete(vec![id(batch * BATCH)]).await.unwrap();
+        if batch % 4 == 3 {
+            store.flush().await.unwrap();
+        }
         println!("\nacknowledged {batch}");
     }
 }
@@ -85,23 +90,96 @@ fn child_with(folder: &Path, batches: u64) -> (Writer, u64) {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
-    let folder = tempfile::tempdir().unwrap();
-    let (mut child, acknowledged) = child_with(folder.path(), 30);
-    child.kill();
+    for batches in [1, 6, 11, 30] {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut child, acknowledged) = child_with(folder.path(), batches);
+        // Somewhere in the next batches: writing, sealing, merging.
+        std::thread::sleep(Duration::from_millis(batches * 13));
+        child.kill();
 
-    let (store, bm25) = (EdgeStore::new(folder.path()), Bm25::new());
-    let there: Vec<_> = store.scroll(None, 10_000).await.unwrap();
-    for n in 0..acknowledged * BATCH {
-        let found = there.iter().find(|(found, _)| *found == id(n)).map(|(_, passage)| passage);
-        let expected = (n % BATCH != 0).then(|| point(&bm25, n, "a", &format!("w{n}")).passage);
-        assert_eq!(found, expected.as_ref(), "point {n} of {acknowledged} batches");
+        let (store, bm25) = (EdgeStore::with_segments(folder.path(), SEGMENTS), Bm25::new());
+        let there: Vec<_> = store.scroll(None, 10_000).await.unwrap();
+        assert_eq!(store.count().await.unwrap(), there.len() as u64, "nothing is there twice");
+        for n in 0..acknowledged * BATCH {
+            let found = there.iter().find(|(found, _)| *found == id(n)).map(|(_, passage)| passage);
+            let expected = (n % BATCH != 0).then(|| point(&bm25, n, "a", &format!("w{n}")).passage);
+            assert_eq!(found, expected.as_ref(), "point {n} of {acknowledged} batches");
+        }
+        let last = acknowledged * BATCH - 1;
+        let hits = store.query(Query::Sparse(bm25.query(&format!("w{last}"))), 2).await.unwrap();
+        assert_eq!(hits[0].id, id(last), "vectors, too");
+        // New writes are not mistaken for old ones.
+        store.upsert(vec![point(&bm25, 1, "b", "fresh")]).await.unwrap();
+        assert_eq!(store.query(Query::Sparse(bm25.query("fresh")), 2).await.unwrap()[0].passage.uri, "b");
     }
-    let last = acknowledged * BATCH - 1;
-    let hits = store.query(Query::Sparse(bm25.query(&format!("w{last}"))), 2).await.unwrap();
-    assert_eq!(hits[0].id, id(last), "vectors, too");
-    // New writes are not mistaken for old ones.
-    store.upsert(vec![point(&bm25, 1, "b", "fresh")]).await.unwrap();
-    assert_eq!(store.query(Query::Sparse(bm25.query("fresh")), 2).await.unwrap()[0].passage.uri, "b");
+}
+
+/// As kills in the middle of it leave the engine's folder: new segments beside the old ones, or in their place.
+#[tokio::test]
+async fn a_rearrangement_that_was_cut_short_is_undone() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let path = |name: &str| folder.path().join(name);
+    let points = |numbers: std::ops::Range<u64>| numbers.map(|n| point(&bm25, n, "a", &format!("w{n}"))).collect::<Vec<_>>();
+    let open = |name: &str| EdgeStore::with_segments(path(name), SEGMENTS);
+    let store = open("live");
+    store.create(&meta()).await.unwrap();
+    store.upsert(points(0..250)).await.unwrap();
+    store.upsert(points(250..340)).await.unwrap();
+    let expected = store.scroll(None, 1000).await.unwrap();
+    drop(store);
+    let segments = |name: &str| fs::read_dir(path(name).join("engine/segments")).unwrap().count();
+    let (before, count) = (path("live").join("engine/segments"), segments("live"));
+    copied(&before, &path("old"));
+    open("live").flush().await.unwrap();
+    copied(&path("live"), &path("replaced/"));
+    copied(&path("old"), &path("replaced/engine/before"));
+    copied(&path("replaced"), &path("beside"));
+    copied(&path("old"), &path("beside/engine/segments"));
+    copied(&path("live"), &path("forgotten"));
+    fs::create_dir(path("forgotten/engine/before.partial")).unwrap();
+    assert!(segments("beside") > count, "there are new ones");
+    for name in ["replaced", "beside", "forgotten"] {
+        for opening in 0..2 {
+            let store = open(name);
+            assert_eq!(store.scroll(None, 1000).await.unwrap(), expected, "{name}, opening {opening}");
+            assert_eq!(store.count().await.unwrap(), 340, "{name}, opening {opening}");
+            let hits = store.query(Query::Sparse(bm25.query("w300")), 2).await.unwrap();
+            assert_eq!(hits[0].id, id(300), "{name}, opening {opening}");
+        }
+        assert!(!path(name).join("engine/before").exists() && !path(name).join("engine/before.partial").exists());
+    }
+}
+
+/// Ranks and scores, also those that depend on how often a word occurs in all, are the same in one segment and in many.
+#[tokio::test]
+async fn segments_do_not_show() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let one = EdgeStore::new(folder.path().join("one"));
+    let many = EdgeStore::with_segments(folder.path().join("many"), [100, 400, usize::MAX]);
+    for store in [&one, &many] {
+        store.create(&meta()).await.unwrap();
+        for from in (0..900).step_by(90) {
+            // "w0" is rare at first and frequent later.
+            let text = |n: u64| format!("w{} w{} common", n % 7, if n > 500 { 0 } else { n });
+            store.upsert((from..from + 90).map(|n| point(&bm25, n, "a", &text(n))).collect()).await.unwrap();
+        }
+        store.flush().await.unwrap();
+    }
+    let segments = |name: &str| fs::read_dir(folder.path().join(name).join("engine/segments")).unwrap().count();
+    assert!(segments("one") == 1 && segments("many") > 2, "{} and {}", segments("one"), segments("many"));
+    for n in [3, 77, 500] {
+        let (dense, sparse) = (direction(n, WIDTH), bm25.query(&format!("w0 w{n} common")));
+        let hybrid = Query::Hybrid { dense: dense.clone(), sparse: sparse.clone() };
+        // Which of many equal BM25 scores go into a fusion is up to the segments; it is the same every time.
+        assert_eq!(many.query(hybrid.clone(), 20).await.unwrap(), many.query(hybrid, 20).await.unwrap());
+        for query in [Query::Dense(dense), Query::Sparse(sparse)] {
+            let expected = one.query(query.clone(), 20).await.unwrap();
+            let found = many.query(query.clone(), 20).await.unwrap();
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found.score - expected.score).abs() < 1e-4, "{query:?}: {found:?} for {expected:?}");
+            }
+        }
+    }
 }
 
 /// Copies a folder as a kill would leave it: what is in the page cache counts.

@@ -118,6 +118,139 @@ async fn of_the_embedded_store() {
     }
 }
 
+/// Vectors as models make them: they lie in far fewer dimensions than they have.
+fn meaning(n: u64, wide: usize) -> Vec<f32> {
+    static AXES: std::sync::LazyLock<Vec<Vec<f32>>> =
+        std::sync::LazyLock::new(|| (0..24).map(|axis| direction(u64::MAX - axis, 1024)).collect());
+    let mut vector: Vec<_> = direction(n.wrapping_mul(31) + 5, wide).iter().map(|x| x * 0.3).collect();
+    for (axis, weight) in AXES.iter().zip(direction(n, 24)) {
+        vector.iter_mut().zip(axis).for_each(|(x, y)| *x += weight * y);
+    }
+    let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+    vector.iter().map(|x| x / length).collect()
+}
+
+fn memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let megabytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap() >> 10
+    };
+    let cpu = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let cpu: u64 = cpu.rsplit(')').next().unwrap().split_whitespace().skip(11).take(2).map(|x| x.parse::<u64>().unwrap()).sum();
+    let (anon, file) = (megabytes("RssAnon:"), megabytes("RssFile:"));
+    format!("anon {anon} MB, file {file} MB, {:.1} CPU s in all", cpu as f64 / 100.0)
+}
+
+/// For each question the ids of the ten nearest of the first `points`, found by looking at all.
+fn nearest(questions: &[Vec<f32>], points: u64, wide: usize) -> Vec<Vec<uuid::Uuid>> {
+    let mut best = vec![Vec::new(); questions.len()];
+    for n in 0..points {
+        let vector = meaning(n, wide);
+        for (question, best) in questions.iter().zip(&mut best) {
+            let score: f32 = question.iter().zip(&vector).map(|(x, y)| x * y).sum();
+            best.push((score, id(n)));
+            if best.len() > 1000 {
+                best.sort_by(|a, b| b.0.total_cmp(&a.0));
+                best.truncate(10);
+            }
+        }
+    }
+    let ids = |mut best: Vec<(f32, uuid::Uuid)>| {
+        best.sort_by(|a, b| b.0.total_cmp(&a.0));
+        best.into_iter().take(10).map(|(_, id)| id).collect()
+    };
+    best.into_iter().map(ids).collect()
+}
+
+async fn look(store: &EdgeStore, bm25: &Bm25, points: u64, wide: usize) {
+    let questions: Vec<_> = (0..100).map(|n| meaning(u64::MAX / 2 + n, wide)).collect();
+    let words = |n: usize| bm25.query(&text(n as u64 * 7).split(' ').take(8).collect::<Vec<_>>().join(" "));
+    for mode in ["dense", "sparse", "hybrid"] {
+        let mut times = Vec::new();
+        for (n, dense) in questions.iter().enumerate() {
+            let query = match mode {
+                "dense" => Query::Dense(dense.clone()),
+                "sparse" => Query::Sparse(words(n)),
+                _ => Query::Hybrid { dense: dense.clone(), sparse: words(n) },
+            };
+            let start = Instant::now();
+            assert_eq!(store.query(query, 10).await.unwrap().len(), 10);
+            times.push(start.elapsed());
+        }
+        times.sort();
+        println!("    {mode}: p50 {:.1?}, p99 {:.1?}", times[50], times[98]);
+    }
+    let questions = &questions[..50];
+    let mut found = 0;
+    for (question, nearest) in questions.iter().zip(nearest(questions, points, wide)) {
+        let hits = store.query(Query::Dense(question.clone()), 10).await.unwrap();
+        found += hits.iter().filter(|hit| nearest.contains(&hit.id)).count();
+    }
+    println!("    recall@10 {:.3}", found as f64 / 500.0);
+}
+
+/// Sizes by `SCALE=points,seal,segment,graph`. In a quiet folder by `SCALE_IN`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes, asserts little"]
+async fn at_scale() {
+    let wide = 384;
+    let scale = std::env::var("SCALE").unwrap_or("100000,5000,25000,75000".into());
+    let scale: Vec<usize> = scale.split(',').map(|n| n.parse().unwrap()).collect();
+    let bm25 = Bm25::new();
+    let folder =
+        tempfile::tempdir_in(std::env::var("SCALE_IN").unwrap_or_else(|_| std::env::temp_dir().display().to_string())).unwrap();
+    let open = || EdgeStore::with_segments(folder.path(), [scale[1], scale[2], scale[3]]);
+    let store = open();
+    store.create(&IndexMeta { dimensions: wide, ..meta() }).await.unwrap();
+    println!("{scale:?}, before: {}", memory());
+    let (mut seconds, mut slowest) = (0.0, 0.0_f64);
+    let points = scale[0] as u64;
+    for from in (0..points).step_by(500) {
+        let point = |n| {
+            let passage = passage(n, &format!("doc{}", n / 10), &text(n));
+            Point { id: id(n), dense: meaning(n, wide), sparse: bm25.passage(&passage.text), passage }
+        };
+        let points = (from..from + 500).map(point).collect();
+        let start = Instant::now();
+        store.upsert(points).await.unwrap();
+        let took = start.elapsed().as_secs_f64();
+        (seconds, slowest) = (seconds + took, slowest.max(took));
+        if (from + 500).is_multiple_of(10_000) {
+            println!(
+                "  {}: {:.0} points/s, slowest write {slowest:.1} s; {}; {} MB",
+                from + 500,
+                10_000.0 / seconds,
+                memory(),
+                size(folder.path()) >> 20
+            );
+            (seconds, slowest) = (0.0, 0.0);
+        }
+        if [10_000, 50_000].contains(&(from + 500)) {
+            look(&store, &bm25, from + 500, wide).await;
+        }
+    }
+    let start = Instant::now();
+    store.flush().await.unwrap();
+    println!("  tidied in {:.1?}; {}; {} MB", start.elapsed(), memory(), size(folder.path()) >> 20);
+    look(&store, &bm25, points, wide).await;
+    let start = Instant::now();
+    drop(store);
+    println!("  closed in {:.1?}", start.elapsed());
+    let store = open();
+    let start = Instant::now();
+    assert_eq!(store.count().await.unwrap(), points);
+    println!("  opened and counted in {:.1?}; {}", start.elapsed(), memory());
+    look(&store, &bm25, points, wide).await;
+    let start = Instant::now();
+    store.delete((0..points * 6 / 10).map(id).collect()).await.unwrap();
+    println!("  60 % deleted in {:.1?}; {} MB", start.elapsed(), size(folder.path()) >> 20);
+    let start = Instant::now();
+    store.flush().await.unwrap();
+    println!("  tidied in {:.1?}; {}; {} MB", start.elapsed(), memory(), size(folder.path()) >> 20);
+    assert_eq!(store.count().await.unwrap(), points - points * 6 / 10);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes a minute, asserts little"]
 async fn of_a_server() {

@@ -1,0 +1,80 @@
+//! How the engine is told to arrange what it holds: fresh points apart from sealed ones, and all from disk.
+
+use qdrant_edge::{
+    CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder,
+    HnswIndexConfig, JsonPath, KeywordIndexParams, Modifier, OperationError, PayloadFieldSchema, PayloadSchemaParams,
+    QuantizationConfig, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, SearchParams, WalOptions,
+};
+
+use super::engine::Fault;
+use crate::vectordb::{DENSE, SPARSE, URI};
+
+/// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
+const WAL_SEGMENT: usize = 4 << 20;
+/// Segments that are not merged, besides those that are as large as they may be.
+const SEGMENTS: usize = 4;
+/// Links of a point in the graph.
+pub(super) const LINKS: usize = 16;
+/// Sealed segments are scanned by their vectors in 8 bits: twice as many as asked for are then compared by the whole ones.
+pub(super) const SCAN: SearchParams = SearchParams {
+    hnsw_ef: None,
+    exact: false,
+    quantization: Some(QuantizationSearchParams { ignore: false, rescore: Some(true), oversampling: Some(2.0) }),
+    indexed_only: false,
+    acorn: None,
+};
+
+/// How the engine arranges its points, in points. Fresh ones are in a segment that is fast to write for as long as it is small
+/// (the cost of a write grows with it) and keeps its sparse index in memory; from time to time they are sealed: moved to a
+/// segment that is searched from disk. Sealed segments are merged as they become many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    /// Written since the last sealing, to seal again.
+    pub(super) seal: usize,
+    /// A sealed segment that is not merged any more. Bounds the memory of a merge.
+    pub(super) segment: usize,
+    /// An index as large as this gets a graph per segment. Below, a scan of small vectors is as fast and costs no building.
+    pub(super) graph: usize,
+}
+
+/// The configuration of a new index.
+pub(super) fn config(dimensions: usize, sizes: Sizes) -> EdgeConfig {
+    let kilobytes = |points: usize| (points.saturating_mul(dimensions) / 256).max(1);
+    let optimizers = EdgeOptimizersConfig {
+        // Less than `seal`, of which some may be gone again.
+        indexing_threshold: Some(kilobytes(sizes.seal / 2)),
+        max_segment_size: Some(kilobytes(sizes.segment)),
+        default_segment_number: Some(SEGMENTS),
+        ..EdgeOptimizersConfig::default()
+    };
+    let scalar = ScalarQuantizationConfig { r#type: ScalarType::Int8, quantile: Some(0.99), always_ram: Some(false) };
+    EdgeConfig::builder()
+        .vector(DENSE, EdgeVectorParamsBuilder::new(dimensions, Distance::Cosine).on_disk(true).build())
+        .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().on_disk(true).modifier(Modifier::Idf).build())
+        .hnsw_config(graph(0))
+        .quantization_config(QuantizationConfig::from(scalar))
+        .optimizers(optimizers)
+        .wal_options(WalOptions { segment_capacity: WAL_SEGMENT, ..WalOptions::default() })
+        .build()
+}
+
+/// The index by which documents are removed.
+pub(super) fn uri_index() -> Result<CreateIndex, Fault> {
+    Ok(CreateIndex {
+        field_name: uri_path()?,
+        field_schema: Some(PayloadFieldSchema::FieldParams(PayloadSchemaParams::Keyword(KeywordIndexParams {
+            on_disk: Some(true),
+            enable_hnsw: Some(false),
+            ..KeywordIndexParams::default()
+        }))),
+    })
+}
+
+/// No links: a segment without a graph, which is scanned.
+pub(super) fn graph(links: usize) -> HnswIndexConfig {
+    HnswIndexConfig { m: links, payload_m: Some(0), on_disk: Some(true), ..HnswIndexConfig::default() }
+}
+
+pub(super) fn uri_path() -> Result<JsonPath, Fault> {
+    URI.parse().map_err(|()| Fault::Refused(OperationError::validation_error("no path to the uri")))
+}
