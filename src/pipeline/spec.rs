@@ -2,7 +2,6 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
-#![expect(clippy::doc_markdown, reason = "the doc comments are read in editors as plain text")]
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     clippy::string_slice,
     clippy::too_many_lines,
+    clippy::naive_bytecount,
     reason = "a test may fail loudly"
 )]
 

@@ -166,7 +166,7 @@ pub(super) fn is_grapheme_border(text: &str, at: usize) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::string_slice, clippy::unwrap_used, reason = "tests fail by panicking")]
+#[allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
 
