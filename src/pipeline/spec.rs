@@ -2,7 +2,6 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
-
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
