@@ -1,7 +1,7 @@
 //! Embeddings that were paid for, so that none is paid for twice.
 //!
 //! Two tiers: a `moka` cache in memory with single flight, and below it a file that all projects and processes share (see
-//! [`disk`] and [`file`]). Whatever is wrong with the file is a miss and never an error.
+//! [`disk`] and [`mod@file`]). Whatever is wrong with the file is a miss and never an error.
 
 mod disk;
 mod file;

@@ -1,6 +1,6 @@
 //! The pipeline file: spec (as written) → plan (validated, defaults filled). Only a [`Plan`] can be run.
 //!
-//! One door, [`load`]: text → [`tree`] (every value with its bytes) → [`interpolate`] (variables) → [`check`] (against the
+//! One door, [`load()`]: text → [`tree`] (every value with its bytes) → [`interpolate`] (variables) → [`check`] (against the
 //! schema of the types in [`spec`]) → [`resolve`] (meaning) → [`Plan`]. Each stage reports what is wrong and passes on what
 //! is right, so that every error is told at once.
 

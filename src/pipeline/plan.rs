@@ -1,4 +1,4 @@
-//! What will run: a pipeline with every default filled in and every value checked. Made by [`super::load`] only.
+//! What will run: a pipeline with every default filled in and every value checked. Made by [`super::load()`] only.
 
 use std::collections::BTreeMap;
 use std::fmt;
