@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{AskArgs, Common, Invalid, variable};
 use super::output::Output;
+use super::progress::downloads;
 use crate::answer::{AnswerEvent, Ask, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, cite, default_model};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
@@ -33,6 +34,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         }
         Ok(())
     })?;
+    let _fetching = downloads(output, running.providers.downloads());
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
     let answer = async {

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress};
+use super::progress::{Lines, Progress, downloads};
 use crate::ingest::ledger::Failure;
 use crate::ingest::report::{Outcome, Report, Stage, Summary};
 use crate::ingest::{self, Options};
@@ -17,6 +17,7 @@ use crate::pipeline::Running;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let running = running(&args, common)?;
+    let _fetching = downloads(output, running.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let lines = progress.lines();

@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, IngestArgs};
 use super::ingest::{options, running};
 use super::output::{Output, counted, grouped};
-use super::progress::Progress;
+use super::progress::{Progress, downloads};
 use crate::ingest::report::Report;
 use crate::ingest::{Forecast, forecast};
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let running = running(&args, common)?;
+    let _fetching = downloads(output, running.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let options = options(&args, true, output.clone(), progress.lines());

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::ingest::place;
 use super::output::{Output, counted, grouped};
 use crate::ingest::report::{Report, Stage};
+use crate::providers::local::Download;
 
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
@@ -49,7 +51,7 @@ impl Progress {
                     if tick > 0 && tick.is_multiple_of(5) {
                         output.event(&event(&report));
                     }
-                } else {
+                } else if report.documents.seen.get() > 0 {
                     shown.set_message(line(&report, &mut rate));
                     shown.tick();
                 }
@@ -67,6 +69,35 @@ impl Progress {
     pub fn finish(self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Shows the download of a model, if there is one, until dropped.
+pub(super) fn downloads(output: &Output, mut downloads: watch::Receiver<Option<Download>>) -> AbortOnDropHandle<()> {
+    let watched = output.watched();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        let bar = ProgressBar::hidden();
+        if let Ok(style) = ProgressStyle::with_template("fetching {msg} {bar:20} {bytes}/{total_bytes} {bytes_per_sec}") {
+            bar.set_style(style);
+        }
+        while downloads.changed().await.is_ok() {
+            let download = downloads.borrow_and_update().clone();
+            match download {
+                Some(download) => {
+                    if watched && bar.is_hidden() {
+                        bar.set_draw_target(ProgressDrawTarget::stderr());
+                    }
+                    bar.set_message(format!("{} ({})", download.model, download.file));
+                    bar.set_length(download.total);
+                    bar.set_position(download.received);
+                }
+                None => {
+                    bar.finish_and_clear();
+                    bar.reset();
+                    bar.set_draw_target(ProgressDrawTarget::hidden());
+                }
+            }
+        }
+    }))
 }
 
 /// Chunks a second, smoothed over the last few seconds.

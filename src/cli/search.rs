@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, SearchArgs};
 use super::output::Output;
+use super::progress::downloads;
 
 use crate::answer::Retriever;
 use crate::answer::source::heading_path;
@@ -73,6 +74,7 @@ impl Searched {
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let running = args.pipeline.running(common, |_| Ok(()))?;
+    let _fetching = downloads(output, running.providers.downloads());
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
     let mut out = io::BufWriter::new(io::stdout());

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
 use super::embedding::{Wire, remote};
 use super::http::{Auth, Http};
+use super::local::{Download, Hub};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
 use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
 use crate::limits::Stats;
@@ -17,20 +20,26 @@ pub struct Providers {
     plans: BTreeMap<String, ProviderPlan>,
     /// Where models that run in process are kept, and what is learned of limits.
     cache_dir: PathBuf,
+    /// Where the files of such models come from.
+    hub: Hub,
+    downloads: watch::Receiver<Option<Download>>,
     connections: Mutex<BTreeMap<String, Arc<Http>>>,
 }
 
 impl Providers {
     /// The providers of `plan`. Nothing is connected yet. `cache_dir` holds the models that run in process.
     pub fn new(plan: &Plan, cache_dir: PathBuf) -> Self {
-        Self { plans: plan.providers.clone(), cache_dir, connections: Mutex::default() }
+        let (progress, downloads) = watch::channel(None);
+        let mut hub = Hub::from_env();
+        hub.progress = Some(progress);
+        Self { plans: plan.providers.clone(), cache_dir, hub, downloads, connections: Mutex::default() }
     }
 
     /// The embedding model that is planned. Nothing is sent yet; a local model is loaded (and fetched, where it must be).
     pub async fn embedder(&self, embed: &EmbedPlan) -> Result<Arc<dyn Embedder>, ProviderError> {
         let plan = self.plan(&embed.model)?;
         match plan.kind {
-            ProviderKind::Local => local::embedder(&embed.model.model, &self.cache_dir).await,
+            ProviderKind::Local => local::embedder_from(&embed.model.model, &self.cache_dir, &self.hub).await,
             ProviderKind::OpenAi => Ok(remote(Wire::OpenAi, self.http(plan)?, embed)),
             ProviderKind::Gemini => Ok(remote(Wire::Gemini, self.http(plan)?, embed)),
             ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, embed)),
@@ -59,6 +68,11 @@ impl Providers {
     /// The connection of this name, for what is neither an embedding nor a chat ("is Ollama running?").
     pub fn connection(&self, provider: &str) -> Result<Arc<Http>, ProviderError> {
         self.http(self.plan_of(provider)?)
+    }
+
+    /// How the download of a model that runs in process goes on; `None` while there is none.
+    pub fn downloads(&self) -> watch::Receiver<Option<Download>> {
+        self.downloads.clone()
     }
 
     /// What every provider was asked so far, by name; those that were not used are left out.

@@ -78,7 +78,6 @@ pub async fn load(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Em
     })
 }
 
-/// Runs CPU work on the blocking pool. A panic there becomes an error here.
 /// Both models were trained on English: of other scripts they know at most single letters.
 fn is_mostly_latin(text: &str) -> bool {
     let letters = || text.chars().filter(|c| c.is_alphabetic());
@@ -86,6 +85,7 @@ fn is_mostly_latin(text: &str) -> bool {
     letters().filter(|c| *c <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(c)).count() * 2 >= letters().count()
 }
 
+/// Runs CPU work on the blocking pool. A panic there becomes an error here.
 async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ProviderError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| ProviderError {
         source: Some(Box::new(e)),
