@@ -321,7 +321,8 @@ pub fn is_within(uri: &str, folder: &str) -> bool {
     }
 }
 
-fn normalise(path: &Path) -> PathBuf {
+/// Without `.` and, by the letters alone, without `..`: documents are named by these paths.
+pub(crate) fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

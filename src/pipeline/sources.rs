@@ -1,6 +1,6 @@
 //! Paths and globs of a source.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -8,6 +8,7 @@ use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::{FilesPlan, Plan, SourcePlan};
 use super::spec::{FilesSpec, SourceSpec};
+use crate::ingest::read::normalise;
 
 /// Larger files are skipped, unless the file says so.
 const MAX_BYTES: u64 = 50_000_000;
@@ -22,7 +23,7 @@ impl Plan {
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
             let Some((folder, pattern)) = glob.map(split_glob) else {
-                plain.push(tidy(&absolute));
+                plain.push(normalise(&absolute));
                 continue;
             };
             let include = set(pattern).map_err(|problem| {
@@ -30,7 +31,7 @@ impl Plan {
                 Diagnostic::error(message, problem.hint)
             })?;
             let folder = std::path::absolute(if folder.is_empty() { "." } else { folder }).unwrap_or_else(|_| folder.into());
-            sources.push(files(vec![tidy(&folder)], include, GlobSet::empty(), MAX_BYTES));
+            sources.push(files(vec![normalise(&folder)], include, GlobSet::empty(), MAX_BYTES));
         }
         if !plain.is_empty() {
             sources.insert(0, files(plain, GlobSet::empty(), GlobSet::empty(), MAX_BYTES));
@@ -188,23 +189,7 @@ fn split_glob(text: &str) -> (&str, &str) {
 
 /// A path of the file, absolute.
 pub(super) fn resolve_path(base: &Path, text: &str) -> PathBuf {
-    tidy(&base.join(text))
-}
-
-/// Without `.` and, by the letters alone, without `..`: documents are named by these paths.
-fn tidy(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            Component::ParentDir if out.has_root() => {}
-            part => out.push(part),
-        }
-    }
-    out
+    normalise(&base.join(text))
 }
 
 #[cfg(test)]
