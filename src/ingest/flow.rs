@@ -21,9 +21,6 @@ use crate::error::{Error, reason};
 /// Files that are compared with the ledger in one go.
 const COMPARE: usize = 1024;
 
-/// Pieces that wait for their vectors at once, at most: some seconds' worth of what two cores can cut and store.
-const PIECES: usize = 16 * 1024;
-
 /// Every file that the sources hold.
 pub(super) fn walk(run: &Arc<Run>) -> impl Stream<Item = Found> + Send + use<> {
     let run = Arc::clone(run);
@@ -204,7 +201,7 @@ async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
 
 /// Embeds pieces, as many at once as fill the batches in flight. A document whose piece is refused fails; the others go on.
 pub(super) fn embed(run: &Arc<Run>, pieces: impl Stream<Item = Piece> + Send) -> impl Stream<Item = (Piece, Vector)> + Send {
-    let at_once = (run.batching.items * (run.batching.in_flight + 2)).min(PIECES.max(run.batching.items * 2));
+    let at_once = run.batching.pieces;
     let run = Arc::clone(run);
     pieces
         .map(move |piece| {

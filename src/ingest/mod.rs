@@ -53,6 +53,11 @@ use crate::vectordb::{IndexMeta, VectorStore};
 /// Batches under way, at most, whatever the provider's limits allow.
 const MOST_IN_FLIGHT: usize = 512;
 
+/// Texts under way where no concurrency is declared: some tens of MB with what belongs to them.
+const PIECES: usize = 8 * 1024;
+/// And at most, where one is.
+const MOST_PIECES: usize = 32 * 1024;
+
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -178,13 +183,18 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
 /// How batches are filled: as the plan says, within what the provider takes.
 fn batching(plan: &Plan, embedder: &dyn Embedder) -> Batching {
     let limits = embedder.limits();
-    let kind = plan.providers.get(&plan.embed.model.provider).map(|provider| provider.kind);
-    Batching {
-        items: plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)),
-        tokens: plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens)),
-        // In process more at once than cores only costs memory; elsewhere the provider's limits decide.
-        in_flight: if kind == Some(ProviderKind::Local) { 2 } else { MOST_IN_FLIGHT },
-    }
+    let items = plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)).max(1);
+    let tokens = plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens));
+    let provider = plan.providers.get(&plan.embed.model.provider);
+    let declared = provider.and_then(|provider| provider.limits.concurrency).map(|declared| declared as usize);
+    // What is under way: the batches on the wire, some that are put on disk, and some that fill up meanwhile.
+    let (in_flight, pieces) = match (provider.map(|provider| provider.kind), declared) {
+        // In process more at once than cores only costs memory.
+        (Some(ProviderKind::Local), _) => (2, items * 4),
+        (_, Some(declared)) => (declared * 2 + 1, items.saturating_mul(declared + declared / 2 + 2).min(MOST_PIECES)),
+        (_, None) => (MOST_IN_FLIGHT, PIECES),
+    };
+    Batching { items, tokens, in_flight, pieces: pieces.max(items * 2) }
 }
 
 fn new_generation() -> Uuid {
