@@ -135,11 +135,11 @@ impl Batcher {
         while requests.join_next().await.is_some() {}
     }
 
-    /// How many batches may be under way: as many as the provider's limits allow on the wire (the limiter holds back more), and
-    /// as many again that were answered and are being put into the cache's file, so that no place on the wire waits for the disk.
+    /// How many batches may be under way: what the provider's limits allow on the wire (the limiter holds back more), and a few
+    /// that were answered and are being put on disk. Only a few: a kill costs what is not there yet.
     fn places(&self) -> usize {
         let wire = self.embedder.in_flight();
-        wire.saturating_mul(2).saturating_add(1).min(self.batching.in_flight)
+        wire.saturating_add(wire / 4 + 1).min(self.batching.in_flight)
     }
 
     /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
