@@ -200,6 +200,10 @@ impl Batcher {
                     parts.extend([rest, part]);
                 }
                 Err(error) => {
+                    if error.is_fatal() {
+                        // Nothing else sent there can succeed: not one request more.
+                        self.stop.cancel();
+                    }
                     let error = Arc::new(error);
                     for wanted in part {
                         let _ = wanted.answer.send(Err(EmbedError::Provider(Arc::clone(&error))));
