@@ -81,20 +81,17 @@ pub(super) fn downloads(output: &Output, mut downloads: watch::Receiver<Option<D
         }
         while downloads.changed().await.is_ok() {
             let download = downloads.borrow_and_update().clone();
-            match download {
-                Some(download) => {
-                    if watched && bar.is_hidden() {
-                        bar.set_draw_target(ProgressDrawTarget::stderr());
-                    }
-                    bar.set_message(format!("{} ({})", download.model, download.file));
-                    bar.set_length(download.total);
-                    bar.set_position(download.received);
+            if let Some(download) = download {
+                if watched && bar.is_hidden() {
+                    bar.set_draw_target(ProgressDrawTarget::stderr());
                 }
-                None => {
-                    bar.finish_and_clear();
-                    bar.reset();
-                    bar.set_draw_target(ProgressDrawTarget::hidden());
-                }
+                bar.set_message(format!("{} ({})", download.model, download.file));
+                bar.set_length(download.total);
+                bar.set_position(download.received);
+            } else {
+                bar.finish_and_clear();
+                bar.reset();
+                bar.set_draw_target(ProgressDrawTarget::hidden());
             }
         }
     }))
