@@ -1,7 +1,7 @@
 //! Several models: those that stand by, and those that are asked at once. Doubles under a paused clock, then the real program
 //! with stand-ins of several providers.
 
-mod program;
+pub mod program;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
