@@ -229,36 +229,47 @@ impl Http {
         }
     }
 
-    /// POSTs JSON and returns once the status is 2xx; retries happen before that only. See [`Self::post`].
-    pub async fn post_stream(
+    /// POSTs JSON and returns what `begin` makes of the 2xx answer. Tries again as [`Self::post`] does while there is none, or
+    /// while `begin` fails: what it has shown to nobody may still be had from another attempt.
+    pub async fn post_stream<T, F>(
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-    ) -> Result<Streaming, ProviderError> {
+        begin: impl Fn(Streaming) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
         let call = self.call(path, headers, body)?;
         let ticket = self.limiter.ticket();
         let mut tries = Tries::new(self.retry);
         loop {
             let permit = self.limiter.admit(ticket, cost.tokens).await;
             tries.attempt();
-            let failure = match timeout(self.timeout, self.head(&call)).await {
-                Ok(Ok(response)) => {
-                    self.limiter.answered(None);
-                    let headers = response.headers().clone();
-                    let body = pieces(response, permit.slot, self.peer.clone(), self.timeout);
-                    return Ok(Streaming { body, headers, charge: permit.charge });
+            let sent = permit.sent;
+            match self.begun(&call, permit, &begin).await {
+                Ok(begun) => return Ok(begun),
+                Err(failure) => {
+                    self.note(sent, &failure);
+                    self.wait_or_give_up(&tries, failure).await?;
                 }
-                Ok(Err(failure)) => {
-                    self.note(permit.sent, &failure);
-                    failure
-                }
-                Err(_) => self.too_late(self.timeout),
-            };
-            drop(permit);
-            self.wait_or_give_up(&tries, failure).await?;
+            }
         }
+    }
+
+    async fn begun<T, F>(&self, call: &Call<'_>, permit: Permit, begin: &impl Fn(Streaming) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let Permit { charge, slot, .. } = permit;
+        let head = timeout(self.timeout, self.head(call)).await;
+        let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        self.limiter.answered(None);
+        let headers = response.headers().clone();
+        let body = pieces(response, slot, self.peer.clone(), self.timeout);
+        Ok(begin(Streaming { body, headers, charge }).await?)
     }
 
     /// GETs once, with no retries and outside of the limits. A short `within` answers "is it running?".
@@ -488,6 +499,8 @@ async fn read_some(mut response: Response) -> Vec<u8> {
 
 fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
     let mut said = peer.error(ErrorKind::Network, "the connection ended before the answer was complete");
+    // The address is right: it answered.
+    said.hint = None;
     said.source = Some(Box::new(error.without_url()));
     said
 }
@@ -511,7 +524,9 @@ fn pieces(
                 }
                 Err(_) => {
                     let message = format!("the answer stalled for {} s", within.as_secs_f64());
-                    yield Err(peer.error(ErrorKind::Timeout, message));
+                    let mut said = peer.error(ErrorKind::Timeout, message);
+                    said.hint = Some(format!("raise `timeout` of the provider `{}`: no silence may be longer", peer.name));
+                    yield Err(said);
                     break;
                 }
             }
