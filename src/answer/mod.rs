@@ -4,7 +4,7 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
-//! [`retrieve`] finds passages, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
+//! [`retrieve`] finds passages, [`fusion`] makes one ranking of two, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
 //! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`join`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
@@ -15,6 +15,7 @@
 pub mod batch;
 pub mod cite;
 pub mod fallback;
+pub mod fusion;
 pub mod join;
 pub mod judge;
 mod model;

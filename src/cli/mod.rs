@@ -6,6 +6,7 @@ mod batch;
 mod check;
 mod ingest;
 pub mod join;
+mod models;
 mod output;
 mod plan;
 mod progress;
