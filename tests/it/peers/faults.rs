@@ -137,7 +137,7 @@ fn refusals_end_when_they_are_final_or_too_many() {
     let mock = Peer::llmock(None, None);
     let project = indexed(&mock, DOCUMENT);
     for (status, kind, requests) in [(401, "auth", 3), (503, "unavailable", 12)] {
-        mock.script(&[json!({"type": "fail", "status": status, "retry_after": 0.1, "times": null, "message": "No, not now."})]);
+        mock.script(&[json!({"type": "fail", "status": status, "retry_after": 1.2, "times": null, "message": "No, not now."})]);
         let asked = FORMATS.map(|(name, _)| ask(&project, "p.yaml", name, &["--json"]));
         for asked in asked {
             let refused = without_secrets(ended(asked)).expect_code(2);
