@@ -2,8 +2,10 @@
 
 mod args;
 pub mod ask;
+mod batch;
 mod check;
 mod ingest;
+pub mod join;
 mod output;
 mod plan;
 mod progress;
