@@ -4,8 +4,8 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
-//! [`retrieve`] finds passages, [`fusion`] makes one ranking of two, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
-//! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
+//! [`retrieve`] finds passages, [`fusion`] makes one ranking of two, [`source`] joins neighbours into sources that still slice
+//! the document exactly, [`prompt`] fits them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`join`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
