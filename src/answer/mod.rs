@@ -11,12 +11,14 @@
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
 pub mod cite;
+pub mod filter;
 mod model;
 pub mod prompt;
 pub mod retrieve;
 pub mod source;
 mod stream;
 
+pub use filter::{Filter, FilterError, Term};
 pub use model::{ANTHROPIC_MODEL, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use retrieve::{QuestionError, Retriever, SparseQuery};
 pub use source::Source;

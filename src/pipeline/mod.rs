@@ -33,3 +33,5 @@ pub use plan::{
 pub use resolve::default_plan;
 pub use running::{Running, Settings};
 pub use schema::schema;
+pub(crate) use sources::{anywhere, is_glob, path_globs, split_glob};
+pub(crate) use suggest::did_you_mean;

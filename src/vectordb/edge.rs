@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::engine::{Engine, Fault};
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
-use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -149,14 +149,15 @@ impl VectorStore for EdgeStore {
         self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(uri)?))).await
     }
 
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        let conditions = conditions.to_vec();
         self.run(move |folder| {
             folder.with("search", |open| {
                 let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
                 match limit.min(MAX_PAGE) {
                     0 => Ok(Vec::new()),
                     limit => {
-                        let mut hits = rank(open.engine.query(query, limit)?);
+                        let mut hits = rank(open.engine.query(query, &conditions, limit)?);
                         hits.truncate(limit);
                         Ok(hits)
                     }
@@ -164,6 +165,11 @@ impl VectorStore for EdgeStore {
             })
         })
         .await
+    }
+
+    async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
+        let conditions = conditions.to_vec();
+        self.run(move |folder| folder.with("list documents", |open| Ok(open.engine.uris(&conditions)?))).await
     }
 
     async fn count(&self) -> Result<u64, StoreError> {

@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
-    Condition, EdgeShard, FieldCondition, FieldIndexOperations, Filter, Fusion, Match, MatchValue, NamedQuery, OperationError,
-    OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStructPersisted, Prefetch,
-    QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants, VectorInternal,
-    VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
+    Condition, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Fusion, Match, MatchValue,
+    NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
+    PointStructPersisted, Prefetch, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation,
+    ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::journal::{Journal, Write};
-use super::layout::{self, LINKS, SCAN, Sizes, graph, uri_path};
+use super::layout::{self, LINKS, SCAN, Sizes, graph};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, Query, RRF_K, SPARSE, prefetch_depth};
+use crate::vectordb::{DENSE, MAX_DOCUMENTS, Query, RRF_K, SPARSE, URI, payload, prefetch_depth};
 
 /// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
@@ -79,10 +79,12 @@ struct Writer {
 impl Engine {
     /// Makes an empty index in `directory`, which exists and is empty.
     pub(super) fn create(directory: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
-        let (config, index) = (layout::config(dimensions, sizes), layout::uri_index()?);
+        let (config, indexes) = (layout::config(dimensions, sizes), layout::indexes()?);
         Self::start(directory, sizes, || {
             let shard = EdgeShard::new(directory, config)?;
-            shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+            for index in indexes {
+                shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+            }
             shard.flush();
             Ok(shard)
         })
@@ -196,7 +198,13 @@ impl Engine {
 
     /// The best passages in the engine's order: `limit`, and with a fusion some more. Of equal ones, as two lists have them at
     /// each rank, the engine takes any to fill up the limit; the caller cuts after the ids have decided.
-    pub(super) fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Fault> {
+    pub(super) fn query(
+        &self,
+        query: Query,
+        conditions: &[crate::vectordb::Condition],
+        limit: usize,
+    ) -> Result<Vec<Hit>, Fault> {
+        let filter = layout::filter(conditions)?;
         let (prefetches, query) = match query {
             Query::Dense(dense) => (Vec::new(), nearest_dense(dense)),
             Query::Sparse(sparse) => (Vec::new(), nearest_sparse(sparse)),
@@ -206,7 +214,7 @@ impl Engine {
                     query: Some(query),
                     limit: prefetch_depth(limit),
                     params: Some(SCAN),
-                    filter: None,
+                    filter: filter.clone(),
                     score_threshold: None,
                 };
                 let sources = vec![prefetch(nearest_dense(dense)), prefetch(nearest_sparse(sparse))];
@@ -217,7 +225,7 @@ impl Engine {
             limit: if prefetches.is_empty() { limit } else { limit + SPARE },
             prefetches,
             query: Some(query),
-            filter: None,
+            filter: filter.clone(),
             score_threshold: None,
             offset: 0,
             params: Some(SCAN),
@@ -229,6 +237,18 @@ impl Engine {
             .into_iter()
             .map(|point| Ok(Hit { id: to_uuid(point.id)?, score: point.score, passage: to_passage(point.payload)? }))
             .collect()
+    }
+
+    /// The documents of the points that meet the conditions.
+    pub(super) fn uris(&self, conditions: &[crate::vectordb::Condition]) -> Result<Vec<String>, Fault> {
+        let (key, filter) = (layout::path(URI)?, layout::filter(conditions)?);
+        let request = FacetRequest { key, limit: MAX_DOCUMENTS, filter, exact: true };
+        let found = self.read(|shard| shard.facet(request))?;
+        let uris = found.hits.into_iter().filter_map(|hit| match hit.value {
+            FacetValue::Keyword(uri) => Some(uri),
+            _ => None,
+        });
+        Ok(uris.collect())
     }
 
     /// How many points there are.
@@ -371,7 +391,7 @@ fn apply(shard: &EdgeShard, write: Write) -> Result<(), Fault> {
         Write::Delete(ids) => PointOperations::DeletePoints { ids: ids.into_iter().map(PointId::Uuid).collect() },
         Write::DeleteDocument(uri) => {
             let value = Match::Value(MatchValue { value: ValueVariants::String(uri) });
-            let condition = Condition::Field(FieldCondition::new_match(uri_path()?, value));
+            let condition = Condition::Field(FieldCondition::new_match(layout::path(URI)?, value));
             PointOperations::DeletePointsByFilter(Filter::new_must(condition))
         }
     };
@@ -440,10 +460,7 @@ fn to_engine(point: Point) -> Result<PointStructPersisted, Fault> {
 }
 
 fn to_payload(passage: &Passage) -> Result<Payload, Fault> {
-    match serde_json::to_value(passage)? {
-        Value::Object(map) => Ok(Payload(map)),
-        _ => Err(Fault::Refused(OperationError::validation_error("a passage is not an object"))),
-    }
+    Ok(Payload(payload(passage)?))
 }
 
 fn to_passage(payload: Option<Payload>) -> Result<Passage, Fault> {

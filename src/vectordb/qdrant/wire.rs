@@ -7,15 +7,17 @@ use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
-    PointsSelector, PointsUpdateOperation, PrefetchQuery, QueryPoints, Rrf, ScoredPoint, SparseVectorConfig,
-    SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector,
-    vector, vector_input, vectors_config,
+    PointsSelector, PointsUpdateOperation, PrefetchQuery, QueryPoints, Range, RepeatedStrings, Rrf, ScoredPoint,
+    SparseVectorConfig, SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id,
+    points_selector, vector, vector_input, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, IndexMeta, Query, RRF_K, SPARSE, StoreError, URI, prefetch_depth};
+use crate::vectordb::{
+    Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, RRF_K, SPARSE, StoreError, URI, prefetch_depth,
+};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
 const META: &str = "ragstream";
@@ -78,7 +80,37 @@ pub(super) fn select_document(uri: &str) -> PointsSelector {
     select(points_selector::PointsSelectorOneOf::Filter(Filter::must([condition])))
 }
 
-pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints {
+/// What conditions are in the server's words; `None` when there are none.
+pub(super) fn filter(conditions: &[Narrow]) -> Option<Filter> {
+    let mut filter = Filter::default();
+    for condition in conditions {
+        match condition {
+            Narrow::Documents(uris) => filter.must.push(any(URI, uris)),
+            Narrow::Within(places) => {
+                let places = [any(FOLDERS, places), any(URI, places)];
+                filter.must.push(Filter::should(places).into());
+            }
+            Narrow::NotWithin(places) => filter.must_not.extend([any(FOLDERS, places), any(URI, places)]),
+            Narrow::Lang(code) => filter.must.push(any(LANG, std::slice::from_ref(code))),
+            Narrow::NotLang(code) => filter.must_not.push(any(LANG, std::slice::from_ref(code))),
+            Narrow::Modified { from, until } => {
+                let second = |bound: &Option<i64>| bound.map(|second| second as f64);
+                filter
+                    .must
+                    .push(Condition::range(MODIFIED, Range { gte: second(from), lt: second(until), ..Range::default() }));
+            }
+        }
+    }
+    (!conditions.is_empty()).then_some(filter)
+}
+
+/// One of these keywords stands under the key. Said outright, as in [`select_document`].
+fn any(key: &str, keywords: &[String]) -> Condition {
+    Condition::matches(key, MatchValue::Keywords(RepeatedStrings { strings: keywords.to_vec() }))
+}
+
+pub(super) fn query(collection: &str, query: Query, conditions: &[Narrow], limit: usize) -> QueryPoints {
+    let filter = filter(conditions);
     let (prefetch, query, using) = match query {
         Query::Dense(dense) => (Vec::new(), nearest_dense(dense), Some(DENSE.to_owned())),
         Query::Sparse(sparse) => (Vec::new(), nearest_sparse(sparse), Some(SPARSE.to_owned())),
@@ -86,6 +118,7 @@ pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints
             let prefetch = |variant, using: &str| PrefetchQuery {
                 query: Some(qdrant_client::qdrant::Query { variant: Some(variant) }),
                 using: Some(using.to_owned()),
+                filter: filter.clone(),
                 limit: Some(prefetch_depth(limit) as u64),
                 ..PrefetchQuery::default()
             };
@@ -98,6 +131,7 @@ pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints
         prefetch,
         query: Some(qdrant_client::qdrant::Query { variant: Some(query) }),
         using,
+        filter,
         limit: Some(limit as u64),
         with_payload: Some(true.into()),
         with_vectors: Some(false.into()),
@@ -123,8 +157,8 @@ pub(super) fn passage(id: Option<PointId>, payload: HashMap<String, Value>) -> R
 }
 
 fn payload(passage: &Passage) -> Result<HashMap<String, Value>, String> {
-    let value = serde_json::to_value(passage).map_err(|error| error.to_string())?;
-    Payload::try_from(value).map(HashMap::from).map_err(|error| error.to_string())
+    let payload = crate::vectordb::payload(passage).map_err(|error| error.to_string())?;
+    Ok(Payload::from(payload).into())
 }
 
 fn select(points: points_selector::PointsSelectorOneOf) -> PointsSelector {

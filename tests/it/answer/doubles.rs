@@ -16,7 +16,7 @@ use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,
 };
-use ragstream::vectordb::{IndexMeta, Query, StoreError, VectorStore};
+use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,12 +57,15 @@ impl VectorStore for Store {
     async fn delete_document(&self, _: &str) -> Result<(), StoreError> {
         unreachable!()
     }
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn query_where(&self, query: Query, _: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
         if self.missing {
             return Err(StoreError::Missing { store: self.describe() });
         }
         self.asked.lock().unwrap().push((query, limit));
         Ok(self.hits.clone())
+    }
+    async fn uris(&self, _: &[Condition]) -> Result<Vec<String>, StoreError> {
+        Ok(self.hits.iter().map(|hit| hit.passage.uri.clone()).collect())
     }
     async fn count(&self) -> Result<u64, StoreError> {
         Ok(self.hits.len() as u64)
