@@ -65,11 +65,13 @@ pub struct IndexMeta {
 
 impl IndexMeta {
     /// The layout this version writes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
     pub fn agree_with_model(&self, store: &dyn VectorStore, model: &str) -> Result<(), StoreError> {
-        Self::same(store, "layout version", &self.version.to_string(), &Self::VERSION.to_string())?;
+        if self.version != Self::VERSION {
+            return Err(StoreError::Layout { store: store.describe(), found: self.version });
+        }
         Self::same(store, "the model", &self.model, model)
     }
 
@@ -238,12 +240,20 @@ pub enum StoreError {
     Mismatch {
         /// The store's description.
         store: String,
-        /// "model", "dimensions", "chunking" or "layout version".
+        /// "model", "dimensions", or "chunking".
         what: &'static str,
         /// What the index has.
         found: String,
         /// What the pipeline says.
         wanted: String,
+    },
+    /// The index was laid out by another version of ragstream.
+    #[error("the index {store} is of layout {found}; this ragstream reads layout {}", IndexMeta::VERSION)]
+    Layout {
+        /// The store's description.
+        store: String,
+        /// The index's [`IndexMeta::version`].
+        found: u32,
     },
     /// There is no index to read.
     #[error("there is no index at {store} yet")]
@@ -288,6 +298,10 @@ impl StoreError {
         match self {
             Self::Locked { .. } => Some("wait until it has ended, or give this run another --home".into()),
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
+            Self::Layout { found, .. } if *found > IndexMeta::VERSION => {
+                Some("update ragstream to the version that made it".into())
+            }
+            Self::Layout { .. } => Some("run `ingest --rebuild`; what was embedded before comes from the cache".into()),
             Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
             Self::Unavailable { .. } => {
                 Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
@@ -317,6 +331,19 @@ mod tests {
             timeout: Duration::from_secs(1),
         };
         assert_eq!(describe(server), "docs at http://localhost:6334");
+    }
+
+    #[test]
+    fn an_index_of_another_layout_says_what_to_do() {
+        let store = open(&StorePlan::Edge { path: None }, Path::new("home/docs")).unwrap();
+        let refused = |version| {
+            let meta =
+                IndexMeta { version, generation: Uuid::nil(), model: "m".into(), dimensions: 1, chunking: String::new() };
+            meta.agree_with_model(&*store, "m").err().and_then(|error| error.hint())
+        };
+        assert_eq!(refused(IndexMeta::VERSION), None);
+        assert!(refused(1).unwrap().contains("ingest --rebuild"));
+        assert!(refused(IndexMeta::VERSION + 1).unwrap().contains("update ragstream"));
     }
 
     #[test]

@@ -187,6 +187,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         headings: vec!["Keys".into(), "Rotate".into()],
         text: text.into(),
         modified: 1,
+        lang: None,
     };
     Hit { id: Uuid::nil(), score, passage }
 }
