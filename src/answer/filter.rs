@@ -13,11 +13,12 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use crate::document::Hit;
+use crate::language::Language;
 use crate::pipeline::{anywhere, did_you_mean, is_glob, path_globs, split_glob};
 use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, VectorStore, rank};
 
 /// Documents that one query names, at most.
-const DOCUMENTS: usize = 2000;
+const DOCUMENTS: usize = 1000;
 /// Candidates asked for, for each passage that is wanted, where a glob may let few of them pass.
 const SPARE: usize = 4;
 /// What a filter is made of, for errors.
@@ -110,6 +111,12 @@ impl Filter {
     /// The best `limit` passages of the documents that pass, best first: never fewer than there are.
     pub async fn search(&self, store: &dyn VectorStore, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
         let conditions = self.conditions();
+        let denied =
+            |wanted: &String| conditions.iter().any(|other| matches!(other, Condition::NotLang(code) if code == wanted));
+        if conditions.iter().any(|condition| matches!(condition, Condition::Lang(code) if denied(code))) {
+            // Qdrant (as of 1.17) takes a condition that must and must not hold for one that holds.
+            return Ok(Vec::new());
+        }
         let asked = if self.globs().all(|glob| glob.exact) { limit } else { limit.saturating_mul(SPARE) };
         let asked = asked.min(MAX_PAGE);
         let mut hits = store.query_where(query.clone(), &conditions, asked).await?;
@@ -191,11 +198,7 @@ impl FromStr for Term {
                 Ok(term(condition, Some(glob)))
             }
             ("lang", Operator::Is | Operator::IsNot) => {
-                let code = value.to_ascii_lowercase();
-                if code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_lowercase()) {
-                    let hint = "an ISO 639-1 code of two letters: `lang=en`, `lang=de`, `lang=zh`";
-                    return Err(wrong("names no language", hint.to_owned()));
-                }
+                let code = language(value).map_err(|hint| wrong("names no language that is told apart", hint))?;
                 let condition = if operator == Operator::Is { Condition::Lang(code) } else { Condition::NotLang(code) };
                 Ok(term(Some(condition), None))
             }
@@ -227,6 +230,23 @@ fn split(text: &str) -> Option<(&str, Operator, &str)> {
     let (field, rest) = text.split_at_checked(at)?;
     let (value, operator) = OPERATORS.iter().find_map(|(sign, operator)| Some((rest.strip_prefix(sign)?, *operator)))?;
     Some((field.trim(), operator, value.trim()))
+}
+
+/// The ISO 639-1 code of a language that documents may have been found to be in; the error says what to write instead.
+fn language(text: &str) -> Result<String, String> {
+    let code = text.to_ascii_lowercase();
+    if Language::known().any(|(language, _)| language.code() == code) {
+        return Ok(code);
+    }
+    let names = Language::known().chain([(Language::CHINESE, "Chinese")]);
+    let named = names.filter(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(language, _)| language.code()).next();
+    let regional = code.split(['-', '_']).next().filter(|code| Language::known().any(|(language, _)| language.code() == *code));
+    if let Some(guess) = named.or(regional) {
+        return Err(format!("did you mean `{guess}`? Languages are named by ISO 639-1"));
+    }
+    let mut codes: Vec<_> = Language::known().map(|(language, _)| language.code()).collect();
+    codes.sort_unstable();
+    Err(format!("one of ISO 639-1: {}", codes.join(", ")))
 }
 
 /// A path as `include` reads it, save that one without wildcards is also a folder, with all that is below, and that one with a
@@ -266,7 +286,7 @@ fn fixed(pattern: &str) -> Option<&str> {
     (!place.is_empty()).then_some(place)
 }
 
-/// Whether a pattern is `docs/**` and the like: not `docs/**/*.md`, and not a `**` that matches the folder itself.
+/// Whether a pattern is `docs/**` and the like, which says no more than its fixed folder: not `docs/**/*.md`.
 fn is_all_below(pattern: &str) -> bool {
     split_glob(pattern).1 == "**"
 }
@@ -303,5 +323,120 @@ fn same_day(value: &str, time: Timestamp) -> String {
     match day.tomorrow() {
         Ok(next) => format!("two terms say a day: `modified>={day}` and `modified<{next}`"),
         Err(_) => format!("such as `modified>={value}`"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+mod tests {
+    use super::*;
+
+    fn filter(terms: &[&str]) -> Filter {
+        Filter::from(terms.iter().map(|term| term.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    fn condition(term: &str) -> Option<Condition> {
+        term.parse::<Term>().unwrap().condition
+    }
+
+    #[test]
+    fn paths_match_as_include_does() {
+        // What the pattern matches, and what it does not.
+        let cases: [(&str, &[&str], &[&str]); 11] = [
+            ("docs/api/**", &["docs/api/a.md", "docs/api/b/c.md"], &["docs/a.md", "x/docs/api/a.md", "docs/api"]),
+            ("docs/*.md", &["docs/a.md"], &["docs/api/a.md", "docs/a.txt"]),
+            ("*.md", &["a.md", "docs/api/a.md", "/srv/a.md", "../a.md"], &["a.mdx"]),
+            ("/*.md", &["a.md"], &["docs/a.md"]),
+            ("./docs/**/k?ys.{md,rst}", &["docs/keys.md", "docs/a/b/keys.rst"], &["docs/keys.txt"]),
+            ("keys.md", &["keys.md", "docs/keys.md"], &["docs/monkeys.md"]),
+            ("docs/api", &["docs/api/a.md", "docs/api/b/c.md", "docs/api"], &["docs/api.md", "x/docs/api/a.md"]),
+            ("api/", &["api/a.md", "docs/api/a.md"], &["api", "docs/api"]),
+            ("/srv/docs/**", &["/srv/docs/a.md", "srv/docs/a.md"], &["/srv/a.md"]),
+            ("文档/**", &["文档/a.md"], &["docs/文档.md"]),
+            (".", &["a.md", "/srv/a.md"], &[]),
+        ];
+        for (pattern, matching, others) in cases {
+            let (wanted, unwanted) = (filter(&[&format!("path={pattern}")]), filter(&[&format!("path != {pattern}")]));
+            for uri in matching {
+                assert!(wanted.admits(uri) && !unwanted.admits(uri), "{pattern} {uri}");
+            }
+            for uri in others {
+                assert!(!wanted.admits(uri) && unwanted.admits(uri), "{pattern} {uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_fixed_of_a_path_is_looked_up() {
+        let within = |places: &[&str]| Some(Condition::Within(places.iter().map(|place| (*place).to_owned()).collect()));
+        let not_within = |places: &[&str]| Some(Condition::NotWithin(places.iter().map(|place| (*place).to_owned()).collect()));
+        for (term, expected) in [
+            ("path=docs/api/**", within(&["docs/api"])),
+            ("path=docs/**/x/*.md", within(&["docs"])),
+            ("path=docs/api/keys.md", within(&["docs/api/keys.md"])),
+            ("path=/srv/**", within(&["srv", "/srv"])),
+            ("path=*.md", None),
+            ("path=README.md", None),
+            ("path=/**", None),
+            ("path!=docs/api/**", not_within(&["docs/api"])),
+            ("path!=docs/api/keys.md", not_within(&["docs/api/keys.md"])),
+            // All of the folder would be too much.
+            ("path!=docs/**/x/*.md", None),
+        ] {
+            assert_eq!(condition(term), expected, "{term}");
+        }
+    }
+
+    #[test]
+    fn times_are_cut_to_seconds() {
+        let day = 1_767_225_600;
+        let modified = |from, until| Some(Condition::Modified { from, until });
+        for (term, expected) in [
+            ("modified>2026-01-01", modified(Some(day + 1), None)),
+            ("modified >= 2026-01-01", modified(Some(day), None)),
+            ("modified<2026-01-01", modified(None, Some(day))),
+            ("modified<=2026-01-01", modified(None, Some(day + 1))),
+            ("modified>=2026-01-01T01:00:00+01:00", modified(Some(day), None)),
+            ("modified>=2026-01-01T00:00:10", modified(Some(day + 10), None)),
+            ("modified>=2026-01-01 00:00:10Z", modified(Some(day + 10), None)),
+            ("modified>2026-01-01T00:00:00.5Z", modified(Some(day + 1), None)),
+            ("modified>=2026-01-01T00:00:00.5Z", modified(Some(day + 1), None)),
+            ("modified<2026-01-01T00:00:00.5Z", modified(None, Some(day + 1))),
+            ("modified<=2026-01-01T00:00:00.5Z", modified(None, Some(day + 1))),
+            ("modified<1969-12-31T23:59:59.5Z", modified(None, Some(0))),
+        ] {
+            assert_eq!(condition(term), expected, "{term}");
+        }
+    }
+
+    #[test]
+    fn languages_are_codes() {
+        assert_eq!(condition("lang=ZH"), Some(Condition::Lang("zh".into())));
+        assert_eq!(condition("lang!=en"), Some(Condition::NotLang("en".into())));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_can() {
+        for (term, told) in [
+            ("", "`` says not what is compared with what: such as `path=docs/api/**`"),
+            ("docs/api", "says not what is compared with what: such as"),
+            ("modified", "quote it, for a shell has its own use for `>` and `<`"),
+            ("path=", "has no value"),
+            ("path=a[", "is not a glob"),
+            ("pth=docs", "unknown field: did you mean `path`? the fields are path, lang, modified"),
+            ("title=Keys", "unknown field: the fields are path, lang, modified"),
+            ("path>docs", "has no order: compare `path` with `=` or `!=`"),
+            ("lang=chinese", "did you mean `zh`?"),
+            ("lang=German", "did you mean `de`?"),
+            ("lang=zh-CN", "did you mean `zh`?"),
+            ("lang=xx", "names no language that is told apart: one of ISO 639-1: af, ak, am, ar"),
+            ("modified>yesterday", "names no time: `2026-01-31` (its beginning, in UTC) or"),
+            ("modified>2026-13-01", "names no time"),
+            ("modified=2026-12-31", "`modified>=2026-12-31` and `modified<2027-01-01`"),
+        ] {
+            let error = term.parse::<Term>().unwrap_err();
+            let said = format!("{error}: {}", error.hint);
+            assert!(said.contains(told), "{said}");
+        }
     }
 }

@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::{
-        ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName,
+        ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, SelectPlan, StorePlan, TokenizerName,
     };
 
     fn plan(model: Option<ModelRef>) -> Plan {
@@ -128,6 +128,7 @@ mod tests {
             query: QueryPlan {
                 limit: NonZeroUsize::MIN,
                 mode: RetrieveMode::Hybrid,
+                select: SelectPlan::default(),
                 model,
                 max_tokens: 1,
                 temperature: None,

@@ -32,7 +32,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         if let Some(model) = &args.model {
             plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
         }
-        Ok(())
+        args.narrow.apply(plan)
     })?;
     let _fetching = downloads(output, running.providers.downloads());
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ragstream::pipeline::{
     ChunkBy, ChunkPlan, EmbedPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode, RetryPlan,
-    Secret, StorePlan, TokenizerName,
+    Secret, SelectPlan, StorePlan, TokenizerName,
 };
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError, Providers};
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ impl Setup {
             query: QueryPlan {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,
+                select: SelectPlan::default(),
                 model: None,
                 max_tokens: 100,
                 temperature: None,

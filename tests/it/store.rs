@@ -14,6 +14,7 @@
 mod behaviours;
 mod edge;
 mod faults;
+mod filters;
 mod speed;
 
 use std::sync::Arc;

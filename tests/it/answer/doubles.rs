@@ -11,7 +11,7 @@ use ragstream::answer::Retriever;
 use ragstream::cache::EmbeddingCache;
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
-use ragstream::pipeline::{QueryPlan, RetrieveMode};
+use ragstream::pipeline::{QueryPlan, RetrieveMode, SelectPlan};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,
@@ -203,6 +203,7 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
     QueryPlan {
         limit: NonZeroUsize::MIN,
         mode,
+        select: SelectPlan::default(),
         model: None,
         max_tokens: 77,
         temperature: Some(0.5),
@@ -219,7 +220,8 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>, mode: RetrieveMode)
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
-    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), plan: plan(mode) };
+    let retriever =
+        Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None, plan: plan(mode) };
     (retriever, store)
 }
 
