@@ -4,7 +4,9 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
-//! [`retrieve`] finds passages of the documents that a [`filter`] lets pass, folds [`duplicates`] and has the rest reranked, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
+//! [`retrieve`] finds passages of the documents that a [`filter`] lets pass, [`fusion`] makes one ranking of two, [`duplicates`]
+//! folds near-copies, a reranker may have the last word, [`source`] joins neighbours into sources that still slice the document
+//! exactly, [`prompt`] fits
 //! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
 //!
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
@@ -13,6 +15,7 @@
 pub mod cite;
 pub mod duplicates;
 pub mod filter;
+pub mod fusion;
 mod model;
 pub mod prompt;
 pub mod retrieve;

@@ -87,7 +87,8 @@ mod tests {
 
     use super::*;
     use crate::pipeline::{
-        ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, SelectPlan, StorePlan, TokenizerName,
+        ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, SelectPlan, StorePlan,
+        TokenizerName,
     };
 
     fn plan(model: Option<ModelRef>) -> Plan {
@@ -128,6 +129,7 @@ mod tests {
             query: QueryPlan {
                 limit: NonZeroUsize::MIN,
                 mode: RetrieveMode::Hybrid,
+                fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 select: SelectPlan::default(),
                 model,
                 max_tokens: 1,

@@ -24,7 +24,7 @@ impl Retriever {
     pub async fn find(&self, question: &str, limit: usize) -> Result<Vec<Found>, Error> {
         let wanted = self.plan.select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
         let mut found = match self.plan.select.duplicates {
-            Duplicates::Keep => self.ranked(question, wanted).await?.into_iter().map(Found::from).collect(),
+            Duplicates::Keep => self.candidates(question, wanted).await?.into_iter().map(Found::from).collect(),
             Duplicates::Drop => self.distinct(question, wanted).await?,
         };
         if let (Some(reranker), Some(plan)) = (&self.reranker, &self.plan.select.rerank) {
@@ -41,7 +41,7 @@ impl Retriever {
         loop {
             depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
             round += 1;
-            let hits = self.ranked(question, depth).await?;
+            let hits = self.candidates(question, depth).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
             let asked = question.to_owned();
             let mut found = off_runtime("compare passages", move || fold(&asked, hits)).await?;

@@ -204,6 +204,9 @@ impl Batcher {
                         // Nothing else sent there can succeed: not one request more.
                         self.stop.cancel();
                     }
+                    if error.kind == ErrorKind::BadAnswer {
+                        self.report.embeddings.senseless.add(1);
+                    }
                     let error = Arc::new(error);
                     for wanted in part {
                         let _ = wanted.answer.send(Err(EmbedError::Provider(Arc::clone(&error))));

@@ -17,6 +17,7 @@ use super::store::finish;
 use crate::cache::Vector;
 use crate::document::{Document, Found, Stamp};
 use crate::error::{Error, reason};
+use crate::providers::ErrorKind;
 
 /// Files that are compared with the ledger in one go.
 const COMPARE: usize = 1024;
@@ -225,7 +226,8 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
     let EmbedError::Provider(error) = &*error else { return None };
     // An outage is when nothing else got through while this was tried; then every other document would fail as well.
     let outage = error.is_transient() && run.report.silent_for(error.waited);
-    if error.is_fatal() || outage {
+    let broken = error.kind == ErrorKind::BadAnswer && run.report.makes_no_sense();
+    if error.is_fatal() || outage || broken {
         return run.abort(Error::Provider(Arc::clone(error)));
     }
     if piece.job.fail() {

@@ -317,7 +317,8 @@ fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
     let model = &running.plan.embed.model;
     let kind = running.plan.providers.get(&model.provider).map(|provider| provider.kind);
     let stats = running.providers.stats().get(&model.provider).copied().unwrap_or_default();
-    let tokens = embeddings.tokens.get();
+    // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
+    let tokens = embeddings.tokens.get() + stats.wasted;
     Summary {
         kind: "summary",
         pipeline: running.plan.name.clone(),
@@ -340,6 +341,7 @@ fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
             tokens,
             retries: stats.retries,
             throttled: stats.throttled,
+            hedged: stats.hedged,
             cost_usd: prices::embedding_cost(kind, &model.model, tokens),
         },
         bottleneck: run.report.bottleneck(|stage| run.places(stage)),

@@ -7,8 +7,8 @@ use super::connections::{Connections, check_name, server_url, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::{
-    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RerankPlan, RetrieveMode, Secret,
-    SelectPlan, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RerankPlan, RetrieveMode,
+    Secret, SelectPlan, StorePlan, TokenizerName,
 };
 use super::sources;
 use super::spec::{
@@ -52,6 +52,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         query: QueryPlan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
+            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
             select: SelectPlan::default(),
             model: None,
             max_tokens: ANSWER_TOKENS,

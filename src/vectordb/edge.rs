@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::engine::{Engine, Fault};
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
-use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths, rank};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -153,14 +153,9 @@ impl VectorStore for EdgeStore {
         let conditions = conditions.to_vec();
         self.run(move |folder| {
             folder.with("search", |open| {
-                let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
-                match limit.min(MAX_PAGE) {
-                    0 => Ok(Vec::new()),
-                    limit => {
-                        let mut hits = rank(open.engine.query(query, &conditions, limit)?);
-                        hits.truncate(limit);
-                        Ok(hits)
-                    }
+                match (check_query(&query, open.dimensions).map_err(Refusal::Ours)?, limit.min(MAX_PAGE)) {
+                    (false, _) | (_, 0) => Ok(Vec::new()),
+                    (true, limit) => Ok(rank(open.engine.query(query, &conditions, limit)?)),
                 }
             })
         })

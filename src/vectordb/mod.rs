@@ -30,10 +30,6 @@ const MODIFIED: &str = "modified";
 const KEYWORDS: [&str; 3] = [URI, FOLDERS, LANG];
 /// Documents that [`VectorStore::uris`] names, at most.
 pub const MAX_DOCUMENTS: usize = 1_000_000;
-/// The constant of reciprocal rank fusion, 1 / (k + rank) (Cormack, Clarke and Büttcher 2009, who took 60). Small, so that the
-/// top of the better list counts: with 60 a strong list is dragged down to the level of a weak one (on `SciFact` with a static
-/// model nDCG@10 is .603 with 60 and .657 with 2).
-const RRF_K: u32 = 2;
 /// Points that one query or one page of a scroll returns, at most.
 pub const MAX_PAGE: usize = 10_000;
 
@@ -88,20 +84,13 @@ impl IndexMeta {
     }
 }
 
-/// How a query ranks.
+/// How a query ranks. What ranks by both asks twice and fuses: see `answer::fusion`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Query {
     /// By cosine similarity alone.
     Dense(Vec<f32>),
     /// By BM25 alone.
     Sparse(SparseVector),
-    /// Both, fused by reciprocal rank.
-    Hybrid {
-        /// The question's dense vector.
-        dense: Vec<f32>,
-        /// The question's BM25 vector.
-        sparse: SparseVector,
-    },
 }
 
 /// What a passage must be to be found: a query's conditions all hold.
@@ -165,11 +154,6 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn flush(&self) -> Result<(), StoreError>;
 }
 
-/// How many passages each half of a hybrid query contributes to the fusion.
-fn prefetch_depth(limit: usize) -> usize {
-    limit.saturating_mul(4).clamp(50, MAX_PAGE)
-}
-
 /// What a point says of its passage: the passage, and the folders above its document.
 fn payload(passage: &Passage) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
     let mut payload = match serde_json::to_value(passage)? {
@@ -195,22 +179,16 @@ fn check_widths(points: &[Point], dimensions: usize) -> Result<(), String> {
     }
 }
 
-/// The query without a half that cannot find anything, because the question has no words; `None` when nothing is left.
-fn reduce(query: Query, dimensions: usize) -> Result<Option<Query>, String> {
-    let query = match query {
-        Query::Sparse(sparse) if sparse.indices.is_empty() => return Ok(None),
-        Query::Hybrid { dense, sparse } if sparse.indices.is_empty() => Query::Dense(dense),
-        query => query,
-    };
-    match &query {
-        Query::Dense(dense) | Query::Hybrid { dense, .. } if dense.len() != dimensions => {
-            Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len()))
-        }
-        _ => Ok(Some(query)),
+/// Whether the query can find anything; an error when its vector is not as wide as the index.
+fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
+    match query {
+        Query::Sparse(sparse) => Ok(!sparse.indices.is_empty()),
+        Query::Dense(dense) if dense.len() == dimensions => Ok(true),
+        Query::Dense(dense) => Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len())),
     }
 }
 
-/// Best first. Fusion leaves the order of equal scores to chance: here the ids decide.
+/// Best first; of equal scores the ids decide.
 pub(crate) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     hits
@@ -359,10 +337,5 @@ mod tests {
         assert_eq!(folders("docs/api/keys.md"), [".", "docs", "docs/api"]);
         assert_eq!(folders("/srv/a.md"), ["/", "/srv"]);
         assert_eq!(folders("../b/ü.md"), [".", "..", "../b"]);
-    }
-
-    #[test]
-    fn a_hybrid_query_looks_deeper_than_it_answers() {
-        assert_eq!([1, 8, 100, usize::MAX].map(prefetch_depth), [50, 50, 400, MAX_PAGE]);
     }
 }

@@ -94,6 +94,24 @@ async fn paths_and_queries_are_joined() {
     assert_eq!(http.base_path(), "/deep/v1");
 }
 
+/// It is a paused clock that passes the timeouts: what it jumps over are connections that never answer anyway.
+#[tokio::test(start_paused = true)]
+async fn a_hang_lasts_no_longer_than_its_attempts_and_their_budget() {
+    // Connections come about and nobody ever takes them up.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    for (attempts, budget, most) in [(1, 300, 60), (3, 300, 182), (6, 300, 361), (6, 100, 121)] {
+        let retry = RetryPlan { attempts, budget: Duration::from_secs(budget) };
+        let http = Http::new(&ProviderPlan { timeout: Duration::from_mins(1), retry, ..plan(&url) }, Auth::Bearer).unwrap();
+        let began = tokio::time::Instant::now();
+        let error = http.post("/embeddings", &[], &json!({}), COST).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+        assert!(error.attempts <= attempts && error.attempts >= attempts.min(2), "{error}");
+        let took = began.elapsed();
+        assert!(took <= Duration::from_secs(most), "{attempts} attempts within {budget} s took {took:?}");
+    }
+}
+
 #[tokio::test]
 async fn is_it_running() {
     let api = StandIn::start().await;
