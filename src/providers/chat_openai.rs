@@ -41,10 +41,10 @@ impl ChatModel for OpenAi {
         // Each turn gives one parameter up for good, so this ends.
         loop {
             let body = body(&self.id, &request, dialect);
-            match self.http.post_stream("/chat/completions", &[], &body, cost).await {
+            match sse::answer(&self.http, "/chat/completions", &[], &body, cost, decode).await {
                 Ok(answer) => {
                     *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
-                    return Ok(sse::settled(decode(&self.http, answer.body), answer.charge));
+                    return Ok(answer);
                 }
                 Err(error) => dialect = dialect.without_refused(&error, &body).ok_or(error)?,
             }

@@ -11,10 +11,11 @@ use async_stream::try_stream;
 use bytes::Bytes;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::StreamExt;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::http::Http;
+use super::http::{Cost, Http, Streaming};
 use super::{ChatEvent, ChatStream, ErrorKind, ProviderError, Usage};
 use crate::limits::Charge;
 
@@ -133,8 +134,31 @@ fn fields(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, Pro
     })
 }
 
+/// What reads a provider's stream.
+pub(super) type Decode = fn(&Arc<Http>, Body) -> ChatStream;
+
+/// Asks, and returns the answer once its first piece is there. Until then what breaks is tried again, like a request that was
+/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back.
+pub(super) async fn answer(
+    http: &Arc<Http>,
+    path: &str,
+    headers: &[(&'static str, &str)],
+    request: &Value,
+    cost: Cost,
+    decode: Decode,
+) -> Result<ChatStream, ProviderError> {
+    let begin = |streaming: Streaming| {
+        let mut answer = settled(decode(http, streaming.body), streaming.charge);
+        async move {
+            let first = answer.next().await.transpose()?;
+            Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
+        }
+    };
+    http.post_stream(path, headers, request, cost, begin).await
+}
+
 /// An answer, at whose end what was reserved for it is corrected by what the provider counted.
-pub(super) fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
+fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
     let mut charge = Some(charge);
     Box::pin(answer.inspect(move |event| {
         if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
@@ -154,7 +178,10 @@ pub(super) fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, Pr
 
 /// The error of a stream that ended before the provider's own end mark.
 pub(super) fn cut_off(http: &Http) -> ProviderError {
-    http.error(ErrorKind::Network, "the answer ended before its end mark")
+    let mut error = http.error(ErrorKind::Network, "the answer ended before its end mark");
+    // The address is right: it answered.
+    error.hint = None;
+    error
 }
 
 fn too_long(http: &Http, what: &str) -> ProviderError {
