@@ -194,7 +194,7 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
 
