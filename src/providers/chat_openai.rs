@@ -200,8 +200,9 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             for choice in chunk.choices.into_iter().flatten() {
                 if let Some(delta) = choice.delta {
-                    let reasoning = delta.reasoning_content.or(delta.reasoning).unwrap_or_default();
-                    if !reasoning.is_empty() {
+                    // Some servers send both, and one of them empty.
+                    let mut reasoning = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
+                    if let Some(reasoning) = reasoning.find(|text| !text.is_empty()) {
                         yield ChatEvent::Reasoning(reasoning);
                     }
                     let refusal = delta.refusal.unwrap_or_default();

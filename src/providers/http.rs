@@ -148,6 +148,11 @@ impl Http {
         self.peer.is_vendor()
     }
 
+    /// How long one answer, or a silence within one, may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// What was asked so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::project::{Project, machine_cache};
 
 mod faults;
+mod injection;
 mod llama;
 mod quotas;
 

@@ -10,16 +10,17 @@ use crate::rig::copy_folder;
 
 /// What the model says, in pieces of a word.
 const ANSWER: &str = "Rotate a key every ninety days [1]; 每九十天 换一次 🔑, and at once when it has leaked [1].";
+const DOCUMENT: &str = "# Keys\n\nRotate a key with `lantern key rotate NAME` every ninety days.\n";
 const QUESTION: &str = "How often is a key rotated?";
 
 /// A connection of each format, and how many events come before the first piece of text.
-const FORMATS: [(&str, u32); 3] = [("mock", 1), ("claude", 3), ("gem", 0)];
+pub(super) const FORMATS: [(&str, u32); 3] = [("mock", 1), ("claude", 3), ("gem", 0)];
 
-/// A project with a connection in each format, and an index for each: one is locked while it is asked. Those in `hasty.yaml` do
+/// A project of one document with a connection in each format, and an index for each: one is locked while it is asked. Those in `hasty.yaml` do
 /// not wait long.
-fn indexed(mock: &Peer) -> Project {
+pub(super) fn indexed(mock: &Peer, document: &str) -> Project {
     let project = project();
-    project.write("docs/keys.md", "# Keys\n\nRotate a key with `lantern key rotate NAME` every ninety days.\n");
+    project.write("docs/keys.md", document);
     for (file, timeout) in [("p.yaml", "1m"), ("hasty.yaml", "6s")] {
         let provider = |name, kind, path| {
             format!(
@@ -42,7 +43,7 @@ fn indexed(mock: &Peer) -> Project {
     project
 }
 
-fn ask(project: &Project, pipeline: &str, name: &str, more: &[&str]) -> Child {
+pub(super) fn ask(project: &Project, pipeline: &str, name: &str, more: &[&str]) -> Child {
     let model = format!("{name}/{name}");
     project.start(&[&["ask", QUESTION, "-p", pipeline, "--home", name, "--model", &model], more].concat())
 }
@@ -56,7 +57,7 @@ fn fault(name: &str, kind: &str, after: u32) -> Value {
 }
 
 /// The answer as it was streamed.
-fn said(ended: &Ended) -> String {
+pub(super) fn said(ended: &Ended) -> String {
     ended.of_type("token").iter().map(|token| token["text"].as_str().unwrap()).collect()
 }
 
@@ -74,7 +75,7 @@ fn broken(ended: Ended, kind: &str, cause: &str) {
 #[test]
 fn a_broken_stream_is_an_error_and_keeps_what_was_said() {
     let mock = Peer::llmock(None, None);
-    let project = indexed(&mock);
+    let project = indexed(&mock, DOCUMENT);
     let faults = [
         ("disconnect", "network", "the connection ended before the answer was complete"),
         ("truncate", "network", "the answer ended before its end mark"),
@@ -97,7 +98,7 @@ fn a_broken_stream_is_an_error_and_keeps_what_was_said() {
 #[test]
 fn a_stalled_stream_is_given_up_after_the_timeout() {
     let mock = Peer::llmock(None, None);
-    let project = indexed(&mock);
+    let project = indexed(&mock, DOCUMENT);
     let script = FORMATS.map(|(name, before)| [reply(name), fault(name, "stall", before + 3)]);
     mock.script(&script.concat());
     let asked = FORMATS.map(|(name, _)| ask(&project, "hasty.yaml", name, &["--json"]));
@@ -110,7 +111,7 @@ fn a_stalled_stream_is_given_up_after_the_timeout() {
 #[test]
 fn until_the_first_word_whatever_breaks_is_tried_again() {
     let mock = Peer::llmock(None, None);
-    let project = indexed(&mock);
+    let project = indexed(&mock, DOCUMENT);
     let refusal = |name: &str, status| json!({"type": "fail", "status": status, "retry_after": 0.2, "match": {"model": name}});
     let slow = |name: &str| json!({"type": "slow_first_token", "seconds": 1.5, "match": {"model": name}});
     let refused = |(name, _)| vec![refusal(name, 429), refusal(name, 503), refusal(name, 500), slow(name)];
@@ -134,9 +135,9 @@ fn until_the_first_word_whatever_breaks_is_tried_again() {
 #[test]
 fn refusals_end_when_they_are_final_or_too_many() {
     let mock = Peer::llmock(None, None);
-    let project = indexed(&mock);
+    let project = indexed(&mock, DOCUMENT);
     for (status, kind, requests) in [(401, "auth", 3), (503, "unavailable", 12)] {
-        mock.script(&[json!({"type": "fail", "status": status, "retry_after": 0.1, "times": null, "message": "No, not now."})]);
+        mock.script(&[json!({"type": "fail", "status": status, "retry_after": 1.2, "times": null, "message": "No, not now."})]);
         let asked = FORMATS.map(|(name, _)| ask(&project, "p.yaml", name, &["--json"]));
         for asked in asked {
             let refused = without_secrets(ended(asked)).expect_code(2);

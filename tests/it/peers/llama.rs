@@ -9,6 +9,8 @@ use super::{Peer, project, without_secrets};
 use crate::project::{Project, ended, samples};
 use crate::rig::signal;
 
+/// What the server's log says of an answer that nobody waits for any more.
+const CANCELLED: &str = "cancel task";
 const QUESTION: &str = "How many wicks open the service after a restart?";
 
 /// The sample documents, indexed, to be answered from in a context as small as the server's.
@@ -52,6 +54,7 @@ fn a_model_answers_from_the_sources() {
     let (ttft, took) = (number(&done["ttft_ms"]), done["seconds"].as_f64().unwrap());
     assert!(ttft > 0 && ttft as f64 <= took * 1000.0, "{done}");
     assert!(["end", "length"].contains(&done["stop"].as_str().unwrap()), "{done}");
+    assert!(!server.log().contains(CANCELLED), "it was let finish");
 }
 
 #[test]
@@ -67,7 +70,7 @@ fn ctrl_c_ends_the_answer_on_the_server_too() {
     assert!(!interrupted.stdout.contains("\"done\""), "{interrupted:?}");
 
     let patience = Instant::now() + Duration::from_mins(2);
-    while !server.log().contains("cancel task") {
+    while !server.log().contains(CANCELLED) {
         assert!(Instant::now() < patience, "the server still answers nobody:\n{}", server.log());
         std::thread::sleep(Duration::from_millis(50));
     }

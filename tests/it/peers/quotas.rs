@@ -32,23 +32,23 @@ fn all_indexed(summary: &Value) {
 
 #[test]
 fn a_quota_that_the_headers_tell_is_kept_to() {
-    let mock = Peer::llmock(Some(600), Some(100_000));
+    let mock = Peer::llmock(Some(240), Some(100_000));
     let project = samples_at(&mock);
     let summary = ingest(&project);
     all_indexed(&summary);
     assert_eq!(summary["embeddings"]["throttled"], 0, "{summary}");
     mock.finds_no_fault();
     let left: Vec<f64> = mock.requests().iter().map(|request| request["started_at"].as_f64().unwrap()).collect();
-    // At 10 a second; a part of them leaves before the first answer tells.
+    // At 4 a second; a part of them leaves before the first answer tells.
     let (first, last) = (left.first().unwrap(), left.last().unwrap());
-    assert!(left.len() >= 40 && last - first > 1.5, "{} requests in {} s", left.len(), last - first);
+    assert!(left.len() >= 40 && last - first > 5.0, "{} requests in {} s", left.len(), last - first);
 }
 
 #[test]
 fn refused_and_broken_batches_are_sent_again() {
     let mock = Peer::llmock(None, None);
     let project = samples_at(&mock);
-    let fail = |status: u16, times: u32| json!({"type": "fail", "status": status, "retry_after": 0.3, "times": times});
+    let fail = |status: u16, times: u32| json!({"type": "fail", "status": status, "retry_after": 1.2, "times": times});
     mock.script(&[fail(500, 2), fail(429, 2), fail(503, 1), json!({"type": "delay", "seconds": 1.0, "times": 2})]);
     let summary = ingest(&project);
     all_indexed(&summary);
