@@ -34,13 +34,11 @@ impl Reranker for Ranker {
         if self.hangs {
             std::future::pending::<()>().await;
         }
-        match self.fails {
-            Some(kind) => Err(ProviderError::new("double", kind, "will not rank")),
-            None => {
-                let score = |passage: &String| if passage.contains("best") { 0.9 } else { 0.1 };
-                Ok(Reranked { scores: passages.iter().map(score).collect(), ..Reranked::default() })
-            }
+        if let Some(kind) = self.fails {
+            return Err(ProviderError::new("double", kind, "will not rank"));
         }
+        let score = |passage: &String| if passage.contains("best") { 0.9 } else { 0.1 };
+        Ok(Reranked { scores: passages.iter().map(score).collect(), ..Reranked::default() })
     }
 }
 
