@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::answer::Term;
 use crate::pipeline::{self, Diagnostic, Diagnostics, Plan, Running, Settings};
 
 /// Index documents and ask questions about them.
@@ -124,6 +125,8 @@ pub(super) struct AskArgs {
     /// Where answers go, as they are done; run again with the same file to go on
     #[arg(long, value_name = "FILE", requires = "batch")]
     pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub narrow: Narrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -158,9 +161,34 @@ pub(super) struct SearchArgs {
     /// How many passages to show
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// Show near-copies as hits of their own
+    #[arg(long)]
+    pub copies: bool,
     /// Many queries: a file with {"id","text"} a line
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     pub queries: Option<PathBuf>,
+}
+
+/// Which documents are searched.
+#[derive(Debug, Args)]
+pub(super) struct Narrow {
+    /// Search only documents like 'path=docs/api/**', 'lang=zh' or 'modified>=2026-01-31'; all must hold
+    #[arg(long = "where", value_name = "TERM")]
+    terms: Vec<String>,
+}
+
+impl Narrow {
+    /// Adds the terms to those of the pipeline file.
+    pub fn apply(&self, plan: &mut Plan) -> anyhow::Result<()> {
+        for text in &self.terms {
+            let term = text.parse::<Term>();
+            let term = term.map_err(|error| Invalid::from(Diagnostic::error(error.to_string(), Some(error.hint))))?;
+            plan.query.select.filter.extend([term]);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Debug, Args)]

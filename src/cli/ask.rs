@@ -33,7 +33,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     let mut named = Named::default();
     let running = args.pipeline.running(common, |plan| {
         named = Named::parse(&args, plan)?;
-        Ok(())
+        args.narrow.apply(plan)
     })?;
     let _fetching = downloads(output, running.providers.downloads());
     if let Some(file) = &args.batch {

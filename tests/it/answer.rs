@@ -4,6 +4,7 @@
 
 pub mod doubles;
 mod search;
+mod select;
 
 use std::io::{self, Write};
 use std::pin::pin;

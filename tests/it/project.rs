@@ -125,7 +125,7 @@ impl Project {
 
     /// Every point of the embedded index, as `search` shows them, by uri and place. Needs fewer than 1000 points.
     pub fn everything(&self, arguments: &[&str]) -> Vec<Value> {
-        let all = [&["search", "a", "-k", "1000", "--json"], arguments].concat();
+        let all = [&["search", "a", "-k", "1000", "--json", "--copies"], arguments].concat();
         let mut hits = self.run(&all).expect_code(0).of_type("hit");
         for hit in &mut hits {
             let hit = hit.as_object_mut().unwrap();
