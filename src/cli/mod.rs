@@ -2,6 +2,7 @@
 
 mod args;
 pub mod ask;
+pub mod markdown;
 mod check;
 mod ingest;
 mod output;
