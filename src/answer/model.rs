@@ -129,6 +129,8 @@ mod tests {
                 limit: NonZeroUsize::MIN,
                 mode: RetrieveMode::Hybrid,
                 model,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 1,
                 temperature: None,
                 context_tokens: 1,

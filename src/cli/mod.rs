@@ -3,8 +3,10 @@
 mod args;
 pub mod ask;
 pub mod markdown;
+mod batch;
 mod check;
 mod ingest;
+pub mod join;
 mod output;
 mod plan;
 mod progress;

@@ -28,6 +28,7 @@ fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
     Ask {
         retriever: Arc::new(retriever),
         model: model.map(|model| model as Arc<dyn ChatModel>),
+        fallback: Vec::new(),
         count_tokens: Arc::new(|text| text.split_whitespace().count()),
         question: "How are keys rotated?".into(),
         limit: 8,
