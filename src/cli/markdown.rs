@@ -283,8 +283,7 @@ impl Markdown {
                 self.text();
             }
             Start::Heading(level) => {
-                self.inline =
-                    Inline::new(Ink { bold: true, underline: level == 1, ..Ink::default() });
+                self.inline = Inline::new(Ink { bold: true, underline: level == 1, ..Ink::default() });
                 self.head = text.trim_start_matches('#').trim_start().to_owned();
                 self.text();
                 self.paragraph = false;

@@ -2,11 +2,12 @@
 
 mod args;
 pub mod ask;
-pub mod markdown;
 mod batch;
+mod chat;
 mod check;
 mod ingest;
 pub mod join;
+pub mod markdown;
 mod output;
 mod plan;
 mod progress;
@@ -67,6 +68,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>
 }
 
 async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+    // There Ctrl-C has a meaning of its own.
+    if let Command::Chat(args) = cli.command {
+        return chat::run(args, &cli.common, output).await;
+    }
     let stop = interruptible();
     let common = &cli.common;
     match cli.command {
@@ -76,6 +81,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Status(args) => status::run(args, common, output).await,
+        Command::Chat(_) => Ok(OK),
         Command::Schema => schema::run(output),
     }
 }

@@ -61,6 +61,7 @@ impl Output {
             markdown: self.terminal.0 && !self.json,
             hyperlinks: self.emphasis && !self.json && shows_links(super::args::variable),
             width: if self.terminal.0 { console_width() } else { usize::MAX },
+            columns: self.terminal.0.then_some(console_width as fn() -> usize),
             quiet: self.quiet,
             base: None,
         }
@@ -156,7 +157,7 @@ fn shows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
 
 /// The terminal's width, within reason.
 fn console_width() -> usize {
-    usize::from(console::Term::stdout().size().1).clamp(40, 140)
+    usize::from(console::Term::stdout().size().1).clamp(20, 140)
 }
 
 /// 1234567 as 1,234,567.

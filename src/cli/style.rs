@@ -25,6 +25,8 @@ pub struct Style {
     pub hyperlinks: bool,
     /// Columns of the terminal; `usize::MAX` where there is none, so that nothing is trimmed.
     pub width: usize,
+    /// Tells the terminal's columns now: it may be resized while an answer comes.
+    pub columns: Option<fn() -> usize>,
     /// Only what was asked for: no summaries.
     pub quiet: bool,
     /// The folder that uris of files are relative to; without it they are not linked.
@@ -40,6 +42,7 @@ impl Default for Style {
             markdown: false,
             hyperlinks: false,
             width: usize::MAX,
+            columns: None,
             quiet: false,
             base: None,
         }

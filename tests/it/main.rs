@@ -15,6 +15,7 @@ mod answer;
 mod cache;
 mod chat;
 mod chunk;
+mod conversation;
 mod data;
 mod embedders;
 mod end_to_end;

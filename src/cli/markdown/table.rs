@@ -145,7 +145,6 @@ impl Table {
             flow.end_line();
         }
     }
-
 }
 
 fn inline(text: &str, ink: &Ink, flow: &mut Flow) {

@@ -57,14 +57,22 @@ fn links_hide_no_other_address() {
     let link = "\x1b[4m\x1b]8;;https://e.org/\x1b\\here\x1b]8;;\x1b\\\x1b[0m";
     assert_eq!(shown("[here](https://e.org \"t\").", &colored()), format!("{link}.\n"));
     assert_eq!(visible(&shown("[https://bank.org](https://evil.org)", &colored())), "https://bank.org (https://evil.org)\n");
-    assert_eq!(shown("[a](https://e.org) <https://f.org> ![i](x.png)", &style(80)), "a (https://e.org) https://f.org i (x.png)\n");
-    assert_eq!(visible(&shown("[a](javascript:alert(1)) [b](file:///etc/passwd)", &colored())), "a (javascript:alert(1)) b (file:///etc/passwd)\n");
+    assert_eq!(
+        shown("[a](https://e.org) <https://f.org> ![i](x.png)", &style(80)),
+        "a (https://e.org) https://f.org i (x.png)\n"
+    );
+    assert_eq!(
+        visible(&shown("[a](javascript:alert(1)) [b](file:///etc/passwd)", &colored())),
+        "a (javascript:alert(1)) b (file:///etc/passwd)\n"
+    );
     assert_eq!(shown("[not] [a link", &style(80)), "[not] [a link\n");
 }
 
 #[test]
 fn marks_that_are_none_stay() {
-    for text in ["5 * 3 * 2", "f(*args, **kwargs)", "a_b_c __init__x", "2*3*4", "a ` b", "~/x", "C:\\new", "a < b && c > d", "a **** b"] {
+    for text in
+        ["5 * 3 * 2", "f(*args, **kwargs)", "a_b_c __init__x", "2*3*4", "a ` b", "~/x", "C:\\new", "a < b && c > d", "a **** b"]
+    {
         assert_eq!(shown(text, &style(80)), format!("{text}\n"));
     }
     assert_eq!(shown("\\*a\\* &lt;b&gt; &#27;[2J", &style(80)), "*a* <b> &#27;[2J\n");
@@ -77,7 +85,10 @@ fn lines_break_between_words_and_between_wide_characters() {
     assert_eq!(shown("密钥每月轮换一次，由守灯人负责。", &style(15)), "密钥每月轮换一\n次，由守灯人负\n责。\n");
     assert_eq!(shown("他说（那时）“好”。他说（那时）", &style(12)), "他说（那时）\n“好”。他说\n（那时）\n");
     assert_eq!(shown("> one two three", &style(9)), "│ one two\n│ three\n");
-    assert_eq!(shown("see https://example.org/a/very/long/address now", &style(20)), "see\nhttps://example.org/a/very/long/address\nnow\n");
+    assert_eq!(
+        shown("see https://example.org/a/very/long/address now", &style(20)),
+        "see\nhttps://example.org/a/very/long/address\nnow\n"
+    );
     let bold = "\x1b[1maaaa\x1b[0m\n\x1b[1mbbbb\x1b[0m\n";
     assert_eq!(shown("**aaaa bbbb**", &Style { width: 6, ..colored() }), bold, "no look reaches over the line's end");
 }
@@ -123,10 +134,67 @@ fn text_shows_as_it_comes() {
 /// Pieces of Markdown, good and bad.
 fn junk() -> impl Strategy<Value = String> {
     let pieces = vec![
-        "*", "**", "***", "_", "__", "~~", "`", "``", "```", "```rust", "~~~", "#", "## ", "- ", "* ", "+ ", "1. ", "2) ", "> ",
-        ">", "|", "| a | b |\n|---|:-:|\n| c | d |\n", "---", "===", "***\n", "\n", "\n", "\n\n", "    ", "  ", " ", "\t", "[", "]",
-        "(", ")", "[text](http://u.org)", "![alt](i.png)", "<http://a.org>", "<br>", "<", ">", "&amp;", "&", ";", "\\", "\\*",
-        "word", "Two words", "中文", "，", "密钥轮换。", "é", "👩‍💻", "\u{1b}[2J", "\u{202e}", "a_b", "2*3", "!", "\r", "\u{fdd0}",
+        "*",
+        "**",
+        "***",
+        "_",
+        "__",
+        "~~",
+        "`",
+        "``",
+        "```",
+        "```rust",
+        "~~~",
+        "#",
+        "## ",
+        "- ",
+        "* ",
+        "+ ",
+        "1. ",
+        "2) ",
+        "> ",
+        ">",
+        "|",
+        "| a | b |\n|---|:-:|\n| c | d |\n",
+        "---",
+        "===",
+        "***\n",
+        "\n",
+        "\n",
+        "\n\n",
+        "    ",
+        "  ",
+        " ",
+        "\t",
+        "[",
+        "]",
+        "(",
+        ")",
+        "[text](http://u.org)",
+        "![alt](i.png)",
+        "<http://a.org>",
+        "<br>",
+        "<",
+        ">",
+        "&amp;",
+        "&",
+        ";",
+        "\\",
+        "\\*",
+        "word",
+        "Two words",
+        "中文",
+        "，",
+        "密钥轮换。",
+        "é",
+        "👩‍💻",
+        "\u{1b}[2J",
+        "\u{202e}",
+        "a_b",
+        "2*3",
+        "!",
+        "\r",
+        "\u{fdd0}",
     ];
     prop::collection::vec(prop::sample::select(pieces), 0..50).prop_map(|pieces| pieces.concat())
 }
