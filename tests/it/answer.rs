@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test panics")]
 
-mod doubles;
+pub mod doubles;
 mod search;
 
 use std::io::{self, Write};

@@ -90,6 +90,8 @@ impl Setup {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,
                 model: None,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 100,
                 temperature: None,
                 context_tokens: 1000,
