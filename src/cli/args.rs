@@ -176,7 +176,7 @@ pub(super) struct ChatArgs {
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
     /// Go on with the last session
-    #[arg(short, long = "continue", conflicts_with = "session")]
+    #[arg(short = 'c', long = "continue", conflicts_with = "session")]
     pub go_on: bool,
     /// Begin or go on with the session of this name
     #[arg(long, value_name = "NAME")]
