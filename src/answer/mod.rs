@@ -4,6 +4,7 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
+//! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
 //! [`retrieve`] finds passages, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
 //! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`join`] asks several at once ([`judge`] picks among

@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::answer::fallback::write_with_fallback;
-use crate::answer::prompt::{Composed, compose};
+use crate::answer::prompt::{Composed, HISTORY, compose};
 use crate::answer::retrieve::{Retriever, off_runtime};
 use crate::answer::source::{Source, join};
 use crate::error::Error;
@@ -175,14 +175,16 @@ impl Ask {
         let mut messages = self.conversation.history.clone();
         let said: Vec<String> = messages.iter().map(|message| message.text.clone()).collect();
         let Composed { prompt, sources, .. } = off_runtime("fit the sources into the prompt", move || {
-            let said: usize = said.iter().map(|text| count_tokens(text)).sum();
+            let said = said.iter().map(|text| count_tokens(text)).reduce(|a, b| a + b);
+            let said = said.map_or(0, |said| said + count_tokens(HISTORY));
             let budget = plan.context_tokens.saturating_sub(said);
             compose(plan.prompt.as_deref(), question.trim(), found, budget, &*count_tokens)
         })
         .await??;
         messages.push(Message { role: Role::User, text: prompt.user });
+        let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
         let request = ChatRequest {
-            system: prompt.system,
+            system,
             messages,
             max_tokens: self.retriever.plan.max_tokens,
             temperature: self.retriever.plan.temperature,

@@ -181,9 +181,9 @@ impl Chat<'_> {
             }
         };
         turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
-        if self.person {
-            let stopped = if matches!(ended, Ok(Ended::Stopped)) { "(stopped)\n\n" } else { "\n" };
-            self.output.print(&self.style().paint(Look::Dim, stopped));
+        if !self.output.json {
+            let stopped = if matches!(ended, Ok(Ended::Stopped)) { "(stopped)\n" } else { "" };
+            self.output.print(&format!("{}\n", self.style().paint(Look::Dim, stopped)));
         }
         if !turn.answer.is_empty() || !turn.sources.is_empty() {
             self.keep(turn);
