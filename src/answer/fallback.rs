@@ -42,13 +42,13 @@ pub(super) fn write_with_fallback(
             let error = loop {
                 let next = if heard { Ok(answer.next().await) } else { timeout(patience, answer.next()).await };
                 match next {
-                    Ok(Some(Ok(AnswerEvent::Done(summary)))) => match nothing_said(&summary).filter(|_| !interrupted) {
-                        Some(error) => break error,
-                        None => {
-                            yield AnswerEvent::Done(summary);
-                            return;
+                    Ok(Some(Ok(AnswerEvent::Done(summary)))) => {
+                        if let Some(error) = nothing_said(&summary).filter(|_| !interrupted) {
+                            break error;
                         }
-                    },
+                        yield AnswerEvent::Done(summary);
+                        return;
+                    }
                     Ok(Some(Ok(event))) => {
                         heard = true;
                         interrupted |= matches!(event, AnswerEvent::Token(_) | AnswerEvent::Citation { .. });

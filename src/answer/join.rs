@@ -128,6 +128,24 @@ struct Part {
     fate: Option<Fate>,
 }
 
+impl Part {
+    /// Notes an event of the model's answer; fails with what makes it none.
+    fn take(&mut self, event: Result<AnswerEvent, ProviderError>, model: &str) -> Result<AnswerEvent, ProviderError> {
+        let bad = |what| Err(ProviderError::new(model, ErrorKind::BadAnswer, what));
+        let event = event.and_then(|event| match &event {
+            AnswerEvent::Done(summary) if summary.ttft.is_none() => bad("answered with nothing"),
+            _ if self.text.len() + said(&event).len() > MAX_ANSWER => bad("wrote more than any answer has"),
+            _ => Ok(event),
+        });
+        match &event {
+            Ok(AnswerEvent::Done(summary)) => self.fate = Some(Fate::Answered(summary.clone())),
+            Ok(event) => self.text.push_str(said(event)),
+            Err(error) => self.fate = Some(Fate::Failed(reason(error))),
+        }
+        event
+    }
+}
+
 /// Streams the answers to a question, as they come. Dropping the stream cancels all requests upstream.
 ///
 /// # Errors
@@ -155,46 +173,33 @@ pub fn ask_all(joint: Joint) -> impl Stream<Item = Result<JoinEvent, Error>> + S
             let mut running: StreamMap<_, _> =
                 waiting.map(|(place, model)| (place, Box::pin(write(Arc::clone(model), request.clone(), given)))).collect();
             while let Some((place, event)) = running.next().await {
-                let Some(part) = parts.get_mut(place) else { continue };
-                let failure = match event {
-                    Ok(AnswerEvent::Done(summary)) if summary.ttft.is_none() => {
-                        ProviderError::new(summary.model.unwrap_or_default(), ErrorKind::BadAnswer, "answered with nothing")
-                    }
-                    Ok(AnswerEvent::Done(summary)) => {
-                        part.fate = Some(Fate::Answered(summary.clone()));
-                        yield JoinEvent::Part { place, event: AnswerEvent::Done(summary) };
+                if join == Join::First && chosen != Some(place) && event.as_ref().is_ok_and(|event| !is_end(event)) {
+                    if event.as_ref().is_ok_and(|event| said(event).is_empty()) {
                         continue;
                     }
-                    Ok(event) => {
-                        let said = said(&event);
-                        if join == Join::First && chosen != Some(place) {
-                            if said.is_empty() {
-                                continue;
-                            }
-                            // Dropping the others cancels them upstream.
-                            chosen = Some(place);
-                            running.keys().copied().filter(|other| *other != place).collect::<Vec<_>>().iter().for_each(|other| {
-                                running.remove(other);
-                            });
-                        }
-                        if part.text.len() + said.len() <= MAX_ANSWER {
-                            part.text.push_str(said);
-                            if !said.is_empty() && matches!(join, Join::All | Join::First) {
-                                ttft.get_or_insert_with(|| requested.elapsed());
-                            }
-                            yield JoinEvent::Part { place, event };
-                            continue;
-                        }
-                        running.remove(&place);
-                        ProviderError::new(name(&models, place), ErrorKind::BadAnswer, "wrote more than any answer has")
+                    chosen = Some(place);
+                    // Dropping the others cancels them upstream.
+                    let others: Vec<_> = running.keys().copied().filter(|other| *other != place).collect();
+                    for other in others {
+                        running.remove(&other);
                     }
-                    Err(error) => error,
-                };
-                part.fate = Some(Fate::Failed(reason(&failure)));
-                if chosen == Some(place) {
-                    (chosen, ttft) = (None, None);
                 }
-                yield JoinEvent::Failed { place, kind: failure.kind, reason: reason(&failure) };
+                let (Some(part), Some(model)) = (parts.get_mut(place), models.get(place)) else { continue };
+                match part.take(event, model.model()) {
+                    Ok(event) => {
+                        if !said(&event).is_empty() && matches!(join, Join::All | Join::First) {
+                            ttft.get_or_insert_with(|| requested.elapsed());
+                        }
+                        yield JoinEvent::Part { place, event };
+                    }
+                    Err(error) => {
+                        running.remove(&place);
+                        if chosen == Some(place) {
+                            (chosen, ttft) = (None, None);
+                        }
+                        yield JoinEvent::Failed { place, kind: error.kind, reason: reason(&error) };
+                    }
+                }
             }
             // Where the winner of the race broke off, those that were cancelled for it race anew.
             if join != Join::First || chosen.is_some() || parts.iter().all(|part| part.fate.is_some()) {
@@ -211,12 +216,7 @@ pub fn ask_all(joint: Joint) -> impl Stream<Item = Result<JoinEvent, Error>> + S
             max_tokens: request.max_tokens,
             temperature: request.temperature,
         };
-        let mut bench: Vec<Arc<dyn ChatModel>> = judge.into_iter().collect();
-        for model in candidates.iter().filter_map(|candidate| models.get(candidate.place)) {
-            if bench.iter().all(|other| other.model() != model.model()) {
-                bench.push(Arc::clone(model));
-            }
-        }
+        let bench = bench(judge, &candidates, &models);
         let (mut merged, mut judging) = (None, Vec::new());
         match join {
             Join::All | Join::First => {}
@@ -252,10 +252,7 @@ pub fn ask_all(joint: Joint) -> impl Stream<Item = Result<JoinEvent, Error>> + S
             }
         }
         let summary = summary(join, &models, parts, started);
-        let citations = match (&merged, chosen) {
-            (Some(merged), _) => merged.citations.clone(),
-            (None, chosen) => cited(&summary.models, chosen),
-        };
+        let citations = merged.as_ref().map_or_else(|| cited(&summary.models, chosen), |merged| merged.citations.clone());
         yield JoinEvent::Done(JoinSummary { chosen, merged, citations, judging, ttft, ..summary });
     }
 }
@@ -323,6 +320,25 @@ fn said(event: &AnswerEvent) -> &str {
         AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. } => text,
         _ => "",
     }
+}
+
+fn is_end(event: &AnswerEvent) -> bool {
+    matches!(event, AnswerEvent::Done(_))
+}
+
+/// Who may judge or merge: the one that was named, and those that have answered.
+fn bench(
+    judge: Option<Arc<dyn ChatModel>>,
+    candidates: &[Candidate],
+    models: &[Arc<dyn ChatModel>],
+) -> Vec<Arc<dyn ChatModel>> {
+    let mut bench: Vec<Arc<dyn ChatModel>> = judge.into_iter().collect();
+    for model in candidates.iter().filter_map(|candidate| models.get(candidate.place)) {
+        if bench.iter().all(|other| other.model() != model.model()) {
+            bench.push(Arc::clone(model));
+        }
+    }
+    bench
 }
 
 fn fate(parts: &[Part], place: usize) -> Option<&Fate> {

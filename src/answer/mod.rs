@@ -4,9 +4,10 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
-//! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
-//! [`retrieve`] finds passages, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
-//! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
+//! [`retrieve`] finds passages, [`fusion`] makes one ranking of two, [`source`] joins neighbours into sources that still slice
+//! the document exactly, [`prompt`] fits them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it
+//! streams, and [`ask`] wires them. In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`]
+//! says what went before.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`join`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
@@ -16,6 +17,7 @@
 pub mod batch;
 pub mod cite;
 pub mod fallback;
+pub mod fusion;
 pub mod history;
 pub mod join;
 pub mod judge;

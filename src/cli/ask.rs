@@ -12,20 +12,17 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{AskArgs, Common, Invalid, JoinArg, variable};
+use super::args::{AskArgs, Common};
 use super::join::Board;
 use super::markdown::Markdown;
+use super::models::{Named, answerer, plans_own};
 use super::output::Output;
 use super::progress::downloads;
-use crate::answer::fallback::or_failing;
-use crate::answer::{
-    AnswerEvent, Ask, Conversation, Join, Joint, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, ask_all, cite,
-    default_model,
-};
+use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Retriever, Source, Summary, ask, ask_all, cite};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
-use crate::pipeline::{ModelRef, Plan, ProviderPlan, Purpose, Running, TokenizerName};
-use crate::providers::{ChatModel, ErrorKind, StopReason};
+use crate::pipeline::{Running, TokenizerName};
+use crate::providers::{ErrorKind, StopReason};
 use crate::tokenizer::Tokenizer;
 use crate::vectordb::StoreError;
 
@@ -41,11 +38,11 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     })?;
     let _fetching = downloads(output, running.providers.downloads());
     if let Some(file) = &args.batch {
-        return super::batch::run(file, &args, &running, output, stop).await;
+        return Box::pin(super::batch::run(file, &args, &running, output, stop)).await;
     }
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
-    let answer = async {
+    let answer = Box::pin(async {
         let prepared = prepare(&running, args.question.clone().unwrap_or_default(), limit);
         let asked = match tokio::select! { asked = prepared => asked, () = stop.cancelled() => return Ok(Ended::Stopped) } {
             Ok(asked) => asked,
@@ -64,13 +61,13 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         let judge = named.judge.as_ref().map(|judge| answerer(&running, judge));
         let names: Vec<String> = named.models.iter().map(ToString::to_string).collect();
         let board = Board::new(join, names, &running.plan.providers, |text| output.note(text));
-        let events = ask_all(Joint { ask: asked, models, join, judge });
+        let events = Box::pin(ask_all(Joint { ask: asked, models, join, judge }));
         let mut out = io::stdout();
         tokio::select! {
             ended = board.render(events, &mut out, &style) => ended,
             () = stop.cancelled() => Ok(Ended::Stopped),
         }
-    };
+    });
     let ended = answer.await?;
     let code = ended.exit_code();
     if let Ended::Failed(error) = ended {
@@ -79,79 +76,13 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     Ok(code)
 }
 
-/// The models named on the command line.
-#[derive(Debug, Default)]
-struct Named {
-    models: Vec<ModelRef>,
-    judge: Option<ModelRef>,
-}
-
-impl Named {
-    /// Reads the names, and has the plan answer with them.
-    fn parse(args: &AskArgs, plan: &mut Plan) -> anyhow::Result<Self> {
-        let parse = |name: &String| ModelRef::parse(name, plan, Purpose::Answer).map_err(Invalid::from);
-        let models = args.models.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        let judge = args.judge.as_ref().map(parse).transpose()?;
-        let fallback = args.fallback.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
-        if let Some((_, twice)) =
-            models.iter().enumerate().find(|(n, model)| models.iter().take(*n).any(|other| other == *model))
-        {
-            anyhow::bail!("--model {twice} is given twice; name each model once");
-        }
-        if models.len() > 1 && args.batch.is_some() {
-            anyhow::bail!("--batch asks one model; its lines may name others with \"model\"");
-        }
-        if models.len() < 2 && args.join.is_some() {
-            anyhow::bail!("--join is for several models: give --model more than once");
-        }
-        if let Some(first) = models.first() {
-            plan.query.model = Some(first.clone());
-        }
-        if !fallback.is_empty() {
-            plan.query.fallback = fallback;
-        }
-        Ok(Self { models, judge })
-    }
-}
-
-impl From<JoinArg> for Join {
-    fn from(join: JoinArg) -> Self {
-        match join {
-            JoinArg::All => Self::All,
-            JoinArg::First => Self::First,
-            JoinArg::Vote => Self::Vote,
-            JoinArg::Best => Self::Best,
-            JoinArg::Merge => Self::Merge,
-        }
-    }
-}
-
-/// A model among several: one that cannot be had fails when it is asked.
-pub(super) fn answerer(running: &Running, model: &ModelRef) -> Arc<dyn ChatModel> {
-    or_failing(model.to_string(), running.providers.chat_model(model))
-}
-
 /// A question to the plan's model and those that stand by.
 pub(super) async fn prepare(running: &Running, question: String, limit: usize) -> Result<Ask, Error> {
     // The table takes a fifth of a second to build: while the question is embedded and looked for.
     tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
     let question = if question == "-" { read_question().await? } else { question };
     let retriever = Arc::new(Retriever::open(running).await?);
-    let tags = |ollama: ProviderPlan| async move {
-        running.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
-    };
-    let mut models: Vec<ModelRef> = default_model(&running.plan, variable, tags).await.into_iter().collect();
-    for model in &running.plan.query.fallback {
-        if !models.contains(model) {
-            models.push(model.clone());
-        }
-    }
-    let (model, fallback) = match models.as_slice() {
-        [] => (None, Vec::new()),
-        // Without another one, what is wrong with it is better said before anything is shown.
-        [only] => (Some(running.providers.chat_model(only)?), Vec::new()),
-        [first, others @ ..] => (Some(answerer(running, first)), others.iter().map(|model| answerer(running, model)).collect()),
-    };
+    let (model, fallback) = plans_own(running).await?;
     let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
     Ok(Ask { retriever, model, fallback, count_tokens, question, limit, conversation: Conversation::default() })
 }
@@ -270,7 +201,7 @@ fn kind(error: &Error) -> &'static str {
         Error::Provider(error) => provider_kind(error.kind),
         Error::Store(error) => match error {
             StoreError::Locked { .. } => "index_locked",
-            StoreError::Mismatch { .. } => "index_mismatch",
+            StoreError::Mismatch { .. } | StoreError::Layout { .. } => "index_mismatch",
             StoreError::Missing { .. } => "index_missing",
             StoreError::Unavailable { .. } => "store_unavailable",
             StoreError::Failed { .. } => "store_failed",

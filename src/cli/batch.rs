@@ -15,8 +15,9 @@ use tokio::io::AsyncBufRead;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{AskArgs, Invalid, Order};
-use super::ask::{answerer, failure, prepare};
+use super::ask::{failure, prepare};
 use super::join::price;
+use super::models::answerer;
 use super::output::{Output, counted, grouped};
 use super::search::{json_lines, text_or_number};
 use super::style::one_line;
@@ -123,14 +124,11 @@ async fn read(file: &Path, running: &Running) -> anyhow::Result<(Vec<Question>, 
             }
             let model = match model {
                 None => None,
-                Some(name) => Some(match models.get(&name) {
-                    Some(model) => Arc::clone(model),
-                    None => {
-                        let parsed = ModelRef::parse(&name, &running.plan, Purpose::Answer)
-                            .map_err(|error| format!("\"model\": {}", Invalid::from(error).0))?;
-                        models.entry(name).or_insert_with(|| answerer(running, &parsed)).clone()
-                    }
-                }),
+                Some(name) => {
+                    let parsed = ModelRef::parse(&name, &running.plan, Purpose::Answer)
+                        .map_err(|error| format!("\"model\": {}", Invalid::from(error).0))?;
+                    Some(models.entry(name).or_insert_with(|| answerer(running, &parsed)).clone())
+                }
             };
             seen.insert(id.clone(), number);
             Ok(Question { id, text, priority, model })

@@ -78,6 +78,7 @@ fn after(seconds: u64, said: &str) -> (u64, Result<ChatEvent, ProviderError>) {
 }
 
 /// An answer that begins after so many seconds.
+#[allow(clippy::unnecessary_wraps, reason = "one of several replies")]
 fn says(seconds: u64, said: &str) -> Result<Script, ProviderError> {
     Ok(vec![after(seconds, said), done(StopReason::End)])
 }
@@ -86,6 +87,7 @@ fn error(kind: ErrorKind) -> ProviderError {
     ProviderError::new("p", kind, "out of order")
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "one of several replies")]
 fn breaks(said: &str) -> Result<Script, ProviderError> {
     Ok(vec![after(1, said), (1, Err(error(ErrorKind::Network)))])
 }

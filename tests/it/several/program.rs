@@ -52,7 +52,7 @@ impl Several {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let apis = [(); 3].map(|()| runtime.block_on(StandIn::start()));
         let project = Project::new();
-        let providers: String = ["a", "b", "c"]
+        let providers: Vec<String> = ["a", "b", "c"]
             .iter()
             .zip(&apis)
             .map(|(name, api)| {
@@ -66,7 +66,8 @@ impl Several {
         project.write(
             "p.yaml",
             format!(
-                "name: docs\nproviders:\n{providers}sources: [docs]\nquery: {{ answer: {{ model: a/x, max_tokens: 100{answer} }} }}\n"
+                "name: docs\nproviders:\n{}sources: [docs]\nquery: {{ answer: {{ model: a/x, max_tokens: 100{answer} }} }}\n",
+                providers.concat()
             ),
         );
         project.write("docs/keys.md", "# Keys\n\nRotate a key with `lantern key rotate NAME` every ninety days.\n");
