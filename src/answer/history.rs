@@ -26,15 +26,20 @@ pub fn fit(turns: &[(String, String)], budget: usize, count: &dyn Fn(&str) -> us
     kept
 }
 
-fn cut(mut text: String, budget: usize, count: &dyn Fn(&str) -> usize) -> String {
-    while count(&text) > budget {
-        text.truncate(text.floor_char_boundary(text.len() / 4 * 3));
-        text.push('…');
-        if text.len() <= '…'.len_utf8() * 2 {
-            text.clear();
+/// A text's beginning within so many tokens.
+fn cut(text: String, budget: usize, count: &dyn Fn(&str) -> usize) -> String {
+    if count(&text) <= budget {
+        return text;
+    }
+    let mut kept = text.as_str();
+    while !kept.is_empty() {
+        kept = kept.get(..kept.floor_char_boundary(kept.len() / 4 * 3)).unwrap_or_default();
+        let shown = format!("{}…", kept.trim_end());
+        if count(&shown) <= budget {
+            return shown;
         }
     }
-    text
+    String::new()
 }
 
 #[cfg(test)]

@@ -65,7 +65,11 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         let mut out = io::stdout();
         tokio::select! {
             ended = board.render(events, &mut out, &style) => ended,
-            () = stop.cancelled() => Ok(Ended::Stopped),
+            () = stop.cancelled() => {
+                // In the middle of a line, and of an emphasis.
+                out.write_all(if style.markdown { "\x1b[0m\n" } else { "\n" }.as_bytes())?;
+                Ok(Ended::Stopped)
+            }
         }
     });
     let ended = answer.await?;

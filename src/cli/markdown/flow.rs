@@ -97,6 +97,8 @@ pub(super) struct Flow {
     /// The unit began in the left half and is written as it comes.
     eager: bool,
     last: Option<char>,
+    /// Everything is held until it is known to fit, and what is wider than a line is broken: for a table's cells.
+    pub patient: bool,
     /// Widths of the lines ended, where they are wanted.
     pub widths: Option<Vec<usize>>,
 }
@@ -116,6 +118,7 @@ impl Flow {
             unit: String::new(),
             eager: false,
             last: None,
+            patient: false,
             widths: None,
         }
     }
@@ -167,6 +170,9 @@ impl Flow {
 
     /// A character that no line begins with.
     pub fn cling(&mut self, c: char) {
+        if self.patient && self.unit.width() + c.width().unwrap_or(0) > self.screen.width {
+            self.end_unit();
+        }
         self.last = Some(c);
         if self.eager {
             self.write(c);
@@ -184,7 +190,8 @@ impl Flow {
             _ => self.held.push((self.ink.clone(), c.into())),
         }
         let start = self.column + usize::from(self.space);
-        if start + self.unit.width() <= self.screen.width / 2 || self.unit.len() > MAX_UNIT_BYTES {
+        let fits = start + self.unit.width() <= self.screen.width / 2;
+        if fits && !self.patient || self.unit.len() > MAX_UNIT_BYTES {
             self.place();
             self.eager = true;
         }

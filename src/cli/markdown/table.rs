@@ -51,6 +51,11 @@ impl Table {
     /// A row. It is shown at once when the widths are fixed.
     pub fn push(&mut self, row: &str, flow: &mut Flow) {
         let mut cells = cells(row);
+        // GFM leaves out what there is no header for; no word of an answer is left out here.
+        let more = cells.split_off(cells.len().min(self.header.len()));
+        if let Some(last) = cells.last_mut() {
+            more.iter().for_each(|cell| last.push_str(&format!(" | {cell}")));
+        }
         cells.resize(self.header.len(), String::new());
         self.bytes += row.len();
         self.rows.push(cells);
@@ -156,7 +161,7 @@ fn inline(text: &str, ink: &Ink, flow: &mut Flow) {
 /// A cell wrapped into a column, each line with its width.
 fn lines(cell: &str, width: usize, ink: &Ink, screen: Screen) -> Vec<(String, usize)> {
     let mut flow = Flow::new(Screen { width, ..screen });
-    flow.widths = Some(Vec::new());
+    (flow.widths, flow.patient) = (Some(Vec::new()), true);
     inline(cell, ink, &mut flow);
     flow.end_line();
     let widths = flow.widths.take().unwrap_or_default();
