@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::answer::fallback::write_with_fallback;
-use crate::answer::prompt::{Composed, compose};
+use crate::answer::prompt::{Composed, HISTORY, compose};
 use crate::answer::retrieve::{Retriever, off_runtime};
 use crate::answer::source::{Source, join};
 use crate::error::Error;
@@ -35,6 +35,17 @@ pub struct Ask {
     pub question: String,
     /// Passages to retrieve, at most.
     pub limit: usize,
+    /// What the question goes on from.
+    pub conversation: Conversation,
+}
+
+/// What a question goes on from; the default is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    /// What was said before, oldest first: questions and answers in turn.
+    pub history: Vec<Message>,
+    /// The question as it stands alone, for retrieval; `None` is the question itself.
+    pub search: Option<String>,
 }
 
 /// What an answer consists of: `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the answer, then `Done`.
@@ -153,20 +164,28 @@ pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 
 impl Ask {
     /// The sources that the question finds, best first.
     pub(super) async fn find(&self) -> Result<Vec<Source>, Error> {
-        Ok(join(self.retriever.retrieve(&self.question, self.limit).await?))
+        let search = self.conversation.search.as_deref().unwrap_or(&self.question);
+        Ok(join(self.retriever.retrieve(search, self.limit).await?))
     }
 
     /// What a model is asked, and those of the sources that fit into it.
     pub(super) async fn compose(&self, found: Vec<Source>) -> Result<(Vec<Source>, ChatRequest), Error> {
         let (plan, question) = (self.retriever.plan.clone(), self.question.clone());
         let count_tokens = Arc::clone(&self.count_tokens);
+        let mut messages = self.conversation.history.clone();
+        let said: Vec<String> = messages.iter().map(|message| message.text.clone()).collect();
         let Composed { prompt, sources, .. } = off_runtime("fit the sources into the prompt", move || {
-            compose(plan.prompt.as_deref(), question.trim(), found, plan.context_tokens, &*count_tokens)
+            let said = said.iter().map(|text| count_tokens(text)).reduce(|a, b| a + b);
+            let said = said.map_or(0, |said| said + count_tokens(HISTORY));
+            let budget = plan.context_tokens.saturating_sub(said);
+            compose(plan.prompt.as_deref(), question.trim(), found, budget, &*count_tokens)
         })
         .await??;
+        messages.push(Message { role: Role::User, text: prompt.user });
+        let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
         let request = ChatRequest {
-            system: prompt.system,
-            messages: vec![Message { role: Role::User, text: prompt.user }],
+            system,
+            messages,
             max_tokens: self.retriever.plan.max_tokens,
             temperature: self.retriever.plan.temperature,
         };

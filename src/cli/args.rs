@@ -28,6 +28,8 @@ pub(super) enum Command {
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
     Search(SearchArgs),
+    /// Talk about what is in the index
+    Chat(ChatArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Show what the index holds
@@ -189,6 +191,24 @@ impl Narrow {
         }
         Ok(())
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChatArgs {
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// The model that answers, as provider/model
+    #[arg(long, value_name = "P/M")]
+    pub model: Option<String>,
+    /// How many passages to retrieve for each question
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    /// Go on with the last session
+    #[arg(short = 'c', long = "continue", conflicts_with = "session")]
+    pub go_on: bool,
+    /// Begin or go on with the session of this name
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{AskArgs, Common};
 use super::join::Board;
+use super::markdown::Markdown;
 use super::models::{Named, answerer, plans_own};
 use super::output::Output;
 use super::progress::downloads;
-use crate::answer::{AnswerEvent, Ask, Join, Joint, Outcome, Retriever, Source, Summary, ask, ask_all, cite};
+use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Retriever, Source, Summary, ask, ask_all, cite};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
 use crate::pipeline::{Running, TokenizerName};
@@ -42,7 +43,8 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
     let answer = Box::pin(async {
-        let asked = match prepare(&running, args.question.clone().unwrap_or_default(), limit).await {
+        let prepared = prepare(&running, args.question.clone().unwrap_or_default(), limit);
+        let asked = match tokio::select! { asked = prepared => asked, () = stop.cancelled() => return Ok(Ended::Stopped) } {
             Ok(asked) => asked,
             Err(error) => {
                 if style.json {
@@ -52,20 +54,25 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             }
         };
         if named.models.len() < 2 {
-            return render(ask(asked), &mut io::stdout(), &style).await;
+            return render(ask(asked).take_until(stop.cancelled()), &mut io::stdout(), &style).await;
         }
         let join = args.join.map_or(Join::All, Join::from);
         let models: Vec<_> = named.models.iter().map(|model| answerer(&running, model)).collect();
         let judge = named.judge.as_ref().map(|judge| answerer(&running, judge));
         let names: Vec<String> = named.models.iter().map(ToString::to_string).collect();
         let board = Board::new(join, names, &running.plan.providers, |text| output.note(text));
-        let answers = Box::pin(ask_all(Joint { ask: asked, models, join, judge }));
-        board.render(answers, &mut io::stdout(), &style).await
+        let events = Box::pin(ask_all(Joint { ask: asked, models, join, judge }));
+        let mut out = io::stdout();
+        tokio::select! {
+            ended = board.render(events, &mut out, &style) => ended,
+            () = stop.cancelled() => {
+                // In the middle of a line, and of an emphasis.
+                out.write_all(if style.markdown { "\x1b[0m\n" } else { "\n" }.as_bytes())?;
+                Ok(Ended::Stopped)
+            }
+        }
     });
-    let ended = tokio::select! {
-        ended = answer => ended?,
-        () = stop.cancelled() => return Ok(super::INTERRUPTED),
-    };
+    let ended = answer.await?;
     let code = ended.exit_code();
     if let Ended::Failed(error) = ended {
         output.error(&error.into());
@@ -81,7 +88,7 @@ pub(super) async fn prepare(running: &Running, question: String, limit: usize) -
     let retriever = Arc::new(Retriever::open(running).await?);
     let (model, fallback) = plans_own(running).await?;
     let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-    Ok(Ask { retriever, model, fallback, count_tokens, question, limit })
+    Ok(Ask { retriever, model, fallback, count_tokens, question, limit, conversation: Conversation::default() })
 }
 
 async fn read_question() -> Result<String, Error> {
@@ -109,6 +116,8 @@ pub enum Ended {
     Failed(Error),
     /// The reader of the output has gone.
     ReaderLeft,
+    /// The answer was stopped before its end.
+    Stopped,
 }
 
 impl Ended {
@@ -118,6 +127,7 @@ impl Ended {
             Self::Answered | Self::ReaderLeft => 0,
             Self::NothingFound => 1,
             Self::Failed(_) => 2,
+            Self::Stopped => super::INTERRUPTED,
         }
     }
 }
@@ -131,14 +141,22 @@ pub async fn render(
     out: &mut impl Write,
     style: &Style,
 ) -> io::Result<Ended> {
+    render_on(Screen::new(out, style), events).await
+}
+
+/// The same on a screen of one's own. A stream that ends before its answer was stopped.
+pub(super) async fn render_on(
+    mut screen: Screen<'_, impl Write>,
+    events: impl Stream<Item = Result<AnswerEvent, Error>>,
+) -> io::Result<Ended> {
     let mut events = pin!(events);
-    let mut screen = Screen::new(out, style);
-    let mut ended = Ended::Answered;
+    let style = screen.style;
+    let mut ended = Ended::Stopped;
     while let Some(event) = events.next().await {
         let shown = match event {
             Ok(event) => {
-                if let AnswerEvent::Done(Summary { outcome: Outcome::NothingFound, .. }) = &event {
-                    ended = Ended::NothingFound;
+                if let AnswerEvent::Done(Summary { outcome, .. }) = &event {
+                    ended = if *outcome == Outcome::NothingFound { Ended::NothingFound } else { Ended::Answered };
                 }
                 if style.json { screen.json(&event) } else { screen.human(event) }
             }
@@ -155,6 +173,9 @@ pub async fn render(
         if matches!(ended, Ended::Failed(_)) {
             break;
         }
+    }
+    if matches!(ended, Ended::Stopped) && !style.json {
+        screen.end_line()?;
     }
     Ok(ended)
 }
@@ -277,13 +298,28 @@ pub(super) struct Screen<'a, W> {
     pub(super) out: &'a mut W,
     pub(super) style: &'a Style,
     pub(super) sources: Vec<Source>,
+    /// In a conversation less is said: not what every turn would say again, nor what `/sources` shows.
+    pub(super) conversing: bool,
     at_line_start: bool,
     reasoned: bool,
+    /// What a model writes is Markdown; passages are not.
+    written: bool,
+    /// The answer, while it is shown as Markdown.
+    markdown: Option<Markdown>,
 }
 
 impl<'a, W: Write> Screen<'a, W> {
     pub(super) fn new(out: &'a mut W, style: &'a Style) -> Self {
-        Self { out, style, sources: Vec::new(), at_line_start: true, reasoned: false }
+        Self {
+            out,
+            style,
+            sources: Vec::new(),
+            conversing: false,
+            at_line_start: true,
+            reasoned: false,
+            written: true,
+            markdown: None,
+        }
     }
 
     pub(super) fn json(&mut self, event: &AnswerEvent) -> io::Result<()> {
@@ -305,14 +341,15 @@ impl<'a, W: Write> Screen<'a, W> {
     pub(super) fn human(&mut self, event: AnswerEvent) -> io::Result<()> {
         match event {
             AnswerEvent::Sources { sources, model } => {
-                if model.is_none() && !sources.is_empty() {
+                self.written = model.is_some();
+                if model.is_none() && !sources.is_empty() && !self.conversing {
                     writeln!(self.out, "{}\n", self.style.paint(Look::Wrong, NO_MODEL))?;
                 }
                 self.sources = sources;
                 self.out.flush()
             }
             // A sign of life for who sits in front of it; noise in a file.
-            AnswerEvent::Reasoning(text) if self.style.color && !self.style.quiet => {
+            AnswerEvent::Reasoning(text) if self.style.color && !self.style.quiet && self.markdown.is_none() => {
                 self.reasoned = true;
                 let text = harmless(&text);
                 self.put(&text, &self.style.paint(Look::Dim, &text))
@@ -320,12 +357,22 @@ impl<'a, W: Write> Screen<'a, W> {
             AnswerEvent::Reasoning(_) => Ok(()),
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
+                if let Some(markdown) = self.markdown() {
+                    let shown = markdown.push(&text);
+                    return self.put(&shown, &shown);
+                }
                 let text = harmless(&text);
                 self.put(&text, &text)
             }
-            AnswerEvent::Citation { text, unknown, .. } => {
+            AnswerEvent::Citation { text, sources, unknown } => {
                 self.end_reasoning()?;
                 let (text, look) = if unknown.is_empty() { (text, Look::Cite) } else { (marked(&text, &unknown), Look::Wrong) };
+                let cited = self.sources.iter().find(|source| sources.first() == Some(&source.n));
+                let address = cited.and_then(|source| self.style.address(&source.uri));
+                if let Some(markdown) = self.markdown() {
+                    let shown = markdown.cite(&text, unknown.is_empty(), address.as_ref().map(url::Url::as_str));
+                    return self.put(&shown, &shown);
+                }
                 self.put(&text, &self.style.paint(look, &text))
             }
             AnswerEvent::Fallback { from: _, to, kind: _, reason, interrupted } => {
@@ -335,6 +382,17 @@ impl<'a, W: Write> Screen<'a, W> {
             }
             AnswerEvent::Done(summary) => self.finish(&summary),
         }
+    }
+
+    fn markdown(&mut self) -> Option<&mut Markdown> {
+        if !self.style.markdown || !self.written {
+            return None;
+        }
+        let markdown = self.markdown.get_or_insert_with(|| Markdown::new(self.style));
+        if let Some(columns) = self.style.columns {
+            markdown.resize(columns());
+        }
+        Some(markdown)
     }
 
     /// Writes a piece of the answer and sends it off; `plain` is the same without colours.
@@ -348,6 +406,7 @@ impl<'a, W: Write> Screen<'a, W> {
 
     /// Says something about the answer in a paragraph of its own.
     pub(super) fn mark(&mut self, text: &str) -> io::Result<()> {
+        self.end_markdown()?;
         if !self.at_line_start {
             writeln!(self.out, "\n")?;
         }
@@ -364,7 +423,16 @@ impl<'a, W: Write> Screen<'a, W> {
         Ok(())
     }
 
+    fn end_markdown(&mut self) -> io::Result<()> {
+        if let Some(mut markdown) = self.markdown.take() {
+            self.at_line_start = true;
+            self.out.write_all(markdown.finish().as_bytes())?;
+        }
+        Ok(())
+    }
+
     pub(super) fn end_line(&mut self) -> io::Result<()> {
+        self.end_markdown()?;
         if !self.at_line_start {
             writeln!(self.out)?;
             self.at_line_start = true;
@@ -389,7 +457,7 @@ impl<'a, W: Write> Screen<'a, W> {
 
     /// The sources: those cited, in the order of their first use, then the others, unless only what was asked for is wanted.
     pub(super) fn list(&mut self, cited: &[usize]) -> io::Result<()> {
-        let others: Vec<usize> = if self.style.quiet {
+        let others: Vec<usize> = if self.style.quiet || self.conversing {
             Vec::new()
         } else {
             self.sources.iter().map(|source| source.n).filter(|n| !cited.contains(n)).collect()
@@ -407,7 +475,7 @@ impl<'a, W: Write> Screen<'a, W> {
 }
 
 /// `[1] docs/keys.md:10-31  Title > Heading`
-fn listed(source: &Source, style: &Style) -> String {
+pub(super) fn listed(source: &Source, style: &Style) -> String {
     let number = format!("[{}]", source.n);
     let place = place(&source.uri, source.lines);
     let path = one_line(&source.path());

@@ -369,7 +369,7 @@ fn plain(error: &serde_json::Error) -> String {
 }
 
 /// Reads the next line, without its end; of one that is too long only its beginning, and then says `false`. `None` at the end.
-async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+pub(super) async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     let (mut any, mut whole) = (false, true);
     loop {

@@ -18,7 +18,7 @@ mod running;
 mod schema;
 mod sources;
 mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod tree;
 mod units;
 

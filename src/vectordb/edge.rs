@@ -185,6 +185,16 @@ impl VectorStore for EdgeStore {
     async fn flush(&self) -> Result<(), StoreError> {
         self.run(|folder| folder.with("tidy up", |open| Ok(open.engine.tidy()?))).await
     }
+
+    async fn release(&self) {
+        let released = self.run(|folder| {
+            *folder.state.write().unwrap_or_else(PoisonError::into_inner) = State::default();
+            Ok(())
+        });
+        if let Err(error) = released.await {
+            tracing::debug!(%error, "the index is still open");
+        }
+    }
 }
 
 /// Why a call on an open index failed.

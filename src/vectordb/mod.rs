@@ -152,6 +152,8 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
     /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;
+    /// Lets other processes have the index until it is used again.
+    async fn release(&self) {}
 }
 
 /// What a point says of its passage: the passage, and the folders above its document.

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ragstream::answer::{AnswerEvent, Ask, Outcome, QuestionError, ask};
+use ragstream::answer::{AnswerEvent, Ask, Conversation, Outcome, QuestionError, ask};
 use ragstream::cli::ask::{Ended, NO_MODEL, render};
 use ragstream::cli::style::Style;
 use ragstream::document::Hit;
@@ -34,6 +34,7 @@ fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
         count_tokens: Arc::new(|text| text.split_whitespace().count()),
         question: "How are keys rotated?".into(),
         limit: 8,
+        conversation: Conversation::default(),
     }
 }
 

@@ -16,6 +16,7 @@ mod batch;
 mod cache;
 mod chat;
 mod chunk;
+mod conversation;
 mod data;
 mod embedders;
 mod end_to_end;

@@ -1,6 +1,7 @@
 //! A folder with documents and an index of its own, and the real program run in it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -111,6 +112,27 @@ impl Project {
     /// Starts `ragstream` and lets it go on.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Runs `ragstream` with this on its stdin.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        ended(child)
+    }
+
+    /// Starts `ragstream` on a terminal of its own (of 80 columns); what is typed goes to its stdin, what is shown comes from its
+    /// stdout.
+    pub fn start_on_terminal(&self, arguments: &[&str]) -> Child {
+        let program = self.command(arguments);
+        let words = [program.get_program()].into_iter().chain(program.get_args());
+        let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let mut script = Command::new("script");
+        script.args(["-qefc", &format!("stty cols 80 rows 24; exec {}", words.join(" ")), "/dev/null"]);
+        script.current_dir(self.folder.path()).env_clear();
+        script.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm-256color");
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// Starts `ragstream` from a shell that runs this first (limits, signals).

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use proptest::prelude::*;
-use ragstream::answer::{AnswerEvent, Ask, Fate, Join, JoinEvent, JoinSummary, Joint, ask, ask_all};
+use ragstream::answer::{AnswerEvent, Ask, Conversation, Fate, Join, JoinEvent, JoinSummary, Joint, ask, ask_all};
 use ragstream::error::Error;
 use ragstream::pipeline::RetrieveMode;
 use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason};
@@ -102,6 +102,7 @@ fn question(models: &[Arc<Model>]) -> Ask {
         count_tokens: Arc::new(|text| text.split_whitespace().count()),
         question: "How are keys rotated?".into(),
         limit: 8,
+        conversation: Conversation::default(),
     }
 }
 
