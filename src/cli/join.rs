@@ -30,6 +30,8 @@ pub struct Board<'a> {
     waiting: VecDeque<usize>,
     /// What was said and is not shown yet, by place.
     kept: BTreeMap<usize, Vec<JoinEvent>>,
+    /// There is an answer above.
+    headed: bool,
 }
 
 impl<'a> Board<'a> {
@@ -41,7 +43,7 @@ impl<'a> Board<'a> {
         tell: impl Fn(&str) + 'a,
     ) -> Self {
         let (waiting, kept) = (VecDeque::new(), BTreeMap::new());
-        Self { join, models, providers, tell: Box::new(tell), floor: None, waiting, kept }
+        Self { join, models, providers, tell: Box::new(tell), floor: None, waiting, kept, headed: false }
     }
 
     /// Shows the answers on `out`, each piece as it comes.
@@ -240,8 +242,12 @@ impl<'a> Board<'a> {
         Ok(())
     }
 
-    fn heading(&self, place: usize, screen: &mut Screen<'_, impl Write>) -> io::Result<()> {
+    fn heading(&mut self, place: usize, screen: &mut Screen<'_, impl Write>) -> io::Result<()> {
         screen.end_line()?;
+        if self.headed {
+            writeln!(screen.out)?;
+        }
+        self.headed = true;
         let heading = format!("── {} ──", one_line(self.name(place)));
         writeln!(screen.out, "{}\n", screen.style.paint(Look::Bold, &heading))?;
         screen.out.flush()
@@ -251,23 +257,20 @@ impl<'a> Board<'a> {
         match event {
             JoinEvent::Part { event: AnswerEvent::Done(summary), .. } => {
                 screen.end_line()?;
-                if let Some(note) = note(&summary) {
-                    screen.mark(note)?;
-                }
-                writeln!(screen.out)
+                note(&summary).map_or(Ok(()), |note| remark(note, screen))
             }
             JoinEvent::Part { event, .. } => screen.human(event),
             JoinEvent::Failed { reason, .. } if self.join == Join::First => {
-                screen.mark(&format!("Interrupted: {reason}. The others begin anew."))
+                remark(&format!("Interrupted: {reason}. The others begin anew."), screen)
             }
-            JoinEvent::Failed { reason, .. } => screen.mark(&format!("It broke off: {reason}")),
+            JoinEvent::Failed { reason, .. } => remark(&format!("It broke off: {reason}"), screen),
             JoinEvent::Vote(opinion) => self.say("votes for", &opinion, screen),
             JoinEvent::Verdict(opinion) => self.say("picked", &opinion, screen),
             JoinEvent::Undecided(reason) if self.join == Join::Merge => {
-                screen.mark(&format!("The answers could not be merged: {reason}. This is the first of them."))
+                remark(&format!("The answers could not be merged: {reason}. This is the first of them."), screen)
             }
             JoinEvent::Undecided(reason) => {
-                screen.mark(&format!("Nobody could pick: {reason}. This is the first of the best."))
+                remark(&format!("Nobody could pick: {reason}. This is the first of the best."), screen)
             }
             JoinEvent::Sources(_) | JoinEvent::Merged(_) | JoinEvent::Done(_) => Ok(()),
         }
@@ -295,6 +298,10 @@ impl<'a> Board<'a> {
             for event in self.kept.remove(&chosen).unwrap_or_default() {
                 self.draw(event, screen)?;
             }
+        }
+        if !opinions.is_empty() {
+            screen.end_line()?;
+            writeln!(screen.out)?;
         }
         for event in opinions {
             self.draw(event, screen)?;
@@ -336,6 +343,12 @@ fn answer(fate: &Fate) -> Option<&crate::answer::Summary> {
         Fate::Answered(summary) => Some(summary),
         Fate::Failed(_) | Fate::Cancelled => None,
     }
+}
+
+/// Says something about the answer above it.
+fn remark(text: &str, screen: &mut Screen<'_, impl Write>) -> io::Result<()> {
+    screen.end_line()?;
+    writeln!(screen.out, "\n{}", screen.style.paint(Look::Wrong, &one_line(text)))
 }
 
 /// A piece of an answer as a line; `None` for what the contract knows no line for.
