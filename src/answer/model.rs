@@ -132,6 +132,8 @@ mod tests {
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 select: SelectPlan::default(),
                 model,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 1,
                 temperature: None,
                 context_tokens: 1,

@@ -2,8 +2,11 @@
 
 mod args;
 pub mod ask;
+mod batch;
 mod check;
 mod ingest;
+pub mod join;
+mod models;
 mod output;
 mod plan;
 mod progress;

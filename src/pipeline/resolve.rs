@@ -26,6 +26,8 @@ const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 const RERANK_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
+/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
+const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -55,6 +57,8 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
             fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
             select: SelectPlan::default(),
             model: None,
+            fallback: Vec::new(),
+            fallback_after: FALLBACK_AFTER,
             max_tokens: ANSWER_TOKENS,
             temperature: None,
             context_tokens: CONTEXT_TOKENS,
@@ -273,6 +277,12 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
+    for (index, model) in answer.fallback.iter().flatten().enumerate() {
+        let index = index.to_string();
+        let path = ["query", "answer", "fallback", &index];
+        plan.fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
+    }
+    plan.fallback_after = answer.fallback_after.map_or(FALLBACK_AFTER, |period| period.0);
     plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
     plan.temperature = answer.temperature;
     plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);

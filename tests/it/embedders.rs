@@ -92,6 +92,8 @@ impl Setup {
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 select: SelectPlan::default(),
                 model: None,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 100,
                 temperature: None,
                 context_tokens: 1000,

@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod batch;
 mod cache;
 mod chat;
 mod chunk;
@@ -31,5 +32,6 @@ mod rerankers;
 mod resume;
 mod rig;
 mod select;
+mod several;
 mod stand_in;
 mod store;
