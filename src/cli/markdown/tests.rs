@@ -308,7 +308,10 @@ proptest! {
     fn no_letter_is_lost_whatever_comes(text in junk()) {
         // A fence's info line is not shown; whether a line is one depends on what came before.
         // Nor is it known without a parser what is code, where an entity and a tag are letters.
-        let text = text.replace("```", "``").replace("~~~", "~~").replace("&amp;", "&").replace("<br>", "");
+        let mut text = text.replace("&amp;", "&").replace("<br>", "");
+        while text.contains("```") || text.contains("~~~") {
+            text = text.replace("```", "``").replace("~~~", "~~");
+        }
         let letters = |text: &str| text.chars().filter(|c| c.is_alphabetic()).collect::<String>();
         let out = visible(&shown(&text, &style(usize::MAX)));
         prop_assert_eq!(letters(&out), letters(&text), "{}", out);
