@@ -27,6 +27,8 @@ pub(super) enum Command {
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
     Search(SearchArgs),
+    /// Measure retrieval on a labelled set
+    Eval(EvalArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Show what the index holds
@@ -117,6 +119,18 @@ pub(super) struct SearchArgs {
     /// Many queries: a file with {"id","text"} a line
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     pub queries: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    /// The set: a folder with corpus/, queries.jsonl ({"id","text"} a line) and qrels.tsv (query-id, corpus-id, score)
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// Two pipelines, measured side by side, with the significance of the difference
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "pipeline")]
+    pub compare: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 pub mod ask;
 mod check;
+mod eval;
 mod ingest;
 mod output;
 mod plan;
@@ -71,6 +72,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
+        Command::Eval(args) => eval::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Status(args) => status::run(args, common, output).await,
         Command::Schema => schema::run(output),

@@ -48,7 +48,7 @@ async fn write(run: &Arc<Run>, batch: Vec<(Piece, Vector)>) -> Vec<Arc<Job>> {
             .zip(vectors)
             .filter_map(|(piece, vector)| {
                 let (id, passage) = piece.job.passage(piece.index)?;
-                let sparse = bm25.passage(&piece.job.embedded_text(piece.index)?);
+                let sparse = bm25.passage_in(piece.job.language, &piece.job.embedded_text(piece.index)?);
                 Some(Point { id, dense: vector.to_vec(), sparse, passage })
             })
             .collect()

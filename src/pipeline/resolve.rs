@@ -12,7 +12,8 @@ use super::plan::{
 };
 use super::sources;
 use super::spec::{
-    ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec,
+    ChunkBySpec, ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, Spec,
+    StoreSpec, TokenizerSpec,
 };
 
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
@@ -20,6 +21,8 @@ const OVERLAP: usize = 40;
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
+/// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
+const RRF_K: f32 = 2.0;
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -46,7 +49,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         query: QueryPlan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
-            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+            fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL),
             model: None,
             max_tokens: ANSWER_TOKENS,
             temperature: None,
@@ -83,6 +86,8 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     if let Some(store) = &spec.store {
         plan.store = storing(file, store, &plan.name);
     }
+    let kind = connections.usable.get(&plan.embed.model.provider).map(|provider| provider.kind);
+    plan.query.fusion = FusionPlan::default_for(kind, &plan.embed.model.model);
     if let Some(query) = &spec.query {
         querying(file, query, &connections, &mut plan.query);
     }
@@ -221,6 +226,19 @@ fn qdrant_server(file: &mut File<'_>, spec: &QdrantSpec, name: &str) -> StorePla
     StorePlan::Qdrant { url, api_key, collection, timeout: spec.timeout.map_or(QDRANT_TIMEOUT, |timeout| timeout.0) }
 }
 
+fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
+    let (FusionPlan::Weighted { weight } | FusionPlan::Rrf { weight, .. }) = default;
+    if spec.method == Some(FusionMethodSpec::Rrf) {
+        // Places do not tell how much better one is than the next: the models' shares of scores are not those of places.
+        return FusionPlan::Rrf { k: spec.k.unwrap_or(RRF_K), weight: spec.weight.unwrap_or(0.5) };
+    }
+    if spec.k.is_some() {
+        let problem = Problem::new("`k` has a meaning for `method: rrf` only");
+        file.error(&["query", "retrieve", "fusion", "k"], problem.hint("remove it, or say `method: rrf`"));
+    }
+    FusionPlan::Weighted { weight: spec.weight.unwrap_or(weight) }
+}
+
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
     if let Some(retrieve) = &spec.retrieve {
         plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
@@ -229,6 +247,9 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
             Some(ModeSpec::Dense) => RetrieveMode::Dense,
             Some(ModeSpec::Sparse) => RetrieveMode::Sparse,
         };
+        if let Some(spec) = &retrieve.fusion {
+            plan.fusion = fusing(file, spec, plan.fusion);
+        }
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);

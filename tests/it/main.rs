@@ -18,6 +18,7 @@ mod chunk;
 mod data;
 mod embedders;
 mod end_to_end;
+mod eval;
 mod faults;
 mod http;
 mod limits;
