@@ -24,6 +24,7 @@ mod http;
 mod limits;
 mod local;
 mod parse;
+mod peers;
 mod pipeline;
 mod project;
 mod qdrant_server;
