@@ -98,17 +98,20 @@ impl Bm25 {
         merged([words], [stems])
     }
 
-    /// The terms of a question; empty for a text without words. Where its language is not certain, stems are those of English and
-    /// of the likeliest language.
+    /// The terms of a question; empty for a text without words. Where its language is not certain, stems are those of the
+    /// likeliest language and of English.
     pub fn query(&self, text: &str) -> SparseVector {
-        let terms = Terms::of(text);
-        let (first, second) = match Language::of(text) {
-            Some(language) => (place(Some(language)), None),
-            None => (0, Language::guess(text).map(|guess| place(Some(guess)))),
-        };
-        let words = self.engines(first).words.embed_query(&terms.all());
-        let places = [Some(first), second.filter(|second| *second != first)];
-        merged([words], places.into_iter().flatten().map(|place| self.engines(place).stems.embed_query(&terms.words)))
+        let Terms { words, pairs } = Terms::of(text);
+        let certain = Language::of(text).map(|language| place(Some(language)));
+        let likely = certain.unwrap_or_else(|| place(Language::guess(text)));
+        let mut places = vec![likely, certain.unwrap_or(0)];
+        places.dedup();
+        // A stop word of any of them: where one passage was taken for another language's, it alone has kept them, and as rare
+        // words they would outweigh all others.
+        let stops = |word: &str| places.iter().any(|place| self.engines(*place).words.embed_query(word).indices.is_empty());
+        let words: String = words.split_inclusive(' ').filter(|word| !stops(word)).collect();
+        let whole = self.engines(likely).words.embed_query(&format!("{words}{pairs}"));
+        merged([whole], places.iter().map(|place| self.engines(*place).stems.embed_query(&words)))
     }
 
     fn engines(&self, place: usize) -> &Engines {
@@ -191,6 +194,15 @@ mod tests {
         assert!(shared(&bm25.query("In welchen Häusern wohnen die Menschen der alten Stadt am Fluss?"), &passage) >= 1);
         // Too short to tell; yet the word is there.
         assert!(shared(&bm25.query("Häuser"), &passage) >= 1);
+    }
+
+    #[test]
+    fn a_passage_of_unknown_language_does_not_answer_all_questions() {
+        let bm25 = Bm25::new();
+        let unknown = bm25.passage("de la que el en los las por con para");
+        for question in ["¿Cuántos años tenía el rey de España?", "el precio de la vivienda"] {
+            assert_eq!(shared(&bm25.query(question), &unknown), 0, "{question}");
+        }
     }
 
     #[test]
