@@ -130,6 +130,8 @@ mod tests {
                 mode: RetrieveMode::Hybrid,
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 model,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 1,
                 temperature: None,
                 context_tokens: 1,

@@ -2,9 +2,12 @@
 
 mod args;
 pub mod ask;
+mod batch;
 mod check;
 mod eval;
 mod ingest;
+pub mod join;
+mod models;
 mod output;
 mod plan;
 mod progress;

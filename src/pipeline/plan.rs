@@ -298,6 +298,10 @@ pub struct QueryPlan {
     pub fusion: FusionPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
+    /// Models that stand by, in this order, for when it fails.
+    pub fallback: Vec<ModelRef>,
+    /// How long a model may say nothing before the next one takes over; without a next one it has as long as its provider.
+    pub fallback_after: Duration,
     /// Tokens the answer may have.
     pub max_tokens: u32,
     /// The model's temperature.

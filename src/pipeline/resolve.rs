@@ -23,6 +23,8 @@ const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
 const RRF_K: f32 = 2.0;
+/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
+const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -51,6 +53,8 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
             mode: RetrieveMode::Hybrid,
             fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL),
             model: None,
+            fallback: Vec::new(),
+            fallback_after: FALLBACK_AFTER,
             max_tokens: ANSWER_TOKENS,
             temperature: None,
             context_tokens: CONTEXT_TOKENS,
@@ -253,6 +257,12 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
+    for (index, model) in answer.fallback.iter().flatten().enumerate() {
+        let index = index.to_string();
+        let path = ["query", "answer", "fallback", &index];
+        plan.fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
+    }
+    plan.fallback_after = answer.fallback_after.map_or(FALLBACK_AFTER, |period| period.0);
     plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
     plan.temperature = answer.temperature;
     plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);

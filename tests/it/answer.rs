@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test panics")]
 
-mod doubles;
+pub mod doubles;
 mod search;
 
 use std::io::{self, Write};
@@ -29,6 +29,7 @@ fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
     Ask {
         retriever: Arc::new(retriever),
         model: model.map(|model| model as Arc<dyn ChatModel>),
+        fallback: Vec::new(),
         count_tokens: Arc::new(|text| text.split_whitespace().count()),
         question: "How are keys rotated?".into(),
         limit: 8,

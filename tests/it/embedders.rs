@@ -91,6 +91,8 @@ impl Setup {
                 mode: RetrieveMode::Dense,
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 model: None,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 100,
                 temperature: None,
                 context_tokens: 1000,

@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod batch;
 mod cache;
 mod chat;
 mod chunk;
@@ -30,5 +31,6 @@ mod project;
 mod qdrant_server;
 mod resume;
 mod rig;
+mod several;
 mod stand_in;
 mod store;

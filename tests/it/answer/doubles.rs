@@ -203,6 +203,8 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
         mode,
         fusion: FusionPlan::Weighted { weight: 0.5 },
         model: None,
+        fallback: Vec::new(),
+        fallback_after: Duration::from_secs(30),
         max_tokens: 77,
         temperature: Some(0.5),
         context_tokens: 10_000,
