@@ -62,6 +62,17 @@ impl Language {
         Lang::all().iter().filter_map(|lang| Some((Self::from_whatlang(*lang)?, lang.eng_name())))
     }
 
+    /// The likeliest language of a few words, however uncertain.
+    pub fn guess(text: &str) -> Option<Self> {
+        Self::of(text).or_else(|| Self::from_whatlang(Detector::new().detect(text)?.lang()))
+    }
+
+    /// For tests: whatever the code.
+    #[cfg(test)]
+    pub fn from_code(code: &'static str) -> Option<Self> {
+        Some(Self(code))
+    }
+
     fn from_whatlang(lang: Lang) -> Option<Self> {
         let code = match lang {
             // Nobody writes documents in them, and texts full of names and code are taken for them.

@@ -21,6 +21,7 @@
 //! - [`providers`]: a file a wire format; one HTTP layer owns timeouts, retries and [`limits`]. Models in process live here too.
 //! - [`vectordb`]: the embedded engine or a Qdrant server behind one trait.
 //! - [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! - [`eval`]: retrieval measured on a labelled set.
 //! - [`cli`]: the commands, and the only module that prints.
 //! - [`document`]: what flows: found files, documents, chunks, points, passages. [`language`]: what a document is written in.
 //!
@@ -43,6 +44,7 @@ pub mod cache;
 pub mod cli;
 pub mod document;
 pub mod error;
+pub mod eval;
 pub mod ingest;
 pub mod language;
 pub mod limits;

@@ -30,6 +30,8 @@ pub(super) enum Command {
     Search(SearchArgs),
     /// Talk about what is in the index
     Chat(ChatArgs),
+    /// Measure retrieval on a labelled set
+    Eval(EvalArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Show what the index holds
@@ -209,6 +211,20 @@ pub(super) struct ChatArgs {
     /// Begin or go on with the session of this name
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
+    #[command(flatten)]
+    pub narrow: Narrow,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    /// The set: a folder with corpus/, queries.jsonl ({"id","text"} a line) and qrels.tsv (query-id, corpus-id, score)
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// Two pipelines, measured side by side, with the significance of the difference
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "pipeline")]
+    pub compare: Vec<String>,
 }
 
 #[derive(Debug, Args)]

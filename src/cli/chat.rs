@@ -45,7 +45,7 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
         if let Some(model) = &args.model {
             plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
         }
-        Ok(())
+        args.narrow.apply(plan)
     })?;
     let _fetching = downloads(output, running.providers.downloads());
     let folder = running.settings.home.join(".chat");

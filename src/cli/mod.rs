@@ -5,6 +5,7 @@ pub mod ask;
 mod batch;
 mod chat;
 mod check;
+mod eval;
 mod ingest;
 pub mod join;
 pub mod markdown;
@@ -81,6 +82,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
+        Command::Eval(args) => eval::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Status(args) => status::run(args, common, output).await,
         Command::Chat(_) => Ok(OK),

@@ -72,6 +72,11 @@ impl Output {
         self.terminal.1 && !self.quiet && !self.json
     }
 
+    /// Whether more than usual is wanted.
+    pub fn verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
     /// Whether stderr takes colours.
     pub fn colors_errors(&self) -> bool {
         self.color.1

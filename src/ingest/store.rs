@@ -64,7 +64,7 @@ async fn points(run: &Arc<Run>, batch: Arc<Vec<(Piece, Vector)>>) -> Option<Vec<
     let made = tokio::task::spawn_blocking(move || {
         let point = |(piece, vector): &(Piece, Vector)| {
             let (id, passage) = piece.job.passage(piece.index)?;
-            let sparse = bm25.passage(&piece.job.embedded_text(piece.index)?);
+            let sparse = bm25.passage_in(piece.job.language, &piece.job.embedded_text(piece.index)?);
             Some(Point { id, dense: vector.to_vec(), sparse, passage })
         };
         batch.iter().filter_map(point).collect()

@@ -12,8 +12,8 @@ use super::plan::{
 };
 use super::sources;
 use super::spec::{
-    ChunkBySpec, ChunkSpec, DuplicatesSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
-    StoreSpec, TokenizerSpec,
+    ChunkBySpec, ChunkSpec, DuplicatesSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ModeSpec, ProviderSpec, QdrantSpec,
+    QuerySpec, RetrieveSpec, Spec, StoreSpec, TokenizerSpec,
 };
 use crate::answer::{Filter, Term};
 
@@ -26,6 +26,8 @@ const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
 const RERANK_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
+/// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
+const RRF_K: f32 = 2.0;
 /// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
 const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
@@ -54,7 +56,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         query: QueryPlan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
-            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+            fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL),
             select: SelectPlan::default(),
             model: None,
             fallback: Vec::new(),
@@ -94,6 +96,8 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     if let Some(store) = &spec.store {
         plan.store = storing(file, store, &plan.name);
     }
+    let kind = connections.usable.get(&plan.embed.model.provider).map(|provider| provider.kind);
+    plan.query.fusion = FusionPlan::default_for(kind, &plan.embed.model.model);
     if let Some(query) = &spec.query {
         querying(file, query, &connections, &mut plan.query);
     }
@@ -265,6 +269,19 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
     SelectPlan { filter: Filter::from(terms), duplicates, rerank }
 }
 
+fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
+    let (FusionPlan::Weighted { weight } | FusionPlan::Rrf { weight, .. }) = default;
+    if spec.method == Some(FusionMethodSpec::Rrf) {
+        // Places do not tell how much better one is than the next: the models' shares of scores are not those of places.
+        return FusionPlan::Rrf { k: spec.k.unwrap_or(RRF_K), weight: spec.weight.unwrap_or(0.5) };
+    }
+    if spec.k.is_some() {
+        let problem = Problem::new("`k` has a meaning for `method: rrf` only");
+        file.error(&["query", "retrieve", "fusion", "k"], problem.hint("remove it, or say `method: rrf`"));
+    }
+    FusionPlan::Weighted { weight: spec.weight.unwrap_or(weight) }
+}
+
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
     if let Some(retrieve) = &spec.retrieve {
         plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
@@ -274,6 +291,9 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
             Some(ModeSpec::Sparse) => RetrieveMode::Sparse,
         };
         plan.select = selecting(file, retrieve, connections);
+        if let Some(spec) = &retrieve.fusion {
+            plan.fusion = fusing(file, spec, plan.fusion);
+        }
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);

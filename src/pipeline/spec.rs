@@ -302,6 +302,8 @@ pub(super) struct RetrieveSpec {
     /// How they are ranked.
     #[schemars(extend("default" = "hybrid"))]
     pub(super) mode: Option<ModeSpec>,
+    /// How the two rankings of `hybrid` become one. By default as suits the embedding model.
+    pub(super) fusion: Option<FusionSpec>,
     /// Which documents are searched; all terms must hold. `path=docs/api/**` and `path!=…` as in `include`, `lang=zh` and
     /// `lang!=…` by ISO 639-1, `modified>=2026-01-31` with `<`, `<=`, `>`, `>=` and a date (its beginning, in UTC) or RFC 3339.
     #[schemars(inner(length(min = 1)), example = ["path=docs/api/**", "modified>=2026-01-31"])]
@@ -338,6 +340,34 @@ pub(super) struct RerankSpec {
     /// How long it may take, retries included. Then the ranking stays as it is.
     #[schemars(extend("default" = "10s"))]
     pub(super) timeout: Option<Period>,
+}
+
+/// How the ranking by meaning and the one by words become one.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "fusion")]
+pub(super) struct FusionSpec {
+    /// What counts: scores or places.
+    #[schemars(extend("default" = "weighted"))]
+    pub(super) method: Option<FusionMethodSpec>,
+    /// The share of words (BM25), from 0 (meaning alone) to 1 (words alone). By default as suits the embedding model: 0.7 for a
+    /// static one, 0.5 for a small one, 0.4 for large ones.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub(super) weight: Option<f32>,
+    /// Only for `rrf`: the smaller, the more the first places count.
+    #[schemars(range(min = 1.0, max = 10_000.0), extend("default" = 2))]
+    pub(super) k: Option<f32>,
+}
+
+/// What counts when two rankings become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "method")]
+pub(super) enum FusionMethodSpec {
+    /// Scores, each ranking's scaled to 0 to 1, and their weighted sum.
+    Weighted,
+    /// Places alone (reciprocal rank fusion).
+    Rrf,
 }
 
 /// How passages are ranked.

@@ -3,6 +3,7 @@
 pub mod bm25;
 pub mod edge;
 pub mod qdrant;
+mod terms;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -20,6 +20,7 @@ mod conversation;
 mod data;
 mod embedders;
 mod end_to_end;
+mod eval;
 mod faults;
 mod http;
 mod limits;

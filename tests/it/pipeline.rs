@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ragstream::pipeline::{
-    self, Diagnostic, Diagnostics, Duplicates, Level, Loaded, ModelRef, Plan, ProviderKind, Purpose, RetrieveMode, Secret,
-    SourcePlan, StorePlan,
+    self, Diagnostic, Diagnostics, Duplicates, FusionPlan, Level, Loaded, ModelRef, Plan, ProviderKind, Purpose, RetrieveMode,
+    Secret, SourcePlan, StorePlan,
 };
 
 /// The contract's example, with one store.
@@ -629,6 +629,31 @@ fn what_happens_around_the_ranking() {
     ] {
         let told = told(text);
         assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+    }
+}
+
+#[test]
+fn fusion_suits_the_model_unless_said_otherwise() {
+    let fusion = |embed: &str, retrieve: &str| {
+        let text = format!("embed: {{model: {embed}}}\nquery: {{retrieve: {{fusion: {{{retrieve}}}}}}}\n");
+        plan(&text).query.fusion
+    };
+    let weighted = |weight| FusionPlan::Weighted { weight };
+    assert_eq!(pipeline::default_plan(&env).query.fusion, weighted(0.7));
+    assert_eq!(plan("embed: {model: openai/text-embedding-3-small}").query.fusion, weighted(0.4));
+    assert_eq!(fusion("local/potion-base-8M", ""), weighted(0.7));
+    assert_eq!(fusion("local/all-MiniLM-L6-v2", "method: weighted"), weighted(0.5));
+    assert_eq!(fusion("openai/text-embedding-3-small", "weight: 0.25"), weighted(0.25));
+    assert_eq!(fusion("local/potion-base-8M", "method: rrf"), FusionPlan::Rrf { k: 2.0, weight: 0.5 });
+    assert_eq!(fusion("local/potion-base-8M", "method: rrf, k: 60, weight: 1"), FusionPlan::Rrf { k: 60.0, weight: 1.0 });
+    for (wrong, said) in [
+        ("k: 60", "`k` has a meaning for `method: rrf` only"),
+        ("weight: 1.5", "1"),
+        ("method: rrf, k: 0", "1"),
+        ("method: sum", "weighted"),
+    ] {
+        let errors = parse(&format!("query: {{retrieve: {{fusion: {{{wrong}}}}}}}\n")).unwrap_err();
+        assert!(errors.render(false, 100).contains(said), "{wrong}: {}", errors.render(false, 100));
     }
 }
 

@@ -1,0 +1,205 @@
+//! `eval`: retrieval measured on a labelled set, under one pipeline or two.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, EvalArgs, Invalid, PipelineArg};
+use super::output::{Output, counted};
+use super::progress::{Progress, downloads};
+use crate::answer::Retriever;
+use crate::cli::style::{one_line, trimmed};
+use crate::eval;
+use crate::eval::compare::compare;
+use crate::eval::scores::{QueryScore, Scores};
+use crate::eval::set::LabelledSet;
+use crate::ingest::report::{Outcome, Report};
+use crate::ingest::{self, Options};
+
+/// Queries that are shown as the worst.
+const WORST: usize = 10;
+
+/// One run over the set.
+struct Measured {
+    /// The pipeline's name.
+    pipeline: String,
+    queries: Vec<QueryScore>,
+    /// Documents that could not be indexed.
+    failed: u64,
+}
+
+pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let directory = args.directory.clone();
+    let set =
+        tokio::task::spawn_blocking(move || LabelledSet::load(&directory)).await.context("the set could not be read")??;
+    let pipelines = if args.compare.is_empty() {
+        vec![args.pipeline]
+    } else {
+        args.compare.into_iter().map(|name| PipelineArg { pipeline: Some(name) }).collect()
+    };
+    let mut runs = Vec::new();
+    for pipeline in &pipelines {
+        match measured(pipeline, &set, common, output, &stop).await? {
+            Some(run) => runs.push(run),
+            None => return Ok(super::INTERRUPTED),
+        }
+    }
+    if output.json {
+        events(&runs, output);
+    } else {
+        output.print(&table(&args.directory, &runs));
+        if output.verbose() {
+            for run in &runs {
+                output.print(&worst(run, output.style().width));
+            }
+        }
+    }
+    let failed = runs.iter().any(|run| run.failed > 0 || run.queries.iter().any(|query| query.failed.is_some()));
+    Ok(if failed { super::SOME_FAILED } else { super::OK })
+}
+
+/// Brings the set's own index up to date and asks it everything. `None`: interrupted.
+async fn measured(
+    pipeline: &PipelineArg,
+    set: &LabelledSet,
+    common: &Common,
+    output: &Output,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Measured>> {
+    let settings = common.settings()?;
+    let plan = pipeline.plan(&settings.cwd)?;
+    let name = plan.name.clone();
+    let running = eval::index(plan, &settings, set).map_err(Invalid::from)?;
+    let _fetching = downloads(output, running.providers.downloads());
+    let report = Arc::new(Report::default());
+    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let (lines, told) = (progress.lines(), output.clone());
+    let options = Options {
+        prune: true,
+        rebuild: false,
+        checksum: false,
+        scoped: false,
+        dry: false,
+        observer: Arc::new(move |failure| lines.above(&told, &format!("failed {}: {}", failure.uri, failure.error))),
+    };
+    let summary = ingest::run(&running, options, report, stop.clone()).await;
+    progress.finish();
+    let summary = summary?;
+    if summary.outcome == Outcome::Interrupted {
+        return Ok(None);
+    }
+    let retriever = Retriever::open(&running).await?;
+    let queries = eval::measure(&retriever, set, stop).await?;
+    Ok(queries.map(|queries| Measured { pipeline: name, queries, failed: summary.documents.failed }))
+}
+
+/// A figure of one question.
+type Figure = fn(&QueryScore) -> f64;
+
+/// The figures that are compared.
+const FIGURES: [(&str, Figure); 6] = [
+    ("nDCG@10", |query| query.ndcg_10),
+    ("recall@1", |query| recall(query, 0)),
+    ("recall@5", |query| recall(query, 1)),
+    ("recall@10", |query| recall(query, 2)),
+    ("recall@100", |query| recall(query, 3)),
+    ("MRR@10", |query| query.mrr_10),
+];
+
+fn recall(query: &QueryScore, n: usize) -> f64 {
+    query.recall.get(n).copied().unwrap_or(0.0)
+}
+
+fn events(runs: &[Measured], output: &Output) {
+    if output.verbose() {
+        for query in runs.iter().flat_map(|run| run.queries.iter().map(move |query| query_event(run, query))) {
+            output.event(&query);
+        }
+    }
+    if let [a, b] = runs {
+        let figures = FIGURES.map(|(name, figure)| {
+            let difference = compare(&a.queries, &b.queries, figure);
+            (name.to_lowercase(), json!({"difference": difference.mean, "p": difference.p}))
+        });
+        let figures: serde_json::Map<_, _> = figures.into_iter().collect();
+        output.event(&json!({"type": "comparison", "a": a.pipeline, "b": b.pipeline, "figures": figures}));
+    }
+    for run in runs {
+        let mut event = json!({"type": "scores", "pipeline": run.pipeline});
+        if let (Some(event), Ok(serde_json::Value::Object(scores))) =
+            (event.as_object_mut(), serde_json::to_value(Scores::of(&run.queries)))
+        {
+            event.extend(scores);
+        }
+        output.event(&event);
+    }
+}
+
+fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
+    let found: Vec<&String> = query.found.iter().take(10).collect();
+    json!({"type": "query", "pipeline": run.pipeline, "query_id": query.id, "ndcg@10": query.ndcg_10, "first": query.first,
+           "ms": query.time.as_secs_f64() * 1000.0, "found": found, "error": query.failed})
+}
+
+/// ```text
+/// data/eval: 30 queries
+///
+///                 docs     exact  difference      p
+/// nDCG@10       0.8731    0.8120     -0.0611  0.012
+/// p50             3 ms      2 ms
+/// ```
+fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
+    let queries = runs.first().map_or(0, |run| run.queries.len() as u64);
+    let mut text = format!("{}: {}\n\n{:<10}", directory.display(), counted_queries(queries), "");
+    for run in runs {
+        text.push_str(&format!("  {:>12}", trimmed(&one_line(&run.pipeline), 12)));
+    }
+    if let [_, _] = runs {
+        text.push_str(&format!("  {:>10}  {:>6}", "difference", "p"));
+    }
+    for (name, figure) in FIGURES {
+        text.push_str(&format!("\n{name:<10}"));
+        for run in runs {
+            let mean = run.queries.iter().map(figure).sum::<f64>() / run.queries.len().max(1) as f64;
+            text.push_str(&format!("  {mean:>12.4}"));
+        }
+        if let [a, b] = runs {
+            let difference = compare(&a.queries, &b.queries, figure);
+            text.push_str(&format!("  {:>+10.4}  {:>6.3}", difference.mean, difference.p));
+        }
+    }
+    let scores: Vec<Scores> = runs.iter().map(|run| Scores::of(&run.queries)).collect();
+    for (name, time) in [("p50", (|scores| scores.p50_ms) as fn(&Scores) -> f64), ("p99", |scores| scores.p99_ms)] {
+        text.push_str(&format!("\n{name:<10}"));
+        for scores in &scores {
+            text.push_str(&format!("  {:>9.1} ms", time(scores)));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn counted_queries(count: u64) -> String {
+    if count == 1 { "1 query".into() } else { counted(count, "querie") }
+}
+
+/// The queries that were answered worst, with what came first instead.
+fn worst(run: &Measured, width: usize) -> String {
+    let mut queries: Vec<&QueryScore> = run.queries.iter().filter(|query| query.ndcg_10 < 1.0).collect();
+    queries.sort_by(|a, b| a.ndcg_10.total_cmp(&b.ndcg_10));
+    let mut text = format!("\n{}: the worst of {}\n", one_line(&run.pipeline), counted_queries(run.queries.len() as u64));
+    for query in queries.into_iter().take(WORST) {
+        let place = query.first.map_or_else(|| "  -".into(), |place| format!("{place:>3}"));
+        let line = format!("{:.3}  first answer at {place}  {}  {}", query.ndcg_10, query.id, query.text);
+        text.push_str(&format!("  {}\n", trimmed(&one_line(&line), width.saturating_sub(2))));
+        let instead = match (&query.failed, query.found.first()) {
+            (Some(error), _) => error,
+            (None, Some(found)) if query.first != Some(1) => found,
+            _ => continue,
+        };
+        text.push_str(&format!("         {}\n", trimmed(&one_line(instead), width.saturating_sub(9))));
+    }
+    text
+}

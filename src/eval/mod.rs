@@ -1,0 +1,78 @@
+//! Measures retrieval on a labelled set: questions, and which documents answer them.
+//!
+//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
+//! and [`compare`] tells whether two pipelines differ by more than chance.
+
+pub mod compare;
+pub mod scores;
+pub mod set;
+
+use std::collections::HashSet;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use self::scores::QueryScore;
+use self::set::LabelledSet;
+use crate::answer::Retriever;
+use crate::document::Hit;
+use crate::error::Error;
+use crate::pipeline::{Diagnostic, Plan, Running, Settings, StorePlan};
+use crate::vectordb::IndexMeta;
+
+/// Passages that are asked for: enough that a hundred documents are among them, where most have one or two passages.
+const PASSAGES: usize = 200;
+/// Documents that are ranked.
+const DOCUMENTS: usize = 100;
+
+/// The plan over the set's corpus, with an embedded index of its own below the home folder, whatever store the plan names. Two
+/// plans whose indexes would be the same share one, which is kept for the next time.
+///
+/// # Errors
+/// When the corpus is no source.
+pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Running, Diagnostic> {
+    let mut plan = plan.with_sources(vec![set.corpus.clone()])?;
+    plan.store = StorePlan::Edge { path: None };
+    "index".clone_into(&mut plan.name);
+    let provider = plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, &provider.base_url));
+    let made_with = (set.corpus.display(), &plan.embed, provider, &plan.chunk, IndexMeta::VERSION);
+    let made_with = format!("{made_with:?}");
+    let key = blake3::hash(made_with.as_bytes()).to_hex();
+    let home = settings.home.join("eval").join(format!("{}-{:.12}", set.name, key));
+    // Relative to the corpus, a document's uri is the set's own name for it.
+    Ok(Running::new(plan, Settings { home, cwd: set.corpus.clone(), cache: settings.cache.clone() }))
+}
+
+/// Asks every question, one at a time, so that the times are those of a single question. A question that cannot be asked scores
+/// nothing and says why. `None`: stopped.
+///
+/// # Errors
+/// What would fail every question.
+pub async fn measure(
+    retriever: &Retriever,
+    set: &LabelledSet,
+    stop: &CancellationToken,
+) -> Result<Option<Vec<QueryScore>>, Error> {
+    let mut scores = Vec::with_capacity(set.queries.len());
+    for query in &set.queries {
+        let started = Instant::now();
+        let found = tokio::select! {
+            found = retriever.retrieve(&query.text, PASSAGES) => found,
+            () = stop.cancelled() => return Ok(None),
+        };
+        let (found, failed) = match found {
+            Ok(hits) => (documents(hits), None),
+            Err(Error::Question(error)) => (Vec::new(), Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        scores.push(QueryScore::new(query, found, started.elapsed(), failed));
+    }
+    Ok(Some(scores))
+}
+
+/// The documents of the hits, each where its best passage stands.
+fn documents(hits: Vec<Hit>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let uris = hits.into_iter().map(|hit| hit.passage.uri);
+    uris.filter(|uri| seen.insert(uri.clone())).take(DOCUMENTS).collect()
+}

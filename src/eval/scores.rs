@@ -1,0 +1,181 @@
+//! The usual figures of a ranking, as `trec_eval` and BEIR compute them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::set::Query;
+
+/// How well one question was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct QueryScore {
+    /// The question's id.
+    pub id: String,
+    /// The question.
+    pub text: String,
+    /// Normalised discounted cumulative gain of the first ten documents.
+    pub ndcg_10: f64,
+    /// Which part of the answers is among the first 1, 5, 10 and 100 documents.
+    pub recall: [f64; 4],
+    /// 1 / the place of the first answer, if it is among the first ten.
+    pub mrr_10: f64,
+    /// Where the first answer stands, from 1.
+    pub first: Option<usize>,
+    /// The documents that were found, best first.
+    pub found: Vec<String>,
+    /// How long it took to find them.
+    pub time: Duration,
+    /// Why the question could not be asked.
+    pub failed: Option<String>,
+}
+
+impl QueryScore {
+    /// Scores what was found for a question.
+    pub fn new(query: &Query, found: Vec<String>, time: Duration, failed: Option<String>) -> Self {
+        let relevant = &query.relevant;
+        let hits = |k: usize| found.iter().take(k).filter(|document| relevant.contains_key(*document)).count() as f64;
+        let recall = [1, 5, 10, 100].map(|k| hits(k) / relevant.len().max(1) as f64);
+        let first = found.iter().position(|document| relevant.contains_key(document)).map(|place| place + 1);
+        let gains = found.iter().map(|document| relevant.get(document).copied().unwrap_or(0));
+        let mut ideal: Vec<u32> = relevant.values().copied().collect();
+        ideal.sort_unstable_by(|a, b| b.cmp(a));
+        let best = dcg_10(ideal);
+        Self {
+            id: query.id.clone(),
+            text: query.text.clone(),
+            ndcg_10: if best > 0.0 { dcg_10(gains) / best } else { 0.0 },
+            recall,
+            mrr_10: first.filter(|place| *place <= 10).map_or(0.0, |place| 1.0 / place as f64),
+            first,
+            found,
+            time,
+            failed,
+        }
+    }
+}
+
+/// Discounted cumulative gain of ten places (Järvelin and Kekäläinen 2002) with the grade itself as the gain, as `trec_eval`'s
+/// `ndcg_cut` and therefore BEIR have it; others take 2^grade - 1, which is the same where grades are 0 and 1.
+fn dcg_10(grades: impl IntoIterator<Item = u32>) -> f64 {
+    grades.into_iter().take(10).zip(2_u32..).map(|(grade, place)| f64::from(grade) / f64::from(place).log2()).sum()
+}
+
+/// The means over all questions, under the names of the contract.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Scores {
+    /// Questions.
+    pub queries: usize,
+    /// See [`QueryScore::ndcg_10`].
+    #[serde(rename = "ndcg@10")]
+    pub ndcg_10: f64,
+    /// See [`QueryScore::recall`].
+    #[serde(rename = "recall@1")]
+    pub recall_1: f64,
+    /// See [`QueryScore::recall`].
+    #[serde(rename = "recall@5")]
+    pub recall_5: f64,
+    /// See [`QueryScore::recall`].
+    #[serde(rename = "recall@10")]
+    pub recall_10: f64,
+    /// See [`QueryScore::recall`].
+    #[serde(rename = "recall@100")]
+    pub recall_100: f64,
+    /// See [`QueryScore::mrr_10`].
+    #[serde(rename = "mrr@10")]
+    pub mrr_10: f64,
+    /// The middle question's time in milliseconds.
+    pub p50_ms: f64,
+    /// Of a hundred questions, the second slowest's.
+    pub p99_ms: f64,
+}
+
+impl Scores {
+    /// The means.
+    pub fn of(queries: &[QueryScore]) -> Self {
+        let count = queries.len();
+        let mean = |value: &dyn Fn(&QueryScore) -> f64| queries.iter().map(value).sum::<f64>() / count.max(1) as f64;
+        let recall = |n: usize| mean(&move |query: &QueryScore| query.recall.get(n).copied().unwrap_or(0.0));
+        let mut times: Vec<Duration> = queries.iter().map(|query| query.time).collect();
+        times.sort_unstable();
+        // The nearest rank.
+        let percentile =
+            |percent: usize| times.get((count * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default();
+        Self {
+            queries: count,
+            ndcg_10: mean(&|query| query.ndcg_10),
+            recall_1: recall(0),
+            recall_5: recall(1),
+            recall_10: recall(2),
+            recall_100: recall(3),
+            mrr_10: mean(&|query| query.mrr_10),
+            p50_ms: percentile(50).as_secs_f64() * 1000.0,
+            p99_ms: percentile(99).as_secs_f64() * 1000.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn score(relevant: &[(&str, u32)], found: &[&str]) -> QueryScore {
+        let relevant = relevant.iter().map(|(document, grade)| ((*document).to_owned(), *grade)).collect();
+        let query = Query { id: "q".into(), text: "t".into(), relevant };
+        QueryScore::new(&query, found.iter().map(ToString::to_string).collect(), Duration::from_millis(3), None)
+    }
+
+    fn close(a: f64, b: f64) -> bool {
+        (a - b).abs() < 1e-6
+    }
+
+    #[test]
+    fn figures_are_those_of_trec_eval() {
+        // Worked by hand: gains 0, 1, 0, 2 of an ideal 2, 1, 1.
+        let scored = score(&[("a", 2), ("b", 1), ("c", 1)], &["x", "b", "y", "a"]);
+        let found = 1.0 / 3_f64.log2() + 2.0 / 5_f64.log2();
+        let ideal = 2.0 + 1.0 / 3_f64.log2() + 1.0 / 4_f64.log2();
+        assert!(close(scored.ndcg_10, found / ideal), "{scored:?}");
+        assert!(close(scored.ndcg_10, 0.476_626), "linear gains, log2 discount: {}", scored.ndcg_10);
+        assert!(scored.recall.iter().zip([0.0, 2.0, 2.0, 2.0]).all(|(part, of)| close(part * 3.0, of)), "{scored:?}");
+        assert!(close(scored.mrr_10, 0.5));
+        assert_eq!(scored.first, Some(2));
+    }
+
+    #[test]
+    fn places_after_the_tenth_count_for_recall_alone() {
+        let found: Vec<String> = (0..10).map(|n| format!("x{n}")).chain(["a".to_owned()]).collect();
+        let scored = score(&[("a", 1)], &found.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((scored.ndcg_10, scored.mrr_10, scored.recall, scored.first), (0.0, 0.0, [0.0, 0.0, 0.0, 1.0], Some(11)));
+    }
+
+    #[test]
+    fn means_and_percentiles() {
+        let mut queries = vec![score(&[("a", 1)], &["a"]); 99];
+        queries.push(QueryScore { time: Duration::from_secs(1), ..score(&[("a", 1)], &[]) });
+        let scores = Scores::of(&queries);
+        assert!(close(scores.ndcg_10, 0.99) && close(scores.recall_1, 0.99) && close(scores.mrr_10, 0.99));
+        assert!(close(scores.p50_ms, 3.0) && close(scores.p99_ms, 3.0), "{scores:?}");
+        queries.push(QueryScore { time: Duration::from_secs(2), ..score(&[("a", 1)], &[]) });
+        assert!(close(Scores::of(&queries).p99_ms, 1000.0));
+        assert_eq!(Scores::of(&[]).queries, 0);
+    }
+
+    proptest! {
+        #[test]
+        fn a_perfect_ranking_scores_one_and_no_other_more(grades in proptest::collection::vec(1..4_u32, 1..20), mix in any::<prop::sample::Index>()) {
+            let names: Vec<String> = (0..grades.len()).map(|n| format!("d{n}")).collect();
+            let relevant: Vec<(&str, u32)> = names.iter().map(String::as_str).zip(grades).collect();
+            let mut best = relevant.clone();
+            best.sort_by_key(|(_, grade)| std::cmp::Reverse(*grade));
+            let mut ranking: Vec<&str> = best.iter().map(|(name, _)| *name).collect();
+            prop_assert!(close(score(&relevant, &ranking).ndcg_10, 1.0));
+            let turn = mix.index(ranking.len());
+            ranking.rotate_left(turn);
+            let scored = score(&relevant, &ranking);
+            prop_assert!(scored.ndcg_10 <= 1.0 + 1e-9 && scored.recall.is_sorted());
+            prop_assert!(close(scored.mrr_10, 1.0));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! A labelled set on disk: `corpus/` (or a file `corpus` that names the folder), `queries.jsonl`, `qrels.tsv`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cli::search::QueryLine;
+
+/// The first line of `qrels.tsv`, as in BEIR.
+const HEADER: &str = "query-id\tcorpus-id\tscore";
+/// A file of the set may have as many bytes.
+const MAX_BYTES: u64 = 256 << 20;
+/// Faults that are named.
+const MAX_FAULTS: usize = 20;
+
+/// A question with the documents that answer it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query {
+    /// Its id.
+    pub id: String,
+    /// The question.
+    pub text: String,
+    /// How well documents answer it, by their path below the corpus; only those that do at all (more than 0), at least one.
+    pub relevant: HashMap<String, u32>,
+}
+
+/// Questions over a folder of documents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LabelledSet {
+    /// The name of the set's folder.
+    pub name: String,
+    /// The folder of the documents, absolute.
+    pub corpus: PathBuf,
+    /// In the order of the file. Those that no document answers are left out: no ranking of them can be right or wrong.
+    pub queries: Vec<Query>,
+}
+
+/// A set that cannot be used, and every reason (the first [`MAX_FAULTS`]): `file:line: what is wrong`.
+#[derive(Debug, thiserror::Error)]
+#[error("the labelled set cannot be used\n{}", .0.join("\n"))]
+pub struct BadSet(pub Vec<String>);
+
+impl LabelledSet {
+    /// Reads a set. Blocks.
+    ///
+    /// # Errors
+    /// With every fault, when a file is missing or wrong.
+    pub fn load(directory: &Path) -> Result<Self, BadSet> {
+        let mut faults = Vec::new();
+        let corpus = corpus(directory, &mut faults);
+        let mut queries = queries(&directory.join("queries.jsonl"), &mut faults);
+        qrels(&directory.join("qrels.tsv"), &mut queries, corpus.as_deref(), &mut faults);
+        queries.retain(|query| !query.relevant.is_empty());
+        if queries.is_empty() && faults.is_empty() {
+            faults.push(format!("{}: no query has an answer", directory.join("qrels.tsv").display()));
+        }
+        faults.truncate(MAX_FAULTS);
+        match corpus {
+            Some(corpus) if faults.is_empty() => {
+                let name =
+                    fs::canonicalize(directory).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+                Ok(Self { name: name.unwrap_or_else(|| "set".into()), corpus, queries })
+            }
+            _ => Err(BadSet(faults)),
+        }
+    }
+}
+
+/// The folder of the documents.
+fn corpus(directory: &Path, faults: &mut Vec<String>) -> Option<PathBuf> {
+    let path = directory.join("corpus");
+    let folder = if path.is_file() {
+        let named = read(&path, faults)?;
+        directory.join(named.trim())
+    } else {
+        path.clone()
+    };
+    match fs::canonicalize(&folder) {
+        Ok(folder) if folder.is_dir() => Some(folder),
+        _ => {
+            faults.push(format!("{}: no such folder (or name the documents' folder in a file `corpus`)", folder.display()));
+            None
+        }
+    }
+}
+
+fn read(path: &Path, faults: &mut Vec<String>) -> Option<String> {
+    let read = match fs::metadata(path) {
+        Ok(about) if about.len() > MAX_BYTES => Err(format!("larger than {} MB", MAX_BYTES >> 20)),
+        _ => fs::read_to_string(path).map_err(|error| error.to_string()),
+    };
+    read.map_err(|message| faults.push(format!("{}: {message}", path.display()))).ok()
+}
+
+/// The lines that are not blank, numbered from 1.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
+}
+
+fn queries(path: &Path, faults: &mut Vec<String>) -> Vec<Query> {
+    let mut queries = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let text = read(path, faults).unwrap_or_default();
+    for (number, line) in lines(&text) {
+        let query: QueryLine = match serde_json::from_str(line) {
+            Ok(query) => query,
+            Err(error) => {
+                let said = error.to_string();
+                let what = said.split(" at line ").next().unwrap_or(&said);
+                faults.push(format!("{}:{number}: {what} (wanted {{\"id\": …, \"text\": …}})", path.display()));
+                continue;
+            }
+        };
+        if let Some(first) = places.insert(query.id.clone(), number) {
+            faults.push(format!("{}:{number}: the id `{}` is that of line {first}, too", path.display(), query.id));
+        }
+        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new() });
+    }
+    queries
+}
+
+fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut Vec<String>) {
+    let Some(text) = read(path, faults) else { return };
+    let places: HashMap<String, usize> = queries.iter().enumerate().map(|(place, query)| (query.id.clone(), place)).collect();
+    let mut seen = HashMap::new();
+    for (number, line) in lines(&text) {
+        if number == 1 {
+            if line.trim_end() != HEADER {
+                let wanted = HEADER.replace('\t', " TAB ");
+                faults.push(format!("{}:1: the first line must be `{wanted}`", path.display()));
+            }
+            continue;
+        }
+        if let Err(message) = judgment(line, number, queries, &places, corpus, &mut seen) {
+            faults.push(format!("{}:{number}: {message}", path.display()));
+        }
+    }
+}
+
+/// Notes what a line says of a query and a document.
+fn judgment(
+    line: &str,
+    number: usize,
+    queries: &mut [Query],
+    places: &HashMap<String, usize>,
+    corpus: Option<&Path>,
+    seen: &mut HashMap<(String, String), usize>,
+) -> Result<(), String> {
+    let [query, document, score] = <[&str; 3]>::try_from(line.trim_end().split('\t').collect::<Vec<_>>())
+        .map_err(|columns| format!("{} columns, wanted 3, separated by tabs", columns.len()))?;
+    let score: i64 = score.trim().parse().map_err(|_| format!("the score `{score}` is not a whole number"))?;
+    let place = places.get(query).ok_or_else(|| format!("`{query}` is no query of queries.jsonl"))?;
+    if corpus.is_some_and(|corpus| !corpus.join(document).is_file()) {
+        return Err(format!("`{document}` is no file of the corpus"));
+    }
+    if let Some(first) = seen.insert((query.to_owned(), document.to_owned()), number) {
+        return Err(format!("`{query}` and `{document}` are judged on line {first} already"));
+    }
+    if let (Some(query), Ok(grade @ 1..)) = (queries.get_mut(*place), u32::try_from(score)) {
+        query.relevant.insert(document.to_owned(), grade);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    fn set(files: &[(&str, &str)]) -> (tempfile::TempDir, Result<LabelledSet, Vec<String>>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let loaded = LabelledSet::load(folder.path());
+        let prefix = format!("{}/", folder.path().display());
+        let loaded = loaded.map_err(|BadSet(faults)| faults.iter().map(|fault| fault.replace(&prefix, "")).collect());
+        (folder, loaded)
+    }
+
+    const QUERIES: (&str, &str) =
+        ("queries.jsonl", "\u{feff}{\"_id\": 1, \"text\": \"one\"}\n\n{\"id\": \"b\", \"text\": \"two\", \"x\": 0}\n");
+
+    #[test]
+    fn a_set_is_read_as_it_stands() {
+        let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\r\n1\ta.txt\t2\r\n1\tsub/b.txt\t0\nb\ta.txt\t-1\n");
+        let (folder, loaded) = set(&[QUERIES, qrels, ("corpus/a.txt", "a"), ("corpus/sub/b.txt", "b")]);
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.corpus, fs::canonicalize(folder.path().join("corpus")).unwrap());
+        let relevant = HashMap::from([("a.txt".to_owned(), 2)]);
+        let first = Query { id: "1".into(), text: "one".into(), relevant };
+        assert_eq!(loaded.queries, [first], "`b` has no answer");
+    }
+
+    #[test]
+    fn the_corpus_may_be_elsewhere() {
+        let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n");
+        let (folder, loaded) = set(&[QUERIES, qrels, ("corpus", "elsewhere\n"), ("elsewhere/a.txt", "a")]);
+        assert_eq!(loaded.unwrap().corpus, fs::canonicalize(folder.path().join("elsewhere")).unwrap());
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_line() {
+        let queries =
+            ("queries.jsonl", "{\"id\": \"a\"}\n{\"id\": \"b\", \"text\": \"t\"}\n{\"id\": \"b\", \"text\": \"u\"}\n");
+        let qrels = ("qrels.tsv", "b\ta.txt\t1\nb a.txt 1\nb\ta.txt\tx\nz\ta.txt\t1\nb\tc.txt\t1\nb\ta.txt\t1\nb\ta.txt\t2\n");
+        let (_, loaded) = set(&[queries, qrels, ("corpus/a.txt", "a")]);
+        let faults = loaded.unwrap_err();
+        let wanted = [
+            "queries.jsonl:1: missing field `text`",
+            "queries.jsonl:3: the id `b` is that of line 2, too",
+            "qrels.tsv:1: the first line must be",
+            "qrels.tsv:2: 1 columns",
+            "qrels.tsv:3: the score `x`",
+            "qrels.tsv:4: `z` is no query",
+            "qrels.tsv:5: `c.txt` is no file",
+            "qrels.tsv:7: `b` and `a.txt` are judged on line 6",
+        ];
+        assert_eq!(faults.len(), wanted.len(), "{faults:#?}");
+        for (fault, wanted) in faults.iter().zip(wanted) {
+            assert!(fault.starts_with(wanted), "{fault} / {wanted}");
+        }
+        let (_, nothing) = set(&[]);
+        assert_eq!(nothing.unwrap_err().len(), 3, "corpus, queries and qrels are missing");
+        let (_, unanswered) = set(&[QUERIES, ("qrels.tsv", "query-id\tcorpus-id\tscore\n"), ("corpus/a.txt", "a")]);
+        assert!(unanswered.unwrap_err().first().unwrap().ends_with("no query has an answer"));
+    }
+}

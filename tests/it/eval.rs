@@ -1,0 +1,91 @@
+//! `eval`: retrieval measured on a labelled set.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::project::Project;
+
+fn own_set() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/eval").display().to_string()
+}
+
+/// A set of two documents in two languages.
+fn small_set(project: &Project) {
+    project.write("set/corpus/keys.md", "# Keys\n\nKeys are rotated every month.\n");
+    project.write("set/corpus/sub/备份.md", "# 备份\n\n每天凌晨备份数据库。\n");
+    project.write(
+        "set/queries.jsonl",
+        "{\"id\": \"k\", \"text\": \"How are keys rotated?\"}\n{\"id\": 2, \"text\": \"什么时候备份数据库？\"}\n",
+    );
+    project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\n2\tsub/备份.md\t2\n");
+}
+
+/// Guards what was reached on the repository's own documents: nDCG@10 .974 and recall@10 .983 with the default pipeline. By
+/// meaning alone they are .836 and .950, by words alone .977 and .983 (30 questions do not tell .974 from .977). With no weight
+/// on words nDCG@10 falls to .849, without pairs of Chinese characters to about .961.
+#[test]
+fn the_own_set_is_answered_as_well_as_ever() {
+    let scores = Project::new().run(&["eval", &own_set(), "--json"]).expect_code(0).last("scores");
+    let at_least = |figure: &str, bound: f64| {
+        assert!(scores[figure].as_f64().unwrap() >= bound, "{figure} fell below {bound}: {scores}");
+    };
+    at_least("ndcg@10", 0.968);
+    at_least("recall@10", 0.98);
+    assert_eq!(scores["queries"], 30);
+    let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
+    for key in ["recall@1", "recall@5", "recall@100", "mrr@10", "p50_ms", "p99_ms"] {
+        assert!(keys.iter().any(|name| *name == key), "{keys:?}");
+    }
+}
+
+#[test]
+fn a_set_is_shown_to_a_person_and_leaves_the_users_index_alone() {
+    let project = Project::new();
+    small_set(&project);
+    project.write("docs/own.md", "Something of my own.");
+    project.run(&["ingest", "docs"]).expect_code(0);
+    let before = project.everything(&[]);
+    for _ in 0..2 {
+        let shown = project.run(&["eval", "set", "-v"]).expect_code(0).stdout;
+        assert!(shown.starts_with("set: 2 queries\n") && shown.contains("nDCG@10") && shown.contains("1.0000"), "{shown}");
+        assert!(shown.contains("the worst of 2 queries"), "{shown}");
+    }
+    assert_eq!(project.everything(&[]), before);
+    // What changed is noticed: the set's index is a mirror of its corpus.
+    project.write("set/corpus/keys.md", "# Nothing\n\nOf interest.\n");
+    let last = project.run(&["eval", "set", "--json"]).expect_code(0).last("scores");
+    assert!(last["ndcg@10"].as_f64().unwrap() < 1.0, "{last}");
+}
+
+#[test]
+fn two_pipelines_are_compared_side_by_side() {
+    let project = Project::new();
+    let pipeline = |name: &str, mode: &str| {
+        project.write(&format!("{name}.yaml"), format!("version: 1\nname: {name}\nquery: {{retrieve: {{mode: {mode}}}}}\n"));
+    };
+    pipeline("both", "hybrid");
+    pipeline("meaning", "dense");
+    let compared = project.run(&["eval", &own_set(), "--compare", "both.yaml", "meaning.yaml", "--json"]).expect_code(0);
+    let names: Vec<Value> = compared.of_type("scores").iter().map(|scores| scores["pipeline"].clone()).collect();
+    assert_eq!(names, ["both", "meaning"]);
+    let figure = &compared.of_type("comparison")[0]["figures"]["ndcg@10"];
+    assert!(figure["difference"].as_f64().unwrap() < -0.05 && figure["p"].as_f64().unwrap() < 0.05, "{figure}");
+    compared.last("scores");
+    let shown = project.run(&["eval", &own_set(), "--compare", "both.yaml", "both.yaml"]).expect_code(0).stdout;
+    let line = shown.lines().find(|line| line.starts_with("nDCG@10")).unwrap();
+    assert!(line.ends_with("+0.0000   1.000"), "the same is no difference: {shown}");
+    project.run(&["eval", "set", "--compare", "both.yaml"]).expect_code(2);
+}
+
+#[test]
+fn a_bad_set_names_file_and_line() {
+    let project = Project::new();
+    small_set(&project);
+    project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\nz\tkeys.md\t1\nk\tgone.md\t1\n");
+    let ended = project.run(&["eval", "set"]).expect_code(2);
+    assert!(ended.stderr.contains("set/qrels.tsv:3: `z` is no query"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("set/qrels.tsv:4: `gone.md` is no file"), "{}", ended.stderr);
+    let ended = project.run(&["eval", "nowhere"]).expect_code(2);
+    assert!(ended.stderr.contains("nowhere/corpus"), "{}", ended.stderr);
+}
