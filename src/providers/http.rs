@@ -245,7 +245,7 @@ impl Http {
             tries.attempt();
             let failure = match timeout(self.timeout, self.head(&call)).await {
                 Ok(Ok(response)) => {
-                    self.limiter.answered(None);
+                    self.limiter.answered(permit.sent, None);
                     let headers = response.headers().clone();
                     let body = pieces(response, permit.slot, self.peer.clone(), self.timeout);
                     return Ok(Streaming { body, headers, charge: permit.charge });
@@ -345,7 +345,7 @@ impl Http {
             self.note(sent, &failure);
             return Err(failure);
         }
-        self.limiter.answered(Some((sent.left.elapsed(), cost.tokens)));
+        self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
         Ok(Answer { body, headers, charge })
     }
 
