@@ -93,15 +93,59 @@ pub(super) struct IngestArgs {
 #[derive(Debug, Args)]
 pub(super) struct AskArgs {
     /// The question; `-` reads it from stdin
-    pub question: String,
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
     #[command(flatten)]
     pub pipeline: PipelineArg,
-    /// The model that answers, as provider/model
-    #[arg(long, value_name = "P/M")]
-    pub model: Option<String>,
+    /// The model that answers, as provider/model; several are asked at once
+    #[arg(long = "model", value_name = "P/M")]
+    pub models: Vec<String>,
+    /// What becomes of several models' answers [default: all]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub join: Option<JoinArg>,
+    /// Who picks (vote, best) or writes (merge) the joined answer [default: the first model that has answered]
+    #[arg(long, value_name = "P/M", requires = "join")]
+    pub judge: Option<String>,
+    /// A model that stands by, for when the one before it fails; replaces the pipeline's
+    #[arg(long = "fallback", value_name = "P/M")]
+    pub fallback: Vec<String>,
     /// How many passages to retrieve
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
+    /// Many questions: a file with {"id","text"} a line, and "priority" and "model" where wanted; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "join", "judge"])]
+    pub batch: Option<PathBuf>,
+    /// How many questions are under way at once [default: the provider's concurrency, or 8]
+    #[arg(long, value_name = "N", requires = "batch")]
+    pub workers: Option<std::num::NonZeroUsize>,
+    /// In which order answers are printed
+    #[arg(long, value_enum, default_value_t = Order::Input, value_name = "ORDER", requires = "batch", conflicts_with = "out")]
+    pub order: Order,
+    /// Where answers go, as they are done; run again with the same file to go on
+    #[arg(long, value_name = "FILE", requires = "batch")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum JoinArg {
+    /// Every answer is shown
+    All,
+    /// The first model to begin answers, the others are cancelled
+    First,
+    /// Every model votes for the best answer but its own; the judge decides among equals, and between two
+    Vote,
+    /// The judge picks
+    Best,
+    /// One answer is written out of all
+    Merge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Order {
+    /// As in the file
+    Input,
+    /// As they are done
+    Done,
 }
 
 #[derive(Debug, Args)]

@@ -145,8 +145,12 @@ fn show(summary: &Summary, output: &Output) {
         if embeddings.throttled > 0 {
             line.push_str(&format!(", refused {} times for speed", grouped(embeddings.throttled)));
         }
+        if embeddings.hedged > 0 {
+            line.push_str(&format!(", {} sent twice since no answer came", counted(embeddings.hedged, "request")));
+        }
         match embeddings.cost_usd {
             Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
+            None if embeddings.requests > 0 => line.push_str(", price not known"),
             _ => {}
         }
         output.note(&line);

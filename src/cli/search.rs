@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio_util::sync::CancellationToken;
@@ -164,7 +165,7 @@ pub async fn search_file(
                 searched.hits += hits.len() as u64;
                 show(&hits, Some(&id), out, style)
             }
-            Ok((_, Err(error))) if stops_all(&error) => {
+            Ok((_, Err(error))) if error.stops_all() => {
                 let shown = if style.json { json_line(out, &failure(&error)) } else { Ok(()) };
                 searched.fatal = Some(error);
                 return settle(searched, shown);
@@ -185,16 +186,6 @@ pub async fn search_file(
         }
     }
     Ok(searched)
-}
-
-/// Whether the next query would fail in the same way.
-fn stops_all(error: &Error) -> bool {
-    match error {
-        Error::Provider(error) => error.is_fatal(),
-        Error::Store(error) => !error.is_transient(),
-        Error::Io { .. } | Error::Ledger(_) | Error::Worker { .. } => true,
-        Error::Question(_) => false,
-    }
 }
 
 fn settle(searched: Searched, shown: io::Result<()>) -> io::Result<Searched> {
@@ -313,6 +304,13 @@ fn show_hit(hit: &Hit, rank: usize, out: &mut impl Write, style: &Style) -> io::
 /// The queries of a file, a JSON object a line, read as they are asked for. Blank lines are skipped, keys other than `id` and `text`
 /// ignored; what is wrong with a line does not end the stream, what is wrong with the file does.
 pub fn queries(file: impl AsyncBufRead) -> impl Stream<Item = io::Result<Result<QueryLine, BadLine>>> {
+    json_lines(file).map(|line| line.map(|(line, read)| read.map_err(|message| BadLine { line, message })))
+}
+
+/// The lines of a file that are not blank, each with its number, and read or what is wrong with it.
+pub(super) fn json_lines<T: DeserializeOwned>(
+    file: impl AsyncBufRead,
+) -> impl Stream<Item = io::Result<(u64, Result<T, String>)>> {
     async_stream::try_stream! {
         let mut file = pin!(file);
         let mut number = 0_u64;
@@ -322,9 +320,9 @@ pub fn queries(file: impl AsyncBufRead) -> impl Stream<Item = io::Result<Result<
             // A byte order mark is no part of the first line.
             let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line).trim_ascii();
             if !whole {
-                yield Err(BadLine { line: number, message: format!("longer than {MAX_LINE_BYTES} bytes") });
+                yield (number, Err(format!("longer than {MAX_LINE_BYTES} bytes")));
             } else if !text.is_empty() {
-                yield serde_json::from_slice(text).map_err(|e| BadLine { line: number, message: plain(&e) });
+                yield (number, serde_json::from_slice(text).map_err(|error| plain(&error)));
             }
         }
     }
@@ -362,7 +360,7 @@ async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -
 }
 
 /// Labelled sets number their queries as often as they name them.
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "`id` must be a text or a number")]
     enum Id {

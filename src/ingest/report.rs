@@ -37,6 +37,9 @@ impl Stage {
     }
 }
 
+/// So many senseless batches in a row are no accident.
+const SENSELESS: u64 = 3;
+
 /// A number that only grows, counted from anywhere.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -85,6 +88,8 @@ pub struct EmbeddingCounters {
     pub embedded: Counter,
     pub cache_hits: Counter,
     pub tokens: Counter,
+    /// Batches in a row whose answers made no sense, however often they were asked for.
+    pub senseless: Counter,
     last_ns: AtomicU64,
 }
 
@@ -147,6 +152,12 @@ impl Report {
     /// Notes that the provider has answered just now.
     pub fn answered(&self) {
         self.embeddings.last_ns.store(nanoseconds(self.elapsed()), Ordering::Relaxed);
+        self.embeddings.senseless.0.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether the provider's answers have stopped to make sense: then each other document would be paid for in vain.
+    pub fn makes_no_sense(&self) -> bool {
+        self.embeddings.senseless.get() >= SENSELESS
     }
 
     /// Whether the provider has not answered anything for this long.
@@ -266,6 +277,8 @@ pub struct Embeddings {
     pub tokens: u64,
     pub retries: u64,
     pub throttled: u64,
+    /// Second copies of requests that seemed lost. Their tokens are among `tokens`, as are those of answers that made no sense.
+    pub hedged: u64,
     /// `None` where the price is not known.
     pub cost_usd: Option<f64>,
 }

@@ -67,6 +67,8 @@ pub struct Stats {
     pub throttled: u64,
     /// Second copies of requests that seemed to hang.
     pub hedged: u64,
+    /// Tokens that may have been paid for in vain, as reserved: those of second copies, and of answers that made no sense.
+    pub wasted: u64,
     /// Tokens, as billed where the provider says so, else as reserved.
     pub tokens: u64,
     /// Wall time during which a request was ready and the quota (or a pause that the provider asked for) held it back. Close
@@ -83,6 +85,7 @@ impl std::ops::AddAssign for Stats {
         self.retries += other.retries;
         self.throttled += other.throttled;
         self.hedged += other.hedged;
+        self.wasted += other.wasted;
         self.tokens += other.tokens;
         self.quota_wait += other.quota_wait;
         self.slot_wait += other.slot_wait;
@@ -399,17 +402,25 @@ impl Limiter {
         }
     }
 
-    /// After which silence a request has most likely been lost, once enough answers came to tell; `None` when enough second
-    /// copies were sent (one in [`HEDGED`] requests).
+    /// After which silence a request has most likely been lost, once enough answers came to tell.
     pub fn hangs_after(&self) -> Option<Duration> {
-        let state = self.state();
-        let slow = state.flight.p95()?;
-        ((state.stats.hedged + 1) * HEDGED <= state.stats.requests).then(|| (slow * 5).max(LONG_SILENCE))
+        self.state().flight.p95().map(|slow| (slow * 5).max(LONG_SILENCE))
     }
 
-    /// Counts a second copy.
-    pub fn count_hedge(&self) {
-        self.state().stats.hedged += 1;
+    /// Whether a second copy of a request may be sent (one in [`HEDGED`] requests at most); counts it if so.
+    pub fn may_hedge(&self, tokens: u64) -> bool {
+        let stats = &mut self.state().stats;
+        let may = (stats.hedged + 1) * HEDGED <= stats.requests;
+        if may {
+            stats.hedged += 1;
+            stats.wasted += tokens.min(MAX_CHARGE);
+        }
+        may
+    }
+
+    /// Counts the tokens of an answer that makes no sense.
+    pub fn count_wasted(&self, tokens: u64) {
+        self.state().stats.wasted += tokens.min(MAX_CHARGE);
     }
 
     /// What was learned so far.

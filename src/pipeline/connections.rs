@@ -92,7 +92,7 @@ impl ProviderKind {
 
 impl ProviderPlan {
     /// Whether it is the vendor's own server, and not a compatible one.
-    pub(super) fn is_vendors_own(&self) -> bool {
+    pub(crate) fn is_vendors_own(&self) -> bool {
         Vendor::of(self.kind).is_some_and(|vendor| is_origin(vendor.url, &self.base_url))
     }
 }

@@ -7,7 +7,8 @@ use super::connections::{Connections, check_name, server_url, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan,
+    TokenizerName,
 };
 use super::sources;
 use super::spec::{
@@ -19,6 +20,8 @@ const OVERLAP: usize = 40;
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
+/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
+const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -45,7 +48,10 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         query: QueryPlan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
+            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
             model: None,
+            fallback: Vec::new(),
+            fallback_after: FALLBACK_AFTER,
             max_tokens: ANSWER_TOKENS,
             temperature: None,
             context_tokens: CONTEXT_TOKENS,
@@ -230,6 +236,12 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
+    for (index, model) in answer.fallback.iter().flatten().enumerate() {
+        let index = index.to_string();
+        let path = ["query", "answer", "fallback", &index];
+        plan.fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
+    }
+    plan.fallback_after = answer.fallback_after.map_or(FALLBACK_AFTER, |period| period.0);
     plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
     plan.temperature = answer.temperature;
     plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);

@@ -323,6 +323,12 @@ pub(super) struct AnswerSpec {
     /// `provider/model`. By default the first that is there of OpenAI, Anthropic and a running Ollama.
     #[schemars(length(min = 1), example = &"anthropic/claude-sonnet-4-5")]
     pub(super) model: Option<String>,
+    /// Models that stand by, as `provider/model`: when one refuses, fails or stays silent, the next one answers.
+    #[schemars(inner(length(min = 1)), example = ["openai/gpt-5.4-mini"])]
+    pub(super) fallback: Option<Vec<Option<String>>>,
+    /// How long a model may say nothing before the next one of `fallback` takes over.
+    #[schemars(extend("default" = "30s"))]
+    pub(super) fallback_after: Option<Period>,
     /// Tokens the answer may have.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
     pub(super) max_tokens: Option<u32>,

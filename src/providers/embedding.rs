@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::http::{Cost, Http};
+use super::http::{Answer, Cost, Http};
 use super::prefix::Prefixes;
 use super::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 use super::{cohere, gemini, ollama, openai, voyage};
@@ -213,36 +212,45 @@ impl Remote {
             sent => sent,
         };
         let read = sent?;
-        self.check(&read, inputs.len()).map_err(|wrong| self.http.error(ErrorKind::BadAnswer, wrong))?;
+        // The model made it of one input and will again: the input is refused, and no other attempt is paid for in vain.
+        if let Some(wrong) = read.vectors.iter().find_map(|vector| unusable(vector)) {
+            self.http.limiter().count_wasted(read.tokens.unwrap_or_else(|| self.expected(&prefixed)));
+            return Err(self.http.error(ErrorKind::InvalidInput, format!("the model makes nothing of this text: {wrong}")));
+        }
         Ok(Embedded { vectors: read.vectors, tokens: read.tokens })
     }
 
     async fn send(&self, inputs: &[Cow<'_, str>], kind: InputType, base64: bool) -> Result<Read, ProviderError> {
         let ask = Ask { model: &self.bare_name, inputs, kind, dimensions: self.asked, base64 };
         let (path, body) = self.wire.request(self.http.base_path(), &ask);
-        let raw = inputs.iter().map(|input| guess_tokens(input)).sum();
-        let answer = self.http.post(&path, &[], &body, Cost { tokens: self.estimate.of(raw) }).await?;
-        let read = self.read(answer.body).await?;
-        if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
-            answer.charge.settle(tokens);
-            self.estimate.learn(raw, tokens);
-        }
-        Ok(read)
+        let cost = Cost { tokens: self.expected(inputs) };
+        self.http.post_and_read(&path, &[], &body, cost, |answer| self.read(answer, inputs)).await
     }
 
-    async fn read(&self, body: Bytes) -> Result<Read, ProviderError> {
+    /// What the inputs will most likely cost, in tokens.
+    fn expected(&self, inputs: &[Cow<'_, str>]) -> u64 {
+        self.estimate.of(guessed(inputs))
+    }
+
+    /// Reads and checks an answer; the error says what is wrong with it.
+    async fn read(&self, answer: Answer, inputs: &[Cow<'_, str>]) -> Result<Read, String> {
+        let Answer { body, charge, .. } = answer;
         let wire = self.wire;
         let read = if body.len() > LARGE_BODY {
             tokio::task::spawn_blocking(move || wire.read(&body)).await.unwrap_or_else(|e| Err(e.to_string()))
         } else {
             wire.read(&body)
         };
-        let mut read =
-            read.map_err(|wrong| self.http.error(ErrorKind::BadAnswer, format!("cannot read the answer: {wrong}")))?;
+        let mut read = read.map_err(|wrong| format!("cannot read the answer: {wrong}"))?;
+        if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
+            charge.settle(tokens);
+            self.estimate.learn(guessed(inputs), tokens);
+        }
         if wire == Wire::Gemini && self.asked.is_some() {
             // Only the full width is normalised there.
             read.vectors.iter_mut().for_each(|vector| normalise(vector));
         }
+        self.check(&read, inputs.len())?;
         Ok(read)
     }
 
@@ -258,15 +266,25 @@ impl Remote {
                 let told = if self.asked.is_some() { "as `embed.dimensions` asks" } else { "as is the model's own width" };
                 return Err(format!("vector {index} is {} wide, not {width} {told}", vector.len()));
             }
-            if !vector.iter().all(|number| number.is_finite()) {
-                return Err(format!("vector {index} holds a number that is not finite"));
-            }
-            if vector.iter().all(|&number| number == 0.0) {
-                return Err(format!("vector {index} is all zero"));
-            }
         }
-        Ok(())
+        match read.vectors.first().and_then(|vector| unusable(vector)) {
+            Some(wrong) if inputs >= MANY && read.vectors.iter().all(|vector| unusable(vector).is_some()) => {
+                Err(format!("of all {inputs} inputs {wrong}"))
+            }
+            _ => Ok(()),
+        }
     }
+}
+
+/// So many inputs are not all of the kind that a model makes nothing of: there the model is broken.
+const MANY: usize = 8;
+
+/// Why an index cannot hold a vector.
+fn unusable(vector: &[f32]) -> Option<&'static str> {
+    if !vector.iter().all(|number| number.is_finite()) {
+        return Some("the vector holds a number that is not finite");
+    }
+    vector.iter().all(|&number| number == 0.0).then_some("the vector is all zero")
 }
 
 /// Some compatible servers know decimal numbers alone.
@@ -290,6 +308,10 @@ fn guess_tokens(input: &str) -> u64 {
     let ascii = input.bytes().filter(u8::is_ascii).count();
     let others = input.chars().filter(|c| !c.is_ascii()).count();
     (ascii.div_ceil(4) + others).max(1) as u64
+}
+
+fn guessed(inputs: &[Cow<'_, str>]) -> u64 {
+    inputs.iter().map(|input| guess_tokens(input)).sum()
 }
 
 /// Corrects guesses by what was billed for earlier ones.

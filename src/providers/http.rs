@@ -1,44 +1,38 @@
 //! The one HTTP layer that every provider goes through: it owns timeouts, limits, retries, sizes and redaction. A provider's
 //! file only says what to send and reads what comes back.
 
+mod answer;
+mod hedge;
+mod request;
+
+pub use request::Auth;
+
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, Response, StatusCode};
+use reqwest::Client;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 use url::Url;
 
-use crate::limits::{Charge, Learned, Limiter, Memory, Permit, Sent, Slot, Stats};
+use self::hedge::hedged;
+use self::request::Call;
+use crate::limits::{Charge, Learned, Limiter, Memory, Permit, Sent, Stats};
 use crate::pipeline::{ProviderPlan, RetryPlan};
 use crate::providers::refusal::Peer;
-use crate::providers::retry::{Failure, Tries, server_wait, should_retry};
+use crate::providers::retry::{Failure, Tries};
 use crate::providers::{ErrorKind, ProviderError};
-
-/// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
-const MAX_BODY: usize = 128 << 20;
-
-/// What is read of a refusal.
-const MAX_REFUSAL: usize = 64 << 10;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How a key travels. Without a key nothing is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer KEY`.
-    Bearer,
-    /// The key alone in a header of this name (lower case), such as `x-api-key`.
-    Header(&'static str),
-    /// Not at all.
-    None,
-}
+/// How often an answer that makes no sense is asked for, at most. A glitch is hardly met twice, and each answer is paid for.
+const READ_ATTEMPTS: u32 = 3;
 
 /// What a request is expected to cost, reserved before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,54 +98,14 @@ impl fmt::Debug for Http {
     }
 }
 
-/// A request that can be sent again.
-struct Call<'a> {
-    url: Url,
-    headers: HeaderMap,
-    body: Bytes,
-    /// The model it is for, for hints.
-    model: Option<&'a str>,
-}
-
 impl Http {
     /// A connection as planned. Fails with [`ErrorKind::Auth`] when a vendor that needs a key has none, and with
     /// [`ErrorKind::Network`] when TLS cannot be set up.
     pub fn new(plan: &ProviderPlan, auth: Auth) -> Result<Self, ProviderError> {
         let peer = Peer::new(plan);
         peer.check_key()?;
-        // Fails when one is installed already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut client = Client::builder()
-            .user_agent(concat!("ragstream/", env!("CARGO_PKG_VERSION")))
-            // A redirect could carry the key to another host.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT.min(plan.timeout));
-        if plan.base_url.scheme() == "http" {
-            // A local server needs no root certificates, and a bare container has none.
-            client = client.tls_certs_only([]);
-        }
-        let client = client.build().map_err(|source| {
-            let mut error = peer.error(ErrorKind::Network, "TLS cannot be set up");
-            error.hint =
-                Some("install the system's root certificates (ca-certificates), or point SSL_CERT_FILE to some".to_owned());
-            error.source = Some(Box::new(source));
-            error
-        })?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = plan.api_key.as_ref().map(|key| key.expose().trim()).filter(|key| !key.is_empty()) {
-            let sent = match auth {
-                Auth::Bearer => Some((AUTHORIZATION, format!("Bearer {key}"))),
-                Auth::Header(name) => Some((HeaderName::from_static(name), key.to_owned())),
-                Auth::None => None,
-            };
-            if let Some((name, text)) = sent {
-                let mut value = HeaderValue::from_str(&text)
-                    .map_err(|_| peer.error(ErrorKind::Auth, "the API key holds characters that no header may carry"))?;
-                value.set_sensitive(true);
-                headers.insert(name, value);
-            }
-        }
+        let client = request::client(plan, &peer)?;
+        let headers = request::headers(plan, auth, &peer)?;
         Ok(Self {
             client,
             base_url: plan.base_url.clone(),
@@ -194,6 +148,11 @@ impl Http {
         self.peer.is_vendor()
     }
 
+    /// How long one answer, or a silence within one, may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// What was asked so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()
@@ -201,8 +160,9 @@ impl Http {
 
     /// POSTs JSON and returns the whole body (of at most 128 MiB) of a 2xx answer.
     ///
-    /// `path` is put after the base URL's own and may carry a query; names in `headers` are lower case. Waits for the provider's limits, keeps to its timeout, and
-    /// tries again as planned; an `error` object behind HTTP 200 is the error that it says.
+    /// `path` is put after the base URL's own and may carry a query; names in `headers` are lower case. Waits for the
+    /// provider's limits, keeps to its timeout, and tries again as planned; an `error` object behind HTTP 200 is the error that
+    /// it says.
     pub async fn post(
         &self,
         path: &str,
@@ -210,55 +170,89 @@ impl Http {
         body: &Value,
         cost: Cost,
     ) -> Result<Answer, ProviderError> {
-        let call = self.call(path, headers, body)?;
-        let ticket = self.limiter.ticket();
-        let mut tries = Tries::new(self.retry);
-        loop {
-            let permit = self.limiter.admit(ticket, cost.tokens).await;
-            tries.attempt();
-            let left = permit.sent.left;
-            let failure = match timeout(self.timeout, self.hedged(&call, permit, cost)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(failure)) => failure,
-                Err(_) => {
-                    self.limiter.overloaded(left);
-                    self.too_late(self.timeout)
-                }
-            };
-            self.wait_or_give_up(&tries, failure).await?;
-        }
+        self.post_and_read(path, headers, body, cost, |answer| std::future::ready(Ok(answer))).await
     }
 
-    /// POSTs JSON and returns once the status is 2xx; retries happen before that only. See [`Self::post`].
-    pub async fn post_stream(
+    /// As [`Self::post`], and `read` makes something of the answer. One that it finds wrong, and says how, is asked for again,
+    /// a few times at most, and is then an [`ErrorKind::BadAnswer`].
+    pub async fn post_and_read<T, F: Future<Output = Result<T, String>>>(
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-    ) -> Result<Streaming, ProviderError> {
+        read: impl Fn(Answer) -> F,
+    ) -> Result<T, ProviderError> {
         let call = self.call(path, headers, body)?;
+        let (call, read) = (&call, &read);
+        let attempt = |permit: Permit| async move {
+            let left = permit.sent.left;
+            let whole = hedged(&self.limiter, permit, cost, |permit| self.whole(call, permit, cost));
+            let whole = timeout(self.timeout, whole).await;
+            let answer = whole.unwrap_or_else(|_| {
+                self.limiter.overloaded(left);
+                Err(self.too_late(self.timeout))
+            })?;
+            read(answer).await.map_err(|wrong| {
+                self.limiter.count_wasted(cost.tokens);
+                let error = self.error(ErrorKind::BadAnswer, wrong);
+                Failure { error, should_retry: Some(true), at_most: Some(READ_ATTEMPTS) }
+            })
+        };
+        self.retried(cost, attempt).await
+    }
+
+    /// POSTs JSON and returns what `begin` makes of the 2xx answer. Tries again as [`Self::post`] does while there is none, or
+    /// while `begin` fails: what it has shown to nobody may still be had from another attempt.
+    pub async fn post_stream<T, F>(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+        cost: Cost,
+        begin: impl Fn(Streaming) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let call = self.call(path, headers, body)?;
+        let (call, begin) = (&call, &begin);
+        let attempt = |permit: Permit| async move {
+            let sent = permit.sent;
+            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(sent, failure))
+        };
+        self.retried(cost, attempt).await
+    }
+
+    /// Attempts until one succeeds or it is time to give up, each with leave of the limits. All keep one place in the queue.
+    async fn retried<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        cost: Cost,
+        attempt: impl Fn(Permit) -> F,
+    ) -> Result<T, ProviderError> {
         let ticket = self.limiter.ticket();
         let mut tries = Tries::new(self.retry);
         loop {
             let permit = self.limiter.admit(ticket, cost.tokens).await;
             tries.attempt();
-            let failure = match timeout(self.timeout, self.head(&call)).await {
-                Ok(Ok(response)) => {
-                    self.limiter.answered(permit.sent, None);
-                    let headers = response.headers().clone();
-                    let body = pieces(response, permit.slot, self.peer.clone(), self.timeout);
-                    return Ok(Streaming { body, headers, charge: permit.charge });
-                }
-                Ok(Err(failure)) => {
-                    self.note(permit.sent, &failure);
-                    failure
-                }
-                Err(_) => self.too_late(self.timeout),
-            };
-            drop(permit);
-            self.wait_or_give_up(&tries, failure).await?;
+            match attempt(permit).await {
+                Ok(done) => return Ok(done),
+                Err(failure) => self.wait_or_give_up(&tries, failure).await?,
+            }
         }
+    }
+
+    async fn begun<T, F>(&self, call: &Call<'_>, permit: Permit, begin: &impl Fn(Streaming) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let Permit { sent, charge, slot } = permit;
+        let head = timeout(self.timeout, self.head(call)).await;
+        let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        self.limiter.answered(sent, None);
+        let headers = response.headers().clone();
+        let body = answer::pieces(response, slot, self.peer.clone(), self.timeout);
+        Ok(begin(Streaming { body, headers, charge }).await?)
     }
 
     /// GETs once, with no retries and outside of the limits. A short `within` answers "is it running?".
@@ -284,62 +278,13 @@ impl Http {
         self.peer.error(kind, message)
     }
 
-    fn call<'a>(&self, path: &str, headers: &[(&'static str, &str)], body: &'a Value) -> Result<Call<'a>, ProviderError> {
-        let mut all = self.headers.clone();
-        for &(name, value) in headers {
-            let value = HeaderValue::from_str(value)
-                .map_err(|_| self.error(ErrorKind::InvalidInput, format!("the header {name} cannot carry its value")))?;
-            all.insert(HeaderName::from_static(name), value);
-        }
-        let model = body.get("model").and_then(Value::as_str);
-        let body = serde_json::to_vec(body).map_err(|e| self.error(ErrorKind::InvalidInput, e.to_string()))?;
-        Ok(Call { url: self.url(path), headers: all, body: body.into(), model })
-    }
-
-    /// The base URL with `path` after its own path and the queries of both.
-    fn url(&self, path: &str) -> Url {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut url = self.base_url.clone();
-        url.set_path(&format!("{}/{}", self.base_path(), path.trim_start_matches('/')));
-        if !query.is_empty() {
-            let joined = url.query().map_or_else(|| query.to_owned(), |own| format!("{own}&{query}"));
-            url.set_query(Some(&joined));
-        }
-        url
-    }
-
-    /// Sends it, and a second copy when the first is most likely lost. The first answer wins; dropping the other hangs up.
-    async fn hedged(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
-        let mut first = std::pin::pin!(self.whole(call, permit, cost));
-        let Some(silence) = self.limiter.hangs_after() else { return first.await };
-        if let Ok(done) = timeout(silence, first.as_mut()).await {
-            return done;
-        }
-        let mut second = std::pin::pin!(async {
-            let permit = self.limiter.admit(self.limiter.ticket(), cost.tokens).await;
-            self.limiter.count_hedge();
-            tracing::debug!(provider = %self.peer.name, ?silence, "no answer: a second copy is sent");
-            self.whole(call, permit, cost).await
-        });
-        tokio::select! {
-            done = &mut first => match done {
-                Err(failure) if failure.error.is_transient() => second.await.map_err(|_| failure),
-                done => done,
-            },
-            done = &mut second => match done {
-                Ok(answer) => Ok(answer),
-                Err(_) => first.await,
-            },
-        }
-    }
-
     async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
         let Permit { sent, charge, slot } = permit;
         let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
         let headers = response.headers().clone();
         let body = self.read(response).await?;
         drop(slot);
-        let refused = hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
+        let refused = answer::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
             let failure = error.into();
             self.note(sent, &failure);
@@ -374,64 +319,6 @@ impl Http {
         }
     }
 
-    async fn head(&self, call: &Call<'_>) -> Result<Response, Failure> {
-        let request = self.client.post(call.url.clone()).headers(call.headers.clone()).body(call.body.clone());
-        self.accepted(request.send().await, call.model).await
-    }
-
-    /// The answer, if its status is 2xx.
-    async fn accepted(&self, sent: reqwest::Result<Response>, model: Option<&str>) -> Result<Response, Failure> {
-        let response = sent.map_err(|error| self.not_sent(error))?;
-        self.answered.store(true, Ordering::Relaxed);
-        let status = response.status();
-        let headers = response.headers().clone();
-        if self.limiter.observe(&headers) {
-            self.keep_learned();
-        }
-        if status.is_success() {
-            return Ok(response);
-        }
-        let body = read_some(response).await;
-        let said = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
-        let mut error = self.peer.refusal(Some(status.as_u16()), &said, model);
-        error.retry_after = server_wait(&headers, SystemTime::now()).or(error.retry_after);
-        if let Some(target) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
-            error = self.redirected(status, target);
-        }
-        Err(Failure { error, should_retry: should_retry(&headers), at_most: None })
-    }
-
-    fn redirected(&self, status: StatusCode, target: &HeaderValue) -> ProviderError {
-        let target = String::from_utf8_lossy(target.as_bytes());
-        let mut error = self.error(ErrorKind::NotFound, format!("redirects to {target}, which is not followed"));
-        error.status = Some(status.as_u16());
-        error.hint = Some(format!("set `base_url` of the provider `{}` to where it really is", self.peer.name));
-        error
-    }
-
-    async fn read(&self, response: Response) -> Result<Bytes, ProviderError> {
-        read_body(response).await.map_err(|unread| match unread {
-            Unread::TooLarge => self.error(ErrorKind::BadAnswer, format!("the answer is larger than {} MiB", MAX_BODY >> 20)),
-            Unread::Cut(error) => cut(&self.peer, error),
-        })
-    }
-
-    /// Before there was a status.
-    fn not_sent(&self, error: reqwest::Error) -> Failure {
-        let never_connected = error.is_connect() && !self.answered.load(Ordering::Relaxed);
-        let mut said = if error.is_builder() {
-            self.error(ErrorKind::InvalidInput, "the request cannot be built")
-        } else if error.is_timeout() {
-            self.error(ErrorKind::Timeout, format!("no connection to {} in time", self.peer.shown_url()))
-        } else if error.is_connect() {
-            self.error(ErrorKind::Network, format!("cannot connect to {}", self.peer.shown_url()))
-        } else {
-            self.error(ErrorKind::Network, "the connection ended before there was an answer")
-        };
-        said.source = Some(Box::new(error.without_url()));
-        Failure { error: said, should_retry: None, at_most: never_connected.then_some(2) }
-    }
-
     fn too_late(&self, within: Duration) -> Failure {
         self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64())).into()
     }
@@ -450,81 +337,4 @@ impl Http {
         }
         Ok(())
     }
-}
-
-/// Why a body could not be read.
-enum Unread {
-    TooLarge,
-    Cut(reqwest::Error),
-}
-
-async fn read_body(mut response: Response) -> Result<Bytes, Unread> {
-    let expected = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
-    if expected > MAX_BODY {
-        return Err(Unread::TooLarge);
-    }
-    // What is announced is not trusted with memory before it comes.
-    let mut body = BytesMut::with_capacity(expected.min(1 << 20));
-    while let Some(piece) = response.chunk().await.map_err(Unread::Cut)? {
-        if body.len() + piece.len() > MAX_BODY {
-            return Err(Unread::TooLarge);
-        }
-        body.extend_from_slice(&piece);
-    }
-    Ok(body.freeze())
-}
-
-/// The beginning of a refusal: what is there, if it breaks off.
-async fn read_some(mut response: Response) -> Vec<u8> {
-    let mut body = Vec::new();
-    while body.len() < MAX_REFUSAL
-        && let Ok(Some(piece)) = response.chunk().await
-    {
-        body.extend_from_slice(&piece);
-    }
-    body.truncate(MAX_REFUSAL);
-    body
-}
-
-fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
-    let mut said = peer.error(ErrorKind::Network, "the connection ended before the answer was complete");
-    said.source = Some(Box::new(error.without_url()));
-    said
-}
-
-/// The body as it comes. Whatever ends it, dropping it included, drops the response and the slot.
-fn pieces(
-    mut response: Response,
-    slot: Slot,
-    peer: Arc<Peer>,
-    within: Duration,
-) -> BoxStream<'static, Result<Bytes, ProviderError>> {
-    Box::pin(async_stream::stream! {
-        let _slot = slot;
-        loop {
-            match timeout(within, response.chunk()).await {
-                Ok(Ok(Some(piece))) => yield Ok(piece),
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => {
-                    yield Err(cut(&peer, error));
-                    break;
-                }
-                Err(_) => {
-                    let message = format!("the answer stalled for {} s", within.as_secs_f64());
-                    yield Err(peer.error(ErrorKind::Timeout, message));
-                    break;
-                }
-            }
-        }
-    })
-}
-
-/// An `error` object behind a 2xx status, as `OpenRouter` sends it. Vectors are long and errors are short, so a long body is
-/// not read twice.
-fn hidden_refusal(body: &[u8]) -> Option<Value> {
-    if body.len() > MAX_REFUSAL || !body.trim_ascii_start().starts_with(b"{") {
-        return None;
-    }
-    let value: Value = serde_json::from_slice(body).ok()?;
-    value.get("error").is_some_and(|error| error.is_object() || error.is_string()).then_some(value)
 }

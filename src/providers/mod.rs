@@ -197,9 +197,9 @@ pub enum ErrorKind {
     QuotaSpent,
     /// No such model or endpoint (404).
     NotFound,
-    /// The provider will never accept this very input (400, 413, 422).
+    /// The provider will never accept this very input (400, 413, 422), or makes nothing of it that could be used.
     InvalidInput,
-    /// The answer is not what the protocol says: wrong count, wrong width, no JSON.
+    /// The answer is not what the protocol says: wrong count, wrong width, no JSON. It was asked for again before that is said.
     BadAnswer,
     /// The model's files are not there and cannot be had.
     ModelMissing,

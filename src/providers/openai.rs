@@ -127,8 +127,9 @@ impl<'de> Visitor<'de> for VectorVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vector, A::Error> {
         let mut numbers = Vec::new();
-        while let Some(number) = list.next_element()? {
-            numbers.push(number);
+        // What JSON cannot say, some servers write as `null`.
+        while let Some(number) = list.next_element::<Option<f32>>()? {
+            numbers.push(number.unwrap_or(f32::NAN));
         }
         Ok(Vector(numbers))
     }
@@ -178,7 +179,7 @@ mod tests {
         assert!(wrong(json!({"data": [{"index": 5, "embedding": [1]}]})).contains("index 5"));
         assert!(wrong(json!({"data": [{"embedding": "AAA="}]})).contains("2 bytes"));
         assert!(wrong(json!({"data": [{"embedding": "not base64!"}]})).contains("base64"));
-        assert!(wrong(json!({"data": [{"embedding": [1.0, null]}]})).contains("null"));
+        assert!(wrong(json!({"data": [{"embedding": [1.0, "null"]}]})).contains("null"));
         assert!(wrong(json!({"object": "list"})).contains("data"));
         assert!(read(b"{\"data\": [{\"embedding\": [NaN]}]}").is_err());
     }

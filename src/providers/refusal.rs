@@ -140,6 +140,9 @@ impl Peer {
                 format!("is Ollama running at {}? `ollama serve` starts it, OLLAMA_HOST says where it is", self.shown_url)
             }
             ErrorKind::Network => format!("is {} right and reachable from here?", self.shown_url),
+            ErrorKind::BadAnswer if mentions(message, &["vectors came for"]) => {
+                "the server may take fewer texts at once: lower `embed.batch.items`".to_owned()
+            }
             ErrorKind::InvalidInput | ErrorKind::Unavailable | ErrorKind::BadAnswer | ErrorKind::ModelMissing => return None,
         };
         Some(hint)

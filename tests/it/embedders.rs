@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ragstream::pipeline::{
-    ChunkBy, ChunkPlan, EmbedPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode, RetryPlan,
-    Secret, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
+    RetryPlan, Secret, StorePlan, TokenizerName,
 };
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError, Providers};
 use serde_json::{Value, json};
@@ -89,7 +89,10 @@ impl Setup {
             query: QueryPlan {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,
+                fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 model: None,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 100,
                 temperature: None,
                 context_tokens: 1000,

@@ -132,27 +132,88 @@ fn one_poisonous_input_fails_its_document_alone() {
     }
 }
 
+/// The good answer to a part of what was asked.
+fn part(request: &Request, inputs: usize, width: usize) -> Reply {
+    let mut request = request.clone();
+    request.body["input"].as_array_mut().unwrap().truncate(inputs);
+    openai_embeddings(&request, width)
+}
+
+type Fault = (&'static str, fn(&Request) -> Reply, &'static str);
+
+/// Answers that make no sense, and what is said of them.
+const SENSELESS: [Fault; 3] = [
+    ("short batch", |request| part(request, inputs(request).len() - 1, WIDTH), "vectors came for"),
+    ("wrong dimension", |request| part(request, usize::MAX, WIDTH + 1), "17 wide, not 16"),
+    ("no json", |_| Reply::raw(200, "application/json", "{\"data\": ["), "cannot read the answer"),
+];
+
+fn inputs(request: &Request) -> &[serde_json::Value] {
+    request.body["input"].as_array().unwrap()
+}
+
+fn poisoned(input: &serde_json::Value) -> bool {
+    input.as_str().unwrap().contains("POISON")
+}
+
 #[test]
-fn a_wrong_answer_fails_the_documents_in_it_and_no_others() {
-    fn part(request: &Request, inputs: usize, width: usize) -> Reply {
-        let mut request = request.clone();
-        request.body["input"].as_array_mut().unwrap().truncate(inputs);
-        openai_embeddings(&request, width)
-    }
-    type Fault = (&'static str, fn(&Request) -> Reply);
-    let faults: [Fault; 3] = [
-        ("short batch", |request| part(request, request.body["input"].as_array().unwrap().len() - 1, WIDTH)),
-        ("wrong dimension", |request| part(request, usize::MAX, WIDTH + 1)),
-        ("no json", |_| Reply::raw(200, "application/json", "{\"data\": [")),
-    ];
-    for (n, (name, fault)) in faults.into_iter().enumerate() {
+fn an_answer_that_makes_no_sense_is_asked_for_again() {
+    for (n, (name, fault, _)) in SENSELESS.into_iter().enumerate() {
+        let paid = |summary: &serde_json::Value| summary["embeddings"]["tokens"].as_u64().unwrap();
+        let once = paid(&answering(KINDS[n % 2], |_| false, good).complete());
         let rig = answering(KINDS[n % 2], |n| n == 2, fault);
-        let ended = rig.ingest(&[]).expect_code(1);
-        let failed = ended.last("summary")["documents"]["failed"].as_u64().unwrap();
-        assert!((1..=4).contains(&failed), "{name}: {ended:?}");
-        let listed = rig.failures();
-        assert!(listed.len() as u64 == failed && listed.iter().all(|(_, stage)| stage == "embed"), "{name}: {listed:?}");
+        let summary = rig.complete();
+        assert_eq!(summary["embeddings"]["retries"], 1, "{name}: {summary}");
+        assert!(paid(&summary) > once, "what was paid for in vain is on the bill: {summary}");
+        rig.expect_whole(name);
+    }
+}
+
+#[test]
+fn a_provider_whose_answers_make_no_sense_any_more_ends_the_run() {
+    for (n, (name, fault, words)) in SENSELESS.into_iter().enumerate() {
+        let rig = answering(KINDS[n % 2], |n| n >= 4, fault);
+        let ended = rig.ingest(&[]).expect_code(2);
+        assert!(ended.stderr.contains(words) && ended.stderr.contains("3 attempts"), "{name}: {}", ended.stderr);
+        let requests = rig.requests.load(Ordering::SeqCst);
+        assert!(requests <= 4 + 3 * 3 * CONCURRENCY, "{name}: {requests} requests were paid for");
         expect_recovery(&rig, name);
+    }
+}
+
+#[test]
+fn a_batch_whose_answer_never_makes_sense_fails_its_documents_and_no_others() {
+    for (n, (name, fault, words)) in SENSELESS.into_iter().enumerate() {
+        let rig = Rig::new(KINDS[n % 2]);
+        rig.write_documents(10);
+        rig.project.write("docs/30.txt", "This paragraph is the one that holds POISON and nothing else of any use.\n");
+        rig.answer(move |request| if inputs(request).iter().any(poisoned) { fault(request) } else { good(request) });
+        let ended = rig.ingest(&[]).expect_code(1);
+        let failed = ended.of_type("failed");
+        assert!((1..=4).contains(&failed.len()), "{name}: {ended:?}");
+        assert!(failed.iter().all(|event| event["error"].as_str().unwrap().contains(words)), "{name}: {ended:?}");
+        assert!(rig.failures().contains(&("docs/30.txt".to_owned(), "embed".to_owned())), "{name}: {ended:?}");
+        expect_recovery(&rig, name);
+    }
+}
+
+#[test]
+fn a_text_that_the_model_makes_nothing_of_fails_its_document_alone() {
+    let nothing = |request: &Request| {
+        let vector =
+            |input: &serde_json::Value| if poisoned(input) { json!(vec![0.0; WIDTH]) } else { json!(vec![0.25; WIDTH]) };
+        let items: Vec<_> = inputs(request).iter().map(|input| json!({"embedding": vector(input)})).collect();
+        Reply::json(&json!({"data": items}))
+    };
+    for kind in KINDS {
+        let rig = Rig::new(kind);
+        rig.write_documents(10);
+        rig.project.write("docs/30.txt", document(40, 3) + "This paragraph is the one that holds POISON and nothing else.\n");
+        rig.answer(nothing);
+        let ended = rig.ingest(&[]).expect_code(1);
+        assert_eq!(rig.failures(), [("docs/30.txt".to_owned(), "embed".to_owned())], "{ended:?}");
+        assert!(ended.of_type("failed")[0]["error"].as_str().unwrap().contains("all zero"), "{ended:?}");
+        assert_eq!(ended.last("summary")["embeddings"]["retries"], 0, "{ended:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -33,7 +34,12 @@ fn http(url: &str) -> Http {
 }
 
 async fn stream(http: &Http) -> Result<Vec<Result<Bytes, ProviderError>>, ProviderError> {
-    Ok(http.post_stream("/chat", &[("x-extra", "1")], &json!({"stream": true}), COST).await?.body.collect().await)
+    Ok(http
+        .post_stream("/chat", &[("x-extra", "1")], &json!({"stream": true}), COST, |answer| ready(Ok(answer)))
+        .await?
+        .body
+        .collect()
+        .await)
 }
 
 fn text(pieces: &[Result<Bytes, ProviderError>]) -> String {
@@ -73,7 +79,7 @@ async fn dropping_a_stream_hangs_up_and_frees_its_place() {
     api.script("/chat", [Reply::stream(["first", "never"], Duration::ZERO).stall(5)]);
     api.always("/chat", |_| Reply::stream(["second"], Duration::ZERO));
     let http = http(api.url());
-    let mut first = http.post_stream("/chat", &[], &json!({}), COST).await.unwrap();
+    let mut first = http.post_stream("/chat", &[], &json!({}), COST, |answer| ready(Ok(answer))).await.unwrap();
     assert_eq!(first.body.next().await.unwrap().unwrap(), "first");
     let waiting = tokio::time::timeout(Duration::from_millis(50), stream(&http)).await;
     assert!(waiting.is_err(), "one in flight is all that is allowed");
@@ -92,6 +98,24 @@ async fn paths_and_queries_are_joined() {
     http.get("models?alt=sse", Duration::from_secs(5)).await.unwrap();
     assert_eq!(api.requests()[0].path, "/deep/v1/models?api-version=7&alt=sse");
     assert_eq!(http.base_path(), "/deep/v1");
+}
+
+/// It is a paused clock that passes the timeouts: what it jumps over are connections that never answer anyway.
+#[tokio::test(start_paused = true)]
+async fn a_hang_lasts_no_longer_than_its_attempts_and_their_budget() {
+    // Connections come about and nobody ever takes them up.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    for (attempts, budget, most) in [(1, 300, 60), (3, 300, 182), (6, 300, 361), (6, 100, 121)] {
+        let retry = RetryPlan { attempts, budget: Duration::from_secs(budget) };
+        let http = Http::new(&ProviderPlan { timeout: Duration::from_mins(1), retry, ..plan(&url) }, Auth::Bearer).unwrap();
+        let began = tokio::time::Instant::now();
+        let error = http.post("/embeddings", &[], &json!({}), COST).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
+        assert!(error.attempts <= attempts && error.attempts >= attempts.min(2), "{error}");
+        let took = began.elapsed();
+        assert!(took <= Duration::from_secs(most), "{attempts} attempts within {budget} s took {took:?}");
+    }
 }
 
 #[tokio::test]

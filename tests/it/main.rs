@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod batch;
 mod cache;
 mod chat;
 mod chunk;
@@ -23,10 +24,12 @@ mod http;
 mod limits;
 mod local;
 mod parse;
+mod peers;
 mod pipeline;
 mod project;
 mod qdrant_server;
 mod resume;
 mod rig;
+mod several;
 mod stand_in;
 mod store;

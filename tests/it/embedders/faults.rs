@@ -53,7 +53,7 @@ async fn what_may_pass_is_retried() {
 
 #[tokio::test]
 async fn what_is_final_is_not_retried() {
-    use ErrorKind::{Auth, BadAnswer, InvalidInput, NotFound, QuotaSpent, RateLimited, Unavailable};
+    use ErrorKind::{Auth, InvalidInput, NotFound, QuotaSpent, RateLimited, Unavailable};
     let spent = [
         "insufficient_quota",
         "credit_balance_exhausted",
@@ -63,7 +63,6 @@ async fn what_is_final_is_not_retried() {
     ];
     let llama = json!({"error": {"code": 500, "type": "server_error",
         "message": "input is too large to process. increase the physical batch size"}});
-    let vector = |wide: usize| json!({"index": 0, "embedding": vec![1.0; wide]});
     let mut table: Vec<(Reply, ErrorKind, &str)> =
         spent.iter().map(|code| (Reply::status(429, &refusal(code)), QuotaSpent, "their own words")).collect();
     table.extend([
@@ -79,15 +78,11 @@ async fn what_is_final_is_not_retried() {
         (Reply::status(429, &refusal("rate_limit_exceeded")).header("retry-after", 3600), RateLimited, "their own words"),
         (Reply::status(307, &json!({})).header("location", "http://elsewhere.example/"), NotFound, "elsewhere.example"),
         (Reply::json(&json!({"error": {"code": 402, "message": "Insufficient credits"}})), QuotaSpent, "Insufficient credits"),
-        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), BadAnswer, "cannot read"),
-        (Reply::json(&json!({"data": []})), BadAnswer, "0 vectors came for 1 inputs"),
-        (Reply::json(&json!({"data": [vector(8), vector(8)]})), BadAnswer, "twice"),
-        (Reply::json(&json!({"data": [vector(7)]})), BadAnswer, "7 wide, not 8 as `embed.dimensions` asks"),
-        (Reply::json(&json!({"data": [{"embedding": [0, 0, 0, 0, 0, 0, 0, 0]}]})), BadAnswer, "all zero"),
-        (Reply::json(&json!({"data": [{"embedding": [1, 0, 0, null, 0, 0, 0, 0]}]})), BadAnswer, "null"),
+        (Reply::json(&json!({"data": [{"embedding": [0, 0, 0, 0, 0, 0, 0, 0]}]})), InvalidInput, "all zero"),
+        (Reply::json(&json!({"data": [{"embedding": [1, 0, 0, null, 0, 0, 0, 0]}]})), InvalidInput, "not finite"),
         (
             Reply::json(&json!({"data": [{"embedding": "AADAfwAAwH8AAMB/AADAfwAAwH8AAMB/AADAfwAAwH8="}]})),
-            BadAnswer,
+            InvalidInput,
             "not finite",
         ),
     ]);
@@ -99,6 +94,57 @@ async fn what_is_final_is_not_retried() {
         assert_eq!(requests, 1, "{reply:?}");
         assert_eq!(error.attempts, 1);
     }
+}
+
+/// Answers that make no sense, and how that is said.
+fn senseless() -> [(Reply, &'static str); 6] {
+    let vector = |wide: usize| json!({"index": 0, "embedding": vec![1.0; wide]});
+    [
+        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), "cannot read"),
+        (Reply::json(&json!({"data": []})), "0 vectors came for 1 inputs"),
+        (Reply::json(&json!({"data": [vector(8), vector(8)]})), "twice"),
+        (Reply::json(&json!({"data": [{"index": 1, "embedding": [1, 0, 0, 0, 0, 0, 0, 0]}]})), "index 1 came"),
+        (Reply::json(&json!({"data": [vector(7)]})), "7 wide, not 8 as `embed.dimensions` asks"),
+        (Reply::json(&json!({"data": KEY})), "cannot read"),
+    ]
+}
+
+#[tokio::test]
+async fn an_answer_that_makes_no_sense_is_asked_for_again_and_paid_for_thrice_at_most() {
+    let mut tasks = JoinSet::new();
+    for (reply, words) in senseless() {
+        tasks.spawn(async move {
+            let retry = RetryPlan { attempts: 6, ..RetryPlan::default() };
+            let (api, providers, embedder) = api(Setup { retry, ..Setup::default() }).await;
+            api.script(EMBEDDINGS, [reply.clone(), reply.clone()]);
+            embed(&embedder, &["a glitch"]).await.unwrap();
+            let stats = providers.stats()["them"];
+            assert_eq!((stats.requests, stats.retries), (3, 2), "{words}");
+            assert!(stats.wasted > 0, "it is on the bill");
+
+            api.always(EMBEDDINGS, move |_| reply.clone());
+            let error = embed(&embedder, &["for good"]).await.unwrap_err();
+            assert_eq!((error.kind, error.attempts), (ErrorKind::BadAnswer, 3), "{error}");
+            assert!(error.message.contains(words), "{error}");
+            assert_eq!(api.requests().len(), 6);
+        });
+    }
+    tasks.join_all().await;
+}
+
+#[tokio::test]
+async fn a_model_that_makes_nothing_of_anything_is_broken_and_not_its_inputs() {
+    let (api, _providers, embedder) = api(Setup::default()).await;
+    let zeros = |request: &Request| {
+        let inputs = request.body["input"].as_array().unwrap().len();
+        let items: Vec<_> = (0..inputs).map(|index| json!({"index": index, "embedding": [0, 0, 0, 0, 0, 0, 0, 0]})).collect();
+        Reply::json(&json!({"data": items}))
+    };
+    api.always(EMBEDDINGS, zeros);
+    let many: Vec<String> = (0..8).map(|n| n.to_string()).collect();
+    let kind = async |inputs: &[String]| embedder.embed(inputs, InputType::Passage).await.unwrap_err().kind;
+    assert_eq!(kind(&many).await, ErrorKind::BadAnswer);
+    assert_eq!(kind(&many[..7]).await, ErrorKind::InvalidInput);
 }
 
 #[tokio::test]
@@ -210,7 +256,7 @@ async fn the_key_is_in_no_error_and_no_debug_output() {
         Reply::json(&json!({"data": KEY})),
     ];
     for reply in replies {
-        api.script(EMBEDDINGS, [reply]);
+        api.script(EMBEDDINGS, [reply.clone(), reply.clone(), reply]);
         let error = embed(&embedder, &["x"]).await.unwrap_err();
         let shown = format!("{error} {error:?} {:?}", error.hint);
         assert!(!shown.contains(KEY), "{shown}");

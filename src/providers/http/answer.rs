@@ -1,0 +1,160 @@
+//! What comes back: a status, headers, a body or a part of one, and what each says.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::BoxStream;
+use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::{Response, StatusCode};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::Http;
+use crate::limits::Slot;
+use crate::providers::refusal::Peer;
+use crate::providers::retry::{Failure, server_wait, should_retry};
+use crate::providers::{ErrorKind, ProviderError};
+
+/// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
+const MAX_BODY: usize = 128 << 20;
+
+/// What is read of a refusal.
+const MAX_REFUSAL: usize = 64 << 10;
+
+impl Http {
+    /// The answer, if its status is 2xx.
+    pub(super) async fn accepted(&self, sent: reqwest::Result<Response>, model: Option<&str>) -> Result<Response, Failure> {
+        let response = sent.map_err(|error| self.not_sent(error))?;
+        self.answered.store(true, Ordering::Relaxed);
+        let status = response.status();
+        let headers = response.headers().clone();
+        if self.limiter.observe(&headers) {
+            self.keep_learned();
+        }
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = read_some(response).await;
+        let said = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
+        let mut error = self.peer.refusal(Some(status.as_u16()), &said, model);
+        error.retry_after = server_wait(&headers, SystemTime::now()).or(error.retry_after);
+        if let Some(target) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
+            error = self.redirected(status, target);
+        }
+        Err(Failure { error, should_retry: should_retry(&headers), at_most: None })
+    }
+
+    fn redirected(&self, status: StatusCode, target: &HeaderValue) -> ProviderError {
+        let target = String::from_utf8_lossy(target.as_bytes());
+        let mut error = self.error(ErrorKind::NotFound, format!("redirects to {target}, which is not followed"));
+        error.status = Some(status.as_u16());
+        error.hint = Some(format!("set `base_url` of the provider `{}` to where it really is", self.peer.name));
+        error
+    }
+
+    pub(super) async fn read(&self, response: Response) -> Result<Bytes, ProviderError> {
+        read_body(response).await.map_err(|unread| match unread {
+            Unread::TooLarge => self.error(ErrorKind::BadAnswer, format!("the answer is larger than {} MiB", MAX_BODY >> 20)),
+            Unread::Cut(error) => cut(&self.peer, error),
+        })
+    }
+
+    /// Before there was a status.
+    fn not_sent(&self, error: reqwest::Error) -> Failure {
+        let never_connected = error.is_connect() && !self.answered.load(Ordering::Relaxed);
+        let mut said = if error.is_builder() {
+            self.error(ErrorKind::InvalidInput, "the request cannot be built")
+        } else if error.is_timeout() {
+            self.error(ErrorKind::Timeout, format!("no connection to {} in time", self.peer.shown_url()))
+        } else if error.is_connect() {
+            self.error(ErrorKind::Network, format!("cannot connect to {}", self.peer.shown_url()))
+        } else {
+            self.error(ErrorKind::Network, "the connection ended before there was an answer")
+        };
+        said.source = Some(Box::new(error.without_url()));
+        Failure { error: said, should_retry: None, at_most: never_connected.then_some(2) }
+    }
+}
+
+/// Why a body could not be read.
+enum Unread {
+    TooLarge,
+    Cut(reqwest::Error),
+}
+
+async fn read_body(mut response: Response) -> Result<Bytes, Unread> {
+    let expected = response.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    if expected > MAX_BODY {
+        return Err(Unread::TooLarge);
+    }
+    // What is announced is not trusted with memory before it comes.
+    let mut body = BytesMut::with_capacity(expected.min(1 << 20));
+    while let Some(piece) = response.chunk().await.map_err(Unread::Cut)? {
+        if body.len() + piece.len() > MAX_BODY {
+            return Err(Unread::TooLarge);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// The beginning of a refusal: what is there, if it breaks off.
+async fn read_some(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while body.len() < MAX_REFUSAL
+        && let Ok(Some(piece)) = response.chunk().await
+    {
+        body.extend_from_slice(&piece);
+    }
+    body.truncate(MAX_REFUSAL);
+    body
+}
+
+fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
+    let mut said = peer.error(ErrorKind::Network, "the connection ended before the answer was complete");
+    // The address is right: it answered.
+    said.hint = None;
+    said.source = Some(Box::new(error.without_url()));
+    said
+}
+
+/// The body as it comes. Whatever ends it, dropping it included, drops the response and the slot.
+pub(super) fn pieces(
+    mut response: Response,
+    slot: Slot,
+    peer: Arc<Peer>,
+    within: Duration,
+) -> BoxStream<'static, Result<Bytes, ProviderError>> {
+    Box::pin(async_stream::stream! {
+        let _slot = slot;
+        loop {
+            match timeout(within, response.chunk()).await {
+                Ok(Ok(Some(piece))) => yield Ok(piece),
+                Ok(Ok(None)) => break,
+                Ok(Err(error)) => {
+                    yield Err(cut(&peer, error));
+                    break;
+                }
+                Err(_) => {
+                    let message = format!("the answer stalled for {} s", within.as_secs_f64());
+                    let mut said = peer.error(ErrorKind::Timeout, message);
+                    said.hint = Some(format!("raise `timeout` of the provider `{}`: no silence may be longer", peer.name));
+                    yield Err(said);
+                    break;
+                }
+            }
+        }
+    })
+}
+
+/// An `error` object behind a 2xx status, as `OpenRouter` sends it. Vectors are long and errors are short, so a long body is
+/// not read twice.
+pub(super) fn hidden_refusal(body: &[u8]) -> Option<Value> {
+    if body.len() > MAX_REFUSAL || !body.trim_ascii_start().starts_with(b"{") {
+        return None;
+    }
+    let value: Value = serde_json::from_slice(body).ok()?;
+    value.get("error").is_some_and(|error| error.is_object() || error.is_string()).then_some(value)
+}
