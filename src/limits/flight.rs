@@ -20,14 +20,19 @@ const LOWER: f64 = 3.0;
 /// What the best latency rises by a round, so that a lucky one is forgotten.
 const FORGET: f64 = 1.02;
 
+/// One more than what was refused is tried again after so long; once that was refused too, after [`LULL`], and each time it
+/// is refused again after twice as long.
+const DOUBT: Duration = Duration::from_secs(20);
+const LULL: Duration = Duration::from_mins(15);
+
 /// Latencies kept to know the slow ones among them.
 const RECENT: usize = 64;
 
 /// Requests that go out a second while no quota is known: what is sent until the first refusal has come back is refused too.
-const UNKNOWN_PACE: f64 = 40.0;
+const UNKNOWN_PACE: f64 = 30.0;
 
-/// After so many accepted in a row (more than a minute of it at first), the pace without a known quota doubles.
-const PROVEN: f64 = 3000.0;
+/// After so many accepted in a row (a minute of it at first), the pace without a known quota doubles.
+const PROVEN: f64 = 1800.0;
 
 /// A timer that is late by less is made up for.
 const LATE: Duration = Duration::from_millis(5);
@@ -38,6 +43,21 @@ struct Round {
     answers: f64,
     seconds: f64,
     tokens: f64,
+}
+
+/// A server that refuses more than so many in flight.
+#[derive(Debug)]
+struct Ceiling {
+    most: f64,
+    /// When one more is tried, and how long after that the next.
+    raise_at: Instant,
+    lull: Duration,
+}
+
+impl Ceiling {
+    fn new(most: f64, lull: Duration, now: Instant) -> Self {
+        Self { most: most.max(1.0), raise_at: now + lull, lull }
+    }
 }
 
 /// See the module's page.
@@ -60,6 +80,9 @@ pub(super) struct Flight {
     best: Option<(f64, f64)>,
     round: Round,
     hold: bool,
+    ceiling: Option<Ceiling>,
+    /// The most in flight of which one more was accepted.
+    held: f64,
     /// One alone may be in flight, until it is answered.
     probing: bool,
     recent: VecDeque<f64>,
@@ -69,8 +92,8 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// `learned`: what an earlier run came to.
-    pub(super) fn new(declared: Option<u32>, learned: Option<u32>) -> Self {
+    /// `learned`: what an earlier run came to. `places`: and that more were refused.
+    pub(super) fn new(declared: Option<u32>, learned: Option<u32>, places: Option<u32>, now: Instant) -> Self {
         let most = f64::from(declared.unwrap_or(MOST).max(1));
         let start = if declared.is_some() { most } else { f64::from(learned.unwrap_or(1)).clamp(1.0, most) };
         Self {
@@ -84,6 +107,8 @@ impl Flight {
             best: None,
             round: Round::default(),
             hold: false,
+            ceiling: places.filter(|_| declared.is_none()).map(|places| Ceiling::new(places.into(), LULL, now)),
+            held: places.map_or(0.0, f64::from),
             probing: false,
             recent: VecDeque::new(),
             accepted: 0.0,
@@ -107,8 +132,8 @@ impl Flight {
         self.next_at.filter(|&at| at > now)
     }
 
-    /// Notes that one leaves. `unknown`: no quota is known.
-    pub(super) fn leave(&mut self, unknown: bool, now: Instant) {
+    /// Notes that one leaves, as one of so many in flight. `unknown`: no quota is known.
+    pub(super) fn leave(&mut self, unknown: bool, now: Instant) -> u32 {
         self.now += 1;
         let gap = if !unknown {
             0.0
@@ -116,24 +141,34 @@ impl Flight {
             // Answers that came together would be followed by as many requests together, and those refused together.
             self.best.map_or(0.0, |(best, _)| best / (2.0 * self.most))
         } else {
-            1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2())
+            let gap = 1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2());
+            // A refusal is heard no later than an answer.
+            self.best.map_or(gap, |(best, _)| gap.min(best))
         };
         let from = self.next_at.max(now.checked_sub(LATE)).unwrap_or(now);
         self.next_at = Some(from + Duration::from_secs_f64(gap));
+        self.now
     }
 
-    /// Notes an answer, with its latency and tokens where they say something about others (not of a stream). Returns whether
-    /// more may leave.
-    pub(super) fn answered(&mut self, took: Option<(Duration, u64)>) -> bool {
+    /// Notes an answer to what left at `left` as one of `in_flight`, with its latency and tokens where they say something about others
+    /// (not of a stream). Returns whether more may leave.
+    pub(super) fn answered(&mut self, left: Instant, in_flight: u32, took: Option<(Duration, u64)>, now: Instant) -> bool {
         self.accepted += 1.0;
-        let probed = std::mem::take(&mut self.probing);
+        self.held = self.held.max(f64::from(in_flight));
+        let probed = self.probing && self.is_new(left);
+        self.probing &= !probed;
         if let Some((latency, tokens)) = took {
             self.note(latency.as_secs_f64(), tokens as f64);
         }
-        if self.allowed >= self.most || self.hold || !(self.wanted || self.declared) {
+        let most = self.ceiling.as_ref().map_or(self.most, |ceiling| ceiling.most.min(self.most));
+        if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| self.allowed >= ceiling.most && now >= ceiling.raise_at) {
+            ceiling.most += 1.0;
+            ceiling.raise_at = now + ceiling.lull;
+        }
+        if self.allowed >= most || self.hold || !(self.wanted || self.declared) {
             return probed;
         }
-        self.allowed = (self.allowed + if self.doubling { 1.0 } else { 1.0 / self.allowed }).min(self.most);
+        self.allowed = (self.allowed + if self.doubling { 1.0 } else { 1.0 / self.allowed }).min(most);
         self.wanted = false;
         true
     }
@@ -169,12 +204,46 @@ impl Flight {
         self.lowered_at.is_none_or(|lowered| left > lowered)
     }
 
-    /// Notes a refusal or a failure for load, the first of a burst.
-    pub(super) fn lower(&mut self, by: f64, now: Instant) {
-        self.allowed = (self.allowed * by).max(1.0);
+    /// Notes a refusal of what left as one of `in_flight`. Returns whether that may have been too many, and whether it most
+    /// likely was: as many as were refused before. Once: a ceiling that is kept to and refused at again explains too little.
+    pub(super) fn crowded(&mut self, in_flight: u32, now: Instant) -> (bool, bool) {
+        let in_flight = f64::from(in_flight);
+        if self.declared || in_flight < self.held * 0.9 {
+            return (false, false);
+        }
+        let again = self.ceiling.as_ref().is_some_and(|ceiling| ceiling.lull < LULL && in_flight >= ceiling.most * 0.95);
+        let lull = match &self.ceiling {
+            None => DOUBT,
+            Some(ceiling) => (ceiling.lull * 2).max(LULL),
+        };
+        let most = (in_flight - 1.0).max(1.0);
+        self.ceiling = Some(Ceiling::new(most, lull, now));
+        self.allowed = self.allowed.min(most);
+        self.held = most;
+        (true, again)
+    }
+
+    /// So many places that more were refused, and again when one more was tried.
+    pub(super) fn places(&self) -> Option<u32> {
+        self.ceiling.as_ref().filter(|ceiling| ceiling.lull >= LULL).map(|ceiling| ceiling.most as u32)
+    }
+
+    /// What was refused was refused for something else, or may be accepted by now.
+    pub(super) fn forget(&mut self) {
+        self.ceiling = None;
+    }
+
+    /// From now on what left before says nothing new.
+    pub(super) fn heard(&mut self, now: Instant) {
         self.doubling = false;
         self.lowered_at = Some(now);
         self.accepted = 0.0;
+    }
+
+    /// Notes a refusal or a failure for load, the first of a burst.
+    pub(super) fn lower(&mut self, by: f64, now: Instant) {
+        self.allowed = (self.allowed * by).max(1.0);
+        self.heard(now);
     }
 
     /// Lets one alone leave until it is answered.

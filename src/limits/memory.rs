@@ -2,12 +2,9 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::Learned;
-
-/// What is older is learned anew: limits change with what a customer pays.
-const LASTS: Duration = Duration::from_hours(24);
+use super::{LASTS, Learned};
 
 /// Where it is kept.
 #[derive(Debug)]
@@ -29,11 +26,16 @@ impl Memory {
     /// What is kept. A file that is old, damaged or not there says nothing.
     pub(crate) fn load(&self) -> Learned {
         let load = || {
-            let age = std::fs::metadata(&self.path).ok()?.modified().ok()?.elapsed().unwrap_or_default();
-            let bytes = std::fs::read(&self.path).ok().filter(|_| age < LASTS)?;
-            serde_json::from_slice(&bytes).ok()
+            self.since()?;
+            serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
         };
         load().unwrap_or_default()
+    }
+
+    /// When the first of what is kept was learned, unless that is too long ago: the file's time.
+    fn since(&self) -> Option<SystemTime> {
+        let since = std::fs::metadata(&self.path).ok()?.modified().ok()?;
+        (since.elapsed().unwrap_or_default() < LASTS).then_some(since)
     }
 
     /// Keeps it, as a whole or not at all: it is worth no error. A hundred bytes, written a few times a run.
@@ -41,10 +43,15 @@ impl Memory {
         let save = || -> std::io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder)?;
+            // Or what is used every day would never be learned anew.
+            let since = self.since().unwrap_or_else(SystemTime::now);
             forget_old(folder);
             let partial = self.path.with_extension(format!("{:08x}", rand::random::<u32>()));
             let written = std::fs::File::create_new(&partial)
-                .and_then(|mut file| file.write_all(&serde_json::to_vec(learned)?))
+                .and_then(|mut file| {
+                    file.write_all(&serde_json::to_vec(learned)?)?;
+                    file.set_modified(since)
+                })
                 .and_then(|()| std::fs::rename(&partial, &self.path));
             if written.is_err() {
                 let _ = std::fs::remove_file(&partial);
@@ -72,14 +79,38 @@ fn forget_old(folder: &Path) {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn what_is_kept_anew_every_run_is_learned_anew_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = Memory::new(folder.path(), "openai", "https://api.openai.com/v1", "k");
+        let learned = |rpm| Learned { rpm: Some(rpm), ..Learned::default() };
+        memory.save(&learned(600));
+        let set = |at| std::fs::File::options().write(true).open(&memory.path).unwrap().set_modified(at).unwrap();
+        let began = SystemTime::now() - LASTS + Duration::from_mins(1);
+        set(began);
+        memory.save(&learned(590));
+        assert_eq!(memory.load(), learned(590));
+        let kept = std::fs::metadata(&memory.path).unwrap().modified().unwrap();
+        assert!(kept <= began + Duration::from_secs(1), "what is kept on does not look new");
+        set(began - Duration::from_mins(2));
+        assert_eq!(memory.load(), Learned::default());
+        memory.save(&learned(6000));
+        assert!(
+            std::fs::metadata(&memory.path).unwrap().modified().unwrap() > began + Duration::from_hours(23),
+            "a new beginning"
+        );
+    }
 
     #[test]
     fn what_is_kept_comes_back_until_it_is_old_or_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let memory = |key| Memory::new(&folder.path().join("limits"), "openai", "https://api.openai.com/v1", key);
         assert_eq!(memory("k").load(), Learned::default());
-        let learned = Learned { rpm: Some(600), tpm: None, concurrency: Some(16) };
+        let learned = Learned { rpm: Some(600), tpm: None, concurrency: Some(16), places: None };
         memory("k").save(&learned);
         assert_eq!(memory("k").load(), learned);
         assert_eq!(memory("another key").load(), Learned::default(), "another customer");

@@ -38,6 +38,13 @@ const MAX_CHARGE: u64 = 10_000_000;
 /// Of so many requests one may be sent a second time.
 const HEDGED: u64 = 20;
 
+/// For so long what was learned is believed, from when the first of it was: limits change with what a customer pays, and one
+/// that was raised would never be noticed by keeping to it. Then all of it is learned anew, for a few refusals a day.
+const LASTS: Duration = Duration::from_hours(24);
+
+/// What a wait counts for after each request that leaves.
+const WAITS_COUNT: f64 = 0.9;
+
 /// A silence below this is no reason to send a second copy, however fast the others were.
 ///
 /// A second copy may be billed twice, so it must be rare: it is sent when the first is most likely lost (5 times what 95 of
@@ -103,6 +110,11 @@ struct State {
     paused_until: Option<Instant>,
     next_charge: u64,
     stats: Stats,
+    /// When the first of what is known now was learned, in this run.
+    learned_at: Option<Instant>,
+    /// Seconds that the last requests waited for a quota, and for a place, the older the less they count.
+    quota_waited: f64,
+    slot_waited: f64,
     /// Told when somebody may leave who could not: a place came free, the queue is empty, a pause ended.
     freed: Arc<Notify>,
 }
@@ -113,6 +125,9 @@ pub(crate) struct Learned {
     pub(crate) rpm: Option<u64>,
     pub(crate) tpm: Option<u64>,
     pub(crate) concurrency: Option<u32>,
+    /// More than so many in flight were refused.
+    #[serde(default)]
+    pub(crate) places: Option<u32>,
 }
 
 /// Why a ticket may not leave yet.
@@ -121,8 +136,10 @@ enum Wait {
     Turn,
     /// Too many are in flight.
     Slot,
-    /// Not before this instant.
+    /// Not before this instant, for a quota.
     Until(Instant),
+    /// Not before this instant: it was asked for a pause.
+    Pause(Instant),
 }
 
 impl State {
@@ -143,16 +160,26 @@ impl State {
         let requests = self.requests.ready_at(1, now);
         let tokens = self.tokens.ready_at(tokens, now);
         let paced = self.flight.ready_at(now);
-        paused.max(requests).max(tokens).max(paced).map_or(Ok(()), |at| Err(Wait::Until(at)))
+        match (paused, requests.max(tokens).max(paced)) {
+            (None, None) => Ok(()),
+            (Some(pause), quota) if Some(pause) >= quota => Err(Wait::Pause(pause)),
+            (_, quota) => Err(Wait::Until(quota.unwrap_or(now))),
+        }
     }
 
     fn has_room(&mut self, now: Instant) -> Result<(), Wait> {
         if self.queue.is_empty() { self.may_leave(0, now) } else { Err(Wait::Turn) }
     }
 
-    fn try_admit(&mut self, ticket: Ticket, tokens: u64, now: Instant) -> Result<u64, Wait> {
+    fn try_admit(&mut self, ticket: Ticket, tokens: u64, now: Instant) -> Result<Sent, Wait> {
         if self.queue.keys().next().is_some_and(|&first| first < ticket) {
             return Err(Wait::Turn);
+        }
+        if self.learned_at.is_some_and(|at| now.saturating_duration_since(at) > LASTS) {
+            self.requests.forget();
+            self.tokens.forget();
+            self.flight.forget();
+            self.learned_at = None;
         }
         self.may_leave(tokens, now)?;
         let id = self.next_charge;
@@ -160,10 +187,12 @@ impl State {
         self.requests.take(id, 1, now);
         self.tokens.take(id, tokens, now);
         let unknown = self.requests.limit().is_none() && self.tokens.limit().is_none();
-        self.flight.leave(unknown, now);
+        let in_flight = self.flight.leave(unknown, now);
         self.stats.requests += 1;
         self.stats.tokens += tokens;
-        Ok(id)
+        self.quota_waited *= WAITS_COUNT;
+        self.slot_waited *= WAITS_COUNT;
+        Ok(Sent { id, in_flight, left: now })
     }
 }
 
@@ -185,10 +214,13 @@ impl Limiter {
             queue: BTreeMap::new(),
             requests: quota(declared.rpm, learned.rpm, requests_burst),
             tokens: quota(declared.tpm, learned.tpm, |_| 0),
-            flight: Flight::new(declared.concurrency, learned.concurrency),
+            flight: Flight::new(declared.concurrency, learned.concurrency, learned.places, now),
             paused_until: None,
             next_charge: 0,
             stats: Stats::default(),
+            learned_at: (learned != Learned::default()).then_some(now),
+            quota_waited: 0.0,
+            slot_waited: 0.0,
             freed: Arc::default(),
         };
         Arc::new(Self { declared, next_ticket: AtomicU64::new(0), state: Mutex::new(state) })
@@ -206,10 +238,10 @@ impl Limiter {
         loop {
             let now = Instant::now();
             let wait = match self.state().try_admit(ticket, tokens, now) {
-                Ok(id) => {
+                Ok(sent) => {
                     let slot = Slot { limiter: self.clone() };
-                    let charge = Charge { limiter: self.clone(), id, reserved: tokens };
-                    return Permit { sent: Sent { id, left: now }, charge, slot };
+                    let charge = Charge { limiter: self.clone(), id: sent.id, reserved: tokens };
+                    return Permit { sent, charge, slot };
                 }
                 Err(wait) => wait,
             };
@@ -217,10 +249,18 @@ impl Limiter {
                 Wait::Turn => place.turn.notified().await,
                 Wait::Slot => {
                     place.turn.notified().await;
-                    self.state().stats.slot_wait += now.elapsed();
+                    let mut state = self.state();
+                    state.stats.slot_wait += now.elapsed();
+                    state.slot_waited += now.elapsed().as_secs_f64();
                 }
                 Wait::Until(at) => {
                     // Whether time or news woke it, it asks again.
+                    let _ = tokio::time::timeout_at(at, place.turn.notified()).await;
+                    let mut state = self.state();
+                    state.stats.quota_wait += now.elapsed();
+                    state.quota_waited += now.elapsed().as_secs_f64();
+                }
+                Wait::Pause(at) => {
                     let _ = tokio::time::timeout_at(at, place.turn.notified()).await;
                     self.state().stats.quota_wait += now.elapsed();
                 }
@@ -239,7 +279,7 @@ impl Limiter {
             let wait = self.state().has_room(Instant::now());
             match wait {
                 Ok(()) => return,
-                Err(Wait::Until(at)) => {
+                Err(Wait::Until(at) | Wait::Pause(at)) => {
                     let _ = tokio::time::timeout_at(at, freed).await;
                 }
                 Err(Wait::Turn | Wait::Slot) => freed.await,
@@ -316,17 +356,33 @@ impl Limiter {
             // It left before the first refusal was heard, and says the same.
             return false;
         }
-        let requests = state.requests.refused(sent.left, asked, now);
-        let tokens = state.tokens.refused(sent.left, asked, now);
-        let learned = requests.max(tokens);
-        // Where a quota explains it, those in flight were hardly too many.
-        state.flight.lower(if learned.is_some() { 0.75 } else { 0.5 }, now);
-        if learned.is_some() {
-            state.flight.probe();
+        let (crowded, again) = state.flight.crowded(sent.in_flight, now);
+        let known = state.requests.is_known() && state.tokens.is_known();
+        let quota = if known && (again || crowded && state.slot_waited > state.quota_waited) {
+            // Requests wait for each other, not for what is known of the quotas.
+            None
+        } else {
+            let requests = state.requests.refused(sent.left, asked, now);
+            let tokens = state.tokens.refused(sent.left, asked, now);
+            requests.max(tokens)
+        };
+        match (quota, crowded) {
+            (Some(_), _) => {
+                state.flight.heard(now);
+                state.flight.probe();
+                if !state.requests.tries() && !state.tokens.tries() {
+                    state.flight.forget();
+                }
+            }
+            (None, true) => state.flight.heard(now),
+            (None, false) => state.flight.lower(0.5, now),
         }
-        let until = learned.or(asked).and_then(|pause| now.checked_add(pause));
+        if crowded || quota.is_some() {
+            state.learned_at.get_or_insert(now);
+        }
+        let until = quota.or(asked).and_then(|pause| now.checked_add(pause));
         state.paused_until = state.paused_until.max(until);
-        learned.is_some()
+        crowded || quota.is_some()
     }
 
     /// Notes that what left at `left` timed out, or found the server overloaded.
@@ -339,9 +395,9 @@ impl Limiter {
 
     /// Notes a request that was accepted, and how long its whole answer took and for how many tokens, where that says
     /// something about others.
-    pub fn answered(&self, took: Option<(Duration, u64)>) {
+    pub fn answered(&self, sent: Sent, took: Option<(Duration, u64)>) {
         let mut state = self.state();
-        if state.flight.answered(took) {
+        if state.flight.answered(sent.left, sent.in_flight, took, Instant::now()) {
             state.wake_first();
         }
     }
@@ -371,9 +427,10 @@ impl Limiter {
     pub(crate) fn learned(&self) -> Learned {
         let state = self.state();
         Learned {
-            rpm: state.requests.limit().filter(|_| self.declared.rpm.is_none()),
-            tpm: state.tokens.limit().filter(|_| self.declared.tpm.is_none()),
+            rpm: state.requests.learned().filter(|_| self.declared.rpm.is_none()),
+            tpm: state.tokens.learned().filter(|_| self.declared.tpm.is_none()),
             concurrency: self.declared.concurrency.is_none().then(|| state.flight.allowed()),
+            places: state.flight.places(),
         }
     }
 
@@ -421,6 +478,8 @@ impl Drop for Place<'_> {
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     id: u64,
+    /// It was one of so many then.
+    in_flight: u32,
     /// When it left.
     pub left: Instant,
 }

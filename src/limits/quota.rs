@@ -14,11 +14,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::guess::Guess;
+use super::guess::{Guess, Past, Refusal, WINDOW_LIKE, scatter};
 
 /// A minute as seen from here. A request that is sent 60 s after another can arrive less than 60 s after it, when the earlier
 /// one was slow on its way (a TLS handshake, a retransmission): the second that is added covers that, for 1.6 % of the quota.
 pub(super) const WINDOW: Duration = Duration::from_secs(61);
+
+/// What was sent while something is measured is kept for so long.
+const MEASURED: Duration = Duration::from_mins(15);
+
+/// And no more than so much.
+const MOST_MEASURED: usize = 20_000;
 
 /// What was sent and when.
 #[derive(Debug)]
@@ -41,10 +47,16 @@ pub(super) struct Quota {
     filled_at: Instant,
     /// What the bucket holds at least when it is full.
     burst: u64,
-    /// What left within the last [`WINDOW`], ids ascending.
+    /// What left within the last [`WINDOW`] (while something is measured, [`MEASURED`]), ids ascending.
     sent: VecDeque<Sent>,
-    /// The sum of `sent`.
+    /// So many of `sent`, the oldest, are older than [`WINDOW`].
+    older: usize,
+    /// The sum of the others.
     used: u64,
+    /// Whether what leaves next had to wait for it.
+    waited: bool,
+    /// It refused what it should not have, so its bucket holds less than was thought: what is sent leaves evenly.
+    even: bool,
     /// What others have used, as the server last said, and when it comes back.
     unseen: Option<(u64, Instant)>,
 }
@@ -60,7 +72,10 @@ impl Quota {
             filled_at: now,
             burst: 0,
             sent: VecDeque::new(),
+            older: 0,
             used: 0,
+            waited: false,
+            even: false,
             unseen: None,
         }
     }
@@ -74,7 +89,7 @@ impl Quota {
 
     /// A quota that an earlier run has learned.
     pub(super) fn remembered(limit: u64, burst: u64, now: Instant) -> Self {
-        Self { told: false, ..Self::new(limit, burst, now) }
+        Self { told: false, even: true, level: 0.0, ..Self::new(limit, burst, now) }
     }
 
     /// The limit a minute if it was told.
@@ -87,11 +102,23 @@ impl Quota {
         self.limit.map(|limit| limit as u64)
     }
 
+    /// Forgets what was learned, to learn it anew.
+    pub(super) fn forget(&mut self) {
+        if !self.told {
+            (self.limit, self.guess) = (None, None);
+        }
+    }
+
+    /// The limit a minute that a later run may begin with: not one that is still tried.
+    pub(super) fn learned(&self) -> Option<u64> {
+        self.limit().filter(|_| !self.tries())
+    }
+
     /// Makes the limit known, with a full bucket. What was sent before counts.
     pub(super) fn set(&mut self, limit: u64, burst: u64, now: Instant) {
         self.refill(now);
         self.burst = burst;
-        (self.told, self.guess) = (true, None);
+        (self.told, self.guess, self.even) = (true, None, false);
         self.limit = Some(limit.max(1) as f64);
         self.level = self.capacity();
     }
@@ -116,41 +143,51 @@ impl Quota {
         }
     }
 
-    /// Learns from a refusal of what left at `left`. Returns for how long nothing should
-    /// be sent, where something was learned.
+    /// Whether a refusal teaches nothing of it, unless requests wait for it: it was told or refused before.
+    pub(super) fn is_known(&self) -> bool {
+        self.told || self.guess.is_some()
+    }
+
+    /// Learns from a refusal of what left at `left`. Returns for how long nothing should be sent, where something was learned.
     pub(super) fn refused(&mut self, left: Instant, asked: Option<Duration>, now: Instant) -> Option<Duration> {
+        self.even |= self.limit.is_some();
         if self.told {
             return None;
         }
-        let minute_ago = left.checked_sub(Duration::from_mins(1));
-        let before = || {
-            let within = move |sent: &&Sent| sent.at <= left && Some(sent.at) > minute_ago && sent.amount > 0;
-            self.sent.iter().filter(within)
-        };
+        let minute = Duration::from_mins(1);
+        // A window that is over in so long has begun a minute before. Whole seconds may be half a second too many.
+        let window = asked.filter(|asked| *asked >= WINDOW_LIKE).map_or(minute, |asked| minute.saturating_sub(asked));
+        let window = if window < minute { window + Duration::from_millis(500) } else { window };
+        let (count, minute) = self.accepted(left, window);
         // Too little to learn from: a refusal at the very beginning is an outage or somebody else's doing.
-        if self.guess.is_none() && before().count() < 3 {
+        if self.guess.is_none() && count < 3 {
             return None;
         }
-        let (count, accepted) = before().fold((0_u64, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
-        // Either of requests and tokens may have been refused. Where they are of many sizes, their sum scatters from minute to
-        // minute, and must not hold back what the number of them allows.
-        let scatter = if accepted == count { 0.0 } else { 0.5 / (count as f64).sqrt() };
-        let accepted = (accepted as f64 * (1.0 + scatter)) as u64;
-        let span = before().next().map_or(Duration::ZERO, |first| left - first.at);
-        let last = self.guess.as_ref().map(Guess::heard_at);
-        let since =
-            before().filter(|sent| Some(sent.at) > last).fold((0, 0), |(count, sum), sent| (count + 1, sum + sent.amount));
+        let since = self.guess.as_ref().map(Guess::refused_at);
+        let recent = |sent: &&Sent| sent.amount > 0 && sent.at <= left && Some(sent.at) > since;
+        let past = |sent: &Sent| Past { ago: (left - sent.at).as_secs_f64(), amount: sent.amount as f64 };
+        let accepted = self.sent.iter().filter(recent).map(past).collect();
+        let refusal = Refusal { left, heard: now, asked, minute, accepted };
+        let spent = self.guess.as_ref().map(|guess| self.accepted(guess.spent_at(), Duration::from_mins(1)).1);
         let step = match &mut self.guess {
             None => {
-                let (guess, step) = Guess::first(accepted, span, (left, now), asked, self.limit);
+                let (guess, step) = Guess::first(refusal, self.limit);
                 self.guess = Some(guess);
                 step
             }
-            Some(guess) => guess.again(accepted, since, (left, now), asked),
+            Some(guess) => guess.again(refusal, spent.unwrap_or(minute)),
         };
         self.limit = Some(step.limit.max(1.0));
         self.level = 0.0;
         Some(step.pause)
+    }
+
+    /// How many were accepted of what had left until `left`, `within` before that, and their sum (see [`scatter`]).
+    fn accepted(&self, left: Instant, within: Duration) -> (usize, f64) {
+        let from = left.checked_sub(within);
+        let within = |sent: &&Sent| sent.at <= left && Some(sent.at) > from && sent.amount > 0;
+        let amounts = self.sent.iter().filter(within).map(|sent| sent.amount as f64);
+        (amounts.clone().count(), amounts.clone().sum::<f64>() * (1.0 + scatter(amounts)))
     }
 
     /// `None` when `amount` may leave now, else when to ask again.
@@ -159,15 +196,17 @@ impl Quota {
         let limit = self.limit?;
         let paced = self.paced_at(amount, now);
         // What is being measured is a bucket, which does not count minutes.
-        let measures = self.guess.as_ref().is_some_and(Guess::tries);
-        let counted = self.counted_at(amount, limit as u64).filter(|_| !measures);
-        paced.max(counted)
+        let counted = self.counted_at(amount, limit as u64).filter(|_| !self.tries());
+        let ready = paced.max(counted);
+        self.waited |= ready.is_some();
+        ready
     }
 
     /// Takes `amount`, which [`Self::ready_at`] has let pass. Ids ascend from call to call.
     pub(super) fn take(&mut self, id: u64, amount: u64, now: Instant) {
-        if let (Some(guess), Some(limit)) = (&mut self.guess, &mut self.limit) {
-            *limit = guess.climb(*limit, now);
+        let waited = std::mem::take(&mut self.waited);
+        if let (Some(guess), true) = (&mut self.guess, waited) {
+            self.limit = Some(guess.climb(now));
         }
         if self.limit.is_some() {
             self.level -= amount as f64;
@@ -182,7 +221,9 @@ impl Quota {
         let Ok(index) = self.sent.binary_search_by_key(&id, |sent| sent.id) else { return false };
         let Some(sent) = self.sent.get_mut(index) else { return false };
         let reserved = std::mem::replace(&mut sent.amount, actual);
-        self.used = self.used - reserved + actual;
+        if index >= self.older {
+            self.used = self.used - reserved + actual;
+        }
         self.level = (self.level + reserved as f64 - actual as f64).min(self.capacity());
         actual < reserved
     }
@@ -191,10 +232,15 @@ impl Quota {
         self.limit.unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    /// What the bucket holds at most: a second's worth. What measures leaves evenly.
+    /// Whether a limit is being measured.
+    pub(super) fn tries(&self) -> bool {
+        self.guess.as_ref().is_some_and(Guess::tries)
+    }
+
+    /// What the bucket holds at most: a second's worth. To leave evenly, only what makes up for a late timer.
     fn capacity(&self) -> f64 {
-        if self.guess.as_ref().is_some_and(Guess::tries) {
-            return 1.0;
+        if self.even || self.guess.is_some() {
+            return (self.rate() / 10.0).max(1.5);
         }
         self.rate().max(self.burst as f64).max(1.0)
     }
@@ -203,10 +249,14 @@ impl Quota {
         let elapsed = now.saturating_duration_since(self.filled_at);
         self.level = (self.level + elapsed.as_secs_f64() * self.rate()).min(self.capacity());
         self.filled_at = now;
-        while self.sent.front().is_some_and(|sent| sent.at + WINDOW <= now) {
-            if let Some(sent) = self.sent.pop_front() {
-                self.used -= sent.amount;
-            }
+        while let Some(sent) = self.sent.get(self.older).filter(|sent| sent.at + WINDOW <= now) {
+            self.used -= sent.amount;
+            self.older += 1;
+        }
+        let kept = if self.tries() && self.sent.len() <= MOST_MEASURED { MEASURED } else { WINDOW };
+        while self.older > 0 && self.sent.front().is_some_and(|sent| sent.at + kept <= now) {
+            self.sent.pop_front();
+            self.older -= 1;
         }
         self.unseen = self.unseen.filter(|(_, until)| *until > now);
     }
@@ -224,7 +274,7 @@ impl Quota {
         let used = self.used + unseen.map_or(0, |(amount, _)| amount);
         let mut excess = (used + amount).checked_sub(limit).filter(|&excess| excess > 0)?;
         let mut at = None;
-        for sent in &self.sent {
+        for sent in self.sent.iter().skip(self.older) {
             let until = sent.at + WINDOW;
             if let Some((amount, back)) = unseen.take_if(|(_, back)| *back <= until) {
                 at = Some(back);

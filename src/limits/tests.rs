@@ -216,7 +216,7 @@ fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
         let burst = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         for _ in 0..16 {
-            limiter.throttled(Sent { id: u64::MAX, left: burst }, None);
+            limiter.throttled(Sent { id: u64::MAX, in_flight: 1, left: burst }, None);
         }
         let allowed = async |limiter: &Arc<Limiter>| {
             let mut permits = Vec::new();
@@ -227,18 +227,18 @@ fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
         };
         assert_eq!(allowed(&limiter).await, 8);
         for _ in 0..8 {
-            limiter.answered(None);
+            limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
         }
         assert_eq!(allowed(&limiter).await, 8, "a round of answers at 8 is worth not quite one more");
-        limiter.answered(None);
+        limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
         assert_eq!(allowed(&limiter).await, 9);
         for _ in 0..1000 {
-            limiter.answered(None);
+            limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
         }
         assert_eq!(allowed(&limiter).await, 16);
         for _ in 0..1000 {
             tokio::time::advance(Duration::from_secs(1)).await;
-            limiter.throttled(Sent { id: u64::MAX, left: Instant::now() }, None);
+            limiter.throttled(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
         }
         assert_eq!(allowed(&limiter).await, 1);
     });
@@ -262,5 +262,33 @@ fn undeclared_limits_are_learned_and_declared_ones_kept() {
         let start = Instant::now();
         let _permit = told.admit(told.ticket(), 1).await;
         assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
+
+#[test]
+fn what_was_learned_is_learned_anew_after_a_day() {
+    paused(async {
+        let learned = Learned { rpm: Some(6), tpm: Some(100), concurrency: Some(2), places: Some(2) };
+        let limiter = Limiter::with(limits(None, Some(600), None), learned);
+        assert_eq!((limiter.rpm(), limiter.in_flight()), (Some(6), 2));
+        for _ in 0..200 {
+            let permit = limiter.admit(limiter.ticket(), 1).await;
+            let sent = permit.sent;
+            drop(permit);
+            limiter.answered(sent, None);
+        }
+        assert_eq!((limiter.rpm(), limiter.in_flight()), (Some(6), 2), "it is kept to");
+        tokio::time::advance(LASTS).await;
+        let start = Instant::now();
+        for _ in 0..200 {
+            let permits = [limiter.admit(limiter.ticket(), 1).await, limiter.admit(limiter.ticket(), 1).await];
+            let waits = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 0)).await;
+            drop((permits, waits));
+            limiter.answered(Sent { id: u64::MAX, in_flight: 3, left: Instant::now() }, None);
+        }
+        assert!(start.elapsed() < Duration::from_mins(3), "{:?}", start.elapsed());
+        assert_eq!((limiter.rpm(), limiter.tpm()), (None, Some(600)), "what is declared stays");
+        assert!(limiter.in_flight() > 2);
+        assert_eq!(limiter.learned().places, None);
     });
 }

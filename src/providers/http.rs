@@ -246,10 +246,10 @@ impl Http {
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let Permit { charge, slot, .. } = permit;
+        let Permit { sent, charge, slot } = permit;
         let head = timeout(self.timeout, self.head(call)).await;
         let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
-        self.limiter.answered(None);
+        self.limiter.answered(sent, None);
         let headers = response.headers().clone();
         let body = answer::pieces(response, slot, self.peer.clone(), self.timeout);
         Ok(begin(Streaming { body, headers, charge }).await?)
@@ -290,7 +290,7 @@ impl Http {
             self.note(sent, &failure);
             return Err(failure);
         }
-        self.limiter.answered(Some((sent.left.elapsed(), cost.tokens)));
+        self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
         Ok(Answer { body, headers, charge })
     }
 

@@ -456,11 +456,19 @@ pub fn micros() -> u64 {
 
 async fn stats(State(server): State<Arc<Server>>) -> Response<Body> {
     let now = server.now_ms();
-    let counts = server.counts();
+    let mut counts = server.counts();
+    let saved = |bucket: &mut Option<Bucket>| {
+        bucket.as_mut().map(|bucket| {
+            bucket.refill();
+            bucket.level
+        })
+    };
+    let (saved_requests, saved_tokens) = (saved(&mut counts.rpm), saved(&mut counts.tpm));
     let body = json!({
         "now_ms": now, "first_ms": counts.first_ms, "last_ms": counts.last_ms, "busy_ms": counts.busy_ms,
         "requests": counts.requests, "admitted": counts.admitted, "throttled": counts.throttled, "faults": counts.faults,
         "inputs": counts.inputs, "paid": counts.paid, "distinct": counts.distinct.len(), "tokens": counts.tokens,
+        "saved_requests": saved_requests, "saved_tokens": saved_tokens,
         "in_flight": counts.in_flight, "max_in_flight": counts.max_in_flight,
     });
     drop(counts);

@@ -81,7 +81,7 @@ mod tests {
                     std::future::pending::<()>().await;
                 }
                 tokio::time::sleep(LATENCY).await;
-                self.limiter.answered(Some((permit.sent.left.elapsed(), COST.tokens)));
+                self.limiter.answered(permit.sent, Some((permit.sent.left.elapsed(), COST.tokens)));
                 Ok(())
             };
             hedged(&self.limiter, permit, COST, attempt).await?;
