@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::bert::Bert;
 use super::weights::{Files, Hub, MINILM};
-use super::{PROVIDER, is_mostly_latin, off_the_runtime, unusable};
+use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512
@@ -106,7 +106,7 @@ impl Embedder for MiniLm {
     }
 
     fn reads(&self, text: &str) -> bool {
-        is_mostly_latin(text)
+        may_be_english(text)
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {

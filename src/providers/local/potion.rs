@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::weights::{Files, Hub, POTION};
-use super::{PROVIDER, is_mostly_latin, off_the_runtime, unusable};
+use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// `hidden_dim` of the model's config.json.
@@ -50,7 +50,7 @@ impl Embedder for Potion {
     }
 
     fn reads(&self, text: &str) -> bool {
-        is_mostly_latin(text)
+        may_be_english(text)
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {
