@@ -74,6 +74,8 @@ pub struct Summary {
     pub unknown_citations: Vec<usize>,
     /// What it cost, where the provider says so.
     pub usage: Usage,
+    /// What that comes to in US dollars, where the price is known.
+    pub cost_usd: Option<f64>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
     /// From the question to the end, retrieval included.
@@ -108,6 +110,7 @@ pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 
             citations,
             unknown_citations: Vec::new(),
             usage: Usage::default(),
+            cost_usd: None,
             ttft: None,
             took: started.elapsed(),
             outcome,
@@ -182,6 +185,7 @@ pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 
             citations: scanner.citations().to_vec(),
             unknown_citations: scanner.unknown(),
             usage,
+            cost_usd: usage.cost(model.price()),
             ttft,
             took: started.elapsed(),
             outcome: Outcome::Answered(stop),

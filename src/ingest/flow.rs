@@ -113,8 +113,9 @@ async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
     let hash = *blake3::hash(&bytes).as_bytes();
     let uri = found.uri.clone();
     let known = run.with_ledger(move |ledger| ledger.entry(&uri)).await?;
-    if let Some(entry) = known.filter(|entry| entry.hash == hash) {
-        // Touched, copied or restored: the same content under another stamp.
+    // The time in a payload is in seconds. Where that is another, the payloads are written anew; nothing is embedded for it.
+    let dated = |ns: i64| ns.div_euclid(1_000_000_000) == stamp.modified_ns.div_euclid(1_000_000_000);
+    if let Some(entry) = known.filter(|entry| entry.hash == hash && dated(entry.modified_ns)) {
         let uri = found.uri.clone();
         if !run.options.dry {
             run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;

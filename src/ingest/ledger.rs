@@ -72,6 +72,8 @@ pub struct Recorded {
 pub struct Entry {
     /// blake3 of the file's bytes.
     pub hash: [u8; 32],
+    /// The file's modification time, in nanoseconds since the Unix epoch; `i64::MIN` where it is no proof.
+    pub modified_ns: i64,
     /// The points it has in the store.
     pub points: Vec<Recorded>,
 }
@@ -220,8 +222,8 @@ impl Ledger {
     /// What is recorded of a document.
     pub fn entry(&self, uri: &str) -> Result<Option<Entry>, LedgerError> {
         self.connection()
-            .query_row("SELECT hash, points FROM documents WHERE uri = ?1", [uri], |row| {
-                Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?) })
+            .query_row("SELECT hash, points, modified_ns FROM documents WHERE uri = ?1", [uri], |row| {
+                Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?), modified_ns: row.get(2)? })
             })
             .optional()
             .map_err(|source| self.failed(source))

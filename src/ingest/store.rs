@@ -98,7 +98,11 @@ pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
     run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);
     let counted = Arc::clone(&job);
     run.with_ledger(move |ledger| ledger.done(&job.document.uri, job.stamp, &job.hash, &job.points)).await?;
-    let outcome = if counted.known { &run.report.documents.changed } else { &run.report.documents.added };
-    outcome.add(1);
+    let documents = &run.report.documents;
+    match (counted.touched, counted.known) {
+        (true, _) => documents.unchanged.add(1),
+        (false, true) => documents.changed.add(1),
+        (false, false) => documents.added.add(1),
+    }
     Some(())
 }

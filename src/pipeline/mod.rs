@@ -27,8 +27,8 @@ pub use find::find;
 pub use load::{Loaded, load, parse};
 pub use model::Purpose;
 pub use plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
-    RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, Limits, ModelRef, Plan, Price, ProviderKind, ProviderPlan, QueryPlan,
+    RetrieveMode, RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
 };
 pub use resolve::default_plan;
 pub use running::{Running, Settings};

@@ -24,6 +24,7 @@ mod limits;
 mod local;
 mod parse;
 mod pipeline;
+mod prices;
 mod project;
 mod qdrant_server;
 mod resume;
