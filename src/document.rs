@@ -112,6 +112,9 @@ pub struct Passage {
     pub text: String,
     /// The document's modification time, in seconds since the Unix epoch.
     pub modified: i64,
+    /// The document's language as ISO 639-1 ("en", "zh"), if it is known (see [`crate::language`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lang: Option<String>,
 }
 
 /// A passage with its vectors, ready for the store.

@@ -22,7 +22,7 @@
 //! - [`vectordb`]: the embedded engine or a Qdrant server behind one trait.
 //! - [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
 //! - [`cli`]: the commands, and the only module that prints.
-//! - [`document`]: what flows: found files, documents, chunks, points, passages.
+//! - [`document`]: what flows: found files, documents, chunks, points, passages. [`language`]: what a document is written in.
 //!
 //! To add a source, parser, provider or store: write one file and add one line to the `match` in [`ingest::read`],
 //! [`ingest::parse::parse`], [`providers::Providers`] or [`vectordb::open`].
@@ -44,6 +44,7 @@ pub mod cli;
 pub mod document;
 pub mod error;
 pub mod ingest;
+pub mod language;
 pub mod limits;
 pub mod pipeline;
 pub mod providers;

@@ -4,13 +4,14 @@
 //! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
 //! ```
 //!
-//! [`retrieve`] finds passages, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
+//! [`retrieve`] finds passages, [`fusion`] makes one ranking of two, [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits
 //! them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and [`ask`] wires them.
 //!
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
 pub mod cite;
+pub mod fusion;
 mod model;
 pub mod prompt;
 pub mod retrieve;

@@ -87,7 +87,7 @@ mod tests {
 
     use super::*;
     use crate::pipeline::{
-        ChunkBy, ChunkPlan, EmbedPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName,
+        ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName,
     };
 
     fn plan(model: Option<ModelRef>) -> Plan {
@@ -130,6 +130,7 @@ mod tests {
             query: QueryPlan {
                 limit: NonZeroUsize::MIN,
                 mode: RetrieveMode::Hybrid,
+                fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 model,
                 max_tokens: 1,
                 temperature: None,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::fusion;
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
@@ -107,38 +108,45 @@ impl Retriever {
             return Ok(Vec::new());
         }
         let started = Instant::now();
-        let Some(query) = self.query(question).await? else {
-            tracing::debug!("the question has no word that BM25 knows");
-            return Ok(Vec::new());
-        };
-        let queried = Instant::now();
-        let mut hits = self.store.query(query, limit).await?;
+        let mut hits = self.ranked(question, limit).await?;
         hits.truncate(limit);
-        tracing::debug!(
-            hits = hits.len(),
-            embed_ms = (queried - started).as_millis() as u64,
-            store_ms = queried.elapsed().as_millis() as u64,
-            "retrieved"
-        );
+        tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
         Ok(hits)
     }
 
-    /// What to ask the store; `None` when there is nothing to look for (sparse, and no word that BM25 knows).
-    async fn query(&self, question: &str) -> Result<Option<Query>, Error> {
-        Ok(match self.plan.mode {
-            RetrieveMode::Sparse => Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()).map(Query::Sparse),
-            RetrieveMode::Dense => Some(Query::Dense(self.dense(question).await?)),
+    /// At least `limit` passages in order, as far as there are any: by one ranking, or by two that are asked for at the same
+    /// time and fused.
+    async fn ranked(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
+        match self.plan.mode {
+            RetrieveMode::Sparse => Ok(self.by_words(question, limit).await?.unwrap_or_default()),
+            RetrieveMode::Dense => self.by_meaning(question, limit).await,
             RetrieveMode::Hybrid => {
+                let depth = limit.max(fusion::DEPTH);
                 let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
-                if !reads && let Some(sparse) = Some(self.sparse(question).await?).filter(|v| !v.indices.is_empty()) {
+                if !reads && let Some(hits) = self.by_words(question, depth).await? {
                     tracing::debug!("the embedding model does not read the question's language: by words alone");
-                    return Ok(Some(Query::Sparse(sparse)));
+                    return Ok(hits);
                 }
-                let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
-                // A question such as "???" has no words; fusing with an empty ranking would only cost a query.
-                Some(if sparse.indices.is_empty() { Query::Dense(dense) } else { Query::Hybrid { dense, sparse } })
+                let (dense, sparse) = tokio::try_join!(self.by_meaning(question, depth), self.by_words(question, depth))?;
+                Ok(match sparse {
+                    Some(sparse) => fusion::fuse(&self.plan.fusion, dense, sparse),
+                    None => dense,
+                })
             }
-        })
+        }
+    }
+
+    async fn by_meaning(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
+        Ok(self.store.query(Query::Dense(self.dense(question).await?), limit).await?)
+    }
+
+    /// `None` when the question has no words to look for, such as "???".
+    async fn by_words(&self, question: &str, limit: usize) -> Result<Option<Vec<Hit>>, Error> {
+        let sparse = self.sparse(question).await?;
+        if sparse.indices.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.store.query(Query::Sparse(sparse), limit).await?))
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {

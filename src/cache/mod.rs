@@ -16,8 +16,14 @@ use self::disk::Disk;
 pub use self::file::Held;
 use crate::providers::{Embedder, InputType};
 
-/// Vectors kept in memory, in bytes.
+/// Vectors kept in memory, in bytes, where there is no file to ask.
 const MEMORY_BYTES: u64 = 32 << 20;
+
+/// And where there is one: what is asked for again within moments.
+const MEMORY_ABOVE_DISK_BYTES: u64 = 16 << 20;
+
+/// What `moka` adds to an entry for itself, in bytes, about.
+const ENTRY: usize = 384;
 
 /// What the file may hold, in bytes: some 300,000 vectors of 1536 numbers, or 1.1 million of 384.
 const DISK_BYTES: u64 = 2 << 30;
@@ -60,14 +66,17 @@ impl EmbeddingCache {
     /// Must be called within a runtime, which does the reading and writing.
     pub fn open(folder: &Path, embedder: &dyn Embedder, dimensions: usize) -> Self {
         let disk = embedder.worth_keeping().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
-        Self { disk, dimensions, ..Self::new(MEMORY_BYTES) }
+        let memory = if disk.is_some() { MEMORY_ABOVE_DISK_BYTES } else { MEMORY_BYTES };
+        Self { disk, dimensions, ..Self::new(memory) }
     }
 
     /// A cache in memory alone, of at most `max_bytes` of vectors.
     pub fn new(max_bytes: u64) -> Self {
         let memory = Cache::builder()
             .max_capacity(max_bytes)
-            .weigher(|_, vector: &Vector| u32::try_from(size_of::<Key>() + vector.len() * size_of::<f32>()).unwrap_or(u32::MAX))
+            .weigher(|_, vector: &Vector| {
+                u32::try_from(ENTRY + size_of::<Key>() + vector.len() * size_of::<f32>()).unwrap_or(u32::MAX)
+            })
             // moka's default keeps what is asked for often and turns new keys away; a corpus is a stream of new keys.
             .eviction_policy(EvictionPolicy::lru())
             .build();

@@ -187,7 +187,7 @@ fn kind(error: &Error) -> &'static str {
         },
         Error::Store(error) => match error {
             StoreError::Locked { .. } => "index_locked",
-            StoreError::Mismatch { .. } => "index_mismatch",
+            StoreError::Mismatch { .. } | StoreError::Layout { .. } => "index_mismatch",
             StoreError::Missing { .. } => "index_missing",
             StoreError::Unavailable { .. } => "store_unavailable",
             StoreError::Failed { .. } => "store_failed",

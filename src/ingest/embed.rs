@@ -42,6 +42,8 @@ pub struct Batching {
     pub in_flight: usize,
     /// Texts under way, at most: those in batches and those that wait for one.
     pub pieces: usize,
+    /// Vectors that wait for the store, at most.
+    pub waiting: usize,
 }
 
 /// A text that waits for its vector.
@@ -271,7 +273,7 @@ mod tests {
 
     fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (Embedding, Arc<Report>) {
         let report = Arc::new(Report::default());
-        let batching = Batching { items: 8, tokens: 100, in_flight: 2, pieces: 16 };
+        let batching = Batching { items: 8, tokens: 100, in_flight: 2, pieces: 16, waiting: 0 };
         let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
         let cache = EmbeddingCache::new(1 << 20);
         (Embedding::start(embedder, cache, batching, Arc::clone(&report), stop.clone()), report)

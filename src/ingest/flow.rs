@@ -1,14 +1,17 @@
 //! The stages between the files and the vectors, each a stream that pulls from the one before it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
+use super::ledger::{Entry, Ledger, Records};
 use super::parse;
 use super::read::{self, Seen};
 use super::report::Stage;
@@ -21,6 +24,10 @@ use crate::providers::ErrorKind;
 
 /// Files that are compared with the ledger in one go.
 const COMPARE: usize = 1024;
+/// Files that are read, parsed and cut in one go, at most.
+const PACKET: usize = 32;
+/// And what they may hold together, in bytes; a larger file goes alone.
+const PACKET_BYTES: u64 = 128 << 10;
 
 /// Every file that the sources hold.
 pub(super) fn walk(run: &Arc<Run>) -> impl Stream<Item = Found> + Send + use<> {
@@ -49,7 +56,7 @@ pub(super) fn walk(run: &Arc<Run>) -> impl Stream<Item = Found> + Send + use<> {
 }
 
 /// The files that the ledger does not know to be unchanged.
-pub(super) fn compare(run: &Arc<Run>, found: impl Stream<Item = Found> + Send) -> impl Stream<Item = Found> + Send {
+pub(super) fn compare(run: &Arc<Run>, found: impl Stream<Item = Found> + Send) -> impl Stream<Item = Packet> + Send {
     let run = Arc::clone(run);
     let mut found = Box::pin(found.ready_chunks(COMPARE));
     stream! {
@@ -62,11 +69,31 @@ pub(super) fn compare(run: &Arc<Run>, found: impl Stream<Item = Found> + Send) -
             });
             let Some(changed) = compared.await else { return };
             run.report.documents.unchanged.add((count - changed.len()) as u64);
-            for file in changed {
-                yield file;
+            for packet in packets(changed) {
+                yield packet;
             }
         }
     }
+}
+
+/// Files that go through reading, parsing and cutting together: each step costs a way to another thread and back, and a
+/// transaction, which for a file of a page is most of the work.
+pub(super) type Packet = Vec<Found>;
+
+/// Puts small files together, and leaves every worker some.
+fn packets(files: Vec<Found>) -> Vec<Packet> {
+    let most = (files.len() / (Run::workers() * 4)).clamp(1, PACKET);
+    let (mut packets, mut bytes) = (Vec::<Packet>::new(), u64::MAX);
+    for file in files {
+        bytes = bytes.saturating_add(file.stamp.size);
+        if let Some(packet) = packets.last_mut().filter(|packet| packet.len() < most && bytes <= PACKET_BYTES) {
+            packet.push(file);
+        } else {
+            bytes = file.stamp.size;
+            packets.push(vec![file]);
+        }
+    }
+    packets
 }
 
 /// A document whose content is new to the index, with its share of the run's memory.
@@ -74,131 +101,184 @@ pub(super) struct Parsed {
     document: Document,
     stamp: Stamp,
     hash: [u8; 32],
+    known: Known,
     room: OwnedSemaphorePermit,
 }
 
+/// What is recorded and intended of a document. Nobody else changes it while the document is under way.
+type Known = (Option<Entry>, Vec<Uuid>);
+
+/// What became of a file that was read.
+enum Outcome {
+    Parsed(Box<Parsed>),
+    /// Touched, copied or restored: the same content under another stamp.
+    Unchanged(String, Stamp, Entry),
+    Failed(String, Stage, String),
+    /// Nothing of it is to be indexed; why, where that is worth counting.
+    Gone(String, Option<&'static str>),
+    /// The run was stopped.
+    Left,
+}
+
 /// Reads and parses, a core's worth at once.
-pub(super) fn parse(run: &Arc<Run>, files: impl Stream<Item = Found> + Send) -> impl Stream<Item = Parsed> + Send {
+pub(super) fn parse(run: &Arc<Run>, packets: impl Stream<Item = Packet> + Send) -> impl Stream<Item = Vec<Parsed>> + Send {
     let (run, joined) = (Arc::clone(run), Arc::clone(run));
-    files
-        .map(move |found| {
+    packets
+        .map(move |packet| {
             let run = Arc::clone(&run);
-            AbortOnDropHandle::new(tokio::spawn(async move { parse_one(&run, found).await }))
+            AbortOnDropHandle::new(tokio::spawn(async move { parse_packet(&run, packet).await }))
         })
         .buffer_unordered(Run::workers())
         .filter_map(move |parsed| std::future::ready(joined.joined(parsed)))
 }
 
-async fn parse_one(run: &Arc<Run>, found: Found) -> Option<Parsed> {
-    let room = Arc::clone(&run.room).acquire_many_owned(Run::permits(found.stamp.size)).await.ok()?;
+async fn parse_packet(run: &Arc<Run>, packet: Packet) -> Option<Vec<Parsed>> {
+    // For all of it at once: who holds some and waits for more may wait for ever.
+    let wanted = packet.iter().map(|found| Run::permits(found.stamp.size)).sum();
+    let mut room = Arc::clone(&run.room).acquire_many_owned(wanted).await.ok()?;
     if run.stop.is_cancelled() {
         return None;
     }
+    let uris: Vec<String> = packet.iter().map(|found| found.uri.clone()).collect();
+    let look = |ledger: &Ledger, uri: &String| Ok((ledger.entry(uri)?, ledger.intended(uri)?));
+    let known: Vec<Known> = run.with_ledger(move |ledger| uris.iter().map(|uri| look(ledger, uri)).collect()).await?;
+    let worker = Arc::clone(run);
+    let parsed = tokio::task::spawn_blocking(move || {
+        let share = |found: &Found| room.split(Run::permits(found.stamp.size) as usize);
+        let shares: Vec<_> = packet.iter().map(share).collect();
+        let files = packet.into_iter().zip(known).zip(shares);
+        files.filter_map(|((found, known), room)| Some(parse_one(&worker, found, known, room?))).collect::<Vec<_>>()
+    });
+    let outcomes = match parsed.await {
+        Ok(outcomes) => outcomes,
+        Err(source) => return run.abort(Error::Worker { action: "read files", source }),
+    };
+    let (mut parsed, mut unchanged) = (Vec::new(), Vec::new());
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Parsed(document) => parsed.push(*document),
+            Outcome::Unchanged(uri, stamp, entry) => unchanged.push((uri, stamp, entry)),
+            Outcome::Failed(uri, stage, error) => run.fail(&uri, stage, error).await,
+            Outcome::Gone(uri, reason) => {
+                if let Some(reason) = reason {
+                    run.skip(reason);
+                }
+                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
+            }
+            Outcome::Left => {}
+        }
+    }
+    let same = unchanged.len() as u64;
+    if same > 0 && !run.options.dry {
+        let done = move |records: &Records<'_>| {
+            unchanged.iter().try_for_each(|(uri, stamp, entry)| records.done(uri, *stamp, &entry.hash, &entry.points))
+        };
+        run.with_ledger(move |ledger| ledger.record(done)).await?;
+    }
+    run.report.documents.unchanged.add(same);
+    (!parsed.is_empty()).then_some(parsed)
+}
+
+/// Reads and parses one file. Blocks.
+fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) -> Outcome {
+    if run.stop.is_cancelled() {
+        return Outcome::Left;
+    }
     let max_bytes = run.sources.iter().map(|files| files.max_bytes).max().unwrap_or(u64::MAX);
     let busy = run.report.busy(Stage::Read);
-    let read = read::read(&found, max_bytes).await;
+    let read = read::read_blocking(&found, max_bytes);
     drop(busy);
     let (bytes, stamp) = match read {
         Ok(content) => (content.bytes, content.stamp),
-        Err(error) if error.is_gone() => {
-            run.with_ledger(move |ledger| ledger.note_gone(&found.uri)).await;
-            return None;
-        }
-        Err(error) => {
-            run.fail(&found.uri, Stage::Read, reason(&error)).await;
-            return None;
-        }
+        Err(error) if error.is_gone() => return Outcome::Gone(found.uri, None),
+        Err(error) => return Outcome::Failed(found.uri, Stage::Read, reason(&error)),
     };
     run.report.documents.bytes.add(bytes.len() as u64);
     let hash = *blake3::hash(&bytes).as_bytes();
-    let uri = found.uri.clone();
-    let known = run.with_ledger(move |ledger| ledger.entry(&uri)).await?;
     // The time in a payload is in seconds. Where that is another, the payloads are written anew; nothing is embedded for it.
     let dated = |ns: i64| ns.div_euclid(1_000_000_000) == stamp.modified_ns.div_euclid(1_000_000_000);
-    if let Some(entry) = known.filter(|entry| entry.hash == hash && dated(entry.modified_ns)) {
-        let uri = found.uri.clone();
-        if !run.options.dry {
-            run.with_ledger(move |ledger| ledger.done(&uri, stamp, &hash, &entry.points)).await?;
-        }
-        run.report.documents.unchanged.add(1);
-        return None;
-    }
-    let (uri, worker) = (found.uri.clone(), Arc::clone(run));
-    let parsed = tokio::task::spawn_blocking(move || {
-        let _busy = worker.report.busy(Stage::Parse);
-        parse::parse(&found, bytes)
-    });
-    match parsed.await {
-        Ok(Ok(document)) => Some(Parsed { document, stamp, hash, room }),
-        Ok(Err(error)) => {
-            if let Some(skip) = error.skip_reason() {
-                run.skip(skip.label());
-                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
-            } else {
-                run.fail(&uri, Stage::Parse, reason(&error)).await;
-            }
-            None
-        }
-        Err(panic) => {
-            run.fail(&uri, Stage::Parse, format!("the parser broke: {panic}")).await;
-            None
-        }
+    let (entry, intended) = known;
+    let entry = match entry {
+        Some(entry) if entry.hash == hash && dated(entry.modified_ns) => return Outcome::Unchanged(found.uri, stamp, entry),
+        entry => entry,
+    };
+    let _busy = run.report.busy(Stage::Parse);
+    match catch_unwind(AssertUnwindSafe(|| parse::parse(&found, bytes))) {
+        Ok(Ok(document)) => Outcome::Parsed(Box::new(Parsed { document, stamp, hash, known: (entry, intended), room })),
+        Ok(Err(error)) => match error.skip_reason() {
+            Some(skip) => Outcome::Gone(found.uri, Some(skip.label())),
+            None => Outcome::Failed(found.uri, Stage::Parse, reason(&error)),
+        },
+        Err(_) => Outcome::Failed(found.uri, Stage::Parse, "the parser broke".to_owned()),
     }
 }
 
 /// Cuts documents, and gives out what is to be embedded.
-pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Piece> + Send {
+pub(super) fn chunk(run: &Arc<Run>, documents: impl Stream<Item = Vec<Parsed>> + Send) -> impl Stream<Item = Piece> + Send {
     jobs(run, documents).flat_map(|job| {
         let pieces = (0..job.new.len()).filter_map(move |n| Some(Piece { index: *job.new.get(n)?, job: Arc::clone(&job) }));
         futures_util::stream::iter(pieces)
     })
 }
 
-/// Cuts documents and compares the chunks with what the index has. A document with nothing to embed is finished here.
-pub(super) fn jobs(run: &Arc<Run>, documents: impl Stream<Item = Parsed> + Send) -> impl Stream<Item = Arc<Job>> + Send {
+/// Cuts documents and compares the chunks with what the index has. Those with nothing to embed are finished here.
+pub(super) fn jobs(run: &Arc<Run>, documents: impl Stream<Item = Vec<Parsed>> + Send) -> impl Stream<Item = Arc<Job>> + Send {
     let (run, joined) = (Arc::clone(run), Arc::clone(run));
     documents
-        .map(move |parsed| {
+        .map(move |packet| {
             let run = Arc::clone(&run);
-            AbortOnDropHandle::new(tokio::spawn(async move { chunk_one(&run, parsed).await }))
+            AbortOnDropHandle::new(tokio::spawn(async move { chunk_packet(&run, packet).await }))
         })
         .buffer_unordered(Run::workers())
-        .filter_map(move |job| std::future::ready(joined.joined(job)))
+        .flat_map(move |jobs| futures_util::stream::iter(joined.joined(jobs).unwrap_or_default()))
 }
 
-async fn chunk_one(run: &Arc<Run>, parsed: Parsed) -> Option<Arc<Job>> {
-    let uri = parsed.document.uri.clone();
-    let known = run.with_ledger(move |ledger| Ok((ledger.entry(&uri)?, ledger.intended(&uri)?))).await?;
-    let (uri, worker) = (parsed.document.uri.clone(), Arc::clone(run));
-    let job = tokio::task::spawn_blocking(move || {
-        let _busy = worker.report.busy(Stage::Chunk);
-        let Parsed { document, stamp, hash, room } = parsed;
-        let max_tokens = worker.embedder.limits().input_tokens;
-        let fits = |text: &str| worker.embedder.count_tokens(text).is_none_or(|tokens| tokens <= max_tokens);
-        let chunks = worker.chunker.chunk(&document, Some(&fits));
-        let (entry, intended) = known;
+async fn chunk_packet(run: &Arc<Run>, packet: Vec<Parsed>) -> Option<Vec<Arc<Job>>> {
+    let worker = Arc::clone(run);
+    let cut =
+        tokio::task::spawn_blocking(move || packet.into_iter().map(|parsed| chunk_one(&worker, parsed)).collect::<Vec<_>>());
+    let cut = match cut.await {
+        Ok(cut) => cut,
+        Err(source) => return run.abort(Error::Worker { action: "cut documents", source }),
+    };
+    let mut jobs = Vec::new();
+    for job in cut {
+        match job {
+            Ok(job) => jobs.push(Arc::new(job)),
+            Err(uri) => run.fail(&uri, Stage::Chunk, "the chunker broke".to_owned()).await,
+        }
+    }
+    run.report.chunks.made.add(jobs.iter().map(|job| job.chunks.len() as u64).sum());
+    if run.options.dry {
+        return Some(jobs);
+    }
+    let intended = jobs.clone();
+    run.with_ledger(move |ledger| {
+        ledger.record(|records| {
+            let mut jobs = intended.iter().map(|job| (job, job.intended())).filter(|(_, ids)| !ids.is_empty());
+            jobs.try_for_each(|(job, ids)| records.intend(&job.document.uri, &ids, &job.untouched()))
+        })
+    })
+    .await?;
+    let (nothing_new, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.new.is_empty());
+    if !nothing_new.is_empty() {
+        finish(run, nothing_new).await;
+    }
+    Some(jobs)
+}
+
+/// Cuts one document; the error is its URI. Blocks.
+fn chunk_one(run: &Run, parsed: Parsed) -> Result<Job, String> {
+    let _busy = run.report.busy(Stage::Chunk);
+    let Parsed { document, stamp, hash, known: (entry, intended), room } = parsed;
+    let uri = document.uri.clone();
+    let max_tokens = run.embedder.limits().input_tokens;
+    let cut = AssertUnwindSafe(|| {
+        let fits = |text: &str| run.embedder.count_tokens(text).is_none_or(|tokens| tokens <= max_tokens);
+        let chunks = run.chunker.chunk(&document, Some(&fits));
         Job::new(document, (stamp, hash), chunks, (entry, &intended), room)
     });
-    let job = match job.await {
-        Ok(job) => Arc::new(job),
-        Err(panic) => {
-            run.fail(&uri, Stage::Chunk, format!("the chunker broke: {panic}")).await;
-            return None;
-        }
-    };
-    run.report.chunks.made.add(job.chunks.len() as u64);
-    if run.options.dry {
-        return Some(job);
-    }
-    let (uri, intended, untouched) = (job.document.uri.clone(), job.intended(), job.untouched());
-    if !intended.is_empty() {
-        run.with_ledger(move |ledger| ledger.intend(&uri, &intended, &untouched)).await?;
-    }
-    if job.new.is_empty() {
-        finish(run, job).await;
-        return None;
-    }
-    Some(job)
+    catch_unwind(cut).map_err(|_| uri)
 }
 
 /// Embeds pieces, as many at once as fill the batches in flight. A document whose piece is refused fails; the others go on.
@@ -235,4 +315,36 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
         run.fail(&piece.job.document.uri, Stage::Embed, reason(&**error)).await;
     }
     None
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    fn sizes(files: &[u64]) -> Vec<Vec<u64>> {
+        let found = |size: &u64| {
+            let stamp = Stamp { size: *size, ..Stamp::default() };
+            Found { uri: size.to_string(), path: "x".into(), stamp }
+        };
+        let packets = packets(files.iter().map(found).collect());
+        packets.iter().map(|packet| packet.iter().map(|file| file.stamp.size).collect()).collect()
+    }
+
+    #[test]
+    fn small_files_go_together_and_large_ones_alone() {
+        let files: Vec<u64> = (0..5000).map(|n| if n % 100 == 50 { PACKET_BYTES + n } else { 600 + n % 7000 }).collect();
+        let packets = sizes(&files);
+        assert_eq!(packets.concat(), files, "all of them, in order");
+        for packet in &packets {
+            assert!(packet.len() <= PACKET && (packet.len() == 1 || packet.iter().sum::<u64>() <= PACKET_BYTES));
+        }
+        assert!(packets.len() < files.len() / 8, "{} packets", packets.len());
+    }
+
+    #[test]
+    fn a_few_files_are_spread_over_the_workers() {
+        let files = vec![100; Run::workers() * 4];
+        assert_eq!(sizes(&files).len(), files.len());
+    }
 }

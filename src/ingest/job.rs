@@ -11,6 +11,7 @@ use super::chunk::embedded_text;
 use super::ledger::{Entry, Recorded};
 use super::run::digest;
 use crate::document::{Chunk, Document, Passage, Stamp};
+use crate::language::Language;
 
 /// The namespace of point ids (a random UUID; changing it would change every id).
 const POINTS: Uuid = Uuid::from_u128(0x6f0d_3b1c_2f9e_4a57_9c46_1f7a_8e5b_d023);
@@ -38,6 +39,8 @@ pub struct Job {
     pub known: bool,
     /// Whether it had this very content, and at most its file's time is another.
     pub touched: bool,
+    /// What the document is written in, if that is known.
+    pub language: Option<Language>,
     waiting: AtomicUsize,
     failed: AtomicBool,
     /// The document's share of the run's memory, given back when the last piece is gone.
@@ -45,7 +48,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// Compares a chunked document with what is recorded and intended for it.
+    /// Compares a chunked document with what is recorded and intended for it, and tells its language. CPU work.
     pub fn new(
         document: Document,
         (stamp, hash): (Stamp, [u8; 32]),
@@ -53,6 +56,7 @@ impl Job {
         (entry, intended): (Option<Entry>, &[Uuid]),
         room: OwnedSemaphorePermit,
     ) -> Self {
+        let language = Language::of_document(&document.text, document.markup);
         let recorded: HashMap<Uuid, u64> = entry.iter().flat_map(|entry| &entry.points).map(|p| (p.id, p.digest)).collect();
         let mut occurrences: HashMap<blake3::Hash, u32> = HashMap::new();
         let (mut points, mut new, mut moved) = (Vec::with_capacity(chunks.len()), Vec::new(), Vec::new());
@@ -61,7 +65,7 @@ impl Job {
             let occurrence = occurrences.entry(text).or_default();
             let id = point_id(&document.uri, text, *occurrence);
             *occurrence += 1;
-            let point = Recorded { id, digest: digest(&passage(&document, chunk)) };
+            let point = Recorded { id, digest: digest(&passage(&document, language, chunk)) };
             match recorded.get(&id) {
                 None => new.push(index),
                 Some(digest) if *digest != point.digest => moved.push(index),
@@ -76,13 +80,28 @@ impl Job {
         let waiting = AtomicUsize::new(new.len());
         let (known, failed) = (entry.is_some(), AtomicBool::new(false));
         let touched = entry.is_some_and(|entry| entry.hash == hash);
-        Self { document, stamp, hash, chunks, points, new, moved, stale, known, touched, waiting, failed, _room: room }
+        Self {
+            document,
+            stamp,
+            hash,
+            chunks,
+            points,
+            new,
+            moved,
+            stale,
+            known,
+            touched,
+            language,
+            waiting,
+            failed,
+            _room: room,
+        }
     }
 
     /// What the store is to say of a chunk.
     pub fn passage(&self, index: usize) -> Option<(Uuid, Passage)> {
         let (point, chunk) = (self.points.get(index)?, self.chunks.get(index)?);
-        Some((point.id, passage(&self.document, chunk)))
+        Some((point.id, passage(&self.document, self.language, chunk)))
     }
 
     /// What the models get of a chunk: its headings and its text.
@@ -149,7 +168,7 @@ fn point_id(uri: &str, text: blake3::Hash, occurrence: u32) -> Uuid {
     Uuid::new_v5(&POINTS, &name)
 }
 
-fn passage(document: &Document, chunk: &Chunk) -> Passage {
+fn passage(document: &Document, language: Option<Language>, chunk: &Chunk) -> Passage {
     Passage {
         uri: document.uri.clone(),
         start: chunk.span.start as u64,
@@ -160,6 +179,7 @@ fn passage(document: &Document, chunk: &Chunk) -> Passage {
         headings: chunk.headings.iter().map(ToString::to_string).collect(),
         text: text_of(document, chunk).to_owned(),
         modified: document.modified_ns.div_euclid(1_000_000_000),
+        lang: language.map(|language| language.code().to_owned()),
     }
 }
 

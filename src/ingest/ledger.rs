@@ -221,64 +221,42 @@ impl Ledger {
 
     /// What is recorded of a document.
     pub fn entry(&self, uri: &str) -> Result<Option<Entry>, LedgerError> {
-        self.connection()
-            .query_row("SELECT hash, points, modified_ns FROM documents WHERE uri = ?1", [uri], |row| {
-                Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?), modified_ns: row.get(2)? })
-            })
-            .optional()
-            .map_err(|source| self.failed(source))
+        let connection = self.connection();
+        let work = || {
+            connection
+                .prepare_cached("SELECT hash, points, modified_ns FROM documents WHERE uri = ?1")?
+                .query_row([uri], |row| {
+                    Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?), modified_ns: row.get(2)? })
+                })
+                .optional()
+        };
+        work().map_err(|source| self.failed(source))
     }
 
     /// The points that earlier runs may have written for a document without finishing it.
     pub fn intended(&self, uri: &str) -> Result<Vec<Uuid>, LedgerError> {
-        self.connection()
-            .query_row("SELECT ids FROM intents WHERE uri = ?1", [uri], |row| row.get::<_, Vec<u8>>(0))
-            .optional()
-            .map(|ids| decode_ids(&ids.unwrap_or_default()))
-            .map_err(|source| self.failed(source))
+        intended(&self.connection(), uri).map_err(|source| self.failed(source))
     }
 
-    /// Records that these points are about to be written or deleted, added to what was intended before, and that of what is
-    /// recorded of the document only `untouched` stays certain. To be called before the store is.
+    /// Records several things at once, all or none: a transaction costs more than what is written in it.
+    pub fn record(&self, write: impl FnOnce(&Records<'_>) -> rusqlite::Result<()>) -> Result<(), LedgerError> {
+        let mut connection = self.connection();
+        let work = |connection: &mut Connection| {
+            let transaction = connection.transaction()?;
+            write(&Records(&transaction))?;
+            transaction.commit()
+        };
+        work(&mut connection).map_err(|source| self.failed(source))
+    }
+
+    /// [`Records::intend`], alone.
     pub fn intend(&self, uri: &str, ids: &[Uuid], untouched: &[Recorded]) -> Result<(), LedgerError> {
-        let mut all: BTreeSet<Uuid> = self.intended(uri)?.into_iter().collect();
-        all.extend(ids);
-        let blob: Vec<u8> = all.iter().flat_map(|id| *id.as_bytes()).collect();
-        let mut connection = self.connection();
-        let work = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO intents (uri, ids) VALUES (?1, ?2)")?
-                .execute(params![uri, blob])?;
-            // Also when the file gets back the very content and stamp that are recorded, it is to be looked at.
-            transaction
-                .prepare_cached("UPDATE documents SET modified_ns = ?2, hash = ?3, points = ?4 WHERE uri = ?1")?
-                .execute(params![uri, i64::MIN, [0u8; 32], encode(untouched)])?;
-            transaction.prepare_cached("DELETE FROM facts WHERE key = 'generation'")?.execute([])?;
-            transaction.commit()
-        };
-        work(&mut connection).map_err(|source| self.failed(source))
+        self.record(|records| records.intend(uri, ids, untouched))
     }
 
-    /// Records a document as done. To be called after the store has acknowledged, and only then.
+    /// [`Records::done`], alone.
     pub fn done(&self, uri: &str, stamp: Stamp, hash: &[u8; 32], points: &[Recorded]) -> Result<(), LedgerError> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let age = now.as_nanos() as i64 - stamp.modified_ns;
-        // A stamp that proves nothing is stored as one that no file has: the next run compares the content.
-        let modified_ns = if age < RACY.as_nanos() as i64 { i64::MIN } else { stamp.modified_ns };
-        let mut connection = self.connection();
-        let work = |connection: &mut Connection| {
-            let transaction = connection.transaction()?;
-            transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO documents (uri, size, modified_ns, inode, hash, points) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![uri, stamp.size as i64, modified_ns, stamp.inode as i64, hash, encode(points)])?;
-            transaction.prepare_cached("DELETE FROM intents WHERE uri = ?1")?.execute([uri])?;
-            transaction.prepare_cached("DELETE FROM failures WHERE uri = ?1")?.execute([uri])?;
-            transaction.commit()
-        };
-        work(&mut connection).map_err(|source| self.failed(source))
+        self.record(|records| records.done(uri, stamp, hash, points))
     }
 
     /// Forgets a document. To be called after the store has acknowledged that its points are deleted.
@@ -364,6 +342,49 @@ impl Ledger {
         };
         work().map_err(|source| self.failed(source))
     }
+}
+
+/// What is recorded together; see [`Ledger::record`].
+#[derive(Debug)]
+pub struct Records<'a>(&'a Connection);
+
+impl Records<'_> {
+    /// Records that these points are about to be written or deleted, added to what was intended before, and that of what is
+    /// recorded of the document only `untouched` stays certain. To be called before the store is.
+    pub fn intend(&self, uri: &str, ids: &[Uuid], untouched: &[Recorded]) -> rusqlite::Result<()> {
+        let mut all: BTreeSet<Uuid> = intended(self.0, uri)?.into_iter().collect();
+        all.extend(ids);
+        let blob: Vec<u8> = all.iter().flat_map(|id| *id.as_bytes()).collect();
+        self.0.prepare_cached("INSERT OR REPLACE INTO intents (uri, ids) VALUES (?1, ?2)")?.execute(params![uri, blob])?;
+        // Also when the file gets back the very content and stamp that are recorded, it is to be looked at.
+        self.0
+            .prepare_cached("UPDATE documents SET modified_ns = ?2, hash = ?3, points = ?4 WHERE uri = ?1")?
+            .execute(params![uri, i64::MIN, [0u8; 32], encode(untouched)])?;
+        self.0.prepare_cached("DELETE FROM facts WHERE key = 'generation'")?.execute([]).map(drop)
+    }
+
+    /// Records a document as done. To be called after the store has acknowledged, and only then.
+    pub fn done(&self, uri: &str, stamp: Stamp, hash: &[u8; 32], points: &[Recorded]) -> rusqlite::Result<()> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let age = now.as_nanos() as i64 - stamp.modified_ns;
+        // A stamp that proves nothing is stored as one that no file has: the next run compares the content.
+        let modified_ns = if age < RACY.as_nanos() as i64 { i64::MIN } else { stamp.modified_ns };
+        self.0
+            .prepare_cached(
+                "INSERT OR REPLACE INTO documents (uri, size, modified_ns, inode, hash, points) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![uri, stamp.size as i64, modified_ns, stamp.inode as i64, hash, encode(points)])?;
+        self.0.prepare_cached("DELETE FROM intents WHERE uri = ?1")?.execute([uri])?;
+        self.0.prepare_cached("DELETE FROM failures WHERE uri = ?1")?.execute([uri]).map(drop)
+    }
+}
+
+fn intended(connection: &Connection, uri: &str) -> rusqlite::Result<Vec<Uuid>> {
+    connection
+        .prepare_cached("SELECT ids FROM intents WHERE uri = ?1")?
+        .query_row([uri], |row| row.get::<_, Vec<u8>>(0))
+        .optional()
+        .map(|ids| decode_ids(&ids.unwrap_or_default()))
 }
 
 /// Which documents a run may find gone.

@@ -55,8 +55,13 @@ const MOST_IN_FLIGHT: usize = 512;
 
 /// Texts under way where no concurrency is declared: some tens of MB with what belongs to them.
 const PIECES: usize = 8 * 1024;
-/// And at most, where one is.
-const MOST_PIECES: usize = 32 * 1024;
+/// And at most, in bytes, where one is: a text and its vector, when its batch is answered.
+const MOST_PIECES: usize = 32 << 20;
+/// Vectors that wait for the store, in bytes: the embedded engine stands still for seconds while it merges, and the provider
+/// need not. The memory cache has them anyway.
+const WAITING: usize = 16 << 20;
+/// What a text under way takes besides its vector, in bytes, about.
+const TEXT: usize = 1024;
 
 /// How long a stopped run may take to finish what is in flight.
 const DRAIN: Duration = Duration::from_secs(30);
@@ -82,8 +87,8 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     let pieces = flow::chunk(&run, documents);
     let embedded = flow::embed(&run, pieces);
     let stored = store::store(&run, embedded);
-    let done = stored.for_each_concurrent(store::WRITERS, |job| async {
-        store::finish(&run, job).await;
+    let done = stored.for_each_concurrent(store::WRITERS, |jobs| async {
+        store::finish(&run, jobs).await;
     });
 
     let stopped = async {
@@ -157,7 +162,7 @@ async fn open(
         tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
     }
 
-    let batching = batching(plan, &*embedder);
+    let batching = batching(plan, &*embedder, meta.dimensions);
     let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
@@ -202,7 +207,7 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
     })
     .await?;
     let base = base.map_or_else(|| running.settings.cwd.clone(), PathBuf::from);
-    let batching = batching(plan, &*embedder);
+    let batching = batching(plan, &*embedder, 0);
     let cache = EmbeddingCache::new(0);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
@@ -212,21 +217,23 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
     Ok(run)
 }
 
-/// How batches are filled: as the plan says, within what the provider takes.
-fn batching(plan: &Plan, embedder: &dyn Embedder) -> Batching {
+/// How batches are filled: as the plan says, within what the provider takes and memory allows.
+fn batching(plan: &Plan, embedder: &dyn Embedder, dimensions: usize) -> Batching {
     let limits = embedder.limits();
     let items = plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)).max(1);
     let tokens = plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens));
     let provider = plan.providers.get(&plan.embed.model.provider);
     let declared = provider.and_then(|provider| provider.limits.concurrency).map(|declared| declared as usize);
+    let vector = dimensions.max(1) * size_of::<f32>();
     // What is under way: the batches on the wire, some that are put on disk, and some that fill up meanwhile.
     let (in_flight, pieces) = match (provider.map(|provider| provider.kind), declared) {
         // In process more at once than cores only costs memory.
         (Some(ProviderKind::Local), _) => (2, items * 4),
-        (_, Some(declared)) => (declared * 2 + 1, items.saturating_mul(declared + declared / 2 + 2).min(MOST_PIECES)),
+        (_, Some(declared)) => (declared * 2 + 1, items.saturating_mul(declared + declared / 2 + 2)),
         (_, None) => (MOST_IN_FLIGHT, PIECES),
     };
-    Batching { items, tokens, in_flight, pieces: pieces.max(items * 2) }
+    let pieces = pieces.min(MOST_PIECES / (vector + TEXT)).max(items * 2);
+    Batching { items, tokens, in_flight, pieces, waiting: WAITING / vector }
 }
 
 fn new_generation() -> Uuid {

@@ -5,15 +5,14 @@
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs::Metadata;
-use std::io;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use futures_util::Stream;
 use ignore::{DirEntry, WalkBuilder};
-use tokio::io::AsyncReadExt;
 
 use super::parse::{Guess, guess};
 use crate::document::{Found, Stamp};
@@ -415,10 +414,10 @@ impl ReadError {
 }
 
 /// Reads a file in whole, `max_bytes` at most, however much it grows meanwhile. A file that changes during the reading is
-/// read again, so that the bytes are those of one state and the stamp is theirs.
-pub async fn read(found: &Found, max_bytes: u64) -> Result<Content, ReadError> {
+/// read again, so that the bytes are those of one state and the stamp is theirs. Blocks.
+pub fn read_blocking(found: &Found, max_bytes: u64) -> Result<Content, ReadError> {
     for _ in 0..READ_ATTEMPTS {
-        match read_once(&found.path, max_bytes).await {
+        match read_once(&found.path, max_bytes) {
             Ok(Some(content)) => return Ok(content),
             Ok(None) => {}
             Err(ReadError::Io(e)) if e.kind() == io::ErrorKind::NotFound => return Err(ReadError::Gone),
@@ -428,18 +427,25 @@ pub async fn read(found: &Found, max_bytes: u64) -> Result<Content, ReadError> {
     Err(ReadError::Changing)
 }
 
-async fn read_once(path: &Path, max_bytes: u64) -> Result<Option<Content>, ReadError> {
-    let mut file = tokio::fs::File::open(path).await.map_err(ReadError::Io)?;
-    let before = stamp(&file.metadata().await.map_err(ReadError::Io)?);
+/// As [`read_blocking`], off the runtime.
+pub async fn read(found: &Found, max_bytes: u64) -> Result<Content, ReadError> {
+    let found = found.clone();
+    let read = tokio::task::spawn_blocking(move || read_blocking(&found, max_bytes));
+    read.await.unwrap_or_else(|broken| Err(ReadError::Io(io::Error::other(broken))))
+}
+
+fn read_once(path: &Path, max_bytes: u64) -> Result<Option<Content>, ReadError> {
+    let mut file = File::open(path).map_err(ReadError::Io)?;
+    let before = stamp(&file.metadata().map_err(ReadError::Io)?);
     if before.size > max_bytes {
         return Err(ReadError::TooLarge { max_bytes });
     }
     let mut bytes = Vec::with_capacity(usize::try_from(before.size).unwrap_or(0).saturating_add(1));
-    (&mut file).take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).await.map_err(ReadError::Io)?;
+    (&mut file).take(max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(ReadError::Io)?;
     if bytes.len() as u64 > max_bytes {
         return Err(ReadError::TooLarge { max_bytes });
     }
-    let after = stamp(&file.metadata().await.map_err(ReadError::Io)?);
+    let after = stamp(&file.metadata().map_err(ReadError::Io)?);
     let whole = after == before && bytes.len() as u64 == before.size;
     Ok(whole.then_some(Content { bytes, stamp: before }))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
+use tokio::sync::Semaphore;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::job::{Job, Piece};
@@ -11,6 +12,7 @@ use super::report::Stage;
 use super::run::Run;
 use crate::cache::Vector;
 use crate::document::Point;
+use crate::error::Error;
 
 /// Points a write.
 const BATCH: usize = 256;
@@ -19,74 +21,72 @@ const LINGER: Duration = Duration::from_millis(50);
 /// Writes at once.
 pub(super) const WRITERS: usize = 4;
 
-/// Writes what was embedded, and gives out each document whose last new chunk the store has acknowledged.
+/// Writes what was embedded, and gives out the documents whose last new chunk the store has acknowledged.
 pub(super) fn store(
     run: &Arc<Run>,
     embedded: impl Stream<Item = (Piece, Vector)> + Send,
-) -> impl Stream<Item = Arc<Job>> + Send {
+) -> impl Stream<Item = Vec<Arc<Job>>> + Send {
     let (run, joined) = (Arc::clone(run), Arc::clone(run));
+    let writers = Arc::new(Semaphore::new(WRITERS));
+    let waiting = run.batching.waiting / BATCH;
     tokio_stream::StreamExt::chunks_timeout(embedded, BATCH, LINGER)
         .map(move |batch| {
-            let run = Arc::clone(&run);
+            let (run, writers) = (Arc::clone(&run), Arc::clone(&writers));
             // A task of its own: a write goes on while the stages before it are looked after.
-            AbortOnDropHandle::new(tokio::spawn(async move { Some(write(&run, batch).await) }))
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let _writer = writers.acquire().await.ok()?;
+                write(&run, batch).await
+            }))
         })
-        .buffer_unordered(WRITERS)
-        .flat_map(move |finished| futures_util::stream::iter(joined.joined(finished).unwrap_or_default()))
+        .buffer_unordered(WRITERS + waiting)
+        .filter_map(move |finished| std::future::ready(joined.joined(finished)))
 }
 
-/// Writes one batch; the documents that it finished.
-async fn write(run: &Arc<Run>, batch: Vec<(Piece, Vector)>) -> Vec<Arc<Job>> {
+/// Writes one batch; the documents that it finished, if any.
+async fn write(run: &Arc<Run>, batch: Vec<(Piece, Vector)>) -> Option<Vec<Arc<Job>>> {
     let _busy = run.report.busy(Stage::Store);
-    let (pieces, vectors): (Vec<Piece>, Vec<Vector>) = batch.into_iter().unzip();
-    let wanted = pieces.clone();
-    let bm25 = Arc::clone(&run.bm25);
-    // BM25 tokenises and stems: work for a core.
-    let points = tokio::task::spawn_blocking(move || -> Vec<Point> {
-        wanted
-            .iter()
-            .zip(vectors)
-            .filter_map(|(piece, vector)| {
-                let (id, passage) = piece.job.passage(piece.index)?;
-                let sparse = bm25.passage(&piece.job.embedded_text(piece.index)?);
-                Some(Point { id, dense: vector.to_vec(), sparse, passage })
-            })
-            .collect()
-    })
-    .await;
-    let points = match points {
-        Ok(points) => points,
-        Err(panic) => {
-            run.abort::<()>(crate::error::Error::Worker { action: "make BM25 vectors", source: panic });
-            return Vec::new();
-        }
-    };
-    let count = points.len() as u64;
-    if run
-        .with_store(|store| {
-            let points = points.clone();
-            async move { store.upsert(points).await }
-        })
-        .await
-        .is_none()
-    {
-        return Vec::new();
-    }
-    run.report.chunks.upserted.add(count);
-    pieces.into_iter().filter(|piece| piece.job.acknowledge()).map(|piece| piece.job).collect()
+    let batch = Arc::new(batch);
+    // Made anew for another attempt, which is seldom: a copy to go back to would be as large as the batch.
+    let written = run.with_store(|store| {
+        let batch = Arc::clone(&batch);
+        async move { if let Some(points) = points(run, batch).await { store.upsert(points).await.map(Some) } else { Ok(None) } }
+    });
+    written.await??;
+    run.report.chunks.upserted.add(batch.len() as u64);
+    let finished: Vec<_> =
+        batch.iter().filter(|(piece, _)| piece.job.acknowledge()).map(|(piece, _)| Arc::clone(&piece.job)).collect();
+    (!finished.is_empty()).then_some(finished)
 }
 
-/// Finishes a document whose new chunks are all in the store: moves what moved, deletes what is stale, records it as done.
-pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
-    for part in job.moved.chunks(BATCH) {
-        let passages: Vec<_> = part.iter().filter_map(|index| job.passage(*index)).collect();
+/// What the store is to hold. BM25 tokenises and stems: work for a core.
+async fn points(run: &Arc<Run>, batch: Arc<Vec<(Piece, Vector)>>) -> Option<Vec<Point>> {
+    let bm25 = Arc::clone(&run.bm25);
+    let made = tokio::task::spawn_blocking(move || {
+        let point = |(piece, vector): &(Piece, Vector)| {
+            let (id, passage) = piece.job.passage(piece.index)?;
+            let sparse = bm25.passage(&piece.job.embedded_text(piece.index)?);
+            Some(Point { id, dense: vector.to_vec(), sparse, passage })
+        };
+        batch.iter().filter_map(point).collect()
+    });
+    match made.await {
+        Ok(points) => Some(points),
+        Err(source) => run.abort(Error::Worker { action: "make BM25 vectors", source }),
+    }
+}
+
+/// Finishes documents whose new chunks are all in the store: moves what moved, deletes what is stale, records them as done.
+pub(super) async fn finish(run: &Arc<Run>, jobs: Vec<Arc<Job>>) -> Option<()> {
+    let moved: Vec<_> = jobs.iter().flat_map(|job| job.moved.iter().map(move |index| (job, *index))).collect();
+    for part in moved.chunks(BATCH) {
         let write = |store: Arc<dyn crate::vectordb::VectorStore>| {
-            let passages = passages.clone();
+            let passages = part.iter().filter_map(|(job, index)| job.passage(*index)).collect();
             async move { store.set_passages(passages).await }
         };
         run.with_store(write).await?;
     }
-    for part in job.stale.chunks(BATCH * 4) {
+    let stale: Vec<_> = jobs.iter().flat_map(|job| &job.stale).copied().collect();
+    for part in stale.chunks(BATCH * 4) {
         run.with_store(|store| {
             let ids = part.to_vec();
             async move { store.delete(ids).await }
@@ -94,15 +94,22 @@ pub(super) async fn finish(run: &Arc<Run>, job: Arc<Job>) -> Option<()> {
         .await?;
         run.report.chunks.deleted.add(part.len() as u64);
     }
-    run.report.chunks.upserted.add(job.moved.len() as u64);
-    run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);
-    let counted = Arc::clone(&job);
-    run.with_ledger(move |ledger| ledger.done(&job.document.uri, job.stamp, &job.hash, &job.points)).await?;
-    let documents = &run.report.documents;
-    match (counted.touched, counted.known) {
-        (true, _) => documents.unchanged.add(1),
-        (false, true) => documents.changed.add(1),
-        (false, false) => documents.added.add(1),
+    let done = jobs.clone();
+    run.with_ledger(move |ledger| {
+        ledger.record(|records| {
+            done.iter().try_for_each(|job| records.done(&job.document.uri, job.stamp, &job.hash, &job.points))
+        })
+    })
+    .await?;
+    run.report.chunks.upserted.add(moved.len() as u64);
+    for job in &jobs {
+        run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);
+        let documents = &run.report.documents;
+        match (job.touched, job.known) {
+            (true, _) => documents.unchanged.add(1),
+            (false, true) => documents.changed.add(1),
+            (false, false) => documents.added.add(1),
+        }
     }
     Some(())
 }

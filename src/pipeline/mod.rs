@@ -27,7 +27,7 @@ pub use find::find;
 pub use load::{Loaded, load, parse};
 pub use model::Purpose;
 pub use plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, Limits, ModelRef, Plan, Price, ProviderKind, ProviderPlan, QueryPlan,
+    ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, Price, ProviderKind, ProviderPlan, QueryPlan,
     RetrieveMode, RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
 };
 pub use resolve::default_plan;

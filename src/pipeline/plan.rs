@@ -265,6 +265,24 @@ pub enum RetrieveMode {
     Sparse,
 }
 
+/// How the two rankings of [`RetrieveMode::Hybrid`] become one (see `answer::fusion`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum FusionPlan {
+    /// By places alone: the sum of `share / (k + place)`, places counted from 0 as Qdrant does (Cormack, Clarke and Büttcher
+    /// 2009, who count from 1 and take k = 60).
+    Rrf {
+        /// At least 1. Small, and the top of either ranking counts for more.
+        k: f32,
+        /// BM25's share, from 0 to 1; the rest is the model's.
+        weight: f32,
+    },
+    /// By scores: the weighted sum of both, each scaled so that its best is 1 and its worst 0.
+    Weighted {
+        /// BM25's share, from 0 to 1; the rest is the model's.
+        weight: f32,
+    },
+}
+
 /// How questions are answered.
 #[derive(Debug, Clone)]
 pub struct QueryPlan {
@@ -272,6 +290,8 @@ pub struct QueryPlan {
     pub limit: NonZeroUsize,
     /// How they are ranked.
     pub mode: RetrieveMode,
+    /// How the rankings of a hybrid retrieval are fused.
+    pub fusion: FusionPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Tokens the answer may have.

@@ -7,7 +7,8 @@ use super::connections::{Connections, check_name, server_url, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan,
+    TokenizerName,
 };
 use super::sources;
 use super::spec::{
@@ -45,6 +46,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         query: QueryPlan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
+            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
             model: None,
             max_tokens: ANSWER_TOKENS,
             temperature: None,

@@ -54,19 +54,24 @@ impl ChatModel for Anthropic {
     }
 
     async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let cost = Cost { tokens: request.estimated_tokens() };
         if !self.takes_temperature.load(Ordering::Relaxed) {
             request.temperature = None;
         }
-        let mut answer = self.http.post_stream(self.path, &[VERSION], &body(&self.id, &request), cost).await;
+        let mut answer = self.ask(&request).await;
         if answer.as_ref().is_err_and(|e| e.kind == ErrorKind::InvalidInput && e.message.contains("temperature"))
             && request.temperature.take().is_some()
         {
-            answer = self.http.post_stream(self.path, &[VERSION], &body(&self.id, &request), cost).await;
+            answer = self.ask(&request).await;
             self.takes_temperature.store(answer.is_err(), Ordering::Relaxed);
         }
-        let answer = answer?;
-        Ok(sse::settled(decode(&self.http, answer.body), answer.charge))
+        answer
+    }
+}
+
+impl Anthropic {
+    async fn ask(&self, request: &ChatRequest) -> Result<ChatStream, ProviderError> {
+        let cost = Cost { tokens: request.estimated_tokens() };
+        sse::answer(&self.http, self.path, &[VERSION], &body(&self.id, request), cost, decode).await
     }
 }
 

@@ -41,8 +41,7 @@ impl ChatModel for Gemini {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let cost = Cost { tokens: request.estimated_tokens() };
-        let answer = self.http.post_stream(&self.path, &[], &body(&request), cost).await?;
-        Ok(sse::settled(decode(&self.http, answer.body), answer.charge))
+        sse::answer(&self.http, &self.path, &[], &body(&request), cost, decode).await
     }
 }
 

@@ -42,8 +42,7 @@ impl ChatModel for Ollama {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let cost = Cost { tokens: request.estimated_tokens() };
-        let answer = self.http.post_stream("/api/chat", &[], &body(&self.id, &request), cost).await?;
-        Ok(sse::settled(decode(&self.http, answer.body), answer.charge))
+        sse::answer(&self.http, "/api/chat", &[], &body(&self.id, &request), cost, decode).await
     }
 }
 

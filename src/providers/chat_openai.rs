@@ -52,10 +52,10 @@ impl ChatModel for OpenAi {
         // Each turn gives one parameter up for good, so this ends.
         loop {
             let body = body(&self.id, &request, dialect);
-            match self.http.post_stream("/chat/completions", &[], &body, cost).await {
+            match sse::answer(&self.http, "/chat/completions", &[], &body, cost, decode).await {
                 Ok(answer) => {
                     *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
-                    return Ok(sse::settled(decode(&self.http, answer.body), answer.charge));
+                    return Ok(answer);
                 }
                 Err(error) => dialect = dialect.without_refused(&error, &body).ok_or(error)?,
             }
@@ -211,8 +211,9 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             for choice in chunk.choices.into_iter().flatten() {
                 if let Some(delta) = choice.delta {
-                    let reasoning = delta.reasoning_content.or(delta.reasoning).unwrap_or_default();
-                    if !reasoning.is_empty() {
+                    // Some servers send both, and one of them empty.
+                    let mut reasoning = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
+                    if let Some(reasoning) = reasoning.find(|text| !text.is_empty()) {
                         yield ChatEvent::Reasoning(reasoning);
                     }
                     let refusal = delta.refusal.unwrap_or_default();

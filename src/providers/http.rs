@@ -155,6 +155,11 @@ impl Http {
         self.identity.as_deref()
     }
 
+    /// How long one answer, or a silence within one, may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// What was asked so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()
@@ -204,23 +209,24 @@ impl Http {
         self.retried(cost, attempt).await
     }
 
-    /// POSTs JSON and returns once the status is 2xx; retries happen before that only. See [`Self::post`].
-    pub async fn post_stream(
+    /// POSTs JSON and returns what `begin` makes of the 2xx answer. Tries again as [`Self::post`] does while there is none, or
+    /// while `begin` fails: what it has shown to nobody may still be had from another attempt.
+    pub async fn post_stream<T, F>(
         &self,
         path: &str,
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-    ) -> Result<Streaming, ProviderError> {
+        begin: impl Fn(Streaming) -> F,
+    ) -> Result<T, ProviderError>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
         let call = self.call(path, headers, body)?;
-        let call = &call;
-        let attempt = |Permit { sent, charge, slot }: Permit| async move {
-            let head = timeout(self.timeout, self.head(call)).await.unwrap_or_else(|_| Err(self.too_late(self.timeout)));
-            let response = head.inspect_err(|failure| self.note(sent, failure))?;
-            self.limiter.answered(None);
-            let headers = response.headers().clone();
-            let body = answer::pieces(response, slot, self.peer.clone(), self.timeout);
-            Ok(Streaming { body, headers, charge })
+        let (call, begin) = (&call, &begin);
+        let attempt = |permit: Permit| async move {
+            let sent = permit.sent;
+            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(sent, failure))
         };
         self.retried(cost, attempt).await
     }
@@ -241,6 +247,19 @@ impl Http {
                 Err(failure) => self.wait_or_give_up(&tries, failure).await?,
             }
         }
+    }
+
+    async fn begun<T, F>(&self, call: &Call<'_>, permit: Permit, begin: &impl Fn(Streaming) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, ProviderError>>,
+    {
+        let Permit { charge, slot, .. } = permit;
+        let head = timeout(self.timeout, self.head(call)).await;
+        let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        self.limiter.answered(None);
+        let headers = response.headers().clone();
+        let body = answer::pieces(response, slot, self.peer.clone(), self.timeout);
+        Ok(begin(Streaming { body, headers, charge }).await?)
     }
 
     /// GETs once, with no retries and outside of the limits. A short `within` answers "is it running?".

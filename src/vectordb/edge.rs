@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::engine::{Engine, Fault};
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
-use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_widths, rank, reduce};
+use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths, rank};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -152,14 +152,9 @@ impl VectorStore for EdgeStore {
     async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
         self.run(move |folder| {
             folder.with("search", |open| {
-                let Some(query) = reduce(query, open.dimensions).map_err(Refusal::Ours)? else { return Ok(Vec::new()) };
-                match limit.min(MAX_PAGE) {
-                    0 => Ok(Vec::new()),
-                    limit => {
-                        let mut hits = rank(open.engine.query(query, limit)?);
-                        hits.truncate(limit);
-                        Ok(hits)
-                    }
+                match (check_query(&query, open.dimensions).map_err(Refusal::Ours)?, limit.min(MAX_PAGE)) {
+                    (false, _) | (_, 0) => Ok(Vec::new()),
+                    (true, limit) => Ok(rank(open.engine.query(query, limit)?)),
                 }
             })
         })
@@ -253,7 +248,7 @@ impl Folder {
         self.meta()?.ok_or_else(missing)?;
         let lock = self.lock(&mut state)?;
         let meta = self.meta()?.ok_or_else(missing)?;
-        let engine = Engine::open(&self.engine_path(), self.sizes).map_err(|fault| self.damaged(fault))?;
+        let engine = Engine::open(&self.engine_path(), self.sizes.at(meta.dimensions)).map_err(|fault| self.damaged(fault))?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
     }
@@ -274,7 +269,7 @@ impl Folder {
         let directory = self.engine_path();
         remove_directory(&directory).map_err(io)?;
         fs::create_dir(&directory).map_err(io)?;
-        let engine = Engine::create(&directory, meta.dimensions, self.sizes)
+        let engine = Engine::create(&directory, meta.dimensions, self.sizes.at(meta.dimensions))
             .map_err(|fault| self.failed("create", fault.to_string()))?;
         self.write_meta(meta).map_err(io)?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };

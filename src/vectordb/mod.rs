@@ -21,10 +21,6 @@ const DENSE: &str = "dense";
 const SPARSE: &str = "bm25";
 /// The payload key by which documents are removed.
 const URI: &str = "uri";
-/// The constant of reciprocal rank fusion, 1 / (k + rank) (Cormack, Clarke and Büttcher 2009, who took 60). Small, so that the
-/// top of the better list counts: with 60 a strong list is dragged down to the level of a weak one (on `SciFact` with a static
-/// model nDCG@10 is .603 with 60 and .657 with 2).
-const RRF_K: u32 = 2;
 /// Points that one query or one page of a scroll returns, at most.
 pub const MAX_PAGE: usize = 10_000;
 
@@ -60,11 +56,13 @@ pub struct IndexMeta {
 
 impl IndexMeta {
     /// The layout this version writes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
     pub fn agree_with_model(&self, store: &dyn VectorStore, model: &str) -> Result<(), StoreError> {
-        Self::same(store, "layout version", &self.version.to_string(), &Self::VERSION.to_string())?;
+        if self.version != Self::VERSION {
+            return Err(StoreError::Layout { store: store.describe(), found: self.version });
+        }
         Self::same(store, "the model", &self.model, model)
     }
 
@@ -81,20 +79,13 @@ impl IndexMeta {
     }
 }
 
-/// How a query ranks.
+/// How a query ranks. What ranks by both asks twice and fuses: see `answer::fusion`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Query {
     /// By cosine similarity alone.
     Dense(Vec<f32>),
     /// By BM25 alone.
     Sparse(SparseVector),
-    /// Both, fused by reciprocal rank.
-    Hybrid {
-        /// The question's dense vector.
-        dense: Vec<f32>,
-        /// The question's BM25 vector.
-        sparse: SparseVector,
-    },
 }
 
 /// A store of points. Every method's success means that the store has acknowledged: what was written survives a kill.
@@ -130,11 +121,6 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn flush(&self) -> Result<(), StoreError>;
 }
 
-/// How many passages each half of a hybrid query contributes to the fusion.
-fn prefetch_depth(limit: usize) -> usize {
-    limit.saturating_mul(4).clamp(50, MAX_PAGE)
-}
-
 /// Every dense vector must be as wide as the index.
 fn check_widths(points: &[Point], dimensions: usize) -> Result<(), String> {
     match points.iter().find(|point| point.dense.len() != dimensions) {
@@ -143,22 +129,16 @@ fn check_widths(points: &[Point], dimensions: usize) -> Result<(), String> {
     }
 }
 
-/// The query without a half that cannot find anything, because the question has no words; `None` when nothing is left.
-fn reduce(query: Query, dimensions: usize) -> Result<Option<Query>, String> {
-    let query = match query {
-        Query::Sparse(sparse) if sparse.indices.is_empty() => return Ok(None),
-        Query::Hybrid { dense, sparse } if sparse.indices.is_empty() => Query::Dense(dense),
-        query => query,
-    };
-    match &query {
-        Query::Dense(dense) | Query::Hybrid { dense, .. } if dense.len() != dimensions => {
-            Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len()))
-        }
-        _ => Ok(Some(query)),
+/// Whether the query can find anything; an error when its vector is not as wide as the index.
+fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
+    match query {
+        Query::Sparse(sparse) => Ok(!sparse.indices.is_empty()),
+        Query::Dense(dense) if dense.len() == dimensions => Ok(true),
+        Query::Dense(dense) => Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len())),
     }
 }
 
-/// Best first. Fusion leaves the order of equal scores to chance: here the ids decide.
+/// Best first; of equal scores the ids decide.
 fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     hits
@@ -188,12 +168,20 @@ pub enum StoreError {
     Mismatch {
         /// The store's description.
         store: String,
-        /// "model", "dimensions", "chunking" or "layout version".
+        /// "model", "dimensions", or "chunking".
         what: &'static str,
         /// What the index has.
         found: String,
         /// What the pipeline says.
         wanted: String,
+    },
+    /// The index was laid out by another version of ragstream.
+    #[error("the index {store} is of layout {found}; this ragstream reads layout {}", IndexMeta::VERSION)]
+    Layout {
+        /// The store's description.
+        store: String,
+        /// The index's [`IndexMeta::version`].
+        found: u32,
     },
     /// There is no index to read.
     #[error("there is no index at {store} yet")]
@@ -246,6 +234,10 @@ impl StoreError {
                 ))
             }
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
+            Self::Layout { found, .. } if *found > IndexMeta::VERSION => {
+                Some("update ragstream to the version that made it".into())
+            }
+            Self::Layout { .. } => Some("run `ingest --rebuild`; what was embedded before comes from the cache".into()),
             Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
             Self::Unavailable { .. } => {
                 Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
@@ -283,14 +275,28 @@ mod tests {
     }
 
     #[test]
+    fn an_index_of_another_layout_says_what_to_do() {
+        let store = open(&StorePlan::Edge { path: None }, Path::new("home/docs")).unwrap();
+        let refused = |version| {
+            let meta = IndexMeta {
+                version,
+                generation: Uuid::nil(),
+                model: "m".into(),
+                dimensions: 1,
+                chunking: String::new(),
+                home: None,
+            };
+            meta.agree_with_model(&*store, "m").err().and_then(|error| error.hint())
+        };
+        assert_eq!(refused(IndexMeta::VERSION), None);
+        assert!(refused(1).unwrap().contains("ingest --rebuild"));
+        assert!(refused(IndexMeta::VERSION + 1).unwrap().contains("update ragstream"));
+    }
+
+    #[test]
     fn ids_after_an_id_start_right_after_it() {
         assert_eq!(first_after(None), Some(Uuid::nil()));
         assert_eq!(first_after(Some(Uuid::from_u128(7))), Some(Uuid::from_u128(8)));
         assert_eq!(first_after(Some(Uuid::max())), None);
-    }
-
-    #[test]
-    fn a_hybrid_query_looks_deeper_than_it_answers() {
-        assert_eq!([1, 8, 100, usize::MAX].map(prefetch_depth), [50, 50, 400, MAX_PAGE]);
     }
 }

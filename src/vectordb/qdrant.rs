@@ -18,7 +18,7 @@ use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
-use super::{IndexMeta, MAX_PAGE, Query, StoreError, URI, VectorStore, check_widths, first_after, rank, reduce};
+use super::{IndexMeta, MAX_PAGE, Query, StoreError, URI, VectorStore, check_query, check_widths, first_after, rank};
 use crate::document::{Hit, Passage, Point};
 use crate::pipeline::Secret;
 
@@ -248,8 +248,8 @@ impl VectorStore for QdrantStore {
         const ACTION: &str = "search";
         let dimensions = self.dimensions(ACTION).await?;
         let limit = limit.min(MAX_PAGE);
-        let reduced = reduce(query, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
-        let (Some(query), 1..) = (reduced, limit) else { return Ok(Vec::new()) };
+        let finds = check_query(&query, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
+        let (true, 1..) = (finds, limit) else { return Ok(Vec::new()) };
         let found = self.client.query(wire::query(&self.collection, query, limit)).await.map_err(self.explain(ACTION))?;
         let hits = found.result.into_iter().map(wire::hit).collect::<Result<_, _>>();
         Ok(rank(hits.map_err(|reason| self.failed(ACTION, reason))?))

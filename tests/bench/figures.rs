@@ -22,6 +22,7 @@
 mod corpus;
 mod process;
 mod provider;
+mod sink;
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -35,7 +36,7 @@ use ragstream::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
 use tempfile::TempDir;
 
 use corpus::Writer;
-use process::{Ended, Project, StandIn};
+use process::{Ended, Project, Sink, StandIn};
 use provider::Random;
 
 type Measure = fn(&mut Bench);
@@ -51,6 +52,9 @@ fn main() {
         let matches = provider::Flags::augment_args(clap::Command::new("stand-in")).get_matches_from(flags);
         let flags = provider::Flags::from_arg_matches(&matches).unwrap();
         return provider::serve(flags).expect("the provider can listen");
+    }
+    if arguments.first().is_some_and(|first| first == "sink") {
+        return sink::serve().expect("the sink can listen");
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let scale = match (has("--bench"), has("--quick")) {
@@ -152,48 +156,76 @@ fn sound(ended: &Ended, provider: &StandIn) {
     assert_eq!(summary["embeddings"]["embedded"].as_u64(), Some(stats.count("paid")), "{summary}\n{stats:?}");
 }
 
-/// Inputs a second of a run with `in_flight` requests of `batch` inputs that take `latency_ms` each, and that as a share of
-/// C·B/L: the time that an ideal client needs for so many requests, over the time from the first request to the last answer.
-fn throughput(bench: &mut Bench, in_flight: u32, batch: u32, latency_ms: u64, rounds: u32) -> (f64, f64, String) {
+/// A run with so many requests in flight of so many inputs that take so long each.
+#[derive(Clone, Copy)]
+struct Load {
+    in_flight: u32,
+    batch: u32,
+    latency_ms: u64,
+    rounds: u32,
+    dimensions: u32,
+    /// Into the embedded engine, not into a server that keeps nothing.
+    embedded: bool,
+}
+
+/// Inputs a second of a run, and that as a share of C·B/L: the time that an ideal client needs for so many requests, over the
+/// time from the first request to the last answer.
+fn throughput(bench: &mut Bench, load: Load) -> (f64, f64, String) {
+    let Load { in_flight, batch, latency_ms, rounds, dimensions, embedded } = load;
     let bytes = u64::from(in_flight * batch * rounds) * 330;
     let (documents, _) = bench.corpus(bytes, 20_000);
     let provider = StandIn::start(&format!("--latency-ms {latency_ms}"));
+    let sink = (!embedded).then(Sink::start);
     let limits = format!("concurrency: {in_flight}");
-    let ended = Project::new(&documents).pipeline(&provider, &limits, 96, batch).ingest(PATIENCE);
+    let project = Project::new(&documents).pipeline(&provider, &limits, 96, batch);
+    let ended = project.over(sink.as_ref()).wide(dimensions).ingest(PATIENCE);
     sound(&ended, &provider);
     let stats = provider.stats();
     let (paid, requests, span) = (stats.get("paid"), stats.get("requests"), stats.span());
     assert!(stats.count("max_in_flight") <= u64::from(in_flight), "{stats:?}");
     let ideal = (paid / f64::from(batch * in_flight)).ceil() * latency_ms as f64 / 1e3;
     let seen = format!(
-        "{:.0} inputs/s; {:.1} rounds, batches {} full, {:.1} in flight on average, whole run {:.1} s, {:.2} cores busy, peak {:.0} MB",
+        "{:.0} inputs/s; {:.1} rounds, batches {} full, {:.1} in flight on average, whole run {:.1} s, {:.2} cores busy and {:.2} \
+         the provider's, peak {:.0} MB",
         paid / span,
         paid / f64::from(batch * in_flight),
         percent(paid / requests / f64::from(batch)),
         stats.get("busy_ms") / 1e3 / span,
         ended.wall,
         ended.cpu / ended.wall,
+        provider.cpu() / ended.wall,
         ended.peak_mb,
     );
     (paid / span, ideal / span, seen)
 }
 
 fn efficiency(bench: &mut Bench) {
-    let (latency, rounds) = bench.pick((20, 3), (250, 8), (500, 24));
-    for in_flight in bench.pick(vec![4], vec![8, 32, 128], vec![8, 32, 128]) {
-        let (_, share, seen) = throughput(bench, in_flight, 16, latency, rounds);
-        let figure = format!("share of C·B/L, {in_flight} in flight, {latency} ms, batches of 16");
+    let (latency_ms, rounds) = bench.pick((20, 3), (250, 8), (500, 24));
+    let most = bench.pick(4, 128, 128);
+    let load = Load { in_flight: most, batch: 16, latency_ms, rounds, dimensions: 256, embedded: false };
+    let mut cases: Vec<(Load, &str)> = Vec::new();
+    for in_flight in bench.pick(vec![], vec![8, 32], vec![8, 32]) {
+        cases.push((Load { in_flight, ..load }, ""));
+    }
+    cases.push((load, ""));
+    cases.push((Load { dimensions: 1536, ..load }, ", vectors of 1536"));
+    cases.push((Load { embedded: true, ..load }, ", into the embedded engine"));
+    for (load, what) in cases {
+        let (_, share, seen) = throughput(bench, load);
+        let figure = format!("share of C·B/L, {} in flight, {latency_ms} ms, batches of 16{what}", load.in_flight);
         bench.row(&figure, &percent(share), "≥ 95 %", &seen);
     }
-    let in_flight = bench.pick(4, 128, 128);
-    let (rate, _, seen) = throughput(bench, in_flight, 16, 0, rounds);
-    bench.row("what the CPU allows: the API answers at once", &format!("{rate:.0} inputs/s"), "", &seen);
+    for (embedded, what) in [(false, "into a server"), (true, "into the embedded engine")] {
+        let (rate, _, seen) = throughput(bench, Load { latency_ms: 0, embedded, ..load });
+        bench.row(&format!("what the CPU allows, {what}: the API answers at once"), &format!("{rate:.0} inputs/s"), "", &seen);
+    }
 }
 
 fn gain(bench: &mut Bench) {
     let (latency, rounds) = bench.pick((20, 4), (100, 20), (300, 40));
-    let (one, _, _) = throughput(bench, 1, 16, latency, rounds);
-    let (many, _, _) = throughput(bench, 32, 16, latency, rounds / 4);
+    let load = Load { in_flight: 1, batch: 16, latency_ms: latency, rounds, dimensions: 256, embedded: true };
+    let (one, _, _) = throughput(bench, load);
+    let (many, _, _) = throughput(bench, Load { in_flight: 32, rounds: rounds / 4, ..load });
     let figure = format!("32 requests at a time over one at a time, {latency} ms");
     bench.row(&figure, &format!("{:.1} ×", many / one), "32 ×", &format!("{many:.0} and {one:.0} inputs/s"));
 }
@@ -294,30 +326,43 @@ fn memory(bench: &mut Bench) {
     if bench.scale == Scale::Smoke {
         return;
     }
-    let peaks = bench.pick([1, 2], [3, 12], [30, 300]).map(|megabytes| {
-        let (documents, _) = bench.corpus(megabytes * 1_000_000, 60_000);
-        let provider = StandIn::start("--latency-ms 50");
-        let mut project = Project::new(&documents).pipeline(&provider, "concurrency: 16", 400, 128);
-        let mut ingest = project.start();
-        let end = ingest.wait(PATIENCE);
-        if let Some(ended) = &end {
-            sound(ended, &provider);
-        }
-        let (how, chunks) = (if end.is_some() { "done in" } else { "NOT done after" }, provider.stats().count("distinct"));
-        let (peak, own, seconds) = (ingest.peak_mb, ingest.own_mb, ingest.seconds());
-        let seen = format!(
-            "{how} {seconds:.0} s, {chunks} chunks, {:.2} cores busy; without mapped files {own:.0} MB",
-            ingest.cpu / seconds
-        );
-        bench.row(&format!("peak memory, {megabytes} MB"), &format!("{peak:.0} MB"), "< 200 MB", &seen);
-        ingest.kill();
-        std::fs::remove_dir_all(documents).unwrap();
-        (peak, own)
-    });
-    let growth = percent(peaks[1].0 / peaks[0].0 - 1.0);
-    let seen =
-        format!("from the smaller to the larger corpus; without mapped files {}", percent(peaks[1].1 / peaks[0].1 - 1.0));
-    bench.row("and its growth", &growth, "≤ 5 %", &seen);
+    let sizes = bench.pick([1, 2], [3, 12], [100, 1000]);
+    let smaller = bench.pick([1, 2], [3, 12], [30, 300]);
+    for (dimensions, what, sizes, embedded) in [
+        (256, "into a server", sizes, false),
+        (1536, "into a server, vectors of 1536", sizes.map(|size| size.min(300)), false),
+        (256, "into the embedded engine", smaller, true),
+    ] {
+        let [small, large] = sizes.map(|megabytes| peak(bench, megabytes, 60_000, dimensions, embedded, what));
+        let seen = format!("from the smaller to the larger corpus; without mapped files {}", percent(large.1 / small.1 - 1.0));
+        bench.row(&format!("and its growth, {what}"), &percent(large.0 / small.0 - 1.0), "≤ 5 %", &seen);
+    }
+    for (document, what) in [(2_000, "into a server, files of 2 kB"), (4_000_000, "into a server, files of 4 MB")] {
+        peak(bench, smaller[0], document, 256, false, what);
+    }
+}
+
+/// The most memory that a run has, in all and without mapped files, in MB.
+fn peak(bench: &mut Bench, megabytes: u64, document: usize, dimensions: u32, embedded: bool, what: &str) -> (f64, f64) {
+    let (documents, _) = bench.corpus(megabytes * 1_000_000, document);
+    let provider = StandIn::start("--latency-ms 50");
+    let sink = (!embedded).then(Sink::start);
+    let project = Project::new(&documents).pipeline(&provider, "concurrency: 16", 400, 128);
+    let mut ingest = project.over(sink.as_ref()).wide(dimensions).start();
+    let end = ingest.wait(PATIENCE);
+    if let Some(ended) = &end {
+        sound(ended, &provider);
+    }
+    let (how, chunks) = (if end.is_some() { "done in" } else { "NOT done after" }, provider.stats().count("distinct"));
+    let (peak, own, seconds) = (ingest.peak_mb, ingest.own_mb, ingest.seconds());
+    let seen = format!(
+        "{how} {seconds:.0} s, {chunks} chunks, {:.2} cores busy; without mapped files {own:.0} MB",
+        ingest.cpu / seconds
+    );
+    bench.row(&format!("peak memory, {megabytes} MB {what}"), &format!("{peak:.0} MB"), "< 200 MB", &seen);
+    ingest.kill();
+    std::fs::remove_dir_all(documents).unwrap();
+    (peak, own)
 }
 
 fn kill(bench: &mut Bench) {

@@ -25,7 +25,7 @@ impl Drop for Owned {
 /// A stand-in provider.
 pub struct StandIn {
     url: String,
-    _process: Owned,
+    process: Owned,
 }
 
 /// What a stand-in was asked for so far.
@@ -48,20 +48,15 @@ impl Stats {
 }
 
 impl StandIn {
-    /// Starts one: this very program, under another command.
     pub fn start(arguments: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["stand-in", "--with-parent"])
-            .args(arguments.split_whitespace())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        let process = Owned(child);
-        assert!(url.starts_with("http"), "the stand-in did not start");
-        Self { url: url.trim().to_owned(), _process: process }
+        let arguments: Vec<&str> = ["stand-in", "--with-parent"].into_iter().chain(arguments.split_whitespace()).collect();
+        let (url, process) = listening(&arguments);
+        Self { url, process }
+    }
+
+    /// Its CPU time so far, in seconds.
+    pub fn cpu(&self) -> f64 {
+        cpu_of(&self.process)
     }
 
     pub fn stats(&self) -> Stats {
@@ -73,6 +68,30 @@ impl StandIn {
         stream.read_to_string(&mut answer).unwrap();
         Stats(serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap())
     }
+}
+
+/// A server that acknowledges what is written to it and keeps nothing.
+pub struct Sink {
+    url: String,
+    _process: Owned,
+}
+
+impl Sink {
+    pub fn start() -> Self {
+        let (url, process) = listening(&["sink"]);
+        Self { url, _process: process }
+    }
+}
+
+/// Starts this very program under another command, which prints its URL.
+fn listening(arguments: &[&str]) -> (String, Owned) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let process = Owned(child);
+    assert!(url.starts_with("http"), "{arguments:?} did not start");
+    (url.trim().to_owned(), process)
 }
 
 /// A folder with documents, a pipeline and an index of its own.
@@ -115,6 +134,25 @@ impl Project {
             self.documents.display(),
         );
         std::fs::write(self.folder.path().join("bench.yaml"), text).unwrap();
+        self
+    }
+
+    /// With a server in the place of the embedded engine, if there is one.
+    pub fn over(self, sink: Option<&Sink>) -> Self {
+        match sink {
+            Some(sink) => self.rewrite(|text| format!("{text}store: {{ qdrant: {{ url: \"{}\" }} }}\n", sink.url)),
+            None => self,
+        }
+    }
+
+    /// With vectors of another width.
+    pub fn wide(self, dimensions: u32) -> Self {
+        self.rewrite(|text| text.replace("dimensions: 256", &format!("dimensions: {dimensions}")))
+    }
+
+    fn rewrite(self, change: impl FnOnce(String) -> String) -> Self {
+        let path = self.path("bench.yaml");
+        std::fs::write(&path, change(std::fs::read_to_string(&path).unwrap())).unwrap();
         self
     }
 
@@ -219,10 +257,14 @@ impl Ingest {
         };
         self.peak_mb = self.peak_mb.max(megabytes("VmHWM:"));
         self.own_mb = self.own_mb.max(megabytes("RssAnon:"));
-        let stat = std::fs::read_to_string(proc.join("stat")).unwrap_or_default();
-        // Behind the name, which may hold blanks: state is the first, utime and stime the 12th and 13th, in ticks of 10 ms.
-        let times = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-        let ticks: f64 = times.filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
-        self.cpu = self.cpu.max(ticks / 100.0);
+        self.cpu = self.cpu.max(cpu_of(&self.process));
     }
+}
+
+/// What the kernel counts as a process's CPU time, in seconds.
+fn cpu_of(process: &Owned) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.0.id())).unwrap_or_default();
+    // Behind the name, which may hold blanks: state is the first, utime and stime the 12th and 13th, in ticks of 10 ms.
+    let times = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    times.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -98,16 +98,34 @@ fn recordings() -> Vec<Recording> {
             events: vec![reasoning("hm…"), text("Hello"), done(End, 31, 2)],
         },
         Recording {
+            name: "vLLM: reasoning under both names, or either",
+            decode: chat_openai::decode,
+            body: include_str!("streams/vllm.sse"),
+            events: vec![reasoning("想一想"), reasoning("…"), text("四十二"), done(End, 15, 12)],
+        },
+        Recording {
             name: "Anthropic",
             decode: chat_anthropic::decode,
             body: include_str!("streams/anthropic.sse"),
             events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
         },
         Recording {
+            name: "Anthropic: blocks, deltas and events of no meaning here",
+            decode: chat_anthropic::decode,
+            body: include_str!("streams/anthropic_blocks.sse"),
+            events: vec![text("Été [2]"), done(Length, 4, 9)],
+        },
+        Recording {
             name: "Gemini",
             decode: chat_gemini::decode,
             body: include_str!("streams/gemini.sse"),
             events: vec![reasoning("Gedanke: höher"), text("Die "), text("Antwort…"), text(" 42"), done(Length, 11, 25)],
+        },
+        Recording {
+            name: "Gemini: no candidates, no parts, no content, the usage last",
+            decode: chat_gemini::decode,
+            body: include_str!("streams/gemini_bare.sse"),
+            events: vec![text("好的 👌"), done(End, 8, 3)],
         },
         Recording {
             name: "Ollama",
@@ -136,6 +154,29 @@ async fn however_the_bytes_are_cut_the_events_are_the_same() {
             let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
             let events = ok(decode_pieces(&http, recording.decode, single).await);
             assert_eq!(events, recording.events, "{} with {line_end:?} in single bytes", recording.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn pings_and_comments_between_the_events_change_nothing() {
+    const ANY: [&str; 7] =
+        [":\n", ":\n\n", ": OPENROUTER PROCESSING\n\n", "\n", "event: ping\ndata:\n\n", "retry: 100\n\n", "id: 7\nx\n\n"];
+    let http = http();
+    for Recording { name, decode, body, events } in recordings() {
+        let (between, noises): (&str, Vec<&str>) = match name.split(':').next() {
+            Some("Ollama") => ("\n", vec!["\n", "{}\n", "{\"done\":false}\n", "{\"message\":{},\"done\":false}\n"]),
+            Some("Anthropic") => ("\n\n", [&ANY[..], &["event: ping\ndata: {\"type\": \"ping\"}\n\n"]].concat()),
+            _ => ("\n\n", [&ANY[..], &["data: {}\n\n", "data: {\"choices\":[],\"candidates\":[]}\n\n"]].concat()),
+        };
+        let places = std::iter::once(0).chain(body.match_indices(between).map(|(at, end)| at + end.len()));
+        for place in places {
+            let (before, after) = body.split_at(place);
+            for noise in &noises {
+                let noisy = format!("{before}{noise}{noise}{after}");
+                let got = ok(decode_pieces(&http, decode, vec![noisy.into()]).await);
+                assert_eq!(got, events, "{name}: {noise:?} at {place}");
+            }
         }
     }
 }
@@ -249,13 +290,20 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             "unexpectedly stopped",
         ),
     ];
+    let http = http();
     for (decode, body, kind, words) in cases {
-        let mut events = decode_text(decode, body.clone()).await.into_iter();
-        assert_eq!(events.next().unwrap().unwrap(), text("a"), "{body}");
-        let error = events.next().unwrap().unwrap_err();
-        assert_eq!(error.kind, kind, "{body}: {error}");
-        assert!(error.message.contains(words), "{body}: {error}");
-        assert!(events.next().is_none(), "{body}");
+        let body = Bytes::from(body);
+        for cut in 0..=body.len() {
+            let mut events = decode_pieces(&http, decode, vec![body.slice(..cut), body.slice(cut..)]).await.into_iter();
+            assert_eq!(events.next().unwrap().unwrap(), text("a"), "{body:?}");
+            let error = events.next().unwrap().unwrap_err();
+            assert_eq!(error.kind, kind, "{body:?}: {error}");
+            assert!(error.message.contains(words), "{body:?}: {error}");
+            assert!(events.next().is_none(), "{body:?}");
+            // Cut off before its end, it is some error still.
+            let last = decode_pieces(&http, decode, vec![body.slice(..cut)]).await.pop().unwrap();
+            assert!(last.is_err(), "{body:?} cut at {cut}");
+        }
     }
 }
 

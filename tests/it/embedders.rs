@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ragstream::pipeline::{
-    ChunkBy, ChunkPlan, EmbedPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode, RetryPlan,
-    Secret, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
+    RetryPlan, Secret, StorePlan, TokenizerName,
 };
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError, Providers};
 use serde_json::{Value, json};
@@ -91,6 +91,7 @@ impl Setup {
             query: QueryPlan {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,
+                fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 model: None,
                 max_tokens: 100,
                 temperature: None,

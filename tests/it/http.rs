@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,7 +37,12 @@ fn http(url: &str) -> Http {
 }
 
 async fn stream(http: &Http) -> Result<Vec<Result<Bytes, ProviderError>>, ProviderError> {
-    Ok(http.post_stream("/chat", &[("x-extra", "1")], &json!({"stream": true}), COST).await?.body.collect().await)
+    Ok(http
+        .post_stream("/chat", &[("x-extra", "1")], &json!({"stream": true}), COST, |answer| ready(Ok(answer)))
+        .await?
+        .body
+        .collect()
+        .await)
 }
 
 fn text(pieces: &[Result<Bytes, ProviderError>]) -> String {
@@ -76,7 +82,7 @@ async fn dropping_a_stream_hangs_up_and_frees_its_place() {
     api.script("/chat", [Reply::stream(["first", "never"], Duration::ZERO).stall(5)]);
     api.always("/chat", |_| Reply::stream(["second"], Duration::ZERO));
     let http = http(api.url());
-    let mut first = http.post_stream("/chat", &[], &json!({}), COST).await.unwrap();
+    let mut first = http.post_stream("/chat", &[], &json!({}), COST, |answer| ready(Ok(answer))).await.unwrap();
     assert_eq!(first.body.next().await.unwrap().unwrap(), "first");
     let waiting = tokio::time::timeout(Duration::from_millis(50), stream(&http)).await;
     assert!(waiting.is_err(), "one in flight is all that is allowed");

@@ -23,6 +23,7 @@ mod http;
 mod limits;
 mod local;
 mod parse;
+mod peers;
 mod pipeline;
 mod prices;
 mod project;

@@ -55,9 +55,7 @@ impl Project {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = tempfile::tempdir().unwrap();
-        let machine = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
-        let machine = machine.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"));
-        std::os::unix::fs::symlink(machine.join("models"), cache.path().join("models")).unwrap();
+        std::os::unix::fs::symlink(machine_cache().join("models"), cache.path().join("models")).unwrap();
         Self { folder, cache, variables: BTreeMap::new() }
     }
 
@@ -147,6 +145,12 @@ pub fn ended(child: Child) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// Where the scripts put models and programs that the tests need.
+pub fn machine_cache() -> PathBuf {
+    let set = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
+    set.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"))
 }
 
 /// The repository's own sample documents.

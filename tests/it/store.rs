@@ -69,6 +69,7 @@ fn passage(n: u64, uri: &str, text: &str) -> Passage {
         headings: if n.is_multiple_of(3) { vec!["Top".into(), format!("Part {n}")] } else { Vec::new() },
         text: text.into(),
         modified: -1 - n as i64,
+        lang: n.is_multiple_of(4).then(|| "zh".into()),
     }
 }
 

@@ -114,6 +114,8 @@ async fn read_some(mut response: Response) -> Vec<u8> {
 
 fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
     let mut said = peer.error(ErrorKind::Network, "the connection ended before the answer was complete");
+    // The address is right: it answered.
+    said.hint = None;
     said.source = Some(Box::new(error.without_url()));
     said
 }
@@ -137,7 +139,9 @@ pub(super) fn pieces(
                 }
                 Err(_) => {
                     let message = format!("the answer stalled for {} s", within.as_secs_f64());
-                    yield Err(peer.error(ErrorKind::Timeout, message));
+                    let mut said = peer.error(ErrorKind::Timeout, message);
+                    said.hint = Some(format!("raise `timeout` of the provider `{}`: no silence may be longer", peer.name));
+                    yield Err(said);
                     break;
                 }
             }

@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
-    Condition, EdgeShard, FieldCondition, FieldIndexOperations, Filter, Fusion, Match, MatchValue, NamedQuery, OperationError,
-    OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStructPersisted, Prefetch,
-    QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants, VectorInternal,
-    VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
+    Condition, EdgeShard, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue, NamedQuery, OperationError,
+    OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStructPersisted, QueryEnum,
+    QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants, VectorInternal, VectorPersisted,
+    VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ use super::journal::{Journal, Write};
 use super::layout::{self, LINKS, SCAN, Sizes, graph, uri_path};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, Query, RRF_K, SPARSE, prefetch_depth};
+use crate::vectordb::{DENSE, Query, SPARSE};
 
 /// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
@@ -29,8 +29,6 @@ const BATCH: usize = 256;
 const JOURNAL_BYTES: u64 = 16 << 20;
 /// The same, in records.
 const JOURNAL_RECORDS: usize = 1000;
-/// Fused passages that may be as good as the last that was asked for.
-const SPARE: usize = 8;
 /// The write-ahead log may grow to this, in bytes, before the engine is closed to be rid of it.
 const WAL_LIMIT: u64 = 256 << 20;
 
@@ -194,28 +192,15 @@ impl Engine {
         Ok(snapshot::release(&self.directory, changed)?)
     }
 
-    /// The best passages in the engine's order: `limit`, and with a fusion some more. Of equal ones, as two lists have them at
-    /// each rank, the engine takes any to fill up the limit; the caller cuts after the ids have decided.
+    /// The best passages in the engine's order.
     pub(super) fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Fault> {
-        let (prefetches, query) = match query {
-            Query::Dense(dense) => (Vec::new(), nearest_dense(dense)),
-            Query::Sparse(sparse) => (Vec::new(), nearest_sparse(sparse)),
-            Query::Hybrid { dense, sparse } => {
-                let prefetch = |query| Prefetch {
-                    prefetches: Vec::new(),
-                    query: Some(query),
-                    limit: prefetch_depth(limit),
-                    params: Some(SCAN),
-                    filter: None,
-                    score_threshold: None,
-                };
-                let sources = vec![prefetch(nearest_dense(dense)), prefetch(nearest_sparse(sparse))];
-                (sources, ScoringQuery::Fusion(Fusion::Rrf { k: RRF_K as usize, weights: None }))
-            }
+        let query = match query {
+            Query::Dense(dense) => nearest_dense(dense),
+            Query::Sparse(sparse) => nearest_sparse(sparse),
         };
         let request = QueryRequest {
-            limit: if prefetches.is_empty() { limit } else { limit + SPARE },
-            prefetches,
+            limit,
+            prefetches: Vec::new(),
             query: Some(query),
             filter: None,
             score_threshold: None,

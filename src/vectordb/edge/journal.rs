@@ -254,6 +254,7 @@ mod tests {
             headings: vec!["A".into()],
             text: "text\n".into(),
             modified: -5,
+            lang: Some("de".into()),
         };
         let point = |n: u128, sparse: Vec<u32>| Point {
             id: Uuid::from_u128(n),

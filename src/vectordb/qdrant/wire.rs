@@ -7,15 +7,14 @@ use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
-    PointsSelector, PointsUpdateOperation, PrefetchQuery, QueryPoints, Rrf, ScoredPoint, SparseVectorConfig,
-    SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector,
-    vector, vector_input, vectors_config,
+    PointsSelector, PointsUpdateOperation, QueryPoints, ScoredPoint, SparseVectorConfig, SparseVectorParams, Value, Vector,
+    VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector, vector, vector_input, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, IndexMeta, Query, RRF_K, SPARSE, StoreError, URI, prefetch_depth};
+use crate::vectordb::{DENSE, IndexMeta, Query, SPARSE, StoreError, URI};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
 const META: &str = "ragstream";
@@ -79,25 +78,14 @@ pub(super) fn select_document(uri: &str) -> PointsSelector {
 }
 
 pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints {
-    let (prefetch, query, using) = match query {
-        Query::Dense(dense) => (Vec::new(), nearest_dense(dense), Some(DENSE.to_owned())),
-        Query::Sparse(sparse) => (Vec::new(), nearest_sparse(sparse), Some(SPARSE.to_owned())),
-        Query::Hybrid { dense, sparse } => {
-            let prefetch = |variant, using: &str| PrefetchQuery {
-                query: Some(qdrant_client::qdrant::Query { variant: Some(variant) }),
-                using: Some(using.to_owned()),
-                limit: Some(prefetch_depth(limit) as u64),
-                ..PrefetchQuery::default()
-            };
-            let sources = vec![prefetch(nearest_dense(dense), DENSE), prefetch(nearest_sparse(sparse), SPARSE)];
-            (sources, Variant::Rrf(Rrf { k: Some(RRF_K), weights: Vec::new() }), None)
-        }
+    let (query, using) = match query {
+        Query::Dense(dense) => (nearest_dense(dense), DENSE),
+        Query::Sparse(sparse) => (nearest_sparse(sparse), SPARSE),
     };
     QueryPoints {
         collection_name: collection.to_owned(),
-        prefetch,
         query: Some(qdrant_client::qdrant::Query { variant: Some(query) }),
-        using,
+        using: Some(using.to_owned()),
         limit: Some(limit as u64),
         with_payload: Some(true.into()),
         with_vectors: Some(false.into()),

@@ -11,7 +11,7 @@ use ragstream::answer::Retriever;
 use ragstream::cache::EmbeddingCache;
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
-use ragstream::pipeline::{QueryPlan, RetrieveMode};
+use ragstream::pipeline::{FusionPlan, QueryPlan, RetrieveMode};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,
@@ -184,8 +184,10 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         headings: vec!["Keys".into(), "Rotate".into()],
         text: text.into(),
         modified: 1,
+        lang: None,
     };
-    Hit { id: Uuid::nil(), score, passage }
+    let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
+    Hit { id, score, passage }
 }
 
 pub fn two_hits() -> Vec<Hit> {
@@ -199,6 +201,7 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
     QueryPlan {
         limit: NonZeroUsize::MIN,
         mode,
+        fusion: FusionPlan::Weighted { weight: 0.5 },
         model: None,
         max_tokens: 77,
         temperature: Some(0.5),

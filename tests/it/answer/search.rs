@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use ragstream::answer::Retriever;
 use ragstream::cli::search::{Searched, search, search_file};
 use ragstream::cli::style::Style;
-use ragstream::document::SparseVector;
+use ragstream::document::{Hit, SparseVector};
 use ragstream::pipeline::RetrieveMode;
 use ragstream::vectordb::Query;
 use serde_json::{Value, json};
@@ -18,18 +18,33 @@ async fn each_mode_asks_the_store_its_own_way() {
     let dense = vec![1.0, 0.0];
     let sparse = SparseVector { indices: vec![0, 1], values: vec![1.0, 1.0] };
     let cases = [
-        (RetrieveMode::Dense, true, " two words ", Some(Query::Dense(dense.clone()))),
-        (RetrieveMode::Sparse, false, "two words", Some(Query::Sparse(sparse.clone()))),
-        (RetrieveMode::Hybrid, true, "two words", Some(Query::Hybrid { dense: dense.clone(), sparse })),
-        (RetrieveMode::Hybrid, true, "???", Some(Query::Dense(dense))),
-        (RetrieveMode::Sparse, false, "???", None),
+        (RetrieveMode::Dense, true, " two words ", vec![(Query::Dense(dense.clone()), 5)]),
+        (RetrieveMode::Sparse, false, "two words", vec![(Query::Sparse(sparse.clone()), 5)]),
+        // The words need not wait for the embedding model.
+        (RetrieveMode::Hybrid, true, "two words", vec![(Query::Sparse(sparse), 100), (Query::Dense(dense.clone()), 100)]),
+        (RetrieveMode::Hybrid, true, "???", vec![(Query::Dense(dense), 100)]),
+        (RetrieveMode::Sparse, false, "???", vec![]),
     ];
     for (mode, embeds, question, expected) in cases {
         let (retriever, store) = retriever(Store::default(), embeds.then(|| Embed::new(1)), mode);
         assert_eq!(retriever.retrieve(question, 5).await.unwrap(), []);
-        let asked = store.asked.lock().unwrap().pop();
-        assert_eq!(asked, expected.map(|query| (query, 5)), "{mode:?} {question}");
+        let mut asked = store.asked.lock().unwrap().clone();
+        asked.sort_by_key(|(query, _)| matches!(query, Query::Dense(_)));
+        assert_eq!(asked, expected, "{mode:?} {question}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hybrid_retrieval_gives_as_many_as_were_asked_for() {
+    let hits: Vec<_> = (0..300).map(|n| hit("a.md", n, (1, 1), 1.0 - n as f32 / 300.0, "a")).collect();
+    let (retriever, store) = retriever(Store { hits, ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Hybrid);
+    let few = retriever.retrieve("two words", 7).await.unwrap();
+    let many = retriever.retrieve("two words", 200).await.unwrap();
+    assert_eq!((few.len(), many.len()), (7, 200));
+    let ids = |hits: &[Hit]| hits.iter().map(|hit| hit.id).collect::<Vec<_>>();
+    assert_eq!(ids(&few), ids(&many[..7]), "asking for more changes nothing at the top");
+    let depths: Vec<usize> = store.asked.lock().unwrap().iter().map(|(_, limit)| *limit).collect();
+    assert_eq!(depths, [100, 100, 200, 200]);
 }
 
 #[tokio::test]

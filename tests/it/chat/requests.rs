@@ -281,6 +281,88 @@ async fn anthropic_gives_up_the_temperature_where_it_is_refused_and_remembers_it
     assert_eq!(sent, [true, false, false]);
 }
 
+/// A model that tries three times.
+fn patient(kind: ProviderKind, server: &Server) -> Arc<dyn ChatModel> {
+    let plan = ProviderPlan { retry: RetryPlan { attempts: 3, budget: Duration::from_mins(1) }, ..plan(kind, &server.url) };
+    let factory: Factory = match kind {
+        ProviderKind::Anthropic => chat_anthropic::model,
+        ProviderKind::Gemini => chat_gemini::model,
+        ProviderKind::Ollama => chat_ollama::model,
+        _ => chat_openai::model,
+    };
+    factory(Arc::new(Http::new(&plan, Auth::None).unwrap()), &plan, "m")
+}
+
+/// Of each format: a failure under a status of 200, a stream that ends before its first piece, a piece, and a whole answer.
+const FORMATS: [(ProviderKind, &str, &str, &str, &str); 4] = [
+    (
+        ProviderKind::OpenAi,
+        "data: {\"error\":{\"message\":\"Busy\",\"code\":\"server_is_overloaded\"}}\n\n",
+        ": OPENROUTER PROCESSING\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
+        OPENAI,
+    ),
+    (
+        ProviderKind::Anthropic,
+        "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Busy\"}}\n\n",
+        "event: ping\ndata: {\"type\": \"ping\"}\n\n",
+        "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n",
+        ANTHROPIC,
+    ),
+    (
+        ProviderKind::Gemini,
+        "data: {\"error\":{\"code\":503,\"message\":\"Busy\",\"status\":\"UNAVAILABLE\"}}\n\n",
+        "data: {\"candidates\":[{\"content\":{\"role\":\"model\"}}]}\n\n",
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n",
+        include_str!("../streams/gemini.sse"),
+    ),
+    (
+        ProviderKind::Ollama,
+        "{\"error\":\"model runner has unexpectedly stopped\"}\n",
+        "{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":false}\n",
+        "{\"message\":{\"content\":\"a\"},\"done\":false}\n",
+        include_str!("../streams/ollama.ndjson"),
+    ),
+];
+
+#[tokio::test]
+async fn until_its_first_piece_an_answer_is_asked_for_again() {
+    let asked = FORMATS.map(|(kind, failure, silence, _, whole)| async move {
+        let server = Server::start([failure, silence, whole].map(streamed)).await;
+        let events = ask(&patient(kind, &server), question()).await;
+        assert!(matches!(events.last(), Some(ChatEvent::Done { .. })), "{kind:?}: {events:?}");
+        assert!(events.len() > 2, "{kind:?}: {events:?}");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 3, "{kind:?}");
+        assert!(requests.iter().all(|request| request.body == requests[0].body), "{kind:?}");
+    });
+    futures_util::future::join_all(asked).await;
+}
+
+#[tokio::test]
+async fn after_its_first_piece_it_is_not() {
+    for (kind, failure, _, piece, whole) in FORMATS {
+        let broken = Response::builder().body(AxumBody::from(format!("{piece}{failure}"))).unwrap();
+        let server = Server::start([broken, streamed(whole)]).await;
+        let events: Events = patient(kind, &server).chat(question()).await.unwrap().collect().await;
+        assert_eq!(events.len(), 2, "{kind:?}: {events:?}");
+        assert_eq!(events[0].as_ref().unwrap(), &text("a"));
+        assert_eq!(events[1].as_ref().unwrap_err().kind, ErrorKind::Unavailable, "{kind:?}");
+        assert_eq!(server.requests().len(), 1, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_under_a_status_of_200_is_a_refusal() {
+    let refusal = |code, message: &str| refused(200, &json!({"error": {"code": code, "message": message}}));
+    let server = Server::start([refusal(429, "Slow down"), streamed(OPENAI), refusal(402, "Insufficient credits")]).await;
+    let model = patient(ProviderKind::OpenAi, &server);
+    assert_eq!(ask(&model, question()).await.last(), Some(&done(StopReason::End, 19, 9)));
+    let error = model.chat(question()).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::QuotaSpent, "{error}");
+    assert_eq!(server.requests().len(), 3);
+}
+
 /// Says so when it is dropped.
 struct Dropped(tokio::sync::mpsc::UnboundedSender<()>);
 

@@ -159,15 +159,8 @@ async fn queries_rank(store: Store) {
     assert_eq!((dense.len(), dense[0].id), (30, id(5)));
     assert!(dense[0].score > 0.9999 && dense[1].score < 0.9999 && dense[29].score < dense[1].score);
 
-    // Point 0 is the best by words, point 5 by direction: both beat all others together.
-    let hybrid = |limit| Query::Hybrid { dense: direction(5, WIDTH), sparse: limit };
-    let best = found(&store, hybrid(bm25.query("gasket")), 2).await;
-    assert_eq!(BTreeSet::from_iter(best), BTreeSet::from([id(0), id(5)]));
-    let agreed = found(&store, Query::Hybrid { dense: direction(10, WIDTH), sparse: bm25.query("valve") }, 3).await;
-    assert_eq!(agreed[0], id(10), "what both find comes first");
-    assert_eq!(found(&store, hybrid(bm25.query("pump")), 3).await.len(), 3);
-    assert!(found(&store, hybrid(bm25.query("pump")), 0).await.is_empty());
-    assert_eq!(found(&store, hybrid(bm25.query("pump")), usize::MAX).await.len(), 30);
+    assert!(found(&store, Query::Sparse(bm25.query("pump")), 0).await.is_empty());
+    assert_eq!(found(&store, Query::Sparse(bm25.query("pump")), usize::MAX).await.len(), 30);
     assert_eq!(found(&store, Query::Dense(direction(5, WIDTH)), usize::MAX).await.len(), 30);
 }
 
@@ -176,11 +169,9 @@ async fn passages_without_words_are_found_by_direction_alone(store: Store) {
     let none = SparseVector::default();
     let silent = Point { sparse: none.clone(), ..point(&bm25, 1, "a", "— … —") };
     store.upsert(vec![silent, point(&bm25, 2, "a", "words")]).await.unwrap();
-    assert!(found(&store, Query::Sparse(none.clone()), 5).await.is_empty());
+    assert!(found(&store, Query::Sparse(none), 5).await.is_empty());
     assert_eq!(found(&store, Query::Sparse(bm25.query("words")), 5).await, [id(2)]);
     assert_eq!(found(&store, Query::Dense(direction(1, WIDTH)), 1).await, [id(1)]);
-    let hybrid = Query::Hybrid { dense: direction(1, WIDTH), sparse: none };
-    assert_eq!(found(&store, hybrid, 5).await[0], id(1));
     // A point that had words and has none any more.
     store.upsert(vec![Point { sparse: SparseVector::default(), ..point(&bm25, 2, "a", "…") }]).await.unwrap();
     assert!(found(&store, Query::Sparse(bm25.query("words")), 5).await.is_empty());

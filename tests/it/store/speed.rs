@@ -50,11 +50,10 @@ async fn ask(store: &dyn VectorStore, bm25: &Bm25) {
         let (dense, sparse) = (direction(n + 7, WIDE), bm25.query(&text(n).split(' ').take(8).collect::<Vec<_>>().join(" ")));
         match mode {
             "dense" => Query::Dense(dense),
-            "sparse" => Query::Sparse(sparse),
-            _ => Query::Hybrid { dense, sparse },
+            _ => Query::Sparse(sparse),
         }
     };
-    for mode in ["dense", "sparse", "hybrid"] {
+    for mode in ["dense", "sparse"] {
         let mut times = Vec::new();
         for n in 0..200 {
             let start = Instant::now();
@@ -166,13 +165,12 @@ fn nearest(questions: &[Vec<f32>], points: u64, wide: usize) -> Vec<Vec<uuid::Uu
 async fn look(store: &EdgeStore, bm25: &Bm25, points: u64, wide: usize) {
     let questions: Vec<_> = (0..100).map(|n| meaning(u64::MAX / 2 + n, wide)).collect();
     let words = |n: usize| bm25.query(&text(n as u64 * 7).split(' ').take(8).collect::<Vec<_>>().join(" "));
-    for mode in ["dense", "sparse", "hybrid"] {
+    for mode in ["dense", "sparse"] {
         let mut times = Vec::new();
         for (n, dense) in questions.iter().enumerate() {
             let query = match mode {
                 "dense" => Query::Dense(dense.clone()),
-                "sparse" => Query::Sparse(words(n)),
-                _ => Query::Hybrid { dense: dense.clone(), sparse: words(n) },
+                _ => Query::Sparse(words(n)),
             };
             let start = Instant::now();
             assert_eq!(store.query(query, 10).await.unwrap().len(), 10);
