@@ -52,6 +52,16 @@ impl From<ProviderError> for Error {
 }
 
 impl Error {
+    /// Whether the next question would fail in the same way.
+    pub fn stops_all(&self) -> bool {
+        match self {
+            Self::Provider(error) => error.is_fatal(),
+            Self::Store(error) => !error.is_transient(),
+            Self::Io { .. } | Self::Ledger(_) | Self::Worker { .. } => true,
+            Self::Question(_) => false,
+        }
+    }
+
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -20,6 +20,8 @@ pub struct Language(&'static str);
 impl Language {
     /// English.
     pub const ENGLISH: Self = Self("en");
+    /// Chinese.
+    pub const CHINESE: Self = Self("zh");
 
     /// The ISO 639-1 code.
     pub fn code(self) -> &'static str {
@@ -53,6 +55,11 @@ impl Language {
             return None;
         }
         Detector::new().detect(text).filter(whatlang::Info::is_reliable).and_then(|info| Self::from_whatlang(info.lang()))
+    }
+
+    /// The languages that are told apart, with their English names.
+    pub fn known() -> impl Iterator<Item = (Self, &'static str)> {
+        Lang::all().iter().filter_map(|lang| Some((Self::from_whatlang(*lang)?, lang.eng_name())))
     }
 
     fn from_whatlang(lang: Lang) -> Option<Self> {

@@ -251,6 +251,18 @@ impl Held {
     }
 }
 
+/// An answer without its citations.
+pub fn without(answer: &str) -> String {
+    let mut scanner = Scanner::new(0);
+    let mut pieces = scanner.push(answer);
+    pieces.extend(scanner.finish());
+    let texts = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Citation { .. } => None,
+    });
+    texts.collect()
+}
+
 /// Adds text to the last piece if that is text.
 fn append(pieces: &mut Vec<Piece>, text: &str) {
     match pieces.last_mut() {

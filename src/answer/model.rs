@@ -87,7 +87,8 @@ mod tests {
 
     use super::*;
     use crate::pipeline::{
-        ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, StorePlan, TokenizerName,
+        ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, SelectPlan, StorePlan,
+        TokenizerName,
     };
 
     fn plan(model: Option<ModelRef>) -> Plan {
@@ -131,7 +132,10 @@ mod tests {
                 limit: NonZeroUsize::MIN,
                 mode: RetrieveMode::Hybrid,
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+                select: SelectPlan::default(),
                 model,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 1,
                 temperature: None,
                 context_tokens: 1,

@@ -8,7 +8,7 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::pipeline::{QueryPlan, RetrieveMode, Running};
-use crate::providers::{Embedder, ErrorKind, InputType, ProviderError};
+use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
 use crate::vectordb::{Query, StoreError, VectorStore};
 
 /// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
@@ -71,6 +71,8 @@ pub struct Retriever {
     pub cache: EmbeddingCache,
     /// What makes BM25 vectors of questions.
     pub bm25: SparseQuery,
+    /// What ranks the best candidates again.
+    pub reranker: Option<Arc<dyn Reranker>>,
     /// How questions are answered.
     pub plan: QueryPlan,
 }
@@ -90,19 +92,25 @@ impl Retriever {
         };
         let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
         meta.agree_with_model(&*store, &model)?;
+        let reranker = match &plan.select.rerank {
+            Some(rerank) => Some(running.providers.reranker(&rerank.model)?),
+            None => None,
+        };
         let cache = match &embedder {
             Some(embedder) => EmbeddingCache::open(&running.settings.cache, &**embedder, meta.dimensions),
             None => EmbeddingCache::new(0),
         };
         let bm25 = running.bm25();
-        Ok(Self { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), plan })
+        Ok(Self { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker, plan })
     }
 
-    /// The best `limit` passages for a question, best first. Empty when nothing was found.
-    ///
-    /// # Errors
-    /// [`Error::Question`] when the question is blank or too long, else what the embedder or the store says.
+    /// The best `limit` passages for a question, best first. Empty when nothing was found. See [`Self::find`].
     pub async fn retrieve(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
+        Ok(self.find(question, limit).await?.into_iter().map(|found| found.hit).collect())
+    }
+
+    /// The first `limit` passages of the ranking.
+    pub(super) async fn candidates(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
         let question = checked(question)?;
         if limit == 0 {
             return Ok(Vec::new());
@@ -137,7 +145,7 @@ impl Retriever {
     }
 
     async fn by_meaning(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
-        Ok(self.store.query(Query::Dense(self.dense(question).await?), limit).await?)
+        self.search(Query::Dense(self.dense(question).await?), limit).await
     }
 
     /// `None` when the question has no words to look for, such as "???".
@@ -146,7 +154,11 @@ impl Retriever {
         if sparse.indices.is_empty() {
             return Ok(None);
         }
-        Ok(Some(self.store.query(Query::Sparse(sparse), limit).await?))
+        Ok(Some(self.search(Query::Sparse(sparse), limit).await?))
+    }
+
+    async fn search(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Error> {
+        Ok(self.plan.select.filter.search(&*self.store, query, limit).await?)
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {

@@ -4,12 +4,12 @@
 //! where they overlap and agree on the overlap, where they touch, and where the lines between them prove that the gap holds
 //! nothing but line feeds.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::document::{Hit, Passage};
 
 /// A numbered piece of a document that an answer may cite.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Source {
     /// Its number in the prompt and in citations, from 1.
     pub n: usize,

@@ -7,12 +7,12 @@ use async_stream::try_stream;
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
-use crate::answer::cite::{Piece, Scanner};
-use crate::answer::prompt::{Composed, compose};
+use crate::answer::fallback::write_with_fallback;
+use crate::answer::prompt::{Composed, HISTORY, compose};
 use crate::answer::retrieve::{Retriever, off_runtime};
 use crate::answer::source::{Source, join};
 use crate::error::Error;
-use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, Message, ProviderError, Role, StopReason, Usage};
+use crate::providers::{ChatModel, ChatRequest, ErrorKind, Message, Role, StopReason, Usage};
 
 /// Passages that are shown as the answer when no model is set: as much as one reads.
 const PASSAGES_SHOWN: usize = 3;
@@ -27,16 +27,29 @@ pub struct Ask {
     pub retriever: Arc<Retriever>,
     /// What answers; `None` shows the best passages instead.
     pub model: Option<Arc<dyn ChatModel>>,
+    /// Models that stand by, in this order, for when it fails.
+    pub fallback: Vec<Arc<dyn ChatModel>>,
     /// What counts the budget's tokens.
     pub count_tokens: CountTokens,
     /// The question.
     pub question: String,
     /// Passages to retrieve, at most.
     pub limit: usize,
+    /// What the question goes on from.
+    pub conversation: Conversation,
+}
+
+/// What a question goes on from; the default is nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Conversation {
+    /// What was said before, oldest first: questions and answers in turn.
+    pub history: Vec<Message>,
+    /// The question as it stands alone, for retrieval; `None` is the question itself.
+    pub search: Option<String>,
 }
 
 /// What an answer consists of: `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the answer, then `Done`.
-/// After an `Err`, which may come at any point, nothing follows.
+/// A `Fallback` may come before any of the latter. After an `Err`, which may come at any point, nothing follows.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AnswerEvent {
     /// The sources that the answer may cite, best first. Empty when nothing was found.
@@ -58,6 +71,19 @@ pub enum AnswerEvent {
         sources: Vec<usize>,
         /// Numbers in it that no source has.
         unknown: Vec<usize>,
+    },
+    /// A model failed, and another answers in its stead.
+    Fallback {
+        /// Which model failed, as `provider/model`.
+        from: String,
+        /// Which one answers now.
+        to: String,
+        /// What went wrong, as far as a caller decides on it.
+        kind: ErrorKind,
+        /// What went wrong.
+        reason: String,
+        /// There were pieces of the answer already: they are void, the answer begins anew.
+        interrupted: bool,
     },
     /// The answer is complete.
     Done(Summary),
@@ -98,29 +124,18 @@ pub enum Outcome {
 /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
 ///
 /// # Errors
-/// [`Error::Question`] for a question that cannot be asked, else what the embedder, the store or the model says. The pieces of an
-/// answer that broke off have been yielded before the error.
+/// [`Error::Question`] for a question that cannot be asked, else what the embedder, the store or the (last) model says. The pieces
+/// of an answer that broke off have been yielded before the error.
 pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static {
     try_stream! {
-        let Ask { retriever, model, count_tokens, question, limit } = ask;
         let started = Instant::now();
-        let found = join(retriever.retrieve(&question, limit).await?);
-        let unanswered = |outcome, citations| Summary {
-            model: None,
-            citations,
-            unknown_citations: Vec::new(),
-            usage: Usage::default(),
-            cost_usd: None,
-            ttft: None,
-            took: started.elapsed(),
-            outcome,
-        };
+        let found = ask.find().await?;
         if found.is_empty() {
             yield AnswerEvent::Sources { sources: found, model: None };
-            yield AnswerEvent::Done(unanswered(Outcome::NothingFound, Vec::new()));
+            yield AnswerEvent::Done(unanswered(Outcome::NothingFound, Vec::new(), started));
             return;
         }
-        let Some(model) = model else {
+        let Some(model) = ask.model.clone() else {
             yield AnswerEvent::Sources { sources: found.clone(), model: None };
             let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
             for source in shown {
@@ -128,76 +143,67 @@ pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 
                 yield AnswerEvent::Citation { text: format!("[{}]", source.n), sources: vec![source.n], unknown: Vec::new() };
                 yield AnswerEvent::Token("\n\n".into());
             }
-            yield AnswerEvent::Done(unanswered(Outcome::Passages, shown.iter().map(|source| source.n).collect()));
+            let shown = shown.iter().map(|source| source.n).collect();
+            yield AnswerEvent::Done(unanswered(Outcome::Passages, shown, started));
             return;
         };
 
-        let plan = retriever.plan.clone();
-        let Composed { prompt, sources, .. } = off_runtime("fit the sources into the prompt", move || {
-            compose(plan.prompt.as_deref(), question.trim(), found, plan.context_tokens, &*count_tokens)
-        })
-        .await??;
-        let mut scanner = Scanner::new(sources.len());
+        let (sources, request) = ask.compose(found).await?;
+        let given = sources.len();
         yield AnswerEvent::Sources { sources, model: Some(model.model().to_owned()) };
-
-        let request = ChatRequest {
-            system: prompt.system,
-            messages: vec![Message { role: Role::User, text: prompt.user }],
-            max_tokens: retriever.plan.max_tokens,
-            temperature: retriever.plan.temperature,
-        };
-        let requested = Instant::now();
-        let mut ttft = None;
-        let mut answer = model.chat(request).await?;
-        let (stop, usage) = loop {
-            match answer.next().await {
-                Some(Ok(ChatEvent::Reasoning(text))) => yield AnswerEvent::Reasoning(text),
-                Some(Ok(ChatEvent::Text(text))) => {
-                    if !text.is_empty() {
-                        ttft.get_or_insert_with(|| requested.elapsed());
-                    }
-                    for piece in scanner.push(&text) {
-                        yield piece.into();
-                    }
-                }
-                Some(Ok(ChatEvent::Done { stop, usage })) => {
-                    for piece in scanner.finish() {
-                        yield piece.into();
-                    }
-                    break (stop, usage);
-                }
-                broken => {
-                    // What was held back is part of the partial answer.
-                    for piece in scanner.finish() {
-                        yield piece.into();
-                    }
-                    Err(match broken {
-                        Some(Err(error)) => error,
-                        _ => ProviderError::new(model.model(), ErrorKind::Network, "the answer ended without its end mark"),
-                    })?;
-                }
-            }
-        };
-        // Nothing that follows the end mark is of interest: end the request before the consumer takes its time.
-        drop(answer);
-        yield AnswerEvent::Done(Summary {
-            model: Some(model.model().to_owned()),
-            citations: scanner.citations().to_vec(),
-            unknown_citations: scanner.unknown(),
-            usage,
-            cost_usd: usage.cost(model.price()),
-            ttft,
-            took: started.elapsed(),
-            outcome: Outcome::Answered(stop),
-        });
+        let models = std::iter::once(model).chain(ask.fallback.clone()).collect();
+        let patience = ask.retriever.plan.fallback_after;
+        let mut answer = std::pin::pin!(write_with_fallback(models, request, given, patience));
+        while let Some(event) = answer.next().await {
+            yield match event? {
+                AnswerEvent::Done(summary) => AnswerEvent::Done(Summary { took: started.elapsed(), ..summary }),
+                event => event,
+            };
+        }
     }
 }
 
-impl From<Piece> for AnswerEvent {
-    fn from(piece: Piece) -> Self {
-        match piece {
-            Piece::Text(text) => Self::Token(text),
-            Piece::Citation { text, numbers, unknown } => Self::Citation { text, sources: numbers, unknown },
-        }
+impl Ask {
+    /// The sources that the question finds, best first.
+    pub(super) async fn find(&self) -> Result<Vec<Source>, Error> {
+        let search = self.conversation.search.as_deref().unwrap_or(&self.question);
+        Ok(join(self.retriever.retrieve(search, self.limit).await?))
+    }
+
+    /// What a model is asked, and those of the sources that fit into it.
+    pub(super) async fn compose(&self, found: Vec<Source>) -> Result<(Vec<Source>, ChatRequest), Error> {
+        let (plan, question) = (self.retriever.plan.clone(), self.question.clone());
+        let count_tokens = Arc::clone(&self.count_tokens);
+        let mut messages = self.conversation.history.clone();
+        let said: Vec<String> = messages.iter().map(|message| message.text.clone()).collect();
+        let Composed { prompt, sources, .. } = off_runtime("fit the sources into the prompt", move || {
+            let said = said.iter().map(|text| count_tokens(text)).reduce(|a, b| a + b);
+            let said = said.map_or(0, |said| said + count_tokens(HISTORY));
+            let budget = plan.context_tokens.saturating_sub(said);
+            compose(plan.prompt.as_deref(), question.trim(), found, budget, &*count_tokens)
+        })
+        .await??;
+        messages.push(Message { role: Role::User, text: prompt.user });
+        let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
+        let request = ChatRequest {
+            system,
+            messages,
+            max_tokens: self.retriever.plan.max_tokens,
+            temperature: self.retriever.plan.temperature,
+        };
+        Ok((sources, request))
+    }
+}
+
+fn unanswered(outcome: Outcome, citations: Vec<usize>, started: Instant) -> Summary {
+    Summary {
+        model: None,
+        citations,
+        unknown_citations: Vec::new(),
+        usage: Usage::default(),
+        cost_usd: None,
+        ttft: None,
+        took: started.elapsed(),
+        outcome,
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::answer::Term;
 use crate::pipeline::{self, Diagnostic, Diagnostics, Plan, Running, Settings};
 
 /// Index documents and ask questions about them.
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
     Search(SearchArgs),
+    /// Talk about what is in the index
+    Chat(ChatArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Show what the index holds
@@ -93,15 +96,61 @@ pub(super) struct IngestArgs {
 #[derive(Debug, Args)]
 pub(super) struct AskArgs {
     /// The question; `-` reads it from stdin
-    pub question: String,
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
     #[command(flatten)]
     pub pipeline: PipelineArg,
-    /// The model that answers, as provider/model
-    #[arg(long, value_name = "P/M")]
-    pub model: Option<String>,
+    /// The model that answers, as provider/model; several are asked at once
+    #[arg(long = "model", value_name = "P/M")]
+    pub models: Vec<String>,
+    /// What becomes of several models' answers [default: all]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub join: Option<JoinArg>,
+    /// Who picks (vote, best) or writes (merge) the joined answer [default: the first model that has answered]
+    #[arg(long, value_name = "P/M", requires = "join")]
+    pub judge: Option<String>,
+    /// A model that stands by, for when the one before it fails; replaces the pipeline's
+    #[arg(long = "fallback", value_name = "P/M")]
+    pub fallback: Vec<String>,
     /// How many passages to retrieve
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
+    /// Many questions: a file with {"id","text"} a line, and "priority" and "model" where wanted; `-` is stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "join", "judge"])]
+    pub batch: Option<PathBuf>,
+    /// How many questions are under way at once [default: the provider's concurrency, or 8]
+    #[arg(long, value_name = "N", requires = "batch")]
+    pub workers: Option<std::num::NonZeroUsize>,
+    /// In which order answers are printed
+    #[arg(long, value_enum, default_value_t = Order::Input, value_name = "ORDER", requires = "batch", conflicts_with = "out")]
+    pub order: Order,
+    /// Where answers go, as they are done; run again with the same file to go on
+    #[arg(long, value_name = "FILE", requires = "batch")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub narrow: Narrow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum JoinArg {
+    /// Every answer is shown
+    All,
+    /// The first model to begin answers, the others are cancelled
+    First,
+    /// Every model votes for the best answer but its own; the judge decides among equals, and between two
+    Vote,
+    /// The judge picks
+    Best,
+    /// One answer is written out of all
+    Merge,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Order {
+    /// As in the file
+    Input,
+    /// As they are done
+    Done,
 }
 
 #[derive(Debug, Args)]
@@ -114,9 +163,52 @@ pub(super) struct SearchArgs {
     /// How many passages to show
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// Show near-copies as hits of their own
+    #[arg(long)]
+    pub copies: bool,
     /// Many queries: a file with {"id","text"} a line
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     pub queries: Option<PathBuf>,
+}
+
+/// Which documents are searched.
+#[derive(Debug, Args)]
+pub(super) struct Narrow {
+    /// Search only documents like 'path=docs/api/**', 'lang=zh' or 'modified>=2026-01-31'; all must hold
+    #[arg(long = "where", value_name = "TERM")]
+    terms: Vec<String>,
+}
+
+impl Narrow {
+    /// Adds the terms to those of the pipeline file.
+    pub fn apply(&self, plan: &mut Plan) -> anyhow::Result<()> {
+        for text in &self.terms {
+            let term = text.parse::<Term>();
+            let term = term.map_err(|error| Invalid::from(Diagnostic::error(error.to_string(), Some(error.hint))))?;
+            plan.query.select.filter.extend([term]);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChatArgs {
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// The model that answers, as provider/model
+    #[arg(long, value_name = "P/M")]
+    pub model: Option<String>,
+    /// How many passages to retrieve for each question
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    /// Go on with the last session
+    #[arg(short = 'c', long = "continue", conflicts_with = "session")]
+    pub go_on: bool,
+    /// Begin or go on with the session of this name
+    #[arg(long, value_name = "NAME")]
+    pub session: Option<String>,
 }
 
 #[derive(Debug, Args)]

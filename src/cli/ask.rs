@@ -12,13 +12,16 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{AskArgs, Common, Invalid, variable};
+use super::args::{AskArgs, Common};
+use super::join::Board;
+use super::markdown::Markdown;
+use super::models::{Named, answerer, plans_own};
 use super::output::Output;
 use super::progress::downloads;
-use crate::answer::{AnswerEvent, Ask, OLLAMA_PROBE_TIMEOUT, Outcome, Retriever, Source, Summary, ask, cite, default_model};
+use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Retriever, Source, Summary, ask, ask_all, cite};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
-use crate::pipeline::{ModelRef, ProviderPlan, Purpose, Running, TokenizerName};
+use crate::pipeline::{Running, TokenizerName};
 use crate::providers::{ErrorKind, StopReason};
 use crate::tokenizer::Tokenizer;
 use crate::vectordb::StoreError;
@@ -26,19 +29,22 @@ use crate::vectordb::StoreError;
 /// A question read from stdin, in bytes, at most.
 const MAX_STDIN: u64 = 64 * 1024;
 
-/// Answers one question. Ctrl-C drops the stream, which cancels the request upstream.
+/// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let mut named = Named::default();
     let running = args.pipeline.running(common, |plan| {
-        if let Some(model) = &args.model {
-            plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
-        }
-        Ok(())
+        named = Named::parse(&args, plan)?;
+        args.narrow.apply(plan)
     })?;
     let _fetching = downloads(output, running.providers.downloads());
+    if let Some(file) = &args.batch {
+        return Box::pin(super::batch::run(file, &args, &running, output, stop)).await;
+    }
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
-    let answer = async {
-        let asked = match prepare(&running, args.question, limit).await {
+    let answer = Box::pin(async {
+        let prepared = prepare(&running, args.question.clone().unwrap_or_default(), limit);
+        let asked = match tokio::select! { asked = prepared => asked, () = stop.cancelled() => return Ok(Ended::Stopped) } {
             Ok(asked) => asked,
             Err(error) => {
                 if style.json {
@@ -47,12 +53,26 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
                 return Ok(Ended::Failed(error));
             }
         };
-        render(ask(asked), &mut io::stdout(), &style).await
-    };
-    let ended = tokio::select! {
-        ended = answer => ended?,
-        () = stop.cancelled() => return Ok(super::INTERRUPTED),
-    };
+        if named.models.len() < 2 {
+            return render(ask(asked).take_until(stop.cancelled()), &mut io::stdout(), &style).await;
+        }
+        let join = args.join.map_or(Join::All, Join::from);
+        let models: Vec<_> = named.models.iter().map(|model| answerer(&running, model)).collect();
+        let judge = named.judge.as_ref().map(|judge| answerer(&running, judge));
+        let names: Vec<String> = named.models.iter().map(ToString::to_string).collect();
+        let board = Board::new(join, names, &running.plan.providers, |text| output.note(text));
+        let events = Box::pin(ask_all(Joint { ask: asked, models, join, judge }));
+        let mut out = io::stdout();
+        tokio::select! {
+            ended = board.render(events, &mut out, &style) => ended,
+            () = stop.cancelled() => {
+                // In the middle of a line, and of an emphasis.
+                out.write_all(if style.markdown { "\x1b[0m\n" } else { "\n" }.as_bytes())?;
+                Ok(Ended::Stopped)
+            }
+        }
+    });
+    let ended = answer.await?;
     let code = ended.exit_code();
     if let Ended::Failed(error) = ended {
         output.error(&error.into());
@@ -60,20 +80,15 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     Ok(code)
 }
 
-async fn prepare(running: &Running, question: String, limit: usize) -> Result<Ask, Error> {
+/// A question to the plan's model and those that stand by.
+pub(super) async fn prepare(running: &Running, question: String, limit: usize) -> Result<Ask, Error> {
     // The table takes a fifth of a second to build: while the question is embedded and looked for.
     tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
     let question = if question == "-" { read_question().await? } else { question };
     let retriever = Arc::new(Retriever::open(running).await?);
-    let tags = |ollama: ProviderPlan| async move {
-        running.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
-    };
-    let model = match default_model(&running.plan, variable, tags).await {
-        Some(model) => Some(running.providers.chat_model(&model)?),
-        None => None,
-    };
+    let (model, fallback) = plans_own(running).await?;
     let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-    Ok(Ask { retriever, model, count_tokens, question, limit })
+    Ok(Ask { retriever, model, fallback, count_tokens, question, limit, conversation: Conversation::default() })
 }
 
 async fn read_question() -> Result<String, Error> {
@@ -101,6 +116,8 @@ pub enum Ended {
     Failed(Error),
     /// The reader of the output has gone.
     ReaderLeft,
+    /// The answer was stopped before its end.
+    Stopped,
 }
 
 impl Ended {
@@ -110,6 +127,7 @@ impl Ended {
             Self::Answered | Self::ReaderLeft => 0,
             Self::NothingFound => 1,
             Self::Failed(_) => 2,
+            Self::Stopped => super::INTERRUPTED,
         }
     }
 }
@@ -123,14 +141,22 @@ pub async fn render(
     out: &mut impl Write,
     style: &Style,
 ) -> io::Result<Ended> {
+    render_on(Screen::new(out, style), events).await
+}
+
+/// The same on a screen of one's own. A stream that ends before its answer was stopped.
+pub(super) async fn render_on(
+    mut screen: Screen<'_, impl Write>,
+    events: impl Stream<Item = Result<AnswerEvent, Error>>,
+) -> io::Result<Ended> {
     let mut events = pin!(events);
-    let mut screen = Screen { out, style, sources: Vec::new(), at_line_start: true, reasoned: false };
-    let mut ended = Ended::Answered;
+    let style = screen.style;
+    let mut ended = Ended::Stopped;
     while let Some(event) = events.next().await {
         let shown = match event {
             Ok(event) => {
-                if let AnswerEvent::Done(Summary { outcome: Outcome::NothingFound, .. }) = &event {
-                    ended = Ended::NothingFound;
+                if let AnswerEvent::Done(Summary { outcome, .. }) = &event {
+                    ended = if *outcome == Outcome::NothingFound { Ended::NothingFound } else { Ended::Answered };
                 }
                 if style.json { screen.json(&event) } else { screen.human(event) }
             }
@@ -147,6 +173,9 @@ pub async fn render(
         if matches!(ended, Ended::Failed(_)) {
             break;
         }
+    }
+    if matches!(ended, Ended::Stopped) && !style.json {
+        screen.end_line()?;
     }
     Ok(ended)
 }
@@ -173,18 +202,7 @@ pub fn failure(error: &Error) -> Value {
 /// What a program decides on.
 fn kind(error: &Error) -> &'static str {
     match error {
-        Error::Provider(error) => match error.kind {
-            ErrorKind::RateLimited => "rate_limited",
-            ErrorKind::Unavailable => "unavailable",
-            ErrorKind::Network => "network",
-            ErrorKind::Timeout => "timeout",
-            ErrorKind::Auth => "auth",
-            ErrorKind::QuotaSpent => "quota_spent",
-            ErrorKind::NotFound => "not_found",
-            ErrorKind::InvalidInput => "invalid_input",
-            ErrorKind::BadAnswer => "bad_answer",
-            ErrorKind::ModelMissing => "model_missing",
-        },
+        Error::Provider(error) => provider_kind(error.kind),
         Error::Store(error) => match error {
             StoreError::Locked { .. } => "index_locked",
             StoreError::Mismatch { .. } | StoreError::Layout { .. } => "index_mismatch",
@@ -199,8 +217,24 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
+/// The same of a provider's failure.
+pub(super) fn provider_kind(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::RateLimited => "rate_limited",
+        ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Network => "network",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::Auth => "auth",
+        ErrorKind::QuotaSpent => "quota_spent",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::InvalidInput => "invalid_input",
+        ErrorKind::BadAnswer => "bad_answer",
+        ErrorKind::ModelMissing => "model_missing",
+    }
+}
+
 /// Why an answer ended, as a word for programs.
-fn stop(outcome: Outcome) -> &'static str {
+pub(super) fn stop(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Answered(StopReason::End) => "end",
         Outcome::Answered(StopReason::Length) => "length",
@@ -211,7 +245,7 @@ fn stop(outcome: Outcome) -> &'static str {
 }
 
 /// What a person must know of how the answer ended; `None` when all is well.
-fn note(summary: &Summary) -> Option<&'static str> {
+pub(super) fn note(summary: &Summary) -> Option<&'static str> {
     match summary.outcome {
         Outcome::Answered(StopReason::End) if summary.ttft.is_none() => Some("The model answered with nothing."),
         Outcome::Answered(StopReason::End) => None,
@@ -231,7 +265,13 @@ struct Token<'a> {
     unknown_citations: &'a [usize],
 }
 
-fn done(summary: &Summary) -> Value {
+/// What takes over from a model that failed: `interrupted` when there were pieces of its answer, which are void, else `fallback`.
+fn takeover(from: &str, to: &str, kind: ErrorKind, reason: &str, interrupted: bool) -> Value {
+    let what = if interrupted { "interrupted" } else { "fallback" };
+    json!({"type": what, "from": from, "to": to, "error": reason, "kind": provider_kind(kind)})
+}
+
+pub(super) fn done(summary: &Summary) -> Value {
     let Summary { model, citations, unknown_citations, usage, cost_usd, ttft, took, outcome } = summary;
     let mut line = json!({
         "type": "done",
@@ -255,16 +295,35 @@ fn done(summary: &Summary) -> Value {
 }
 
 /// Where an answer is shown, and what has to be remembered of it.
-struct Screen<'a, W> {
-    out: &'a mut W,
-    style: &'a Style,
-    sources: Vec<Source>,
+pub(super) struct Screen<'a, W> {
+    pub(super) out: &'a mut W,
+    pub(super) style: &'a Style,
+    pub(super) sources: Vec<Source>,
+    /// In a conversation less is said: not what every turn would say again, nor what `/sources` shows.
+    pub(super) conversing: bool,
     at_line_start: bool,
     reasoned: bool,
+    /// What a model writes is Markdown; passages are not.
+    written: bool,
+    /// The answer, while it is shown as Markdown.
+    markdown: Option<Markdown>,
 }
 
-impl<W: Write> Screen<'_, W> {
-    fn json(&mut self, event: &AnswerEvent) -> io::Result<()> {
+impl<'a, W: Write> Screen<'a, W> {
+    pub(super) fn new(out: &'a mut W, style: &'a Style) -> Self {
+        Self {
+            out,
+            style,
+            sources: Vec::new(),
+            conversing: false,
+            at_line_start: true,
+            reasoned: false,
+            written: true,
+            markdown: None,
+        }
+    }
+
+    pub(super) fn json(&mut self, event: &AnswerEvent) -> io::Result<()> {
         match event {
             AnswerEvent::Sources { sources, .. } => json_line(self.out, &json!({"type": "sources", "sources": sources})),
             AnswerEvent::Token(text) => json_line(self.out, &Token { r#type: "token", text, unknown_citations: &[] }),
@@ -273,21 +332,25 @@ impl<W: Write> Screen<'_, W> {
             }
             // Not part of the answer, and the contract knows no line for it.
             AnswerEvent::Reasoning(_) => Ok(()),
+            AnswerEvent::Fallback { from, to, kind, reason, interrupted } => {
+                json_line(self.out, &takeover(from, to, *kind, reason, *interrupted))
+            }
             AnswerEvent::Done(summary) => json_line(self.out, &done(summary)),
         }
     }
 
-    fn human(&mut self, event: AnswerEvent) -> io::Result<()> {
+    pub(super) fn human(&mut self, event: AnswerEvent) -> io::Result<()> {
         match event {
             AnswerEvent::Sources { sources, model } => {
-                if model.is_none() && !sources.is_empty() {
+                self.written = model.is_some();
+                if model.is_none() && !sources.is_empty() && !self.conversing {
                     writeln!(self.out, "{}\n", self.style.paint(Look::Wrong, NO_MODEL))?;
                 }
                 self.sources = sources;
                 self.out.flush()
             }
             // A sign of life for who sits in front of it; noise in a file.
-            AnswerEvent::Reasoning(text) if self.style.color && !self.style.quiet => {
+            AnswerEvent::Reasoning(text) if self.style.color && !self.style.quiet && self.markdown.is_none() => {
                 self.reasoned = true;
                 let text = harmless(&text);
                 self.put(&text, &self.style.paint(Look::Dim, &text))
@@ -295,16 +358,42 @@ impl<W: Write> Screen<'_, W> {
             AnswerEvent::Reasoning(_) => Ok(()),
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
+                if let Some(markdown) = self.markdown() {
+                    let shown = markdown.push(&text);
+                    return self.put(&shown, &shown);
+                }
                 let text = harmless(&text);
                 self.put(&text, &text)
             }
-            AnswerEvent::Citation { text, unknown, .. } => {
+            AnswerEvent::Citation { text, sources, unknown } => {
                 self.end_reasoning()?;
                 let (text, look) = if unknown.is_empty() { (text, Look::Cite) } else { (marked(&text, &unknown), Look::Wrong) };
+                let cited = self.sources.iter().find(|source| sources.first() == Some(&source.n));
+                let address = cited.and_then(|source| self.style.address(&source.uri));
+                if let Some(markdown) = self.markdown() {
+                    let shown = markdown.cite(&text, unknown.is_empty(), address.as_ref().map(url::Url::as_str));
+                    return self.put(&shown, &shown);
+                }
                 self.put(&text, &self.style.paint(look, &text))
+            }
+            AnswerEvent::Fallback { from: _, to, kind: _, reason, interrupted } => {
+                self.end_reasoning()?;
+                let (begun, how) = if interrupted { ("Interrupted: ", "begins anew") } else { ("", "answers instead") };
+                self.mark(&format!("{begun}{reason}. {to} {how}."))
             }
             AnswerEvent::Done(summary) => self.finish(&summary),
         }
+    }
+
+    fn markdown(&mut self) -> Option<&mut Markdown> {
+        if !self.style.markdown || !self.written {
+            return None;
+        }
+        let markdown = self.markdown.get_or_insert_with(|| Markdown::new(self.style));
+        if let Some(columns) = self.style.columns {
+            markdown.resize(columns());
+        }
+        Some(markdown)
     }
 
     /// Writes a piece of the answer and sends it off; `plain` is the same without colours.
@@ -316,6 +405,17 @@ impl<W: Write> Screen<'_, W> {
         self.out.flush()
     }
 
+    /// Says something about the answer in a paragraph of its own.
+    pub(super) fn mark(&mut self, text: &str) -> io::Result<()> {
+        self.end_markdown()?;
+        if !self.at_line_start {
+            writeln!(self.out, "\n")?;
+        }
+        self.at_line_start = true;
+        writeln!(self.out, "{}\n", self.style.paint(Look::Wrong, &one_line(text)))?;
+        self.out.flush()
+    }
+
     fn end_reasoning(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.reasoned) {
             self.end_line()?;
@@ -324,7 +424,16 @@ impl<W: Write> Screen<'_, W> {
         Ok(())
     }
 
-    fn end_line(&mut self) -> io::Result<()> {
+    fn end_markdown(&mut self) -> io::Result<()> {
+        if let Some(mut markdown) = self.markdown.take() {
+            self.at_line_start = true;
+            self.out.write_all(markdown.finish().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_line(&mut self) -> io::Result<()> {
+        self.end_markdown()?;
         if !self.at_line_start {
             writeln!(self.out)?;
             self.at_line_start = true;
@@ -348,8 +457,8 @@ impl<W: Write> Screen<'_, W> {
     }
 
     /// The sources: those cited, in the order of their first use, then the others, unless only what was asked for is wanted.
-    fn list(&mut self, cited: &[usize]) -> io::Result<()> {
-        let others: Vec<usize> = if self.style.quiet {
+    pub(super) fn list(&mut self, cited: &[usize]) -> io::Result<()> {
+        let others: Vec<usize> = if self.style.quiet || self.conversing {
             Vec::new()
         } else {
             self.sources.iter().map(|source| source.n).filter(|n| !cited.contains(n)).collect()
@@ -367,7 +476,7 @@ impl<W: Write> Screen<'_, W> {
 }
 
 /// `[1] docs/keys.md:10-31  Title > Heading`
-fn listed(source: &Source, style: &Style) -> String {
+pub(super) fn listed(source: &Source, style: &Style) -> String {
     let number = format!("[{}]", source.n);
     let place = place(&source.uri, source.lines);
     let path = one_line(&source.path());
@@ -382,7 +491,7 @@ pub(super) fn place(uri: &str, (first, last): (u32, u32)) -> String {
 }
 
 /// `openai/gpt-… · 1200 + 88 tokens · 1.4 s, first token after 0.4 s`
-fn bill(summary: &Summary) -> String {
+pub(super) fn bill(summary: &Summary) -> String {
     let mut bill = summary.model.clone().unwrap_or_default();
     match (summary.usage.input_tokens, summary.usage.output_tokens) {
         (Some(read), Some(written)) => {

@@ -2,8 +2,13 @@
 
 mod args;
 pub mod ask;
+mod batch;
+mod chat;
 mod check;
 mod ingest;
+pub mod join;
+pub mod markdown;
+mod models;
 mod output;
 mod plan;
 mod progress;
@@ -65,6 +70,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>
 }
 
 async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+    // There Ctrl-C has a meaning of its own.
+    if let Command::Chat(args) = cli.command {
+        return chat::run(args, &cli.common, output).await;
+    }
     let stop = interruptible();
     let common = &cli.common;
     match cli.command {
@@ -77,6 +86,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
             code = status::run(args, common, output) => code,
             () = stop.cancelled() => Ok(INTERRUPTED),
         },
+        Command::Chat(_) => Ok(OK),
         Command::Schema => schema::run(output),
     }
 }

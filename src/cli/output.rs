@@ -19,19 +19,22 @@ pub(super) struct Output {
     color: (bool, bool),
     /// Whether stdout and stderr are terminals.
     terminal: (bool, bool),
+    /// Bold and the like on stdout: `NO_COLOR` is about colours.
+    emphasis: bool,
 }
 
 impl Output {
     pub fn new(common: &Common) -> Self {
         let terminal = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let plain = dumb || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let emphasis = terminal.0 && !dumb && common.color != Color::Never;
         let color = match common.color {
             Color::Always => (true, true),
             Color::Never => (false, false),
             Color::Auto => (terminal.0 && !plain, terminal.1 && !plain),
         };
-        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal }
+        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal, emphasis }
     }
 
     /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says.
@@ -54,8 +57,11 @@ impl Output {
         Style {
             json: self.json,
             color: self.color.0 && !self.json,
-            hyperlinks: self.terminal.0 && self.color.0 && !self.json,
+            emphasis: self.emphasis && !self.json,
+            markdown: self.terminal.0 && !self.json,
+            hyperlinks: self.emphasis && !self.json && shows_links(super::args::variable),
             width: if self.terminal.0 { console_width() } else { usize::MAX },
+            columns: self.terminal.0.then_some(console_width as fn() -> usize),
             quiet: self.quiet,
             base: None,
         }
@@ -133,9 +139,25 @@ impl Output {
     }
 }
 
+/// Whether the terminal is none of those known to swallow a link's address.
+fn shows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let (term, program) = (variable("TERM").unwrap_or_default(), variable("TERM_PROGRAM").unwrap_or_default());
+    let version = || {
+        let version = variable("TERM_PROGRAM_VERSION").unwrap_or_default();
+        let mut parts = version.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0))
+    };
+    match program.as_str() {
+        "Apple_Terminal" => false,
+        "tmux" => version() >= (3, 4),
+        // `screen` without the name of a program is GNU screen.
+        _ => !(term == "linux" || program.is_empty() && term.starts_with("screen")),
+    }
+}
+
 /// The terminal's width, within reason.
 fn console_width() -> usize {
-    usize::from(console::Term::stdout().size().1).clamp(40, 140)
+    usize::from(console::Term::stdout().size().1).clamp(20, 140)
 }
 
 /// 1234567 as 1,234,567.
@@ -159,6 +181,21 @@ pub(super) fn counted(n: u64, one: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_only_where_they_are_shown() {
+        let shown = |term: &str, program: &str, version: &str| {
+            let value = |name: &str| match name {
+                "TERM" => term.to_owned(),
+                "TERM_PROGRAM" => program.to_owned(),
+                _ => version.to_owned(),
+            };
+            shows_links(|name| Some(value(name)))
+        };
+        assert!(shown("xterm-256color", "", "") && shown("screen", "tmux", "3.4") && shown("tmux", "tmux", "4.0a"));
+        assert!(!shown("screen", "tmux", "3.3a") && !shown("screen.xterm", "", "") && !shown("linux", "", ""));
+        assert!(!shown("xterm-256color", "Apple_Terminal", "455"));
+    }
 
     #[test]
     fn numbers_are_grouped_by_thousands() {

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::pin::pin;
 
 use futures_util::{Stream, StreamExt};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 use tokio_util::sync::CancellationToken;
@@ -12,12 +13,13 @@ use super::args::{Common, SearchArgs};
 use super::output::Output;
 use super::progress::downloads;
 
-use crate::answer::Retriever;
 use crate::answer::source::heading_path;
+use crate::answer::{Found, Retriever};
 use crate::cli::ask::{failure, place};
 use crate::cli::style::{Look, Style, json_line, one_line, reader_left, trimmed};
 use crate::document::Hit;
 use crate::error::Error;
+use crate::pipeline::Duplicates;
 
 /// Bytes of a line in a file of queries; more than any question that can be asked takes.
 const MAX_LINE_BYTES: usize = 256 * 1024;
@@ -73,7 +75,12 @@ impl Searched {
 
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let running = args.pipeline.running(common, |_| Ok(()))?;
+    let running = args.pipeline.running(common, |plan| {
+        if args.copies {
+            plan.query.select.duplicates = Duplicates::Keep;
+        }
+        args.narrow.apply(plan)
+    })?;
     let _fetching = downloads(output, running.providers.downloads());
     let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
     let limit = args.limit.unwrap_or(running.plan.query.limit).get();
@@ -119,7 +126,7 @@ pub async fn search(
     style: &Style,
 ) -> io::Result<Searched> {
     let mut searched = Searched::default();
-    let shown = match retriever.retrieve(query, limit).await {
+    let shown = match retriever.find(query, limit).await {
         Ok(hits) => {
             searched.hits = hits.len() as u64;
             show(&hits, None, out, style)
@@ -150,7 +157,7 @@ pub async fn search_file(
     let answers = queries(file).map(|line| async {
         Ok::<_, io::Error>(match line? {
             Ok(query) => {
-                let found = retriever.retrieve(&query.text, limit).await;
+                let found = retriever.find(&query.text, limit).await;
                 Ok((query.id, found))
             }
             Err(bad) => Err(bad),
@@ -164,7 +171,7 @@ pub async fn search_file(
                 searched.hits += hits.len() as u64;
                 show(&hits, Some(&id), out, style)
             }
-            Ok((_, Err(error))) if stops_all(&error) => {
+            Ok((_, Err(error))) if error.stops_all() => {
                 let shown = if style.json { json_line(out, &failure(&error)) } else { Ok(()) };
                 searched.fatal = Some(error);
                 return settle(searched, shown);
@@ -185,16 +192,6 @@ pub async fn search_file(
         }
     }
     Ok(searched)
-}
-
-/// Whether the next query would fail in the same way.
-fn stops_all(error: &Error) -> bool {
-    match error {
-        Error::Provider(error) => error.is_fatal(),
-        Error::Store(error) => !error.is_transient(),
-        Error::Io { .. } | Error::Ledger(_) | Error::Worker { .. } => true,
-        Error::Question(_) => false,
-    }
 }
 
 fn settle(searched: Searched, shown: io::Result<()>) -> io::Result<Searched> {
@@ -240,16 +237,35 @@ struct HitLine<'a> {
     end: u64,
     lines: (u32, u32),
     text: &'a str,
+    /// Where passages lie that say nearly the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<CopyLine<'a>>,
+}
+
+#[derive(Serialize)]
+struct CopyLine<'a> {
+    uri: &'a str,
+    start: u64,
+    end: u64,
+    lines: (u32, u32),
+}
+
+impl<'a> From<&'a Hit> for CopyLine<'a> {
+    fn from(hit: &'a Hit) -> Self {
+        let passage = &hit.passage;
+        Self { uri: &passage.uri, start: passage.start, end: passage.end, lines: passage.lines }
+    }
 }
 
 /// Shows hits, best first; each is labelled with the query's id where there are several queries.
-fn show(hits: &[Hit], query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
+fn show(hits: &[Found], query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
     if !style.json
         && let Some(id) = query_id
     {
         writeln!(out, "{}", style.paint(Look::Bold, &trimmed(&one_line(id), style.width)))?;
     }
-    for (hit, rank) in hits.iter().zip(1..) {
+    for (found, rank) in hits.iter().zip(1..) {
+        let hit = &found.hit;
         let passage = &hit.passage;
         if style.json {
             let line = HitLine {
@@ -264,10 +280,11 @@ fn show(hits: &[Hit], query_id: Option<&str>, out: &mut impl Write, style: &Styl
                 end: passage.end,
                 lines: passage.lines,
                 text: &passage.text,
+                copies: found.copies.iter().map(CopyLine::from).collect(),
             };
             json_line(out, &line)?;
         } else {
-            show_hit(hit, rank, out, style)?;
+            show_hit(found, rank, out, style)?;
         }
     }
     if !style.json && hits.is_empty() && !style.quiet {
@@ -280,13 +297,15 @@ fn show(hits: &[Hit], query_id: Option<&str>, out: &mut impl Write, style: &Styl
 ///  1  0.83  docs/keys.md:10-31  Keys > Rotate
 ///     The passage, a few lines of it,
 ///     each cut at the edge of the termin…
+///     Nearly the same: docs/old/keys.md:8-29
 /// ```
-fn show_hit(hit: &Hit, rank: usize, out: &mut impl Write, style: &Style) -> io::Result<()> {
+fn show_hit(found: &Found, rank: usize, out: &mut impl Write, style: &Style) -> io::Result<()> {
+    let hit = &found.hit;
     let passage = &hit.passage;
     let head = format!("{rank:>2}  {:.3}  ", hit.score);
-    let place = place(&passage.uri, passage.lines);
+    let stands = place(&passage.uri, passage.lines);
     let mut left = style.width.saturating_sub(head.len());
-    let shown = trimmed(&place, left);
+    let shown = trimmed(&stands, left);
     left = left.saturating_sub(unicode_width::UnicodeWidthStr::width(shown.as_str()) + 2);
     let path = trimmed(&one_line(&heading_path(passage.title.as_deref(), &passage.headings)), left);
     let gap = if path.is_empty() { "" } else { "  " };
@@ -307,12 +326,24 @@ fn show_hit(hit: &Hit, rank: usize, out: &mut impl Write, style: &Style) -> io::
     if lines.next().is_some() {
         writeln!(out, "{indent}{}", style.paint(Look::Dim, "…"))?;
     }
+    if !found.copies.is_empty() {
+        let places = found.copies.iter().map(|copy| place(&copy.passage.uri, copy.passage.lines));
+        let told = format!("Nearly the same: {}", places.collect::<Vec<_>>().join(", "));
+        writeln!(out, "{indent}{}", style.paint(Look::Dim, &trimmed(&told, columns)))?;
+    }
     writeln!(out)
 }
 
 /// The queries of a file, a JSON object a line, read as they are asked for. Blank lines are skipped, keys other than `id` and `text`
 /// ignored; what is wrong with a line does not end the stream, what is wrong with the file does.
 pub fn queries(file: impl AsyncBufRead) -> impl Stream<Item = io::Result<Result<QueryLine, BadLine>>> {
+    json_lines(file).map(|line| line.map(|(line, read)| read.map_err(|message| BadLine { line, message })))
+}
+
+/// The lines of a file that are not blank, each with its number, and read or what is wrong with it.
+pub(super) fn json_lines<T: DeserializeOwned>(
+    file: impl AsyncBufRead,
+) -> impl Stream<Item = io::Result<(u64, Result<T, String>)>> {
     async_stream::try_stream! {
         let mut file = pin!(file);
         let mut number = 0_u64;
@@ -322,9 +353,9 @@ pub fn queries(file: impl AsyncBufRead) -> impl Stream<Item = io::Result<Result<
             // A byte order mark is no part of the first line.
             let text = line.strip_prefix(b"\xef\xbb\xbf").filter(|_| number == 1).unwrap_or(&line).trim_ascii();
             if !whole {
-                yield Err(BadLine { line: number, message: format!("longer than {MAX_LINE_BYTES} bytes") });
+                yield (number, Err(format!("longer than {MAX_LINE_BYTES} bytes")));
             } else if !text.is_empty() {
-                yield serde_json::from_slice(text).map_err(|e| BadLine { line: number, message: plain(&e) });
+                yield (number, serde_json::from_slice(text).map_err(|error| plain(&error)));
             }
         }
     }
@@ -338,7 +369,7 @@ fn plain(error: &serde_json::Error) -> String {
 }
 
 /// Reads the next line, without its end; of one that is too long only its beginning, and then says `false`. `None` at the end.
-async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+pub(super) async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     let (mut any, mut whole) = (false, true);
     loop {
@@ -362,7 +393,7 @@ async fn next_line(file: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -
 }
 
 /// Labelled sets number their queries as often as they name them.
-fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(super) fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "`id` must be a text or a number")]
     enum Id {

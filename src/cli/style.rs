@@ -17,10 +17,16 @@ pub struct Style {
     pub json: bool,
     /// ANSI colours.
     pub color: bool,
+    /// Bold, dim and the like even without colours.
+    pub emphasis: bool,
+    /// An answer's Markdown is shown as what it means: for terminals only.
+    pub markdown: bool,
     /// OSC 8 links: for terminals only.
     pub hyperlinks: bool,
     /// Columns of the terminal; `usize::MAX` where there is none, so that nothing is trimmed.
     pub width: usize,
+    /// Tells the terminal's columns now: it may be resized while an answer comes.
+    pub columns: Option<fn() -> usize>,
     /// Only what was asked for: no summaries.
     pub quiet: bool,
     /// The folder that uris of files are relative to; without it they are not linked.
@@ -29,7 +35,17 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { json: false, color: false, hyperlinks: false, width: usize::MAX, quiet: false, base: None }
+        Self {
+            json: false,
+            color: false,
+            emphasis: false,
+            markdown: false,
+            hyperlinks: false,
+            width: usize::MAX,
+            columns: None,
+            quiet: false,
+            base: None,
+        }
     }
 }
 
@@ -45,15 +61,15 @@ pub(super) enum Look {
 impl Style {
     /// `text` in a look; as it is without colours.
     pub(super) fn paint<'a>(&self, look: Look, text: &'a str) -> Cow<'a, str> {
-        if !self.color || text.is_empty() {
+        let (code, shown) = match look {
+            Look::Dim => ("2", self.color || self.emphasis),
+            Look::Bold => ("1", self.color || self.emphasis),
+            Look::Cite => ("36", self.color),
+            Look::Wrong => ("33", self.color),
+        };
+        if !shown || text.is_empty() {
             return text.into();
         }
-        let code = match look {
-            Look::Dim => "2",
-            Look::Bold => "1",
-            Look::Cite => "36",
-            Look::Wrong => "33",
-        };
         format!("\x1b[{code}m{text}\x1b[0m").into()
     }
 
@@ -66,7 +82,7 @@ impl Style {
     }
 
     /// The address of a document. What a `Url` prints is ASCII without control characters, and cannot end the link.
-    fn address(&self, uri: &str) -> Option<Url> {
+    pub(super) fn address(&self, uri: &str) -> Option<Url> {
         if uri.starts_with("http://") || uri.starts_with("https://") {
             return Url::parse(uri).ok();
         }
@@ -85,9 +101,14 @@ pub(super) fn json_line(out: &mut impl Write, object: &impl Serialize) -> io::Re
     out.flush()
 }
 
-/// Text from documents and models without what would steer a terminal: control characters other than line feeds and tabs.
+/// What steers a terminal: control characters other than line feeds and tabs, and those that turn the direction of writing, which
+/// can make a line read as what it is not.
+pub(super) fn steers(c: char) -> bool {
+    c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text from documents and models without what would steer a terminal.
 pub(super) fn harmless(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     if text.contains(steers) { text.chars().filter(|c| !steers(*c)).collect::<String>().into() } else { text.into() }
 }
 
@@ -141,7 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_steers_the_terminal() {
-        assert_eq!(harmless("a\x1b]8;;x\x07b\r\u{9b}c\n\td"), "a]8;;xbc\n\td");
+        assert_eq!(harmless("a\x1b]8;;x\x07b\r\u{9b}c\n\td\u{202e}e"), "a]8;;xbc\n\tde");
         assert_eq!(one_line(" a\n\x1b[2Jb\t c "), "a [2Jb c");
     }
 

@@ -23,7 +23,7 @@ struct Vendor {
     url_variable: Option<&'static str>,
 }
 
-const VENDORS: [Vendor; 7] = [
+const VENDORS: [Vendor; 8] = [
     Vendor {
         kind: ProviderKind::OpenAi,
         url: "https://api.openai.com/v1",
@@ -50,6 +50,7 @@ const VENDORS: [Vendor; 7] = [
         url_variable: None,
     },
     Vendor { kind: ProviderKind::Voyage, url: "https://api.voyageai.com/v1", keys: &["VOYAGE_API_KEY"], url_variable: None },
+    Vendor { kind: ProviderKind::Jina, url: "https://api.jina.ai/v1", keys: &["JINA_API_KEY"], url_variable: None },
     Vendor { kind: ProviderKind::Local, url: "local:", keys: &[], url_variable: None },
 ];
 
@@ -63,6 +64,7 @@ impl ProviderKind {
             Self::Ollama => "ollama",
             Self::Cohere => "cohere",
             Self::Voyage => "voyage",
+            Self::Jina => "jina",
             Self::Local => "local",
         }
     }
@@ -77,6 +79,11 @@ impl ProviderKind {
         matches!(self, Self::OpenAi | Self::Anthropic | Self::Gemini | Self::Ollama)
     }
 
+    /// Whether it has models that rerank.
+    pub fn can_rerank(self) -> bool {
+        matches!(self, Self::Cohere | Self::Voyage | Self::Jina)
+    }
+
     /// Texts and tokens that the vendor's own server takes in one embedding request, where it says so.
     /// `OpenAI`: embeddings reference; Gemini: `batchEmbedContents`; Cohere: `/v2/embed`; Voyage: `/v1/embeddings`.
     pub(super) fn max_batch(self) -> (Option<usize>, Option<usize>) {
@@ -85,7 +92,7 @@ impl ProviderKind {
             Self::Gemini => (Some(100), None),
             Self::Cohere => (Some(96), None),
             Self::Voyage => (Some(1000), None),
-            Self::Anthropic | Self::Ollama | Self::Local => (None, None),
+            Self::Anthropic | Self::Ollama | Self::Jina | Self::Local => (None, None),
         }
     }
 }
@@ -145,6 +152,7 @@ impl From<KindSpec> for ProviderKind {
             KindSpec::Ollama => Self::Ollama,
             KindSpec::Cohere => Self::Cohere,
             KindSpec::Voyage => Self::Voyage,
+            KindSpec::Jina => Self::Jina,
             KindSpec::Local => Self::Local,
         }
     }
@@ -408,9 +416,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seven_exist_without_being_declared() {
+    fn eight_exist_without_being_declared() {
         let all = Connections::implicit(&|_| None).usable;
-        assert_eq!(all.keys().collect::<Vec<_>>(), ["anthropic", "cohere", "gemini", "local", "ollama", "openai", "voyage"]);
+        assert_eq!(
+            all.keys().collect::<Vec<_>>(),
+            ["anthropic", "cohere", "gemini", "jina", "local", "ollama", "openai", "voyage"]
+        );
         assert_eq!(all["openai"].base_url.as_str(), "https://api.openai.com/v1");
         assert_eq!(all["openai"].key_variable, Some("OPENAI_API_KEY"));
         assert!(all.values().all(|provider| provider.api_key.is_none()));

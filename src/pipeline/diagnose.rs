@@ -173,7 +173,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error that is not about a place in a file.
-    pub(super) fn error(message: impl Into<String>, hint: Option<String>) -> Self {
+    pub(crate) fn error(message: impl Into<String>, hint: Option<String>) -> Self {
         Self { level: Level::Error, file: None, place: None, message: message.into(), hint, source: None }
     }
 

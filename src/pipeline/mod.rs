@@ -18,7 +18,7 @@ mod running;
 mod schema;
 mod sources;
 mod spec;
-mod suggest;
+pub(crate) mod suggest;
 mod tree;
 mod units;
 
@@ -27,9 +27,11 @@ pub use find::find;
 pub use load::{Loaded, load, parse};
 pub use model::Purpose;
 pub use plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, Price, ProviderKind, ProviderPlan, QueryPlan,
-    RetrieveMode, RetryPlan, Secret, SourcePlan, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, Price, ProviderKind,
+    ProviderPlan, QueryPlan, RerankPlan, RetrieveMode, RetryPlan, Secret, SelectPlan, SourcePlan, StorePlan, TokenizerName,
 };
 pub use resolve::default_plan;
 pub use running::{Running, Settings};
 pub use schema::schema;
+pub(crate) use sources::{anywhere, is_glob, path_globs, split_glob};
+pub(crate) use suggest::did_you_mean;

@@ -15,6 +15,8 @@ pub enum Purpose {
     Embed,
     /// To answer questions.
     Answer,
+    /// To rank passages.
+    Rerank,
 }
 
 impl Purpose {
@@ -22,6 +24,7 @@ impl Purpose {
         match self {
             Self::Embed => "openai/text-embedding-3-small",
             Self::Answer => "anthropic/claude-sonnet-4-5",
+            Self::Rerank => "cohere/rerank-v3.5",
         }
     }
 
@@ -29,6 +32,7 @@ impl Purpose {
         match self {
             Self::Embed => provider.kind.can_embed(),
             Self::Answer => provider.kind.can_answer(),
+            Self::Rerank => provider.kind.can_rerank(),
         }
     }
 }
@@ -79,6 +83,7 @@ pub(super) fn check(
     let (kind, cannot) = match purpose {
         Purpose::Embed => (provider.kind.name(), "has no embeddings"),
         Purpose::Answer => (provider.kind.name(), "has no models here that answer"),
+        Purpose::Rerank => (provider.kind.name(), "has no models here that rerank"),
     };
     Err(Problem::new(format!("`{shown}`: {kind} {cannot}")).hint(format!("these have: {}", able.join(", "))))
 }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use globset::GlobSet;
 use url::Url;
 
+use crate::answer::Filter;
+
 /// A validated pipeline.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -43,6 +45,8 @@ pub enum ProviderKind {
     Cohere,
     /// Voyage.
     Voyage,
+    /// Jina, and servers that rerank as it does.
+    Jina,
     /// In process, no network.
     Local,
 }
@@ -292,8 +296,14 @@ pub struct QueryPlan {
     pub mode: RetrieveMode,
     /// How the rankings of a hybrid retrieval are fused.
     pub fusion: FusionPlan,
+    /// Which are looked at, and what becomes of the ranking.
+    pub select: SelectPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
+    /// Models that stand by, in this order, for when it fails.
+    pub fallback: Vec<ModelRef>,
+    /// How long a model may say nothing before the next one takes over; without a next one it has as long as its provider.
+    pub fallback_after: Duration,
     /// Tokens the answer may have.
     pub max_tokens: u32,
     /// The model's temperature.
@@ -302,4 +312,36 @@ pub struct QueryPlan {
     pub context_tokens: usize,
     /// Instructions that replace the built-in ones; `None` is `default`.
     pub prompt: Option<String>,
+}
+
+/// What happens around the ranking.
+#[derive(Debug, Clone, Default)]
+pub struct SelectPlan {
+    /// Which documents are searched.
+    pub filter: Filter,
+    /// What becomes of near-copies.
+    pub duplicates: Duplicates,
+    /// What ranks the best passages again.
+    pub rerank: Option<RerankPlan>,
+}
+
+/// What becomes of passages that say nearly the same as a better one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Duplicates {
+    /// They make room for others.
+    #[default]
+    Drop,
+    /// They stay.
+    Keep,
+}
+
+/// A reranker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RerankPlan {
+    /// The model.
+    pub model: ModelRef,
+    /// Passages that it ranks; those that are asked for if they are more.
+    pub candidates: NonZeroUsize,
+    /// How long it may take, retries included, before the ranking stays as it is.
+    pub timeout: Duration,
 }

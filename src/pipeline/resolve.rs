@@ -7,19 +7,27 @@ use super::connections::{Connections, check_name, server_url, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::{
-    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RetrieveMode, Secret, StorePlan,
-    TokenizerName,
+    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RerankPlan, RetrieveMode,
+    Secret, SelectPlan, StorePlan, TokenizerName,
 };
 use super::sources;
 use super::spec::{
-    ChunkBySpec, ChunkSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, Spec, StoreSpec, TokenizerSpec,
+    ChunkBySpec, ChunkSpec, DuplicatesSpec, EmbedSpec, ModeSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
+    StoreSpec, TokenizerSpec,
 };
+use crate::answer::{Filter, Term};
 
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
 const OVERLAP: usize = 40;
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Passages that a reranker ranks: enough to find what the ranking put too low, and a quick answer from every vendor.
+const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+/// How long a question waits for a reranker.
+const RERANK_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
+/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
+const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -47,7 +55,10 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
             limit: LIMIT,
             mode: RetrieveMode::Hybrid,
             fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+            select: SelectPlan::default(),
             model: None,
+            fallback: Vec::new(),
+            fallback_after: FALLBACK_AFTER,
             max_tokens: ANSWER_TOKENS,
             temperature: None,
             context_tokens: CONTEXT_TOKENS,
@@ -221,6 +232,39 @@ fn qdrant_server(file: &mut File<'_>, spec: &QdrantSpec, name: &str) -> StorePla
     StorePlan::Qdrant { url, api_key, collection, timeout: spec.timeout.map_or(QDRANT_TIMEOUT, |timeout| timeout.0) }
 }
 
+fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections) -> SelectPlan {
+    let mut terms = Vec::new();
+    for (position, text) in spec.r#where.iter().flatten().enumerate() {
+        let Some(text) = text else { continue };
+        let position = position.to_string();
+        let place = ["query", "retrieve", "where", position.as_str()];
+        match text.parse::<Term>() {
+            Ok(term) => terms.push(term),
+            Err(error) => {
+                let message = format!("`{}` {}", file.shown(&place, text), error.problem);
+                file.error(&place, Problem::new(message).hint(error.hint));
+            }
+        }
+    }
+    let path = ["query", "retrieve", "rerank", "model"];
+    let rerank = spec.rerank.as_ref().and_then(|spec| {
+        if spec.model.is_none() && !file.tainted(&["query", "retrieve", "rerank"]) {
+            let problem = Problem::new("`model` is missing: what is to rerank?");
+            file.error(&path, problem.hint("such as `cohere/rerank-v3.5`"));
+        }
+        Some(RerankPlan {
+            model: model_at(file, &path, spec.model.as_deref(), connections, Purpose::Rerank)?,
+            candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(CANDIDATES),
+            timeout: spec.timeout.map_or(RERANK_TIMEOUT, |timeout| timeout.0),
+        })
+    });
+    let duplicates = match spec.duplicates {
+        None | Some(DuplicatesSpec::Drop) => Duplicates::Drop,
+        Some(DuplicatesSpec::Keep) => Duplicates::Keep,
+    };
+    SelectPlan { filter: Filter::from(terms), duplicates, rerank }
+}
+
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
     if let Some(retrieve) = &spec.retrieve {
         plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
@@ -229,9 +273,16 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
             Some(ModeSpec::Dense) => RetrieveMode::Dense,
             Some(ModeSpec::Sparse) => RetrieveMode::Sparse,
         };
+        plan.select = selecting(file, retrieve, connections);
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
+    for (index, model) in answer.fallback.iter().flatten().enumerate() {
+        let index = index.to_string();
+        let path = ["query", "answer", "fallback", &index];
+        plan.fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
+    }
+    plan.fallback_after = answer.fallback_after.map_or(FALLBACK_AFTER, |period| period.0);
     plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
     plan.temperature = answer.temperature;
     plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);

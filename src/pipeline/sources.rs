@@ -162,8 +162,14 @@ fn build(globs: Vec<Glob>) -> Result<GlobSet, Problem> {
     builder.build().map_err(|error| Problem::new(format!("these globs cannot be used together: {}", error.kind())))
 }
 
+/// The globs of a path as it may be said of a document, matched as `include` matches a file.
+pub(crate) fn path_globs(patterns: &[String]) -> Result<GlobSet, String> {
+    let globs = patterns.iter().map(|pattern| glob(pattern)).collect::<Result<_, _>>();
+    globs.and_then(build).map_err(|problem| problem.message)
+}
+
 /// As in `.gitignore`: a pattern without `/` matches at any depth, and a `/` in front ties it to the root.
-fn anywhere(pattern: &str) -> String {
+pub(crate) fn anywhere(pattern: &str) -> String {
     match pattern.strip_prefix('/') {
         Some(rooted) => rooted.to_owned(),
         None if pattern.contains('/') => pattern.to_owned(),
@@ -171,12 +177,12 @@ fn anywhere(pattern: &str) -> String {
     }
 }
 
-fn is_glob(text: &str) -> bool {
+pub(crate) fn is_glob(text: &str) -> bool {
     text.contains(['*', '?', '[', '{'])
 }
 
 /// `./docs/**/*.md` → `./docs`, `**/*.md`.
-fn split_glob(text: &str) -> (&str, &str) {
+pub(crate) fn split_glob(text: &str) -> (&str, &str) {
     let meta = text.find(['*', '?', '[', '{']).unwrap_or(text.len());
     let slash = text.get(..meta).and_then(|fixed| fixed.rfind('/'));
     match slash {

@@ -25,8 +25,8 @@ pub(super) struct Spec {
     /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.
     #[schemars(length(min = 1, max = 64), example = &"docs")]
     pub(super) name: Option<String>,
-    /// Named connections that `provider/model` refers to. Those named openai, anthropic, gemini, ollama, cohere, voyage
-    /// and local exist without being declared, with their usual environment variables.
+    /// Named connections that `provider/model` refers to. Those named openai, anthropic, gemini, ollama, cohere, voyage,
+    /// jina and local exist without being declared, with their usual environment variables.
     pub(super) providers: Option<BTreeMap<String, Option<ProviderSpec>>>,
     /// Where documents come from.
     pub(super) sources: Option<Vec<Option<SourceSpec>>>,
@@ -82,10 +82,12 @@ pub(super) enum KindSpec {
     Gemini,
     /// Ollama's own API.
     Ollama,
-    /// Cohere. Embeddings only.
+    /// Cohere. Embeddings and reranking.
     Cohere,
-    /// Voyage. Embeddings only.
+    /// Voyage. Embeddings and reranking.
     Voyage,
+    /// Jina, and every server that reranks as it does: llama.cpp, vLLM, … Embeddings and reranking.
+    Jina,
     /// In process: no key, no network once the model is there. Embeddings only.
     Local,
 }
@@ -320,6 +322,42 @@ pub(super) struct RetrieveSpec {
     /// How they are ranked.
     #[schemars(extend("default" = "hybrid"))]
     pub(super) mode: Option<ModeSpec>,
+    /// Which documents are searched; all terms must hold. `path=docs/api/**` and `path!=…` as in `include`, `lang=zh` and
+    /// `lang!=…` by ISO 639-1, `modified>=2026-01-31` with `<`, `<=`, `>`, `>=` and a date (its beginning, in UTC) or RFC 3339.
+    #[schemars(inner(length(min = 1)), example = ["path=docs/api/**", "modified>=2026-01-31"])]
+    pub(super) r#where: Option<Vec<Option<String>>>,
+    /// What becomes of passages that say nearly the same as a better one.
+    #[schemars(extend("default" = "drop"))]
+    pub(super) duplicates: Option<DuplicatesSpec>,
+    /// A model that ranks the best passages again.
+    pub(super) rerank: Option<RerankSpec>,
+}
+
+/// What becomes of passages that say nearly the same as a better one.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "duplicates")]
+pub(super) enum DuplicatesSpec {
+    /// They make room for others.
+    Drop,
+    /// They stay.
+    Keep,
+}
+
+/// A model that ranks the best passages again.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "rerank")]
+pub(super) struct RerankSpec {
+    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does.
+    #[schemars(length(min = 1), example = &"cohere/rerank-v3.5")]
+    pub(super) model: Option<String>,
+    /// How many passages it ranks; those that are asked for if they are more.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
+    pub(super) candidates: Option<usize>,
+    /// How long it may take, retries included. Then the ranking stays as it is.
+    #[schemars(extend("default" = "10s"))]
+    pub(super) timeout: Option<Period>,
 }
 
 /// How passages are ranked.
@@ -343,6 +381,12 @@ pub(super) struct AnswerSpec {
     /// `provider/model`. By default the first that is there of OpenAI, Anthropic and a running Ollama.
     #[schemars(length(min = 1), example = &"anthropic/claude-sonnet-4-5")]
     pub(super) model: Option<String>,
+    /// Models that stand by, as `provider/model`: when one refuses, fails or stays silent, the next one answers.
+    #[schemars(inner(length(min = 1)), example = ["openai/gpt-5.4-mini"])]
+    pub(super) fallback: Option<Vec<Option<String>>>,
+    /// How long a model may say nothing before the next one of `fallback` takes over.
+    #[schemars(extend("default" = "30s"))]
+    pub(super) fallback_after: Option<Period>,
     /// Tokens the answer may have.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1024))]
     pub(super) max_tokens: Option<u32>,

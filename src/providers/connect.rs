@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::embedding::{Wire, remote};
 use super::http::{Auth, Http};
 use super::local::{Download, Hub};
+use super::rerank::{self, Format, Reranker};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
 use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
 use crate::limits::Stats;
@@ -45,6 +46,7 @@ impl Providers {
             ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, embed)),
             ProviderKind::Cohere => Ok(remote(Wire::Cohere, self.http(plan)?, embed)),
             ProviderKind::Voyage => Ok(remote(Wire::Voyage, self.http(plan)?, embed)),
+            ProviderKind::Jina => Ok(remote(Wire::Jina, self.http(plan)?, embed)),
             ProviderKind::Anthropic => Err(wrong_pairing(plan, "Anthropic has no embedding models", "embed.model", EMBEDDERS)),
         }
     }
@@ -58,11 +60,30 @@ impl Providers {
             ProviderKind::Anthropic => chat_anthropic::model(self.http(plan)?, plan, name),
             ProviderKind::Gemini => chat_gemini::model(self.http(plan)?, plan, name),
             ProviderKind::Ollama => chat_ollama::model(self.http(plan)?, plan, name),
-            ProviderKind::Cohere | ProviderKind::Voyage | ProviderKind::Local => {
+            ProviderKind::Cohere | ProviderKind::Voyage | ProviderKind::Jina | ProviderKind::Local => {
                 let told = "ragstream has no chat models of this provider's kind";
                 return Err(wrong_pairing(plan, told, "query.answer.model", CHAT_MODELS));
             }
         })
+    }
+
+    /// The reranker of this name. Nothing is sent yet.
+    pub fn reranker(&self, model: &ModelRef) -> Result<Arc<dyn Reranker>, ProviderError> {
+        let plan = self.plan(model)?;
+        let format = match plan.kind {
+            ProviderKind::Cohere => Format::Cohere,
+            ProviderKind::Voyage => Format::Voyage,
+            ProviderKind::Jina => Format::Jina,
+            ProviderKind::OpenAi
+            | ProviderKind::Anthropic
+            | ProviderKind::Gemini
+            | ProviderKind::Ollama
+            | ProviderKind::Local => {
+                let told = "ragstream has no rerankers of this provider's kind";
+                return Err(wrong_pairing(plan, told, "query.retrieve.rerank.model", RERANKERS));
+            }
+        };
+        Ok(rerank::remote(format, self.http(plan)?, model))
     }
 
     /// The connection of this name, for what is neither an embedding nor a chat ("is Ollama running?").
@@ -108,7 +129,8 @@ impl Providers {
     }
 }
 
-const EMBEDDERS: &str = "openai, gemini, ollama, cohere, voyage or local";
+const EMBEDDERS: &str = "openai, gemini, ollama, cohere, voyage, jina or local";
+const RERANKERS: &str = "cohere, voyage or jina";
 const CHAT_MODELS: &str = "openai, anthropic, gemini or ollama";
 
 fn wrong_pairing(plan: &ProviderPlan, told: &str, key: &str, instead: &str) -> ProviderError {
@@ -120,7 +142,9 @@ fn wrong_pairing(plan: &ProviderPlan, told: &str, key: &str, instead: &str) -> P
 /// How a kind of provider wants its key.
 fn auth(kind: ProviderKind) -> Auth {
     match kind {
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Cohere | ProviderKind::Voyage => Auth::Bearer,
+        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Cohere | ProviderKind::Voyage | ProviderKind::Jina => {
+            Auth::Bearer
+        }
         ProviderKind::Anthropic => Auth::Header("x-api-key"),
         ProviderKind::Gemini => Auth::Header("x-goog-api-key"),
         ProviderKind::Local => Auth::None,

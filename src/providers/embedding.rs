@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::http::{Answer, Cost, Http};
 use super::prefix::Prefixes;
 use super::{AT, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
-use super::{cohere, gemini, ollama, openai, voyage};
+use super::{cohere, gemini, jina, ollama, openai, voyage};
 use crate::pipeline::EmbedPlan;
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
@@ -45,6 +45,7 @@ pub(super) enum Wire {
     Ollama,
     Cohere,
     Voyage,
+    Jina,
 }
 
 impl Wire {
@@ -56,6 +57,7 @@ impl Wire {
             Self::Ollama => "ollama",
             Self::Cohere => "cohere",
             Self::Voyage => "voyage",
+            Self::Jina => "jina",
         }
     }
 
@@ -67,13 +69,14 @@ impl Wire {
             Self::Ollama => ollama::request(ask),
             Self::Cohere => cohere::request(base_path, ask),
             Self::Voyage => voyage::request(ask),
+            Self::Jina => jina::request(ask),
         }
     }
 
     /// Reads an answer; the error says what is wrong with it.
     fn read(self, body: &[u8]) -> Result<Read, String> {
         match self {
-            Self::OpenAi | Self::Voyage => openai::read(body),
+            Self::OpenAi | Self::Voyage | Self::Jina => openai::read(body),
             Self::Gemini => gemini::read(body),
             Self::Ollama => ollama::read(body),
             Self::Cohere => cohere::read(body),
@@ -87,6 +90,7 @@ impl Wire {
             Self::Ollama => ollama::LIMITS,
             Self::Cohere => cohere::limits(model),
             Self::Voyage => voyage::limits(model),
+            Self::Jina => jina::LIMITS,
         }
     }
 
@@ -98,6 +102,7 @@ impl Wire {
             Self::Ollama => None,
             Self::Cohere => cohere::known_width(model),
             Self::Voyage => voyage::known_width(model),
+            Self::Jina => jina::known_width(model),
         }
     }
 }
@@ -305,7 +310,7 @@ fn normalise(vector: &mut [f32]) {
 }
 
 /// A guess that needs no tokenizer: four ASCII bytes a token, and a token for any other character.
-fn guess_tokens(input: &str) -> u64 {
+pub(super) fn guess_tokens(input: &str) -> u64 {
     let ascii = input.bytes().filter(u8::is_ascii).count();
     let others = input.chars().filter(|c| !c.is_ascii()).count();
     (ascii.div_ceil(4) + others).max(1) as u64

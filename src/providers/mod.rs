@@ -1,6 +1,6 @@
 //! Everything that talks to an AI provider, or stands in for one in process.
 //!
-//! [`Embedder`] and [`ChatModel`] are what the rest of the crate sees. A file per wire format only translates; the one
+//! [`Embedder`], [`Reranker`] and [`ChatModel`] are what the rest of the crate sees. A file per wire format only translates; the one
 //! [`http`] layer owns timeouts, limits, retries and redaction. A new provider is one file and one line in the `match`es of
 //! [`Providers`].
 
@@ -13,17 +13,23 @@ mod connect;
 mod embedding;
 mod gemini;
 pub mod http;
+mod jina;
 pub mod local;
 mod ollama;
 mod openai;
 mod prefix;
 pub mod prices;
 mod refusal;
+mod rerank;
+mod rerank_cohere;
+mod rerank_jina;
+mod rerank_voyage;
 mod retry;
 pub mod sse;
 mod voyage;
 
 pub use connect::Providers;
+pub use rerank::{Reranked, Reranker};
 
 use std::time::Duration;
 
@@ -176,8 +182,12 @@ pub struct Usage {
 
 impl Usage {
     /// What it comes to, in US dollars; `None` where the price or what was used is not known.
-    pub fn cost(self, price: Option<Price>) -> Option<f64> {
-        price?.cost(self.input_tokens?, self.output_tokens?)
+    pub fn cost(&self, price: Option<Price>) -> Option<f64> {
+        let price = price?;
+        if price == prices::FREE {
+            return Some(0.0);
+        }
+        price.cost(self.input_tokens?, self.output_tokens?)
     }
 }
 

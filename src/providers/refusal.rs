@@ -309,6 +309,7 @@ fn vendor_hosts(kind: ProviderKind) -> &'static [&'static str] {
         ProviderKind::Gemini => &["generativelanguage.googleapis.com"],
         ProviderKind::Cohere => &["api.cohere.com", "api.cohere.ai"],
         ProviderKind::Voyage => &["api.voyageai.com"],
+        ProviderKind::Jina => &["api.jina.ai"],
         ProviderKind::Ollama => &["ollama.com"],
         ProviderKind::Local => &[],
     }
@@ -321,6 +322,7 @@ fn billing_page(kind: ProviderKind) -> Option<&'static str> {
         ProviderKind::Gemini => Some("https://aistudio.google.com/usage"),
         ProviderKind::Cohere => Some("https://dashboard.cohere.com/billing"),
         ProviderKind::Voyage => Some("https://dashboard.voyageai.com"),
+        ProviderKind::Jina => Some("https://jina.ai/api-dashboard"),
         ProviderKind::Ollama | ProviderKind::Local => None,
     }
 }

@@ -25,7 +25,7 @@ use uuid::Uuid;
 use self::engine::{Engine, Fault};
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
-use super::{IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths, rank};
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths, rank};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -149,16 +149,22 @@ impl VectorStore for EdgeStore {
         self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(uri)?))).await
     }
 
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        let conditions = conditions.to_vec();
         self.run(move |folder| {
             folder.with("search", |open| {
                 match (check_query(&query, open.dimensions).map_err(Refusal::Ours)?, limit.min(MAX_PAGE)) {
                     (false, _) | (_, 0) => Ok(Vec::new()),
-                    (true, limit) => Ok(rank(open.engine.query(query, limit)?)),
+                    (true, limit) => Ok(rank(open.engine.query(query, &conditions, limit)?)),
                 }
             })
         })
         .await
+    }
+
+    async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
+        let conditions = conditions.to_vec();
+        self.run(move |folder| folder.with("list documents", |open| Ok(open.engine.uris(&conditions)?))).await
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
@@ -178,6 +184,16 @@ impl VectorStore for EdgeStore {
 
     async fn flush(&self) -> Result<(), StoreError> {
         self.run(|folder| folder.with("tidy up", |open| Ok(open.engine.tidy()?))).await
+    }
+
+    async fn release(&self) {
+        let released = self.run(|folder| {
+            *folder.state.write().unwrap_or_else(PoisonError::into_inner) = State::default();
+            Ok(())
+        });
+        if let Err(error) = released.await {
+            tracing::debug!(%error, "the index is still open");
+        }
     }
 }
 

@@ -21,6 +21,16 @@ const DENSE: &str = "dense";
 const SPARSE: &str = "bm25";
 /// The payload key by which documents are removed.
 const URI: &str = "uri";
+/// The payload key of the folders above a document, so that a condition on one is a look into an index.
+const FOLDERS: &str = "folders";
+/// The payload key of a document's language.
+const LANG: &str = "lang";
+/// The payload key of a document's modification time.
+const MODIFIED: &str = "modified";
+/// The payload keys that conditions look into, besides [`MODIFIED`], which is a number.
+const KEYWORDS: [&str; 3] = [URI, FOLDERS, LANG];
+/// Documents that [`VectorStore::uris`] names, at most.
+pub const MAX_DOCUMENTS: usize = 1_000_000;
 /// Points that one query or one page of a scroll returns, at most.
 pub const MAX_PAGE: usize = 10_000;
 
@@ -88,6 +98,28 @@ pub enum Query {
     Sparse(SparseVector),
 }
 
+/// What a passage must be to be found: a query's conditions all hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// Its document is one of these.
+    Documents(Vec<String>),
+    /// Its document is one of these, or lies below one. `.` is all that is relative, `/` all that is absolute.
+    Within(Vec<String>),
+    /// Its document is none of these, and lies below none of them.
+    NotWithin(Vec<String>),
+    /// Its language is this, an ISO 639-1 code.
+    Lang(String),
+    /// Its language is not this, or not known.
+    NotLang(String),
+    /// Its document was modified within this time, in seconds since the Unix epoch.
+    Modified {
+        /// Not before.
+        from: Option<i64>,
+        /// Before.
+        until: Option<i64>,
+    },
+}
+
 /// A store of points. Every method's success means that the store has acknowledged: what was written survives a kill.
 #[async_trait]
 pub trait VectorStore: Send + Sync + std::fmt::Debug {
@@ -110,7 +142,13 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     /// Removes every point of a document.
     async fn delete_document(&self, uri: &str) -> Result<(), StoreError>;
     /// The best `limit` passages (at most [`MAX_PAGE`]), best first; equal ones in the order of their ids.
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError>;
+    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+        self.query_where(query, &[], limit).await
+    }
+    /// As [`Self::query`], of the passages that meet all conditions.
+    async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError>;
+    /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
+    async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;
     /// Points in the index.
     async fn count(&self) -> Result<u64, StoreError>;
     /// A page of point ids with their passages, in the order of the ids, after `after`. Fewer than `limit` (at most
@@ -119,6 +157,25 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
     /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;
+    /// Lets other processes have the index until it is used again.
+    async fn release(&self) {}
+}
+
+/// What a point says of its passage: the passage, and the folders above its document.
+fn payload(passage: &Passage) -> Result<serde_json::Map<String, serde_json::Value>, serde_json::Error> {
+    let mut payload = match serde_json::to_value(passage)? {
+        serde_json::Value::Object(payload) => payload,
+        _ => serde_json::Map::new(),
+    };
+    payload.insert(FOLDERS.to_owned(), folders(&passage.uri).into());
+    Ok(payload)
+}
+
+/// The folders above a document, outermost first: `.` or, for an absolute uri, `/`; then by their uris.
+fn folders(uri: &str) -> Vec<&str> {
+    let root = if uri.starts_with('/') { "/" } else { "." };
+    let below = uri.match_indices('/').filter_map(|(at, _)| uri.get(..at)).filter(|folder| !folder.is_empty());
+    std::iter::once(root).chain(below).collect()
 }
 
 /// Every dense vector must be as wide as the index.
@@ -139,7 +196,7 @@ fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
 }
 
 /// Best first; of equal scores the ids decide.
-fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
+pub(crate) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     hits
 }
@@ -298,5 +355,13 @@ mod tests {
         assert_eq!(first_after(None), Some(Uuid::nil()));
         assert_eq!(first_after(Some(Uuid::from_u128(7))), Some(Uuid::from_u128(8)));
         assert_eq!(first_after(Some(Uuid::max())), None);
+    }
+
+    #[test]
+    fn a_document_lies_below_its_folders() {
+        assert_eq!(folders("readme.md"), ["."]);
+        assert_eq!(folders("docs/api/keys.md"), [".", "docs", "docs/api"]);
+        assert_eq!(folders("/srv/a.md"), ["/", "/srv"]);
+        assert_eq!(folders("../b/ü.md"), [".", "..", "../b"]);
     }
 }

@@ -11,14 +11,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
-    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FieldType, PointsSelector, ScrollPoints,
-    UpdateBatchPoints, UpdateCollection, UpsertPoints,
+    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, PointsSelector,
+    ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
-use super::{IndexMeta, MAX_PAGE, Query, StoreError, URI, VectorStore, check_query, check_widths, first_after, rank};
+use super::{
+    Condition, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore, check_query,
+    check_widths, first_after, rank,
+};
 use crate::document::{Hit, Passage, Point};
 use crate::pipeline::Secret;
 
@@ -106,24 +109,29 @@ impl QdrantStore {
         let missing = || StoreError::Missing { store: self.described.clone() };
         let info = self.info(action).await?.ok_or_else(missing)?;
         let meta = self.meta_of(&info, action)?;
-        if !info.payload_schema.contains_key(URI) {
-            // Its making was cut short between the collection and its index.
-            self.index_uri(action).await?;
-        }
+        // Its making was cut short between the collection and its indexes, or it is from before there were all of them.
+        self.index(&info, action).await?;
         let dimensions = meta.dimensions;
         self.remember(Some(meta));
         Ok(dimensions)
     }
 
-    async fn index_uri(&self, action: &'static str) -> Result<(), StoreError> {
-        let index = CreateFieldIndexCollection {
-            collection_name: self.collection.clone(),
-            wait: Some(true),
-            field_name: URI.to_owned(),
-            field_type: Some(FieldType::Keyword.into()),
-            ..CreateFieldIndexCollection::default()
-        };
-        self.client.create_field_index(index).await.map_err(self.explain(action))?;
+    /// Makes the payload indexes that the collection does not have.
+    async fn index(&self, info: &CollectionInfo, action: &'static str) -> Result<(), StoreError> {
+        let keywords = KEYWORDS.map(|key| (key, FieldType::Keyword));
+        for (key, kind) in keywords.into_iter().chain([(MODIFIED, FieldType::Integer)]) {
+            if info.payload_schema.contains_key(key) {
+                continue;
+            }
+            let index = CreateFieldIndexCollection {
+                collection_name: self.collection.clone(),
+                wait: Some(true),
+                field_name: key.to_owned(),
+                field_type: Some(kind.into()),
+                ..CreateFieldIndexCollection::default()
+            };
+            self.client.create_field_index(index).await.map_err(self.explain(action))?;
+        }
         Ok(())
     }
 
@@ -165,7 +173,7 @@ impl VectorStore for QdrantStore {
             self.client.delete_collection(&self.collection).await.map_err(self.explain(ACTION))?;
             return Err(self.failed(ACTION, "the server keeps no metadata of collections: Qdrant 1.16 or newer is needed"));
         }
-        self.index_uri(ACTION).await?;
+        self.index(&CollectionInfo::default(), ACTION).await?;
         self.remember(Some(meta.clone()));
         Ok(())
     }
@@ -244,15 +252,35 @@ impl VectorStore for QdrantStore {
         self.delete_points(wire::select_document(uri), ACTION).await
     }
 
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
         const ACTION: &str = "search";
         let dimensions = self.dimensions(ACTION).await?;
         let limit = limit.min(MAX_PAGE);
         let finds = check_query(&query, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
         let (true, 1..) = (finds, limit) else { return Ok(Vec::new()) };
-        let found = self.client.query(wire::query(&self.collection, query, limit)).await.map_err(self.explain(ACTION))?;
+        let found =
+            self.client.query(wire::query(&self.collection, query, conditions, limit)).await.map_err(self.explain(ACTION))?;
         let hits = found.result.into_iter().map(wire::hit).collect::<Result<_, _>>();
         Ok(rank(hits.map_err(|reason| self.failed(ACTION, reason))?))
+    }
+
+    async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
+        const ACTION: &str = "list documents";
+        self.dimensions(ACTION).await?;
+        let request = FacetCounts {
+            collection_name: self.collection.clone(),
+            key: URI.to_owned(),
+            filter: wire::filter(conditions),
+            limit: Some(MAX_DOCUMENTS as u64),
+            exact: Some(true),
+            ..FacetCounts::default()
+        };
+        let found = self.client.facet(request).await.map_err(self.explain(ACTION))?;
+        let uris = found.hits.into_iter().filter_map(|hit| match hit.value?.variant? {
+            facet_value::Variant::StringValue(uri) => Some(uri),
+            _ => None,
+        });
+        Ok(uris.collect())
     }
 
     async fn count(&self) -> Result<u64, StoreError> {

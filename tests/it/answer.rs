@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test panics")]
 
-mod doubles;
+pub mod doubles;
 mod search;
+mod select;
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use ragstream::answer::{AnswerEvent, Ask, Outcome, QuestionError, ask};
+use ragstream::answer::{AnswerEvent, Ask, Conversation, Outcome, QuestionError, ask};
 use ragstream::cli::ask::{Ended, NO_MODEL, render};
 use ragstream::cli::style::Style;
 use ragstream::document::Hit;
@@ -29,9 +30,11 @@ fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
     Ask {
         retriever: Arc::new(retriever),
         model: model.map(|model| model as Arc<dyn ChatModel>),
+        fallback: Vec::new(),
         count_tokens: Arc::new(|text| text.split_whitespace().count()),
         question: "How are keys rotated?".into(),
         limit: 8,
+        conversation: Conversation::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ragstream::pipeline::{
     ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
-    RetryPlan, Secret, StorePlan, TokenizerName,
+    RetryPlan, Secret, SelectPlan, StorePlan, TokenizerName,
 };
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError, Providers};
 use serde_json::{Value, json};
@@ -92,7 +92,10 @@ impl Setup {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+                select: SelectPlan::default(),
                 model: None,
+                fallback: Vec::new(),
+                fallback_after: Duration::from_secs(30),
                 max_tokens: 100,
                 temperature: None,
                 context_tokens: 1000,

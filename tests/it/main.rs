@@ -12,9 +12,11 @@
 )]
 
 mod answer;
+mod batch;
 mod cache;
 mod chat;
 mod chunk;
+mod conversation;
 mod data;
 mod embedders;
 mod end_to_end;
@@ -28,7 +30,10 @@ mod pipeline;
 mod prices;
 mod project;
 mod qdrant_server;
+mod rerankers;
 mod resume;
 mod rig;
+mod select;
+mod several;
 mod stand_in;
 mod store;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use ragstream::pipeline::{
-    self, Diagnostic, Diagnostics, Level, Loaded, ModelRef, Plan, ProviderKind, Purpose, RetrieveMode, Secret, SourcePlan,
-    StorePlan,
+    self, Diagnostic, Diagnostics, Duplicates, Level, Loaded, ModelRef, Plan, ProviderKind, Purpose, RetrieveMode, Secret,
+    SourcePlan, StorePlan,
 };
 
 /// The contract's example, with one store.
@@ -121,7 +121,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
 fn no_file_at_all() {
     let plan = pipeline::default_plan(&env);
     assert_eq!((plan.name.as_str(), plan.sources.len(), plan.query.model.is_none()), ("default", 0, true));
-    assert_eq!(plan.providers.len(), 7);
+    assert_eq!(plan.providers.len(), 8);
 }
 
 #[test]
@@ -604,6 +604,31 @@ fn the_schema_accepts_what_the_door_accepts() {
     ] {
         assert!(!validator.is_valid(&values(text).unwrap()), "the schema accepts {text}");
         assert_eq!(errors(text).len(), 1, "{text}: {:?}", told(text));
+    }
+}
+
+#[test]
+fn what_happens_around_the_ranking() {
+    let text = "query: { retrieve: { where: ['path=docs/**', lang=zh], duplicates: keep, \
+                rerank: { model: cohere/rerank-v3.5, candidates: 30, timeout: 3s } } }";
+    let select = plan(text).query.select;
+    assert_eq!(format!("{:?}", select.filter), "Filter { terms: [path=docs/**, lang=zh] }");
+    assert_eq!(select.duplicates, Duplicates::Keep);
+    let rerank = select.rerank.unwrap();
+    assert_eq!((rerank.model.to_string(), rerank.candidates.get()), ("cohere/rerank-v3.5".to_owned(), 30));
+    assert_eq!(rerank.timeout, Duration::from_secs(3));
+    let usual = plan("query: { retrieve: { rerank: { model: jina/jina-reranker-v3 } } }").query.select;
+    assert!(usual.filter.is_empty() && usual.duplicates == Duplicates::Drop);
+    assert_eq!(usual.rerank.map(|rerank| (rerank.candidates.get(), rerank.timeout)), Some((50, Duration::from_secs(10))));
+
+    for (text, expected) in [
+        ("query: { retrieve: { where: [path=a, lng=zh] } }", "1:38 `lng=zh` compares an unknown field"),
+        ("query: { retrieve: { rerank: { model: openai/gpt } } }", "1:39 `openai/gpt`: openai has no models here that rerank"),
+        ("query: { retrieve: { rerank: { candidates: 9 } } }", "1:22 `model` is missing: what is to rerank?"),
+        ("query: { retrieve: { duplicates: fold } }", "1:34 "),
+    ] {
+        let told = told(text);
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
     }
 }
 

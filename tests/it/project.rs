@@ -1,6 +1,7 @@
 //! A folder with documents and an index of its own, and the real program run in it.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -113,6 +114,27 @@ impl Project {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Runs `ragstream` with this on its stdin.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
+        let mut command = self.command(arguments);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        ended(child)
+    }
+
+    /// Starts `ragstream` on a terminal of its own (of 80 columns); what is typed goes to its stdin, what is shown comes from its
+    /// stdout.
+    pub fn start_on_terminal(&self, arguments: &[&str]) -> Child {
+        let program = self.command(arguments);
+        let words = [program.get_program()].into_iter().chain(program.get_args());
+        let words: Vec<String> = words.map(|word| format!("'{}'", word.to_str().unwrap())).collect();
+        let mut script = Command::new("script");
+        script.args(["-qefc", &format!("stty cols 80 rows 24; exec {}", words.join(" ")), "/dev/null"]);
+        script.current_dir(self.folder.path()).env_clear();
+        script.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("TERM", "xterm-256color");
+        script.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
     /// Starts `ragstream` from a shell that runs this first (limits, signals).
     pub fn start_in_shell(&self, prelude: &str, arguments: &[&str]) -> Child {
         let program = self.command(arguments);
@@ -125,7 +147,7 @@ impl Project {
 
     /// Every point of the embedded index, as `search` shows them, by uri and place. Needs fewer than 1000 points.
     pub fn everything(&self, arguments: &[&str]) -> Vec<Value> {
-        let all = [&["search", "a", "-k", "1000", "--json"], arguments].concat();
+        let all = [&["search", "a", "-k", "1000", "--json", "--copies"], arguments].concat();
         let mut hits = self.run(&all).expect_code(0).of_type("hit");
         for hit in &mut hits {
             let hit = hit.as_object_mut().unwrap();

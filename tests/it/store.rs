@@ -1,6 +1,7 @@
 //! The stores: one suite of behaviours over the embedded engine and over a server; what only one of them can do in the files
 //! below. The server is the real one at `QDRANT_URL` (with `QDRANT_API_KEY`) where that is set, else the tests' own.
 #![allow(
+    clippy::case_sensitive_file_extension_comparisons,
     clippy::cast_possible_wrap,
     clippy::expect_used,
     clippy::float_cmp,
@@ -14,6 +15,7 @@
 mod behaviours;
 mod edge;
 mod faults;
+mod filters;
 mod speed;
 
 use std::sync::Arc;

@@ -9,19 +9,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
-    Condition, EdgeShard, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue, NamedQuery, OperationError,
-    OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStructPersisted, QueryEnum,
-    QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants, VectorInternal, VectorPersisted,
-    VectorStructPersisted, WithPayloadInterface, WithVector,
+    Condition, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue,
+    NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
+    PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants,
+    VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::journal::{Journal, Write};
-use super::layout::{self, LINKS, SCAN, Sizes, graph, uri_path};
+use super::layout::{self, LINKS, SCAN, Sizes, graph};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, Query, SPARSE};
+use crate::vectordb::{DENSE, MAX_DOCUMENTS, Query, SPARSE, URI, payload};
 
 /// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
@@ -77,10 +77,12 @@ struct Writer {
 impl Engine {
     /// Makes an empty index in `directory`, which exists and is empty.
     pub(super) fn create(directory: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
-        let (config, index) = (layout::config(dimensions, sizes), layout::uri_index()?);
+        let (config, indexes) = (layout::config(dimensions, sizes), layout::indexes()?);
         Self::start(directory, sizes, || {
             let shard = EdgeShard::new(directory, config)?;
-            shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+            for index in indexes {
+                shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
+            }
             shard.flush();
             Ok(shard)
         })
@@ -193,7 +195,13 @@ impl Engine {
     }
 
     /// The best passages in the engine's order.
-    pub(super) fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Fault> {
+    pub(super) fn query(
+        &self,
+        query: Query,
+        conditions: &[crate::vectordb::Condition],
+        limit: usize,
+    ) -> Result<Vec<Hit>, Fault> {
+        let filter = layout::filter(conditions)?;
         let query = match query {
             Query::Dense(dense) => nearest_dense(dense),
             Query::Sparse(sparse) => nearest_sparse(sparse),
@@ -202,7 +210,7 @@ impl Engine {
             limit,
             prefetches: Vec::new(),
             query: Some(query),
-            filter: None,
+            filter,
             score_threshold: None,
             offset: 0,
             params: Some(SCAN),
@@ -214,6 +222,18 @@ impl Engine {
             .into_iter()
             .map(|point| Ok(Hit { id: to_uuid(point.id)?, score: point.score, passage: to_passage(point.payload)? }))
             .collect()
+    }
+
+    /// The documents of the points that meet the conditions.
+    pub(super) fn uris(&self, conditions: &[crate::vectordb::Condition]) -> Result<Vec<String>, Fault> {
+        let (key, filter) = (layout::path(URI)?, layout::filter(conditions)?);
+        let request = FacetRequest { key, limit: MAX_DOCUMENTS, filter, exact: true };
+        let found = self.read(|shard| shard.facet(request))?;
+        let uris = found.hits.into_iter().filter_map(|hit| match hit.value {
+            FacetValue::Keyword(uri) => Some(uri),
+            _ => None,
+        });
+        Ok(uris.collect())
     }
 
     /// How many points there are.
@@ -356,7 +376,7 @@ fn apply(shard: &EdgeShard, write: Write) -> Result<(), Fault> {
         Write::Delete(ids) => PointOperations::DeletePoints { ids: ids.into_iter().map(PointId::Uuid).collect() },
         Write::DeleteDocument(uri) => {
             let value = Match::Value(MatchValue { value: ValueVariants::String(uri) });
-            let condition = Condition::Field(FieldCondition::new_match(uri_path()?, value));
+            let condition = Condition::Field(FieldCondition::new_match(layout::path(URI)?, value));
             PointOperations::DeletePointsByFilter(Filter::new_must(condition))
         }
     };
@@ -425,10 +445,7 @@ fn to_engine(point: Point) -> Result<PointStructPersisted, Fault> {
 }
 
 fn to_payload(passage: &Passage) -> Result<Payload, Fault> {
-    match serde_json::to_value(passage)? {
-        Value::Object(map) => Ok(Payload(map)),
-        _ => Err(Fault::Refused(OperationError::validation_error("a passage is not an object"))),
-    }
+    Ok(Payload(payload(passage)?))
 }
 
 fn to_passage(payload: Option<Payload>) -> Result<Passage, Fault> {

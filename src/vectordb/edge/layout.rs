@@ -1,13 +1,14 @@
 //! How the engine is told to arrange what it holds: fresh points apart from sealed ones, and all from disk.
 
 use qdrant_edge::{
-    CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder,
-    HnswIndexConfig, JsonPath, KeywordIndexParams, Modifier, OperationError, PayloadFieldSchema, PayloadSchemaParams,
-    QuantizationConfig, QuantizationSearchParams, ScalarQuantizationConfig, ScalarType, SearchParams, WalOptions,
+    AnyVariants, Condition as EngineCondition, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig,
+    EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldCondition, Filter, HnswIndexConfig, IntegerIndexParams,
+    JsonPath, KeywordIndexParams, Match, MatchAny, Modifier, OperationError, PayloadFieldSchema, PayloadSchemaParams,
+    QuantizationConfig, QuantizationSearchParams, Range, ScalarQuantizationConfig, ScalarType, SearchParams, WalOptions,
 };
 
 use super::engine::Fault;
-use crate::vectordb::{DENSE, SPARSE, URI};
+use crate::vectordb::{Condition, DENSE, FOLDERS, KEYWORDS, LANG, MODIFIED, SPARSE, URI};
 
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
 const WAL_SEGMENT: usize = 4 << 20;
@@ -69,16 +70,52 @@ pub(super) fn config(dimensions: usize, sizes: Sizes) -> EdgeConfig {
         .build()
 }
 
-/// The index by which documents are removed.
-pub(super) fn uri_index() -> Result<CreateIndex, Fault> {
-    Ok(CreateIndex {
-        field_name: uri_path()?,
-        field_schema: Some(PayloadFieldSchema::FieldParams(PayloadSchemaParams::Keyword(KeywordIndexParams {
-            on_disk: Some(true),
-            enable_hnsw: Some(false),
-            ..KeywordIndexParams::default()
-        }))),
+/// The indexes by which documents are removed and searches are narrowed.
+pub(super) fn indexes() -> Result<Vec<CreateIndex>, Fault> {
+    let keyword = KeywordIndexParams { on_disk: Some(true), enable_hnsw: Some(false), ..KeywordIndexParams::default() };
+    let integer = IntegerIndexParams {
+        lookup: Some(false),
+        range: Some(true),
+        on_disk: Some(true),
+        enable_hnsw: Some(false),
+        ..IntegerIndexParams::default()
+    };
+    let keywords = KEYWORDS.iter().map(|key| (*key, PayloadSchemaParams::Keyword(keyword.clone())));
+    let all = keywords.chain([(MODIFIED, PayloadSchemaParams::Integer(integer))]);
+    all.map(|(key, params)| {
+        Ok(CreateIndex { field_name: path(key)?, field_schema: Some(PayloadFieldSchema::FieldParams(params)) })
     })
+    .collect()
+}
+
+/// What conditions are in the engine's words; `None` when there are none.
+pub(super) fn filter(conditions: &[Condition]) -> Result<Option<Filter>, Fault> {
+    let (mut must, mut must_not) = (Vec::new(), Vec::new());
+    for condition in conditions {
+        match condition {
+            Condition::Documents(uris) => must.push(any(URI, uris)?),
+            Condition::Within(places) => {
+                let places = vec![any(FOLDERS, places)?, any(URI, places)?];
+                must.push(EngineCondition::Filter(Filter { should: Some(places), ..Filter::default() }));
+            }
+            Condition::NotWithin(places) => must_not.extend([any(FOLDERS, places)?, any(URI, places)?]),
+            Condition::Lang(code) => must.push(any(LANG, std::slice::from_ref(code))?),
+            Condition::NotLang(code) => must_not.push(any(LANG, std::slice::from_ref(code))?),
+            Condition::Modified { from, until } => {
+                let second = |bound: &Option<i64>| bound.map(|second| (second as f64).into());
+                let range = Range { gte: second(from), lt: second(until), ..Range::default() };
+                must.push(EngineCondition::Field(FieldCondition::new_range(path(MODIFIED)?, range)));
+            }
+        }
+    }
+    let filter = Filter { must: Some(must), must_not: Some(must_not), ..Filter::default() };
+    Ok((!conditions.is_empty()).then_some(filter))
+}
+
+/// One of these keywords stands under the key.
+fn any(key: &str, keywords: &[String]) -> Result<EngineCondition, Fault> {
+    let keywords = AnyVariants::Strings(keywords.iter().map(|keyword| keyword.as_str().into()).collect());
+    Ok(EngineCondition::Field(FieldCondition::new_match(path(key)?, Match::Any(MatchAny { any: keywords }))))
 }
 
 /// No links: a segment without a graph, which is scanned.
@@ -86,6 +123,6 @@ pub(super) fn graph(links: usize) -> HnswIndexConfig {
     HnswIndexConfig { m: links, payload_m: Some(0), on_disk: Some(true), ..HnswIndexConfig::default() }
 }
 
-pub(super) fn uri_path() -> Result<JsonPath, Fault> {
-    URI.parse().map_err(|()| Fault::Refused(OperationError::validation_error("no path to the uri")))
+pub(super) fn path(key: &str) -> Result<JsonPath, Fault> {
+    key.parse().map_err(|()| Fault::Refused(OperationError::validation_error(format!("no path to `{key}`"))))
 }

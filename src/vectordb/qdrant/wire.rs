@@ -7,14 +7,15 @@ use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
-    PointsSelector, PointsUpdateOperation, QueryPoints, ScoredPoint, SparseVectorConfig, SparseVectorParams, Value, Vector,
-    VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector, vector, vector_input, vectors_config,
+    PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, ScoredPoint, SparseVectorConfig,
+    SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector,
+    vector, vector_input, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, IndexMeta, Query, SPARSE, StoreError, URI};
+use crate::vectordb::{Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, StoreError, URI};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
 const META: &str = "ragstream";
@@ -77,7 +78,36 @@ pub(super) fn select_document(uri: &str) -> PointsSelector {
     select(points_selector::PointsSelectorOneOf::Filter(Filter::must([condition])))
 }
 
-pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints {
+/// What conditions are in the server's words; `None` when there are none.
+pub(super) fn filter(conditions: &[Narrow]) -> Option<Filter> {
+    let mut filter = Filter::default();
+    for condition in conditions {
+        match condition {
+            Narrow::Documents(uris) => filter.must.push(any(URI, uris)),
+            Narrow::Within(places) => {
+                let places = [any(FOLDERS, places), any(URI, places)];
+                filter.must.push(Filter::should(places).into());
+            }
+            Narrow::NotWithin(places) => filter.must_not.extend([any(FOLDERS, places), any(URI, places)]),
+            Narrow::Lang(code) => filter.must.push(any(LANG, std::slice::from_ref(code))),
+            Narrow::NotLang(code) => filter.must_not.push(any(LANG, std::slice::from_ref(code))),
+            Narrow::Modified { from, until } => {
+                let second = |bound: &Option<i64>| bound.map(|second| second as f64);
+                filter
+                    .must
+                    .push(Condition::range(MODIFIED, Range { gte: second(from), lt: second(until), ..Range::default() }));
+            }
+        }
+    }
+    (!conditions.is_empty()).then_some(filter)
+}
+
+/// One of these keywords stands under the key. Said outright, as in [`select_document`].
+fn any(key: &str, keywords: &[String]) -> Condition {
+    Condition::matches(key, MatchValue::Keywords(RepeatedStrings { strings: keywords.to_vec() }))
+}
+
+pub(super) fn query(collection: &str, query: Query, conditions: &[Narrow], limit: usize) -> QueryPoints {
     let (query, using) = match query {
         Query::Dense(dense) => (nearest_dense(dense), DENSE),
         Query::Sparse(sparse) => (nearest_sparse(sparse), SPARSE),
@@ -86,6 +116,7 @@ pub(super) fn query(collection: &str, query: Query, limit: usize) -> QueryPoints
         collection_name: collection.to_owned(),
         query: Some(qdrant_client::qdrant::Query { variant: Some(query) }),
         using: Some(using.to_owned()),
+        filter: filter(conditions),
         limit: Some(limit as u64),
         with_payload: Some(true.into()),
         with_vectors: Some(false.into()),
@@ -111,8 +142,8 @@ pub(super) fn passage(id: Option<PointId>, payload: HashMap<String, Value>) -> R
 }
 
 fn payload(passage: &Passage) -> Result<HashMap<String, Value>, String> {
-    let value = serde_json::to_value(passage).map_err(|error| error.to_string())?;
-    Payload::try_from(value).map(HashMap::from).map_err(|error| error.to_string())
+    let payload = crate::vectordb::payload(passage).map_err(|error| error.to_string())?;
+    Ok(Payload::from(payload).into())
 }
 
 fn select(points: points_selector::PointsSelectorOneOf) -> PointsSelector {

@@ -11,12 +11,12 @@ use ragstream::answer::Retriever;
 use ragstream::cache::EmbeddingCache;
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
-use ragstream::pipeline::{FusionPlan, QueryPlan, RetrieveMode};
+use ragstream::pipeline::{FusionPlan, QueryPlan, RetrieveMode, SelectPlan};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,
 };
-use ragstream::vectordb::{IndexMeta, Query, StoreError, VectorStore};
+use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,12 +57,15 @@ impl VectorStore for Store {
     async fn delete_document(&self, _: &str) -> Result<(), StoreError> {
         unreachable!()
     }
-    async fn query(&self, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+    async fn query_where(&self, query: Query, _: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
         if self.missing {
             return Err(StoreError::Missing { store: self.describe() });
         }
         self.asked.lock().unwrap().push((query, limit));
         Ok(self.hits.clone())
+    }
+    async fn uris(&self, _: &[Condition]) -> Result<Vec<String>, StoreError> {
+        Ok(self.hits.iter().map(|hit| hit.passage.uri.clone()).collect())
     }
     async fn count(&self) -> Result<u64, StoreError> {
         Ok(self.hits.len() as u64)
@@ -202,7 +205,10 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
         limit: NonZeroUsize::MIN,
         mode,
         fusion: FusionPlan::Weighted { weight: 0.5 },
+        select: SelectPlan::default(),
         model: None,
+        fallback: Vec::new(),
+        fallback_after: Duration::from_secs(30),
         max_tokens: 77,
         temperature: Some(0.5),
         context_tokens: 10_000,
@@ -218,7 +224,8 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>, mode: RetrieveMode)
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
-    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), plan: plan(mode) };
+    let retriever =
+        Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None, plan: plan(mode) };
     (retriever, store)
 }
 

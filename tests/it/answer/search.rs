@@ -7,7 +7,7 @@ use ragstream::answer::Retriever;
 use ragstream::cli::search::{Searched, search, search_file};
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, SparseVector};
-use ragstream::pipeline::RetrieveMode;
+use ragstream::pipeline::{Duplicates, RetrieveMode};
 use ragstream::vectordb::Query;
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ async fn each_mode_asks_the_store_its_own_way() {
         (RetrieveMode::Sparse, false, "???", vec![]),
     ];
     for (mode, embeds, question, expected) in cases {
-        let (retriever, store) = retriever(Store::default(), embeds.then(|| Embed::new(1)), mode);
+        let (mut retriever, store) = retriever(Store::default(), embeds.then(|| Embed::new(1)), mode);
+        retriever.plan.select.duplicates = Duplicates::Keep;
         assert_eq!(retriever.retrieve(question, 5).await.unwrap(), []);
         let mut asked = store.asked.lock().unwrap().clone();
         asked.sort_by_key(|(query, _)| matches!(query, Query::Dense(_)));
@@ -37,7 +38,8 @@ async fn each_mode_asks_the_store_its_own_way() {
 #[tokio::test(start_paused = true)]
 async fn a_hybrid_retrieval_gives_as_many_as_were_asked_for() {
     let hits: Vec<_> = (0..300).map(|n| hit("a.md", n, (1, 1), 1.0 - n as f32 / 300.0, "a")).collect();
-    let (retriever, store) = retriever(Store { hits, ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Hybrid);
+    let (mut retriever, store) = retriever(Store { hits, ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Hybrid);
+    retriever.plan.select.duplicates = Duplicates::Keep;
     let few = retriever.retrieve("two words", 7).await.unwrap();
     let many = retriever.retrieve("two words", 200).await.unwrap();
     assert_eq!((few.len(), many.len()), (7, 200));

@@ -105,6 +105,24 @@ async fn cohere() {
 }
 
 #[tokio::test]
+async fn jina() {
+    let setup = |model| Setup { kind: ProviderKind::Jina, model, dimensions: Some(2), ..Setup::default() };
+    let reply =
+        json!({"data": [{"index": 1, "embedding": [0, 1]}, {"index": 0, "embedding": [1, 0]}], "usage": {"total_tokens": 5}});
+    let (request, vectors, tokens) = exchange(setup("jina-embeddings-v3"), EMBEDDINGS, InputType::Query, reply.clone()).await;
+    assert_eq!((vectors, tokens), (vec![vec![1.0, 0.0], vec![0.0, 1.0]], Some(5)));
+    assert_eq!(
+        request.body,
+        json!({"model": "jina-embeddings-v3", "input": ["a", "b"], "embedding_type": "float", "truncate": false,
+               "task": "retrieval.query", "dimensions": 2})
+    );
+    let (request, ..) = exchange(setup("jina-embeddings-v4"), EMBEDDINGS, InputType::Passage, reply.clone()).await;
+    assert_eq!(request.body["task"], "retrieval.passage");
+    let (request, ..) = exchange(setup("jina-embeddings-v2-base-en"), EMBEDDINGS, InputType::Passage, reply).await;
+    assert_eq!(request.body["task"], json!(null));
+}
+
+#[tokio::test]
 async fn voyage() {
     let setup = Setup { kind: ProviderKind::Voyage, model: "voyage-3.5", dimensions: Some(2), ..Setup::default() };
     let reply =

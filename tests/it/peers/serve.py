@@ -33,6 +33,8 @@ def llama(endless=False):
     params.n_parallel = 1
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.warmup = False
+    # Its pings come while it reads the prompt.
+    params.sse_ping_interval = 1
     params.sampling.ignore_eos = endless
     params.hostnames = ["127.0.0.1"]
     params.port = 0

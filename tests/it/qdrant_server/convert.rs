@@ -130,25 +130,47 @@ pub(super) fn selector(selector: Option<PointsSelector>) -> Result<(Option<Vec<P
     }
 }
 
-fn filter(filter: wire::Filter) -> Result<Filter, Status> {
-    if !filter.should.is_empty() || !filter.must_not.is_empty() || filter.min_should.is_some() {
-        return Err(odd("anything but `must`"));
+pub(super) fn filter(filter: wire::Filter) -> Result<Filter, Status> {
+    if filter.min_should.is_some() {
+        return Err(odd("`min_should`"));
     }
-    let must = filter.must.into_iter().map(|condition| match condition.condition_one_of {
+    let all = |conditions: Vec<wire::Condition>| -> Result<_, Status> {
+        let conditions = conditions.into_iter().map(condition).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(conditions).filter(|conditions| !conditions.is_empty()))
+    };
+    Ok(Filter { must: all(filter.must)?, should: all(filter.should)?, must_not: all(filter.must_not)?, min_should: None })
+}
+
+fn condition(condition: wire::Condition) -> Result<Condition, Status> {
+    match condition.condition_one_of {
         Some(ConditionOneOf::HasId(has)) => {
             let ids = has.has_id.into_iter().map(id).collect::<Result<_, _>>()?;
             Ok(Condition::HasId(edge::HasIdCondition { has_id: ids }))
         }
-        Some(ConditionOneOf::Field(field)) => match field.r#match.and_then(|m| m.match_value) {
-            Some(WireMatch::Keyword(keyword)) => {
-                let value = Match::Value(MatchValue { value: ValueVariants::String(keyword) });
-                Ok(Condition::Field(FieldCondition::new_match(path(&field.key)?, value)))
-            }
-            _ => Err(odd("this match")),
-        },
+        Some(ConditionOneOf::Filter(nested)) => Ok(Condition::Filter(filter(nested)?)),
+        Some(ConditionOneOf::Field(field)) => Ok(Condition::Field(field_condition(field)?)),
         _ => Err(odd("this condition")),
-    });
-    Ok(Filter { must: Some(must.collect::<Result<_, Status>>()?), should: None, must_not: None, min_should: None })
+    }
+}
+
+fn field_condition(field: wire::FieldCondition) -> Result<FieldCondition, Status> {
+    let key = path(&field.key)?;
+    if let Some(range) = field.range {
+        let bound = |bound: Option<f64>| bound.map(Into::into);
+        let wire::Range { lt, gt, gte, lte } = range;
+        return Ok(FieldCondition::new_range(
+            key,
+            edge::Range { lt: bound(lt), gt: bound(gt), gte: bound(gte), lte: bound(lte) },
+        ));
+    }
+    let wanted = match field.r#match.and_then(|m| m.match_value) {
+        Some(WireMatch::Keyword(keyword)) => Match::Value(MatchValue { value: ValueVariants::String(keyword) }),
+        Some(WireMatch::Keywords(keywords)) => Match::Any(edge::MatchAny {
+            any: edge::AnyVariants::Strings(keywords.strings.iter().map(|keyword| keyword.as_str().into()).collect()),
+        }),
+        _ => return Err(odd("this match")),
+    };
+    Ok(FieldCondition::new_match(key, wanted))
 }
 
 fn scoring(query: Option<wire::Query>, using: Option<String>) -> Result<ScoringQuery, Status> {
@@ -176,14 +198,14 @@ pub(super) fn query(request: QueryPoints) -> Result<QueryRequest, Status> {
             query: Some(scoring(prefetch.query, prefetch.using)?),
             limit: prefetch.limit.unwrap_or(10) as usize,
             params: None,
-            filter: None,
+            filter: prefetch.filter.map(filter).transpose()?,
             score_threshold: None,
         })
     });
     Ok(QueryRequest {
         prefetches: prefetches.collect::<Result<_, Status>>()?,
         query: Some(scoring(request.query, request.using)?),
-        filter: None,
+        filter: request.filter.map(filter).transpose()?,
         score_threshold: None,
         limit: request.limit.unwrap_or(10) as usize,
         offset: 0,

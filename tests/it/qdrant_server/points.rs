@@ -4,8 +4,8 @@ use ::qdrant_client::qdrant::points_server::Points;
 use ::qdrant_client::qdrant::points_update_operation::Operation;
 use ::qdrant_client::qdrant::*;
 use qdrant_edge::{
-    CountRequest, CreateIndex, FieldIndexOperations, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointInsertOperations,
-    PointOperations, ScrollRequest, SetPayloadOp, UpdateOperation, WithPayloadInterface, WithVector,
+    CountRequest, CreateIndex, FacetRequest, FieldIndexOperations, PayloadFieldSchema, PayloadOps, PayloadSchemaType,
+    PointInsertOperations, PointOperations, ScrollRequest, SetPayloadOp, UpdateOperation, WithPayloadInterface, WithVector,
 };
 use std::pin::Pin;
 use tonic::{Request, Response, Status};
@@ -81,13 +81,16 @@ impl Points for Server {
     ) -> Result<Response<PointsOperationResponse>, Status> {
         let request = self.enter(request).await?;
         waits(request.wait)?;
-        if request.field_type != Some(FieldType::Keyword.into()) {
-            return Err(Status::unimplemented("only keywords are indexed here"));
-        }
-        self.on(&request.collection_name, |collection| {
+        let kind = match request.field_type() {
+            FieldType::Keyword => PayloadSchemaType::Keyword,
+            FieldType::Integer => PayloadSchemaType::Integer,
+            _ => return Err(Status::unimplemented("only keywords and integers are indexed here")),
+        };
+        let name = request.collection_name.clone();
+        self.on(&name, move |collection| {
             let index = CreateIndex {
                 field_name: convert::path(&request.field_name)?,
-                field_schema: Some(PayloadFieldSchema::FieldType(PayloadSchemaType::Keyword)),
+                field_schema: Some(PayloadFieldSchema::FieldType(kind)),
             };
             let update = UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index));
             collection.shard.update(update).map_err(convert::failed)?;
@@ -133,6 +136,29 @@ impl Points for Server {
         Ok(Response::new(CountResponse { result, ..CountResponse::default() }))
     }
 
+    async fn facet(&self, request: Request<FacetCounts>) -> Result<Response<FacetResponse>, Status> {
+        let request = self.enter(request).await?;
+        let name = request.collection_name.clone();
+        let hits = self.on(&name, move |collection| {
+            let facet = FacetRequest {
+                key: convert::path(&request.key)?,
+                limit: request.limit.unwrap_or(10) as usize,
+                filter: request.filter.map(convert::filter).transpose()?,
+                exact: request.exact.unwrap_or(false),
+            };
+            let found = collection.shard.facet(facet).map_err(convert::failed)?;
+            let hits = found.hits.into_iter().map(|hit| match hit.value {
+                qdrant_edge::FacetValue::Keyword(keyword) => FacetHit {
+                    value: Some(FacetValue { variant: Some(facet_value::Variant::StringValue(keyword)) }),
+                    count: hit.count as u64,
+                },
+                other => panic!("only keywords are counted here: {other:?}"),
+            });
+            Ok(hits.collect())
+        });
+        Ok(Response::new(FacetResponse { hits: hits.await?, ..FacetResponse::default() }))
+    }
+
     async fn query(&self, request: Request<QueryPoints>) -> Result<Response<QueryResponse>, Status> {
         let request = self.enter(request).await?;
         let name = request.collection_name.clone();
@@ -172,7 +198,6 @@ impl Points for Server {
         discover_batch(DiscoverBatchPoints) -> DiscoverBatchResponse;
         query_batch(QueryBatchPoints) -> QueryBatchResponse;
         query_groups(QueryPointGroups) -> QueryGroupsResponse;
-        facet(FacetCounts) -> FacetResponse;
         search_matrix_pairs(SearchMatrixPoints) -> SearchMatrixPairsResponse;
         search_matrix_offsets(SearchMatrixPoints) -> SearchMatrixOffsetsResponse;
     }

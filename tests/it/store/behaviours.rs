@@ -8,6 +8,9 @@ use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::{IndexMeta, Query, StoreError, VectorStore};
 use uuid::Uuid;
 
+use super::filters::{
+    a_filtered_ranking_is_the_ranking_filtered, documents_are_named, the_few_that_match_are_found_below_the_many_that_do_not,
+};
 use super::{WIDTH, direction, id, meta, passage, point};
 
 type Store = Arc<dyn VectorStore>;
@@ -307,4 +310,7 @@ over_every_store! {
     payloads_come_back_as_they_were
     thousands_of_points_in_one_call
     many_write_and_read_at_once
+    a_filtered_ranking_is_the_ranking_filtered
+    the_few_that_match_are_found_below_the_many_that_do_not
+    documents_are_named
 }

@@ -1,0 +1,248 @@
+//! Folds passages that say nearly the same into the best of them, so that eight passages are not eight copies.
+//!
+//! A passage is a copy of a better one when at least nine in ten of its runs of three words stand in the better one as well,
+//! whatever the case, marks and spaces between. It adds nothing then, while a better one that is contained in it is left alone: the
+//! rest may be the answer. So is a passage that holds a word of the question which the better one lacks ("the fee of customer
+//! B"), and a neighbour in the same document, which overlaps by design.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
+
+use crate::document::Hit;
+
+/// Words that are compared at once (Broder 1997, "On the resemblance and containment of documents", calls them shingles).
+const SHINGLE: usize = 3;
+/// One in so many of a copy's shingles may be its own.
+const OWN: usize = 10;
+
+/// A passage that was found, and those that say the same.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The best of them.
+    pub hit: Hit,
+    /// The others, best first.
+    pub copies: Vec<Hit>,
+}
+
+impl From<Hit> for Found {
+    fn from(hit: Hit) -> Self {
+        Self { hit, copies: Vec::new() }
+    }
+}
+
+/// Folds hits that come best first. Takes time in proportion to their text, save where thousands share most of theirs.
+pub fn fold(question: &str, hits: Vec<Hit>) -> Vec<Found> {
+    let asked = Print::of(question).words;
+    let prints: Vec<Print> = hits.iter().map(|hit| Print::of(&hit.passage.text)).collect();
+    let mut frequency: HashMap<u64, usize> = HashMap::new();
+    for shingle in prints.iter().flat_map(|print| &print.shingles) {
+        *frequency.entry(*shingle).or_default() += 1;
+    }
+    let mut kept: Vec<(Found, Print)> = Vec::new();
+    // Where each shingle of what is kept stands.
+    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    for (hit, print) in hits.into_iter().zip(prints) {
+        // Of a copy's shingles at most `own` are not in the better passage, hence one of any `own + 1` is: of the rarest, which few
+        // passages share.
+        let mut rarest = print.shingles.clone();
+        rarest.sort_by_key(|shingle| frequency.get(shingle));
+        rarest.truncate(print.own() + 1);
+        let mut better: Vec<usize> = rarest.iter().filter_map(|shingle| places.get(shingle)).flatten().copied().collect();
+        better.sort_unstable();
+        better.dedup();
+        let original = better.into_iter().find(|place| {
+            kept.get(*place).is_some_and(|(found, other)| print.is_copy_of(other, &asked) && !neighbours(&found.hit, &hit))
+        });
+        if let Some((found, _)) = original.and_then(|place| kept.get_mut(place)) {
+            found.copies.push(hit);
+            continue;
+        }
+        for shingle in &print.shingles {
+            places.entry(*shingle).or_default().push(kept.len());
+        }
+        kept.push((hit.into(), print));
+    }
+    kept.into_iter().map(|(found, _)| found).collect()
+}
+
+/// Whether two passages of one document overlap or touch.
+fn neighbours(a: &Hit, b: &Hit) -> bool {
+    let (a, b) = (&a.passage, &b.passage);
+    a.uri == b.uri && a.start <= b.end && b.start <= a.end
+}
+
+/// What a text is compared by; both lists ascend.
+struct Print {
+    shingles: Vec<u64>,
+    words: Vec<u64>,
+}
+
+impl Print {
+    fn of(text: &str) -> Self {
+        let mut words = words(text);
+        let mut shingles: Vec<u64> = match words.len() {
+            0 => Vec::new(),
+            1..SHINGLE => vec![hash(&words)],
+            _ => words.windows(SHINGLE).map(hash).collect(),
+        };
+        for list in [&mut words, &mut shingles] {
+            list.sort_unstable();
+            list.dedup();
+        }
+        Self { shingles, words }
+    }
+
+    /// How many shingles of its own a copy may have.
+    fn own(&self) -> usize {
+        self.shingles.len() / OWN
+    }
+
+    fn is_copy_of(&self, other: &Self, asked: &[u64]) -> bool {
+        let has = |list: &[u64], one: &u64| list.binary_search(one).is_ok();
+        let own = self.shingles.iter().filter(|shingle| !has(&other.shingles, shingle)).count();
+        let answers_more = || asked.iter().any(|word| has(&self.words, word) && !has(&other.words, word));
+        !self.shingles.is_empty() && own <= self.own() && !answers_more()
+    }
+}
+
+/// The words of a text, hashed; of scripts without spaces, each character.
+fn words(text: &str) -> Vec<u64> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    for c in text.chars() {
+        let alone = is_written_without_spaces(c);
+        if (alone || !c.is_alphanumeric()) && !word.is_empty() {
+            words.push(hash(&std::mem::take(&mut word)));
+        }
+        if alone {
+            words.push(hash(&c));
+        } else if c.is_alphanumeric() {
+            word.extend(c.to_lowercase());
+        }
+    }
+    if !word.is_empty() {
+        words.push(hash(&word));
+    }
+    words
+}
+
+/// Han, Kana, Thai, Lao and Khmer.
+fn is_written_without_spaces(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{eff}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
+        && c.is_alphanumeric()
+}
+
+fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+mod tests {
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::document::Passage;
+
+    fn hit(n: u128, uri: &str, start: u64, text: &str) -> Hit {
+        let end = start + text.len() as u64;
+        let passage = Passage {
+            uri: uri.into(),
+            start,
+            end,
+            lines: (1, 1),
+            index: 0,
+            title: None,
+            headings: Vec::new(),
+            text: text.into(),
+            modified: 0,
+            lang: None,
+        };
+        Hit { id: Uuid::from_u128(n), score: 1.0, passage }
+    }
+
+    /// Hits of documents of their own, with these texts.
+    fn hits(texts: &[&str]) -> Vec<Hit> {
+        (0..).zip(texts).map(|(n, text)| hit(n, &format!("{n}.md"), 0, text)).collect()
+    }
+
+    /// For each passage that is kept, its number and those of its copies.
+    fn folded(question: &str, hits: Vec<Hit>) -> Vec<(u128, Vec<u128>)> {
+        let numbers = |found: Found| (found.hit.id.as_u128(), found.copies.iter().map(|copy| copy.id.as_u128()).collect());
+        fold(question, hits).into_iter().map(numbers).collect()
+    }
+
+    const LONG: &str = "Keys are rotated every ninety days. The old key works for another week, so that services can be restarted one \
+                        after the other, and is then refused by every region.";
+
+    #[test]
+    fn copies_are_folded_into_the_best() {
+        let shouted = LONG.to_uppercase().replace(' ', "\n  ");
+        let edited = LONG.replace("every region", "every single region");
+        let part = "The old key works for another week, so that services can be restarted one after the other";
+        let other = "Keys are never rotated here. Ask the operators for another one, and they will send it by post some day.";
+        let all = hits(&[LONG, other, &shouted, &edited, part, LONG]);
+        assert_eq!(folded("keys", all), [(0, vec![2, 3, 4, 5]), (1, vec![])]);
+        let whole_after_part = hits(&[part, LONG]);
+        assert_eq!(folded("keys", whole_after_part).len(), 2, "the longer one says more");
+    }
+
+    #[test]
+    fn chinese_is_compared_by_characters() {
+        let text = "密钥每九十天轮换一次。旧密钥在一周内仍然有效，以便各项服务可以依次重新启动，然后会被所有区域拒绝。";
+        let spaced = text.replace('，', " , ");
+        let other = "证书每年更新一次。旧证书立即失效，所有服务必须在同一天重新启动，否则会被所有区域拒绝。";
+        assert_eq!(folded("密钥", hits(&[text, other, &spaced])), [(0, vec![2]), (1, vec![])]);
+    }
+
+    #[test]
+    fn what_the_question_asks_for_is_not_folded_away() {
+        let of = |customer: &str| LONG.replace("every region", &format!("the region of {customer}"));
+        let (alice, bob) = (of("Alice"), of("Bob"));
+        assert_eq!(folded("when are keys rotated?", hits(&[&alice, &bob])), [(0, vec![1])]);
+        assert_eq!(folded("which region does Bob use?", hits(&[&alice, &bob])).len(), 2);
+        assert_eq!(folded("which region does Bob use?", hits(&[&bob, &alice])), [(0, vec![1])], "Alice is not asked for");
+    }
+
+    #[test]
+    fn short_records_that_differ_in_a_word_stay() {
+        let records =
+            ["price of the pump: 100 euros", "price of the pump: 200 euros", "price of the pump: 100 euros", "…", "…"];
+        assert_eq!(folded("price", hits(&records)), [(0, vec![2]), (1, vec![]), (3, vec![]), (4, vec![])]);
+    }
+
+    #[test]
+    fn neighbours_are_left_to_be_joined() {
+        let near = vec![hit(0, "a.md", 0, LONG), hit(1, "a.md", 100, LONG), hit(2, "a.md", 5000, LONG)];
+        assert_eq!(folded("keys", near), [(0, vec![2]), (1, vec![])]);
+    }
+
+    proptest! {
+        /// The definition, said without any index.
+        #[test]
+        fn the_index_finds_what_comparing_all_finds(
+            texts in prop::collection::vec(prop::collection::vec(0_u8..4, 0..40), 0..25),
+            question in "[a-d ]{0,6}",
+        ) {
+            let texts: Vec<String> = texts
+                .iter()
+                .map(|words| words.iter().map(|word| char::from(b'a' + word).to_string()).collect::<Vec<_>>().join(" "))
+                .collect();
+            let all = hits(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+            let asked = Print::of(&question).words;
+            let mut expected: Vec<(u128, Vec<u128>)> = Vec::new();
+            for (n, text) in (0_u128..).zip(&texts) {
+                let print = Print::of(text);
+                let copy = expected.iter_mut().find(|(kept, _)| print.is_copy_of(&Print::of(&texts[*kept as usize]), &asked));
+                match copy {
+                    Some((_, copies)) => copies.push(n),
+                    None => expected.push((n, Vec::new())),
+                }
+            }
+            prop_assert_eq!(folded(&question, all), expected);
+        }
+    }
+}

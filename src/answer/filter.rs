@@ -1,0 +1,442 @@
+//! Which documents a question is asked of: `path=docs/api/**`, `lang=zh`, `modified>2026-01-01`.
+//!
+//! What an index of the store can tell is asked of the store. A glob says more than that: its fixed folder narrows the search, and
+//! what is found is compared with the glob itself. Where that leaves too little, the store names its documents, the glob picks
+//! among them, and the search is made over those it picked: the best that match are found, however few they are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use globset::GlobSet;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use crate::document::Hit;
+use crate::language::Language;
+use crate::pipeline::{anywhere, did_you_mean, is_glob, path_globs, split_glob};
+use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, VectorStore, rank};
+
+/// Documents that one query names, at most.
+const DOCUMENTS: usize = 1000;
+/// Candidates asked for, for each passage that is wanted, where a glob may let few of them pass.
+const SPARE: usize = 4;
+/// What a filter is made of, for errors.
+const FORMS: &str = "such as `path=docs/api/**`, `lang=zh` or `modified>=2026-01-01`";
+
+/// What documents must be to be searched: all of its terms hold.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    terms: Vec<Term>,
+}
+
+/// A term that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{term}` {problem}")]
+pub struct FilterError {
+    /// The term.
+    pub term: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// What to write instead.
+    pub hint: String,
+}
+
+/// One of a filter's terms, as in `path=docs/**`.
+#[derive(Clone)]
+pub struct Term {
+    text: String,
+    condition: Option<Condition>,
+    glob: Option<PathGlob>,
+}
+
+/// A glob over documents' uris.
+#[derive(Clone)]
+struct PathGlob {
+    set: GlobSet,
+    /// Whether it must match, or must not.
+    wanted: bool,
+    /// Whether the term's condition says all that the glob does.
+    exact: bool,
+}
+
+impl fmt::Debug for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for Term {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq for Term {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl From<Vec<Term>> for Filter {
+    fn from(terms: Vec<Term>) -> Self {
+        Self { terms }
+    }
+}
+
+impl Filter {
+    /// Whether it lets everything pass.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// Adds terms; those that are there already still have to hold.
+    pub fn extend(&mut self, terms: impl IntoIterator<Item = Term>) {
+        self.terms.extend(terms);
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        self.terms.iter().filter_map(|term| term.condition.clone()).collect()
+    }
+
+    /// Whether the globs let this document pass.
+    fn admits(&self, uri: &str) -> bool {
+        self.globs().all(|glob| glob.set.is_match(uri) == glob.wanted)
+    }
+
+    fn globs(&self) -> impl Iterator<Item = &PathGlob> {
+        self.terms.iter().filter_map(|term| term.glob.as_ref())
+    }
+
+    /// The best `limit` passages of the documents that pass, best first: never fewer than there are.
+    pub async fn search(&self, store: &dyn VectorStore, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
+        let conditions = self.conditions();
+        let denied =
+            |wanted: &String| conditions.iter().any(|other| matches!(other, Condition::NotLang(code) if code == wanted));
+        if conditions.iter().any(|condition| matches!(condition, Condition::Lang(code) if denied(code))) {
+            // Qdrant (as of 1.17) takes a condition that must and must not hold for one that holds.
+            return Ok(Vec::new());
+        }
+        let asked = if self.globs().all(|glob| glob.exact) { limit } else { limit.saturating_mul(SPARE) };
+        let asked = asked.min(MAX_PAGE);
+        let mut hits = store.query_where(query.clone(), &conditions, asked).await?;
+        let complete = hits.len() < asked;
+        hits.retain(|hit| self.admits(&hit.passage.uri));
+        if !complete && hits.len() < limit.min(MAX_PAGE) {
+            hits = self.search_by_document(store, query, conditions, limit).await?;
+        }
+        hits.truncate(limit);
+        Ok(hits)
+    }
+
+    /// As [`Self::search`], where few documents pass.
+    async fn search_by_document(
+        &self,
+        store: &dyn VectorStore,
+        query: Query,
+        conditions: Vec<Condition>,
+        limit: usize,
+    ) -> Result<Vec<Hit>, StoreError> {
+        let mut uris = store.uris(&conditions).await?;
+        uris.retain(|uri| self.admits(uri));
+        tracing::debug!(documents = uris.len(), "searching by document");
+        let mut hits = Vec::new();
+        for documents in uris.chunks(DOCUMENTS) {
+            let mut conditions = conditions.clone();
+            conditions.push(Condition::Documents(documents.to_vec()));
+            hits.extend(store.query_where(query.clone(), &conditions, limit).await?);
+            hits = rank(hits);
+            hits.truncate(limit);
+        }
+        Ok(hits)
+    }
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Is,
+    IsNot,
+    Less,
+    LessOrIs,
+    More,
+    MoreOrIs,
+}
+
+/// The longer ones first.
+const OPERATORS: [(&str, Operator); 7] = [
+    ("!=", Operator::IsNot),
+    ("<=", Operator::LessOrIs),
+    (">=", Operator::MoreOrIs),
+    ("==", Operator::Is),
+    ("=", Operator::Is),
+    ("<", Operator::Less),
+    (">", Operator::More),
+];
+
+impl FromStr for Term {
+    type Err = FilterError;
+
+    fn from_str(text: &str) -> Result<Self, FilterError> {
+        let wrong = |problem: &str, hint: String| FilterError { term: text.to_owned(), problem: problem.to_owned(), hint };
+        let Some((field, operator, value)) = split(text) else {
+            let hint = match did_you_mean(text.trim(), FIELDS) {
+                // An unquoted `modified>2026-01-01` is a redirection: the shell has taken the rest away.
+                Some(_) => format!("{FORMS}; quote it, for a shell has its own use for `>` and `<`"),
+                None => FORMS.to_owned(),
+            };
+            return Err(wrong("says not what is compared with what", hint));
+        };
+        if value.is_empty() {
+            return Err(wrong("has no value", FORMS.to_owned()));
+        }
+        let term = |condition, glob| Self { text: text.to_owned(), condition, glob };
+        match (field, operator) {
+            ("path", Operator::Is | Operator::IsNot) => {
+                let glob = path(value, operator == Operator::Is);
+                let (condition, glob) = glob.map_err(|problem| wrong(&problem, FORMS.to_owned()))?;
+                Ok(term(condition, Some(glob)))
+            }
+            ("lang", Operator::Is | Operator::IsNot) => {
+                let code = language(value).map_err(|hint| wrong("names no language that is told apart", hint))?;
+                let condition = if operator == Operator::Is { Condition::Lang(code) } else { Condition::NotLang(code) };
+                Ok(term(Some(condition), None))
+            }
+            ("path" | "lang", _) => Err(wrong("has no order", format!("compare `{field}` with `=` or `!=`"))),
+            ("modified", _) => {
+                let Some(time) = instant(value) else {
+                    let hint = "`2026-01-31` (its beginning, in UTC) or `2026-01-31T18:30:00+01:00`";
+                    return Err(wrong("names no time", hint.to_owned()));
+                };
+                match within(operator, time) {
+                    Some(condition) => Ok(term(Some(condition), None)),
+                    None => Err(wrong("compares with one instant", same_day(value, time))),
+                }
+            }
+            _ => {
+                let one_of = format!("the fields are {}", FIELDS.join(", "));
+                let hint = did_you_mean(field, FIELDS).map_or(one_of.clone(), |guess| format!("{guess} {one_of}"));
+                Err(wrong("compares an unknown field", hint))
+            }
+        }
+    }
+}
+
+const FIELDS: [&str; 3] = ["path", "lang", "modified"];
+
+/// `path=docs/**` → `path`, `=`, `docs/**`.
+fn split(text: &str) -> Option<(&str, Operator, &str)> {
+    let at = text.find(['=', '!', '<', '>'])?;
+    let (field, rest) = text.split_at_checked(at)?;
+    let (value, operator) = OPERATORS.iter().find_map(|(sign, operator)| Some((rest.strip_prefix(sign)?, *operator)))?;
+    Some((field.trim(), operator, value.trim()))
+}
+
+/// The ISO 639-1 code of a language that documents may have been found to be in; the error says what to write instead.
+fn language(text: &str) -> Result<String, String> {
+    let code = text.to_ascii_lowercase();
+    if Language::known().any(|(language, _)| language.code() == code) {
+        return Ok(code);
+    }
+    let names = Language::known().chain([(Language::CHINESE, "Chinese")]);
+    let named = names.filter(|(_, name)| name.eq_ignore_ascii_case(text)).map(|(language, _)| language.code()).next();
+    let regional = code.split(['-', '_']).next().filter(|code| Language::known().any(|(language, _)| language.code() == *code));
+    if let Some(guess) = named.or(regional) {
+        return Err(format!("did you mean `{guess}`? Languages are named by ISO 639-1"));
+    }
+    let mut codes: Vec<_> = Language::known().map(|(language, _)| language.code()).collect();
+    codes.sort_unstable();
+    Err(format!("one of ISO 639-1: {}", codes.join(", ")))
+}
+
+/// A path as `include` reads it, save that one without wildcards is also a folder, with all that is below, and that one with a
+/// `/` in front may be absolute.
+fn path(text: &str, wanted: bool) -> Result<(Option<Condition>, PathGlob), String> {
+    let (text, folder) = match text.trim_start_matches("./") {
+        "" | "." => ("**", false),
+        "/" => ("/**", false),
+        text => (text.trim_end_matches('/'), text.ends_with('/')),
+    };
+    let mut places = vec![anywhere(text)];
+    if text.starts_with('/') {
+        places.push(text.to_owned());
+    }
+    let literal = !is_glob(text);
+    let below = places.iter().map(|place| format!("{place}/**"));
+    let patterns: Vec<String> = match (folder, literal) {
+        (true, _) => below.collect(),
+        (false, true) => below.chain(places.iter().cloned()).collect(),
+        (false, false) => places.clone(),
+    };
+    let set = path_globs(&patterns)?;
+    // What is fixed of each place; a place without anything fixed cannot be looked up.
+    let fixed: Option<Vec<&str>> = places.iter().map(|place| fixed(place)).collect();
+    let exact = !folder && places.iter().all(|place| !is_glob(place) || is_all_below(place));
+    let condition = fixed.filter(|_| wanted || exact).map(|places| {
+        let places = places.into_iter().map(str::to_owned).collect();
+        if wanted { Condition::Within(places) } else { Condition::NotWithin(places) }
+    });
+    let exact = exact && condition.is_some();
+    Ok((condition, PathGlob { set, wanted, exact }))
+}
+
+/// The path or folder that a pattern begins with.
+fn fixed(pattern: &str) -> Option<&str> {
+    let place = if is_glob(pattern) { split_glob(pattern).0 } else { pattern };
+    (!place.is_empty()).then_some(place)
+}
+
+/// Whether a pattern is `docs/**` and the like, which says no more than its fixed folder: not `docs/**/*.md`.
+fn is_all_below(pattern: &str) -> bool {
+    split_glob(pattern).1 == "**"
+}
+
+/// RFC 3339, or a date or time without an offset, which is UTC.
+fn instant(text: &str) -> Option<Timestamp> {
+    let civil = |time: DateTime| time.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
+    if let Ok(date) = text.parse::<Date>()
+        && text.len() == "2026-01-01".len()
+    {
+        return civil(date.to_datetime(jiff::civil::Time::midnight()));
+    }
+    text.parse::<Timestamp>().ok().or_else(|| civil(text.parse::<DateTime>().ok()?))
+}
+
+/// Times are kept in whole seconds, cut off.
+fn within(operator: Operator, time: Timestamp) -> Option<Condition> {
+    let nanoseconds = time.as_nanosecond();
+    let floor = i64::try_from(nanoseconds.div_euclid(1_000_000_000)).ok()?;
+    let ceiling = if nanoseconds.rem_euclid(1_000_000_000) == 0 { floor } else { floor + 1 };
+    let (from, until) = match operator {
+        Operator::More => (Some(floor + 1), None),
+        Operator::MoreOrIs => (Some(ceiling), None),
+        Operator::Less => (None, Some(ceiling)),
+        Operator::LessOrIs => (None, Some(floor + 1)),
+        Operator::Is | Operator::IsNot => return None,
+    };
+    Some(Condition::Modified { from, until })
+}
+
+/// How to say "on that day".
+fn same_day(value: &str, time: Timestamp) -> String {
+    let day = time.to_zoned(TimeZone::UTC).date();
+    match day.tomorrow() {
+        Ok(next) => format!("two terms say a day: `modified>={day}` and `modified<{next}`"),
+        Err(_) => format!("such as `modified>={value}`"),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+mod tests {
+    use super::*;
+
+    fn filter(terms: &[&str]) -> Filter {
+        Filter::from(terms.iter().map(|term| term.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    fn condition(term: &str) -> Option<Condition> {
+        term.parse::<Term>().unwrap().condition
+    }
+
+    #[test]
+    fn paths_match_as_include_does() {
+        // What the pattern matches, and what it does not.
+        let cases: [(&str, &[&str], &[&str]); 11] = [
+            ("docs/api/**", &["docs/api/a.md", "docs/api/b/c.md"], &["docs/a.md", "x/docs/api/a.md", "docs/api"]),
+            ("docs/*.md", &["docs/a.md"], &["docs/api/a.md", "docs/a.txt"]),
+            ("*.md", &["a.md", "docs/api/a.md", "/srv/a.md", "../a.md"], &["a.mdx"]),
+            ("/*.md", &["a.md"], &["docs/a.md"]),
+            ("./docs/**/k?ys.{md,rst}", &["docs/keys.md", "docs/a/b/keys.rst"], &["docs/keys.txt"]),
+            ("keys.md", &["keys.md", "docs/keys.md"], &["docs/monkeys.md"]),
+            ("docs/api", &["docs/api/a.md", "docs/api/b/c.md", "docs/api"], &["docs/api.md", "x/docs/api/a.md"]),
+            ("api/", &["api/a.md", "docs/api/a.md"], &["api", "docs/api"]),
+            ("/srv/docs/**", &["/srv/docs/a.md", "srv/docs/a.md"], &["/srv/a.md"]),
+            ("文档/**", &["文档/a.md"], &["docs/文档.md"]),
+            (".", &["a.md", "/srv/a.md"], &[]),
+        ];
+        for (pattern, matching, others) in cases {
+            let (wanted, unwanted) = (filter(&[&format!("path={pattern}")]), filter(&[&format!("path != {pattern}")]));
+            for uri in matching {
+                assert!(wanted.admits(uri) && !unwanted.admits(uri), "{pattern} {uri}");
+            }
+            for uri in others {
+                assert!(!wanted.admits(uri) && unwanted.admits(uri), "{pattern} {uri}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_fixed_of_a_path_is_looked_up() {
+        let within = |places: &[&str]| Some(Condition::Within(places.iter().map(|place| (*place).to_owned()).collect()));
+        let not_within = |places: &[&str]| Some(Condition::NotWithin(places.iter().map(|place| (*place).to_owned()).collect()));
+        for (term, expected) in [
+            ("path=docs/api/**", within(&["docs/api"])),
+            ("path=docs/**/x/*.md", within(&["docs"])),
+            ("path=docs/api/keys.md", within(&["docs/api/keys.md"])),
+            ("path=/srv/**", within(&["srv", "/srv"])),
+            ("path=*.md", None),
+            ("path=README.md", None),
+            ("path=/**", None),
+            ("path!=docs/api/**", not_within(&["docs/api"])),
+            ("path!=docs/api/keys.md", not_within(&["docs/api/keys.md"])),
+            // All of the folder would be too much.
+            ("path!=docs/**/x/*.md", None),
+        ] {
+            assert_eq!(condition(term), expected, "{term}");
+        }
+    }
+
+    #[test]
+    fn times_are_cut_to_seconds() {
+        let day = 1_767_225_600;
+        let modified = |from, until| Some(Condition::Modified { from, until });
+        for (term, expected) in [
+            ("modified>2026-01-01", modified(Some(day + 1), None)),
+            ("modified >= 2026-01-01", modified(Some(day), None)),
+            ("modified<2026-01-01", modified(None, Some(day))),
+            ("modified<=2026-01-01", modified(None, Some(day + 1))),
+            ("modified>=2026-01-01T01:00:00+01:00", modified(Some(day), None)),
+            ("modified>=2026-01-01T00:00:10", modified(Some(day + 10), None)),
+            ("modified>=2026-01-01 00:00:10Z", modified(Some(day + 10), None)),
+            ("modified>2026-01-01T00:00:00.5Z", modified(Some(day + 1), None)),
+            ("modified>=2026-01-01T00:00:00.5Z", modified(Some(day + 1), None)),
+            ("modified<2026-01-01T00:00:00.5Z", modified(None, Some(day + 1))),
+            ("modified<=2026-01-01T00:00:00.5Z", modified(None, Some(day + 1))),
+            ("modified<1969-12-31T23:59:59.5Z", modified(None, Some(0))),
+        ] {
+            assert_eq!(condition(term), expected, "{term}");
+        }
+    }
+
+    #[test]
+    fn languages_are_codes() {
+        assert_eq!(condition("lang=ZH"), Some(Condition::Lang("zh".into())));
+        assert_eq!(condition("lang!=en"), Some(Condition::NotLang("en".into())));
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_can() {
+        for (term, told) in [
+            ("", "`` says not what is compared with what: such as `path=docs/api/**`"),
+            ("docs/api", "says not what is compared with what: such as"),
+            ("modified", "quote it, for a shell has its own use for `>` and `<`"),
+            ("path=", "has no value"),
+            ("path=a[", "is not a glob"),
+            ("pth=docs", "unknown field: did you mean `path`? the fields are path, lang, modified"),
+            ("title=Keys", "unknown field: the fields are path, lang, modified"),
+            ("path>docs", "has no order: compare `path` with `=` or `!=`"),
+            ("lang=chinese", "did you mean `zh`?"),
+            ("lang=German", "did you mean `de`?"),
+            ("lang=zh-CN", "did you mean `zh`?"),
+            ("lang=xx", "names no language that is told apart: one of ISO 639-1: af, ak, am, ar"),
+            ("modified>yesterday", "names no time: `2026-01-31` (its beginning, in UTC) or"),
+            ("modified>2026-13-01", "names no time"),
+            ("modified=2026-12-31", "`modified>=2026-12-31` and `modified<2027-01-01`"),
+        ] {
+            let error = term.parse::<Term>().unwrap_err();
+            let said = format!("{error}: {}", error.hint);
+            assert!(said.contains(told), "{said}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What was said before, within a budget.
+
+use crate::answer::cite;
+use crate::providers::{Message, Role};
+
+/// What an answer is cut to, as a part of the budget: the newest turn is never left out for its length alone.
+const MOST_OF_BUDGET: (usize, usize) = (3, 4);
+
+/// The newest turns (question and answer, oldest first) that fit into so many tokens. Answers lose their citations, whose numbers
+/// mean other sources now; turns without an answer are left out. CPU work.
+pub fn fit(turns: &[(String, String)], budget: usize, count: &dyn Fn(&str) -> usize) -> Vec<Message> {
+    let (part, of) = MOST_OF_BUDGET;
+    let mut left = budget;
+    let mut kept = Vec::new();
+    for (question, answer) in turns.iter().rev() {
+        let answer = cut(cite::without(answer), budget * part / of, count);
+        if answer.trim().is_empty() {
+            continue;
+        }
+        let Some(rest) = left.checked_sub(count(question) + count(&answer)) else { break };
+        left = rest;
+        kept.push(Message { role: Role::Assistant, text: answer });
+        kept.push(Message { role: Role::User, text: question.clone() });
+    }
+    kept.reverse();
+    kept
+}
+
+/// A text's beginning within so many tokens.
+fn cut(text: String, budget: usize, count: &dyn Fn(&str) -> usize) -> String {
+    if count(&text) <= budget {
+        return text;
+    }
+    let mut kept = text.as_str();
+    while !kept.is_empty() {
+        kept = kept.get(..kept.floor_char_boundary(kept.len() / 4 * 3)).unwrap_or_default();
+        let shown = format!("{}…", kept.trim_end());
+        if count(&shown) <= budget {
+            return shown;
+        }
+    }
+    String::new()
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a failed test panics")]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(text: &str) -> usize {
+        text.split_whitespace().count()
+    }
+
+    fn turn(question: &str, answer: &str) -> (String, String) {
+        (question.into(), answer.into())
+    }
+
+    #[test]
+    fn the_oldest_goes_first_and_citations_go_all() {
+        let turns = [turn("a b", "c [1] d"), turn("e", ""), turn("f", "g【2】 h")];
+        let texts = |budget| fit(&turns, budget, &words).into_iter().map(|m| (m.role, m.text)).collect::<Vec<_>>();
+        let last = [(Role::User, "f".to_owned()), (Role::Assistant, "g h".to_owned())];
+        assert_eq!(texts(6), last, "four words do not fit beside three");
+        assert_eq!(texts(7)[..2], [(Role::User, "a b".to_owned()), (Role::Assistant, "c  d".to_owned())]);
+        assert_eq!(texts(7)[2..], last);
+    }
+
+    proptest! {
+        #[test]
+        fn never_over_budget(turns in prop::collection::vec(("[a-c ]{0,20}", "[a-c密 \\[1\\]]{0,90}"), 0..8), budget in 0_usize..60) {
+            let count = |text: &str| text.chars().count();
+            let kept = fit(&turns, budget, &count);
+            prop_assert!(kept.iter().map(|message| count(&message.text)).sum::<usize>() <= budget);
+            prop_assert!(kept.chunks(2).all(|pair| pair[0].role == Role::User && pair[1].role == Role::Assistant));
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! A conversation over the index.
+//!
+//! ```text
+//! a line ─▶ command, or question ─▶ rewritten (when there is history) ─▶ ask ─▶ shown ─▶ kept in the session
+//! ```
+//!
+//! The index is let go as soon as a question's passages are found, so that an `ingest` beside the chat need not wait for it.
+//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept.
+
+mod command;
+mod input;
+mod session;
+
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use self::command::Command;
+use self::input::{Input, Read};
+use self::session::{Session, Turn};
+use super::args::{ChatArgs, Common, Invalid};
+use super::ask::{Ended, NO_MODEL, Screen, failure, listed, prepare, render_on};
+use super::output::Output;
+use super::progress::downloads;
+use super::style::{Look, Style, one_line, trimmed};
+use crate::answer::{AnswerEvent, Ask, Conversation, Source, ask, history, rewrite};
+use crate::error::Error;
+use crate::pipeline::{ModelRef, Purpose, Running};
+use crate::providers::Message;
+
+/// The part of the prompt's budget that may go to what was said before.
+const HISTORY_PART: usize = 4;
+/// Turns that are looked at for it.
+const HISTORY_TURNS: usize = 50;
+/// Lines of a passage that `/sources` shows of each.
+const LINES_SHOWN: usize = 6;
+
+pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
+    let running = args.pipeline.running(common, |plan| {
+        if let Some(model) = &args.model {
+            plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
+        }
+        Ok(())
+    })?;
+    let _fetching = downloads(output, running.providers.downloads());
+    let folder = running.settings.home.join(".chat");
+    let (name, found) = match &args.session {
+        Some(name) => (name.clone(), true),
+        None => match Session::latest(&folder).filter(|_| args.go_on) {
+            Some(name) => (name, true),
+            None => (new_name(), !args.go_on),
+        },
+    };
+    let session = Session::open(&folder, &name).map_err(|source| in_session(&folder, &name, source))?;
+    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
+    let ask = match prepare(&running, String::new(), limit).await {
+        Ok(ask) => ask,
+        Err(error) => {
+            if output.json {
+                output.event(&failure(&error));
+            }
+            return Err(error.into());
+        }
+    };
+    let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
+    let input = Input::new(person, folder.join("history"));
+    let mut chat = Chat { running: &running, output, ask, session, folder, person, saved: None, failed: 0 };
+    chat.greet(found);
+    chat.converse(input).await
+}
+
+/// Two chats that begin in the same second are two.
+fn new_name() -> String {
+    let now = jiff::Timestamp::now().to_string();
+    let second: String = now.chars().take(19).map(|c| if c == ':' { '-' } else { c }).collect();
+    format!("{second}-{}", std::process::id())
+}
+
+fn in_session(folder: &Path, name: &str, source: io::Error) -> Error {
+    Error::Io { action: "use the session", path: folder.join(format!("{name}.jsonl")), source }
+}
+
+struct Chat<'a> {
+    running: &'a Running,
+    output: &'a Output,
+    /// How every question is asked.
+    ask: Ask,
+    session: Session,
+    folder: PathBuf,
+    /// Someone sits at a terminal.
+    person: bool,
+    /// What `/save` wrote, and may write again.
+    saved: Option<PathBuf>,
+    /// Questions that could not be answered.
+    failed: u64,
+}
+
+impl Chat<'_> {
+    /// Says what answers, and what is gone on with.
+    fn greet(&self, found: bool) {
+        if !found {
+            self.output.note("There is no session to go on with: this is a new one.");
+        }
+        match &self.ask.model {
+            None => self.output.note(NO_MODEL),
+            Some(model) if self.person => self.output.note(&format!("{} answers. /help lists the commands.", model.model())),
+            Some(_) => {}
+        }
+        if let Some(last) = self.session.turns.last().filter(|_| self.person) {
+            let turns = super::output::counted(self.session.turns.len() as u64, "question");
+            let last = trimmed(&one_line(&last.question), 60);
+            self.output.note(&format!("Session {} goes on after {turns}, the last: {last}", self.session.name));
+        }
+    }
+
+    async fn converse(&mut self, mut input: Input) -> anyhow::Result<u8> {
+        loop {
+            // A person's Ctrl-C at the prompt is the editor's; a script's ends it.
+            let read = if self.person {
+                input.next().await
+            } else {
+                tokio::select! { read = input.next() => read, _ = tokio::signal::ctrl_c() => return Ok(super::INTERRUPTED) }
+            };
+            let line = match read {
+                Read::Line(line) => line,
+                Read::Interrupted => {
+                    self.output.note("Ctrl-D or /quit leaves.");
+                    continue;
+                }
+                Read::End => break,
+                Read::Failed(message) => {
+                    self.failed += 1;
+                    self.complain(&message);
+                    if self.person { break } else { continue }
+                }
+            };
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            match command::parse(line) {
+                Some(Ok(Command::Quit)) => break,
+                Some(Ok(command)) => self.obey(command).await,
+                Some(Err(message)) => {
+                    self.failed += 1;
+                    self.complain(&message);
+                }
+                None => match self.answer(line.to_owned()).await? {
+                    Ended::ReaderLeft => return Ok(super::OK),
+                    Ended::Stopped if !self.person => return Ok(super::INTERRUPTED),
+                    Ended::Failed(error) => {
+                        self.failed += 1;
+                        self.output.error(&error.into());
+                    }
+                    Ended::Answered | Ended::NothingFound | Ended::Stopped => {}
+                },
+            }
+        }
+        // Who sat there has seen it.
+        Ok(if self.failed > 0 && !self.person { super::SOME_FAILED } else { super::OK })
+    }
+
+    /// Answers a question and keeps the turn. Ctrl-C stops it.
+    async fn answer(&mut self, question: String) -> anyhow::Result<Ended> {
+        let stop = CancellationToken::new();
+        let mut turn = Turn { at: jiff::Timestamp::now().to_string(), question, ..Turn::default() };
+        let ended = {
+            let answering = self.turn(&mut turn, &stop);
+            let mut answering = std::pin::pin!(answering);
+            tokio::select! {
+                ended = &mut answering => ended,
+                _ = tokio::signal::ctrl_c() => {
+                    stop.cancel();
+                    answering.await
+                }
+            }
+        };
+        turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
+        if !self.output.json {
+            let stopped = if matches!(ended, Ok(Ended::Stopped)) { "(stopped)\n" } else { "" };
+            self.output.print(&format!("{}\n", self.style().paint(Look::Dim, stopped)));
+        }
+        if !turn.answer.is_empty() || !turn.sources.is_empty() {
+            self.keep(turn);
+        }
+        Ok(ended?)
+    }
+
+    async fn turn(&self, turn: &mut Turn, stop: &CancellationToken) -> io::Result<Ended> {
+        let style = self.style();
+        let prepared = async {
+            let history = self.history().await;
+            let search = self.search_for(&history, &turn.question).await;
+            Conversation { history, search }
+        };
+        let conversation = tokio::select! {
+            conversation = prepared => conversation,
+            () = stop.cancelled() => return Ok(Ended::Stopped),
+        };
+        turn.search.clone_from(&conversation.search);
+        if style.json {
+            let search = conversation.search.as_ref();
+            self.output
+                .event(&json!({"type": "question", "question": turn.question, "search": search.unwrap_or(&turn.question)}));
+        } else if let Some(search) = conversation.search.as_ref().filter(|_| !style.quiet) {
+            self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
+        }
+        let asked = Ask { question: turn.question.clone(), conversation, ..self.ask.clone() };
+        let mut released = None;
+        let events = ask(asked).inspect(|event| {
+            if let Ok(AnswerEvent::Sources { .. }) = event {
+                let store = Arc::clone(&self.ask.retriever.store);
+                released = Some(AbortOnDropHandle::new(tokio::spawn(async move { store.release().await })));
+            }
+            note(turn, event);
+        });
+        let mut out = io::stdout();
+        let mut screen = Screen::new(&mut out, &style);
+        screen.conversing = true;
+        let ended = render_on(screen, events.take_until(stop.cancelled())).await;
+        match released {
+            Some(released) => drop(released.await),
+            // It may have failed with the index open.
+            None => self.ask.retriever.store.release().await,
+        }
+        ended
+    }
+
+    /// What was said before, as far as the model is to read it.
+    async fn history(&self) -> Vec<Message> {
+        let turns = self.session.turns.iter().rev().take(HISTORY_TURNS).rev();
+        // What no model wrote are passages, which are found again where they matter.
+        let turns: Vec<_> =
+            turns.filter(|turn| turn.model.is_some()).map(|turn| (turn.question.clone(), turn.answer.clone())).collect();
+        if turns.is_empty() || self.ask.model.is_none() {
+            return Vec::new();
+        }
+        let count = Arc::clone(&self.ask.count_tokens);
+        let budget = self.ask.retriever.plan.context_tokens / HISTORY_PART;
+        tokio::task::spawn_blocking(move || history::fit(&turns, budget, &*count)).await.unwrap_or_default()
+    }
+
+    async fn search_for(&self, history: &[Message], question: &str) -> Option<String> {
+        let model = self.ask.model.as_ref().filter(|_| !history.is_empty())?;
+        rewrite::standalone(&**model, history, question, self.ask.retriever.plan.temperature).await
+    }
+
+    fn keep(&mut self, turn: Turn) {
+        if let Err(error) = self.session.add(turn) {
+            let error = in_session(&self.folder, &self.session.name, error);
+            self.output.note(&format!("warning: the answer is not kept: {}", crate::error::reason(&error)));
+        }
+    }
+
+    async fn obey(&mut self, command: Command) {
+        match command {
+            Command::Sources(n) => self.sources(n),
+            Command::Model(None) => match &self.ask.model {
+                Some(model) => self.say(&format!("{} answers.", model.model())),
+                None => self.say("No model answers; /model PROVIDER/MODEL sets one."),
+            },
+            Command::Model(Some(name)) => self.set_model(&name),
+            Command::Clear => {
+                let cleared = self.session.clear();
+                self.say("What was said is forgotten.");
+                if let Err(error) = cleared {
+                    self.complain(&format!("it could not be written down: {error}"));
+                }
+            }
+            Command::Save(file) => self.save(file).await,
+            Command::Help => self.say(command::HELP),
+            Command::Quit => {}
+        }
+    }
+
+    fn sources(&self, n: Option<usize>) {
+        let Some(last) = self.session.turns.last().filter(|turn| !turn.sources.is_empty()) else {
+            return self.say("There is no answer with sources yet.");
+        };
+        let wanted: Vec<&Source> = last.sources.iter().filter(|source| n.is_none_or(|n| source.n == n)).collect();
+        if self.output.json {
+            return self.output.event(&json!({"type": "sources", "sources": wanted}));
+        }
+        if wanted.is_empty() {
+            return self.say(&format!("The last answer has {} sources.", last.sources.len()));
+        }
+        let style = self.style();
+        let most = if n.is_some() { usize::MAX } else { LINES_SHOWN };
+        let mut text = String::new();
+        for source in wanted {
+            text.push_str(&format!("{}\n", listed(source, &style)));
+            let mut lines = source.text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+            for line in lines.by_ref().take(most) {
+                let columns = if n.is_some() { usize::MAX } else { style.width.saturating_sub(4) };
+                text.push_str(&format!("    {}\n", trimmed(line, columns)));
+            }
+            if lines.next().is_some() {
+                text.push_str(&format!("    {}\n", style.paint(Look::Dim, &format!("… /sources {}", source.n))));
+            }
+            text.push('\n');
+        }
+        self.output.print(&text);
+    }
+
+    fn set_model(&mut self, name: &str) {
+        let model = ModelRef::parse(name, &self.running.plan, Purpose::Answer).map_err(|error| Invalid::from(error).into());
+        let model: anyhow::Result<_> =
+            model.and_then(|model| self.running.providers.chat_model(&model).map_err(|error| Error::from(error).into()));
+        match model {
+            Ok(model) => {
+                self.say(&format!("{} answers from now on.", model.model()));
+                self.ask.model = Some(model);
+            }
+            Err(error) => {
+                self.failed += 1;
+                self.output.error(&error);
+            }
+        }
+    }
+
+    /// Writes the conversation, over no file but its own.
+    async fn save(&mut self, file: Option<String>) {
+        let file = file.unwrap_or_else(|| format!("chat-{}.md", self.session.name));
+        let path = self.running.settings.cwd.join(&file);
+        let mut options = tokio::fs::OpenOptions::new();
+        options.write(true).truncate(true);
+        if self.saved.as_ref() == Some(&path) {
+            options.create(true)
+        } else {
+            options.create_new(true)
+        };
+        let written = async {
+            let mut file = options.open(&path).await?;
+            tokio::io::AsyncWriteExt::write_all(&mut file, self.session.transcript().as_bytes()).await?;
+            file.sync_all().await
+        };
+        match written.await {
+            Ok(()) => {
+                self.say(&format!("Saved to {file}."));
+                self.saved = Some(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.failed += 1;
+                self.complain(&format!("{file} is there already; name another file"));
+            }
+            Err(error) => {
+                self.failed += 1;
+                self.complain(&format!("cannot write {file}: {error}"));
+            }
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if self.output.json {
+            self.output.event(&json!({"type": "note", "message": text}));
+        } else {
+            self.output.print(&format!("{text}\n"));
+        }
+    }
+
+    fn complain(&self, text: &str) {
+        self.output.complain(&format!("{} {}\n", self.output.paint("error:", "1;31"), one_line(text)));
+        if self.output.json {
+            self.output.event(&json!({"type": "error", "message": text, "kind": "bad_command"}));
+        }
+    }
+
+    fn style(&self) -> Style {
+        Style { base: Some(self.running.settings.cwd.clone()), ..self.output.style() }
+    }
+}
+
+/// Takes down what has been said.
+fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
+    match event {
+        Ok(AnswerEvent::Sources { sources, model }) => {
+            turn.sources.clone_from(sources);
+            turn.model.clone_from(model);
+        }
+        Ok(AnswerEvent::Token(text)) => turn.answer.push_str(text),
+        Ok(AnswerEvent::Citation { text, sources, .. }) => {
+            turn.answer.push_str(text);
+            for n in sources {
+                if !turn.citations.contains(n) {
+                    turn.citations.push(*n);
+                }
+            }
+        }
+        // What the other model wrote is void.
+        Ok(AnswerEvent::Fallback { to, .. }) => {
+            turn.answer.clear();
+            turn.citations.clear();
+            turn.model = Some(to.clone());
+        }
+        Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Done(_)) | Err(_) => {}
+    }
+}

@@ -1,0 +1,127 @@
+//! Filters, copies and rerankers through the program itself.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::project::{Ended, Project};
+use crate::stand_in::{Reply, StandIn};
+
+fn project() -> Project {
+    let project = Project::new();
+    let english = "Keys are rotated every ninety days, and the old key works for another week after that.";
+    project.write("docs/api/keys.md", format!("# Keys of the API\n\n{english}\n"));
+    project.write(
+        "docs/guide/keys.txt",
+        "Whoever has lost the keys of the house asks the porter for another one, and pays for it.\n",
+    );
+    project.write(
+        "docs/zh/密钥.md",
+        "# 密钥\n\n密钥 keys 每九十天轮换一次。旧密钥在一周内仍然有效，以便各项服务可以依次重新启动。\n",
+    );
+    project.write("copy/keys.md", format!("# Keys of the API\n\n{}\n", english.to_uppercase()));
+    let old = std::fs::File::options().write(true).open(project.path("docs/guide/keys.txt")).unwrap();
+    old.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000)).unwrap();
+    project.run(&["ingest", "docs", "copy", "--json"]).expect_code(0);
+    project
+}
+
+fn uris(ended: &Ended) -> Vec<String> {
+    let mut uris: Vec<String> = ended.of_type("hit").iter().map(|hit| hit["uri"].as_str().unwrap().to_owned()).collect();
+    uris.sort();
+    uris
+}
+
+fn found(project: &Project, arguments: &[&str]) -> Vec<String> {
+    uris(&project.run(&[&["search", "keys", "--json", "--copies"], arguments].concat()))
+}
+
+#[test]
+fn only_what_passes_is_found() {
+    let project = project();
+    assert_eq!(found(&project, &[]).len(), 4);
+    for (terms, expected) in [
+        (vec!["path=docs/**"], vec!["docs/api/keys.md", "docs/guide/keys.txt", "docs/zh/密钥.md"]),
+        (vec!["path=docs/**", "path!=**/api/**", "lang!=zh"], vec!["docs/guide/keys.txt"]),
+        (vec!["path=*.md", "lang=en"], vec!["copy/keys.md", "docs/api/keys.md"]),
+        (vec!["lang=zh"], vec!["docs/zh/密钥.md"]),
+        (vec!["modified<2018-01-01"], vec!["docs/guide/keys.txt"]),
+        (vec!["modified>2018-01-01", "path=docs"], vec!["docs/api/keys.md", "docs/zh/密钥.md"]),
+        (vec!["modified>2018-01-01", "modified<2018-01-01"], vec![]),
+    ] {
+        let arguments: Vec<&str> = terms.iter().flat_map(|term| ["--where", term]).collect();
+        assert_eq!(found(&project, &arguments), expected, "{terms:?}");
+    }
+    // What the file says holds as well.
+    project.write("p.yaml", "name: default\nquery: { retrieve: { where: ['path=docs/**', lang=en], duplicates: keep } }\n");
+    assert_eq!(found(&project, &["-p", "p.yaml"]), ["docs/api/keys.md", "docs/guide/keys.txt"]);
+    assert_eq!(found(&project, &["-p", "p.yaml", "--where", "path=*.txt"]), ["docs/guide/keys.txt"]);
+    let asked = project.run(&["ask", "keys?", "--json", "--where", "lang=zh"]).expect_code(0);
+    let sources = asked.of_type("sources").remove(0);
+    assert_eq!(sources["sources"].as_array().unwrap().len(), 1, "{sources}");
+}
+
+#[test]
+fn copies_are_folded_unless_asked_for() {
+    let project = project();
+    let ended = project.run(&["search", "keys rotated", "--json", "--where", "lang=en", "--where", "path=*.md"]).expect_code(0);
+    let hits = ended.of_type("hit");
+    assert_eq!((hits.len(), hits[0]["copies"].as_array().map(Vec::len)), (1, Some(1)), "{hits:?}");
+}
+
+#[test]
+fn a_term_that_cannot_be_read_is_told_before_anything_runs() {
+    let project = Project::new();
+    for (term, told) in [
+        ("modified", "quote it"),
+        ("pth=docs", "did you mean `path`?"),
+        ("lang=chinese", "did you mean `zh`?"),
+        ("modified=2026-01-01", "modified>=2026-01-01"),
+    ] {
+        for command in ["search", "ask"] {
+            let ended = project.run(&[command, "keys", "--where", term]).expect_code(2);
+            assert!(ended.stderr.contains(told) && ended.stderr.contains(term), "{}", ended.stderr);
+        }
+    }
+}
+
+fn pipeline(url: &str, more: &str) -> String {
+    format!(
+        "name: default\nproviders:\n  mine: {{ kind: jina, base_url: '{url}/v1', api_key: '${{MY_KEY:-}}', timeout: 2s, \
+         retry: {{ attempts: 1 }} }}\nquery: {{ retrieve: {{ rerank: {{ model: mine/ranker, candidates: 20{more} }} }} }}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reranker_is_asked_and_its_outage_is_survived() {
+    let project = project();
+    let api = StandIn::start().await;
+    project.write("p.yaml", pipeline(api.url(), ""));
+    // Prefers what is about a house.
+    api.always("/v1/rerank", |request| {
+        let documents = request.body["documents"].as_array().unwrap().iter().enumerate();
+        let score = |text: &Value| if text.as_str().unwrap().contains("house") { 0.99 } else { 0.01 };
+        let results: Vec<Value> =
+            documents.map(|(index, text)| json!({"index": index, "relevance_score": score(text)})).collect();
+        Reply::json(&json!({"results": results, "usage": {"total_tokens": 12}}))
+    });
+    let search = || project.run(&["search", "rotated keys", "--json", "-k", "1", "-p", "p.yaml"]);
+    let best = |ended: Ended| ended.expect_code(0).of_type("hit").remove(0)["uri"].as_str().unwrap().to_owned();
+    assert_eq!(best(search()), "docs/guide/keys.txt");
+    assert_eq!(api.requests()[0].body["documents"].as_array().unwrap().len(), 3, "copies are not paid for");
+
+    api.script("/v1/rerank", [Reply::status(503, &json!({"detail": "overloaded"}))]);
+    let ended = search();
+    assert!(ended.stderr.contains("not reranked") && ended.stderr.contains("overloaded"), "{}", ended.stderr);
+    assert_ne!(best(ended), "docs/guide/keys.txt");
+
+    project.write("p.yaml", pipeline(api.url(), ", timeout: 200ms"));
+    api.script("/v1/rerank", [Reply::hang()]);
+    let ended = search();
+    assert!(ended.stderr.contains("took longer than 0.2 s"), "{}", ended.stderr);
+    best(ended);
+
+    api.script("/v1/rerank", [Reply::status(401, &json!({"detail": "a wrong key"}))]);
+    let ended = search().expect_code(2);
+    assert!(ended.stdout.contains("a wrong key") || ended.stderr.contains("a wrong key"), "{ended:?}");
+}

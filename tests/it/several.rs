@@ -1,0 +1,519 @@
+//! Several models: those that stand by, and those that are asked at once. Doubles under a paused clock, then the real program
+//! with stand-ins of several providers.
+
+pub mod program;
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use proptest::prelude::*;
+use ragstream::answer::{AnswerEvent, Ask, Conversation, Fate, Join, JoinEvent, JoinSummary, Joint, ask, ask_all};
+use ragstream::error::Error;
+use ragstream::pipeline::RetrieveMode;
+use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason};
+use tokio::time::Instant;
+
+use crate::answer::doubles::{Embed, Script, Store, done, retriever, text, two_hits};
+
+/// A model that plays a script for each request, and notices when nobody listens any more.
+#[derive(Debug)]
+struct Model {
+    name: &'static str,
+    replies: Mutex<VecDeque<Result<Script, ProviderError>>>,
+    asked: Mutex<Vec<ChatRequest>>,
+    /// Its answer was dropped before its end.
+    cancelled: Arc<AtomicBool>,
+}
+
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl ChatModel for Model {
+    fn model(&self) -> &'static str {
+        self.name
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        self.asked.lock().unwrap().push(request);
+        let script = self.replies.lock().unwrap().pop_front().unwrap_or_else(|| panic!("{} is asked too often", self.name))?;
+        let listening = OnDrop(Arc::clone(&self.cancelled));
+        Ok(futures_util::stream::iter(script)
+            .then(move |(seconds, event)| {
+                let _ = &listening;
+                async move {
+                    tokio::time::sleep(Duration::from_secs(seconds)).await;
+                    event
+                }
+            })
+            .boxed())
+    }
+}
+
+impl Model {
+    fn times_asked(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
+    /// What it was asked last.
+    fn last(&self) -> ChatRequest {
+        self.asked.lock().unwrap().last().cloned().unwrap()
+    }
+}
+
+fn model(name: &'static str, replies: Vec<Result<Script, ProviderError>>) -> Arc<Model> {
+    Arc::new(Model { name, replies: Mutex::new(replies.into()), asked: Mutex::default(), cancelled: Arc::default() })
+}
+
+fn after(seconds: u64, said: &str) -> (u64, Result<ChatEvent, ProviderError>) {
+    (seconds, Ok(ChatEvent::Text(said.into())))
+}
+
+/// An answer that begins after so many seconds.
+#[allow(clippy::unnecessary_wraps, reason = "one of several replies")]
+fn says(seconds: u64, said: &str) -> Result<Script, ProviderError> {
+    Ok(vec![after(seconds, said), done(StopReason::End)])
+}
+
+fn error(kind: ErrorKind) -> ProviderError {
+    ProviderError::new("p", kind, "out of order")
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "one of several replies")]
+fn breaks(said: &str) -> Result<Script, ProviderError> {
+    Ok(vec![after(1, said), (1, Err(error(ErrorKind::Network)))])
+}
+
+fn question(models: &[Arc<Model>]) -> Ask {
+    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Hybrid);
+    let mut models = models.iter().map(|model| Arc::clone(model) as Arc<dyn ChatModel>);
+    Ask {
+        retriever: Arc::new(retriever),
+        model: models.next(),
+        fallback: models.collect(),
+        count_tokens: Arc::new(|text| text.split_whitespace().count()),
+        question: "How are keys rotated?".into(),
+        limit: 8,
+        conversation: Conversation::default(),
+    }
+}
+
+async fn answered(models: &[Arc<Model>]) -> Vec<Result<AnswerEvent, Error>> {
+    ask(question(models)).collect().await
+}
+
+/// The text after the last interruption.
+fn valid_text(events: &[Result<AnswerEvent, Error>]) -> String {
+    let mut text = String::new();
+    for event in events {
+        match event {
+            Ok(AnswerEvent::Token(more) | AnswerEvent::Citation { text: more, .. }) => text.push_str(more),
+            Ok(AnswerEvent::Fallback { interrupted, .. }) => {
+                assert_eq!(*interrupted, !text.is_empty(), "interrupted is what had begun");
+                text.clear();
+            }
+            _ => {}
+        }
+    }
+    text
+}
+
+fn fallbacks(events: &[Result<AnswerEvent, Error>]) -> Vec<(&str, &str, bool)> {
+    let taken = events.iter().filter_map(|event| match event {
+        Ok(AnswerEvent::Fallback { from, to, interrupted, .. }) => Some((from.as_str(), to.as_str(), *interrupted)),
+        _ => None,
+    });
+    taken.collect()
+}
+
+fn by(events: &[Result<AnswerEvent, Error>]) -> Option<String> {
+    match events.last() {
+        Some(Ok(AnswerEvent::Done(summary))) => summary.model.clone(),
+        _ => None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_takes_over_from_a_model_that_refuses() {
+    let models =
+        [model("p/a", vec![Err(error(ErrorKind::Auth))]), model("p/b", vec![says(1, "Monthly [1].")]), model("p/c", vec![])];
+    let events = answered(&models).await;
+    assert_eq!(fallbacks(&events), [("p/a", "p/b", false)]);
+    assert_eq!((valid_text(&events).as_str(), by(&events).as_deref()), ("Monthly [1].", Some("p/b")));
+    assert_eq!(models[2].times_asked(), 0, "who is not needed is not asked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_begun_anew_and_never_spliced() {
+    let models = [model("p/a", vec![breaks("Every ye")]), model("p/b", vec![says(1, "Every month [2].")])];
+    let events = answered(&models).await;
+    assert_eq!(fallbacks(&events), [("p/a", "p/b", true)]);
+    assert_eq!(valid_text(&events), "Every month [2].");
+    let Some(Ok(AnswerEvent::Done(summary))) = events.last() else { panic!("{events:?}") };
+    assert_eq!(summary.citations, [2]);
+    assert_eq!(models[0].last(), models[1].last(), "the same sources, the same question");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_model_is_left_after_the_users_patience() {
+    let models = [model("p/a", vec![says(3600, "late")]), model("p/b", vec![says(1, "in time")])];
+    let started = Instant::now();
+    let events = answered(&models).await;
+    assert_eq!(started.elapsed(), Duration::from_secs(31));
+    assert_eq!((fallbacks(&events), valid_text(&events).as_str()), (vec![("p/a", "p/b", false)], "in time"));
+    assert!(models[0].cancelled.load(Ordering::SeqCst), "and cancelled upstream");
+
+    // A model that thinks aloud is not silent.
+    let thinks = vec![(20, Ok(ChatEvent::Reasoning("hm".into()))), after(40, "thought"), done(StopReason::End)];
+    let models = [model("p/a", vec![Ok(thinks)]), model("p/b", vec![])];
+    assert_eq!(valid_text(&answered(&models).await), "thought");
+    // The last one has as long as its provider.
+    let events = answered(&[model("p/a", vec![says(3600, "late")])]).await;
+    assert_eq!(valid_text(&events), "late");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_is_none_and_a_cut_one_is_one() {
+    let filtered = vec![(1, done(StopReason::Refused).1)];
+    let models = [model("p/a", vec![Ok(filtered)]), model("p/b", vec![says(1, "ok")])];
+    let events = answered(&models).await;
+    assert_eq!(fallbacks(&events), [("p/a", "p/b", false)]);
+    let cut = vec![text("So far"), done(StopReason::Refused)];
+    let models = [model("p/a", vec![Ok(cut)]), model("p/b", vec![])];
+    assert_eq!(valid_text(&answered(&models).await), "So far");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_all_fail_the_last_ones_error_is_the_answers() {
+    let models = [model("p/a", vec![Err(error(ErrorKind::Auth))]), model("p/b", vec![breaks("begun")])];
+    let events = answered(&models).await;
+    let Some(Err(Error::Provider(last))) = events.last() else { panic!("{events:?}") };
+    assert_eq!(last.kind, ErrorKind::Network);
+}
+
+/// What a model of the property does: words it says, and whether it ends well.
+fn behaviour() -> impl Strategy<Value = (Vec<String>, bool)> {
+    (prop::collection::vec("[a-z\\[\\]0-9 ]{0,6}", 0..5), any::<bool>())
+}
+
+proptest! {
+    #[test]
+    fn the_answer_is_always_one_models_own(behaviours in prop::collection::vec(behaviour(), 1..5)) {
+        let names = ["p/a", "p/b", "p/c", "p/d"];
+        let models: Vec<_> = behaviours.iter().zip(names).map(|((words, well), name)| {
+            let end = if *well { done(StopReason::End) } else { (0, Err(error(ErrorKind::Network))) };
+            let words = words.iter().map(|word| text(word));
+            model(name, vec![Ok(words.chain([end]).collect())])
+        }).collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let events = runtime.block_on(answered(&models));
+        let last = behaviours.len() - 1;
+        let good = behaviours.iter().enumerate().position(|(n, (words, well))| *well && (n == last || !words.concat().is_empty()));
+        match good {
+            Some(n) => {
+                prop_assert_eq!(by(&events), Some(names[n].to_owned()));
+                prop_assert_eq!(valid_text(&events), behaviours[n].0.concat());
+            }
+            None => prop_assert!(matches!(events.last(), Some(Err(_)))),
+        }
+    }
+}
+
+fn joint(models: &[Arc<Model>], join: Join) -> Joint {
+    let all = models.iter().map(|model| Arc::clone(model) as Arc<dyn ChatModel>).collect();
+    Joint { ask: question(&[]), models: all, join, judge: None }
+}
+
+async fn joined(joint: Joint) -> (Vec<JoinEvent>, Option<JoinSummary>, Option<Error>) {
+    let (mut events, mut summary, mut failed) = (Vec::new(), None, None);
+    let mut stream = std::pin::pin!(ask_all(joint));
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(JoinEvent::Done(done)) => summary = Some(done),
+            Ok(event) => events.push(event),
+            Err(error) => failed = Some(error),
+        }
+    }
+    (events, summary, failed)
+}
+
+/// What one model said.
+fn part(events: &[JoinEvent], of: usize) -> String {
+    let said = events.iter().filter_map(|event| match event {
+        JoinEvent::Part { place, event: AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. } } if *place == of => {
+            Some(text.as_str())
+        }
+        _ => None,
+    });
+    said.collect()
+}
+
+fn fates(summary: &JoinSummary) -> Vec<&'static str> {
+    let word = |fate: &Fate| match fate {
+        Fate::Answered(_) => "answered",
+        Fate::Failed(_) => "failed",
+        Fate::Cancelled => "cancelled",
+    };
+    summary.models.iter().map(|(_, fate)| word(fate)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_answer_as_they_stream_and_one_failure_takes_nobody_down() {
+    let slow = Ok(vec![after(1, "Each "), after(2, "month [1]."), done(StopReason::End)]);
+    let models = [
+        model("p/a", vec![slow]),
+        model("p/b", vec![Ok(vec![after(2, "Monthly [2]."), done(StopReason::End)])]),
+        model("p/c", vec![Err(error(ErrorKind::Auth))]),
+        model("p/d", vec![breaks("Half an ")]),
+    ];
+    let started = Instant::now();
+    let (events, summary, failed) = joined(joint(&models, Join::All)).await;
+    assert!(failed.is_none());
+    assert_eq!(started.elapsed(), Duration::from_secs(3), "at once, not one after the other");
+    let summary = summary.unwrap();
+    assert_eq!(fates(&summary), ["answered", "answered", "failed", "failed"]);
+    assert_eq!(
+        (part(&events, 0).as_str(), part(&events, 1).as_str(), part(&events, 3).as_str()),
+        ("Each month [1].", "Monthly [2].", "Half an ")
+    );
+    assert_eq!((&summary.citations[..], summary.chosen, summary.ttft), (&[1, 2][..], None, Some(Duration::from_secs(1))));
+    let order: Vec<usize> = events
+        .iter()
+        .filter_map(|event| match event {
+            JoinEvent::Part { place, event: AnswerEvent::Token(_) } => Some(*place),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order.iter().filter(|place| **place == 1).count(), 2);
+    let (first_of_b, last_of_a) = (order.iter().position(|p| *p == 1), order.iter().rposition(|p| *p == 0));
+    assert!(first_of_b < last_of_a, "side by side: {order:?}");
+    let asked: Vec<ChatRequest> = models.iter().map(|model| model.last()).collect();
+    assert!(asked.iter().all(|request| *request == asked[0]), "the same sources for all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
+    let models =
+        [model("p/a", vec![Err(ProviderError::new("p", ErrorKind::Auth, "wrong key"))]), model("p/b", vec![breaks("x")])];
+    let (events, summary, failed) = joined(joint(&models, Join::All)).await;
+    assert!(summary.is_none());
+    assert_eq!(events.iter().filter(|event| matches!(event, JoinEvent::Failed { .. })).count(), 2);
+    let said = failed.unwrap().to_string();
+    assert!(said.contains("p: wrong key") && said.contains("p: out of order"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_to_begin_wins_and_the_others_are_cancelled() {
+    let thinks = Ok(vec![(0, Ok(ChatEvent::Reasoning("first to think".into()))), after(9, "late"), done(StopReason::End)]);
+    let models = [
+        model("p/a", vec![thinks]),
+        model("p/b", vec![Ok(vec![after(2, "I [1]"), after(60, " win."), done(StopReason::End)])]),
+        model("p/c", vec![says(3, "third")]),
+        model("p/d", vec![Err(error(ErrorKind::Unavailable))]),
+    ];
+    let mut events = Box::pin(ask_all(joint(&models, Join::First)));
+    while let Some(event) = events.next().await {
+        if matches!(event, Ok(JoinEvent::Part { event: AnswerEvent::Token(_), .. })) {
+            break;
+        }
+    }
+    let cancelled = |n: usize| models[n].cancelled.load(Ordering::SeqCst);
+    assert_eq!((cancelled(0), cancelled(1), cancelled(2)), (true, false, true), "at once, not at the end");
+    let rest: Vec<_> = events.collect().await;
+    let Some(Ok(JoinEvent::Done(summary))) = rest.last() else { panic!("{rest:?}") };
+    assert_eq!(fates(summary), ["cancelled", "answered", "cancelled", "failed"]);
+    assert_eq!((summary.chosen, &summary.citations[..]), (Some(1), &[1][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_the_winner_breaks_off_the_others_race_anew() {
+    let models = [
+        model("p/a", vec![breaks("I am fa")]),
+        model("p/b", vec![says(5, "never heard"), says(7, "slow [2]")]),
+        model("p/c", vec![Err(error(ErrorKind::Auth))]),
+    ];
+    let (events, summary, _) = joined(joint(&models, Join::First)).await;
+    let summary = summary.unwrap();
+    assert_eq!((summary.chosen, fates(&summary)), (Some(1), vec!["failed", "answered", "failed"]));
+    assert_eq!(part(&events, 1), "slow [2]");
+    assert_eq!(models[2].times_asked(), 1, "who has failed is not asked again");
+    let models = [model("p/a", vec![breaks("x")]), model("p/b", vec![says(5, "unheard"), breaks("y")])];
+    assert!(joined(joint(&models, Join::First)).await.2.is_some(), "and it ends when none is left");
+}
+
+/// The number under which a judge was shown this answer.
+fn shown_as(request: &ChatRequest, answer: &str) -> usize {
+    let user = &request.messages[0].text;
+    let before = &user[..user.find(answer).unwrap_or_else(|| panic!("{answer} is not shown: {user}"))];
+    before.matches("<answer-").count()
+}
+
+/// A judge that picks this answer, whatever its number is.
+#[derive(Debug)]
+struct Picks(&'static str, Mutex<Vec<ChatRequest>>);
+
+#[async_trait]
+impl ChatModel for Picks {
+    fn model(&self) -> &'static str {
+        "p/judge"
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let n = shown_as(&request, self.0);
+        self.1.lock().unwrap().push(request);
+        let script = vec![text(&format!("{n}\nAnswer {n} says it best.")), done(StopReason::End)];
+        Ok(futures_util::stream::iter(script.into_iter().map(|(_, event)| event)).boxed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_picks_the_best_and_says_why() {
+    for (wanted, place) in [("Alpha [1]", 0), ("Beta [2]", 1), ("Gamma [1]", 2)] {
+        let models = [
+            model("p/a", vec![says(1, "Alpha [1]")]),
+            model("p/b", vec![says(2, "Beta [2]")]),
+            model("p/c", vec![says(1, "Gamma [1]")]),
+            model("p/d", vec![Err(error(ErrorKind::Auth))]),
+        ];
+        let judge = Arc::new(Picks(wanted, Mutex::default()));
+        let joint = Joint { judge: Some(Arc::clone(&judge) as _), ..joint(&models, Join::Best) };
+        let (events, summary, _) = joined(joint).await;
+        let summary = summary.unwrap();
+        assert_eq!(summary.chosen, Some(place));
+        let Some(JoinEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+        assert_eq!((verdict.by.as_str(), verdict.choice), ("p/judge", place));
+        assert_eq!(verdict.why, format!("{} says it best.", models[place].name), "numbers become names");
+        assert_eq!(summary.judging[0].0, "p/judge");
+        let asked = judge.1.lock().unwrap();
+        assert!(!asked[0].messages[0].text.contains("p/a"), "the judge does not know who wrote what");
+        assert!(asked[0].messages[0].text.contains("Rotate keys"), "but the sources");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judge_that_fails_is_replaced_and_without_any_the_first_stands() {
+    let answers = |a: Vec<_>, b: Vec<_>| {
+        let with = |first, then: Vec<_>| std::iter::once(first).chain(then).collect();
+        [model("p/a", with(says(1, "Alpha"), a)), model("p/b", with(says(1, "Beta"), b))]
+    };
+    let models = answers(vec![Err(error(ErrorKind::Unavailable))], vec![says(1, "2")]);
+    let (events, summary, _) = joined(joint(&models, Join::Best)).await;
+    let Some(JoinEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((verdict.by.as_str(), Some(verdict.choice)), ("p/b", summary.unwrap().chosen));
+
+    let models = answers(vec![says(1, "They are all so good!")], vec![breaks("1")]);
+    let (events, summary, failed) = joined(joint(&models, Join::Best)).await;
+    assert!(failed.is_none(), "an answer is there, and stands");
+    assert_eq!(summary.unwrap().chosen, Some(0));
+    assert!(matches!(events.last(), Some(JoinEvent::Undecided(_))));
+
+    // One answer needs no judge.
+    let models = [model("p/a", vec![Err(error(ErrorKind::Auth))]), model("p/b", vec![says(1, "alone")])];
+    let (_, summary, _) = joined(joint(&models, Join::Best)).await;
+    assert_eq!(summary.unwrap().chosen, Some(1));
+}
+
+/// A model that gives its answer first, and then picks what it prefers of what it is shown.
+#[derive(Debug)]
+struct Voter(&'static str, &'static str, &'static [&'static str], Mutex<Vec<ChatRequest>>);
+
+#[async_trait]
+impl ChatModel for Voter {
+    fn model(&self) -> &'static str {
+        self.0
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let said = if request.messages[0].text.contains("<answer-") {
+            let wanted = self.2.iter().find(|wanted| request.messages[0].text.contains(**wanted));
+            let Some(wanted) = wanted else { return Err(error(ErrorKind::RateLimited)) };
+            format!("{}\nBecause.", shown_as(&request, wanted))
+        } else {
+            self.1.to_owned()
+        };
+        self.3.lock().unwrap().push(request);
+        let script = vec![text(&said), done(StopReason::End)];
+        Ok(futures_util::stream::iter(script.into_iter().map(|(_, event)| event)).boxed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn models_vote_for_others_and_the_judge_decides_among_equals() {
+    let vote = async |prefers: [&'static [&'static str]; 3], judge: &'static str| {
+        let voter = |name, answer, prefers| Arc::new(Voter(name, answer, prefers, Mutex::default()));
+        let voters = [voter("p/a", "Alpha", prefers[0]), voter("p/b", "Beta", prefers[1]), voter("p/c", "Gamma", prefers[2])];
+        let judge = Arc::new(Picks(judge, Mutex::default()));
+        let models = voters.iter().map(|voter| Arc::clone(voter) as _).collect();
+        let joint = Joint { ask: question(&[]), models, join: Join::Vote, judge: Some(Arc::clone(&judge) as _) };
+        let (events, summary, _) = joined(joint).await;
+        for voter in &voters {
+            for ballot in voter.3.lock().unwrap().iter().skip(1) {
+                assert!(!ballot.messages[0].text.contains(voter.1), "nobody votes on its own answer");
+                assert_eq!(ballot.messages[0].text.matches("</answer-").count(), 2);
+            }
+        }
+        let votes = events.iter().filter(|event| matches!(event, JoinEvent::Vote(_))).count();
+        (votes, summary.unwrap().chosen, judge.1.lock().unwrap().len())
+    };
+    assert_eq!(vote([&["Gamma"], &["Gamma"], &["Alpha"]], "nobody").await, (3, Some(2), 0), "the most votes win");
+    assert_eq!(vote([&["Beta"], &["Gamma"], &["Alpha"]], "Beta").await, (3, Some(1), 1), "the judge decides among equals");
+    assert_eq!(vote([&["Gamma"], &[], &["Alpha"]], "Alpha").await, (2, Some(0), 1), "who cannot vote is left out");
+    assert_eq!(vote([&[], &[], &[]], "Gamma").await, (0, Some(2), 1));
+
+    // With two, nobody has a choice: the judge alone is asked.
+    let judge = Arc::new(Picks("Beta", Mutex::default()));
+    let models = [model("p/a", vec![says(1, "Alpha")]), model("p/b", vec![says(1, "Beta")])];
+    let two = Joint { judge: Some(Arc::clone(&judge) as _), ..joint(&models, Join::Vote) };
+    let (_, summary, _) = joined(two).await;
+    assert_eq!((summary.unwrap().chosen, models[0].times_asked()), (Some(1), 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merged_answer_cites_the_same_sources() {
+    let merge = Ok(vec![after(2, "Keys rotate monthly [2], not yearly [9]."), done(StopReason::End)]);
+    let models = [model("p/a", vec![says(1, "Monthly [1]"), merge]), model("p/b", vec![says(1, "Yearly [2]")])];
+    let (events, summary, _) = joined(joint(&models, Join::Merge)).await;
+    let summary = summary.unwrap();
+    let merged = summary.merged.as_ref().unwrap();
+    assert_eq!((&merged.citations[..], &merged.unknown_citations[..]), (&[2][..], &[9][..]));
+    assert_eq!((&summary.citations[..], summary.chosen), (&[2][..], None));
+    let said: String = events
+        .iter()
+        .filter_map(|event| match event {
+            JoinEvent::Merged(AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. }) => Some(text.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(said, "Keys rotate monthly [2], not yearly [9].");
+    let asked = models[0].last();
+    assert!(asked.messages[0].text.contains("Monthly [1]") && asked.messages[0].text.contains("Yearly [2]"));
+    assert!(asked.messages[0].text.contains("n=\"2\" uri=\"docs/密钥.md\"") && !asked.system.contains("Yearly"));
+
+    // Another writes it where the first cannot, and where none can, the first answer stands.
+    let models = [model("p/a", vec![says(1, "A"), breaks("Half")]), model("p/b", vec![says(1, "B"), says(1, "Whole [1]")])];
+    let (events, summary, _) = joined(joint(&models, Join::Merge)).await;
+    assert!(events.iter().any(|e| matches!(e, JoinEvent::Merged(AnswerEvent::Fallback { interrupted: true, .. }))));
+    assert_eq!(summary.unwrap().merged.unwrap().model.as_deref(), Some("p/b"));
+    let models = [model("p/a", vec![says(1, "A [1]"), breaks("x")]), model("p/b", vec![says(1, "B"), breaks("y")])];
+    let (events, summary, failed) = joined(joint(&models, Join::Merge)).await;
+    assert!(failed.is_none() && matches!(events.last(), Some(JoinEvent::Undecided(_))));
+    let summary = summary.unwrap();
+    assert_eq!((summary.chosen, &summary.citations[..]), (Some(0), &[1][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_stops_listening_cancels_them_all() {
+    let models = [model("p/a", vec![says(9, "a")]), model("p/b", vec![says(9, "b")])];
+    let mut events = Box::pin(ask_all(joint(&models, Join::Merge)));
+    let _ = events.next().await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), events.next()).await;
+    assert!(models.iter().all(|model| model.times_asked() == 1 && !model.cancelled.load(Ordering::SeqCst)));
+    drop(events);
+    assert!(models.iter().all(|model| model.cancelled.load(Ordering::SeqCst)));
+}
