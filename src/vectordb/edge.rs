@@ -264,7 +264,7 @@ impl Folder {
         self.meta()?.ok_or_else(missing)?;
         let lock = self.lock(&mut state)?;
         let meta = self.meta()?.ok_or_else(missing)?;
-        let engine = Engine::open(&self.engine_path(), self.sizes.at(meta.dimensions)).map_err(|fault| self.damaged(fault))?;
+        let engine = Engine::open(&self.engine_path(), self.sizes).map_err(|fault| self.damaged(fault))?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
     }
@@ -285,7 +285,7 @@ impl Folder {
         let directory = self.engine_path();
         remove_directory(&directory).map_err(io)?;
         fs::create_dir(&directory).map_err(io)?;
-        let engine = Engine::create(&directory, meta.dimensions, self.sizes.at(meta.dimensions))
+        let engine = Engine::create(&directory, meta.dimensions, self.sizes)
             .map_err(|fault| self.failed("create", fault.to_string()))?;
         self.write_meta(meta).map_err(io)?;
         *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };

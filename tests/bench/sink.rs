@@ -3,6 +3,12 @@
 //!
 //! Prints its URL as its first line. It can be written to and not be read: a second run needs a sink of its own.
 
+#![allow(
+    clippy::wildcard_imports,
+    clippy::unnecessary_wraps,
+    reason = "a service names every message, and answers in its terms"
+)]
+
 use std::collections::HashMap;
 use std::io::Read as _;
 use std::pin::Pin;

@@ -14,8 +14,6 @@ use crate::vectordb::{Condition, DENSE, FOLDERS, KEYWORDS, LANG, MODIFIED, SPARS
 const WAL_SEGMENT: usize = 4 << 20;
 /// Segments that are not merged, besides those that are as large as they may be.
 const SEGMENTS: usize = 4;
-/// Vectors up to this width are narrow, in numbers.
-const WIDTH: usize = 512;
 /// Links of a point in the graph.
 pub(super) const LINKS: usize = 16;
 /// Sealed segments are scanned by their vectors in 8 bits: twice as many as asked for are then compared by the whole ones.
@@ -38,15 +36,6 @@ pub(super) struct Sizes {
     pub(super) segment: usize,
     /// An index as large as this gets a graph per segment. Below, a scan of small vectors is as fast and costs no building.
     pub(super) graph: usize,
-}
-
-impl Sizes {
-    /// Of an index of this width: segments of wide vectors hold fewer, or merging them would take as much more memory. A quarter
-    /// at least, since every segment is searched.
-    pub(super) fn at(self, dimensions: usize) -> Self {
-        let fewer = |points: usize| (points.saturating_mul(WIDTH) / dimensions.max(WIDTH)).max(points / 4);
-        Self { seal: fewer(self.seal), segment: fewer(self.segment), graph: self.graph }
-    }
 }
 
 /// The configuration of a new index.
