@@ -287,7 +287,7 @@ async fn answer_once(asked: &Ask, key: &str) -> Result<Answered, Unanswered> {
 }
 
 fn finished(asked: &Ask, key: &str, summary: Summary, answer: String, sources: Vec<Place>) -> Result<Answered, Unanswered> {
-    let Summary { model, citations, unknown_citations, usage, ttft, took, outcome } = summary;
+    let Summary { model, citations, unknown_citations, usage, ttft, took, outcome, .. } = summary;
     let stop = match outcome {
         Outcome::Answered(_) if ttft.is_none() => return Err(no_answer(asked, "answered with nothing")),
         Outcome::Answered(StopReason::End) => "end",

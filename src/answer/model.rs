@@ -101,6 +101,8 @@ mod tests {
             limits: Limits::default(),
             timeout: Duration::from_mins(1),
             retry: RetryPlan::default(),
+            identity: None,
+            prices: BTreeMap::new(),
         };
         let kinds =
             [("openai", ProviderKind::OpenAi), ("anthropic", ProviderKind::Anthropic), ("ollama", ProviderKind::Ollama)];

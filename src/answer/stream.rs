@@ -100,6 +100,8 @@ pub struct Summary {
     pub unknown_citations: Vec<usize>,
     /// What it cost, where the provider says so.
     pub usage: Usage,
+    /// What that comes to in US dollars, where the price is known.
+    pub cost_usd: Option<f64>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
     /// From the question to the end, retrieval included.
@@ -199,6 +201,7 @@ fn unanswered(outcome: Outcome, citations: Vec<usize>, started: Instant) -> Summ
         citations,
         unknown_citations: Vec::new(),
         usage: Usage::default(),
+        cost_usd: None,
         ttft: None,
         took: started.elapsed(),
         outcome,

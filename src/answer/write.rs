@@ -58,6 +58,7 @@ pub(super) fn write(
             citations: scanner.citations().to_vec(),
             unknown_citations: scanner.unknown(),
             usage,
+            cost_usd: usage.cost(model.price()),
             ttft,
             took: requested.elapsed(),
             outcome: Outcome::Answered(stop),

@@ -272,12 +272,13 @@ fn takeover(from: &str, to: &str, kind: ErrorKind, reason: &str, interrupted: bo
 }
 
 pub(super) fn done(summary: &Summary) -> Value {
-    let Summary { model, citations, unknown_citations, usage, ttft, took, outcome } = summary;
+    let Summary { model, citations, unknown_citations, usage, cost_usd, ttft, took, outcome } = summary;
     let mut line = json!({
         "type": "done",
         "model": model,
         "citations": citations,
         "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
+        "cost_usd": cost_usd,
         "ttft_ms": ttft.map(|ttft| ttft.as_millis() as u64),
         "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
         "stop": stop(*outcome),
@@ -500,6 +501,13 @@ pub(super) fn bill(summary: &Summary) -> String {
             let _ = write!(bill, " · {tokens} tokens");
         }
         (None, None) => {}
+    }
+    match summary.cost_usd {
+        Some(cost) if cost > 0.0 => {
+            let _ = write!(bill, " · ${cost:.5}");
+        }
+        Some(_) => {}
+        None => bill.push_str(" · price not known"),
     }
     let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
     let _ = write!(bill, " · {}", seconds(summary.took));

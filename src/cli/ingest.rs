@@ -165,8 +165,12 @@ fn show(summary: &Summary, output: &Output) {
         output.note(&format!("  skipped: {}", skipped.join(", ")));
     }
     if summary.kept_although_gone > 0 {
+        let doubt = match &summary.other_home {
+            Some(home) => format!("and may be another home's, which wrote there last ({home})"),
+            None => "more than half".to_owned(),
+        };
         output.note(&format!(
-            "{} {} in the index are gone from the source, more than half: kept. If that is meant, run again with --prune.",
+            "{} {} in the index are gone from the source, {doubt}: kept. If that is meant, run again with --prune.",
             output.paint("warning:", "1;33"),
             counted(summary.kept_although_gone, "document"),
         ));

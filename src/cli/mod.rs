@@ -84,7 +84,10 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
-        Command::Status(args) => status::run(args, common, output).await,
+        Command::Status(args) => tokio::select! {
+            code = status::run(args, common, output) => code,
+            () = stop.cancelled() => Ok(INTERRUPTED),
+        },
         Command::Chat(_) => Ok(OK),
         Command::Schema => schema::run(output),
     }

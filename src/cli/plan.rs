@@ -17,12 +17,13 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let options = options(&args, true, output.clone(), progress.lines());
-    let forecast = forecast(&running, options, report, stop.clone()).await;
+    let forecast = tokio::select! {
+        forecast = forecast(&running, options, report, stop.child_token()) => forecast,
+        // Nothing is lost by leaving it: it changes nothing.
+        () = stop.cancelled() => return Ok(super::INTERRUPTED),
+    };
     progress.finish();
     let forecast = forecast?;
-    if stop.is_cancelled() {
-        return Ok(super::INTERRUPTED);
-    }
     if output.json {
         output.event(&forecast);
     } else {
@@ -61,16 +62,21 @@ fn show(forecast: &Forecast) -> String {
     if forecast.cached > 0 {
         text.push_str(&format!("cached     {}\n", counted(forecast.cached, "text")));
     }
-    text.push_str(&match forecast.cost_usd {
-        Some(cost) => format!("price      ${cost:.4} (prices of {})\n", forecast.prices_as_of),
-        None => "price      not known for this model\n".to_owned(),
+    text.push_str(&match (forecast.cost_usd, forecast.prices_as_of) {
+        (Some(cost), Some(date)) => format!("price      ${cost:.4} (prices of {date})\n"),
+        (Some(cost), None) => format!("price      ${cost:.4} (by the prices in the pipeline file)\n"),
+        (None, _) => {
+            "price      not known for this model; `prices` of its provider in the pipeline file can say it\n".to_owned()
+        }
     });
     if let Some(minutes) = forecast.minutes {
         text.push_str(&format!("at quota   {minutes:.1} minutes\n"));
     }
     if forecast.kept_although_gone > 0 {
         let gone = counted(forecast.kept_although_gone, "document");
-        text.push_str(&format!("gone       {gone}, more than half of the index: kept unless --prune is given\n"));
+        text.push_str(&format!(
+            "gone       {gone}, more than half of the index or of another home: kept unless --prune is given\n"
+        ));
     }
     text
 }

@@ -195,9 +195,11 @@ fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) 
     };
     run.report.documents.bytes.add(bytes.len() as u64);
     let hash = *blake3::hash(&bytes).as_bytes();
+    // The time in a payload is in seconds. Where that is another, the payloads are written anew; nothing is embedded for it.
+    let dated = |ns: i64| ns.div_euclid(1_000_000_000) == stamp.modified_ns.div_euclid(1_000_000_000);
     let (entry, intended) = known;
     let entry = match entry {
-        Some(entry) if entry.hash == hash => return Outcome::Unchanged(found.uri, stamp, entry),
+        Some(entry) if entry.hash == hash && dated(entry.modified_ns) => return Outcome::Unchanged(found.uri, stamp, entry),
         entry => entry,
     };
     let _busy = run.report.busy(Stage::Parse);

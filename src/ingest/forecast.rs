@@ -40,8 +40,8 @@ pub struct Forecast {
     pub requests: u64,
     /// What they cost; `None` where the price is not known.
     pub cost_usd: Option<f64>,
-    /// As of when the price is known.
-    pub prices_as_of: &'static str,
+    /// As of when the price is known; `None` where the pipeline file says it.
+    pub prices_as_of: Option<&'static str>,
     /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
     pub minutes: Option<f64>,
     /// Why files are passed over, with how many.
@@ -81,7 +81,11 @@ pub async fn forecast(
     // 32 bytes a new text: what is needed to tell repeated ones, and nothing of the texts themselves.
     let mut seen = HashSet::new();
     while let Some(job) = jobs.next().await {
-        *if job.known { &mut altered } else { &mut added } += 1;
+        match (job.touched, job.known) {
+            (true, _) => run.report.documents.unchanged.add(1),
+            (false, true) => altered += 1,
+            (false, false) => added += 1,
+        }
         chunks.new += job.new.len() as u64;
         chunks.moved += job.moved.len() as u64;
         chunks.kept += (job.chunks.len() - job.new.len() - job.moved.len()) as u64;
@@ -138,8 +142,8 @@ pub async fn forecast(
         cached,
         tokens,
         requests,
-        cost_usd: prices::embedding_cost(provider.map(|provider| provider.kind), &model.model, tokens),
-        prices_as_of: prices::AS_OF,
+        cost_usd: provider.and_then(|provider| prices::of(provider, &model.model)?.cost(tokens, 0)),
+        prices_as_of: provider.is_none_or(|provider| !provider.prices.contains_key(&model.model)).then_some(prices::AS_OF),
         minutes: [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max),
         skipped: run.skipped(),
     })

@@ -37,6 +37,8 @@ pub struct Job {
     pub stale: Vec<Uuid>,
     /// Whether the index had the document before.
     pub known: bool,
+    /// Whether it had this very content, and at most its file's time is another.
+    pub touched: bool,
     /// What the document is written in, if that is known.
     pub language: Option<Language>,
     waiting: AtomicUsize,
@@ -77,7 +79,23 @@ impl Job {
         stale.dedup();
         let waiting = AtomicUsize::new(new.len());
         let (known, failed) = (entry.is_some(), AtomicBool::new(false));
-        Self { document, stamp, hash, chunks, points, new, moved, stale, known, language, waiting, failed, _room: room }
+        let touched = entry.is_some_and(|entry| entry.hash == hash);
+        Self {
+            document,
+            stamp,
+            hash,
+            chunks,
+            points,
+            new,
+            moved,
+            stale,
+            known,
+            touched,
+            language,
+            waiting,
+            failed,
+            _room: room,
+        }
     }
 
     /// What the store is to say of a chunk.
@@ -190,7 +208,7 @@ mod tests {
     }
 
     fn entry_of(job: &Job) -> Entry {
-        Entry { hash: job.hash, points: job.points.clone() }
+        Entry { hash: job.hash, points: job.points.clone(), modified_ns: job.stamp.modified_ns }
     }
 
     #[test]

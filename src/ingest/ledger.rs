@@ -72,6 +72,8 @@ pub struct Recorded {
 pub struct Entry {
     /// blake3 of the file's bytes.
     pub hash: [u8; 32],
+    /// The file's modification time, in nanoseconds since the Unix epoch; `i64::MIN` where it is no proof.
+    pub modified_ns: i64,
     /// The points it has in the store.
     pub points: Vec<Recorded>,
 }
@@ -222,8 +224,10 @@ impl Ledger {
         let connection = self.connection();
         let work = || {
             connection
-                .prepare_cached("SELECT hash, points FROM documents WHERE uri = ?1")?
-                .query_row([uri], |row| Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?) }))
+                .prepare_cached("SELECT hash, points, modified_ns FROM documents WHERE uri = ?1")?
+                .query_row([uri], |row| {
+                    Ok(Entry { hash: row.get(0)?, points: decode(&row.get::<_, Vec<u8>>(1)?), modified_ns: row.get(2)? })
+                })
                 .optional()
         };
         work().map_err(|source| self.failed(source))

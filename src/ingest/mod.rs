@@ -42,11 +42,11 @@ pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::ledger::{Ledger, Recorded};
 use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
 pub use self::run::{Observer, Options};
-use self::run::{Run, digest};
+use self::run::{Run, STARTING, STORE_BUDGET, digest, waited_for};
 use crate::cache::EmbeddingCache;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::pipeline::{Plan, ProviderKind, Running};
+use crate::pipeline::{Plan, ProviderKind, Running, StorePlan};
 use crate::providers::{Embedder, prices};
 use crate::vectordb::{IndexMeta, VectorStore};
 
@@ -73,7 +73,12 @@ const PAGE: usize = 1000;
 /// [`Outcome::Interrupted`]; running again goes on from there.
 pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
     // A token of the run's own: a run that stops itself was not interrupted by anyone.
-    let (run, meta) = open(running, options, report, stop.child_token()).await?;
+    let opened = tokio::select! {
+        opened = open(running, options, Arc::clone(&report), stop.child_token()) => opened?,
+        // To look through a large store takes a while, and to wait for one that is away. Left halfway it is begun anew.
+        () = stop.cancelled() => None,
+    };
+    let Some((run, meta)) = opened else { return Ok(Summary::interrupted(&running.plan.name, report.elapsed())) };
     let run = Arc::new(run);
 
     let found = flow::walk(&run);
@@ -105,7 +110,7 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     let fatal = run.take_fatal();
     if drained
         && !matches!(fatal, Some(Error::Store(_)))
-        && let Err(error) = seal(&run, meta).await
+        && let Err(error) = seal(&run, meta, kept > 0).await
     {
         tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
     }
@@ -116,23 +121,25 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     Ok(summary(&run, running, kept))
 }
 
-/// Brings together what a run needs: index and ledger agree, or the run does not begin.
+/// Brings together what a run needs: index and ledger agree, or the run does not begin. `None`: it was stopped meanwhile.
 async fn open(
     running: &Running,
     options: Options,
     report: Arc<Report>,
     stop: CancellationToken,
-) -> Result<(Run, IndexMeta), Error> {
+) -> Result<Option<(Run, IndexMeta)>, Error> {
     let plan = &running.plan;
     let path = running.settings.ledger(&plan.name);
     let ledger = blocking(move || Ledger::open(&path)).await?;
     let embedder = running.embedder().await?;
     let store = running.store()?;
 
-    if options.rebuild {
-        store.drop_index().await?;
+    if options.rebuild && waited_for(&stop, STARTING, || store.drop_index()).await?.is_none() {
+        return Ok(None);
     }
-    let meta = if let Some(meta) = store.meta().await? {
+    let Some(meta) = waited_for(&stop, STARTING, || store.meta()).await? else { return Ok(None) };
+    let home = home_of(running);
+    let meta = if let Some(meta) = meta {
         meta.agree_with_model(&*store, &embedder.fingerprint())?;
         meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
         meta
@@ -143,17 +150,39 @@ async fn open(
             model: embedder.fingerprint(),
             dimensions: embedder.dimensions().await?,
             chunking: plan.chunk.fingerprint(),
+            home: home.clone(),
         };
         store.create(&meta).await?;
         meta
     };
-    let base = settle_ledger(&ledger, &*store, &meta, running.settings.cwd.clone()).await?;
+    let cwd = running.settings.cwd.clone();
+    let Some(base) = settle_ledger(&ledger, &*store, &meta, cwd, &stop).await? else { return Ok(None) };
+    let other_home = other_home(&meta, home.as_deref());
+    if let Some(other) = other_home.as_deref().filter(|_| !options.prune) {
+        tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
+    }
 
     let batching = batching(plan, &*embedder, meta.dimensions);
     let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
-    Ok((Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop), meta))
+    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
+    (run.home, run.other_home) = (home, other_home);
+    Ok(Some((run, meta)))
+}
+
+/// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
+fn home_of(running: &Running) -> Option<String> {
+    if matches!(running.plan.store, StorePlan::Edge { path: None }) {
+        return None;
+    }
+    let home = &running.settings.home;
+    Some(std::path::absolute(home).unwrap_or_else(|_| home.clone()).to_string_lossy().into_owned())
+}
+
+/// The home that wrote to the index last, if it is another one.
+fn other_home(meta: &IndexMeta, home: Option<&str>) -> Option<String> {
+    meta.home.clone().filter(|wrote| home.is_some_and(|home| home != wrote))
 }
 
 /// Brings together what looking takes: nothing is locked, made or written.
@@ -161,7 +190,8 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
     let plan = &running.plan;
     let embedder = running.embedder().await?;
     let store = running.store()?;
-    let meta = if options.rebuild { None } else { store.meta().await? };
+    let meta = if options.rebuild { None } else { waited_for(&stop, STARTING, || store.meta()).await?.flatten() };
+    let other_home = meta.as_ref().and_then(|meta| other_home(meta, home_of(running).as_deref()));
     if let Some(meta) = &meta {
         meta.agree_with_model(&*store, &embedder.fingerprint())?;
         meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
@@ -182,7 +212,9 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = running.bm25();
     let options = Options { dry: true, ..options };
-    Ok(Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop))
+    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
+    run.other_home = other_home;
+    Ok(run)
 }
 
 /// How batches are filled: as the plan says, within what the provider takes and memory allows.
@@ -210,14 +242,16 @@ fn new_generation() -> Uuid {
 
 /// Gives store and ledger a new generation in common, if this run changed anything: an older copy of either does not have it.
 /// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
-async fn seal(run: &Run, meta: IndexMeta) -> Result<(), Error> {
+/// The index is this home's from now on, unless documents were kept as they may be another's.
+async fn seal(run: &Run, meta: IndexMeta, kept: bool) -> Result<(), Error> {
     let ledger = run.ledger.clone();
     let changed = blocking(move || Ok(ledger.fact("generation")?.is_none())).await?;
     // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
     if !changed || run.store.meta().await?.as_ref() != Some(&meta) {
         return Ok(());
     }
-    let meta = IndexMeta { generation: new_generation(), ..meta };
+    let home = if kept && run.other_home.is_some() { meta.home } else { run.home.clone() };
+    let meta = IndexMeta { generation: new_generation(), home, ..meta };
     run.store.set_meta(&meta).await?;
     let ledger = run.ledger.clone();
     blocking(move || ledger.set_fact("generation", &meta.generation.to_string())).await
@@ -225,7 +259,14 @@ async fn seal(run: &Run, meta: IndexMeta) -> Result<(), Error> {
 
 /// Makes the ledger speak of this very state of the index. One that speaks of another is corrected by what the store holds,
 /// so that nothing is embedded again, nothing is missing and nothing stays behind. Returns the base folder.
-async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMeta, cwd: PathBuf) -> Result<PathBuf, Error> {
+/// `None`: it was stopped meanwhile.
+async fn settle_ledger(
+    ledger: &Ledger,
+    store: &dyn VectorStore,
+    meta: &IndexMeta,
+    cwd: PathBuf,
+    stop: &CancellationToken,
+) -> Result<Option<PathBuf>, Error> {
     let generation = meta.generation.to_string();
     let asked = ledger.clone();
     let (known, base) = blocking(move || {
@@ -238,7 +279,7 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
         tracing::debug!("the ledger and the store may differ: looking through the store");
         let mut after = None;
         loop {
-            let page = store.scroll(after, PAGE).await?;
+            let Some(page) = waited_for(stop, STORE_BUDGET, || store.scroll(after, PAGE)).await? else { return Ok(None) };
             let full = page.len() == PAGE;
             after = page.last().map(|(id, _)| *id);
             let holding = ledger.clone();
@@ -262,7 +303,7 @@ async fn settle_ledger(ledger: &Ledger, store: &dyn VectorStore, meta: &IndexMet
         })
         .await?;
     }
-    Ok(base)
+    Ok(Some(base))
 }
 
 async fn blocking<T: Send + 'static>(
@@ -275,14 +316,15 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
-/// index is gone, the source itself looks broken.
+/// index is gone, the source itself looks broken; and what another home wrote may be in its sources.
 async fn gone(run: &Run) -> Option<(u64, u64)> {
     let scope = run.scope();
     let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&scope)).await?;
-    Some(if gone * 2 > known && !run.options.prune { (0, gone) } else { (gone, 0) })
+    let doubtful = gone * 2 > known || run.other_home.is_some();
+    Some(if doubtful && !run.options.prune { (0, gone) } else { (gone, 0) })
 }
 
-/// Removes the documents that are gone from the sources, unless they are so many that the source itself looks broken.
+/// Removes the documents that are gone from the sources, unless that is in doubt (see [`gone`]).
 /// Returns how many were kept for that reason.
 async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
     let (_, kept) = gone(run).await?;
@@ -322,7 +364,7 @@ async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
 fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let model = &running.plan.embed.model;
-    let kind = running.plan.providers.get(&model.provider).map(|provider| provider.kind);
+    let price = running.plan.providers.get(&model.provider).and_then(|provider| prices::of(provider, &model.model));
     let stats = running.providers.stats().get(&model.provider).copied().unwrap_or_default();
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + stats.wasted;
@@ -349,10 +391,11 @@ fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
             retries: stats.retries,
             throttled: stats.throttled,
             hedged: stats.hedged,
-            cost_usd: prices::embedding_cost(kind, &model.model, tokens),
+            cost_usd: price.and_then(|price| price.cost(tokens, 0)),
         },
         bottleneck: run.report.bottleneck(|stage| run.places(stage)),
         kept_although_gone,
+        other_home: run.other_home.clone(),
         skipped: run.skipped(),
     }
 }

@@ -235,9 +235,31 @@ pub struct Summary {
     /// Documents that seem gone and were kept, since they are more than half of the index and `--prune` was not given.
     #[serde(skip_serializing_if = "is_zero")]
     pub kept_although_gone: u64,
+    /// The home that wrote to the index last, where that is another one: what only its sources have was kept, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other_home: Option<String>,
     /// Why files were passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(String, u64)>,
+}
+
+impl Summary {
+    /// Of a run that was stopped before it had begun.
+    pub fn interrupted(pipeline: &str, after: Duration) -> Self {
+        Self {
+            kind: "summary",
+            pipeline: pipeline.to_owned(),
+            outcome: Outcome::Interrupted,
+            seconds: after.as_secs_f64(),
+            documents: Documents::default(),
+            chunks: Chunks::default(),
+            embeddings: Embeddings::default(),
+            bottleneck: None,
+            kept_although_gone: 0,
+            other_home: None,
+            skipped: Vec::new(),
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -24,7 +24,10 @@ use crate::vectordb::{StoreError, VectorStore};
 const ROOM_KIB: usize = 48 * 1024;
 
 /// How long a store that does not answer is waited for before the run stops.
-const STORE_BUDGET: Duration = Duration::from_secs(120);
+pub(super) const STORE_BUDGET: Duration = Duration::from_secs(120);
+
+/// And how long before the run has begun: a server may be starting, but more likely it is not there or somewhere else.
+pub(super) const STARTING: Duration = Duration::from_secs(5);
 
 /// Hears of every failed document as it fails.
 pub type Observer = Arc<dyn Fn(&Failure) + Send + Sync>;
@@ -67,6 +70,10 @@ pub(super) struct Run {
     pub ledger: Ledger,
     pub report: Arc<Report>,
     pub options: Options,
+    /// What this home is called in an index outside of it.
+    pub home: Option<String>,
+    /// The home that wrote to the index last, where it is another: what is not in the sources here may be in its own.
+    pub other_home: Option<String>,
     /// Cancelled: take nothing new, finish what is in flight.
     pub stop: CancellationToken,
     /// Bytes that may be under way, as permits of a KiB.
@@ -104,6 +111,8 @@ impl Run {
             ledger,
             report,
             options,
+            home: None,
+            other_home: None,
             stop,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
             scope: Mutex::new(Scope { roots, unreadable: Vec::new() }),
@@ -141,7 +150,7 @@ impl Run {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match waited_for(&self.stop, || call(Arc::clone(&self.store))).await {
+        match waited_for(&self.stop, STORE_BUDGET, || call(Arc::clone(&self.store))).await {
             Ok(value) => value,
             Err(error) => self.abort(error.into()),
         }
@@ -215,7 +224,11 @@ impl Run {
 }
 
 /// Calls until the store can be reached, within the budget. `None`: the run was stopped meanwhile.
-async fn waited_for<T, F>(stop: &CancellationToken, call: impl Fn() -> F) -> Result<Option<T>, StoreError>
+pub(super) async fn waited_for<T, F>(
+    stop: &CancellationToken,
+    budget: Duration,
+    call: impl Fn() -> F,
+) -> Result<Option<T>, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {
@@ -224,7 +237,7 @@ where
     loop {
         match call().await {
             Ok(value) => return Ok(Some(value)),
-            Err(error) if error.is_transient() && began.elapsed() + pause < STORE_BUDGET => {
+            Err(error) if error.is_transient() && began.elapsed() + pause < budget => {
                 tracing::warn!(%error, retry_in = ?pause, "the store does not answer");
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
@@ -261,7 +274,7 @@ mod tests {
                 call => Ok(call),
             }
         };
-        (waited_for(stop, call).await, began.elapsed())
+        (waited_for(stop, STORE_BUDGET, call).await, began.elapsed())
     }
 
     #[tokio::test(start_paused = true)]

@@ -104,8 +104,12 @@ pub(super) async fn finish(run: &Arc<Run>, jobs: Vec<Arc<Job>>) -> Option<()> {
     run.report.chunks.upserted.add(moved.len() as u64);
     for job in &jobs {
         run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);
-        let outcome = if job.known { &run.report.documents.changed } else { &run.report.documents.added };
-        outcome.add(1);
+        let documents = &run.report.documents;
+        match (job.touched, job.known) {
+            (true, _) => documents.unchanged.add(1),
+            (false, true) => documents.changed.add(1),
+            (false, false) => documents.added.add(1),
+        }
     }
     Some(())
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::meaning::{File, Problem};
-use super::plan::{Limits, ProviderKind, ProviderPlan, RetryPlan, Secret};
-use super::spec::{KindSpec, ProviderSpec};
+use super::plan::{Limits, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
+use super::spec::{KindSpec, PriceSpec, ProviderSpec};
 
 /// How long a request may take, unless the file says so.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -104,6 +104,45 @@ impl ProviderPlan {
     }
 }
 
+impl ProviderPlan {
+    /// What tells its models from others of the same name, in an index and in the cache: nothing at the vendor's own address, so
+    /// that what was made there stays valid; else the address, since a name there means whatever its owner loaded.
+    ///
+    /// The scheme is none of it, and this machine has one name. A proxy in front of a vendor cannot be told from a server with
+    /// other weights, and mixing two models' vectors ruins an index silently, while keeping them apart costs money at most: so
+    /// the one who knows says so (`identity`).
+    pub(crate) fn identity(&self) -> Option<String> {
+        let vendor = Vendor::of(self.kind).and_then(|vendor| Url::parse(vendor.url).ok());
+        let known = self.identity.clone().unwrap_or_else(|| address(&self.base_url));
+        let own = self.identity.is_none() && self.is_vendors_own();
+        (!own && vendor.is_none_or(|vendor| address(&vendor) != known)).then_some(known)
+    }
+}
+
+/// Host, port and path.
+fn address(url: &Url) -> String {
+    let host = match url.host() {
+        Some(Host::Ipv4(ip)) if ip.is_loopback() => "localhost".to_owned(),
+        Some(Host::Ipv6(ip)) if ip.is_loopback() => "localhost".to_owned(),
+        host => host.map(|host| host.to_string()).unwrap_or_default(),
+    };
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{host}{port}{}", url.path().trim_end_matches('/'))
+}
+
+/// An address as people copy it, like [`address`] writes it.
+fn bare_address(text: &str) -> String {
+    let text = text.trim();
+    let bare = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
+    bare.trim_end_matches('/').to_owned()
+}
+
+impl From<&PriceSpec> for Price {
+    fn from(&PriceSpec { input, output }: &PriceSpec) -> Self {
+        Self { input, output }
+    }
+}
+
 impl From<KindSpec> for ProviderKind {
     fn from(kind: KindSpec) -> Self {
         match kind {
@@ -178,6 +217,8 @@ impl Connections {
                     limits: Limits::default(),
                     timeout: TIMEOUT,
                     retry: RetryPlan::default(),
+                    identity: None,
+                    prices: BTreeMap::new(),
                 };
                 all.usable.insert(name, plan);
             }
@@ -236,6 +277,8 @@ impl Connections {
                 attempts: retry.and_then(|retry| retry.attempts).unwrap_or(usual_retry.attempts),
                 budget: retry.and_then(|retry| retry.budget).map_or(usual_retry.budget, |budget| budget.0),
             },
+            identity: spec.identity.as_deref().map(bare_address),
+            prices: spec.prices.iter().flatten().map(|(model, price)| (model.clone(), price.into())).collect(),
         };
         self.usable.insert(name.to_owned(), plan);
     }
@@ -382,6 +425,33 @@ mod tests {
         assert_eq!(all["openai"].base_url.as_str(), "https://api.openai.com/v1");
         assert_eq!(all["openai"].key_variable, Some("OPENAI_API_KEY"));
         assert!(all.values().all(|provider| provider.api_key.is_none()));
+    }
+
+    #[test]
+    fn only_the_vendors_own_address_goes_without_saying() {
+        let identity = |kind: &str, url: &str, said: Option<&str>| {
+            let plan = Connections::implicit(&|_| None).usable[kind].clone();
+            ProviderPlan { base_url: url.parse().unwrap(), identity: said.map(bare_address), ..plan }.identity()
+        };
+        for (kind, url) in [
+            ("openai", "https://api.openai.com/v1"),
+            ("openai", "https://api.openai.com/v1/"),
+            ("ollama", "http://localhost:11434"),
+            ("ollama", "http://127.0.0.1:11434"),
+            ("ollama", "http://[::1]:11434/"),
+            ("local", "local:"),
+        ] {
+            assert_eq!(identity(kind, url, None), None, "{url}");
+        }
+        let other = |url| identity("openai", url, None).unwrap();
+        assert_eq!(other("http://127.0.0.1:8080/v1/"), "localhost:8080/v1");
+        assert_eq!(other("https://gpu.example/v1"), other("http://gpu.example/v1"), "the scheme is none of it");
+        assert_ne!(other("http://localhost:8080/v1"), other("http://localhost:8081/v1"));
+        assert_ne!(other("http://localhost:8080/a"), other("http://localhost:8080/b"));
+        let proxy = |said| identity("openai", "http://litellm:4000/v1", Some(said));
+        assert_eq!(proxy("https://api.openai.com/v1/"), None, "as the vendor's");
+        assert_eq!(proxy("old:8080/v1").as_deref(), Some("old:8080/v1"));
+        assert_eq!(identity("openai", "https://api.openai.com/v1", Some("mine")).as_deref(), Some("mine"));
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub use find::find;
 pub use load::{Loaded, load, parse};
 pub use model::Purpose;
 pub use plan::{
-    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan,
-    QueryPlan, RerankPlan, RetrieveMode, RetryPlan, Secret, SelectPlan, SourcePlan, StorePlan, TokenizerName,
+    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, Price, ProviderKind,
+    ProviderPlan, QueryPlan, RerankPlan, RetrieveMode, RetryPlan, Secret, SelectPlan, SourcePlan, StorePlan, TokenizerName,
 };
 pub use resolve::default_plan;
 pub use running::{Running, Settings};

@@ -98,6 +98,19 @@ pub struct ProviderPlan {
     pub timeout: Duration,
     /// How refusals and failures are retried.
     pub retry: RetryPlan,
+    /// What its vectors are known by in place of its address, where the file says so.
+    pub identity: Option<String>,
+    /// What models cost, where the file says so, by their names at the provider.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// What a model costs, in US dollars a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// What is read: texts to embed, prompts.
+    pub input: f64,
+    /// What is written. An embedding model writes nothing.
+    pub output: Option<f64>,
 }
 
 /// Declared limits of a provider. `None` means not declared.

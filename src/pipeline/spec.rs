@@ -50,6 +50,11 @@ pub(super) struct ProviderSpec {
     /// The root of its API. By default the vendor's own.
     #[schemars(length(min = 1), example = &"https://api.openai.com/v1")]
     pub(super) base_url: Option<String>,
+    /// Whose vectors it makes, in an index and in the cache. By default those of its address (host, port and path), since a
+    /// model's name means the same at its vendor only. Say another server's address where the same models answer at both: after
+    /// a move, or behind a proxy (`api.openai.com/v1`).
+    #[schemars(length(min = 1, max = 255), example = &"api.openai.com/v1")]
+    pub(super) identity: Option<String>,
     /// Its key, best as a variable: `${OPENAI_API_KEY}`.
     #[schemars(example = &"${OPENAI_API_KEY}")]
     pub(super) api_key: Option<String>,
@@ -60,6 +65,8 @@ pub(super) struct ProviderSpec {
     pub(super) timeout: Option<Period>,
     /// How refusals and failures are retried.
     pub(super) retry: Option<RetrySpec>,
+    /// What its models cost, by their names. By default what is known of the vendor's own.
+    pub(super) prices: Option<BTreeMap<String, PriceSpec>>,
 }
 
 /// The API that a provider speaks.
@@ -112,6 +119,19 @@ pub(super) struct RetrySpec {
     /// Time in all, from the first attempt on.
     #[schemars(extend("default" = "5m"))]
     pub(super) budget: Option<Period>,
+}
+
+/// What a model costs, in US dollars a million tokens.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "price")]
+pub(super) struct PriceSpec {
+    /// Tokens that it reads: texts to embed, prompts.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.02)]
+    pub(super) input: f64,
+    /// Tokens that it writes. Embedding models have none.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.6)]
+    pub(super) output: Option<f64>,
 }
 
 /// A source of documents: a path or glob on its own, or `files:` with more to say.

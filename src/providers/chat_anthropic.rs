@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage};
-use crate::pipeline::ProviderPlan;
+use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
+use crate::pipeline::{Price, ProviderPlan};
 
 /// The API's only version, by the documentation.
 const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");
@@ -23,6 +23,7 @@ pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatM
     let versioned = http.base_path().ends_with("/v1");
     Arc::new(Anthropic {
         name: format!("{}/{model}", plan.name),
+        price: prices::of(plan, model),
         id: model.to_owned(),
         path: if versioned { "/messages" } else { "/v1/messages" },
         takes_temperature: AtomicBool::new(true),
@@ -34,6 +35,7 @@ pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatM
 struct Anthropic {
     http: Arc<Http>,
     name: String,
+    price: Option<Price>,
     /// The model's name at the provider.
     id: String,
     path: &'static str,
@@ -45,6 +47,10 @@ struct Anthropic {
 impl ChatModel for Anthropic {
     fn model(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     async fn chat(&self, mut request: ChatRequest) -> Result<ChatStream, ProviderError> {

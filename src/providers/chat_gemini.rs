@@ -10,21 +10,22 @@ use serde_json::{Value, json};
 
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage};
-use crate::pipeline::ProviderPlan;
+use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
+use crate::pipeline::{Price, ProviderPlan};
 
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
     // `tunedModels/NAME` is a whole resource name, as is `models/NAME` for those who write it out.
     let resource = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
     let path = format!("/{resource}:streamGenerateContent?alt=sse");
-    Arc::new(Gemini { name: format!("{}/{model}", plan.name), path, http })
+    Arc::new(Gemini { name: format!("{}/{model}", plan.name), price: prices::of(plan, model), path, http })
 }
 
 #[derive(Debug)]
 struct Gemini {
     http: Arc<Http>,
     name: String,
+    price: Option<Price>,
     path: String,
 }
 
@@ -32,6 +33,10 @@ struct Gemini {
 impl ChatModel for Gemini {
     fn model(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {

@@ -10,21 +10,22 @@ use serde_json::{Value, json};
 
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ProviderError, Role, StopReason, Usage};
-use crate::pipeline::ProviderPlan;
+use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ProviderError, Role, StopReason, Usage, prices};
+use crate::pipeline::{Price, ProviderPlan};
 
 /// The context that Ollama gives a model unless told otherwise.
 const DEFAULT_CONTEXT: u64 = 4096;
 
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
-    Arc::new(Ollama { name: format!("{}/{model}", plan.name), id: model.to_owned(), http })
+    Arc::new(Ollama { name: format!("{}/{model}", plan.name), price: prices::of(plan, model), id: model.to_owned(), http })
 }
 
 #[derive(Debug)]
 struct Ollama {
     http: Arc<Http>,
     name: String,
+    price: Option<Price>,
     /// The model's name at the provider.
     id: String,
 }
@@ -33,6 +34,10 @@ struct Ollama {
 impl ChatModel for Ollama {
     fn model(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {

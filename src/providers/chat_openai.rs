@@ -10,19 +10,26 @@ use serde_json::{Value, json};
 
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage};
-use crate::pipeline::ProviderPlan;
+use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
+use crate::pipeline::{Price, ProviderPlan};
 
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
     let dialect = Mutex::new(Dialect::guess(plan, model));
-    Arc::new(OpenAi { name: format!("{}/{model}", plan.name), id: model.to_owned(), http, dialect })
+    Arc::new(OpenAi {
+        name: format!("{}/{model}", plan.name),
+        price: prices::of(plan, model),
+        id: model.to_owned(),
+        http,
+        dialect,
+    })
 }
 
 #[derive(Debug)]
 struct OpenAi {
     http: Arc<Http>,
     name: String,
+    price: Option<Price>,
     /// The model's name at the provider.
     id: String,
     /// What this model was found to accept.
@@ -33,6 +40,10 @@ struct OpenAi {
 impl ChatModel for OpenAi {
     fn model(&self) -> &str {
         &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
@@ -233,6 +244,7 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
     use super::*;
@@ -250,6 +262,8 @@ mod tests {
                 limits: Limits::default(),
                 timeout: Duration::from_secs(1),
                 retry: RetryPlan::default(),
+                identity: None,
+                prices: BTreeMap::new(),
             };
             let request = ChatRequest { system: String::new(), messages: Vec::new(), max_tokens: 7, temperature: Some(0.0) };
             let body = body(model, &request, Dialect::guess(&plan, model));

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::http::{Answer, Cost, Http};
 use super::prefix::Prefixes;
-use super::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
+use super::{AT, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 use super::{cohere, gemini, jina, ollama, openai, voyage};
 use crate::pipeline::EmbedPlan;
 
@@ -169,7 +169,8 @@ impl Embedder for Remote {
 
     fn fingerprint(&self) -> String {
         let width = self.asked.map_or_else(|| "own".to_owned(), |width| width.to_string());
-        format!("{}/{}/{width}{}", self.wire.name(), self.bare_name, self.prefixes.fingerprint())
+        let server = self.http.identity().map(|identity| format!("{AT}{identity}")).unwrap_or_default();
+        format!("{}/{}/{width}{}{server}", self.wire.name(), self.bare_name, self.prefixes.fingerprint())
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {

@@ -67,6 +67,7 @@ pub struct Streaming {
 pub struct Http {
     client: Client,
     base_url: Url,
+    identity: Option<String>,
     headers: HeaderMap,
     timeout: Duration,
     retry: RetryPlan,
@@ -109,6 +110,7 @@ impl Http {
         Ok(Self {
             client,
             base_url: plan.base_url.clone(),
+            identity: plan.identity(),
             headers,
             timeout: plan.timeout,
             retry: plan.retry,
@@ -146,6 +148,11 @@ impl Http {
     /// Whether the base URL is the vendor's own: what the vendor documents holds there only.
     pub fn is_vendor(&self) -> bool {
         self.peer.is_vendor()
+    }
+
+    /// What tells its models from others of the same name; `None` at the vendor's own address.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
     }
 
     /// How long one answer, or a silence within one, may take.

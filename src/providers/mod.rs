@@ -36,6 +36,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
+use crate::pipeline::Price;
+
+/// What stands in a fingerprint before the server, where that is not the vendor's.
+pub const AT: &str = " at ";
+
 /// What an input is embedded for. Several models embed the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum InputType {
@@ -70,7 +75,8 @@ pub struct Embedded {
 pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.
     fn model(&self) -> &str;
-    /// What makes two embedders' vectors interchangeable: provider kind, model, dimensions. Part of every cache key.
+    /// What makes two embedders' vectors interchangeable: provider kind, model, dimensions, and the server where that is not the
+    /// vendor's own. Part of every cache key.
     fn fingerprint(&self) -> String;
     /// The width of the vectors. May ask the provider once, where the model is not known.
     async fn dimensions(&self) -> Result<usize, ProviderError>;
@@ -174,6 +180,17 @@ pub struct Usage {
     pub output_tokens: Option<u64>,
 }
 
+impl Usage {
+    /// What it comes to, in US dollars; `None` where the price or what was used is not known.
+    pub fn cost(&self, price: Option<Price>) -> Option<f64> {
+        let price = price?;
+        if price == prices::FREE {
+            return Some(0.0);
+        }
+        price.cost(self.input_tokens?, self.output_tokens?)
+    }
+}
+
 /// A stream of an answer. Dropping it cancels the request upstream.
 pub type ChatStream = BoxStream<'static, Result<ChatEvent, ProviderError>>;
 
@@ -182,6 +199,10 @@ pub type ChatStream = BoxStream<'static, Result<ChatEvent, ProviderError>>;
 pub trait ChatModel: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.
     fn model(&self) -> &str;
+    /// What it costs, where that is known.
+    fn price(&self) -> Option<Price> {
+        None
+    }
     /// Sends the request; retries happen before the first event only.
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError>;
 }

@@ -1,81 +1,97 @@
-//! What models cost, in US dollars a million tokens. Small tables, dated: providers change their prices. List prices, without
+//! What models cost. A small table, dated: providers change their prices, and a pipeline file may say others. List prices, without
 //! discounts for cached or batched input and without surcharges for very long prompts.
 
 use std::collections::BTreeMap;
 
-use crate::pipeline::{ProviderKind, ProviderPlan};
+use crate::pipeline::{Price, ProviderKind, ProviderPlan};
 use crate::providers::Usage;
 
 /// When the table was last compared with the providers' pages.
 pub const AS_OF: &str = "2026-11";
 
-const PER_MILLION: &[(ProviderKind, &str, f64)] = &[
-    (ProviderKind::OpenAi, "text-embedding-3-small", 0.02),
-    (ProviderKind::OpenAi, "text-embedding-3-large", 0.13),
-    (ProviderKind::OpenAi, "text-embedding-ada-002", 0.10),
-    (ProviderKind::Gemini, "gemini-embedding-001", 0.15),
-    (ProviderKind::Cohere, "embed-v4.0", 0.12),
-    (ProviderKind::Cohere, "embed-english-v3.0", 0.10),
-    (ProviderKind::Cohere, "embed-multilingual-v3.0", 0.10),
-    (ProviderKind::Voyage, "voyage-3.5", 0.06),
-    (ProviderKind::Voyage, "voyage-3.5-lite", 0.02),
-    (ProviderKind::Voyage, "voyage-3-large", 0.18),
-    (ProviderKind::Voyage, "voyage-code-3", 0.18),
+/// Prices at the vendors themselves.
+const TABLE: &[(ProviderKind, &str, Price)] = &[
+    (ProviderKind::OpenAi, "text-embedding-3-small", embedding(0.02)),
+    (ProviderKind::OpenAi, "text-embedding-3-large", embedding(0.13)),
+    (ProviderKind::OpenAi, "text-embedding-ada-002", embedding(0.10)),
+    (ProviderKind::Gemini, "gemini-embedding-001", embedding(0.15)),
+    (ProviderKind::Cohere, "embed-v4.0", embedding(0.12)),
+    (ProviderKind::Cohere, "embed-english-v3.0", embedding(0.10)),
+    (ProviderKind::Cohere, "embed-multilingual-v3.0", embedding(0.10)),
+    (ProviderKind::Voyage, "voyage-3.5", embedding(0.06)),
+    (ProviderKind::Voyage, "voyage-3.5-lite", embedding(0.02)),
+    (ProviderKind::Voyage, "voyage-3-large", embedding(0.18)),
+    (ProviderKind::Voyage, "voyage-code-3", embedding(0.18)),
+    (ProviderKind::OpenAi, "gpt-5.6", chat(4.00, 20.00)),
+    (ProviderKind::OpenAi, "gpt-5.5", chat(5.00, 30.00)),
+    (ProviderKind::OpenAi, "gpt-5.4", chat(2.50, 15.00)),
+    (ProviderKind::OpenAi, "gpt-5.4-mini", chat(0.75, 4.50)),
+    (ProviderKind::OpenAi, "gpt-5.4-nano", chat(0.20, 1.25)),
+    (ProviderKind::OpenAi, "gpt-5.2", chat(1.75, 14.00)),
+    (ProviderKind::OpenAi, "gpt-5.1", chat(1.25, 10.00)),
+    (ProviderKind::OpenAi, "gpt-5", chat(1.25, 10.00)),
+    (ProviderKind::OpenAi, "gpt-5-mini", chat(0.25, 2.00)),
+    (ProviderKind::OpenAi, "gpt-5-nano", chat(0.05, 0.40)),
+    (ProviderKind::OpenAi, "gpt-4.1", chat(2.00, 8.00)),
+    (ProviderKind::OpenAi, "gpt-4.1-mini", chat(0.40, 1.60)),
+    (ProviderKind::OpenAi, "gpt-4.1-nano", chat(0.10, 0.40)),
+    (ProviderKind::OpenAi, "gpt-4o", chat(2.50, 10.00)),
+    (ProviderKind::OpenAi, "gpt-4o-mini", chat(0.15, 0.60)),
+    (ProviderKind::Anthropic, "claude-opus-5", chat(5.00, 25.00)),
+    (ProviderKind::Anthropic, "claude-opus-4-8", chat(5.00, 25.00)),
+    (ProviderKind::Anthropic, "claude-opus-4-6", chat(5.00, 25.00)),
+    (ProviderKind::Anthropic, "claude-sonnet-5", chat(2.00, 10.00)),
+    (ProviderKind::Anthropic, "claude-sonnet-4-6", chat(3.00, 15.00)),
+    (ProviderKind::Anthropic, "claude-sonnet-4-5", chat(3.00, 15.00)),
+    (ProviderKind::Anthropic, "claude-haiku-4-5", chat(1.00, 5.00)),
+    (ProviderKind::Gemini, "gemini-3.5-flash", chat(1.50, 9.00)),
+    (ProviderKind::Gemini, "gemini-3.1-pro-preview", chat(2.00, 12.00)),
+    (ProviderKind::Gemini, "gemini-2.5-pro", chat(1.25, 10.00)),
+    (ProviderKind::Gemini, "gemini-2.5-flash", chat(0.30, 2.50)),
+    (ProviderKind::Gemini, "gemini-2.5-flash-lite", chat(0.10, 0.40)),
 ];
 
-/// The price of embedding `tokens`; `None` where it is not known. What runs on one's own machine costs nothing.
-pub fn embedding_cost(kind: Option<ProviderKind>, model: &str, tokens: u64) -> Option<f64> {
-    match kind? {
-        ProviderKind::Local | ProviderKind::Ollama => Some(0.0),
-        kind => PER_MILLION
-            .iter()
-            .find(|(provider, name, _)| (*provider, *name) == (kind, model))
-            .map(|(_, _, price)| price * tokens as f64 / 1e6),
+const fn embedding(input: f64) -> Price {
+    Price { input, output: None }
+}
+
+const fn chat(input: f64, output: f64) -> Price {
+    Price { input, output: Some(output) }
+}
+
+/// What runs on one's own machine.
+pub const FREE: Price = Price { input: 0.0, output: Some(0.0) };
+
+/// The price of a model: as declared, else as in the table, where it is the vendor that answers. `None` where it is not known,
+/// as behind a proxy. What runs on one's own machine costs nothing.
+pub fn of(provider: &ProviderPlan, model: &str) -> Option<Price> {
+    if let Some(price) = provider.prices.get(model) {
+        return Some(*price);
+    }
+    match provider.kind {
+        ProviderKind::Local => Some(FREE),
+        // Ollama also sells models, under its own name.
+        ProviderKind::Ollama if provider.base_url.host_str() == Some("ollama.com") => None,
+        ProviderKind::Ollama => Some(FREE),
+        kind if provider.is_vendors_own() => {
+            TABLE.iter().find(|(vendor, name, _)| *vendor == kind && is_version_of(model, name)).map(|(_, _, price)| *price)
+        }
+        _ => None,
     }
 }
 
-/// Tokens read, tokens written.
-const CHAT_PER_MILLION: &[(ProviderKind, &str, f64, f64)] = &[
-    (ProviderKind::OpenAi, "gpt-5.6", 4.00, 20.00),
-    (ProviderKind::OpenAi, "gpt-5.5", 5.00, 30.00),
-    (ProviderKind::OpenAi, "gpt-5.4", 2.50, 15.00),
-    (ProviderKind::OpenAi, "gpt-5.4-mini", 0.75, 4.50),
-    (ProviderKind::OpenAi, "gpt-5.4-nano", 0.20, 1.25),
-    (ProviderKind::OpenAi, "gpt-5.2", 1.75, 14.00),
-    (ProviderKind::OpenAi, "gpt-5.1", 1.25, 10.00),
-    (ProviderKind::OpenAi, "gpt-5", 1.25, 10.00),
-    (ProviderKind::OpenAi, "gpt-5-mini", 0.25, 2.00),
-    (ProviderKind::OpenAi, "gpt-5-nano", 0.05, 0.40),
-    (ProviderKind::OpenAi, "gpt-4.1", 2.00, 8.00),
-    (ProviderKind::OpenAi, "gpt-4.1-mini", 0.40, 1.60),
-    (ProviderKind::OpenAi, "gpt-4.1-nano", 0.10, 0.40),
-    (ProviderKind::OpenAi, "gpt-4o", 2.50, 10.00),
-    (ProviderKind::OpenAi, "gpt-4o-mini", 0.15, 0.60),
-    (ProviderKind::Anthropic, "claude-opus-5", 5.00, 25.00),
-    (ProviderKind::Anthropic, "claude-opus-4-8", 5.00, 25.00),
-    (ProviderKind::Anthropic, "claude-opus-4-6", 5.00, 25.00),
-    (ProviderKind::Anthropic, "claude-sonnet-5", 2.00, 10.00),
-    (ProviderKind::Anthropic, "claude-sonnet-4-6", 3.00, 15.00),
-    (ProviderKind::Anthropic, "claude-sonnet-4-5", 3.00, 15.00),
-    (ProviderKind::Anthropic, "claude-haiku-4-5", 1.00, 5.00),
-    (ProviderKind::Gemini, "gemini-3.5-flash", 1.50, 9.00),
-    (ProviderKind::Gemini, "gemini-3.1-pro-preview", 2.00, 12.00),
-    (ProviderKind::Gemini, "gemini-2.5-pro", 1.25, 10.00),
-    (ProviderKind::Gemini, "gemini-2.5-flash", 0.30, 2.50),
-    (ProviderKind::Gemini, "gemini-2.5-flash-lite", 0.10, 0.40),
-];
+impl Price {
+    /// What so many tokens come to, in US dollars; `None` where some were written and the price of those is not known.
+    pub fn cost(self, read: u64, written: u64) -> Option<f64> {
+        let output = if written == 0 { 0.0 } else { self.output? * written as f64 };
+        Some((self.input * read as f64 + output) / 1e6)
+    }
+}
 
-/// The price of an answer of `model` (`provider/model`); `None` where it is not known: a model that is not in the table, a server
-/// that is not the vendor's own, or usage that was not told. What runs on one's own Ollama costs nothing.
+/// The price of an answer of `model` (`provider/model`); `None` where it or the usage is not known.
 pub fn chat_cost(providers: &BTreeMap<String, ProviderPlan>, model: &str, usage: &Usage) -> Option<f64> {
     let (provider, model) = model.split_once('/')?;
-    let provider = providers.get(provider)?;
-    if provider.kind == ProviderKind::Ollama {
-        return Some(0.0);
-    }
-    let (kind, _, read, written) = CHAT_PER_MILLION.iter().find(|(_, name, ..)| is_version_of(model, name))?;
-    let known = *kind == provider.kind && provider.is_vendors_own();
-    known.then_some((read * usage.input_tokens? as f64 + written * usage.output_tokens? as f64) / 1e6)
+    usage.cost(of(providers.get(provider)?, model))
 }
 
 /// `gpt-5.4-2026-03-05` is `gpt-5.4`; `gpt-5.4-mini` is not.
@@ -86,16 +102,40 @@ fn is_version_of(model: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+
     use super::*;
     use crate::pipeline::default_plan;
 
+    fn provider(name: &str) -> ProviderPlan {
+        default_plan(&|_| None).providers[name].clone()
+    }
+
+    fn at(url: &str, plan: &ProviderPlan) -> ProviderPlan {
+        ProviderPlan { base_url: url.parse().unwrap(), ..plan.clone() }
+    }
+
     #[test]
     fn known_models_have_a_price_and_unknown_ones_none() {
-        let cost = |kind, model| embedding_cost(Some(kind), model, 500_000);
-        assert_eq!(cost(ProviderKind::OpenAi, "text-embedding-3-small"), Some(0.01));
-        assert_eq!(cost(ProviderKind::OpenAi, "my-model"), None);
-        assert_eq!(cost(ProviderKind::Local, "potion-base-8M"), Some(0.0));
-        assert_eq!(embedding_cost(None, "x", 1), None);
+        let cost = |name, model| of(&provider(name), model)?.cost(500_000, 0);
+        assert_eq!(cost("openai", "text-embedding-3-small"), Some(0.01));
+        assert_eq!(cost("openai", "my-model"), None);
+        assert_eq!(cost("local", "potion-base-8M"), Some(0.0));
+        assert_eq!(cost("ollama", "bge-m3"), Some(0.0));
+        assert_eq!(of(&at("https://ollama.com", &provider("ollama")), "bge-m3"), None);
+        let elsewhere = at("http://localhost:4000/v1", &provider("openai"));
+        assert_eq!(of(&elsewhere, "text-embedding-3-small"), None, "what a proxy or a namesake asks is not the vendor's price");
+    }
+
+    #[test]
+    fn what_is_declared_counts_before_the_table() {
+        let mut plan = provider("openai");
+        plan.prices.insert("text-embedding-3-small".into(), Price { input: 0.0, output: None });
+        plan.prices.insert("gpt".into(), Price { input: 2.0, output: Some(8.0) });
+        assert_eq!(of(&plan, "text-embedding-3-small").unwrap().cost(1_000_000, 0), Some(0.0), "free is a price, too");
+        let gpt = of(&at("http://localhost:1", &plan), "gpt").unwrap();
+        assert_eq!(gpt.cost(500_000, 250_000), Some(3.0));
+        assert_eq!(embedding(1.0).cost(1, 1), None, "half a price is none");
     }
 
     #[test]

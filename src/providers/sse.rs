@@ -227,6 +227,8 @@ mod tests {
             limits: Limits::default(),
             timeout: Duration::from_mins(1),
             retry: RetryPlan::default(),
+            identity: None,
+            prices: std::collections::BTreeMap::new(),
         };
         let http = Arc::new(Http::new(&plan, Auth::None).unwrap());
         // A word after nine minutes of pings, then pings for ever.

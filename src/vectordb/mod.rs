@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, SparseVector};
 use crate::pipeline::StorePlan;
+use crate::providers::AT;
 
 /// The dense vector's name in a store.
 const DENSE: &str = "dense";
@@ -58,6 +59,10 @@ pub struct IndexMeta {
     pub dimensions: usize,
     /// How documents were chunked (see `ChunkPlan::fingerprint`).
     pub chunking: String,
+    /// The home folder whose run wrote last, where the index lives outside of it: another home's documents are not this one's
+    /// to remove. (Two machines with the same path are not told apart.)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
 }
 
 impl IndexMeta {
@@ -278,6 +283,14 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Locked { .. } => Some("wait until it has ended, or give this run another --home".into()),
+            Self::Mismatch { found, wanted, .. } if found != wanted && model_of(found) == model_of(wanted) => {
+                let identity =
+                    found.split_once(AT).map_or("the vendor's host and path, as in `api.openai.com/v1`", |(_, at)| at);
+                Some(format!(
+                    "run `ingest --rebuild` to make the index anew; or, if the same model answers at both addresses, \
+                     set `identity` of its provider: {identity}"
+                ))
+            }
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
             Self::Layout { found, .. } if *found > IndexMeta::VERSION => {
                 Some("update ragstream to the version that made it".into())
@@ -290,6 +303,11 @@ impl StoreError {
             Self::Failed { .. } => None,
         }
     }
+}
+
+/// A model's fingerprint without the server.
+fn model_of(fingerprint: &str) -> &str {
+    fingerprint.split_once(AT).map_or(fingerprint, |(model, _)| model)
 }
 
 #[cfg(test)]
@@ -318,8 +336,14 @@ mod tests {
     fn an_index_of_another_layout_says_what_to_do() {
         let store = open(&StorePlan::Edge { path: None }, Path::new("home/docs")).unwrap();
         let refused = |version| {
-            let meta =
-                IndexMeta { version, generation: Uuid::nil(), model: "m".into(), dimensions: 1, chunking: String::new() };
+            let meta = IndexMeta {
+                version,
+                generation: Uuid::nil(),
+                model: "m".into(),
+                dimensions: 1,
+                chunking: String::new(),
+                home: None,
+            };
             meta.agree_with_model(&*store, "m").err().and_then(|error| error.hint())
         };
         assert_eq!(refused(IndexMeta::VERSION), None);

@@ -76,7 +76,7 @@ async fn json_lines_are_those_of_the_contract() {
         token("[2]"),
         // 2 s until the stream opens, 2 more until the first piece of the answer: reasoning is none.
         json!({"type": "done", "model": "double/chat", "citations": [1, 2], "unknown_citations": [7],
-               "usage": {"input_tokens": 120, "output_tokens": 9}, "ttft_ms": 4000, "seconds": 7.0, "stop": "end"}),
+               "usage": {"input_tokens": 120, "output_tokens": 9}, "cost_usd": null, "ttft_ms": 4000, "seconds": 7.0, "stop": "end"}),
     ];
     assert_eq!(lines(&out), expected);
 
@@ -94,7 +94,7 @@ async fn a_person_sees_the_answer_then_its_sources() {
     assert!(matches!(ended, Ended::Answered));
     let shown = "Every month [2].\n\nSee [1, 7?]\n\n\
                  Sources\n[2] docs/密钥.md:1  Keys > Rotate\n[1] docs/keys.md:10-11  Keys > Rotate\n\n\
-                 double/chat · 120 + 9 tokens · 2.0 s, first token after 2.0 s\n";
+                 double/chat · 120 + 9 tokens · price not known · 2.0 s, first token after 2.0 s\n";
     assert_eq!(String::from_utf8(out).unwrap(), shown);
 
     let script = vec![text("Monthly [1]\x1b[2J"), done(StopReason::End)];

@@ -1,6 +1,7 @@
 //! Streamed answers: recordings of each wire format cut anywhere, and what is sent to a server that records it.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ fn plan(kind: ProviderKind, base_url: &str) -> ProviderPlan {
         limits: Limits::default(),
         timeout: Duration::from_secs(20),
         retry: RetryPlan { attempts: 1, budget: Duration::from_secs(1) },
+        identity: None,
+        prices: BTreeMap::new(),
     }
 }
 

@@ -59,6 +59,8 @@ impl Setup {
             limits: self.limits,
             timeout: self.timeout,
             retry: self.retry,
+            identity: None,
+            prices: BTreeMap::new(),
         }
     }
 

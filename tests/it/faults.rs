@@ -268,10 +268,19 @@ fn a_store_that_is_gone_can_be_waited_for_or_given_up() {
     signal(&child, "INT");
     without_secrets(ended(child)).expect_code(130);
 
-    // Not there when a run begins: said at once.
+    // Not there when a run begins: waited for a moment, in which one can stop it.
+    let calls = faults.calls.load(Ordering::SeqCst);
+    let child = rig.start(&[]);
+    until("calls to the store", || faults.calls.load(Ordering::SeqCst) > calls);
+    signal(&child, "INT");
+    let summary = without_secrets(ended(child)).expect_code(130).last("summary");
+    assert_eq!((&summary["outcome"], &summary["documents"]["seen"]), (&json!("interrupted"), &json!(0)), "{summary}");
+
     let refused = rig.ingest(&[]).expect_code(2);
+    assert!(refused.stderr.contains("the store does not answer"), "{}", refused.stderr);
     assert!(refused.stderr.contains("cannot reach the store") && refused.stderr.contains("hint:"), "{}", refused.stderr);
-    faults.unavailable.store(0, Ordering::SeqCst);
+    // A server that is just starting.
+    faults.unavailable.store(3, Ordering::SeqCst);
     expect_recovery(&rig, "gone");
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+use std::collections::BTreeMap;
 use std::future::ready;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ fn plan(url: &str) -> ProviderPlan {
         limits: Limits { concurrency: Some(1), ..Limits::default() },
         timeout: Duration::from_millis(300),
         retry: RetryPlan { attempts: 2, budget: Duration::from_secs(10) },
+        identity: None,
+        prices: BTreeMap::new(),
     }
 }
 

@@ -28,6 +28,7 @@ mod local;
 mod parse;
 mod peers;
 mod pipeline;
+mod prices;
 mod project;
 mod qdrant_server;
 mod rerankers;

@@ -19,6 +19,8 @@ fn reranker(kind: ProviderKind, url: &str, model: &str) -> (Providers, Arc<dyn R
         base_url: url.parse().unwrap(),
         api_key: Some(Secret::new(KEY)),
         key_variable: None,
+        identity: None,
+        prices: std::collections::BTreeMap::new(),
         limits: Limits::default(),
         timeout: Duration::from_millis(400),
         retry: RetryPlan { attempts: 2, budget: Duration::from_secs(5) },

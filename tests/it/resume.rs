@@ -304,7 +304,22 @@ fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
     let (first, second) = (document(0, 4), document(0, 6));
     rig.project.write("docs/00.txt", &second);
     rig.project.remove("docs/01.txt");
+    // What only the first home has is not the other's to remove, unless it is told so.
+    for _ in 0..2 {
+        let ended = rig.ingest(&["--home", &other]).expect_code(1);
+        assert_eq!(ended.last("summary")["kept_although_gone"], 1, "{ended:?}");
+        assert!(ended.stderr.contains("another home"), "{}", ended.stderr);
+        assert!(rig.contents().uris().contains(&"docs/01.txt"));
+    }
+    let told = rig.project.run(&["ingest", "-p", "docs.yaml", "--home", &other]).expect_code(1).stderr;
+    assert!(told.contains(".ragstream") && told.contains("--prune"), "{told}");
+    rig.ingest(&["--home", &other, "--prune"]).expect_code(0);
+    assert!(!rig.contents().uris().contains(&"docs/01.txt"));
+    rig.project.write("docs/40.txt", document(40, 3));
     rig.ingest(&["--home", &other]).expect_code(0);
+    rig.project.remove("docs/40.txt");
+    let removed = rig.ingest(&["--home", &other]).expect_code(0).last("summary");
+    assert_eq!(removed["documents"]["removed"], 1, "it is that home's now: {removed}");
     rig.project.write("docs/00.txt", &first);
     rig.project.write("docs/01.txt", document(1, 5));
     rig.complete();
@@ -318,6 +333,52 @@ fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
     server.restore("docs", snapshot);
     rig.complete();
     rig.expect_whole("restored");
+}
+
+#[test]
+fn a_touched_file_gets_its_time_written_and_nothing_is_embedded() {
+    for kind in [Kind::Edge, Kind::Qdrant] {
+        let rig = Rig::new(kind);
+        rig.write_documents(6);
+        rig.complete();
+        let requests = rig.requests.load(Ordering::SeqCst);
+        let touch = |name: &str, ago: u64| {
+            let file = std::fs::File::options().write(true).open(rig.project.path(name)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(ago)).unwrap();
+        };
+        touch("docs/00.txt", 5_000);
+        touch("docs/01.txt", 50_000);
+        let plan = rig.project.run(&["plan", "-p", "docs.yaml", "--json"]).expect_code(0).last("plan");
+        assert_eq!((&plan["documents"]["unchanged"], &plan["documents"]["changed"]), (&6.into(), &0.into()), "{plan}");
+        assert!(plan["chunks"]["moved"].as_u64().unwrap() > 0, "{plan}");
+        let summary = rig.complete();
+        assert_eq!(documents(&summary), [0, 0, 6, 0], "{summary}");
+        assert!(summary["chunks"]["upserted"].as_u64().unwrap() > 0, "{summary}");
+        assert_eq!(rig.requests.load(Ordering::SeqCst), requests, "{summary}");
+        rig.expect_whole("touched");
+        assert_eq!(rig.complete()["chunks"]["upserted"], 0);
+    }
+}
+
+#[test]
+fn another_address_is_another_model_unless_the_file_says_whose_it_is() {
+    let rig = Rig::new(Kind::Edge);
+    rig.write_documents(3);
+    rig.complete();
+    let (known, file) = (rig.api.url().replace("http://127.0.0.1", "localhost"), rig.project.read("docs.yaml"));
+    let moved = String::from_utf8(file).unwrap().replace("/v1\n", "/v2\n");
+    rig.project.write("docs.yaml", &moved);
+    let refused = rig.ingest(&[]).expect_code(2);
+    for told in [&format!("at {known}/v1"), &format!("at {known}/v2"), &format!("`identity` of its provider: {known}/v1")] {
+        assert!(refused.stderr.replace("\n", " ").contains(told.as_str()), "{told}: {}", refused.stderr);
+    }
+    rig.project.write("docs.yaml", moved.replace("    api_key:", &format!("    identity: {known}/v1\n    api_key:")));
+    assert_eq!(documents(&rig.complete()), [0, 0, 3, 0]);
+    // The vendor's own goes without saying.
+    rig.project.write("docs.yaml", moved.replace("    api_key:", "    identity: https://api.openai.com/v1/\n    api_key:"));
+    let refused = rig.ingest(&[]).expect_code(2);
+    assert!(refused.stderr.contains("now says openai/text-embedding-3-small/16"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains("at api.openai.com"), "{}", refused.stderr);
 }
 
 #[test]

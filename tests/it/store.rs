@@ -40,6 +40,7 @@ fn meta() -> IndexMeta {
         model: "local/test".into(),
         dimensions: WIDTH,
         chunking: "auto/400/40/o200k".into(),
+        home: None,
     }
 }
 

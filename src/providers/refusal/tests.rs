@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
@@ -19,6 +21,8 @@ fn peer(kind: ProviderKind, base_url: &str) -> Peer {
         limits: Limits::default(),
         timeout: Duration::from_secs(1),
         retry: RetryPlan::default(),
+        identity: None,
+        prices: BTreeMap::new(),
     })
 }
 
