@@ -54,7 +54,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             }
         };
         if named.models.len() < 2 {
-            return render(ask(asked).take_until(stop.cancelled()), &mut io::stdout(), &style).await;
+            return Box::pin(render(ask(asked).take_until(stop.cancelled()), &mut io::stdout(), &style)).await;
         }
         let join = args.join.map_or(Join::All, Join::from);
         let models: Vec<_> = named.models.iter().map(|model| answerer(&running, model)).collect();
@@ -295,6 +295,7 @@ pub(super) fn done(summary: &Summary) -> Value {
 }
 
 /// Where an answer is shown, and what has to be remembered of it.
+#[expect(clippy::struct_excessive_bools, reason = "what was said and where the line stands: any combination has a meaning")]
 pub(super) struct Screen<'a, W> {
     pub(super) out: &'a mut W,
     pub(super) style: &'a Style,

@@ -71,7 +71,7 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     let input = Input::new(person, folder.join("history"));
     let mut chat = Chat { running: &running, output, ask, session, folder, person, saved: None, failed: 0 };
     chat.greet(found);
-    chat.converse(input).await
+    Box::pin(chat.converse(input)).await
 }
 
 /// Two chats that begin in the same second are two.
@@ -136,7 +136,10 @@ impl Chat<'_> {
                 Read::Failed(message) => {
                     self.failed += 1;
                     self.complain(&message);
-                    if self.person { break } else { continue }
+                    if self.person {
+                        break;
+                    }
+                    continue;
                 }
             };
             let line = line.trim();
@@ -150,7 +153,7 @@ impl Chat<'_> {
                     self.failed += 1;
                     self.complain(&message);
                 }
-                None => match self.answer(line.to_owned()).await? {
+                None => match Box::pin(self.answer(line.to_owned())).await? {
                     Ended::ReaderLeft => return Ok(super::OK),
                     Ended::Stopped if !self.person => return Ok(super::INTERRUPTED),
                     Ended::Failed(error) => {
@@ -222,7 +225,7 @@ impl Chat<'_> {
         let mut out = io::stdout();
         let mut screen = Screen::new(&mut out, &style);
         screen.conversing = true;
-        let ended = render_on(screen, events.take_until(stop.cancelled())).await;
+        let ended = Box::pin(render_on(screen, events.take_until(stop.cancelled()))).await;
         match released {
             Some(released) => drop(released.await),
             // It may have failed with the index open.

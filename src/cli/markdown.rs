@@ -37,6 +37,7 @@ const RULE_WIDTH: usize = 24;
 
 /// Markdown on its way to a terminal.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what came before on the screen: any combination has a meaning")]
 pub struct Markdown {
     flow: Flow,
     inline: Inline,
@@ -370,7 +371,7 @@ impl Markdown {
         let indent = self.indent();
         self.flow.begin(shown, Ink::default(), indent);
         self.nested = content;
-        self.head = rest.trim_start_matches([' ', '\t']).to_owned();
+        rest.trim_start_matches([' ', '\t']).clone_into(&mut self.head);
         if !self.head.is_empty() || complete {
             let empty = self.head.is_empty();
             self.start(complete);
@@ -403,7 +404,7 @@ impl Markdown {
         let run = text.len() - text.trim_start_matches(fence.mark).len();
         let may_close = !forced && text.get(run..).is_some_and(|rest| rest.trim().is_empty());
         if may_close && !complete {
-            self.head = head.to_owned();
+            head.clone_into(&mut self.head);
         } else if may_close && run >= fence.length {
             self.fence = None;
             self.line = Line::Code;
@@ -443,16 +444,15 @@ impl Markdown {
         let row = std::mem::take(&mut self.head);
         match std::mem::replace(&mut self.table, Rows::None) {
             Rows::None => self.table = Rows::Header(row),
-            Rows::Header(header) => match Table::begin(&header, &row, self.indent()) {
-                Some(table) => {
+            Rows::Header(header) => {
+                if let Some(table) = Table::begin(&header, &row, self.indent()) {
                     self.blank_line();
                     self.table = Rows::Table(table);
-                }
-                None => {
+                } else {
                     self.row_as_text(&header);
                     self.table = Rows::Header(row);
                 }
-            },
+            }
             Rows::Table(mut table) => {
                 table.push(&row, &mut self.flow);
                 self.table = Rows::Table(table);

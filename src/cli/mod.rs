@@ -73,7 +73,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>
 async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     // There Ctrl-C has a meaning of its own.
     if let Command::Chat(args) = cli.command {
-        return chat::run(args, &cli.common, output).await;
+        return Box::pin(chat::run(args, &cli.common, output)).await;
     }
     let stop = interruptible();
     let common = &cli.common;

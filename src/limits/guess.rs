@@ -180,9 +180,9 @@ pub(super) fn scatter(amounts: impl Iterator<Item = f64> + Clone) -> f64 {
 
 /// The pace of the last that were sent, a second, and a little more.
 fn pace(sent: &[Past]) -> f64 {
-    let last = sent.iter().rev().take(LAST);
+    let mut last = sent.iter().rev().take(LAST);
     let sum: f64 = last.clone().map(|past| past.amount).sum();
-    last.last().filter(|_| sent.len() >= LAST).map_or(f64::MAX, |first| 1.1 * sum / first.ago.max(1e-3))
+    last.next_back().filter(|_| sent.len() >= LAST).map_or(f64::MAX, |first| 1.1 * sum / first.ago.max(1e-3))
 }
 
 impl Guess {

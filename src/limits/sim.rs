@@ -417,7 +417,7 @@ fn table() {
     let report = |name: String, case: Case| {
         let runs: Vec<Run> = (0..seeds).map(|seed| simulate(Case { seed, ..case }, Learned::default())).collect();
         let again: Vec<Run> =
-            (0..seeds).map(|seed| simulate(Case { seed: seed + 1000, ..case }, runs[seed as usize].learned)).collect();
+            (0..seeds).zip(&runs).map(|(seed, run)| simulate(Case { seed: seed + 1000, ..case }, run.learned)).collect();
         let of = |runs: &[Run]| {
             let n = runs.len() as f64;
             let used = runs.iter().map(|run| run.used).sum::<f64>() / n * 100.0;

@@ -69,10 +69,9 @@ pub fn of(provider: &ProviderPlan, model: &str) -> Option<Price> {
         return Some(*price);
     }
     match provider.kind {
-        ProviderKind::Local => Some(FREE),
         // Ollama also sells models, under its own name.
         ProviderKind::Ollama if provider.base_url.host_str() == Some("ollama.com") => None,
-        ProviderKind::Ollama => Some(FREE),
+        ProviderKind::Local | ProviderKind::Ollama => Some(FREE),
         kind if provider.is_vendors_own() => {
             TABLE.iter().find(|(vendor, name, _)| *vendor == kind && is_version_of(model, name)).map(|(_, _, price)| *price)
         }

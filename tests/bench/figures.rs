@@ -263,7 +263,7 @@ fn quota(bench: &mut Bench) {
                 // The whole run, what it takes to learn included: what was sent, less what had been saved up in the beginning.
                 let minutes = (after.get("now_ms") - after.get("first_ms")) / 60e3;
                 let used = |what: &str, saved: &str, limit: f64| {
-                    let gift = limit / 60.0 * burst as f64 - after.get(saved);
+                    let gift = limit / 60.0 * f64::from(burst) - after.get(saved);
                     (after.get(what) - gift) / minutes / limit
                 };
                 // 32 in flight that take a second each are 1920 a minute, and nothing is saved up.

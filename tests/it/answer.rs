@@ -40,7 +40,7 @@ fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
 
 async fn rendered(ask_for: Ask, style: &Style) -> (Ended, Vec<u8>) {
     let mut out = Vec::new();
-    let ended = render(ask(ask_for), &mut out, style).await.unwrap();
+    let ended = Box::pin(render(ask(ask_for), &mut out, style)).await.unwrap();
     (ended, out)
 }
 
@@ -242,7 +242,8 @@ impl Write for Pipe {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_leaves_ends_it_quietly() {
     let model = chat(vec![text("a"), text("b"), (3600, Ok(ChatEvent::Text("c".into())))]);
-    let ended = render(ask(question(two_hits(), Some(Arc::clone(&model)))), &mut Pipe(2), &json_style()).await.unwrap();
+    let events = ask(question(two_hits(), Some(Arc::clone(&model))));
+    let ended = Box::pin(render(events, &mut Pipe(2), &json_style())).await.unwrap();
     assert!(matches!(ended, Ended::ReaderLeft));
     assert_eq!(ended.exit_code(), 0);
     assert!(model.cancelled.load(Ordering::SeqCst), "and the model is not paid for more");

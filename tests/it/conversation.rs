@@ -121,8 +121,8 @@ async fn a_session_goes_on_where_it_stopped() {
     talk(&project, &["--session", "older"], "what about backups?\n").expect_code(0);
     talk(&project, &[], "forget this\n/clear\nHow often are keys rotated?\n").expect_code(0);
     // Killed while it wrote.
-    let name = std::fs::read_dir(project.path(".ragstream/.chat")).unwrap().map(|entry| entry.unwrap().path());
-    let newest = name.filter(|path| !path.ends_with("older.jsonl")).next().unwrap();
+    let mut names = std::fs::read_dir(project.path(".ragstream/.chat")).unwrap().map(|entry| entry.unwrap().path());
+    let newest = names.find(|path| !path.ends_with("older.jsonl")).unwrap();
     std::fs::OpenOptions::new().append(true).open(&newest).unwrap().write_all(b"{\"type\":\"turn\",\"at").unwrap();
 
     let said = talk(&project, &["--continue"], "/sources\nand backups?\n").expect_code(0);

@@ -102,7 +102,7 @@ impl Setup {
                 prompt: None,
             },
         };
-        Providers::new(&plan, "unused".into())
+        Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into())
     }
 
     async fn embedder(&self, url: &str) -> (Providers, Arc<dyn Embedder>) {

@@ -12,7 +12,7 @@ use crate::stand_in::{Reply, StandIn, openai_embeddings};
 const WORDS: usize = 1000;
 
 fn words(word: &str) -> String {
-    (0..WORDS).map(|n| format!("{word}{n} ")).collect()
+    (0..WORDS).map(|n| format!("{word}{n}")).collect::<Vec<_>>().join(" ")
 }
 
 fn chat() -> Reply {

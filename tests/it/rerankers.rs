@@ -27,7 +27,7 @@ fn reranker(kind: ProviderKind, url: &str, model: &str) -> (Providers, Arc<dyn R
     };
     let mut plan = default_plan(&|_| None);
     plan.providers = BTreeMap::from([("them".to_owned(), provider)]);
-    let providers = Providers::new(&plan, "unused".into());
+    let providers = Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
     let reranker = providers.reranker(&ModelRef { provider: "them".into(), model: model.into() }).unwrap();
     (providers, reranker)
 }
@@ -166,7 +166,7 @@ async fn faults_are_told_apart() {
 #[tokio::test]
 async fn only_those_who_rerank_are_asked_to() {
     let plan = default_plan(&|_| None);
-    let providers = Providers::new(&plan, "unused".into());
+    let providers = Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
     let refused = |provider: &str| {
         let model = ModelRef { provider: provider.into(), model: "m".into() };
         providers.reranker(&model).unwrap_err()

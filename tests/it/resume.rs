@@ -370,7 +370,7 @@ fn another_address_is_another_model_unless_the_file_says_whose_it_is() {
     rig.project.write("docs.yaml", &moved);
     let refused = rig.ingest(&[]).expect_code(2);
     for told in [&format!("at {known}/v1"), &format!("at {known}/v2"), &format!("`identity` of its provider: {known}/v1")] {
-        assert!(refused.stderr.replace("\n", " ").contains(told.as_str()), "{told}: {}", refused.stderr);
+        assert!(refused.stderr.replace('\n', " ").contains(told.as_str()), "{told}: {}", refused.stderr);
     }
     rig.project.write("docs.yaml", moved.replace("    api_key:", &format!("    identity: {known}/v1\n    api_key:")));
     assert_eq!(documents(&rig.complete()), [0, 0, 3, 0]);

@@ -76,6 +76,7 @@ impl Ink {
 
 /// Wraps text to a width and writes it as soon as its place is certain.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "where the line stands: any combination has a meaning")]
 pub(super) struct Flow {
     pub screen: Screen,
     out: String,

@@ -101,7 +101,7 @@ impl Inline {
         {
             rest = rest.get(used..).unwrap_or_default();
         }
-        self.held = rest.to_owned();
+        rest.clone_into(&mut self.held);
     }
 
     /// Reads what `rest` begins with and tells how many bytes that is; `None` when more must be seen.
@@ -113,7 +113,7 @@ impl Inline {
             return Some(first.len_utf8());
         }
         let used = match first {
-            '\\' if second.is_none() && !ended => return None,
+            '\\' | '!' if second.is_none() && !ended => return None,
             '\\' => match second.filter(char::is_ascii_punctuation) {
                 Some(escaped) => {
                     self.put(escaped, flow);
@@ -126,7 +126,6 @@ impl Inline {
             '`' => self.backticks(rest, ended, flow)?,
             '*' | '_' | '~' => self.marks(first, rest, ended, flow)?,
             '[' => self.link(rest, 0, ended, flow)?,
-            '!' if second.is_none() && !ended => return None,
             '!' if second == Some('[') => self.link(rest, 1, ended, flow)?,
             '<' => self.tag(rest, ended, flow)?,
             '&' => self.entity(rest, ended, flow)?,
@@ -224,7 +223,7 @@ impl Inline {
         let previous = self.previous.unwrap_or(' ');
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let mut left = run;
-        if !previous.is_whitespace() && !(mark == '_' && word(next)) {
+        if !(previous.is_whitespace() || mark == '_' && word(next)) {
             left -= self.close(mark, left);
         }
         let product = left == 1 && previous.is_ascii_alphanumeric() && next.is_ascii_alphanumeric();

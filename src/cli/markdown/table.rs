@@ -54,7 +54,9 @@ impl Table {
         // GFM leaves out what there is no header for; no word of an answer is left out here.
         let more = cells.split_off(cells.len().min(self.header.len()));
         if let Some(last) = cells.last_mut() {
-            more.iter().for_each(|cell| last.push_str(&format!(" | {cell}")));
+            for cell in more {
+                last.push_str(&format!(" | {cell}"));
+            }
         }
         cells.resize(self.header.len(), String::new());
         self.bytes += row.len();
@@ -74,7 +76,7 @@ impl Table {
             None => (self.fit(&rows, columns, flow.screen), true),
         };
         self.widths = Some(widths.clone());
-        if widths.iter().any(|width| *width == 0) {
+        if widths.contains(&0) {
             return self.as_lists(rows, flow);
         }
         if first {
