@@ -46,7 +46,7 @@ use self::run::{Run, STARTING, STORE_BUDGET, digest, waited_for};
 use crate::cache::EmbeddingCache;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::pipeline::{Plan, ProviderKind, Running, StorePlan};
+use crate::pipeline::{Plan, ProviderKind, Running, Settings, StorePlan};
 use crate::providers::{Embedder, prices};
 use crate::vectordb::{IndexMeta, VectorStore};
 
@@ -155,8 +155,7 @@ async fn open(
         store.create(&meta).await?;
         meta
     };
-    let cwd = running.settings.cwd.clone();
-    let Some(base) = settle_ledger(&ledger, &*store, &meta, cwd, &stop).await? else { return Ok(None) };
+    let Some(base) = settle_ledger(&ledger, &*store, &meta, &running.settings, &stop).await? else { return Ok(None) };
     let other_home = other_home(&meta, home.as_deref());
     if let Some(other) = other_home.as_deref().filter(|_| !options.prune) {
         tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
@@ -206,7 +205,7 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
         Ok((ledger, base))
     })
     .await?;
-    let base = base.map_or_else(|| running.settings.cwd.clone(), PathBuf::from);
+    let base = base_of(base, &running.settings);
     let batching = batching(plan, &*embedder, 0);
     let cache = EmbeddingCache::new(0);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
@@ -264,7 +263,7 @@ async fn settle_ledger(
     ledger: &Ledger,
     store: &dyn VectorStore,
     meta: &IndexMeta,
-    cwd: PathBuf,
+    settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, Error> {
     let generation = meta.generation.to_string();
@@ -274,7 +273,7 @@ async fn settle_ledger(
         Ok((asked.fact("generation")?, asked.fact("base")?))
     })
     .await?;
-    let base = base.map_or(cwd, PathBuf::from);
+    let base = base_of(base, settings);
     if known.as_deref() != Some(&generation) {
         tracing::debug!("the ledger and the store may differ: looking through the store");
         let mut after = None;
@@ -295,7 +294,7 @@ async fn settle_ledger(
                 break;
             }
         }
-        let (settled, base) = (ledger.clone(), base.to_string_lossy().into_owned());
+        let (settled, base) = (ledger.clone(), kept_base(&base, &settings.home));
         blocking(move || {
             settled.settle()?;
             settled.set_fact("base", &base)?;
@@ -304,6 +303,20 @@ async fn settle_ledger(
         .await?;
     }
     Ok(Some(base))
+}
+
+/// The base folder as the ledger keeps it: by the way from the home to it, where the home lies below it, so that a project which
+/// is moved with its home keeps its documents.
+fn kept_base(base: &Path, home: &Path) -> String {
+    match read::normalise(home).strip_prefix(read::normalise(base)) {
+        Ok(below) => vec![".."; below.components().count()].join("/"),
+        Err(_) => base.to_string_lossy().into_owned(),
+    }
+}
+
+/// The base folder that the ledger keeps; the working folder when there is none yet.
+fn base_of(kept: Option<String>, settings: &Settings) -> PathBuf {
+    kept.map_or_else(|| settings.cwd.clone(), |kept| read::normalise(&settings.home.join(kept)))
 }
 
 async fn blocking<T: Send + 'static>(

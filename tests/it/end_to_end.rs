@@ -43,6 +43,17 @@ fn a_folder_is_indexed_and_found_again_byte_for_byte() {
 }
 
 #[test]
+fn a_project_that_is_moved_keeps_its_documents() {
+    let mut project = project();
+    ingest(&project);
+    project.move_away();
+    let moved = ingest(&project);
+    assert_eq!((&moved["documents"]["unchanged"], &moved["documents"]["added"]), (&3.into(), &0.into()), "{moved}");
+    project.remove("docs/backup.txt");
+    assert_eq!(ingest(&project)["documents"]["removed"], 1);
+}
+
+#[test]
 fn a_second_run_does_only_what_changed() {
     let project = project();
     ingest(&project);

@@ -89,6 +89,16 @@ impl Project {
         std::fs::remove_file(self.path(name)).unwrap();
     }
 
+    /// Moves all of it, index included, to another folder.
+    pub fn move_away(&mut self) {
+        let to = tempfile::tempdir().unwrap();
+        for entry in std::fs::read_dir(self.folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            std::fs::rename(entry.path(), to.path().join(entry.file_name())).unwrap();
+        }
+        self.folder = to;
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ragstream"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
