@@ -353,9 +353,11 @@ fn peak(bench: &mut Bench, megabytes: u64, document: usize, dimensions: u32, emb
     let provider = StandIn::start("--latency-ms 50");
     let sink = (!embedded).then(Sink::start);
     let project = Project::new(&documents).pipeline(&provider, "concurrency: 16", 400, 128);
-    let mut ingest = project.over(sink.as_ref()).wide(dimensions).start();
+    let mut project = project.over(sink.as_ref()).wide(dimensions);
+    let mut ingest = project.start();
     let end = ingest.wait(PATIENCE);
     if let Some(ended) = &end {
+        assert_eq!(ended.code, Some(0), "{}", ingest.log());
         sound(ended, &provider);
     }
     let (how, chunks) = (if end.is_some() { "done in" } else { "NOT done after" }, provider.stats().count("distinct"));

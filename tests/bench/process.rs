@@ -186,7 +186,7 @@ impl Project {
         let ended = ingest.wait(within);
         assert!(ended.is_some(), "ingest did not end within {within:?}");
         let ended = ended.unwrap();
-        assert_eq!(ended.code, Some(0), "{}", std::fs::read_to_string(&ingest.log).unwrap_or_default());
+        assert_eq!(ended.code, Some(0), "{}", ingest.log());
         ended
     }
 
@@ -215,6 +215,11 @@ pub struct Ingest {
 }
 
 impl Ingest {
+    /// What it said on stderr.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// Waits for its end, at most so long. `None`: it runs on.
     pub fn wait(&mut self, within: Duration) -> Option<Ended> {
         let until = Instant::now() + within;
