@@ -114,7 +114,7 @@ impl Filter {
         let denied =
             |wanted: &String| conditions.iter().any(|other| matches!(other, Condition::NotLang(code) if code == wanted));
         if conditions.iter().any(|condition| matches!(condition, Condition::Lang(code) if denied(code))) {
-            // Qdrant (as of 1.17) takes a condition that must and must not hold for one that holds.
+            // The embedded engine (0.7.2) takes a condition that must and must not hold for one that holds.
             return Ok(Vec::new());
         }
         let asked = if self.globs().all(|glob| glob.exact) { limit } else { limit.saturating_mul(SPARE) };

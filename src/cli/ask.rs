@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::args::{AskArgs, Common};
 use super::join::Board;
@@ -24,7 +25,7 @@ use crate::error::Error;
 use crate::pipeline::{Running, TokenizerName};
 use crate::providers::{ErrorKind, StopReason};
 use crate::tokenizer::Tokenizer;
-use crate::vectordb::StoreError;
+use crate::vectordb::{StoreError, VectorStore};
 
 /// A question read from stdin, in bytes, at most.
 const MAX_STDIN: u64 = 64 * 1024;
@@ -54,7 +55,13 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             }
         };
         if named.models.len() < 2 {
-            return Box::pin(render(ask(asked).take_until(stop.cancelled()), &mut io::stdout(), &style)).await;
+            let (store, mut released) = (Arc::clone(&asked.retriever.store), None);
+            let events = ask(asked).inspect(|event| {
+                if let Ok(AnswerEvent::Sources { .. }) = event {
+                    released = Some(release(&store));
+                }
+            });
+            return Box::pin(render(events.take_until(stop.cancelled()), &mut io::stdout(), &style)).await;
         }
         let join = args.join.map_or(Join::All, Join::from);
         let models: Vec<_> = named.models.iter().map(|model| answerer(&running, model)).collect();
@@ -78,6 +85,12 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         output.error(&error.into());
     }
     Ok(code)
+}
+
+/// Lets other processes have the index, which is not needed any more once the sources are found.
+pub(super) fn release(store: &Arc<dyn VectorStore>) -> AbortOnDropHandle<()> {
+    let store = Arc::clone(store);
+    AbortOnDropHandle::new(tokio::spawn(async move { store.release().await }))
 }
 
 /// A question to the plan's model and those that stand by.

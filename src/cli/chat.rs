@@ -18,13 +18,12 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
 use self::command::Command;
 use self::input::{Input, Read};
 use self::session::{Session, Turn};
 use super::args::{ChatArgs, Common, Invalid};
-use super::ask::{Ended, NO_MODEL, Screen, failure, listed, prepare, render_on};
+use super::ask::{Ended, NO_MODEL, Screen, failure, listed, prepare, release, render_on};
 use super::output::Output;
 use super::progress::downloads;
 use super::style::{Look, Style, one_line, trimmed};
@@ -217,8 +216,7 @@ impl Chat<'_> {
         let mut released = None;
         let events = ask(asked).inspect(|event| {
             if let Ok(AnswerEvent::Sources { .. }) = event {
-                let store = Arc::clone(&self.ask.retriever.store);
-                released = Some(AbortOnDropHandle::new(tokio::spawn(async move { store.release().await })));
+                released = Some(release(&self.ask.retriever.store));
             }
             note(turn, event);
         });

@@ -177,6 +177,23 @@ async fn an_ingest_beside_an_idle_chat_is_not_held_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_search_beside_an_answer_that_is_still_coming_is_not_held_up() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| Reply::hang());
+    let project = project(&api);
+    let mut answering = project.start(&["ask", "How often are keys rotated?"]);
+    let patience = Instant::now() + Duration::from_secs(60);
+    while asked(&api).is_empty() {
+        assert!(Instant::now() < patience, "the model was not asked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    project.run(&["search", "backups"]).expect_code(0);
+    assert!(answering.try_wait().unwrap().is_none(), "it waits for its answer");
+    answering.kill().unwrap();
+    answering.wait().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_stops_the_answer_and_not_the_chat() {
     let api = StandIn::start().await;
     let endless: Vec<String> = (0..600)
