@@ -1,5 +1,10 @@
 //! Shows an answer as it streams: for a person, or as JSON lines.
 
+mod events;
+
+pub use events::failure;
+pub(super) use events::{done, provider_kind, stop};
+
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::pin::pin;
@@ -8,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::AsyncReadExt as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -23,9 +28,9 @@ use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Retrie
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
 use crate::pipeline::{Running, TokenizerName};
-use crate::providers::{ErrorKind, StopReason};
+use crate::providers::StopReason;
 use crate::tokenizer::Tokenizer;
-use crate::vectordb::{StoreError, VectorStore};
+use crate::vectordb::VectorStore;
 
 /// A question read from stdin, in bytes, at most.
 const MAX_STDIN: u64 = 64 * 1024;
@@ -193,70 +198,6 @@ pub(super) async fn render_on(
     Ok(ended)
 }
 
-/// The JSON event of an error: `message` with all its causes, `kind`, and `hint` where there is one.
-pub fn failure(error: &Error) -> Value {
-    let mut message = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let said = error.to_string();
-        // A cause that is already quoted above says nothing new.
-        if !message.contains(&said) {
-            let _ = write!(message, ": {said}");
-        }
-        cause = error.source();
-    }
-    let mut line = json!({"type": "error", "message": message, "kind": kind(error)});
-    if let (Some(hint), Some(line)) = (error.hint(), line.as_object_mut()) {
-        line.insert("hint".into(), hint.into());
-    }
-    line
-}
-
-/// What a program decides on.
-fn kind(error: &Error) -> &'static str {
-    match error {
-        Error::Provider(error) => provider_kind(error.kind),
-        Error::Store(error) => match error {
-            StoreError::Locked { .. } => "index_locked",
-            StoreError::Mismatch { .. } | StoreError::Layout { .. } => "index_mismatch",
-            StoreError::Missing { .. } => "index_missing",
-            StoreError::Unavailable { .. } => "store_unavailable",
-            StoreError::Failed { .. } => "store_failed",
-        },
-        Error::Io { .. } => "io",
-        Error::Ledger(_) => "ledger_failed",
-        Error::Question(_) => "bad_question",
-        Error::Worker { .. } => "internal",
-    }
-}
-
-/// The same of a provider's failure.
-pub(super) fn provider_kind(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::RateLimited => "rate_limited",
-        ErrorKind::Unavailable => "unavailable",
-        ErrorKind::Network => "network",
-        ErrorKind::Timeout => "timeout",
-        ErrorKind::Auth => "auth",
-        ErrorKind::QuotaSpent => "quota_spent",
-        ErrorKind::NotFound => "not_found",
-        ErrorKind::InvalidInput => "invalid_input",
-        ErrorKind::BadAnswer => "bad_answer",
-        ErrorKind::ModelMissing => "model_missing",
-    }
-}
-
-/// Why an answer ended, as a word for programs.
-pub(super) fn stop(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Answered(StopReason::End) => "end",
-        Outcome::Answered(StopReason::Length) => "length",
-        Outcome::Answered(StopReason::Refused) => "refused",
-        Outcome::Passages => "passages",
-        Outcome::NothingFound => "nothing_found",
-    }
-}
-
 /// What a person must know of how the answer ended; `None` when all is well.
 pub(super) fn note(summary: &Summary) -> Option<&'static str> {
     match summary.outcome {
@@ -276,35 +217,6 @@ struct Token<'a> {
     /// Numbers in a citation that no source has.
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     unknown_citations: &'a [usize],
-}
-
-/// What takes over from a model that failed: `interrupted` when there were pieces of its answer, which are void, else `fallback`.
-fn takeover(from: &str, to: &str, kind: ErrorKind, reason: &str, interrupted: bool) -> Value {
-    let what = if interrupted { "interrupted" } else { "fallback" };
-    json!({"type": what, "from": from, "to": to, "error": reason, "kind": provider_kind(kind)})
-}
-
-pub(super) fn done(summary: &Summary) -> Value {
-    let Summary { model, citations, unknown_citations, usage, cost_usd, ttft, took, outcome } = summary;
-    let mut line = json!({
-        "type": "done",
-        "model": model,
-        "citations": citations,
-        "usage": {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens},
-        "cost_usd": cost_usd,
-        "ttft_ms": ttft.map(|ttft| ttft.as_millis() as u64),
-        "seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
-        "stop": stop(*outcome),
-    });
-    if let Some(line) = line.as_object_mut() {
-        if !unknown_citations.is_empty() {
-            line.insert("unknown_citations".into(), json!(unknown_citations));
-        }
-        if let Some(note) = note(summary) {
-            line.insert("note".into(), note.into());
-        }
-    }
-    line
 }
 
 /// Where an answer is shown, and what has to be remembered of it.
@@ -347,7 +259,7 @@ impl<'a, W: Write> Screen<'a, W> {
             // Not part of the answer, and the contract knows no line for it.
             AnswerEvent::Reasoning(_) => Ok(()),
             AnswerEvent::Fallback { from, to, kind, reason, interrupted } => {
-                json_line(self.out, &takeover(from, to, *kind, reason, *interrupted))
+                json_line(self.out, &events::takeover(from, to, *kind, reason, *interrupted))
             }
             AnswerEvent::Done(summary) => json_line(self.out, &done(summary)),
         }
