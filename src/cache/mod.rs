@@ -20,7 +20,7 @@ use crate::providers::{Embedder, InputType};
 const MEMORY_BYTES: u64 = 32 << 20;
 
 /// And where there is one: what is asked for again within moments.
-const MEMORY_ABOVE_DISK_BYTES: u64 = 16 << 20;
+const MEMORY_ABOVE_DISK_BYTES: u64 = 4 << 20;
 
 /// What `moka` adds to an entry for itself, in bytes, about.
 const ENTRY: usize = 384;

@@ -27,6 +27,10 @@ use crate::document::{Found, Stamp};
 /// Files modified so shortly before they were recorded may change again within the clock's grain: their stamp is no proof.
 const RACY: Duration = Duration::from_secs(2);
 
+/// Pages of 4 KiB that are kept in memory, of the ledger and of what this run has seen. Another file of this process may use
+/// their places for larger ones (see [`crate::cache`]).
+const CACHED_PAGES: i64 = 128;
+
 /// The ledger could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
@@ -134,6 +138,9 @@ impl Ledger {
         connection.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
         connection.pragma_update(None, "synchronous", "NORMAL").map_err(failed)?;
         connection.pragma_update(None, "temp_store", "FILE").map_err(failed)?;
+        for database in ["main", "temp"] {
+            connection.pragma_update(Some(database), "cache_size", CACHED_PAGES).map_err(failed)?;
+        }
         Ok(Self { connection: Arc::new(Mutex::new(connection)), path: Arc::new(path.to_owned()), _lock: lock.map(Arc::new) })
     }
 
