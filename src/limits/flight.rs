@@ -4,6 +4,10 @@
 //! grown says that more only queues there. Where the number is declared, it is where the search starts and ends, and latency
 //! does not lower it. Otherwise it starts at one, so that the first answer's headers are known before more is sent, and doubles
 //! each round of answers until something says stop.
+//!
+//! Latency has grown above what it is with few in flight ([`Flight::best`]), which changes with the server's load and must be
+//! measured again. With as many in flight as ever it would be measured with a queue before the server, and each time more would
+//! seem right: so for a round now and then few are sent (a *dip*, as BBR does it to measure a path's delay).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -17,8 +21,10 @@ pub(super) const MOST: u32 = 256;
 const HOLD: f64 = 2.0;
 const LOWER: f64 = 3.0;
 
-/// What the best latency rises by a round, so that a lucky one is forgotten.
-const FORGET: f64 = 1.02;
+/// Held back by latency for so many rounds, or begun where an earlier run ended, it is measured again with a part of them in
+/// flight: of what is held, more than twice what the server works on, that leaves no queue.
+const DIP_AFTER: u32 = 32;
+const DIP: f64 = 0.25;
 
 /// One more than what was refused is tried again after so long; once that was refused too, after [`LULL`], and each time it
 /// is refused again after twice as long.
@@ -37,9 +43,10 @@ const PROVEN: f64 = 1800.0;
 /// A timer that is late by less is made up for.
 const LATE: Duration = Duration::from_millis(5);
 
-/// Sums over the answers of a round: as many as may be in flight.
+/// Sums over the answers of a round: as many as may be in flight when it begins.
 #[derive(Debug, Default)]
 struct Round {
+    size: f64,
     answers: f64,
     seconds: f64,
     tokens: f64,
@@ -57,6 +64,22 @@ struct Ceiling {
 impl Ceiling {
     fn new(most: f64, lull: Duration, now: Instant) -> Self {
         Self { most: most.max(1.0), raise_at: now + lull, lull }
+    }
+}
+
+/// Few are in flight, for a measurement.
+#[derive(Debug)]
+struct Dip {
+    most: f64,
+    /// More still are.
+    draining: bool,
+    /// Answers whose latency says nothing.
+    mute: f64,
+}
+
+impl Dip {
+    fn new(allowed: f64, draining: bool) -> Self {
+        Self { most: (allowed * DIP).max(1.0), draining, mute: 0.0 }
     }
 }
 
@@ -79,7 +102,14 @@ pub(super) struct Flight {
     /// The best round's mean latency in seconds, and its mean tokens a request.
     best: Option<(f64, f64)>,
     round: Round,
+    /// The latency of what left before was that of another number.
+    since: Option<Instant>,
     hold: bool,
+    /// Rounds since the latency was measured without a queue.
+    rounds: u32,
+    /// What was allowed before latency lowered it, until it is measured again.
+    before: Option<f64>,
+    dip: Option<Dip>,
     ceiling: Option<Ceiling>,
     /// The most in flight of which one more was accepted.
     held: f64,
@@ -106,7 +136,11 @@ impl Flight {
             lowered_at: None,
             best: None,
             round: Round::default(),
+            since: None,
             hold: false,
+            rounds: 0,
+            before: None,
+            dip: learned.filter(|_| declared.is_none()).map(|_| Dip::new(start, false)),
             ceiling: places.filter(|_| declared.is_none()).map(|places| Ceiling::new(places.into(), LULL, now)),
             held: places.map_or(0.0, f64::from),
             probing: false,
@@ -122,7 +156,8 @@ impl Flight {
     }
 
     pub(super) fn has_room(&mut self) -> bool {
-        let room = self.now < if self.probing { 1 } else { self.allowed() };
+        let most = self.dip.as_ref().map_or(self.allowed, |dip| dip.most.min(self.allowed)) as u32;
+        let room = self.now < if self.probing { 1 } else { most };
         self.wanted |= !room;
         room
     }
@@ -158,7 +193,12 @@ impl Flight {
         let probed = self.probing && self.is_new(left);
         self.probing &= !probed;
         if let Some((latency, tokens)) = took {
-            self.note(latency.as_secs_f64(), tokens as f64);
+            self.note(left, latency.as_secs_f64(), tokens as f64, now);
+        } else if let Some(dip) = &mut self.dip {
+            dip.mute += 1.0;
+            if dip.mute >= dip.most.max(4.0) {
+                self.dip = None;
+            }
         }
         let most = self.ceiling.as_ref().map_or(self.most, |ceiling| ceiling.most.min(self.most));
         if let Some(ceiling) = self.ceiling.as_mut().filter(|ceiling| self.allowed >= ceiling.most && now >= ceiling.raise_at) {
@@ -173,29 +213,53 @@ impl Flight {
         true
     }
 
-    fn note(&mut self, latency: f64, tokens: f64) {
+    fn note(&mut self, left: Instant, latency: f64, tokens: f64, now: Instant) {
         self.recent.push_back(latency);
         if self.recent.len() > RECENT {
             self.recent.pop_front();
         }
+        // The one that is answered counts as in flight still.
+        if let Some(dip) = self.dip.as_mut().filter(|dip| dip.draining && f64::from(self.now) <= dip.most + 1.0) {
+            dip.draining = false;
+            self.since = Some(now);
+        }
+        let draining = self.dip.as_ref().is_some_and(|dip| dip.draining);
+        if draining || self.since.is_some_and(|since| left < since) {
+            return;
+        }
+        if self.round.answers < 1.0 {
+            self.round.size = self.dip.as_ref().map_or(self.allowed, |dip| dip.most).max(4.0);
+        }
         self.round.answers += 1.0;
         self.round.seconds += latency;
         self.round.tokens += tokens;
-        if self.round.answers < self.allowed.max(4.0) {
+        if self.round.answers < self.round.size {
             return;
         }
-        let Round { answers, seconds, tokens } = std::mem::take(&mut self.round);
+        let Round { answers, seconds, tokens, .. } = std::mem::take(&mut self.round);
         let (mean, size) = (seconds / answers, tokens / answers);
+        let measured = self.dip.take().is_some();
+        self.rounds = if measured { 0 } else { self.rounds + 1 };
+        if measured && let Some(before) = self.before.take().filter(|_| self.best.is_some_and(|(best, _)| mean > best * HOLD)) {
+            // It was not the number: the server has become slower.
+            self.allowed = before;
+        }
         // Larger requests take longer by themselves.
-        let best = self.best.filter(|(_, of)| size < of * 1.5).map_or(mean, |(best, _)| (best * FORGET).min(mean));
+        let best = self.best.filter(|(_, of)| !measured && size < of * 1.5).map_or(mean, |(best, _)| best.min(mean));
         self.best = Some((best, size));
         let grown = mean / best.max(1e-6);
         self.hold = !self.declared && grown > HOLD;
-        if self.hold {
-            self.doubling = false;
+        if !self.hold {
+            return;
         }
-        if !self.declared && grown > LOWER {
+        self.doubling = false;
+        let lowered = self.before.is_some();
+        if grown > LOWER && !lowered {
+            self.before = Some(self.allowed);
             self.allowed = (self.allowed * HOLD / grown).max(self.allowed / 2.0).max(1.0);
+            self.since = Some(now);
+        } else if grown > LOWER || self.rounds >= DIP_AFTER {
+            self.dip = Some(Dip::new(self.allowed, true));
         }
     }
 

@@ -133,6 +133,8 @@ struct Case {
     tokens: u64,
     /// Of an answer, a third more or less.
     latency: Duration,
+    /// By how much longer it is in the second half of the run.
+    slows: f64,
     /// Of the way to the server, and back.
     travel: Duration,
     minutes: u64,
@@ -149,6 +151,7 @@ const CASE: Case = Case {
     queues: false,
     tokens: 1000,
     latency: Duration::from_millis(400),
+    slows: 1.0,
     travel: Duration::from_millis(15),
     minutes: 15,
     seed: 0,
@@ -184,7 +187,8 @@ impl World {
     /// The way to the server, its answer and the way back: headers and, when refused, when to come back.
     async fn post(&self, tokens: u64) -> (Option<HeaderMap>, Option<Duration>) {
         tokio::time::sleep(self.jitter(self.case.travel)).await;
-        let latency = self.jitter(self.case.latency);
+        let half = self.end - Duration::from_mins(self.case.minutes) / 2;
+        let latency = self.jitter(self.case.latency).mul_f64(if Instant::now() < half { 1.0 } else { self.case.slows });
         let queued = if self.case.queues { Some(self.places.acquire().await.unwrap()) } else { None };
         let place = self.places.try_acquire();
         let now = Instant::now();
@@ -391,6 +395,39 @@ fn places_that_nobody_tells_are_found_and_kept() {
         let again = simulate(Case { seed: seed + 100, ..case }, run.learned);
         if run.used < 0.93 || run.refused > 3 || again.used < 0.97 || again.refused > 0 {
             wrong.push(format!("{case:?}: {run:?}, then {again:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// A server that keeps waiting what it has no place for: more in flight only makes each answer later, until they time out.
+#[test]
+fn a_server_that_queues_is_not_flooded_however_long_and_often() {
+    let mut wrong = Vec::new();
+    for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
+        let mut learned = Learned::default();
+        for round in 0..3 {
+            let run = simulate(Case { seed: seed + round * 100, ..case }, learned);
+            learned = run.learned;
+            let most = case.places * 4;
+            if run.used < 0.93 || learned.concurrency.is_none_or(|learned| learned < case.places * 9 / 10 || learned > most) {
+                wrong.push(format!("round {round} {case:?}: {run:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn a_server_that_grows_slower_or_faster_is_used_all_the_same() {
+    let mut wrong = Vec::new();
+    for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
+        for slows in [4.0, 0.25] {
+            let run = simulate(Case { slows, seed, ..case }, Learned::default());
+            let most = case.places * 4;
+            if run.used < 0.93 || run.learned.concurrency.is_none_or(|learned| learned > most) {
+                wrong.push(format!("{slows} {case:?}: {run:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
