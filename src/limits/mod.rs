@@ -12,6 +12,7 @@ mod flight;
 mod guess;
 mod headers;
 mod memory;
+mod permit;
 mod quota;
 
 use std::collections::BTreeMap;
@@ -26,10 +27,12 @@ use tokio::time::Instant;
 use crate::pipeline::Limits;
 use flight::Flight;
 use headers::{Seen, Window};
+use permit::Place;
 use quota::Quota;
 
 pub(crate) use headers::parse_duration;
 pub(crate) use memory::Memory;
+pub use permit::{Charge, Permit, Sent, Slot};
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
 /// for good.
@@ -449,85 +452,6 @@ impl Limiter {
 /// always leave together.
 fn requests_burst(rpm: u64) -> u64 {
     (rpm / 4).min(4)
-}
-
-/// A place in the queue; dropping it lets the next one ask.
-struct Place<'a> {
-    limiter: &'a Limiter,
-    ticket: Ticket,
-    turn: Arc<Notify>,
-}
-
-impl<'a> Place<'a> {
-    fn take(limiter: &'a Limiter, ticket: Ticket) -> Self {
-        let turn = Arc::new(Notify::new());
-        limiter.state().queue.insert(ticket, turn.clone());
-        Self { limiter, ticket, turn }
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        let mut state = self.limiter.state();
-        state.queue.remove(&self.ticket);
-        state.wake_first();
-    }
-}
-
-/// A request that was sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Sent {
-    id: u64,
-    /// It was one of so many then.
-    in_flight: u32,
-    /// When it left.
-    pub left: Instant,
-}
-
-/// Leave to send one request.
-#[derive(Debug)]
-pub struct Permit {
-    /// Who leaves, and when.
-    pub sent: Sent,
-    /// What was reserved.
-    pub charge: Charge,
-    /// A place among those in flight, to be held until the answer is complete.
-    pub slot: Slot,
-}
-
-/// A place among the requests in flight; dropping it frees it.
-#[derive(Debug)]
-pub struct Slot {
-    limiter: Arc<Limiter>,
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        let mut state = self.limiter.state();
-        state.flight.now = state.flight.now.saturating_sub(1);
-        state.wake_first();
-    }
-}
-
-/// Tokens that were reserved for a request. Dropped unsettled, the reservation stands: failed requests count as well.
-#[derive(Debug)]
-pub struct Charge {
-    limiter: Arc<Limiter>,
-    id: u64,
-    reserved: u64,
-}
-
-impl Charge {
-    /// Replaces what was reserved by what the provider says it was.
-    pub fn settle(self, tokens: u64) {
-        let tokens = tokens.min(MAX_CHARGE);
-        let mut guard = self.limiter.state();
-        let state = &mut *guard;
-        state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.reserved);
-        if state.tokens.settle(self.id, tokens, Instant::now()) {
-            state.wake_first();
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,10 +14,9 @@ use qdrant_client::qdrant::{
 };
 use qdrant_edge as edge;
 use qdrant_edge::{
-    Condition, Distance, EdgeConfig, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldCondition, Filter, Fusion,
-    JsonPath, Match, MatchValue, Modifier, NamedQuery, OperationError, Payload, PointId, PointStructPersisted, Prefetch,
-    QueryEnum, QueryRequest, ScoringQuery, ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted,
-    WithPayloadInterface, WithVector,
+    Condition, Distance, EdgeConfig, EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldCondition, Filter, JsonPath,
+    Match, MatchValue, Modifier, NamedQuery, OperationError, Payload, PointId, PointStructPersisted, QueryEnum, QueryRequest,
+    ScoringQuery, ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use tonic::Status;
 
@@ -184,26 +183,16 @@ fn scoring(query: Option<wire::Query>, using: Option<String>) -> Result<ScoringQ
             let using = using.ok_or_else(|| Status::invalid_argument("no vector name"))?;
             Ok(ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery::new(vector, using))))
         }
-        Some(Variant::Rrf(rrf)) if rrf.weights.is_empty() => {
-            Ok(ScoringQuery::Fusion(Fusion::Rrf { k: rrf.k.unwrap_or(2) as usize, weights: None }))
-        }
         _ => Err(odd("this query")),
     }
 }
 
 pub(super) fn query(request: QueryPoints) -> Result<QueryRequest, Status> {
-    let prefetches = request.prefetch.into_iter().map(|prefetch| {
-        Ok(Prefetch {
-            prefetches: Vec::new(),
-            query: Some(scoring(prefetch.query, prefetch.using)?),
-            limit: prefetch.limit.unwrap_or(10) as usize,
-            params: None,
-            filter: prefetch.filter.map(filter).transpose()?,
-            score_threshold: None,
-        })
-    });
+    if !request.prefetch.is_empty() {
+        return Err(odd("a prefetch"));
+    }
     Ok(QueryRequest {
-        prefetches: prefetches.collect::<Result<_, Status>>()?,
+        prefetches: Vec::new(),
         query: Some(scoring(request.query, request.using)?),
         filter: request.filter.map(filter).transpose()?,
         score_threshold: None,
