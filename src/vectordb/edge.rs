@@ -71,7 +71,8 @@ impl EdgeStore {
 
     /// As [`Self::new`], waiting for another process for at most `wait`, then [`StoreError::Locked`].
     pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
-        let sizes = Sizes { seal: 5_000, segment: 25_000, graph: 75_000 };
+        // Larger segments are searched faster (25,000 at 100,000 points: by a sixth) and take more memory to merge (by a quarter).
+        let sizes = Sizes { seal: 2_500, segment: 16_000, graph: 75_000 };
         Self::with_sizes(folder, wait, sizes)
     }
 
