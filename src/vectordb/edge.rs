@@ -71,8 +71,8 @@ impl EdgeStore {
 
     /// As [`Self::new`], waiting for another process for at most `wait`, then [`StoreError::Locked`].
     pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
-        // Larger segments are searched faster (25,000 at 100,000 points: by a sixth) and take more memory to merge (by a quarter).
-        let sizes = Sizes { seal: 2_500, segment: 16_000, graph: 75_000 };
+        // Measured: 2,500 and 16,000 take a fifth less memory, and write 60,000 points at two thirds of the speed.
+        let sizes = Sizes { seal: 5_000, segment: 25_000, graph: 75_000 };
         Self::with_sizes(folder, wait, sizes)
     }
 

@@ -154,7 +154,7 @@ async fn a_rearrangement_that_was_cut_short_is_undone() {
 #[tokio::test]
 async fn segments_do_not_show() {
     let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
-    let one = EdgeStore::with_segments(folder.path().join("one"), [5_000, 25_000, usize::MAX]);
+    let one = EdgeStore::new(folder.path().join("one"));
     let many = EdgeStore::with_segments(folder.path().join("many"), [100, 400, usize::MAX]);
     for store in [&one, &many] {
         store.create(&meta()).await.unwrap();

@@ -193,7 +193,7 @@ async fn look(store: &EdgeStore, bm25: &Bm25, points: u64, wide: usize) {
 #[ignore = "takes minutes, asserts little"]
 async fn at_scale() {
     let wide = 384;
-    let scale = std::env::var("SCALE").unwrap_or("100000,2500,16000,75000".into());
+    let scale = std::env::var("SCALE").unwrap_or("100000,5000,25000,75000".into());
     let scale: Vec<usize> = scale.split(',').map(|n| n.parse().unwrap()).collect();
     let bm25 = Bm25::new();
     let folder =
