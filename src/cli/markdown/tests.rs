@@ -5,7 +5,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use unicode_width::UnicodeWidthStr;
 
 use super::{MAX_HELD_BYTES, Markdown};
-use crate::cli::style::Style;
+use crate::cli::style::{Style, harmless};
 
 fn style(width: usize) -> Style {
     Style { width, ..Style::default() }
@@ -309,7 +309,8 @@ proptest! {
     fn no_letter_is_lost_whatever_comes(text in junk()) {
         // A fence's info line is not shown; whether a line is one depends on what came before.
         // Nor is it known without a parser what is code, where an entity and a tag are letters.
-        let mut text = text.replace("&amp;", "&").replace("<br>", "");
+        // What steers the terminal is not shown either: without it marks may come together to a fence.
+        let mut text = harmless(&text).replace("&amp;", "&").replace("<br>", "");
         while text.contains("```") || text.contains("~~~") {
             text = text.replace("```", "``").replace("~~~", "~~");
         }
