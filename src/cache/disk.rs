@@ -63,7 +63,7 @@ async fn serve(mut file: EmbeddingFile, mut gets: mpsc::Receiver<Get>, mut puts:
                 file.put(&paid);
                 let _ = answer.send(());
                 // Only now: nobody needs to wait for it.
-                file.trim(paid.len());
+                file.trim(&paid);
             } else {
                 let (keys, answers): (Vec<Key>, Vec<_>) = wanted.into_iter().unzip();
                 for (answer, vector) in answers.into_iter().zip(file.get(&keys)) {

@@ -4,7 +4,7 @@
 //! that `SQLite` finds damaged, or that is not ours, is set aside (one is kept) and made anew. What cannot be opened or written
 //! at all is given up with one warning.
 //!
-//! Keys and vectors are in two tables: the one is small enough to be looked through for what was not used for longest, and a
+//! Keys and vectors are in two tables: the one is small enough to be looked through for what was not used for long, and a
 //! look-up that marks an entry as used does not rewrite its vector; the other is written in order.
 
 use std::fs::{self, File};
@@ -29,6 +29,8 @@ const CACHED_PAGES: i64 = 128;
 const BUSY: Duration = Duration::from_secs(5);
 /// Entries that are removed in one go, at least.
 const SLICE: usize = 512;
+/// Entries that are looked at for one that is removed.
+const SAMPLE: usize = 16;
 
 const SCHEMA: &str = "
     BEGIN IMMEDIATE;
@@ -95,14 +97,6 @@ struct Opened {
     inode: u64,
 }
 
-/// An entry as it was when it was looked up.
-#[derive(Debug)]
-struct Entry {
-    key: Vec<u8>,
-    used: i64,
-    row: i64,
-}
-
 /// See the module's page. All calls block.
 #[derive(Debug)]
 pub(super) struct EmbeddingFile {
@@ -113,14 +107,12 @@ pub(super) struct EmbeddingFile {
     replaced: bool,
     /// Entries that were read and have not been marked as used today.
     stale: Vec<Key>,
-    /// Entries that are to be removed next.
-    victims: Vec<Entry>,
 }
 
 impl EmbeddingFile {
     /// The file is opened when it is first needed.
     pub fn new(path: PathBuf, max_bytes: u64) -> Self {
-        Self { path, max_bytes, state: State::Closed, replaced: false, stale: Vec::new(), victims: Vec::new() }
+        Self { path, max_bytes, state: State::Closed, replaced: false, stale: Vec::new() }
     }
 
     /// What is there of these keys, in their order.
@@ -202,40 +194,36 @@ impl EmbeddingFile {
         });
     }
 
-    /// Removes what was not used for longest while the file is too large: a slice a call, and more than `added`. What is freed
-    /// is used for what comes next, so the file grows no further.
-    pub fn trim(&mut self, added: usize) {
-        let (max_bytes, slice) = (self.max_bytes, SLICE.max(added * 2));
-        let mut victims = std::mem::take(&mut self.victims);
+    /// While the file is too large, removes what was not used for longest of a sample of its keys: twice as much as was put and
+    /// [`SLICE`] at least. What is freed is used for what comes next, so the file grows no further. Keys are hashes, so those
+    /// that follow the first one that was put are as good a sample as any; to look through them all would take half a second.
+    pub fn trim(&mut self, put: &[(Key, Vector)]) {
+        let Some((first, _)) = put.first() else { return };
+        let (max_bytes, slice) = (self.max_bytes, SLICE.max(put.len() * 2));
         self.with(|connection| {
             if bytes(connection)? <= max_bytes {
                 return Ok(());
             }
-            if victims.is_empty() {
-                // Enough for a while: this looks through all keys.
-                let mut look = connection.prepare_cached(
-                    "SELECT key, used, row FROM entries ORDER BY used, row
-                     LIMIT max(?1, (SELECT count(*) FROM entries) / 16)",
-                )?;
-                let oldest =
-                    look.query_map([slice as i64], |row| Ok(Entry { key: row.get(0)?, used: row.get(1)?, row: row.get(2)? }))?;
-                victims = oldest.collect::<Result<_, _>>()?;
-                victims.reverse();
-            }
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
-                // Unless it was used or removed meanwhile.
-                let mut leave = transaction.prepare_cached("DELETE FROM entries WHERE key = ?1 AND used = ?2 AND row = ?3")?;
+                let mut look = transaction.prepare_cached(
+                    "WITH above AS (SELECT key, used, row FROM entries WHERE key >= ?1 ORDER BY key LIMIT ?2),
+                          below AS (SELECT key, used, row FROM entries WHERE key < ?1 ORDER BY key
+                                    LIMIT ?2 - (SELECT count(*) FROM above))
+                     SELECT key, row FROM (SELECT * FROM above UNION ALL SELECT * FROM below) ORDER BY used, row LIMIT ?3",
+                )?;
+                let sample = params![&first.0[..], (slice * SAMPLE) as i64, slice as i64];
+                let oldest = look.query_map(sample, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                let oldest: Vec<(Vec<u8>, i64)> = oldest.collect::<Result<_, _>>()?;
+                let mut leave = transaction.prepare_cached("DELETE FROM entries WHERE key = ?1")?;
                 let mut free = transaction.prepare_cached("DELETE FROM vectors WHERE row = ?1")?;
-                for Entry { key, used, row } in victims.drain(victims.len().saturating_sub(slice)..) {
-                    if leave.execute(params![key, used, row])? == 1 {
-                        free.execute([row])?;
-                    }
+                for (key, row) in oldest {
+                    leave.execute([key])?;
+                    free.execute([row])?;
                 }
             }
             transaction.commit()
         });
-        self.victims = victims;
     }
 
     /// Does something with the file, opened if need be. A damaged file is replaced, and it is done again with the new one.
@@ -259,7 +247,6 @@ impl EmbeddingFile {
             self.state = State::GivenUp;
             if let Some(inode) = inode.filter(|_| fault.is_damage() && !self.replaced) {
                 self.replaced = true;
-                self.victims.clear();
                 tracing::warn!(path = %self.path.display(), %fault, "the embedding cache is damaged: it is set aside and made anew");
                 match open(&self.path, Some(inode)) {
                     Ok(opened) => self.state = State::Open(opened),

@@ -176,7 +176,7 @@ fn a_file_that_is_damaged_under_an_open_reader_is_a_miss_at_most() {
     file.get(&keys(0..60));
     file.put(&entries(0..60, 300));
     file.touch();
-    file.trim(60);
+    file.trim(&entries(0..60, 300));
     folder.heals(60, 300);
 }
 
@@ -223,7 +223,7 @@ fn where_nothing_can_be_written_there_is_nothing() {
     fs::write(&blocker, "x").unwrap();
     let mut file = EmbeddingFile::new(blocker.join("embeddings.sqlite3"), MAX);
     file.put(&entries(0..5, 8));
-    file.trim(5);
+    file.trim(&entries(0..5, 8));
     assert_eq!(file.get(&keys(0..5)), vec![None; 5]);
     assert!(matches!(file.state, State::GivenUp));
 }
@@ -275,7 +275,7 @@ fn the_bound_is_kept_and_what_was_used_is_kept_longest() {
 
     for batch in 10..60 {
         file.put(&entries(batch * 100..(batch + 1) * 100, 100));
-        file.trim(100);
+        file.trim(&entries(batch * 100..(batch + 1) * 100, 100));
         assert!(bytes(opened_of(&file)).unwrap() <= max + (100 << 10), "batch {batch}");
     }
     drop(file);
@@ -299,10 +299,33 @@ fn what_was_used_outlives_what_is_as_old() {
     file.get(&wanted);
     file.touch();
     file.put(&entries(4000..4600, 100));
-    file.trim(600);
+    file.trim(&entries(4000..4600, 100));
     assert!(file.get(&wanted).iter().all(Option::is_some));
     let old = file.get(&keys(0..1000)).iter().filter(|found| found.is_some()).count();
     assert!(old < 1000, "others of the same age are gone");
+}
+
+#[test]
+fn in_a_large_file_the_oldest_of_a_sample_go_and_all_keys_have_their_turn() {
+    let folder = Folder::new();
+    let mut file = EmbeddingFile::new(folder.path(), 0);
+    file.put(&entries(0..12_000, 4));
+    opened_of(&file).execute_batch("UPDATE entries SET used = used - 30").unwrap();
+    file.put(&entries(12_000..24_000, 4));
+    for n in 0..16 {
+        file.trim(&entries(n..n + 1, 4));
+    }
+    let mut found = |range| file.get(&keys(range)).iter().filter(|found| found.is_some()).count();
+    assert_eq!((found(0..12_000), found(12_000..24_000)), (12_000 - 16 * SLICE, 12_000), "only old ones are gone");
+    let mut held = opened_of(&file)
+        .prepare("SELECT count(*), sum(used = ?1) FROM entries WHERE substr(key, 1, 1) BETWEEN ?2 AND ?3")
+        .unwrap();
+    for part in 0..4u8 {
+        let (first, last) = (vec![part * 64], vec![part * 64 + 63]);
+        let (all, new): (i64, i64) =
+            held.query_row(params![today(), first, last], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert!(all - new < 2500, "of the {part}th quarter of the keys {} of 3000 old ones are left", all - new);
+    }
 }
 
 fn opened_of(file: &EmbeddingFile) -> &Connection {
