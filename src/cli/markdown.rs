@@ -1,7 +1,7 @@
 //! Shows Markdown on a terminal while it streams in. What has been written is never moved, erased or painted over.
 //!
 //! ```text
-//! characters ─▶ lines (this file: which block?) ─▶ [inline] (emphasis, links) ─▶ [flow] (wrapped at words) ─▶ bytes
+//! characters ─▶ lines ([block]: which one?) ─▶ [inline] (emphasis, links) ─▶ [flow] (wrapped at words) ─▶ bytes
 //!                                              └▶ [table] (held until its widths are known)
 //! ```
 //!
@@ -11,6 +11,8 @@
 //!
 //! Invariant: what is written does not depend on how the text was cut.
 
+mod block;
+mod closing;
 mod flow;
 mod inline;
 mod table;
@@ -19,6 +21,7 @@ mod tests;
 
 use unicode_width::UnicodeWidthStr;
 
+use self::block::{Fence, Start, columns, quoted};
 use self::flow::{Flow, Ink, Screen};
 use self::inline::{ADDRESS, CITED, END, Inline, MISCITED, is_mark};
 use self::table::Table;
@@ -28,8 +31,6 @@ use super::style::{Style, steers};
 pub const MAX_HELD_BYTES: usize = 32 * 1024;
 /// A line that is longer and still not known is text. A fence with a longer info line is none.
 const MAX_HEAD_BYTES: usize = 256;
-/// Bars shown for quotes within quotes.
-const MAX_QUOTES: usize = 4;
 /// Columns that a block of code is indented by.
 const CODE_INDENT: &str = "    ";
 /// Columns of a thematic break.
@@ -81,13 +82,6 @@ struct Item {
     shown: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Fence {
-    mark: char,
-    length: usize,
-    indent: usize,
-}
-
 /// Rows of what may be a table.
 #[derive(Debug)]
 enum Rows {
@@ -95,22 +89,6 @@ enum Rows {
     /// A first row; the second decides.
     Header(String),
     Table(Table),
-}
-
-/// What a line begins with.
-enum Start {
-    /// More must be seen.
-    Unknown,
-    Blank,
-    /// The rest is text from this byte on.
-    Text,
-    Heading(usize),
-    Rule,
-    Fence(Fence),
-    /// A list's mark, in bytes of the source, and what stands for it.
-    Mark(usize, String),
-    Row,
-    Code,
 }
 
 impl Markdown {
@@ -305,58 +283,6 @@ impl Markdown {
         }
     }
 
-    /// What a line is that begins with this, after `indent` columns.
-    fn what(&self, text: &str, indent: usize, complete: bool) -> Start {
-        let Some(first) = text.chars().next() else { return if complete { Start::Blank } else { Start::Unknown } };
-        let unknown = |otherwise: Start| if complete { otherwise } else { Start::Unknown };
-        if indent >= self.content() + 4 && !self.paragraph && self.nested == 0 {
-            return Start::Code;
-        }
-        let run = text.len() - text.trim_start_matches(first).len();
-        let after = text.get(run..).unwrap_or_default();
-        match first {
-            '`' | '~' if run == text.len() && run < 3 => unknown(Start::Text),
-            '`' | '~' if run >= 3 && !(first == '`' && after.contains('`')) => {
-                unknown(Start::Fence(Fence { mark: first, length: run, indent }))
-            }
-            '#' if run <= 6 && after.is_empty() => unknown(Start::Heading(run)),
-            '#' if run <= 6 && after.starts_with([' ', '\t']) => Start::Heading(run),
-            '-' | '*' | '_' | '=' if text.chars().all(|c| c == first || c == ' ' || c == '\t') => {
-                let marks = text.chars().filter(|c| *c == first).count();
-                unknown(match (first, marks) {
-                    ('=', _) if self.paragraph && !text.trim().contains(' ') => Start::Rule,
-                    ('=', _) => Start::Text,
-                    (_, 3..) => Start::Rule,
-                    ('-' | '*', _) => self.mark(text, complete),
-                    _ => Start::Text,
-                })
-            }
-            '-' | '*' | '+' | '0'..='9' => self.mark(text, complete),
-            '|' if !self.begun => Start::Row,
-            _ => Start::Text,
-        }
-    }
-
-    /// A list's mark, or text.
-    fn mark(&self, text: &str, complete: bool) -> Start {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let length = match digits {
-            0 => 1,
-            1..=9 if text.len() == digits && !complete => return Start::Unknown,
-            1..=9 if text.get(digits..).is_some_and(|rest| rest.starts_with(['.', ')'])) => digits + 1,
-            _ => return Start::Text,
-        };
-        match text.get(length..).and_then(|rest| rest.chars().next()) {
-            Some(' ' | '\t') => {}
-            None if !complete => return Start::Unknown,
-            // An empty item does not interrupt a paragraph.
-            None if !self.paragraph => {}
-            _ => return Start::Text,
-        }
-        let shown = if digits == 0 { "•" } else { text.get(..length).unwrap_or_default() };
-        Start::Mark(length, format!("{shown} "))
-    }
-
     /// Begins a list's item; what follows the mark is looked at as the beginning of a line.
     fn item(&mut self, length: usize, shown: &str, indent: usize, text: &str, complete: bool) {
         self.begin();
@@ -509,18 +435,4 @@ impl Markdown {
     fn content(&self) -> usize {
         self.lists.last().map_or(0, |item| item.content)
     }
-}
-
-/// How many quotes a line is in, and the rest of it. Empty when more must be seen.
-fn quoted(line: &str) -> (usize, &str) {
-    let (mut quotes, mut rest) = (0, line);
-    while let Some(inner) = rest.trim_start_matches(' ').strip_prefix('>').filter(|_| !rest.starts_with("    ")) {
-        quotes += 1;
-        rest = inner.strip_prefix(' ').unwrap_or(inner);
-    }
-    (quotes.min(MAX_QUOTES), rest)
-}
-
-fn columns(space: &str) -> usize {
-    space.chars().map(|c| if c == '\t' { 4 } else { 1 }).sum()
 }

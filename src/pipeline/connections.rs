@@ -1,11 +1,11 @@
 //! Providers: those that exist without being declared, and what a file says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use url::{Host, Url};
 
+use super::address::{address, bare_address, is_origin, ollama_host, server_url};
 use super::meaning::{File, Problem};
 use super::plan::{Limits, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
 use super::spec::{KindSpec, PriceSpec, ProviderSpec};
@@ -117,24 +117,6 @@ impl ProviderPlan {
         let own = self.identity.is_none() && self.is_vendors_own();
         (!own && vendor.is_none_or(|vendor| address(&vendor) != known)).then_some(known)
     }
-}
-
-/// Host, port and path.
-fn address(url: &Url) -> String {
-    let host = match url.host() {
-        Some(Host::Ipv4(ip)) if ip.is_loopback() => "localhost".to_owned(),
-        Some(Host::Ipv6(ip)) if ip.is_loopback() => "localhost".to_owned(),
-        host => host.map(|host| host.to_string()).unwrap_or_default(),
-    };
-    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-    format!("{host}{port}{}", url.path().trim_end_matches('/'))
-}
-
-/// An address as people copy it, like [`address`] writes it.
-fn bare_address(text: &str) -> String {
-    let text = text.trim();
-    let bare = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or(text);
-    bare.trim_end_matches('/').to_owned()
 }
 
 impl From<&PriceSpec> for Price {
@@ -323,10 +305,6 @@ fn is_own(vendor: &Vendor, url: &Url, env: &dyn Fn(&str) -> Option<String>) -> b
     own || named || vendor.kind == ProviderKind::Local
 }
 
-fn is_origin(own: &str, url: &Url) -> bool {
-    Url::parse(own).is_ok_and(|own| own.origin() == url.origin())
-}
-
 /// Warns of a key that is written into the file, and of one that would travel unprotected.
 pub(super) fn warn_of_key(file: &mut File<'_>, path: &[&str], url: &Url) {
     if file.root.at(path).is_some() && !file.has_variable(path) {
@@ -342,55 +320,6 @@ pub(super) fn warn_of_key(file: &mut File<'_>, path: &[&str], url: &Url) {
     if url.scheme() == "http" && !here {
         file.warning(path, Problem::new("this key would be sent unencrypted").hint("use an address with https://"));
     }
-}
-
-/// An HTTP address without credentials, query and trailing `/`.
-pub(super) fn server_url(text: &str) -> Result<Url, Problem> {
-    let mut url = Url::parse(text.trim()).map_err(|error| {
-        let problem = Problem::new(format!("is not a URL: {error}"));
-        if text.contains("://") { problem } else { problem.hint("it begins with http:// or https://") }
-    })?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Problem::new("is not a web address").hint("it begins with http:// or https://"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Problem::new("holds a user name or password").hint("use `api_key`, with a variable"));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Problem::new("has a `?` or `#` part, which a root address cannot have"));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
-}
-
-/// `OLLAMA_HOST` as Ollama's own client reads it: scheme and port may be missing, and the address to listen on everywhere
-/// is this machine.
-fn ollama_host(text: &str) -> Result<Url, Problem> {
-    let text = text.trim().trim_matches(['"', '\'']);
-    let mut url = if text.contains("://") {
-        server_url(text)?
-    } else {
-        let (authority, path) = text.split_once('/').unwrap_or((text, ""));
-        let authority = match authority.parse::<Ipv6Addr>() {
-            Ok(ip) => format!("[{ip}]:11434"),
-            Err(_) => match authority.rsplit_once(':') {
-                Some(("", port)) => format!("localhost:{port}"),
-                Some((_, port)) if !port.ends_with(']') => authority.to_owned(),
-                _ => format!("{authority}:11434"),
-            },
-        };
-        server_url(&format!("http://{authority}/{path}"))?
-    };
-    let listening = match url.host() {
-        Some(Host::Ipv4(ip)) if ip.is_unspecified() => Some("127.0.0.1"),
-        Some(Host::Ipv6(ip)) if ip.is_unspecified() => Some("[::1]"),
-        _ => None,
-    };
-    if let Some(here) = listening {
-        url.set_host(Some(here)).map_err(|error| Problem::new(format!("is not a URL: {error}")))?;
-    }
-    Ok(url)
 }
 
 /// Names become folders, collections and the first part of `provider/model`.
@@ -470,35 +399,5 @@ mod tests {
         assert_eq!(all.usable["gemini"].api_key, Some(Secret::new("k2")));
         assert_eq!(all.usable["cohere"].api_key, None);
         assert!(all.misled["anthropic"].message.contains("`ANTHROPIC_BASE_URL` is not a URL"));
-    }
-
-    #[test]
-    fn ollama_host_as_ollama_reads_it() {
-        for (text, url) in [
-            ("box", "http://box:11434/"),
-            ("box:80", "http://box/"),
-            (":1234", "http://localhost:1234/"),
-            ("0.0.0.0", "http://127.0.0.1:11434/"),
-            ("[::]:5", "http://[::1]:5/"),
-            ("::1", "http://[::1]:11434/"),
-            ("[::1]", "http://[::1]:11434/"),
-            ("https://box/ollama/", "https://box/ollama"),
-            ("box/x", "http://box:11434/x"),
-        ] {
-            assert_eq!(ollama_host(text).unwrap().as_str(), url, "{text}");
-        }
-        assert!(ollama_host("a b").is_err());
-    }
-
-    #[test]
-    fn addresses_that_are_refused() {
-        for (text, why) in [
-            ("api.openai.com/v1", "is not a URL"),
-            ("ftp://x/", "not a web address"),
-            ("https://user:pass@x/", "user name or password"),
-            ("https://x/?a=1", "`?` or `#`"),
-        ] {
-            assert!(server_url(text).unwrap_err().message.contains(why), "{text}");
-        }
     }
 }

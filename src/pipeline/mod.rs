@@ -4,6 +4,7 @@
 //! schema of the types in [`spec`]) → [`resolve`] (meaning) → [`Plan`]. Each stage reports what is wrong and passes on what
 //! is right, so that every error is told at once.
 
+mod address;
 mod check;
 mod connections;
 mod diagnose;

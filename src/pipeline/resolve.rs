@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use super::connections::{Connections, check_name, server_url, warn_of_key};
+use super::address::server_url;
+use super::connections::{Connections, check_name, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::{
