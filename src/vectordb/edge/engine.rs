@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
-    Condition, EdgeOptimizersConfig, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Match,
-    MatchValue, NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations,
-    PointOperations, PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation,
-    ValueVariants, VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
+    Condition, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue,
+    NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
+    PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants,
+    VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::journal::{Journal, Write};
-use super::layout::{self, LINKS, SCAN, SEGMENTS, Sizes, graph};
+use super::layout::{self, LINKS, SCAN, Sizes, graph};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
 use crate::vectordb::{DENSE, MAX_DOCUMENTS, Query, SPARSE, URI, payload};
@@ -72,8 +72,6 @@ struct Writer {
     sound: bool,
     /// Points written since the last sealing.
     fresh: usize,
-    /// Sealings since the last merging.
-    sealed: usize,
 }
 
 impl Engine {
@@ -118,7 +116,7 @@ impl Engine {
         let engine = Self {
             shard: Some(shard),
             directory: directory.to_owned(),
-            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh: 0, sealed: 0 }),
+            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh: 0 }),
             bloated: AtomicBool::new(false),
             sizes,
         };
@@ -163,33 +161,15 @@ impl Engine {
         if contain(|| shard.info())?.points_count >= self.sizes.graph && contain(|| shard.config().hnsw_config.m)? == 0 {
             contain(|| shard.set_hnsw_config(graph(LINKS)))??;
         }
-        self.tidy_with(&mut writer, SEGMENTS)
+        self.tidy_with(&mut writer)
     }
 
-    /// In the middle of a run: seals what is fresh. What was sealed is merged as soon as it fills a segment and not each time,
-    /// which would write every point as often as a segment takes sealings.
-    fn seal_with(&self, writer: &mut Writer) -> Result<(), Fault> {
-        writer.sealed += 1;
-        let full = writer.sealed.saturating_mul(self.sizes.seal) >= self.sizes.segment;
-        self.tidy_with(writer, if full { 1 } else { usize::MAX })?;
-        if full {
-            writer.sealed = 0;
-        }
-        Ok(())
-    }
-
-    /// Leaves this many segments, if so many can be made to one without one that is too large.
-    fn tidy_with(&self, writer: &mut Writer, segments: usize) -> Result<(), Fault> {
+    fn tidy_with(&self, writer: &mut Writer) -> Result<(), Fault> {
         let Some(shard) = &self.shard else { return Err(closed()) };
         if !writer.sound {
             return Err(closed());
         }
         self.flush_with(writer)?;
-        let optimizers = shard.config().optimizers.clone();
-        if optimizers.default_segment_number != Some(segments) {
-            let optimizers = EdgeOptimizersConfig { default_segment_number: Some(segments), ..optimizers };
-            contain(|| shard.set_optimizers_config(optimizers))??;
-        }
         writer.sound = false;
         if let Err(fault) = self.rearrange(shard) {
             // To be closed and opened anew, with what was.
@@ -311,7 +291,7 @@ impl Engine {
             state.fresh += points;
             let (bytes, records) = state.journal.size();
             if state.fresh >= self.sizes.seal {
-                self.seal_with(&mut state)?;
+                self.tidy_with(&mut state)?;
             } else if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
                 self.flush_with(&mut state)?;
             }

@@ -12,8 +12,8 @@ use crate::vectordb::{Condition, DENSE, FOLDERS, KEYWORDS, LANG, MODIFIED, SPARS
 
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
 const WAL_SEGMENT: usize = 4 << 20;
-/// Segments that are not merged at the end of a run, besides those that are as large as they may be.
-pub(super) const SEGMENTS: usize = 4;
+/// Segments that are not merged, besides those that are as large as they may be.
+const SEGMENTS: usize = 4;
 /// Links of a point in the graph.
 pub(super) const LINKS: usize = 16;
 /// Sealed segments are scanned by their vectors in 8 bits: twice as many as asked for are then compared by the whole ones.
@@ -27,7 +27,7 @@ pub(super) const SCAN: SearchParams = SearchParams {
 
 /// How the engine arranges its points, in points. Fresh ones are in a segment that is fast to write for as long as it is small
 /// (the cost of a write grows with it) and keeps its sparse index in memory; from time to time they are sealed: moved to a
-/// segment that is searched from disk. Sealed segments are merged when they fill one.
+/// segment that is searched from disk. Sealed segments are merged as they become many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     /// Written since the last sealing, to seal again.

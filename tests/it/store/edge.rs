@@ -181,24 +181,6 @@ async fn segments_do_not_show() {
     }
 }
 
-/// Merging each time would write every point again and again; never merging would leave many segments to search.
-#[tokio::test]
-async fn sealed_segments_are_merged_once_they_fill_one() {
-    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
-    let store = EdgeStore::with_segments(folder.path(), [100, 500, usize::MAX]);
-    store.create(&meta()).await.unwrap();
-    let mut counts = Vec::new();
-    for from in (0..1000).step_by(100) {
-        store.upsert((from..from + 100).map(|n| point(&bm25, n, "a", "text")).collect()).await.unwrap();
-        counts.push(fs::read_dir(folder.path().join("engine/segments")).unwrap().count());
-    }
-    let (before, merged) = counts.split_at(4);
-    assert_eq!(before, [2, 3, 4, 5], "a fresh one, and one for each sealing");
-    assert!(merged[0] < 5 && merged[5] < 6, "{counts:?}");
-    assert!(merged[1] > merged[0] && merged[4] > merged[3] && merged[5] < merged[4], "{counts:?}");
-    assert_eq!(store.count().await.unwrap(), 1000);
-}
-
 /// Copies a folder as a kill would leave it: what is in the page cache counts.
 pub(super) fn copied(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
