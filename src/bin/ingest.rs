@@ -1,5 +1,8 @@
 //! `ingest`: the same as `ragstream ingest`.
 
+#[path = "../allocator.rs"]
+mod allocator;
+
 fn main() -> std::process::ExitCode {
     ragstream::cli::main(std::env::args_os(), Some("ingest"))
 }
