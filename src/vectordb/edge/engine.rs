@@ -70,7 +70,7 @@ struct Writer {
     durable: u64,
     /// False once the engine has panicked in a write: the journal is then read again, whatever the engine says it has on disk.
     sound: bool,
-    /// Points written since the last sealing.
+    /// Points written since the last sealing, at most.
     fresh: usize,
 }
 
@@ -78,7 +78,7 @@ impl Engine {
     /// Makes an empty index in `directory`, which exists and is empty.
     pub(super) fn create(directory: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
         let (config, indexes) = (layout::config(dimensions, sizes), layout::indexes()?);
-        Self::start(directory, sizes, || {
+        Self::start(directory, dimensions, sizes, || {
             let shard = EdgeShard::new(directory, config)?;
             for index in indexes {
                 shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index)))?;
@@ -89,14 +89,24 @@ impl Engine {
     }
 
     /// Opens the index in `directory` and applies again what it may have lost.
-    pub(super) fn open(directory: &Path, sizes: Sizes) -> Result<Self, Fault> {
+    pub(super) fn open(directory: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
         snapshot::restore(directory)?;
         prune_log(&directory.join("wal"))?;
-        Self::start(directory, sizes, || EdgeShard::load(directory, None))
+        Self::start(directory, dimensions, sizes, || EdgeShard::load(directory, None))
     }
 
-    fn start(directory: &Path, sizes: Sizes, shard: impl FnOnce() -> OperationResult<EdgeShard>) -> Result<Self, Fault> {
+    fn start(
+        directory: &Path,
+        dimensions: usize,
+        sizes: Sizes,
+        shard: impl FnOnce() -> OperationResult<EdgeShard>,
+    ) -> Result<Self, Fault> {
         let shard = contain(shard)??;
+        // An index keeps the sizes it was made with, and they may have been others.
+        let optimizers = layout::optimizers(dimensions, sizes);
+        if contain(|| shard.config().optimizers != optimizers)? {
+            contain(|| shard.set_optimizers_config(optimizers))??;
+        }
         let journal = Journal::open(&directory.join("journal"), |write| match contain(|| apply(&shard, write))? {
             // It was refused when it was new, too.
             Err(Fault::Refused(error)) => {
@@ -113,10 +123,12 @@ impl Engine {
                 return Err(fault);
             }
         };
+        // How much of it is sealed is not told: at worst nothing, and then the first write seals it.
+        let fresh = contain(|| shard.info())?.points_count.min(sizes.seal);
         let engine = Self {
             shard: Some(shard),
             directory: directory.to_owned(),
-            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh: 0 }),
+            writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh }),
             bloated: AtomicBool::new(false),
             sizes,
         };

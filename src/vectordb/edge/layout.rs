@@ -27,12 +27,13 @@ pub(super) const SCAN: SearchParams = SearchParams {
 
 /// How the engine arranges its points, in points. Fresh ones are in a segment that is fast to write for as long as it is small
 /// (the cost of a write grows with it) and keeps its sparse index in memory; from time to time they are sealed: moved to a
-/// segment that is searched from disk. Sealed segments are merged as they become many.
+/// segment that is searched from disk. Small sealed segments are merged as they become many.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
     /// Written since the last sealing, to seal again.
     pub(super) seal: usize,
-    /// A sealed segment that is not merged any more. Bounds the memory of a merge.
+    /// A sealed segment that is not merged any more, by the larger of its dense and its sparse vectors. Bounds the memory of a
+    /// merge.
     pub(super) segment: usize,
     /// An index as large as this gets a graph per segment. Below, a scan of small vectors is as fast and costs no building.
     pub(super) graph: usize,
@@ -40,23 +41,27 @@ pub(super) struct Sizes {
 
 /// The configuration of a new index.
 pub(super) fn config(dimensions: usize, sizes: Sizes) -> EdgeConfig {
-    let kilobytes = |points: usize| (points.saturating_mul(dimensions) / 256).max(1);
-    let optimizers = EdgeOptimizersConfig {
-        // Less than `seal`, of which some may be gone again.
-        indexing_threshold: Some(kilobytes(sizes.seal / 2)),
-        max_segment_size: Some(kilobytes(sizes.segment)),
-        default_segment_number: Some(SEGMENTS),
-        ..EdgeOptimizersConfig::default()
-    };
     let scalar = ScalarQuantizationConfig { r#type: ScalarType::Int8, quantile: Some(0.99), always_ram: Some(false) };
     EdgeConfig::builder()
         .vector(DENSE, EdgeVectorParamsBuilder::new(dimensions, Distance::Cosine).on_disk(true).build())
         .sparse_vector(SPARSE, EdgeSparseVectorParamsBuilder::new().on_disk(true).modifier(Modifier::Idf).build())
         .hnsw_config(graph(0))
         .quantization_config(QuantizationConfig::from(scalar))
-        .optimizers(optimizers)
+        .optimizers(optimizers(dimensions, sizes))
         .wal_options(WalOptions { segment_capacity: WAL_SEGMENT, ..WalOptions::default() })
         .build()
+}
+
+/// When segments are sealed and merged.
+pub(super) fn optimizers(dimensions: usize, sizes: Sizes) -> EdgeOptimizersConfig {
+    let kilobytes = |points: usize| (points.saturating_mul(dimensions) / 256).max(1);
+    EdgeOptimizersConfig {
+        // Less than `seal`, of which some may be gone again.
+        indexing_threshold: Some(kilobytes(sizes.seal / 2)),
+        max_segment_size: Some(kilobytes(sizes.segment)),
+        default_segment_number: Some(SEGMENTS),
+        ..EdgeOptimizersConfig::default()
+    }
 }
 
 /// The indexes by which documents are removed and searches are narrowed.

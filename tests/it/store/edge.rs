@@ -3,8 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Arc;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use ragstream::document::Hit;
@@ -46,18 +46,27 @@ async fn child() {
     }
 }
 
+/// How long a child may take for its next batch. Some 20 ms are usual.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// A running child, killed when dropped.
-struct Writer {
-    process: Child,
-    // Open as long as it runs: it must die of the kill, not of a broken pipe.
-    output: BufReader<ChildStdout>,
-}
+struct Writer(Child);
 
 impl Writer {
     /// SIGKILL: nothing of the child runs any more.
     fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// What each of its threads waits for, as the kernel tells it.
+    fn stacks(&self) -> String {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0.id())).unwrap();
+        let told = |path: &Path| {
+            let read = |file| fs::read_to_string(path.join(file)).unwrap_or_default();
+            ["comm", "wchan", "syscall", "stack"].map(read).concat()
+        };
+        tasks.map(|task| told(&task.unwrap().path())).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -76,12 +85,17 @@ fn child_with(folder: &Path, batches: u64) -> (Writer, u64) {
         .spawn()
         .unwrap();
     let output = BufReader::new(process.stdout.take().unwrap());
-    let mut writer = Writer { process, output };
-    let mut line = String::new();
+    let writer = Writer(process);
+    let (tell, told) = mpsc::channel();
+    // Reads as long as the child runs: it must die of the kill, not of a broken pipe.
+    std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(tell.send(line))));
     loop {
-        line.clear();
-        assert_ne!(writer.output.read_line(&mut line).unwrap(), 0, "the child ended early");
-        let acknowledged = line.trim_end().strip_prefix("acknowledged ").map_or(0, |last| last.parse::<u64>().unwrap() + 1);
+        let line = match told.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(mpsc::RecvTimeoutError::Disconnected) => panic!("the child ended early"),
+            Err(mpsc::RecvTimeoutError::Timeout) => panic!("the child hangs:\n{}", writer.stacks()),
+        };
+        let acknowledged = line.strip_prefix("acknowledged ").map_or(0, |last| last.parse::<u64>().unwrap() + 1);
         if acknowledged >= batches {
             return (writer, acknowledged);
         }
@@ -181,6 +195,40 @@ async fn segments_do_not_show() {
     }
 }
 
+/// Who opens an index does not know what another left unsealed; many short runs must not make one large fresh segment.
+#[tokio::test]
+async fn what_other_runs_left_unsealed_counts() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let open = || EdgeStore::with_segments(folder.path(), [100, 1000, usize::MAX]);
+    open().create(&meta()).await.unwrap();
+    for run in 0..4 {
+        let points = (run * 60..run * 60 + 60).map(|n| point(&bm25, n, "a", "text")).collect();
+        open().upsert(points).await.unwrap();
+    }
+    assert_eq!(open().count().await.unwrap(), 240);
+    let segments = fs::read_dir(folder.path().join("engine/segments")).unwrap().count();
+    assert!(segments > 1, "nothing is sealed");
+}
+
+/// An index keeps its layout; one that was made when the sizes were others is sealed and merged by those of today.
+#[tokio::test]
+async fn an_index_takes_the_sizes_it_is_opened_with() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let path = |name: &str| folder.path().join(name);
+    let (old, new) = ([100, 1000, usize::MAX], [50, 100, usize::MAX]);
+    let mut counts = Vec::new();
+    for (name, sizes) in [("old", [old, old]), ("opened", [old, new]), ("new", [new, new])] {
+        EdgeStore::with_segments(path(name), sizes[0]).create(&meta()).await.unwrap();
+        let store = EdgeStore::with_segments(path(name), sizes[1]);
+        for from in (0..600).step_by(100) {
+            store.upsert((from..from + 100).map(|n| point(&bm25, n, "a", "text")).collect()).await.unwrap();
+        }
+        assert_eq!(store.count().await.unwrap(), 600);
+        counts.push(fs::read_dir(path(name).join("engine/segments")).unwrap().count());
+    }
+    assert!(counts[1] == counts[2] && counts[1] > counts[0], "segments: {counts:?}");
+}
+
 /// Copies a folder as a kill would leave it: what is in the page cache counts.
 pub(super) fn copied(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -237,7 +285,7 @@ async fn a_second_process_is_told_who_has_the_index() {
     let waiting = EdgeStore::with_wait(folder.path(), Duration::from_millis(50));
     let error = waiting.count().await.unwrap_err();
     let StoreError::Locked { holder, .. } = &error else { panic!("{error:?}") };
-    assert!(holder.starts_with(&format!("process {} (it-", child.process.id())), "{holder}");
+    assert!(holder.starts_with(&format!("process {} (it-", child.0.id())), "{holder}");
     assert_eq!(waiting.meta().await.unwrap(), Some(meta()), "what it was made with can be read");
     assert!(matches!(waiting.drop_index().await.unwrap_err(), StoreError::Locked { .. }));
     // The wait is worth it when the other ends.
