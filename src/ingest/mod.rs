@@ -57,9 +57,9 @@ const MOST_IN_FLIGHT: usize = 512;
 const PIECES: usize = 8 * 1024;
 /// And at most, in bytes, where one is: a text and its vector, when its batch is answered.
 const MOST_PIECES: usize = 32 << 20;
-/// Vectors that wait for the store, in bytes: the embedded engine stands still for seconds while it merges, and the provider
-/// need not. The memory cache has them anyway.
-const WAITING: usize = 16 << 20;
+/// Vectors and their texts that wait for the store, in bytes: the embedded engine stands still for most of a second while it seals
+/// a segment, and the provider need not.
+const WAITING: usize = 8 << 20;
 /// What a text under way takes besides its vector, in bytes, about.
 const TEXT: usize = 1024;
 
@@ -232,7 +232,7 @@ fn batching(plan: &Plan, embedder: &dyn Embedder, dimensions: usize) -> Batching
         (_, None) => (MOST_IN_FLIGHT, PIECES),
     };
     let pieces = pieces.min(MOST_PIECES / (vector + TEXT)).max(items * 2);
-    Batching { items, tokens, in_flight, pieces, waiting: WAITING / vector }
+    Batching { items, tokens, in_flight, pieces, waiting: WAITING / (vector + TEXT) }
 }
 
 fn new_generation() -> Uuid {
