@@ -23,8 +23,9 @@ const VERSION: i32 = 1;
 /// `SQLite` puts whole vectors into pages. 384 wide takes 1.7 KB, 1536 wide 8.2 KB.
 const PAGE: i64 = 16 << 10;
 /// Pages kept in memory. Our `SQLite` lends every file's places to all files of the process, whatever their pages' sizes: the
-/// ledger's 500 pages of 4 KiB, its default, let this file keep 500 more of 16.
-const CACHED_PAGES: i64 = 128;
+/// ledger's pages, 500 of 4 KiB by default, let this file keep as many more of 16. A file larger than its places fills them,
+/// a smaller one does not: more of them made a run slow in nothing, and a long run larger than a short one.
+const CACHED_PAGES: i64 = 64;
 /// How long another process is waited for, which holds the file for milliseconds at a time.
 const BUSY: Duration = Duration::from_secs(5);
 /// Entries that are removed in one go, at least.

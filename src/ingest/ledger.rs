@@ -29,7 +29,7 @@ const RACY: Duration = Duration::from_secs(2);
 
 /// Pages of 4 KiB that are kept in memory, of the ledger and of what this run has seen. Another file of this process may use
 /// their places for larger ones (see [`crate::cache`]).
-const CACHED_PAGES: i64 = 128;
+const CACHED_PAGES: i64 = 32;
 
 /// The ledger could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,7 @@ use crate::document::Point;
 use crate::error::Error;
 
 /// Points a write.
-const BATCH: usize = 256;
+const BATCH: usize = 128;
 /// How long a batch waits to be filled.
 const LINGER: Duration = Duration::from_millis(50);
 /// Writes at once.
