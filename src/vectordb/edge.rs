@@ -3,13 +3,17 @@
 //! ```text
 //! <folder>/lock       locked while a process has the index open; says which
 //! <folder>/meta.json  what the index was made with; written last, so that a half-made index is not taken for one
-//! <folder>/engine/    the engine's files, and the journal of what they may not have yet
+//! <folder>/engine/    the engine's files of the index's newest part, and the journal of what they may not have yet
+//! <folder>/parts/     the same of the parts that are full
+//! <folder>/places     which point lies in which of them
 //! ```
 
 mod engine;
 mod journal;
 mod layout;
 mod lock;
+mod parts;
+mod places;
 mod snapshot;
 
 use std::fs::{self, File};
@@ -22,10 +26,11 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::engine::{Engine, Fault};
+use self::engine::Fault;
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
-use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths, rank};
+use self::parts::Parts;
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -50,13 +55,13 @@ struct Folder {
 #[derive(Debug, Default)]
 struct State {
     // Dropped in this order: the lock goes last.
-    engine: Option<Open>,
+    index: Option<Open>,
     lock: Option<FolderLock>,
 }
 
 #[derive(Debug)]
 struct Open {
-    engine: Engine,
+    parts: Parts,
     dimensions: usize,
 }
 
@@ -73,14 +78,14 @@ impl EdgeStore {
     pub fn with_wait(folder: impl Into<PathBuf>, wait: Duration) -> Self {
         // Measured: what a long run seals is not merged by these. 5,000 and 25,000 took 70 MB more and a tenth more time for 90,000
         // points, 2,500 and 10,000 a quarter more time.
-        let sizes = Sizes { seal: 5_000, segment: 10_000, graph: 75_000 };
+        let sizes = Sizes { seal: 5_000, segment: 10_000, graph: 75_000, part: 50_000 };
         Self::with_sizes(folder, wait, sizes)
     }
 
-    /// As [`Self::new`], with segments of other sizes, in points: what is written before it is sealed, what a sealed segment
-    /// grows to by merging, and what the index holds when segments get a graph.
-    pub fn with_segments(folder: impl Into<PathBuf>, [seal, segment, graph]: [usize; 3]) -> Self {
-        Self::with_sizes(folder, Self::WAIT, Sizes { seal, segment, graph })
+    /// As [`Self::new`], with other sizes, in points: what is written before it is sealed, what a sealed segment grows to by
+    /// merging, what the index holds when segments get a graph, and what a part holds when it is put aside.
+    pub fn with_segments(folder: impl Into<PathBuf>, [seal, segment, graph, part]: [usize; 4]) -> Self {
+        Self::with_sizes(folder, Self::WAIT, Sizes { seal, segment, graph, part })
     }
 
     fn with_sizes(folder: impl Into<PathBuf>, wait: Duration, sizes: Sizes) -> Self {
@@ -132,23 +137,23 @@ impl VectorStore for EdgeStore {
         self.run(move |folder| {
             folder.with("write points", |open| {
                 check_widths(&points, open.dimensions).map_err(Refusal::Ours)?;
-                Ok(open.engine.upsert(points)?)
+                Ok(open.parts.upsert(points)?)
             })
         })
         .await
     }
 
     async fn set_passages(&self, passages: Vec<(Uuid, Passage)>) -> Result<(), StoreError> {
-        self.run(move |folder| folder.with("write passages", |open| Ok(open.engine.set_passages(passages)?))).await
+        self.run(move |folder| folder.with("write passages", |open| Ok(open.parts.set_passages(passages)?))).await
     }
 
     async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
-        self.run(move |folder| folder.with("delete points", |open| Ok(open.engine.delete(ids)?))).await
+        self.run(move |folder| folder.with("delete points", |open| Ok(open.parts.delete(ids)?))).await
     }
 
     async fn delete_document(&self, uri: &str) -> Result<(), StoreError> {
         let uri = uri.to_owned();
-        self.run(move |folder| folder.with("delete a document", |open| Ok(open.engine.delete_document(uri)?))).await
+        self.run(move |folder| folder.with("delete a document", |open| Ok(open.parts.delete_document(&uri)?))).await
     }
 
     async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
@@ -157,7 +162,7 @@ impl VectorStore for EdgeStore {
             folder.with("search", |open| {
                 match (check_query(&query, open.dimensions).map_err(Refusal::Ours)?, limit.min(MAX_PAGE)) {
                     (false, _) | (_, 0) => Ok(Vec::new()),
-                    (true, limit) => Ok(rank(open.engine.query(query, &conditions, limit)?)),
+                    (true, limit) => Ok(open.parts.query(&query, &conditions, limit)?),
                 }
             })
         })
@@ -166,11 +171,11 @@ impl VectorStore for EdgeStore {
 
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
         let conditions = conditions.to_vec();
-        self.run(move |folder| folder.with("list documents", |open| Ok(open.engine.uris(&conditions)?))).await
+        self.run(move |folder| folder.with("list documents", |open| Ok(open.parts.uris(&conditions)?))).await
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
-        self.run(|folder| folder.with("count points", |open| Ok(open.engine.count()?))).await
+        self.run(|folder| folder.with("count points", |open| Ok(open.parts.count()?))).await
     }
 
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError> {
@@ -178,14 +183,14 @@ impl VectorStore for EdgeStore {
         self.run(move |folder| {
             folder.with("read points", |open| match (from, limit) {
                 (None, _) | (_, 0) => Ok(Vec::new()),
-                (Some(from), limit) => Ok(open.engine.scroll(from, limit.min(MAX_PAGE))?),
+                (Some(from), limit) => Ok(open.parts.scroll(from, limit.min(MAX_PAGE))?),
             })
         })
         .await
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        self.run(|folder| folder.with("tidy up", |open| Ok(open.engine.tidy()?))).await
+        self.run(|folder| folder.with("tidy up", |open| Ok(open.parts.tidy()?))).await
     }
 
     async fn release(&self) {
@@ -218,29 +223,38 @@ impl Folder {
         self.path.display().to_string()
     }
 
-    fn engine_path(&self) -> PathBuf {
-        self.path.join("engine")
-    }
-
     /// Calls `work` with the open index, which it opens first where need be.
     fn with<T>(&self, action: &'static str, work: impl FnOnce(&Open) -> Result<T, Refusal>) -> Result<T, StoreError> {
-        let (result, bloated) = loop {
+        let (result, full, bloated) = loop {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(open) = &state.engine {
+            if let Some(open) = &state.index {
                 let result = work(open);
-                break (result, open.engine.is_bloated());
+                break (result, open.parts.is_full(), open.parts.is_bloated());
             }
             drop(state);
             self.open()?;
         };
+        // The next call opens it anew, from what is on disk.
         if bloated || matches!(result, Err(Refusal::Engine(Fault::Panicked(_)))) {
-            // The next call opens it anew, from what is on disk.
-            self.state.write().unwrap_or_else(PoisonError::into_inner).engine = None;
+            self.state.write().unwrap_or_else(PoisonError::into_inner).index = None;
+        } else if full {
+            self.put_aside();
         }
         result.map_err(|refusal| match refusal {
             Refusal::Ours(message) => self.failed(action, message),
+            Refusal::Engine(fault) if fault.is_damage() => self.damaged(fault),
             Refusal::Engine(fault) => self.failed(action, fault.to_string()),
         })
+    }
+
+    /// Begins the index's next part, unless another call has done so.
+    fn put_aside(&self) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let full = state.index.take_if(|open| open.parts.is_full());
+        // What was written is written: the part goes on, and this is tried again when it is sealed the next time.
+        if let Some(Err(fault)) = full.map(|open| open.parts.put_aside()) {
+            tracing::warn!(error = %fault, index = %self.describe(), "the next part of the index could not be begun");
+        }
     }
 
     /// What the index was made with. Needs no lock: the file is whole or not there.
@@ -259,15 +273,15 @@ impl Folder {
     fn open(&self) -> Result<(), StoreError> {
         let missing = || StoreError::Missing { store: self.describe() };
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        if state.engine.is_some() {
+        if state.index.is_some() {
             return Ok(());
         }
         // Looked for before the lock, so that asking for an index leaves nothing behind where there is none.
         self.meta()?.ok_or_else(missing)?;
         let lock = self.lock(&mut state)?;
         let meta = self.meta()?.ok_or_else(missing)?;
-        let engine = Engine::open(&self.engine_path(), meta.dimensions, self.sizes).map_err(|fault| self.damaged(fault))?;
-        *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
+        let parts = Parts::open(&self.path, meta.dimensions, self.sizes).map_err(|fault| self.damaged(fault))?;
+        *state = State { index: Some(Open { parts, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
     }
 
@@ -284,13 +298,10 @@ impl Folder {
             return Err(self.failed("create", "there is an index already".into()));
         }
         // Without meta.json, whatever is there is the rest of an attempt that was cut short.
-        let directory = self.engine_path();
-        remove_directory(&directory).map_err(io)?;
-        fs::create_dir(&directory).map_err(io)?;
-        let engine = Engine::create(&directory, meta.dimensions, self.sizes)
-            .map_err(|fault| self.failed("create", fault.to_string()))?;
+        let parts =
+            Parts::create(&self.path, meta.dimensions, self.sizes).map_err(|fault| self.failed("create", fault.to_string()))?;
         self.write_meta(meta).map_err(io)?;
-        *state = State { engine: Some(Open { engine, dimensions: meta.dimensions }), lock: Some(lock) };
+        *state = State { index: Some(Open { parts, dimensions: meta.dimensions }), lock: Some(lock) };
         Ok(())
     }
 
@@ -306,16 +317,16 @@ impl Folder {
     fn remove(&self) -> Result<(), StoreError> {
         let io = |error: io::Error| self.failed("remove", error.to_string());
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-        let (meta, directory) = (self.path.join("meta.json"), self.engine_path());
-        if !meta.exists() && !directory.exists() {
+        let meta = self.path.join("meta.json");
+        if !meta.exists() && !Parts::exist(&self.path) {
             return Ok(());
         }
         let lock = self.lock(&mut state)?;
-        *state = State { engine: None, lock: Some(lock) };
+        *state = State { index: None, lock: Some(lock) };
         // First, so that what is left of a removal that was cut short is not taken for an index.
         match fs::remove_file(&meta) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io(error)),
-            _ => remove_directory(&directory).map_err(io),
+            _ => Parts::remove(&self.path).map_err(io),
         }
     }
 

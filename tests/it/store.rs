@@ -16,6 +16,7 @@ mod behaviours;
 mod edge;
 mod faults;
 mod filters;
+mod parts;
 mod speed;
 
 use std::sync::Arc;

@@ -11,8 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use qdrant_edge::{
     Condition, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue,
     NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
-    PointStructPersisted, QueryEnum, QueryRequest, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation, ValueVariants,
-    VectorInternal, VectorPersisted, VectorStructPersisted, WithPayloadInterface, WithVector,
+    PointStructPersisted, QueryEnum, QueryRequest, Record, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation,
+    ValueVariants, VectorInternal, VectorPersisted, VectorStructInternal, VectorStructPersisted, WithPayloadInterface,
+    WithVector,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use super::journal::{Journal, Write};
 use super::layout::{self, LINKS, SCAN, Sizes, graph};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, MAX_DOCUMENTS, Query, SPARSE, URI, payload};
+use crate::vectordb::{DENSE, MAX_DOCUMENTS, MAX_PAGE, Query, SPARSE, URI, first_after, payload};
 
 /// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
@@ -47,9 +48,32 @@ pub(super) enum Fault {
     /// A file could not be read or removed.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// A file of the index is not there.
+    #[error("{} is missing", .0.display())]
+    Missing(PathBuf),
+    /// What tells where points lie could not be read or written.
+    #[error("{0}")]
+    Places(#[from] rusqlite::Error),
+    /// A part could not be opened.
+    #[error("{0}")]
+    Part(Box<Fault>),
 }
 
-/// An open index. Blocks: call it from a thread that may.
+impl Fault {
+    /// Whether the files are to blame, so that only making them anew helps.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Missing(_) | Self::Part(_) => true,
+            Self::Places(error) => {
+                use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A part of an index, open. Blocks: call it from a thread that may.
 #[derive(Debug)]
 pub(super) struct Engine {
     /// `None` only while it is being dropped.
@@ -57,6 +81,7 @@ pub(super) struct Engine {
     directory: PathBuf,
     writer: Mutex<Writer>,
     bloated: AtomicBool,
+    full: AtomicBool,
     sizes: Sizes,
 }
 
@@ -130,6 +155,7 @@ impl Engine {
             directory: directory.to_owned(),
             writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh }),
             bloated: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             sizes,
         };
         engine.flush()?;
@@ -165,12 +191,13 @@ impl Engine {
         if writer.journal.size().1 > 0 { self.flush_with(&mut writer) } else { Ok(()) }
     }
 
-    /// Flushes, then seals, merges and sheds deleted points where that is due. Reading goes on meanwhile, writing waits.
-    pub(super) fn tidy(&self) -> Result<(), Fault> {
+    /// Flushes, then seals, merges and sheds deleted points where that is due, and gives the segments graphs where that is
+    /// wanted. Reading goes on meanwhile, writing waits.
+    pub(super) fn tidy(&self, graphs: bool) -> Result<(), Fault> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(shard) = &self.shard else { return Err(closed()) };
         // Not in the middle of a run: this builds every segment anew.
-        if contain(|| shard.info())?.points_count >= self.sizes.graph && contain(|| shard.config().hnsw_config.m)? == 0 {
+        if graphs && contain(|| shard.config().hnsw_config.m)? == 0 {
             contain(|| shard.set_hnsw_config(graph(LINKS)))??;
         }
         self.tidy_with(&mut writer)
@@ -189,6 +216,7 @@ impl Engine {
             return Err(fault);
         }
         (writer.sound, writer.fresh) = (true, 0);
+        self.full.store(self.points()? >= self.sizes.part, Ordering::Relaxed);
         Ok(())
     }
 
@@ -254,18 +282,75 @@ impl Engine {
         Ok(count as u64)
     }
 
+    /// The same, as fast as it can be told: a point that was written anew may count twice.
+    pub(super) fn points(&self) -> Result<usize, Fault> {
+        let Some(shard) = &self.shard else { return Err(closed()) };
+        Ok(contain(|| shard.info())?.points_count)
+    }
+
+    /// A word's inverse document frequency in this part, as a query is weighed by it; `None` when no passage has the word.
+    pub(super) fn rarity(&self, word: u32) -> Result<Option<f32>, Fault> {
+        let request = QueryRequest {
+            limit: 1,
+            prefetches: Vec::new(),
+            query: Some(nearest_sparse(SparseVector { indices: vec![word], values: vec![1.0] })),
+            filter: None,
+            score_threshold: None,
+            offset: 0,
+            params: Some(SCAN),
+            with_vector: WithVector::Selector(vec![SPARSE.to_owned()]),
+            with_payload: WithPayloadInterface::Bool(false),
+        };
+        // The engine does not tell it: a score is the passage's weight of the word, times it.
+        let found = self.read(|shard| shard.query(request))?;
+        let rarity = found.into_iter().next().and_then(|point| {
+            let VectorStructInternal::Named(vectors) = point.vector? else { return None };
+            let VectorInternal::Sparse(words) = vectors.get(SPARSE)? else { return None };
+            let (_, weight) = words.indices.iter().zip(&words.values).find(|(index, _)| **index == word)?;
+            Some(point.score / weight)
+        });
+        Ok(rarity.filter(|rarity| rarity.is_finite()))
+    }
+
     /// Points from `from` on, in the order of their ids.
     pub(super) fn scroll(&self, from: Uuid, limit: usize) -> Result<Vec<(Uuid, Passage)>, Fault> {
+        let records = self.records(from, limit, true)?;
+        records.into_iter().map(|record| Ok((to_uuid(record.id)?, to_passage(record.payload)?))).collect()
+    }
+
+    /// Their ids alone.
+    pub(super) fn ids_from(&self, from: Uuid, limit: usize) -> Result<Vec<Uuid>, Fault> {
+        self.records(from, limit, false)?.into_iter().map(|record| to_uuid(record.id)).collect()
+    }
+
+    /// The ids of all points, in order.
+    pub(super) fn ids(&self) -> Result<Vec<Uuid>, Fault> {
+        let mut ids = Vec::new();
+        let mut from = Some(Uuid::nil());
+        while let Some(first) = from {
+            let page = self.ids_from(first, MAX_PAGE)?;
+            from = if page.len() == MAX_PAGE { first_after(page.last().copied()) } else { None };
+            ids.extend(page);
+        }
+        Ok(ids)
+    }
+
+    fn records(&self, from: Uuid, limit: usize, payload: bool) -> Result<Vec<Record>, Fault> {
         let request = ScrollRequest {
             offset: Some(PointId::Uuid(from)),
             limit: Some(limit),
             filter: None,
-            with_payload: Some(WithPayloadInterface::Bool(true)),
+            with_payload: Some(WithPayloadInterface::Bool(payload)),
             with_vector: WithVector::Bool(false),
             order_by: None,
         };
         let (records, _) = self.read(|shard| shard.scroll(request))?;
-        records.into_iter().map(|record| Ok((to_uuid(record.id)?, to_passage(record.payload)?))).collect()
+        Ok(records)
+    }
+
+    /// Whether it held as many points as a part shall when it was sealed the last time.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// Whether the engine's log has grown so big that it is worth to close and open anew, which sheds it.

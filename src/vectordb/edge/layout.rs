@@ -37,6 +37,8 @@ pub(super) struct Sizes {
     pub(super) segment: usize,
     /// An index as large as this gets a graph per segment. Below, a scan of small vectors is as fast and costs no building.
     pub(super) graph: usize,
+    /// A part that is put aside when it is sealed again. Bounds the memory of a run that only adds.
+    pub(super) part: usize,
 }
 
 /// The configuration of a new index.

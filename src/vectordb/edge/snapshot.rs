@@ -62,7 +62,8 @@ fn for_every_file(from: &Path, to: &Path, make: &dyn Fn(&Path, &Path) -> io::Res
     Ok(())
 }
 
-fn sync_all(directory: &Path) -> io::Result<()> {
+/// Brings a directory's files to the disk.
+pub(super) fn sync_all(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
         if path.is_dir() { sync_all(&path)? } else { File::open(&path)?.sync_all()? }

@@ -282,7 +282,16 @@ macro_rules! over_every_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 let folder = tempfile::tempdir().unwrap();
-                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [200, 1000, 3000]);
+                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [200, 1000, 3000, usize::MAX]);
+                super::$behaviour(Arc::new(store)).await;
+            })*
+        }
+        mod on_edge_in_parts {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                let folder = tempfile::tempdir().unwrap();
+                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [50, 200, 900, 300]);
                 super::$behaviour(Arc::new(store)).await;
             })*
         }

@@ -18,8 +18,8 @@ use super::{WIDTH, direction, id, meta, passage, point};
 const FOLDER: &str = "RAGSTREAM_TEST_FOLDER";
 /// Points the child writes in one call.
 const BATCH: u64 = 50;
-/// Small enough that segments are sealed, merged and searched by graph with few points.
-const SEGMENTS: [usize; 3] = [100, 400, 600];
+/// Small enough that segments are sealed, merged and searched by graph, and parts are put aside, with few points.
+const SEGMENTS: [usize; 4] = [100, 400, 600, 500];
 
 async fn filled(folder: &Path, points: u64) {
     let (store, bm25) = (EdgeStore::new(folder), Bm25::new());
@@ -169,7 +169,7 @@ async fn a_rearrangement_that_was_cut_short_is_undone() {
 async fn segments_do_not_show() {
     let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
     let one = EdgeStore::new(folder.path().join("one"));
-    let many = EdgeStore::with_segments(folder.path().join("many"), [100, 400, usize::MAX]);
+    let many = EdgeStore::with_segments(folder.path().join("many"), [100, 400, usize::MAX, usize::MAX]);
     for store in [&one, &many] {
         store.create(&meta()).await.unwrap();
         for from in (0..900).step_by(90) {
@@ -199,7 +199,7 @@ async fn segments_do_not_show() {
 #[tokio::test]
 async fn what_other_runs_left_unsealed_counts() {
     let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
-    let open = || EdgeStore::with_segments(folder.path(), [100, 1000, usize::MAX]);
+    let open = || EdgeStore::with_segments(folder.path(), [100, 1000, usize::MAX, usize::MAX]);
     open().create(&meta()).await.unwrap();
     for run in 0..4 {
         let points = (run * 60..run * 60 + 60).map(|n| point(&bm25, n, "a", "text")).collect();
@@ -215,7 +215,7 @@ async fn what_other_runs_left_unsealed_counts() {
 async fn an_index_takes_the_sizes_it_is_opened_with() {
     let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
     let path = |name: &str| folder.path().join(name);
-    let (old, new) = ([100, 1000, usize::MAX], [50, 100, usize::MAX]);
+    let (old, new) = ([100, 1000, usize::MAX, usize::MAX], [50, 100, usize::MAX, usize::MAX]);
     let mut counts = Vec::new();
     for (name, sizes) in [("old", [old, old]), ("opened", [old, new]), ("new", [new, new])] {
         EdgeStore::with_segments(path(name), sizes[0]).create(&meta()).await.unwrap();

@@ -188,17 +188,17 @@ async fn look(store: &EdgeStore, bm25: &Bm25, points: u64, wide: usize) {
     println!("    recall@10 {:.3}", found as f64 / 500.0);
 }
 
-/// Sizes by `SCALE=points,seal,segment,graph`. In a quiet folder by `SCALE_IN`.
+/// Sizes by `SCALE=points,seal,segment,graph,part`. In a quiet folder by `SCALE_IN`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes, asserts little"]
 async fn at_scale() {
     let wide = 384;
-    let scale = std::env::var("SCALE").unwrap_or("100000,5000,25000,75000".into());
+    let scale = std::env::var("SCALE").unwrap_or("100000,5000,10000,75000,50000".into());
     let scale: Vec<usize> = scale.split(',').map(|n| n.parse().unwrap()).collect();
     let bm25 = Bm25::new();
     let folder =
         tempfile::tempdir_in(std::env::var("SCALE_IN").unwrap_or_else(|_| std::env::temp_dir().display().to_string())).unwrap();
-    let open = || EdgeStore::with_segments(folder.path(), [scale[1], scale[2], scale[3]]);
+    let open = || EdgeStore::with_segments(folder.path(), [scale[1], scale[2], scale[3], scale[4]]);
     let store = open();
     store.create(&IndexMeta { dimensions: wide, ..meta() }).await.unwrap();
     println!("{scale:?}, before: {}", memory());
