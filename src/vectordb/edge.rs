@@ -8,7 +8,9 @@
 //! <folder>/places     which point lies in which of them
 //! ```
 
+mod convert;
 mod engine;
+mod fault;
 mod journal;
 mod layout;
 mod lock;
@@ -26,7 +28,7 @@ use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use self::engine::Fault;
+use self::fault::Fault;
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
 use self::parts::Parts;

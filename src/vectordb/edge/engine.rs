@@ -1,28 +1,26 @@
 //! The engine, opened: its calls in our terms, its panics turned into errors, its writes made durable by a journal.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use qdrant_edge::{
     Condition, EdgeShard, FacetRequest, FacetValue, FieldCondition, FieldIndexOperations, Filter, Match, MatchValue,
-    NamedQuery, OperationError, OperationResult, Payload, PayloadOps, PointId, PointInsertOperations, PointOperations,
-    PointStructPersisted, QueryEnum, QueryRequest, Record, ScoringQuery, ScrollRequest, SetPayloadOp, UpdateOperation,
-    ValueVariants, VectorInternal, VectorPersisted, VectorStructInternal, VectorStructPersisted, WithPayloadInterface,
-    WithVector,
+    OperationResult, PayloadOps, PointId, PointInsertOperations, PointOperations, QueryRequest, Record, ScrollRequest,
+    SetPayloadOp, UpdateOperation, ValueVariants, WithPayloadInterface, WithVector,
 };
-use serde_json::Value;
 use uuid::Uuid;
 
+use super::convert::{nearest_dense, nearest_sparse, to_engine, to_passage, to_payload, to_uuid, weight};
+use super::fault::{Fault, closed, contain};
 use super::journal::{Journal, Write};
 use super::layout::{self, LINKS, SCAN, Sizes, graph};
 use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::vectordb::{DENSE, MAX_DOCUMENTS, MAX_PAGE, Query, SPARSE, URI, first_after, payload};
+use crate::vectordb::{MAX_DOCUMENTS, MAX_PAGE, Query, SPARSE, URI, first_after};
 
 /// Items that go to the journal and the engine at once.
 const BATCH: usize = 256;
@@ -32,46 +30,6 @@ const JOURNAL_BYTES: u64 = 16 << 20;
 const JOURNAL_RECORDS: usize = 1000;
 /// The write-ahead log may grow to this, in bytes, before the engine is closed to be rid of it.
 const WAL_LIMIT: u64 = 256 << 20;
-
-/// Why the engine did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Fault {
-    /// It refused, in its own words.
-    #[error("{0}")]
-    Refused(#[from] OperationError),
-    /// It panicked. What it holds in memory is not to be trusted any more.
-    #[error("the engine panicked: {0}")]
-    Panicked(String),
-    /// A payload is not a passage.
-    #[error("a point has a payload that is not ragstream's: {0}")]
-    Payload(#[from] serde_json::Error),
-    /// A file could not be read or removed.
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    /// A file of the index is not there.
-    #[error("{} is missing", .0.display())]
-    Missing(PathBuf),
-    /// What tells where points lie could not be read or written.
-    #[error("{0}")]
-    Places(#[from] rusqlite::Error),
-    /// A part could not be opened.
-    #[error("{0}")]
-    Part(Box<Fault>),
-}
-
-impl Fault {
-    /// Whether the files are to blame, so that only making them anew helps.
-    pub(super) fn is_damage(&self) -> bool {
-        match self {
-            Self::Missing(_) | Self::Part(_) => true,
-            Self::Places(error) => {
-                use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-                matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
-            }
-            _ => false,
-        }
-    }
-}
 
 /// A part of an index, open. Blocks: call it from a thread that may.
 #[derive(Debug)]
@@ -303,12 +261,7 @@ impl Engine {
         };
         // The engine does not tell it: a score is the passage's weight of the word, times it.
         let found = self.read(|shard| shard.query(request))?;
-        let rarity = found.into_iter().next().and_then(|point| {
-            let VectorStructInternal::Named(vectors) = point.vector? else { return None };
-            let VectorInternal::Sparse(words) = vectors.get(SPARSE)? else { return None };
-            let (_, weight) = words.indices.iter().zip(&words.values).find(|(index, _)| **index == word)?;
-            Some(point.score / weight)
-        });
+        let rarity = found.into_iter().next().and_then(|point| Some(point.score / weight(point.vector?, word)?));
         Ok(rarity.filter(|rarity| rarity.is_finite()))
     }
 
@@ -438,10 +391,6 @@ fn give_back_memory() {
     }
 }
 
-fn closed() -> Fault {
-    Fault::Panicked("it is closed".into())
-}
-
 /// The next items, up to a batch; `None` when there are none left.
 fn next_batch<T>(items: &mut impl Iterator<Item = T>) -> Option<Vec<T>> {
     let batch: Vec<_> = items.take(BATCH).collect();
@@ -480,14 +429,6 @@ fn apply(shard: &EdgeShard, write: Write) -> Result<(), Fault> {
     Ok(shard.update(UpdateOperation::PointOperation(operation))?)
 }
 
-/// Runs a call into the engine. Its locks do not poison, and a shard that panicked is dropped by its owner.
-fn contain<T>(call: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let message = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        Fault::Panicked(message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".into()))
-    })
-}
-
 struct LogFile {
     path: PathBuf,
     /// The number of its first entry, when it is closed.
@@ -516,42 +457,4 @@ fn prune_log(directory: &Path) -> io::Result<()> {
     files.sort_by_key(|file| file.closed);
     files.pop();
     files.iter().try_for_each(|file| fs::remove_file(&file.path))
-}
-
-fn nearest_dense(vector: Vec<f32>) -> ScoringQuery {
-    ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery::new(VectorInternal::Dense(vector), DENSE)))
-}
-
-fn nearest_sparse(vector: SparseVector) -> ScoringQuery {
-    let vector = qdrant_edge::SparseVector { indices: vector.indices, values: vector.values };
-    ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery::new(VectorInternal::Sparse(vector), SPARSE)))
-}
-
-fn to_engine(point: Point) -> Result<PointStructPersisted, Fault> {
-    let payload = to_payload(&point.passage)?;
-    let mut vectors = HashMap::from([(DENSE.to_owned(), VectorPersisted::Dense(point.dense))]);
-    if !point.sparse.indices.is_empty() {
-        let sparse = qdrant_edge::SparseVector { indices: point.sparse.indices, values: point.sparse.values };
-        vectors.insert(SPARSE.to_owned(), VectorPersisted::Sparse(sparse));
-    }
-    Ok(PointStructPersisted {
-        id: PointId::Uuid(point.id),
-        vector: VectorStructPersisted::Named(vectors),
-        payload: Some(payload),
-    })
-}
-
-fn to_payload(passage: &Passage) -> Result<Payload, Fault> {
-    Ok(Payload(payload(passage)?))
-}
-
-fn to_passage(payload: Option<Payload>) -> Result<Passage, Fault> {
-    Ok(serde_json::from_value(Value::Object(payload.map(|p| p.0).unwrap_or_default()))?)
-}
-
-fn to_uuid(id: PointId) -> Result<Uuid, Fault> {
-    match id {
-        PointId::Uuid(id) => Ok(id),
-        PointId::NumId(id) => Err(Fault::Refused(OperationError::validation_error(format!("point {id} is not ragstream's")))),
-    }
 }

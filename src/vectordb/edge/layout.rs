@@ -7,7 +7,7 @@ use qdrant_edge::{
     QuantizationConfig, QuantizationSearchParams, Range, ScalarQuantizationConfig, ScalarType, SearchParams, WalOptions,
 };
 
-use super::engine::Fault;
+use super::fault::Fault;
 use crate::vectordb::{Condition, DENSE, FOLDERS, KEYWORDS, LANG, MODIFIED, SPARSE, URI};
 
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.

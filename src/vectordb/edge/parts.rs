@@ -18,7 +18,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use uuid::Uuid;
 
-use super::engine::{Engine, Fault};
+use super::engine::Engine;
+use super::fault::Fault;
 use super::layout::Sizes;
 use super::places::{Full, Places};
 use super::{remove_directory, snapshot, sync_directory};
