@@ -13,13 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use uuid::Uuid;
 
 use super::engine::Engine;
-use super::fault::Fault;
+use super::fault::{Fault, closed};
 use super::layout::Sizes;
 use super::places::{Full, Places};
 use super::{remove_directory, snapshot, sync_directory};
@@ -222,26 +222,27 @@ impl Parts {
 
     /// The best passages, best first.
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
-        let queries = match query {
+        let queries: Vec<_> = match query {
             Query::Sparse(words) if !self.full.is_empty() => self.weighed(words)?.into_iter().map(Query::Sparse).collect(),
             query => vec![query.clone(); self.full.len() + 1],
         };
-        let mut best = Vec::new();
-        let mut queries = queries.into_iter();
-        self.each(|engine| {
-            let Some(query) = queries.next() else { return Ok(()) };
-            best.extend(engine.query(query, conditions, limit)?);
-            best = rank(std::mem::take(&mut best));
+        let best = Mutex::new(Vec::new());
+        self.each(|number, engine| {
+            let Some(query) = queries.get(number) else { return Ok(()) };
+            let found = engine.query(query.clone(), conditions, limit)?;
+            let mut best = best.lock().unwrap_or_else(PoisonError::into_inner);
+            best.extend(found);
+            *best = rank(std::mem::take(&mut *best));
             best.truncate(limit);
             Ok(())
         })?;
-        Ok(best)
+        Ok(best.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The same words for each part, weighed so that a part ranks by how rare they are in the whole index: every part would
     /// multiply them by their inverse document frequency in itself, `ln((n - df + 0.5) / (df + 0.5) + 1)`.
     fn weighed(&self, words: &SparseVector) -> Result<Vec<SparseVector>, Fault> {
-        let told = self.each(|engine| {
+        let told = self.each(|_, engine| {
             let rarities = words.indices.iter().map(|word| engine.rarity(*word)).collect::<Result<Vec<_>, _>>()?;
             Ok((engine.points()? as f64, rarities))
         })?;
@@ -271,13 +272,13 @@ impl Parts {
     /// The documents of the points that meet the conditions.
     pub(super) fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, Fault> {
         // A document may lie in two parts.
-        let uris: BTreeSet<_> = self.each(|engine| engine.uris(conditions))?.into_iter().flatten().collect();
+        let uris: BTreeSet<_> = self.each(|_, engine| engine.uris(conditions))?.into_iter().flatten().collect();
         Ok(uris.into_iter().take(MAX_DOCUMENTS).collect())
     }
 
     /// How many points there are.
     pub(super) fn count(&self) -> Result<u64, Fault> {
-        Ok(self.each(Engine::count)?.into_iter().sum())
+        Ok(self.each(|_, engine| engine.count())?.into_iter().sum())
     }
 
     /// Points from `from` on, in the order of their ids.
@@ -286,13 +287,12 @@ impl Parts {
             return self.newest.scroll(from, limit);
         }
         // First the ids alone: a page of every part would be as many pages in memory.
-        let ids = self.each(|engine| engine.ids_from(from, limit))?;
+        let ids = self.each(|_, engine| engine.ids_from(from, limit))?;
         let mut all: Vec<_> = ids.iter().flatten().copied().collect();
         all.sort_unstable();
         all.truncate(limit);
         let Some(last) = all.pop() else { return Ok(vec![]) };
-        let mut counts = ids.iter().map(|ids| ids.partition_point(|id| *id <= last));
-        let pages = self.each(|engine| match counts.next() {
+        let pages = self.each(|number, engine| match ids.get(number).map(|ids| ids.partition_point(|id| *id <= last)) {
             None | Some(0) => Ok(vec![]),
             Some(count) => engine.scroll(from, count),
         })?;
@@ -301,11 +301,26 @@ impl Parts {
         Ok(page)
     }
 
-    /// Asks every part the same, the newest last.
-    fn each<T>(&self, mut work: impl FnMut(&Engine) -> Result<T, Fault>) -> Result<Vec<T>, Fault> {
-        let mut told = self.full.iter().map(|part| self.with(part, &mut work)).collect::<Result<Vec<_>, _>>()?;
-        told.push(work(&self.newest)?);
-        Ok(told)
+    /// Asks every part the same, as many at a time as there are cores: opening a part is work. In the order of the parts, the
+    /// newest last.
+    fn each<T: Send>(&self, ask: impl Fn(usize, &Engine) -> Result<T, Fault> + Sync) -> Result<Vec<T>, Fault> {
+        let next = AtomicUsize::new(0);
+        let ask_some = || {
+            let take = || next.fetch_add(1, Ordering::Relaxed);
+            let parts = std::iter::repeat_with(take).map_while(|number| Some((number, self.full.get(number)?)));
+            let told = parts.map(|(number, part)| Ok((number, self.with(part, |engine| ask(number, engine))?)));
+            told.collect::<Result<Vec<_>, Fault>>()
+        };
+        let helpers = std::thread::available_parallelism().map_or(1, usize::from).min(self.full.len());
+        let told = std::thread::scope(|scope| {
+            let helpers: Vec<_> = (0..helpers).map(|_| scope.spawn(ask_some)).collect();
+            let told = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|_| Err(closed())));
+            told.collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut told: Vec<_> = told.into_iter().flatten().collect();
+        told.push((self.full.len(), ask(self.full.len(), &self.newest)?));
+        told.sort_by_key(|(number, _)| *number);
+        Ok(told.into_iter().map(|(_, told)| told).collect())
     }
 
     /// Calls `work` with the part, which it opens first where need be.
