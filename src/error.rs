@@ -1,87 +1,177 @@
 //! The library's error: what went wrong, caused by what, and what to do.
+//!
+//! A room that can fail has an error type of its own and says here, by [`Failure`], what a caller decides on. [`Error`] holds any
+//! of them, so that this module knows no room.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::answer::QuestionError;
-use crate::ingest::ledger::LedgerError;
-use crate::providers::ProviderError;
-use crate::vectordb::StoreError;
-
-/// Why a run could not be done.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A provider refused, failed or could not be reached.
-    #[error(transparent)]
-    Provider(Arc<ProviderError>),
-    /// The store refused, failed or could not be reached.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// A file of ragstream's own could not be read or written.
-    #[error("cannot {action} {}", path.display())]
-    Io {
-        /// "read", "create", …
-        action: &'static str,
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The question cannot be asked.
-    #[error(transparent)]
-    Question(#[from] QuestionError),
-    /// Work that ran off the runtime broke or was cut short by a shutdown: a bug of ours, or the end of the process.
-    #[error("cannot {action}")]
-    Worker {
-        /// "read the question", …
-        action: &'static str,
-        /// Why.
-        #[source]
-        source: tokio::task::JoinError,
-    },
+/// What part of the work an error comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A provider of models, or a model in process.
+    Provider,
+    /// The vector store.
+    Store,
+    /// The ledger.
+    Ledger,
+    /// A source of documents.
+    Source,
+    /// The question itself: it cannot be asked.
+    Question,
+    /// A file of ragstream's own.
+    Io,
+    /// Work off the runtime that broke or was cut short by a shutdown: a bug of ours, or the end of the process.
+    Worker,
 }
 
-impl From<ProviderError> for Error {
-    fn from(error: ProviderError) -> Self {
-        Self::Provider(Arc::new(error))
+/// An error type of one room, with what a caller decides on.
+pub trait Failure: std::error::Error + Send + Sync + 'static {
+    /// What part of the work it comes from.
+    fn origin(&self) -> Origin;
+    /// A stable word for programs: "`rate_limited`", "`index_locked`", …
+    fn code(&self) -> &'static str;
+    /// What the user can do about it.
+    fn hint(&self) -> Option<String> {
+        None
     }
+    /// Whether the same may succeed later.
+    fn is_transient(&self) -> bool {
+        false
+    }
+    /// Whether the next question would fail in the same way.
+    fn stops_all(&self) -> bool;
 }
+
+/// Why a run could not be done. Cheap to clone.
+#[derive(Clone)]
+pub struct Error(Arc<dyn Failure>);
 
 impl Error {
-    /// Whether the next question would fail in the same way.
-    pub fn stops_all(&self) -> bool {
-        match self {
-            Self::Provider(error) => error.is_fatal(),
-            Self::Store(error) => !error.is_transient(),
-            Self::Io { .. } | Self::Ledger(_) | Self::Worker { .. } => true,
-            Self::Question(_) => false,
-        }
+    /// An error that others hold as well.
+    pub fn shared<F: Failure>(failure: Arc<F>) -> Self {
+        Self(failure)
+    }
+
+    /// A file of ragstream's own could not be read or written. `action` is "read", "create", …
+    pub fn io(action: &'static str, path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        IoError { action, path: path.into(), source }.into()
+    }
+
+    /// Work that ran off the runtime broke or was cut short. `action` is "read the question", …
+    pub fn worker(action: &'static str, source: tokio::task::JoinError) -> Self {
+        WorkerError { action, source }.into()
+    }
+
+    /// What part of the work it comes from.
+    pub fn origin(&self) -> Origin {
+        self.0.origin()
+    }
+
+    /// A stable word for programs.
+    pub fn code(&self) -> &'static str {
+        self.0.code()
     }
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Provider(e) => e.hint.clone(),
-            Self::Store(e) => e.hint(),
-            Self::Ledger(LedgerError::Busy { .. }) => Some("wait until it has ended, or give this run another --home".into()),
-            Self::Ledger(_) => Some("check the disk's space and permissions; `ingest` again goes on where it stopped".into()),
-            Self::Question(e) => Some(e.hint().into()),
-            Self::Io { .. } | Self::Worker { .. } => None,
-        }
+        self.0.hint()
+    }
+
+    /// Whether the same may succeed later.
+    pub fn is_transient(&self) -> bool {
+        self.0.is_transient()
+    }
+
+    /// Whether the next question would fail in the same way.
+    pub fn stops_all(&self) -> bool {
+        self.0.stops_all()
+    }
+
+    /// The room's own error, where it is of this type.
+    pub fn downcast_ref<F: Failure>(&self) -> Option<&F> {
+        let failure: &(dyn std::error::Error + 'static) = &*self.0;
+        failure.downcast_ref()
     }
 }
 
-/// An error and what caused it, on one line.
+impl<F: Failure> From<F> for Error {
+    fn from(failure: F) -> Self {
+        Self(Arc::new(failure))
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// A file of ragstream's own could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+struct IoError {
+    action: &'static str,
+    path: PathBuf,
+    source: std::io::Error,
+}
+
+impl Failure for IoError {
+    fn origin(&self) -> Origin {
+        Origin::Io
+    }
+
+    fn code(&self) -> &'static str {
+        "io"
+    }
+
+    fn stops_all(&self) -> bool {
+        true
+    }
+}
+
+/// Work off the runtime broke or was cut short.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action}")]
+struct WorkerError {
+    action: &'static str,
+    source: tokio::task::JoinError,
+}
+
+impl Failure for WorkerError {
+    fn origin(&self) -> Origin {
+        Origin::Worker
+    }
+
+    fn code(&self) -> &'static str {
+        "internal"
+    }
+
+    fn stops_all(&self) -> bool {
+        true
+    }
+}
+
+/// An error and what caused it, on one line. A cause that is quoted above it already is left out.
 pub fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let message = error.to_string();
-        // A transparent error says the same as the one it wraps.
         if !text.contains(&message) {
             text.push_str(": ");
             text.push_str(&message);

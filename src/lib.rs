@@ -4,29 +4,41 @@
 //! # The way of the data
 //!
 //! ```text
-//!              pipelines/docs.yaml                      "how do I rotate keys?"
-//!                      │                                          │
-//!                  [pipeline]  spec ─▶ plan ─▶ running         [answer]
-//!                      │                                          │
-//!  files ─▶ [ingest]  read ─▶ parse ─▶ chunk ─▶ embed ─▶ store    retrieve ─▶ prompt ─▶ stream ─▶ a cited answer
-//!                                       │         │        │      │                      │
-//!                               [tokenizer]  [cache]       │      │                      │
-//!                                            [providers] ◀─┼──────┼──────────────────────┘
-//!                                            [limits]      ▼      ▼
-//!                                                       [vectordb]
+//!                    pipelines/docs.yaml                        "how do I rotate keys?"
+//!                            │                                             │
+//!             [pipeline] spec ─▶ plan ─▶ [runtime]                     [answer]
+//!                            │                                             │
+//!  [source] ─▶ [ingest] fetch ─▶ parse ─▶ chunk ─▶ embed ─▶ store      retrieve ─▶ prompt ─▶ stream ─▶ a cited answer
+//!                                 │        │         │        │            │                    │
+//!                              [parse]  [chunk]   [cache]     │            │                    │
+//!                                                    │        │            │                    │
+//!                                               [providers] ◀─┼────────────┼────────────────────┘
+//!                                                [limits]     ▼            ▼
+//!                                                          [vectordb]
 //! ```
 //!
-//! - [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
-//! - [`ingest`]: one stream from files to an index; its module page shows the stages and what is promised when.
-//! - [`providers`]: a file a wire format; one HTTP layer owns timeouts, retries and [`limits`]. Models in process live here too.
-//! - [`vectordb`]: the embedded engine or a Qdrant server behind one trait.
-//! - [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
-//! - [`eval`]: retrieval measured on a labelled set.
-//! - [`cli`]: the commands, and the only module that prints.
-//! - [`document`]: what flows: found files, documents, chunks, points, passages. [`language`]: what a document is written in.
+//! # The rooms, from the ground up
 //!
-//! To add a source, parser, provider or store: write one file and add one line to the `match` in [`ingest::read`],
-//! [`ingest::parse::parse`], [`providers::Providers`] or [`vectordb::open`].
+//! A room knows only those that are named before it; `tests/it/architecture.rs` holds the code to that.
+//!
+//! 1. [`error`]: what went wrong, caused by what, and what to do.
+//! 2. [`suggest`]: "did you mean".
+//! 3. [`document`]: what flows: documents, chunks, points, passages.
+//! 4. [`language`]: what a text is written in.
+//! 5. [`tokenizer`]: tokens, as models count them.
+//! 6. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
+//! 7. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
+//! 8. [`cache`]: vectors that were paid for once.
+//! 9. [`vectordb`]: the embedded engine or a Qdrant server behind one trait.
+//! 10. [`parse`]: bytes of some format become text.
+//! 11. [`source`]: where documents come from, behind one trait.
+//! 12. [`chunk`]: text becomes chunks for the embedding model.
+//! 13. [`ingest`]: one stream from sources to an index; its page shows the stages and what is promised when.
+//! 14. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! 15. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
+//! 16. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
+//! 17. [`eval`]: retrieval measured on a labelled set.
+//! 18. [`cli`]: the commands, and the only module that prints.
 //!
 //! # Invariants
 //!
@@ -41,6 +53,7 @@
 
 pub mod answer;
 pub mod cache;
+pub mod chunk;
 pub mod cli;
 pub mod document;
 pub mod error;
@@ -48,7 +61,11 @@ pub mod eval;
 pub mod ingest;
 pub mod language;
 pub mod limits;
+pub mod parse;
 pub mod pipeline;
 pub mod providers;
+pub mod runtime;
+pub mod source;
+mod suggest;
 pub mod tokenizer;
 pub mod vectordb;

@@ -10,15 +10,29 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tiktoken_rs::CoreBPE;
-
-use crate::pipeline::TokenizerName;
 
 /// The longest text that the regex sees at once, in bytes. Ordinary text has a border every few bytes.
 const SEGMENT: usize = 16_384;
 
 /// The ids above the highest of both encodings (`o200k_base` ends at 200,018).
 const IDS: u32 = 201_088;
+
+/// A tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "tokenizer")]
+pub enum TokenizerName {
+    /// Of OpenAI's newer models.
+    #[default]
+    #[serde(rename = "o200k_base")]
+    O200kBase,
+    /// Of OpenAI's older models, embeddings among them.
+    #[serde(rename = "cl100k_base")]
+    Cl100kBase,
+}
 
 /// One of tiktoken's encodings.
 pub struct Tokenizer {

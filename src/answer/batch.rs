@@ -15,11 +15,11 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::answer::QueryPlan;
 use crate::answer::record::{Answered, Place, Record, Tokens};
 use crate::answer::retrieve::off_runtime;
 use crate::answer::stream::{AnswerEvent, Ask, Outcome, Summary, ask};
-use crate::error::{Error, reason};
-use crate::pipeline::QueryPlan;
+use crate::error::{Error, Origin, reason};
 use crate::providers::{ChatModel, ErrorKind, ProviderError, StopReason};
 
 /// How often a question is asked whose answer breaks off.
@@ -176,8 +176,8 @@ pub fn run(batch: Batch) -> impl Stream<Item = Result<BatchEvent, Error>> {
                     for &place in &job.places {
                         yield BatchEvent::Failed { place, stage, error: reason(&error) };
                     }
-                    let own = own && matches!(error, Error::Provider(_));
-                    outage += u32::from(!own && is_transient(&error));
+                    let own = own && error.origin() == Origin::Provider;
+                    outage += u32::from(!own && error.is_transient());
                     if (error.stops_all() && !own) || outage >= OUTAGE {
                         halt.cancel();
                         fatal.get_or_insert(error);
@@ -245,7 +245,7 @@ async fn answer(ask: &Ask, key: &str) -> Result<Answered, Unanswered> {
     let mut attempt = 1;
     loop {
         match answer_once(ask, key).await {
-            Err(failed) if failed.begun && is_transient(&failed.error) && attempt < ATTEMPTS => {
+            Err(failed) if failed.begun && failed.error.is_transient() && attempt < ATTEMPTS => {
                 tracing::debug!(error = %reason(&failed.error), attempt, "an answer broke off: asked again");
                 tokio::time::sleep(PAUSE).await;
                 attempt += 1;
@@ -315,12 +315,4 @@ fn finished(asked: &Ask, key: &str, summary: Summary, answer: String, sources: V
 fn no_answer(asked: &Ask, what: &str) -> Unanswered {
     let model = asked.model.as_ref().map_or("", |model| model.model());
     Unanswered { stage: "answer", error: ProviderError::new(model, ErrorKind::BadAnswer, what).into(), begun: true }
-}
-
-fn is_transient(error: &Error) -> bool {
-    match error {
-        Error::Provider(error) => error.is_transient(),
-        Error::Store(error) => error.is_transient(),
-        Error::Io { .. } | Error::Ledger(_) | Error::Worker { .. } | Error::Question(_) => false,
-    }
 }

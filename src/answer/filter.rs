@@ -14,7 +14,8 @@ use jiff::tz::TimeZone;
 
 use crate::document::Hit;
 use crate::language::Language;
-use crate::pipeline::{anywhere, did_you_mean, is_glob, path_globs, split_glob};
+use crate::source::{anywhere, is_glob, path_globs, split_glob};
+use crate::suggest::did_you_mean;
 use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, VectorStore, rank};
 
 /// Documents that one query names, at most.

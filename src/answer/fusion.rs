@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::answer::FusionPlan;
 use crate::document::Hit;
-use crate::pipeline::FusionPlan;
 
 /// How deep each ranking is fused. What lies beyond counts nothing and comes last, so that asking for more passages never
 /// changes the order of the first.

@@ -1,10 +1,12 @@
 //! Which model answers when none is named.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::pipeline::{ModelRef, Plan, ProviderKind, ProviderPlan};
+use super::QueryPlan;
+use crate::providers::{ModelRef, ProviderKind, ProviderPlan};
 
 /// What answers with an `OPENAI_API_KEY` alone: fast and cheap, follows citation rules, and accepts a temperature (the GPT-5 minis
 /// before 5.4 refuse any but 1).
@@ -20,17 +22,18 @@ pub const OLLAMA_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 /// `env` looks an environment variable up. `tags` gets the body of `GET /api/tags` from an Ollama, `None` when it does not run; it
 /// is given [`OLLAMA_PROBE_TIMEOUT`] and only called when there is no key.
 pub async fn default_model<F>(
-    plan: &Plan,
+    plan: &QueryPlan,
+    providers: &BTreeMap<String, ProviderPlan>,
     env: impl Fn(&str) -> Option<String>,
     tags: impl FnOnce(ProviderPlan) -> F,
 ) -> Option<ModelRef>
 where
     F: Future<Output = Option<Vec<u8>>>,
 {
-    if plan.query.model.is_some() {
-        return plan.query.model.clone();
+    if plan.model.is_some() {
+        return plan.model.clone();
     }
-    let provider = |name: &str, kind| plan.providers.get(name).filter(|provider| provider.kind == kind);
+    let provider = |name: &str, kind| providers.get(name).filter(|provider| provider.kind == kind);
     let keyed = [
         ("openai", ProviderKind::OpenAi, "OPENAI_API_KEY", OPENAI_MODEL),
         ("anthropic", ProviderKind::Anthropic, "ANTHROPIC_API_KEY", ANTHROPIC_MODEL),
@@ -82,16 +85,14 @@ fn only_embeds(tag: &Tag) -> bool {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed test panics")]
 mod tests {
-    use std::collections::BTreeMap;
     use std::num::NonZeroUsize;
 
     use super::*;
-    use crate::pipeline::{
-        ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, QueryPlan, RetrieveMode, RetryPlan, SelectPlan, StorePlan,
-        TokenizerName,
-    };
+    use crate::answer::{FusionPlan, RetrieveMode, SelectPlan};
+    use crate::limits::Limits;
+    use crate::providers::RetryPlan;
 
-    fn plan(model: Option<ModelRef>) -> Plan {
+    fn providers() -> BTreeMap<String, ProviderPlan> {
         let provider = |name: &str, kind| ProviderPlan {
             name: name.into(),
             kind,
@@ -106,41 +107,22 @@ mod tests {
         };
         let kinds =
             [("openai", ProviderKind::OpenAi), ("anthropic", ProviderKind::Anthropic), ("ollama", ProviderKind::Ollama)];
-        Plan {
-            name: "docs".into(),
-            providers: kinds
-                .map(|(name, kind)| (name.to_owned(), provider(name, kind)))
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
-            sources: Vec::new(),
-            chunk: ChunkPlan {
-                by: ChunkBy::Auto,
-                max_tokens: NonZeroUsize::MIN,
-                overlap: 0,
-                tokenizer: TokenizerName::O200kBase,
-            },
-            embed: EmbedPlan {
-                model: ModelRef { provider: "local".into(), model: "m".into() },
-                dimensions: None,
-                batch_items: None,
-                batch_tokens: None,
-                query_prefix: None,
-                passage_prefix: None,
-            },
-            store: StorePlan::Edge { path: None },
-            query: QueryPlan {
-                limit: NonZeroUsize::MIN,
-                mode: RetrieveMode::Hybrid,
-                fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
-                select: SelectPlan::default(),
-                model,
-                fallback: Vec::new(),
-                fallback_after: Duration::from_secs(30),
-                max_tokens: 1,
-                temperature: None,
-                context_tokens: 1,
-                prompt: None,
-            },
+        kinds.into_iter().map(|(name, kind)| (name.to_owned(), provider(name, kind))).collect()
+    }
+
+    fn plan(model: Option<ModelRef>) -> QueryPlan {
+        QueryPlan {
+            limit: NonZeroUsize::MIN,
+            mode: RetrieveMode::Hybrid,
+            fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
+            select: SelectPlan::default(),
+            model,
+            fallback: Vec::new(),
+            fallback_after: Duration::from_secs(30),
+            max_tokens: 1,
+            temperature: None,
+            context_tokens: 1,
+            prompt: None,
         }
     }
 
@@ -154,7 +136,7 @@ mod tests {
     async fn choose(model: Option<ModelRef>, keys: &[(&str, &str)], tags: Option<&str>) -> Option<String> {
         let env = |name: &str| keys.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
         let body = tags.map(|tags| tags.as_bytes().to_vec());
-        default_model(&plan(model), env, |_| async { body }).await.map(|model| model.to_string())
+        default_model(&plan(model), &providers(), env, |_| async { body }).await.map(|model| model.to_string())
     }
 
     #[tokio::test]
@@ -176,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_ollama_that_hangs_counts_as_not_running() {
         let started = tokio::time::Instant::now();
-        let model = default_model(&plan(None), |_| None, |_| std::future::pending()).await;
+        let model = default_model(&plan(None), &providers(), |_| None, |_| std::future::pending()).await;
         assert_eq!(model, None);
         assert_eq!(started.elapsed(), OLLAMA_PROBE_TIMEOUT);
     }

@@ -96,7 +96,7 @@ impl Record {
     /// # Errors
     /// When the file cannot be had, when another process has it, or when it is not such a record.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+        let failed = |action| move |source| Error::io(action, path, source);
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder).map_err(failed("create the folder of"))?;
         }
@@ -171,7 +171,7 @@ impl Record {
         let Some(ids) = self.lines.get(key) else { return Ok(None) };
         let Some(span) = ids.get(id).or_else(|| ids.values().next()).copied() else { return Ok(None) };
         let answer = self.read_at(span);
-        answer.map(Some).map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })
+        answer.map(Some).map_err(|source| Error::io("read", self.path.clone(), source))
     }
 
     /// Whether the answer is there under this very id.
@@ -181,7 +181,7 @@ impl Record {
 
     /// Adds answers. When it returns they are on the disk.
     pub fn add(&mut self, answers: &[Answered]) -> Result<(), Error> {
-        self.append(answers).map_err(|source| Error::Io { action: "write to", path: self.path.clone(), source })
+        self.append(answers).map_err(|source| Error::io("write to", self.path.clone(), source))
     }
 
     fn append(&mut self, answers: &[Answered]) -> std::io::Result<()> {

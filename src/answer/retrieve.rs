@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::fusion;
+use crate::answer::{QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
-use crate::error::Error;
-use crate::pipeline::{QueryPlan, RetrieveMode, Running};
+use crate::error::{Error, Failure, Origin};
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
-use crate::vectordb::{Query, StoreError, VectorStore};
+use crate::vectordb::{Query, VectorStore};
 
 /// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
 pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
@@ -60,6 +60,24 @@ impl QuestionError {
     }
 }
 
+impl Failure for QuestionError {
+    fn origin(&self) -> Origin {
+        Origin::Question
+    }
+
+    fn code(&self) -> &'static str {
+        "bad_question"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(self.hint().into())
+    }
+
+    fn stops_all(&self) -> bool {
+        false
+    }
+}
+
 /// Finds passages in one index.
 #[derive(Clone)]
 pub struct Retriever {
@@ -78,32 +96,6 @@ pub struct Retriever {
 }
 
 impl Retriever {
-    /// What retrieves from a pipeline's index.
-    ///
-    /// # Errors
-    /// When there is no index, when it was made with another model, or when model or store cannot be had.
-    pub async fn open(running: &Running) -> Result<Self, Error> {
-        let store = running.store()?;
-        let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
-        let plan = running.plan.query.clone();
-        let embedder = match plan.mode {
-            RetrieveMode::Sparse => None,
-            RetrieveMode::Dense | RetrieveMode::Hybrid => Some(running.embedder().await?),
-        };
-        let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
-        meta.agree_with_model(&*store, &model)?;
-        let reranker = match &plan.select.rerank {
-            Some(rerank) => Some(running.providers.reranker(&rerank.model)?),
-            None => None,
-        };
-        let cache = match &embedder {
-            Some(embedder) => EmbeddingCache::open(&running.settings.cache, &**embedder, meta.dimensions),
-            None => EmbeddingCache::new(0),
-        };
-        let bm25 = running.bm25();
-        Ok(Self { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker, plan })
-    }
-
     /// The best `limit` passages for a question, best first. Empty when nothing was found. See [`Self::find`].
     pub async fn retrieve(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
         Ok(self.find(question, limit).await?.into_iter().map(|found| found.hit).collect())
@@ -181,7 +173,7 @@ impl Retriever {
         let key = Key::new(&embedder.fingerprint(), InputType::Query, question);
         match self.cache.get_or_embed(key, self.embed(&**embedder, key, question)).await {
             Ok((vector, _)) => Ok(vector.to_vec()),
-            Err(error) => Err(Error::Provider(error)),
+            Err(error) => Err(Error::shared(error)),
         }
     }
 
@@ -217,5 +209,5 @@ pub(super) async fn off_runtime<T: Send + 'static>(
     action: &'static str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.map_err(|source| Error::Worker { action, source })
+    tokio::task::spawn_blocking(work).await.map_err(|source| Error::worker(action, source))
 }

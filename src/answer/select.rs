@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::duplicates::{Found, fold};
 use super::retrieve::{Retriever, off_runtime};
+use crate::answer::Duplicates;
+use crate::chunk::embedded_text;
 use crate::error::Error;
-use crate::ingest::chunk::embedded_text;
-use crate::pipeline::Duplicates;
 use crate::providers::Reranker;
 use crate::vectordb::MAX_PAGE;
 
@@ -19,7 +19,7 @@ impl Retriever {
     /// The best `limit` passages for a question, best first, each with its near-copies. Empty when nothing was found.
     ///
     /// # Errors
-    /// [`Error::Question`] when the question is blank or too long, else what the embedder or the store says. Of a reranker's
+    /// [`QuestionError`](super::QuestionError) when the question is blank or too long, else what the embedder or the store says. Of a reranker's
     /// errors only those that are final: without it, the order is that of the ranking.
     pub async fn find(&self, question: &str, limit: usize) -> Result<Vec<Found>, Error> {
         let wanted = self.plan.select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));

@@ -124,7 +124,7 @@ pub enum Outcome {
 /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
 ///
 /// # Errors
-/// [`Error::Question`] for a question that cannot be asked, else what the embedder, the store or the (last) model says. The pieces
+/// [`QuestionError`](super::QuestionError) for a question that cannot be asked, else what the embedder, the store or the (last) model says. The pieces
 /// of an answer that broke off have been yielded before the error.
 pub fn ask(ask: Ask) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static {
     try_stream! {

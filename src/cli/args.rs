@@ -6,7 +6,8 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::answer::Term;
-use crate::pipeline::{self, Diagnostic, Diagnostics, Plan, Running, Settings};
+use crate::pipeline::{self, Diagnostic, Diagnostics, Plan};
+use crate::runtime::{Runtime, Settings};
 
 /// Index documents and ask questions about them.
 #[derive(Debug, Parser)]
@@ -260,11 +261,11 @@ impl PipelineArg {
     }
 
     /// The plan with its connections; `change` may adjust the plan before.
-    pub fn running(&self, common: &Common, change: impl FnOnce(&mut Plan) -> anyhow::Result<()>) -> anyhow::Result<Running> {
+    pub fn runtime(&self, common: &Common, change: impl FnOnce(&mut Plan) -> anyhow::Result<()>) -> anyhow::Result<Runtime> {
         let settings = common.settings()?;
         let mut plan = self.plan(&settings.cwd)?;
         change(&mut plan)?;
-        Ok(Running::new(plan, settings))
+        Ok(Runtime::new(plan, settings))
     }
 }
 

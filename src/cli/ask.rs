@@ -3,7 +3,7 @@
 mod events;
 
 pub use events::failure;
-pub(super) use events::{done, provider_kind, stop};
+pub(super) use events::{done, stop};
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -24,12 +24,13 @@ use super::markdown::Markdown;
 use super::models::{Named, answerer, plans_own};
 use super::output::Output;
 use super::progress::downloads;
-use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Retriever, Source, Summary, ask, ask_all, cite};
+use crate::answer::{AnswerEvent, Ask, Conversation, Join, Joint, Outcome, Source, Summary, ask, ask_all, cite};
 use crate::cli::style::{Look, Style, harmless, json_line, one_line, reader_left};
 use crate::error::Error;
-use crate::pipeline::{Running, TokenizerName};
 use crate::providers::StopReason;
+use crate::runtime::Runtime;
 use crate::tokenizer::Tokenizer;
+use crate::tokenizer::TokenizerName;
 use crate::vectordb::VectorStore;
 
 /// A question read from stdin, in bytes, at most.
@@ -38,18 +39,18 @@ const MAX_STDIN: u64 = 64 * 1024;
 /// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let mut named = Named::default();
-    let running = args.pipeline.running(common, |plan| {
+    let runtime = args.pipeline.runtime(common, |plan| {
         named = Named::parse(&args, plan)?;
         args.narrow.apply(plan)
     })?;
-    let _fetching = downloads(output, running.providers.downloads());
+    let _fetching = downloads(output, runtime.providers.downloads());
     if let Some(file) = &args.batch {
-        return Box::pin(super::batch::run(file, &args, &running, output, stop)).await;
+        return Box::pin(super::batch::run(file, &args, &runtime, output, stop)).await;
     }
-    let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
-    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
+    let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
+    let limit = args.limit.unwrap_or(runtime.plan.query.limit).get();
     let answer = Box::pin(async {
-        let prepared = prepare(&running, args.question.clone().unwrap_or_default(), limit);
+        let prepared = prepare(&runtime, args.question.clone().unwrap_or_default(), limit);
         let asked = match tokio::select! { asked = prepared => asked, () = stop.cancelled() => return Ok(Ended::Stopped) } {
             Ok(asked) => asked,
             Err(error) => {
@@ -69,10 +70,10 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             return Box::pin(render(events.take_until(stop.cancelled()), &mut io::stdout(), &style)).await;
         }
         let join = args.join.map_or(Join::All, Join::from);
-        let models: Vec<_> = named.models.iter().map(|model| answerer(&running, model)).collect();
-        let judge = named.judge.as_ref().map(|judge| answerer(&running, judge));
+        let models: Vec<_> = named.models.iter().map(|model| answerer(&runtime, model)).collect();
+        let judge = named.judge.as_ref().map(|judge| answerer(&runtime, judge));
         let names: Vec<String> = named.models.iter().map(ToString::to_string).collect();
-        let board = Board::new(join, names, &running.plan.providers, |text| output.note(text));
+        let board = Board::new(join, names, &runtime.plan.providers, |text| output.note(text));
         let events = Box::pin(ask_all(Joint { ask: asked, models, join, judge }));
         let mut out = io::stdout();
         tokio::select! {
@@ -99,23 +100,23 @@ pub(super) fn release(store: &Arc<dyn VectorStore>) -> AbortOnDropHandle<()> {
 }
 
 /// A question to the plan's model and those that stand by.
-pub(super) async fn prepare(running: &Running, question: String, limit: usize) -> Result<Ask, Error> {
+pub(super) async fn prepare(runtime: &Runtime, question: String, limit: usize) -> Result<Ask, Error> {
     // The table takes a fifth of a second to build: while the question is embedded and looked for.
     tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
     let question = if question == "-" { read_question().await? } else { question };
-    let retriever = Arc::new(Retriever::open(running).await?);
-    let (model, fallback) = plans_own(running).await?;
+    let retriever = Arc::new(runtime.retriever().await?);
+    let (model, fallback) = plans_own(runtime).await?;
     let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
     Ok(Ask { retriever, model, fallback, count_tokens, question, limit, conversation: Conversation::default() })
 }
 
 async fn read_question() -> Result<String, Error> {
     let mut question = String::new();
-    tokio::io::stdin().take(MAX_STDIN).read_to_string(&mut question).await.map_err(|source| Error::Io {
-        action: "read the question from",
-        path: "stdin".into(),
-        source,
-    })?;
+    tokio::io::stdin()
+        .take(MAX_STDIN)
+        .read_to_string(&mut question)
+        .await
+        .map_err(|source| Error::io("read the question from", "stdin", source))?;
     Ok(question)
 }
 

@@ -25,8 +25,10 @@ use crate::answer::batch::{Batch, BatchEvent, Key, Question, run as run_batch};
 use crate::answer::record::Record;
 use crate::answer::{Ask, Retriever};
 use crate::error::Error;
-use crate::pipeline::{ModelRef, Purpose, Running};
+use crate::pipeline::Purpose;
+use crate::providers::ModelRef;
 use crate::providers::{Usage, prices};
+use crate::runtime::Runtime;
 use crate::vectordb::StoreError;
 
 /// Questions under way where the provider's concurrency is not declared: enough to hide its latency, few enough for its limits.
@@ -47,13 +49,13 @@ struct Line {
 pub(super) async fn run(
     file: &Path,
     args: &AskArgs,
-    running: &Running,
+    runtime: &Runtime,
     output: &Output,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let started = Instant::now();
-    let (questions, bad) = read(file, running).await?;
-    let (batch, record, path) = match batch(args, running, questions.clone(), stop.clone()).await {
+    let (questions, bad) = read(file, runtime).await?;
+    let (batch, record, path) = match batch(args, runtime, questions.clone(), stop.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
             if let Some(error) = error.downcast_ref::<Error>().filter(|_| output.json) {
@@ -62,7 +64,7 @@ pub(super) async fn run(
             return Err(error);
         }
     };
-    let mut desk = Desk { order: args.order, silent: args.out.is_some(), ..Desk::new(output, running, &questions, record) };
+    let mut desk = Desk { order: args.order, silent: args.out.is_some(), ..Desk::new(output, runtime, &questions, record) };
     for (line, error) in bad {
         output.complain(&format!("error: {}:{line}: {}\n", file.display(), one_line(&error)));
         desk.failed += 1;
@@ -102,7 +104,7 @@ pub(super) async fn run(
 }
 
 /// The questions of a file, and the lines that are none.
-async fn read(file: &Path, running: &Running) -> anyhow::Result<(Vec<Question>, Vec<(u64, String)>)> {
+async fn read(file: &Path, runtime: &Runtime) -> anyhow::Result<(Vec<Question>, Vec<(u64, String)>)> {
     let input: Box<dyn AsyncBufRead + Unpin + Send> = if file == Path::new("-") {
         Box::new(tokio::io::BufReader::new(tokio::io::stdin()))
     } else {
@@ -125,9 +127,9 @@ async fn read(file: &Path, running: &Running) -> anyhow::Result<(Vec<Question>, 
             let model = match model {
                 None => None,
                 Some(name) => {
-                    let parsed = ModelRef::parse(&name, &running.plan, Purpose::Answer)
+                    let parsed = ModelRef::parse(&name, &runtime.plan, Purpose::Answer)
                         .map_err(|error| format!("\"model\": {}", Invalid::from(error).0))?;
-                    Some(models.entry(name).or_insert_with(|| answerer(running, &parsed)).clone())
+                    Some(models.entry(name).or_insert_with(|| answerer(runtime, &parsed)).clone())
                 }
             };
             seen.insert(id.clone(), number);
@@ -146,16 +148,16 @@ type Shared = Arc<Mutex<Record>>;
 /// The batch, its record, and the record's file where the user named one.
 async fn batch(
     args: &AskArgs,
-    running: &Running,
+    runtime: &Runtime,
     questions: Vec<Question>,
     stop: CancellationToken,
 ) -> anyhow::Result<(Batch, Shared, Option<PathBuf>)> {
-    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
-    let ask = prepare(running, String::new(), limit).await?;
+    let limit = args.limit.unwrap_or(runtime.plan.query.limit).get();
+    let ask = prepare(runtime, String::new(), limit).await?;
     let Some(model) = ask.model.as_ref().map(|model| model.model().to_owned()) else {
         anyhow::bail!("no model is set, and --batch needs one: name it with --model PROVIDER/MODEL, or set OPENAI_API_KEY");
     };
-    let store = running.store()?;
+    let store = runtime.store()?;
     let meta = store.meta().await.map_err(Error::from)?;
     let meta = meta.ok_or_else(|| Error::from(StoreError::Missing { store: store.describe() }))?;
     let key = Key::new(meta.generation, &ask.retriever.plan, limit);
@@ -164,11 +166,11 @@ async fn batch(
     retriever.plan.fallback_after = Duration::MAX;
     let ask = Ask { retriever: Arc::new(retriever), ..ask };
 
-    let home = running.settings.home.join(format!("{}.answers.jsonl", running.plan.name));
+    let home = runtime.settings.home.join(format!("{}.answers.jsonl", runtime.plan.name));
     let path = args.out.clone().unwrap_or(home);
     let record = tokio::task::spawn_blocking(move || Record::open(&path)).await??;
     let record = Arc::new(Mutex::new(record));
-    let provider = model.split('/').next().and_then(|name| running.plan.providers.get(name));
+    let provider = model.split('/').next().and_then(|name| runtime.plan.providers.get(name));
     let declared = provider.and_then(|provider| provider.limits.concurrency).map(|concurrency| concurrency as usize);
     let workers = args.workers.map_or_else(|| declared.unwrap_or(WORKERS), std::num::NonZeroUsize::get);
     Ok((Batch { ask, key, questions, record: Arc::clone(&record), workers, stop }, record, args.out.clone()))
@@ -184,7 +186,7 @@ enum Kept {
 /// Prints what becomes of the questions, and counts.
 struct Desk<'a> {
     output: &'a Output,
-    running: &'a Running,
+    runtime: &'a Runtime,
     questions: &'a [Question],
     record: Shared,
     order: Order,
@@ -202,7 +204,7 @@ struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(output: &'a Output, running: &'a Running, questions: &'a [Question], record: Shared) -> Self {
+    fn new(output: &'a Output, runtime: &'a Runtime, questions: &'a [Question], record: Shared) -> Self {
         let target = if output.watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(questions.len() as u64), target);
         if let Ok(style) = ProgressStyle::with_template("{pos} of {len} questions  {bar:20}  {per_sec}  {wide_msg}") {
@@ -211,7 +213,7 @@ impl<'a> Desk<'a> {
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
             output,
-            running,
+            runtime,
             questions,
             record,
             order: Order::Input,
@@ -306,7 +308,7 @@ impl<'a> Desk<'a> {
         let add = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
         self.usage.input_tokens = add(self.usage.input_tokens, usage.input_tokens);
         self.usage.output_tokens = add(self.usage.output_tokens, usage.output_tokens);
-        let cost = prices::chat_cost(&self.running.plan.providers, model, &usage);
+        let cost = prices::chat_cost(&self.runtime.plan.providers, model, &usage);
         self.cost = self.cost.and_then(|sum| Some(sum + cost?));
     }
 

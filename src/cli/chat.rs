@@ -29,8 +29,10 @@ use super::progress::downloads;
 use super::style::{Look, Style, one_line, trimmed};
 use crate::answer::{AnswerEvent, Ask, Conversation, Source, ask, history, rewrite};
 use crate::error::Error;
-use crate::pipeline::{ModelRef, Purpose, Running};
+use crate::pipeline::Purpose;
 use crate::providers::Message;
+use crate::providers::ModelRef;
+use crate::runtime::Runtime;
 
 /// The part of the prompt's budget that may go to what was said before.
 const HISTORY_PART: usize = 4;
@@ -40,14 +42,14 @@ const HISTORY_TURNS: usize = 50;
 const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let running = args.pipeline.running(common, |plan| {
+    let runtime = args.pipeline.runtime(common, |plan| {
         if let Some(model) = &args.model {
             plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
         }
         args.narrow.apply(plan)
     })?;
-    let _fetching = downloads(output, running.providers.downloads());
-    let folder = running.settings.home.join(".chat");
+    let _fetching = downloads(output, runtime.providers.downloads());
+    let folder = runtime.settings.home.join(".chat");
     let (name, found) = match &args.session {
         Some(name) => (name.clone(), true),
         None => match Session::latest(&folder).filter(|_| args.go_on) {
@@ -56,8 +58,8 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
         },
     };
     let session = Session::open(&folder, &name).map_err(|source| in_session(&folder, &name, source))?;
-    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
-    let ask = match prepare(&running, String::new(), limit).await {
+    let limit = args.limit.unwrap_or(runtime.plan.query.limit).get();
+    let ask = match prepare(&runtime, String::new(), limit).await {
         Ok(ask) => ask,
         Err(error) => {
             if output.json {
@@ -68,7 +70,7 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     };
     let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
     let input = Input::new(person, folder.join("history"));
-    let mut chat = Chat { running: &running, output, ask, session, folder, person, saved: None, failed: 0 };
+    let mut chat = Chat { runtime: &runtime, output, ask, session, folder, person, saved: None, failed: 0 };
     chat.greet(found);
     Box::pin(chat.converse(input)).await
 }
@@ -81,11 +83,11 @@ fn new_name() -> String {
 }
 
 fn in_session(folder: &Path, name: &str, source: io::Error) -> Error {
-    Error::Io { action: "use the session", path: folder.join(format!("{name}.jsonl")), source }
+    Error::io("use the session", folder.join(format!("{name}.jsonl")), source)
 }
 
 struct Chat<'a> {
-    running: &'a Running,
+    runtime: &'a Runtime,
     output: &'a Output,
     /// How every question is asked.
     ask: Ask,
@@ -309,9 +311,9 @@ impl Chat<'_> {
     }
 
     fn set_model(&mut self, name: &str) {
-        let model = ModelRef::parse(name, &self.running.plan, Purpose::Answer).map_err(|error| Invalid::from(error).into());
+        let model = ModelRef::parse(name, &self.runtime.plan, Purpose::Answer).map_err(|error| Invalid::from(error).into());
         let model: anyhow::Result<_> =
-            model.and_then(|model| self.running.providers.chat_model(&model).map_err(|error| Error::from(error).into()));
+            model.and_then(|model| self.runtime.providers.chat_model(&model).map_err(|error| Error::from(error).into()));
         match model {
             Ok(model) => {
                 self.say(&format!("{} answers from now on.", model.model()));
@@ -327,7 +329,7 @@ impl Chat<'_> {
     /// Writes the conversation, over no file but its own.
     async fn save(&mut self, file: Option<String>) {
         let file = file.unwrap_or_else(|| format!("chat-{}.md", self.session.name));
-        let path = self.running.settings.cwd.join(&file);
+        let path = self.runtime.settings.cwd.join(&file);
         let mut options = tokio::fs::OpenOptions::new();
         options.write(true).truncate(true);
         if self.saved.as_ref() == Some(&path) {
@@ -372,7 +374,7 @@ impl Chat<'_> {
     }
 
     fn style(&self) -> Style {
-        Style { base: Some(self.running.settings.cwd.clone()), ..self.output.style() }
+        Style { base: Some(self.runtime.settings.cwd.clone()), ..self.output.style() }
     }
 }
 

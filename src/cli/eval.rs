@@ -9,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, EvalArgs, Invalid, PipelineArg};
 use super::output::{Output, counted};
 use super::progress::{Progress, downloads};
-use crate::answer::Retriever;
 use crate::cli::style::{one_line, trimmed};
 use crate::eval;
 use crate::eval::compare::compare;
@@ -71,8 +70,8 @@ async fn measured(
     let settings = common.settings()?;
     let plan = pipeline.plan(&settings.cwd)?;
     let name = plan.name.clone();
-    let running = eval::index(plan, &settings, set).map_err(Invalid::from)?;
-    let _fetching = downloads(output, running.providers.downloads());
+    let runtime = eval::index(plan, &settings, set).map_err(Invalid::from)?;
+    let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let (lines, told) = (progress.lines(), output.clone());
@@ -84,13 +83,13 @@ async fn measured(
         dry: false,
         observer: Arc::new(move |failure| lines.above(&told, &format!("failed {}: {}", failure.uri, failure.error))),
     };
-    let summary = ingest::run(&running, options, report, stop.clone()).await;
+    let summary = ingest::run(&runtime, options, report, stop.clone()).await;
     progress.finish();
     let summary = summary?;
     if summary.outcome == Outcome::Interrupted {
         return Ok(None);
     }
-    let retriever = Retriever::open(&running).await?;
+    let retriever = runtime.retriever().await?;
     let queries = eval::measure(&retriever, set, stop).await?;
     Ok(queries.map(|queries| Measured { pipeline: name, queries, failed: summary.documents.failed }))
 }

@@ -10,20 +10,20 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, IngestArgs, Invalid};
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, downloads};
-use crate::ingest::ledger::Failure;
+use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{Outcome, Report, Stage, Summary};
 use crate::ingest::{self, Options};
-use crate::pipeline::Running;
+use crate::runtime::Runtime;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let running = running(&args, common)?;
-    let _fetching = downloads(output, running.providers.downloads());
+    let runtime = runtime(&args, common)?;
+    let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let lines = progress.lines();
     let options = options(&args, false, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
-    let summary = ingest::run(&running, options, report, stop).await;
+    let summary = ingest::run(&runtime, options, report, stop).await;
     drop(told);
     progress.finish();
     let summary = summary?;
@@ -40,8 +40,8 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
 }
 
 /// The pipeline that `ingest` and `plan` are about.
-pub(super) fn running(args: &IngestArgs, common: &Common) -> anyhow::Result<Running> {
-    args.pipeline.running(common, |plan| {
+pub(super) fn runtime(args: &IngestArgs, common: &Common) -> anyhow::Result<Runtime> {
+    args.pipeline.runtime(common, |plan| {
         if !args.paths.is_empty() {
             let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
             *plan = plan.clone().with_sources(paths).map_err(Invalid::from)?;
@@ -66,7 +66,7 @@ pub(super) fn options(args: &IngestArgs, dry: bool, output: Output, lines: Lines
             if output.json {
                 output.event(&failed(failure));
             } else {
-                let Failure { uri, stage, error } = failure;
+                let FailedDocument { uri, stage, error } = failure;
                 lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
             }
         }),
@@ -85,7 +85,7 @@ fn source(path: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute)
 }
 
-fn failed(failure: &Failure) -> serde_json::Value {
+fn failed(failure: &FailedDocument) -> serde_json::Value {
     json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 

@@ -10,11 +10,11 @@ use std::pin::pin;
 use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 
-use super::ask::{Ended, Screen, bill, done, failure, note, provider_kind};
+use super::ask::{Ended, Screen, bill, done, failure, note};
 use super::style::{Look, Style, json_line, one_line, reader_left};
 use crate::answer::{AnswerEvent, Fate, Join, JoinEvent, JoinSummary, Opinion};
 use crate::error::Error;
-use crate::pipeline::ProviderPlan;
+use crate::providers::ProviderPlan;
 use crate::providers::{Usage, prices};
 
 /// Who is asked, and what is known of their prices.
@@ -101,7 +101,7 @@ impl<'a> Board<'a> {
                 None => return Ok(()),
             },
             JoinEvent::Failed { place, kind, reason } => json!({
-                "type": "failed", "model": self.name(*place), "stage": "answer", "error": reason, "kind": provider_kind(*kind),
+                "type": "failed", "model": self.name(*place), "stage": "answer", "error": reason, "kind": kind.code(),
             }),
             JoinEvent::Vote(opinion) => self.opinion("vote", opinion),
             JoinEvent::Verdict(opinion) => self.opinion("verdict", opinion),

@@ -66,7 +66,7 @@ pub struct Markdown {
 enum Line {
     /// Not known yet.
     Start,
-    /// Running text.
+    /// Runtime text.
     Text,
     /// Code, as it is.
     Code,

@@ -6,8 +6,10 @@ use super::args::{AskArgs, Invalid, JoinArg, variable};
 use crate::answer::fallback::or_failing;
 use crate::answer::{Join, OLLAMA_PROBE_TIMEOUT, default_model};
 use crate::error::Error;
-use crate::pipeline::{ModelRef, Plan, ProviderPlan, Purpose, Running};
+use crate::pipeline::{Plan, Purpose};
 use crate::providers::ChatModel;
+use crate::providers::{ModelRef, ProviderPlan};
+use crate::runtime::Runtime;
 
 /// The models named on the command line.
 #[derive(Debug, Default)]
@@ -57,17 +59,18 @@ impl From<JoinArg> for Join {
 }
 
 /// A model among several: one that cannot be had fails when it is asked.
-pub(super) fn answerer(running: &Running, model: &ModelRef) -> Arc<dyn ChatModel> {
-    or_failing(model.to_string(), running.providers.chat_model(model))
+pub(super) fn answerer(runtime: &Runtime, model: &ModelRef) -> Arc<dyn ChatModel> {
+    or_failing(model.to_string(), runtime.providers.chat_model(model))
 }
 
 /// The model that the plan answers with, if there is one, and those that stand by.
-pub(super) async fn plans_own(running: &Running) -> Result<(Option<Arc<dyn ChatModel>>, Vec<Arc<dyn ChatModel>>), Error> {
+pub(super) async fn plans_own(runtime: &Runtime) -> Result<(Option<Arc<dyn ChatModel>>, Vec<Arc<dyn ChatModel>>), Error> {
     let tags = |ollama: ProviderPlan| async move {
-        running.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
+        runtime.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
     };
-    let mut models: Vec<ModelRef> = default_model(&running.plan, variable, tags).await.into_iter().collect();
-    for model in &running.plan.query.fallback {
+    let mut models: Vec<ModelRef> =
+        default_model(&runtime.plan.query, &runtime.plan.providers, variable, tags).await.into_iter().collect();
+    for model in &runtime.plan.query.fallback {
         if !models.contains(model) {
             models.push(model.clone());
         }
@@ -75,7 +78,7 @@ pub(super) async fn plans_own(running: &Running) -> Result<(Option<Arc<dyn ChatM
     Ok(match models.as_slice() {
         [] => (None, Vec::new()),
         // Without another one, what is wrong with it is better said before anything is shown.
-        [only] => (Some(running.providers.chat_model(only)?), Vec::new()),
-        [first, others @ ..] => (Some(answerer(running, first)), others.iter().map(|model| answerer(running, model)).collect()),
+        [only] => (Some(runtime.providers.chat_model(only)?), Vec::new()),
+        [first, others @ ..] => (Some(answerer(runtime, first)), others.iter().map(|model| answerer(runtime, model)).collect()),
     })
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs};
-use super::ingest::{options, running};
+use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, downloads};
 use crate::ingest::report::Report;
 use crate::ingest::{Forecast, forecast};
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let running = running(&args, common)?;
-    let _fetching = downloads(output, running.providers.downloads());
+    let runtime = runtime(&args, common)?;
+    let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let options = options(&args, true, output.clone(), progress.lines());
     let forecast = tokio::select! {
-        forecast = forecast(&running, options, report, stop.child_token()) => forecast,
+        forecast = forecast(&runtime, options, report, stop.child_token()) => forecast,
         // Nothing is lost by leaving it: it changes nothing.
         () = stop.cancelled() => return Ok(super::INTERRUPTED),
     };

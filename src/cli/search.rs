@@ -13,13 +13,13 @@ use super::args::{Common, SearchArgs};
 use super::output::Output;
 use super::progress::downloads;
 
+use crate::answer::Duplicates;
 use crate::answer::source::heading_path;
 use crate::answer::{Found, Retriever};
 use crate::cli::ask::{failure, place};
 use crate::cli::style::{Look, Style, json_line, one_line, reader_left, trimmed};
 use crate::document::Hit;
 use crate::error::Error;
-use crate::pipeline::Duplicates;
 
 /// Bytes of a line in a file of queries; more than any question that can be asked takes.
 const MAX_LINE_BYTES: usize = 256 * 1024;
@@ -75,31 +75,27 @@ impl Searched {
 
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let running = args.pipeline.running(common, |plan| {
+    let runtime = args.pipeline.runtime(common, |plan| {
         if args.copies {
             plan.query.select.duplicates = Duplicates::Keep;
         }
         args.narrow.apply(plan)
     })?;
-    let _fetching = downloads(output, running.providers.downloads());
-    let style = Style { base: Some(running.settings.cwd.clone()), ..output.style() };
-    let limit = args.limit.unwrap_or(running.plan.query.limit).get();
+    let _fetching = downloads(output, runtime.providers.downloads());
+    let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
+    let limit = args.limit.unwrap_or(runtime.plan.query.limit).get();
     let mut out = io::BufWriter::new(io::stdout());
     let searching = async {
-        let retriever = Retriever::open(&running).await?;
+        let retriever = runtime.retriever().await?;
         let searched = match &args.queries {
             Some(path) => {
-                let file = tokio::fs::File::open(path).await.map_err(|source| Error::Io {
-                    action: "open",
-                    path: path.clone(),
-                    source,
-                })?;
+                let file = tokio::fs::File::open(path).await.map_err(|source| Error::io("open", path.clone(), source))?;
                 let file = tokio::io::BufReader::new(file);
                 search_file(&retriever, file, limit, &mut out, &mut io::stderr(), &style).await
             }
             None => search(&retriever, args.query.as_deref().unwrap_or_default(), limit, &mut out, &style).await,
         };
-        searched.map_err(|source| Error::Io { action: "search with", path: args.queries.clone().unwrap_or_default(), source })
+        searched.map_err(|source| Error::io("search with", args.queries.clone().unwrap_or_default(), source))
     };
     let searched = tokio::select! {
         searched = searching => searched?,

@@ -13,12 +13,12 @@ use crate::ingest::ledger::Ledger;
 const SHOWN: usize = 100;
 
 pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let running = args.running(common, |_| Ok(()))?;
-    let store = running.store()?;
+    let runtime = args.runtime(common, |_| Ok(()))?;
+    let store = runtime.store()?;
     let meta = store.meta().await.map_err(Error::from)?;
     let points = if meta.is_some() { store.count().await.map_err(Error::from)? } else { 0 };
-    let path = running.settings.ledger(&running.plan.name);
-    let folder = running.settings.cache.clone();
+    let path = runtime.settings.ledger(&runtime.plan.name);
+    let folder = runtime.settings.cache.clone();
     let cached = tokio::task::spawn_blocking(move || cache::held(&folder)).await.context("the cache could not be read")?;
     let (documents, failed, failures) = tokio::task::spawn_blocking(move || {
         let Some(ledger) = Ledger::open_to_read(&path)? else { return Ok((0, 0, Vec::new())) };
@@ -30,7 +30,7 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
     if output.json {
         output.event(&json!({
             "type": "status",
-            "pipeline": running.plan.name,
+            "pipeline": runtime.plan.name,
             "store": store.describe(),
             "index": meta,
             "documents": documents,
@@ -40,7 +40,7 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
             "cache": cached.map(|held| json!({"entries": held.entries, "bytes": held.bytes})),
         }));
     } else {
-        let mut text = format!("pipeline   {}\nstore      {}\n", running.plan.name, store.describe());
+        let mut text = format!("pipeline   {}\nstore      {}\n", runtime.plan.name, store.describe());
         match &meta {
             Some(meta) => {
                 text.push_str(&format!("index      {}, {}\n", counted(documents, "document"), counted(points, "chunk")));

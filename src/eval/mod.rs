@@ -16,9 +16,11 @@ use self::scores::QueryScore;
 use self::set::LabelledSet;
 use crate::answer::Retriever;
 use crate::document::Hit;
-use crate::error::Error;
-use crate::pipeline::{Diagnostic, Plan, Running, Settings, StorePlan};
+use crate::error::{Error, Origin};
+use crate::pipeline::{Diagnostic, Plan};
+use crate::runtime::{Runtime, Settings};
 use crate::vectordb::IndexMeta;
+use crate::vectordb::StorePlan;
 
 /// Passages that are asked for: enough that a hundred documents are among them, where most have one or two passages.
 const PASSAGES: usize = 200;
@@ -30,7 +32,7 @@ const DOCUMENTS: usize = 100;
 ///
 /// # Errors
 /// When the corpus is no source.
-pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Running, Diagnostic> {
+pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runtime, Diagnostic> {
     let mut plan = plan.with_sources(vec![set.corpus.clone()])?;
     plan.store = StorePlan::Edge { path: None };
     "index".clone_into(&mut plan.name);
@@ -40,7 +42,7 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runni
     let key = blake3::hash(made_with.as_bytes()).to_hex();
     let home = settings.home.join("eval").join(format!("{}-{:.12}", set.name, key));
     // Relative to the corpus, a document's uri is the set's own name for it.
-    Ok(Running::new(plan, Settings { home, cwd: set.corpus.clone(), cache: settings.cache.clone() }))
+    Ok(Runtime::new(plan, Settings { home, cwd: set.corpus.clone(), cache: settings.cache.clone() }))
 }
 
 /// Asks every question, one at a time, so that the times are those of a single question. A question that cannot be asked scores
@@ -62,7 +64,7 @@ pub async fn measure(
         };
         let (found, failed) = match found {
             Ok(hits) => (documents(hits), None),
-            Err(Error::Question(error)) => (Vec::new(), Some(error.to_string())),
+            Err(error) if error.origin() == Origin::Question => (Vec::new(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
         scores.push(QueryScore::new(query, found, started.elapsed(), failed));

@@ -12,15 +12,15 @@ use uuid::Uuid;
 use super::embed::EmbedError;
 use super::job::{Job, Piece};
 use super::ledger::{Entry, Ledger, Records};
-use super::parse;
-use super::read::{self, Seen};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
 use crate::cache::Vector;
 use crate::document::{Document, Found, Stamp};
 use crate::error::{Error, reason};
+use crate::parse;
 use crate::providers::ErrorKind;
+use crate::source::{self, Seen, SkipReason};
 
 /// Files that are compared with the ledger in one go.
 const COMPARE: usize = 1024;
@@ -34,7 +34,7 @@ pub(super) fn walk(run: &Arc<Run>) -> impl Stream<Item = Found> + Send + use<> {
     let run = Arc::clone(run);
     stream! {
         for files in run.sources.clone() {
-            let mut seen = std::pin::pin!(read::walk(files, run.base.clone()));
+            let mut seen = std::pin::pin!(source::walk(files, run.base.clone()));
             while let Some(seen) = seen.next().await {
                 if run.stop.is_cancelled() {
                     return;
@@ -151,7 +151,7 @@ async fn parse_packet(run: &Arc<Run>, packet: Packet) -> Option<Vec<Parsed>> {
     });
     let outcomes = match parsed.await {
         Ok(outcomes) => outcomes,
-        Err(source) => return run.abort(Error::Worker { action: "read files", source }),
+        Err(source) => return run.abort(Error::worker("read files", source)),
     };
     let (mut parsed, mut unchanged) = (Vec::new(), Vec::new());
     for outcome in outcomes {
@@ -186,7 +186,7 @@ fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) 
     }
     let max_bytes = run.sources.iter().map(|files| files.max_bytes).max().unwrap_or(u64::MAX);
     let busy = run.report.busy(Stage::Read);
-    let read = read::read_blocking(&found, max_bytes);
+    let read = source::read_blocking(&found, max_bytes);
     drop(busy);
     let (bytes, stamp) = match read {
         Ok(content) => (content.bytes, content.stamp),
@@ -205,7 +205,7 @@ fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) 
     let _busy = run.report.busy(Stage::Parse);
     match catch_unwind(AssertUnwindSafe(|| parse::parse(&found, bytes))) {
         Ok(Ok(document)) => Outcome::Parsed(Box::new(Parsed { document, stamp, hash, known: (entry, intended), room })),
-        Ok(Err(error)) => match error.skip_reason() {
+        Ok(Err(error)) => match SkipReason::of(&error) {
             Some(skip) => Outcome::Gone(found.uri, Some(skip.label())),
             None => Outcome::Failed(found.uri, Stage::Parse, reason(&error)),
         },
@@ -239,7 +239,7 @@ async fn chunk_packet(run: &Arc<Run>, packet: Vec<Parsed>) -> Option<Vec<Arc<Job
         tokio::task::spawn_blocking(move || packet.into_iter().map(|parsed| chunk_one(&worker, parsed)).collect::<Vec<_>>());
     let cut = match cut.await {
         Ok(cut) => cut,
-        Err(source) => return run.abort(Error::Worker { action: "cut documents", source }),
+        Err(source) => return run.abort(Error::worker("cut documents", source)),
     };
     let mut jobs = Vec::new();
     for job in cut {
@@ -309,7 +309,7 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
     let outage = error.is_transient() && run.report.silent_for(error.waited);
     let broken = error.kind == ErrorKind::BadAnswer && run.report.makes_no_sense();
     if error.is_fatal() || outage || broken {
-        return run.abort(Error::Provider(Arc::clone(error)));
+        return run.abort(Error::shared(Arc::clone(error)));
     }
     if piece.job.fail() {
         run.fail(&piece.job.document.uri, Stage::Embed, reason(&**error)).await;

@@ -11,8 +11,8 @@ use super::report::{Documents, Report};
 use super::{Options, flow, gone, open_to_look};
 use crate::cache::{self, Key};
 use crate::error::Error;
-use crate::pipeline::Running;
 use crate::providers::{InputType, prices};
+use crate::runtime::Runtime;
 
 /// What `ingest` would do. Nothing was written and nothing paid for to know it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,12 +64,12 @@ pub struct ForecastChunks {
 
 /// Tells what a run of this pipeline would do. Writes nothing and calls no API.
 pub async fn forecast(
-    running: &Running,
+    runtime: &Runtime,
     options: Options,
     report: Arc<Report>,
     stop: CancellationToken,
 ) -> Result<Forecast, Error> {
-    let run = Arc::new(open_to_look(running, options, report, stop).await?);
+    let run = Arc::new(open_to_look(runtime, options, report, stop).await?);
     let fingerprint = run.embedder.fingerprint();
     let found = flow::walk(&run);
     let changed = flow::compare(&run, found);
@@ -99,9 +99,9 @@ pub async fn forecast(
             }
         }
         let keys: Vec<Key> = wanted.iter().map(|(key, _)| *key).collect();
-        let folder = running.settings.cache.clone();
+        let folder = runtime.settings.cache.clone();
         let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
-        let covered = look.await.map_err(|source| Error::Worker { action: "look into the cache", source })?;
+        let covered = look.await.map_err(|source| Error::worker("look into the cache", source))?;
         for ((_, cost), covered) in wanted.into_iter().zip(covered) {
             if covered {
                 cached += 1;
@@ -116,8 +116,8 @@ pub async fn forecast(
         return Err(error);
     }
 
-    let model = &running.plan.embed.model;
-    let provider = running.plan.providers.get(&model.provider);
+    let model = &runtime.plan.embed.model;
+    let provider = runtime.plan.providers.get(&model.provider);
     let counted = &run.report.documents;
     let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
     let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
@@ -125,7 +125,7 @@ pub async fn forecast(
     let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
     Ok(Forecast {
         kind: "plan",
-        pipeline: running.plan.name.clone(),
+        pipeline: runtime.plan.name.clone(),
         model: model.to_string(),
         documents: Documents {
             seen: counted.seen.get(),

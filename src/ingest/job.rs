@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::chunk::embedded_text;
 use super::ledger::{Entry, Recorded};
 use super::run::digest;
+use crate::chunk::embedded_text;
 use crate::document::{Chunk, Document, Passage, Stamp};
 use crate::language::Language;
 

@@ -21,8 +21,9 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::read::is_within;
 use crate::document::{Found, Stamp};
+use crate::error::{Failure, Origin};
+use crate::source::is_within;
 
 /// Files modified so shortly before they were recorded may change again within the clock's grain: their stamp is no proof.
 const RACY: Duration = Duration::from_secs(2);
@@ -62,6 +63,27 @@ pub enum LedgerError {
     },
 }
 
+impl Failure for LedgerError {
+    fn origin(&self) -> Origin {
+        Origin::Ledger
+    }
+
+    fn code(&self) -> &'static str {
+        "ledger_failed"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Busy { .. } => "wait until it has ended, or give this run another --home".into(),
+            _ => "check the disk's space and permissions; `ingest` again goes on where it stopped".into(),
+        })
+    }
+
+    fn stops_all(&self) -> bool {
+        true
+    }
+}
+
 /// A point that a document has in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Recorded {
@@ -84,7 +106,7 @@ pub struct Entry {
 
 /// A document that could not be indexed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedDocument {
     /// Which document.
     pub uri: String,
     /// At which stage: read, parse, chunk, embed or store.
@@ -276,7 +298,7 @@ impl Ledger {
     }
 
     /// Records a failure. What is recorded of the document otherwise stays.
-    pub fn fail(&self, failure: &Failure) -> Result<(), LedgerError> {
+    pub fn fail(&self, failure: &FailedDocument) -> Result<(), LedgerError> {
         self.connection()
             .execute(
                 "INSERT OR REPLACE INTO failures (uri, stage, error) VALUES (?1, ?2, ?3)",
@@ -287,12 +309,14 @@ impl Ledger {
     }
 
     /// Failures, by URI, at most `limit`.
-    pub fn failures(&self, limit: usize) -> Result<Vec<Failure>, LedgerError> {
+    pub fn failures(&self, limit: usize) -> Result<Vec<FailedDocument>, LedgerError> {
         let connection = self.connection();
-        let work = || -> rusqlite::Result<Vec<Failure>> {
+        let work = || -> rusqlite::Result<Vec<FailedDocument>> {
             connection
                 .prepare_cached("SELECT uri, stage, error FROM failures ORDER BY uri LIMIT ?1")?
-                .query_map([limit as i64], |row| Ok(Failure { uri: row.get(0)?, stage: row.get(1)?, error: row.get(2)? }))?
+                .query_map([limit as i64], |row| {
+                    Ok(FailedDocument { uri: row.get(0)?, stage: row.get(1)?, error: row.get(2)? })
+                })?
                 .collect()
         };
         work().map_err(|source| self.failed(source))

@@ -17,14 +17,11 @@
 //! Absent on purpose: errors as stream items. One bad document is counted and recorded where it fails; what must end the
 //! run goes to [`run::Run::abort`], which lets everything in flight finish.
 
-pub mod chunk;
 pub mod embed;
 mod flow;
 mod forecast;
 mod job;
 pub mod ledger;
-pub mod parse;
-pub mod read;
 pub mod report;
 mod run;
 mod store;
@@ -45,9 +42,13 @@ pub use self::run::{Observer, Options};
 use self::run::{Run, STARTING, STORE_BUDGET, digest, waited_for};
 use crate::cache::EmbeddingCache;
 use crate::document::Passage;
-use crate::error::Error;
-use crate::pipeline::{Plan, ProviderKind, Running, Settings, StorePlan};
+use crate::error::{Error, Origin};
+use crate::pipeline::Plan;
+use crate::providers::ProviderKind;
 use crate::providers::{Embedder, prices};
+use crate::runtime::{Runtime, Settings};
+use crate::source;
+use crate::vectordb::StorePlan;
 use crate::vectordb::{IndexMeta, VectorStore};
 
 /// Batches under way, at most, whatever the provider's limits allow.
@@ -71,14 +72,14 @@ const PAGE: usize = 1000;
 
 /// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
 /// [`Outcome::Interrupted`]; running again goes on from there.
-pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
+pub async fn run(runtime: &Runtime, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
     // A token of the run's own: a run that stops itself was not interrupted by anyone.
     let opened = tokio::select! {
-        opened = open(running, options, Arc::clone(&report), stop.child_token()) => opened?,
+        opened = open(runtime, options, Arc::clone(&report), stop.child_token()) => opened?,
         // To look through a large store takes a while, and to wait for one that is away. Left halfway it is begun anew.
         () = stop.cancelled() => None,
     };
-    let Some((run, meta)) = opened else { return Ok(Summary::interrupted(&running.plan.name, report.elapsed())) };
+    let Some((run, meta)) = opened else { return Ok(Summary::interrupted(&runtime.plan.name, report.elapsed())) };
     let run = Arc::new(run);
 
     let found = flow::walk(&run);
@@ -109,7 +110,7 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
     let flushed = if written { run.store.flush().await } else { Ok(()) };
     let fatal = run.take_fatal();
     if drained
-        && !matches!(fatal, Some(Error::Store(_)))
+        && fatal.as_ref().is_none_or(|error| error.origin() != Origin::Store)
         && let Err(error) = seal(&run, meta, kept > 0).await
     {
         tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
@@ -118,27 +119,27 @@ pub async fn run(running: &Running, options: Options, report: Arc<Report>, stop:
         return Err(error);
     }
     flushed?;
-    Ok(summary(&run, running, kept))
+    Ok(summary(&run, runtime, kept))
 }
 
 /// Brings together what a run needs: index and ledger agree, or the run does not begin. `None`: it was stopped meanwhile.
 async fn open(
-    running: &Running,
+    runtime: &Runtime,
     options: Options,
     report: Arc<Report>,
     stop: CancellationToken,
 ) -> Result<Option<(Run, IndexMeta)>, Error> {
-    let plan = &running.plan;
-    let path = running.settings.ledger(&plan.name);
+    let plan = &runtime.plan;
+    let path = runtime.settings.ledger(&plan.name);
     let ledger = blocking(move || Ledger::open(&path)).await?;
-    let embedder = running.embedder().await?;
-    let store = running.store()?;
+    let embedder = runtime.embedder().await?;
+    let store = runtime.store()?;
 
     if options.rebuild && waited_for(&stop, STARTING, || store.drop_index()).await?.is_none() {
         return Ok(None);
     }
     let Some(meta) = waited_for(&stop, STARTING, || store.meta()).await? else { return Ok(None) };
-    let home = home_of(running);
+    let home = home_of(runtime);
     let meta = if let Some(meta) = meta {
         meta.agree_with_model(&*store, &embedder.fingerprint())?;
         meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
@@ -155,27 +156,27 @@ async fn open(
         store.create(&meta).await?;
         meta
     };
-    let Some(base) = settle_ledger(&ledger, &*store, &meta, &running.settings, &stop).await? else { return Ok(None) };
+    let Some(base) = settle_ledger(&ledger, &*store, &meta, &runtime.settings, &stop).await? else { return Ok(None) };
     let other_home = other_home(&meta, home.as_deref());
     if let Some(other) = other_home.as_deref().filter(|_| !options.prune) {
         tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
     }
 
     let batching = batching(plan, &*embedder, meta.dimensions);
-    let cache = EmbeddingCache::open(&running.settings.cache, &*embedder, meta.dimensions);
+    let cache = EmbeddingCache::open(&runtime.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = running.bm25();
+    let bm25 = runtime.bm25();
     let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
     (run.home, run.other_home) = (home, other_home);
     Ok(Some((run, meta)))
 }
 
 /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
-fn home_of(running: &Running) -> Option<String> {
-    if matches!(running.plan.store, StorePlan::Edge { path: None }) {
+fn home_of(runtime: &Runtime) -> Option<String> {
+    if matches!(runtime.plan.store, StorePlan::Edge { path: None }) {
         return None;
     }
-    let home = &running.settings.home;
+    let home = &runtime.settings.home;
     Some(std::path::absolute(home).unwrap_or_else(|_| home.clone()).to_string_lossy().into_owned())
 }
 
@@ -185,17 +186,17 @@ fn other_home(meta: &IndexMeta, home: Option<&str>) -> Option<String> {
 }
 
 /// Brings together what looking takes: nothing is locked, made or written.
-async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
-    let plan = &running.plan;
-    let embedder = running.embedder().await?;
-    let store = running.store()?;
+async fn open_to_look(runtime: &Runtime, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
+    let plan = &runtime.plan;
+    let embedder = runtime.embedder().await?;
+    let store = runtime.store()?;
     let meta = if options.rebuild { None } else { waited_for(&stop, STARTING, || store.meta()).await?.flatten() };
-    let other_home = meta.as_ref().and_then(|meta| other_home(meta, home_of(running).as_deref()));
+    let other_home = meta.as_ref().and_then(|meta| other_home(meta, home_of(runtime).as_deref()));
     if let Some(meta) = &meta {
         meta.agree_with_model(&*store, &embedder.fingerprint())?;
         meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
     }
-    let path = running.settings.ledger(&plan.name);
+    let path = runtime.settings.ledger(&plan.name);
     let (ledger, base) = blocking(move || {
         // A ledger without its index says nothing: everything would be new.
         let ledger = if meta.is_some() { Ledger::open_to_read(&path)? } else { None };
@@ -205,11 +206,11 @@ async fn open_to_look(running: &Running, options: Options, report: Arc<Report>, 
         Ok((ledger, base))
     })
     .await?;
-    let base = base_of(base, &running.settings);
+    let base = base_of(base, &runtime.settings);
     let batching = batching(plan, &*embedder, 0);
     let cache = EmbeddingCache::new(0);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = running.bm25();
+    let bm25 = runtime.bm25();
     let options = Options { dry: true, ..options };
     let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
     run.other_home = other_home;
@@ -308,7 +309,7 @@ async fn settle_ledger(
 /// The base folder as the ledger keeps it: by the way from the home to it, where the home lies below it, so that a project which
 /// is moved with its home keeps its documents.
 fn kept_base(base: &Path, home: &Path) -> String {
-    match read::normalise(home).strip_prefix(read::normalise(base)) {
+    match source::normalise(home).strip_prefix(source::normalise(base)) {
         Ok(below) => vec![".."; below.components().count()].join("/"),
         Err(_) => base.to_string_lossy().into_owned(),
     }
@@ -316,16 +317,13 @@ fn kept_base(base: &Path, home: &Path) -> String {
 
 /// The base folder that the ledger keeps; the working folder when there is none yet.
 fn base_of(kept: Option<String>, settings: &Settings) -> PathBuf {
-    kept.map_or_else(|| settings.cwd.clone(), |kept| read::normalise(&settings.home.join(kept)))
+    kept.map_or_else(|| settings.cwd.clone(), |kept| source::normalise(&settings.home.join(kept)))
 }
 
 async fn blocking<T: Send + 'static>(
     call: impl FnOnce() -> Result<T, ledger::LedgerError> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call)
-        .await
-        .map_err(|panic| Error::Worker { action: "use the ledger", source: panic })?
-        .map_err(Error::from)
+    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::worker("use the ledger", panic))?.map_err(Error::from)
 }
 
 /// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
@@ -374,16 +372,16 @@ async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
     Some(0)
 }
 
-fn summary(run: &Run, running: &Running, kept_although_gone: u64) -> Summary {
+fn summary(run: &Run, runtime: &Runtime, kept_although_gone: u64) -> Summary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
-    let model = &running.plan.embed.model;
-    let price = running.plan.providers.get(&model.provider).and_then(|provider| prices::of(provider, &model.model));
-    let stats = running.providers.stats().get(&model.provider).copied().unwrap_or_default();
+    let model = &runtime.plan.embed.model;
+    let price = runtime.plan.providers.get(&model.provider).and_then(|provider| prices::of(provider, &model.model));
+    let stats = runtime.providers.stats().get(&model.provider).copied().unwrap_or_default();
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + stats.wasted;
     Summary {
         kind: "summary",
-        pipeline: running.plan.name.clone(),
+        pipeline: runtime.plan.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
         seconds: run.report.elapsed().as_secs_f64(),
         documents: Documents {

@@ -9,14 +9,15 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
-use super::chunk::Chunker;
 use super::embed::{Batching, Embedding};
-use super::ledger::{Failure, Ledger, LedgerError, Scope};
+use super::ledger::{FailedDocument, Ledger, LedgerError, Scope};
 use super::report::{Report, Stage};
+use crate::chunk::Chunker;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::pipeline::{FilesPlan, Plan, SourcePlan};
+use crate::pipeline::Plan;
 use crate::providers::Embedder;
+use crate::source::{FilesPlan, SourcePlan};
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{StoreError, VectorStore};
 
@@ -30,7 +31,7 @@ pub(super) const STORE_BUDGET: Duration = Duration::from_secs(120);
 pub(super) const STARTING: Duration = Duration::from_secs(5);
 
 /// Hears of every failed document as it fails.
-pub type Observer = Arc<dyn Fn(&Failure) + Send + Sync>;
+pub type Observer = Arc<dyn Fn(&FailedDocument) + Send + Sync>;
 
 /// What `ingest` is told beyond the plan.
 #[derive(Clone)]
@@ -98,7 +99,7 @@ impl Run {
         let sources: Vec<FilesPlan> = plan.sources.iter().map(|SourcePlan::Files(files)| files.clone()).collect();
         let roots = options
             .scoped
-            .then(|| sources.iter().flat_map(|files| &files.paths).map(|path| super::read::uri_of(path, &base)).collect());
+            .then(|| sources.iter().flat_map(|files| &files.paths).map(|path| crate::source::uri_of(path, &base)).collect());
         Self {
             sources,
             base,
@@ -141,7 +142,7 @@ impl Run {
         match tokio::task::spawn_blocking(move || call(&ledger)).await {
             Ok(Ok(value)) => Some(value),
             Ok(Err(error)) => self.abort(error.into()),
-            Err(panic) => self.abort(Error::Worker { action: "use the ledger", source: panic }),
+            Err(panic) => self.abort(Error::worker("use the ledger", panic)),
         }
     }
 
@@ -158,7 +159,7 @@ impl Run {
 
     /// What a stage's task gave. A task that broke ends the run: its document is neither done nor failed.
     pub fn joined<T>(&self, task: Result<Option<T>, JoinError>) -> Option<T> {
-        task.unwrap_or_else(|source| self.abort(Error::Worker { action: "carry a document through", source }))
+        task.unwrap_or_else(|source| self.abort(Error::worker("carry a document through", source)))
     }
 
     /// Stops the run for good. What is in flight is finished first. The first reason counts.
@@ -176,7 +177,7 @@ impl Run {
 
     /// Counts and records a document that cannot be indexed; the others go on.
     pub async fn fail(&self, uri: &str, stage: Stage, error: String) {
-        let failure = Failure { uri: uri.to_owned(), stage: stage.name().to_owned(), error };
+        let failure = FailedDocument { uri: uri.to_owned(), stage: stage.name().to_owned(), error };
         self.report.documents.failed.add(1);
         (self.options.observer)(&failure);
         if self.options.dry {

@@ -71,7 +71,7 @@ async fn points(run: &Arc<Run>, batch: Arc<Vec<(Piece, Vector)>>) -> Option<Vec<
     });
     match made.await {
         Ok(points) => Some(points),
-        Err(source) => run.abort(Error::Worker { action: "make BM25 vectors", source }),
+        Err(source) => run.abort(Error::worker("make BM25 vectors", source)),
     }
 }
 

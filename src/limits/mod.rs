@@ -21,10 +21,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
+use schemars::JsonSchema;
+use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::pipeline::Limits;
 use flight::Flight;
 use headers::{Seen, Window};
 use permit::Place;
@@ -54,6 +55,23 @@ const WAITS_COUNT: f64 = 0.9;
 /// 100 answers took, and never before 10 s), and then it costs no more than what would happen anyway, a retry after the
 /// timeout. Unlike a shorter timeout it does not throw away an answer that is only slow.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
+
+/// A provider's quota.
+// What is not declared (`None`) is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "limits")]
+pub struct Limits {
+    /// Requests a minute.
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 3000)]
+    pub rpm: Option<u32>,
+    /// Tokens a minute.
+    #[schemars(range(min = 1, max = 1_000_000_000), example = 1_000_000)]
+    pub tpm: Option<u32>,
+    /// Requests in flight at once.
+    #[schemars(range(min = 1, max = 1024), example = 64)]
+    pub concurrency: Option<u32>,
+}
 
 /// A place in the queue. The smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,9 +11,9 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnose::{Findings, printable};
 use super::schema::{branches, types};
-use super::suggest::did_you_mean;
 use super::tree::{Entry, Filled, Node, Scalar, Value};
 use super::units::{Period, Size};
+use crate::suggest::did_you_mean;
 
 /// What is left of the tree.
 #[derive(Debug, Default)]

@@ -7,8 +7,9 @@ use url::{Host, Url};
 
 use super::address::{address, bare_address, is_origin, ollama_host, server_url};
 use super::meaning::{File, Problem};
-use super::plan::{Limits, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
-use super::spec::{KindSpec, PriceSpec, ProviderSpec};
+use super::spec::ProviderSpec;
+use crate::limits::Limits;
+use crate::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 
 /// How long a request may take, unless the file says so.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -119,27 +120,6 @@ impl ProviderPlan {
     }
 }
 
-impl From<&PriceSpec> for Price {
-    fn from(&PriceSpec { input, output }: &PriceSpec) -> Self {
-        Self { input, output }
-    }
-}
-
-impl From<KindSpec> for ProviderKind {
-    fn from(kind: KindSpec) -> Self {
-        match kind {
-            KindSpec::OpenAi => Self::OpenAi,
-            KindSpec::Anthropic => Self::Anthropic,
-            KindSpec::Gemini => Self::Gemini,
-            KindSpec::Ollama => Self::Ollama,
-            KindSpec::Cohere => Self::Cohere,
-            KindSpec::Voyage => Self::Voyage,
-            KindSpec::Jina => Self::Jina,
-            KindSpec::Local => Self::Local,
-        }
-    }
-}
-
 impl Vendor {
     fn of(kind: ProviderKind) -> Option<&'static Self> {
         VENDORS.iter().find(|vendor| vendor.kind == kind)
@@ -215,7 +195,7 @@ impl Connections {
             file.key_error(&path, problem);
         }
         let same = Vendor::named(name);
-        let kind = spec.kind.map(ProviderKind::from).or_else(|| same.map(|vendor| vendor.kind));
+        let kind = spec.kind.or_else(|| same.map(|vendor| vendor.kind));
         let Some((kind, vendor)) = kind.and_then(|kind| Some((kind, Vendor::of(kind)?))) else {
             if !file.tainted(&path) {
                 let kinds: Vec<_> = VENDORS.iter().map(|vendor| vendor.kind.name()).collect();
@@ -240,7 +220,6 @@ impl Connections {
         if api_key.is_some() {
             warn_of_key(file, &["providers", name, "api_key"], &base_url);
         }
-        let limits = spec.limits.as_ref();
         let retry = spec.retry.as_ref();
         let usual_retry = RetryPlan::default();
         let plan = ProviderPlan {
@@ -249,18 +228,14 @@ impl Connections {
             base_url,
             api_key,
             key_variable: usual.then(|| vendor.keys.first().copied()).flatten(),
-            limits: Limits {
-                rpm: limits.and_then(|limits| limits.rpm),
-                tpm: limits.and_then(|limits| limits.tpm),
-                concurrency: limits.and_then(|limits| limits.concurrency),
-            },
+            limits: spec.limits.unwrap_or_default(),
             timeout: spec.timeout.map_or(TIMEOUT, |timeout| timeout.0),
             retry: RetryPlan {
                 attempts: retry.and_then(|retry| retry.attempts).unwrap_or(usual_retry.attempts),
                 budget: retry.and_then(|retry| retry.budget).map_or(usual_retry.budget, |budget| budget.0),
             },
             identity: spec.identity.as_deref().map(bare_address),
-            prices: spec.prices.iter().flatten().map(|(model, price)| (model.clone(), price.into())).collect(),
+            prices: spec.prices.iter().flatten().map(|(model, price)| (model.clone(), *price)).collect(),
         };
         self.usable.insert(name.to_owned(), plan);
     }

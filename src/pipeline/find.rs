@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::diagnose::{Diagnostic, printable};
-use super::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// The folder that names are looked up in.
 const FOLDER: &str = "pipelines";

@@ -15,11 +15,9 @@ mod meaning;
 mod model;
 mod plan;
 mod resolve;
-mod running;
 mod schema;
 mod sources;
 mod spec;
-pub(crate) mod suggest;
 mod tree;
 mod units;
 
@@ -27,12 +25,6 @@ pub use diagnose::{Diagnostic, Diagnostics, Level, Place};
 pub use find::find;
 pub use load::{Loaded, load, parse};
 pub use model::Purpose;
-pub use plan::{
-    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FilesPlan, FusionPlan, Limits, ModelRef, Plan, Price, ProviderKind,
-    ProviderPlan, QueryPlan, RerankPlan, RetrieveMode, RetryPlan, Secret, SelectPlan, SourcePlan, StorePlan, TokenizerName,
-};
+pub use plan::Plan;
 pub use resolve::default_plan;
-pub use running::{Running, Settings};
 pub use schema::schema;
-pub(crate) use sources::{anywhere, is_glob, path_globs, split_glob};
-pub(crate) use suggest::did_you_mean;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::Problem;
-use super::plan::{ModelRef, Plan, ProviderKind, ProviderPlan};
-use super::suggest::did_you_mean;
+use super::plan::Plan;
 use crate::providers::local;
+use crate::providers::{ModelRef, ProviderKind, ProviderPlan};
+use crate::suggest::did_you_mean;
 
 /// What a model is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,16 +7,17 @@ use super::address::server_url;
 use super::connections::{Connections, check_name, warn_of_key};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
-use super::plan::{
-    ChunkBy, ChunkPlan, Duplicates, EmbedPlan, FusionPlan, ModelRef, Plan, ProviderKind, QueryPlan, RerankPlan, RetrieveMode,
-    Secret, SelectPlan, StorePlan, TokenizerName,
-};
+use super::plan::Plan;
 use super::sources;
 use super::spec::{
-    ChunkBySpec, ChunkSpec, DuplicatesSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ModeSpec, ProviderSpec, QdrantSpec,
-    QuerySpec, RetrieveSpec, Spec, StoreSpec, TokenizerSpec,
+    ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec, StoreSpec,
 };
 use crate::answer::{Filter, Term};
+use crate::answer::{FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
+use crate::chunk::{ChunkBy, ChunkPlan};
+use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
+use crate::tokenizer::TokenizerName;
+use crate::vectordb::StorePlan;
 
 const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
 const OVERLAP: usize = 40;
@@ -116,22 +117,7 @@ fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
         let problem = Problem::new(format!("an overlap of {overlap} does not fit into chunks of {max_tokens} tokens"));
         file.error(path, problem.hint("a tenth of `max_tokens` is usual"));
     }
-    ChunkPlan {
-        by: match spec.by {
-            None | Some(ChunkBySpec::Auto) => ChunkBy::Auto,
-            Some(ChunkBySpec::Markdown) => ChunkBy::Markdown,
-            Some(ChunkBySpec::Text) => ChunkBy::Text,
-            Some(ChunkBySpec::Code) => ChunkBy::Code,
-            Some(ChunkBySpec::Sentences) => ChunkBy::Sentences,
-            Some(ChunkBySpec::Tokens) => ChunkBy::Tokens,
-        },
-        max_tokens,
-        overlap,
-        tokenizer: match spec.tokenizer {
-            None | Some(TokenizerSpec::O200kBase) => TokenizerName::O200kBase,
-            Some(TokenizerSpec::Cl100kBase) => TokenizerName::Cl100kBase,
-        },
-    }
+    ChunkPlan { by: spec.by.unwrap_or_default(), max_tokens, overlap, tokenizer: spec.tokenizer.unwrap_or_default() }
 }
 
 fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, plan: &mut EmbedPlan) {
@@ -263,11 +249,7 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
             timeout: spec.timeout.map_or(RERANK_TIMEOUT, |timeout| timeout.0),
         })
     });
-    let duplicates = match spec.duplicates {
-        None | Some(DuplicatesSpec::Drop) => Duplicates::Drop,
-        Some(DuplicatesSpec::Keep) => Duplicates::Keep,
-    };
-    SelectPlan { filter: Filter::from(terms), duplicates, rerank }
+    SelectPlan { filter: Filter::from(terms), duplicates: spec.duplicates.unwrap_or_default(), rerank }
 }
 
 fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
@@ -286,11 +268,7 @@ fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> Fusion
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
     if let Some(retrieve) = &spec.retrieve {
         plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
-        plan.mode = match retrieve.mode {
-            None | Some(ModeSpec::Hybrid) => RetrieveMode::Hybrid,
-            Some(ModeSpec::Dense) => RetrieveMode::Dense,
-            Some(ModeSpec::Sparse) => RetrieveMode::Sparse,
-        };
+        plan.mode = retrieve.mode.unwrap_or_default();
         plan.select = selecting(file, retrieve, connections);
         if let Some(spec) = &retrieve.fusion {
             plan.fusion = fusing(file, spec, plan.fusion);

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
+
+use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_glob};
 
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
-use super::plan::{FilesPlan, Plan, SourcePlan};
+use super::plan::Plan;
 use super::spec::{FilesSpec, SourceSpec};
-use crate::ingest::read::normalise;
+use crate::source::{FilesPlan, SourcePlan};
 
 /// Larger files are skipped, unless the file says so.
 const MAX_BYTES: u64 = 50_000_000;
@@ -26,9 +28,9 @@ impl Plan {
                 plain.push(normalise(&absolute));
                 continue;
             };
-            let include = set(pattern).map_err(|problem| {
-                let message = format!("`{}` {}", printable(&path.display().to_string()), problem.message);
-                Diagnostic::error(message, problem.hint)
+            let include = single(pattern).map_err(|problem| {
+                let message = format!("`{}` {problem}", printable(&path.display().to_string()));
+                Diagnostic::error(message, None)
             })?;
             let folder = std::path::absolute(if folder.is_empty() { "." } else { folder }).unwrap_or_else(|_| folder.into());
             sources.push(files(vec![normalise(&folder)], include, GlobSet::empty(), MAX_BYTES));
@@ -112,11 +114,10 @@ fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf,
         return Some((resolve_path(file.base, text), GlobSet::empty()));
     }
     let (folder, pattern) = split_glob(text);
-    match set(pattern) {
+    match single(pattern) {
         Ok(include) => Some((resolve_path(file.base, folder), include)),
         Err(problem) => {
-            let message = format!("`{shown}` {}", problem.message);
-            file.error(place, Problem { message, ..problem });
+            file.error(place, Problem::new(format!("`{shown}` {problem}")));
             None
         }
     }
@@ -131,66 +132,15 @@ fn patterns(file: &mut File<'_>, place: &[&str], texts: Option<&[Option<String>]
         match expand(text.trim_start_matches("./")).iter().map(|pattern| glob(pattern)).collect::<Result<Vec<_>, _>>() {
             Ok(globs) => good.extend(globs),
             Err(problem) => {
-                let message = format!("`{}` {}", file.shown(&place, text), problem.message);
-                file.error(&place, Problem { message, ..problem });
+                let message = format!("`{}` {problem}", file.shown(&place, text));
+                file.error(&place, Problem::new(message));
             }
         }
     }
-    build(good).unwrap_or_else(|problem| {
-        file.error(place, problem);
+    glob_set(good).unwrap_or_else(|problem| {
+        file.error(place, Problem::new(problem));
         GlobSet::empty()
     })
-}
-
-fn glob(pattern: &str) -> Result<Glob, Problem> {
-    // `*` stays within one folder, as in a shell and in `.gitignore`.
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| Problem::new(format!("is not a glob: {}", error.kind())))
-}
-
-fn set(pattern: &str) -> Result<GlobSet, Problem> {
-    build(vec![glob(pattern)?])
-}
-
-fn build(globs: Vec<Glob>) -> Result<GlobSet, Problem> {
-    let mut builder = GlobSetBuilder::new();
-    for glob in globs {
-        builder.add(glob);
-    }
-    builder.build().map_err(|error| Problem::new(format!("these globs cannot be used together: {}", error.kind())))
-}
-
-/// The globs of a path as it may be said of a document, matched as `include` matches a file.
-pub(crate) fn path_globs(patterns: &[String]) -> Result<GlobSet, String> {
-    let globs = patterns.iter().map(|pattern| glob(pattern)).collect::<Result<_, _>>();
-    globs.and_then(build).map_err(|problem| problem.message)
-}
-
-/// As in `.gitignore`: a pattern without `/` matches at any depth, and a `/` in front ties it to the root.
-pub(crate) fn anywhere(pattern: &str) -> String {
-    match pattern.strip_prefix('/') {
-        Some(rooted) => rooted.to_owned(),
-        None if pattern.contains('/') => pattern.to_owned(),
-        None => format!("**/{pattern}"),
-    }
-}
-
-pub(crate) fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
-}
-
-/// `./docs/**/*.md` → `./docs`, `**/*.md`.
-pub(crate) fn split_glob(text: &str) -> (&str, &str) {
-    let meta = text.find(['*', '?', '[', '{']).unwrap_or(text.len());
-    let slash = text.get(..meta).and_then(|fixed| fixed.rfind('/'));
-    match slash {
-        // The root folder is `/` and not nothing.
-        Some(0) => text.split_at_checked(1).unwrap_or((text, "")),
-        Some(at) => (text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()),
-        None => ("", text),
-    }
 }
 
 /// A path of the file, absolute.
@@ -201,25 +151,6 @@ pub(super) fn resolve_path(base: &Path, text: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn globs_are_split_at_their_fixed_folder() {
-        for (glob, split) in [
-            ("./docs/**/*.md", ("./docs", "**/*.md")),
-            ("*.md", ("", "*.md")),
-            ("/*.md", ("/", "*.md")),
-            ("/a/b{c,d}/e", ("/a", "b{c,d}/e")),
-        ] {
-            assert_eq!(split_glob(glob), split);
-        }
-    }
-
-    #[test]
-    fn patterns_without_a_slash_match_at_any_depth() {
-        assert_eq!(anywhere("*.md"), "**/*.md");
-        assert_eq!(anywhere("/x"), "x");
-        assert_eq!(anywhere("a/*.md"), "a/*.md");
-    }
 
     #[test]
     fn paths_are_tidy() {

@@ -8,6 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::units::{Period, Size};
+use crate::answer::{Duplicates, RetrieveMode};
+use crate::chunk::ChunkBy;
+use crate::limits::Limits;
+use crate::providers::{Price, ProviderKind};
+use crate::tokenizer::TokenizerName;
 
 /// A ragstream pipeline: where documents come from, how they are cut and embedded, where the vectors go, and how
 /// questions are answered. Everything has a default.
@@ -46,7 +51,7 @@ pub(super) struct Spec {
 #[schemars(title = "provider")]
 pub(super) struct ProviderSpec {
     /// The API that it speaks. By default its name, where that is one of these.
-    pub(super) kind: Option<KindSpec>,
+    pub(super) kind: Option<ProviderKind>,
     /// The root of its API. By default the vendor's own.
     #[schemars(length(min = 1), example = &"https://api.openai.com/v1")]
     pub(super) base_url: Option<String>,
@@ -59,53 +64,14 @@ pub(super) struct ProviderSpec {
     #[schemars(example = &"${OPENAI_API_KEY}")]
     pub(super) api_key: Option<String>,
     /// The quota. What is not given is learned from the answers' headers.
-    pub(super) limits: Option<LimitsSpec>,
+    pub(super) limits: Option<Limits>,
     /// How long a request may take; for streamed answers, how long the next piece may take.
     #[schemars(extend("default" = "60s"))]
     pub(super) timeout: Option<Period>,
     /// How refusals and failures are retried.
     pub(super) retry: Option<RetrySpec>,
     /// What its models cost, by their names. By default what is known of the vendor's own.
-    pub(super) prices: Option<BTreeMap<String, PriceSpec>>,
-}
-
-/// The API that a provider speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "kind")]
-pub(super) enum KindSpec {
-    /// OpenAI and every compatible server: llama.cpp, vLLM, OpenRouter, …
-    OpenAi,
-    /// Anthropic. Answers only.
-    Anthropic,
-    /// Google Gemini.
-    Gemini,
-    /// Ollama's own API.
-    Ollama,
-    /// Cohere. Embeddings and reranking.
-    Cohere,
-    /// Voyage. Embeddings and reranking.
-    Voyage,
-    /// Jina, and every server that reranks as it does: llama.cpp, vLLM, … Embeddings and reranking.
-    Jina,
-    /// In process: no key, no network once the model is there. Embeddings only.
-    Local,
-}
-
-/// A provider's quota.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "limits")]
-pub(super) struct LimitsSpec {
-    /// Requests a minute.
-    #[schemars(range(min = 1, max = 1_000_000_000), example = 3000)]
-    pub(super) rpm: Option<u32>,
-    /// Tokens a minute.
-    #[schemars(range(min = 1, max = 1_000_000_000), example = 1_000_000)]
-    pub(super) tpm: Option<u32>,
-    /// Requests in flight at once.
-    #[schemars(range(min = 1, max = 1024), example = 64)]
-    pub(super) concurrency: Option<u32>,
+    pub(super) prices: Option<BTreeMap<String, Price>>,
 }
 
 /// How refusals and failures are retried.
@@ -119,19 +85,6 @@ pub(super) struct RetrySpec {
     /// Time in all, from the first attempt on.
     #[schemars(extend("default" = "5m"))]
     pub(super) budget: Option<Period>,
-}
-
-/// What a model costs, in US dollars a million tokens.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "price")]
-pub(super) struct PriceSpec {
-    /// Tokens that it reads: texts to embed, prompts.
-    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.02)]
-    pub(super) input: f64,
-    /// Tokens that it writes. Embedding models have none.
-    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.6)]
-    pub(super) output: Option<f64>,
 }
 
 /// A source of documents: a path or glob on its own, or `files:` with more to say.
@@ -181,7 +134,7 @@ pub(super) struct FilesSpec {
 pub(super) struct ChunkSpec {
     /// What cuts are chosen by.
     #[schemars(extend("default" = "auto"))]
-    pub(super) by: Option<ChunkBySpec>,
+    pub(super) by: Option<ChunkBy>,
     /// A chunk's tokens, at most.
     #[schemars(range(min = 1, max = 32_768), extend("default" = 400))]
     pub(super) max_tokens: Option<usize>,
@@ -191,39 +144,7 @@ pub(super) struct ChunkSpec {
     pub(super) overlap: Option<usize>,
     /// What counts tokens.
     #[schemars(extend("default" = "o200k_base"))]
-    pub(super) tokenizer: Option<TokenizerSpec>,
-}
-
-/// What cuts are chosen by.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "by")]
-pub(super) enum ChunkBySpec {
-    /// Each document's own markup.
-    Auto,
-    /// Markdown's headings, fences and tables.
-    Markdown,
-    /// Paragraphs.
-    Text,
-    /// Blank lines and lines.
-    Code,
-    /// Sentences.
-    Sentences,
-    /// The count of tokens alone.
-    Tokens,
-}
-
-/// A tokenizer.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(title = "tokenizer")]
-pub(super) enum TokenizerSpec {
-    /// Of OpenAI's newer models.
-    #[serde(rename = "o200k_base")]
-    O200kBase,
-    /// Of OpenAI's older models, embeddings among them.
-    #[serde(rename = "cl100k_base")]
-    Cl100kBase,
+    pub(super) tokenizer: Option<TokenizerName>,
 }
 
 /// What turns chunks into vectors.
@@ -321,7 +242,7 @@ pub(super) struct RetrieveSpec {
     pub(super) limit: Option<usize>,
     /// How they are ranked.
     #[schemars(extend("default" = "hybrid"))]
-    pub(super) mode: Option<ModeSpec>,
+    pub(super) mode: Option<RetrieveMode>,
     /// How the two rankings of `hybrid` become one. By default as suits the embedding model.
     pub(super) fusion: Option<FusionSpec>,
     /// Which documents are searched; all terms must hold. `path=docs/api/**` and `path!=…` as in `include`, `lang=zh` and
@@ -330,20 +251,9 @@ pub(super) struct RetrieveSpec {
     pub(super) r#where: Option<Vec<Option<String>>>,
     /// What becomes of passages that say nearly the same as a better one.
     #[schemars(extend("default" = "drop"))]
-    pub(super) duplicates: Option<DuplicatesSpec>,
+    pub(super) duplicates: Option<Duplicates>,
     /// A model that ranks the best passages again.
     pub(super) rerank: Option<RerankSpec>,
-}
-
-/// What becomes of passages that say nearly the same as a better one.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "duplicates")]
-pub(super) enum DuplicatesSpec {
-    /// They make room for others.
-    Drop,
-    /// They stay.
-    Keep,
 }
 
 /// A model that ranks the best passages again.
@@ -388,19 +298,6 @@ pub(super) enum FusionMethodSpec {
     Weighted,
     /// Places alone (reciprocal rank fusion).
     Rrf,
-}
-
-/// How passages are ranked.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-#[schemars(title = "mode")]
-pub(super) enum ModeSpec {
-    /// By meaning and by words, fused.
-    Hybrid,
-    /// By meaning alone.
-    Dense,
-    /// By words alone (BM25).
-    Sparse,
 }
 
 /// How the answer is written.

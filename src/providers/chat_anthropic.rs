@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
 use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
-use crate::pipeline::{Price, ProviderPlan};
+use crate::providers::{Price, ProviderPlan};
 
 /// The API's only version, by the documentation.
 const VERSION: (&str, &str) = ("anthropic-version", "2023-06-01");

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
 use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
-use crate::pipeline::{Price, ProviderPlan};
+use crate::providers::{Price, ProviderPlan};
 
 /// The chat model `model` of the provider behind `http`.
 pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::http::{Cost, Http};
 use super::sse::{self, Body};
 use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ProviderError, Role, StopReason, Usage, prices};
-use crate::pipeline::{Price, ProviderPlan};
+use crate::providers::{Price, ProviderPlan};
 
 /// The context that Ollama gives a model unless told otherwise.
 const DEFAULT_CONTEXT: u64 = 4096;

@@ -13,7 +13,7 @@ use super::rerank::{self, Format, Reranker};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
 use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
 use crate::limits::Stats;
-use crate::pipeline::{EmbedPlan, ModelRef, Plan, ProviderKind, ProviderPlan};
+use crate::providers::{EmbedPlan, ModelRef, ProviderKind, ProviderPlan};
 
 /// The providers of a run. Everything that talks to one of them goes through the same connection and the same limits.
 #[derive(Debug)]
@@ -28,12 +28,12 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The providers of `plan`. Nothing is connected yet. `cache_dir` holds the models that run in process.
-    pub fn new(plan: &Plan, cache_dir: PathBuf) -> Self {
+    /// The providers of a plan, by name. Nothing is connected yet. `cache_dir` holds the models that run in process.
+    pub fn new(plans: BTreeMap<String, ProviderPlan>, cache_dir: PathBuf) -> Self {
         let (progress, downloads) = watch::channel(None);
         let mut hub = Hub::from_env();
         hub.progress = Some(progress);
-        Self { plans: plan.providers.clone(), cache_dir, hub, downloads, connections: Mutex::default() }
+        Self { plans, cache_dir, hub, downloads, connections: Mutex::default() }
     }
 
     /// The embedding model that is planned. Nothing is sent yet; a local model is loaded (and fetched, where it must be).

@@ -13,7 +13,7 @@ use super::http::{Answer, Cost, Http};
 use super::prefix::Prefixes;
 use super::{AT, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
 use super::{cohere, gemini, jina, ollama, openai, voyage};
-use crate::pipeline::EmbedPlan;
+use crate::providers::EmbedPlan;
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
 const LARGE_BODY: usize = 64 << 10;

@@ -24,10 +24,10 @@ use url::Url;
 use self::hedge::hedged;
 use self::request::Call;
 use crate::limits::{Charge, Learned, Limiter, Memory, Permit, Sent, Stats};
-use crate::pipeline::{ProviderPlan, RetryPlan};
 use crate::providers::refusal::Peer;
 use crate::providers::retry::{Failure, Tries};
 use crate::providers::{ErrorKind, ProviderError};
+use crate::providers::{ProviderPlan, RetryPlan};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

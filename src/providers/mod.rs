@@ -17,6 +17,7 @@ mod jina;
 pub mod local;
 mod ollama;
 mod openai;
+mod plan;
 mod prefix;
 pub mod prices;
 mod refusal;
@@ -29,6 +30,7 @@ pub mod sse;
 mod voyage;
 
 pub use connect::Providers;
+pub use plan::{EmbedPlan, ModelRef, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
 pub use rerank::{Reranked, Reranker};
 
 use std::time::Duration;
@@ -36,7 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use crate::pipeline::Price;
+use crate::error::{Failure, Origin};
 
 /// What stands in a fingerprint before the server, where that is not the vendor's.
 pub const AT: &str = " at ";
@@ -232,6 +234,24 @@ pub enum ErrorKind {
     ModelMissing,
 }
 
+impl ErrorKind {
+    /// A stable word for programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::Auth => "auth",
+            Self::QuotaSpent => "quota_spent",
+            Self::NotFound => "not_found",
+            Self::InvalidInput => "invalid_input",
+            Self::BadAnswer => "bad_answer",
+            Self::ModelMissing => "model_missing",
+        }
+    }
+}
+
 /// A provider refused, failed or could not be reached.
 #[derive(Debug, thiserror::Error)]
 #[error("{provider}: {message}{}", tried(*.attempts, *.waited))]
@@ -285,5 +305,27 @@ impl ProviderError {
     /// Whether nothing else sent to this provider can succeed either, so that the run must stop.
     pub fn is_fatal(&self) -> bool {
         matches!(self.kind, ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing)
+    }
+}
+
+impl Failure for ProviderError {
+    fn origin(&self) -> Origin {
+        Origin::Provider
+    }
+
+    fn code(&self) -> &'static str {
+        self.kind.code()
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    fn is_transient(&self) -> bool {
+        self.is_transient()
+    }
+
+    fn stops_all(&self) -> bool {
+        self.is_fatal()
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::InputType;
-use crate::pipeline::EmbedPlan;
+use crate::providers::EmbedPlan;
 
 /// What is put before a question and before a passage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -68,7 +68,7 @@ fn usual(model: &str) -> (&'static str, &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pipeline::ModelRef;
+    use crate::providers::ModelRef;
 
     fn plan(model: &str, query: Option<&str>) -> EmbedPlan {
         EmbedPlan {

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::pipeline::{Price, ProviderKind, ProviderPlan};
 use crate::providers::Usage;
+use crate::providers::{Price, ProviderKind, ProviderPlan};
 
 /// When the table was last compared with the providers' pages.
 pub const AS_OF: &str = "2026-11";

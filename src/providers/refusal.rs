@@ -7,8 +7,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::limits::parse_duration;
-use crate::pipeline::{ProviderKind, ProviderPlan};
 use crate::providers::{ErrorKind, ProviderError};
+use crate::providers::{ProviderKind, ProviderPlan};
 
 /// Characters of a provider's own words that are passed on.
 const MAX_MESSAGE: usize = 500;

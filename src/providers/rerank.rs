@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::embedding::guess_tokens;
 use super::http::{Cost, Http};
 use super::{ErrorKind, ProviderError, rerank_cohere, rerank_jina, rerank_voyage};
-use crate::pipeline::ModelRef;
+use crate::providers::ModelRef;
 
 /// A model that says how well passages answer a question.
 #[async_trait]

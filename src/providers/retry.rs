@@ -6,8 +6,8 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::limits::parse_duration;
-use crate::pipeline::RetryPlan;
 use crate::providers::ProviderError;
+use crate::providers::RetryPlan;
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);

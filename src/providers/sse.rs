@@ -212,9 +212,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::pipeline::{Limits, ProviderKind, ProviderPlan, RetryPlan};
+    use crate::limits::Limits;
     use crate::providers::chat_openai::decode;
     use crate::providers::http::Auth;
+    use crate::providers::{ProviderKind, ProviderPlan, RetryPlan};
 
     #[tokio::test(start_paused = true)]
     async fn pings_keep_an_answer_alive_but_not_for_ever() {

@@ -1,10 +1,15 @@
 //! BM25 weights as sparse vectors. The store multiplies in the inverse document frequency when it is asked.
+//!
+//! Stems are Snowball's, stop words NLTK's, letters fold as in Lucene, and a term's id is its 32-bit murmur3 without the sign: term for
+//! term what Qdrant's own BM25 makes, which a test compares.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
-use qdrant_edge::bm25_embed::{EdgeBm25, EdgeBm25Config};
-use serde_json::{Value, json};
+use asciifolding::fold_to_ascii;
+use murmur3_32::Murmur3;
+use rust_stemmers::{Algorithm, Stemmer};
 
 use super::terms::Terms;
 use crate::document::SparseVector;
@@ -16,71 +21,87 @@ const USUAL_LENGTH: f64 = 100.0;
 /// Sets the ids of stems apart from those of words: "general" is a word of its own, and the stem of "generally".
 const STEM: u32 = 0x5bd1_e995 & 0x7fff_ffff;
 
-/// The languages that have a stemmer and stop words in the engine, English first.
-const STEMMERS: [(&str, &str); 17] = [
-    ("en", "english"),
-    ("ar", "arabic"),
-    ("da", "danish"),
-    ("de", "german"),
-    ("el", "greek"),
-    ("es", "spanish"),
-    ("fi", "finnish"),
-    ("fr", "french"),
-    ("hu", "hungarian"),
-    ("it", "italian"),
-    ("nb", "norwegian"),
-    ("nl", "dutch"),
-    ("pt", "portuguese"),
-    ("ro", "romanian"),
-    ("ru", "russian"),
-    ("sv", "swedish"),
-    ("tr", "turkish"),
+/// Saturation: how much a repetition adds (k1).
+const SATURATION: f64 = 1.2;
+/// How much a long text is held against its terms (b).
+const LENGTH_NORMALISATION: f64 = 0.75;
+
+/// The languages that have a stemmer and stop words, English first.
+const STEMMERS: [(&str, Algorithm); 17] = [
+    ("en", Algorithm::English),
+    ("ar", Algorithm::Arabic),
+    ("da", Algorithm::Danish),
+    ("de", Algorithm::German),
+    ("el", Algorithm::Greek),
+    ("es", Algorithm::Spanish),
+    ("fi", Algorithm::Finnish),
+    ("fr", Algorithm::French),
+    ("hu", Algorithm::Hungarian),
+    ("it", Algorithm::Italian),
+    ("nb", Algorithm::Norwegian),
+    ("nl", Algorithm::Dutch),
+    ("pt", Algorithm::Portuguese),
+    ("ro", Algorithm::Romanian),
+    ("ru", Algorithm::Russian),
+    ("sv", Algorithm::Swedish),
+    ("tr", Algorithm::Turkish),
 ];
 
-/// Turns text into BM25 vectors: the engine's own formula, stemmers and stop words, over the terms of [`super::terms`].
+/// Turns text into BM25 vectors over the terms of [`super::terms`].
 ///
 /// A word counts as it stands and by its stem. So exact words weigh more than other forms of them, and a question whose language
 /// is taken for another still finds the words it has in common with a passage.
 #[derive(Debug)]
 pub struct Bm25 {
     /// In the order of [`STEMMERS`], each made when it is first needed.
-    engines: [OnceLock<Engines>; STEMMERS.len()],
+    analyzers: [OnceLock<Analyzer>; STEMMERS.len()],
 }
 
-/// What one language needs.
-#[derive(Debug)]
-struct Engines {
-    words: EdgeBm25,
-    stems: EdgeBm25,
+/// One language's stop words and stems.
+struct Analyzer {
+    stop_words: HashSet<Cow<'static, str>>,
+    stemmer: Stemmer,
 }
 
-impl Engines {
-    fn new(language: &str) -> Self {
-        // Chinese has no stemmer: that is how the engine is told to leave words as they are.
-        Self { words: engine("chinese", language), stems: engine(language, language) }
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analyzer").field("stop_words", &self.stop_words.len()).finish_non_exhaustive()
     }
 }
 
-fn engine(stemmer: &str, stop_words: &str) -> EdgeBm25 {
-    let config: Value = json!({
-        "avg_len": USUAL_LENGTH,
-        "tokenizer": "whitespace",
-        "language": stemmer,
-        "stopwords": stop_words,
-        // "cafe" finds "café".
-        "ascii_folding": true,
-    });
-    let config = serde_json::from_value::<EdgeBm25Config>(config).map_err(|error| error.to_string());
-    match config.and_then(|config| EdgeBm25::new(config).map_err(|error| error.to_string())) {
-        Ok(engine) => engine,
-        Err(error) => unreachable!("the engine knows no {stemmer} or {stop_words}: {error}"),
+impl Analyzer {
+    fn new(code: &str, algorithm: Algorithm) -> Self {
+        // NLTK has one list for both ways to write Norwegian.
+        let listed = stop_words::lookup(if code == "nb" { "no" } else { code });
+        let lower = |word: &&'static str| {
+            let lower = word.to_lowercase();
+            if lower == **word { Cow::Borrowed(*word) } else { Cow::Owned(lower) }
+        };
+        let stop_words = listed.unwrap_or_default().iter().map(lower).collect();
+        Self { stop_words, stemmer: Stemmer::create(algorithm) }
+    }
+
+    /// The words of a text as they are compared: "Le Café" is "cafe", and stop words are none. Terms stand between spaces.
+    fn words<'a>(&'a self, text: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
+        text.split_whitespace().filter_map(|term| self.word(term))
+    }
+
+    fn word<'a>(&self, term: &'a str) -> Option<Cow<'a, str>> {
+        let folded = if term.is_ascii() { Cow::Borrowed(term) } else { Cow::Owned(fold_to_ascii(term)) };
+        let is_lower = folded.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+        let word = if is_lower { folded } else { Cow::Owned(folded.to_lowercase()) };
+        (!word.is_empty() && !self.stop_words.contains(&*word)).then_some(word)
+    }
+
+    fn stem<'a>(&self, word: Cow<'a, str>) -> Cow<'a, str> {
+        self.stemmer.stem_cow(word)
     }
 }
 
 impl Bm25 {
     /// Loads nothing yet. Make one and share it.
     pub fn new() -> Self {
-        Self { engines: [const { OnceLock::new() }; STEMMERS.len()] }
+        Self { analyzers: [const { OnceLock::new() }; STEMMERS.len()] }
     }
 
     /// The weights of the terms of a passage whose language is not known.
@@ -92,10 +113,12 @@ impl Bm25 {
     /// words are taken for English ones.
     pub fn passage_in(&self, language: Option<Language>, text: &str) -> SparseVector {
         let terms = Terms::of(text);
-        let engines = self.engines(place(language));
-        let words = engines.words.embed_document(&terms.all());
-        let stems = engines.stems.embed_document(&terms.words);
-        merged([words], [stems])
+        let analyzer = self.analyzer(place(language));
+        let words: Vec<_> = analyzer.words(&terms.words).collect();
+        let stems: Vec<_> = words.iter().map(|word| analyzer.stem(Cow::Borrowed(word))).collect();
+        let pairs = analyzer.words(&terms.pairs);
+        let all: Vec<_> = words.iter().map(|word| Cow::Borrowed(&**word)).chain(pairs).collect();
+        merged(weighed(&all), weighed(&stems))
     }
 
     /// The terms of a question; empty for a text without words. Where its language is not certain, stems are those of the
@@ -106,20 +129,46 @@ impl Bm25 {
         let likely = certain.unwrap_or_else(|| place(Language::guess(text)));
         let mut places = vec![likely, certain.unwrap_or(0)];
         places.dedup();
+        let analyzers: Vec<_> = places.into_iter().map(|place| self.analyzer(place)).collect();
         // A stop word of any of them: where one passage was taken for another language's, it alone has kept them, and as rare
         // words they would outweigh all others.
-        let stops = |word: &str| places.iter().any(|place| self.engines(*place).words.embed_query(word).indices.is_empty());
-        let words: String = words.split_inclusive(' ').filter(|word| !stops(word)).collect();
-        let whole = self.engines(likely).words.embed_query(&format!("{words}{pairs}"));
-        merged([whole], places.iter().map(|place| self.engines(*place).stems.embed_query(&words)))
+        let terms: Vec<&str> =
+            words.split_whitespace().filter(|term| analyzers.iter().all(|analyzer| analyzer.word(term).is_some())).collect();
+        let analyzer = self.analyzer(likely);
+        let whole = terms.iter().filter_map(|term| analyzer.word(term)).chain(analyzer.words(&pairs));
+        let stems = analyzers
+            .iter()
+            .flat_map(|analyzer| terms.iter().filter_map(|term| analyzer.word(term)).map(|word| analyzer.stem(word)));
+        // Each counts once, whatever its number.
+        merged(whole.map(|word| (id(&word), 1.0)), stems.map(|stem| (id(&stem), 1.0)))
     }
 
-    fn engines(&self, place: usize) -> &Engines {
-        let (Some(engines), Some((_, name))) = (self.engines.get(place), STEMMERS.get(place)) else {
+    fn analyzer(&self, place: usize) -> &Analyzer {
+        let (Some(analyzer), Some((code, algorithm))) = (self.analyzers.get(place), STEMMERS.get(place)) else {
             unreachable!("places are those of the table")
         };
-        engines.get_or_init(|| Engines::new(name))
+        analyzer.get_or_init(|| Analyzer::new(code, *algorithm))
     }
+}
+
+/// The weight of each term of a text by how often it stands there: `tf (k1 + 1) / (tf + k1 (1 - b + b length / usual length))`
+/// (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond", without the IDF).
+fn weighed(terms: &[Cow<'_, str>]) -> impl Iterator<Item = (u32, f32)> {
+    let mut frequencies: HashMap<&str, u32> = HashMap::new();
+    for term in terms {
+        *frequencies.entry(term).or_default() += 1;
+    }
+    let norm = 1.0 - LENGTH_NORMALISATION + LENGTH_NORMALISATION * terms.len() as f64 / USUAL_LENGTH;
+    let weight = move |frequency: u32| {
+        let frequency = f64::from(frequency);
+        (frequency * (SATURATION + 1.0) / SATURATION.mul_add(norm, frequency)) as f32
+    };
+    frequencies.into_iter().map(move |(term, frequency)| (id(term), weight(frequency))).collect::<Vec<_>>().into_iter()
+}
+
+/// The id of a term in a sparse vector.
+fn id(term: &str) -> u32 {
+    Murmur3::hash(0, term).cast_signed().unsigned_abs()
 }
 
 impl Default for Bm25 {
@@ -134,24 +183,18 @@ fn place(language: Option<Language>) -> usize {
 }
 
 /// One vector of words and stems. Of equal terms (two stemmers, one stem) the heavier counts.
-fn merged(
-    words: impl IntoIterator<Item = qdrant_edge::SparseVector>,
-    stems: impl IntoIterator<Item = qdrant_edge::SparseVector>,
-) -> SparseVector {
+fn merged(words: impl Iterator<Item = (u32, f32)>, stems: impl Iterator<Item = (u32, f32)>) -> SparseVector {
     let mut weights: BTreeMap<u32, f32> = BTreeMap::new();
-    let words = words.into_iter().map(|vector| (0, vector));
-    for (kind, vector) in words.chain(stems.into_iter().map(|vector| (STEM, vector))) {
-        for (index, value) in vector.indices.into_iter().zip(vector.values) {
-            let weight = weights.entry(index ^ kind).or_default();
-            *weight = weight.max(value);
-        }
+    for (id, value) in words.chain(stems.map(|(id, value)| (id ^ STEM, value))) {
+        let weight = weights.entry(id).or_default();
+        *weight = weight.max(value);
     }
     let (indices, values) = weights.into_iter().unzip();
     SparseVector { indices, values }
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "tests may panic")]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -240,6 +283,85 @@ mod tests {
             let whole = bm25.passage(&format!("{before} {part}"));
             let part = bm25.passage(&part);
             prop_assert_eq!(shared(&part, &whole), part.indices.len());
+        }
+    }
+
+    /// Qdrant's own BM25, which wrote the indexes that people have. Goes when the embedded engine goes.
+    #[cfg(test)]
+    mod engine {
+        use qdrant_edge::bm25_embed::{EdgeBm25, EdgeBm25Config};
+
+        use super::*;
+
+        const NAMES: [&str; STEMMERS.len()] = [
+            "english",
+            "arabic",
+            "danish",
+            "german",
+            "greek",
+            "spanish",
+            "finnish",
+            "french",
+            "hungarian",
+            "italian",
+            "norwegian",
+            "dutch",
+            "portuguese",
+            "romanian",
+            "russian",
+            "swedish",
+            "turkish",
+        ];
+
+        fn engine(stemmer: &str, stop_words: &str) -> EdgeBm25 {
+            let config = serde_json::json!({
+                "avg_len": USUAL_LENGTH, "tokenizer": "whitespace", "language": stemmer, "stopwords": stop_words, "ascii_folding": true,
+            });
+            EdgeBm25::new(serde_json::from_value::<EdgeBm25Config>(config).unwrap()).unwrap()
+        }
+
+        /// A passage's vector as the engine makes it.
+        fn passage(place: usize, text: &str) -> SparseVector {
+            let terms = Terms::of(text);
+            // Chinese has no stemmer: that is how the engine is told to leave words as they are.
+            let words = engine("chinese", NAMES[place]).embed_document(&terms.all());
+            let stems = engine(NAMES[place], NAMES[place]).embed_document(&terms.words);
+            let pairs = |vector: qdrant_edge::SparseVector| vector.indices.into_iter().zip(vector.values);
+            merged(pairs(words), pairs(stems))
+        }
+
+        #[test]
+        fn every_letter_of_every_language_counts_as_in_the_engine() {
+            let bm25 = Bm25::new();
+            let letters: String =
+                (0x80..0x3100).chain(0xA720..0xAB70).chain(0xFB00..0x10000).filter_map(char::from_u32).collect();
+            let words: Vec<String> = letters.chars().map(|letter| format!("Ab{letter}z{letter} {letter}")).collect();
+            for (place, (code, _)) in STEMMERS.iter().enumerate() {
+                let text = words.join(" ");
+                assert_eq!(bm25.passage_in(Language::from_code(code), &text), super::engine::passage(place, &text), "{code}");
+            }
+        }
+
+        proptest! {
+            #[test]
+            fn any_text_counts_as_in_the_engine(text in "[a-zA-Zéßøçñ0-9_.: 的向量àâäöüşğıİжшщыσς,\n']{0,200}|\\PC{0,80}", place in 0..STEMMERS.len()) {
+                let language = Language::from_code(STEMMERS[place].0);
+                prop_assert_eq!(Bm25::new().passage_in(language, &text), passage(place, &text));
+            }
+
+            #[test]
+            fn prose_counts_as_in_the_engine(words in proptest::collection::vec(0usize..700, 0..60), place in 0..STEMMERS.len()) {
+                let (code, _) = STEMMERS[place];
+                let listed = stop_words::lookup(if code == "nb" { "no" } else { code }).unwrap();
+                // Stop words, and words that begin or end as they do.
+                let word = |n: &usize| match n % 3 {
+                    0 => listed[n % listed.len()].to_owned(),
+                    1 => format!("{}ungen", listed[n % listed.len()]),
+                    _ => format!("work{}", listed[n % listed.len()]),
+                };
+                let text = words.iter().map(word).collect::<Vec<_>>().join(" ");
+                prop_assert_eq!(Bm25::new().passage_in(Language::from_code(code), &text), passage(place, &text));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bm25;
 pub mod edge;
+mod plan;
 pub mod qdrant;
 mod terms;
 
@@ -12,8 +13,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::plan::StorePlan;
+
 use crate::document::{Hit, Passage, Point, SparseVector};
-use crate::pipeline::StorePlan;
+use crate::error::{Failure, Origin};
 use crate::providers::AT;
 
 /// The dense vector's name in a store.
@@ -302,6 +305,34 @@ impl StoreError {
             }
             Self::Failed { .. } => None,
         }
+    }
+}
+
+impl Failure for StoreError {
+    fn origin(&self) -> Origin {
+        Origin::Store
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Locked { .. } => "index_locked",
+            Self::Mismatch { .. } | Self::Layout { .. } => "index_mismatch",
+            Self::Missing { .. } => "index_missing",
+            Self::Unavailable { .. } => "store_unavailable",
+            Self::Failed { .. } => "store_failed",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint()
+    }
+
+    fn is_transient(&self) -> bool {
+        self.is_transient()
+    }
+
+    fn stops_all(&self) -> bool {
+        !self.is_transient()
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     check_widths, first_after, rank,
 };
 use crate::document::{Hit, Passage, Point};
-use crate::pipeline::Secret;
+use crate::providers::Secret;
 
 /// Points in one request, at most.
 const BATCH_POINTS: usize = 256;

@@ -40,6 +40,7 @@ impl Terms {
     }
 
     /// Words and pairs.
+    #[cfg(test)]
     pub fn all(&self) -> String {
         format!("{}{}", self.words, self.pairs)
     }

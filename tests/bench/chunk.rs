@@ -13,9 +13,10 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use ragstream::chunk::Chunker;
+use ragstream::chunk::{ChunkBy, ChunkPlan};
 use ragstream::document::{Document, Markup};
-use ragstream::ingest::chunk::Chunker;
-use ragstream::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
+use ragstream::tokenizer::TokenizerName;
 
 /// The raw encoder panics or crawls on these: it is not asked.
 const ADVERSARIAL: [(&str, &str, Markup); 14] = [
@@ -150,7 +151,7 @@ fn markdown() -> String {
 }
 
 fn code() -> String {
-    include_str!("../../src/tokenizer.rs").to_string() + include_str!("../../src/ingest/chunk/markdown.rs")
+    include_str!("../../src/tokenizer.rs").to_string() + include_str!("../../src/chunk/markdown.rs")
 }
 
 fn chinese() -> String {

@@ -30,9 +30,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args as _, FromArgMatches as _};
+use ragstream::chunk::Chunker;
+use ragstream::chunk::{ChunkBy, ChunkPlan};
 use ragstream::document::{Document, Markup};
-use ragstream::ingest::chunk::Chunker;
-use ragstream::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
+use ragstream::tokenizer::TokenizerName;
 use tempfile::TempDir;
 
 use corpus::Writer;

@@ -23,11 +23,14 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use ragstream::cache::{EmbeddingCache, Key, Vector};
 use ragstream::document::Found;
 use ragstream::ingest::ledger::Ledger;
-use ragstream::ingest::read::{Seen, walk};
 use ragstream::limits::Limiter;
-use ragstream::pipeline::{FilesPlan, Limits, Plan, ProviderPlan};
+use ragstream::limits::Limits;
+use ragstream::pipeline::Plan;
+use ragstream::providers::ProviderPlan;
 use ragstream::providers::http::{Auth, Http};
 use ragstream::providers::{InputType, Providers, chat_openai};
+use ragstream::source::FilesPlan;
+use ragstream::source::{Seen, walk};
 
 /// Repeats `work`, which does `amount` of something, and prints how much of it a second.
 struct Table {
@@ -126,7 +129,7 @@ fn stream(table: &Table, plan: &ProviderPlan) {
 fn vectors(table: &Table, plan: &Plan) {
     let runtime = tokio::runtime::Handle::current();
     let folder = tempfile::tempdir().unwrap();
-    let providers = Providers::new(plan, folder.path().to_owned());
+    let providers = Providers::new(plan.providers.clone(), folder.path().to_owned());
     let embedder = runtime.block_on(providers.embedder(&plan.embed)).unwrap();
     let inputs: Vec<String> = (0..128).map(|n| n.to_string()).collect();
     table.row("embeddings: loopback HTTP, base64, 1024 wide", "vectors/s", 128.0, || {

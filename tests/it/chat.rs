@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use ragstream::pipeline::{Limits, ProviderKind, ProviderPlan, RetryPlan, Secret};
+use ragstream::limits::Limits;
 use ragstream::providers::http::{Auth, Http};
 use ragstream::providers::sse::Body;
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, Message, ProviderError, Role, StopReason, Usage, chat_anthropic,
     chat_gemini, chat_ollama, chat_openai,
 };
+use ragstream::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::{Value, json};
 
 mod requests;

@@ -14,10 +14,11 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use proptest::prelude::*;
+use ragstream::chunk::{ChunkBy, ChunkPlan};
+use ragstream::chunk::{Chunker, Fits, embedded_text};
 use ragstream::document::{Chunk, Document, Markup};
-use ragstream::ingest::chunk::{Chunker, Fits, embedded_text};
-use ragstream::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
 use ragstream::tokenizer::Tokenizer;
+use ragstream::tokenizer::TokenizerName;
 use unicode_segmentation::UnicodeSegmentation;
 
 fn plan(by: ChunkBy, max_tokens: usize, overlap: usize) -> ChunkPlan {

@@ -7,11 +7,14 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ragstream::pipeline::{
-    ChunkBy, ChunkPlan, EmbedPlan, FusionPlan, Limits, ModelRef, Plan, ProviderKind, ProviderPlan, QueryPlan, RetrieveMode,
-    RetryPlan, Secret, SelectPlan, StorePlan, TokenizerName,
-};
+use ragstream::answer::{FusionPlan, QueryPlan, RetrieveMode, SelectPlan};
+use ragstream::chunk::{ChunkBy, ChunkPlan};
+use ragstream::limits::Limits;
+use ragstream::pipeline::Plan;
+use ragstream::providers::{EmbedPlan, ModelRef, ProviderKind, ProviderPlan, RetryPlan, Secret};
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError, Providers};
+use ragstream::tokenizer::TokenizerName;
+use ragstream::vectordb::StorePlan;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -102,7 +105,7 @@ impl Setup {
                 prompt: None,
             },
         };
-        Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into())
+        Providers::new(plan.providers.clone(), concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into())
     }
 
     async fn embedder(&self, url: &str) -> (Providers, Arc<dyn Embedder>) {

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use ragstream::pipeline::{Limits, ProviderKind, ProviderPlan, RetryPlan, Secret};
+use ragstream::limits::Limits;
 use ragstream::providers::http::{Auth, Cost, Http};
 use ragstream::providers::{ErrorKind, ProviderError};
+use ragstream::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::json;
 
 use crate::stand_in::{Reply, StandIn};

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::{Path as UrlPath, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
-use ragstream::pipeline::Secret;
+use ragstream::providers::Secret;
 use ragstream::providers::local::{Hub, embedder, load};
 use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError};
 use tokio::sync::watch;

@@ -19,9 +19,9 @@ use futures_util::StreamExt;
 use globset::{Glob, GlobSet};
 use proptest::prelude::*;
 use ragstream::document::{Document, Found, Markup, Stamp};
-use ragstream::ingest::parse::{Format, ParseError, parse};
-use ragstream::ingest::read::{self, ReadError, Seen, SkipReason, is_within, uri_of, walk};
-use ragstream::pipeline::FilesPlan;
+use ragstream::parse::{Format, ParseError, parse};
+use ragstream::source::FilesPlan;
+use ragstream::source::{self, ReadError, Seen, SkipReason, is_within, uri_of, walk};
 use tempfile::TempDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -229,23 +229,23 @@ async fn reading_is_bounded_and_returns_the_stamp_of_the_bytes() {
     let dir = tree(&[("a.md", b"four")]);
     let path = dir.path().join("a.md");
     let found = Found { uri: "a.md".into(), path: path.clone(), stamp: Stamp::default() };
-    let content = read::read(&found, 4).await.unwrap();
+    let content = source::read(&found, 4).await.unwrap();
     assert_eq!(content.bytes, b"four");
     assert_eq!(content.stamp.size, 4);
     assert_ne!(content.stamp.modified_ns, 0);
-    assert!(matches!(read::read(&found, 3).await, Err(ReadError::TooLarge { max_bytes: 3 })));
+    assert!(matches!(source::read(&found, 3).await, Err(ReadError::TooLarge { max_bytes: 3 })));
     // Says that it has no bytes and never ends: the bound holds where the size lies.
     #[cfg(target_os = "linux")]
     {
         let endless = Found { path: "/dev/zero".into(), ..found.clone() };
-        assert!(matches!(read::read(&endless, 1 << 20).await, Err(ReadError::TooLarge { .. })));
+        assert!(matches!(source::read(&endless, 1 << 20).await, Err(ReadError::TooLarge { .. })));
         // Has never as many bytes as it says.
         let shifting = Found { path: "/proc/version".into(), ..found.clone() };
-        assert!(matches!(read::read(&shifting, 1 << 20).await, Err(ReadError::Changing)));
+        assert!(matches!(source::read(&shifting, 1 << 20).await, Err(ReadError::Changing)));
     }
     fs::remove_file(path).unwrap();
-    assert!(read::read(&found, 4).await.unwrap_err().is_gone());
-    assert!(matches!(read::read(&Found { path: dir.path().into(), ..found }, 1 << 20).await, Err(ReadError::Io(_))));
+    assert!(source::read(&found, 4).await.unwrap_err().is_gone());
+    assert!(matches!(source::read(&Found { path: dir.path().into(), ..found }, 1 << 20).await, Err(ReadError::Io(_))));
 }
 
 // ------------------------------------------------------------------------------------------------------- the formats

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use ragstream::pipeline::{
-    self, Diagnostic, Diagnostics, Duplicates, FusionPlan, Level, Loaded, ModelRef, Plan, ProviderKind, Purpose, RetrieveMode,
-    Secret, SourcePlan, StorePlan,
-};
+use ragstream::answer::{Duplicates, FusionPlan, RetrieveMode};
+use ragstream::pipeline::{self, Diagnostic, Diagnostics, Level, Loaded, Plan, Purpose};
+use ragstream::providers::{ModelRef, ProviderKind, Secret};
+use ragstream::source::SourcePlan;
+use ragstream::vectordb::StorePlan;
 
 /// The contract's example, with one store.
 const EXAMPLE: &str = r#"version: 1

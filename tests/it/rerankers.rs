@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ragstream::pipeline::{Limits, ModelRef, ProviderKind, ProviderPlan, RetryPlan, Secret, default_plan};
+use ragstream::limits::Limits;
+use ragstream::pipeline::default_plan;
 use ragstream::providers::{ErrorKind, ProviderError, Providers, Reranked, Reranker};
+use ragstream::providers::{ModelRef, ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::{Value, json};
 
 use crate::stand_in::{Reply, Request, StandIn};
@@ -27,7 +29,7 @@ fn reranker(kind: ProviderKind, url: &str, model: &str) -> (Providers, Arc<dyn R
     };
     let mut plan = default_plan(&|_| None);
     plan.providers = BTreeMap::from([("them".to_owned(), provider)]);
-    let providers = Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
+    let providers = Providers::new(plan.providers.clone(), concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
     let reranker = providers.reranker(&ModelRef { provider: "them".into(), model: model.into() }).unwrap();
     (providers, reranker)
 }
@@ -166,7 +168,7 @@ async fn faults_are_told_apart() {
 #[tokio::test]
 async fn only_those_who_rerank_are_asked_to() {
     let plan = default_plan(&|_| None);
-    let providers = Providers::new(&plan, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
+    let providers = Providers::new(plan.providers.clone(), concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
     let refused = |provider: &str| {
         let model = ModelRef { provider: provider.into(), model: "m".into() };
         providers.reranker(&model).unwrap_err()

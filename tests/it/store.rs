@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ragstream::document::{Passage, Point};
-use ragstream::pipeline::Secret;
+use ragstream::providers::Secret;
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{IndexMeta, VectorStore};

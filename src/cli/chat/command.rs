@@ -1,6 +1,6 @@
 //! What can be said to the chat itself.
 
-use crate::pipeline::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 pub(super) const HELP: &str = "\
 /sources [N]   the last answer's sources with their passages; N: all of one

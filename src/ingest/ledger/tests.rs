@@ -99,7 +99,7 @@ fn an_intent_takes_back_what_is_recorded_and_the_word_for_the_store() {
 #[test]
 fn a_failure_stays_until_the_document_is_done() {
     let (_folder, ledger) = ledger();
-    let failure = Failure { uri: "a.md".into(), stage: "parse".into(), error: "broken".into() };
+    let failure = FailedDocument { uri: "a.md".into(), stage: "parse".into(), error: "broken".into() };
     let file = found("a.md", 1);
     finish(&ledger, &file);
     ledger.fail(&failure).unwrap();

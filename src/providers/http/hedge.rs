@@ -50,7 +50,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::pipeline::Limits;
+    use crate::limits::Limits;
     use crate::providers::{ErrorKind, ProviderError};
 
     const LATENCY: Duration = Duration::from_millis(100);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::{CONNECT_TIMEOUT, Http};
-use crate::pipeline::ProviderPlan;
+use crate::providers::ProviderPlan;
 use crate::providers::refusal::Peer;
 use crate::providers::retry::Failure;
 use crate::providers::{ErrorKind, ProviderError};

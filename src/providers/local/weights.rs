@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{PROVIDER, off_the_runtime};
-use crate::pipeline::Secret;
+use crate::providers::Secret;
 use crate::providers::{ErrorKind, ProviderError};
 
 /// The hub, when `HF_ENDPOINT` names none.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::*;
-use crate::pipeline::{Limits, RetryPlan, Secret};
+use crate::limits::Limits;
+use crate::providers::{RetryPlan, Secret};
 
 const KEY: &str = "sk-test-0123456789+/";
 

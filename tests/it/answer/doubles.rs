@@ -8,10 +8,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use ragstream::answer::Retriever;
+use ragstream::answer::{FusionPlan, QueryPlan, RetrieveMode, SelectPlan};
 use ragstream::cache::EmbeddingCache;
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
-use ragstream::pipeline::{FusionPlan, QueryPlan, RetrieveMode, SelectPlan};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ragstream::answer::Retriever;
+use ragstream::answer::{Duplicates, RetrieveMode};
 use ragstream::cli::search::{Searched, search, search_file};
 use ragstream::cli::style::Style;
 use ragstream::document::{Hit, SparseVector};
-use ragstream::pipeline::{Duplicates, RetrieveMode};
 use ragstream::vectordb::Query;
 use serde_json::{Value, json};
 

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use ragstream::answer::{Duplicates, RerankPlan, RetrieveMode};
 use ragstream::answer::{Found, Retriever};
 use ragstream::cli::search::search;
 use ragstream::cli::style::Style;
 use ragstream::document::Hit;
 use ragstream::error::Error;
-use ragstream::pipeline::{Duplicates, ModelRef, RerankPlan, RetrieveMode};
+use ragstream::providers::ModelRef;
 use ragstream::providers::{ErrorKind, ProviderError, Reranked, Reranker};
 use serde_json::json;
 
@@ -158,6 +159,6 @@ async fn a_reranker_that_will_never_work_is_an_error() {
     for fails in [Auth, QuotaSpent, NotFound] {
         let (retriever, _) = with(Ranker { fails: Some(fails), ..Ranker::default() }, 4, ranking(&["one", "two"]));
         let error = retriever.find("which?", 2).await.unwrap_err();
-        assert!(matches!(&error, Error::Provider(error) if error.kind == fails), "{error}");
+        assert_eq!(error.downcast_ref::<ProviderError>().unwrap().kind, fails, "{error}");
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use qdrant_client::Qdrant;
 use qdrant_client::qdrant::{CreateCollectionBuilder, Distance, VectorParamsBuilder, VectorsConfigBuilder};
-use ragstream::pipeline::Secret;
+use ragstream::providers::Secret;
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{Query, StoreError, VectorStore};

@@ -22,7 +22,6 @@ use std::time::Duration;
 
 pub use format::{Format, Guess, guess};
 
-use super::read::SkipReason;
 use crate::document::{Document, Found, Markup};
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
@@ -81,20 +80,10 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// As what the file is to be counted, if it is no document in the first place; `None` if a document was lost, which is
-    /// a failure to be reported.
-    pub fn skip_reason(&self) -> Option<SkipReason> {
-        match self {
-            Self::Empty => Some(SkipReason::Empty),
-            Self::Binary => Some(SkipReason::Binary),
-            Self::Unsupported(_) => Some(SkipReason::UnsupportedFormat),
-            _ => None,
-        }
-    }
-
-    /// Whether the file is to be skipped; see [`Self::skip_reason`].
+    /// Whether the file is no document in the first place, which is to be counted; else a document was lost, which is a failure to
+    /// be reported.
     pub fn is_skip(&self) -> bool {
-        self.skip_reason().is_some()
+        matches!(self, Self::Empty | Self::Binary | Self::Unsupported(_))
     }
 
     fn broken(format: Format, message: impl std::fmt::Display) -> Self {

@@ -1,7 +1,7 @@
 //! "Did you mean …?"
 
 /// The candidates that are nearest to `word`: one, or several that are equally near, or none that is near enough.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Longer words are no typing mistakes, and the distance below takes time in the product of the lengths.
     if word.len() > 64 {
         return Vec::new();

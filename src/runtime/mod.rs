@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::Plan;
+use crate::answer::{RetrieveMode, Retriever};
+use crate::cache::EmbeddingCache;
 use crate::error::Error;
+use crate::pipeline::Plan;
 use crate::providers::{Embedder, Providers};
 use crate::vectordb::bm25::Bm25;
-use crate::vectordb::{self, VectorStore};
+use crate::vectordb::{self, StoreError, VectorStore};
 
 /// Where ragstream keeps things.
 #[derive(Debug, Clone)]
@@ -34,7 +36,7 @@ impl Settings {
 
 /// A plan whose providers and store can be had. Each is opened when it is first asked for, and once.
 #[derive(Debug)]
-pub struct Running {
+pub struct Runtime {
     /// What runs.
     pub plan: Plan,
     /// Where.
@@ -45,10 +47,10 @@ pub struct Running {
     bm25: OnceLock<Arc<Bm25>>,
 }
 
-impl Running {
+impl Runtime {
     /// Takes a plan; nothing is opened yet.
     pub fn new(plan: Plan, settings: Settings) -> Self {
-        let providers = Providers::new(&plan, settings.cache.clone());
+        let providers = Providers::new(plan.providers.clone(), settings.cache.clone());
         Self { plan, settings, providers, store: OnceLock::new(), bm25: OnceLock::new() }
     }
 
@@ -69,5 +71,31 @@ impl Running {
     /// What makes BM25 vectors.
     pub fn bm25(&self) -> Arc<Bm25> {
         Arc::clone(self.bm25.get_or_init(|| Arc::new(Bm25::new())))
+    }
+
+    /// What retrieves from the pipeline's index.
+    ///
+    /// # Errors
+    /// When there is no index, when it was made with another model, or when model or store cannot be had.
+    pub async fn retriever(&self) -> Result<Retriever, Error> {
+        let store = self.store()?;
+        let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
+        let plan = self.plan.query.clone();
+        let embedder = match plan.mode {
+            RetrieveMode::Sparse => None,
+            RetrieveMode::Dense | RetrieveMode::Hybrid => Some(self.embedder().await?),
+        };
+        let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
+        meta.agree_with_model(&*store, &model)?;
+        let reranker = match &plan.select.rerank {
+            Some(rerank) => Some(self.providers.reranker(&rerank.model)?),
+            None => None,
+        };
+        let cache = match &embedder {
+            Some(embedder) => EmbeddingCache::open(&self.settings.cache, &**embedder, meta.dimensions),
+            None => EmbeddingCache::new(0),
+        };
+        let bm25 = self.bm25();
+        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker, plan })
     }
 }

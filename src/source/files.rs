@@ -14,9 +14,9 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 use futures_util::Stream;
 use ignore::{DirEntry, WalkBuilder};
 
-use super::parse::{Guess, guess};
+use super::FilesPlan;
 use crate::document::{Found, Stamp};
-use crate::pipeline::FilesPlan;
+use crate::parse::{Guess, ParseError, guess};
 
 /// Entries that travel together: a channel operation an entry would cost more than the `stat`.
 const BATCH: usize = 256;
@@ -71,6 +71,16 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// As what a file is to be counted that turned out to be no document; `None` if a document was lost.
+    pub fn of(error: &ParseError) -> Option<Self> {
+        match error {
+            ParseError::Empty => Some(Self::Empty),
+            ParseError::Binary => Some(Self::Binary),
+            ParseError::Unsupported(_) => Some(Self::UnsupportedFormat),
+            _ => None,
+        }
+    }
+
     /// What a number of them is called in a summary: "3 *too large*".
     pub fn label(self) -> &'static str {
         match self {

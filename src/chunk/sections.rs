@@ -93,8 +93,8 @@ fn subtree_ends(sections: &[Section]) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::document::Markup;
-    use crate::pipeline::TokenizerName;
     use crate::tokenizer::Tokenizer;
+    use crate::tokenizer::TokenizerName;
 
     fn packed(text: &str, max_tokens: usize) -> Vec<&str> {
         let map = Tokenizer::get(TokenizerName::O200kBase).map(text);

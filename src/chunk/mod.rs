@@ -12,6 +12,7 @@ mod cut;
 mod embedded;
 mod markdown;
 mod outline;
+mod plan;
 mod prose;
 mod rst;
 mod sections;
@@ -19,12 +20,13 @@ mod sections;
 use std::ops::Range;
 
 use crate::document::{Chunk, Document, Markup};
-use crate::pipeline::{ChunkBy, ChunkPlan, TokenizerName};
+use crate::tokenizer::TokenizerName;
 use crate::tokenizer::{TokenMap, Tokenizer};
 
 use self::cut::Cutter;
 pub use self::embedded::embedded_text;
 use self::outline::{Outline, strength};
+pub use self::plan::{ChunkBy, ChunkPlan};
 
 /// Tells whether the embedding model takes a text whole. It is asked about [`embedded_text`], headings included.
 pub type Fits<'a> = &'a dyn Fn(&str) -> bool;

@@ -1,0 +1,148 @@
+//! What a pipeline says of providers and models.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use url::Url;
+
+use crate::limits::Limits;
+
+/// The API that a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(title = "kind")]
+pub enum ProviderKind {
+    /// OpenAI and every compatible server: llama.cpp, vLLM, OpenRouter, …
+    OpenAi,
+    /// Anthropic. Answers only.
+    Anthropic,
+    /// Google Gemini.
+    Gemini,
+    /// Ollama's own API.
+    Ollama,
+    /// Cohere. Embeddings and reranking.
+    Cohere,
+    /// Voyage. Embeddings and reranking.
+    Voyage,
+    /// Jina, and every server that reranks as it does: llama.cpp, vLLM, … Embeddings and reranking.
+    Jina,
+    /// In process: no key, no network once the model is there. Embeddings only.
+    Local,
+}
+
+/// A secret: prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A connection to a provider.
+#[derive(Debug, Clone)]
+pub struct ProviderPlan {
+    /// Its name in the file: the part of `provider/model` before the first `/`.
+    pub name: String,
+    /// Its wire format.
+    pub kind: ProviderKind,
+    /// Where it is, without a trailing `/`. Of no meaning for `local`.
+    pub base_url: Url,
+    /// The key, where one is set. A vendor that needs one and has none is refused when it is first used.
+    pub api_key: Option<Secret>,
+    /// The variable that usually holds the key, for hints.
+    pub key_variable: Option<&'static str>,
+    /// Declared limits.
+    pub limits: Limits,
+    /// How long one request may take until its answer is complete; for streams, how long the next bytes may take.
+    pub timeout: Duration,
+    /// How refusals and failures are retried.
+    pub retry: RetryPlan,
+    /// What its vectors are known by in place of its address, where the file says so.
+    pub identity: Option<String>,
+    /// What models cost, where the file says so, by their names at the provider.
+    pub prices: BTreeMap<String, Price>,
+}
+
+/// What a model costs, in US dollars a million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "price")]
+pub struct Price {
+    /// Tokens that it reads: texts to embed, prompts.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.02)]
+    pub input: f64,
+    /// Tokens that it writes. Embedding models have none.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.6)]
+    pub output: Option<f64>,
+}
+
+/// How refusals and failures are retried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryPlan {
+    /// Attempts in all, the first included.
+    pub attempts: u32,
+    /// Time in all, from the first attempt on.
+    pub budget: Duration,
+}
+
+impl Default for RetryPlan {
+    fn default() -> Self {
+        Self { attempts: 6, budget: Duration::from_mins(5) }
+    }
+}
+
+/// `provider/model`, resolved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRef {
+    /// A key of [`Plan::providers`].
+    pub provider: String,
+    /// The model's name at the provider; may contain `/`.
+    pub model: String,
+}
+
+impl fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// What embeds the chunks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmbedPlan {
+    /// The model.
+    pub model: ModelRef,
+    /// The width asked for; `None` is the model's own.
+    pub dimensions: Option<usize>,
+    /// Inputs a request, at most; `None` is the provider's maximum.
+    pub batch_items: Option<NonZeroUsize>,
+    /// Tokens a request, at most; `None` is the provider's maximum.
+    pub batch_tokens: Option<NonZeroUsize>,
+    /// Put before each question (for models that want a prefix).
+    pub query_prefix: Option<String>,
+    /// Put before each passage.
+    pub passage_prefix: Option<String>,
+}
