@@ -18,7 +18,7 @@ use ragstream::answer::{AnswerEvent, Ask, Conversation, Outcome, QuestionError, 
 use ragstream::cli::ask::{Ended, NO_MODEL, render};
 use ragstream::cli::style::Style;
 use ragstream::document::Hit;
-use ragstream::error::{Error, Origin};
+use ragstream::error::Origin;
 use ragstream::providers::{ChatEvent, ChatModel, ErrorKind, ProviderError, StopReason};
 use ragstream::vectordb::Query;
 use serde_json::{Value, json};

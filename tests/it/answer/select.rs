@@ -10,7 +10,6 @@ use ragstream::answer::{Found, Retriever};
 use ragstream::cli::search::search;
 use ragstream::cli::style::Style;
 use ragstream::document::Hit;
-use ragstream::error::Error;
 use ragstream::providers::ModelRef;
 use ragstream::providers::{ErrorKind, ProviderError, Reranked, Reranker};
 use serde_json::json;
