@@ -115,6 +115,9 @@ pub struct Passage {
     /// The document's language as ISO 639-1 ("en", "zh"), if it is known (see [`crate::language`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
+    /// Which source gave the document; `None`: files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// A passage with its vectors, ready for the store.

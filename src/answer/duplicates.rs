@@ -160,6 +160,7 @@ mod tests {
             text: text.into(),
             modified: 0,
             lang: None,
+            source: None,
         };
         Hit { id: Uuid::from_u128(n), score: 1.0, passage }
     }

@@ -84,6 +84,7 @@ mod tests {
             text: "t".into(),
             modified: 0,
             lang: None,
+            source: None,
         };
         hits.iter().map(|(id, score)| Hit { id: Uuid::from_u128(*id), score: *score, passage: passage.clone() }).collect()
     }

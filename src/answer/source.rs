@@ -78,7 +78,7 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, lang: _ } = hit.passage;
+    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, lang: _, source: _ } = hit.passage;
     Piece { source: Source { n: 0, uri, title, headings, start, end, lines, score: hit.score, text }, rank, modified }
 }
 
@@ -190,6 +190,7 @@ mod tests {
             text: text[span].into(),
             modified: 1,
             lang: None,
+            source: None,
         };
         Hit { id: Uuid::nil(), score, passage }
     }

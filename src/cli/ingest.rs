@@ -14,6 +14,7 @@ use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{Outcome, Report, Stage, Summary};
 use crate::ingest::{self, Options};
 use crate::runtime::Runtime;
+use crate::source::SkipReason;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
@@ -66,7 +67,7 @@ pub(super) fn options(args: &IngestArgs, dry: bool, output: Output, lines: Lines
             if output.json {
                 output.event(&failed(failure));
             } else {
-                let FailedDocument { uri, stage, error } = failure;
+                let FailedDocument { uri, stage, error, .. } = failure;
                 lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
             }
         }),
@@ -161,7 +162,9 @@ fn show(summary: &Summary, output: &Output) {
         output.note(&format!("  slowest: {}", place(stage)));
     }
     if !summary.skipped.is_empty() {
-        let skipped: Vec<String> = summary.skipped.iter().map(|(reason, n)| format!("{} {reason}", grouped(*n))).collect();
+        let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
+        skipped.sort_unstable();
+        let skipped: Vec<String> = skipped.into_iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
         output.note(&format!("  skipped: {}", skipped.join(", ")));
     }
     if summary.kept_although_gone > 0 {
@@ -180,6 +183,20 @@ fn show(summary: &Summary, output: &Output) {
     }
     if summary.outcome == Outcome::Interrupted {
         output.note("  run the same command again to go on");
+    }
+}
+
+/// What a number of items that were passed over is called: "3 *too large*".
+fn kind(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Hidden => "hidden",
+        SkipReason::Excluded => "excluded",
+        SkipReason::Empty => "empty",
+        SkipReason::TooLarge => "too large",
+        SkipReason::Binary => "binary",
+        SkipReason::UnsupportedFormat => "of formats that are not read",
+        SkipReason::SymbolicLink => "symbolic links",
+        SkipReason::Special => "special files",
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
@@ -23,9 +24,12 @@ const LINGER_TIMES: u32 = 4;
 /// Why a text has no vector.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
-    /// The provider said no.
+    /// The provider said no to this text.
     #[error(transparent)]
     Provider(Arc<ProviderError>),
+    /// The provider failed in such a way that the run ends.
+    #[error(transparent)]
+    Tripped(Arc<ProviderError>),
     /// The run was stopped before the text was sent.
     #[error("the run was stopped")]
     Stopped,
@@ -76,7 +80,8 @@ impl Embedding {
     ) -> Self {
         let (queue, wanted) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
-        let batcher = Batcher { embedder, cache: cache.clone(), batching, report: Arc::clone(&report), stop };
+        let (cached, reported, breaker) = (cache.clone(), Arc::clone(&report), Breaker::default());
+        let batcher = Batcher { embedder, cache: cached, batching, report: reported, breaker, stop };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(wanted)));
         Self { cache, fingerprint, queue, report, _batcher: batcher }
     }
@@ -103,6 +108,7 @@ struct Batcher {
     cache: EmbeddingCache,
     batching: Batching,
     report: Arc<Report>,
+    breaker: Breaker,
     stop: CancellationToken,
 }
 
@@ -182,7 +188,7 @@ impl Batcher {
             drop(busy);
             match answer.and_then(|embedded| complete(embedded, part.len(), self.embedder.model())) {
                 Ok(embedded) => {
-                    self.report.answered();
+                    self.breaker.answered();
                     self.report.embeddings.embedded.add(part.len() as u64);
                     let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
@@ -202,16 +208,16 @@ impl Batcher {
                     parts.extend([rest, part]);
                 }
                 Err(error) => {
-                    if error.is_fatal() {
-                        // Nothing else sent there can succeed: not one request more.
+                    let trip = self.breaker.failed(&error);
+                    if trip.is_some() {
+                        // Not one request more.
                         self.stop.cancel();
-                    }
-                    if error.kind == ErrorKind::BadAnswer {
-                        self.report.embeddings.senseless.add(1);
                     }
                     let error = Arc::new(error);
                     for wanted in part {
-                        let _ = wanted.answer.send(Err(EmbedError::Provider(Arc::clone(&error))));
+                        let error = Arc::clone(&error);
+                        let error = if trip.is_some() { EmbedError::Tripped(error) } else { EmbedError::Provider(error) };
+                        let _ = wanted.answer.send(Err(error));
                     }
                 }
             }

@@ -7,20 +7,18 @@ use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::task::AbortOnDropHandle;
-use uuid::Uuid;
 
 use super::embed::EmbedError;
-use super::job::{Job, Piece};
-use super::ledger::{Entry, Ledger, Records};
+use super::job::{Job, Piece, seconds};
+use super::ledger::{Commit, Difference, Listing, PriorState};
 use super::report::Stage;
 use super::run::Run;
 use super::store::finish;
 use crate::cache::Vector;
-use crate::document::{Document, Found, Stamp};
+use crate::document::{Document, Found};
 use crate::error::{Error, reason};
 use crate::parse;
-use crate::providers::ErrorKind;
-use crate::source::{self, Seen, SkipReason};
+use crate::source::{self, Seen, SkipReason, SourceId, Version, files};
 
 /// Files that are compared with the ledger in one go.
 const COMPARE: usize = 1024;
@@ -44,7 +42,7 @@ pub(super) fn walk(run: &Arc<Run>) -> impl Stream<Item = Found> + Send + use<> {
                         run.report.documents.seen.add(1);
                         yield found;
                     }
-                    Seen::Skipped { reason, .. } => run.skip(reason.label()),
+                    Seen::Skipped { reason, .. } => run.report.skip(reason),
                     Seen::Unreadable { uri, error } => {
                         run.protect(uri.clone());
                         run.fail(&uri, Stage::Read, reason(&error)).await;
@@ -61,13 +59,21 @@ pub(super) fn compare(run: &Arc<Run>, found: impl Stream<Item = Found> + Send) -
     let mut found = Box::pin(found.ready_chunks(COMPARE));
     stream! {
         while let Some(batch) = found.next().await {
-            let (count, checksum) = (batch.len(), run.options.checksum);
-            let compared = run.with_ledger(move |ledger| {
-                let all = checksum.then(|| batch.clone());
-                let changed = ledger.changed(batch)?;
-                Ok(all.unwrap_or(changed))
-            });
-            let Some(changed) = compared.await else { return };
+            let count = batch.len();
+            let listing = |found: &Found| Listing {
+                uri: found.uri.clone(),
+                version: files::version_of(found.stamp.size, found.stamp.modified_ns, found.stamp.inode),
+            };
+            let items = batch.iter().map(listing).collect();
+            let compared = run.ledger.note_listed(run.id, &SourceId::files(), items).await;
+            let Some(differences) = run.recorded(compared) else { return };
+            let wanted = |difference: Difference| match difference {
+                Difference::Changed => true,
+                Difference::Unchanged => run.options.checksum,
+                Difference::Repeated => false,
+            };
+            let changed: Vec<Found> =
+                batch.into_iter().zip(differences).filter(|(_, difference)| wanted(*difference)).map(|(found, _)| found).collect();
             run.report.documents.unchanged.add((count - changed.len()) as u64);
             for packet in packets(changed) {
                 yield packet;
@@ -99,23 +105,20 @@ fn packets(files: Vec<Found>) -> Vec<Packet> {
 /// A document whose content is new to the index, with its share of the run's memory.
 pub(super) struct Parsed {
     document: Document,
-    stamp: Stamp,
+    version: Version,
     hash: [u8; 32],
-    known: Known,
+    prior: PriorState,
     room: OwnedSemaphorePermit,
 }
-
-/// What is recorded and intended of a document. Nobody else changes it while the document is under way.
-type Known = (Option<Entry>, Vec<Uuid>);
 
 /// What became of a file that was read.
 enum Outcome {
     Parsed(Box<Parsed>),
     /// Touched, copied or restored: the same content under another stamp.
-    Unchanged(String, Stamp, Entry),
+    Unchanged(Commit),
     Failed(String, Stage, String),
     /// Nothing of it is to be indexed; why, where that is worth counting.
-    Gone(String, Option<&'static str>),
+    Gone(String, Option<SkipReason>),
     /// The run was stopped.
     Left,
 }
@@ -140,14 +143,13 @@ async fn parse_packet(run: &Arc<Run>, packet: Packet) -> Option<Vec<Parsed>> {
         return None;
     }
     let uris: Vec<String> = packet.iter().map(|found| found.uri.clone()).collect();
-    let look = |ledger: &Ledger, uri: &String| Ok((ledger.entry(uri)?, ledger.intended(uri)?));
-    let known: Vec<Known> = run.with_ledger(move |ledger| uris.iter().map(|uri| look(ledger, uri)).collect()).await?;
+    let prior = run.recorded(run.ledger.claim(uris).await)?;
     let worker = Arc::clone(run);
     let parsed = tokio::task::spawn_blocking(move || {
         let share = |found: &Found| room.split(Run::permits(found.stamp.size) as usize);
         let shares: Vec<_> = packet.iter().map(share).collect();
-        let files = packet.into_iter().zip(known).zip(shares);
-        files.filter_map(|((found, known), room)| Some(parse_one(&worker, found, known, room?))).collect::<Vec<_>>()
+        let files = packet.into_iter().zip(prior).zip(shares);
+        files.filter_map(|((found, prior), room)| Some(parse_one(&worker, found, prior, room?))).collect::<Vec<_>>()
     });
     let outcomes = match parsed.await {
         Ok(outcomes) => outcomes,
@@ -157,30 +159,27 @@ async fn parse_packet(run: &Arc<Run>, packet: Packet) -> Option<Vec<Parsed>> {
     for outcome in outcomes {
         match outcome {
             Outcome::Parsed(document) => parsed.push(*document),
-            Outcome::Unchanged(uri, stamp, entry) => unchanged.push((uri, stamp, entry)),
+            Outcome::Unchanged(commit) => unchanged.push(commit),
             Outcome::Failed(uri, stage, error) => run.fail(&uri, stage, error).await,
             Outcome::Gone(uri, reason) => {
                 if let Some(reason) = reason {
-                    run.skip(reason);
+                    run.report.skip(reason);
                 }
-                run.with_ledger(move |ledger| ledger.note_gone(&uri)).await;
+                run.recorded(run.ledger.unlist(run.id, vec![uri]).await);
             }
             Outcome::Left => {}
         }
     }
     let same = unchanged.len() as u64;
     if same > 0 && !run.options.dry {
-        let done = move |records: &Records<'_>| {
-            unchanged.iter().try_for_each(|(uri, stamp, entry)| records.done(uri, *stamp, &entry.hash, &entry.points))
-        };
-        run.with_ledger(move |ledger| ledger.record(done)).await?;
+        let _ = run.recorded(run.ledger.commit(unchanged).await)?;
     }
     run.report.documents.unchanged.add(same);
     (!parsed.is_empty()).then_some(parsed)
 }
 
 /// Reads and parses one file. Blocks.
-fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) -> Outcome {
+fn parse_one(run: &Run, found: Found, prior: PriorState, room: OwnedSemaphorePermit) -> Outcome {
     if run.stop.is_cancelled() {
         return Outcome::Left;
     }
@@ -188,25 +187,29 @@ fn parse_one(run: &Run, found: Found, known: Known, room: OwnedSemaphorePermit) 
     let busy = run.report.busy(Stage::Read);
     let read = source::read_blocking(&found, max_bytes);
     drop(busy);
-    let (bytes, stamp) = match read {
-        Ok(content) => (content.bytes, content.stamp),
+    let (bytes, stamp, version) = match read {
+        Ok(content) => (content.bytes, content.stamp, content.version),
         Err(error) if error.is_gone() => return Outcome::Gone(found.uri, None),
         Err(error) => return Outcome::Failed(found.uri, Stage::Read, reason(&error)),
     };
     run.report.documents.bytes.add(bytes.len() as u64);
     let hash = *blake3::hash(&bytes).as_bytes();
     // The time in a payload is in seconds. Where that is another, the payloads are written anew; nothing is embedded for it.
-    let dated = |ns: i64| ns.div_euclid(1_000_000_000) == stamp.modified_ns.div_euclid(1_000_000_000);
-    let (entry, intended) = known;
+    let modified = Some(seconds(stamp.modified_ns));
+    let PriorState { entry, intended, epoch } = prior;
     let entry = match entry {
-        Some(entry) if entry.hash == hash && dated(entry.modified_ns) => return Outcome::Unchanged(found.uri, stamp, entry),
+        Some(entry) if entry.hash == Some(hash) && entry.modified == modified => {
+            let (source, points) = (SourceId::files(), entry.points);
+            return Outcome::Unchanged(Commit { source, uri: found.uri, epoch, version, hash, modified, points });
+        }
         entry => entry,
     };
+    let prior = PriorState { entry, intended, epoch };
     let _busy = run.report.busy(Stage::Parse);
     match catch_unwind(AssertUnwindSafe(|| parse::parse(&found, bytes))) {
-        Ok(Ok(document)) => Outcome::Parsed(Box::new(Parsed { document, stamp, hash, known: (entry, intended), room })),
+        Ok(Ok(document)) => Outcome::Parsed(Box::new(Parsed { document, version, hash, prior, room })),
         Ok(Err(error)) => match SkipReason::of(&error) {
-            Some(skip) => Outcome::Gone(found.uri, Some(skip.label())),
+            Some(skip) => Outcome::Gone(found.uri, Some(skip)),
             None => Outcome::Failed(found.uri, Stage::Parse, reason(&error)),
         },
         Err(_) => Outcome::Failed(found.uri, Stage::Parse, "the parser broke".to_owned()),
@@ -252,14 +255,11 @@ async fn chunk_packet(run: &Arc<Run>, packet: Vec<Parsed>) -> Option<Vec<Arc<Job
     if run.options.dry {
         return Some(jobs);
     }
-    let intended = jobs.clone();
-    run.with_ledger(move |ledger| {
-        ledger.record(|records| {
-            let mut jobs = intended.iter().map(|job| (job, job.intended())).filter(|(_, ids)| !ids.is_empty());
-            jobs.try_for_each(|(job, ids)| records.intend(&job.document.uri, &ids, &job.untouched()))
-        })
-    })
-    .await?;
+    let intents: Vec<_> = jobs.iter().filter_map(|job| job.intent()).collect();
+    if !intents.is_empty() {
+        let fenced = run.recorded(run.ledger.intend(intents).await)?;
+        jobs.retain(|job| !fenced.uris.contains(&job.document.uri));
+    }
     let (nothing_new, jobs): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| job.new.is_empty());
     if !nothing_new.is_empty() {
         finish(run, nothing_new).await;
@@ -270,13 +270,13 @@ async fn chunk_packet(run: &Arc<Run>, packet: Vec<Parsed>) -> Option<Vec<Arc<Job
 /// Cuts one document; the error is its URI. Blocks.
 fn chunk_one(run: &Run, parsed: Parsed) -> Result<Job, String> {
     let _busy = run.report.busy(Stage::Chunk);
-    let Parsed { document, stamp, hash, known: (entry, intended), room } = parsed;
+    let Parsed { document, version, hash, prior, room } = parsed;
     let uri = document.uri.clone();
     let max_tokens = run.embedder.limits().input_tokens;
     let cut = AssertUnwindSafe(|| {
         let fits = |text: &str| run.embedder.count_tokens(text).is_none_or(|tokens| tokens <= max_tokens);
         let chunks = run.chunker.chunk(&document, Some(&fits));
-        Job::new(document, (stamp, hash), chunks, (entry, &intended), room)
+        Job::new(document, (version, hash), chunks, prior, room)
     });
     catch_unwind(cut).map_err(|_| uri)
 }
@@ -304,13 +304,11 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
         Ok(vector) => return Some((piece, vector)),
         Err(error) => error,
     };
-    let EmbedError::Provider(error) = &*error else { return None };
-    // An outage is when nothing else got through while this was tried; then every other document would fail as well.
-    let outage = error.is_transient() && run.report.silent_for(error.waited);
-    let broken = error.kind == ErrorKind::BadAnswer && run.report.makes_no_sense();
-    if error.is_fatal() || outage || broken {
-        return run.abort(Error::shared(Arc::clone(error)));
-    }
+    let error = match &*error {
+        EmbedError::Stopped => return None,
+        EmbedError::Tripped(error) => return run.abort(Error::shared(Arc::clone(error))),
+        EmbedError::Provider(error) => error,
+    };
     if piece.job.fail() {
         run.fail(&piece.job.document.uri, Stage::Embed, reason(&**error)).await;
     }
@@ -321,6 +319,7 @@ async fn embed_one(run: &Arc<Run>, piece: Piece) -> Option<(Piece, Vector)> {
 #[allow(clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use super::*;
+    use crate::document::Stamp;
 
     fn sizes(files: &[u64]) -> Vec<Vec<u64>> {
         let found = |size: &u64| {

@@ -13,13 +13,12 @@ use crate::cache::{self, Key};
 use crate::error::Error;
 use crate::providers::{InputType, prices};
 use crate::runtime::Runtime;
+use crate::source::SkipReason;
 
 /// What `ingest` would do. Nothing was written and nothing paid for to know it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "plan")]
 pub struct Forecast {
-    /// "plan", always.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
     /// The pipeline's name.
     pub pipeline: String,
     /// The embedding model, as `provider/model`.
@@ -44,9 +43,9 @@ pub struct Forecast {
     pub prices_as_of: Option<&'static str>,
     /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
     pub minutes: Option<f64>,
-    /// Why files are passed over, with how many.
+    /// Why items are passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<(String, u64)>,
+    pub skipped: Vec<(SkipReason, u64)>,
 }
 
 /// Chunks by what would become of them.
@@ -124,7 +123,6 @@ pub async fn forecast(
     let limits = provider.map(|provider| provider.limits).unwrap_or_default();
     let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
     Ok(Forecast {
-        kind: "plan",
         pipeline: runtime.plan.name.clone(),
         model: model.to_string(),
         documents: Documents {
@@ -145,6 +143,6 @@ pub async fn forecast(
         cost_usd: provider.and_then(|provider| prices::of(provider, &model.model)?.cost(tokens, 0)),
         prices_as_of: provider.is_none_or(|provider| !provider.prices.contains_key(&model.model)).then_some(prices::AS_OF),
         minutes: [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max),
-        skipped: run.skipped(),
+        skipped: run.report.skipped(),
     })
 }

@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::ledger::{Entry, Recorded};
+use super::ledger::{Commit, Epoch, Intent, PriorState, StoredPoint};
 use super::run::digest;
 use crate::chunk::embedded_text;
-use crate::document::{Chunk, Document, Passage, Stamp};
+use crate::document::{Chunk, Document, Passage};
 use crate::language::Language;
+use crate::source::{SourceId, Version};
 
 /// The namespace of point ids (a random UUID; changing it would change every id).
 const POINTS: Uuid = Uuid::from_u128(0x6f0d_3b1c_2f9e_4a57_9c46_1f7a_8e5b_d023);
@@ -21,14 +22,16 @@ const POINTS: Uuid = Uuid::from_u128(0x6f0d_3b1c_2f9e_4a57_9c46_1f7a_8e5b_d023);
 pub struct Job {
     /// The document.
     pub document: Document,
-    /// What the file system said of it when it was read.
-    pub stamp: Stamp,
+    /// The version of it that was read.
+    pub version: Version,
+    /// Under which epoch the ledger let it be taken.
+    pub epoch: Epoch,
     /// blake3 of its bytes.
     pub hash: [u8; 32],
     /// Its chunks.
     pub chunks: Vec<Chunk>,
     /// The point of each chunk, in the order of the chunks.
-    pub points: Vec<Recorded>,
+    pub points: Vec<StoredPoint>,
     /// Chunks whose text is new to the index: to be embedded.
     pub new: Vec<usize>,
     /// Chunks whose text the index has, but with another payload (they moved): to be written without embedding.
@@ -51,9 +54,9 @@ impl Job {
     /// Compares a chunked document with what is recorded and intended for it, and tells its language. CPU work.
     pub fn new(
         document: Document,
-        (stamp, hash): (Stamp, [u8; 32]),
+        (version, hash): (Version, [u8; 32]),
         chunks: Vec<Chunk>,
-        (entry, intended): (Option<Entry>, &[Uuid]),
+        PriorState { entry, intended, epoch }: PriorState,
         room: OwnedSemaphorePermit,
     ) -> Self {
         let language = Language::of_document(&document.text, document.markup);
@@ -65,7 +68,7 @@ impl Job {
             let occurrence = occurrences.entry(text).or_default();
             let id = point_id(&document.uri, text, *occurrence);
             *occurrence += 1;
-            let point = Recorded { id, digest: digest(&passage(&document, language, chunk)) };
+            let point = StoredPoint { id, digest: digest(&passage(&document, language, chunk)) };
             match recorded.get(&id) {
                 None => new.push(index),
                 Some(digest) if *digest != point.digest => moved.push(index),
@@ -74,15 +77,16 @@ impl Job {
             points.push(point);
         }
         let wanted: HashSet<Uuid> = points.iter().map(|point| point.id).collect();
-        let mut stale: Vec<Uuid> = recorded.keys().chain(intended).filter(|id| !wanted.contains(id)).copied().collect();
+        let mut stale: Vec<Uuid> = recorded.keys().chain(&intended).filter(|id| !wanted.contains(id)).copied().collect();
         stale.sort_unstable();
         stale.dedup();
         let waiting = AtomicUsize::new(new.len());
         let (known, failed) = (entry.is_some(), AtomicBool::new(false));
-        let touched = entry.is_some_and(|entry| entry.hash == hash);
+        let touched = entry.is_some_and(|entry| entry.hash == Some(hash));
         Self {
             document,
-            stamp,
+            version,
+            epoch,
             hash,
             chunks,
             points,
@@ -117,7 +121,7 @@ impl Job {
 
     /// The points that the store has and keeps, whatever becomes of the rest. Of one whose payload is about to be replaced,
     /// the payload is not known.
-    pub fn untouched(&self) -> Vec<Recorded> {
+    pub fn untouched(&self) -> Vec<StoredPoint> {
         let mut points = self.points.clone();
         for index in &self.moved {
             if let Some(point) = points.get_mut(*index) {
@@ -127,6 +131,32 @@ impl Job {
         let new: HashSet<Uuid> = self.new.iter().filter_map(|index| self.points.get(*index)).map(|point| point.id).collect();
         points.retain(|point| !new.contains(&point.id));
         points
+    }
+
+    /// What is to be recorded before the store is written to; `None`: the store has all of the document already.
+    pub fn intent(&self) -> Option<Intent> {
+        let ids = self.intended();
+        let intent = |ids| Intent {
+            source: SourceId::files(),
+            uri: self.document.uri.clone(),
+            epoch: self.epoch,
+            ids,
+            untouched: self.untouched(),
+        };
+        (!ids.is_empty()).then(|| intent(ids))
+    }
+
+    /// What is to be recorded when the store has acknowledged all of it.
+    pub fn commit(&self) -> Commit {
+        Commit {
+            source: SourceId::files(),
+            uri: self.document.uri.clone(),
+            epoch: self.epoch,
+            version: self.version,
+            hash: self.hash,
+            modified: Some(seconds(self.document.modified_ns)),
+            points: self.points.clone(),
+        }
     }
 
     /// Notes that the store has acknowledged one more new chunk. True for the last one of a document that did not fail.
@@ -178,9 +208,15 @@ fn passage(document: &Document, language: Option<Language>, chunk: &Chunk) -> Pa
         title: document.title.clone(),
         headings: chunk.headings.iter().map(ToString::to_string).collect(),
         text: text_of(document, chunk).to_owned(),
-        modified: document.modified_ns.div_euclid(1_000_000_000),
+        modified: seconds(document.modified_ns),
         lang: language.map(|language| language.code().to_owned()),
+        source: None,
     }
+}
+
+/// The time in a payload and in the ledger is in seconds.
+pub(super) fn seconds(ns: i64) -> i64 {
+    ns.div_euclid(1_000_000_000)
 }
 
 #[cfg(test)]
@@ -188,11 +224,13 @@ fn passage(document: &Document, language: Option<Language>, chunk: &Chunk) -> Pa
 mod tests {
     use tokio::sync::Semaphore;
 
+    use super::super::ledger::Entry;
     use super::*;
     use crate::document::Markup;
 
     /// A document of one-line chunks.
     fn job(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> Job {
+        let prior = PriorState { entry, intended: intended.to_vec(), epoch: Epoch(0) };
         let document =
             Document { uri: "a.txt".into(), title: None, markup: Markup::Text, text: text.into(), modified_ns: 5_000_000_000 };
         let mut start = 0;
@@ -204,11 +242,11 @@ mod tests {
             chunks.push(Chunk { index: number, span, lines: (number + 1, number + 1), headings: vec![], tokens: 1 });
         }
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Job::new(document, (Stamp::default(), [0; 32]), chunks, (entry, intended), room)
+        Job::new(document, (Version::UNKNOWN, [0; 32]), chunks, prior, room)
     }
 
     fn entry_of(job: &Job) -> Entry {
-        Entry { hash: job.hash, points: job.points.clone(), modified_ns: job.stamp.modified_ns }
+        Entry { source: SourceId::files(), hash: Some(job.hash), points: job.points.clone(), modified: None }
     }
 
     #[test]
@@ -225,7 +263,7 @@ mod tests {
         let before = job("one\ntwo\nthree", None, &[]);
         let [one, _, three] = before.points.as_slice() else { panic!() };
         let after = job("one\nNEW!\nthree", Some(entry_of(&before)), &[]);
-        assert_eq!(after.untouched(), [*one, Recorded { id: three.id, digest: 0 }]);
+        assert_eq!(after.untouched(), [*one, StoredPoint { id: three.id, digest: 0 }]);
         assert_eq!(after.intended().len(), 3, "the new one, the moved one and the stale one");
         let same = job("one\ntwo\nthree", Some(entry_of(&before)), &[]);
         assert!(same.intended().is_empty());

@@ -17,6 +17,7 @@
 //! Absent on purpose: errors as stream items. One bad document is counted and recorded where it fails; what must end the
 //! run goes to [`run::Run::abort`], which lets everything in flight finish.
 
+pub mod breaker;
 pub mod embed;
 mod flow;
 mod forecast;
@@ -36,7 +37,7 @@ use uuid::Uuid;
 
 use self::embed::{Batching, Embedding};
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
-use self::ledger::{Ledger, Recorded};
+use self::ledger::{Intent, Ledger, Meta, MissingCount, RunId, SqliteLedger, Staged, StoredPoint};
 use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
 pub use self::run::{Observer, Options};
 use self::run::{Run, STARTING, STORE_BUDGET, digest, waited_for};
@@ -47,7 +48,7 @@ use crate::pipeline::Plan;
 use crate::providers::ProviderKind;
 use crate::providers::{Embedder, prices};
 use crate::runtime::{Runtime, Settings};
-use crate::source;
+use crate::source::{self, SourceId};
 use crate::vectordb::StorePlan;
 use crate::vectordb::{IndexMeta, VectorStore};
 
@@ -131,7 +132,7 @@ async fn open(
 ) -> Result<Option<(Run, IndexMeta)>, Error> {
     let plan = &runtime.plan;
     let path = runtime.settings.ledger(&plan.name);
-    let ledger = blocking(move || Ledger::open(&path)).await?;
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::open(&path).await?);
     let embedder = runtime.embedder().await?;
     let store = runtime.store()?;
 
@@ -156,7 +157,9 @@ async fn open(
         store.create(&meta).await?;
         meta
     };
-    let Some(base) = settle_ledger(&ledger, &*store, &meta, &runtime.settings, &stop).await? else { return Ok(None) };
+    let id = ledger.begin_run().await?;
+    let reconciled = reconcile(&*ledger, id, &*store, &meta, &runtime.settings, &stop);
+    let Some(base) = reconciled.await? else { return Ok(None) };
     let other_home = other_home(&meta, home.as_deref());
     if let Some(other) = other_home.as_deref().filter(|_| !options.prune) {
         tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
@@ -166,7 +169,7 @@ async fn open(
     let cache = EmbeddingCache::open(&runtime.settings.cache, &*embedder, meta.dimensions);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = runtime.bm25();
-    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
+    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), (ledger, id), report, options, stop);
     (run.home, run.other_home) = (home, other_home);
     Ok(Some((run, meta)))
 }
@@ -197,22 +200,20 @@ async fn open_to_look(runtime: &Runtime, options: Options, report: Arc<Report>, 
         meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
     }
     let path = runtime.settings.ledger(&plan.name);
-    let (ledger, base) = blocking(move || {
-        // A ledger without its index says nothing: everything would be new.
-        let ledger = if meta.is_some() { Ledger::open_to_read(&path)? } else { None };
-        let ledger = ledger.map_or_else(Ledger::in_memory, Ok)?;
-        ledger.begin_run()?;
-        let base = ledger.fact("base")?;
-        Ok((ledger, base))
-    })
-    .await?;
-    let base = base_of(base, &runtime.settings);
+    // A ledger without its index says nothing: everything would be new.
+    let ledger = if meta.is_some() { SqliteLedger::open_to_read(&path).await? } else { None };
+    let ledger: Arc<dyn Ledger> = Arc::new(match ledger {
+        Some(ledger) => ledger,
+        None => SqliteLedger::in_memory().await?,
+    });
+    let id = ledger.begin_run().await?;
+    let base = base_of(ledger.meta().await?.base, &runtime.settings);
     let batching = batching(plan, &*embedder, 0);
     let cache = EmbeddingCache::new(0);
     let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
     let bm25 = runtime.bm25();
     let options = Options { dry: true, ..options };
-    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
+    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), (ledger, id), report, options, stop);
     run.other_home = other_home;
     Ok(run)
 }
@@ -244,64 +245,49 @@ fn new_generation() -> Uuid {
 /// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
 /// The index is this home's from now on, unless documents were kept as they may be another's.
 async fn seal(run: &Run, meta: IndexMeta, kept: bool) -> Result<(), Error> {
-    let ledger = run.ledger.clone();
-    let changed = blocking(move || Ok(ledger.fact("generation")?.is_none())).await?;
+    let recorded = run.ledger.meta().await?;
     // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
-    if !changed || run.store.meta().await?.as_ref() != Some(&meta) {
+    if recorded.generation.is_some() || run.store.meta().await?.as_ref() != Some(&meta) {
         return Ok(());
     }
     let home = if kept && run.other_home.is_some() { meta.home } else { run.home.clone() };
     let meta = IndexMeta { generation: new_generation(), home, ..meta };
     run.store.set_meta(&meta).await?;
-    let ledger = run.ledger.clone();
-    blocking(move || ledger.set_fact("generation", &meta.generation.to_string())).await
+    Ok(run.ledger.set_meta(&Meta { generation: Some(meta.generation), ..recorded }).await?)
 }
 
 /// Makes the ledger speak of this very state of the index. One that speaks of another is corrected by what the store holds,
 /// so that nothing is embedded again, nothing is missing and nothing stays behind. Returns the base folder.
 /// `None`: it was stopped meanwhile.
-async fn settle_ledger(
-    ledger: &Ledger,
+async fn reconcile(
+    ledger: &dyn Ledger,
+    run: RunId,
     store: &dyn VectorStore,
     meta: &IndexMeta,
     settings: &Settings,
     stop: &CancellationToken,
 ) -> Result<Option<PathBuf>, Error> {
-    let generation = meta.generation.to_string();
-    let asked = ledger.clone();
-    let (known, base) = blocking(move || {
-        asked.begin_run()?;
-        Ok((asked.fact("generation")?, asked.fact("base")?))
-    })
-    .await?;
-    let base = base_of(base, settings);
-    if known.as_deref() != Some(&generation) {
+    let recorded = ledger.meta().await?;
+    let base = base_of(recorded.base, settings);
+    if recorded.generation != Some(meta.generation) {
         tracing::debug!("the ledger and the store may differ: looking through the store");
         let mut after = None;
         loop {
             let Some(page) = waited_for(stop, STORE_BUDGET, || store.scroll(after, PAGE)).await? else { return Ok(None) };
             let full = page.len() == PAGE;
             after = page.last().map(|(id, _)| *id);
-            let holding = ledger.clone();
-            blocking(move || {
-                let recorded = |(id, passage): (Uuid, Passage)| {
-                    let digest = digest(&passage);
-                    (passage.uri, Recorded { id, digest })
-                };
-                holding.hold(page.into_iter().map(recorded).collect())
-            })
-            .await?;
+            let staged = |(id, passage): (Uuid, Passage)| {
+                let point = StoredPoint { id, digest: digest(&passage) };
+                Staged { source: passage.source.map_or_else(SourceId::files, SourceId::new), uri: passage.uri, point }
+            };
+            ledger.stage_stored(run, page.into_iter().map(staged).collect()).await?;
             if !full {
                 break;
             }
         }
-        let (settled, base) = (ledger.clone(), kept_base(&base, &settings.home));
-        blocking(move || {
-            settled.settle()?;
-            settled.set_fact("base", &base)?;
-            settled.set_fact("generation", &generation)
-        })
-        .await?;
+        ledger.reconcile(run).await?;
+        let kept = kept_base(&base, &settings.home);
+        ledger.set_meta(&Meta { base: Some(kept), generation: Some(meta.generation) }).await?;
     }
     Ok(Some(base))
 }
@@ -320,17 +306,10 @@ fn base_of(kept: Option<String>, settings: &Settings) -> PathBuf {
     kept.map_or_else(|| settings.cwd.clone(), |kept| source::normalise(&settings.home.join(kept)))
 }
 
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, ledger::LedgerError> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::worker("use the ledger", panic))?.map_err(Error::from)
-}
-
 /// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
 /// index is gone, the source itself looks broken; and what another home wrote may be in its sources.
 async fn gone(run: &Run) -> Option<(u64, u64)> {
-    let scope = run.scope();
-    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&scope)).await?;
+    let MissingCount { known, missing: gone } = run.recorded(run.ledger.count_missing(run.id, &run.scope()).await)?;
     let doubtful = gone * 2 > known || run.other_home.is_some();
     Some(if doubtful && !run.options.prune { (0, gone) } else { (gone, 0) })
 }
@@ -343,33 +322,37 @@ async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
         return Some(kept);
     }
     let scope = run.scope();
-    let mut after = Some(String::new());
-    while let Some(from) = after.take() {
-        let scope = scope.clone();
-        let (gone, next) = run.with_ledger(move |ledger| ledger.gone(&scope, &from)).await?;
-        for uri in gone {
+    let mut after = None;
+    loop {
+        let page = run.recorded(run.ledger.missing(run.id, &scope, after).await)?;
+        for document in page.documents {
             if run.stop.is_cancelled() {
                 return Some(0);
             }
-            let asked = uri.clone();
-            let intending = move |ledger: &Ledger| {
-                let points = ledger.entry(&asked)?.map(|entry| entry.points).unwrap_or_default();
-                ledger.intend(&asked, &points.iter().map(|point| point.id).collect::<Vec<_>>(), &[])?;
-                Ok(points.len())
-            };
-            let points = run.with_ledger(intending).await?;
+            let uri = document.uri;
+            let prior = run.recorded(run.ledger.claim(vec![uri.clone()]).await)?.pop().unwrap_or_default();
+            let ids: Vec<Uuid> =
+                prior.entry.map(|entry| entry.points).unwrap_or_default().iter().map(|point| point.id).collect();
+            let points = ids.len();
+            let (source, epoch) = (document.source, prior.epoch);
+            let intent = Intent { source, uri: uri.clone(), epoch, ids, untouched: Vec::new() };
+            if !run.recorded(run.ledger.intend(vec![intent]).await)?.uris.is_empty() {
+                continue;
+            }
             run.with_store(|store| {
                 let uri = uri.clone();
                 async move { store.delete_document(&uri).await }
             })
             .await?;
-            run.with_ledger(move |ledger| ledger.forget(&uri)).await?;
+            let _ = run.recorded(run.ledger.forget(vec![(uri, epoch)]).await)?;
             run.report.documents.removed.add(1);
             run.report.chunks.deleted.add(points as u64);
         }
-        after = next;
+        after = page.next;
+        if after.is_none() {
+            return Some(0);
+        }
     }
-    Some(0)
 }
 
 fn summary(run: &Run, runtime: &Runtime, kept_although_gone: u64) -> Summary {
@@ -380,7 +363,6 @@ fn summary(run: &Run, runtime: &Runtime, kept_although_gone: u64) -> Summary {
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + stats.wasted;
     Summary {
-        kind: "summary",
         pipeline: runtime.plan.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
         seconds: run.report.elapsed().as_secs_f64(),
@@ -407,7 +389,7 @@ fn summary(run: &Run, runtime: &Runtime, kept_although_gone: u64) -> Summary {
         bottleneck: run.report.bottleneck(|stage| run.places(stage)),
         kept_although_gone,
         other_home: run.other_home.clone(),
-        skipped: run.skipped(),
+        skipped: run.report.skipped(),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What all stages of one run share: the plan's parts, the ledger, the counters, and the two ways to stop.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,14 +9,14 @@ use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 use super::embed::{Batching, Embedding};
-use super::ledger::{FailedDocument, Ledger, LedgerError, Scope};
+use super::ledger::{FailedDocument, Ledger, LedgerError, RunId, Scope, SourceScope};
 use super::report::{Report, Stage};
 use crate::chunk::Chunker;
 use crate::document::Passage;
 use crate::error::Error;
 use crate::pipeline::Plan;
 use crate::providers::Embedder;
-use crate::source::{FilesPlan, SourcePlan};
+use crate::source::{FilesPlan, SourceId, SourcePlan};
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{StoreError, VectorStore};
 
@@ -68,7 +67,8 @@ pub(super) struct Run {
     pub batching: Batching,
     pub store: Arc<dyn VectorStore>,
     pub bm25: Arc<Bm25>,
-    pub ledger: Ledger,
+    pub ledger: Arc<dyn Ledger>,
+    pub id: RunId,
     pub report: Arc<Report>,
     pub options: Options,
     /// What this home is called in an index outside of it.
@@ -79,8 +79,7 @@ pub(super) struct Run {
     pub stop: CancellationToken,
     /// Bytes that may be under way, as permits of a KiB.
     pub room: Arc<Semaphore>,
-    scope: Mutex<Scope>,
-    skipped: Mutex<BTreeMap<&'static str, u64>>,
+    scope: Mutex<SourceScope>,
     fatal: Mutex<Option<Error>>,
 }
 
@@ -91,15 +90,17 @@ impl Run {
         embedder: Arc<dyn Embedder>,
         (embedding, batching): (Embedding, Batching),
         (store, bm25): (Arc<dyn VectorStore>, Arc<Bm25>),
-        ledger: Ledger,
+        (ledger, id): (Arc<dyn Ledger>, RunId),
         report: Arc<Report>,
         options: Options,
         stop: CancellationToken,
     ) -> Self {
         let sources: Vec<FilesPlan> = plan.sources.iter().map(|SourcePlan::Files(files)| files.clone()).collect();
-        let roots = options
-            .scoped
-            .then(|| sources.iter().flat_map(|files| &files.paths).map(|path| crate::source::uri_of(path, &base)).collect());
+        let roots = if options.scoped {
+            sources.iter().flat_map(|files| &files.paths).map(|path| crate::source::uri_of(path, &base)).collect()
+        } else {
+            vec![String::new()]
+        };
         Self {
             sources,
             base,
@@ -110,14 +111,14 @@ impl Run {
             store,
             bm25,
             ledger,
+            id,
             report,
             options,
             home: None,
             other_home: None,
             stop,
             room: Arc::new(Semaphore::new(ROOM_KIB)),
-            scope: Mutex::new(Scope { roots, unreadable: Vec::new() }),
-            skipped: Mutex::default(),
+            scope: Mutex::new(SourceScope { source: SourceId::files(), roots, unreadable: Vec::new() }),
             fatal: Mutex::default(),
         }
     }
@@ -133,17 +134,9 @@ impl Run {
         (bytes.saturating_mul(3) / 1024 + 1).min(ROOM_KIB as u64) as u32
     }
 
-    /// Calls the ledger off the runtime. A ledger that fails ends the run: nothing could be recorded as done any more.
-    pub async fn with_ledger<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&Ledger) -> Result<T, LedgerError> + Send + 'static,
-    ) -> Option<T> {
-        let ledger = self.ledger.clone();
-        match tokio::task::spawn_blocking(move || call(&ledger)).await {
-            Ok(Ok(value)) => Some(value),
-            Ok(Err(error)) => self.abort(error.into()),
-            Err(panic) => self.abort(Error::worker("use the ledger", panic)),
-        }
+    /// What the ledger answered. A ledger that fails ends the run: nothing could be recorded as done any more.
+    pub fn recorded<T>(&self, answer: Result<T, LedgerError>) -> Option<T> {
+        answer.map_err(|error| self.abort::<T>(error.into())).ok()
     }
 
     /// Calls the store, and again while it cannot be reached, within the budget. A store that fails ends the run.
@@ -177,31 +170,18 @@ impl Run {
 
     /// Counts and records a document that cannot be indexed; the others go on.
     pub async fn fail(&self, uri: &str, stage: Stage, error: String) {
-        let failure = FailedDocument { uri: uri.to_owned(), stage: stage.name().to_owned(), error };
+        let failure = FailedDocument { source: SourceId::files(), uri: uri.to_owned(), stage, error };
         self.report.documents.failed.add(1);
         (self.options.observer)(&failure);
         if self.options.dry {
             return;
         }
-        self.with_ledger(move |ledger| ledger.fail(&failure)).await;
-    }
-
-    /// Counts a file that is passed over.
-    pub fn skip(&self, reason: &'static str) {
-        self.report.documents.skipped.add(1);
-        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        *skipped.entry(reason).or_default() += 1;
-    }
-
-    /// Why files were passed over, and how many.
-    pub fn skipped(&self) -> Vec<(String, u64)> {
-        let skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
-        skipped.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect()
+        self.recorded(self.ledger.fail(vec![failure]).await);
     }
 
     /// Which documents may be found gone, as far as the walk has come.
     pub fn scope(&self) -> Scope {
-        self.scope.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        Scope { sources: vec![self.scope.lock().unwrap_or_else(PoisonError::into_inner).clone()] }
     }
 
     /// Notes that nothing at or below this URI may be taken for gone.

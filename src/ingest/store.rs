@@ -77,7 +77,7 @@ async fn points(run: &Arc<Run>, batch: Arc<Vec<(Piece, Vector)>>) -> Option<Vec<
 
 /// Finishes documents whose new chunks are all in the store: moves what moved, deletes what is stale, records them as done.
 pub(super) async fn finish(run: &Arc<Run>, jobs: Vec<Arc<Job>>) -> Option<()> {
-    let moved: Vec<_> = jobs.iter().flat_map(|job| job.moved.iter().map(move |index| (job, *index))).collect();
+    let moved: Vec<_> = jobs.iter().flat_map(|job| job.moved.iter().map(move |index| (Arc::clone(job), *index))).collect();
     for part in moved.chunks(BATCH) {
         let write = |store: Arc<dyn crate::vectordb::VectorStore>| {
             let passages = part.iter().filter_map(|(job, index)| job.passage(*index)).collect();
@@ -94,13 +94,9 @@ pub(super) async fn finish(run: &Arc<Run>, jobs: Vec<Arc<Job>>) -> Option<()> {
         .await?;
         run.report.chunks.deleted.add(part.len() as u64);
     }
-    let done = jobs.clone();
-    run.with_ledger(move |ledger| {
-        ledger.record(|records| {
-            done.iter().try_for_each(|job| records.done(&job.document.uri, job.stamp, &job.hash, &job.points))
-        })
-    })
-    .await?;
+    let fenced = run.recorded(run.ledger.commit(jobs.iter().map(|job| job.commit()).collect()).await)?;
+    let mut jobs = jobs;
+    jobs.retain(|job| !fenced.uris.contains(&job.document.uri));
     run.report.chunks.upserted.add(moved.len() as u64);
     for job in &jobs {
         run.report.chunks.kept.add((job.chunks.len() - job.new.len() - job.moved.len()) as u64);

@@ -9,12 +9,13 @@ use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::mpsc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::Stream;
 use ignore::{DirEntry, WalkBuilder};
+use serde::Serialize;
 
-use super::FilesPlan;
+use super::{FilesPlan, Version};
 use crate::document::{Found, Stamp};
 use crate::parse::{Guess, ParseError, guess};
 
@@ -26,6 +27,8 @@ const BATCHES: usize = 8;
 const BATCH_AGE: Duration = Duration::from_millis(20);
 /// How often a file that changes under the reader's hands is read again.
 const READ_ATTEMPTS: u32 = 3;
+/// A file modified so shortly before it was read may change again within the clock's grain: its stamp proves nothing.
+const RACY: Duration = Duration::from_secs(2);
 
 /// What the walk came upon.
 #[derive(Debug)]
@@ -50,7 +53,8 @@ pub enum Seen {
 }
 
 /// Why a file is left out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum SkipReason {
     /// Its name, or that of the folder, begins with a dot.
     Hidden,
@@ -81,17 +85,17 @@ impl SkipReason {
         }
     }
 
-    /// What a number of them is called in a summary: "3 *too large*".
-    pub fn label(self) -> &'static str {
+    /// Its identifier in summaries.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Hidden => "hidden",
             Self::Excluded => "excluded",
             Self::Empty => "empty",
-            Self::TooLarge => "too large",
+            Self::TooLarge => "too_large",
             Self::Binary => "binary",
-            Self::UnsupportedFormat => "of formats that are not read",
-            Self::SymbolicLink => "symbolic links",
-            Self::Special => "special files",
+            Self::UnsupportedFormat => "unsupported_format",
+            Self::SymbolicLink => "symbolic_link",
+            Self::Special => "special",
         }
     }
 }
@@ -298,11 +302,20 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }
 
-fn stamp(meta: &Metadata) -> Stamp {
-    let modified_ns = meta.modified().map_or(0, |t| match t.duration_since(UNIX_EPOCH) {
+/// The version of a file that the file system says this of. Ledgers keep it: another one means that every file is read again.
+pub fn version_of(size: u64, modified_ns: i64, inode: u64) -> Version {
+    Version::new([size.to_le_bytes(), modified_ns.to_le_bytes(), inode.to_le_bytes()].as_flattened())
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
         Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns),
-    });
+    }
+}
+
+fn stamp(meta: &Metadata) -> Stamp {
+    let modified_ns = meta.modified().map_or(0, nanoseconds);
     #[cfg(unix)]
     let inode = std::os::unix::fs::MetadataExt::ino(meta);
     #[cfg(not(unix))]
@@ -324,7 +337,8 @@ pub fn uri_of(path: &Path, base: &Path) -> String {
 /// Whether a document lies at or below the folder, file or root of this uri.
 pub fn is_within(uri: &str, folder: &str) -> bool {
     match folder {
-        "." => !Path::new(uri).is_absolute(),
+        "" => true,
+        "." => !Path::new(uri).is_absolute() && !uri.contains("://"),
         "/" => uri.starts_with('/'),
         _ => uri.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     }
@@ -394,6 +408,8 @@ pub struct Content {
     pub bytes: Vec<u8>,
     /// What the file system said of these very bytes: what to record, instead of [`Found::stamp`].
     pub stamp: Stamp,
+    /// The version to record. It proves nothing where the file was modified just before it was read.
+    pub version: Version,
 }
 
 /// Why a file could not be read.
@@ -455,7 +471,11 @@ fn read_once(path: &Path, max_bytes: u64) -> Result<Option<Content>, ReadError> 
     if bytes.len() as u64 > max_bytes {
         return Err(ReadError::TooLarge { max_bytes });
     }
+    // Before the last look: what is written after that one has a later time, if this one is late enough.
+    let now = nanoseconds(SystemTime::now());
     let after = stamp(&file.metadata().map_err(ReadError::Io)?);
     let whole = after == before && bytes.len() as u64 == before.size;
-    Ok(whole.then_some(Content { bytes, stamp: before }))
+    let racy = now.saturating_sub(before.modified_ns) < RACY.as_nanos() as i64;
+    let version = if racy { Version::UNKNOWN } else { version_of(before.size, before.modified_ns, before.inode) };
+    Ok(whole.then_some(Content { bytes, stamp: before, version }))
 }

@@ -2,6 +2,7 @@
 
 pub mod files;
 mod globs;
+mod item;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use globset::GlobSet;
 pub(crate) use files::normalise;
 pub use files::{Content, ReadError, Seen, SkipReason, is_within, read, read_blocking, uri_of, walk};
 pub(crate) use globs::{anywhere, glob, glob_set, is_glob, path_globs, single, split_glob};
+pub use item::{SourceId, Version};
 
 /// A source of documents.
 #[derive(Debug, Clone)]
