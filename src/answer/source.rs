@@ -13,7 +13,7 @@ use crate::document::{Hit, Passage};
 pub struct Source {
     /// Its number in the prompt and in citations, from 1.
     pub n: usize,
-    /// See [`crate::document::Found::uri`].
+    /// See [`crate::document::Document::uri`].
     pub uri: String,
     /// The document's title, if it has one.
     pub title: Option<String>,
@@ -78,7 +78,7 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, lang: _ } = hit.passage;
+    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, .. } = hit.passage;
     Piece { source: Source { n: 0, uri, title, headings, start, end, lines, score: hit.score, text }, rank, modified }
 }
 
@@ -190,6 +190,8 @@ mod tests {
             text: text[span].into(),
             modified: 1,
             lang: None,
+            source: None,
+            metadata: Default::default(),
         };
         Hit { id: Uuid::nil(), score, passage }
     }

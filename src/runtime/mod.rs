@@ -1,5 +1,7 @@
 //! A plan with its connections: what `ingest` and `ask` run on.
 
+mod ingest;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +27,7 @@ pub struct Settings {
 impl Settings {
     /// The ledger of a pipeline.
     pub fn ledger(&self, pipeline: &str) -> PathBuf {
-        crate::ingest::ledger_path(&self.home, pipeline)
+        self.home.join(format!("{pipeline}.ledger"))
     }
 
     /// The embedded index of a pipeline, unless the plan says otherwise.
