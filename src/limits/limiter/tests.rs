@@ -1,13 +1,16 @@
 //! Properties of the limiter under a paused clock.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::future::Future;
 
 use proptest::prelude::*;
 use tokio::task::JoinSet;
 
+use std::sync::Mutex;
+
 use super::*;
+use crate::limits::state::BELIEVED;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -20,7 +23,7 @@ fn paused<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Sends every request through the limiter, each taking `latency`, and tells when each left, in the order in which they left.
-async fn send_all(limiter: &Arc<Limiter>, costs: &[u64], latency: Duration) -> Vec<(Duration, usize)> {
+async fn send_all(limiter: &Limiter, costs: &[u64], latency: Duration) -> Vec<(Duration, usize)> {
     let start = Instant::now();
     let left = Arc::new(Mutex::new(Vec::new()));
     let mut tasks = JoinSet::new();
@@ -30,8 +33,8 @@ async fn send_all(limiter: &Arc<Limiter>, costs: &[u64], latency: Duration) -> V
             let permit = limiter.admit(ticket, tokens).await;
             left.lock().unwrap().push((start.elapsed(), index));
             tokio::time::sleep(latency).await;
-            drop(permit.slot);
-            permit.charge.settle(tokens);
+            drop(permit.in_flight);
+            permit.reservation.settle(tokens);
         });
     }
     while tasks.join_next().await.is_some() {}
@@ -107,7 +110,10 @@ proptest! {
             while let Some(done) = tasks.join_next().await {
                 sent += usize::from(done.unwrap());
             }
-            assert!(limiter.state().queue.is_empty() && limiter.state().flight.now == 0);
+            let places = async {
+                let _both = [limiter.admit(limiter.ticket(), 1).await, limiter.admit(limiter.ticket(), 1).await];
+            };
+            tokio::time::timeout(MINUTE * 10, places).await.expect("both places are free");
             sent
         });
         prop_assert!(sent >= give_up.iter().filter(|leaves| !**leaves).count());
@@ -143,7 +149,7 @@ fn tokens_reserved_too_high_come_back() {
         // Reserved 1000 each, 10 used: at the reservation 60 of them would take 10 minutes.
         for _ in 0..60 {
             let permit = limiter.admit(limiter.ticket(), 1000).await;
-            permit.charge.settle(10);
+            permit.reservation.settle(10);
         }
         start.elapsed()
     });
@@ -155,8 +161,8 @@ fn absurd_charges_neither_overflow_nor_stop_for_good() {
     let took = paused(async {
         let limiter = Limiter::new(limits(Some(100), Some(1_000_000), None));
         let start = Instant::now();
-        limiter.admit(limiter.ticket(), u64::MAX).await.charge.settle(u64::MAX);
-        limiter.admit(limiter.ticket(), 1).await.charge.settle(u64::MAX);
+        limiter.admit(limiter.ticket(), u64::MAX).await.reservation.settle(u64::MAX);
+        limiter.admit(limiter.ticket(), 1).await.reservation.settle(u64::MAX);
         let _permit = limiter.admit(limiter.ticket(), 0).await;
         start.elapsed()
     });
@@ -218,7 +224,7 @@ fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
         for _ in 0..16 {
             limiter.throttled(Sent { id: u64::MAX, in_flight: 1, left: burst }, None);
         }
-        let allowed = async |limiter: &Arc<Limiter>| {
+        let allowed = async |limiter: &Limiter| {
             let mut permits = Vec::new();
             while let Ok(permit) = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 1)).await {
                 permits.push(permit);
@@ -268,17 +274,17 @@ fn undeclared_limits_are_learned_and_declared_ones_kept() {
 #[test]
 fn what_was_learned_is_learned_anew_after_a_day() {
     paused(async {
-        let learned = Learned { rpm: Some(6), tpm: Some(100), concurrency: Some(2), places: Some(2) };
-        let limiter = Limiter::with(limits(None, Some(600), None), learned);
-        assert_eq!((limiter.rpm(), limiter.in_flight()), (Some(6), 2));
+        let learned = LearnedLimits { rpm: Some(6), tpm: Some(100), concurrency: Some(2), ceiling: Some(2) };
+        let limiter = Limiter::with_learned(limits(None, Some(600), None), learned);
+        assert_eq!((limiter.rpm(), limiter.concurrency()), (Some(6), 2));
         for _ in 0..200 {
             let permit = limiter.admit(limiter.ticket(), 1).await;
             let sent = permit.sent;
             drop(permit);
             limiter.answered(sent, None);
         }
-        assert_eq!((limiter.rpm(), limiter.in_flight()), (Some(6), 2), "it is kept to");
-        tokio::time::advance(LASTS).await;
+        assert_eq!((limiter.rpm(), limiter.concurrency()), (Some(6), 2), "it is kept to");
+        tokio::time::advance(BELIEVED).await;
         let start = Instant::now();
         for _ in 0..200 {
             let permits = [limiter.admit(limiter.ticket(), 1).await, limiter.admit(limiter.ticket(), 1).await];
@@ -288,7 +294,7 @@ fn what_was_learned_is_learned_anew_after_a_day() {
         }
         assert!(start.elapsed() < Duration::from_mins(3), "{:?}", start.elapsed());
         assert_eq!((limiter.rpm(), limiter.tpm()), (None, Some(600)), "what is declared stays");
-        assert!(limiter.in_flight() > 2);
-        assert_eq!(limiter.learned().places, None);
+        assert!(limiter.concurrency() > 2);
+        assert_eq!(limiter.learned().ceiling, None);
     });
 }

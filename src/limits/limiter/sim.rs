@@ -10,6 +10,8 @@ use rand::{RngExt as _, SeedableRng as _};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use std::sync::Mutex;
+
 use super::*;
 
 /// How a server counts.
@@ -162,7 +164,7 @@ struct Run {
     /// Of what is scarce, by what the server accepted.
     used: f64,
     refused: u64,
-    learned: Learned,
+    learned: LearnedLimits,
     /// When the refusals were, in seconds.
     at: Vec<u64>,
 }
@@ -237,14 +239,14 @@ fn headers(requests: &Server, tokens: &Server) -> HeaderMap {
 }
 
 /// Sends as much as the limiter allows, as the HTTP layer does it.
-fn simulate(case: Case, learned: Learned) -> Run {
+fn simulate(case: Case, learned: LearnedLimits) -> Run {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
         let declared = if case.declared {
             Limits { rpm: Some(case.rpm), tpm: Some(case.tpm), concurrency: Some(200) }
         } else {
             Limits::default()
         };
-        let limiter = Limiter::with(declared, learned);
+        let limiter = Limiter::with_learned(declared, learned);
         let start = Instant::now();
         let end = start + Duration::from_mins(case.minutes);
         let quotas = (Server::new(case.counts, case.rpm, start), Server::new(case.counts, case.tpm, start));
@@ -259,7 +261,7 @@ fn simulate(case: Case, learned: Learned) -> Run {
         });
         let mut tasks = JoinSet::new();
         while Instant::now() < end {
-            if tokio::time::timeout_at(end, limiter.room()).await.is_err() {
+            if tokio::time::timeout_at(end, limiter.ready()).await.is_err() {
                 break;
             }
             while tasks.try_join_next().is_some() {}
@@ -271,7 +273,7 @@ fn simulate(case: Case, learned: Learned) -> Run {
     })
 }
 
-async fn send(limiter: Arc<Limiter>, world: Arc<World>) {
+async fn send(limiter: Limiter, world: Arc<World>) {
     let ticket = limiter.ticket();
     let tokens = world.jitter(Duration::from_nanos(world.case.tokens)).as_nanos() as u64;
     loop {
@@ -282,7 +284,7 @@ async fn send(limiter: Arc<Limiter>, world: Arc<World>) {
         }
         let Some(wait) = refused else {
             limiter.answered(permit.sent, Some((permit.sent.left.elapsed(), tokens)));
-            permit.charge.settle(tokens);
+            permit.reservation.settle(tokens);
             return;
         };
         // Whole seconds, as the header says it.
@@ -329,7 +331,7 @@ fn declared_limits_are_used_and_never_exceeded() {
     for counts in SERVERS.into_iter().filter(|counts| *counts != Counts::Bucket(1.0)) {
         for case in bounds() {
             let travel = Duration::from_millis(200);
-            let run = simulate(Case { counts, declared: true, travel, ..case }, Learned::default());
+            let run = simulate(Case { counts, declared: true, travel, ..case }, LearnedLimits::default());
             assert!(run.used >= 0.97 && run.refused == 0, "{counts:?} {case:?}: {run:?}");
         }
     }
@@ -339,7 +341,7 @@ fn declared_limits_are_used_and_never_exceeded() {
 fn limits_in_headers_are_used_without_a_refusal() {
     for counts in SERVERS.into_iter().filter(|counts| *counts != Counts::Bucket(1.0)) {
         for case in bounds() {
-            let run = simulate(Case { counts, says: Says::Headers, ..case }, Learned::default());
+            let run = simulate(Case { counts, says: Says::Headers, ..case }, LearnedLimits::default());
             assert!(run.used >= 0.97 && run.refused == 0, "{counts:?} {case:?}: {run:?}");
         }
     }
@@ -372,7 +374,7 @@ fn limits_that_nobody_tells_are_learned_from_few_refusals() {
         for counts in SERVERS {
             for (seed, case) in (0..).zip(bounds()) {
                 let case = Case { counts, says, seed, ..case };
-                let run = simulate(case, Learned::default());
+                let run = simulate(case, LearnedLimits::default());
                 let (least, most) = goal(&case);
                 if run.used < least || run.refused > most {
                     wrong.push(format!("{says:?} {counts:?} rpm {} tpm {}: {run:?}", case.rpm, case.tpm));
@@ -391,7 +393,7 @@ fn places_that_nobody_tells_are_found_and_kept() {
     let mut wrong = Vec::new();
     for (seed, case) in (0..).zip(places()) {
         let case = Case { seed, ..case };
-        let run = simulate(case, Learned::default());
+        let run = simulate(case, LearnedLimits::default());
         let again = simulate(Case { seed: seed + 100, ..case }, run.learned);
         if run.used < 0.93 || run.refused > 3 || again.used < 0.97 || again.refused > 0 {
             wrong.push(format!("{case:?}: {run:?}, then {again:?}"));
@@ -405,7 +407,7 @@ fn places_that_nobody_tells_are_found_and_kept() {
 fn a_server_that_queues_is_not_flooded_however_long_and_often() {
     let mut wrong = Vec::new();
     for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
-        let mut learned = Learned::default();
+        let mut learned = LearnedLimits::default();
         for round in 0..3 {
             let run = simulate(Case { seed: seed + round * 100, ..case }, learned);
             learned = run.learned;
@@ -423,7 +425,7 @@ fn a_server_that_grows_slower_or_faster_is_used_all_the_same() {
     let mut wrong = Vec::new();
     for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
         for slows in [4.0, 0.25] {
-            let run = simulate(Case { slows, seed, ..case }, Learned::default());
+            let run = simulate(Case { slows, seed, ..case }, LearnedLimits::default());
             let most = case.places * 4;
             if run.used < 0.93 || run.learned.concurrency.is_none_or(|learned| learned > most) {
                 wrong.push(format!("{slows} {case:?}: {run:?}"));
@@ -437,7 +439,7 @@ fn a_server_that_grows_slower_or_faster_is_used_all_the_same() {
 fn what_was_learned_spares_the_next_run_the_refusals() {
     for counts in SERVERS {
         let case = Case { counts, ..CASE };
-        let learned = simulate(case, Learned::default()).learned;
+        let learned = simulate(case, LearnedLimits::default()).learned;
         let run = simulate(Case { seed: 100, ..case }, learned);
         assert!(run.used >= 0.9 && run.refused <= 1, "{counts:?}: {learned:?} {run:?}");
     }
@@ -452,7 +454,7 @@ fn table() {
     let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
     let verbose = std::env::var("VERBOSE").is_ok();
     let report = |name: String, case: Case| {
-        let runs: Vec<Run> = (0..seeds).map(|seed| simulate(Case { seed, ..case }, Learned::default())).collect();
+        let runs: Vec<Run> = (0..seeds).map(|seed| simulate(Case { seed, ..case }, LearnedLimits::default())).collect();
         let again: Vec<Run> =
             (0..seeds).zip(&runs).map(|(seed, run)| simulate(Case { seed: seed + 1000, ..case }, run.learned)).collect();
         let of = |runs: &[Run]| {
