@@ -290,6 +290,4 @@ fn requests_burst(rpm: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod sim;
-#[cfg(test)]
 mod tests;
