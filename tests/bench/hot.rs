@@ -69,7 +69,7 @@ fn limiter(table: &Table, runtime: &tokio::runtime::Runtime) {
     table.row("limiter: admit and settle", "requests/s", f64::from(REQUESTS), || {
         runtime.block_on(async {
             for _ in 0..REQUESTS {
-                limiter.admit(limiter.ticket(), 100).await.charge.settle(90);
+                limiter.admit(limiter.ticket(), 100).await.reservation.settle(90);
             }
         });
     });
