@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod architecture;
 mod batch;
 mod cache;
 mod chat;
