@@ -24,6 +24,7 @@ mod end_to_end;
 mod eval;
 mod faults;
 mod http;
+mod installed;
 mod limits;
 mod local;
 mod parse;

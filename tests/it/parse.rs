@@ -250,7 +250,8 @@ async fn reading_is_bounded_and_returns_the_stamp_of_the_bytes() {
 
 // ------------------------------------------------------------------------------------------------------- the formats
 
-fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Document, ParseError> {
+/// A file of this name with these bytes, parsed.
+pub fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Document, ParseError> {
     let found = Found { uri: name.into(), path: name.into(), stamp: Stamp { size: 1, modified_ns: 7, inode: 1 } };
     parse(&found, bytes.into())
 }
@@ -702,7 +703,9 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = with;
         }
-        let _ = parsed(name, bytes);
+        if let Ok(doc) = parsed(name, bytes) {
+            prop_assert!(!doc.text.trim().is_empty());
+        }
     }
 
     #[test]
