@@ -14,6 +14,14 @@ use crate::source::{self, files};
 use crate::vectordb::StorePlan;
 
 impl Runtime {
+    /// Brings the pipeline's index up to date with its sources, telling nobody of its progress.
+    ///
+    /// # Errors
+    /// See [`ingest::run`].
+    pub async fn index(&self) -> Result<Summary, Error> {
+        self.ingest(Options::default(), Arc::default(), CancellationToken::new()).await
+    }
+
     /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
     pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
         let setup = tokio::select! {
@@ -54,7 +62,7 @@ impl Runtime {
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
         Ok(Setup {
             name: plan.name.clone(),
-            sources: plan.sources.iter().map(|plan| source::open(plan, &base)).collect(),
+            sources: plan.sources.iter().map(|plan| source::open(plan, &base)).chain(self.sources.iter().cloned()).collect(),
             chunk: plan.chunk.clone(),
             embedder: self.embedder().await?,
             terms: self.embed_terms()?,
@@ -68,6 +76,9 @@ impl Runtime {
     }
 
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {
+        if self.embedder.is_some() {
+            return Ok(EmbedTerms::default());
+        }
         let embed = &self.plan.embed;
         let Some(provider) = self.plan.providers.get(&embed.model.provider) else {
             return Ok(EmbedTerms::of(embed, crate::limits::Limits::default()));

@@ -103,6 +103,8 @@ fn passage(n: u64) -> Passage {
         text,
         modified: -1 - n as i64,
         lang: n.is_multiple_of(4).then(|| "zh".into()),
+        source: None,
+        metadata: ragstream::document::Metadata::new(),
     }
 }
 
