@@ -317,8 +317,8 @@ async fn gone(run: &Run) -> Option<(u64, u64)> {
 /// Removes the documents that are gone from the sources, unless that is in doubt (see [`gone`]).
 /// Returns how many were kept for that reason.
 async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
-    let (_, kept) = gone(run).await?;
-    if kept > 0 {
+    let (gone, kept) = gone(run).await?;
+    if gone == 0 {
         return Some(kept);
     }
     let scope = run.scope();

@@ -23,6 +23,7 @@ mod end_to_end;
 mod eval;
 mod faults;
 mod http;
+mod ledger;
 mod limits;
 mod local;
 mod parse;

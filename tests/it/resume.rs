@@ -89,7 +89,7 @@ fn undisturbed_after_kills(kind: Kind, seed: u64) {
 /// A file as it was, with the time that it had.
 pub struct Kept {
     path: std::path::PathBuf,
-    content: Vec<u8>,
+    pub content: Vec<u8>,
     modified: SystemTime,
 }
 
