@@ -96,6 +96,11 @@ impl Filter {
         self.terms.extend(terms);
     }
 
+    /// Adds the terms of another filter: what passes both passes.
+    pub fn extend_with(&mut self, other: &Self) {
+        self.terms.extend(other.terms.iter().cloned());
+    }
+
     fn conditions(&self) -> Vec<Condition> {
         self.terms.iter().filter_map(|term| term.condition.clone()).collect()
     }

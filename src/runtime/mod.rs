@@ -1,5 +1,8 @@
 //! A plan with its connections: what `ingest` and `ask` run on.
 
+mod answerer;
+mod ingest;
+
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -25,7 +28,7 @@ pub struct Settings {
 impl Settings {
     /// The ledger of a pipeline.
     pub fn ledger(&self, pipeline: &str) -> PathBuf {
-        crate::ingest::ledger_path(&self.home, pipeline)
+        self.home.join(format!("{pipeline}.ledger"))
     }
 
     /// The embedded index of a pipeline, unless the plan says otherwise.
@@ -42,7 +45,7 @@ pub struct Runtime {
     /// Where.
     pub settings: Settings,
     /// Connections to providers, with their limits.
-    pub providers: Providers,
+    pub providers: Arc<Providers>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
 }
@@ -50,7 +53,7 @@ pub struct Runtime {
 impl Runtime {
     /// Takes a plan; nothing is opened yet.
     pub fn new(plan: Plan, settings: Settings) -> Self {
-        let providers = Providers::new(plan.providers.clone(), settings.cache.clone());
+        let providers = Arc::new(Providers::new(plan.providers.clone(), settings.cache.clone()));
         Self { plan, settings, providers, store: OnceLock::new(), bm25: OnceLock::new() }
     }
 
@@ -80,7 +83,7 @@ impl Runtime {
     pub async fn retriever(&self) -> Result<Retriever, Error> {
         let store = self.store()?;
         let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
-        let plan = self.plan.query.clone();
+        let plan = &self.plan.query;
         let embedder = match plan.mode {
             RetrieveMode::Sparse => None,
             RetrieveMode::Dense | RetrieveMode::Hybrid => Some(self.embedder().await?),
@@ -96,6 +99,6 @@ impl Runtime {
             None => EmbeddingCache::new(0),
         };
         let bm25 = self.bm25();
-        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker, plan })
+        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker })
     }
 }

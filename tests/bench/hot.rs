@@ -21,16 +21,14 @@ use axum::routing::post;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use ragstream::cache::{EmbeddingCache, Key, Vector};
-use ragstream::document::Found;
-use ragstream::ingest::ledger::Ledger;
+use ragstream::ingest::ledger::{Commit, Epoch, Ledger as _, Listing, SqliteLedger};
 use ragstream::limits::Limiter;
 use ragstream::limits::Limits;
 use ragstream::pipeline::Plan;
 use ragstream::providers::ProviderPlan;
 use ragstream::providers::http::{Auth, Http};
 use ragstream::providers::{InputType, Providers, chat_openai};
-use ragstream::source::FilesPlan;
-use ragstream::source::{Seen, walk};
+use ragstream::source::{Files, FilesPlan, Item, Listed, Source as _, SourceId};
 
 /// Repeats `work`, which does `amount` of something, and prints how much of it a second.
 struct Table {
@@ -71,7 +69,7 @@ fn limiter(table: &Table, runtime: &tokio::runtime::Runtime) {
     table.row("limiter: admit and settle", "requests/s", f64::from(REQUESTS), || {
         runtime.block_on(async {
             for _ in 0..REQUESTS {
-                limiter.admit(limiter.ticket(), 100).await.charge.settle(90);
+                limiter.admit(limiter.ticket(), 100).await.reservation.settle(90);
             }
         });
     });
@@ -150,25 +148,39 @@ fn walk_and_compare(table: &Table, runtime: &tokio::runtime::Runtime, files: usi
     table.row("walk: list and stat", "files/s", files as f64, || {
         black_box(runtime.block_on(listed(folder.path())));
     });
-    let ledger = Ledger::open(&folder.path().join("hot.ledger")).unwrap();
-    for file in &found {
-        ledger.done(&file.uri, file.stamp, &[0; 32], &[]).unwrap();
-    }
+    let path = folder.path().join("hot.ledger");
+    let source = SourceId::files();
+    let ledger = runtime.block_on(SqliteLedger::open(&path)).unwrap();
+    let commit = |item: &Item| Commit {
+        source: source.clone(),
+        uri: item.uri.clone(),
+        epoch: Epoch::default(),
+        version: item.version,
+        hash: [0; 32],
+        modified: None,
+        points: Vec::new(),
+    };
+    runtime.block_on(ledger.commit(found.iter().map(commit).collect())).unwrap().uris.clear();
     table.row("ledger: compare", "files/s", files as f64, || {
-        ledger.begin_run().unwrap();
-        for batch in found.chunks(1024) {
-            black_box(ledger.changed(batch.to_vec()).unwrap());
-        }
+        runtime.block_on(async {
+            let run = ledger.begin_run().await.unwrap();
+            for batch in found.chunks(1024) {
+                let listing = |item: &Item| Listing { uri: item.uri.clone(), version: item.version };
+                black_box(ledger.note_listed(run, &source, batch.iter().map(listing).collect()).await.unwrap());
+            }
+            ledger.end_run(run).await.unwrap();
+        });
     });
 }
 
-async fn listed(folder: &Path) -> Vec<Found> {
+async fn listed(folder: &Path) -> Vec<Item> {
     let plan = FilesPlan {
         paths: vec![folder.to_owned()],
         include: globset::GlobSet::empty(),
         exclude: globset::GlobSet::empty(),
         max_bytes: 1 << 20,
     };
-    let seen = walk(plan, folder.to_owned());
-    seen.filter_map(|seen| std::future::ready(if let Seen::Found(found) = seen { Some(found) } else { None })).collect().await
+    let source = Files::new(plan, folder);
+    let item = |listed| if let Listed::Item(item) = listed { Some(item) } else { None };
+    source.list().filter_map(|listed| std::future::ready(item(listed))).collect().await
 }
