@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use ragstream::document::{Passage, Point, SparseVector};
+use ragstream::document::{Metadata, Passage, Point, SparseVector};
 use rusqlite::Connection;
 use uuid::Uuid;
 
@@ -84,6 +84,7 @@ fn page(n: u64, uri: &str) -> Point {
         modified: 0,
         lang: None,
         source: Some("site".into()),
+        metadata: Metadata::new(),
     };
     let mut dense = vec![0.0; WIDTH];
     dense[0] = 1.0;
