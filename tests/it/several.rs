@@ -248,7 +248,7 @@ async fn joined(ensemble: Ensemble) -> (Vec<EnsembleEvent>, Option<EnsembleSumma
 }
 
 /// What one model said.
-fn part(events: &[JoinEvent], of: usize) -> String {
+fn part(events: &[EnsembleEvent], of: usize) -> String {
     let said = events.iter().filter_map(|event| match event {
         EnsembleEvent::Part { member, event: AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. } }
             if member.index == of =>

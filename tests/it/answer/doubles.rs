@@ -15,7 +15,6 @@ use ragstream::providers::{
     StopReason, Usage,
 };
 use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
-use serde_json::Value;
 use uuid::Uuid;
 
 /// A store that finds the same hits for everything, and remembers what it was asked.

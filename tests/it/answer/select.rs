@@ -112,10 +112,10 @@ async fn a_reranker_has_the_last_word_over_its_candidates() {
     let found = answerer.search(&question(" which? ", 2)).await.unwrap();
     assert_eq!(uris(&found), ["3.md", "0.md"], "equals stay in the order of the ranking");
     assert_eq!(found[0].hit.score.to_bits(), 0.9_f32.to_bits());
-    let (question, passages) = ranker.asked.lock().unwrap().remove(0);
-    assert_eq!(question, "which?");
-    let told = ["one thing", "two things", "the best thing", "four"].map(|text| format!("Keys > Rotate\n\n{text}"));
-    assert_eq!(passages, told, "each with its headings, copies left out");
+    let (told, passages) = ranker.asked.lock().unwrap().remove(0);
+    assert_eq!(told, "which?");
+    let shown = ["one thing", "two things", "the best thing", "four"].map(|text| format!("Keys > Rotate\n\n{text}"));
+    assert_eq!(passages, shown, "each with its headings, copies left out");
 
     let found = answerer.search(&question("which?", 5)).await.unwrap();
     assert_eq!(uris(&found), ["3.md", "5.md", "0.md", "1.md", "4.md"], "as many as are asked for are ranked");
