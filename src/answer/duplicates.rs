@@ -160,6 +160,8 @@ mod tests {
             text: text.into(),
             modified: 0,
             lang: None,
+            source: None,
+            metadata: Default::default(),
         };
         Hit { id: Uuid::from_u128(n), score: 1.0, passage }
     }

@@ -77,10 +77,7 @@ impl ModelChoice {
     pub(super) fn reference(&self) -> Option<ModelRef> {
         match self {
             Self::Named(model) => Some(model.clone()),
-            Self::Own(model) => {
-                let (provider, model) = model.model().split_once('/').unwrap_or(("", model.model()));
-                Some(ModelRef { provider: provider.to_owned(), model: model.to_owned() })
-            }
+            Self::Own(model) => Some(ModelRef::named(model.model())),
             Self::Planned | Self::Passages => None,
         }
     }

@@ -6,7 +6,7 @@ use super::{
     AnswerEvent, AnswerOutcome, AnswerSummary, DedupedHit, EnsembleEvent, EnsembleMode, EnsembleSummary, Judging, Member,
     ModelOutcome, Source, Verdict,
 };
-use crate::document::{Hit, Passage};
+use crate::document::{Hit, Metadata, Passage};
 use crate::providers::{ErrorKind, StopReason, Usage};
 
 /// A source; the first has a title and headings.
@@ -166,7 +166,20 @@ pub(crate) fn nothing_for_an_ensemble() -> Vec<EnsembleEvent> {
 /// A passage that was found, with a copy.
 pub(crate) fn hit() -> DedupedHit {
     let Source { uri, title, headings, start, end, lines, score, text, .. } = source(1, 0.83);
-    let passage = Passage { uri, start, end, lines, index: 0, title, headings, text, modified: 0, lang: None };
+    let passage = Passage {
+        uri,
+        start,
+        end,
+        lines,
+        index: 0,
+        title,
+        headings,
+        text,
+        modified: 0,
+        lang: None,
+        source: None,
+        metadata: Metadata::default(),
+    };
     let hit = Hit { id: uuid::Uuid::nil(), score, passage };
     let mut copy = hit.clone();
     copy.passage.uri = "old/keys.md".into();

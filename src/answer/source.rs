@@ -85,7 +85,7 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, lang: _ } = hit.passage;
+    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, .. } = hit.passage;
     Piece { source: Source { n: 0, uri, title, headings, start, end, lines, score: hit.score, text }, rank, modified }
 }
 
@@ -197,6 +197,8 @@ mod tests {
             text: text[span].into(),
             modified: 1,
             lang: None,
+            source: None,
+            metadata: Default::default(),
         };
         Hit { id: Uuid::nil(), score, passage }
     }

@@ -239,7 +239,7 @@ impl Common {
         let absolute = |path: &Path| std::path::absolute(path).with_context(|| format!("bad path {}", path.display()));
         let cache = match &self.cache {
             Some(cache) => absolute(cache)?,
-            None => dirs::cache_dir().map_or_else(|| self.home.join("cache"), |cache| cache.join("ragstream")),
+            None => Settings::users_cache().unwrap_or_else(|| self.home.join("cache")),
         };
         Ok(Settings { home: absolute(&self.home)?, cache, cwd })
     }

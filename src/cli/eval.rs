@@ -16,8 +16,8 @@ use crate::eval;
 use crate::eval::compare::compare;
 use crate::eval::scores::{QueryScore, Scores};
 use crate::eval::set::LabelledSet;
+use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
-use crate::ingest::{self, Options};
 
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
@@ -82,10 +82,9 @@ async fn measured(
         rebuild: false,
         checksum: false,
         scoped: false,
-        dry: false,
         observer: Arc::new(move |failure| lines.above(&told, &format!("failed {}: {}", failure.uri, failure.error))),
     };
-    let summary = ingest::run(&runtime, options, report, stop.clone()).await;
+    let summary = runtime.ingest(options, report, stop.clone()).await;
     progress.finish();
     let summary = summary?;
     if summary.outcome == Outcome::Interrupted {

@@ -1,6 +1,7 @@
 //! Where the vectors live: the embedded engine or a Qdrant server, behind one trait.
 
 pub mod bm25;
+#[cfg(feature = "edge")]
 pub mod edge;
 mod plan;
 pub mod qdrant;
@@ -41,11 +42,22 @@ pub const MAX_PAGE: usize = 10_000;
 /// The store that a plan names; an embedded one without a path lives in `default_path`. Nothing is opened or asked yet.
 pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore>, StoreError> {
     Ok(match plan {
+        #[cfg(feature = "edge")]
         StorePlan::Edge { path } => Arc::new(edge::EdgeStore::new(path.as_deref().unwrap_or(default_path))),
+        #[cfg(not(feature = "edge"))]
+        StorePlan::Edge { path } => return Err(without_engine(path.as_deref().unwrap_or(default_path))),
         StorePlan::Qdrant { url, api_key, collection, timeout } => {
             Arc::new(qdrant::QdrantStore::new(url, api_key.as_ref(), collection, *timeout)?)
         }
     })
+}
+
+/// This build has no embedded engine.
+#[cfg(not(feature = "edge"))]
+fn without_engine(path: &Path) -> StoreError {
+    let message =
+        "this build has no embedded store (the feature `edge` of the crate): name a Qdrant server under `store`".to_owned();
+    StoreError::Failed { store: path.display().to_string(), action: "open", message, source: None }
 }
 
 /// What an index was made with. Kept in the index itself; an index made with something else is refused.

@@ -29,6 +29,9 @@ pub const EMBEDDINGS: &str = "/v1/embeddings";
 pub const CONCURRENCY: usize = 3;
 pub const ITEMS: usize = 4;
 
+/// For a code, of a program that a signal ended.
+const KILLED: i32 = -1;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Edge,
@@ -138,8 +141,8 @@ impl Rig {
         status["failures"].as_array().unwrap().iter().map(|f| (text(&f["uri"]), text(&f["stage"]))).collect()
     }
 
-    /// Starts `ingest` and kills it as soon as this is true, if it still runs then.
-    pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) {
+    /// Starts `ingest` and kills it as soon as this is true. Whether it still ran then.
+    pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) -> bool {
         let mut child = self.start(more);
         let give_up = Instant::now() + Duration::from_secs(60);
         while !now() && child.try_wait().unwrap().is_none() {
@@ -147,7 +150,7 @@ impl Rig {
             std::thread::sleep(Duration::from_micros(200));
         }
         child.kill().unwrap();
-        ended(child);
+        ended(child).code == KILLED
     }
 
     fn open(&self, name: &str) -> Arc<dyn VectorStore> {

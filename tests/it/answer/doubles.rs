@@ -185,6 +185,8 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         text: text.into(),
         modified: 1,
         lang: None,
+        source: None,
+        metadata: Default::default(),
     };
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
     Hit { id, score, passage }
