@@ -1,4 +1,8 @@
-//! Shows found passages, for one query or a file of them.
+//! `search`: shows found passages, for one query or a file of them.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+mod tests;
 
 use std::io::{self, Write};
 use std::pin::pin;
@@ -59,8 +63,7 @@ impl Searched {
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
-    let question = Question {
-        text: args.query.unwrap_or_default(),
+    let how = Question {
         limit: args.limit,
         filter: args.filter.parse()?,
         duplicates: args.copies.then_some(Duplicates::Keep),
@@ -71,13 +74,14 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
     let mut out = io::BufWriter::new(io::stdout());
     let searching = async {
         let answerer = Answerer::open(&runtime).await?;
+        let find = async |text: String| answerer.search(&Question { text, ..how.clone() }).await;
         let searched = match &args.queries {
             Some(path) => {
                 let file = tokio::fs::File::open(path).await.map_err(|source| Error::io("open", path.clone(), source))?;
                 let file = tokio::io::BufReader::new(file);
-                search_file(&answerer, file, &question, &mut out, &mut io::stderr(), &style).await
+                search_file(find, file, &mut out, &mut io::stderr(), &style).await
             }
-            None => search(&answerer, &question, &mut out, &style).await,
+            None => search(find, args.query.unwrap_or_default(), &mut out, &style).await,
         };
         searched.map_err(|source| Error::io("search with", args.queries.clone().unwrap_or_default(), source))
     };
@@ -94,13 +98,18 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
     Ok(code)
 }
 
-/// Searches for one query and shows what was found.
+/// Searches for one query with `find` and shows what was found.
 ///
 /// # Errors
 /// When `out` cannot be written, except that its reader has gone.
-async fn search(answerer: &Answerer, question: &Question, out: &mut impl Write, style: &Style) -> io::Result<Searched> {
+async fn search(
+    find: impl AsyncFn(String) -> Result<Vec<DedupedHit>, Error>,
+    query: String,
+    out: &mut impl Write,
+    style: &Style,
+) -> io::Result<Searched> {
     let mut searched = Searched::default();
-    let shown = match answerer.search(question).await {
+    let shown = match find(query).await {
         Ok(hits) => {
             searched.hits = hits.len() as u64;
             show(&hits, None, out, style)
@@ -114,16 +123,15 @@ async fn search(answerer: &Answerer, question: &Question, out: &mut impl Write, 
     settle(searched, shown)
 }
 
-/// Searches for each query of a file, several at a time, and shows what was found in the order of the file. A line that is no query,
+/// Searches for each query of a file with `find`, several at a time, and shows what was found in the order of the file. A line that is no query,
 /// or a query that fails, is reported with its line or id (on `out` as a `failed` line in JSON, else on `log`), and the others go on;
 /// what would fail them all stops the search.
 ///
 /// # Errors
 /// When the file cannot be read, or `out` or `log` be written, except that the reader of `out` has gone.
 async fn search_file(
-    answerer: &Answerer,
+    find: impl AsyncFn(String) -> Result<Vec<DedupedHit>, Error>,
     file: impl AsyncBufRead,
-    how: &Question,
     out: &mut impl Write,
     log: &mut impl Write,
     style: &Style,
@@ -131,10 +139,7 @@ async fn search_file(
     let answers = json_lines::<QueryLine>(file).map(|line| async {
         let (number, line) = line?;
         Ok::<_, io::Error>(match line {
-            Ok(QueryLine { id, text }) => {
-                let found = answerer.search(&Question { text, ..how.clone() }).await;
-                Ok((id, found))
-            }
+            Ok(QueryLine { id, text }) => Ok((id, find(text).await)),
             Err(message) => Err((number, message)),
         })
     });

@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use futures_util::stream;
 
 use super::{Ended, Screen, render};
-use crate::answer::{AnswerEvent, EnsembleEvent, EnsembleMode, samples};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleMode, Note, Source, samples};
 use crate::cli::ensemble::EnsembleView;
 use crate::cli::style::Style;
 use crate::error::Error;
-use crate::providers::{ErrorKind, ProviderError};
+use crate::providers::{ErrorKind, ProviderError, StopReason};
 
 fn fancy() -> Style {
     let base = Some("/kb".into());
@@ -60,6 +60,66 @@ async fn all_is_shown_as_it_has_always_been() {
         }
         panic!("{} bytes are shown, not {}", shown.len(), golden.len());
     }
+}
+
+fn found(n: usize, uri: &str, lines: (u32, u32)) -> Source {
+    Source { uri: uri.into(), lines, headings: vec!["Keys".into(), "Rotate".into()], ..samples::source(n, 0.5) }
+}
+
+fn citation(text: &str, sources: &[usize], unknown: &[usize]) -> AnswerEvent {
+    AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec() }
+}
+
+#[tokio::test]
+async fn a_person_sees_the_answer_then_its_sources() {
+    let summary = samples::summary(Some("double/chat"), AnswerOutcome::Answered(StopReason::End), Some(2_000_000));
+    let took = std::time::Duration::from_secs(2);
+    let events = [
+        AnswerEvent::Sources {
+            sources: vec![found(1, "docs/keys.md", (10, 11)), found(2, "docs/密钥.md", (1, 1)), found(3, "c.md", (1, 2))],
+            model: Some("double/chat".into()),
+        },
+        AnswerEvent::Token("Every month ".into()),
+        citation("[2]", &[2], &[]),
+        AnswerEvent::Token(".\n\nSee ".into()),
+        citation("[1, 7]", &[1], &[7]),
+        AnswerEvent::Done(AnswerSummary { citations: vec![2, 1], unknown_citations: vec![7], cost_usd: None, took, ..summary }),
+    ];
+    let (ended, text) = one(events.into_iter().map(Ok), &Style::default()).await;
+    assert!(matches!(ended, Ended::Answered));
+    let shown = "Every month [2].\n\nSee [1, 7?]\n\n\
+                 Sources\n[2] docs/密钥.md:1  Keys > Rotate\n[1] docs/keys.md:10-11  Keys > Rotate\n\n\
+                 Found, not cited\n[3] c.md:1-2  Keys > Rotate\n\n\
+                 double/chat · 120 + 9 tokens · price not known · 2.0 s, first token after 2.0 s\n";
+    assert_eq!(text, shown);
+}
+
+#[tokio::test]
+async fn passages_stand_in_for_an_answer_and_that_is_said_above_them() {
+    let summary = samples::summary(None, AnswerOutcome::Passages, None);
+    let events = [
+        AnswerEvent::Sources { sources: vec![found(1, "a.md", (1, 1)), found(2, "d.md", (1, 1))], model: None },
+        AnswerEvent::Token("*first*\n".into()),
+        citation("[1]", &[1], &[]),
+        AnswerEvent::Token("\n\n".into()),
+        AnswerEvent::Done(AnswerSummary { citations: vec![1], ..summary }),
+    ];
+    let (_, text) = one(events.into_iter().map(Ok), &Style::default()).await;
+    let shown = format!(
+        "{}\n\n*first*\n[1]\n\n\nSources\n[1] a.md:1  Keys > Rotate\n\nFound, not cited\n[2] d.md:1  Keys > Rotate\n",
+        Note::NoModel
+    );
+    assert_eq!(text, shown);
+    assert!(text.starts_with("No model wrote this answer") && text.contains("--model PROVIDER/MODEL"), "{text}");
+}
+
+#[tokio::test]
+async fn a_cut_answer_says_so() {
+    let summary = samples::summary(Some("p/a"), AnswerOutcome::Answered(StopReason::Length), Some(1));
+    let sources = AnswerEvent::Sources { sources: vec![samples::source(1, 0.5)], model: Some("p/a".into()) };
+    let events = [sources, AnswerEvent::Token("Every mon".into()), AnswerEvent::Done(summary)];
+    let (_, text) = one(events.into_iter().map(Ok), &Style::default()).await;
+    assert!(text.starts_with("Every mon\n\nThe answer was cut at max_tokens.\n"), "{text}");
 }
 
 #[tokio::test]
