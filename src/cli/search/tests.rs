@@ -25,6 +25,8 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
         text: text.into(),
         modified: 1,
         lang: None,
+        source: None,
+        metadata: crate::document::Metadata::new(),
     };
     Hit { id: uuid::Uuid::nil(), score, passage }
 }

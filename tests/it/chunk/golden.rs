@@ -8,7 +8,8 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 use ragstream::chunk::{ChunkPlan, Chunker};
-use ragstream::document::{Chunk, Document};
+use ragstream::document::{Chunk, Document, Metadata};
+use ragstream::parse::Extracted;
 use ragstream::pipeline::default_plan;
 
 use crate::parse::parsed;
@@ -48,7 +49,10 @@ fn drawn() -> String {
     for plan in plans() {
         let chunker = Chunker::new(&plan);
         for name in DOCUMENTS {
-            let document = parsed(name, std::fs::read(samples().join(name)).unwrap()).unwrap();
+            let Extracted { title, markup, text: extracted } =
+                parsed(name, std::fs::read(samples().join(name)).unwrap()).unwrap();
+            let (uri, extracted, metadata) = (name.to_owned(), extracted.into(), Metadata::new());
+            let document = Document { uri, title, markup, text: extracted, modified_ns: 0, metadata };
             writeln!(text, "{name}, {} tokens, {} repeated", plan.max_tokens, plan.overlap).unwrap();
             for chunk in chunker.chunk(&document, None) {
                 writeln!(text, "{}", line(&document, &chunk)).unwrap();

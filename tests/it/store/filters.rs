@@ -74,7 +74,7 @@ fn passes(terms: &[&str], passage: &Passage) -> bool {
 }
 
 fn author(passage: &Passage) -> Option<&str> {
-    passage.metadata.get("author").map(|author| if let Scalar::Text(author) = author { author } else { panic!() })
+    passage.metadata.get("author").map(|author| if let Scalar::Text(author) = author { author.as_str() } else { panic!() })
 }
 
 fn price(passage: &Passage) -> Option<f64> {
