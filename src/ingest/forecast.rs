@@ -93,7 +93,7 @@ pub async fn forecast(
         let mut wanted = Vec::new();
         for index in &job.new {
             let (Some(text), Some(chunk)) = (job.embedded_text(*index), job.chunks.get(*index)) else { continue };
-            let key = Key::new(&fingerprint, InputType::Passage, &text);
+            let key = Key::new(fingerprint.as_str(), InputType::Passage, &text);
             if seen.insert(key) {
                 wanted.push((key, run.estimate(&text, chunk.tokens) as u64));
             }

@@ -218,7 +218,7 @@ impl Run {
     pub fn places(&self, stage: Stage) -> usize {
         match stage {
             Stage::Read | Stage::Parse | Stage::Chunk => Self::workers(),
-            Stage::Embed => self.batching.in_flight.min(self.embedder.in_flight()),
+            Stage::Embed => self.batching.in_flight.min(self.embedder.concurrency()),
             Stage::Store => super::store::WRITERS,
         }
     }

@@ -10,6 +10,8 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use ragstream::providers::{ModelRef, Providers};
+
 use super::*;
 
 /// A server that records requests and gives the answers it was told to, in order.
@@ -70,23 +72,14 @@ fn refused(status: u16, body: &Value) -> Response {
 }
 
 fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
-    model_over(kind, base_url, name).0
+    model_of(plan(kind, base_url), name).0
 }
 
-type Factory = fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>;
-
-/// The model, and the connection it uses.
-fn model_over(kind: ProviderKind, base_url: &str, name: &str) -> (Arc<dyn ChatModel>, Arc<Http>) {
-    let plan = plan(kind, base_url);
-    let (auth, model): (_, Factory) = match kind {
-        ProviderKind::OpenAi => (Auth::Bearer, chat_openai::model),
-        ProviderKind::Anthropic => (Auth::Header("x-api-key"), chat_anthropic::model),
-        ProviderKind::Gemini => (Auth::Header("x-goog-api-key"), chat_gemini::model),
-        ProviderKind::Ollama => (Auth::Bearer, chat_ollama::model),
-        other => panic!("{other:?} has no chat"),
-    };
-    let http = Arc::new(Http::new(&plan, auth).unwrap());
-    (model(http.clone(), &plan, name), http)
+/// The model, and the providers that it is one of.
+fn model_of(plan: ProviderPlan, name: &str) -> (Arc<dyn ChatModel>, Providers) {
+    let providers =
+        Providers::new(BTreeMap::from([("p".to_owned(), plan)]), concat!(env!("CARGO_TARGET_TMPDIR"), "/chat").into());
+    (providers.chat_model(&ModelRef::new("p", name)).unwrap(), providers)
 }
 
 fn question() -> ChatRequest {
@@ -221,11 +214,11 @@ async fn ollama_is_sent_what_it_documents_and_a_context_that_holds_the_question(
 #[tokio::test]
 async fn what_was_reserved_is_corrected_by_what_was_used() {
     let server = Server::start([streamed(OPENAI)]).await;
-    let (model, http) = model_over(ProviderKind::OpenAi, &server.url, "m");
+    let (model, providers) = model_of(plan(ProviderKind::OpenAi, &server.url), "m");
     let stream = model.chat(question()).await.unwrap();
-    assert_eq!(http.stats().tokens, question().estimated_tokens());
+    assert_eq!(providers.stats()["p"].tokens, question().estimated_tokens());
     ok(stream.collect().await);
-    assert_eq!(http.stats().tokens, 19 + 9);
+    assert_eq!(providers.stats()["p"].tokens, 19 + 9);
 }
 
 fn refusal_of(parameter: &str) -> Response {
@@ -284,13 +277,7 @@ async fn anthropic_gives_up_the_temperature_where_it_is_refused_and_remembers_it
 /// A model that tries three times.
 fn patient(kind: ProviderKind, server: &Server) -> Arc<dyn ChatModel> {
     let plan = ProviderPlan { retry: RetryPlan { attempts: 3, budget: Duration::from_mins(1) }, ..plan(kind, &server.url) };
-    let factory: Factory = match kind {
-        ProviderKind::Anthropic => chat_anthropic::model,
-        ProviderKind::Gemini => chat_gemini::model,
-        ProviderKind::Ollama => chat_ollama::model,
-        _ => chat_openai::model,
-    };
-    factory(Arc::new(Http::new(&plan, Auth::None).unwrap()), &plan, "m")
+    model_of(plan, "m").0
 }
 
 /// Of each format: a failure under a status of 200, a stream that ends before its first piece, a piece, and a whole answer.

@@ -25,7 +25,11 @@ async fn openai() {
     assert!(request.headers["user-agent"].to_str().unwrap().starts_with("ragstream/"));
     assert_eq!(embedder.model(), "them/some-model");
     let address = api.url().replace("http://127.0.0.1", "localhost");
-    assert_eq!(embedder.fingerprint(), format!("openai/some-model/8 at {address}/v1"), "not what the vendor's would be");
+    assert_eq!(
+        embedder.fingerprint().to_string(),
+        format!("openai/some-model/8 at {address}/v1"),
+        "not what the vendor's would be"
+    );
     let stats = providers.stats()["them"];
     assert_eq!((stats.requests, stats.tokens, stats.retries), (1, 2, 0));
 }
@@ -150,7 +154,7 @@ async fn an_unknown_width_is_asked_for_once() {
     }
     embed(&embedder, &["x"]).await.unwrap();
     assert_eq!(api.requests().len(), 2);
-    assert!(embedder.fingerprint().starts_with("openai/some-model/own at "));
+    assert!(embedder.fingerprint().as_str().starts_with("openai/some-model/own at "));
 }
 
 #[tokio::test]
