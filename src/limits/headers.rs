@@ -1,4 +1,4 @@
-//! What answers say about a provider's limits.
+//! The headers in which answers tell a provider's limits.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +6,10 @@ use reqwest::header::HeaderMap;
 
 /// A larger limit is none.
 const MAX_LIMIT: u64 = 1 << 40;
+
+/// Headers for requests and for tokens, the first that is there counts: OpenAI's, Anthropic's.
+const REQUESTS: [&str; 2] = ["x-ratelimit-*-requests", "anthropic-ratelimit-requests-*"];
+const TOKENS: [&str; 3] = ["x-ratelimit-*-tokens", "anthropic-ratelimit-tokens-*", "anthropic-ratelimit-input-tokens-*"];
 
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,32 +35,27 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Reads the headers of `OpenAI` (and of those who copy it) and of Anthropic.
+    /// Reads the headers of whichever vendor it is, and of those who copy it.
     pub(super) fn read(headers: &HeaderMap) -> Self {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-        let window = |family: &str, of: &str, order: [&str; 3]| {
-            let name = |part: &str| match family {
-                "x" => format!("x-ratelimit-{part}-{of}"),
-                _ => format!("{family}-ratelimit-{of}-{part}"),
-            };
-            let [limit, remaining, reset] = order.map(name);
-            // Azure sends -1 and 0 for "not known".
-            let limit = u64::try_from(number(&limit)?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
-            // A limit a day resets later than in a minute, and is not one to pace by.
-            let reset = headers.get(&reset).and_then(|value| parse_reset(value.to_str().ok()?, SystemTime::now()));
-            if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
-                return None;
-            }
-            let remaining = number(&remaining).and_then(|n| u64::try_from(n).ok());
-            Some(RateWindow { limit, remaining, reset })
-        };
-        let parts = ["limit", "remaining", "reset"];
-        Self {
-            requests: window("x", "requests", parts).or_else(|| window("anthropic", "requests", parts)),
-            tokens: window("x", "tokens", parts)
-                .or_else(|| window("anthropic", "tokens", parts))
-                .or_else(|| window("anthropic", "input-tokens", parts)),
+        let first = |names: &[&str]| names.iter().find_map(|name| RateWindow::read(headers, name));
+        Self { requests: first(&REQUESTS), tokens: first(&TOKENS) }
+    }
+}
+
+impl RateWindow {
+    /// Reads the headers of this name, in which `*` stands for `limit`, `remaining` and `reset`.
+    fn read(headers: &HeaderMap, name: &str) -> Option<Self> {
+        let text = |part: &str| headers.get(name.replace('*', part))?.to_str().ok();
+        let number = |part: &str| text(part)?.trim().parse::<i64>().ok();
+        // Azure sends -1 and 0 for "not known".
+        let limit = u64::try_from(number("limit")?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
+        // A limit a day resets later than in a minute, and is not one to pace by.
+        let reset = text("reset").and_then(|text| parse_reset(text, SystemTime::now()));
+        if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
+            return None;
         }
+        let remaining = number("remaining").and_then(|n| u64::try_from(n).ok());
+        Some(Self { limit, remaining, reset })
     }
 }
 

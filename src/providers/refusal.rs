@@ -34,7 +34,7 @@ impl Words {
         if words.message.is_none() {
             words.message = message_of(inner);
         }
-        for key in ["code", "type", "status"] {
+        for key in ["code", "type", "status", "raw_status_code"] {
             match inner.get(key) {
                 Some(Value::String(code)) => words.codes.push(code.clone()),
                 Some(Value::Number(code)) => {
@@ -75,14 +75,31 @@ fn message_of(object: &Value) -> Option<String> {
         None => message,
     });
     message
-        .or_else(|| match object.get("detail") {
-            Some(Value::String(detail)) => Some(detail.clone()),
-            // FastAPI: a list of `{"loc", "msg"}`.
-            Some(Value::Array(list)) => list.first().and_then(|first| text(first.get("msg"))),
-            _ => None,
-        })
+        .or_else(|| detail_of(object))
+        // Mistral puts the validator's list into the message, bare or as an object with `detail`.
+        .or_else(|| object.get("message").and_then(|message| detail_of(message).or_else(|| first_finding(message))))
         .or_else(|| object.as_str().map(plain_text).filter(|text| !text.is_empty()))
         .filter(|message| !message.trim().is_empty())
+}
+
+/// The `detail` of FastAPI and those built on it: words, or a validator's list.
+fn detail_of(object: &Value) -> Option<String> {
+    let detail = object.get("detail")?;
+    detail.as_str().map(str::to_owned).or_else(|| first_finding(detail))
+}
+
+/// The first of a validator's findings: `{"loc": ["body", "temperature"], "msg": "Input should be less than 1"}`. The place is
+/// told, too, unless the words name it: which parameter was refused decides what is sent next.
+fn first_finding(list: &Value) -> Option<String> {
+    let first = list.as_array()?.first()?;
+    let words = text(first.get("msg"))?;
+    let place = first.get("loc").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let place: Vec<&str> = place.iter().filter_map(Value::as_str).collect();
+    let named = |name: &&str| words.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == *name);
+    match place.last().filter(|last| !named(last)) {
+        Some(_) => Some(format!("{words} ({})", place.join("."))),
+        None => Some(words),
+    }
 }
 
 /// A body that is no JSON: of an HTML page (a proxy's, usually) the status says more.

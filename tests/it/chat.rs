@@ -374,13 +374,14 @@ async fn odd_framing_is_read_as_the_specification_says() {
 }
 
 #[tokio::test]
-async fn text_may_come_in_typed_parts() {
+async fn text_and_thoughts_may_come_in_typed_parts() {
     let body = r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Oui"}]}}]}
 
 data: [DONE]
 
 "#;
-    assert_eq!(ok(decode_text(ProviderKind::OpenAi, body).await), [text("Oui"), done(StopReason::End, None, None)]);
+    let events = [reasoning("hm"), text("Oui"), done(StopReason::End, None, None)];
+    assert_eq!(ok(decode_text(ProviderKind::OpenAi, body).await), events);
 }
 
 #[tokio::test]

@@ -82,16 +82,26 @@ enum Content {
     Parts(Vec<Part>),
 }
 
+/// A typed part: text, or thoughts, which are a list of parts themselves.
 #[derive(Deserialize)]
 struct Part {
     text: Option<String>,
+    thinking: Option<Vec<Part>>,
 }
 
 impl Content {
-    fn text(self) -> String {
+    /// The thoughts, and the text.
+    fn split(self) -> (String, String) {
         match self {
-            Self::Text(text) => text,
-            Self::Parts(parts) => parts.into_iter().filter_map(|part| part.text).collect(),
+            Self::Text(text) => (String::new(), text),
+            Self::Parts(parts) => {
+                let (mut thoughts, mut text) = (String::new(), String::new());
+                for part in parts {
+                    thoughts.extend(part.thinking.into_iter().flatten().filter_map(|thought| thought.text));
+                    text.extend(part.text);
+                }
+                (thoughts, text)
+            }
         }
     }
 }
@@ -127,14 +137,15 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             for choice in chunk.choices.into_iter().flatten() {
                 if let Some(delta) = choice.delta {
+                    let (thoughts, text) = delta.content.map(Content::split).unwrap_or_default();
                     // Some servers send both, and one of them empty.
-                    let mut reasoning = [delta.reasoning_content, delta.reasoning].into_iter().flatten();
+                    let mut reasoning = [delta.reasoning_content, delta.reasoning, Some(thoughts)].into_iter().flatten();
                     if let Some(reasoning) = reasoning.find(|text| !text.is_empty()) {
                         yield ChatEvent::Reasoning(reasoning);
                     }
                     let refusal = delta.refusal.unwrap_or_default();
                     refused |= !refusal.is_empty();
-                    let text = delta.content.map(Content::text).unwrap_or_default() + &refusal;
+                    let text = text + &refusal;
                     if !text.is_empty() {
                         yield ChatEvent::Text(text);
                     }
@@ -142,7 +153,7 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 // Some servers send an empty reason with every chunk.
                 match choice.finish_reason.as_deref() {
                     None | Some("") => {}
-                    Some("length") => stop = Some(StopReason::Length),
+                    Some("length" | "model_length") => stop = Some(StopReason::Length),
                     Some("content_filter") => stop = Some(StopReason::Refused),
                     // OpenRouter; vLLM and SGLang; DeepSeek.
                     Some(reason @ ("error" | "abort" | "insufficient_system_resource")) => {

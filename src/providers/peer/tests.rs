@@ -91,6 +91,29 @@ fn refusals_as_the_vendors_write_them() {
         (Some(429), json!({"message": "You are using a Trial key, which is limited to 1000 API calls / month."}), QuotaSpent),
         (Some(401), json!({"detail": "Provided API key is invalid."}), Auth),
         (Some(422), json!({"detail": [{"loc": ["body", "input"], "msg": "Input should be a valid string"}]}), InvalidInput),
+        // Mistral: words, a validator's list in the message, the status in the body alone.
+        (
+            Some(429),
+            json!({"object": "error", "message": "Rate limit exceeded", "type": "rate_limited", "param": null, "code": "1300"}),
+            RateLimited,
+        ),
+        (
+            None,
+            json!({"object": "error", "message": "Rate limit exceeded", "code": "1300", "raw_status_code": 429}),
+            RateLimited,
+        ),
+        (
+            Some(400),
+            json!({"object": "error", "message": "Too many tokens overall, split into more batches.",
+                   "type": "invalid_request_prompt", "param": null, "code": "3210"}),
+            InvalidInput,
+        ),
+        (
+            Some(422),
+            json!({"object": "error", "message": {"detail": [{"type": "extra_forbidden", "loc": ["body", "n"], "msg": "No"}]},
+                   "type": "invalid_request_error", "param": null, "code": null}),
+            InvalidInput,
+        ),
         (Some(502), json!("<html><body>Bad Gateway</body></html>"), Unavailable),
     ];
     let peer = peer(ProviderKind::OpenAi, "https://api.openai.com/v1");
@@ -99,6 +122,19 @@ fn refusals_as_the_vendors_write_them() {
         assert_eq!(error.kind, kind, "{status:?} {body}");
         assert!(!error.message.is_empty() && !error.message.contains('<'), "{}", error.message);
     }
+}
+
+#[test]
+fn what_a_validator_found_is_told_with_its_place() {
+    let peer = peer(ProviderKind::OpenAi, "https://api.openai.com/v1");
+    let found =
+        json!([{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs are not permitted"}]);
+    for body in [json!({"message": found}), json!({"message": {"detail": found}}), json!({"detail": found})] {
+        let error = peer.refusal(Some(422), &body, None);
+        assert_eq!(error.message, "Extra inputs are not permitted (body.stream_options)", "{body}");
+    }
+    let named = json!({"detail": [{"loc": ["body", "n"], "msg": "n must be 1"}]});
+    assert_eq!(peer.refusal(Some(422), &named, None).message, "n must be 1");
 }
 
 #[test]
