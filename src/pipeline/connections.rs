@@ -45,7 +45,7 @@ impl Connections {
     /// Those that exist without being declared.
     pub(super) fn implicit(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut all = Self::default();
-        for kind in ProviderKind::ALL {
+        for &kind in ProviderKind::ALL {
             let vendor = Vendor::of(kind);
             let name = vendor.name.to_owned();
             let (url, problem) = vendor_address(vendor, env);
@@ -69,7 +69,7 @@ impl Connections {
         let same = ProviderKind::named(name);
         let Some(kind) = spec.kind.or(same) else {
             if !file.tainted(&path) {
-                let kinds = ProviderKind::ALL.map(ProviderKind::name);
+                let kinds: Vec<_> = ProviderKind::ALL.iter().map(|kind| kind.name()).collect();
                 let problem = Problem::new(format!("`kind` is missing: `{name}` says not which API it speaks"));
                 file.key_error(&path, problem.hint(format!("one of: {}", kinds.join(", "))));
             }

@@ -118,7 +118,7 @@ impl Http {
 /// The error of a provider whose kind has no such models. `able` tells the kinds that have some.
 fn wrong_pairing(plan: &ProviderPlan, models: &str, key: &str, able: fn(ProviderKind) -> bool) -> ProviderError {
     let message = format!("ragstream has no {models} of this provider's kind");
-    let able: Vec<&str> = ProviderKind::ALL.into_iter().filter(|kind| able(*kind)).map(ProviderKind::name).collect();
+    let able: Vec<&str> = ProviderKind::ALL.iter().filter(|kind| able(**kind)).map(|kind| kind.name()).collect();
     let instead = match able.split_last() {
         Some((last, [])) => (*last).to_owned(),
         Some((last, others)) => format!("{} or {last}", others.join(", ")),

@@ -37,8 +37,8 @@ pub enum ProviderKind {
 
 impl ProviderKind {
     /// Every kind, in the order in which they are listed to the user.
-    pub const ALL: [Self; 8] =
-        [Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama, Self::Cohere, Self::Voyage, Self::Jina, Self::Local];
+    pub const ALL: &[Self] =
+        &[Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama, Self::Cohere, Self::Voyage, Self::Jina, Self::Local];
 }
 
 /// A secret: prints as `***`.

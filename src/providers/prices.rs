@@ -54,7 +54,7 @@ mod tests {
     /// The vendors, some of them at other addresses than their own.
     fn providers(elsewhere: &[(&str, &str)]) -> BTreeMap<String, ProviderPlan> {
         let mut all: BTreeMap<_, _> =
-            ProviderKind::ALL.into_iter().map(|kind| (kind.name().to_owned(), ProviderPlan::new(kind))).collect();
+            ProviderKind::ALL.iter().map(|kind| (kind.name().to_owned(), ProviderPlan::new(*kind))).collect();
         for (name, url) in elsewhere {
             all.insert((*name).to_owned(), at(url, &provider(name)));
         }

@@ -86,7 +86,7 @@ impl ProviderKind {
 
     /// The kind of this name.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 
     /// Whether it has models that embed, as far as ragstream speaks its API.
@@ -172,7 +172,7 @@ mod tests {
         let words = schema.to_string();
         let count = words.matches("\"const\"").count();
         assert_eq!(count, ProviderKind::ALL.len(), "{words}");
-        for kind in ProviderKind::ALL {
+        for &kind in ProviderKind::ALL {
             let read: ProviderKind = serde_json::from_value(kind.name().into()).unwrap();
             assert_eq!((read, ProviderKind::named(kind.name())), (kind, Some(kind)));
             assert!(kind.can_embed() || kind.can_chat() || kind.can_rerank());
