@@ -7,9 +7,14 @@ use reqwest::header::HeaderMap;
 /// A larger limit is none.
 const MAX_LIMIT: u64 = 1 << 40;
 
-/// Headers for requests and for tokens, the first that is there counts: OpenAI's, Anthropic's.
-const REQUESTS: [&str; 2] = ["x-ratelimit-*-requests", "anthropic-ratelimit-requests-*"];
-const TOKENS: [&str; 3] = ["x-ratelimit-*-tokens", "anthropic-ratelimit-tokens-*", "anthropic-ratelimit-input-tokens-*"];
+/// Headers for requests and for tokens, the first that is there counts: OpenAI's, Anthropic's, Mistral's.
+const REQUESTS: [&str; 3] = ["x-ratelimit-*-requests", "anthropic-ratelimit-requests-*", "x-ratelimit-*-req-minute"];
+const TOKENS: [&str; 4] = [
+    "x-ratelimit-*-tokens",
+    "anthropic-ratelimit-tokens-*",
+    "anthropic-ratelimit-input-tokens-*",
+    "x-ratelimit-*-tokens-minute",
+];
 
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_openai_and_anthropic() {
+    fn limits_of_openai_mistral_and_anthropic() {
         let openai = map(&[
             ("x-ratelimit-limit-requests", "3000"),
             ("x-ratelimit-remaining-requests", "2999"),
@@ -145,6 +150,16 @@ mod tests {
         );
         assert_eq!(seen.requests.unwrap().used(), 1);
         assert_eq!(seen.tokens, Some(RateWindow { limit: 1_000_000, remaining: None, reset: None }));
+        let mistral = map(&[
+            ("x-ratelimit-limit-req-minute", "720"),
+            ("x-ratelimit-remaining-req-minute", "717"),
+            ("x-ratelimit-limit-tokens-minute", "5000000"),
+            ("x-ratelimit-remaining-tokens-minute", "4999911"),
+            ("x-ratelimit-tokens-query-cost", "52"),
+        ]);
+        let seen = RateLimits::read(&mistral);
+        assert_eq!(seen.requests, Some(RateWindow { limit: 720, remaining: Some(717), reset: None }));
+        assert_eq!(seen.tokens.map(RateWindow::used), Some(89));
         let anthropic = map(&[
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-reset", "2020-11-22T10:00:00Z"),

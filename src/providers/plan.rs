@@ -31,14 +31,25 @@ pub enum ProviderKind {
     Voyage,
     /// Jina, and every server that reranks as it does: llama.cpp, vLLM, … Embeddings and reranking.
     Jina,
+    /// Mistral.
+    Mistral,
     /// In process: no key, no network once the model is there. Embeddings only.
     Local,
 }
 
 impl ProviderKind {
     /// Every kind, in the order in which they are listed to the user.
-    pub const ALL: &[Self] =
-        &[Self::OpenAi, Self::Anthropic, Self::Gemini, Self::Ollama, Self::Cohere, Self::Voyage, Self::Jina, Self::Local];
+    pub const ALL: &[Self] = &[
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+        Self::Cohere,
+        Self::Voyage,
+        Self::Jina,
+        Self::Mistral,
+        Self::Local,
+    ];
 }
 
 /// A secret: prints as `***`.

@@ -65,6 +65,8 @@ mod tests {
     fn known_models_have_a_price_and_unknown_ones_none() {
         let cost = |name, model| of(&provider(name), model)?.cost(500_000, 0);
         assert_eq!(cost("openai", "text-embedding-3-small"), Some(0.01));
+        assert_eq!(cost("mistral", "codestral-embed-2505"), Some(0.075));
+        assert_eq!(cost("mistral", "mistral-large-latest"), None, "whichever that is by now");
         assert_eq!(cost("openai", "my-model"), None);
         assert_eq!(cost("local", "potion-base-8M"), Some(0.0));
         assert_eq!(cost("ollama", "bge-m3"), Some(0.0));

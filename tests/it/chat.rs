@@ -102,6 +102,12 @@ fn recordings() -> Vec<Recording> {
             events: vec![reasoning("想一想"), reasoning("…"), text("四十二"), done(End, 15, 12)],
         },
         Recording {
+            name: "Mistral: thoughts and text in typed parts, references, the usage with the last chunk",
+            kind: ProviderKind::Mistral,
+            body: include_str!("streams/mistral.sse"),
+            events: vec![reasoning("Où ça… "), text("À Besançon "), text("⌚ [1]"), done(Length, 15, 25)],
+        },
+        Recording {
             name: "Anthropic",
             kind: ProviderKind::Anthropic,
             body: include_str!("streams/anthropic.sse"),
@@ -258,6 +264,18 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}"#),
             ErrorKind::Unavailable,
             "broke off: abort",
+        ),
+        (
+            ProviderKind::Mistral,
+            openai(r#"{"object":"error","message":"Rate limit exceeded","type":"rate_limited","param":null,"code":"1300","raw_status_code":429}"#),
+            ErrorKind::RateLimited,
+            "Rate limit exceeded",
+        ),
+        (
+            ProviderKind::Mistral,
+            openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#),
+            ErrorKind::Unavailable,
+            "broke off: error",
         ),
         (
             ProviderKind::Gemini,

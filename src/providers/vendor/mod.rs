@@ -8,6 +8,7 @@ mod cohere;
 mod gemini;
 mod jina;
 mod local;
+mod mistral;
 mod ollama;
 mod openai;
 mod voyage;
@@ -73,6 +74,7 @@ impl Vendor {
             ProviderKind::Cohere => &cohere::VENDOR,
             ProviderKind::Voyage => &voyage::VENDOR,
             ProviderKind::Jina => &jina::VENDOR,
+            ProviderKind::Mistral => &mistral::VENDOR,
             ProviderKind::Local => &local::VENDOR,
         }
     }

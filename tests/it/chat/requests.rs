@@ -98,6 +98,7 @@ async fn ask(model: &Arc<dyn ChatModel>, request: ChatRequest) -> Vec<ChatEvent>
 
 const OPENAI: &str = include_str!("../streams/openai.sse");
 const ANTHROPIC: &str = include_str!("../streams/anthropic.sse");
+const MISTRAL: &str = include_str!("../streams/mistral.sse");
 
 #[tokio::test]
 async fn openai_is_sent_what_it_documents() {
@@ -125,6 +126,45 @@ async fn openai_is_sent_what_it_documents() {
             "temperature": 0.0,
         })
     );
+}
+
+#[tokio::test]
+async fn mistral_is_sent_nothing_that_it_would_refuse() {
+    let server = Server::start([streamed(MISTRAL)]).await;
+    let model = model(ProviderKind::Mistral, &format!("{}/v1", server.url), "magistral-medium-2509");
+    let events = ask(&model, question()).await;
+    assert_eq!(events.last(), Some(&done(StopReason::Length, 15, 25)));
+
+    let requests = server.requests();
+    assert_eq!(requests[0].target, "/v1/chat/completions");
+    assert_eq!(requests[0].headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(
+        requests[0].body,
+        json!({
+            "model": "magistral-medium-2509",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"},
+                {"role": "user", "content": "Warum?"},
+            ],
+            "stream": true,
+            "max_tokens": 100,
+            "temperature": 0.0,
+        })
+    );
+}
+
+/// A server of Mistral's behind a provider of the kind `openai`.
+#[tokio::test]
+async fn parameters_that_a_validator_refuses_are_given_up_as_well() {
+    let refusal = json!({"object": "error", "message": {"detail": [
+        {"type": "extra_forbidden", "loc": ["body", "stream_options", "include_usage"], "msg": "Extra inputs are not permitted", "input": true}
+    ]}, "type": "invalid_request_error", "param": null, "code": null});
+    let server = Server::start([refused(422, &refusal), streamed(MISTRAL)]).await;
+    let model = model(ProviderKind::OpenAi, &server.url, "mistral-small-2603");
+    ask(&model, question()).await;
+    assert_eq!(server.requests()[1].body.get("stream_options"), None);
 }
 
 #[tokio::test]
@@ -281,13 +321,20 @@ fn patient(kind: ProviderKind, server: &Server) -> Arc<dyn ChatModel> {
 }
 
 /// Of each format: a failure under a status of 200, a stream that ends before its first piece, a piece, and a whole answer.
-const FORMATS: [(ProviderKind, &str, &str, &str, &str); 4] = [
+const FORMATS: [(ProviderKind, &str, &str, &str, &str); 5] = [
     (
         ProviderKind::OpenAi,
         "data: {\"error\":{\"message\":\"Busy\",\"code\":\"server_is_overloaded\"}}\n\n",
         ": OPENROUTER PROCESSING\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
         "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
         OPENAI,
+    ),
+    (
+        ProviderKind::Mistral,
+        "data: {\"object\":\"error\",\"message\":\"Service unavailable.\",\"type\":\"internal_server_error\",\"code\":\"3000\"}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}}]}\n\n",
+        MISTRAL,
     ),
     (
         ProviderKind::Anthropic,
