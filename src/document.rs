@@ -1,33 +1,85 @@
-//! What flows through the pipeline: found files, documents, chunks, points and passages.
+//! What flows through the pipeline: documents, chunks, points and passages.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A file that the reader found and has not opened yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// The document's identity: the path relative to the index's base folder, or absolute outside of it,
-    /// with `/` between the parts.
-    pub uri: String,
-    /// Where it is on disk.
-    pub path: PathBuf,
-    /// What the file system says of it.
-    pub stamp: Stamp,
+/// What else is known of a document, by name: an author, a price, a version. Part of each of its passages in the index.
+pub type Metadata = BTreeMap<String, Scalar>;
+
+/// A value of [`Metadata`], in JSON as itself. Numbers that JSON does not have (infinite ones, say) are to be texts.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Scalar {
+    /// True or false.
+    Bool(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any other number.
+    Float(f64),
+    /// Anything else.
+    Text(String),
 }
 
-/// What the file system says of a file without opening it. Two equal stamps mean "not changed".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stamp {
-    /// Size in bytes.
-    pub size: u64,
-    /// Modification time, in nanoseconds since the Unix epoch.
-    pub modified_ns: i64,
-    /// Inode (0 where the platform has none).
-    pub inode: u64,
+/// Numbers are equal bit by bit: a value is the same if it is stored as the same.
+impl PartialEq for Scalar {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Bool(a), Self::Bool(b)) => a == b,
+            (Self::Integer(a), Self::Integer(b)) => a == b,
+            (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits(),
+            (Self::Text(a), Self::Text(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Scalar {}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Integer(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+impl From<bool> for Scalar {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for Scalar {
+    fn from(value: i64) -> Self {
+        Self::Integer(value)
+    }
+}
+
+impl From<f64> for Scalar {
+    /// A number that JSON does not have becomes its text.
+    fn from(value: f64) -> Self {
+        if value.is_finite() { Self::Float(value) } else { Self::Text(value.to_string()) }
+    }
+}
+
+impl From<&str> for Scalar {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<String> for Scalar {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
 }
 
 /// How a document's text is written, which decides where it may be cut.
@@ -49,7 +101,8 @@ pub enum Markup {
 /// A document as parsed: its text and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// See [`Found::uri`].
+    /// The document's identity, over all sources of an index. A file's is its path relative to the index's base folder, or absolute
+    /// outside of it, with `/` between the parts; others begin with a scheme (`https://…`, `tickets://17`).
     pub uri: String,
     /// The document's own title (front matter, first heading, `<title>`, metadata), if it has one.
     pub title: Option<String>,
@@ -58,8 +111,10 @@ pub struct Document {
     /// The extracted text. For text, Markdown and source files in UTF-8 these are the bytes of the file itself
     /// (a BOM included), so that `file[start..end]` is a passage.
     pub text: Arc<str>,
-    /// Modification time, in nanoseconds since the Unix epoch.
+    /// Modification time, in nanoseconds since the Unix epoch; 0 where it is not known.
     pub modified_ns: i64,
+    /// What its source knows of it besides.
+    pub metadata: Metadata,
 }
 
 /// A piece of a document, small enough for the embedding model.
@@ -92,7 +147,7 @@ pub struct SparseVector {
 /// What a point in the store says about its passage. Stored as the point's payload, under these very keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {
-    /// See [`Found::uri`].
+    /// See [`Document::uri`].
     pub uri: String,
     /// Byte offset of the first byte in the extracted text.
     pub start: u64,
@@ -110,11 +165,17 @@ pub struct Passage {
     pub headings: Vec<String>,
     /// The passage itself.
     pub text: String,
-    /// The document's modification time, in seconds since the Unix epoch.
+    /// The document's modification time, in seconds since the Unix epoch; 0 where it is not known.
     pub modified: i64,
     /// The document's language as ISO 639-1 ("en", "zh"), if it is known (see [`crate::language`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lang: Option<String>,
+    /// Which source gave the document; `None`: files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// What its source knows of the document besides.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
 }
 
 /// A passage with its vectors, ready for the store.

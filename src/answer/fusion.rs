@@ -84,6 +84,8 @@ mod tests {
             text: "t".into(),
             modified: 0,
             lang: None,
+            source: None,
+            metadata: Default::default(),
         };
         hits.iter().map(|(id, score)| Hit { id: Uuid::from_u128(*id), score: *score, passage: passage.clone() }).collect()
     }

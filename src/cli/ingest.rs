@@ -8,12 +8,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
+use super::exit;
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress, downloads};
+use super::progress::{Lines, Progress, downloads, stage_label};
+use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
-use crate::ingest::report::{Outcome, Report, Stage, Summary};
-use crate::ingest::{self, Options};
+use crate::ingest::report::{Outcome, Report, Summary};
 use crate::runtime::Runtime;
+use crate::source::SkipReason;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
@@ -21,9 +23,9 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
     let lines = progress.lines();
-    let options = options(&args, false, output.clone(), lines);
+    let options = options(&args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
-    let summary = ingest::run(&runtime, options, report, stop).await;
+    let summary = runtime.ingest(options, report, stop).await;
     drop(told);
     progress.finish();
     let summary = summary?;
@@ -33,9 +35,9 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
         show(&summary, output);
     }
     Ok(match summary.outcome {
-        Outcome::Interrupted => super::INTERRUPTED,
-        Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => super::SOME_FAILED,
-        Outcome::Complete => super::OK,
+        Outcome::Interrupted => exit::INTERRUPTED,
+        Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
+        Outcome::Complete => exit::OK,
     })
 }
 
@@ -54,19 +56,18 @@ pub(super) fn runtime(args: &IngestArgs, common: &Common) -> anyhow::Result<Runt
 }
 
 /// What the run is told, and where failures are shown.
-pub(super) fn options(args: &IngestArgs, dry: bool, output: Output, lines: Lines) -> Options {
+pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Options {
     Options {
         prune: args.prune,
         rebuild: args.rebuild,
         checksum: args.checksum,
-        dry,
         // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
         scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
         observer: Arc::new(move |failure| {
             if output.json {
                 output.event(&failed(failure));
             } else {
-                let FailedDocument { uri, stage, error } = failure;
+                let FailedDocument { uri, stage, error, .. } = failure;
                 lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
             }
         }),
@@ -158,10 +159,12 @@ fn show(summary: &Summary, output: &Output) {
     if summary.seconds > 1.0
         && let Some(stage) = summary.bottleneck
     {
-        output.note(&format!("  slowest: {}", place(stage)));
+        output.note(&format!("  slowest: {}", stage_label(stage)));
     }
     if !summary.skipped.is_empty() {
-        let skipped: Vec<String> = summary.skipped.iter().map(|(reason, n)| format!("{} {reason}", grouped(*n))).collect();
+        let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
+        skipped.sort_unstable();
+        let skipped: Vec<String> = skipped.into_iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
         output.note(&format!("  skipped: {}", skipped.join(", ")));
     }
     if summary.kept_although_gone > 0 {
@@ -183,13 +186,16 @@ fn show(summary: &Summary, output: &Output) {
     }
 }
 
-/// A stage in words.
-pub(super) fn place(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Read => "reading files",
-        Stage::Parse => "parsing",
-        Stage::Chunk => "chunking",
-        Stage::Embed => "embedding",
-        Stage::Store => "writing to the store",
+/// What a number of items that were passed over is called: "3 *too large*".
+fn kind(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Hidden => "hidden",
+        SkipReason::Excluded => "excluded",
+        SkipReason::Empty => "empty",
+        SkipReason::TooLarge => "too large",
+        SkipReason::Binary => "binary",
+        SkipReason::UnsupportedFormat => "of formats that are not read",
+        SkipReason::SymbolicLink => "symbolic links",
+        SkipReason::Special => "special files",
     }
 }

@@ -5,31 +5,32 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs};
+use super::exit;
 use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, downloads};
+use crate::ingest::Forecast;
 use crate::ingest::report::Report;
-use crate::ingest::{Forecast, forecast};
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
-    let options = options(&args, true, output.clone(), progress.lines());
+    let options = options(&args, output.clone(), progress.lines());
     let forecast = tokio::select! {
-        forecast = forecast(&runtime, options, report, stop.child_token()) => forecast,
+        forecast = runtime.forecast(options, report, stop.child_token()) => forecast,
         // Nothing is lost by leaving it: it changes nothing.
-        () = stop.cancelled() => return Ok(super::INTERRUPTED),
+        () = stop.cancelled() => return Ok(exit::INTERRUPTED),
     };
     progress.finish();
-    let forecast = forecast?;
+    let Some(forecast) = forecast? else { return Ok(super::INTERRUPTED) };
     if output.json {
         output.event(&forecast);
     } else {
         output.print(&show(&forecast));
     }
-    Ok(if forecast.documents.failed > 0 { super::SOME_FAILED } else { super::OK })
+    Ok(if forecast.documents.failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }
 
 fn show(forecast: &Forecast) -> String {

@@ -4,10 +4,11 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{Common, PipelineArg};
+use super::exit;
 use super::output::{Output, counted, grouped};
 use crate::cache;
 use crate::error::Error;
-use crate::ingest::ledger::Ledger;
+use crate::ingest::ledger::{Ledger as _, SqliteLedger, Totals};
 
 /// Failed documents that are shown.
 const SHOWN: usize = 100;
@@ -20,13 +21,11 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
     let path = runtime.settings.ledger(&runtime.plan.name);
     let folder = runtime.settings.cache.clone();
     let cached = tokio::task::spawn_blocking(move || cache::held(&folder)).await.context("the cache could not be read")?;
-    let (documents, failed, failures) = tokio::task::spawn_blocking(move || {
-        let Some(ledger) = Ledger::open_to_read(&path)? else { return Ok((0, 0, Vec::new())) };
-        let (documents, failed) = ledger.counts()?;
-        Ok::<_, Error>((documents, failed, ledger.failures(SHOWN)?))
-    })
-    .await
-    .context("the ledger could not be read")??;
+    let (totals, failures) = match SqliteLedger::open_to_read(&path).await.map_err(Error::from)? {
+        Some(ledger) => (ledger.totals().await.map_err(Error::from)?, ledger.failures(SHOWN).await.map_err(Error::from)?),
+        None => (Totals::default(), Vec::new()),
+    };
+    let Totals { documents, failed } = totals;
     if output.json {
         output.event(&json!({
             "type": "status",
@@ -64,5 +63,5 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
         }
         output.print(&text);
     }
-    Ok(if meta.is_none() || failed > 0 { super::SOME_FAILED } else { super::OK })
+    Ok(if meta.is_none() || failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }

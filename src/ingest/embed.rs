@@ -9,6 +9,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::batching::Batching;
+use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
@@ -23,49 +25,37 @@ const LINGER_TIMES: u32 = 4;
 /// Why a text has no vector.
 #[derive(Debug, thiserror::Error)]
 pub enum EmbedError {
-    /// The provider said no.
+    /// The provider said no to this text.
     #[error(transparent)]
     Provider(Arc<ProviderError>),
+    /// The provider failed in such a way that the run ends.
+    #[error(transparent)]
+    Tripped(Arc<ProviderError>),
     /// The run was stopped before the text was sent.
     #[error("the run was stopped")]
     Stopped,
 }
 
-/// How batches are filled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Batching {
-    /// Inputs a request, at most.
-    pub items: usize,
-    /// Tokens a request, at most. A single input above it travels alone.
-    pub tokens: usize,
-    /// Requests under way, at most; the provider's limits may say fewer.
-    pub in_flight: usize,
-    /// Texts under way, at most: those in batches and those that wait for one.
-    pub pieces: usize,
-    /// Vectors that wait for the store, at most.
-    pub waiting: usize,
-}
-
 /// A text that waits for its vector.
-struct Wanted {
+struct EmbedRequest {
     key: Key,
     text: String,
     tokens: usize,
     answer: oneshot::Sender<Result<Vector, EmbedError>>,
 }
 
-/// The embed stage's engine. Texts may be asked for from anywhere, any number at once.
+/// Texts in, vectors out. May be asked from anywhere, any number of texts at once.
 #[derive(Debug)]
-pub struct Embedding {
+pub struct EmbedQueue {
     cache: EmbeddingCache,
     fingerprint: Fingerprint,
-    queue: mpsc::Sender<Wanted>,
+    queue: mpsc::Sender<EmbedRequest>,
     report: Arc<Report>,
     /// Fills and sends the batches; ends with this value.
     _batcher: AbortOnDropHandle<()>,
 }
 
-impl Embedding {
+impl EmbedQueue {
     /// Starts the batcher. After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
     pub fn start(
         embedder: Arc<dyn Embedder>,
@@ -76,7 +66,8 @@ impl Embedding {
     ) -> Self {
         let (queue, wanted) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
-        let batcher = Batcher { embedder, cache: cache.clone(), batching, report: Arc::clone(&report), stop };
+        let (cached, reported, breaker) = (cache.clone(), Arc::clone(&report), Breaker::default());
+        let batcher = Batcher { embedder, cache: cached, batching, report: reported, breaker, stop };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(wanted)));
         Self { cache, fingerprint, queue, report, _batcher: batcher }
     }
@@ -93,7 +84,7 @@ impl Embedding {
 
     async fn ask(&self, key: Key, text: String, tokens: usize) -> Result<Vector, EmbedError> {
         let (answer, vector) = oneshot::channel();
-        self.queue.send(Wanted { key, text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
+        self.queue.send(EmbedRequest { key, text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
         vector.await.map_err(|_| EmbedError::Stopped)?
     }
 }
@@ -103,17 +94,18 @@ struct Batcher {
     cache: EmbeddingCache,
     batching: Batching,
     report: Arc<Report>,
+    breaker: Breaker,
     stop: CancellationToken,
 }
 
 impl Batcher {
-    async fn run(self, mut wanted: mpsc::Receiver<Wanted>) {
+    async fn run(self, mut wanted: mpsc::Receiver<EmbedRequest>) {
         let batcher = Arc::new(self);
         let mut requests = JoinSet::new();
         let mut left_over = None;
         loop {
             // The place first: while all are taken the queue fills up, and so do the batches.
-            while requests.len() >= batcher.places() && requests.join_next().await.is_some() {}
+            while requests.len() >= batcher.concurrency() && requests.join_next().await.is_some() {}
             tokio::select! {
                 () = batcher.embedder.ready() => {}
                 () = batcher.stop.cancelled() => break,
@@ -139,13 +131,18 @@ impl Batcher {
 
     /// How many batches may be under way: what the provider's limits allow on the wire (the limiter holds back more), and a few
     /// that were answered and are being put on disk. Only a few: a kill costs what is not there yet.
-    fn places(&self) -> usize {
+    fn concurrency(&self) -> usize {
         let wire = self.embedder.concurrency();
         wire.saturating_add(wire / 4 + 1).min(self.batching.in_flight)
     }
 
     /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
-    async fn fill(&self, wanted: &mut mpsc::Receiver<Wanted>, left_over: &mut Option<Wanted>, idle: bool) -> Vec<Wanted> {
+    async fn fill(
+        &self,
+        wanted: &mut mpsc::Receiver<EmbedRequest>,
+        left_over: &mut Option<EmbedRequest>,
+        idle: bool,
+    ) -> Vec<EmbedRequest> {
         let first = match left_over.take() {
             Some(first) => first,
             None => match wanted.recv().await {
@@ -173,7 +170,7 @@ impl Batcher {
     }
 
     /// Sends a batch and answers everyone in it. An input that the provider will never accept is found by halving.
-    async fn send(&self, batch: Vec<Wanted>) {
+    async fn send(&self, batch: Vec<EmbedRequest>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             let inputs: Vec<String> = part.iter_mut().map(|wanted| std::mem::take(&mut wanted.text)).collect();
@@ -182,7 +179,7 @@ impl Batcher {
             drop(busy);
             match answer.and_then(|embedded| complete(embedded, part.len(), self.embedder.model())) {
                 Ok(embedded) => {
-                    self.report.answered();
+                    self.breaker.answered();
                     self.report.embeddings.embedded.add(part.len() as u64);
                     let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
@@ -202,16 +199,16 @@ impl Batcher {
                     parts.extend([rest, part]);
                 }
                 Err(error) => {
-                    if error.is_fatal() {
-                        // Nothing else sent there can succeed: not one request more.
+                    let trip = self.breaker.failed(&error);
+                    if trip.is_some() {
+                        // Not one request more.
                         self.stop.cancel();
-                    }
-                    if error.kind == ErrorKind::BadAnswer {
-                        self.report.embeddings.senseless.add(1);
                     }
                     let error = Arc::new(error);
                     for wanted in part {
-                        let _ = wanted.answer.send(Err(EmbedError::Provider(Arc::clone(&error))));
+                        let error = Arc::clone(&error);
+                        let error = if trip.is_some() { EmbedError::Tripped(error) } else { EmbedError::Provider(error) };
+                        let _ = wanted.answer.send(Err(error));
                     }
                 }
             }
@@ -271,12 +268,12 @@ mod tests {
         }
     }
 
-    fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (Embedding, Arc<Report>) {
+    fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (EmbedQueue, Arc<Report>) {
         let report = Arc::new(Report::default());
-        let batching = Batching { items: 8, tokens: 100, in_flight: 2, pieces: 16, waiting: 0 };
+        let batching = Batching { items: 8, tokens: 100, in_flight: 2, texts: 16, waiting: 0 };
         let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
         let cache = EmbeddingCache::new(1 << 20);
-        (Embedding::start(embedder, cache, batching, Arc::clone(&report), stop.clone()), report)
+        (EmbedQueue::start(embedder, cache, batching, Arc::clone(&report), stop.clone()), report)
     }
 
     #[tokio::test(start_paused = true)]

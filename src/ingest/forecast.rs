@@ -7,19 +7,22 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::diff::{ChunkTask, DocumentDiff};
+use super::open::{Opened, open};
+use super::prune::{Verdict, judge};
 use super::report::{Documents, Report};
-use super::{Options, flow, gone, open_to_look};
+use super::run::{Mode, Run};
+use super::setup::{Options, Setup};
+use super::{coordinator, queue, worker};
 use crate::cache::{self, Key};
 use crate::error::Error;
-use crate::providers::{InputType, prices};
-use crate::runtime::Runtime;
+use crate::providers::InputType;
+use crate::source::SkipReason;
 
 /// What `ingest` would do. Nothing was written and nothing paid for to know it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "plan")]
 pub struct Forecast {
-    /// "plan", always.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
     /// The pipeline's name.
     pub pipeline: String,
     /// The embedding model, as `provider/model`.
@@ -44,9 +47,9 @@ pub struct Forecast {
     pub prices_as_of: Option<&'static str>,
     /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
     pub minutes: Option<f64>,
-    /// Why files are passed over, with how many.
+    /// Why items are passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<(String, u64)>,
+    pub skipped: Vec<(SkipReason, u64)>,
 }
 
 /// Chunks by what would become of them.
@@ -62,89 +65,124 @@ pub struct ForecastChunks {
     pub deleted: u64,
 }
 
-/// Tells what a run of this pipeline would do. Writes nothing and calls no API.
+/// Tells what a run would do. Writes nothing and calls no API. `None`: it was stopped meanwhile.
+///
+/// # Errors
+/// What would end the run before it has begun, and a failing ledger or cache.
 pub async fn forecast(
-    runtime: &Runtime,
+    setup: Setup,
     options: Options,
     report: Arc<Report>,
     stop: CancellationToken,
-) -> Result<Forecast, Error> {
-    let run = Arc::new(open_to_look(runtime, options, report, stop).await?);
-    let fingerprint = run.embedder.fingerprint();
-    let found = flow::walk(&run);
-    let changed = flow::compare(&run, found);
-    let documents = flow::parse(&run, changed);
-    let mut jobs = std::pin::pin!(flow::jobs(&run, documents));
-
-    let mut chunks = ForecastChunks::default();
-    let (mut added, mut altered, mut embeddings, mut cached, mut tokens) = (0_u64, 0_u64, 0_u64, 0_u64, 0_u64);
-    // 32 bytes a new text: what is needed to tell repeated ones, and nothing of the texts themselves.
-    let mut seen = HashSet::new();
-    while let Some(job) = jobs.next().await {
-        match (job.touched, job.known) {
-            (true, _) => run.report.documents.unchanged.add(1),
-            (false, true) => altered += 1,
-            (false, false) => added += 1,
-        }
-        chunks.new += job.new.len() as u64;
-        chunks.moved += job.moved.len() as u64;
-        chunks.kept += (job.chunks.len() - job.new.len() - job.moved.len()) as u64;
-        chunks.deleted += job.stale.len() as u64;
-        let mut wanted = Vec::new();
-        for index in &job.new {
-            let (Some(text), Some(chunk)) = (job.embedded_text(*index), job.chunks.get(*index)) else { continue };
-            let key = Key::new(fingerprint.as_str(), InputType::Passage, &text);
-            if seen.insert(key) {
-                wanted.push((key, run.estimate(&text, chunk.tokens) as u64));
+) -> Result<Option<Forecast>, Error> {
+    let Some(Opened { run, .. }) = open(setup, Mode::Look, options, &report, stop).await? else { return Ok(None) };
+    let run = Arc::new(run);
+    let (batches, claims) = queue::local();
+    let counting = async {
+        let mut diffs = std::pin::pin!(worker::diffs(&run, claims));
+        let mut tally = Tally::default();
+        while let Some(documents) = diffs.next().await {
+            for diff in documents {
+                tally.count(&run, &diff).await?;
             }
         }
-        let keys: Vec<Key> = wanted.iter().map(|(key, _)| *key).collect();
-        let folder = runtime.settings.cache.clone();
-        let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
-        let covered = look.await.map_err(|source| Error::worker("look into the cache", source))?;
-        for ((_, cost), covered) in wanted.into_iter().zip(covered) {
-            if covered {
-                cached += 1;
-            } else {
-                embeddings += 1;
-                tokens += cost;
-            }
-        }
-    }
-    let (removed, kept_although_gone) = gone(&run).await.unwrap_or_default();
+        Ok::<_, Error>(tally)
+    };
+    let (scope, tally) = tokio::join!(coordinator::list(&run, batches), counting);
+    let tally = tally?;
+    let (removed, kept_although_gone) = match scope {
+        Ok(scope) => match judge(&run, &scope).await {
+            Ok(Verdict::Remove(gone)) => (gone, 0),
+            Ok(Verdict::Keep(gone)) => (0, gone),
+            Err(_) => (0, 0),
+        },
+        Err(_) => (0, 0),
+    };
     if let Some(error) = run.take_fatal() {
         return Err(error);
     }
+    Ok(Some(tally.forecast(&run, removed, kept_although_gone)))
+}
 
-    let model = &runtime.plan.embed.model;
-    let provider = runtime.plan.providers.get(&model.provider);
-    let counted = &run.report.documents;
-    let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
-    let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
-    let limits = provider.map(|provider| provider.limits).unwrap_or_default();
-    let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
-    Ok(Forecast {
-        kind: "plan",
-        pipeline: runtime.plan.name.clone(),
-        model: model.to_string(),
-        documents: Documents {
-            seen: counted.seen.get(),
-            added,
-            changed: altered,
-            unchanged: counted.unchanged.get(),
-            removed,
-            failed: counted.failed.get(),
-            skipped: counted.skipped.get(),
-        },
-        kept_although_gone,
-        chunks,
-        embeddings,
-        cached,
-        tokens,
-        requests,
-        cost_usd: provider.and_then(|provider| prices::of(provider, &model.model)?.cost(tokens, 0)),
-        prices_as_of: provider.is_none_or(|provider| !provider.prices.contains_key(&model.model)).then_some(prices::AS_OF),
-        minutes: [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max),
-        skipped: run.skipped(),
-    })
+/// What was counted so far.
+#[derive(Debug, Default)]
+struct Tally {
+    added: u64,
+    changed: u64,
+    chunks: ForecastChunks,
+    embeddings: u64,
+    cached: u64,
+    tokens: u64,
+    /// 32 bytes a new text: what is needed to tell repeated ones, and nothing of the texts themselves.
+    seen: HashSet<Key>,
+}
+
+impl Tally {
+    async fn count(&mut self, run: &Run, diff: &Arc<DocumentDiff>) -> Result<(), Error> {
+        match (diff.touched, diff.known) {
+            (true, _) => run.report.documents.unchanged.add(1),
+            (false, true) => self.changed += 1,
+            (false, false) => self.added += 1,
+        }
+        let tasks = ChunkTask::of(diff);
+        self.chunks.new += tasks.len() as u64;
+        self.chunks.moved += diff.moved().count() as u64;
+        self.chunks.kept += diff.kept() as u64;
+        self.chunks.deleted += diff.stale.len() as u64;
+        let fingerprint = run.setup.embedder.fingerprint();
+        let (mut keys, mut costs) = (Vec::new(), Vec::new());
+        for task in tasks {
+            let text = task.text();
+            let key = Key::new(fingerprint.as_str(), InputType::Passage, &text);
+            if self.seen.insert(key) {
+                keys.push(key);
+                costs.push(run.estimate(&text, task.tokens()) as u64);
+            }
+        }
+        let folder = run.setup.cache.clone();
+        let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
+        let cached = look.await.map_err(|source| Error::worker("look into the cache", source))?;
+        for (cost, cached) in costs.into_iter().zip(cached) {
+            if cached {
+                self.cached += 1;
+            } else {
+                self.embeddings += 1;
+                self.tokens += cost;
+            }
+        }
+        Ok(())
+    }
+
+    fn forecast(self, run: &Run, removed: u64, kept_although_gone: u64) -> Forecast {
+        let Self { added, changed, chunks, embeddings, cached, tokens, seen: _ } = self;
+        let counted = &run.report.documents;
+        let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
+        let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
+        let terms = &run.setup.terms;
+        let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
+        let minutes = [minutes(tokens, terms.limits.tpm), minutes(requests, terms.limits.rpm)];
+        Forecast {
+            pipeline: run.setup.name.clone(),
+            model: run.setup.embedder.model().to_owned(),
+            documents: Documents {
+                seen: counted.seen.get(),
+                added,
+                changed,
+                unchanged: counted.unchanged.get(),
+                removed,
+                failed: counted.failed.get(),
+                skipped: counted.skipped.get(),
+            },
+            kept_although_gone,
+            chunks,
+            embeddings,
+            cached,
+            tokens,
+            requests,
+            cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
+            prices_as_of: terms.prices_as_of,
+            minutes: minutes.into_iter().flatten().reduce(f64::max),
+            skipped: run.report.skipped(),
+        }
+    }
 }

@@ -1,117 +1,92 @@
-//! Ingest: from files to an index, as one stream.
+//! Ingest: from sources to an index, as one stream.
 //!
 //! ```text
-//!  walk ─▶ compare ─▶ parse ─▶ chunk ─▶ embed ─▶ store ─▶ finish
-//!  files   stamps     text     pieces   vectors  points   stale ones deleted, recorded as done
-//!             │         │        │
-//!             └─────────┴────────┴── unchanged: nothing more to do
+//!  coordinator             worker
+//!  list ─▶ compare ─queue─▶ fetch ─▶ parse ─▶ chunk ─▶ embed ─▶ store ─▶ finish
+//!  items   versions         bodies   text     chunks   vectors  points   stale ones deleted, committed
+//!             │                        │         │                          ▲
+//!             │                        │         └── no chunk is new ───────┘
+//!             │                        └── the same content: committed under its new version
+//!             └── the same version: nothing more to do
+//!  then: what is gone is removed, and ledger and store get a new generation (seal)
 //! ```
 //!
-//! Every stage pulls from the one before it, so that the slowest sets the pace and nothing piles up: what is under way is
-//! bounded in items by each stage's places and in bytes by [`run::Run::room`].
+//! An item is compared three times, each time with less to go by and more to gain: its version where it is listed, which costs no
+//! body; its content where it is parsed, which costs no parsing; its chunks where it is cut, which costs no embedding.
 //!
-//! Invariant: a document is recorded as done after the store has acknowledged its new chunks and its stale ones are deleted.
+//! Every stage pulls from the one before it, so that the slowest sets the pace and nothing piles up: what is under way is
+//! bounded in items by each stage's concurrency and in bytes by the memory budget.
+//!
+//! Invariant: a document is committed after the store has acknowledged its new chunks and its stale ones are deleted.
 //! Invariant: what may be written or deleted is recorded before it is (see [`ledger`]).
 //! Invariant: the ledger is trusted only where it and the store bear the same generation, which a run gives to both at its
 //! end. Otherwise (a kill, a wiped or restored store, a lost ledger, another home) the store is looked through first.
 //! Absent on purpose: errors as stream items. One bad document is counted and recorded where it fails; what must end the
-//! run goes to [`run::Run::abort`], which lets everything in flight finish.
+//! run goes to `Run::abort`, which lets everything in flight finish.
 
+mod batching;
+pub mod breaker;
+mod coordinator;
+mod diff;
 pub mod embed;
-mod flow;
 mod forecast;
-mod job;
 pub mod ledger;
+mod memory;
+mod open;
+mod prune;
+mod queue;
+mod reconcile;
 pub mod report;
 mod run;
-mod store;
+mod setup;
+mod summary;
+mod worker;
 
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use self::embed::{Batching, Embedding};
+pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
-use self::ledger::{Ledger, Recorded};
-use self::report::{Chunks, Documents, Embeddings, Outcome, Report, Summary};
-pub use self::run::{Observer, Options};
-use self::run::{Run, STARTING, STORE_BUDGET, digest, waited_for};
-use crate::cache::EmbeddingCache;
-use crate::document::Passage;
+use self::ledger::Scope;
+use self::open::{Opened, open};
+use self::report::{Report, Summary};
+use self::run::{Ended, Mode, Run};
+pub use self::setup::{EmbedTerms, Observer, Options, Setup};
 use crate::error::{Error, Origin};
-use crate::pipeline::Plan;
-use crate::providers::ProviderKind;
-use crate::providers::{Embedder, prices};
-use crate::runtime::{Runtime, Settings};
-use crate::source;
-use crate::vectordb::StorePlan;
-use crate::vectordb::{IndexMeta, VectorStore};
 
-/// Batches under way, at most, whatever the provider's limits allow.
-const MOST_IN_FLIGHT: usize = 512;
-
-/// Texts under way where no concurrency is declared: some tens of MB with what belongs to them.
-const PIECES: usize = 8 * 1024;
-/// And at most, in bytes, where one is: a text and its vector, when its batch is answered.
-const MOST_PIECES: usize = 32 << 20;
-/// Vectors and their texts that wait for the store, in bytes: the embedded engine stands still for most of a second while it seals
-/// a segment, and the provider need not.
-const WAITING: usize = 8 << 20;
-/// What a text under way takes besides its vector, in bytes, about.
-const TEXT: usize = 1024;
-
-/// How long a stopped run may take to finish what is in flight.
-const DRAIN: Duration = Duration::from_secs(30);
-
-/// Points of a store that are looked at in one go.
-const PAGE: usize = 1000;
-
-/// Runs a pipeline once. Cancelling `stop` takes nothing new, finishes what is in flight and returns
-/// [`Outcome::Interrupted`]; running again goes on from there.
-pub async fn run(runtime: &Runtime, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
-    // A token of the run's own: a run that stops itself was not interrupted by anyone.
+/// Brings an index up to date with its sources, once.
+///
+/// Cancelling `stop` takes nothing new, finishes what is in flight (half a minute at most) and returns
+/// [`report::Outcome::Interrupted`]; running again goes on from there. Dropping the future stops at once, and loses no more than what
+/// was in flight.
+///
+/// # Errors
+/// What ends the whole run: the index was made with something else, another run is writing, the provider or the store refuses or
+/// stays away, the ledger fails. A document that fails is counted, and told to [`Options::observer`].
+pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
+    let name = setup.name.clone();
     let opened = tokio::select! {
-        opened = open(runtime, options, Arc::clone(&report), stop.child_token()) => opened?,
+        // A token of the run's own: a run that stops itself was not interrupted by anyone.
+        opened = open(setup, Mode::Write, options, &report, stop.child_token()) => opened?,
         // To look through a large store takes a while, and to wait for one that is away. Left halfway it is begun anew.
         () = stop.cancelled() => None,
     };
-    let Some((run, meta)) = opened else { return Ok(Summary::interrupted(&runtime.plan.name, report.elapsed())) };
+    let Some(Opened { run, index }) = opened else { return Ok(Summary::interrupted(&name, report.elapsed())) };
     let run = Arc::new(run);
 
-    let found = flow::walk(&run);
-    let changed = flow::compare(&run, found);
-    let documents = flow::parse(&run, changed);
-    let pieces = flow::chunk(&run, documents);
-    let embedded = flow::embed(&run, pieces);
-    let stored = store::store(&run, embedded);
-    let done = stored.for_each_concurrent(store::WRITERS, |jobs| async {
-        store::finish(&run, jobs).await;
-    });
+    let (batches, claims) = queue::local();
+    let work = async { tokio::join!(coordinator::list(&run, batches), worker::work(&run, claims)).0 };
+    let listed = run.drained(work).await;
 
-    let stopped = async {
-        run.stop.cancelled().await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    let drained = tokio::select! {
-        () = done => true,
-        () = stopped => {
-            tracing::warn!("what was in flight took too long to finish; the next run does it again");
-            false
-        }
-    };
-
-    let kept = if run.stop.is_cancelled() { 0 } else { remove_gone(&run).await.unwrap_or(0) };
+    let kept = remove_missing(&run, listed.as_ref()).await;
     // An engine that nothing was asked of need not be opened to be flushed.
-    let written = run.report.chunks.upserted.get() + run.report.chunks.deleted.get() > 0;
-    let flushed = if written { run.store.flush().await } else { Ok(()) };
+    let written = report.chunks.upserted.get() + report.chunks.deleted.get() > 0;
+    let flushed = if written { run.setup.store.flush().await } else { Ok(()) };
     let fatal = run.take_fatal();
-    if drained
-        && fatal.as_ref().is_none_or(|error| error.origin() != Origin::Store)
-        && let Err(error) = seal(&run, meta, kept > 0).await
+    let store_answers = fatal.as_ref().is_none_or(|error| error.origin() != Origin::Store);
+    if let Some(index) = index.filter(|_| listed.is_some() && store_answers)
+        && let Err(error) = reconcile::seal(&run, index, kept).await
     {
         tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
     }
@@ -119,299 +94,13 @@ pub async fn run(runtime: &Runtime, options: Options, report: Arc<Report>, stop:
         return Err(error);
     }
     flushed?;
-    Ok(summary(&run, runtime, kept))
+    Ok(summary::summary(&run, kept))
 }
 
-/// Brings together what a run needs: index and ledger agree, or the run does not begin. `None`: it was stopped meanwhile.
-async fn open(
-    runtime: &Runtime,
-    options: Options,
-    report: Arc<Report>,
-    stop: CancellationToken,
-) -> Result<Option<(Run, IndexMeta)>, Error> {
-    let plan = &runtime.plan;
-    let path = runtime.settings.ledger(&plan.name);
-    let ledger = blocking(move || Ledger::open(&path)).await?;
-    let embedder = runtime.embedder().await?;
-    let store = runtime.store()?;
-
-    if options.rebuild && waited_for(&stop, STARTING, || store.drop_index()).await?.is_none() {
-        return Ok(None);
+/// Removes what is gone, if the sources were listed to their ends. Returns how many documents are gone and kept all the same.
+async fn remove_missing(run: &Run, listed: Option<&Result<Scope, Ended>>) -> u64 {
+    match listed {
+        Some(Ok(scope)) if run.goes_on().is_ok() => prune::remove_missing(run, scope).await.unwrap_or_default(),
+        _ => 0,
     }
-    let Some(meta) = waited_for(&stop, STARTING, || store.meta()).await? else { return Ok(None) };
-    let home = home_of(runtime);
-    let meta = if let Some(meta) = meta {
-        meta.agree_with_model(&*store, &embedder.fingerprint())?;
-        meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
-        meta
-    } else {
-        let meta = IndexMeta {
-            version: IndexMeta::VERSION,
-            generation: new_generation(),
-            model: embedder.fingerprint(),
-            dimensions: embedder.dimensions().await?,
-            chunking: plan.chunk.fingerprint(),
-            home: home.clone(),
-        };
-        store.create(&meta).await?;
-        meta
-    };
-    let Some(base) = settle_ledger(&ledger, &*store, &meta, &runtime.settings, &stop).await? else { return Ok(None) };
-    let other_home = other_home(&meta, home.as_deref());
-    if let Some(other) = other_home.as_deref().filter(|_| !options.prune) {
-        tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
-    }
-
-    let batching = batching(plan, &*embedder, meta.dimensions);
-    let cache = EmbeddingCache::open(&runtime.settings.cache, &*embedder, meta.dimensions);
-    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = runtime.bm25();
-    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
-    (run.home, run.other_home) = (home, other_home);
-    Ok(Some((run, meta)))
-}
-
-/// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
-fn home_of(runtime: &Runtime) -> Option<String> {
-    if matches!(runtime.plan.store, StorePlan::Edge { path: None }) {
-        return None;
-    }
-    let home = &runtime.settings.home;
-    Some(std::path::absolute(home).unwrap_or_else(|_| home.clone()).to_string_lossy().into_owned())
-}
-
-/// The home that wrote to the index last, if it is another one.
-fn other_home(meta: &IndexMeta, home: Option<&str>) -> Option<String> {
-    meta.home.clone().filter(|wrote| home.is_some_and(|home| home != wrote))
-}
-
-/// Brings together what looking takes: nothing is locked, made or written.
-async fn open_to_look(runtime: &Runtime, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Run, Error> {
-    let plan = &runtime.plan;
-    let embedder = runtime.embedder().await?;
-    let store = runtime.store()?;
-    let meta = if options.rebuild { None } else { waited_for(&stop, STARTING, || store.meta()).await?.flatten() };
-    let other_home = meta.as_ref().and_then(|meta| other_home(meta, home_of(runtime).as_deref()));
-    if let Some(meta) = &meta {
-        meta.agree_with_model(&*store, &embedder.fingerprint())?;
-        meta.agree_with_chunking(&*store, &plan.chunk.fingerprint())?;
-    }
-    let path = runtime.settings.ledger(&plan.name);
-    let (ledger, base) = blocking(move || {
-        // A ledger without its index says nothing: everything would be new.
-        let ledger = if meta.is_some() { Ledger::open_to_read(&path)? } else { None };
-        let ledger = ledger.map_or_else(Ledger::in_memory, Ok)?;
-        ledger.begin_run()?;
-        let base = ledger.fact("base")?;
-        Ok((ledger, base))
-    })
-    .await?;
-    let base = base_of(base, &runtime.settings);
-    let batching = batching(plan, &*embedder, 0);
-    let cache = EmbeddingCache::new(0);
-    let embedding = Embedding::start(Arc::clone(&embedder), cache, batching, Arc::clone(&report), stop.clone());
-    let bm25 = runtime.bm25();
-    let options = Options { dry: true, ..options };
-    let mut run = Run::new(plan, base, embedder, (embedding, batching), (store, bm25), ledger, report, options, stop);
-    run.other_home = other_home;
-    Ok(run)
-}
-
-/// How batches are filled: as the plan says, within what the provider takes and memory allows.
-fn batching(plan: &Plan, embedder: &dyn Embedder, dimensions: usize) -> Batching {
-    let limits = embedder.limits();
-    let items = plan.embed.batch_items.map_or(limits.items.min(256), |items| items.get().min(limits.items)).max(1);
-    let tokens = plan.embed.batch_tokens.map_or(limits.tokens, |tokens| tokens.get().min(limits.tokens));
-    let provider = plan.providers.get(&plan.embed.model.provider);
-    let declared = provider.and_then(|provider| provider.limits.concurrency).map(|declared| declared as usize);
-    let vector = dimensions.max(1) * size_of::<f32>();
-    // What is under way: the batches on the wire, some that are put on disk, and some that fill up meanwhile.
-    let (in_flight, pieces) = match (provider.map(|provider| provider.kind), declared) {
-        // In process more at once than cores only costs memory.
-        (Some(ProviderKind::Local), _) => (2, items * 4),
-        (_, Some(declared)) => (declared * 2 + 1, items.saturating_mul(declared + declared / 2 + 2)),
-        (_, None) => (MOST_IN_FLIGHT, PIECES),
-    };
-    let pieces = pieces.min(MOST_PIECES / (vector + TEXT)).max(items * 2);
-    Batching { items, tokens, in_flight, pieces, waiting: WAITING / (vector + TEXT) }
-}
-
-fn new_generation() -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>())
-}
-
-/// Gives store and ledger a new generation in common, if this run changed anything: an older copy of either does not have it.
-/// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
-/// The index is this home's from now on, unless documents were kept as they may be another's.
-async fn seal(run: &Run, meta: IndexMeta, kept: bool) -> Result<(), Error> {
-    let ledger = run.ledger.clone();
-    let changed = blocking(move || Ok(ledger.fact("generation")?.is_none())).await?;
-    // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
-    if !changed || run.store.meta().await?.as_ref() != Some(&meta) {
-        return Ok(());
-    }
-    let home = if kept && run.other_home.is_some() { meta.home } else { run.home.clone() };
-    let meta = IndexMeta { generation: new_generation(), home, ..meta };
-    run.store.set_meta(&meta).await?;
-    let ledger = run.ledger.clone();
-    blocking(move || ledger.set_fact("generation", &meta.generation.to_string())).await
-}
-
-/// Makes the ledger speak of this very state of the index. One that speaks of another is corrected by what the store holds,
-/// so that nothing is embedded again, nothing is missing and nothing stays behind. Returns the base folder.
-/// `None`: it was stopped meanwhile.
-async fn settle_ledger(
-    ledger: &Ledger,
-    store: &dyn VectorStore,
-    meta: &IndexMeta,
-    settings: &Settings,
-    stop: &CancellationToken,
-) -> Result<Option<PathBuf>, Error> {
-    let generation = meta.generation.to_string();
-    let asked = ledger.clone();
-    let (known, base) = blocking(move || {
-        asked.begin_run()?;
-        Ok((asked.fact("generation")?, asked.fact("base")?))
-    })
-    .await?;
-    let base = base_of(base, settings);
-    if known.as_deref() != Some(&generation) {
-        tracing::debug!("the ledger and the store may differ: looking through the store");
-        let mut after = None;
-        loop {
-            let Some(page) = waited_for(stop, STORE_BUDGET, || store.scroll(after, PAGE)).await? else { return Ok(None) };
-            let full = page.len() == PAGE;
-            after = page.last().map(|(id, _)| *id);
-            let holding = ledger.clone();
-            blocking(move || {
-                let recorded = |(id, passage): (Uuid, Passage)| {
-                    let digest = digest(&passage);
-                    (passage.uri, Recorded { id, digest })
-                };
-                holding.hold(page.into_iter().map(recorded).collect())
-            })
-            .await?;
-            if !full {
-                break;
-            }
-        }
-        let (settled, base) = (ledger.clone(), kept_base(&base, &settings.home));
-        blocking(move || {
-            settled.settle()?;
-            settled.set_fact("base", &base)?;
-            settled.set_fact("generation", &generation)
-        })
-        .await?;
-    }
-    Ok(Some(base))
-}
-
-/// The base folder as the ledger keeps it: by the way from the home to it, where the home lies below it, so that a project which
-/// is moved with its home keeps its documents.
-fn kept_base(base: &Path, home: &Path) -> String {
-    match source::normalise(home).strip_prefix(source::normalise(base)) {
-        Ok(below) => vec![".."; below.components().count()].join("/"),
-        Err(_) => base.to_string_lossy().into_owned(),
-    }
-}
-
-/// The base folder that the ledger keeps; the working folder when there is none yet.
-fn base_of(kept: Option<String>, settings: &Settings) -> PathBuf {
-    kept.map_or_else(|| settings.cwd.clone(), |kept| source::normalise(&settings.home.join(kept)))
-}
-
-async fn blocking<T: Send + 'static>(
-    call: impl FnOnce() -> Result<T, ledger::LedgerError> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::task::spawn_blocking(call).await.map_err(|panic| Error::worker("use the ledger", panic))?.map_err(Error::from)
-}
-
-/// How many documents are to be removed since they are gone, and how many are gone and to be kept: when more than half of the
-/// index is gone, the source itself looks broken; and what another home wrote may be in its sources.
-async fn gone(run: &Run) -> Option<(u64, u64)> {
-    let scope = run.scope();
-    let (known, gone) = run.with_ledger(move |ledger| ledger.count_gone(&scope)).await?;
-    let doubtful = gone * 2 > known || run.other_home.is_some();
-    Some(if doubtful && !run.options.prune { (0, gone) } else { (gone, 0) })
-}
-
-/// Removes the documents that are gone from the sources, unless that is in doubt (see [`gone`]).
-/// Returns how many were kept for that reason.
-async fn remove_gone(run: &Arc<Run>) -> Option<u64> {
-    let (_, kept) = gone(run).await?;
-    if kept > 0 {
-        return Some(kept);
-    }
-    let scope = run.scope();
-    let mut after = Some(String::new());
-    while let Some(from) = after.take() {
-        let scope = scope.clone();
-        let (gone, next) = run.with_ledger(move |ledger| ledger.gone(&scope, &from)).await?;
-        for uri in gone {
-            if run.stop.is_cancelled() {
-                return Some(0);
-            }
-            let asked = uri.clone();
-            let intending = move |ledger: &Ledger| {
-                let points = ledger.entry(&asked)?.map(|entry| entry.points).unwrap_or_default();
-                ledger.intend(&asked, &points.iter().map(|point| point.id).collect::<Vec<_>>(), &[])?;
-                Ok(points.len())
-            };
-            let points = run.with_ledger(intending).await?;
-            run.with_store(|store| {
-                let uri = uri.clone();
-                async move { store.delete_document(&uri).await }
-            })
-            .await?;
-            run.with_ledger(move |ledger| ledger.forget(&uri)).await?;
-            run.report.documents.removed.add(1);
-            run.report.chunks.deleted.add(points as u64);
-        }
-        after = next;
-    }
-    Some(0)
-}
-
-fn summary(run: &Run, runtime: &Runtime, kept_although_gone: u64) -> Summary {
-    let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
-    let model = &runtime.plan.embed.model;
-    let price = runtime.plan.providers.get(&model.provider).and_then(|provider| prices::of(provider, &model.model));
-    let stats = runtime.providers.stats().get(&model.provider).copied().unwrap_or_default();
-    // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
-    let tokens = embeddings.tokens.get() + stats.wasted;
-    Summary {
-        kind: "summary",
-        pipeline: runtime.plan.name.clone(),
-        outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
-        seconds: run.report.elapsed().as_secs_f64(),
-        documents: Documents {
-            seen: documents.seen.get(),
-            added: documents.added.get(),
-            changed: documents.changed.get(),
-            unchanged: documents.unchanged.get(),
-            removed: documents.removed.get(),
-            failed: documents.failed.get(),
-            skipped: documents.skipped.get(),
-        },
-        chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
-        embeddings: Embeddings {
-            embedded: embeddings.embedded.get(),
-            cache_hits: embeddings.cache_hits.get(),
-            requests: stats.requests,
-            tokens,
-            retries: stats.retries,
-            throttled: stats.throttled,
-            hedged: stats.hedged,
-            cost_usd: price.and_then(|price| price.cost(tokens, 0)),
-        },
-        bottleneck: run.report.bottleneck(|stage| run.places(stage)),
-        kept_although_gone,
-        other_home: run.other_home.clone(),
-        skipped: run.skipped(),
-    }
-}
-
-/// Where the ledger of a pipeline is.
-pub fn ledger_path(home: &Path, pipeline: &str) -> PathBuf {
-    home.join(format!("{pipeline}.ledger"))
 }

@@ -1,12 +1,17 @@
 //! What a run counts: for the progress that a person sees, and for the summary.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// A room of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+use crate::source::SkipReason;
+
+/// A stage of an ingest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Files are opened and read.
@@ -35,10 +40,18 @@ impl Stage {
             Self::Store => "store",
         }
     }
+
+    /// The stage of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.name() == name)
+    }
 }
 
-/// So many senseless batches in a row are no accident.
-const SENSELESS: u64 = 3;
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// A number that only grows, counted from anywhere.
 #[derive(Debug, Default)]
@@ -88,9 +101,6 @@ pub struct EmbeddingCounters {
     pub embedded: Counter,
     pub cache_hits: Counter,
     pub tokens: Counter,
-    /// Batches in a row whose answers made no sense, however often they were asked for.
-    pub senseless: Counter,
-    last_ns: AtomicU64,
 }
 
 /// How long a stage was at work, summed over all that worked in it at once.
@@ -111,6 +121,7 @@ pub struct Report {
     /// Embeddings.
     pub embeddings: EmbeddingCounters,
     clocks: [Clock; 5],
+    skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
 }
 
 impl Default for Report {
@@ -121,6 +132,7 @@ impl Default for Report {
             chunks: ChunkCounters::default(),
             embeddings: EmbeddingCounters::default(),
             clocks: Default::default(),
+            skipped: Mutex::default(),
         }
     }
 }
@@ -149,20 +161,16 @@ impl Report {
         self.started.elapsed()
     }
 
-    /// Notes that the provider has answered just now.
-    pub fn answered(&self) {
-        self.embeddings.last_ns.store(nanoseconds(self.elapsed()), Ordering::Relaxed);
-        self.embeddings.senseless.0.store(0, Ordering::Relaxed);
+    /// Counts an item that is passed over.
+    pub fn skip(&self, reason: SkipReason) {
+        self.documents.skipped.add(1);
+        let mut skipped = self.skipped.lock().unwrap_or_else(PoisonError::into_inner);
+        skipped.entry(reason.name()).or_insert((reason, 0)).1 += 1;
     }
 
-    /// Whether the provider's answers have stopped to make sense: then each other document would be paid for in vain.
-    pub fn makes_no_sense(&self) -> bool {
-        self.embeddings.senseless.get() >= SENSELESS
-    }
-
-    /// Whether the provider has not answered anything for this long.
-    pub fn silent_for(&self, time: Duration) -> bool {
-        self.elapsed().saturating_sub(Duration::from_nanos(self.embeddings.last_ns.load(Ordering::Relaxed))) >= time
+    /// Why items were passed over, with how many, by the names of the reasons.
+    pub fn skipped(&self) -> Vec<(SkipReason, u64)> {
+        self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
     }
 
     /// Counts a stage as busy until the value is dropped.
@@ -213,10 +221,8 @@ pub enum Outcome {
 
 /// The last line of `ingest --json`. The keys are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "summary")]
 pub struct Summary {
-    /// "summary", always.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
     /// The pipeline's name.
     pub pipeline: String,
     /// How it ended.
@@ -238,16 +244,15 @@ pub struct Summary {
     /// The home that wrote to the index last, where that is another one: what only its sources have was kept, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_home: Option<String>,
-    /// Why files were passed over, with how many.
+    /// Why items were passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<(String, u64)>,
+    pub skipped: Vec<(SkipReason, u64)>,
 }
 
 impl Summary {
     /// Of a run that was stopped before it had begun.
     pub fn interrupted(pipeline: &str, after: Duration) -> Self {
         Self {
-            kind: "summary",
             pipeline: pipeline.to_owned(),
             outcome: Outcome::Interrupted,
             seconds: after.as_secs_f64(),
@@ -308,6 +313,37 @@ pub struct Embeddings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_summary_is_what_the_contract_says_byte_for_byte() {
+        let report = Report::default();
+        for reason in [SkipReason::UnsupportedFormat, SkipReason::TooLarge, SkipReason::Hidden, SkipReason::TooLarge] {
+            report.skip(reason);
+        }
+        assert_eq!(report.documents.skipped.get(), 4);
+        let mut summary = Summary::interrupted("docs", Duration::from_millis(1500));
+        let counted = "\"documents\":{\"seen\":0,\"added\":0,\"changed\":0,\"unchanged\":0,\"removed\":0,\"failed\":0,\"skipped\":0},\
+             \"chunks\":{\"upserted\":0,\"deleted\":0,\"kept\":0},\
+             \"embeddings\":{\"embedded\":0,\"cache_hits\":0,\"requests\":0,\"tokens\":0,\"retries\":0,\"throttled\":0,\"hedged\":0,\
+             \"cost_usd\":null}";
+        let begins = "{\"type\":\"summary\",\"pipeline\":\"docs\",\"outcome\":\"interrupted\",\"seconds\":1.5";
+        let json = |summary: &Summary| serde_json::to_string(summary).unwrap_or_default();
+        assert_eq!(json(&summary), format!("{begins},{counted}}}"));
+        summary.bottleneck = Some(Stage::Embed);
+        summary.skipped = report.skipped();
+        let ends = "\"bottleneck\":\"embed\",\"skipped\":[[\"hidden\",1],[\"too_large\",2],[\"unsupported_format\",1]]";
+        assert_eq!(json(&summary), format!("{begins},{counted},{ends}}}"));
+    }
+
+    #[test]
+    fn a_stage_has_one_name() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::named(stage.name()), Some(stage));
+            assert_eq!(serde_json::to_value(stage).ok(), Some(stage.name().into()));
+            assert_eq!(stage.to_string(), stage.name());
+        }
+        assert_eq!(Stage::named("dream"), None);
+    }
 
     #[test]
     fn the_bottleneck_is_the_stage_whose_places_are_used_most() {

@@ -1,9 +1,8 @@
-//! Which format a file is in: by its name, and where that says nothing or lies, by its first bytes.
+//! Which format some bytes are in: by what is said of them, and where that says nothing or lies, by the first of them.
 
 use std::fmt;
-use std::path::Path;
 
-use super::{ParseError, container, text};
+use super::{Hint, ParseError, container, text};
 
 /// The formats that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,7 +78,7 @@ impl Format {
     }
 }
 
-/// What a file's name says of its format.
+/// A format as a name or a media type says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Guess {
     /// A format that is read.
@@ -90,9 +89,48 @@ pub enum Guess {
     Unknown,
 }
 
-/// What a file's name says of its format.
-pub fn guess(path: &Path) -> Guess {
-    let Some(name) = path.file_name().and_then(|n| n.to_str()) else { return Guess::Unknown };
+/// What all that is known says of the format.
+pub(super) fn guess_of(hint: Hint<'_>) -> Guess {
+    match hint.media_type.map_or(Guess::Unknown, guess_media_type) {
+        Guess::Unknown => guess(hint.name),
+        known => known,
+    }
+}
+
+/// What a media type says of the format. Servers send text and bytes of any kind as `text/plain` and `application/octet-stream`.
+fn guess_media_type(media_type: &str) -> Guess {
+    let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let format = match essence.as_str() {
+        "text/html" | "application/xhtml+xml" => Format::Html,
+        "text/markdown" | "text/x-markdown" => Format::Markdown,
+        "text/x-rst" | "text/prs.fallenstein.rst" => Format::Rst,
+        "text/csv" | "text/tab-separated-values" => Format::Csv,
+        "application/json" | "application/ld+json" => Format::Json,
+        "application/x-ndjson" | "application/jsonl" | "application/x-jsonlines" => Format::JsonLines,
+        "application/xml" | "text/xml" | "text/javascript" | "application/javascript" | "text/css" => Format::Code,
+        "application/pdf" => Format::Pdf,
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => Format::Docx,
+        "application/msword" => Format::Doc,
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation" => Format::Pptx,
+        "application/vnd.ms-powerpoint" => Format::Ppt,
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => Format::Xlsx,
+        "application/vnd.ms-excel" => Format::Xls,
+        "application/vnd.oasis.opendocument.spreadsheet" => Format::Ods,
+        "application/epub+zip" => Format::Epub,
+        "application/x-ipynb+json" => Format::Notebook,
+        "message/rfc822" => Format::Email,
+        "image/svg+xml" => return Guess::Unsupported("svg".to_owned()),
+        _ => match essence.split_once('/') {
+            Some(("image" | "audio" | "video" | "font", kind)) => return Guess::Unsupported(kind.to_owned()),
+            _ => return Guess::Unknown,
+        },
+    };
+    Guess::Known(format)
+}
+
+/// What a file's name says of its format; it may be a path or a URL that ends with the name.
+pub fn guess(name: &str) -> Guess {
+    let name = name.rsplit('/').next().unwrap_or(name);
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => (stem, extension.to_ascii_lowercase()),
         _ => (name, String::new()),
@@ -214,9 +252,8 @@ fn is_unsupported(extension: &str) -> bool {
     )
 }
 
-/// The format to read a file as.
-pub(super) fn detect(path: &Path, bytes: &[u8]) -> Result<Format, ParseError> {
-    let named = guess(path);
+/// The format to read some bytes as.
+pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
     // A magic number is stronger than a name: a PDF that was saved as `.txt` is a PDF.
     if let Some(format) = magic(bytes) {
         return Ok(match (named, format) {
@@ -297,17 +334,29 @@ mod tests {
             (".bashrc", Guess::Unknown),
             ("ls.1", Guess::Unknown),
         ] {
-            assert_eq!(guess(Path::new(name)), want, "{name}");
+            assert_eq!(guess(name), want, "{name}");
         }
     }
 
     #[test]
+    fn a_media_type_is_stronger_than_a_name_unless_it_says_nothing() {
+        let guess = |name, media_type| guess_of(Hint { name, media_type: Some(media_type) });
+        assert_eq!(guess("https://a.example/page.php", "text/html; charset=utf-8"), Guess::Known(Format::Html));
+        assert_eq!(guess("https://a.example/docs/", "Text/HTML"), Guess::Known(Format::Html));
+        assert_eq!(guess("https://a.example/a.md", "text/plain"), Guess::Known(Format::Markdown));
+        assert_eq!(guess("https://a.example/a.pdf", "application/octet-stream"), Guess::Known(Format::Pdf));
+        assert_eq!(guess("https://a.example/", "text/plain"), Guess::Unknown);
+        assert_eq!(guess("https://a.example/logo", "image/png"), Guess::Unsupported("png".into()));
+    }
+
+    #[test]
     fn content_is_stronger_than_the_name() {
-        assert_eq!(detect(Path::new("a.txt"), b"%PDF-1.4\n"), Ok(Format::Pdf));
-        assert_eq!(detect(Path::new("a.pdf"), b"<!DOCTYPE html><p>404"), Ok(Format::Html));
-        assert_eq!(detect(Path::new("page"), b" <HTML><p>x"), Ok(Format::Html));
-        assert_eq!(detect(Path::new("run"), b"#!/bin/sh\n"), Ok(Format::Code));
-        assert_eq!(detect(Path::new("x"), b"a\0b"), Err(ParseError::Binary));
-        assert_eq!(detect(Path::new("x.png"), b"\x89PNG"), Err(ParseError::Unsupported("png".into())));
+        let detect = |name: &str, bytes: &[u8]| detect(guess(name), bytes);
+        assert_eq!(detect("a.txt", b"%PDF-1.4\n"), Ok(Format::Pdf));
+        assert_eq!(detect("a.pdf", b"<!DOCTYPE html><p>404"), Ok(Format::Html));
+        assert_eq!(detect("page", b" <HTML><p>x"), Ok(Format::Html));
+        assert_eq!(detect("run", b"#!/bin/sh\n"), Ok(Format::Code));
+        assert_eq!(detect("x", b"a\0b"), Err(ParseError::Binary));
+        assert_eq!(detect("x.png", b"\x89PNG"), Err(ParseError::Unsupported("png".into())));
     }
 }

@@ -1,4 +1,4 @@
-//! Turns a file's bytes into a [`Document`].
+//! Turns bytes of some format into text.
 //!
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
@@ -11,28 +11,69 @@ mod html;
 mod mail;
 mod markdown;
 mod notebook;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "pdf")]
 mod pdf;
+#[cfg(feature = "office")]
 mod sheet;
 mod text;
 mod title;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 pub use format::{Format, Guess, guess};
 
-use crate::document::{Document, Found, Markup};
+use crate::document::Markup;
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
 
-/// What a format's module hands back.
-#[derive(Debug)]
-struct Extracted {
-    title: Option<String>,
-    markup: Markup,
-    text: String,
+/// What is known of some bytes before they are looked into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Hint<'a> {
+    /// A file name, or a path or URL that ends with one.
+    pub name: &'a str,
+    /// As in `Content-Type`, parameters included. Stronger than the name, unless it says no more than "bytes" or "text".
+    pub media_type: Option<&'a str>,
+}
+
+impl<'a> Hint<'a> {
+    /// A name alone.
+    pub fn name(name: &'a str) -> Self {
+        Self { name, media_type: None }
+    }
+
+    /// With a media type.
+    #[must_use]
+    pub fn with_media_type(self, media_type: Option<&'a str>) -> Self {
+        Self { media_type, ..self }
+    }
+}
+
+/// A document's text, and what its format says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    /// The document's own title (front matter, first heading, `<title>`, metadata), if it has one.
+    pub title: Option<String>,
+    /// How the text is written.
+    pub markup: Markup,
+    /// The text; never blank.
+    pub text: String,
+}
+
+impl Extracted {
+    /// Refuses a text without a word in it, and one beyond all measure.
+    pub fn checked(self, format: Format) -> Result<Self, ParseError> {
+        if self.text.len() > MAX_TEXT {
+            return Err(ParseError::Bomb { format, limit: MAX_TEXT >> 20 });
+        }
+        if self.text.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
+            return Err(ParseError::Empty);
+        }
+        Ok(self)
+    }
 }
 
 /// Why a file gave no document.
@@ -86,6 +127,13 @@ impl ParseError {
         matches!(self, Self::Empty | Self::Binary | Self::Unsupported(_))
     }
 
+    /// A format whose parser is a feature of the crate that this build is without.
+    #[cfg(not(all(feature = "office", feature = "pdf")))]
+    fn left_out(format: Format) -> Self {
+        // The names of these formats are those of their files.
+        Self::Unsupported(format!("{format:?}").to_lowercase())
+    }
+
     fn broken(format: Format, message: impl std::fmt::Display) -> Self {
         // Messages of parsers may quote the file: one line, and not a long one, is enough.
         let message: String = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -93,48 +141,45 @@ impl ParseError {
     }
 }
 
-/// Parses a file. CPU work that may take seconds: to be called on a blocking thread.
+/// Extracts the text. CPU work that may take seconds: to be called on a blocking thread.
 ///
 /// Text formats in UTF-8 come back byte for byte; in other encodings they are decoded. Never panics. A document of a foreign
 /// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
 /// it ends by itself, or the process does.
-pub fn parse(found: &Found, bytes: Vec<u8>) -> Result<Document, ParseError> {
+pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
-    let (format, bytes) = detect(found, bytes)?;
+    let (format, bytes) = detect(hint, bytes)?;
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
         Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        #[cfg(feature = "pdf")]
         Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
+        #[cfg(feature = "office")]
         Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
         Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
         Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
         Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+        #[cfg(not(all(feature = "office", feature = "pdf")))]
+        left_out => return Err(ParseError::left_out(left_out)),
     };
-    let Extracted { title, markup, text } = extracted;
-    if text.len() > MAX_TEXT {
-        return Err(ParseError::Bomb { format, limit: MAX_TEXT >> 20 });
-    }
-    if text.chars().all(|c| c.is_whitespace() || c == '\u{feff}') {
-        return Err(ParseError::Empty);
-    }
-    let modified_ns = found.stamp.modified_ns;
-    Ok(Document { uri: found.uri.clone(), title, markup, text: Arc::from(text), modified_ns })
+    extracted.checked(format)
 }
 
-fn detect(found: &Found, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {
+fn detect(hint: Hint<'_>, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {
+    let guess = format::guess_of(hint);
     if !bytes.starts_with(container::MAGIC) {
-        return Ok((format::detect(&found.path, &bytes)?, bytes));
+        return Ok((format::detect(guess, &bytes)?, bytes));
     }
     // Which container it is, its directory tells; reading that is for the guard too.
-    let named = match guess(&found.path) {
+    let named = match guess {
         Guess::Known(format) => format,
         _ => Format::Docx,
     };
-    let path = found.path.clone();
-    guard::run(named, move |_| Ok((format::detect(&path, &bytes)?, bytes)))
+    guard::run(named, move |_| Ok((format::detect(guess, &bytes)?, bytes)))
 }

@@ -168,6 +168,12 @@ impl ModelRef {
     pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
         Self { provider: provider.into(), model: model.into() }
     }
+
+    /// Of `provider/model`; the provider is empty where there is no `/`.
+    pub fn named(name: &str) -> Self {
+        let (provider, model) = name.split_once('/').unwrap_or(("", name));
+        Self::new(provider, model)
+    }
 }
 
 impl fmt::Display for ModelRef {

@@ -1,18 +1,58 @@
 //! Where documents come from: what there is is listed, and each item is fetched.
+//!
+//! A [`Source`] lists all that it has, each item with an opaque [`Version`]; only items whose version is not the recorded one are
+//! fetched. [`files`] is one, [`documents`] makes one of what a program has in memory; a new kind is one file, one variant of
+//! [`SourcePlan`] and one line in [`open`].
+//!
+//! Invariant: what is gone is decided by source. A document is removed when the source that gave it listed everything and did not
+//! name it any more; no source can remove what another gave.
 
+mod documents;
 pub mod files;
 mod globs;
+mod item;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
 use globset::GlobSet;
 
+pub use documents::{Documents, documents};
 pub(crate) use files::normalise;
-pub use files::{Content, ReadError, Seen, SkipReason, is_within, read, read_blocking, uri_of, walk};
+pub use files::{Files, uri_of};
 pub(crate) use globs::{anywhere, glob, glob_set, is_glob, path_globs, single, split_glob};
+pub use item::{Body, FetchError, Fetched, FormatHint, Item, Listed, SkipReason, SourceError, SourceId, Version};
 
 /// A source of documents.
+#[async_trait]
+pub trait Source: std::fmt::Debug + Send + Sync {
+    /// What kind of source it is. Sources of one run may share it, as all that read files do; then they have their documents in
+    /// common.
+    fn id(&self) -> &SourceId;
+
+    /// The prefixes of all that it may list (see [`is_within`]). Where a run is asked for its sources alone
+    /// (`ingest ./docs`), only documents below these can be found gone.
+    fn roots(&self) -> Vec<String> {
+        vec![String::new()]
+    }
+
+    /// Lists all that there is, in any order; an item that is named twice counts once. Polled from one task, and dropped when the
+    /// run is stopped.
+    ///
+    /// What cannot be listed is [`Listed::Unreadable`], and the listing goes on. Its last step is [`Listed::Complete`]; after an
+    /// end without it, or a panic, the source counts as unreadable altogether.
+    fn list(&self) -> BoxStream<'_, Listed>;
+
+    /// Fetches some items that it listed: small ones come together, a large one alone. Called for several groups at once. One answer
+    /// an item, in the order of the items. A call that is dropped is cancelled.
+    async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>>;
+}
+
+/// A source of documents, as a pipeline says it.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum SourcePlan {
     /// Files and folders.
     Files(FilesPlan),
@@ -29,4 +69,51 @@ pub struct FilesPlan {
     pub exclude: GlobSet,
     /// Larger files are skipped.
     pub max_bytes: u64,
+}
+
+/// Opens a source. `base` is the folder that files' uris are relative to.
+pub fn open(plan: &SourcePlan, base: &Path) -> Arc<dyn Source> {
+    match plan {
+        SourcePlan::Files(plan) => Arc::new(Files::new(plan.clone(), base)),
+    }
+}
+
+/// Whether a document lies at or below a prefix: `docs` covers itself and `docs/a.md`, `https://a.example/docs/` all that begins
+/// with it, `.` every relative path, `/` every absolute one, and the empty prefix everything.
+pub fn is_within(uri: &str, prefix: &str) -> bool {
+    match prefix {
+        "" => true,
+        "." => !Path::new(uri).is_absolute() && !uri.contains("://"),
+        _ => uri.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_between_two_parts() {
+        let within = [
+            ("docs/a.md", "docs"),
+            ("docs", "docs"),
+            ("a", "."),
+            ("/x/a", "/"),
+            ("https://a.example/docs/", "https://a.example/docs/"),
+            ("https://a.example/docs/b", "https://a.example/docs/"),
+            ("https://a.example/docs/b", "https://a.example/docs"),
+            ("tickets://17", "tickets://"),
+            ("anything", ""),
+        ];
+        let outside = [
+            ("docs2/a.md", "docs"),
+            ("/x/a", "."),
+            ("a", "/"),
+            ("https://a.example/docs", "."),
+            ("https://a.example/docs-old", "https://a.example/docs"),
+            ("https://a.example.org/", "https://a.example"),
+        ];
+        assert_eq!(within.iter().filter(|(uri, prefix)| !is_within(uri, prefix)).count(), 0);
+        assert_eq!(outside.iter().filter(|(uri, prefix)| is_within(uri, prefix)).count(), 0);
+    }
 }

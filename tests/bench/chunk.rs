@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use ragstream::chunk::Chunker;
 use ragstream::chunk::{ChunkBy, ChunkPlan};
-use ragstream::document::{Document, Markup};
+use ragstream::document::{Document, Markup, Metadata};
 use ragstream::tokenizer::TokenizerName;
 
 /// The raw encoder panics or crawls on these: it is not asked.
@@ -96,7 +96,7 @@ fn cpu_time() -> Duration {
 }
 
 fn document(markup: Markup, text: String) -> Document {
-    Document { uri: "bench".into(), title: None, markup, text: text.into(), modified_ns: 0 }
+    Document { uri: "bench".into(), title: None, markup, text: text.into(), modified_ns: 0, metadata: Metadata::new() }
 }
 
 /// The text again and again, with a number between so that no two rounds are the same.

@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 use clap::{Args as _, FromArgMatches as _};
 use ragstream::chunk::Chunker;
 use ragstream::chunk::{ChunkBy, ChunkPlan};
-use ragstream::document::{Document, Markup};
+use ragstream::document::{Document, Markup, Metadata};
 use ragstream::tokenizer::TokenizerName;
 use tempfile::TempDir;
 
@@ -433,6 +433,7 @@ fn chunker(bench: &mut Bench) {
             markup: Markup::Markdown,
             text: writer.markdown(20_000).into(),
             modified_ns: 0,
+            metadata: Metadata::new(),
         })
         .collect();
     let plan = ChunkPlan {

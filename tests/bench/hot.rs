@@ -20,17 +20,15 @@ use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
-use ragstream::cache::{EmbeddingCache, Key, Vector};
-use ragstream::document::Found;
-use ragstream::ingest::ledger::Ledger;
+use ragstream::cache::{EmbeddingCache, Key, Vector, held};
+use ragstream::ingest::ledger::{Commit, Epoch, Ledger as _, Listing, SqliteLedger};
 use ragstream::limits::Limiter;
 use ragstream::limits::Limits;
 use ragstream::pipeline::Plan;
 use ragstream::providers::ProviderPlan;
 use ragstream::providers::http::Http;
-use ragstream::providers::{InputType, ProviderKind, Providers, decode_chat};
-use ragstream::source::FilesPlan;
-use ragstream::source::{Seen, walk};
+use ragstream::providers::{Embedder, InputType, ProviderKind, Providers, decode_chat};
+use ragstream::source::{Files, FilesPlan, Item, Listed, Source as _, SourceId};
 
 /// Repeats `work`, which does `amount` of something, and prints how much of it a second.
 struct Table {
@@ -60,7 +58,7 @@ fn main() {
         let url = serve().await;
         let plan = plan(&url);
         stream(&table, plan.providers.get("here").unwrap());
-        tokio::task::block_in_place(|| vectors(&table, &plan));
+        tokio::task::block_in_place(|| with_embedder(&table, &plan));
     });
     walk_and_compare(&table, &runtime, files);
 }
@@ -126,15 +124,59 @@ fn stream(table: &Table, plan: &ProviderPlan) {
     });
 }
 
-fn vectors(table: &Table, plan: &Plan) {
-    let runtime = tokio::runtime::Handle::current();
+fn with_embedder(table: &Table, plan: &Plan) {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::new(plan.providers.clone(), folder.path().to_owned());
-    let embedder = runtime.block_on(providers.embedder(&plan.embed)).unwrap();
+    let embedder = tokio::runtime::Handle::current().block_on(providers.embedder(&plan.embed)).unwrap();
+    vectors(table, &*embedder);
+    for width in [384, 1536] {
+        cache_on_disk(table, &*embedder, width);
+    }
+}
+
+fn vectors(table: &Table, embedder: &dyn Embedder) {
+    let runtime = tokio::runtime::Handle::current();
     let inputs: Vec<String> = (0..128).map(|n| n.to_string()).collect();
     table.row("embeddings: loopback HTTP, base64, 1024 wide", "vectors/s", 128.0, || {
         let embedded = runtime.block_on(embedder.embed(&inputs, InputType::Passage)).unwrap();
         assert_eq!(embedded.vectors.len(), 128);
+    });
+}
+
+/// What is written is on disk when it is counted, and what is read was written by another cache over the same file.
+fn cache_on_disk(table: &Table, embedder: &dyn Embedder, width: usize) {
+    const BATCH: usize = 256;
+    let runtime = tokio::runtime::Handle::current();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |batch: usize| -> Vec<Key> {
+        (batch * BATCH..(batch + 1) * BATCH).map(|n| Key::new("bench", InputType::Passage, &n.to_string())).collect()
+    };
+    let vector: Vector = (0..width).map(|n| n as f32).collect();
+    let cache = EmbeddingCache::open(folder.path(), embedder, width);
+    let mut written = 0;
+    table.row(&format!("cache on disk: write, {width} wide"), "vectors/s", BATCH as f64, || {
+        let entries = keys(written).into_iter().map(|key| (key, Arc::clone(&vector))).collect();
+        runtime.block_on(cache.keep(entries));
+        written += 1;
+    });
+    let held = held(folder.path()).unwrap();
+    assert_eq!(held.entries, (written * BATCH) as u64);
+
+    let cache = EmbeddingCache::open(folder.path(), embedder, width);
+    let look = |batch: usize| {
+        let missing = async || Err::<Vector, _>("not there");
+        let all = keys(batch).into_iter().map(|key| cache.get_or_embed(key, missing()));
+        runtime.block_on(futures_util::future::join_all(all)).into_iter().filter(Result::is_ok).count()
+    };
+    let mut batch = 0;
+    table.row(&format!("cache on disk: hit, {width} wide"), "vectors/s", BATCH as f64, || {
+        assert_eq!(look(batch % written), BATCH);
+        batch += 1;
+    });
+    let mut batch = written;
+    table.row(&format!("cache on disk: miss, {width} wide"), "texts/s", BATCH as f64, || {
+        assert_eq!(look(batch), 0);
+        batch += 1;
     });
 }
 
@@ -150,25 +192,39 @@ fn walk_and_compare(table: &Table, runtime: &tokio::runtime::Runtime, files: usi
     table.row("walk: list and stat", "files/s", files as f64, || {
         black_box(runtime.block_on(listed(folder.path())));
     });
-    let ledger = Ledger::open(&folder.path().join("hot.ledger")).unwrap();
-    for file in &found {
-        ledger.done(&file.uri, file.stamp, &[0; 32], &[]).unwrap();
-    }
+    let path = folder.path().join("hot.ledger");
+    let source = SourceId::files();
+    let ledger = runtime.block_on(SqliteLedger::open(&path)).unwrap();
+    let commit = |item: &Item| Commit {
+        source: source.clone(),
+        uri: item.uri.clone(),
+        epoch: Epoch::default(),
+        version: item.version,
+        hash: [0; 32],
+        modified: None,
+        points: Vec::new(),
+    };
+    runtime.block_on(ledger.commit(found.iter().map(commit).collect())).unwrap().uris.clear();
     table.row("ledger: compare", "files/s", files as f64, || {
-        ledger.begin_run().unwrap();
-        for batch in found.chunks(1024) {
-            black_box(ledger.changed(batch.to_vec()).unwrap());
-        }
+        runtime.block_on(async {
+            let run = ledger.begin_run().await.unwrap();
+            for batch in found.chunks(1024) {
+                let listing = |item: &Item| Listing { uri: item.uri.clone(), version: item.version };
+                black_box(ledger.note_listed(run, &source, batch.iter().map(listing).collect()).await.unwrap());
+            }
+            ledger.end_run(run).await.unwrap();
+        });
     });
 }
 
-async fn listed(folder: &Path) -> Vec<Found> {
+async fn listed(folder: &Path) -> Vec<Item> {
     let plan = FilesPlan {
         paths: vec![folder.to_owned()],
         include: globset::GlobSet::empty(),
         exclude: globset::GlobSet::empty(),
         max_bytes: 1 << 20,
     };
-    let seen = walk(plan, folder.to_owned());
-    seen.filter_map(|seen| std::future::ready(if let Seen::Found(found) = seen { Some(found) } else { None })).collect().await
+    let source = Files::new(plan, folder);
+    let item = |listed| if let Listed::Item(item) = listed { Some(item) } else { None };
+    source.list().filter_map(|listed| std::future::ready(item(listed))).collect().await
 }

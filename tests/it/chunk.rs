@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::format_push_string, clippy::format_collect, clippy::naive_bytecount, reason = "clearer than fast, in a test")]
 
+mod golden;
+
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
@@ -16,7 +18,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use ragstream::chunk::{ChunkBy, ChunkPlan};
 use ragstream::chunk::{Chunker, Fits, embedded_text};
-use ragstream::document::{Chunk, Document, Markup};
+use ragstream::document::{Chunk, Document, Markup, Metadata};
 use ragstream::tokenizer::Tokenizer;
 use ragstream::tokenizer::TokenizerName;
 use unicode_segmentation::UnicodeSegmentation;
@@ -26,7 +28,14 @@ fn plan(by: ChunkBy, max_tokens: usize, overlap: usize) -> ChunkPlan {
 }
 
 fn document(markup: Markup, text: &str) -> Document {
-    Document { uri: "a".into(), title: Some("Title".into()), markup, text: text.into(), modified_ns: 0 }
+    Document {
+        uri: "a".into(),
+        title: Some("Title".into()),
+        markup,
+        text: text.into(),
+        modified_ns: 0,
+        metadata: Metadata::new(),
+    }
 }
 
 fn chunks_of(plan: &ChunkPlan, document: &Document, fits: Option<Fits<'_>>) -> Vec<Chunk> {

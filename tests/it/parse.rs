@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 use futures_util::StreamExt;
 use globset::{Glob, GlobSet};
 use proptest::prelude::*;
-use ragstream::document::{Document, Found, Markup, Stamp};
-use ragstream::parse::{Format, ParseError, parse};
-use ragstream::source::FilesPlan;
-use ragstream::source::{self, ReadError, Seen, SkipReason, is_within, uri_of, walk};
+use ragstream::document::Markup;
+use ragstream::parse::{Extracted, Format, Hint, ParseError, parse};
+use ragstream::source::{
+    Body, FetchError, Fetched, Files, FilesPlan, Item, Listed, SkipReason, Source, Version, is_within, uri_of,
+};
 use tempfile::TempDir;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -59,15 +60,21 @@ struct Walked {
 
 async fn walked(files: FilesPlan, base: &Path) -> Walked {
     let mut out = Walked::default();
-    let mut seen = std::pin::pin!(walk(files, base.to_owned()));
-    while let Some(seen) = seen.next().await {
-        match seen {
-            Seen::Found(found) => out.found.push(found.uri),
-            Seen::Skipped { uri, reason } => drop(out.skipped.insert(uri, reason)),
-            Seen::Unreadable { uri, .. } => out.unreadable.push(uri),
+    let source = Files::new(files, base);
+    let mut listing = source.list();
+    while let Some(listed) = listing.next().await {
+        match listed {
+            Listed::Item(item) => out.found.push(item.uri),
+            Listed::Skipped { uri, reason } => drop(out.skipped.insert(uri, reason)),
+            Listed::Unreadable { prefix, .. } => out.unreadable.push(prefix),
+            Listed::Complete => {
+                assert!(listing.next().await.is_none(), "the last step");
+                return out;
+            }
+            Listed::Fetched(..) => panic!("nothing is opened"),
         }
     }
-    out
+    panic!("the listing was cut short");
 }
 
 #[tokio::test]
@@ -188,10 +195,14 @@ async fn names_that_are_not_utf8_stay_apart() {
     use std::os::unix::ffi::OsStrExt;
     let dir = TempDir::new().unwrap();
     for name in [&b"a\xff.md"[..], b"a\xfe.md"] {
-        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), b"x").unwrap();
+        fs::write(dir.path().join(std::ffi::OsStr::from_bytes(name)), name).unwrap();
     }
-    let got = walked(plan(vec![dir.path().to_owned()]), dir.path()).await;
-    assert_eq!(got.found, ["a\u{fffd}fe.md", "a\u{fffd}ff.md"]);
+    let source = Files::new(plan(vec![dir.path().to_owned()]), dir.path());
+    let items: Vec<Item> = source.list().filter_map(|listed| std::future::ready(item(listed))).collect().await;
+    assert_eq!(items.iter().map(|item| &item.uri).collect::<Vec<_>>(), ["a\u{fffd}fe.md", "a\u{fffd}ff.md"]);
+    // Their uris do not lead back to them, and yet they are found again.
+    let bytes: Vec<_> = source.fetch(&items).await.into_iter().map(|fetched| bytes(fetched.unwrap())).collect();
+    assert_eq!(bytes, [b"a\xfe.md", b"a\xff.md"]);
 }
 
 #[tokio::test]
@@ -200,9 +211,10 @@ async fn a_dropped_walk_ends() {
     for i in 0..5000 {
         fs::write(dir.path().join(format!("{i}.md")), b"x").unwrap();
     }
-    let mut seen = Box::pin(walk(plan(vec![dir.path().to_owned()]), dir.path().to_owned()));
-    assert!(seen.next().await.is_some());
-    drop(seen);
+    let source = Files::new(plan(vec![dir.path().to_owned()]), dir.path());
+    let mut listing = source.list();
+    assert!(listing.next().await.is_some());
+    drop(listing);
     // 5,000 entries are more than may wait, so the walk stands still by now; and the runtime waits for its blocking threads
     // when it shuts down. A walk that did not notice would hang the test here.
 }
@@ -224,39 +236,75 @@ fn uris() {
     assert!(!is_within("docs2/a.md", "docs") && !is_within("/x/a", ".") && !is_within("a", "/"));
 }
 
+fn item(listed: Listed) -> Option<Item> {
+    if let Listed::Item(item) = listed { Some(item) } else { None }
+}
+
+fn bytes(fetched: Fetched) -> Vec<u8> {
+    if let Body::Bytes { bytes, .. } = fetched.body { bytes } else { panic!("{fetched:?}") }
+}
+
+async fn read(path: impl AsRef<Path>, max_bytes: u64) -> Result<Fetched, FetchError> {
+    let files = Files::new(FilesPlan { max_bytes, ..plan(Vec::new()) }, Path::new("/"));
+    files.fetch(&[Item::new(path.as_ref().to_str().unwrap(), Version::UNKNOWN)]).await.pop().unwrap()
+}
+
+/// Why it failed: the error and its causes.
+fn refused(read: Result<Fetched, FetchError>) -> String {
+    if let Err(FetchError::Failed(error)) = read { ragstream::error::reason(&error) } else { panic!("{read:?}") }
+}
+
 #[tokio::test]
 async fn reading_is_bounded_and_returns_the_stamp_of_the_bytes() {
     let dir = tree(&[("a.md", b"four")]);
     let path = dir.path().join("a.md");
-    let found = Found { uri: "a.md".into(), path: path.clone(), stamp: Stamp::default() };
-    let content = source::read(&found, 4).await.unwrap();
-    assert_eq!(content.bytes, b"four");
-    assert_eq!(content.stamp.size, 4);
-    assert_ne!(content.stamp.modified_ns, 0);
-    assert!(matches!(source::read(&found, 3).await, Err(ReadError::TooLarge { max_bytes: 3 })));
+    let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+    let fetched = read(&path, 4).await.unwrap();
+    let listing = Files::new(plan(vec![path.clone()]), dir.path());
+    let listed: Vec<Item> = listing.list().filter_map(|listed| std::future::ready(item(listed))).collect().await;
+    assert!(listed[0].version.proves(&fetched.version) && listed[0].size == Some(4));
+    let since = long_ago.duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    assert_eq!(fetched.modified_ns, Some(since.as_nanos() as i64));
+    assert_eq!(bytes(fetched), b"four");
+    assert!(refused(read(&path, 3).await).contains("beyond 3 bytes"));
+    fs::write(&path, b"five").unwrap();
+    assert_eq!(read(&path, 4).await.unwrap().version, Version::UNKNOWN, "it may change once more within the clock's grain");
     // Says that it has no bytes and never ends: the bound holds where the size lies.
     #[cfg(target_os = "linux")]
     {
-        let endless = Found { path: "/dev/zero".into(), ..found.clone() };
-        assert!(matches!(source::read(&endless, 1 << 20).await, Err(ReadError::TooLarge { .. })));
+        assert!(refused(read("/dev/zero", 1 << 20).await).contains("grown beyond"));
         // Has never as many bytes as it says.
-        let shifting = Found { path: "/proc/version".into(), ..found.clone() };
-        assert!(matches!(source::read(&shifting, 1 << 20).await, Err(ReadError::Changing)));
+        assert!(refused(read("/proc/version", 1 << 20).await).contains("changed while it was read"));
     }
-    fs::remove_file(path).unwrap();
-    assert!(source::read(&found, 4).await.unwrap_err().is_gone());
-    assert!(matches!(source::read(&Found { path: dir.path().into(), ..found }, 1 << 20).await, Err(ReadError::Io(_))));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(read(&path, 4).await, Err(FetchError::Gone)));
+    assert!(refused(read(dir.path(), 1 << 20).await).contains("cannot read the file"));
+}
+
+#[tokio::test]
+async fn each_source_has_a_limit_of_its_own() {
+    let dir = tree(&[("a/grown.md", b"x"), ("b/grown.md", b"x")]);
+    let sources: Vec<_> = [("a", 10), ("b", 1000)]
+        .map(|(folder, max_bytes)| Files::new(FilesPlan { max_bytes, ..plan(vec![dir.path().join(folder)]) }, dir.path()))
+        .into();
+    for (source, kept) in sources.iter().zip([false, true]) {
+        let items: Vec<Item> = source.list().filter_map(|listed| std::future::ready(item(listed))).collect().await;
+        fs::write(dir.path().join(&items[0].uri), [b'x'; 100]).unwrap();
+        let fetched = source.fetch(&items).await.pop().unwrap();
+        assert_eq!(fetched.is_ok(), kept, "{fetched:?}");
+    }
 }
 
 // ------------------------------------------------------------------------------------------------------- the formats
 
-fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Document, ParseError> {
-    let found = Found { uri: name.into(), path: name.into(), stamp: Stamp { size: 1, modified_ns: 7, inode: 1 } };
-    parse(&found, bytes.into())
+/// A file of this name with these bytes, parsed.
+pub fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Extracted, ParseError> {
+    parse(Hint::name(name), bytes.into())
 }
 
 fn text(name: &str, bytes: impl Into<Vec<u8>>) -> String {
-    parsed(name, bytes).unwrap().text.to_string()
+    parsed(name, bytes).unwrap().text
 }
 
 #[test]
@@ -279,7 +327,6 @@ fn text_formats_keep_their_bytes() {
         let doc = parsed(name, source).unwrap();
         assert_eq!(doc.text.as_bytes(), source.as_bytes(), "{name}");
         assert_eq!(doc.markup, markup, "{name}");
-        assert_eq!((doc.uri.as_str(), doc.modified_ns), (name, 7));
     }
     assert_eq!(parsed("a.md", source).unwrap().title.as_deref(), Some("Ünïcode \u{1f600}"));
 }
@@ -702,7 +749,9 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = with;
         }
-        let _ = parsed(name, bytes);
+        if let Ok(doc) = parsed(name, bytes) {
+            prop_assert!(!doc.text.trim().is_empty());
+        }
     }
 
     #[test]

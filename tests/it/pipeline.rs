@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use ragstream::answer::{Duplicates, FusionPlan, RetrieveMode};
 use ragstream::pipeline::{self, Diagnostic, Diagnostics, Level, Loaded, Plan, Purpose};
 use ragstream::providers::{ModelRef, ProviderKind, Secret};
-use ragstream::source::SourcePlan;
+use ragstream::source::{FilesPlan, SourcePlan};
 use ragstream::vectordb::StorePlan;
 
 /// The contract's example, with one store.
@@ -60,6 +60,13 @@ fn plan(text: &str) -> Plan {
     parse(text).unwrap_or_else(|errors| panic!("{}", errors.render(false, 100))).plan
 }
 
+fn files_of(plan: &SourcePlan) -> &FilesPlan {
+    match plan {
+        SourcePlan::Files(files) => files,
+        plan => panic!("{plan:?}"),
+    }
+}
+
 fn errors(text: &str) -> Vec<Diagnostic> {
     parse(text).err().map(|errors| errors.iter().cloned().collect()).unwrap_or_default()
 }
@@ -89,7 +96,7 @@ fn the_contracts_example_is_what_it_says() {
     assert_eq!(openai.api_key, Some(Secret::new("sk-secret")));
     assert_eq!((openai.limits.rpm, openai.limits.tpm, openai.limits.concurrency), (Some(3000), Some(1_000_000), Some(64)));
     assert_eq!((openai.timeout, openai.retry.budget), (Duration::from_mins(1), Duration::from_mins(5)));
-    let SourcePlan::Files(files) = &plan.sources[0];
+    let files = files_of(&plan.sources[0]);
     assert_eq!(files.paths, [PathBuf::from("/base/docs")]);
     assert!(files.include.is_match("a/b.md") && !files.include.is_match("a/b.txt"));
     assert!(files.exclude.is_match("x/draft/b.md"));
@@ -422,7 +429,7 @@ fn sources_are_paths_globs_and_what_is_left_out() {
     let text =
         "sources:\n- ./a/**/*.md\n- ../b/./c\n- files: {paths: [d, 'e/*.txt'], exclude: [draft, 'tmp/'], max_bytes: 1KiB}\n";
     let sources = plan(text).sources;
-    let files: Vec<_> = sources.iter().map(|SourcePlan::Files(files)| files).collect();
+    let files: Vec<_> = sources.iter().map(files_of).collect();
     let paths: Vec<_> = files.iter().map(|files| files.paths[0].to_str().unwrap()).collect();
     assert_eq!(paths, ["/base/a", "/b/c", "/base/e", "/base/d"]);
     assert!(files[0].include.is_match("x/y.md") && files[0].include.is_match("y.md") && !files[0].include.is_match("y.txt"));
@@ -440,13 +447,12 @@ fn sources_from_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let literal = folder.path().join("a[1].md");
     std::fs::write(&literal, "x").unwrap();
-    let plan =
-        pipeline::default_plan(&env).with_sources(vec![literal.clone(), folder.path().join("*.md"), "rel".into()]).unwrap();
-    let files: Vec<_> = plan.sources.iter().map(|SourcePlan::Files(files)| files).collect();
+    let plan = pipeline::default_plan(&env).with_sources([literal.clone(), folder.path().join("*.md"), "rel".into()]).unwrap();
+    let files: Vec<_> = plan.sources.iter().map(files_of).collect();
     assert_eq!(files[0].paths, [literal, std::env::current_dir().unwrap().join("rel")]);
     assert_eq!(files[1].paths, [folder.path()]);
     assert!(files[1].include.is_match("b.md"));
-    assert!(pipeline::default_plan(&env).with_sources(vec!["{x".into()]).is_err());
+    assert!(pipeline::default_plan(&env).with_sources(["{x"]).is_err());
 }
 
 #[test]
@@ -499,7 +505,8 @@ fn files_that_cannot_be_read() {
     assert!(load().to_string().contains("x.yaml:3:3: unknown key `modle`"), "{}", load());
     assert_eq!(underlined(&load().render(false, 80)), "modle");
     std::fs::write(&path, b"sources: [docs]").unwrap();
-    let SourcePlan::Files(files) = &pipeline::load(&path, &env).unwrap().plan.sources[0];
+    let plan = pipeline::load(&path, &env).unwrap().plan;
+    let files = files_of(&plan.sources[0]);
     assert_eq!(files.paths, [folder.path().join("docs")]);
 }
 
@@ -554,7 +561,7 @@ fn the_shipped_pipelines_are_valid() {
     for path in shipped.keys() {
         let loaded = pipeline::load(path, &env).unwrap_or_else(|errors| panic!("{}", errors.render(false, 100)));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        let SourcePlan::Files(files) = &loaded.plan.sources[0];
+        let files = files_of(&loaded.plan.sources[0]);
         assert_eq!(files.paths, std::slice::from_ref(&lantern));
     }
     let plan = |name: &str| pipeline::load(&folder.join(format!("{name}.yaml")), &env).unwrap().plan;

@@ -17,7 +17,6 @@ mod edge;
 mod faults;
 mod filters;
 mod parts;
-mod speed;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,6 +72,8 @@ fn passage(n: u64, uri: &str, text: &str) -> Passage {
         text: text.into(),
         modified: -1 - n as i64,
         lang: n.is_multiple_of(4).then(|| "zh".into()),
+        source: n.is_multiple_of(5).then(|| "site".into()),
+        metadata: Default::default(),
     }
 }
 

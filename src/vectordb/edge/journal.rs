@@ -255,6 +255,8 @@ mod tests {
             text: "text\n".into(),
             modified: -5,
             lang: Some("de".into()),
+            source: None,
+            metadata: Default::default(),
         };
         let point = |n: u128, sparse: Vec<u32>| Point {
             id: Uuid::from_u128(n),

@@ -1,0 +1,67 @@
+//! Why a ledger could not be used.
+
+use std::path::PathBuf;
+
+use crate::error::{Failure, Origin};
+
+/// The ledger could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// What keeps it refused, or it is damaged.
+    #[error("the ledger {ledger} failed")]
+    Failed {
+        /// Which ledger: a path.
+        ledger: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The file system refused.
+    #[error("cannot open the ledger {}", path.display())]
+    Io {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another run is writing.
+    #[error("another ingest is writing to {} ({holder})", path.display())]
+    Busy {
+        /// The ledger's file.
+        path: PathBuf,
+        /// "process 4711", as far as known.
+        holder: String,
+    },
+    /// It was written by a later ragstream.
+    #[error("the ledger {} is of layout {found}, which this ragstream does not know", path.display())]
+    Layout {
+        /// The ledger's file.
+        path: PathBuf,
+        /// Its layout.
+        found: i64,
+    },
+}
+
+impl Failure for LedgerError {
+    fn origin(&self) -> Origin {
+        Origin::Ledger
+    }
+
+    fn code(&self) -> &'static str {
+        "ledger_failed"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Busy { .. } => "wait until it has ended, or give this run another --home".into(),
+            Self::Layout { .. } => "use the ragstream that wrote it, or a later one".into(),
+            _ => "check the disk's space and permissions; `ingest` again goes on where it stopped".into(),
+        })
+    }
+
+    fn stops_all(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,30 @@
+//! One writer at a time.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _, Write as _};
+use std::path::Path;
+
+use super::super::LedgerError;
+
+/// Takes the writer's lock, and writes into the file who has it.
+pub(super) fn take(ledger: &Path) -> Result<File, LedgerError> {
+    let io = |source| LedgerError::Io { path: ledger.to_owned(), source };
+    let path = ledger.with_extension("lock");
+    let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => {
+            file.set_len(0).map_err(io)?;
+            write!(file, "process {}", std::process::id()).map_err(io)?;
+            Ok(file)
+        }
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let read = file.rewind().and_then(|()| (&file).take(200).read_to_string(&mut holder));
+            if read.is_err() || holder.is_empty() {
+                "a process".clone_into(&mut holder);
+            }
+            Err(LedgerError::Busy { path: ledger.to_owned(), holder })
+        }
+        Err(std::fs::TryLockError::Error(source)) => Err(io(source)),
+    }
+}

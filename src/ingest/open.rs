@@ -1,0 +1,110 @@
+//! Brings together what a run needs.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::batching::Batching;
+use super::embed::EmbedQueue;
+use super::ledger::SqliteLedger;
+use super::memory::MemoryBudget;
+use super::reconcile::{new_generation, reconcile};
+use super::report::Report;
+use super::run::{Fatal, Mode, Run, STARTING, waited_for};
+use super::setup::{Options, Setup};
+use crate::cache::EmbeddingCache;
+use crate::chunk::Chunker;
+use crate::error::Error;
+use crate::vectordb::IndexMeta;
+
+/// A run that may begin.
+pub(super) struct Opened {
+    pub run: Run,
+    /// What the index says of itself; `None` where there is none to look at.
+    pub index: Option<IndexMeta>,
+}
+
+/// Opens a run. To write: index and ledger agree, or the run does not begin. To look: nothing is locked, made or written.
+/// `None`: it was stopped meanwhile.
+pub(super) async fn open(
+    mut setup: Setup,
+    mode: Mode,
+    options: Options,
+    report: &Arc<Report>,
+    stop: CancellationToken,
+) -> Result<Option<Opened>, Error> {
+    let store = Arc::clone(&setup.store);
+    if options.rebuild && mode == Mode::Write && waited_for(&stop, STARTING, || store.drop_index()).await?.is_none() {
+        return Ok(None);
+    }
+    let index = if options.rebuild && mode == Mode::Look {
+        None
+    } else {
+        let Some(index) = waited_for(&stop, STARTING, || store.meta()).await? else { return Ok(None) };
+        index
+    };
+    if let Some(index) = &index {
+        index.agree_with_model(&*store, &setup.embedder.fingerprint())?;
+        index.agree_with_chunking(&*store, &setup.chunk.fingerprint())?;
+    }
+    let index = match (index, mode) {
+        (None, Mode::Write) => Some(create(&setup).await?),
+        (None, Mode::Look) => {
+            // A ledger without its index says nothing: everything would be new.
+            setup.ledger = Arc::new(SqliteLedger::in_memory().await?);
+            None
+        }
+        (index, _) => index,
+    };
+    let id = setup.ledger.begin_run().await?;
+    if let Some(index) = index.as_ref().filter(|_| mode == Mode::Write)
+        && !reconcile(&setup, id, index, &stop).await?
+    {
+        return Ok(None);
+    }
+    let other_home = index.as_ref().and_then(|index| other_home(index, setup.home.as_deref()));
+    if let Some(other) = other_home.as_deref().filter(|_| mode == Mode::Write && !options.prune) {
+        tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
+    }
+
+    let dimensions = index.as_ref().map_or(0, |index| index.dimensions);
+    let batching = Batching::of(&setup.terms, &*setup.embedder, dimensions);
+    let cache = match mode {
+        Mode::Write => EmbeddingCache::open(&setup.cache, &*setup.embedder, dimensions),
+        Mode::Look => EmbeddingCache::new(0),
+    };
+    let embed_queue = EmbedQueue::start(Arc::clone(&setup.embedder), cache, batching, Arc::clone(report), stop.clone());
+    let run = Run {
+        options,
+        mode,
+        id,
+        chunker: Chunker::new(&setup.chunk),
+        embed_queue,
+        batching,
+        report: Arc::clone(report),
+        other_home,
+        stop,
+        memory: MemoryBudget::default(),
+        fatal: Fatal::default(),
+        setup,
+    };
+    Ok(Some(Opened { run, index }))
+}
+
+async fn create(setup: &Setup) -> Result<IndexMeta, Error> {
+    let index = IndexMeta {
+        version: IndexMeta::VERSION,
+        generation: new_generation(),
+        model: setup.embedder.fingerprint(),
+        dimensions: setup.embedder.dimensions().await?,
+        chunking: setup.chunk.fingerprint(),
+        home: setup.home.clone(),
+    };
+    setup.store.create(&index).await?;
+    Ok(index)
+}
+
+/// The home that wrote to the index last, if it is another one.
+fn other_home(index: &IndexMeta, home: Option<&str>) -> Option<String> {
+    index.home.clone().filter(|wrote| home.is_some_and(|home| home != wrote))
+}

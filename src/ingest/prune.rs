@@ -1,0 +1,79 @@
+//! Removes the documents that are gone from their sources.
+
+use super::ledger::{Intent, Missing, MissingCount, Scope};
+use super::run::{Ended, Run};
+
+/// Documents that are removed in one go: one transaction before and one after for all of them.
+const BATCH: usize = 64;
+
+/// What becomes of the documents that are gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// So many are to be removed.
+    Remove(u64),
+    /// So many are kept: when more than half of the index is gone, the source itself looks broken; and what another home wrote may
+    /// be in its sources.
+    Keep(u64),
+}
+
+/// Decides on the documents that are gone.
+pub(super) async fn judge(run: &Run, scope: &Scope) -> Result<Verdict, Ended> {
+    let MissingCount { known, missing } = run.recorded(run.setup.ledger.count_missing(run.id, scope).await)?;
+    let doubtful = missing * 2 > known || run.other_home.is_some();
+    Ok(if doubtful && !run.options.prune { Verdict::Keep(missing) } else { Verdict::Remove(missing) })
+}
+
+/// Removes the documents that are gone, unless that is in doubt. Returns how many were kept for that reason.
+pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ended> {
+    if let Verdict::Keep(kept) = judge(run, scope).await?
+        && kept > 0
+    {
+        return Ok(kept);
+    }
+    let mut after = None;
+    loop {
+        let page = run.recorded(run.setup.ledger.missing(run.id, scope, after).await)?;
+        for batch in page.documents.chunks(BATCH) {
+            run.goes_on()?;
+            remove(run, batch).await?;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(0);
+        }
+    }
+}
+
+async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
+    let uris: Vec<String> = missing.iter().map(|document| document.uri.clone()).collect();
+    let prior = run.answered(uris.len(), run.setup.ledger.claim(uris).await)?;
+    let mut documents = Vec::with_capacity(missing.len());
+    let mut intents = Vec::with_capacity(missing.len());
+    for (document, prior) in missing.iter().zip(prior) {
+        let points = prior.entry.map(|entry| entry.points).unwrap_or_default();
+        documents.push((document.uri.clone(), prior.epoch, points.len() as u64));
+        intents.push(Intent {
+            source: document.source.clone(),
+            uri: document.uri.clone(),
+            epoch: prior.epoch,
+            ids: points.iter().map(|point| point.id).collect(),
+            untouched: Vec::new(),
+        });
+    }
+    let fenced = run.recorded(run.setup.ledger.intend(intents).await)?.uris;
+    documents.retain(|(uri, ..)| !fenced.contains(uri));
+    for (uri, ..) in &documents {
+        run.with_store(|store| {
+            let uri = uri.clone();
+            async move { store.delete_document(&uri).await }
+        })
+        .await?;
+    }
+    let points: u64 = documents.iter().map(|(.., points)| points).sum();
+    let removed: Vec<_> = documents.into_iter().map(|(uri, epoch, _)| (uri, epoch)).collect();
+    let count = removed.len();
+    let fenced = run.recorded(run.setup.ledger.forget(removed).await)?.uris;
+    run.report.documents.removed.add((count - fenced.len().min(count)) as u64);
+    run.report.chunks.deleted.add(points);
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What a run works with, and what it is told.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::ledger::{FailedDocument, Ledger};
+use crate::chunk::ChunkPlan;
+use crate::limits::{Limits, Stats};
+use crate::providers::{EmbedPlan, Embedder, Price};
+use crate::source::Source;
+use crate::vectordb::VectorStore;
+use crate::vectordb::bm25::Bm25;
+
+/// All that a run works with. [`crate::runtime::Runtime`] composes it from a plan, and a program may compose it from parts of its
+/// own.
+#[derive(Clone)]
+pub struct Setup {
+    /// The pipeline's name, for the summary.
+    pub name: String,
+    /// Where documents come from.
+    pub sources: Vec<Arc<dyn Source>>,
+    /// How documents are cut.
+    pub chunk: ChunkPlan,
+    /// What embeds the chunks.
+    pub embedder: Arc<dyn Embedder>,
+    /// How it is asked, and what it costs.
+    pub terms: EmbedTerms,
+    /// The folder of vectors that were paid for once.
+    pub cache: PathBuf,
+    /// Where the vectors go.
+    pub store: Arc<dyn VectorStore>,
+    /// What makes BM25 vectors.
+    pub bm25: Arc<Bm25>,
+    /// What is done.
+    pub ledger: Arc<dyn Ledger>,
+    /// What the ledger is to keep as the folder that files' uris are relative to.
+    pub base: Option<String>,
+    /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
+    pub home: Option<String>,
+}
+
+impl fmt::Debug for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Setup").field("name", &self.name).field("sources", &self.sources).finish_non_exhaustive()
+    }
+}
+
+/// What is known of a provider beyond the model: how full its requests may be, its declared limits, its price.
+#[derive(Clone, Default)]
+pub struct EmbedTerms {
+    /// Inputs a request, at most; `None` is the embedder's maximum.
+    pub batch_items: Option<usize>,
+    /// Tokens a request, at most; `None` is the embedder's maximum.
+    pub batch_tokens: Option<usize>,
+    /// Declared limits.
+    pub limits: Limits,
+    /// Whether the model runs in this process: more at once than cores only costs memory then.
+    pub in_process: bool,
+    /// The price, where it is known.
+    pub price: Option<Price>,
+    /// As of when the price is known; `None` where the pipeline says it.
+    pub prices_as_of: Option<&'static str>,
+    /// What the connection has counted so far: requests, retries, refusals.
+    pub counted: Option<Arc<dyn Fn() -> Stats + Send + Sync>>,
+}
+
+impl EmbedTerms {
+    /// As a pipeline says them, of a provider with these limits.
+    pub fn of(plan: &EmbedPlan, limits: Limits) -> Self {
+        Self {
+            batch_items: plan.batch_items.map(usize::from),
+            batch_tokens: plan.batch_tokens.map(usize::from),
+            limits,
+            ..Self::default()
+        }
+    }
+}
+
+impl fmt::Debug for EmbedTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmbedTerms").field("limits", &self.limits).field("price", &self.price).finish_non_exhaustive()
+    }
+}
+
+/// Hears of every failed document as it fails.
+pub type Observer = Arc<dyn Fn(&FailedDocument) + Send + Sync>;
+
+/// What a run is told beyond its setup.
+#[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and any combination has a meaning")]
+pub struct Options {
+    /// Remove documents that are gone even when they are more than half of the index.
+    pub prune: bool,
+    /// Drop the index and make it anew.
+    pub rebuild: bool,
+    /// Compare contents even where versions say "unchanged".
+    pub checksum: bool,
+    /// Only these sources were asked for: nothing outside of their roots is removed. `false`: they are all there is of their kind.
+    pub scoped: bool,
+    /// Told of failures.
+    pub observer: Observer,
+}
+
+impl Default for Options {
+    /// Removes what is gone from the sources, tells nobody of failures.
+    fn default() -> Self {
+        Self { prune: false, rebuild: false, checksum: false, scoped: false, observer: Arc::new(|_| {}) }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options").field("prune", &self.prune).field("rebuild", &self.rebuild).finish_non_exhaustive()
+    }
+}

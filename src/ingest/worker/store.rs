@@ -1,0 +1,74 @@
+//! Writes points in batches, and tells which documents are complete by that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _};
+use tokio::sync::Semaphore;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::cache::Vector;
+use crate::document::Point;
+use crate::ingest::diff::{ChunkTask, DocumentDiff};
+use crate::ingest::report::Stage;
+use crate::ingest::run::{Ended, Run};
+
+/// Points a write.
+pub(super) const BATCH: usize = 128;
+/// How long a batch waits to be filled.
+const LINGER: Duration = Duration::from_millis(50);
+/// Writes at once.
+pub(in crate::ingest) const WRITERS: usize = 4;
+
+/// Writes what was embedded, and gives out the documents whose last new chunk the store has acknowledged.
+pub(super) fn store(
+    run: &Arc<Run>,
+    embedded: impl Stream<Item = (ChunkTask, Vector)> + Send,
+) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send {
+    let (run, joined) = (Arc::clone(run), Arc::clone(run));
+    let writers = Arc::new(Semaphore::new(WRITERS));
+    let waiting = run.batching.waiting / BATCH;
+    tokio_stream::StreamExt::chunks_timeout(embedded, BATCH, LINGER)
+        .map(move |batch| {
+            let (run, writers) = (Arc::clone(&run), Arc::clone(&writers));
+            // A task of its own: a write goes on while the stages before it are looked after.
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                #[expect(clippy::expect_used, reason = "nobody closes it")]
+                let _writer = writers.acquire().await.expect("the semaphore is never closed");
+                write(&run, batch).await
+            }))
+        })
+        .buffer_unordered(WRITERS + waiting)
+        .filter_map(move |finished| std::future::ready(joined.joined("write to the store", finished).ok()))
+        .filter(|finished| std::future::ready(!finished.is_empty()))
+}
+
+/// Writes one batch; the documents that it completed, if any.
+async fn write(run: &Run, batch: Vec<(ChunkTask, Vector)>) -> Result<Vec<Arc<DocumentDiff>>, Ended> {
+    let _busy = run.report.busy(Stage::Store);
+    let batch = Arc::new(batch);
+    // Made anew for another attempt, which is seldom: a copy to go back to would be as large as the batch.
+    run.with_store(|store| {
+        let batch = Arc::clone(&batch);
+        async move {
+            match points(run, batch).await {
+                Ok(points) => store.upsert(points).await.map(Ok),
+                Err(ended) => Ok(Err(ended)),
+            }
+        }
+    })
+    .await??;
+    run.report.chunks.upserted.add(batch.len() as u64);
+    Ok(batch.iter().filter(|(task, _)| task.diff.acknowledge()).map(|(task, _)| Arc::clone(&task.diff)).collect())
+}
+
+/// What the store is to hold. BM25 tokenises and stems: work for a core.
+async fn points(run: &Run, batch: Arc<Vec<(ChunkTask, Vector)>>) -> Result<Vec<Point>, Ended> {
+    let bm25 = Arc::clone(&run.setup.bm25);
+    let point = move |(task, vector): &(ChunkTask, Vector)| {
+        let (id, passage) = task.passage();
+        let sparse = bm25.passage_in(task.diff.language, &task.text());
+        Point { id, dense: vector.to_vec(), sparse, passage }
+    };
+    run.computed("make BM25 vectors", move || batch.iter().map(point).collect()).await
+}

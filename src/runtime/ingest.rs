@@ -1,0 +1,105 @@
+//! Composes an ingest from a plan.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Runtime;
+use crate::error::Error;
+use crate::ingest::ledger::{Ledger, SqliteLedger};
+use crate::ingest::report::{Report, Summary};
+use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
+use crate::providers::{ProviderKind, prices};
+use crate::source::{self, files};
+use crate::vectordb::StorePlan;
+
+impl Runtime {
+    /// Brings the pipeline's index up to date with its sources, telling nobody of its progress.
+    ///
+    /// # Errors
+    /// See [`ingest::run`].
+    pub async fn index(&self) -> Result<Summary, Error> {
+        self.ingest(Options::default(), Arc::default(), CancellationToken::new()).await
+    }
+
+    /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
+    pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
+        let setup = tokio::select! {
+            setup = self.ingest_setup() => setup?,
+            // A model may be on its way through a slow network.
+            () = stop.cancelled() => return Ok(Summary::interrupted(&self.plan.name, report.elapsed())),
+        };
+        ingest::run(setup, options, report, stop).await
+    }
+
+    /// Tells what [`Self::ingest`] would do. See [`ingest::forecast`].
+    pub async fn forecast(
+        &self,
+        options: Options,
+        report: Arc<Report>,
+        stop: CancellationToken,
+    ) -> Result<Option<Forecast>, Error> {
+        let ledger = SqliteLedger::open_to_read(&self.settings.ledger(&self.plan.name)).await?;
+        let ledger = match ledger {
+            Some(ledger) => ledger,
+            None => SqliteLedger::in_memory().await?,
+        };
+        ingest::forecast(self.setup(Arc::new(ledger)).await?, options, report, stop).await
+    }
+
+    /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's
+    /// lock until it is dropped.
+    ///
+    /// # Errors
+    /// When another run is writing, or when ledger, model or store cannot be had.
+    pub async fn ingest_setup(&self) -> Result<Setup, Error> {
+        self.setup(Arc::new(SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?)).await
+    }
+
+    async fn setup(&self, ledger: Arc<dyn Ledger>) -> Result<Setup, Error> {
+        let (plan, settings) = (&self.plan, &self.settings);
+        let base = ledger.meta().await?.base;
+        let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
+        Ok(Setup {
+            name: plan.name.clone(),
+            sources: plan.sources.iter().map(|plan| source::open(plan, &base)).chain(self.sources.iter().cloned()).collect(),
+            chunk: plan.chunk.clone(),
+            embedder: self.embedder().await?,
+            terms: self.embed_terms()?,
+            cache: settings.cache.clone(),
+            store: self.store()?,
+            bm25: self.bm25(),
+            ledger,
+            base: Some(files::kept_base(&base, &settings.home)),
+            home: self.home_name(),
+        })
+    }
+
+    fn embed_terms(&self) -> Result<EmbedTerms, Error> {
+        if self.embedder.is_some() {
+            return Ok(EmbedTerms::default());
+        }
+        let embed = &self.plan.embed;
+        let Some(provider) = self.plan.providers.get(&embed.model.provider) else {
+            return Ok(EmbedTerms::of(embed, crate::limits::Limits::default()));
+        };
+        let mut terms = EmbedTerms::of(embed, provider.limits);
+        terms.price = prices::of(provider, &embed.model.model);
+        terms.prices_as_of = (!provider.prices.contains_key(&embed.model.model)).then_some(prices::AS_OF);
+        terms.in_process = provider.kind == ProviderKind::Local;
+        if !terms.in_process {
+            let connection = self.providers.connection(&provider.name)?;
+            terms.counted = Some(Arc::new(move || connection.stats()));
+        }
+        Ok(terms)
+    }
+
+    /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
+    fn home_name(&self) -> Option<String> {
+        if matches!(self.plan.store, StorePlan::Edge { path: None }) {
+            return None;
+        }
+        let home = &self.settings.home;
+        Some(std::path::absolute(home).unwrap_or_else(|_| home.clone()).to_string_lossy().into_owned())
+    }
+}

@@ -1,0 +1,231 @@
+//! The walk through folders, on a thread of its own.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use futures_util::Stream;
+use ignore::{DirEntry, WalkBuilder};
+
+use super::FileStamp;
+use super::uri::{below, is_exact, is_plain, key_of, normalise, uri_of};
+use crate::parse::{Guess, guess};
+use crate::source::{FilesPlan, Item, Listed, SkipReason, SourceError};
+
+/// Entries that travel together: a channel operation an entry would cost more than the `stat`.
+const BATCH: usize = 256;
+/// Batches that wait for the consumer, at most.
+const BATCHES: usize = 8;
+/// A batch is sent after this long even if it is not full, so that a slow file system does not hold the pipeline up.
+const BATCH_AGE: Duration = Duration::from_millis(20);
+
+/// Lists the files; see [`Files`].
+pub(super) fn walk(files: FilesPlan, base: PathBuf) -> impl Stream<Item = Listed> + Send {
+    async_stream::stream! {
+        let roots: Vec<String> = files.paths.iter().map(|p| uri_of(p, &base)).collect();
+        let (tx, mut rx) = tokio::sync::mpsc::channel::<Vec<Listed>>(BATCHES);
+        let walking = tokio::task::spawn_blocking(move || {
+            let mut out = Outbox { tx, batch: Vec::with_capacity(BATCH), since: Instant::now() };
+            // `Err` means that nobody listens any more, which is a way to end and no failure.
+            let _ = walk_roots(&files, &base, &mut out).and_then(|()| out.flush());
+        });
+        while let Some(batch) = rx.recv().await {
+            for listed in batch {
+                yield listed;
+            }
+        }
+        // An end that came too early must not look like "everything else is gone".
+        if let Err(e) = walking.await {
+            for prefix in roots {
+                yield Listed::Unreadable { prefix, error: SourceError::new(format!("the listing broke off: {e}")) };
+            }
+        }
+        yield Listed::Complete;
+    }
+}
+
+/// The consumer has dropped the stream.
+struct Dropped;
+
+struct Outbox {
+    tx: tokio::sync::mpsc::Sender<Vec<Listed>>,
+    batch: Vec<Listed>,
+    since: Instant,
+}
+
+impl Outbox {
+    fn push(&mut self, listed: Listed) -> Result<(), Dropped> {
+        self.batch.push(listed);
+        if self.batch.len() >= BATCH || self.since.elapsed() >= BATCH_AGE { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), Dropped> {
+        self.since = Instant::now();
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let full = std::mem::replace(&mut self.batch, Vec::with_capacity(BATCH));
+        self.tx.blocking_send(full).map_err(|_| Dropped)
+    }
+}
+
+fn walk_roots(files: &FilesPlan, base: &Path, out: &mut Outbox) -> Result<(), Dropped> {
+    // Only roots within one another can name a file twice; without them the set would be memory for nothing.
+    let paths: Vec<PathBuf> = files.paths.iter().map(|p| normalise(p)).collect();
+    let nested = paths.iter().enumerate().any(|(i, a)| paths.iter().enumerate().any(|(j, b)| i != j && a.starts_with(b)));
+    let mut taken = nested.then(HashSet::new);
+    for path in &files.paths {
+        let root = Root { files, path, uri: uri_of(path, base), plain: is_plain(path) };
+        match std::fs::metadata(path) {
+            Err(error) => out.push(Listed::Unreadable { prefix: root.uri, error: error.into() })?,
+            Ok(meta) if meta.is_dir() => root.walk(taken.as_mut(), out)?,
+            Ok(meta) => {
+                if taken.as_mut().is_none_or(|t| t.insert(root.uri.clone())) {
+                    out.push(root.judge(root.uri.clone(), path, &meta))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file or folder that the plan names.
+struct Root<'a> {
+    files: &'a FilesPlan,
+    path: &'a Path,
+    uri: String,
+    /// See [`is_plain`].
+    plain: bool,
+}
+
+impl Root<'_> {
+    fn walk(&self, mut taken: Option<&mut HashSet<String>>, out: &mut Outbox) -> Result<(), Dropped> {
+        // The walker drops in silence what its filter refuses: the filter tells of it through this channel, which is emptied
+        // after every step and so holds what is refused of one folder at most.
+        let (refuse, refused) = mpsc::channel::<(PathBuf, SkipReason)>();
+        let exclude = self.files.exclude.clone();
+        let root = self.path.to_owned();
+        let filter = move |entry: &DirEntry| {
+            let reason = if is_hidden(entry.file_name()) {
+                SkipReason::Hidden
+            } else if !exclude.is_empty() && entry.path().strip_prefix(&root).is_ok_and(|below| exclude.is_match(below)) {
+                SkipReason::Excluded
+            } else {
+                return true;
+            };
+            // The receiver lives as long as the walker.
+            let _ = refuse.send((entry.path().to_owned(), reason));
+            false
+        };
+        let walker = WalkBuilder::new(self.path)
+            .hidden(false)
+            .require_git(false)
+            .follow_links(false)
+            .sort_by_file_name(OsStr::cmp)
+            .filter_entry(filter)
+            .build();
+        for entry in walker {
+            for (path, reason) in refused.try_iter() {
+                out.push(Listed::Skipped { uri: self.below(&path), reason })?;
+            }
+            if out.tx.is_closed() {
+                return Err(Dropped);
+            }
+            let listed = match entry {
+                Ok(entry) => self.look_at(&entry),
+                Err(error) => self.lost(&error),
+            };
+            let Some(listed) = listed else { continue };
+            if let (Listed::Item(item), Some(taken)) = (&listed, taken.as_deref_mut())
+                && !taken.insert(item.uri.clone())
+            {
+                continue;
+            }
+            out.push(listed)?;
+        }
+        for (path, reason) in refused.try_iter() {
+            out.push(Listed::Skipped { uri: self.below(&path), reason })?;
+        }
+        Ok(())
+    }
+
+    fn below(&self, path: &Path) -> String {
+        below(&self.uri, self.path, path)
+    }
+
+    /// One entry of a folder; `None` for the folders themselves and for what has vanished since it was listed.
+    fn look_at(&self, entry: &DirEntry) -> Option<Listed> {
+        if let Some(error) = entry.error() {
+            tracing::warn!(path = %entry.path().display(), %error, "an ignore file is not understood in full");
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            return None;
+        }
+        let uri = self.below(entry.path());
+        let skipped = |uri, reason| Some(Listed::Skipped { uri, reason });
+        if kind.is_symlink() {
+            return skipped(uri, SkipReason::SymbolicLink);
+        }
+        let include = &self.files.include;
+        if !include.is_empty() && entry.path().strip_prefix(self.path).is_ok_and(|below| !include.is_match(below)) {
+            return skipped(uri, SkipReason::Excluded);
+        }
+        if matches!(guess(&entry.file_name().to_string_lossy()), Guess::Unsupported(_)) {
+            return skipped(uri, SkipReason::UnsupportedFormat);
+        }
+        // Not `entry.metadata()`: its error is wrapped, and "gone" has to be told from "forbidden".
+        match std::fs::symlink_metadata(entry.path()) {
+            Ok(meta) => Some(self.judge(uri, entry.path(), &meta)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Listed::Unreadable { prefix: uri, error: error.into() }),
+        }
+    }
+
+    fn judge(&self, uri: String, path: &Path, meta: &Metadata) -> Listed {
+        let reason = if !meta.is_file() {
+            SkipReason::Special
+        } else if meta.len() == 0 {
+            SkipReason::Empty
+        } else if meta.len() > self.files.max_bytes {
+            SkipReason::TooLarge
+        } else {
+            let key = if self.plain && is_exact(&uri) { Vec::new() } else { key_of(path) };
+            return Listed::Item(Item { uri, version: FileStamp::of(meta).version(), size: Some(meta.len()), key });
+        };
+        Listed::Skipped { uri, reason }
+    }
+
+    /// A folder that could not be listed; `None` if it has vanished.
+    fn lost(&self, error: &ignore::Error) -> Option<Listed> {
+        let (path, io_error) = dig(error);
+        let kind = io_error.map_or(io::ErrorKind::Other, io::Error::kind);
+        let path = path.unwrap_or(self.path);
+        if kind == io::ErrorKind::NotFound && path != self.path {
+            return None;
+        }
+        let why = io_error.map_or_else(|| error.to_string(), ToString::to_string);
+        Some(Listed::Unreadable { prefix: self.below(path), error: io::Error::new(kind, why).into() })
+    }
+}
+
+/// The innermost path and I/O error of a walker's error.
+fn dig(error: &ignore::Error) -> (Option<&Path>, Option<&io::Error>) {
+    match error {
+        ignore::Error::WithPath { path, err } => {
+            let (inner, io_error) = dig(err);
+            (inner.or(Some(path)), io_error)
+        }
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => dig(err),
+        ignore::Error::Io(e) => (None, Some(e)),
+        _ => (None, None),
+    }
+}
+
+fn is_hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().first() == Some(&b'.')
+}
