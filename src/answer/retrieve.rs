@@ -130,7 +130,7 @@ impl Retriever {
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
-        let key = Key::new(&embedder.fingerprint(), InputType::Query, question);
+        let key = Key::new(embedder.fingerprint().as_str(), InputType::Query, question);
         match self.cache.get_or_embed(key, self.embed(&**embedder, key, question)).await {
             Ok((vector, _)) => Ok(vector.to_vec()),
             Err(error) => Err(Error::shared(error)),

@@ -13,7 +13,7 @@ use super::batching::Batching;
 use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
-use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
+use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
 const LINGER_IDLE: Duration = Duration::from_millis(5);
@@ -48,7 +48,7 @@ struct EmbedRequest {
 #[derive(Debug)]
 pub struct EmbedQueue {
     cache: EmbeddingCache,
-    fingerprint: String,
+    fingerprint: Fingerprint,
     queue: mpsc::Sender<EmbedRequest>,
     report: Arc<Report>,
     /// Fills and sends the batches; ends with this value.
@@ -74,7 +74,7 @@ impl EmbedQueue {
 
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
     pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
-        let key = Key::new(&self.fingerprint, InputType::Passage, &text);
+        let key = Key::new(self.fingerprint.as_str(), InputType::Passage, &text);
         let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens)).await?;
         if !fresh {
             self.report.embeddings.cache_hits.add(1);
@@ -107,7 +107,7 @@ impl Batcher {
             // The place first: while all are taken the queue fills up, and so do the batches.
             while requests.len() >= batcher.concurrency() && requests.join_next().await.is_some() {}
             tokio::select! {
-                () = batcher.embedder.room() => {}
+                () = batcher.embedder.ready() => {}
                 () = batcher.stop.cancelled() => break,
             }
             while requests.try_join_next().is_some() {}
@@ -132,7 +132,7 @@ impl Batcher {
     /// How many batches may be under way: what the provider's limits allow on the wire (the limiter holds back more), and a few
     /// that were answered and are being put on disk. Only a few: a kill costs what is not there yet.
     fn concurrency(&self) -> usize {
-        let wire = self.embedder.in_flight();
+        let wire = self.embedder.concurrency();
         wire.saturating_add(wire / 4 + 1).min(self.batching.in_flight)
     }
 
@@ -248,14 +248,14 @@ mod tests {
         fn model(&self) -> &'static str {
             "test/lengths"
         }
-        fn fingerprint(&self) -> String {
+        fn fingerprint(&self) -> Fingerprint {
             "test".into()
         }
         async fn dimensions(&self) -> Result<usize, ProviderError> {
             Ok(1)
         }
         fn limits(&self) -> EmbedLimits {
-            EmbedLimits { items: 8, tokens: 100, input_tokens: 100 }
+            EmbedLimits::new(8, 100, 100)
         }
         async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
             self.batches.lock().unwrap().push(inputs.to_vec());
