@@ -25,6 +25,7 @@ mod faults;
 mod http;
 mod limits;
 mod local;
+mod own_source;
 mod parse;
 mod peers;
 mod pipeline;
