@@ -54,6 +54,7 @@
 pub mod answer;
 pub mod cache;
 pub mod chunk;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod document;
 pub mod error;

@@ -15,12 +15,16 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::answer::QueryPlan;
-use crate::answer::record::{Answered, Place, Record, Tokens};
-use crate::answer::retrieve::off_runtime;
-use crate::answer::stream::{AnswerEvent, Ask, Outcome, Summary, ask};
+use super::QueryPlan;
+use super::answerer::Answerer;
+use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
+use super::question::{ModelChoice, Question};
+use super::record::{Answered, Record, SourceRef};
+use super::retrieve::off_runtime;
+use super::source::Source;
+use super::wire::{Stage, seconds};
 use crate::error::{Error, Origin, reason};
-use crate::providers::{ChatModel, ErrorKind, ProviderError, StopReason};
+use crate::providers::{ErrorKind, ProviderError};
 
 /// How often a question is asked whose answer breaks off.
 const ATTEMPTS: u32 = 3;
@@ -33,8 +37,8 @@ const OUTAGE: u32 = 3;
 const MAX_ANSWER: usize = 1 << 20;
 
 /// A question of a batch.
-#[derive(Clone)]
-pub struct Question {
+#[derive(Debug, Clone, Default)]
+pub struct BatchQuestion {
     /// What its answer is labelled with.
     pub id: String,
     /// The question.
@@ -42,18 +46,64 @@ pub struct Question {
     /// Higher goes first.
     pub priority: f64,
     /// Who answers; `None` is the batch's own model.
-    pub model: Option<Arc<dyn ChatModel>>,
+    pub model: Option<ModelChoice>,
+}
+
+/// A batch that is ready to run.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// Who answers.
+    pub answerer: Answerer,
+    /// How each question is asked; its text is replaced, and its model where a question has its own. Nobody waits for one answer:
+    /// where it does not say otherwise, a model has as long as its provider's retries take.
+    pub how: Question,
+    /// The index's [generation](crate::vectordb::IndexMeta::generation): answers from another are none.
+    pub generation: Uuid,
+    /// The questions.
+    pub questions: Vec<BatchQuestion>,
+    /// Where answers are kept.
+    pub record: Arc<Mutex<Record>>,
+    /// Questions under way at once.
+    pub workers: usize,
+    /// Ends the run: what is under way is finished, nothing more is asked.
+    pub stop: CancellationToken,
+}
+
+/// What becomes of a question, by its index in [`Batch::questions`].
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum BatchEvent {
+    /// It is answered, and the record has it.
+    Answered {
+        /// Which question.
+        index: usize,
+        /// With what.
+        answer: Box<Answered>,
+        /// The answer was there already, or is that of an equal question: nothing was asked for it.
+        known: bool,
+        /// What was paid for it now, in US dollars; `None` where that is not known.
+        cost_usd: Option<f64>,
+    },
+    /// It could not be answered.
+    Failed {
+        /// Which question.
+        index: usize,
+        /// Where: retrieve or answer.
+        stage: Stage,
+        /// Why.
+        error: String,
+    },
 }
 
 /// What is asked of whom over which index: equal keys have equal answers.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct AnswerKey {
     hasher: blake3::Hasher,
 }
 
-impl Key {
-    /// The part that the questions of a batch have in common. `generation` is the index's.
-    pub fn new(generation: Uuid, plan: &QueryPlan, limit: usize) -> Self {
+impl AnswerKey {
+    /// The part that the questions of a batch have in common. `limit` is that of the questions, which may not be the plan's.
+    fn new(generation: Uuid, plan: &QueryPlan, limit: usize) -> Self {
         // Who answers is a part of each question's; how long to wait for it changes no answer.
         let plan = QueryPlan { model: None, fallback_after: Duration::ZERO, ..plan.clone() };
         let mut hasher = blake3::Hasher::new();
@@ -68,75 +118,45 @@ impl Key {
     }
 }
 
-/// A batch that is ready to run.
-pub struct Batch {
-    /// How each question is asked; its `question` is replaced.
-    pub ask: Ask,
-    /// What the questions have in common.
-    pub key: Key,
-    /// The questions.
-    pub questions: Vec<Question>,
-    /// Where answers are kept.
-    pub record: Arc<Mutex<Record>>,
-    /// Questions under way at once.
-    pub workers: usize,
-    /// Ends the run: what is under way is finished, nothing more is asked.
-    pub stop: CancellationToken,
-}
-
-/// What becomes of a question, by its place in [`Batch::questions`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum BatchEvent {
-    /// It is answered, and the record has it.
-    Answered {
-        /// Which question.
-        place: usize,
-        /// With what.
-        answer: Box<Answered>,
-        /// The answer was there already, or is that of an equal question: nothing was asked for it.
-        known: bool,
-    },
-    /// It could not be answered.
-    Failed {
-        /// Which question.
-        place: usize,
-        /// Where: retrieve or answer.
-        stage: &'static str,
-        /// Why.
-        error: String,
-    },
-}
-
 /// Questions that ask the same.
 struct Job {
     key: String,
-    places: Vec<usize>,
+    /// The questions, by index.
+    questions: Vec<usize>,
     priority: f64,
+    /// Who answers; the model is the batch's own where the questions have none.
+    how: Question,
+    /// The questions have a model of their own.
+    own_model: bool,
 }
 
 /// Why a question has no answer.
 struct Unanswered {
-    stage: &'static str,
+    stage: Stage,
     error: Error,
     /// A model had begun to answer.
     begun: bool,
 }
 
+/// An answer, and what was paid for it in US dollars, where that is known.
+type Paid = (Answered, Option<f64>);
+
 /// Runs a batch: what is known comes first, then answers as they are done.
 ///
 /// # Errors
-/// When the record fails, or when what failed would fail every question; what was under way has been finished then.
+/// When the batch's own model cannot be had, when the record fails, or when what failed would fail every question; what was under
+/// way has been finished then.
 pub fn run(batch: Batch) -> impl Stream<Item = Result<BatchEvent, Error>> {
     try_stream! {
-        let Batch { ask, key, questions, record, workers, stop } = batch;
-        let jobs = jobs(&questions, &key, &ask);
+        let jobs = jobs(&batch).await?;
+        let Batch { answerer, questions, record, workers, stop, .. } = batch;
         let mut open = Vec::new();
         for job in jobs {
             match recall(&record, &questions, &job).await? {
                 Some(answer) => {
-                    for &place in &job.places {
-                        let answer = Box::new(labelled(&answer, &questions, place));
-                        yield BatchEvent::Answered { place, answer, known: true };
+                    for &index in &job.questions {
+                        let answer = Box::new(labelled(&answer, &questions, index));
+                        yield BatchEvent::Answered { index, answer, known: true, cost_usd: Some(0.0) };
                     }
                 }
                 None => open.push(job),
@@ -147,36 +167,31 @@ pub fn run(batch: Batch) -> impl Stream<Item = Result<BatchEvent, Error>> {
         let halt = stop.child_token();
         let queue = stream::iter(open).take_while(|_| std::future::ready(!halt.is_cancelled()));
         let done = queue.map(|job| {
-            let first = job.places.first().and_then(|place| questions.get(*place)).cloned();
-            let mut ask = ask.clone();
+            let answerer = answerer.clone();
             async move {
-                // With a model of its own, a question says nothing about the others.
-                let own = first.as_ref().is_some_and(|question| question.model.is_some());
-                if let Some(question) = first {
-                    ask.question = question.text;
-                    ask.model = question.model.or(ask.model);
-                }
-                let answer = answer(&ask, &job.key).await;
-                (job, own, answer)
+                let answer = answer(&answerer, &job).await;
+                (job, answer)
             }
         });
         let mut done = pin!(done.buffer_unordered(workers.max(1)));
         let (mut outage, mut fatal) = (0, None);
-        while let Some((job, own, answer)) = done.next().await {
+        while let Some((job, answer)) = done.next().await {
             match answer {
-                Ok(answer) => {
+                Ok((answer, cost)) => {
                     outage = 0;
-                    keep(&record, job.places.iter().map(|place| labelled(&answer, &questions, *place)).collect()).await?;
-                    for (n, &place) in job.places.iter().enumerate() {
-                        let answer = Box::new(labelled(&answer, &questions, place));
-                        yield BatchEvent::Answered { place, answer, known: n > 0 };
+                    keep(&record, job.questions.iter().map(|index| labelled(&answer, &questions, *index)).collect()).await?;
+                    for (n, &index) in job.questions.iter().enumerate() {
+                        let answer = Box::new(labelled(&answer, &questions, index));
+                        let (known, cost_usd) = if n > 0 { (true, Some(0.0)) } else { (false, cost) };
+                        yield BatchEvent::Answered { index, answer, known, cost_usd };
                     }
                 }
                 Err(Unanswered { stage, error, .. }) => {
-                    for &place in &job.places {
-                        yield BatchEvent::Failed { place, stage, error: reason(&error) };
+                    for &index in &job.questions {
+                        yield BatchEvent::Failed { index, stage, error: reason(&error) };
                     }
-                    let own = own && error.origin() == Origin::Provider;
+                    // With a model of its own, a question says nothing about the others.
+                    let own = job.own_model && error.origin() == Origin::Provider;
                     outage += u32::from(!own && error.is_transient());
                     if (error.stops_all() && !own) || outage >= OUTAGE {
                         halt.cancel();
@@ -192,35 +207,56 @@ pub fn run(batch: Batch) -> impl Stream<Item = Result<BatchEvent, Error>> {
 }
 
 /// The questions as jobs, the most urgent first, equal ones in the order of the file.
-fn jobs(questions: &[Question], key: &Key, ask: &Ask) -> Vec<Job> {
+async fn jobs(batch: &Batch) -> Result<Vec<Job>, Error> {
+    let mut how = batch.how.clone();
+    how.fallback_after.get_or_insert(Duration::MAX);
+    if let Some(model) = batch.answerer.models(&how).await?.first() {
+        // Found once, not for each question.
+        how.model = ModelChoice::Own(Arc::clone(model));
+    }
+    let plan = batch.answerer.plan_for(&how);
+    let limit = plan.limit.get();
+    let plan = QueryPlan { limit: batch.answerer.plan().limit, ..plan };
+    let common = AnswerKey::new(batch.generation, &plan, limit);
+
     let mut jobs: Vec<Job> = Vec::new();
     let mut known: HashMap<String, usize> = HashMap::new();
-    for (place, question) in questions.iter().enumerate() {
-        let model = question.model.as_ref().or(ask.model.as_ref()).map_or("", |model| model.model());
-        let key = key.of(model, &question.text);
+    for (index, question) in batch.questions.iter().enumerate() {
+        let mut how = Question { text: question.text.clone(), ..how.clone() };
+        if let Some(choice) = &question.model {
+            // One that cannot be had fails when it is asked, as one of several.
+            how.model = ModelChoice::Own(batch.answerer.member(choice).await);
+        }
+        let key = common.of(&how.model.name().unwrap_or_default(), &question.text);
         let at = *known.entry(key.clone()).or_insert(jobs.len());
         match jobs.get_mut(at) {
             Some(job) => {
-                job.places.push(place);
+                job.questions.push(index);
                 job.priority = job.priority.max(question.priority);
             }
-            None => jobs.push(Job { key, places: vec![place], priority: question.priority }),
+            None => jobs.push(Job {
+                key,
+                questions: vec![index],
+                priority: question.priority,
+                how,
+                own_model: question.model.is_some(),
+            }),
         }
     }
     jobs.sort_by(|a, b| b.priority.total_cmp(&a.priority));
-    jobs
+    Ok(jobs)
 }
 
 /// The answer as that of another question that asks the same.
-fn labelled(answer: &Answered, questions: &[Question], place: usize) -> Answered {
-    let id = questions.get(place).map(|question| question.id.clone()).unwrap_or_default();
+fn labelled(answer: &Answered, questions: &[BatchQuestion], index: usize) -> Answered {
+    let id = questions.get(index).map(|question| question.id.clone()).unwrap_or_default();
     Answered { id, ..answer.clone() }
 }
 
 /// What the record knows of a job. It holds the answer under the id of each of its questions afterwards.
-async fn recall(record: &Arc<Mutex<Record>>, questions: &[Question], job: &Job) -> Result<Option<Answered>, Error> {
+async fn recall(record: &Arc<Mutex<Record>>, questions: &[BatchQuestion], job: &Job) -> Result<Option<Answered>, Error> {
     let ids: Vec<String> =
-        job.places.iter().filter_map(|place| questions.get(*place)).map(|question| question.id.clone()).collect();
+        job.questions.iter().filter_map(|index| questions.get(*index)).map(|question| question.id.clone()).collect();
     let (record, key) = (Arc::clone(record), job.key.clone());
     off_runtime("read the record", move || {
         let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
@@ -241,10 +277,10 @@ async fn keep(record: &Arc<Mutex<Record>>, answers: Vec<Answered>) -> Result<(),
 }
 
 /// Asks until there is an answer that did not break off.
-async fn answer(ask: &Ask, key: &str) -> Result<Answered, Unanswered> {
+async fn answer(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered> {
     let mut attempt = 1;
     loop {
-        match answer_once(ask, key).await {
+        match answer_once(answerer, job).await {
             Err(failed) if failed.begun && failed.error.is_transient() && attempt < ATTEMPTS => {
                 tracing::debug!(error = %reason(&failed.error), attempt, "an answer broke off: asked again");
                 tokio::time::sleep(PAUSE).await;
@@ -255,24 +291,24 @@ async fn answer(ask: &Ask, key: &str) -> Result<Answered, Unanswered> {
     }
 }
 
-async fn answer_once(asked: &Ask, key: &str) -> Result<Answered, Unanswered> {
-    let mut events = pin!(ask(asked.clone()));
-    let (mut stage, mut begun) = ("retrieve", false);
-    let (mut text, mut places) = (String::new(), Vec::new());
+async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered> {
+    let mut events = pin!(answerer.ask(job.how.clone()));
+    let (mut stage, mut begun) = (Stage::Retrieve, false);
+    let (mut text, mut cited) = (String::new(), Vec::new());
     while let Some(event) = events.next().await {
         let event = event.map_err(|error| Unanswered { stage, error, begun })?;
         match event {
             AnswerEvent::Sources { sources, .. } => {
-                stage = "answer";
-                places =
-                    sources.into_iter().map(|source| Place { n: source.n, uri: source.uri, lines: source.lines }).collect();
+                stage = Stage::Answer;
+                let reference = |source: Source| SourceRef { n: source.n, uri: source.uri, lines: source.lines };
+                cited = sources.into_iter().map(reference).collect();
             }
             AnswerEvent::Reasoning(_) => begun = true,
             AnswerEvent::Token(more) | AnswerEvent::Citation { text: more, .. } => {
                 begun = true;
                 text.push_str(&more);
                 if text.len() > MAX_ANSWER {
-                    return Err(no_answer(asked, "wrote more than any answer has"));
+                    return Err(no_answer(job, "wrote more than any answer has"));
                 }
             }
             // What another model wrote is void.
@@ -280,39 +316,71 @@ async fn answer_once(asked: &Ask, key: &str) -> Result<Answered, Unanswered> {
                 begun = false;
                 text.clear();
             }
-            AnswerEvent::Done(summary) => return finished(asked, key, summary, text, places),
+            AnswerEvent::Question { .. } => {}
+            AnswerEvent::Done(summary) => return finished(job, summary, text, cited),
         }
     }
-    Err(no_answer(asked, "the answer ended without its end mark"))
+    Err(no_answer(job, "the answer ended without its end mark"))
 }
 
-fn finished(asked: &Ask, key: &str, summary: Summary, answer: String, sources: Vec<Place>) -> Result<Answered, Unanswered> {
-    let Summary { model, citations, unknown_citations, usage, ttft, took, outcome, .. } = summary;
+fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<SourceRef>) -> Result<Paid, Unanswered> {
+    let AnswerSummary { model, citations, unknown_citations, usage, cost_usd, ttft, took, outcome } = summary;
     let stop = match outcome {
-        Outcome::Answered(_) if ttft.is_none() => return Err(no_answer(asked, "answered with nothing")),
-        Outcome::Answered(StopReason::End) => "end",
-        Outcome::Answered(StopReason::Length) => "length",
-        Outcome::Answered(StopReason::Refused) => "refused",
-        Outcome::Passages | Outcome::NothingFound => {
-            return Err(Unanswered { stage: "retrieve", ..no_answer(asked, "nothing was found on this question") });
+        AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
+        AnswerOutcome::Answered(stop) => stop,
+        AnswerOutcome::Passages | AnswerOutcome::NothingFound => {
+            return Err(Unanswered { stage: Stage::Retrieve, ..no_answer(job, "nothing was found on this question") });
         }
     };
-    Ok(Answered {
-        r#type: "answer".to_owned(),
+    let answer = Answered {
         id: String::new(),
         answer,
         citations,
         unknown_citations,
         sources,
         model: model.unwrap_or_default(),
-        usage: Tokens { input_tokens: usage.input_tokens, output_tokens: usage.output_tokens },
-        seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
-        stop: stop.to_owned(),
-        key: key.to_owned(),
-    })
+        usage,
+        seconds: seconds(took),
+        stop,
+        key: job.key.clone(),
+    };
+    Ok((answer, cost_usd))
 }
 
-fn no_answer(asked: &Ask, what: &str) -> Unanswered {
-    let model = asked.model.as_ref().map_or("", |model| model.model());
-    Unanswered { stage: "answer", error: ProviderError::new(model, ErrorKind::BadAnswer, what).into(), begun: true }
+fn no_answer(job: &Job, what: &str) -> Unanswered {
+    let model = job.how.model.name().unwrap_or_default();
+    Unanswered { stage: Stage::Answer, error: ProviderError::new(model, ErrorKind::BadAnswer, what).into(), begun: true }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::answer::{FusionPlan, RetrieveMode, SelectPlan, Term};
+    use crate::providers::ModelRef;
+
+    /// What is answered stays answered when the program is a newer one: a change here has every batch asked again, and paid again.
+    #[test]
+    fn keys_stay_what_they_were() {
+        let mut plan = QueryPlan {
+            limit: NonZeroUsize::new(8).unwrap(),
+            mode: RetrieveMode::Hybrid,
+            fusion: FusionPlan::Weighted { weight: 0.7 },
+            select: SelectPlan::default(),
+            model: None,
+            fallback: Vec::new(),
+            fallback_after: Duration::from_secs(30),
+            max_tokens: 1024,
+            temperature: None,
+            context_tokens: 6000,
+            prompt: None,
+        };
+        plan.select.filter.extend(["path=docs/**".parse::<Term>().unwrap(), "lang=zh".parse().unwrap()]);
+        plan.fallback = vec![ModelRef { provider: "p".into(), model: "b/c".into() }];
+        plan.prompt = Some("Be brief.".into());
+        let key = AnswerKey::new(Uuid::nil(), &plan, 5);
+        assert_eq!(key.of("p/a", " How? "), "c14bc72f3bcde290c640f21f6e1c337b");
+    }
 }

@@ -1,4 +1,4 @@
-//! Folds passages that say nearly the same into the best of them, so that eight passages are not eight copies.
+//! Dedupes: of passages that say nearly the same the best is kept, so that eight passages are not eight copies.
 //!
 //! A passage is a copy of a better one when at least nine in ten of its runs of three words stand in the better one as well,
 //! whatever the case, marks and spaces between. It adds nothing then, while a better one that is contained in it is left alone: the
@@ -17,50 +17,50 @@ const OWN: usize = 10;
 
 /// A passage that was found, and those that say the same.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found {
+pub struct DedupedHit {
     /// The best of them.
     pub hit: Hit,
     /// The others, best first.
     pub copies: Vec<Hit>,
 }
 
-impl From<Hit> for Found {
+impl From<Hit> for DedupedHit {
     fn from(hit: Hit) -> Self {
         Self { hit, copies: Vec::new() }
     }
 }
 
-/// Folds hits that come best first. Takes time in proportion to their text, save where thousands share most of theirs.
-pub fn fold(question: &str, hits: Vec<Hit>) -> Vec<Found> {
-    let asked = Print::of(question).words;
-    let prints: Vec<Print> = hits.iter().map(|hit| Print::of(&hit.passage.text)).collect();
+/// Dedupes hits that come best first. Takes time in proportion to their text, save where thousands share most of theirs.
+pub fn dedupe(question: &str, hits: Vec<Hit>) -> Vec<DedupedHit> {
+    let asked = ShingleSet::of(question).words;
+    let sets: Vec<ShingleSet> = hits.iter().map(|hit| ShingleSet::of(&hit.passage.text)).collect();
     let mut frequency: HashMap<u64, usize> = HashMap::new();
-    for shingle in prints.iter().flat_map(|print| &print.shingles) {
+    for shingle in sets.iter().flat_map(|set| &set.shingles) {
         *frequency.entry(*shingle).or_default() += 1;
     }
-    let mut kept: Vec<(Found, Print)> = Vec::new();
+    let mut kept: Vec<(DedupedHit, ShingleSet)> = Vec::new();
     // Where each shingle of what is kept stands.
     let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
-    for (hit, print) in hits.into_iter().zip(prints) {
+    for (hit, set) in hits.into_iter().zip(sets) {
         // Of a copy's shingles at most `own` are not in the better passage, hence one of any `own + 1` is: of the rarest, which few
         // passages share.
-        let mut rarest = print.shingles.clone();
+        let mut rarest = set.shingles.clone();
         rarest.sort_by_key(|shingle| frequency.get(shingle));
-        rarest.truncate(print.own() + 1);
+        rarest.truncate(set.own() + 1);
         let mut better: Vec<usize> = rarest.iter().filter_map(|shingle| places.get(shingle)).flatten().copied().collect();
         better.sort_unstable();
         better.dedup();
         let original = better.into_iter().find(|place| {
-            kept.get(*place).is_some_and(|(found, other)| print.is_copy_of(other, &asked) && !neighbours(&found.hit, &hit))
+            kept.get(*place).is_some_and(|(found, other)| set.is_copy_of(other, &asked) && !neighbours(&found.hit, &hit))
         });
         if let Some((found, _)) = original.and_then(|place| kept.get_mut(place)) {
             found.copies.push(hit);
             continue;
         }
-        for shingle in &print.shingles {
+        for shingle in &set.shingles {
             places.entry(*shingle).or_default().push(kept.len());
         }
-        kept.push((hit.into(), print));
+        kept.push((hit.into(), set));
     }
     kept.into_iter().map(|(found, _)| found).collect()
 }
@@ -71,13 +71,13 @@ fn neighbours(a: &Hit, b: &Hit) -> bool {
     a.uri == b.uri && a.start <= b.end && b.start <= a.end
 }
 
-/// What a text is compared by; both lists ascend.
-struct Print {
+/// A text as the sets that it is compared by: its shingles and its words, hashed. Both ascend.
+struct ShingleSet {
     shingles: Vec<u64>,
     words: Vec<u64>,
 }
 
-impl Print {
+impl ShingleSet {
     fn of(text: &str) -> Self {
         let mut words = words(text);
         let mut shingles: Vec<u64> = match words.len() {
@@ -172,9 +172,9 @@ mod tests {
     }
 
     /// For each passage that is kept, its number and those of its copies.
-    fn folded(question: &str, hits: Vec<Hit>) -> Vec<(u128, Vec<u128>)> {
-        let numbers = |found: Found| (found.hit.id.as_u128(), found.copies.iter().map(|copy| copy.id.as_u128()).collect());
-        fold(question, hits).into_iter().map(numbers).collect()
+    fn deduped(question: &str, hits: Vec<Hit>) -> Vec<(u128, Vec<u128>)> {
+        let numbers = |found: DedupedHit| (found.hit.id.as_u128(), found.copies.iter().map(|copy| copy.id.as_u128()).collect());
+        dedupe(question, hits).into_iter().map(numbers).collect()
     }
 
     const LONG: &str = "Keys are rotated every ninety days. The old key works for another week, so that services can be restarted one \
@@ -187,9 +187,9 @@ mod tests {
         let part = "The old key works for another week, so that services can be restarted one after the other";
         let other = "Keys are never rotated here. Ask the operators for another one, and they will send it by post some day.";
         let all = hits(&[LONG, other, &shouted, &edited, part, LONG]);
-        assert_eq!(folded("keys", all), [(0, vec![2, 3, 4, 5]), (1, vec![])]);
+        assert_eq!(deduped("keys", all), [(0, vec![2, 3, 4, 5]), (1, vec![])]);
         let whole_after_part = hits(&[part, LONG]);
-        assert_eq!(folded("keys", whole_after_part).len(), 2, "the longer one says more");
+        assert_eq!(deduped("keys", whole_after_part).len(), 2, "the longer one says more");
     }
 
     #[test]
@@ -197,29 +197,29 @@ mod tests {
         let text = "密钥每九十天轮换一次。旧密钥在一周内仍然有效，以便各项服务可以依次重新启动，然后会被所有区域拒绝。";
         let spaced = text.replace('，', " , ");
         let other = "证书每年更新一次。旧证书立即失效，所有服务必须在同一天重新启动，否则会被所有区域拒绝。";
-        assert_eq!(folded("密钥", hits(&[text, other, &spaced])), [(0, vec![2]), (1, vec![])]);
+        assert_eq!(deduped("密钥", hits(&[text, other, &spaced])), [(0, vec![2]), (1, vec![])]);
     }
 
     #[test]
     fn what_the_question_asks_for_is_not_folded_away() {
         let of = |customer: &str| LONG.replace("every region", &format!("the region of {customer}"));
         let (alice, bob) = (of("Alice"), of("Bob"));
-        assert_eq!(folded("when are keys rotated?", hits(&[&alice, &bob])), [(0, vec![1])]);
-        assert_eq!(folded("which region does Bob use?", hits(&[&alice, &bob])).len(), 2);
-        assert_eq!(folded("which region does Bob use?", hits(&[&bob, &alice])), [(0, vec![1])], "Alice is not asked for");
+        assert_eq!(deduped("when are keys rotated?", hits(&[&alice, &bob])), [(0, vec![1])]);
+        assert_eq!(deduped("which region does Bob use?", hits(&[&alice, &bob])).len(), 2);
+        assert_eq!(deduped("which region does Bob use?", hits(&[&bob, &alice])), [(0, vec![1])], "Alice is not asked for");
     }
 
     #[test]
     fn short_records_that_differ_in_a_word_stay() {
         let records =
             ["price of the pump: 100 euros", "price of the pump: 200 euros", "price of the pump: 100 euros", "…", "…"];
-        assert_eq!(folded("price", hits(&records)), [(0, vec![2]), (1, vec![]), (3, vec![]), (4, vec![])]);
+        assert_eq!(deduped("price", hits(&records)), [(0, vec![2]), (1, vec![]), (3, vec![]), (4, vec![])]);
     }
 
     #[test]
     fn neighbours_are_left_to_be_joined() {
         let near = vec![hit(0, "a.md", 0, LONG), hit(1, "a.md", 100, LONG), hit(2, "a.md", 5000, LONG)];
-        assert_eq!(folded("keys", near), [(0, vec![2]), (1, vec![])]);
+        assert_eq!(deduped("keys", near), [(0, vec![2]), (1, vec![])]);
     }
 
     proptest! {
@@ -234,17 +234,17 @@ mod tests {
                 .map(|words| words.iter().map(|word| char::from(b'a' + word).to_string()).collect::<Vec<_>>().join(" "))
                 .collect();
             let all = hits(&texts.iter().map(String::as_str).collect::<Vec<_>>());
-            let asked = Print::of(&question).words;
+            let asked = ShingleSet::of(&question).words;
             let mut expected: Vec<(u128, Vec<u128>)> = Vec::new();
             for (n, text) in (0_u128..).zip(&texts) {
-                let print = Print::of(text);
-                let copy = expected.iter_mut().find(|(kept, _)| print.is_copy_of(&Print::of(&texts[*kept as usize]), &asked));
+                let set = ShingleSet::of(text);
+                let copy = expected.iter_mut().find(|(kept, _)| set.is_copy_of(&ShingleSet::of(&texts[*kept as usize]), &asked));
                 match copy {
                     Some((_, copies)) => copies.push(n),
                     None => expected.push((n, Vec::new())),
                 }
             }
-            prop_assert_eq!(folded(&question, all), expected);
+            prop_assert_eq!(deduped(&question, all), expected);
         }
     }
 }

@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_stream::try_stream;
-use async_trait::async_trait;
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
-use crate::answer::stream::{AnswerEvent, Outcome, Summary};
+use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::answer::write::write;
-use crate::providers::{ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason};
+use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError, StopReason};
 
 /// Streams the answer of the first model that gives one. The last model's failure is the stream's own.
 ///
@@ -71,36 +70,12 @@ pub(super) fn write_with_fallback(
 }
 
 /// An answer without a word is none, whether a filter stopped it or the model had nothing to say.
-fn nothing_said(summary: &Summary) -> Option<ProviderError> {
+fn nothing_said(summary: &AnswerSummary) -> Option<ProviderError> {
     let model = summary.model.as_deref().unwrap_or_default();
     let said = match summary.outcome {
         _ if summary.ttft.is_some() => return None,
-        Outcome::Answered(StopReason::Refused) => "its filter refused to answer",
+        AnswerOutcome::Answered(StopReason::Refused) => "its filter refused to answer",
         _ => "answered with nothing",
     };
     Some(ProviderError::new(model, ErrorKind::BadAnswer, said))
-}
-
-/// The model, or one that fails with what was wrong with it when it is asked: so a missing key is one model's failure among
-/// several, and no earlier than its turn.
-pub fn or_failing(name: String, model: Result<Arc<dyn ChatModel>, ProviderError>) -> Arc<dyn ChatModel> {
-    model.unwrap_or_else(|error| Arc::new(Failing { name, error }))
-}
-
-#[derive(Debug)]
-struct Failing {
-    name: String,
-    error: ProviderError,
-}
-
-#[async_trait]
-impl ChatModel for Failing {
-    fn model(&self) -> &str {
-        &self.name
-    }
-
-    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let ProviderError { provider, kind, message, hint, .. } = &self.error;
-        Err(ProviderError { hint: hint.clone(), ..ProviderError::new(provider, *kind, message) })
-    }
 }

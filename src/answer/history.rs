@@ -3,16 +3,30 @@
 use crate::answer::cite;
 use crate::providers::{Message, Role};
 
+/// The part of the prompt's budget that may go to what was said before, as one in so many.
+pub(super) const PART: usize = 4;
+/// Exchanges that are looked at for it.
+pub(super) const EXCHANGES: usize = 50;
+
 /// What an answer is cut to, as a part of the budget: the newest turn is never left out for its length alone.
 const MOST_OF_BUDGET: (usize, usize) = (3, 4);
 
-/// The newest turns (question and answer, oldest first) that fit into so many tokens. Answers lose their citations, whose numbers
-/// mean other sources now; turns without an answer are left out. CPU work.
-pub fn fit(turns: &[(String, String)], budget: usize, count: &dyn Fn(&str) -> usize) -> Vec<Message> {
+/// A question that was asked before, and its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// The question.
+    pub question: String,
+    /// The answer, as the model wrote it: its citations are left out when it is shown to the model again.
+    pub answer: String,
+}
+
+/// The newest exchanges (of those that come oldest first) that fit into so many tokens. Answers lose their citations, whose numbers
+/// mean other sources now; exchanges without an answer are left out. CPU work.
+pub fn fit(exchanges: &[Exchange], budget: usize, count: &dyn Fn(&str) -> usize) -> Vec<Message> {
     let (part, of) = MOST_OF_BUDGET;
     let mut left = budget;
     let mut kept = Vec::new();
-    for (question, answer) in turns.iter().rev() {
+    for Exchange { question, answer } in exchanges.iter().rev() {
         let answer = cut(cite::without(answer), budget * part / of, count);
         if answer.trim().is_empty() {
             continue;
@@ -52,8 +66,8 @@ mod tests {
         text.split_whitespace().count()
     }
 
-    fn turn(question: &str, answer: &str) -> (String, String) {
-        (question.into(), answer.into())
+    fn turn(question: &str, answer: &str) -> Exchange {
+        Exchange { question: question.into(), answer: answer.into() }
     }
 
     #[test]
@@ -70,6 +84,7 @@ mod tests {
         #[test]
         fn never_over_budget(turns in prop::collection::vec(("[a-c ]{0,20}", "[a-c密 \\[1\\]]{0,90}"), 0..8), budget in 0_usize..60) {
             let count = |text: &str| text.chars().count();
+            let turns: Vec<_> = turns.iter().map(|(question, answer)| turn(question, answer)).collect();
             let kept = fit(&turns, budget, &count);
             prop_assert!(kept.iter().map(|message| count(&message.text)).sum::<usize>() <= budget);
             prop_assert!(kept.chunks(2).all(|pair| pair[0].role == Role::User && pair[1].role == Role::Assistant));

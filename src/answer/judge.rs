@@ -1,4 +1,4 @@
-//! A model's opinion of several answers: which is the best, and why.
+//! A model's verdict on several answers: which is the best, and why.
 //!
 //! The candidates are shown without their authors, in an order that follows from their texts: models favour what stands first and
 //! what they wrote themselves.
@@ -7,37 +7,25 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use crate::answer::prompt::{Weighing, weigh};
-use crate::answer::source::Source;
+use super::event::{Member, Verdict};
+use super::prompt::{JudgeTask, judge_prompt};
+use super::source::Source;
 use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, Message, ProviderError, Role, Usage};
 
-/// Bytes of an opinion that are read: a number and two sentences are far less.
-const MAX_OPINION: usize = 16 * 1024;
+/// Bytes of a verdict that are read: a number and two sentences are far less.
+const MAX_VERDICT: usize = 16 * 1024;
 
-/// A candidate: its place among the models, its author, its text.
+/// An answer that may be picked, and who wrote it.
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
-    pub(super) place: usize,
-    pub(super) model: String,
+    pub(super) member: Member,
+    pub(super) model: Arc<dyn ChatModel>,
     pub(super) text: String,
-}
-
-/// What a model thinks of several answers.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Opinion {
-    /// The model that judged, as `provider/model`.
-    pub by: String,
-    /// The place of the model whose answer it prefers.
-    pub choice: usize,
-    /// In its own words.
-    pub why: String,
-    /// What the opinion cost.
-    pub usage: Usage,
 }
 
 /// What the candidates were asked, and how.
 #[derive(Debug, Clone)]
-pub(super) struct Case {
+pub(super) struct Comparison {
     pub(super) question: String,
     pub(super) sources: Vec<Source>,
     pub(super) instructions: Option<String>,
@@ -45,11 +33,11 @@ pub(super) struct Case {
     pub(super) temperature: Option<f32>,
 }
 
-impl Case {
+impl Comparison {
     /// What a model is asked about the candidates.
-    pub(super) fn request(&self, weighing: Weighing, candidates: &[Candidate]) -> ChatRequest {
+    pub(super) fn request(&self, task: JudgeTask, candidates: &[Candidate]) -> ChatRequest {
         let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
-        let prompt = weigh(weighing, self.instructions.as_deref(), self.question.trim(), &self.sources, &texts);
+        let prompt = judge_prompt(task, self.instructions.as_deref(), self.question.trim(), &self.sources, &texts);
         ChatRequest {
             system: prompt.system,
             messages: vec![Message { role: Role::User, text: prompt.user }],
@@ -58,29 +46,31 @@ impl Case {
         }
     }
 
-    /// The opinion of `judge`.
+    /// The verdict of `judge`.
     ///
     /// # Errors
     /// What the model says, or [`ErrorKind::BadAnswer`] when its reply names none of the candidates.
-    pub(super) async fn pick(&self, judge: Arc<dyn ChatModel>, candidates: &[Candidate]) -> Result<Opinion, ProviderError> {
+    pub(super) async fn pick(&self, judge: &dyn ChatModel, candidates: &[Candidate]) -> Result<Verdict, ProviderError> {
         let mut candidates = candidates.to_vec();
         candidates.sort_by_key(|candidate| *blake3::hash(candidate.text.as_bytes()).as_bytes());
-        let mut reply = judge.chat(self.request(Weighing::Pick, &candidates)).await?;
-        let (mut text, mut spent) = (String::new(), Usage::default());
+        let mut reply = judge.chat(self.request(JudgeTask::Pick, &candidates)).await?;
+        let (mut text, mut usage) = (String::new(), Usage::default());
         while let Some(event) = reply.next().await {
             match event? {
-                ChatEvent::Text(more) if text.len() + more.len() <= MAX_OPINION => text.push_str(&more),
+                ChatEvent::Text(more) if text.len() + more.len() <= MAX_VERDICT => text.push_str(&more),
                 ChatEvent::Text(_) => break,
                 ChatEvent::Reasoning(_) => {}
-                ChatEvent::Done { usage, .. } => spent = usage,
+                ChatEvent::Done { usage: spent, .. } => usage = spent,
             }
         }
         let by = judge.model().to_owned();
-        let Some((n, why)) = read(&text, candidates.len()) else {
+        let picked = read(&text, candidates.len()).and_then(|(n, why)| Some((candidates.get(n.checked_sub(1)?)?, why)));
+        let Some((picked, why)) = picked else {
             return Err(ProviderError::new(by, ErrorKind::BadAnswer, "judged without naming one of the answers"));
         };
-        let chosen = candidates.get(n.saturating_sub(1)).map_or(0, |candidate| candidate.place);
-        Ok(Opinion { by, choice: chosen, why: named(why, &candidates), usage: spent })
+        let names: Vec<&str> = candidates.iter().map(|candidate| &*candidate.member.model).collect();
+        let (choice, why) = (picked.member.clone(), named(why, &names));
+        Ok(Verdict { by, choice, why, usage, cost_usd: usage.cost(judge.price()) })
     }
 }
 
@@ -100,13 +90,13 @@ fn read(reply: &str, count: usize) -> Option<(usize, &str)> {
 }
 
 /// The reason with the models' names in place of the numbers, which the reader has never seen.
-fn named(why: &str, candidates: &[Candidate]) -> String {
+fn named(why: &str, names: &[&str]) -> String {
     let mut why = why.to_owned();
     // From the highest on, so that "Answer 12" is not taken for "Answer 1".
-    for (n, candidate) in candidates.iter().enumerate().rev() {
+    for (n, name) in names.iter().enumerate().rev() {
         let n = n + 1;
         for word in ["Answer", "answer"] {
-            why = why.replace(&format!("{word} {n}"), &candidate.model);
+            why = why.replace(&format!("{word} {n}"), name);
         }
     }
     why
@@ -117,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opinion_is_read_however_it_is_put() {
+    fn a_verdict_is_read_however_it_is_put() {
         assert_eq!(read("2\nIt cites [1] rightly.", 3), Some((2, "It cites [1] rightly.")));
         assert_eq!(read(" **Answer 3**\n\n", 3), Some((3, "**Answer 3**")));
         assert_eq!(read("The best of the 12 is 1.", 3), Some((1, "The best of the 12 is 1.")));
@@ -128,8 +118,8 @@ mod tests {
 
     #[test]
     fn numbers_become_names() {
-        let candidate = |place: usize| Candidate { place, model: format!("p/m{place}"), text: String::new() };
-        let candidates: Vec<_> = (1..=12).map(candidate).collect();
-        assert_eq!(named("Answer 12 beats answer 1.", &candidates), "p/m12 beats p/m1.");
+        let names: Vec<String> = (1..=12).map(|n| format!("p/m{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        assert_eq!(named("Answer 12 beats answer 1.", &names), "p/m12 beats p/m1.");
     }
 }

@@ -1,46 +1,55 @@
 //! From a question to a streamed answer with checked citations.
 //!
 //! ```text
-//! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events
+//! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events ─▶ wire
 //! ```
 //!
-//! [`retrieve`] finds passages of the documents that a [`filter`] lets pass, [`fusion`] makes one ranking of two, [`duplicates`]
-//! folds near-copies, a reranker may have the last word, [`source`] joins neighbours into sources that still slice the document
-//! exactly, [`prompt`] fits them into the token budget and fences them, [`cite`] checks the answer's `[n]` as it streams, and
-//! [`ask`] wires them.
+//! [`Answerer`] wires all of it, and is what the rest of the world calls. [`retrieve`] finds passages of the documents that a
+//! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
+//! word. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
+//! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams. An answer consists of [`event`]s, and [`wire`]
+//! says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
-//! Beside the one answer of one model: [`fallback`] has others stand by, [`join`] asks several at once ([`judge`] picks among
+//! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
+mod answerer;
 pub mod batch;
 pub mod cite;
 pub mod duplicates;
-pub mod fallback;
+mod ensemble;
+mod event;
+mod fallback;
 pub mod filter;
 pub mod fusion;
 pub mod history;
-pub mod join;
-pub mod judge;
-mod model;
+mod judge;
+mod models;
 mod plan;
 pub mod prompt;
+mod question;
 pub mod record;
+mod rerank;
 pub mod retrieve;
 pub mod rewrite;
-mod select;
+#[cfg(test)]
+pub(crate) mod samples;
 pub mod source;
-mod stream;
+pub mod wire;
 mod write;
 
-pub use duplicates::Found;
+pub use answerer::{Answerer, CountTokens};
+pub use duplicates::DedupedHit;
+pub use event::{
+    AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, Judging, Member, ModelOutcome, Note, Verdict,
+};
 pub use filter::{Filter, FilterError, Term};
-pub use join::{Fate, Join, JoinEvent, JoinSummary, Joint, ask_all};
-pub use judge::Opinion;
-pub use model::{ANTHROPIC_MODEL, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
+pub use history::Exchange;
+pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use plan::{Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
-pub use retrieve::{QuestionError, Retriever, SparseQuery};
+pub use question::{Ensemble, EnsembleMode, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
+pub use retrieve::{Retriever, SparseQuery};
 pub use source::Source;
-pub use stream::{AnswerEvent, Ask, Conversation, CountTokens, Outcome, Summary, ask};

@@ -118,3 +118,15 @@ pub struct RerankPlan {
     /// How long it may take, retries included, before the ranking stays as it is.
     pub timeout: Duration,
 }
+
+impl RerankPlan {
+    /// Passages that it ranks: enough to find what the ranking put too low, and a quick answer from every vendor.
+    pub const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
+    /// How long a question waits for it.
+    pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// This model, with the usual candidates and patience.
+    pub fn new(model: ModelRef) -> Self {
+        Self { model, candidates: Self::CANDIDATES, timeout: Self::TIMEOUT }
+    }
+}

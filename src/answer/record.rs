@@ -11,15 +11,15 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::providers::{StopReason, Usage};
 
 /// Bytes of a line: an answer of at most a megabyte, escaped, with its sources.
 const MAX_LINE: u64 = 16 << 20;
 
-/// An answered question.
+/// An answered question of a batch. Its JSON is a line of the record's file, and the line that `--json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "answer")]
 pub struct Answered {
-    /// Always "answer".
-    pub r#type: String,
     /// The question's.
     pub id: String,
     /// The answer, as the model wrote it.
@@ -30,37 +30,28 @@ pub struct Answered {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_citations: Vec<usize>,
     /// What the answer could cite.
-    pub sources: Vec<Place>,
+    pub sources: Vec<SourceRef>,
     /// The model that wrote it, as `provider/model`.
     pub model: String,
-    /// What it cost, where the provider says so.
-    pub usage: Tokens,
-    /// From the question to the end, retrieval included.
+    /// Tokens read and written, where the provider says so.
+    pub usage: Usage,
+    /// From the start of the search to the end.
     pub seconds: f64,
-    /// Why it ended: end, length or refused.
-    pub stop: String,
-    /// What it is an answer to: see [`super::batch::Key`].
+    /// Why the model stopped.
+    pub stop: StopReason,
+    /// What it is an answer to: see [`AnswerKey`](super::batch::AnswerKey).
     pub key: String,
 }
 
 /// Where a source stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct SourceRef {
     /// Its number in citations.
     pub n: usize,
     /// Its document.
     pub uri: String,
     /// First and last line, from 1.
     pub lines: (u32, u32),
-}
-
-/// Tokens read and written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tokens {
-    /// Read.
-    pub input_tokens: Option<u64>,
-    /// Written.
-    pub output_tokens: Option<u64>,
 }
 
 /// What is read of every line when the record is opened.
@@ -80,7 +71,7 @@ struct Span {
     length: u64,
 }
 
-/// See the module's page. One process at a time; all calls block (call them off the runtime).
+/// A file of answers. One process at a time has it; all calls block (call them off the runtime).
 #[derive(Debug)]
 pub struct Record {
     file: File,
@@ -161,7 +152,7 @@ impl Record {
     }
 
     fn note(&mut self, head: Head, span: Span) {
-        if head.r#type == "answer" {
+        if head.r#type == ANSWER {
             self.lines.entry(head.key).or_default().insert(head.id, span);
         }
     }
@@ -195,7 +186,7 @@ impl Record {
         }
         self.write(&bytes)?;
         for (answer, span) in answers.iter().zip(spans) {
-            let head = Head { r#type: answer.r#type.clone(), id: answer.id.clone(), key: answer.key.clone() };
+            let head = Head { r#type: ANSWER.to_owned(), id: answer.id.clone(), key: answer.key.clone() };
             self.note(head, span);
         }
         Ok(())
@@ -218,7 +209,9 @@ impl Record {
     }
 }
 
-/// How each line begins: the first field of [`Answered`].
+/// What is in the record: the type of [`Answered`].
+const ANSWER: &str = "answer";
+/// How each line of it begins.
 const BEGINNING: &[u8] = br#"{"type":"answer","#;
 
 #[cfg(test)]
@@ -228,16 +221,15 @@ mod tests {
 
     fn answered(id: &str, key: &str, text: &str) -> Answered {
         Answered {
-            r#type: "answer".into(),
             id: id.into(),
             answer: text.into(),
             citations: vec![1],
             unknown_citations: Vec::new(),
-            sources: vec![Place { n: 1, uri: "docs/密.md".into(), lines: (1, 2) }],
+            sources: vec![SourceRef { n: 1, uri: "docs/密.md".into(), lines: (1, 2) }],
             model: "p/m".into(),
-            usage: Tokens { input_tokens: Some(3), output_tokens: None },
+            usage: Usage { input_tokens: Some(3), output_tokens: None },
             seconds: 0.5,
-            stop: "end".into(),
+            stop: StopReason::End,
             key: key.into(),
         }
     }

@@ -1,156 +1,116 @@
-//! Finds the passages that a question is about.
+//! Finds the passages that a question is about: searched for, fused, freed of copies, reranked.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
-use crate::answer::{QueryPlan, RetrieveMode};
+use super::question::{QuestionError, checked};
+use super::rerank::rerank;
+use super::{Duplicates, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
-use crate::error::{Error, Failure, Origin};
+use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
-use crate::vectordb::{Query, VectorStore};
+use crate::vectordb::{MAX_PAGE, Query, VectorStore};
 
-/// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
-pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
+/// Passages looked at for each that is wanted, since some will be copies.
+const SPARE: usize = 4;
+/// How often more are looked at where most of them were copies.
+const ROUNDS: usize = 3;
 
 /// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
 pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
 
-/// Why a question cannot be asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum QuestionError {
-    /// Nothing but white space.
-    #[error("the question is empty")]
-    Empty,
-    /// More bytes than [`MAX_QUESTION_BYTES`].
-    #[error("the question has {bytes} bytes; at most {MAX_QUESTION_BYTES} can be asked")]
-    TooManyBytes {
-        /// How many it has.
-        bytes: usize,
-    },
-    /// More tokens than the embedding model reads: it would be cut silently.
-    #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
-    TooManyTokens {
-        /// How many it has.
-        tokens: usize,
-        /// How many the model reads.
-        limit: usize,
-        /// The embedding model.
-        model: String,
-    },
-    /// Instructions and question fill the budget, so that not even a part of one passage fits.
-    #[error("instructions and question take {tokens} tokens, which leaves no room for passages in {budget}")]
-    NoRoom {
-        /// What instructions and question take.
-        tokens: usize,
-        /// What they may take together with the passages.
-        budget: usize,
-    },
-}
-
-impl QuestionError {
-    /// What the user can do.
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Empty => "ask something: `ask \"How are keys rotated?\"`",
-            Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
-            Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
-        }
-    }
-}
-
-impl Failure for QuestionError {
-    fn origin(&self) -> Origin {
-        Origin::Question
-    }
-
-    fn code(&self) -> &'static str {
-        "bad_question"
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(self.hint().into())
-    }
-
-    fn stops_all(&self) -> bool {
-        false
-    }
-}
-
-/// Finds passages in one index.
+/// What passages are found with, in one index.
 #[derive(Clone)]
 pub struct Retriever {
     /// Where the passages are.
     pub store: Arc<dyn VectorStore>,
-    /// What the index was embedded with. Not needed when the mode is sparse.
+    /// The model that the index was embedded with. Not needed when the mode is sparse.
     pub embedder: Option<Arc<dyn Embedder>>,
     /// Vectors of questions that were asked before.
     pub cache: EmbeddingCache,
-    /// What makes BM25 vectors of questions.
+    /// Makes BM25 vectors of questions.
     pub bm25: SparseQuery,
-    /// What ranks the best candidates again.
+    /// Ranks the best candidates again, where the plan says so.
     pub reranker: Option<Arc<dyn Reranker>>,
-    /// How questions are answered.
-    pub plan: QueryPlan,
 }
 
 impl Retriever {
-    /// The best `limit` passages for a question, best first. Empty when nothing was found. See [`Self::find`].
-    pub async fn retrieve(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
-        Ok(self.find(question, limit).await?.into_iter().map(|found| found.hit).collect())
+    /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
+    pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+        let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
+        let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
+        let mut found = match select.duplicates {
+            Duplicates::Keep => self.ranked(question, wanted, plan).await?.into_iter().map(DedupedHit::from).collect(),
+            Duplicates::Drop => self.distinct(question, wanted, plan).await?,
+        };
+        if let (Some(reranker), Some(rerank_plan)) = (&self.reranker, &select.rerank) {
+            found = rerank(&**reranker, rerank_plan.timeout, question, found).await?;
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
-    /// The first `limit` passages of the ranking.
-    pub(super) async fn candidates(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
-        let question = checked(question)?;
-        if limit == 0 {
-            return Ok(Vec::new());
+    /// The first `wanted` passages of the ranking that say something of their own.
+    async fn distinct(&self, question: &str, wanted: usize, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+        let mut depth = wanted;
+        let mut round = 0;
+        loop {
+            depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
+            round += 1;
+            let hits = self.ranked(question, depth, plan).await?;
+            let complete = hits.len() < depth || depth == MAX_PAGE;
+            let asked = question.to_owned();
+            let mut found = off_runtime("compare passages", move || dedupe(&asked, hits)).await?;
+            if found.len() >= wanted || complete || round == ROUNDS {
+                found.truncate(wanted);
+                return Ok(found);
+            }
         }
+    }
+
+    /// The first `limit` passages, as far as there are any: by one ranking, or by two that are asked for at the same time and
+    /// fused.
+    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
         let started = Instant::now();
-        let mut hits = self.ranked(question, limit).await?;
+        let mut hits = match plan.mode {
+            RetrieveMode::Sparse => self.sparse_search(question, limit, plan).await?.unwrap_or_default(),
+            RetrieveMode::Dense => self.dense_search(question, limit, plan).await?,
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit.max(fusion::DEPTH), plan).await?,
+        };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
         Ok(hits)
     }
 
-    /// At least `limit` passages in order, as far as there are any: by one ranking, or by two that are asked for at the same
-    /// time and fused.
-    async fn ranked(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
-        match self.plan.mode {
-            RetrieveMode::Sparse => Ok(self.by_words(question, limit).await?.unwrap_or_default()),
-            RetrieveMode::Dense => self.by_meaning(question, limit).await,
-            RetrieveMode::Hybrid => {
-                let depth = limit.max(fusion::DEPTH);
-                let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
-                if !reads && let Some(hits) = self.by_words(question, depth).await? {
-                    tracing::debug!("the embedding model does not read the question's language: by words alone");
-                    return Ok(hits);
-                }
-                let (dense, sparse) = tokio::try_join!(self.by_meaning(question, depth), self.by_words(question, depth))?;
-                Ok(match sparse {
-                    Some(sparse) => fusion::fuse(&self.plan.fusion, dense, sparse),
-                    None => dense,
-                })
-            }
+    async fn hybrid_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+        let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
+        if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
+            tracing::debug!("the embedding model does not read the question's language: by words alone");
+            return Ok(hits);
         }
+        let dense = self.dense_search(question, limit, plan);
+        let (dense, sparse) = tokio::try_join!(dense, self.sparse_search(question, limit, plan))?;
+        Ok(match sparse {
+            Some(sparse) => fusion::fuse(&plan.fusion, dense, sparse),
+            None => dense,
+        })
     }
 
-    async fn by_meaning(&self, question: &str, limit: usize) -> Result<Vec<Hit>, Error> {
-        self.search(Query::Dense(self.dense(question).await?), limit).await
+    async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+        let query = Query::Dense(self.dense(question).await?);
+        Ok(plan.select.filter.search(&*self.store, query, limit).await?)
     }
 
     /// `None` when the question has no words to look for, such as "???".
-    async fn by_words(&self, question: &str, limit: usize) -> Result<Option<Vec<Hit>>, Error> {
+    async fn sparse_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Option<Vec<Hit>>, Error> {
         let sparse = self.sparse(question).await?;
         if sparse.indices.is_empty() {
             return Ok(None);
         }
-        Ok(Some(self.search(Query::Sparse(sparse), limit).await?))
-    }
-
-    async fn search(&self, query: Query, limit: usize) -> Result<Vec<Hit>, Error> {
-        Ok(self.plan.select.filter.search(&*self.store, query, limit).await?)
+        Ok(Some(plan.select.filter.search(&*self.store, Query::Sparse(sparse), limit).await?))
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {
@@ -191,16 +151,6 @@ impl Retriever {
                 Err(ProviderError::new(embedder.model(), ErrorKind::BadAnswer, message))
             }
         }
-    }
-}
-
-/// The question without the white space around it.
-fn checked(question: &str) -> Result<&str, QuestionError> {
-    let question = question.trim();
-    match question.len() {
-        0 => Err(QuestionError::Empty),
-        bytes if bytes > MAX_QUESTION_BYTES => Err(QuestionError::TooManyBytes { bytes }),
-        _ => Ok(question),
     }
 }
 

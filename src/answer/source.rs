@@ -4,7 +4,7 @@
 //! where they overlap and agree on the overlap, where they touch, and where the lines between them prove that the gap holds
 //! nothing but line feeds.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::document::{Hit, Passage};
 
@@ -13,7 +13,7 @@ use crate::document::{Hit, Passage};
 pub struct Source {
     /// Its number in the prompt and in citations, from 1.
     pub n: usize,
-    /// See [`crate::document::Document::uri`].
+    /// See [`Passage::uri`].
     pub uri: String,
     /// The document's title, if it has one.
     pub title: Option<String>,
@@ -26,9 +26,16 @@ pub struct Source {
     /// First and last line, 1-based, both inclusive.
     pub lines: (u32, u32),
     /// The best score among its passages. Higher is better; the scale depends on the retrieval mode.
+    #[serde(serialize_with = "widened")]
     pub score: f32,
     /// The text itself.
     pub text: String,
+}
+
+/// With all digits of the double that it is: so it has always been written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn widened<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(f64::from(*score))
 }
 
 impl Source {

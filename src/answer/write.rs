@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
 use crate::answer::cite::{Piece, Scanner};
-use crate::answer::stream::{AnswerEvent, Outcome, Summary};
+use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, ProviderError};
 
 /// Streams the answer of `model`, which may cite sources 1 to `given`: `Reasoning`, `Token` and `Citation`, then `Done`, whose
@@ -53,7 +53,7 @@ pub(super) fn write(
         };
         // Nothing that follows the end mark is of interest: end the request before the consumer takes its time.
         drop(answer);
-        yield AnswerEvent::Done(Summary {
+        yield AnswerEvent::Done(AnswerSummary {
             model: Some(model.model().to_owned()),
             citations: scanner.citations().to_vec(),
             unknown_citations: scanner.unknown(),
@@ -61,7 +61,7 @@ pub(super) fn write(
             cost_usd: usage.cost(model.price()),
             ttft,
             took: requested.elapsed(),
-            outcome: Outcome::Answered(stop),
+            outcome: AnswerOutcome::Answered(stop),
         });
     }
 }

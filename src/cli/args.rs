@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::answer::Term;
+use crate::answer::{Filter, FilterError, Term};
 use crate::pipeline::{self, Diagnostic, Diagnostics, Plan};
 use crate::runtime::{Runtime, Settings};
 
@@ -131,7 +131,7 @@ pub(super) struct AskArgs {
     #[arg(long, value_name = "FILE", requires = "batch")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
-    pub narrow: Narrow,
+    pub filter: FilterArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -167,7 +167,7 @@ pub(super) struct SearchArgs {
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
     #[command(flatten)]
-    pub narrow: Narrow,
+    pub filter: FilterArgs,
     /// Show near-copies as hits of their own
     #[arg(long)]
     pub copies: bool,
@@ -178,21 +178,18 @@ pub(super) struct SearchArgs {
 
 /// Which documents are searched.
 #[derive(Debug, Args)]
-pub(super) struct Narrow {
+pub(super) struct FilterArgs {
     /// Search only documents like 'path=docs/api/**', 'lang=zh' or 'modified>=2026-01-31'; all must hold
     #[arg(long = "where", value_name = "TERM")]
     terms: Vec<String>,
 }
 
-impl Narrow {
-    /// Adds the terms to those of the pipeline file.
-    pub fn apply(&self, plan: &mut Plan) -> anyhow::Result<()> {
-        for text in &self.terms {
-            let term = text.parse::<Term>();
-            let term = term.map_err(|error| Invalid::from(Diagnostic::error(error.to_string(), Some(error.hint))))?;
-            plan.query.select.filter.extend([term]);
-        }
-        Ok(())
+impl FilterArgs {
+    /// The terms, with the same errors as in a pipeline file.
+    pub fn parse(&self) -> Result<Filter, Invalid> {
+        let invalid = |error: FilterError| Invalid::from(Diagnostic::error(error.to_string(), Some(error.hint)));
+        let terms = self.terms.iter().map(|text| text.parse::<Term>().map_err(invalid));
+        Ok(terms.collect::<Result<Vec<_>, _>>()?.into())
     }
 }
 
@@ -213,7 +210,7 @@ pub(super) struct ChatArgs {
     #[arg(long, value_name = "NAME")]
     pub session: Option<String>,
     #[command(flatten)]
-    pub narrow: Narrow,
+    pub filter: FilterArgs,
 }
 
 #[derive(Debug, Args)]
@@ -242,7 +239,7 @@ impl Common {
         let absolute = |path: &Path| std::path::absolute(path).with_context(|| format!("bad path {}", path.display()));
         let cache = match &self.cache {
             Some(cache) => absolute(cache)?,
-            None => dirs::cache_dir().map_or_else(|| self.home.join("cache"), |cache| cache.join("ragstream")),
+            None => Settings::users_cache().unwrap_or_else(|| self.home.join("cache")),
         };
         Ok(Settings { home: absolute(&self.home)?, cache, cwd })
     }

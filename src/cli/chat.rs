@@ -1,7 +1,7 @@
 //! A conversation over the index.
 //!
 //! ```text
-//! a line ─▶ command, or question ─▶ rewritten (when there is history) ─▶ ask ─▶ shown ─▶ kept in the session
+//! a line ─▶ command, or question ─▶ asked, with what was said before ─▶ shown ─▶ kept in the session
 //! ```
 //!
 //! The index is let go as soon as a question's passages are found, so that an `ingest` beside the chat need not wait for it.
@@ -16,38 +16,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use self::command::Command;
 use self::input::{Input, Read};
 use self::session::{Session, Turn};
-use super::args::{ChatArgs, Common, Invalid};
-use super::ask::{Ended, NO_MODEL, Screen, failure, listed, prepare, release, render_on};
-use super::output::Output;
+use super::args::{ChatArgs, Common};
+use super::exit;
+use super::models::{named, open};
+use super::output::{Output, counted};
 use super::progress::downloads;
-use super::style::{Look, Style, one_line, trimmed};
-use crate::answer::{AnswerEvent, Ask, Conversation, Source, ask, history, rewrite};
+use super::show::{Ended, Screen, listed, render};
+use super::style::{Paint, Style, one_line, trimmed};
+use crate::answer::wire::Line;
+use crate::answer::{AnswerEvent, Answerer, Exchange, ModelChoice, Note, Question, Source};
 use crate::error::Error;
-use crate::pipeline::Purpose;
-use crate::providers::Message;
-use crate::providers::ModelRef;
+use crate::providers::ChatModel;
 use crate::runtime::Runtime;
 
-/// The part of the prompt's budget that may go to what was said before.
-const HISTORY_PART: usize = 4;
-/// Turns that are looked at for it.
-const HISTORY_TURNS: usize = 50;
 /// Lines of a passage that `/sources` shows of each.
 const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let runtime = args.pipeline.runtime(common, |plan| {
-        if let Some(model) = &args.model {
-            plan.query.model = Some(ModelRef::parse(model, plan, Purpose::Answer).map_err(Invalid::from)?);
-        }
-        args.narrow.apply(plan)
-    })?;
+    let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
+    let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
+    let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
+    let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };
     let _fetching = downloads(output, runtime.providers.downloads());
     let folder = runtime.settings.home.join(".chat");
     let (name, found) = match &args.session {
@@ -58,19 +52,24 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
         },
     };
     let session = Session::open(&folder, &name).map_err(|source| in_session(&folder, &name, source))?;
-    let limit = args.limit.unwrap_or(runtime.plan.query.limit).get();
-    let ask = match prepare(&runtime, String::new(), limit).await {
-        Ok(ask) => ask,
+    let prepared = async {
+        let answerer = open(&runtime).await?.releasing_the_index();
+        let model = answerer.models(&how).await?.into_iter().next();
+        Ok((answerer, model))
+    };
+    let (answerer, model) = match prepared.await {
+        Ok(prepared) => prepared,
         Err(error) => {
             if output.json {
-                output.event(&failure(&error));
+                output.event(&Line::from(&error));
             }
-            return Err(error.into());
+            return Err(Error::into(error));
         }
     };
     let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
     let input = Input::new(person, folder.join("history"));
-    let mut chat = Chat { runtime: &runtime, output, ask, session, folder, person, saved: None, failed: 0 };
+    let (runtime, saved) = (&runtime, None);
+    let mut chat = Chat { runtime, output, answerer, how, model, session, folder, person, saved, failed: 0 };
     chat.greet(found);
     Box::pin(chat.converse(input)).await
 }
@@ -89,8 +88,11 @@ fn in_session(folder: &Path, name: &str, source: io::Error) -> Error {
 struct Chat<'a> {
     runtime: &'a Runtime,
     output: &'a Output,
-    /// How every question is asked.
-    ask: Ask,
+    answerer: Answerer,
+    /// How every question is asked; its model is `model`.
+    how: Question,
+    /// Who answers; `None`: the passages do.
+    model: Option<Arc<dyn ChatModel>>,
     session: Session,
     folder: PathBuf,
     /// Someone sits at a terminal.
@@ -107,13 +109,13 @@ impl Chat<'_> {
         if !found {
             self.output.note("There is no session to go on with: this is a new one.");
         }
-        match &self.ask.model {
-            None => self.output.note(NO_MODEL),
+        match &self.model {
+            None => self.output.note(Note::NoModel.text()),
             Some(model) if self.person => self.output.note(&format!("{} answers. /help lists the commands.", model.model())),
             Some(_) => {}
         }
         if let Some(last) = self.session.turns.last().filter(|_| self.person) {
-            let turns = super::output::counted(self.session.turns.len() as u64, "question");
+            let turns = counted(self.session.turns.len() as u64, "question");
             let last = trimmed(&one_line(&last.question), 60);
             self.output.note(&format!("Session {} goes on after {turns}, the last: {last}", self.session.name));
         }
@@ -125,7 +127,7 @@ impl Chat<'_> {
             let read = if self.person {
                 input.next().await
             } else {
-                tokio::select! { read = input.next() => read, _ = tokio::signal::ctrl_c() => return Ok(super::INTERRUPTED) }
+                tokio::select! { read = input.next() => read, _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED) }
             };
             let line = match read {
                 Read::Line(line) => line,
@@ -155,8 +157,8 @@ impl Chat<'_> {
                     self.complain(&message);
                 }
                 None => match Box::pin(self.answer(line.to_owned())).await? {
-                    Ended::ReaderLeft => return Ok(super::OK),
-                    Ended::Stopped if !self.person => return Ok(super::INTERRUPTED),
+                    Ended::ReaderLeft => return Ok(exit::OK),
+                    Ended::Stopped if !self.person => return Ok(exit::INTERRUPTED),
                     Ended::Failed(error) => {
                         self.failed += 1;
                         self.output.error(&error.into());
@@ -166,7 +168,7 @@ impl Chat<'_> {
             }
         }
         // Who sat there has seen it.
-        Ok(if self.failed > 0 && !self.person { super::SOME_FAILED } else { super::OK })
+        Ok(if self.failed > 0 && !self.person { exit::SOME_FAILED } else { exit::OK })
     }
 
     /// Answers a question and keeps the turn. Ctrl-C stops it.
@@ -187,7 +189,7 @@ impl Chat<'_> {
         turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
         if !self.output.json {
             let stopped = if matches!(ended, Ok(Ended::Stopped)) { "(stopped)\n" } else { "" };
-            self.output.print(&format!("{}\n", self.style().paint(Look::Dim, stopped)));
+            self.output.print(&format!("{}\n", self.style().paint(Paint::Dim, stopped)));
         }
         if !turn.answer.is_empty() || !turn.sources.is_empty() {
             self.keep(turn);
@@ -197,60 +199,34 @@ impl Chat<'_> {
 
     async fn turn(&self, turn: &mut Turn, stop: &CancellationToken) -> io::Result<Ended> {
         let style = self.style();
-        let prepared = async {
-            let history = self.history().await;
-            let search = self.search_for(&history, &turn.question).await;
-            Conversation { history, search }
+        let question = Question {
+            text: turn.question.clone(),
+            model: self.model.clone().map_or(ModelChoice::Passages, ModelChoice::Own),
+            history: Some(self.history()),
+            ..self.how.clone()
         };
-        let conversation = tokio::select! {
-            conversation = prepared => conversation,
-            () = stop.cancelled() => return Ok(Ended::Stopped),
-        };
-        turn.search.clone_from(&conversation.search);
-        if style.json {
-            let search = conversation.search.as_ref();
-            self.output
-                .event(&json!({"type": "question", "question": turn.question, "search": search.unwrap_or(&turn.question)}));
-        } else if let Some(search) = conversation.search.as_ref().filter(|_| !style.quiet) {
-            self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
-        }
-        let asked = Ask { question: turn.question.clone(), conversation, ..self.ask.clone() };
-        let mut released = None;
-        let events = ask(asked).inspect(|event| {
-            if let Ok(AnswerEvent::Sources { .. }) = event {
-                released = Some(release(&self.ask.retriever.store));
+        let events = self.answerer.ask(question).inspect(|event| {
+            if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
+                && !style.json
+                && !style.quiet
+            {
+                self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
             }
             note(turn, event);
         });
         let mut out = io::stdout();
         let mut screen = Screen::new(&mut out, &style);
         screen.conversing = true;
-        let ended = Box::pin(render_on(screen, events.take_until(stop.cancelled()))).await;
-        match released {
-            Some(released) => drop(released.await),
-            // It may have failed with the index open.
-            None => self.ask.retriever.store.release().await,
-        }
+        let ended = Box::pin(render(screen, events.take_until(stop.cancelled()))).await;
+        // It may have been stopped, or have failed, with the index open.
+        self.answerer.release().await;
         ended
     }
 
-    /// What was said before, as far as the model is to read it.
-    async fn history(&self) -> Vec<Message> {
-        let turns = self.session.turns.iter().rev().take(HISTORY_TURNS).rev();
-        // What no model wrote are passages, which are found again where they matter.
-        let turns: Vec<_> =
-            turns.filter(|turn| turn.model.is_some()).map(|turn| (turn.question.clone(), turn.answer.clone())).collect();
-        if turns.is_empty() || self.ask.model.is_none() {
-            return Vec::new();
-        }
-        let count = Arc::clone(&self.ask.count_tokens);
-        let budget = self.ask.retriever.plan.context_tokens / HISTORY_PART;
-        tokio::task::spawn_blocking(move || history::fit(&turns, budget, &*count)).await.unwrap_or_default()
-    }
-
-    async fn search_for(&self, history: &[Message], question: &str) -> Option<String> {
-        let model = self.ask.model.as_ref().filter(|_| !history.is_empty())?;
-        rewrite::standalone(&**model, history, question, self.ask.retriever.plan.temperature).await
+    /// What was said before. What no model wrote are passages, which are found again where they matter.
+    fn history(&self) -> Vec<Exchange> {
+        let written = self.session.turns.iter().filter(|turn| turn.model.is_some());
+        written.map(|turn| Exchange { question: turn.question.clone(), answer: turn.answer.clone() }).collect()
     }
 
     fn keep(&mut self, turn: Turn) {
@@ -263,11 +239,11 @@ impl Chat<'_> {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Sources(n) => self.sources(n),
-            Command::Model(None) => match &self.ask.model {
+            Command::Model(None) => match &self.model {
                 Some(model) => self.say(&format!("{} answers.", model.model())),
                 None => self.say("No model answers; /model PROVIDER/MODEL sets one."),
             },
-            Command::Model(Some(name)) => self.set_model(&name),
+            Command::Model(Some(name)) => self.set_model(&name).await,
             Command::Clear => {
                 let cleared = self.session.clear();
                 self.say("What was said is forgotten.");
@@ -287,7 +263,7 @@ impl Chat<'_> {
         };
         let wanted: Vec<&Source> = last.sources.iter().filter(|source| n.is_none_or(|n| source.n == n)).collect();
         if self.output.json {
-            return self.output.event(&json!({"type": "sources", "sources": wanted}));
+            return self.output.event(&Line::Sources { sources: wanted, models: None });
         }
         if wanted.is_empty() {
             return self.say(&format!("The last answer has {} sources.", last.sources.len()));
@@ -303,27 +279,32 @@ impl Chat<'_> {
                 text.push_str(&format!("    {}\n", trimmed(line, columns)));
             }
             if lines.next().is_some() {
-                text.push_str(&format!("    {}\n", style.paint(Look::Dim, &format!("… /sources {}", source.n))));
+                text.push_str(&format!("    {}\n", style.paint(Paint::Dim, &format!("… /sources {}", source.n))));
             }
             text.push('\n');
         }
         self.output.print(&text);
     }
 
-    fn set_model(&mut self, name: &str) {
-        let model = ModelRef::parse(name, &self.runtime.plan, Purpose::Answer).map_err(|error| Invalid::from(error).into());
-        let model: anyhow::Result<_> =
-            model.and_then(|model| self.runtime.providers.chat_model(&model).map_err(|error| Error::from(error).into()));
-        match model {
-            Ok(model) => {
+    async fn set_model(&mut self, name: &str) {
+        match self.open_model(name).await {
+            Ok(Some(model)) => {
                 self.say(&format!("{} answers from now on.", model.model()));
-                self.ask.model = Some(model);
+                self.model = Some(model);
             }
+            Ok(None) => {}
             Err(error) => {
                 self.failed += 1;
                 self.output.error(&error);
             }
         }
+    }
+
+    async fn open_model(&self, name: &str) -> anyhow::Result<Option<Arc<dyn ChatModel>>> {
+        let model = ModelChoice::Named(named(name, &self.runtime.plan)?);
+        // Alone, so that what is wrong with it is told now.
+        let alone = Question { model, fallback: Some(Vec::new()), ..Question::default() };
+        Ok(self.answerer.models(&alone).await?.into_iter().next())
     }
 
     /// Writes the conversation, over no file but its own.
@@ -360,7 +341,7 @@ impl Chat<'_> {
 
     fn say(&self, text: &str) {
         if self.output.json {
-            self.output.event(&json!({"type": "note", "message": text}));
+            self.output.event(&Line::Note { message: text });
         } else {
             self.output.print(&format!("{text}\n"));
         }
@@ -369,7 +350,7 @@ impl Chat<'_> {
     fn complain(&self, text: &str) {
         self.output.complain(&format!("{} {}\n", self.output.paint("error:", "1;31"), one_line(text)));
         if self.output.json {
-            self.output.event(&json!({"type": "error", "message": text, "kind": "bad_command"}));
+            self.output.event(&Line::Error { message: text.into(), kind: "bad_command", hint: None });
         }
     }
 
@@ -381,6 +362,7 @@ impl Chat<'_> {
 /// Takes down what has been said.
 fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
     match event {
+        Ok(AnswerEvent::Question { search, .. }) => turn.search.clone_from(search),
         Ok(AnswerEvent::Sources { sources, model }) => {
             turn.sources.clone_from(sources);
             turn.model.clone_from(model);

@@ -3,18 +3,19 @@
 use serde_json::json;
 
 use super::args::{CheckArgs, variable};
+use super::exit;
 use super::output::Output;
 use crate::pipeline;
 
 pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
     let cwd = std::env::current_dir()?;
-    let mut code = super::OK;
+    let mut code = exit::OK;
     for name in &args.pipelines {
         let path = match pipeline::find(name, &cwd) {
             Ok(path) => path,
             Err(error) => {
                 output.complain(&error.render(output.colors_errors(), output.width()));
-                code = super::FAILED;
+                code = exit::FAILED;
                 continue;
             }
         };
@@ -40,7 +41,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
             }
         }
         if !valid {
-            code = code.max(super::SOME_FAILED);
+            code = code.max(exit::SOME_FAILED);
         }
     }
     Ok(code)

@@ -7,9 +7,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, EvalArgs, Invalid, PipelineArg};
+use super::exit;
 use super::output::{Output, counted};
 use super::progress::{Progress, downloads};
-use crate::cli::style::{one_line, trimmed};
+use super::style::{one_line, trimmed};
+use crate::answer::Answerer;
 use crate::eval;
 use crate::eval::compare::compare;
 use crate::eval::scores::{QueryScore, Scores};
@@ -42,7 +44,7 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
     for pipeline in &pipelines {
         match measured(pipeline, &set, common, output, &stop).await? {
             Some(run) => runs.push(run),
-            None => return Ok(super::INTERRUPTED),
+            None => return Ok(exit::INTERRUPTED),
         }
     }
     if output.json {
@@ -56,7 +58,7 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
         }
     }
     let failed = runs.iter().any(|run| run.failed > 0 || run.queries.iter().any(|query| query.failed.is_some()));
-    Ok(if failed { super::SOME_FAILED } else { super::OK })
+    Ok(if failed { exit::SOME_FAILED } else { exit::OK })
 }
 
 /// Brings the set's own index up to date and asks it everything. `None`: interrupted.
@@ -88,8 +90,8 @@ async fn measured(
     if summary.outcome == Outcome::Interrupted {
         return Ok(None);
     }
-    let retriever = runtime.retriever().await?;
-    let queries = eval::measure(&retriever, set, stop).await?;
+    let answerer = Answerer::open(&runtime).await?;
+    let queries = eval::measure(&answerer, set, stop).await?;
     Ok(queries.map(|queries| Measured { pipeline: name, queries, failed: summary.documents.failed }))
 }
 
@@ -150,7 +152,7 @@ fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
 /// ```
 fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
     let queries = runs.first().map_or(0, |run| run.queries.len() as u64);
-    let mut text = format!("{}: {}\n\n{:<10}", directory.display(), counted_queries(queries), "");
+    let mut text = format!("{}: {}\n\n{:<10}", directory.display(), counted(queries, "query"), "");
     for run in runs {
         text.push_str(&format!("  {:>12}", trimmed(&one_line(&run.pipeline), 12)));
     }
@@ -179,15 +181,11 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
     text
 }
 
-fn counted_queries(count: u64) -> String {
-    if count == 1 { "1 query".into() } else { counted(count, "querie") }
-}
-
 /// The queries that were answered worst, with what came first instead.
 fn worst(run: &Measured, width: usize) -> String {
     let mut queries: Vec<&QueryScore> = run.queries.iter().filter(|query| query.ndcg_10 < 1.0).collect();
     queries.sort_by(|a, b| a.ndcg_10.total_cmp(&b.ndcg_10));
-    let mut text = format!("\n{}: the worst of {}\n", one_line(&run.pipeline), counted_queries(run.queries.len() as u64));
+    let mut text = format!("\n{}: the worst of {}\n", one_line(&run.pipeline), counted(run.queries.len() as u64, "query"));
     for query in queries.into_iter().take(WORST) {
         let place = query.first.map_or_else(|| "  -".into(), |place| format!("{place:>3}"));
         let line = format!("{:.3}  first answer at {place}  {}  {}", query.ndcg_10, query.id, query.text);

@@ -8,11 +8,12 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
+use super::exit;
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress, downloads};
+use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
-use crate::ingest::report::{Outcome, Report, Stage, Summary};
+use crate::ingest::report::{Outcome, Report, Summary};
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 
@@ -34,9 +35,9 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
         show(&summary, output);
     }
     Ok(match summary.outcome {
-        Outcome::Interrupted => super::INTERRUPTED,
-        Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => super::SOME_FAILED,
-        Outcome::Complete => super::OK,
+        Outcome::Interrupted => exit::INTERRUPTED,
+        Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
+        Outcome::Complete => exit::OK,
     })
 }
 
@@ -158,7 +159,7 @@ fn show(summary: &Summary, output: &Output) {
     if summary.seconds > 1.0
         && let Some(stage) = summary.bottleneck
     {
-        output.note(&format!("  slowest: {}", place(stage)));
+        output.note(&format!("  slowest: {}", stage_label(stage)));
     }
     if !summary.skipped.is_empty() {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
@@ -196,16 +197,5 @@ fn kind(reason: SkipReason) -> &'static str {
         SkipReason::UnsupportedFormat => "of formats that are not read",
         SkipReason::SymbolicLink => "symbolic links",
         SkipReason::Special => "special files",
-    }
-}
-
-/// A stage in words.
-pub(super) fn place(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Read => "reading files",
-        Stage::Parse => "parsing",
-        Stage::Chunk => "chunking",
-        Stage::Embed => "embedding",
-        Stage::Store => "writing to the store",
     }
 }

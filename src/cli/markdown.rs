@@ -5,7 +5,7 @@
 //!                                              └▶ [table] (held until its widths are known)
 //! ```
 //!
-//! Held back is only what is ambiguous, and never more than [`MAX_HELD_BYTES`]: a line's first characters until they say what it is,
+//! Held back is only what is ambiguous, and never more than 32 KiB (a test holds it to that): a line's first characters until they say what it is,
 //! a mark until what closes it is seen (or too far away), a word that may not fit into the line, a table. A line that the model
 //! wrote is a line on the screen; code is shown as it is and wrapped by the terminal, so that it can be copied.
 //!
@@ -27,6 +27,7 @@ use self::inline::{ADDRESS, CITED, END, Inline, MISCITED, is_mark};
 use self::table::Table;
 use super::style::{Style, steers};
 
+#[cfg(test)]
 /// What is held back, at most, in bytes.
 pub const MAX_HELD_BYTES: usize = 32 * 1024;
 /// A line that is longer and still not known is text. A fence with a longer info line is none.
@@ -155,6 +156,7 @@ impl Markdown {
         self.flow.take()
     }
 
+    #[cfg(test)]
     /// Bytes that were read and not written yet.
     pub fn held_bytes(&self) -> usize {
         let table = match &self.table {

@@ -1,22 +1,25 @@
 //! The command line: arguments, one file a command, and the one place that prints.
 
 mod args;
-pub mod ask;
+mod ask;
 mod batch;
 mod chat;
 mod check;
+mod ensemble;
 mod eval;
+mod exit;
 mod ingest;
-pub mod join;
-pub mod markdown;
+mod jsonl;
+mod markdown;
 mod models;
 mod output;
 mod plan;
 mod progress;
 mod schema;
-pub mod search;
+mod search;
+mod show;
 mod status;
-pub mod style;
+mod style;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -25,16 +28,8 @@ use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command};
+use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::Output;
-
-/// All well.
-const OK: u8 = 0;
-/// The run finished and something in it failed, or nothing was found.
-const SOME_FAILED: u8 = 1;
-/// The run could not be done.
-const FAILED: u8 = 2;
-/// Interrupted after an orderly drain.
-const INTERRUPTED: u8 = 130;
 
 /// Bytes from which on a block of memory goes back to the system when it is freed: glibc's own default, held fast.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]

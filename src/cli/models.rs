@@ -1,27 +1,28 @@
-//! The models that a command asks: named on the command line, planned, or found.
+//! The models that a command asks.
 
-use std::sync::Arc;
-
-use super::args::{AskArgs, Invalid, JoinArg, variable};
-use crate::answer::fallback::or_failing;
-use crate::answer::{Join, OLLAMA_PROBE_TIMEOUT, default_model};
+use super::args::{AskArgs, Invalid, JoinArg};
+use crate::answer::{Answerer, Ensemble, EnsembleMode, ModelChoice};
 use crate::error::Error;
 use crate::pipeline::{Plan, Purpose};
-use crate::providers::ChatModel;
-use crate::providers::{ModelRef, ProviderPlan};
+use crate::providers::ModelRef;
 use crate::runtime::Runtime;
+use crate::tokenizer::{Tokenizer, TokenizerName};
 
 /// The models named on the command line.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Named {
-    pub models: Vec<ModelRef>,
-    pub judge: Option<ModelRef>,
+    /// The one that answers.
+    pub model: ModelChoice,
+    /// Those that stand by, where any are named.
+    pub fallback: Option<Vec<ModelChoice>>,
+    /// Those that answer at once, where several are named.
+    pub ensemble: Option<Ensemble>,
 }
 
 impl Named {
-    /// Reads the names, and has the plan answer with them.
-    pub fn parse(args: &AskArgs, plan: &mut Plan) -> anyhow::Result<Self> {
-        let parse = |name: &String| ModelRef::parse(name, plan, Purpose::Answer).map_err(Invalid::from);
+    /// Reads the names.
+    pub fn parse(args: &AskArgs, plan: &Plan) -> anyhow::Result<Self> {
+        let parse = |name: &String| named(name, plan);
         let models = args.models.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let judge = args.judge.as_ref().map(parse).transpose()?;
         let fallback = args.fallback.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -36,17 +37,19 @@ impl Named {
         if models.len() < 2 && args.join.is_some() {
             anyhow::bail!("--join is for several models: give --model more than once");
         }
-        if let Some(first) = models.first() {
-            plan.query.model = Some(first.clone());
-        }
-        if !fallback.is_empty() {
-            plan.query.fallback = fallback;
-        }
-        Ok(Self { models, judge })
+        let models: Vec<ModelChoice> = models.into_iter().map(ModelChoice::Named).collect();
+        let fallback: Vec<ModelChoice> = fallback.into_iter().map(ModelChoice::Named).collect();
+        let mode = args.join.map_or(EnsembleMode::All, EnsembleMode::from);
+        let judge = judge.map(ModelChoice::Named);
+        Ok(Self {
+            model: models.first().cloned().unwrap_or_default(),
+            fallback: Some(fallback).filter(|fallback| !fallback.is_empty()),
+            ensemble: (models.len() > 1).then_some(Ensemble { models, mode, judge }),
+        })
     }
 }
 
-impl From<JoinArg> for Join {
+impl From<JoinArg> for EnsembleMode {
     fn from(join: JoinArg) -> Self {
         match join {
             JoinArg::All => Self::All,
@@ -58,27 +61,14 @@ impl From<JoinArg> for Join {
     }
 }
 
-/// A model among several: one that cannot be had fails when it is asked.
-pub(super) fn answerer(runtime: &Runtime, model: &ModelRef) -> Arc<dyn ChatModel> {
-    or_failing(model.to_string(), runtime.providers.chat_model(model))
+/// A model by its name, with the same errors as in a pipeline file.
+pub(super) fn named(name: &str, plan: &Plan) -> Result<ModelRef, Invalid> {
+    ModelRef::parse(name, plan, Purpose::Answer).map_err(Invalid::from)
 }
 
-/// The model that the plan answers with, if there is one, and those that stand by.
-pub(super) async fn plans_own(runtime: &Runtime) -> Result<(Option<Arc<dyn ChatModel>>, Vec<Arc<dyn ChatModel>>), Error> {
-    let tags = |ollama: ProviderPlan| async move {
-        runtime.providers.connection(&ollama.name).ok()?.get("/api/tags", OLLAMA_PROBE_TIMEOUT).await.ok().map(Vec::from)
-    };
-    let mut models: Vec<ModelRef> =
-        default_model(&runtime.plan.query, &runtime.plan.providers, variable, tags).await.into_iter().collect();
-    for model in &runtime.plan.query.fallback {
-        if !models.contains(model) {
-            models.push(model.clone());
-        }
-    }
-    Ok(match models.as_slice() {
-        [] => (None, Vec::new()),
-        // Without another one, what is wrong with it is better said before anything is shown.
-        [only] => (Some(runtime.providers.chat_model(only)?), Vec::new()),
-        [first, others @ ..] => (Some(answerer(runtime, first)), others.iter().map(|model| answerer(runtime, model)).collect()),
-    })
+/// Opens what answers questions.
+pub(super) async fn open(runtime: &Runtime) -> Result<Answerer, Error> {
+    // The table takes a fifth of a second to build: while the index is opened and the question embedded.
+    tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
+    Answerer::open(runtime).await
 }

@@ -87,7 +87,7 @@ impl Output {
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
         if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            std::process::exit(super::OK.into());
+            std::process::exit(super::exit::OK.into());
         }
     }
 
@@ -178,9 +178,10 @@ pub(super) fn grouped(n: u64) -> String {
     text
 }
 
-/// "1 file", "1,200 files".
+/// "1 file", "1,200 files", "2 queries".
 pub(super) fn counted(n: u64, one: &str) -> String {
-    format!("{} {one}{}", grouped(n), if n == 1 { "" } else { "s" })
+    let many = one.strip_suffix('y').map_or_else(|| format!("{one}s"), |stem| format!("{stem}ies"));
+    format!("{} {}", grouped(n), if n == 1 { one } else { &many })
 }
 
 #[cfg(test)]
@@ -207,5 +208,6 @@ mod tests {
         let grouped: Vec<String> = [0, 999, 1000, 1_234_567].into_iter().map(grouped).collect();
         assert_eq!(grouped, ["0", "999", "1,000", "1,234,567"]);
         assert_eq!([counted(1, "file"), counted(1000, "file")], ["1 file", "1,000 files"]);
+        assert_eq!([counted(1, "query"), counted(0, "query")], ["1 query", "0 queries"]);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs};
+use super::exit;
 use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, downloads};
@@ -20,7 +21,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     let forecast = tokio::select! {
         forecast = runtime.forecast(options, report, stop.child_token()) => forecast,
         // Nothing is lost by leaving it: it changes nothing.
-        () = stop.cancelled() => return Ok(super::INTERRUPTED),
+        () = stop.cancelled() => return Ok(exit::INTERRUPTED),
     };
     progress.finish();
     let Some(forecast) = forecast? else { return Ok(super::INTERRUPTED) };
@@ -29,7 +30,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     } else {
         output.print(&show(&forecast));
     }
-    Ok(if forecast.documents.failed > 0 { super::SOME_FAILED } else { super::OK })
+    Ok(if forecast.documents.failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }
 
 fn show(forecast: &Forecast) -> String {

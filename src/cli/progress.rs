@@ -8,7 +8,6 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::ingest::place;
 use super::output::{Output, counted, grouped};
 use crate::ingest::report::{Report, Stage};
 use crate::providers::local::Download;
@@ -127,7 +126,7 @@ fn line(report: &Report, rate: &mut Rate) -> String {
     }
     // Places are not known here; what is busiest in absolute terms is a fair hint while it runs.
     if let Some(stage) = report.bottleneck(|stage| if stage == Stage::Embed { 2 } else { 1 }) {
-        line.push_str(&format!(" · mostly {}", place(stage)));
+        line.push_str(&format!(" · mostly {}", stage_label(stage)));
     }
     let seconds = report.elapsed().as_secs();
     line.push_str(&format!(" · {}:{:02}", seconds / 60, seconds % 60));
@@ -148,4 +147,15 @@ fn event(report: &Report) -> serde_json::Value {
         "chunks": {"made": report.chunks.made.get(), "upserted": report.chunks.upserted.get()},
         "embeddings": {"embedded": report.embeddings.embedded.get(), "tokens": report.embeddings.tokens.get()},
     })
+}
+
+/// A stage in words.
+pub(super) fn stage_label(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Read => "reading files",
+        Stage::Parse => "parsing",
+        Stage::Chunk => "chunking",
+        Stage::Embed => "embedding",
+        Stage::Store => "writing to the store",
+    }
 }

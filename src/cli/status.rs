@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use serde_json::json;
 
 use super::args::{Common, PipelineArg};
+use super::exit;
 use super::output::{Output, counted, grouped};
 use crate::cache;
 use crate::error::Error;
@@ -62,5 +63,5 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
         }
         output.print(&text);
     }
-    Ok(if meta.is_none() || failed > 0 { super::SOME_FAILED } else { super::OK })
+    Ok(if meta.is_none() || failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }

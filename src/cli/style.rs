@@ -12,7 +12,7 @@ use url::Url;
 /// How output looks. The default is plain text, as for a pipe.
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and any combination has a meaning")]
-pub struct Style {
+pub(super) struct Style {
     /// One JSON object a line, and nothing else.
     pub json: bool,
     /// ANSI colours.
@@ -49,23 +49,23 @@ impl Default for Style {
     }
 }
 
-/// What a piece of text is, as far as its look goes.
+/// How a piece of text is painted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Paint {
     Dim,
     Bold,
-    Cite,
-    Wrong,
+    Citation,
+    Warning,
 }
 
 impl Style {
-    /// `text` in a look; as it is without colours.
-    pub(super) fn paint<'a>(&self, look: Look, text: &'a str) -> Cow<'a, str> {
-        let (code, shown) = match look {
-            Look::Dim => ("2", self.color || self.emphasis),
-            Look::Bold => ("1", self.color || self.emphasis),
-            Look::Cite => ("36", self.color),
-            Look::Wrong => ("33", self.color),
+    /// `text` painted; as it is without colours.
+    pub(super) fn paint<'a>(&self, paint: Paint, text: &'a str) -> Cow<'a, str> {
+        let (code, shown) = match paint {
+            Paint::Dim => ("2", self.color || self.emphasis),
+            Paint::Bold => ("1", self.color || self.emphasis),
+            Paint::Citation => ("36", self.color),
+            Paint::Warning => ("33", self.color),
         };
         if !shown || text.is_empty() {
             return text.into();

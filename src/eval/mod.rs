@@ -8,14 +8,14 @@ pub mod scores;
 pub mod set;
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
 use self::scores::QueryScore;
 use self::set::LabelledSet;
-use crate::answer::Retriever;
-use crate::document::Hit;
+use crate::answer::{Answerer, DedupedHit, Question};
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
@@ -51,19 +51,20 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
 /// # Errors
 /// What would fail every question.
 pub async fn measure(
-    retriever: &Retriever,
+    answerer: &Answerer,
     set: &LabelledSet,
     stop: &CancellationToken,
 ) -> Result<Option<Vec<QueryScore>>, Error> {
     let mut scores = Vec::with_capacity(set.queries.len());
     for query in &set.queries {
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
-            found = retriever.retrieve(&query.text, PASSAGES) => found,
+            found = answerer.search(&question) => found,
             () = stop.cancelled() => return Ok(None),
         };
         let (found, failed) = match found {
-            Ok(hits) => (documents(hits), None),
+            Ok(found) => (documents(found), None),
             Err(error) if error.origin() == Origin::Question => (Vec::new(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
@@ -73,8 +74,8 @@ pub async fn measure(
 }
 
 /// The documents of the hits, each where its best passage stands.
-fn documents(hits: Vec<Hit>) -> Vec<String> {
+fn documents(found: Vec<DedupedHit>) -> Vec<String> {
     let mut seen = HashSet::new();
-    let uris = hits.into_iter().map(|hit| hit.passage.uri);
+    let uris = found.into_iter().map(|found| found.hit.passage.uri);
     uris.filter(|uri| seen.insert(uri.clone())).take(DOCUMENTS).collect()
 }

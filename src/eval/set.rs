@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::cli::search::QueryLine;
+use serde::{Deserialize, Deserializer};
 
 /// The first line of `qrels.tsv`, as in BEIR.
 const HEADER: &str = "query-id\tcorpus-id\tscore";
@@ -39,6 +39,30 @@ pub struct LabelledSet {
 #[derive(Debug, thiserror::Error)]
 #[error("the labelled set cannot be used\n{}", .0.join("\n"))]
 pub struct BadSet(pub Vec<String>);
+
+/// A line of a file of queries. Other keys are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct QueryLine {
+    /// Tells the query from others.
+    #[serde(alias = "_id", deserialize_with = "text_or_number")]
+    pub id: String,
+    /// The query.
+    pub text: String,
+}
+
+/// Reads an id that is a text or a number: labelled sets number their queries as often as they name them.
+pub fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "`id` must be a text or a number")]
+    enum Id {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(match Id::deserialize(deserializer)? {
+        Id::Text(text) => text,
+        Id::Number(number) => number.to_string(),
+    })
+}
 
 impl LabelledSet {
     /// Reads a set. Blocks.

@@ -9,14 +9,14 @@ const MAX_LIMIT: u64 = 1 << 40;
 
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Window {
+pub(super) struct RateWindow {
     pub(super) limit: u64,
     pub(super) remaining: Option<u64>,
     /// When what was used comes back, all of it.
     pub(super) reset: Option<Duration>,
 }
 
-impl Window {
+impl RateWindow {
     /// What was used of it already.
     pub(super) fn used(self) -> u64 {
         self.remaining.map_or(0, |remaining| self.limit.saturating_sub(remaining))
@@ -25,12 +25,12 @@ impl Window {
 
 /// The limits an answer names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Seen {
-    pub(super) requests: Option<Window>,
-    pub(super) tokens: Option<Window>,
+pub(super) struct RateLimits {
+    pub(super) requests: Option<RateWindow>,
+    pub(super) tokens: Option<RateWindow>,
 }
 
-impl Seen {
+impl RateLimits {
     /// Reads the headers of `OpenAI` (and of those who copy it) and of Anthropic.
     pub(super) fn read(headers: &HeaderMap) -> Self {
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
@@ -48,7 +48,7 @@ impl Seen {
                 return None;
             }
             let remaining = number(&remaining).and_then(|n| u64::try_from(n).ok());
-            Some(Window { limit, remaining, reset })
+            Some(RateWindow { limit, remaining, reset })
         };
         let parts = ["limit", "remaining", "reset"];
         Self {
@@ -139,16 +139,19 @@ mod tests {
             ("x-ratelimit-reset-requests", "20ms"),
             ("x-ratelimit-limit-tokens", "1000000"),
         ]);
-        let seen = Seen::read(&openai);
-        assert_eq!(seen.requests, Some(Window { limit: 3000, remaining: Some(2999), reset: Some(Duration::from_millis(20)) }));
+        let seen = RateLimits::read(&openai);
+        assert_eq!(
+            seen.requests,
+            Some(RateWindow { limit: 3000, remaining: Some(2999), reset: Some(Duration::from_millis(20)) })
+        );
         assert_eq!(seen.requests.unwrap().used(), 1);
-        assert_eq!(seen.tokens, Some(Window { limit: 1_000_000, remaining: None, reset: None }));
+        assert_eq!(seen.tokens, Some(RateWindow { limit: 1_000_000, remaining: None, reset: None }));
         let anthropic = map(&[
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-reset", "2020-11-22T10:00:00Z"),
             ("anthropic-ratelimit-input-tokens-limit", "30000"),
         ]);
-        let seen = Seen::read(&anthropic);
+        let seen = RateLimits::read(&anthropic);
         assert_eq!(seen.requests.map(|w| w.limit), Some(50));
         assert_eq!(seen.tokens.map(|w| w.limit), Some(30_000));
     }
@@ -166,10 +169,10 @@ mod tests {
     #[test]
     fn what_is_not_a_limit_a_minute_is_not_learned() {
         let azure = map(&[("x-ratelimit-limit-requests", "-1"), ("x-ratelimit-limit-tokens", "0")]);
-        assert_eq!(Seen::read(&azure), Seen::default());
+        assert_eq!(RateLimits::read(&azure), RateLimits::default());
         let absurd = map(&[("x-ratelimit-limit-requests", "9223372036854775807")]);
-        assert_eq!(Seen::read(&absurd), Seen::default());
+        assert_eq!(RateLimits::read(&absurd), RateLimits::default());
         let daily = map(&[("x-ratelimit-limit-requests", "200"), ("x-ratelimit-reset-requests", "7m12s")]);
-        assert_eq!(Seen::read(&daily), Seen::default());
+        assert_eq!(RateLimits::read(&daily), RateLimits::default());
     }
 }

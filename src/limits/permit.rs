@@ -5,81 +5,82 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Limiter, MAX_CHARGE, Ticket};
+use super::state::{Sent, Shared};
+use super::{MAX_TOKENS, Ticket};
 
 /// A place in the queue; dropping it lets the next one ask.
-pub(super) struct Place<'a> {
-    limiter: &'a Limiter,
+pub(super) struct QueueEntry<'a> {
+    shared: &'a Shared,
     ticket: Ticket,
     pub(super) turn: Arc<Notify>,
 }
 
-impl<'a> Place<'a> {
-    pub(super) fn take(limiter: &'a Limiter, ticket: Ticket) -> Self {
+impl<'a> QueueEntry<'a> {
+    pub(super) fn join(shared: &'a Shared, ticket: Ticket) -> Self {
         let turn = Arc::new(Notify::new());
-        limiter.state().queue.insert(ticket, turn.clone());
-        Self { limiter, ticket, turn }
+        shared.lock().queue.insert(ticket, turn.clone());
+        Self { shared, ticket, turn }
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
-        let mut state = self.limiter.state();
+        let mut state = self.shared.lock();
         state.queue.remove(&self.ticket);
         state.wake_first();
     }
 }
 
-/// A request that was sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Sent {
-    pub(super) id: u64,
-    /// It was one of so many then.
-    pub(super) in_flight: u32,
-    /// When it left.
-    pub left: Instant,
-}
-
 /// Leave to send one request.
 #[derive(Debug)]
 pub struct Permit {
-    /// Who leaves, and when.
+    /// The request, and when it left.
     pub sent: Sent,
-    /// What was reserved.
-    pub charge: Charge,
-    /// A place among those in flight, to be held until the answer is complete.
-    pub slot: Slot,
+    /// The tokens that were reserved for it.
+    pub reservation: Reservation,
+    /// Its place among those in flight, to be held until the answer is complete.
+    pub in_flight: InFlight,
+}
+
+impl Permit {
+    pub(super) fn new(shared: &Arc<Shared>, sent: Sent, tokens: u64) -> Self {
+        Self {
+            sent,
+            reservation: Reservation { shared: shared.clone(), id: sent.id, tokens },
+            in_flight: InFlight { shared: shared.clone() },
+        }
+    }
 }
 
 /// A place among the requests in flight; dropping it frees it.
 #[derive(Debug)]
-pub struct Slot {
-    pub(super) limiter: Arc<Limiter>,
+pub struct InFlight {
+    shared: Arc<Shared>,
 }
 
-impl Drop for Slot {
+impl Drop for InFlight {
     fn drop(&mut self) {
-        let mut state = self.limiter.state();
-        state.flight.now = state.flight.now.saturating_sub(1);
+        let mut state = self.shared.lock();
+        state.concurrency.end();
         state.wake_first();
     }
 }
 
 /// Tokens that were reserved for a request. Dropped unsettled, the reservation stands: failed requests count as well.
 #[derive(Debug)]
-pub struct Charge {
-    pub(super) limiter: Arc<Limiter>,
-    pub(super) id: u64,
-    pub(super) reserved: u64,
+pub struct Reservation {
+    shared: Arc<Shared>,
+    id: u64,
+    tokens: u64,
 }
 
-impl Charge {
+impl Reservation {
     /// Replaces what was reserved by what the provider says it was.
     pub fn settle(self, tokens: u64) {
-        let tokens = tokens.min(MAX_CHARGE);
-        let mut guard = self.limiter.state();
+        let tokens = tokens.min(MAX_TOKENS);
+        let mut guard = self.shared.lock();
         let state = &mut *guard;
-        state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.reserved);
+        state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.tokens);
         if state.tokens.settle(self.id, tokens, Instant::now()) {
             state.wake_first();
         }

@@ -11,8 +11,11 @@ mod html;
 mod mail;
 mod markdown;
 mod notebook;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "pdf")]
 mod pdf;
+#[cfg(feature = "office")]
 mod sheet;
 mod text;
 mod title;
@@ -124,6 +127,13 @@ impl ParseError {
         matches!(self, Self::Empty | Self::Binary | Self::Unsupported(_))
     }
 
+    /// A format whose parser is a feature of the crate that this build is without.
+    #[cfg(not(all(feature = "office", feature = "pdf")))]
+    fn left_out(format: Format) -> Self {
+        // The names of these formats are those of their files.
+        Self::Unsupported(format!("{format:?}").to_lowercase())
+    }
+
     fn broken(format: Format, message: impl std::fmt::Display) -> Self {
         // Messages of parsers may quote the file: one line, and not a long one, is enough.
         let message: String = message.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -146,12 +156,17 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
             text::extract(format, bytes)?
         }
         Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        #[cfg(feature = "pdf")]
         Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
+        #[cfg(feature = "office")]
         Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
         Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
         Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
         Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+        #[cfg(not(all(feature = "office", feature = "pdf")))]
+        left_out => return Err(ParseError::left_out(left_out)),
     };
     extracted.checked(format)
 }

@@ -19,10 +19,6 @@ use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
 use crate::vectordb::StorePlan;
 
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-/// Passages that a reranker ranks: enough to find what the ranking put too low, and a quick answer from every vendor.
-const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
-/// How long a question waits for a reranker.
-const RERANK_TIMEOUT: Duration = Duration::from_secs(10);
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
@@ -243,8 +239,8 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
         }
         Some(RerankPlan {
             model: model_at(file, &path, spec.model.as_deref(), connections, Purpose::Rerank)?,
-            candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(CANDIDATES),
-            timeout: spec.timeout.map_or(RERANK_TIMEOUT, |timeout| timeout.0),
+            candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(RerankPlan::CANDIDATES),
+            timeout: spec.timeout.map_or(RerankPlan::TIMEOUT, |timeout| timeout.0),
         })
     });
     SelectPlan { filter: Filter::from(terms), duplicates: spec.duplicates.unwrap_or_default(), rerank }

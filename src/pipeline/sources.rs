@@ -18,10 +18,14 @@ const MAX_BYTES: u64 = 50_000_000;
 impl Plan {
     /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
     /// under its very name is no glob. Relative paths are relative to the working directory.
-    pub fn with_sources(mut self, paths: Vec<PathBuf>) -> Result<Self, Diagnostic> {
+    ///
+    /// # Errors
+    /// When a glob cannot be read.
+    pub fn with_sources(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Diagnostic> {
         let mut plain = Vec::new();
         let mut sources = Vec::new();
         for path in paths {
+            let path: PathBuf = path.into();
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
             let Some((folder, pattern)) = glob.map(split_glob) else {

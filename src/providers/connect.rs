@@ -36,6 +36,11 @@ impl Providers {
         Self { plans, cache_dir, hub, downloads, connections: Mutex::default() }
     }
 
+    /// The plans of the providers, by name.
+    pub fn plans(&self) -> &BTreeMap<String, ProviderPlan> {
+        &self.plans
+    }
+
     /// The embedding model that is planned. Nothing is sent yet; a local model is loaded (and fetched, where it must be).
     pub async fn embedder(&self, embed: &EmbedPlan) -> Result<Arc<dyn Embedder>, ProviderError> {
         let plan = self.plan(&embed.model)?;

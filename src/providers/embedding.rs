@@ -188,11 +188,11 @@ impl Embedder for Remote {
     }
 
     fn in_flight(&self) -> usize {
-        self.http.limiter().in_flight()
+        self.http.limiter().concurrency()
     }
 
     async fn room(&self) {
-        self.http.limiter().room().await;
+        self.http.limiter().ready().await;
     }
 
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
@@ -240,7 +240,7 @@ impl Remote {
 
     /// Reads and checks an answer; the error says what is wrong with it.
     async fn read(&self, answer: Answer, inputs: &[Cow<'_, str>]) -> Result<Read, String> {
-        let Answer { body, charge, .. } = answer;
+        let Answer { body, reservation, .. } = answer;
         let wire = self.wire;
         let read = if body.len() > LARGE_BODY {
             tokio::task::spawn_blocking(move || wire.read(&body)).await.unwrap_or_else(|e| Err(e.to_string()))
@@ -249,7 +249,7 @@ impl Remote {
         };
         let mut read = read.map_err(|wrong| format!("cannot read the answer: {wrong}"))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
-            charge.settle(tokens);
+            reservation.settle(tokens);
             self.estimate.learn(guessed(inputs), tokens);
         }
         if wire == Wire::Gemini && self.asked.is_some() {

@@ -23,7 +23,7 @@ use url::Url;
 
 use self::hedge::hedged;
 use self::request::Call;
-use crate::limits::{Charge, Learned, Limiter, Memory, Permit, Sent, Stats};
+use crate::limits::{LearnedLimits, Limiter, LimitsCache, Permit, Reservation, Sent, Stats};
 use crate::providers::refusal::Peer;
 use crate::providers::retry::{Failure, Tries};
 use crate::providers::{ErrorKind, ProviderError};
@@ -48,8 +48,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The headers.
     pub headers: HeaderMap,
-    /// What was reserved for it: `answer.charge.settle(tokens)` corrects it by the `usage` that came back.
-    pub charge: Charge,
+    /// What was reserved for it: `answer.reservation.settle(tokens)` corrects it by the `usage` that came back.
+    pub reservation: Reservation,
 }
 
 /// A 2xx answer whose body is still coming.
@@ -59,8 +59,8 @@ pub struct Streaming {
     pub body: BoxStream<'static, Result<Bytes, ProviderError>>,
     /// The headers (`content-type` tells SSE from a plain JSON answer).
     pub headers: HeaderMap,
-    /// See [`Answer::charge`].
-    pub charge: Charge,
+    /// See [`Answer::reservation`].
+    pub reservation: Reservation,
 }
 
 /// A connection to one provider, shared by everything in the process that talks to it.
@@ -71,12 +71,12 @@ pub struct Http {
     headers: HeaderMap,
     timeout: Duration,
     retry: RetryPlan,
-    limiter: Arc<Limiter>,
+    limiter: Limiter,
     peer: Arc<Peer>,
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     answered: AtomicBool,
     /// Where what is learned of the limits is kept, and what is kept there now.
-    memory: Option<(Memory, Mutex<Learned>)>,
+    memory: Option<(LimitsCache, Mutex<LearnedLimits>)>,
 }
 
 /// A run that sent fewer has learned nothing of how many may be in flight.
@@ -123,9 +123,9 @@ impl Http {
 
     /// Begins with what earlier runs have learned of the limits, and keeps what this one learns.
     pub(super) fn remembering(mut self, folder: &Path, key: &str) -> Self {
-        let memory = Memory::new(folder, self.provider(), self.base_url.as_str(), key);
+        let memory = LimitsCache::new(folder, self.provider(), self.base_url.as_str(), key);
         let learned = memory.load();
-        self.limiter = Limiter::with(self.limiter.declared(), learned);
+        self.limiter = Limiter::with_learned(self.limiter.declared(), learned);
         self.memory = Some((memory, Mutex::new(learned)));
         self
     }
@@ -253,13 +253,13 @@ impl Http {
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
-        let Permit { sent, charge, slot } = permit;
+        let Permit { sent, reservation, in_flight } = permit;
         let head = timeout(self.timeout, self.head(call)).await;
         let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
         self.limiter.answered(sent, None);
         let headers = response.headers().clone();
-        let body = answer::pieces(response, slot, self.peer.clone(), self.timeout);
-        Ok(begin(Streaming { body, headers, charge }).await?)
+        let body = answer::pieces(response, in_flight, self.peer.clone(), self.timeout);
+        Ok(begin(Streaming { body, headers, reservation }).await?)
     }
 
     /// GETs once, with no retries and outside of the limits. A short `within` answers "is it running?".
@@ -286,11 +286,11 @@ impl Http {
     }
 
     async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
-        let Permit { sent, charge, slot } = permit;
+        let Permit { sent, reservation, in_flight } = permit;
         let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
         let headers = response.headers().clone();
         let body = self.read(response).await?;
-        drop(slot);
+        drop(in_flight);
         let refused = answer::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
             let failure = error.into();
@@ -298,7 +298,7 @@ impl Http {
             return Err(failure);
         }
         self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
-        Ok(Answer { body, headers, charge })
+        Ok(Answer { body, headers, reservation })
     }
 
     /// Tells the limits what a failure says about them.
@@ -320,7 +320,7 @@ impl Http {
         let Some((memory, kept)) = &self.memory else { return };
         let learned = self.limiter.learned();
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if learned != *kept && learned != Learned::default() {
+        if learned != *kept && learned != LearnedLimits::default() {
             memory.save(&learned);
             *kept = learned;
         }

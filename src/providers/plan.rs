@@ -124,6 +124,14 @@ pub struct ModelRef {
     pub model: String,
 }
 
+impl ModelRef {
+    /// Of `provider/model`; the provider is empty where there is no `/`.
+    pub fn named(name: &str) -> Self {
+        let (provider, model) = name.split_once('/').unwrap_or(("", name));
+        Self { provider: provider.to_owned(), model: model.to_owned() }
+    }
+}
+
 impl fmt::Display for ModelRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.provider, self.model)

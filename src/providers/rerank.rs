@@ -135,7 +135,7 @@ impl Remote {
         let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
         let read = self.format.read(&answer.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
-            answer.charge.settle(tokens);
+            answer.reservation.settle(tokens);
         }
         let scores = in_order(&read.scores, passages.len()).map_err(wrong)?;
         Ok(Reranked { scores, tokens: read.tokens, units: read.units })

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::http::{Cost, Http, Streaming};
 use super::{ChatEvent, ChatStream, ErrorKind, ProviderError, Usage};
-use crate::limits::Charge;
+use crate::limits::Reservation;
 
 /// The bytes of an answer, as they come.
 pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
@@ -149,7 +149,7 @@ pub(super) async fn answer(
     decode: Decode,
 ) -> Result<ChatStream, ProviderError> {
     let begin = |streaming: Streaming| {
-        let mut answer = awaited(http, settled(decode(http, streaming.body), streaming.charge));
+        let mut answer = awaited(http, settled(decode(http, streaming.body), streaming.reservation));
         async move {
             let first = answer.next().await.transpose()?;
             Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
@@ -176,13 +176,13 @@ fn awaited(http: &Arc<Http>, mut answer: ChatStream) -> ChatStream {
 }
 
 /// An answer, at whose end what was reserved for it is corrected by what the provider counted.
-fn settled(answer: ChatStream, charge: Charge) -> ChatStream {
-    let mut charge = Some(charge);
+fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
+    let mut reservation = Some(reservation);
     Box::pin(answer.inspect(move |event| {
         if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
-            && let Some(charge) = charge.take()
+            && let Some(reservation) = reservation.take()
         {
-            charge.settle(input.saturating_add(*output));
+            reservation.settle(input.saturating_add(*output));
         }
     }))
 }

@@ -14,6 +14,14 @@ use crate::source::{self, files};
 use crate::vectordb::StorePlan;
 
 impl Runtime {
+    /// Brings the pipeline's index up to date with its sources, telling nobody of its progress.
+    ///
+    /// # Errors
+    /// See [`ingest::run`].
+    pub async fn index(&self) -> Result<Summary, Error> {
+        self.ingest(Options::default(), Arc::default(), CancellationToken::new()).await
+    }
+
     /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
     pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
         let setup = tokio::select! {
@@ -53,7 +61,8 @@ impl Runtime {
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
         let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
-        setup.sources = plan.sources.iter().map(|plan| source::open(plan, &base)).collect();
+        let planned = plan.sources.iter().map(|plan| source::open(plan, &base));
+        setup.sources = planned.chain(self.sources.iter().cloned()).collect();
         setup.chunk = plan.chunk.clone();
         setup.terms = self.embed_terms()?;
         setup.cache = Some(settings.cache.clone());
@@ -64,6 +73,9 @@ impl Runtime {
     }
 
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {
+        if self.embedder.is_some() {
+            return Ok(EmbedTerms::default());
+        }
         let embed = &self.plan.embed;
         let Some(provider) = self.plan.providers.get(&embed.model.provider) else {
             return Ok(EmbedTerms::of(embed, crate::limits::Limits::default()));

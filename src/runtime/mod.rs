@@ -1,42 +1,26 @@
-//! A plan with its connections: what `ingest` and `ask` run on.
+//! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
+mod answerer;
 mod ingest;
+mod settings;
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use crate::answer::{RetrieveMode, Retriever};
+pub use self::settings::Settings;
+use crate::answer::{RerankPlan, RetrieveMode, Retriever};
 use crate::cache::EmbeddingCache;
 use crate::error::Error;
 use crate::pipeline::Plan;
-use crate::providers::{Embedder, Providers};
+use crate::providers::{Embedder, ModelRef, Providers, Reranker};
+use crate::source::Source;
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{self, StoreError, VectorStore};
 
-/// Where ragstream keeps things.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Index, ledger, failed documents.
-    pub home: PathBuf,
-    /// Embeddings and models, shared by all projects.
-    pub cache: PathBuf,
-    /// The working folder: new indexes name their documents relative to it.
-    pub cwd: PathBuf,
-}
-
-impl Settings {
-    /// The ledger of a pipeline.
-    pub fn ledger(&self, pipeline: &str) -> PathBuf {
-        self.home.join(format!("{pipeline}.ledger"))
-    }
-
-    /// The embedded index of a pipeline, unless the plan says otherwise.
-    pub fn index(&self, pipeline: &str) -> PathBuf {
-        self.home.join(pipeline)
-    }
-}
-
 /// A plan whose providers and store can be had. Each is opened when it is first asked for, and once.
+///
+/// What a plan names can be replaced by a program's own, before anything is opened: [`Self::with_embedder`], [`Self::with_store`],
+/// [`Self::with_reranker`], [`Self::with_source`]. A chat model of one's own comes with a question
+/// ([`crate::answer::ModelChoice::Own`]) or with [`crate::answer::Answerer::with_models`].
 #[derive(Debug)]
 pub struct Runtime {
     /// What runs.
@@ -44,7 +28,10 @@ pub struct Runtime {
     /// Where.
     pub settings: Settings,
     /// Connections to providers, with their limits.
-    pub providers: Providers,
+    pub providers: Arc<Providers>,
+    sources: Vec<Arc<dyn Source>>,
+    embedder: Option<Arc<dyn Embedder>>,
+    reranker: Option<Arc<dyn Reranker>>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
 }
@@ -52,13 +39,58 @@ pub struct Runtime {
 impl Runtime {
     /// Takes a plan; nothing is opened yet.
     pub fn new(plan: Plan, settings: Settings) -> Self {
-        let providers = Providers::new(plan.providers.clone(), settings.cache.clone());
-        Self { plan, settings, providers, store: OnceLock::new(), bm25: OnceLock::new() }
+        let providers = Arc::new(Providers::new(plan.providers.clone(), settings.cache.clone()));
+        Self {
+            plan,
+            settings,
+            providers,
+            sources: Vec::new(),
+            embedder: None,
+            reranker: None,
+            store: OnceLock::new(),
+            bm25: OnceLock::new(),
+        }
+    }
+
+    /// The same with a source of one's own, beside those that the plan names and those added before.
+    #[must_use]
+    pub fn with_source(mut self, source: Arc<dyn Source>) -> Self {
+        self.sources.push(source);
+        self
+    }
+
+    /// The same with an embedding model of one's own in place of the plan's. Its fingerprint is kept in the index, which no other
+    /// model can be used with.
+    #[must_use]
+    pub fn with_embedder(self, embedder: Arc<dyn Embedder>) -> Self {
+        Self { embedder: Some(embedder), ..self }
+    }
+
+    /// The same with a reranker of one's own in place of the plan's. Candidates and patience are those of the plan's, or the usual
+    /// ones where it has none.
+    #[must_use]
+    pub fn with_reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        let name = ModelRef::named(reranker.model());
+        self.plan.query.select.rerank.get_or_insert_with(|| RerankPlan::new(name));
+        self.reranker = Some(reranker);
+        self
+    }
+
+    /// The same with a store of one's own in place of the plan's.
+    #[must_use]
+    pub fn with_store(self, store: Arc<dyn VectorStore>) -> Self {
+        Self { store: OnceLock::from(store), ..self }
     }
 
     /// The model that embeds.
+    ///
+    /// # Errors
+    /// When the provider has no such model, or a local model's files cannot be had.
     pub async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
-        Ok(self.providers.embedder(&self.plan.embed).await?)
+        match &self.embedder {
+            Some(own) => Ok(Arc::clone(own)),
+            None => Ok(self.providers.embedder(&self.plan.embed).await?),
+        }
     }
 
     /// The store.
@@ -82,22 +114,23 @@ impl Runtime {
     pub async fn retriever(&self) -> Result<Retriever, Error> {
         let store = self.store()?;
         let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
-        let plan = self.plan.query.clone();
+        let plan = &self.plan.query;
         let embedder = match plan.mode {
             RetrieveMode::Sparse => None,
             RetrieveMode::Dense | RetrieveMode::Hybrid => Some(self.embedder().await?),
         };
         let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
         meta.agree_with_model(&*store, &model)?;
-        let reranker = match &plan.select.rerank {
-            Some(rerank) => Some(self.providers.reranker(&rerank.model)?),
-            None => None,
+        let reranker = match (&self.reranker, &plan.select.rerank) {
+            (Some(own), _) => Some(Arc::clone(own)),
+            (None, Some(rerank)) => Some(self.providers.reranker(&rerank.model)?),
+            (None, None) => None,
         };
         let cache = match &embedder {
             Some(embedder) => EmbeddingCache::open(&self.settings.cache, &**embedder, meta.dimensions),
             None => EmbeddingCache::new(0),
         };
         let bm25 = self.bm25();
-        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker, plan })
+        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker })
     }
 }

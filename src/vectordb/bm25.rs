@@ -287,7 +287,7 @@ mod tests {
     }
 
     /// Qdrant's own BM25, which wrote the indexes that people have. Goes when the embedded engine goes.
-    #[cfg(test)]
+    #[cfg(feature = "edge")]
     mod engine {
         use qdrant_edge::bm25_embed::{EdgeBm25, EdgeBm25Config};
 

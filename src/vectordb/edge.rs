@@ -11,16 +11,17 @@
 mod convert;
 mod engine;
 mod fault;
+mod files;
 mod journal;
 mod layout;
 mod lock;
 mod parts;
-mod places;
+mod point_index;
 mod snapshot;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::fault::Fault;
+use self::files::sync_directory;
 use self::layout::Sizes;
 use self::lock::{FolderLock, LockFailure};
 use self::parts::Parts;
@@ -192,7 +194,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn flush(&self) -> Result<(), StoreError> {
-        self.run(|folder| folder.with("tidy up", |open| Ok(open.parts.tidy()?))).await
+        self.run(|folder| folder.with("compact up", |open| Ok(open.parts.compact()?))).await
     }
 
     async fn release(&self) {
@@ -227,20 +229,20 @@ impl Folder {
 
     /// Calls `work` with the open index, which it opens first where need be.
     fn with<T>(&self, action: &'static str, work: impl FnOnce(&Open) -> Result<T, Refusal>) -> Result<T, StoreError> {
-        let (result, full, bloated) = loop {
+        let (result, full, oversized) = loop {
             let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
             if let Some(open) = &state.index {
                 let result = work(open);
-                break (result, open.parts.is_full(), open.parts.is_bloated());
+                break (result, open.parts.is_full(), open.parts.is_oversized());
             }
             drop(state);
             self.open()?;
         };
         // The next call opens it anew, from what is on disk.
-        if bloated || matches!(result, Err(Refusal::Engine(Fault::Panicked(_)))) {
+        if oversized || matches!(result, Err(Refusal::Engine(Fault::Panicked(_)))) {
             self.state.write().unwrap_or_else(PoisonError::into_inner).index = None;
         } else if full {
-            self.put_aside();
+            self.seal();
         }
         result.map_err(|refusal| match refusal {
             Refusal::Ours(message) => self.failed(action, message),
@@ -250,11 +252,11 @@ impl Folder {
     }
 
     /// Begins the index's next part, unless another call has done so.
-    fn put_aside(&self) {
+    fn seal(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         let full = state.index.take_if(|open| open.parts.is_full());
         // What was written is written: the part goes on, and this is tried again when it is sealed the next time.
-        if let Some(Err(fault)) = full.map(|open| open.parts.put_aside()) {
+        if let Some(Err(fault)) = full.map(|open| open.parts.seal()) {
             tracing::warn!(error = %fault, index = %self.describe(), "the next part of the index could not be begun");
         }
     }
@@ -360,16 +362,4 @@ impl Folder {
         let message = format!("its files are damaged; remove the folder {} and ingest again", self.path.display());
         StoreError::Failed { store: self.describe(), action: "open", message, source: Some(Box::new(source)) }
     }
-}
-
-fn remove_directory(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
-}
-
-/// Makes a rename in the directory durable.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
 }

@@ -20,14 +20,14 @@ use axum::Router;
 use axum::routing::post;
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
-use ragstream::cache::{EmbeddingCache, Key, Vector};
+use ragstream::cache::{EmbeddingCache, Key, Vector, held};
 use ragstream::ingest::ledger::{Commit, Epoch, Ledger as _, Listing, SqliteLedger};
 use ragstream::limits::Limiter;
 use ragstream::limits::Limits;
 use ragstream::pipeline::Plan;
 use ragstream::providers::ProviderPlan;
 use ragstream::providers::http::{Auth, Http};
-use ragstream::providers::{InputType, Providers, chat_openai};
+use ragstream::providers::{Embedder, InputType, Providers, chat_openai};
 use ragstream::source::{Files, FilesPlan, Item, Listed, Source as _, SourceId};
 
 /// Repeats `work`, which does `amount` of something, and prints how much of it a second.
@@ -58,7 +58,7 @@ fn main() {
         let url = serve().await;
         let plan = plan(&url);
         stream(&table, plan.providers.get("here").unwrap());
-        tokio::task::block_in_place(|| vectors(&table, &plan));
+        tokio::task::block_in_place(|| with_embedder(&table, &plan));
     });
     walk_and_compare(&table, &runtime, files);
 }
@@ -69,7 +69,7 @@ fn limiter(table: &Table, runtime: &tokio::runtime::Runtime) {
     table.row("limiter: admit and settle", "requests/s", f64::from(REQUESTS), || {
         runtime.block_on(async {
             for _ in 0..REQUESTS {
-                limiter.admit(limiter.ticket(), 100).await.charge.settle(90);
+                limiter.admit(limiter.ticket(), 100).await.reservation.settle(90);
             }
         });
     });
@@ -124,15 +124,59 @@ fn stream(table: &Table, plan: &ProviderPlan) {
     });
 }
 
-fn vectors(table: &Table, plan: &Plan) {
-    let runtime = tokio::runtime::Handle::current();
+fn with_embedder(table: &Table, plan: &Plan) {
     let folder = tempfile::tempdir().unwrap();
     let providers = Providers::new(plan.providers.clone(), folder.path().to_owned());
-    let embedder = runtime.block_on(providers.embedder(&plan.embed)).unwrap();
+    let embedder = tokio::runtime::Handle::current().block_on(providers.embedder(&plan.embed)).unwrap();
+    vectors(table, &*embedder);
+    for width in [384, 1536] {
+        cache_on_disk(table, &*embedder, width);
+    }
+}
+
+fn vectors(table: &Table, embedder: &dyn Embedder) {
+    let runtime = tokio::runtime::Handle::current();
     let inputs: Vec<String> = (0..128).map(|n| n.to_string()).collect();
     table.row("embeddings: loopback HTTP, base64, 1024 wide", "vectors/s", 128.0, || {
         let embedded = runtime.block_on(embedder.embed(&inputs, InputType::Passage)).unwrap();
         assert_eq!(embedded.vectors.len(), 128);
+    });
+}
+
+/// What is written is on disk when it is counted, and what is read was written by another cache over the same file.
+fn cache_on_disk(table: &Table, embedder: &dyn Embedder, width: usize) {
+    const BATCH: usize = 256;
+    let runtime = tokio::runtime::Handle::current();
+    let folder = tempfile::tempdir().unwrap();
+    let keys = |batch: usize| -> Vec<Key> {
+        (batch * BATCH..(batch + 1) * BATCH).map(|n| Key::new("bench", InputType::Passage, &n.to_string())).collect()
+    };
+    let vector: Vector = (0..width).map(|n| n as f32).collect();
+    let cache = EmbeddingCache::open(folder.path(), embedder, width);
+    let mut written = 0;
+    table.row(&format!("cache on disk: write, {width} wide"), "vectors/s", BATCH as f64, || {
+        let entries = keys(written).into_iter().map(|key| (key, Arc::clone(&vector))).collect();
+        runtime.block_on(cache.keep(entries));
+        written += 1;
+    });
+    let held = held(folder.path()).unwrap();
+    assert_eq!(held.entries, (written * BATCH) as u64);
+
+    let cache = EmbeddingCache::open(folder.path(), embedder, width);
+    let look = |batch: usize| {
+        let missing = async || Err::<Vector, _>("not there");
+        let all = keys(batch).into_iter().map(|key| cache.get_or_embed(key, missing()));
+        runtime.block_on(futures_util::future::join_all(all)).into_iter().filter(Result::is_ok).count()
+    };
+    let mut batch = 0;
+    table.row(&format!("cache on disk: hit, {width} wide"), "vectors/s", BATCH as f64, || {
+        assert_eq!(look(batch % written), BATCH);
+        batch += 1;
+    });
+    let mut batch = written;
+    table.row(&format!("cache on disk: miss, {width} wide"), "texts/s", BATCH as f64, || {
+        assert_eq!(look(batch), 0);
+        batch += 1;
     });
 }
 

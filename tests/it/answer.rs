@@ -6,42 +6,41 @@ pub mod doubles;
 mod search;
 mod select;
 
-use std::io::{self, Write};
 use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use ragstream::answer::RetrieveMode;
-use ragstream::answer::{AnswerEvent, Ask, Conversation, Outcome, QuestionError, ask};
-use ragstream::cli::ask::{Ended, NO_MODEL, render};
-use ragstream::cli::style::Style;
+use futures_util::{Stream, StreamExt};
+use ragstream::answer::wire::Line;
+use ragstream::answer::{AnswerEvent, AnswerOutcome, Answerer, Note, QuestionError, RetrieveMode};
 use ragstream::document::Hit;
-use ragstream::error::Origin;
+use ragstream::error::{Error, Origin};
 use ragstream::providers::{ChatEvent, ChatModel, ErrorKind, ProviderError, StopReason};
 use ragstream::vectordb::Query;
 use serde_json::{Value, json};
 
-use self::doubles::{Chat, Embed, Store, chat, done, hit, json_style, lines, retriever, text, two_hits};
+use self::doubles::{Chat, Embed, Store, answerer, chat, done, hit, retriever, text, two_hits};
 
-fn question(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Ask {
-    let (retriever, _) = retriever(Store { hits, ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Dense);
-    Ask {
-        retriever: Arc::new(retriever),
-        model: model.map(|model| model as Arc<dyn ChatModel>),
-        fallback: Vec::new(),
-        count_tokens: Arc::new(|text| text.split_whitespace().count()),
-        question: "How are keys rotated?".into(),
-        limit: 8,
-        conversation: Conversation::default(),
-    }
+fn over(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Answerer {
+    let (retriever, _) = retriever(Store { hits, ..Store::default() }, Some(Embed::new(1)));
+    answerer(retriever, RetrieveMode::Dense, model.into_iter().map(|model| model as Arc<dyn ChatModel>).collect())
 }
 
-async fn rendered(ask_for: Ask, style: &Style) -> (Ended, Vec<u8>) {
-    let mut out = Vec::new();
-    let ended = Box::pin(render(ask(ask_for), &mut out, style)).await.unwrap();
-    (ended, out)
+fn asked(answerer: &Answerer) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static + use<> {
+    answerer.ask("How are keys rotated?".into())
+}
+
+/// What a program reads of an answer.
+async fn lines(events: impl Stream<Item = Result<AnswerEvent, Error>>) -> Vec<Value> {
+    let lines = events.filter_map(|event| {
+        let line = match &event {
+            Ok(event) => event.line().map(|line| json!(line)),
+            Err(error) => Some(json!(Line::from(error))),
+        };
+        std::future::ready(line)
+    });
+    lines.collect().await
 }
 
 fn answer_of(lines: &[Value]) -> String {
@@ -58,8 +57,7 @@ async fn json_lines_are_those_of_the_contract() {
         (3, done(StopReason::End).1),
     ];
     let model = chat(script);
-    let (ended, out) = rendered(question(two_hits(), Some(Arc::clone(&model))), &json_style()).await;
-    assert_eq!(ended.exit_code(), 0);
+    let lines = lines(asked(&over(two_hits(), Some(Arc::clone(&model))))).await;
     let token = |text: &str| json!({"type": "token", "text": text});
     let expected = [
         json!({"type": "sources", "sources": [
@@ -78,7 +76,7 @@ async fn json_lines_are_those_of_the_contract() {
         json!({"type": "done", "model": "double/chat", "citations": [1, 2], "unknown_citations": [7],
                "usage": {"input_tokens": 120, "output_tokens": 9}, "cost_usd": null, "ttft_ms": 4000, "seconds": 7.0, "stop": "end"}),
     ];
-    assert_eq!(lines(&out), expected);
+    assert_eq!(lines, expected);
 
     let asked = model.asked.lock().unwrap();
     let [request] = asked.as_slice() else { panic!("asked {} times", asked.len()) };
@@ -88,29 +86,9 @@ async fn json_lines_are_those_of_the_contract() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_person_sees_the_answer_then_its_sources() {
-    let script = vec![text("Every month [2].\n\nSee [1, 7]"), done(StopReason::End)];
-    let (ended, out) = rendered(question(two_hits(), Some(chat(script))), &Style::default()).await;
-    assert!(matches!(ended, Ended::Answered));
-    let shown = "Every month [2].\n\nSee [1, 7?]\n\n\
-                 Sources\n[2] docs/密钥.md:1  Keys > Rotate\n[1] docs/keys.md:10-11  Keys > Rotate\n\n\
-                 double/chat · 120 + 9 tokens · price not known · 2.0 s, first token after 2.0 s\n";
-    assert_eq!(String::from_utf8(out).unwrap(), shown);
-
-    let script = vec![text("Monthly [1]\x1b[2J"), done(StopReason::End)];
-    let style = Style { color: true, hyperlinks: true, quiet: true, base: Some("/kb".into()), ..Style::default() };
-    let (_, out) = rendered(question(two_hits(), Some(chat(script))), &style).await;
-    let shown = "Monthly \x1b[36m[1]\x1b[0m[2J\n\n\x1b[1mSources\x1b[0m\n\x1b[36m[1]\x1b[0m \
-                 \x1b]8;;file:///kb/docs/keys.md\x1b\\docs/keys.md:10-11\x1b]8;;\x1b\\  \x1b[2mKeys > Rotate\x1b[0m\n";
-    assert_eq!(String::from_utf8(out).unwrap(), shown, "quiet: no bill, no others; and nothing steers the terminal");
-}
-
-#[tokio::test(start_paused = true)]
 async fn when_nothing_is_found_no_model_is_paid() {
     let model = chat(vec![]);
-    let (ended, out) = rendered(question(vec![], Some(Arc::clone(&model))), &json_style()).await;
-    assert_eq!(ended.exit_code(), 1);
-    let lines = lines(&out);
+    let lines = lines(asked(&over(vec![], Some(Arc::clone(&model))))).await;
     assert_eq!(lines[0], json!({"type": "sources", "sources": []}));
     assert_eq!(
         (&lines[1]["type"], &lines[1]["stop"], &lines[1]["model"]),
@@ -118,31 +96,20 @@ async fn when_nothing_is_found_no_model_is_paid() {
     );
     assert_eq!(lines.len(), 2);
     assert!(model.asked.lock().unwrap().is_empty());
-
-    let (_, out) = rendered(question(vec![], None), &Style::default()).await;
-    assert_eq!(String::from_utf8(out).unwrap(), "Nothing was found on this question.\n");
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_model_the_passages_answer() {
     let mut hits = two_hits();
     hits.extend([hit("c.md", 0, (1, 1), 0.4, "third"), hit("d.md", 0, (1, 1), 0.3, "fourth")]);
-    let (ended, out) = rendered(question(hits.clone(), None), &json_style()).await;
-    assert_eq!(ended.exit_code(), 0);
-    let lines = lines(&out);
+    let lines = lines(asked(&over(hits, None))).await;
     assert_eq!(answer_of(&lines), "Rotate keys\nevery month.\n[1]\n\n密钥每月轮换。\n[2]\n\nthird\n[3]\n\n");
     let done = lines.last().unwrap();
     assert_eq!(
         (&done["model"], &done["citations"], &done["stop"], &done["note"], &done["ttft_ms"]),
-        (&Value::Null, &json!([1, 2, 3]), &json!("passages"), &json!(NO_MODEL), &Value::Null)
+        (&Value::Null, &json!([1, 2, 3]), &json!("passages"), &json!(Note::NoModel.text()), &Value::Null)
     );
     assert_eq!(lines[0]["sources"].as_array().unwrap().len(), 4);
-
-    let (_, out) = rendered(question(hits, None), &Style::default()).await;
-    let shown = String::from_utf8(out).unwrap();
-    assert!(shown.starts_with("No model wrote this answer"), "{shown}");
-    assert!(shown.contains("--model PROVIDER/MODEL"), "{shown}");
-    assert!(shown.contains("Found, not cited\n[4] d.md:1"), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,61 +117,50 @@ async fn a_model_that_refuses_is_an_error_after_the_sources() {
     let mut refusal = ProviderError::new("double", ErrorKind::Auth, "wrong key");
     refusal.hint = Some("set DOUBLE_KEY".into());
     let model = Arc::new(Chat { script: Mutex::new(Some(Err(refusal))), ..Chat::default() });
-    let (ended, out) = rendered(question(two_hits(), Some(model)), &json_style()).await;
-    assert_eq!(ended.exit_code(), 2);
-    let lines = lines(&out);
+    let lines = lines(asked(&over(two_hits(), Some(model)))).await;
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0]["type"], "sources");
     assert_eq!(lines[1], json!({"type": "error", "message": "double: wrong key", "kind": "auth", "hint": "set DOUBLE_KEY"}));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_breaks_off_is_shown_as_far_as_it_came() {
+async fn an_answer_that_breaks_off_is_given_as_far_as_it_came() {
     let breaks = || {
         let reset = ProviderError::new("double", ErrorKind::Network, "connection reset");
         chat(vec![text("Every month [1"), (0, Err(reset)), text("never seen")])
     };
-    let (ended, out) = rendered(question(two_hits(), Some(breaks())), &json_style()).await;
-    assert_eq!(ended.exit_code(), 2);
-    let lines = lines(&out);
+    let lines = lines(asked(&over(two_hits(), Some(breaks())))).await;
     assert_eq!(answer_of(&lines), "Every month [1");
     let last = lines.last().unwrap();
     assert_eq!((&last["type"], &last["kind"]), (&json!("error"), &json!("network")));
 
-    let (ended, out) = rendered(question(two_hits(), Some(breaks())), &Style::default()).await;
-    assert!(matches!(&ended, Ended::Failed(error) if error.origin() == Origin::Provider), "{ended:?}");
-    assert_eq!(String::from_utf8(out).unwrap(), "Every month [1\n", "the caller reports the error on a line of its own");
+    let events: Vec<_> = asked(&over(two_hits(), Some(breaks()))).collect().await;
+    assert!(matches!(events.last(), Some(Err(error)) if error.origin() == Origin::Provider), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_end_without_the_end_mark_is_an_error() {
-    let (ended, _) = rendered(question(two_hits(), Some(chat(vec![text("All well [1].")]))), &json_style()).await;
-    let Ended::Failed(error) = ended else { panic!("{ended:?}") };
+    let events: Vec<_> = asked(&over(two_hits(), Some(chat(vec![text("All well [1].")])))).collect().await;
+    let Some(Err(error)) = events.last() else { panic!("{events:?}") };
     let error = error.downcast_ref::<ProviderError>().unwrap();
     assert_eq!(error.kind, ErrorKind::Network);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cut_answer_says_so() {
-    let cut = || Some(chat(vec![text("Every mon"), done(StopReason::Length)]));
-    let (ended, out) = rendered(question(two_hits(), cut()), &json_style()).await;
-    assert_eq!(ended.exit_code(), 0);
-    let last = lines(&out).pop().unwrap();
+    let cut = Some(chat(vec![text("Every mon"), done(StopReason::Length)]));
+    let last = lines(asked(&over(two_hits(), cut))).await.pop().unwrap();
     assert_eq!((&last["stop"], &last["note"]), (&json!("length"), &json!("The answer was cut at max_tokens.")));
-    let (_, out) = rendered(question(two_hits(), cut()), &Style::default()).await;
-    let shown = String::from_utf8(out).unwrap();
-    assert!(shown.starts_with("Every mon\n\nThe answer was cut at max_tokens.\n"), "{shown}");
 
     let silent = Some(chat(vec![text(""), done(StopReason::End)]));
-    let (_, out) = rendered(question(two_hits(), silent), &json_style()).await;
-    let last = lines(&out).pop().unwrap();
+    let last = lines(asked(&over(two_hits(), silent))).await.pop().unwrap();
     assert_eq!((&last["note"], &last["ttft_ms"]), (&json!("The model answered with nothing."), &Value::Null));
 }
 
 #[tokio::test(start_paused = true)]
 async fn pieces_arrive_as_they_come_and_dropping_cancels() {
     let model = chat(vec![text("Every "), (3600, Ok(ChatEvent::Text("month".into())))]);
-    let mut events = Box::pin(ask(question(two_hits(), Some(Arc::clone(&model)))));
+    let mut events = Box::pin(asked(&over(two_hits(), Some(Arc::clone(&model)))));
     let started = tokio::time::Instant::now();
     assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Sources { .. }))));
     assert_eq!(started.elapsed(), Duration::ZERO, "the sources do not wait for the model");
@@ -219,46 +175,17 @@ async fn pieces_arrive_as_they_come_and_dropping_cancels() {
 async fn a_budget_leaves_out_whole_sources() {
     let hits = vec![hit("a.md", 0, (1, 1), 0.9, "small"), hit("b.md", 0, (1, 1), 0.8, &"word ".repeat(20_000))];
     let model = chat(vec![text("x [2]"), done(StopReason::End)]);
-    let (_, out) = rendered(question(hits, Some(Arc::clone(&model))), &json_style()).await;
-    let lines = lines(&out);
+    let lines = lines(asked(&over(hits, Some(Arc::clone(&model))))).await;
     assert_eq!(lines[0]["sources"].as_array().unwrap().len(), 1);
     assert_eq!(lines.last().unwrap()["unknown_citations"], json!([2]), "what was left out cannot be cited");
     assert!(!model.asked.lock().unwrap()[0].messages[0].text.contains("b.md"));
 }
 
-/// A pipe whose reader goes away after so many writes.
-struct Pipe(usize);
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let left = self.0.checked_sub(1).ok_or(io::ErrorKind::BrokenPipe)?;
-        self.0 = left;
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reader_that_leaves_ends_it_quietly() {
-    let model = chat(vec![text("a"), text("b"), (3600, Ok(ChatEvent::Text("c".into())))]);
-    let events = ask(question(two_hits(), Some(Arc::clone(&model))));
-    let ended = Box::pin(render(events, &mut Pipe(2), &json_style())).await.unwrap();
-    assert!(matches!(ended, Ended::ReaderLeft));
-    assert_eq!(ended.exit_code(), 0);
-    assert!(model.cancelled.load(Ordering::SeqCst), "and the model is not paid for more");
-
-    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, None, RetrieveMode::Sparse);
-    let searched = ragstream::cli::search::search(&retriever, "keys", 8, &mut Pipe(1), &json_style()).await.unwrap();
-    assert!(searched.reader_left && searched.exit_code() == 0, "{searched:?}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn questions_that_cannot_be_asked_are_named() {
     let refused = async |embedder: Option<Arc<Embed>>, question: &str| {
-        let (retriever, store) = retriever(Store::default(), embedder, RetrieveMode::Hybrid);
-        let error = retriever.retrieve(question, 5).await.unwrap_err();
+        let (retriever, store) = retriever(Store::default(), embedder);
+        let error = answerer(retriever, RetrieveMode::Hybrid, Vec::new()).search(&question.into()).await.unwrap_err();
         let asked = store.asked.lock().unwrap();
         assert!(!asked.iter().any(|(query, _)| matches!(query, Query::Dense(_))), "the words may have been looked for");
         error
@@ -275,7 +202,7 @@ async fn questions_that_cannot_be_asked_are_named() {
     assert_eq!((odd.kind, odd.message.as_str()), (ErrorKind::BadAnswer, "2 vectors came back for one question"));
     assert_eq!(refused(Some(Embed::new(0)), "why").await.origin(), Origin::Provider);
 
-    let mut events = pin!(ask(Ask { question: "\t".into(), ..question(two_hits(), None) }));
+    let mut events = pin!(over(two_hits(), None).ask("\t".into()));
     let refused = events.next().await.unwrap().unwrap_err();
     assert_eq!(refused.downcast_ref(), Some(&QuestionError::Empty));
     assert!(events.next().await.is_none(), "nothing follows an error");
@@ -284,7 +211,7 @@ async fn questions_that_cannot_be_asked_are_named() {
 #[tokio::test(start_paused = true)]
 async fn neighbours_reach_the_model_as_one_source() {
     let hits = vec![hit("a.md", 4, (1, 1), 0.9, "bbbb"), hit("a.md", 0, (1, 1), 0.8, "aaaabb")];
-    let mut events = pin!(ask(question(hits, None)));
+    let mut events = pin!(asked(&over(hits, None)));
     let Some(Ok(AnswerEvent::Sources { sources, model: None })) = events.next().await else { panic!("no sources") };
     let [source] = sources.as_slice() else { panic!("{} sources", sources.len()) };
     assert_eq!((source.text.as_str(), source.start, source.end, source.score), ("aaaabbbb", 0, 8, 0.9));
@@ -293,5 +220,5 @@ async fn neighbours_reach_the_model_as_one_source() {
         last = Some(event.unwrap());
     }
     let Some(AnswerEvent::Done(summary)) = last else { panic!("{last:?}") };
-    assert_eq!(summary.outcome, Outcome::Passages);
+    assert_eq!(summary.outcome, AnswerOutcome::Passages);
 }

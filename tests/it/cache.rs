@@ -148,7 +148,7 @@ async fn other_widths_and_models_never_mix() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_projects_at_once_share_what_they_pay_for() {
-    let api = api(Duration::from_millis(5)).await;
+    let api = api(Duration::from_millis(150)).await;
     let (one, two) = (project(&api, 4, ""), project(&api, 4, ""));
     let shared = one.path("shared");
     for (project, own) in [(&one, "one"), (&two, "two")] {
@@ -156,13 +156,19 @@ async fn two_projects_at_once_share_what_they_pay_for() {
         project.write("docs/own.md", document(own, 40));
     }
     let arguments = ["ingest", "-p", "p.yaml", "--json", "--cache", shared.to_str().unwrap()];
-    let (first, second) = tokio::join!(run(&one, &arguments), run(&two, &arguments));
+    let mut first = one.start(&arguments);
+    // Twelve of the eighty are still to come; of what is there, twenty-eight are common at least.
+    until("most of the first", async || held(&shared).is_some_and(|held| held.entries >= 68)).await;
+    assert!(first.try_wait().unwrap().is_none(), "it is no more at once");
+    let second = run(&two, &arguments).await;
+    let first = tokio::task::spawn_blocking(move || ended(first)).await.unwrap();
     for ended in [first, second] {
         assert!(!ended.stderr.contains("cache"), "no complaint: {}", ended.stderr);
         assert_eq!(ended.expect_code(0).last("summary")["chunks"]["upserted"], 80);
     }
-    // What both asked for in the same moment may have been paid for twice; what came later was not.
-    assert!(paid(&api).values().all(|times| *times <= 2));
+    // What both asked for in the same moment may have been paid for twice; what was there was not.
+    let twice = paid(&api).values().filter(|times| **times > 1).count();
+    assert!(twice <= 12, "{twice} texts were paid for twice");
     let again = run(&two, &["ingest", "-p", "p.yaml", "--json", "--rebuild", "--cache", shared.to_str().unwrap()]).await;
     assert_eq!(again.expect_code(0).last("summary")["embeddings"]["embedded"], 0);
 }

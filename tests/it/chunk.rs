@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::format_push_string, clippy::format_collect, clippy::naive_bytecount, reason = "clearer than fast, in a test")]
 
+mod golden;
+
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;

@@ -9,6 +9,10 @@ use serde_json::json;
 use crate::project::Project;
 use crate::stand_in::{Request, StandIn, openai_embeddings};
 
+mod queue;
+mod servers;
+mod simulation;
+
 /// A project with `chunks` paragraphs of their own chunk each, in files of a hundred, and a pipeline on this API.
 fn project(url: &str, chunks: usize, limits: &str, items: usize) -> Project {
     let project = Project::new();

@@ -16,23 +16,13 @@ use ragstream::providers::{Embedder, ErrorKind, InputType, ProviderError};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-const POTION: &str = "potion-base-8M";
-const MINILM: &str = "all-MiniLM-L6-v2";
-const FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+use crate::installed::{FILES, MODELS, cache_with_models};
 
-/// The cache that holds the weights. These tests fail without them; they are never skipped.
-fn cache() -> PathBuf {
-    let cache = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
-    let cache = cache.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"));
-    for (model, file) in [POTION, MINILM].into_iter().flat_map(|model| FILES.map(|file| (model, file))) {
-        let path = cache.join("models").join(model).join(file);
-        assert!(path.is_file(), "{} is not there: run scripts/models", path.display());
-    }
-    cache
-}
+const POTION: &str = MODELS[0];
+const MINILM: &str = MODELS[1];
 
 async fn model(name: &str) -> Arc<dyn Embedder> {
-    embedder(name, &cache()).await.unwrap()
+    embedder(name, &cache_with_models()).await.unwrap()
 }
 
 async fn vectors(model: &dyn Embedder, texts: &[&str]) -> Vec<Vec<f32>> {
@@ -174,7 +164,7 @@ async fn a_text_without_a_known_token_still_has_a_direction() {
 
 #[tokio::test]
 async fn a_model_is_loaded_once() {
-    let cache = cache();
+    let cache = cache_with_models();
     let (a, b) = tokio::join!(embedder(POTION, &cache), embedder("POTION-BASE-8m", &cache));
     assert!(Arc::ptr_eq(&a.unwrap(), &b.unwrap()));
     assert_eq!(embedder("potion", &cache).await.unwrap_err().kind, ErrorKind::NotFound);
@@ -214,7 +204,7 @@ async fn serve(
     assert_eq!(revision.len(), 40);
     requests.fetch_add(1, Ordering::SeqCst);
     *authorization.lock().unwrap() = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    let mut contents = tokio::fs::read(cache().join("models").join(model).join(file)).await.unwrap();
+    let mut contents = tokio::fs::read(cache_with_models().join("models").join(model).join(file)).await.unwrap();
     match answer {
         Answer::Right => {}
         Answer::OneBitWrong => *contents.last_mut().unwrap() ^= 1,
@@ -251,7 +241,7 @@ fn cache_without(missing: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = own.path().join("models").join(POTION);
     std::fs::create_dir_all(&folder).unwrap();
     for file in FILES.into_iter().filter(|file| *file != missing) {
-        std::fs::copy(cache().join("models").join(POTION).join(file), folder.join(file)).unwrap();
+        std::fs::copy(cache_with_models().join("models").join(POTION).join(file), folder.join(file)).unwrap();
     }
     (own, folder)
 }

@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod architecture;
 mod batch;
 mod cache;
 mod chat;
@@ -23,6 +24,8 @@ mod end_to_end;
 mod eval;
 mod faults;
 mod http;
+mod installed;
+mod ledger;
 mod limits;
 mod local;
 mod own_source;

@@ -298,7 +298,8 @@ async fn each_source_has_a_limit_of_its_own() {
 
 // ------------------------------------------------------------------------------------------------------- the formats
 
-fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Extracted, ParseError> {
+/// A file of this name with these bytes, parsed.
+pub fn parsed(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Extracted, ParseError> {
     parse(Hint::name(name), bytes.into())
 }
 
@@ -748,7 +749,9 @@ proptest! {
             let at = at.index(bytes.len());
             bytes[at] = with;
         }
-        let _ = parsed(name, bytes);
+        if let Ok(doc) = parsed(name, bytes) {
+            prop_assert!(!doc.text.trim().is_empty());
+        }
     }
 
     #[test]

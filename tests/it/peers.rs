@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
 
-use crate::project::{Project, machine_cache};
+use crate::installed::python_with_peers;
+use crate::project::Project;
 
 mod faults;
 mod injection;
@@ -43,10 +44,8 @@ impl Peer {
     }
 
     fn start(name: &str, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        let python = machine_cache().join("peers/bin/python");
-        assert!(python.is_file(), "the programs to test against are not installed: run scripts/peers first");
         let log = NamedTempFile::new().unwrap();
-        let mut process = Command::new(python)
+        let mut process = Command::new(python_with_peers())
             .args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/peers/serve.py"), name])
             .env_clear()
             .envs(variables)

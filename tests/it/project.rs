@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::installed::cache_with_models;
+
 /// A project in a folder of its own.
 pub struct Project {
     folder: TempDir,
@@ -56,7 +58,7 @@ impl Project {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cache = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink(machine_cache().join("models"), cache.path().join("models")).unwrap();
+        std::os::unix::fs::symlink(cache_with_models().join("models"), cache.path().join("models")).unwrap();
         Self { folder, cache, variables: BTreeMap::new() }
     }
 
@@ -177,12 +179,6 @@ pub fn ended(child: Child) -> Ended {
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
-}
-
-/// Where the scripts put models and programs that the tests need.
-pub fn machine_cache() -> PathBuf {
-    let set = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
-    set.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"))
 }
 
 /// The repository's own sample documents.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ragstream::document::{Hit, Passage};
+use ragstream::document::{Hit, Passage, Point};
 use ragstream::vectordb::edge::EdgeStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{Query, VectorStore};
@@ -28,6 +28,9 @@ pub const EMBEDDINGS: &str = "/v1/embeddings";
 /// Requests in flight, and inputs a request.
 pub const CONCURRENCY: usize = 3;
 pub const ITEMS: usize = 4;
+
+/// For a code, of a program that a signal ended.
+const KILLED: i32 = -1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -138,8 +141,8 @@ impl Rig {
         status["failures"].as_array().unwrap().iter().map(|f| (text(&f["uri"]), text(&f["stage"]))).collect()
     }
 
-    /// Starts `ingest` and kills it as soon as this is true, if it still runs then.
-    pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) {
+    /// Starts `ingest` and kills it as soon as this is true. Whether it still ran then.
+    pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) -> bool {
         let mut child = self.start(more);
         let give_up = Instant::now() + Duration::from_secs(60);
         while !now() && child.try_wait().unwrap().is_none() {
@@ -147,7 +150,7 @@ impl Rig {
             std::thread::sleep(Duration::from_micros(200));
         }
         child.kill().unwrap();
-        ended(child);
+        ended(child).code == KILLED
     }
 
     fn open(&self, name: &str) -> Arc<dyn VectorStore> {
@@ -155,6 +158,11 @@ impl Rig {
             None => Arc::new(EdgeStore::new(self.project.path(&format!("store-{name}")))),
             Some(server) => Arc::new(QdrantStore::new(&server.url, None, name, Duration::from_secs(10)).unwrap()),
         }
+    }
+
+    /// Writes points that no run of this project's made.
+    pub fn put(&self, points: Vec<Point>) {
+        self.runtime.block_on(async { self.open("docs").upsert(points).await.unwrap() });
     }
 
     pub fn contents(&self) -> Contents {

@@ -9,15 +9,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use proptest::prelude::*;
-use ragstream::answer::RetrieveMode;
-use ragstream::answer::{AnswerEvent, Ask, Conversation, Fate, Join, JoinEvent, JoinSummary, Joint, ask, ask_all};
+use ragstream::answer::{
+    AnswerEvent, Answerer, Ensemble, EnsembleEvent, EnsembleMode, EnsembleSummary, ModelChoice, ModelOutcome, RetrieveMode,
+};
 use ragstream::error::Error;
 use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason};
 use tokio::time::Instant;
 
-use crate::answer::doubles::{Embed, Script, Store, done, retriever, text, two_hits};
+use crate::answer::doubles::{Embed, Script, Store, answerer, done, retriever, text, two_hits};
 
 /// A model that plays a script for each request, and notices when nobody listens any more.
 #[derive(Debug)]
@@ -92,22 +93,16 @@ fn breaks(said: &str) -> Result<Script, ProviderError> {
     Ok(vec![after(1, said), (1, Err(error(ErrorKind::Network)))])
 }
 
-fn question(models: &[Arc<Model>]) -> Ask {
-    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)), RetrieveMode::Hybrid);
-    let mut models = models.iter().map(|model| Arc::clone(model) as Arc<dyn ChatModel>);
-    Ask {
-        retriever: Arc::new(retriever),
-        model: models.next(),
-        fallback: models.collect(),
-        count_tokens: Arc::new(|text| text.split_whitespace().count()),
-        question: "How are keys rotated?".into(),
-        limit: 8,
-        conversation: Conversation::default(),
-    }
+const QUESTION: &str = "How are keys rotated?";
+
+fn over(models: &[Arc<Model>]) -> Answerer {
+    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)));
+    let models = models.iter().map(|model| Arc::clone(model) as Arc<dyn ChatModel>);
+    answerer(retriever, RetrieveMode::Hybrid, models.collect())
 }
 
 async fn answered(models: &[Arc<Model>]) -> Vec<Result<AnswerEvent, Error>> {
-    ask(question(models)).collect().await
+    over(models).ask(QUESTION.into()).collect().await
 }
 
 /// The text after the last interruption.
@@ -227,17 +222,24 @@ proptest! {
     }
 }
 
-fn joint(models: &[Arc<Model>], join: Join) -> Joint {
-    let all = models.iter().map(|model| Arc::clone(model) as Arc<dyn ChatModel>).collect();
-    Joint { ask: question(&[]), models: all, join, judge: None }
+fn own<M: ChatModel + 'static>(model: &Arc<M>) -> ModelChoice {
+    ModelChoice::Own(Arc::clone(model) as Arc<dyn ChatModel>)
 }
 
-async fn joined(joint: Joint) -> (Vec<JoinEvent>, Option<JoinSummary>, Option<Error>) {
+fn ensemble(models: &[Arc<Model>], mode: EnsembleMode) -> Ensemble {
+    Ensemble { models: models.iter().map(own).collect(), mode, judge: None }
+}
+
+fn ask_all(ensemble: Ensemble) -> impl Stream<Item = Result<EnsembleEvent, Error>> + Send + 'static {
+    over(&[]).ask_all(QUESTION.into(), ensemble)
+}
+
+async fn joined(ensemble: Ensemble) -> (Vec<EnsembleEvent>, Option<EnsembleSummary>, Option<Error>) {
     let (mut events, mut summary, mut failed) = (Vec::new(), None, None);
-    let mut stream = std::pin::pin!(ask_all(joint));
+    let mut stream = std::pin::pin!(ask_all(ensemble));
     while let Some(event) = stream.next().await {
         match event {
-            Ok(JoinEvent::Done(done)) => summary = Some(done),
+            Ok(EnsembleEvent::Done(done)) => summary = Some(done),
             Ok(event) => events.push(event),
             Err(error) => failed = Some(error),
         }
@@ -246,9 +248,11 @@ async fn joined(joint: Joint) -> (Vec<JoinEvent>, Option<JoinSummary>, Option<Er
 }
 
 /// What one model said.
-fn part(events: &[JoinEvent], of: usize) -> String {
+fn part(events: &[EnsembleEvent], of: usize) -> String {
     let said = events.iter().filter_map(|event| match event {
-        JoinEvent::Part { place, event: AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. } } if *place == of => {
+        EnsembleEvent::Part { member, event: AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. } }
+            if member.index == of =>
+        {
             Some(text.as_str())
         }
         _ => None,
@@ -256,13 +260,14 @@ fn part(events: &[JoinEvent], of: usize) -> String {
     said.collect()
 }
 
-fn fates(summary: &JoinSummary) -> Vec<&'static str> {
-    let word = |fate: &Fate| match fate {
-        Fate::Answered(_) => "answered",
-        Fate::Failed(_) => "failed",
-        Fate::Cancelled => "cancelled",
+fn outcomes(summary: &EnsembleSummary) -> Vec<&'static str> {
+    let word = |outcome: &ModelOutcome| match outcome {
+        ModelOutcome::Answered(_) => "answered",
+        ModelOutcome::Failed(_) => "failed",
+        ModelOutcome::Cancelled => "cancelled",
+        other => panic!("{other:?}"),
     };
-    summary.models.iter().map(|(_, fate)| word(fate)).collect()
+    summary.models.iter().map(|(_, outcome)| word(outcome)).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,11 +280,11 @@ async fn all_answer_as_they_stream_and_one_failure_takes_nobody_down() {
         model("p/d", vec![breaks("Half an ")]),
     ];
     let started = Instant::now();
-    let (events, summary, failed) = joined(joint(&models, Join::All)).await;
+    let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::All)).await;
     assert!(failed.is_none());
     assert_eq!(started.elapsed(), Duration::from_secs(3), "at once, not one after the other");
     let summary = summary.unwrap();
-    assert_eq!(fates(&summary), ["answered", "answered", "failed", "failed"]);
+    assert_eq!(outcomes(&summary), ["answered", "answered", "failed", "failed"]);
     assert_eq!(
         (part(&events, 0).as_str(), part(&events, 1).as_str(), part(&events, 3).as_str()),
         ("Each month [1].", "Monthly [2].", "Half an ")
@@ -288,7 +293,7 @@ async fn all_answer_as_they_stream_and_one_failure_takes_nobody_down() {
     let order: Vec<usize> = events
         .iter()
         .filter_map(|event| match event {
-            JoinEvent::Part { place, event: AnswerEvent::Token(_) } => Some(*place),
+            EnsembleEvent::Part { member, event: AnswerEvent::Token(_) } => Some(member.index),
             _ => None,
         })
         .collect();
@@ -303,9 +308,9 @@ async fn all_answer_as_they_stream_and_one_failure_takes_nobody_down() {
 async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
     let models =
         [model("p/a", vec![Err(ProviderError::new("p", ErrorKind::Auth, "wrong key"))]), model("p/b", vec![breaks("x")])];
-    let (events, summary, failed) = joined(joint(&models, Join::All)).await;
+    let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::All)).await;
     assert!(summary.is_none());
-    assert_eq!(events.iter().filter(|event| matches!(event, JoinEvent::Failed { .. })).count(), 2);
+    assert_eq!(events.iter().filter(|event| matches!(event, EnsembleEvent::Failed { .. })).count(), 2);
     let said = failed.unwrap().to_string();
     assert!(said.contains("p: wrong key") && said.contains("p: out of order"), "{said}");
 }
@@ -319,17 +324,17 @@ async fn the_first_to_begin_wins_and_the_others_are_cancelled() {
         model("p/c", vec![says(3, "third")]),
         model("p/d", vec![Err(error(ErrorKind::Unavailable))]),
     ];
-    let mut events = Box::pin(ask_all(joint(&models, Join::First)));
+    let mut events = Box::pin(ask_all(ensemble(&models, EnsembleMode::First)));
     while let Some(event) = events.next().await {
-        if matches!(event, Ok(JoinEvent::Part { event: AnswerEvent::Token(_), .. })) {
+        if matches!(event, Ok(EnsembleEvent::Part { event: AnswerEvent::Token(_), .. })) {
             break;
         }
     }
     let cancelled = |n: usize| models[n].cancelled.load(Ordering::SeqCst);
     assert_eq!((cancelled(0), cancelled(1), cancelled(2)), (true, false, true), "at once, not at the end");
     let rest: Vec<_> = events.collect().await;
-    let Some(Ok(JoinEvent::Done(summary))) = rest.last() else { panic!("{rest:?}") };
-    assert_eq!(fates(summary), ["cancelled", "answered", "cancelled", "failed"]);
+    let Some(Ok(EnsembleEvent::Done(summary))) = rest.last() else { panic!("{rest:?}") };
+    assert_eq!(outcomes(summary), ["cancelled", "answered", "cancelled", "failed"]);
     assert_eq!((summary.chosen, &summary.citations[..]), (Some(1), &[1][..]));
 }
 
@@ -340,13 +345,13 @@ async fn when_the_winner_breaks_off_the_others_race_anew() {
         model("p/b", vec![says(5, "never heard"), says(7, "slow [2]")]),
         model("p/c", vec![Err(error(ErrorKind::Auth))]),
     ];
-    let (events, summary, _) = joined(joint(&models, Join::First)).await;
+    let (events, summary, _) = joined(ensemble(&models, EnsembleMode::First)).await;
     let summary = summary.unwrap();
-    assert_eq!((summary.chosen, fates(&summary)), (Some(1), vec!["failed", "answered", "failed"]));
+    assert_eq!((summary.chosen, outcomes(&summary)), (Some(1), vec!["failed", "answered", "failed"]));
     assert_eq!(part(&events, 1), "slow [2]");
     assert_eq!(models[2].times_asked(), 1, "who has failed is not asked again");
     let models = [model("p/a", vec![breaks("x")]), model("p/b", vec![says(5, "unheard"), breaks("y")])];
-    assert!(joined(joint(&models, Join::First)).await.2.is_some(), "and it ends when none is left");
+    assert!(joined(ensemble(&models, EnsembleMode::First)).await.2.is_some(), "and it ends when none is left");
 }
 
 /// The number under which a judge was shown this answer.
@@ -383,14 +388,14 @@ async fn a_judge_picks_the_best_and_says_why() {
             model("p/d", vec![Err(error(ErrorKind::Auth))]),
         ];
         let judge = Arc::new(Picks(wanted, Mutex::default()));
-        let joint = Joint { judge: Some(Arc::clone(&judge) as _), ..joint(&models, Join::Best) };
-        let (events, summary, _) = joined(joint).await;
+        let ensemble = Ensemble { judge: Some(own(&judge)), ..ensemble(&models, EnsembleMode::Best) };
+        let (events, summary, _) = joined(ensemble).await;
         let summary = summary.unwrap();
         assert_eq!(summary.chosen, Some(place));
-        let Some(JoinEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
-        assert_eq!((verdict.by.as_str(), verdict.choice), ("p/judge", place));
+        let Some(EnsembleEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+        assert_eq!((verdict.by.as_str(), verdict.choice.index), ("p/judge", place));
         assert_eq!(verdict.why, format!("{} says it best.", models[place].name), "numbers become names");
-        assert_eq!(summary.judging[0].0, "p/judge");
+        assert_eq!(summary.judging[0].model, "p/judge");
         let asked = judge.1.lock().unwrap();
         assert!(!asked[0].messages[0].text.contains("p/a"), "the judge does not know who wrote what");
         assert!(asked[0].messages[0].text.contains("Rotate keys"), "but the sources");
@@ -404,19 +409,19 @@ async fn a_judge_that_fails_is_replaced_and_without_any_the_first_stands() {
         [model("p/a", with(says(1, "Alpha"), a)), model("p/b", with(says(1, "Beta"), b))]
     };
     let models = answers(vec![Err(error(ErrorKind::Unavailable))], vec![says(1, "2")]);
-    let (events, summary, _) = joined(joint(&models, Join::Best)).await;
-    let Some(JoinEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
-    assert_eq!((verdict.by.as_str(), Some(verdict.choice)), ("p/b", summary.unwrap().chosen));
+    let (events, summary, _) = joined(ensemble(&models, EnsembleMode::Best)).await;
+    let Some(EnsembleEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((verdict.by.as_str(), Some(verdict.choice.index)), ("p/b", summary.unwrap().chosen));
 
     let models = answers(vec![says(1, "They are all so good!")], vec![breaks("1")]);
-    let (events, summary, failed) = joined(joint(&models, Join::Best)).await;
+    let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::Best)).await;
     assert!(failed.is_none(), "an answer is there, and stands");
     assert_eq!(summary.unwrap().chosen, Some(0));
-    assert!(matches!(events.last(), Some(JoinEvent::Undecided(_))));
+    assert!(matches!(events.last(), Some(EnsembleEvent::Undecided { .. })));
 
     // One answer needs no judge.
     let models = [model("p/a", vec![Err(error(ErrorKind::Auth))]), model("p/b", vec![says(1, "alone")])];
-    let (_, summary, _) = joined(joint(&models, Join::Best)).await;
+    let (_, summary, _) = joined(ensemble(&models, EnsembleMode::Best)).await;
     assert_eq!(summary.unwrap().chosen, Some(1));
 }
 
@@ -449,16 +454,16 @@ async fn models_vote_for_others_and_the_judge_decides_among_equals() {
         let voter = |name, answer, prefers| Arc::new(Voter(name, answer, prefers, Mutex::default()));
         let voters = [voter("p/a", "Alpha", prefers[0]), voter("p/b", "Beta", prefers[1]), voter("p/c", "Gamma", prefers[2])];
         let judge = Arc::new(Picks(judge, Mutex::default()));
-        let models = voters.iter().map(|voter| Arc::clone(voter) as _).collect();
-        let joint = Joint { ask: question(&[]), models, join: Join::Vote, judge: Some(Arc::clone(&judge) as _) };
-        let (events, summary, _) = joined(joint).await;
+        let models = voters.iter().map(own).collect();
+        let ensemble = Ensemble { models, mode: EnsembleMode::Vote, judge: Some(own(&judge)) };
+        let (events, summary, _) = joined(ensemble).await;
         for voter in &voters {
             for ballot in voter.3.lock().unwrap().iter().skip(1) {
                 assert!(!ballot.messages[0].text.contains(voter.1), "nobody votes on its own answer");
                 assert_eq!(ballot.messages[0].text.matches("</answer-").count(), 2);
             }
         }
-        let votes = events.iter().filter(|event| matches!(event, JoinEvent::Vote(_))).count();
+        let votes = events.iter().filter(|event| matches!(event, EnsembleEvent::Vote(_))).count();
         (votes, summary.unwrap().chosen, judge.1.lock().unwrap().len())
     };
     assert_eq!(vote([&["Gamma"], &["Gamma"], &["Alpha"]], "nobody").await, (3, Some(2), 0), "the most votes win");
@@ -469,7 +474,7 @@ async fn models_vote_for_others_and_the_judge_decides_among_equals() {
     // With two, nobody has a choice: the judge alone is asked.
     let judge = Arc::new(Picks("Beta", Mutex::default()));
     let models = [model("p/a", vec![says(1, "Alpha")]), model("p/b", vec![says(1, "Beta")])];
-    let two = Joint { judge: Some(Arc::clone(&judge) as _), ..joint(&models, Join::Vote) };
+    let two = Ensemble { judge: Some(own(&judge)), ..ensemble(&models, EnsembleMode::Vote) };
     let (_, summary, _) = joined(two).await;
     assert_eq!((summary.unwrap().chosen, models[0].times_asked()), (Some(1), 1));
 }
@@ -478,7 +483,7 @@ async fn models_vote_for_others_and_the_judge_decides_among_equals() {
 async fn a_merged_answer_cites_the_same_sources() {
     let merge = Ok(vec![after(2, "Keys rotate monthly [2], not yearly [9]."), done(StopReason::End)]);
     let models = [model("p/a", vec![says(1, "Monthly [1]"), merge]), model("p/b", vec![says(1, "Yearly [2]")])];
-    let (events, summary, _) = joined(joint(&models, Join::Merge)).await;
+    let (events, summary, _) = joined(ensemble(&models, EnsembleMode::Merge)).await;
     let summary = summary.unwrap();
     let merged = summary.merged.as_ref().unwrap();
     assert_eq!((&merged.citations[..], &merged.unknown_citations[..]), (&[2][..], &[9][..]));
@@ -486,7 +491,7 @@ async fn a_merged_answer_cites_the_same_sources() {
     let said: String = events
         .iter()
         .filter_map(|event| match event {
-            JoinEvent::Merged(AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. }) => Some(text.as_str()),
+            EnsembleEvent::Merged(AnswerEvent::Token(text) | AnswerEvent::Citation { text, .. }) => Some(text.as_str()),
             _ => None,
         })
         .collect();
@@ -497,12 +502,12 @@ async fn a_merged_answer_cites_the_same_sources() {
 
     // Another writes it where the first cannot, and where none can, the first answer stands.
     let models = [model("p/a", vec![says(1, "A"), breaks("Half")]), model("p/b", vec![says(1, "B"), says(1, "Whole [1]")])];
-    let (events, summary, _) = joined(joint(&models, Join::Merge)).await;
-    assert!(events.iter().any(|e| matches!(e, JoinEvent::Merged(AnswerEvent::Fallback { interrupted: true, .. }))));
+    let (events, summary, _) = joined(ensemble(&models, EnsembleMode::Merge)).await;
+    assert!(events.iter().any(|e| matches!(e, EnsembleEvent::Merged(AnswerEvent::Fallback { interrupted: true, .. }))));
     assert_eq!(summary.unwrap().merged.unwrap().model.as_deref(), Some("p/b"));
     let models = [model("p/a", vec![says(1, "A [1]"), breaks("x")]), model("p/b", vec![says(1, "B"), breaks("y")])];
-    let (events, summary, failed) = joined(joint(&models, Join::Merge)).await;
-    assert!(failed.is_none() && matches!(events.last(), Some(JoinEvent::Undecided(_))));
+    let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::Merge)).await;
+    assert!(failed.is_none() && matches!(events.last(), Some(EnsembleEvent::Undecided { .. })));
     let summary = summary.unwrap();
     assert_eq!((summary.chosen, &summary.citations[..]), (Some(0), &[1][..]));
 }
@@ -510,7 +515,7 @@ async fn a_merged_answer_cites_the_same_sources() {
 #[tokio::test(start_paused = true)]
 async fn whoever_stops_listening_cancels_them_all() {
     let models = [model("p/a", vec![says(9, "a")]), model("p/b", vec![says(9, "b")])];
-    let mut events = Box::pin(ask_all(joint(&models, Join::Merge)));
+    let mut events = Box::pin(ask_all(ensemble(&models, EnsembleMode::Merge)));
     let _ = events.next().await;
     let _ = tokio::time::timeout(Duration::from_secs(1), events.next()).await;
     assert!(models.iter().all(|model| model.times_asked() == 1 && !model.cancelled.load(Ordering::SeqCst)));

@@ -17,7 +17,6 @@ mod edge;
 mod faults;
 mod filters;
 mod parts;
-mod speed;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use rustyline::{Config, Editor};
 use tokio::io::{BufReader, Stdin};
 use tokio::sync::mpsc;
 
-use crate::cli::search::next_line;
+use crate::cli::jsonl::next_line;
 
 const PROMPT: &str = "> ";
 /// Questions that the arrow keys bring back.

@@ -121,7 +121,7 @@ impl Session {
                 text.push('\n');
             }
             for source in cited {
-                text.push_str(&format!("- [{}] {}\n", source.n, crate::cli::ask::place(&source.uri, source.lines)));
+                text.push_str(&format!("- [{}] {}\n", source.n, crate::cli::show::place(&source.uri, source.lines)));
             }
         }
         text

@@ -133,6 +133,7 @@ impl Flow {
         self.ink = ink.on(self.screen);
     }
 
+    #[cfg(test)]
     pub fn held_bytes(&self) -> usize {
         self.held.iter().map(|(_, text)| text.len()).sum::<usize>() + self.out.len()
     }

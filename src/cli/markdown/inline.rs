@@ -68,6 +68,7 @@ impl Inline {
         Self { base, ..Self::default() }
     }
 
+    #[cfg(test)]
     pub fn held_bytes(&self) -> usize {
         self.held.len()
     }

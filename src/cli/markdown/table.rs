@@ -44,6 +44,7 @@ impl Table {
         fits.then(|| Self { header, align, rows: Vec::new(), bytes: 0, indent, widths: None })
     }
 
+    #[cfg(test)]
     pub fn held_bytes(&self) -> usize {
         self.bytes
     }

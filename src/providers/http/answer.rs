@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::Http;
-use crate::limits::Slot;
+use crate::limits::InFlight;
 use crate::providers::refusal::Peer;
 use crate::providers::retry::{Failure, server_wait, should_retry};
 use crate::providers::{ErrorKind, ProviderError};
@@ -120,15 +120,15 @@ fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
     said
 }
 
-/// The body as it comes. Whatever ends it, dropping it included, drops the response and the slot.
+/// The body as it comes. Whatever ends it, dropping it included, ends the request.
 pub(super) fn pieces(
     mut response: Response,
-    slot: Slot,
+    in_flight: InFlight,
     peer: Arc<Peer>,
     within: Duration,
 ) -> BoxStream<'static, Result<Bytes, ProviderError>> {
     Box::pin(async_stream::stream! {
-        let _slot = slot;
+        let _in_flight = in_flight;
         loop {
             match timeout(within, response.chunk()).await {
                 Ok(Ok(Some(piece))) => yield Ok(piece),

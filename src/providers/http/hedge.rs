@@ -1,7 +1,5 @@
 //! A second copy of a request that was most likely lost.
 
-use std::sync::Arc;
-
 use tokio::time::timeout;
 
 use super::Cost;
@@ -10,7 +8,7 @@ use crate::providers::retry::Failure;
 
 /// Attempts, and sends a second copy when the first is most likely lost. The first answer wins; dropping the other hangs up.
 pub(super) async fn hedged<T, F: Future<Output = Result<T, Failure>>>(
-    limiter: &Arc<Limiter>,
+    limiter: &Limiter,
     permit: Permit,
     cost: Cost,
     attempt: impl Fn(Permit) -> F,
@@ -58,7 +56,7 @@ mod tests {
 
     /// A provider that swallows some requests, by their number from 0: no answer comes, ever.
     struct Swallowing<S> {
-        limiter: Arc<Limiter>,
+        limiter: Limiter,
         swallows: S,
         sent: AtomicUsize,
     }

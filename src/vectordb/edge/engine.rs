@@ -38,7 +38,7 @@ pub(super) struct Engine {
     shard: Option<EdgeShard>,
     directory: PathBuf,
     writer: Mutex<Writer>,
-    bloated: AtomicBool,
+    oversized: AtomicBool,
     full: AtomicBool,
     sizes: Sizes,
 }
@@ -112,7 +112,7 @@ impl Engine {
             shard: Some(shard),
             directory: directory.to_owned(),
             writer: Mutex::new(Writer { journal, applied: 0, durable: 0, sound: true, fresh }),
-            bloated: AtomicBool::new(false),
+            oversized: AtomicBool::new(false),
             full: AtomicBool::new(false),
             sizes,
         };
@@ -151,17 +151,17 @@ impl Engine {
 
     /// Flushes, then seals, merges and sheds deleted points where that is due, and gives the segments graphs where that is
     /// wanted. Reading goes on meanwhile, writing waits.
-    pub(super) fn tidy(&self, graphs: bool) -> Result<(), Fault> {
+    pub(super) fn compact(&self, graphs: bool) -> Result<(), Fault> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(shard) = &self.shard else { return Err(closed()) };
         // Not in the middle of a run: this builds every segment anew.
         if graphs && contain(|| shard.config().hnsw_config.m)? == 0 {
             contain(|| shard.set_hnsw_config(graph(LINKS)))??;
         }
-        self.tidy_with(&mut writer)
+        self.compact_with(&mut writer)
     }
 
-    fn tidy_with(&self, writer: &mut Writer) -> Result<(), Fault> {
+    fn compact_with(&self, writer: &mut Writer) -> Result<(), Fault> {
         let Some(shard) = &self.shard else { return Err(closed()) };
         if !writer.sound {
             return Err(closed());
@@ -170,7 +170,7 @@ impl Engine {
         writer.sound = false;
         if let Err(fault) = self.rearrange(shard) {
             // To be closed and opened anew, with what was.
-            self.bloated.store(true, Ordering::Relaxed);
+            self.oversized.store(true, Ordering::Relaxed);
             return Err(fault);
         }
         (writer.sound, writer.fresh) = (true, 0);
@@ -247,7 +247,7 @@ impl Engine {
     }
 
     /// A word's inverse document frequency in this part, as a query is weighed by it; `None` when no passage has the word.
-    pub(super) fn rarity(&self, word: u32) -> Result<Option<f32>, Fault> {
+    pub(super) fn idf(&self, word: u32) -> Result<Option<f32>, Fault> {
         let request = QueryRequest {
             limit: 1,
             prefetches: Vec::new(),
@@ -261,8 +261,8 @@ impl Engine {
         };
         // The engine does not tell it: a score is the passage's weight of the word, times it.
         let found = self.read(|shard| shard.query(request))?;
-        let rarity = found.into_iter().next().and_then(|point| Some(point.score / weight(point.vector?, word)?));
-        Ok(rarity.filter(|rarity| rarity.is_finite()))
+        let idf = found.into_iter().next().and_then(|point| Some(point.score / weight(point.vector?, word)?));
+        Ok(idf.filter(|idf| idf.is_finite()))
     }
 
     /// Points from `from` on, in the order of their ids.
@@ -307,8 +307,8 @@ impl Engine {
     }
 
     /// Whether the engine's log has grown so big that it is worth to close and open anew, which sheds it.
-    pub(super) fn is_bloated(&self) -> bool {
-        self.bloated.load(Ordering::Relaxed)
+    pub(super) fn is_oversized(&self) -> bool {
+        self.oversized.load(Ordering::Relaxed)
     }
 
     fn read<T>(&self, work: impl FnOnce(&EdgeShard) -> OperationResult<T>) -> Result<T, Fault> {
@@ -341,7 +341,7 @@ impl Engine {
             state.fresh += points;
             let (bytes, records) = state.journal.size();
             if state.fresh >= self.sizes.seal {
-                self.tidy_with(&mut state)?;
+                self.compact_with(&mut state)?;
             } else if bytes > JOURNAL_BYTES || records > JOURNAL_RECORDS {
                 self.flush_with(&mut state)?;
             }
@@ -360,7 +360,7 @@ impl Engine {
         writer.journal.clear()?;
         writer.durable = writer.applied;
         let bytes = log_files(&self.directory.join("wal"))?.iter().map(|file| file.bytes).sum::<u64>();
-        self.bloated.store(bytes > WAL_LIMIT, Ordering::Relaxed);
+        self.oversized.store(bytes > WAL_LIMIT, Ordering::Relaxed);
         Ok(())
     }
 }

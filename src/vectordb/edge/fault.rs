@@ -26,7 +26,7 @@ pub(super) enum Fault {
     Missing(PathBuf),
     /// What tells where points lie could not be read or written.
     #[error("{0}")]
-    Places(#[from] rusqlite::Error),
+    PointIndex(#[from] rusqlite::Error),
     /// A part could not be opened.
     #[error("{0}")]
     Part(Box<Fault>),
@@ -41,7 +41,7 @@ impl Fault {
                 Self::Io(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof),
                 _ => true,
             },
-            Self::Places(error) => {
+            Self::PointIndex(error) => {
                 use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
                 matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
             }

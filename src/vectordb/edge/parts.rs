@@ -5,7 +5,7 @@
 //! A point stays in the part where it was first written, so that no point is ever in two. Questions go to all parts; word
 //! frequencies are those of the whole index (see [`Parts::weighed`]).
 //!
-//! A part is put aside in steps that a kill may come between: an empty part is made as `engine.new`; [`Places`] take down what
+//! A part is put aside in steps that a kill may come between: an empty part is made as `engine.new`; [`PointIndex`] take down what
 //! the full one holds; `engine` becomes `parts/<n>`, `engine.new` becomes `engine`. What was taken down is carried through when
 //! the index is opened.
 
@@ -20,13 +20,14 @@ use uuid::Uuid;
 
 use super::engine::Engine;
 use super::fault::{Fault, closed};
+use super::files::{remove_directory, sync_directory};
 use super::layout::Sizes;
-use super::places::{Full, Places};
-use super::{remove_directory, snapshot, sync_directory};
+use super::point_index::{PointIndex, SealedPart};
+use super::snapshot;
 use crate::document::{Hit, Passage, Point, SparseVector};
 use crate::vectordb::{Condition, MAX_DOCUMENTS, Query, rank};
 
-/// Full parts that writing keeps open: what an edit or a removal meets comes in the order of its documents, more or less, and so
+/// Sealed parts that writing keeps open: what an edit or a removal meets comes in the order of its documents, more or less, and so
 /// do the parts.
 const OPEN: usize = 2;
 
@@ -39,7 +40,7 @@ pub(super) struct Parts {
     newest: Engine,
     full: Vec<Part>,
     /// `None` as long as no part is full.
-    places: Option<Mutex<Places>>,
+    places: Option<Mutex<PointIndex>>,
     /// Counts the uses of full parts.
     clock: AtomicU64,
 }
@@ -83,13 +84,13 @@ impl Parts {
     /// Opens the index in `folder`: its newest part, and the others when they are needed.
     pub(super) fn open(folder: &Path, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
         let places = match places(folder) {
-            path if path.try_exists()? => Some(Places::open(&path)?),
+            path if path.try_exists()? => Some(PointIndex::open(&path)?),
             // A part that nothing tells of.
             _ if parts(folder).try_exists()? => return Err(Fault::Missing(places(folder))),
             _ => None,
         };
-        let full = places.as_ref().map_or(Ok(vec![]), Places::parts)?.len();
-        carry_through(folder, full)?;
+        let full = places.as_ref().map_or(Ok(vec![]), PointIndex::parts)?.len();
+        recover(folder, full)?;
         let full = (0..full).map(|number| {
             let directory = part(folder, number);
             if !directory.try_exists()? {
@@ -109,13 +110,13 @@ impl Parts {
     }
 
     /// Whether an engine's log has grown so big that it is worth to close and open anew.
-    pub(super) fn is_bloated(&self) -> bool {
-        let bloated = |part: &Part| read(&part.engine).as_ref().is_some_and(Engine::is_bloated);
-        self.newest.is_bloated() || self.full.iter().any(bloated)
+    pub(super) fn is_oversized(&self) -> bool {
+        let oversized = |part: &Part| read(&part.engine).as_ref().is_some_and(Engine::is_oversized);
+        self.newest.is_oversized() || self.full.iter().any(oversized)
     }
 
     /// Takes down what the newest part holds and closes all: opening the index again begins the next part.
-    pub(super) fn put_aside(self) -> Result<(), Fault> {
+    pub(super) fn seal(self) -> Result<(), Fault> {
         let next = next(&self.folder);
         remove_directory(&next)?;
         fs::create_dir(&next)?;
@@ -125,7 +126,7 @@ impl Parts {
         let (ids, uris) = (self.newest.ids()?, self.newest.uris(&[])?);
         let mut places = match self.places {
             Some(places) => places.into_inner().unwrap_or_else(PoisonError::into_inner),
-            None => Places::open(&places(&self.folder))?,
+            None => PointIndex::open(&places(&self.folder))?,
         };
         places.add(&ids, &uris)?;
         tracing::debug!(points = ids.len(), documents = uris.len(), part = self.full.len(), "a part of the index is full");
@@ -149,7 +150,7 @@ impl Parts {
 
     /// Removes the points of a document.
     pub(super) fn delete_document(&self, uri: &str) -> Result<(), Fault> {
-        let parts = self.places().map_or(Ok(vec![]), |places| places.of_document(uri))?;
+        let parts = self.point_index().map_or(Ok(vec![]), |places| places.of_document(uri))?;
         for part in parts {
             self.write_to(Some(part), |engine| engine.delete_document(uri.to_owned()))?;
         }
@@ -163,7 +164,7 @@ impl Parts {
         name: impl Fn(&T) -> (Uuid, Option<&str>),
         write: impl Fn(&Engine, Vec<T>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let Some(mut places) = self.places() else { return write(&self.newest, items) };
+        let Some(mut places) = self.point_index() else { return write(&self.newest, items) };
         let found = places.of_points(items.iter().map(|item| name(item).0))?;
         // A point may have come from another document.
         let uris = items.iter().zip(&found).filter_map(|(item, part)| Some(((*part)?, name(item).1?)));
@@ -199,18 +200,18 @@ impl Parts {
 
     /// Writes all to the engine's own files, and seals, merges and sheds deleted points where that is due. What is closed is
     /// opened only to be given its graphs, one part after the other.
-    pub(super) fn tidy(&self) -> Result<(), Fault> {
+    pub(super) fn compact(&self) -> Result<(), Fault> {
         let known = self.known()?;
         let points = self.newest.points()? + known.iter().map(|full| full.points).sum::<usize>();
         let graph = points >= self.sizes.graph;
-        self.newest.tidy(graph)?;
+        self.newest.compact(graph)?;
         for (number, (part, known)) in self.full.iter().zip(known).enumerate() {
             let was_open = read(&part.engine).is_some();
             let wants_graph = graph && !known.graph;
             if was_open || wants_graph {
-                self.with(part, |engine| engine.tidy(graph))?;
+                self.with(part, |engine| engine.compact(graph))?;
             }
-            if let Some(places) = self.places().filter(|_| wants_graph) {
+            if let Some(places) = self.point_index().filter(|_| wants_graph) {
                 places.has_graph(number)?;
             }
             if !was_open && let Ok(mut engine) = part.engine.try_write() {
@@ -223,7 +224,7 @@ impl Parts {
     /// The best passages, best first.
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
         let queries: Vec<_> = match query {
-            Query::Sparse(words) if !self.full.is_empty() => self.weighed(words)?.into_iter().map(Query::Sparse).collect(),
+            Query::Sparse(words) if !self.full.is_empty() => self.with_idf(words)?.into_iter().map(Query::Sparse).collect(),
             query => vec![query.clone(); self.full.len() + 1],
         };
         let best = Mutex::new(Vec::new());
@@ -241,22 +242,22 @@ impl Parts {
 
     /// The same words for each part, weighed so that a part ranks by how rare they are in the whole index: every part would
     /// multiply them by their inverse document frequency in itself, `ln((n - df + 0.5) / (df + 0.5) + 1)`.
-    fn weighed(&self, words: &SparseVector) -> Result<Vec<SparseVector>, Fault> {
+    fn with_idf(&self, words: &SparseVector) -> Result<Vec<SparseVector>, Fault> {
         let told = self.each(|_, engine| {
-            let rarities = words.indices.iter().map(|word| engine.rarity(*word)).collect::<Result<Vec<_>, _>>()?;
+            let rarities = words.indices.iter().map(|word| engine.idf(*word)).collect::<Result<Vec<_>, _>>()?;
             Ok((engine.points()? as f64, rarities))
         })?;
         let all: f64 = told.iter().map(|(points, _)| points).sum();
         let found = |word: usize, (points, rarities): &(f64, Vec<Option<f32>>)| {
             // The formula above, solved for `df`.
-            let rarity = f64::from((*rarities.get(word)?)?);
-            Some(((points + 1.0) / rarity.exp() - 0.5).clamp(0.5, *points))
+            let idf = f64::from((*rarities.get(word)?)?);
+            Some(((points + 1.0) / idf.exp() - 0.5).clamp(0.5, *points))
         };
-        let rarity = |word: usize| {
+        let idf = |word: usize| {
             let documents: f64 = told.iter().filter_map(|part| found(word, part)).sum();
             ((all - documents + 0.5) / (documents + 0.5) + 1.0).ln()
         };
-        let whole: Vec<_> = (0..words.indices.len()).map(rarity).collect();
+        let whole: Vec<_> = (0..words.indices.len()).map(idf).collect();
         let of_part = |(_, rarities): &(f64, Vec<Option<f32>>)| {
             let weigh = |((word, value), (here, whole)): ((&u32, &f32), (&Option<f32>, &f64))| {
                 let here = here.filter(|here| *here > 0.0)?;
@@ -337,18 +338,18 @@ impl Parts {
         }
     }
 
-    fn places(&self) -> Option<MutexGuard<'_, Places>> {
+    fn point_index(&self) -> Option<MutexGuard<'_, PointIndex>> {
         Some(self.places.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn known(&self) -> Result<Vec<Full>, Fault> {
-        Ok(self.places().map_or(Ok(vec![]), |places| places.parts())?)
+    fn known(&self) -> Result<Vec<SealedPart>, Fault> {
+        Ok(self.point_index().map_or(Ok(vec![]), |places| places.parts())?)
     }
 }
 
 /// Does what is left to do of putting a part aside, where a kill came in between: of these many parts that are full, the last
 /// may still be in the place of the newest.
-fn carry_through(folder: &Path, full: usize) -> io::Result<()> {
+fn recover(folder: &Path, full: usize) -> io::Result<()> {
     let (newest, next) = (newest(folder), next(folder));
     if let Some(number) = full.checked_sub(1) {
         let last = part(folder, number);

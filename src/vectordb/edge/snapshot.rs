@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::{remove_directory, sync_directory};
+use super::files::{remove_directory, sync_directory};
 
 const SEGMENTS: &str = "segments";
 const BEFORE: &str = "before";

@@ -7,17 +7,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use ragstream::answer::Retriever;
-use ragstream::answer::{FusionPlan, QueryPlan, RetrieveMode, SelectPlan};
+use ragstream::answer::{Answerer, FusionPlan, Models, QueryPlan, RetrieveMode, Retriever, SelectPlan};
 use ragstream::cache::EmbeddingCache;
-use ragstream::cli::style::Style;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
     StopReason, Usage,
 };
 use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
-use serde_json::Value;
 use uuid::Uuid;
 
 /// A store that finds the same hits for everything, and remembers what it was asked.
@@ -218,7 +215,8 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
     }
 }
 
-pub fn retriever(store: Store, embedder: Option<Arc<Embed>>, mode: RetrieveMode) -> (Retriever, Arc<Store>) {
+/// What finds passages in a double of the store.
+pub fn retriever(store: Store, embedder: Option<Arc<Embed>>) -> (Retriever, Arc<Store>) {
     let store = Arc::new(store);
     let bm25 = |question: &str| {
         let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).count() as u32;
@@ -226,15 +224,16 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>, mode: RetrieveMode)
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
-    let retriever =
-        Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None, plan: plan(mode) };
+    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None };
     (retriever, store)
 }
 
-pub fn json_style() -> Style {
-    Style { json: true, ..Style::default() }
-}
-
-pub fn lines(out: &[u8]) -> Vec<Value> {
-    std::str::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+/// What answers with one's own models over such a retriever; without any, with passages.
+pub fn answerer(retriever: Retriever, mode: RetrieveMode, models: Vec<Arc<dyn ChatModel>>) -> Answerer {
+    let answerer = Answerer::new(retriever, plan(mode)).counting_tokens_with(Arc::new(|text| text.split_whitespace().count()));
+    let mut models = models.into_iter();
+    match models.next() {
+        Some(model) => answerer.with_models(Models::own(model, models.collect())),
+        None => answerer,
+    }
 }

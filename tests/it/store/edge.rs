@@ -188,6 +188,7 @@ async fn segments_do_not_show() {
             assert_eq!(many.query(query.clone(), 20).await.unwrap(), many.query(query.clone(), 20).await.unwrap());
             let expected = one.query(query.clone(), 20).await.unwrap();
             let found = many.query(query.clone(), 20).await.unwrap();
+            assert_eq!((found.len(), expected.len()), (20, 20), "{query:?}");
             for (found, expected) in found.iter().zip(&expected) {
                 assert!((found.score - expected.score).abs() < 1e-4, "{query:?}: {found:?} for {expected:?}");
             }

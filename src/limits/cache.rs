@@ -4,15 +4,16 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::{LASTS, Learned};
+use super::LearnedLimits;
+use super::state::BELIEVED;
 
 /// Where it is kept.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct LimitsCache {
     path: PathBuf,
 }
 
-impl Memory {
+impl LimitsCache {
     /// For a provider of this name, at this address, with this key (which is not recoverable from the file's name).
     pub(crate) fn new(folder: &Path, provider: &str, address: &str, key: &str) -> Self {
         let mut hash = blake3::Hasher::new_derive_key("ragstream learned limits");
@@ -24,7 +25,7 @@ impl Memory {
     }
 
     /// What is kept. A file that is old, damaged or not there says nothing.
-    pub(crate) fn load(&self) -> Learned {
+    pub(crate) fn load(&self) -> LearnedLimits {
         let load = || {
             self.since()?;
             serde_json::from_slice(&std::fs::read(&self.path).ok()?).ok()
@@ -35,11 +36,11 @@ impl Memory {
     /// When the first of what is kept was learned, unless that is too long ago: the file's time.
     fn since(&self) -> Option<SystemTime> {
         let since = std::fs::metadata(&self.path).ok()?.modified().ok()?;
-        (since.elapsed().unwrap_or_default() < LASTS).then_some(since)
+        (since.elapsed().unwrap_or_default() < BELIEVED).then_some(since)
     }
 
     /// Keeps it, as a whole or not at all: it is worth no error. A hundred bytes, written a few times a run.
-    pub(crate) fn save(&self, learned: &Learned) {
+    pub(crate) fn save(&self, learned: &LearnedLimits) {
         let save = || -> std::io::Result<()> {
             let folder = self.path.parent().unwrap_or(Path::new("."));
             std::fs::create_dir_all(folder)?;
@@ -69,7 +70,7 @@ fn forget_old(folder: &Path) {
     let Ok(files) = std::fs::read_dir(folder) else { return };
     for file in files.flatten() {
         let modified = file.metadata().and_then(|meta| meta.modified());
-        if modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > LASTS)) {
+        if modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > BELIEVED)) {
             let _ = std::fs::remove_file(file.path());
         }
     }
@@ -86,21 +87,21 @@ mod tests {
     #[test]
     fn what_is_kept_anew_every_run_is_learned_anew_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = Memory::new(folder.path(), "openai", "https://api.openai.com/v1", "k");
-        let learned = |rpm| Learned { rpm: Some(rpm), ..Learned::default() };
-        memory.save(&learned(600));
-        let set = |at| std::fs::File::options().write(true).open(&memory.path).unwrap().set_modified(at).unwrap();
-        let began = SystemTime::now() - LASTS + Duration::from_mins(1);
+        let cache = LimitsCache::new(folder.path(), "openai", "https://api.openai.com/v1", "k");
+        let learned = |rpm| LearnedLimits { rpm: Some(rpm), ..LearnedLimits::default() };
+        cache.save(&learned(600));
+        let set = |at| std::fs::File::options().write(true).open(&cache.path).unwrap().set_modified(at).unwrap();
+        let began = SystemTime::now() - BELIEVED + Duration::from_mins(1);
         set(began);
-        memory.save(&learned(590));
-        assert_eq!(memory.load(), learned(590));
-        let kept = std::fs::metadata(&memory.path).unwrap().modified().unwrap();
+        cache.save(&learned(590));
+        assert_eq!(cache.load(), learned(590));
+        let kept = std::fs::metadata(&cache.path).unwrap().modified().unwrap();
         assert!(kept <= began + Duration::from_secs(1), "what is kept on does not look new");
         set(began - Duration::from_mins(2));
-        assert_eq!(memory.load(), Learned::default());
-        memory.save(&learned(6000));
+        assert_eq!(cache.load(), LearnedLimits::default());
+        cache.save(&learned(6000));
         assert!(
-            std::fs::metadata(&memory.path).unwrap().modified().unwrap() > began + Duration::from_hours(23),
+            std::fs::metadata(&cache.path).unwrap().modified().unwrap() > began + Duration::from_hours(23),
             "a new beginning"
         );
     }
@@ -108,21 +109,21 @@ mod tests {
     #[test]
     fn what_is_kept_comes_back_until_it_is_old_or_damaged() {
         let folder = tempfile::tempdir().unwrap();
-        let memory = |key| Memory::new(&folder.path().join("limits"), "openai", "https://api.openai.com/v1", key);
-        assert_eq!(memory("k").load(), Learned::default());
-        let learned = Learned { rpm: Some(600), tpm: None, concurrency: Some(16), places: None };
-        memory("k").save(&learned);
-        assert_eq!(memory("k").load(), learned);
-        assert_eq!(memory("another key").load(), Learned::default(), "another customer");
-        let path = memory("k").path;
+        let cache = |key| LimitsCache::new(&folder.path().join("limits"), "openai", "https://api.openai.com/v1", key);
+        assert_eq!(cache("k").load(), LearnedLimits::default());
+        let learned = LearnedLimits { rpm: Some(600), tpm: None, concurrency: Some(16), ceiling: None };
+        cache("k").save(&learned);
+        assert_eq!(cache("k").load(), learned);
+        assert_eq!(cache("another key").load(), LearnedLimits::default(), "another customer");
+        let path = cache("k").path;
         let file = std::fs::File::options().write(true).open(&path).unwrap();
-        file.set_modified(SystemTime::now() - LASTS - Duration::from_secs(1)).unwrap();
-        assert_eq!(memory("k").load(), Learned::default(), "old");
-        memory("other").save(&learned);
+        file.set_modified(SystemTime::now() - BELIEVED - Duration::from_secs(1)).unwrap();
+        assert_eq!(cache("k").load(), LearnedLimits::default(), "old");
+        cache("other").save(&learned);
         assert!(!path.exists(), "and forgotten");
         for damaged in ["", "{", r#"{"rpm": -3}"#, r#"{"rpm": "many"}"#] {
             std::fs::write(&path, damaged).unwrap();
-            assert_eq!(memory("k").load(), Learned::default());
+            assert_eq!(cache("k").load(), LearnedLimits::default());
         }
     }
 }

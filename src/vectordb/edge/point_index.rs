@@ -17,20 +17,20 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// The file, opened. It states what every full part held when it became full; what was deleted since is still named.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct PointIndex {
     connection: Connection,
 }
 
 /// A full part, as the file knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Full {
+pub(super) struct SealedPart {
     /// Points it held when it became full.
     pub(super) points: usize,
     /// Whether its segments have graphs.
     pub(super) graph: bool,
 }
 
-impl Places {
+impl PointIndex {
     /// Opens the file, and makes it if it is not there.
     pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
         let connection = Connection::open(path)?;
@@ -52,9 +52,9 @@ impl Places {
     }
 
     /// The full parts, in the order in which they became full.
-    pub(super) fn parts(&self) -> rusqlite::Result<Vec<Full>> {
+    pub(super) fn parts(&self) -> rusqlite::Result<Vec<SealedPart>> {
         let mut found = self.connection.prepare("SELECT points, graph FROM part ORDER BY number")?;
-        let rows = found.query_map((), |row| Ok(Full { points: row.get::<_, u32>(0)? as usize, graph: row.get(1)? }))?;
+        let rows = found.query_map((), |row| Ok(SealedPart { points: row.get::<_, u32>(0)? as usize, graph: row.get(1)? }))?;
         rows.collect()
     }
 
@@ -73,7 +73,7 @@ impl Places {
         transaction.commit()
     }
 
-    /// Full parts have, or are about to have, points of these documents.
+    /// Sealed parts have, or are about to have, points of these documents.
     pub(super) fn add_documents(&mut self, uris: &BTreeSet<(usize, &str)>) -> rusqlite::Result<()> {
         if uris.is_empty() {
             return Ok(());
@@ -122,15 +122,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("places");
         let ids = |from: u128| (from..from + 300).map(Uuid::from_u128).collect::<Vec<_>>();
-        let mut places = Places::open(&path).unwrap();
+        let mut places = PointIndex::open(&path).unwrap();
         assert_eq!(places.parts().unwrap(), []);
         places.add(&ids(0), &["a".into(), "b".into()]).unwrap();
         places.add(&ids(1000), &["b".into()]).unwrap();
         places.has_graph(1).unwrap();
         places.add_documents(&BTreeSet::from([(0, "d"), (0, "a"), (1, "a")])).unwrap();
 
-        let places = Places::open(&path).unwrap();
-        assert_eq!(places.parts().unwrap(), [Full { points: 300, graph: false }, Full { points: 300, graph: true }]);
+        let places = PointIndex::open(&path).unwrap();
+        assert_eq!(
+            places.parts().unwrap(),
+            [SealedPart { points: 300, graph: false }, SealedPart { points: 300, graph: true }]
+        );
         let asked = [1299, 0, 299, 300, 1000].map(Uuid::from_u128);
         assert_eq!(places.of_points(asked.into_iter()).unwrap(), [Some(1), Some(0), Some(0), None, Some(1)]);
         let parts = ["a", "b", "c", "d"].map(|uri| places.of_document(uri).unwrap());

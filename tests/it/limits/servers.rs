@@ -1,20 +1,21 @@
-//! The limiter against models of servers, under a paused clock: what it uses of a quota, and how often it is refused. Every
-//! run follows from its seed.
-
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+//! Models of servers, as they count and refuse, and a sender that does what the HTTP layer does, under a paused clock. Every run
+//! follows from its seed.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use ragstream::limits::{LearnedLimits, Limiter, Limits};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
+use reqwest::header::HeaderMap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-
-use super::*;
+use tokio::time::Instant;
 
 /// How a server counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Counts {
+pub enum Counts {
     /// A bucket that holds so many seconds' worth.
     Bucket(f64),
     /// Windows of a minute, the first of which began so many seconds before the first request.
@@ -25,7 +26,7 @@ enum Counts {
 
 /// What a server says of its limits.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Says {
+pub enum Says {
     Headers,
     RetryAfter,
     Nothing,
@@ -119,29 +120,29 @@ impl Server {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    counts: Counts,
-    says: Says,
-    declared: bool,
-    rpm: u32,
-    tpm: u32,
+pub struct Case {
+    pub counts: Counts,
+    pub says: Says,
+    pub declared: bool,
+    pub rpm: u32,
+    pub tpm: u32,
     /// Requests in flight.
-    places: u32,
+    pub places: u32,
     /// Whether more are kept waiting, or refused.
-    queues: bool,
+    pub queues: bool,
     /// Tokens of a request, a third more or less.
-    tokens: u64,
+    pub tokens: u64,
     /// Of an answer, a third more or less.
-    latency: Duration,
+    pub latency: Duration,
     /// By how much longer it is in the second half of the run.
-    slows: f64,
+    pub slows: f64,
     /// Of the way to the server, and back.
-    travel: Duration,
-    minutes: u64,
-    seed: u64,
+    pub travel: Duration,
+    pub minutes: u64,
+    pub seed: u64,
 }
 
-const CASE: Case = Case {
+pub const CASE: Case = Case {
     counts: Counts::Sliding,
     says: Says::Nothing,
     declared: false,
@@ -158,13 +159,14 @@ const CASE: Case = Case {
 };
 
 #[derive(Debug)]
-struct Run {
+pub struct Run {
     /// Of what is scarce, by what the server accepted.
-    used: f64,
-    refused: u64,
-    learned: Learned,
+    pub used: f64,
+    pub refused: u64,
+    pub learned: LearnedLimits,
     /// When the refusals were, in seconds.
-    at: Vec<u64>,
+    #[allow(dead_code, reason = "shown when a test fails, and by the bench")]
+    pub at: Vec<u64>,
 }
 
 /// The server of one run.
@@ -237,14 +239,14 @@ fn headers(requests: &Server, tokens: &Server) -> HeaderMap {
 }
 
 /// Sends as much as the limiter allows, as the HTTP layer does it.
-fn simulate(case: Case, learned: Learned) -> Run {
+pub fn simulate(case: Case, learned: LearnedLimits) -> Run {
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(async {
         let declared = if case.declared {
             Limits { rpm: Some(case.rpm), tpm: Some(case.tpm), concurrency: Some(200) }
         } else {
             Limits::default()
         };
-        let limiter = Limiter::with(declared, learned);
+        let limiter = Limiter::with_learned(declared, learned);
         let start = Instant::now();
         let end = start + Duration::from_mins(case.minutes);
         let quotas = (Server::new(case.counts, case.rpm, start), Server::new(case.counts, case.tpm, start));
@@ -259,7 +261,7 @@ fn simulate(case: Case, learned: Learned) -> Run {
         });
         let mut tasks = JoinSet::new();
         while Instant::now() < end {
-            if tokio::time::timeout_at(end, limiter.room()).await.is_err() {
+            if tokio::time::timeout_at(end, limiter.ready()).await.is_err() {
                 break;
             }
             while tasks.try_join_next().is_some() {}
@@ -271,7 +273,7 @@ fn simulate(case: Case, learned: Learned) -> Run {
     })
 }
 
-async fn send(limiter: Arc<Limiter>, world: Arc<World>) {
+async fn send(limiter: Limiter, world: Arc<World>) {
     let ticket = limiter.ticket();
     let tokens = world.jitter(Duration::from_nanos(world.case.tokens)).as_nanos() as u64;
     loop {
@@ -282,7 +284,7 @@ async fn send(limiter: Arc<Limiter>, world: Arc<World>) {
         }
         let Some(wait) = refused else {
             limiter.answered(permit.sent, Some((permit.sent.left.elapsed(), tokens)));
-            permit.charge.settle(tokens);
+            permit.reservation.settle(tokens);
             return;
         };
         // Whole seconds, as the header says it.
@@ -292,7 +294,7 @@ async fn send(limiter: Arc<Limiter>, world: Arc<World>) {
     }
 }
 
-const SERVERS: [Counts; 7] = [
+pub const SERVERS: [Counts; 7] = [
     Counts::Sliding,
     Counts::Fixed(0),
     Counts::Fixed(25),
@@ -303,7 +305,7 @@ const SERVERS: [Counts; 7] = [
 ];
 
 /// Bound by requests (a fast and a slow one), and by tokens.
-fn bounds() -> [Case; 4] {
+pub fn bounds() -> [Case; 4] {
     [
         CASE,
         Case { rpm: 1500, latency: Duration::from_millis(120), ..CASE },
@@ -313,7 +315,7 @@ fn bounds() -> [Case; 4] {
 }
 
 /// Bound by the number of requests in flight: refused beyond it with and without a word, or kept waiting.
-fn places() -> Vec<Case> {
+pub fn places() -> Vec<Case> {
     let mut cases = Vec::new();
     for (says, queues) in [(Says::Nothing, false), (Says::RetryAfter, false), (Says::Nothing, true)] {
         for (places, millis) in [(32, 1000), (8, 1000), (8, 300), (2, 500), (20, 3000)] {
@@ -322,170 +324,4 @@ fn places() -> Vec<Case> {
         }
     }
     cases
-}
-
-#[test]
-fn declared_limits_are_used_and_never_exceeded() {
-    for counts in SERVERS.into_iter().filter(|counts| *counts != Counts::Bucket(1.0)) {
-        for case in bounds() {
-            let travel = Duration::from_millis(200);
-            let run = simulate(Case { counts, declared: true, travel, ..case }, Learned::default());
-            assert!(run.used >= 0.97 && run.refused == 0, "{counts:?} {case:?}: {run:?}");
-        }
-    }
-}
-
-#[test]
-fn limits_in_headers_are_used_without_a_refusal() {
-    for counts in SERVERS.into_iter().filter(|counts| *counts != Counts::Bucket(1.0)) {
-        for case in bounds() {
-            let run = simulate(Case { counts, says: Says::Headers, ..case }, Learned::default());
-            assert!(run.used >= 0.97 && run.refused == 0, "{counts:?} {case:?}: {run:?}");
-        }
-    }
-}
-
-/// What is asked of a run against a server that tells nothing, or only when to come back: the goal is 93 % with 3 refusals.
-fn goal(case: &Case) -> (f64, u64) {
-    // 25 a second, or another on its way every 40 ms, while a refusal takes 30 to be heard: those that are on their way are
-    // refused as well. Which happens to slower senders too, now and then.
-    let refusals = if case.rpm == 1500 { 6 } else { 5 };
-    match case.counts {
-        // It holds two requests or one: one more sent at once is refused as if there were too many in flight, and nothing in what
-        // is accepted and refused tells which of both it is.
-        Counts::Bucket(1.0) if case.rpm == 60 || case.tpm == 1_000_000 => (0.4, 8),
-        // The jitter of a request on its way is a tenth of what it holds.
-        Counts::Bucket(1.0) => (0.85, refusals),
-        // It takes most of a minute to use up a window, so it is another one that refuses than the one that was counted, and
-        // nothing tells when it began.
-        Counts::Fixed(25) if case.rpm == 1500 && case.says == Says::Nothing => (0.93, 8),
-        // Five requests: one more or less is much.
-        Counts::Bucket(5.0) if case.rpm == 60 => (0.9, refusals),
-        _ => (0.93, refusals),
-    }
-}
-
-#[test]
-fn limits_that_nobody_tells_are_learned_from_few_refusals() {
-    let (mut wrong, mut refused) = (Vec::new(), Vec::new());
-    for says in [Says::RetryAfter, Says::Nothing] {
-        for counts in SERVERS {
-            for (seed, case) in (0..).zip(bounds()) {
-                let case = Case { counts, says, seed, ..case };
-                let run = simulate(case, Learned::default());
-                let (least, most) = goal(&case);
-                if run.used < least || run.refused > most {
-                    wrong.push(format!("{says:?} {counts:?} rpm {} tpm {}: {run:?}", case.rpm, case.tpm));
-                }
-                refused.push(run.refused);
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    let mean = refused.iter().sum::<u64>() as f64 / refused.len() as f64;
-    assert!(mean <= 3.0, "{mean} refusals on average");
-}
-
-#[test]
-fn places_that_nobody_tells_are_found_and_kept() {
-    let mut wrong = Vec::new();
-    for (seed, case) in (0..).zip(places()) {
-        let case = Case { seed, ..case };
-        let run = simulate(case, Learned::default());
-        let again = simulate(Case { seed: seed + 100, ..case }, run.learned);
-        if run.used < 0.93 || run.refused > 3 || again.used < 0.97 || again.refused > 0 {
-            wrong.push(format!("{case:?}: {run:?}, then {again:?}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-/// A server that keeps waiting what it has no place for: more in flight only makes each answer later, until they time out.
-#[test]
-fn a_server_that_queues_is_not_flooded_however_long_and_often() {
-    let mut wrong = Vec::new();
-    for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
-        let mut learned = Learned::default();
-        for round in 0..3 {
-            let run = simulate(Case { seed: seed + round * 100, ..case }, learned);
-            learned = run.learned;
-            let most = case.places * 4;
-            if run.used < 0.93 || learned.concurrency.is_none_or(|learned| learned < case.places * 9 / 10 || learned > most) {
-                wrong.push(format!("round {round} {case:?}: {run:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn a_server_that_grows_slower_or_faster_is_used_all_the_same() {
-    let mut wrong = Vec::new();
-    for (seed, case) in (0..).zip(places().into_iter().filter(|case| case.queues)) {
-        for slows in [4.0, 0.25] {
-            let run = simulate(Case { slows, seed, ..case }, Learned::default());
-            let most = case.places * 4;
-            if run.used < 0.93 || run.learned.concurrency.is_none_or(|learned| learned > most) {
-                wrong.push(format!("{slows} {case:?}: {run:?}"));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:#?}");
-}
-
-#[test]
-fn what_was_learned_spares_the_next_run_the_refusals() {
-    for counts in SERVERS {
-        let case = Case { counts, ..CASE };
-        let learned = simulate(case, Learned::default()).learned;
-        let run = simulate(Case { seed: 100, ..case }, learned);
-        assert!(run.used >= 0.9 && run.refused <= 1, "{counts:?}: {learned:?} {run:?}");
-    }
-}
-
-/// What the goals are held against, for a look at all of it at once:
-/// `cargo test --lib limits::sim::table -- --ignored --nocapture`.
-#[test]
-#[ignore = "a report, of a minute"]
-#[allow(clippy::print_stdout, reason = "which is printed")]
-fn table() {
-    let seeds = std::env::var("SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(10);
-    let verbose = std::env::var("VERBOSE").is_ok();
-    let report = |name: String, case: Case| {
-        let runs: Vec<Run> = (0..seeds).map(|seed| simulate(Case { seed, ..case }, Learned::default())).collect();
-        let again: Vec<Run> =
-            (0..seeds).zip(&runs).map(|(seed, run)| simulate(Case { seed: seed + 1000, ..case }, run.learned)).collect();
-        let of = |runs: &[Run]| {
-            let n = runs.len() as f64;
-            let used = runs.iter().map(|run| run.used).sum::<f64>() / n * 100.0;
-            let least = runs.iter().map(|run| run.used).fold(9.0, f64::min) * 100.0;
-            let refused = runs.iter().map(|run| run.refused as f64).sum::<f64>() / n;
-            let most = runs.iter().map(|run| run.refused).max().unwrap();
-            format!("{used:6.1} {least:6.1} | {refused:4.1} {most:3}")
-        };
-        println!("| {name:46} | {} | {} |", of(&runs), of(&again));
-        if verbose {
-            for run in &runs {
-                println!("      {:.3} {:?} {:?}", run.used, run.at, run.learned);
-            }
-        }
-    };
-    let only = std::env::var("ONLY").unwrap_or_default();
-    let report = |name: String, case: Case| {
-        if name.contains(&only) {
-            report(name, case);
-        }
-    };
-    for says in [Says::Nothing, Says::RetryAfter, Says::Headers] {
-        for counts in SERVERS {
-            for case in bounds() {
-                let name = format!("{says:?} {counts:?} rpm {} tpm {}k", case.rpm, case.tpm / 1000);
-                report(name, Case { counts, says, ..case });
-            }
-        }
-    }
-    for case in places() {
-        let name = format!("{:?} places {} queue {} {:?}", case.says, case.places, case.queues, case.latency);
-        report(name, case);
-    }
 }

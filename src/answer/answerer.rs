@@ -1,0 +1,285 @@
+//! Answers questions over one index: what commands, a service and other programs call.
+//!
+//! ```text
+//! question ─▶ who answers? ─▶ as it stands alone ─▶ search ─▶ (index let go) ─▶ prompt ─▶ one model, or several ─▶ events
+//! ```
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use futures_util::future::join_all;
+use futures_util::{Stream, StreamExt};
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::QueryPlan;
+use super::duplicates::DedupedHit;
+use super::ensemble::{self, Task};
+use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
+use super::fallback::write_with_fallback;
+use super::models::Models;
+use super::prompt::{Composed, HISTORY, compose};
+use super::question::{Ensemble, ModelChoice, Question};
+use super::retrieve::{Retriever, off_runtime};
+use super::source::{Source, join};
+use super::{history, rewrite};
+use crate::error::Error;
+use crate::providers::{ChatModel, ChatRequest, Message, Role};
+use crate::tokenizer::{Tokenizer, TokenizerName};
+
+/// Passages that are shown as the answer when no model is set: as much as one reads.
+const PASSAGES_SHOWN: usize = 3;
+
+/// Counts tokens as the budget does. Pure CPU work; called off the runtime.
+pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
+
+/// Answers questions over one index. Cheap to clone; questions may be asked side by side.
+///
+/// [`Answerer::open`] takes all from a pipeline; [`Answerer::new`] takes one's own store, embedder and reranker in a [`Retriever`],
+/// and [`Answerer::with_models`] one's own models.
+#[derive(Clone)]
+pub struct Answerer {
+    retriever: Arc<Retriever>,
+    plan: Arc<QueryPlan>,
+    models: Models,
+    count_tokens: CountTokens,
+    /// The index is let go as soon as a question's passages are found.
+    releases: bool,
+}
+
+impl fmt::Debug for Answerer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answerer").field("plan", &self.plan).field("models", &self.models).finish_non_exhaustive()
+    }
+}
+
+impl Answerer {
+    /// Answers with the best passages themselves, until it is given [models](Self::with_models). Of the plan, the models are left
+    /// out, for names mean nothing here.
+    pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
+        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
+        Self { retriever: Arc::new(retriever), plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
+    }
+
+    /// The same with these models.
+    #[must_use]
+    pub fn with_models(self, models: Models) -> Self {
+        Self { models, ..self }
+    }
+
+    /// The same with another way to count the tokens of a prompt; the default is `OpenAI`'s `o200k_base`.
+    #[must_use]
+    pub fn counting_tokens_with(self, count_tokens: CountTokens) -> Self {
+        Self { count_tokens, ..self }
+    }
+
+    /// The same, but the index is let go as soon as a question's passages are found, so that other processes can have it while
+    /// the model writes. The next question opens it again, which takes a while where it is large.
+    #[must_use]
+    pub fn releasing_the_index(self) -> Self {
+        Self { releases: true, ..self }
+    }
+
+    /// How questions are answered that say nothing else.
+    pub fn plan(&self) -> &QueryPlan {
+        &self.plan
+    }
+
+    /// Lets other processes have the index until the next question. Returns when it is closed.
+    pub async fn release(&self) {
+        self.retriever.store.release().await;
+    }
+
+    /// The models that would be asked, one after the other until one answers. Empty: the passages would be the answer.
+    ///
+    /// # Errors
+    /// When there is one model alone, and it cannot be had.
+    pub async fn models(&self, question: &Question) -> Result<Vec<Arc<dyn ChatModel>>, Error> {
+        Ok(self.models.line_up(question).await?)
+    }
+
+    /// One of several models: one that cannot be had fails when it is asked.
+    pub(super) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
+        self.models.member(choice).await
+    }
+
+    /// The passages that fit a question best, best first, each with its near-copies. Empty when nothing was found. No model is
+    /// asked but the one that embeds (and the reranker).
+    ///
+    /// # Errors
+    /// [`QuestionError`](super::QuestionError) when the question is blank or too long, else what the embedder or the store says. Of
+    /// a reranker's errors only those that are final: without it, the order is that of the ranking.
+    pub async fn search(&self, question: &Question) -> Result<Vec<DedupedHit>, Error> {
+        self.retriever.search(&question.text, &self.plan_for(question)).await
+    }
+
+    /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
+    ///
+    /// # Errors
+    /// As [`Self::models`] and [`Self::search`], else what the (last) model says. The pieces of an answer that broke off have been
+    /// yielded before the error.
+    pub fn ask(&self, question: Question) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static + use<> {
+        let answerer = self.clone();
+        try_stream! {
+            let mut models = answerer.models(&question).await?;
+            let conversation = answerer.conversation(&question, models.first()).await;
+            if question.history.is_some() {
+                yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
+            }
+            let started = Instant::now();
+            let plan = answerer.plan_for(&question);
+            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
+            let _releasing = answerer.let_go();
+            let found = found?;
+            if found.is_empty() {
+                yield AnswerEvent::Sources { sources: found, model: None };
+                let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
+                yield AnswerEvent::Done(summary);
+                return;
+            }
+            let Some(model) = models.first().map(|model| model.model().to_owned()) else {
+                yield AnswerEvent::Sources { sources: found.clone(), model: None };
+                let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
+                for source in shown {
+                    yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
+                    yield AnswerEvent::Citation { text: format!("[{}]", source.n), sources: vec![source.n], unknown: Vec::new() };
+                    yield AnswerEvent::Token("\n\n".into());
+                }
+                let shown = shown.iter().map(|source| source.n).collect();
+                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed()));
+                return;
+            };
+            let (sources, request) = answerer.compose(&question.text, conversation.history, found, &plan).await?;
+            let given = sources.len();
+            yield AnswerEvent::Sources { sources, model: Some(model) };
+            let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, given, plan.fallback_after));
+            while let Some(event) = answer.next().await {
+                yield match event? {
+                    AnswerEvent::Done(summary) => AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary }),
+                    event => event,
+                };
+            }
+        }
+    }
+
+    /// Streams the answers of several models to a question, as they come. The question's own model and those that stand by are not
+    /// asked. Dropping the stream cancels all requests upstream.
+    ///
+    /// # Errors
+    /// As [`Self::search`] before the models are asked; after that only when all of them have failed.
+    pub fn ask_all(
+        &self,
+        question: Question,
+        ensemble: Ensemble,
+    ) -> impl Stream<Item = Result<EnsembleEvent, Error>> + Send + 'static + use<> {
+        let answerer = self.clone();
+        try_stream! {
+            let mode = ensemble.mode;
+            let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
+            let conversation = answerer.conversation(&question, models.first()).await;
+            if question.history.is_some() {
+                yield EnsembleEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
+            }
+            let started = Instant::now();
+            let plan = answerer.plan_for(&question);
+            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
+            let _releasing = answerer.let_go();
+            let found = found?;
+            let names = models.iter().map(|model| model.model().to_owned()).collect();
+            if found.is_empty() {
+                yield EnsembleEvent::Sources { sources: found, models: names };
+                yield EnsembleEvent::Done(EnsembleSummary::nothing_found(mode, started.elapsed()));
+                return;
+            }
+            let (sources, request) = answerer.compose(&question.text, conversation.history, found, &plan).await?;
+            yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
+            let judge = match &ensemble.judge {
+                Some(choice) => Some(answerer.member(choice).await),
+                None => None,
+            };
+            let task = Task { question: question.text, sources, request, instructions: plan.prompt, patience: plan.fallback_after };
+            let mut events = pin!(ensemble::answer(models, mode, judge, task, started));
+            while let Some(event) = events.next().await {
+                yield event?;
+            }
+        }
+    }
+
+    /// How a question is answered: as planned, save for what it says itself.
+    pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
+        let mut plan = QueryPlan::clone(&self.plan);
+        plan.limit = question.limit.unwrap_or(plan.limit);
+        plan.select.filter.extend_with(&question.filter);
+        plan.select.duplicates = question.duplicates.unwrap_or(plan.select.duplicates);
+        plan.fallback_after = question.fallback_after.unwrap_or(plan.fallback_after);
+        if let Some(fallback) = &question.fallback {
+            plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
+        }
+        plan
+    }
+
+    /// What was said before, as far as the model is to read it, and the question as it stands alone, where that is not itself.
+    async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
+        let (Some(model), Some(turns)) = (model, &question.history) else { return Conversation::default() };
+        if turns.is_empty() {
+            return Conversation::default();
+        }
+        let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
+        let (budget, count) = (self.plan.context_tokens / history::PART, Arc::clone(&self.count_tokens));
+        let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
+        let history = fitted.unwrap_or_default();
+        if history.is_empty() {
+            return Conversation::default();
+        }
+        let search = rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await;
+        Conversation { history, search }
+    }
+
+    /// The sources that are found, best first.
+    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Vec<Source>, Error> {
+        let found = self.retriever.search(text, plan).await?;
+        Ok(join(found.into_iter().map(|found| found.hit).collect()))
+    }
+
+    /// Closes the index beside what goes on, if it is to be closed.
+    fn let_go(&self) -> Option<AbortOnDropHandle<()>> {
+        let answerer = self.releases.then(|| self.clone())?;
+        Some(AbortOnDropHandle::new(tokio::spawn(async move { answerer.release().await })))
+    }
+
+    /// What a model is asked, and those of the sources that fit into it.
+    async fn compose(
+        &self,
+        question: &str,
+        history: Vec<Message>,
+        found: Vec<Source>,
+        plan: &QueryPlan,
+    ) -> Result<(Vec<Source>, ChatRequest), Error> {
+        let mut messages = history;
+        let said: Vec<String> = messages.iter().map(|message| message.text.clone()).collect();
+        let (count_tokens, question) = (Arc::clone(&self.count_tokens), question.to_owned());
+        let (instructions, tokens) = (plan.prompt.clone(), plan.context_tokens);
+        let Composed { prompt, sources, .. } = off_runtime("fit the sources into the prompt", move || {
+            let said = said.iter().map(|text| count_tokens(text)).reduce(|a, b| a + b);
+            let said = said.map_or(0, |said| said + count_tokens(HISTORY));
+            let budget = tokens.saturating_sub(said);
+            compose(instructions.as_deref(), question.trim(), found, budget, &*count_tokens)
+        })
+        .await??;
+        messages.push(Message { role: Role::User, text: prompt.user });
+        let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
+        let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+        Ok((sources, request))
+    }
+}
+
+/// What a question goes on from.
+#[derive(Default)]
+struct Conversation {
+    /// What was said before, oldest first: questions and answers in turn.
+    history: Vec<Message>,
+    /// The question as it stands alone; `None` is the question itself.
+    search: Option<String>,
+}

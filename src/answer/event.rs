@@ -1,0 +1,329 @@
+//! What an answer consists of, and how it ended. Every room of answering speaks in these; what programs read of them is in
+//! [`wire`](super::wire).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::question::EnsembleMode;
+use super::source::Source;
+use crate::providers::{ErrorKind, StopReason, Usage};
+
+/// A piece of an answer: `Question` in a conversation, `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the
+/// answer, then `Done`. A `Fallback` may come before any of the latter. After an `Err`, which may come at any point, nothing
+/// follows.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum AnswerEvent {
+    /// The question of a conversation is asked now.
+    Question {
+        /// The question itself.
+        text: String,
+        /// What is searched for instead, where the question does not stand alone.
+        search: Option<String>,
+    },
+    /// The sources that the answer may cite, best first. Empty when nothing was found.
+    Sources {
+        /// Numbered from 1.
+        sources: Vec<Source>,
+        /// The model that is asked next; `None` when none is.
+        model: Option<String>,
+    },
+    /// The model thinks aloud; not part of the answer.
+    Reasoning(String),
+    /// A piece of the answer.
+    Token(String),
+    /// A citation: a piece of the answer, too.
+    Citation {
+        /// As the model wrote it.
+        text: String,
+        /// The sources it names.
+        sources: Vec<usize>,
+        /// Numbers in it that no source has.
+        unknown: Vec<usize>,
+    },
+    /// A model failed, and another answers in its stead.
+    Fallback {
+        /// Which model failed, as `provider/model`.
+        from: String,
+        /// Which one answers now.
+        to: String,
+        /// What went wrong, as far as a caller decides on it.
+        kind: ErrorKind,
+        /// What went wrong.
+        reason: String,
+        /// There were pieces of the answer already: they are void, the answer begins anew.
+        interrupted: bool,
+    },
+    /// The answer is complete.
+    Done(AnswerSummary),
+}
+
+impl AnswerEvent {
+    /// The piece of the answer that it is; empty for what is none.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Token(text) | Self::Citation { text, .. } => text,
+            _ => "",
+        }
+    }
+}
+
+/// How an answer ended and what it took.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct AnswerSummary {
+    /// The model that wrote it, as `provider/model`; `None` when none did.
+    pub model: Option<String>,
+    /// The sources cited, in the order of their first use.
+    pub citations: Vec<usize>,
+    /// Numbers cited that no source has, ascending.
+    pub unknown_citations: Vec<usize>,
+    /// Tokens read and written, where the provider says so.
+    pub usage: Usage,
+    /// What that comes to in US dollars, where the price is known.
+    pub cost_usd: Option<f64>,
+    /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
+    pub ttft: Option<Duration>,
+    /// From the start of the search to the end.
+    pub took: Duration,
+    /// How it ended.
+    pub outcome: AnswerOutcome,
+}
+
+impl AnswerSummary {
+    /// The summary of an answer that no model wrote.
+    pub(super) fn without_model(outcome: AnswerOutcome, citations: Vec<usize>, took: Duration) -> Self {
+        let usage = Usage::default();
+        Self { model: None, citations, unknown_citations: Vec::new(), usage, cost_usd: None, ttft: None, took, outcome }
+    }
+
+    /// What a person must know of how it ended; `None` when all is well.
+    pub fn note(&self) -> Option<Note> {
+        match self.outcome {
+            AnswerOutcome::Answered(StopReason::End) if self.ttft.is_none() => Some(Note::Empty),
+            AnswerOutcome::Answered(StopReason::End) => None,
+            AnswerOutcome::Answered(StopReason::Length) => Some(Note::Cut),
+            AnswerOutcome::Answered(StopReason::Refused) => Some(Note::Filtered),
+            AnswerOutcome::Passages => Some(Note::NoModel),
+            AnswerOutcome::NothingFound => Some(Note::NothingFound),
+        }
+    }
+}
+
+/// How an answer ended. Serialises as one word: "end", "length", "refused", "passages" or "`nothing_found`".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerOutcome {
+    /// No model is set: the answer is the best passages themselves.
+    Passages,
+    /// The index holds nothing on the question; no model was asked.
+    NothingFound,
+    /// A model wrote it, and stopped for this reason.
+    #[serde(untagged)]
+    Answered(StopReason),
+}
+
+/// What a person must know of how an answer ended. Displays as a sentence, which is part of the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// The model has said nothing.
+    Empty,
+    /// The tokens that it might have were not enough.
+    Cut,
+    /// The provider let it say no more.
+    Filtered,
+    /// No model is set.
+    NoModel,
+    /// The index holds nothing on the question.
+    NothingFound,
+}
+
+impl Note {
+    /// The sentence.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Empty => "The model answered with nothing.",
+            Self::Cut => "The answer was cut at max_tokens.",
+            Self::Filtered => "The provider's filter stopped the answer.",
+            Self::NoModel => {
+                "No model wrote this answer: these are the passages that fit the question best. To have one answer, set \
+                 OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or name one with --model PROVIDER/MODEL."
+            }
+            Self::NothingFound => "Nothing was found on this question.",
+        }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+/// A piece of several answers. `Question` in a conversation, `Sources` next, `Done` last.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum EnsembleEvent {
+    /// As [`AnswerEvent::Question`].
+    Question {
+        /// The question itself.
+        text: String,
+        /// What is searched for instead, where the question does not stand alone.
+        search: Option<String>,
+    },
+    /// The sources that the answers may cite, best first. Empty when nothing was found, and then no model is asked.
+    Sources {
+        /// Numbered from 1.
+        sources: Vec<Source>,
+        /// The models, in the order of their [`Member::index`].
+        models: Vec<String>,
+    },
+    /// `Reasoning`, `Token`, `Citation` or `Done` of one model's answer.
+    Part {
+        /// Whose.
+        member: Member,
+        /// What of it.
+        event: AnswerEvent,
+    },
+    /// A model failed. What came of its answer is not complete.
+    Failed {
+        /// Which one.
+        member: Member,
+        /// What went wrong, as far as a caller decides on it.
+        kind: ErrorKind,
+        /// What went wrong.
+        reason: String,
+    },
+    /// A model's vote.
+    Vote(Verdict),
+    /// The judge's word.
+    Verdict(Verdict),
+    /// `Reasoning`, `Token`, `Citation` or `Fallback` of the merged answer.
+    Merged(AnswerEvent),
+    /// Nobody could judge or merge: the first answer stands.
+    Undecided {
+        /// What was to become of the answers.
+        mode: EnsembleMode,
+        /// Why nobody could.
+        reason: String,
+    },
+    /// All is said.
+    Done(EnsembleSummary),
+}
+
+/// One of an ensemble's models.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its place in [`Ensemble::models`](super::Ensemble::models), from 0.
+    pub index: usize,
+    /// Its name, as `provider/model`.
+    pub model: Arc<str>,
+}
+
+/// Which of several answers a model prefers, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The model that judged, as `provider/model`.
+    pub by: String,
+    /// The model whose answer it prefers.
+    pub choice: Member,
+    /// In its own words.
+    pub why: String,
+    /// Tokens it took to judge.
+    pub usage: Usage,
+    /// What that comes to in US dollars, where the price is known.
+    pub cost_usd: Option<f64>,
+}
+
+/// How one of several models fared.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ModelOutcome {
+    /// It has answered.
+    Answered(AnswerSummary),
+    /// It failed, and why.
+    Failed(String),
+    /// Another was faster.
+    Cancelled,
+}
+
+impl ModelOutcome {
+    /// The summary of its answer, if there is one.
+    pub fn answer(&self) -> Option<&AnswerSummary> {
+        match self {
+            Self::Answered(summary) => Some(summary),
+            Self::Failed(_) | Self::Cancelled => None,
+        }
+    }
+}
+
+/// What a verdict took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judging {
+    /// The model that judged, as `provider/model`.
+    pub model: String,
+    /// Tokens it took.
+    pub usage: Usage,
+    /// What that comes to in US dollars, where the price is known.
+    pub cost_usd: Option<f64>,
+}
+
+/// How several answers ended and what they took.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct EnsembleSummary {
+    /// What became of the answers.
+    pub mode: EnsembleMode,
+    /// The models by name, in their order, and how they fared; empty when nothing was found and none was asked.
+    pub models: Vec<(String, ModelOutcome)>,
+    /// The index of the model whose answer is the joined one, if it is one model's.
+    pub chosen: Option<usize>,
+    /// The merged answer, if there is one.
+    pub merged: Option<AnswerSummary>,
+    /// Sources cited in the joined answer; with [`EnsembleMode::All`] in any, in the order of the models.
+    pub citations: Vec<usize>,
+    /// What verdicts took, in their order.
+    pub judging: Vec<Judging>,
+    /// From the requests to the first piece of the joined answer.
+    pub ttft: Option<Duration>,
+    /// From the start of the search to the end.
+    pub took: Duration,
+}
+
+impl EnsembleSummary {
+    /// The summary of a question on which nothing was found.
+    pub(super) fn nothing_found(mode: EnsembleMode, took: Duration) -> Self {
+        let (citations, judging) = (Vec::new(), Vec::new());
+        Self { mode, models: Vec::new(), chosen: None, merged: None, citations, judging, ttft: None, took }
+    }
+
+    /// The joined answer, if it is one.
+    pub fn answer(&self) -> Option<&AnswerSummary> {
+        let chosen = || self.models.get(self.chosen?).and_then(|(_, outcome)| outcome.answer());
+        self.merged.as_ref().or_else(chosen)
+    }
+
+    /// What all of it took, in tokens and in US dollars; unknown as soon as a part is. What a failed or cancelled answer cost is
+    /// never told.
+    pub fn spent(&self) -> (Usage, Option<f64>) {
+        let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);
+        let answers = answers.map(|answer| (answer.usage, answer.cost_usd));
+        let judging = self.judging.iter().map(|judging| (judging.usage, judging.cost_usd));
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        let none = (Usage { input_tokens: Some(0), output_tokens: Some(0) }, Some(0.0));
+        let (usage, cost) = answers.chain(judging).fold(none, |(total, cost), (usage, more)| {
+            let total = Usage {
+                input_tokens: sum(total.input_tokens, usage.input_tokens),
+                output_tokens: sum(total.output_tokens, usage.output_tokens),
+            };
+            (total, cost.and_then(|cost| Some(cost + more?)))
+        });
+        let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
+        (usage, cost.filter(|_| complete))
+    }
+}

@@ -1,0 +1,195 @@
+//! What is asked, and of whom.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::history::Exchange;
+use super::{Duplicates, Filter};
+use crate::error::{Failure, Origin};
+use crate::providers::{ChatModel, ModelRef};
+
+/// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
+pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
+
+/// A question to an [`Answerer`](super::Answerer). All but the text has a default: `"How are keys rotated?".into()` is one.
+#[derive(Debug, Clone, Default)]
+pub struct Question {
+    /// The question itself. White space around it does not count.
+    pub text: String,
+    /// Passages to retrieve, at most; `None`: as many as the plan says.
+    pub limit: Option<NonZeroUsize>,
+    /// Which documents are searched, among those that the plan's own filter lets pass.
+    pub filter: Filter,
+    /// What becomes of near-copies; `None`: what the plan says.
+    pub duplicates: Option<Duplicates>,
+    /// Who answers.
+    pub model: ModelChoice,
+    /// Who stands by, in this order, for when a model fails; `None`: those that the plan names.
+    pub fallback: Option<Vec<ModelChoice>>,
+    /// How long a model may say nothing before the next one takes over; `None`: as long as the plan says.
+    pub fallback_after: Option<Duration>,
+    /// What was said before, oldest first. With `Some`, even if nothing was said yet, the question belongs to a conversation: the
+    /// answer's first event says what is searched for, which is the question as it stands alone.
+    pub history: Option<Vec<Exchange>>,
+}
+
+impl From<String> for Question {
+    fn from(text: String) -> Self {
+        Self { text, ..Self::default() }
+    }
+}
+
+impl From<&str> for Question {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+/// A model that is to be asked.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub enum ModelChoice {
+    /// The one that the plan names, else the first that is there (see [`default_model`](super::default_model)).
+    #[default]
+    Planned,
+    /// The one of this name, over the plan's providers.
+    Named(ModelRef),
+    /// One's own.
+    Own(Arc<dyn ChatModel>),
+    /// None: the best passages themselves are the answer.
+    Passages,
+}
+
+impl ModelChoice {
+    /// `provider/model`, where one is chosen.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Self::Named(model) => Some(model.to_string()),
+            Self::Own(model) => Some(model.model().to_owned()),
+            Self::Planned | Self::Passages => None,
+        }
+    }
+
+    /// Its provider and name, where one is chosen.
+    pub(super) fn reference(&self) -> Option<ModelRef> {
+        match self {
+            Self::Named(model) => Some(model.clone()),
+            Self::Own(model) => Some(ModelRef::named(model.model())),
+            Self::Planned | Self::Passages => None,
+        }
+    }
+}
+
+impl From<ModelRef> for ModelChoice {
+    fn from(model: ModelRef) -> Self {
+        Self::Named(model)
+    }
+}
+
+impl From<Arc<dyn ChatModel>> for ModelChoice {
+    fn from(model: Arc<dyn ChatModel>) -> Self {
+        Self::Own(model)
+    }
+}
+
+/// Several models that are asked one question, over the same sources and at once.
+#[derive(Debug, Clone, Default)]
+pub struct Ensemble {
+    /// Who is asked, each behind its own provider's limits.
+    pub models: Vec<ModelChoice>,
+    /// What becomes of the answers.
+    pub mode: EnsembleMode,
+    /// Who judges or merges; `None` is the first that has answered.
+    pub judge: Option<ModelChoice>,
+}
+
+/// What becomes of several answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EnsembleMode {
+    /// All are given.
+    #[default]
+    All,
+    /// The model that begins first is the one that answers; the others are cancelled. If it breaks off, the others race anew.
+    First,
+    /// Every model votes for the best answer that is not its own; the most votes win, and among equals the judge picks. With two
+    /// answers nobody has a choice, and the judge alone picks.
+    Vote,
+    /// A judge picks.
+    Best,
+    /// A model writes one answer out of all.
+    Merge,
+}
+
+/// Why a question cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuestionError {
+    /// Nothing but white space.
+    #[error("the question is empty")]
+    Empty,
+    /// More bytes than [`MAX_QUESTION_BYTES`].
+    #[error("the question has {bytes} bytes; at most {MAX_QUESTION_BYTES} can be asked")]
+    TooManyBytes {
+        /// How many it has.
+        bytes: usize,
+    },
+    /// More tokens than the embedding model reads: it would be cut silently.
+    #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
+    TooManyTokens {
+        /// How many it has.
+        tokens: usize,
+        /// How many the model reads.
+        limit: usize,
+        /// The embedding model.
+        model: String,
+    },
+    /// Instructions and question fill the budget, so that not even a part of one passage fits.
+    #[error("instructions and question take {tokens} tokens, which leaves no room for passages in {budget}")]
+    NoRoom {
+        /// What instructions and question take.
+        tokens: usize,
+        /// What they may take together with the passages.
+        budget: usize,
+    },
+}
+
+impl Failure for QuestionError {
+    fn origin(&self) -> Origin {
+        Origin::Question
+    }
+
+    fn code(&self) -> &'static str {
+        "bad_question"
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Empty => "ask something: `ask \"How are keys rotated?\"`",
+            Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
+            Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
+        };
+        Some(hint.into())
+    }
+
+    fn stops_all(&self) -> bool {
+        false
+    }
+}
+
+/// The question without the white space around it.
+///
+/// # Errors
+/// When nothing is left, or more than [`MAX_QUESTION_BYTES`].
+pub(super) fn checked(text: &str) -> Result<&str, QuestionError> {
+    let text = text.trim();
+    match text.len() {
+        0 => Err(QuestionError::Empty),
+        bytes if bytes > MAX_QUESTION_BYTES => Err(QuestionError::TooManyBytes { bytes }),
+        _ => Ok(text),
+    }
+}

@@ -1,0 +1,403 @@
+//! The JSON of answers, an object a line: what `--json` prints, and what a service sends. No other place says how it looks, save
+//! that a batch's answers are lines of their file as well ([`record`](super::record)).
+//!
+//! Fields stand in the order of the contract. One that is not there has nothing to say where the contract leaves it out; elsewhere
+//! it is null.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::duplicates::DedupedHit;
+use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
+use super::question::EnsembleMode;
+use super::source::Source;
+use crate::document::Hit;
+use crate::error::{Error, reason};
+use crate::providers::{StopReason, Usage};
+
+/// A line. `type` says which.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Line<'a> {
+    /// A question of a conversation, and what is searched for.
+    Question {
+        /// The question itself.
+        question: &'a str,
+        /// The same as it stands alone.
+        search: &'a str,
+    },
+    /// What the answer may cite.
+    Sources {
+        /// Numbered from 1, best first.
+        sources: Vec<&'a Source>,
+        /// Who is asked, where several are.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        models: Option<&'a [String]>,
+    },
+    /// A piece of the answer.
+    Token {
+        /// The piece.
+        text: &'a str,
+        /// Numbers in a citation that no source has.
+        #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+        unknown_citations: &'a [usize],
+        /// Who wrote it, where several are asked.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
+        /// "merge", where it is a piece of a merged answer.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        join: Option<EnsembleMode>,
+    },
+    /// Another model answers in place of one that had not begun to.
+    Fallback(Takeover<'a>),
+    /// The same, of one that had: its pieces are void.
+    Interrupted(Takeover<'a>),
+    /// A model's vote.
+    Vote(Choice<'a>),
+    /// The judge's word.
+    Verdict(Choice<'a>),
+    /// Nobody could judge or merge.
+    Undecided {
+        /// What was to become of the answers.
+        join: EnsembleMode,
+        /// Why nobody could.
+        error: &'a str,
+    },
+    /// A part has failed, and the others go on.
+    Failed(Failed<'a>),
+    /// The answer is complete.
+    Done(Done<'a>),
+    /// There is no answer, or no more of it.
+    Error {
+        /// What went wrong, with all its causes.
+        message: Cow<'a, str>,
+        /// What a program decides on.
+        kind: &'a str,
+        /// What the user can do.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+    },
+    /// A passage that was found.
+    Hit(HitLine<'a>),
+    /// What became of a batch of questions.
+    Summary(BatchSummary),
+    /// What the chat says of itself.
+    Note {
+        /// The words.
+        message: &'a str,
+    },
+}
+
+/// Which model takes over from which.
+#[derive(Debug, Serialize)]
+pub struct Takeover<'a> {
+    from: &'a str,
+    to: &'a str,
+    error: &'a str,
+    kind: &'static str,
+}
+
+/// Who prefers whose answer.
+#[derive(Debug, Serialize)]
+pub struct Choice<'a> {
+    model: &'a str,
+    choice: &'a str,
+    why: &'a str,
+}
+
+/// What has failed: a model, a question by its id, a query by its id, or a line of a file; and where.
+#[derive(Debug, Default, Serialize)]
+pub struct Failed<'a> {
+    /// One of several models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<&'a str>,
+    /// A question of a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    /// A query of a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub query_id: Option<&'a str>,
+    /// A line of the file, from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// What was being done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Why.
+    pub error: Cow<'a, str>,
+    /// What a program decides on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+}
+
+/// What was being done when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// Reading the question.
+    Read,
+    /// Finding passages.
+    Retrieve,
+    /// Having the model answer.
+    Answer,
+}
+
+/// How an answer ended.
+#[derive(Debug, Serialize)]
+pub struct Done<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    join: Option<EnsembleMode>,
+    model: Option<&'a str>,
+    citations: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    models: Option<Vec<MemberLine<'a>>>,
+    usage: Usage,
+    cost_usd: Option<f64>,
+    ttft_ms: Option<u64>,
+    seconds: f64,
+    stop: AnswerOutcome,
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    unknown_citations: &'a [usize],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
+}
+
+/// How one of several models fared.
+#[derive(Debug, Serialize)]
+struct MemberLine<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    state: MemberState<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+enum MemberState<'a> {
+    Answered { ttft_ms: Option<u64>, seconds: f64, usage: Usage, cost_usd: Option<f64> },
+    Failed { error: &'a str },
+    Cancelled,
+}
+
+/// A passage that was found.
+#[derive(Debug, Serialize)]
+pub struct HitLine<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_id: Option<&'a str>,
+    rank: usize,
+    score: f32,
+    uri: &'a str,
+    title: Option<&'a str>,
+    headings: &'a [String],
+    start: u64,
+    end: u64,
+    lines: (u32, u32),
+    text: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<CopyLine<'a>>,
+}
+
+/// Where a passage lies that says nearly the same.
+#[derive(Debug, Serialize)]
+struct CopyLine<'a> {
+    uri: &'a str,
+    start: u64,
+    end: u64,
+    lines: (u32, u32),
+}
+
+/// What became of a batch of questions.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BatchSummary {
+    /// All of them.
+    pub questions: usize,
+    /// That have an answer now.
+    pub answered: u64,
+    /// Of those, answered by an earlier run or as another's equal.
+    pub known: u64,
+    /// That have none: bad lines, too.
+    pub failed: u64,
+    /// That were not asked.
+    pub not_asked: usize,
+    /// What the answers cost, in US dollars; `None` where that is not known of one.
+    pub cost_usd: Option<f64>,
+    /// What the answers took, in tokens.
+    pub usage: Usage,
+    /// How long it took.
+    #[serde(serialize_with = "as_seconds")]
+    pub seconds: Duration,
+}
+
+impl AnswerEvent {
+    /// The line of it; `None` for thoughts, which are not part of the answer.
+    pub fn line(&self) -> Option<Line<'_>> {
+        Some(match self {
+            Self::Question { text, search } => asked(text, search.as_deref()),
+            Self::Sources { sources, .. } => Line::Sources { sources: sources.iter().collect(), models: None },
+            Self::Reasoning(_) => return None,
+            Self::Token(text) => token(text, &[]),
+            Self::Citation { text, unknown, .. } => token(text, unknown),
+            Self::Fallback { from, to, kind, reason, interrupted } => {
+                let takeover = Takeover { from, to, error: reason, kind: kind.code() };
+                if *interrupted { Line::Interrupted(takeover) } else { Line::Fallback(takeover) }
+            }
+            Self::Done(summary) => Line::Done(summary.into()),
+        })
+    }
+}
+
+impl EnsembleEvent {
+    /// The line of it; `None` for thoughts, which are not part of an answer.
+    pub fn line(&self) -> Option<Line<'_>> {
+        Some(match self {
+            Self::Question { text, search } => asked(text, search.as_deref()),
+            Self::Sources { sources, models } => Line::Sources { sources: sources.iter().collect(), models: Some(models) },
+            Self::Part { member, event } => match event.line()? {
+                Line::Token { text, unknown_citations, .. } => {
+                    Line::Token { text, unknown_citations, model: Some(&member.model), join: None }
+                }
+                line => line,
+            },
+            Self::Failed { member, kind, reason } => Line::Failed(Failed {
+                model: Some(&member.model),
+                stage: Some(Stage::Answer),
+                error: reason.into(),
+                kind: Some(kind.code()),
+                ..Failed::default()
+            }),
+            Self::Vote(verdict) => Line::Vote(verdict.into()),
+            Self::Verdict(verdict) => Line::Verdict(verdict.into()),
+            Self::Merged(event) => match event.line()? {
+                Line::Token { text, unknown_citations, .. } => {
+                    Line::Token { text, unknown_citations, model: None, join: Some(EnsembleMode::Merge) }
+                }
+                line => line,
+            },
+            Self::Undecided { mode, reason } => Line::Undecided { join: *mode, error: reason },
+            Self::Done(summary) => Line::Done(summary.into()),
+        })
+    }
+}
+
+impl<'a> Line<'a> {
+    /// The line of a passage at this rank, from 1; labelled with its query's id where there are several queries.
+    pub fn hit(found: &'a DedupedHit, rank: usize, query_id: Option<&'a str>) -> Self {
+        let Hit { score, passage, .. } = &found.hit;
+        Self::Hit(HitLine {
+            query_id,
+            rank,
+            score: *score,
+            uri: &passage.uri,
+            title: passage.title.as_deref(),
+            headings: &passage.headings,
+            start: passage.start,
+            end: passage.end,
+            lines: passage.lines,
+            text: &passage.text,
+            copies: found.copies.iter().map(CopyLine::from).collect(),
+        })
+    }
+}
+
+impl From<&Error> for Line<'_> {
+    fn from(error: &Error) -> Self {
+        Self::Error { message: reason(error).into(), kind: error.code(), hint: error.hint() }
+    }
+}
+
+impl<'a> From<&'a Verdict> for Choice<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        Self { model: &verdict.by, choice: &verdict.choice.model, why: &verdict.why }
+    }
+}
+
+impl<'a> From<&'a Hit> for CopyLine<'a> {
+    fn from(hit: &'a Hit) -> Self {
+        let passage = &hit.passage;
+        Self { uri: &passage.uri, start: passage.start, end: passage.end, lines: passage.lines }
+    }
+}
+
+impl<'a> From<&'a AnswerSummary> for Done<'a> {
+    fn from(summary: &'a AnswerSummary) -> Self {
+        Self {
+            join: None,
+            model: summary.model.as_deref(),
+            citations: &summary.citations,
+            models: None,
+            usage: summary.usage,
+            cost_usd: summary.cost_usd,
+            ttft_ms: millis(summary.ttft),
+            seconds: seconds(summary.took),
+            stop: summary.outcome,
+            unknown_citations: &summary.unknown_citations,
+            note: summary.note().map(super::event::Note::text),
+        }
+    }
+}
+
+impl<'a> From<&'a EnsembleSummary> for Done<'a> {
+    fn from(summary: &'a EnsembleSummary) -> Self {
+        let (usage, cost_usd) = summary.spent();
+        let answer = summary.answer();
+        let stop = match answer {
+            _ if summary.models.is_empty() => AnswerOutcome::NothingFound,
+            Some(answer) => answer.outcome,
+            None => AnswerOutcome::Answered(StopReason::End),
+        };
+        Self {
+            join: Some(summary.mode),
+            model: answer.and_then(|answer| answer.model.as_deref()),
+            citations: &summary.citations,
+            models: Some(summary.models.iter().map(|(model, outcome)| member(model, outcome)).collect()),
+            usage,
+            cost_usd,
+            ttft_ms: millis(summary.ttft),
+            seconds: seconds(summary.took),
+            stop,
+            unknown_citations: answer.map_or(&[], |answer| &answer.unknown_citations),
+            note: None,
+        }
+    }
+}
+
+fn asked<'a>(question: &'a str, search: Option<&'a str>) -> Line<'a> {
+    Line::Question { question, search: search.unwrap_or(question) }
+}
+
+fn token<'a>(text: &'a str, unknown_citations: &'a [usize]) -> Line<'a> {
+    Line::Token { text, unknown_citations, model: None, join: None }
+}
+
+fn member<'a>(model: &'a str, outcome: &'a ModelOutcome) -> MemberLine<'a> {
+    let state = match outcome {
+        ModelOutcome::Failed(error) => MemberState::Failed { error },
+        ModelOutcome::Cancelled => MemberState::Cancelled,
+        ModelOutcome::Answered(summary) => MemberState::Answered {
+            ttft_ms: millis(summary.ttft),
+            seconds: seconds(summary.took),
+            usage: summary.usage,
+            cost_usd: summary.cost_usd,
+        },
+    };
+    MemberLine { model, state }
+}
+
+fn millis(time: Option<Duration>) -> Option<u64> {
+    time.map(|time| time.as_millis() as u64)
+}
+
+/// To the millisecond.
+pub(super) fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(seconds(*time))
+}

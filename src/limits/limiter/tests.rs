@@ -1,0 +1,79 @@
+//! What only a sender sees that makes its refusals up, under a paused clock.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::future::Future;
+
+use super::*;
+use crate::limits::state::BELIEVED;
+
+fn limits(rpm: Option<u32>, tpm: Option<u32>, concurrency: Option<u32>) -> Limits {
+    Limits { rpm, tpm, concurrency }
+}
+
+fn paused<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+#[test]
+fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
+    paused(async {
+        let limiter = Limiter::new(limits(Some(1_000_000), Some(1_000_000_000), Some(16)));
+        let burst = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        for _ in 0..16 {
+            limiter.throttled(Sent { id: u64::MAX, in_flight: 1, left: burst }, None);
+        }
+        let allowed = async |limiter: &Limiter| {
+            let mut permits = Vec::new();
+            while let Ok(permit) = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 1)).await {
+                permits.push(permit);
+            }
+            permits.len()
+        };
+        assert_eq!(allowed(&limiter).await, 8);
+        for _ in 0..8 {
+            limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
+        }
+        assert_eq!(allowed(&limiter).await, 8, "a round of answers at 8 is worth not quite one more");
+        limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
+        assert_eq!(allowed(&limiter).await, 9);
+        for _ in 0..1000 {
+            limiter.answered(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
+        }
+        assert_eq!(allowed(&limiter).await, 16);
+        for _ in 0..1000 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            limiter.throttled(Sent { id: u64::MAX, in_flight: 1, left: Instant::now() }, None);
+        }
+        assert_eq!(allowed(&limiter).await, 1);
+    });
+}
+
+#[test]
+fn what_was_learned_is_learned_anew_after_a_day() {
+    paused(async {
+        let learned = LearnedLimits { rpm: Some(6), tpm: Some(100), concurrency: Some(2), ceiling: Some(2) };
+        let limiter = Limiter::with_learned(limits(None, Some(600), None), learned);
+        assert_eq!((limiter.rpm(), limiter.concurrency()), (Some(6), 2));
+        for _ in 0..200 {
+            let permit = limiter.admit(limiter.ticket(), 1).await;
+            let sent = permit.sent;
+            drop(permit);
+            limiter.answered(sent, None);
+        }
+        assert_eq!((limiter.rpm(), limiter.concurrency()), (Some(6), 2), "it is kept to");
+        tokio::time::advance(BELIEVED).await;
+        let start = Instant::now();
+        for _ in 0..200 {
+            let permits = [limiter.admit(limiter.ticket(), 1).await, limiter.admit(limiter.ticket(), 1).await];
+            let waits = tokio::time::timeout(Duration::from_millis(1), limiter.admit(limiter.ticket(), 0)).await;
+            drop((permits, waits));
+            limiter.answered(Sent { id: u64::MAX, in_flight: 3, left: Instant::now() }, None);
+        }
+        assert!(start.elapsed() < Duration::from_mins(3), "{:?}", start.elapsed());
+        assert_eq!((limiter.rpm(), limiter.tpm()), (None, Some(600)), "what is declared stays");
+        assert!(limiter.concurrency() > 2);
+        assert_eq!(limiter.learned().ceiling, None);
+    });
+}

@@ -1,0 +1,50 @@
+//! What the tests need and `cargo` does not bring: model weights, and programs to test against. A test passes with them or not
+//! at all; the first that misses them ends the run with one line that says what to do, where each would fail in its own words.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+/// The local models, and the files of each.
+pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
+pub const FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+
+/// The folder that the scripts install into.
+fn cache() -> PathBuf {
+    let set = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from);
+    set.unwrap_or_else(|| dirs::cache_dir().unwrap().join("ragstream"))
+}
+
+/// The cache folder, with the files of the local models below `models/`.
+pub fn cache_with_models() -> PathBuf {
+    let cache = cache();
+    let files = MODELS.into_iter().flat_map(|model| FILES.map(|file| Path::new("models").join(model).join(file)));
+    if !files.into_iter().all(|file| cache.join(file).is_file()) {
+        give_up(&cache);
+    }
+    cache
+}
+
+/// The Python that has the programs to test against.
+pub fn python_with_peers() -> PathBuf {
+    let python = cache().join("peers/bin/python");
+    if !python.is_file() {
+        give_up(&cache());
+    }
+    python
+}
+
+/// Ends the process: the other tests are spared saying the same.
+fn give_up(cache: &Path) -> ! {
+    static SAID: Mutex<()> = Mutex::new(());
+    // Kept to the end, which whoever comes second waits for.
+    let _said = SAID.lock();
+    let line = format!(
+        "error: the tests need models and programs that are not all in {}: run scripts/test, which installs them with pip and \
+         runs every check, or scripts/models and scripts/peers alone\n",
+        cache.display()
+    );
+    // Not by `eprintln!`, which a test's output would swallow.
+    std::io::stderr().write_all(line.as_bytes()).ok();
+    std::process::exit(101);
+}
