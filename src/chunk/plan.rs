@@ -7,6 +7,10 @@ use serde::Deserialize;
 
 use crate::tokenizer::TokenizerName;
 
+/// What is taken where nothing is said.
+const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
+const OVERLAP: usize = 40;
+
 /// How documents are cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChunkPlan {
@@ -18,6 +22,12 @@ pub struct ChunkPlan {
     pub overlap: usize,
     /// What counts tokens.
     pub tokenizer: TokenizerName,
+}
+
+impl Default for ChunkPlan {
+    fn default() -> Self {
+        Self { by: ChunkBy::default(), max_tokens: MAX_TOKENS, overlap: OVERLAP, tokenizer: TokenizerName::default() }
+    }
 }
 
 impl ChunkPlan {

@@ -1,4 +1,4 @@
-//! Lists the sources, compares versions, and hands out what may have changed; at the end it removes what is gone.
+//! Lists the sources, compares versions, and hands out what may have changed; at the end it removes what is gone, and seals.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -10,8 +10,10 @@ use super::ledger::{Difference, FailedDocument, Listing, Scope, SourceScope};
 use super::queue::{Batch, Closed, Submit};
 use super::report::Stage;
 use super::run::{Ended, Run};
-use crate::error::reason;
+use super::{prune, reconcile};
+use crate::error::{Error, Origin, reason};
 use crate::source::{Fetched, Item, Listed, Source};
+use crate::vectordb::IndexMeta;
 
 /// Items that are compared with the ledger in one go.
 const PAGE: usize = 1024;
@@ -34,6 +36,32 @@ pub(super) async fn list(run: &Run, mut queue: impl Submit) -> Result<Scope, End
         scope.sources.push(SourceScope { source: source.id().clone(), roots, unreadable });
     }
     Ok(merged(scope))
+}
+
+/// The end of a run: removes what is gone, where the sources were listed to their ends, and gives ledger and store a new generation.
+/// `listed` is `None` where the run was cut short. Returns how many documents are gone and kept all the same.
+///
+/// # Errors
+/// What ended the run early, if anything did.
+pub(super) async fn close(run: &Run, listed: Option<Result<Scope, Ended>>, index: Option<IndexMeta>) -> Result<u64, Error> {
+    let kept = match &listed {
+        Some(Ok(scope)) if run.goes_on().is_ok() => prune::remove_missing(run, scope).await.unwrap_or_default(),
+        _ => 0,
+    };
+    // An engine that nothing was asked of need not be opened to be flushed.
+    let written = run.report.chunks.upserted.get() + run.report.chunks.deleted.get() > 0;
+    let flushed = if written { run.setup.store.flush().await } else { Ok(()) };
+    let fatal = run.take_fatal();
+    let store_answers = fatal.as_ref().is_none_or(|error| error.origin() != Origin::Store);
+    if let Some(index) = index.filter(|_| listed.is_some() && store_answers)
+        && let Err(error) = reconcile::seal(run, index, kept).await
+    {
+        tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
+    }
+    match fatal {
+        Some(error) => Err(error),
+        None => Ok(flushed.map(|()| kept)?),
+    }
 }
 
 /// Sources of one kind have their documents in common: what one of them could not list, none may find gone.

@@ -139,9 +139,13 @@ impl Tally {
                 costs.push(run.estimate(&text, task.tokens()) as u64);
             }
         }
-        let folder = run.setup.cache.clone();
-        let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
-        let cached = look.await.map_err(|source| Error::worker("look into the cache", source))?;
+        let cached = match run.setup.cache.clone() {
+            Some(folder) => {
+                let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
+                look.await.map_err(|source| Error::worker("look into the cache", source))?
+            }
+            None => vec![false; keys.len()],
+        };
         for (cost, cached) in costs.into_iter().zip(cached) {
             if cached {
                 self.cached += 1;

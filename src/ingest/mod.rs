@@ -48,12 +48,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
-use self::ledger::Scope;
 use self::open::{Opened, open};
 use self::report::{Report, Summary};
-use self::run::{Ended, Mode, Run};
+use self::run::Mode;
 pub use self::setup::{EmbedTerms, Observer, Options, Setup};
-use crate::error::{Error, Origin};
+use crate::error::Error;
 
 /// Brings an index up to date with its sources, once.
 ///
@@ -79,28 +78,6 @@ pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: Canc
     let work = async { tokio::join!(coordinator::list(&run, batches), worker::work(&run, claims)).0 };
     let listed = run.drained(work).await;
 
-    let kept = remove_missing(&run, listed.as_ref()).await;
-    // An engine that nothing was asked of need not be opened to be flushed.
-    let written = report.chunks.upserted.get() + report.chunks.deleted.get() > 0;
-    let flushed = if written { run.setup.store.flush().await } else { Ok(()) };
-    let fatal = run.take_fatal();
-    let store_answers = fatal.as_ref().is_none_or(|error| error.origin() != Origin::Store);
-    if let Some(index) = index.filter(|_| listed.is_some() && store_answers)
-        && let Err(error) = reconcile::seal(&run, index, kept).await
-    {
-        tracing::warn!(%error, "the end of this run could not be recorded; the next run looks through the store first");
-    }
-    if let Some(error) = fatal {
-        return Err(error);
-    }
-    flushed?;
+    let kept = coordinator::close(&run, listed, index).await?;
     Ok(summary::summary(&run, kept))
-}
-
-/// Removes what is gone, if the sources were listed to their ends. Returns how many documents are gone and kept all the same.
-async fn remove_missing(run: &Run, listed: Option<&Result<Scope, Ended>>) -> u64 {
-    match listed {
-        Some(Ok(scope)) if run.goes_on().is_ok() => prune::remove_missing(run, scope).await.unwrap_or_default(),
-        _ => 0,
-    }
 }

@@ -17,6 +17,9 @@ use crate::chunk::Chunker;
 use crate::error::Error;
 use crate::vectordb::IndexMeta;
 
+/// Vectors of a run that has no cache on disk, in bytes: texts that occur twice are embedded once.
+const MEMORY_CACHE: u64 = 64 << 20;
+
 /// A run that may begin.
 pub(super) struct Opened {
     pub run: Run,
@@ -69,9 +72,10 @@ pub(super) async fn open(
 
     let dimensions = index.as_ref().map_or(0, |index| index.dimensions);
     let batching = Batching::of(&setup.terms, &*setup.embedder, dimensions);
-    let cache = match mode {
-        Mode::Write => EmbeddingCache::open(&setup.cache, &*setup.embedder, dimensions),
-        Mode::Look => EmbeddingCache::new(0),
+    let cache = match (mode, &setup.cache) {
+        (Mode::Write, Some(folder)) => EmbeddingCache::open(folder, &*setup.embedder, dimensions),
+        (Mode::Write, None) => EmbeddingCache::new(MEMORY_CACHE),
+        (Mode::Look, _) => EmbeddingCache::new(0),
     };
     let embed_queue = EmbedQueue::start(Arc::clone(&setup.embedder), cache, batching, Arc::clone(report), stop.clone());
     let run = Run {

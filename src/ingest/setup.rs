@@ -15,6 +15,7 @@ use crate::vectordb::bm25::Bm25;
 /// All that a run works with. [`crate::runtime::Runtime`] composes it from a plan, and a program may compose it from parts of its
 /// own.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Setup {
     /// The pipeline's name, for the summary.
     pub name: String,
@@ -26,8 +27,8 @@ pub struct Setup {
     pub embedder: Arc<dyn Embedder>,
     /// How it is asked, and what it costs.
     pub terms: EmbedTerms,
-    /// The folder of vectors that were paid for once.
-    pub cache: PathBuf,
+    /// The folder of vectors that were paid for once; `None`: they are kept in memory alone, for the run.
+    pub cache: Option<PathBuf>,
     /// Where the vectors go.
     pub store: Arc<dyn VectorStore>,
     /// What makes BM25 vectors.
@@ -40,6 +41,30 @@ pub struct Setup {
     pub home: Option<String>,
 }
 
+impl Setup {
+    /// An ingest of no sources yet, with nothing known but what there is no default for.
+    pub fn new(
+        name: impl Into<String>,
+        embedder: Arc<dyn Embedder>,
+        store: Arc<dyn VectorStore>,
+        ledger: Arc<dyn Ledger>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            sources: Vec::new(),
+            chunk: ChunkPlan::default(),
+            embedder,
+            terms: EmbedTerms::default(),
+            cache: None,
+            store,
+            bm25: Arc::new(Bm25::new()),
+            ledger,
+            base: None,
+            home: None,
+        }
+    }
+}
+
 impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Setup").field("name", &self.name).field("sources", &self.sources).finish_non_exhaustive()
@@ -48,6 +73,7 @@ impl fmt::Debug for Setup {
 
 /// What is known of a provider beyond the model: how full its requests may be, its declared limits, its price.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub struct EmbedTerms {
     /// Inputs a request, at most; `None` is the embedder's maximum.
     pub batch_items: Option<usize>,

@@ -14,13 +14,10 @@ use super::spec::{
 };
 use crate::answer::{Filter, Term};
 use crate::answer::{FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
-use crate::chunk::{ChunkBy, ChunkPlan};
+use crate::chunk::ChunkPlan;
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
-use crate::tokenizer::TokenizerName;
 use crate::vectordb::StorePlan;
 
-const MAX_TOKENS: NonZeroUsize = NonZeroUsize::new(400).unwrap();
-const OVERLAP: usize = 40;
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
 const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
@@ -41,7 +38,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         name: "default".to_owned(),
         providers: Connections::implicit(env).usable,
         sources: Vec::new(),
-        chunk: ChunkPlan { by: ChunkBy::Auto, max_tokens: MAX_TOKENS, overlap: OVERLAP, tokenizer: TokenizerName::O200kBase },
+        chunk: ChunkPlan::default(),
         embed: EmbedPlan {
             model: ModelRef { provider: EMBED_PROVIDER.to_owned(), model: EMBED_MODEL.to_owned() },
             dimensions: None,
@@ -104,8 +101,9 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
 }
 
 fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
-    let max_tokens = spec.max_tokens.and_then(NonZeroUsize::new).unwrap_or(MAX_TOKENS);
-    let overlap = spec.overlap.unwrap_or(OVERLAP.min(max_tokens.get() / 10));
+    let default = ChunkPlan::default();
+    let max_tokens = spec.max_tokens.and_then(NonZeroUsize::new).unwrap_or(default.max_tokens);
+    let overlap = spec.overlap.unwrap_or(default.overlap.min(max_tokens.get() / 10));
     // A `max_tokens` that was left out as wrong, or is misspelt, is not known.
     let known = spec.max_tokens.is_some() || !file.tainted(&["chunk"]);
     if known && overlap >= max_tokens.get() {

@@ -60,19 +60,16 @@ impl Runtime {
         let (plan, settings) = (&self.plan, &self.settings);
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
-        Ok(Setup {
-            name: plan.name.clone(),
-            sources: plan.sources.iter().map(|plan| source::open(plan, &base)).chain(self.sources.iter().cloned()).collect(),
-            chunk: plan.chunk.clone(),
-            embedder: self.embedder().await?,
-            terms: self.embed_terms()?,
-            cache: settings.cache.clone(),
-            store: self.store()?,
-            bm25: self.bm25(),
-            ledger,
-            base: Some(files::kept_base(&base, &settings.home)),
-            home: self.home_name(),
-        })
+        let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
+        let planned = plan.sources.iter().map(|plan| source::open(plan, &base));
+        setup.sources = planned.chain(self.sources.iter().cloned()).collect();
+        setup.chunk = plan.chunk.clone();
+        setup.terms = self.embed_terms()?;
+        setup.cache = Some(settings.cache.clone());
+        setup.bm25 = self.bm25();
+        setup.base = Some(files::kept_base(&base, &settings.home));
+        setup.home = self.home_name();
+        Ok(setup)
     }
 
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {

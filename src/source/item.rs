@@ -75,8 +75,8 @@ impl Version {
             hash.as_bytes()
         };
         let mut bytes = [0; Self::MAX];
-        for (to, from) in bytes.iter_mut().zip(kept) {
-            *to = *from;
+        if let Some(place) = bytes.get_mut(..kept.len()) {
+            place.copy_from_slice(kept);
         }
         Self { length: kept.len() as u8, bytes }
     }

@@ -1,0 +1,323 @@
+//! A source that a stranger wrote, with public items alone: its documents come, change and go by its own word, and no other source
+//! has a say in that.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use ragstream::document::{Markup, Metadata, Passage, Scalar};
+use ragstream::ingest::ledger::SqliteLedger;
+use ragstream::ingest::report::{Report, Summary};
+use ragstream::ingest::{self, Options, Setup};
+use ragstream::providers::{EmbedLimits, Embedded, Embedder, InputType, ProviderError};
+use ragstream::source::{
+    self, Body, FetchError, Fetched, Files, FilesPlan, FormatHint, Item, Listed, SkipReason, Source, SourceError, SourceId,
+    Version,
+};
+use ragstream::vectordb::VectorStore;
+use ragstream::vectordb::edge::EdgeStore;
+use tokio_util::sync::CancellationToken;
+
+/// Embeds a text as two numbers of its own.
+#[derive(Debug)]
+struct Lengths;
+
+#[async_trait]
+impl Embedder for Lengths {
+    fn model(&self) -> &'static str {
+        "own/lengths"
+    }
+    fn fingerprint(&self) -> String {
+        "own:lengths".into()
+    }
+    async fn dimensions(&self) -> Result<usize, ProviderError> {
+        Ok(2)
+    }
+    fn limits(&self) -> EmbedLimits {
+        EmbedLimits { items: 16, tokens: 10_000, input_tokens: 1000 }
+    }
+    async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
+        let vectors = inputs.iter().map(|text| vec![text.len() as f32, text.split(' ').count() as f32]).collect();
+        Ok(Embedded { vectors, tokens: None })
+    }
+}
+
+/// Tickets of some system: what is listed, and what each call was asked for.
+#[derive(Debug)]
+struct Tickets {
+    id: SourceId,
+    tickets: Mutex<Vec<(u32, &'static str, &'static str)>>,
+    /// How the listing ends.
+    end: Mutex<End>,
+    fetched: Mutex<Vec<String>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    Complete,
+    /// One part of it could not be listed.
+    Unreadable(&'static str),
+    CutShort,
+    Panics,
+}
+
+impl Tickets {
+    fn new() -> Arc<Self> {
+        let end = Mutex::new(End::Complete);
+        Arc::new(Self { id: SourceId::new("tickets"), tickets: Mutex::default(), end, fetched: Mutex::default() })
+    }
+
+    fn set(&self, tickets: &[(u32, &'static str, &'static str)], end: End) {
+        *self.tickets.lock().unwrap() = tickets.to_vec();
+        *self.end.lock().unwrap() = end;
+        self.fetched.lock().unwrap().clear();
+    }
+
+    fn fetched(&self) -> Vec<String> {
+        let mut fetched = self.fetched.lock().unwrap().clone();
+        fetched.sort_unstable();
+        fetched
+    }
+}
+
+#[async_trait]
+impl Source for Tickets {
+    fn id(&self) -> &SourceId {
+        &self.id
+    }
+
+    fn list(&self) -> BoxStream<'_, Listed> {
+        let mut steps: Vec<_> = self
+            .tickets
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(number, updated, _)| {
+                let uri = format!("tickets://a/{number}");
+                let mut item = Item::new(uri, Version::new(updated));
+                item.key = number.to_be_bytes().into();
+                Listed::Item(item)
+            })
+            .collect();
+        steps.push(Listed::Skipped { uri: "tickets://a/secret".into(), reason: SkipReason::Excluded });
+        let end = *self.end.lock().unwrap();
+        match end {
+            End::Complete => steps.push(Listed::Complete),
+            End::Unreadable(prefix) => {
+                steps.push(Listed::Unreadable { prefix: prefix.into(), error: SourceError::new("the queue is closed") });
+                steps.push(Listed::Complete);
+            }
+            End::CutShort | End::Panics => {}
+        }
+        let breaks = async move { if end == End::Panics { panic!("the database is gone") } else { None } };
+        stream::iter(steps).chain(stream::once(breaks).filter_map(std::future::ready)).boxed()
+    }
+
+    async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
+        let fetch = |item: &Item| {
+            self.fetched.lock().unwrap().push(item.uri.clone());
+            let number = u32::from_be_bytes(item.key.as_slice().try_into().map_err(SourceError::new)?);
+            let tickets = self.tickets.lock().unwrap();
+            let (_, updated, text) = tickets.iter().find(|(known, ..)| *known == number).ok_or(FetchError::Gone)?;
+            let title = Some(format!("Ticket {number}"));
+            let body = Body::Text { text: (*text).to_owned(), markup: Markup::Text, title };
+            let mut fetched = Fetched::new(body, Version::new(updated));
+            fetched.modified_ns = Some(1_700_000_000_000_000_000);
+            fetched.metadata =
+                Metadata::from([("number".into(), Scalar::from(i64::from(number))), ("open".into(), true.into())]);
+            Ok(fetched)
+        };
+        items.iter().map(fetch).collect()
+    }
+}
+
+/// An index with its ledger, and whatever sources a run is given.
+struct Index {
+    folder: tempfile::TempDir,
+    store: Arc<EdgeStore>,
+}
+
+impl Index {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(EdgeStore::new(folder.path().join("index")));
+        Self { folder, store }
+    }
+
+    async fn setup(&self, sources: Vec<Arc<dyn Source>>) -> Setup {
+        let ledger = SqliteLedger::open(&self.folder.path().join("own.ledger")).await.unwrap();
+        let store: Arc<dyn VectorStore> = self.store.clone();
+        let mut setup = Setup::new("own", Arc::new(Lengths), store, Arc::new(ledger));
+        setup.sources = sources;
+        setup
+    }
+
+    async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> Summary {
+        let report = Arc::new(Report::default());
+        ingest::run(self.setup(sources).await, options, report, CancellationToken::new()).await.unwrap()
+    }
+
+    async fn passages(&self) -> Vec<Passage> {
+        let mut passages: Vec<_> =
+            self.store.scroll(None, 100).await.unwrap().into_iter().map(|(_, passage)| passage).collect();
+        passages.sort_by(|a, b| a.uri.cmp(&b.uri));
+        passages
+    }
+
+    async fn uris(&self) -> Vec<String> {
+        self.passages().await.into_iter().map(|passage| passage.uri).collect()
+    }
+}
+
+fn files(folder: &Path) -> Arc<dyn Source> {
+    let set = globset::GlobSet::empty;
+    let plan = FilesPlan { paths: vec![folder.join("docs")], include: set(), exclude: set(), max_bytes: 1000 };
+    Arc::new(Files::new(plan, folder))
+}
+
+fn counts(summary: &Summary) -> [u64; 6] {
+    let documents = summary.documents;
+    [documents.seen, documents.added, documents.changed, documents.unchanged, documents.removed, documents.failed]
+}
+
+#[tokio::test]
+async fn documents_of_an_own_source_come_change_and_go() {
+    let (index, tickets) = (Index::new(), Tickets::new());
+    let sources = || vec![Arc::clone(&tickets) as Arc<dyn Source>];
+    let prune = || Options { prune: true, ..Options::default() };
+
+    tickets.set(&[(1, "monday", "The key is lost."), (2, "monday", "The door is open.")], End::Complete);
+    let summary = index.ingest(sources(), Options::default()).await;
+    assert_eq!(counts(&summary), [2, 2, 0, 0, 0, 0]);
+    assert_eq!(summary.skipped, [(SkipReason::Excluded, 1)]);
+    let passages = index.passages().await;
+    assert_eq!(passages[0].uri, "tickets://a/1");
+    assert_eq!(passages[0].title.as_deref(), Some("Ticket 1"));
+    assert_eq!((passages[0].text.as_str(), passages[0].modified), ("The key is lost.", 1_700_000_000));
+    assert_eq!(passages[0].source.as_deref(), Some("tickets"));
+    assert_eq!(passages[1].metadata, Metadata::from([("number".into(), Scalar::from(2)), ("open".into(), true.into())]));
+
+    // The same versions: nothing is fetched. Another version with the same content: nothing is embedded.
+    index.ingest(sources(), Options::default()).await;
+    assert!(tickets.fetched().len() == 2, "those of the first run");
+    tickets.set(&[(1, "tuesday", "The key is lost."), (2, "tuesday", "The door is shut.")], End::Complete);
+    let summary = index.ingest(sources(), Options::default()).await;
+    assert_eq!((counts(&summary), summary.embeddings.embedded), ([2, 0, 1, 1, 0, 0], 1));
+
+    // A part that could not be listed keeps what it has; what is not below it goes.
+    tickets.set(&[], End::Unreadable("tickets://a/1"));
+    let summary = index.ingest(sources(), prune()).await;
+    assert_eq!(counts(&summary), [0, 0, 0, 0, 1, 1]);
+    assert_eq!(index.uris().await, ["tickets://a/1"]);
+    for end in [End::CutShort, End::Panics] {
+        tickets.set(&[], end);
+        let summary = index.ingest(sources(), prune()).await;
+        assert_eq!((counts(&summary)[4], counts(&summary)[5]), (0, 1), "{end:?}");
+        assert_eq!(index.uris().await, ["tickets://a/1"], "{end:?}");
+    }
+    tickets.set(&[], End::Complete);
+    index.ingest(sources(), prune()).await;
+    assert_eq!(index.uris().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn no_source_removes_what_another_gave() {
+    let (index, tickets) = (Index::new(), Tickets::new());
+    let folder = index.folder.path();
+    std::fs::create_dir(folder.join("docs")).unwrap();
+    for name in ["a.md", "b.md"] {
+        std::fs::write(folder.join("docs").join(name), format!("# {name}\n\nThis is what {name} says.\n")).unwrap();
+    }
+    tickets.set(&[(1, "monday", "The key is lost."), (2, "monday", "The door is open.")], End::Complete);
+    let both = || vec![files(folder), Arc::clone(&tickets) as Arc<dyn Source>];
+    let all = ["docs/a.md", "docs/b.md", "tickets://a/1", "tickets://a/2"];
+    index.ingest(both(), Options::default()).await;
+    assert_eq!(index.uris().await, all);
+
+    // Either alone, asked for all that there is or for itself only, and with leave to remove most of the index.
+    for scoped in [false, true] {
+        let options = || Options { prune: true, scoped, ..Options::default() };
+        index.ingest(vec![files(folder)], options()).await;
+        index.ingest(vec![Arc::clone(&tickets) as Arc<dyn Source>], options()).await;
+        assert_eq!(index.uris().await, all);
+    }
+    tickets.set(&[(2, "monday", "The door is open.")], End::Complete);
+    std::fs::remove_file(folder.join("docs/a.md")).unwrap();
+    let summary = index.ingest(vec![files(folder)], Options::default()).await;
+    assert_eq!(counts(&summary), [1, 0, 0, 1, 1, 0]);
+    assert_eq!(index.uris().await, &all[1..]);
+    let summary = index.ingest(both(), Options::default()).await;
+    assert_eq!(counts(&summary), [2, 0, 0, 2, 1, 0]);
+    assert_eq!(index.uris().await, ["docs/b.md", "tickets://a/2"]);
+}
+
+#[tokio::test]
+async fn a_lost_ledger_learns_from_the_store_which_source_gave_what() {
+    let (index, tickets) = (Index::new(), Tickets::new());
+    let folder = index.folder.path();
+    std::fs::create_dir(folder.join("docs")).unwrap();
+    std::fs::write(folder.join("docs/a.md"), "This is what a says.\n").unwrap();
+    tickets.set(&[(1, "monday", "The key is lost.")], End::Complete);
+    let both = || vec![files(folder), Arc::clone(&tickets) as Arc<dyn Source>];
+    index.ingest(both(), Options::default()).await;
+    for file in ["own.ledger", "own.ledger-wal", "own.ledger-shm"] {
+        let _ = std::fs::remove_file(folder.join(file));
+    }
+    index.ingest(vec![files(folder)], Options { prune: true, ..Options::default() }).await;
+    assert_eq!(index.uris().await, ["docs/a.md", "tickets://a/1"]);
+    let summary = index.ingest(both(), Options::default()).await;
+    assert_eq!((counts(&summary), summary.embeddings.embedded), ([2, 0, 1, 1, 0, 0], 0), "compared anew, and nothing paid for");
+}
+
+/// Lists and fetches in one, as a crawler does: bytes with a media type, and links that are known only afterwards.
+#[derive(Debug)]
+struct Site(SourceId);
+
+#[async_trait]
+impl Source for Site {
+    fn id(&self) -> &SourceId {
+        &self.0
+    }
+
+    fn list(&self) -> BoxStream<'_, Listed> {
+        let page = |n: u32| {
+            let bytes =
+                format!("<html><head><title>Page {n}</title></head><body><p>Words of page {n}.</p></body></html>").into();
+            let hint = FormatHint::default().with_media_type("text/html; charset=utf-8");
+            let version = Version::new(format!("\"etag-{n}\""));
+            let item = Item::new(format!("https://a.example/pages/{n}.php"), version);
+            Listed::Fetched(item, Box::new(Fetched::new(Body::Bytes { bytes, hint }, version)))
+        };
+        stream::iter((0..300).map(page).chain([Listed::Complete])).boxed()
+    }
+
+    async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
+        panic!("fetched while it was listed: {items:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_listing_had_to_fetch_is_not_fetched_again() {
+    let index = Index::new();
+    let sources = || vec![Arc::new(Site(SourceId::new("web"))) as Arc<dyn Source>];
+    let summary = index.ingest(sources(), Options::default()).await;
+    assert_eq!(counts(&summary), [300, 300, 0, 0, 0, 0]);
+    let page = index.passages().await.into_iter().find(|page| page.uri == "https://a.example/pages/7.php").unwrap();
+    assert_eq!((page.title.as_deref(), page.text.trim()), (Some("Page 7"), "Words of page 7."));
+    let summary = index.ingest(sources(), Options::default()).await;
+    assert_eq!(counts(&summary), [300, 0, 0, 300, 0, 0]);
+}
+
+#[tokio::test]
+async fn texts_in_memory_are_a_source() {
+    let index = Index::new();
+    let notes = |texts: &[(&str, &str)]| vec![Arc::new(source::documents("notes", texts.iter().copied())) as Arc<dyn Source>];
+    let texts =
+        [("notes://1", "# Keys\n\nThey are rotated on Mondays."), ("notes://2", "Doors stay shut."), ("notes://1", "twice")];
+    let summary = index.ingest(notes(&texts), Options::default()).await;
+    assert_eq!(counts(&summary), [2, 2, 0, 0, 0, 0]);
+    assert_eq!(index.passages().await[0].title.as_deref(), Some("Keys"));
+    let summary = index.ingest(notes(&texts[1..2]), Options { prune: true, ..Options::default() }).await;
+    assert_eq!((counts(&summary), index.uris().await), ([1, 0, 0, 1, 1, 0], vec!["notes://2".to_owned()]));
+}
