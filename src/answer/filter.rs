@@ -1,10 +1,11 @@
-//! Which documents a question is asked of: `path=docs/api/**`, `lang=zh`, `modified>2026-01-01`.
+//! Which documents a question is asked of: `path=docs/api/**`, `lang=zh`, `modified>2026-01-01`, `meta.author=Ada`, `meta.price<10`.
 //!
 //! What an index of the store can tell is asked of the store. A glob says more than that: its fixed folder narrows the search, and
 //! what is found is compared with the glob itself. Where that leaves too little, the store names its documents, the glob picks
 //! among them, and the search is made over those it picked: the best that match are found, however few they are.
 
 use std::fmt;
+use std::ops::Bound;
 use std::str::FromStr;
 
 use globset::GlobSet;
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
-use crate::document::Hit;
+use crate::document::{Hit, Scalar};
 use crate::language::Language;
 use crate::source::{anywhere, is_glob, path_globs, split_glob};
 use crate::suggest::did_you_mean;
@@ -117,10 +118,7 @@ impl Filter {
     /// The best `limit` passages of the documents that pass, best first: never fewer than there are.
     pub async fn search(&self, store: &dyn VectorStore, query: Query, limit: usize) -> Result<Vec<Hit>, StoreError> {
         let conditions = self.conditions();
-        let denied =
-            |wanted: &String| conditions.iter().any(|other| matches!(other, Condition::NotLang(code) if code == wanted));
-        if conditions.iter().any(|condition| matches!(condition, Condition::Lang(code) if denied(code))) {
-            // The embedded engine (0.7.2) takes a condition that must and must not hold for one that holds.
+        if contradict(&conditions) {
             return Ok(Vec::new());
         }
         let asked = if self.globs().all(|glob| glob.exact) { limit } else { limit.saturating_mul(SPARE) };
@@ -156,6 +154,19 @@ impl Filter {
         }
         Ok(hits)
     }
+}
+
+/// Whether two of the conditions are each other's opposite. The embedded engine (0.7.2) takes a condition that must and must not
+/// hold for one that holds.
+fn contradict(conditions: &[Condition]) -> bool {
+    let opposite = |one: &Condition, other: &Condition| match (one, other) {
+        (Condition::Lang(wanted), Condition::NotLang(denied)) => wanted == denied,
+        (Condition::Metadata(name, wanted), Condition::NotMetadata(other, denied)) => {
+            name == other && wanted.iter().all(|value| denied.contains(value))
+        }
+        _ => false,
+    };
+    conditions.iter().any(|one| conditions.iter().any(|other| opposite(one, other)))
 }
 
 /// How a value is compared.
@@ -219,8 +230,12 @@ impl FromStr for Term {
                     None => Err(wrong("compares with one instant", same_day(value, time))),
                 }
             }
+            (field, _) if let Some(name) = field.strip_prefix(META) => metadata(name, operator, value)
+                .map(|condition| term(Some(condition), None))
+                .map_err(|(problem, hint)| wrong(problem, hint)),
             _ => {
-                let one_of = format!("the fields are {}", FIELDS.join(", "));
+                let one_of =
+                    format!("the fields are {}, and {META}NAME for what sources say of their documents", FIELDS.join(", "));
                 let hint = did_you_mean(field, FIELDS).map_or(one_of.clone(), |guess| format!("{guess} {one_of}"));
                 Err(wrong("compares an unknown field", hint))
             }
@@ -229,6 +244,33 @@ impl FromStr for Term {
 }
 
 const FIELDS: [&str; 3] = ["path", "lang", "modified"];
+/// What stands before a name of a document's metadata.
+const META: &str = "meta.";
+
+/// A condition on a value that a source gave with its documents; the error is what is wrong, and a hint.
+fn metadata(name: &str, operator: Operator, value: &str) -> Result<Condition, (&'static str, String)> {
+    if name.is_empty() || name.contains(['"', '\\']) || name.chars().any(char::is_control) {
+        return Err(("names no metadata", format!("such as `{META}author=Ada`")));
+    }
+    let name = name.to_owned();
+    let number = value.parse::<f64>().ok().filter(|number| number.is_finite());
+    let bound = number.ok_or_else(|| ("has no order", format!("compare texts with `=` or `!=`, as in `{META}author=Ada`")));
+    Ok(match operator {
+        Operator::Is => Condition::Metadata(name, readings(value, number)),
+        Operator::IsNot => Condition::NotMetadata(name, readings(value, number)),
+        Operator::Less => Condition::MetadataRange(name, Bound::Unbounded, Bound::Excluded(bound?)),
+        Operator::LessOrIs => Condition::MetadataRange(name, Bound::Unbounded, Bound::Included(bound?)),
+        Operator::More => Condition::MetadataRange(name, Bound::Excluded(bound?), Bound::Unbounded),
+        Operator::MoreOrIs => Condition::MetadataRange(name, Bound::Included(bound?), Bound::Unbounded),
+    })
+}
+
+/// All that a value may mean: "3" is a text and a number, "true" a text and a truth.
+fn readings(value: &str, number: Option<f64>) -> Vec<Scalar> {
+    let text = Scalar::Text(value.to_owned());
+    let other = value.parse().ok().map(Scalar::Bool).or_else(|| number.map(Scalar::Float));
+    std::iter::once(text).chain(other).collect()
+}
 
 /// `path=docs/**` → `path`, `=`, `docs/**`.
 fn split(text: &str) -> Option<(&str, Operator, &str)> {

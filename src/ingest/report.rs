@@ -315,6 +315,37 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_summary_is_what_the_contract_says_byte_for_byte() {
+        let report = Report::default();
+        for reason in [SkipReason::UnsupportedFormat, SkipReason::TooLarge, SkipReason::Hidden, SkipReason::TooLarge] {
+            report.skip(reason);
+        }
+        assert_eq!(report.documents.skipped.get(), 4);
+        let mut summary = Summary::interrupted("docs", Duration::from_millis(1500));
+        let counted = "\"documents\":{\"seen\":0,\"added\":0,\"changed\":0,\"unchanged\":0,\"removed\":0,\"failed\":0,\"skipped\":0},\
+             \"chunks\":{\"upserted\":0,\"deleted\":0,\"kept\":0},\
+             \"embeddings\":{\"embedded\":0,\"cache_hits\":0,\"requests\":0,\"tokens\":0,\"retries\":0,\"throttled\":0,\"hedged\":0,\
+             \"cost_usd\":null}";
+        let begins = "{\"type\":\"summary\",\"pipeline\":\"docs\",\"outcome\":\"interrupted\",\"seconds\":1.5";
+        let json = |summary: &Summary| serde_json::to_string(summary).unwrap_or_default();
+        assert_eq!(json(&summary), format!("{begins},{counted}}}"));
+        summary.bottleneck = Some(Stage::Embed);
+        summary.skipped = report.skipped();
+        let ends = "\"bottleneck\":\"embed\",\"skipped\":[[\"hidden\",1],[\"too_large\",2],[\"unsupported_format\",1]]";
+        assert_eq!(json(&summary), format!("{begins},{counted},{ends}}}"));
+    }
+
+    #[test]
+    fn a_stage_has_one_name() {
+        for stage in Stage::ALL {
+            assert_eq!(Stage::named(stage.name()), Some(stage));
+            assert_eq!(serde_json::to_value(stage).ok(), Some(stage.name().into()));
+            assert_eq!(stage.to_string(), stage.name());
+        }
+        assert_eq!(Stage::named("dream"), None);
+    }
+
+    #[test]
     fn the_bottleneck_is_the_stage_whose_places_are_used_most() {
         let report = Report::default();
         assert_eq!(report.bottleneck(|_| 1), None);

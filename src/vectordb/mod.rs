@@ -7,6 +7,7 @@ mod plan;
 pub mod qdrant;
 mod terms;
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use uuid::Uuid;
 
 pub use self::plan::StorePlan;
 
-use crate::document::{Hit, Passage, Point, SparseVector};
+use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
 use crate::error::{Failure, Origin};
 use crate::providers::AT;
 
@@ -32,7 +33,9 @@ const FOLDERS: &str = "folders";
 const LANG: &str = "lang";
 /// The payload key of a document's modification time.
 const MODIFIED: &str = "modified";
-/// The payload keys that conditions look into, besides [`MODIFIED`], which is a number.
+/// The payload key of what else is known of a document.
+const METADATA: &str = "metadata";
+/// The payload keys that conditions look into by an index, besides [`MODIFIED`], which is a number.
 const KEYWORDS: [&str; 3] = [URI, FOLDERS, LANG];
 /// Documents that [`VectorStore::uris`] names, at most.
 pub const MAX_DOCUMENTS: usize = 1_000_000;
@@ -115,7 +118,8 @@ pub enum Query {
 }
 
 /// What a passage must be to be found: a query's conditions all hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Condition {
     /// Its document is one of these.
     Documents(Vec<String>),
@@ -134,6 +138,19 @@ pub enum Condition {
         /// Before.
         until: Option<i64>,
     },
+    /// Its document's metadata has one of these values under this name.
+    Metadata(String, Vec<Scalar>),
+    /// Its document's metadata has none of these values under this name, or nothing at all.
+    NotMetadata(String, Vec<Scalar>),
+    /// Its document's metadata has a number in this range under this name.
+    MetadataRange(String, Bound<f64>, Bound<f64>),
+}
+
+impl Condition {
+    /// The way to a value of the metadata in a payload. Names are quoted, for they may hold anything; none holds a quote.
+    fn metadata_path(name: &str) -> String {
+        format!("{METADATA}.\"{name}\"")
+    }
 }
 
 /// A store of points. Every method's success means that the store has acknowledged: what was written survives a kill.

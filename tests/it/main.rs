@@ -25,6 +25,7 @@ mod eval;
 mod faults;
 mod http;
 mod installed;
+mod ledger;
 mod limits;
 mod local;
 mod parse;

@@ -447,8 +447,7 @@ fn sources_from_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let literal = folder.path().join("a[1].md");
     std::fs::write(&literal, "x").unwrap();
-    let plan =
-        pipeline::default_plan(&env).with_sources([literal.clone(), folder.path().join("*.md"), "rel".into()]).unwrap();
+    let plan = pipeline::default_plan(&env).with_sources([literal.clone(), folder.path().join("*.md"), "rel".into()]).unwrap();
     let files: Vec<_> = plan.sources.iter().map(files_of).collect();
     assert_eq!(files[0].paths, [literal, std::env::current_dir().unwrap().join("rel")]);
     assert_eq!(files[1].paths, [folder.path()]);

@@ -102,7 +102,7 @@ fn killed_at_any_instant(kind: Kind, seeds: std::ops::Range<u64>) {
 /// A file as it was, with the time that it had.
 pub struct Kept {
     path: std::path::PathBuf,
-    content: Vec<u8>,
+    pub content: Vec<u8>,
     modified: SystemTime,
 }
 

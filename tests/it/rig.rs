@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ragstream::document::{Hit, Passage};
+use ragstream::document::{Hit, Passage, Point};
 use ragstream::vectordb::edge::EdgeStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{Query, VectorStore};
@@ -158,6 +158,11 @@ impl Rig {
             None => Arc::new(EdgeStore::new(self.project.path(&format!("store-{name}")))),
             Some(server) => Arc::new(QdrantStore::new(&server.url, None, name, Duration::from_secs(10)).unwrap()),
         }
+    }
+
+    /// Writes points that no run of this project's made.
+    pub fn put(&self, points: Vec<Point>) {
+        self.runtime.block_on(async { self.open("docs").upsert(points).await.unwrap() });
     }
 
     pub fn contents(&self) -> Contents {

@@ -1,13 +1,17 @@
 //! How the engine is told to arrange what it holds: fresh points apart from sealed ones, and all from disk.
 
+use std::ops::Bound;
+
 use qdrant_edge::{
     AnyVariants, Condition as EngineCondition, CreateIndex, Distance, EdgeConfig, EdgeOptimizersConfig,
     EdgeSparseVectorParamsBuilder, EdgeVectorParamsBuilder, FieldCondition, Filter, HnswIndexConfig, IntegerIndexParams,
-    JsonPath, KeywordIndexParams, Match, MatchAny, Modifier, OperationError, PayloadFieldSchema, PayloadSchemaParams,
-    QuantizationConfig, QuantizationSearchParams, Range, ScalarQuantizationConfig, ScalarType, SearchParams, WalOptions,
+    JsonPath, KeywordIndexParams, Match, MatchAny, MatchValue, Modifier, OperationError, PayloadFieldSchema,
+    PayloadSchemaParams, QuantizationConfig, QuantizationSearchParams, Range, ScalarQuantizationConfig, ScalarType,
+    SearchParams, ValueVariants, WalOptions,
 };
 
 use super::fault::Fault;
+use crate::document::Scalar;
 use crate::vectordb::{Condition, DENSE, FOLDERS, KEYWORDS, LANG, MODIFIED, SPARSE, URI};
 
 /// The size of one file of the engine's write-ahead log, in bytes. The engine's own 32 MiB make every small index as big.
@@ -102,10 +106,42 @@ pub(super) fn filter(conditions: &[Condition]) -> Result<Option<Filter>, Fault> 
                 let range = Range { gte: second(from), lt: second(until), ..Range::default() };
                 must.push(EngineCondition::Field(FieldCondition::new_range(path(MODIFIED)?, range)));
             }
+            Condition::Metadata(name, values) => {
+                let values = values.iter().map(|value| is(name, value)).collect::<Result<_, _>>()?;
+                must.push(EngineCondition::Filter(Filter { should: Some(values), ..Filter::default() }));
+            }
+            Condition::NotMetadata(name, values) => {
+                for value in values {
+                    must_not.push(is(name, value)?);
+                }
+            }
+            Condition::MetadataRange(name, from, until) => {
+                let bound = |bound: &Bound<f64>, included: bool| match *bound {
+                    Bound::Included(number) if included => Some(number.into()),
+                    Bound::Excluded(number) if !included => Some(number.into()),
+                    _ => None,
+                };
+                let range =
+                    Range { gte: bound(from, true), gt: bound(from, false), lte: bound(until, true), lt: bound(until, false) };
+                must.push(EngineCondition::Field(FieldCondition::new_range(path(&Condition::metadata_path(name))?, range)));
+            }
         }
     }
     let filter = Filter { must: Some(must), must_not: Some(must_not), ..Filter::default() };
     Ok((!conditions.is_empty()).then_some(filter))
+}
+
+/// The metadata has this value under the name. Numbers are compared as numbers, however they are written.
+fn is(name: &str, value: &Scalar) -> Result<EngineCondition, Fault> {
+    let path = path(&Condition::metadata_path(name))?;
+    let number = |number: f64| Range { gte: Some(number.into()), lte: Some(number.into()), ..Range::default() };
+    let exactly = |value| Match::Value(MatchValue { value });
+    Ok(EngineCondition::Field(match value {
+        Scalar::Bool(value) => FieldCondition::new_match(path, exactly(ValueVariants::Bool(*value))),
+        Scalar::Text(value) => FieldCondition::new_match(path, exactly(ValueVariants::String(value.clone()))),
+        Scalar::Integer(value) => FieldCondition::new_range(path, number(*value as f64)),
+        Scalar::Float(value) => FieldCondition::new_range(path, number(*value)),
+    }))
 }
 
 /// One of these keywords stands under the key.

@@ -1,6 +1,7 @@
 //! Our types in the server's words, and back.
 
 use std::collections::HashMap;
+use std::ops::Bound;
 
 use qdrant_client::qdrant::r#match::MatchValue;
 use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload};
@@ -14,7 +15,7 @@ use qdrant_client::qdrant::{
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
-use crate::document::{Hit, Passage, Point, SparseVector};
+use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
 use crate::vectordb::{Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, StoreError, URI};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
@@ -97,9 +98,36 @@ pub(super) fn filter(conditions: &[Narrow]) -> Option<Filter> {
                     .must
                     .push(Condition::range(MODIFIED, Range { gte: second(from), lt: second(until), ..Range::default() }));
             }
+            Narrow::Metadata(name, values) => {
+                filter.must.push(Filter::should(values.iter().map(|value| is(name, value)).collect::<Vec<_>>()).into());
+            }
+            Narrow::NotMetadata(name, values) => filter.must_not.extend(values.iter().map(|value| is(name, value))),
+            Narrow::MetadataRange(name, from, until) => {
+                let bound = |bound: &Bound<f64>, included: bool| match *bound {
+                    Bound::Included(number) if included => Some(number),
+                    Bound::Excluded(number) if !included => Some(number),
+                    _ => None,
+                };
+                let range =
+                    Range { gte: bound(from, true), gt: bound(from, false), lte: bound(until, true), lt: bound(until, false) };
+                filter.must.push(Condition::range(Narrow::metadata_path(name), range));
+            }
         }
     }
     (!conditions.is_empty()).then_some(filter)
+}
+
+/// The metadata has this value under the name. Numbers are compared as numbers, however they are written.
+fn is(name: &str, value: &Scalar) -> Condition {
+    let path = Narrow::metadata_path(name);
+    let number = |number: f64| Range { gte: Some(number), lte: Some(number), ..Range::default() };
+    match value {
+        Scalar::Bool(value) => Condition::matches(path, MatchValue::Boolean(*value)),
+        // Said outright, as in [`select_document`].
+        Scalar::Text(value) => Condition::matches(path, MatchValue::Keyword(value.clone())),
+        Scalar::Integer(value) => Condition::range(path, number(*value as f64)),
+        Scalar::Float(value) => Condition::range(path, number(*value)),
+    }
 }
 
 /// One of these keywords stands under the key. Said outright, as in [`select_document`].

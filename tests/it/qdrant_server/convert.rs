@@ -164,6 +164,7 @@ fn field_condition(field: wire::FieldCondition) -> Result<FieldCondition, Status
     }
     let wanted = match field.r#match.and_then(|m| m.match_value) {
         Some(WireMatch::Keyword(keyword)) => Match::Value(MatchValue { value: ValueVariants::String(keyword) }),
+        Some(WireMatch::Boolean(value)) => Match::Value(MatchValue { value: ValueVariants::Bool(value) }),
         Some(WireMatch::Keywords(keywords)) => Match::Any(edge::MatchAny {
             any: edge::AnyVariants::Strings(keywords.strings.iter().map(|keyword| keyword.as_str().into()).collect()),
         }),

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use ragstream::answer::{Filter, Term};
-use ragstream::document::{Hit, Passage, Point};
+use ragstream::document::{Hit, Metadata, Passage, Point, Scalar};
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::{Condition, MAX_PAGE, Query, VectorStore};
 
@@ -22,6 +22,13 @@ fn varied(n: u64) -> Passage {
     let mut varied = passage(n, "", &format!("pump {} valve{}", "gasket ".repeat((n % 5) as usize), n % 11));
     varied.uri = format!("{}{}", FOLDERS[(n % 7) as usize], NAMES[(n / 7 % 5) as usize]);
     varied.lang = [Some("en"), Some("zh"), None][(n % 3) as usize].map(str::to_owned);
+    varied.metadata = match n % 4 {
+        0 => [("author".to_owned(), "Ada Byron".into()), ("price".to_owned(), (n as i64 % 6).into())].into(),
+        1 => [("author".to_owned(), "洛夫莱斯".into()), ("price".to_owned(), 2.5.into()), ("draft".to_owned(), true.into())]
+            .into(),
+        2 => [("draft".to_owned(), false.into()), ("price".to_owned(), "3".into()), ("a b.c".to_owned(), 1.into())].into(),
+        _ => Metadata::new(),
+    };
     varied.modified = 1_767_225_600 + (n as i64 % 10 - 5) * DAY;
     varied
 }
@@ -54,11 +61,39 @@ fn passes(terms: &[&str], passage: &Passage) -> bool {
         "modified>=2026-01-01" => passage.modified >= 1_767_225_600,
         "modified<=2026-01-03T12:00:00+01:00" => passage.modified <= 1_767_225_600 + 2 * DAY + 11 * 3600,
         "modified<2026-01-01" => passage.modified < 1_767_225_600,
+        "meta.author=Ada Byron" => author(passage) == Some("Ada Byron"),
+        "meta.author!=洛夫莱斯" => author(passage) != Some("洛夫莱斯"),
+        "meta.price>=2" => price(passage).is_some_and(|price| price >= 2.0),
+        "meta.price<2.5" => price(passage).is_some_and(|price| price < 2.5),
+        "meta.price=3" => price(passage) == Some(3.0) || passage.metadata.get("price") == Some(&"3".into()),
+        "meta.draft=true" => passage.metadata.get("draft") == Some(&true.into()),
+        "meta.draft!=true" => passage.metadata.get("draft") != Some(&true.into()),
+        "meta.a b.c=1" => passage.metadata.contains_key("a b.c"),
         other => panic!("unexpected: {other}"),
     })
 }
 
-const TERMS: [&str; 18] = [
+fn author(passage: &Passage) -> Option<&str> {
+    passage.metadata.get("author").map(|author| if let Scalar::Text(author) = author { author } else { panic!() })
+}
+
+fn price(passage: &Passage) -> Option<f64> {
+    match passage.metadata.get("price")? {
+        Scalar::Integer(price) => Some(*price as f64),
+        Scalar::Float(price) => Some(*price),
+        _ => None,
+    }
+}
+
+const TERMS: [&str; 26] = [
+    "meta.author=Ada Byron",
+    "meta.author!=洛夫莱斯",
+    "meta.price>=2",
+    "meta.price<2.5",
+    "meta.price=3",
+    "meta.draft=true",
+    "meta.draft!=true",
+    "meta.a b.c=1",
     "path=docs/api/**",
     "path!=docs/**",
     "path=*.md",
@@ -109,7 +144,7 @@ pub async fn a_filtered_ranking_is_the_ranking_filtered(store: Store) {
 
     let mut runner = TestRunner::deterministic();
     let cases = (prop::sample::subsequence(TERMS.to_vec(), 0..4), 1_usize..40, any::<bool>(), 0_u64..1000);
-    for _ in 0..120 {
+    for _ in 0..160 {
         let (terms, limit, dense, n) = cases.new_tree(&mut runner).unwrap().current();
         let query = if dense {
             Query::Dense(direction(n, WIDTH))

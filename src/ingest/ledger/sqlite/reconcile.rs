@@ -21,7 +21,8 @@ pub(super) fn stage(connection: &Connection, run: RunId, page: &[Staged]) -> rus
 pub(super) fn reconcile(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
     drop_what_differs(connection, run)?;
     adopt(connection, run)?;
-    connection.execute("DELETE FROM documents WHERE points IS NULL AND intents IS NULL AND error IS NULL", [])?;
+    connection
+        .execute("DELETE FROM documents WHERE points IS NULL AND ifnull(length(intents), 0) = 0 AND error IS NULL", [])?;
     connection.execute("DELETE FROM staged WHERE run = ?1", [run.0 as i64]).map(drop)
 }
 
