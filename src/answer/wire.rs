@@ -59,9 +59,9 @@ pub enum Line<'a> {
     /// The same, of one that had: its pieces are void.
     Interrupted(Takeover<'a>),
     /// A model's vote.
-    Vote(Choice<'a>),
+    Vote(Preference<'a>),
     /// The judge's word.
-    Verdict(Choice<'a>),
+    Verdict(Preference<'a>),
     /// Nobody could judge or merge.
     Undecided {
         /// What was to become of the answers.
@@ -105,7 +105,7 @@ pub struct Takeover<'a> {
 
 /// Who prefers whose answer.
 #[derive(Debug, Serialize)]
-pub struct Choice<'a> {
+pub struct Preference<'a> {
     model: &'a str,
     choice: &'a str,
     why: &'a str,
@@ -311,7 +311,7 @@ impl From<&Error> for Line<'_> {
     }
 }
 
-impl<'a> From<&'a Verdict> for Choice<'a> {
+impl<'a> From<&'a Verdict> for Preference<'a> {
     fn from(verdict: &'a Verdict) -> Self {
         Self { model: &verdict.by, choice: &verdict.choice.model, why: &verdict.why }
     }

@@ -217,8 +217,6 @@ impl<W: Write> View for Screen<'_, W> {
 
     fn show(&mut self, event: AnswerEvent) -> io::Result<()> {
         match event {
-            // It has been read where it was typed.
-            AnswerEvent::Question { .. } => Ok(()),
             AnswerEvent::Sources { sources, model } => {
                 self.written = model.is_some();
                 if model.is_none() && !sources.is_empty() && !self.conversing {
@@ -233,7 +231,8 @@ impl<W: Write> View for Screen<'_, W> {
                 let text = harmless(&text);
                 self.put(&text, &self.style.paint(Paint::Dim, &text))
             }
-            AnswerEvent::Reasoning(_) => Ok(()),
+            // A question has been read where it was typed.
+            AnswerEvent::Reasoning(_) | AnswerEvent::Question { .. } => Ok(()),
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
                 if let Some(markdown) = self.markdown() {
