@@ -56,7 +56,7 @@ pub(super) trait View {
     fn show(&mut self, event: Self::Event) -> io::Result<()>;
     /// Ends the line that a person reads.
     fn end_line(&mut self) -> io::Result<()>;
-    /// What a program reads of an event.
+    /// The line of an event, for programs.
     fn line(event: &Self::Event) -> Option<Line<'_>>;
     /// How the answer ended, if the event is its end.
     fn ended(event: &Self::Event) -> Option<Ended>;
@@ -106,7 +106,7 @@ pub(super) struct Screen<'a, W> {
     pub(super) conversing: bool,
     at_line_start: bool,
     reasoned: bool,
-    /// What a model writes is Markdown; passages are not.
+    /// A model writes it, in Markdown; passages are none.
     written: bool,
     /// The answer, while it is shown as Markdown.
     markdown: Option<Markdown>,
