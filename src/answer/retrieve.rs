@@ -22,7 +22,7 @@ const ROUNDS: usize = 3;
 /// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
 pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
 
-/// What passages are found with, in one index.
+/// The parts that passages of one index are found with.
 #[derive(Clone)]
 pub struct Retriever {
     /// Where the passages are.
