@@ -227,7 +227,9 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             match &module.content {
                 Some((_, items)) => {
                     let outside = std::mem::replace(&mut self.module, child);
-                    items.iter().for_each(|item| self.visit_item(item));
+                    for item in items {
+                        self.visit_item(item);
+                    }
                     self.module = outside;
                 }
                 None => self.files.push(child),
