@@ -44,7 +44,7 @@
 //!
 //! - A document is recorded as done after the store has acknowledged its points and its stale ones are gone.
 //! - Point ids follow from a document's uri and a chunk's text: writing twice is writing once.
-//! - What is under way is bounded: in items by each stage's places, in bytes by the run's room.
+//! - What is under way is bounded: in items by each stage's concurrency, in bytes by the run's memory budget.
 //! - No work for a core runs on a runtime worker; no task outlives the run that started it.
 //! - Secrets print as `***`.
 //!

@@ -187,7 +187,7 @@ impl Report {
         Busy { clock, since: Instant::now() }
     }
 
-    /// How many places of a stage were at work on average over the run so far (1.5: one and a half at once).
+    /// How much of each stage went on at once, on average over the run so far (1.5: one and a half calls).
     pub fn load(&self) -> [(Stage, f64); 5] {
         let elapsed = self.elapsed().as_secs_f64().max(1e-9);
         let mut clocks = self.clocks.iter();
@@ -197,12 +197,12 @@ impl Report {
         })
     }
 
-    /// The stage that limits the run: the one whose places are used most, given how many places each has.
+    /// The stage that limits the run: the one whose concurrency is used most, given how much each has.
     /// Chunking and parsing share the cores; a stage that is mostly waited for is the one to widen.
-    pub fn bottleneck(&self, places: impl Fn(Stage) -> usize) -> Option<Stage> {
+    pub fn bottleneck(&self, concurrency: impl Fn(Stage) -> usize) -> Option<Stage> {
         self.load()
             .into_iter()
-            .map(|(stage, load)| (stage, load / places(stage).max(1) as f64))
+            .map(|(stage, load)| (stage, load / concurrency(stage).max(1) as f64))
             .filter(|(_, used)| *used > 0.05)
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(stage, _)| stage)

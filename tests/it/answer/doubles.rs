@@ -186,7 +186,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         modified: 1,
         lang: None,
         source: None,
-        metadata: Default::default(),
+        metadata: ragstream::document::Metadata::new(),
     };
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
     Hit { id, score, passage }
