@@ -220,7 +220,7 @@ impl Answerer {
         plan
     }
 
-    /// What was said before, as far as the model is to read it, and the question as it stands alone, where that is not itself.
+    /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
     async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
         let (Some(model), Some(turns)) = (model, &question.history) else { return Conversation::default() };
         if turns.is_empty() {
@@ -249,7 +249,7 @@ impl Answerer {
         Some(AbortOnDropHandle::new(tokio::spawn(async move { answerer.release().await })))
     }
 
-    /// What a model is asked, and those of the sources that fit into it.
+    /// The request to a model, and those of the sources that fit into it.
     async fn compose(
         &self,
         question: &str,
@@ -275,10 +275,10 @@ impl Answerer {
     }
 }
 
-/// What a question goes on from.
+/// The conversation that a question goes on from.
 #[derive(Default)]
 struct Conversation {
-    /// What was said before, oldest first: questions and answers in turn.
+    /// Questions and answers in turn, oldest first.
     history: Vec<Message>,
     /// The question as it stands alone; `None` is the question itself.
     search: Option<String>,

@@ -30,8 +30,7 @@ use crate::providers::{ErrorKind, ProviderError};
 const ATTEMPTS: u32 = 3;
 /// Before it is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So many questions without an answer between them that the provider was not there for, after all its retries: it will not be
-/// there for the next either.
+/// Questions in a row that the provider was not there for, after all its retries: it will not be there for the next either.
 const OUTAGE: u32 = 3;
 /// Bytes of an answer: far above any, far below what a server that never stops could fill memory with.
 const MAX_ANSWER: usize = 1 << 20;
@@ -39,20 +38,20 @@ const MAX_ANSWER: usize = 1 << 20;
 /// A question of a batch.
 #[derive(Debug, Clone, Default)]
 pub struct BatchQuestion {
-    /// What its answer is labelled with.
+    /// The label of its answer.
     pub id: String,
     /// The question.
     pub text: String,
     /// Higher goes first.
     pub priority: f64,
-    /// Who answers; `None` is the batch's own model.
+    /// The model that answers; `None` is the batch's own.
     pub model: Option<ModelChoice>,
 }
 
 /// A batch that is ready to run.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// Who answers.
+    /// Answers each question.
     pub answerer: Answerer,
     /// How each question is asked; its text is replaced, and its model where a question has its own. Nobody waits for one answer:
     /// where it does not say otherwise, a model has as long as its provider's retries take.
@@ -69,33 +68,33 @@ pub struct Batch {
     pub stop: CancellationToken,
 }
 
-/// What becomes of a question, by its index in [`Batch::questions`].
+/// The fate of a question, which is told by its index in [`Batch::questions`].
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum BatchEvent {
     /// It is answered, and the record has it.
     Answered {
-        /// Which question.
+        /// The question's.
         index: usize,
-        /// With what.
+        /// Its answer, as the record has it.
         answer: Box<Answered>,
         /// The answer was there already, or is that of an equal question: nothing was asked for it.
         known: bool,
-        /// What was paid for it now, in US dollars; `None` where that is not known.
+        /// Paid for it now, in US dollars; `None` where that is not known.
         cost_usd: Option<f64>,
     },
     /// It could not be answered.
     Failed {
-        /// Which question.
+        /// The question's.
         index: usize,
-        /// Where: retrieve or answer.
+        /// The step that failed: retrieve or answer.
         stage: Stage,
-        /// Why.
+        /// The cause.
         error: String,
     },
 }
 
-/// What is asked of whom over which index: equal keys have equal answers.
+/// Identity of an answer: question, model, index and plan. Equal keys have equal answers.
 #[derive(Debug, Clone)]
 pub struct AnswerKey {
     hasher: blake3::Hasher,
@@ -124,13 +123,13 @@ struct Job {
     /// The questions, by index.
     questions: Vec<usize>,
     priority: f64,
-    /// Who answers; the model is the batch's own where the questions have none.
+    /// The question as it is asked; its model is the batch's own where the questions have none.
     how: Question,
     /// The questions have a model of their own.
     own_model: bool,
 }
 
-/// Why a question has no answer.
+/// A question without an answer, and the cause.
 struct Unanswered {
     stage: Stage,
     error: Error,
@@ -253,7 +252,7 @@ fn labelled(answer: &Answered, questions: &[BatchQuestion], index: usize) -> Ans
     Answered { id, ..answer.clone() }
 }
 
-/// What the record knows of a job. It holds the answer under the id of each of its questions afterwards.
+/// The recorded answer to a job, if there is one. The record holds it under the id of each of the job's questions afterwards.
 async fn recall(record: &Arc<Mutex<Record>>, questions: &[BatchQuestion], job: &Job) -> Result<Option<Answered>, Error> {
     let ids: Vec<String> =
         job.questions.iter().filter_map(|index| questions.get(*index)).map(|question| question.id.clone()).collect();
@@ -361,7 +360,7 @@ mod tests {
     use crate::answer::{FusionPlan, RetrieveMode, SelectPlan, Term};
     use crate::providers::ModelRef;
 
-    /// What is answered stays answered when the program is a newer one: a change here has every batch asked again, and paid again.
+    /// An answer stays one when the program is a newer one: a change here has every batch asked again, and paid again.
     #[test]
     fn keys_stay_what_they_were() {
         let mut plan = QueryPlan {

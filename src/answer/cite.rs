@@ -216,7 +216,7 @@ impl Scanner {
     }
 }
 
-/// What a character does to a held bracket.
+/// The effect of a character on a held bracket.
 enum Step {
     /// It belongs to it, and more must be seen.
     Hold,

@@ -92,7 +92,7 @@ impl ShingleSet {
         Self { shingles, words }
     }
 
-    /// How many shingles of its own a copy may have.
+    /// Shingles of its own that a copy may have, at most.
     fn own(&self) -> usize {
         self.shingles.len() / OWN
     }

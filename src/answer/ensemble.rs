@@ -31,9 +31,9 @@ const MAX_ANSWER: usize = 1 << 20;
 /// A question that is ready to be sent to models.
 pub(super) struct Task {
     pub(super) question: String,
-    /// What the answers may cite.
+    /// Numbered from 1: the answers may cite them.
     pub(super) sources: Vec<Source>,
-    /// What each model is sent.
+    /// Sent to each model.
     pub(super) request: ChatRequest,
     /// Instructions that replace the built-in ones.
     pub(super) instructions: Option<String>,
@@ -41,7 +41,7 @@ pub(super) struct Task {
     pub(super) patience: Duration,
 }
 
-/// What came of one model's answer so far.
+/// One model's answer so far.
 #[derive(Debug)]
 struct Part {
     model: Arc<dyn ChatModel>,
@@ -180,7 +180,7 @@ pub(super) fn answer(
     }
 }
 
-/// Which answer is the best, who said so, and what that took.
+/// The best answer, the verdicts on it, and what they took.
 #[derive(Default)]
 struct Decision {
     /// The index of the model that wrote it.
@@ -249,7 +249,7 @@ fn is_end(event: &AnswerEvent) -> bool {
     matches!(event, AnswerEvent::Done(_))
 }
 
-/// Who may judge or merge, one after the other until one can: the one that was named, and those that have answered.
+/// The models that may judge or merge, one after the other until one can: the one that was named, and those that have answered.
 fn judges(named: Option<Arc<dyn ChatModel>>, candidates: &[Candidate]) -> Vec<Arc<dyn ChatModel>> {
     let mut judges: Vec<Arc<dyn ChatModel>> = named.into_iter().collect();
     for candidate in candidates {

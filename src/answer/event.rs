@@ -1,4 +1,4 @@
-//! What an answer consists of, and how it ended. Every room of answering speaks in these; what programs read of them is in
+//! The events that an answer consists of, and its summary. Every file of this room speaks in these; their JSON is in
 //! [`wire`](super::wire).
 
 use std::fmt;
@@ -21,7 +21,7 @@ pub enum AnswerEvent {
     Question {
         /// The question itself.
         text: String,
-        /// What is searched for instead, where the question does not stand alone.
+        /// Searched for instead, where the question does not stand alone.
         search: Option<String>,
     },
     /// The sources that the answer may cite, best first. Empty when nothing was found.
@@ -46,13 +46,13 @@ pub enum AnswerEvent {
     },
     /// A model failed, and another answers in its stead.
     Fallback {
-        /// Which model failed, as `provider/model`.
+        /// The model that failed, as `provider/model`.
         from: String,
-        /// Which one answers now.
+        /// The one that answers now.
         to: String,
-        /// What went wrong, as far as a caller decides on it.
+        /// Kind of failure, for a caller to decide on.
         kind: ErrorKind,
-        /// What went wrong.
+        /// The failure in words, with its causes.
         reason: String,
         /// There were pieces of the answer already: they are void, the answer begins anew.
         interrupted: bool,
@@ -83,7 +83,7 @@ pub struct AnswerSummary {
     pub unknown_citations: Vec<usize>,
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
-    /// What that comes to in US dollars, where the price is known.
+    /// Cost in US dollars, where the price is known.
     pub cost_usd: Option<f64>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
@@ -100,7 +100,7 @@ impl AnswerSummary {
         Self { model: None, citations, unknown_citations: Vec::new(), usage, cost_usd: None, ttft: None, took, outcome }
     }
 
-    /// What a person must know of how it ended; `None` when all is well.
+    /// A remark on its end that a person must read; `None` when all is well.
     pub fn note(&self) -> Option<Note> {
         match self.outcome {
             AnswerOutcome::Answered(StopReason::End) if self.ttft.is_none() => Some(Note::Empty),
@@ -127,7 +127,7 @@ pub enum AnswerOutcome {
     Answered(StopReason),
 }
 
-/// What a person must know of how an answer ended. Displays as a sentence, which is part of the wire.
+/// A remark on the end of an answer, for people. Displays as a sentence, which is part of the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Note {
@@ -173,7 +173,7 @@ pub enum EnsembleEvent {
     Question {
         /// The question itself.
         text: String,
-        /// What is searched for instead, where the question does not stand alone.
+        /// Searched for instead, where the question does not stand alone.
         search: Option<String>,
     },
     /// The sources that the answers may cite, best first. Empty when nothing was found, and then no model is asked.
@@ -185,18 +185,18 @@ pub enum EnsembleEvent {
     },
     /// `Reasoning`, `Token`, `Citation` or `Done` of one model's answer.
     Part {
-        /// Whose.
+        /// The model.
         member: Member,
-        /// What of it.
+        /// A piece of its answer.
         event: AnswerEvent,
     },
     /// A model failed. What came of its answer is not complete.
     Failed {
-        /// Which one.
+        /// The model.
         member: Member,
-        /// What went wrong, as far as a caller decides on it.
+        /// Kind of failure, for a caller to decide on.
         kind: ErrorKind,
-        /// What went wrong.
+        /// The failure in words, with its causes.
         reason: String,
     },
     /// A model's vote.
@@ -207,9 +207,9 @@ pub enum EnsembleEvent {
     Merged(AnswerEvent),
     /// Nobody could judge or merge: the first answer stands.
     Undecided {
-        /// What was to become of the answers.
+        /// Mode of the ensemble.
         mode: EnsembleMode,
-        /// Why nobody could.
+        /// The last failure in words, with its causes.
         reason: String,
     },
     /// All is said.
@@ -225,7 +225,7 @@ pub struct Member {
     pub model: Arc<str>,
 }
 
-/// Which of several answers a model prefers, and why.
+/// A model's preference among several answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The model that judged, as `provider/model`.
@@ -236,7 +236,7 @@ pub struct Verdict {
     pub why: String,
     /// Tokens it took to judge.
     pub usage: Usage,
-    /// What that comes to in US dollars, where the price is known.
+    /// Cost in US dollars, where the price is known.
     pub cost_usd: Option<f64>,
 }
 
@@ -262,14 +262,14 @@ impl ModelOutcome {
     }
 }
 
-/// What a verdict took.
+/// Tokens and money that a verdict took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judging {
     /// The model that judged, as `provider/model`.
     pub model: String,
     /// Tokens it took.
     pub usage: Usage,
-    /// What that comes to in US dollars, where the price is known.
+    /// Cost in US dollars, where the price is known.
     pub cost_usd: Option<f64>,
 }
 
@@ -277,7 +277,7 @@ pub struct Judging {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct EnsembleSummary {
-    /// What became of the answers.
+    /// Mode of the ensemble.
     pub mode: EnsembleMode,
     /// The models by name, in their order, and how they fared; empty when nothing was found and none was asked.
     pub models: Vec<(String, ModelOutcome)>,
@@ -287,7 +287,7 @@ pub struct EnsembleSummary {
     pub merged: Option<AnswerSummary>,
     /// Sources cited in the joined answer; with [`EnsembleMode::All`] in any, in the order of the models.
     pub citations: Vec<usize>,
-    /// What verdicts took, in their order.
+    /// Tokens and money that verdicts took, in their order.
     pub judging: Vec<Judging>,
     /// From the requests to the first piece of the joined answer.
     pub ttft: Option<Duration>,
@@ -308,7 +308,7 @@ impl EnsembleSummary {
         self.merged.as_ref().or_else(chosen)
     }
 
-    /// What all of it took, in tokens and in US dollars; unknown as soon as a part is. What a failed or cancelled answer cost is
+    /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is. A failed or cancelled answer's cost is
     /// never told.
     pub fn spent(&self) -> (Usage, Option<f64>) {
         let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);

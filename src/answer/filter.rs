@@ -1,4 +1,4 @@
-//! Which documents a question is asked of: `path=docs/api/**`, `lang=zh`, `modified>2026-01-01`, `meta.author=Ada`, `meta.price<10`.
+//! Filters of the documents that a question is asked of: `path=docs/api/**`, `lang=zh`, `modified>2026-01-01`, `meta.author=Ada`, `meta.price<10`.
 //!
 //! What an index of the store can tell is asked of the store. A glob says more than that: its fixed folder narrows the search, and
 //! what is found is compared with the glob itself. Where that leaves too little, the store names its documents, the glob picks
@@ -23,10 +23,10 @@ use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, VectorStore, rank}
 const DOCUMENTS: usize = 1000;
 /// Candidates asked for, for each passage that is wanted, where a glob may let few of them pass.
 const SPARE: usize = 4;
-/// What a filter is made of, for errors.
+/// Examples of terms, for errors.
 const FORMS: &str = "such as `path=docs/api/**`, `lang=zh` or `modified>=2026-01-01`";
 
-/// What documents must be to be searched: all of its terms hold.
+/// A condition on the documents that are searched: all of its terms hold.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     terms: Vec<Term>,
@@ -38,9 +38,9 @@ pub struct Filter {
 pub struct FilterError {
     /// The term.
     pub term: String,
-    /// What is wrong with it.
+    /// The fault in it.
     pub problem: String,
-    /// What to write instead.
+    /// A remedy.
     pub hint: String,
 }
 
@@ -244,7 +244,7 @@ impl FromStr for Term {
 }
 
 const FIELDS: [&str; 3] = ["path", "lang", "modified"];
-/// What stands before a name of a document's metadata.
+/// Stands before a name of a document's metadata.
 const META: &str = "meta.";
 
 /// A condition on a value that a source gave with its documents; the error is what is wrong, and a hint.

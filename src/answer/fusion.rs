@@ -45,7 +45,7 @@ pub fn fuse(plan: &FusionPlan, dense: Vec<Hit>, sparse: Vec<Hit>) -> Vec<Hit> {
     fused.into_iter().map(|candidate| Hit { score: candidate.score, ..candidate.hit }).collect()
 }
 
-/// What each place of a ranking is worth, before weighing.
+/// Worth of each place of a ranking, before weighing.
 fn shares(plan: &FusionPlan, hits: &[Hit]) -> Vec<f32> {
     let fused = hits.get(..DEPTH).unwrap_or(hits);
     let mut shares: Vec<f32> = match *plan {

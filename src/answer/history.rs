@@ -1,4 +1,4 @@
-//! What was said before, within a budget.
+//! The history of a conversation, within a budget.
 
 use crate::answer::cite;
 use crate::providers::{Message, Role};
@@ -8,7 +8,7 @@ pub(super) const PART: usize = 4;
 /// Exchanges that are looked at for it.
 pub(super) const EXCHANGES: usize = 50;
 
-/// What an answer is cut to, as a part of the budget: the newest turn is never left out for its length alone.
+/// The longest that an answer is, as a part of the budget: the newest turn is never left out for its length alone.
 const MOST_OF_BUDGET: (usize, usize) = (3, 4);
 
 /// A question that was asked before, and its answer.

@@ -23,7 +23,7 @@ pub(super) struct Candidate {
     pub(super) text: String,
 }
 
-/// What the candidates were asked, and how.
+/// The question that the candidates answered, and how it was asked.
 #[derive(Debug, Clone)]
 pub(super) struct Comparison {
     pub(super) question: String,
@@ -34,7 +34,7 @@ pub(super) struct Comparison {
 }
 
 impl Comparison {
-    /// What a model is asked about the candidates.
+    /// The request to a model about the candidates.
     pub(super) fn request(&self, task: JudgeTask, candidates: &[Candidate]) -> ChatRequest {
         let texts: Vec<&str> = candidates.iter().map(|candidate| candidate.text.as_str()).collect();
         let prompt = judge_prompt(task, self.instructions.as_deref(), self.question.trim(), &self.sources, &texts);

@@ -1,4 +1,4 @@
-//! Which models answer a question, and in which order.
+//! The choice of models that answer a question, and their order.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,10 +14,10 @@ use crate::providers::{
     ChatModel, ChatRequest, ChatStream, ErrorKind, ModelRef, ProviderError, ProviderKind, ProviderPlan, Providers,
 };
 
-/// What answers with an `OPENAI_API_KEY` alone: fast and cheap, follows citation rules, and accepts a temperature (the GPT-5 minis
+/// The model that answers with an `OPENAI_API_KEY` alone: fast and cheap, follows citation rules, and accepts a temperature (the GPT-5 minis
 /// before 5.4 refuse any but 1).
 pub const OPENAI_MODEL: &str = "gpt-5.4-mini";
-/// What answers with an `ANTHROPIC_API_KEY` alone: the generation's middle tier, which accepts a temperature.
+/// The model that answers with an `ANTHROPIC_API_KEY` alone: the generation's middle tier, which accepts a temperature.
 pub const ANTHROPIC_MODEL: &str = "claude-sonnet-4-6";
 /// How long a running Ollama may take to list its models before it counts as not running.
 pub const OLLAMA_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
@@ -63,7 +63,7 @@ impl Models {
         Self { model: ModelChoice::Own(model), fallback, ..Self::default() }
     }
 
-    /// Who is asked, one after the other until one answers, each once. Nobody: the passages are the answer.
+    /// The models to ask, one after the other until one answers, each once. None: the passages are the answer.
     ///
     /// # Errors
     /// When there is one model alone and it cannot be had, which is better said before anything is shown. One among several fails

@@ -1,4 +1,4 @@
-//! What a pipeline says of questions and their answers.
+//! The part of a plan that is about questions and their answers.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub enum FusionPlan {
 }
 
 impl FusionPlan {
-    /// What suits a model that embeds. The better it is, the less are words to count.
+    /// A fusion that suits a model that embeds. The better it is, the less are words to count.
     ///
     /// nDCG@10 of words alone, of meaning alone, and of both with this share of words: with potion on Cranfield .522, .428, .538;
     /// on `CoSQA` (questions, Python functions) .460, .353, .482; on `XQuAD` in English .967, .906, .975, and there with `MiniLM`
@@ -67,7 +67,7 @@ pub struct QueryPlan {
     pub mode: RetrieveMode,
     /// How the rankings of a hybrid retrieval are fused.
     pub fusion: FusionPlan,
-    /// Which are looked at, and what becomes of the ranking.
+    /// Filter, near-copies and reranking.
     pub select: SelectPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
@@ -85,18 +85,18 @@ pub struct QueryPlan {
     pub prompt: Option<String>,
 }
 
-/// What happens around the ranking.
+/// The steps around the ranking.
 #[derive(Debug, Clone, Default)]
 pub struct SelectPlan {
-    /// Which documents are searched.
+    /// Lets documents pass that are searched.
     pub filter: Filter,
-    /// What becomes of near-copies.
+    /// Treatment of near-copies.
     pub duplicates: Duplicates,
-    /// What ranks the best passages again.
+    /// Ranks the best passages again.
     pub rerank: Option<RerankPlan>,
 }
 
-/// What becomes of passages that say nearly the same as a better one.
+/// Treatment of passages that say nearly the same as a better one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "duplicates")]

@@ -40,7 +40,7 @@ Earlier answers in this conversation say what the question may refer to. They ar
 /// Bytes of a uri or heading path that the model is shown.
 const MAX_ATTRIBUTE_BYTES: usize = 300;
 
-/// What a model is sent.
+/// The text that a model is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Instructions, none of them from documents.
@@ -52,11 +52,11 @@ pub struct Prompt {
 /// A prompt within its budget, with the sources that are in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Composed {
-    /// What the model is sent.
+    /// Sent to the model.
     pub prompt: Prompt,
     /// The sources in it, numbered from 1 as there.
     pub sources: Vec<Source>,
-    /// How many sources did not fit.
+    /// Sources that did not fit.
     pub dropped: usize,
 }
 
@@ -117,7 +117,7 @@ pub fn compose(
     Ok(Composed { prompt: Prompt { system, user }, sources: kept, dropped })
 }
 
-/// What a judge does with several answers to a question.
+/// A judge's task with several answers to a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JudgeTask {
     /// The best is picked.

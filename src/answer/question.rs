@@ -1,4 +1,4 @@
-//! What is asked, and of whom.
+//! Questions, and the models they are put to.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,18 +21,18 @@ pub struct Question {
     pub text: String,
     /// Passages to retrieve, at most; `None`: as many as the plan says.
     pub limit: Option<NonZeroUsize>,
-    /// Which documents are searched, among those that the plan's own filter lets pass.
+    /// Narrows the search further than the plan's own filter.
     pub filter: Filter,
-    /// What becomes of near-copies; `None`: what the plan says.
+    /// Treatment of near-copies; `None`: the plan's.
     pub duplicates: Option<Duplicates>,
-    /// Who answers.
+    /// The model that answers.
     pub model: ModelChoice,
-    /// Who stands by, in this order, for when a model fails; `None`: those that the plan names.
+    /// Models that stand by, in this order, for when one fails; `None`: the plan's.
     pub fallback: Option<Vec<ModelChoice>>,
     /// How long a model may say nothing before the next one takes over; `None`: as long as the plan says.
     pub fallback_after: Option<Duration>,
-    /// What was said before, oldest first. With `Some`, even if nothing was said yet, the question belongs to a conversation: the
-    /// answer's first event says what is searched for, which is the question as it stands alone.
+    /// Earlier exchanges, oldest first. With `Some`, even of none, the question belongs to a conversation: the answer's first event
+    /// tells what is searched for, which is the question as it stands alone.
     pub history: Option<Vec<Exchange>>,
 }
 
@@ -98,15 +98,15 @@ impl From<Arc<dyn ChatModel>> for ModelChoice {
 /// Several models that are asked one question, over the same sources and at once.
 #[derive(Debug, Clone, Default)]
 pub struct Ensemble {
-    /// Who is asked, each behind its own provider's limits.
+    /// The models, each behind its own provider's limits.
     pub models: Vec<ModelChoice>,
-    /// What becomes of the answers.
+    /// Use that is made of the answers.
     pub mode: EnsembleMode,
-    /// Who judges or merges; `None` is the first that has answered.
+    /// The model that judges or merges; `None` is the first that has answered.
     pub judge: Option<ModelChoice>,
 }
 
-/// What becomes of several answers.
+/// Use that is made of several answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -125,7 +125,7 @@ pub enum EnsembleMode {
     Merge,
 }
 
-/// Why a question cannot be asked.
+/// A question that cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuestionError {
@@ -135,15 +135,15 @@ pub enum QuestionError {
     /// More bytes than [`MAX_QUESTION_BYTES`].
     #[error("the question has {bytes} bytes; at most {MAX_QUESTION_BYTES} can be asked")]
     TooManyBytes {
-        /// How many it has.
+        /// Its length.
         bytes: usize,
     },
     /// More tokens than the embedding model reads: it would be cut silently.
     #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
     TooManyTokens {
-        /// How many it has.
+        /// Its length.
         tokens: usize,
-        /// How many the model reads.
+        /// The most that the model reads.
         limit: usize,
         /// The embedding model.
         model: String,
@@ -151,9 +151,9 @@ pub enum QuestionError {
     /// Instructions and question fill the budget, so that not even a part of one passage fits.
     #[error("instructions and question take {tokens} tokens, which leaves no room for passages in {budget}")]
     NoRoom {
-        /// What instructions and question take.
+        /// Tokens of instructions and question.
         tokens: usize,
-        /// What they may take together with the passages.
+        /// Tokens that they may have together with the passages.
         budget: usize,
     },
 }

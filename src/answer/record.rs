@@ -29,7 +29,7 @@ pub struct Answered {
     /// Numbers cited that no source has, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_citations: Vec<usize>,
-    /// What the answer could cite.
+    /// Sources that the answer could cite.
     pub sources: Vec<SourceRef>,
     /// The model that wrote it, as `provider/model`.
     pub model: String,
@@ -37,9 +37,9 @@ pub struct Answered {
     pub usage: Usage,
     /// From the start of the search to the end.
     pub seconds: f64,
-    /// Why the model stopped.
+    /// The reason why the model stopped.
     pub stop: StopReason,
-    /// What it is an answer to: see [`AnswerKey`](super::batch::AnswerKey).
+    /// Identity of what it answers: see [`AnswerKey`](super::batch::AnswerKey).
     pub key: String,
 }
 
@@ -54,7 +54,7 @@ pub struct SourceRef {
     pub lines: (u32, u32),
 }
 
-/// What is read of every line when the record is opened.
+/// The part of a line that is read when the record is opened.
 #[derive(Deserialize)]
 struct Head {
     r#type: String,
@@ -209,7 +209,7 @@ impl Record {
     }
 }
 
-/// What is in the record: the type of [`Answered`].
+/// The type of [`Answered`], which is all that a record has.
 const ANSWER: &str = "answer";
 /// How each line of it begins.
 const BEGINNING: &[u8] = br#"{"type":"answer","#;

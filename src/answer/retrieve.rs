@@ -22,7 +22,7 @@ const ROUNDS: usize = 3;
 /// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
 pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
 
-/// What passages are found with, in one index.
+/// The parts that passages of one index are found with.
 #[derive(Clone)]
 pub struct Retriever {
     /// Where the passages are.
@@ -130,7 +130,7 @@ impl Retriever {
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
-        let key = Key::new(&embedder.fingerprint(), InputType::Query, question);
+        let key = Key::new(embedder.fingerprint().as_str(), InputType::Query, question);
         match self.cache.get_or_embed(key, self.embed(&**embedder, key, question)).await {
             Ok((vector, _)) => Ok(vector.to_vec()),
             Err(error) => Err(Error::shared(error)),

@@ -15,7 +15,7 @@ const MAX_TOKENS: u32 = 256;
 const MAX_BYTES: usize = 600;
 /// Turns of the conversation that are shown.
 const TURNS: usize = 3;
-/// What is shown of a message, in bytes.
+/// Bytes of a message that are shown.
 const MAX_MESSAGE_BYTES: usize = 800;
 
 const INSTRUCTIONS: &str = "\

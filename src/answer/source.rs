@@ -108,7 +108,7 @@ fn extend(last: &mut Piece, next: Piece) -> Option<Piece> {
     None
 }
 
-/// How many line feeds stand between `last` and `next`, and what of `next` is new after them; `None` when it cannot be known.
+/// The number of line feeds between `last` and `next`, and the part of `next` that is new after them; `None` when it cannot be known.
 fn seam<'a>(last: &Piece, next: &'a Piece) -> Option<(usize, &'a str)> {
     let (a, b) = (&last.source, &next.source);
     let exact = |s: &Source| s.end.checked_sub(s.start) == Some(s.text.len() as u64);

@@ -32,11 +32,11 @@ pub enum Line<'a> {
         /// The same as it stands alone.
         search: &'a str,
     },
-    /// What the answer may cite.
+    /// The sources that the answer may cite.
     Sources {
         /// Numbered from 1, best first.
         sources: Vec<&'a Source>,
-        /// Who is asked, where several are.
+        /// The models, where several are asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         models: Option<&'a [String]>,
     },
@@ -47,7 +47,7 @@ pub enum Line<'a> {
         /// Numbers in a citation that no source has.
         #[serde(skip_serializing_if = "<[usize]>::is_empty")]
         unknown_citations: &'a [usize],
-        /// Who wrote it, where several are asked.
+        /// The model that wrote it, where several are asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<&'a str>,
         /// "merge", where it is a piece of a merged answer.
@@ -59,14 +59,14 @@ pub enum Line<'a> {
     /// The same, of one that had: its pieces are void.
     Interrupted(Takeover<'a>),
     /// A model's vote.
-    Vote(Choice<'a>),
+    Vote(Preference<'a>),
     /// The judge's word.
-    Verdict(Choice<'a>),
+    Verdict(Preference<'a>),
     /// Nobody could judge or merge.
     Undecided {
-        /// What was to become of the answers.
+        /// Mode of the ensemble.
         join: EnsembleMode,
-        /// Why nobody could.
+        /// The last failure.
         error: &'a str,
     },
     /// A part has failed, and the others go on.
@@ -75,26 +75,26 @@ pub enum Line<'a> {
     Done(Done<'a>),
     /// There is no answer, or no more of it.
     Error {
-        /// What went wrong, with all its causes.
+        /// The failure in words, with its causes.
         message: Cow<'a, str>,
-        /// What a program decides on.
+        /// A stable word, for programs to decide on.
         kind: &'a str,
-        /// What the user can do.
+        /// A remedy.
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
     /// A passage that was found.
     Hit(HitLine<'a>),
-    /// What became of a batch of questions.
+    /// The end of a batch of questions.
     Summary(BatchSummary),
-    /// What the chat says of itself.
+    /// A remark of the chat.
     Note {
         /// The words.
         message: &'a str,
     },
 }
 
-/// Which model takes over from which.
+/// A model that takes over from another.
 #[derive(Debug, Serialize)]
 pub struct Takeover<'a> {
     from: &'a str,
@@ -103,15 +103,15 @@ pub struct Takeover<'a> {
     kind: &'static str,
 }
 
-/// Who prefers whose answer.
+/// A model's preference among several answers.
 #[derive(Debug, Serialize)]
-pub struct Choice<'a> {
+pub struct Preference<'a> {
     model: &'a str,
     choice: &'a str,
     why: &'a str,
 }
 
-/// What has failed: a model, a question by its id, a query by its id, or a line of a file; and where.
+/// A failed part: a model, a question by its id, a query by its id, or a line of a file.
 #[derive(Debug, Default, Serialize)]
 pub struct Failed<'a> {
     /// One of several models.
@@ -126,17 +126,17 @@ pub struct Failed<'a> {
     /// A line of the file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u64>,
-    /// What was being done.
+    /// The step that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Why.
+    /// The cause.
     pub error: Cow<'a, str>,
-    /// What a program decides on.
+    /// A stable word, for programs to decide on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
 }
 
-/// What was being done when it failed.
+/// A step of answering that can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -212,7 +212,7 @@ struct CopyLine<'a> {
     lines: (u32, u32),
 }
 
-/// What became of a batch of questions.
+/// The end of a batch of questions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BatchSummary {
     /// All of them.
@@ -225,9 +225,9 @@ pub struct BatchSummary {
     pub failed: u64,
     /// That were not asked.
     pub not_asked: usize,
-    /// What the answers cost, in US dollars; `None` where that is not known of one.
+    /// Cost of the answers in US dollars; `None` where that is not known of one.
     pub cost_usd: Option<f64>,
-    /// What the answers took, in tokens.
+    /// Tokens of the answers.
     pub usage: Usage,
     /// How long it took.
     #[serde(serialize_with = "as_seconds")]
@@ -311,7 +311,7 @@ impl From<&Error> for Line<'_> {
     }
 }
 
-impl<'a> From<&'a Verdict> for Choice<'a> {
+impl<'a> From<&'a Verdict> for Preference<'a> {
     fn from(verdict: &'a Verdict) -> Self {
         Self { model: &verdict.by, choice: &verdict.choice.model, why: &verdict.why }
     }

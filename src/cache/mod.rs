@@ -65,7 +65,7 @@ impl EmbeddingCache {
     /// The cache of an embedder's vectors, `dimensions` wide, with the file in `folder` below it where they are worth keeping.
     /// Must be called within a runtime, which does the reading and writing.
     pub fn open(folder: &Path, embedder: &dyn Embedder, dimensions: usize) -> Self {
-        let disk = embedder.worth_keeping().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
+        let disk = embedder.worth_caching().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
         let memory = if disk.is_some() { MEMORY_ABOVE_DISK_BYTES } else { MEMORY_BYTES };
         Self { disk, dimensions, ..Self::new(memory) }
     }

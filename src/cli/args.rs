@@ -1,4 +1,4 @@
-//! What can be said on the command line.
+//! The arguments of the command line.
 
 use std::path::{Path, PathBuf};
 
@@ -176,7 +176,7 @@ pub(super) struct SearchArgs {
     pub queries: Option<PathBuf>,
 }
 
-/// Which documents are searched.
+/// Narrows the search.
 #[derive(Debug, Args)]
 pub(super) struct FilterArgs {
     /// Search only documents like 'path=docs/api/**', 'lang=zh' or 'modified>=2026-01-31'; all must hold

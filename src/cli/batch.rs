@@ -172,7 +172,7 @@ async fn batch(
     Ok((Batch { answerer, how, generation, questions, record: kept, workers, stop }, record, args.out.clone()))
 }
 
-/// What was decided on a question and is not printed yet.
+/// A decision on a question that is not printed yet.
 enum Kept {
     /// The record has its answer, under this key.
     Answered(String),

@@ -91,13 +91,13 @@ struct Chat<'a> {
     answerer: Answerer,
     /// How every question is asked; its model is `model`.
     how: Question,
-    /// Who answers; `None`: the passages do.
+    /// The model that answers; `None`: passages do.
     model: Option<Arc<dyn ChatModel>>,
     session: Session,
     folder: PathBuf,
     /// Someone sits at a terminal.
     person: bool,
-    /// What `/save` wrote, and may write again.
+    /// The file that `/save` wrote, and may write again.
     saved: Option<PathBuf>,
     /// Questions that could not be answered.
     failed: u64,
@@ -223,7 +223,7 @@ impl Chat<'_> {
         ended
     }
 
-    /// What was said before. What no model wrote are passages, which are found again where they matter.
+    /// The answers that models wrote, and their questions. The others are passages, which are found again where they matter.
     fn history(&self) -> Vec<Exchange> {
         let written = self.session.turns.iter().filter(|turn| turn.model.is_some());
         written.map(|turn| Exchange { question: turn.question.clone(), answer: turn.answer.clone() }).collect()

@@ -19,13 +19,13 @@ pub(super) struct EnsembleView<'a, W> {
     models: Vec<String>,
     /// Tells a person how it goes, beside the answers.
     tell: Box<dyn Fn(&str) + 'a>,
-    /// Whose answer streams now.
+    /// The model whose answer streams now.
     floor: Option<usize>,
-    /// Who has begun and waits for the floor.
+    /// Models that have begun and wait for the floor.
     waiting: VecDeque<usize>,
-    /// What was said and is not shown yet, by model.
+    /// Events that are not shown yet, by model.
     kept: BTreeMap<usize, Vec<EnsembleEvent>>,
-    /// What is said of the answers, below them.
+    /// Votes and verdicts, which are shown below the answers.
     verdicts: Vec<EnsembleEvent>,
     /// There is an answer above.
     headed: bool,
@@ -223,7 +223,7 @@ impl<W: Write> View for EnsembleView<'_, W> {
     }
 }
 
-/// Who answered, how fast, at what price.
+/// A line a model: how fast it answered, at what price.
 fn table(summary: &EnsembleSummary) -> Vec<String> {
     let fared = summary.models.iter().map(|(model, outcome)| match outcome {
         ModelOutcome::Answered(answer) => format!("{} · {}", bill(answer), price(answer.cost_usd)),

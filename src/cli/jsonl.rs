@@ -31,7 +31,7 @@ pub(super) fn json_lines<T: DeserializeOwned>(
     }
 }
 
-/// What is wrong with a line, without serde's own "at line 1".
+/// The fault in a line, without serde's own "at line 1".
 fn plain(error: &serde_json::Error) -> String {
     let said = error.to_string();
     let what = said.split(" at line ").next().unwrap_or(&said);

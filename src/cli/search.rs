@@ -36,7 +36,7 @@ struct Searched {
     hits: u64,
     /// Queries that could not be read or failed.
     failed: u64,
-    /// What stopped it. In JSON this has been said; for a person it is left to the caller.
+    /// The failure that stopped it. In JSON this has been said; for a person it is left to the caller.
     fatal: Option<Error>,
     /// The reader of the output has gone.
     reader_left: bool,

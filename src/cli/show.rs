@@ -56,7 +56,7 @@ pub(super) trait View {
     fn show(&mut self, event: Self::Event) -> io::Result<()>;
     /// Ends the line that a person reads.
     fn end_line(&mut self) -> io::Result<()>;
-    /// What a program reads of an event.
+    /// The line of an event, for programs.
     fn line(event: &Self::Event) -> Option<Line<'_>>;
     /// How the answer ended, if the event is its end.
     fn ended(event: &Self::Event) -> Option<Ended>;
@@ -106,7 +106,7 @@ pub(super) struct Screen<'a, W> {
     pub(super) conversing: bool,
     at_line_start: bool,
     reasoned: bool,
-    /// What a model writes is Markdown; passages are not.
+    /// A model writes it, in Markdown; passages are none.
     written: bool,
     /// The answer, while it is shown as Markdown.
     markdown: Option<Markdown>,
@@ -217,8 +217,6 @@ impl<W: Write> View for Screen<'_, W> {
 
     fn show(&mut self, event: AnswerEvent) -> io::Result<()> {
         match event {
-            // It has been read where it was typed.
-            AnswerEvent::Question { .. } => Ok(()),
             AnswerEvent::Sources { sources, model } => {
                 self.written = model.is_some();
                 if model.is_none() && !sources.is_empty() && !self.conversing {
@@ -233,7 +231,8 @@ impl<W: Write> View for Screen<'_, W> {
                 let text = harmless(&text);
                 self.put(&text, &self.style.paint(Paint::Dim, &text))
             }
-            AnswerEvent::Reasoning(_) => Ok(()),
+            // A question has been read where it was typed.
+            AnswerEvent::Reasoning(_) | AnswerEvent::Question { .. } => Ok(()),
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
                 if let Some(markdown) = self.markdown() {

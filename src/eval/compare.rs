@@ -1,8 +1,8 @@
-//! Whether one pipeline is better than another, or only luckier with these questions.
+//! A test of whether one pipeline is better than another, or only luckier with these questions.
 
 use super::scores::QueryScore;
 
-/// How many times the labels are dealt anew.
+/// Times that the labels are dealt anew.
 const ROUNDS: u32 = 10_000;
 /// Where the dealing starts: the same two runs always give the same p.
 const SEED: u64 = 0x5eed_0f3a_1b2c_4d5e;
@@ -12,7 +12,7 @@ const SEED: u64 = 0x5eed_0f3a_1b2c_4d5e;
 pub struct Difference {
     /// The mean of the second less that of the first.
     pub mean: f64,
-    /// How often a difference as large comes by chance: below 0.05 is commonly called significant.
+    /// The probability that a difference as large comes by chance: below 0.05 is commonly called significant.
     pub p: f64,
 }
 

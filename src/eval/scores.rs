@@ -15,7 +15,7 @@ pub struct QueryScore {
     pub text: String,
     /// Normalised discounted cumulative gain of the first ten documents.
     pub ndcg_10: f64,
-    /// Which part of the answers is among the first 1, 5, 10 and 100 documents.
+    /// Share of the answers among the first 1, 5, 10 and 100 documents, from 0 to 1.
     pub recall: [f64; 4],
     /// 1 / the place of the first answer, if it is among the first ten.
     pub mrr_10: f64,
@@ -25,7 +25,7 @@ pub struct QueryScore {
     pub found: Vec<String>,
     /// How long it took to find them.
     pub time: Duration,
-    /// Why the question could not be asked.
+    /// The cause, where the question could not be asked.
     pub failed: Option<String>,
 }
 

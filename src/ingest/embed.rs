@@ -14,7 +14,7 @@ use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
-use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
+use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
 const LINGER_IDLE: Duration = Duration::from_millis(5);
@@ -73,7 +73,7 @@ struct EmbedRequest {
 #[derive(Debug)]
 pub struct EmbedQueue {
     cache: EmbeddingCache,
-    fingerprint: String,
+    fingerprint: Fingerprint,
     queue: mpsc::Sender<EmbedRequest>,
     report: Arc<Report>,
     stop: CancellationToken,
@@ -106,7 +106,7 @@ impl EmbedQueue {
 
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
     pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
-        let key = Key::new(&self.fingerprint, InputType::Passage, &text);
+        let key = Key::new(self.fingerprint.as_str(), InputType::Passage, &text);
         let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens)).await?;
         if !fresh {
             self.report.embeddings.cache_hits.add(1);
@@ -144,7 +144,7 @@ impl Batcher {
             // The place first: while all are taken the queue fills up, and so do the batches.
             while in_flight.len() >= batcher.concurrency() && in_flight.join_next().await.is_some() {}
             tokio::select! {
-                () = batcher.embedder.room() => {}
+                () = batcher.embedder.ready() => {}
                 () = batcher.stop.cancelled() => break,
             }
             while in_flight.try_join_next().is_some() {}
@@ -169,7 +169,7 @@ impl Batcher {
     /// How many batches may be under way: what the provider's limits allow on the wire (the limiter holds back more), and a few
     /// that were answered and are being put on disk. Only a few: a kill costs what is not there yet.
     fn concurrency(&self) -> usize {
-        let wire = self.embedder.in_flight();
+        let wire = self.embedder.concurrency();
         wire.saturating_add(wire / 4 + 1).min(self.batching.in_flight)
     }
 
@@ -285,14 +285,14 @@ mod tests {
         fn model(&self) -> &'static str {
             "test/lengths"
         }
-        fn fingerprint(&self) -> String {
+        fn fingerprint(&self) -> Fingerprint {
             "test".into()
         }
         async fn dimensions(&self) -> Result<usize, ProviderError> {
             Ok(1)
         }
         fn limits(&self) -> EmbedLimits {
-            EmbedLimits { items: 8, tokens: 100, input_tokens: 100 }
+            EmbedLimits::new(8, 100, 100)
         }
         async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
             self.batches.lock().unwrap().push(inputs.to_vec());

@@ -134,7 +134,7 @@ impl Tally {
         let (mut keys, mut costs) = (Vec::new(), Vec::new());
         for task in tasks {
             let text = task.text();
-            let key = Key::new(&fingerprint, InputType::Passage, &text);
+            let key = Key::new(fingerprint.as_str(), InputType::Passage, &text);
             if self.seen.insert(key) {
                 keys.push(key);
                 costs.push(run.estimate(&text, task.tokens()) as u64);

@@ -174,7 +174,7 @@ impl Run {
     pub fn concurrency(&self, stage: Stage) -> usize {
         match stage {
             Stage::Read | Stage::Parse | Stage::Chunk => Self::cores(),
-            Stage::Embed => self.batching.in_flight.min(self.setup.embedder.in_flight()),
+            Stage::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
             Stage::Store => worker::WRITERS,
         }
     }

@@ -1,4 +1,4 @@
-//! What answers say about a provider's limits.
+//! The headers in which answers tell a provider's limits.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +6,15 @@ use reqwest::header::HeaderMap;
 
 /// A larger limit is none.
 const MAX_LIMIT: u64 = 1 << 40;
+
+/// Headers for requests and for tokens, the first that is there counts: OpenAI's, Anthropic's, Mistral's.
+const REQUESTS: [&str; 3] = ["x-ratelimit-*-requests", "anthropic-ratelimit-requests-*", "x-ratelimit-*-req-minute"];
+const TOKENS: [&str; 4] = [
+    "x-ratelimit-*-tokens",
+    "anthropic-ratelimit-tokens-*",
+    "anthropic-ratelimit-input-tokens-*",
+    "x-ratelimit-*-tokens-minute",
+];
 
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,32 +40,27 @@ pub(super) struct RateLimits {
 }
 
 impl RateLimits {
-    /// Reads the headers of `OpenAI` (and of those who copy it) and of Anthropic.
+    /// Reads the headers of whichever vendor it is, and of those who copy it.
     pub(super) fn read(headers: &HeaderMap) -> Self {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-        let window = |family: &str, of: &str, order: [&str; 3]| {
-            let name = |part: &str| match family {
-                "x" => format!("x-ratelimit-{part}-{of}"),
-                _ => format!("{family}-ratelimit-{of}-{part}"),
-            };
-            let [limit, remaining, reset] = order.map(name);
-            // Azure sends -1 and 0 for "not known".
-            let limit = u64::try_from(number(&limit)?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
-            // A limit a day resets later than in a minute, and is not one to pace by.
-            let reset = headers.get(&reset).and_then(|value| parse_reset(value.to_str().ok()?, SystemTime::now()));
-            if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
-                return None;
-            }
-            let remaining = number(&remaining).and_then(|n| u64::try_from(n).ok());
-            Some(RateWindow { limit, remaining, reset })
-        };
-        let parts = ["limit", "remaining", "reset"];
-        Self {
-            requests: window("x", "requests", parts).or_else(|| window("anthropic", "requests", parts)),
-            tokens: window("x", "tokens", parts)
-                .or_else(|| window("anthropic", "tokens", parts))
-                .or_else(|| window("anthropic", "input-tokens", parts)),
+        let first = |names: &[&str]| names.iter().find_map(|name| RateWindow::read(headers, name));
+        Self { requests: first(&REQUESTS), tokens: first(&TOKENS) }
+    }
+}
+
+impl RateWindow {
+    /// Reads the headers of this name, in which `*` stands for `limit`, `remaining` and `reset`.
+    fn read(headers: &HeaderMap, name: &str) -> Option<Self> {
+        let text = |part: &str| headers.get(name.replace('*', part))?.to_str().ok();
+        let number = |part: &str| text(part)?.trim().parse::<i64>().ok();
+        // Azure sends -1 and 0 for "not known".
+        let limit = u64::try_from(number("limit")?).ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))?;
+        // A limit a day resets later than in a minute, and is not one to pace by.
+        let reset = text("reset").and_then(|text| parse_reset(text, SystemTime::now()));
+        if reset.is_some_and(|reset| reset > Duration::from_mins(1)) {
+            return None;
         }
+        let remaining = number("remaining").and_then(|n| u64::try_from(n).ok());
+        Some(Self { limit, remaining, reset })
     }
 }
 
@@ -132,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_of_openai_and_anthropic() {
+    fn limits_of_openai_mistral_and_anthropic() {
         let openai = map(&[
             ("x-ratelimit-limit-requests", "3000"),
             ("x-ratelimit-remaining-requests", "2999"),
@@ -146,6 +150,16 @@ mod tests {
         );
         assert_eq!(seen.requests.unwrap().used(), 1);
         assert_eq!(seen.tokens, Some(RateWindow { limit: 1_000_000, remaining: None, reset: None }));
+        let mistral = map(&[
+            ("x-ratelimit-limit-req-minute", "720"),
+            ("x-ratelimit-remaining-req-minute", "717"),
+            ("x-ratelimit-limit-tokens-minute", "5000000"),
+            ("x-ratelimit-remaining-tokens-minute", "4999911"),
+            ("x-ratelimit-tokens-query-cost", "52"),
+        ]);
+        let seen = RateLimits::read(&mistral);
+        assert_eq!(seen.requests, Some(RateWindow { limit: 720, remaining: Some(717), reset: None }));
+        assert_eq!(seen.tokens.map(RateWindow::used), Some(89));
         let anthropic = map(&[
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-reset", "2020-11-22T10:00:00Z"),

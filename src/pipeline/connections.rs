@@ -1,152 +1,34 @@
 //! Providers: those that exist without being declared, and what a file says of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use url::{Host, Url};
 
-use super::address::{address, bare_address, is_origin, ollama_host, server_url};
+use super::address::{ollama_host, server_url};
 use super::meaning::{File, Problem};
 use super::spec::ProviderSpec;
-use crate::limits::Limits;
-use crate::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
+use crate::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret, UrlVariable, Vendor, bare_address};
 
-/// How long a request may take, unless the file says so.
-const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// What is known of a vendor without asking.
-struct Vendor {
-    kind: ProviderKind,
-    url: &'static str,
-    /// Variables that may hold the key; the first that is set counts.
-    keys: &'static [&'static str],
-    /// The variable that may hold another address.
-    url_variable: Option<&'static str>,
-}
-
-const VENDORS: [Vendor; 8] = [
-    Vendor {
-        kind: ProviderKind::OpenAi,
-        url: "https://api.openai.com/v1",
-        keys: &["OPENAI_API_KEY"],
-        url_variable: Some("OPENAI_BASE_URL"),
-    },
-    Vendor {
-        kind: ProviderKind::Anthropic,
-        url: "https://api.anthropic.com",
-        keys: &["ANTHROPIC_API_KEY"],
-        url_variable: Some("ANTHROPIC_BASE_URL"),
-    },
-    Vendor {
-        kind: ProviderKind::Gemini,
-        url: "https://generativelanguage.googleapis.com/v1beta",
-        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-        url_variable: None,
-    },
-    Vendor { kind: ProviderKind::Ollama, url: "http://localhost:11434", keys: &[], url_variable: Some("OLLAMA_HOST") },
-    Vendor {
-        kind: ProviderKind::Cohere,
-        url: "https://api.cohere.com",
-        keys: &["COHERE_API_KEY", "CO_API_KEY"],
-        url_variable: None,
-    },
-    Vendor { kind: ProviderKind::Voyage, url: "https://api.voyageai.com/v1", keys: &["VOYAGE_API_KEY"], url_variable: None },
-    Vendor { kind: ProviderKind::Jina, url: "https://api.jina.ai/v1", keys: &["JINA_API_KEY"], url_variable: None },
-    Vendor { kind: ProviderKind::Local, url: "local:", keys: &[], url_variable: None },
-];
-
-impl ProviderKind {
-    /// As the file writes it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Anthropic => "anthropic",
-            Self::Gemini => "gemini",
-            Self::Ollama => "ollama",
-            Self::Cohere => "cohere",
-            Self::Voyage => "voyage",
-            Self::Jina => "jina",
-            Self::Local => "local",
-        }
-    }
-
-    /// Whether it has models that embed.
-    pub fn can_embed(self) -> bool {
-        self != Self::Anthropic
-    }
-
-    /// Whether it has models that answer, as far as ragstream speaks its API.
-    pub fn can_answer(self) -> bool {
-        matches!(self, Self::OpenAi | Self::Anthropic | Self::Gemini | Self::Ollama)
-    }
-
-    /// Whether it has models that rerank.
-    pub fn can_rerank(self) -> bool {
-        matches!(self, Self::Cohere | Self::Voyage | Self::Jina)
-    }
-
-    /// Texts and tokens that the vendor's own server takes in one embedding request, where it says so.
-    /// `OpenAI`: embeddings reference; Gemini: `batchEmbedContents`; Cohere: `/v2/embed`; Voyage: `/v1/embeddings`.
-    pub(super) fn max_batch(self) -> (Option<usize>, Option<usize>) {
-        match self {
-            Self::OpenAi => (Some(2048), Some(300_000)),
-            Self::Gemini => (Some(100), None),
-            Self::Cohere => (Some(96), None),
-            Self::Voyage => (Some(1000), None),
-            Self::Anthropic | Self::Ollama | Self::Jina | Self::Local => (None, None),
-        }
+/// The address that a vendor's variable gives, else its own; and what is wrong with the variable.
+fn vendor_address(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> (Option<Url>, Option<Problem>) {
+    let own = Url::parse(vendor.site.url).ok();
+    let Some(variable) = vendor.site.url_variable else { return (own, None) };
+    let (UrlVariable::Url(name) | UrlVariable::Host(name)) = variable;
+    let Some(text) = env(name).filter(|text| !text.trim().is_empty()) else { return (own, None) };
+    let read = match variable {
+        UrlVariable::Url(_) => server_url(&text),
+        UrlVariable::Host(_) => ollama_host(&text),
+    };
+    match read {
+        Ok(url) => (Some(url), None),
+        Err(problem) => (own, Some(Problem::new(format!("the variable `{name}` {}", problem.message)))),
     }
 }
 
-impl ProviderPlan {
-    /// Whether it is the vendor's own server, and not a compatible one.
-    pub(crate) fn is_vendors_own(&self) -> bool {
-        Vendor::of(self.kind).is_some_and(|vendor| is_origin(vendor.url, &self.base_url))
-    }
-}
-
-impl ProviderPlan {
-    /// What tells its models from others of the same name, in an index and in the cache: nothing at the vendor's own address, so
-    /// that what was made there stays valid; else the address, since a name there means whatever its owner loaded.
-    ///
-    /// The scheme is none of it, and this machine has one name. A proxy in front of a vendor cannot be told from a server with
-    /// other weights, and mixing two models' vectors ruins an index silently, while keeping them apart costs money at most: so
-    /// the one who knows says so (`identity`).
-    pub(crate) fn identity(&self) -> Option<String> {
-        let vendor = Vendor::of(self.kind).and_then(|vendor| Url::parse(vendor.url).ok());
-        let known = self.identity.clone().unwrap_or_else(|| address(&self.base_url));
-        let own = self.identity.is_none() && self.is_vendors_own();
-        (!own && vendor.is_none_or(|vendor| address(&vendor) != known)).then_some(known)
-    }
-}
-
-impl Vendor {
-    fn of(kind: ProviderKind) -> Option<&'static Self> {
-        VENDORS.iter().find(|vendor| vendor.kind == kind)
-    }
-
-    fn named(name: &str) -> Option<&'static Self> {
-        VENDORS.iter().find(|vendor| vendor.kind.name() == name)
-    }
-
-    /// The address its variable gives, else its own; and what is wrong with the variable.
-    fn address(&self, env: &dyn Fn(&str) -> Option<String>) -> (Option<Url>, Option<Problem>) {
-        let own = Url::parse(self.url).ok();
-        let set = self.url_variable.and_then(|variable| Some((variable, env(variable).filter(|v| !v.trim().is_empty())?)));
-        let Some((variable, text)) = set else { return (own, None) };
-        let read = if self.kind == ProviderKind::Ollama { ollama_host(&text) } else { server_url(&text) };
-        match read {
-            Ok(url) => (Some(url), None),
-            Err(problem) => (own, Some(Problem::new(format!("the variable `{variable}` {}", problem.message)))),
-        }
-    }
-
-    fn key(&self, env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
-        self.keys
-            .iter()
-            .find_map(|variable| env(variable).filter(|key| !key.trim().is_empty()))
-            .map(|key| Secret::new(key.trim()))
-    }
+/// The key that one of a vendor's variables holds.
+fn vendor_key(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> Option<Secret> {
+    let set = vendor.site.key_variables.iter().find_map(|variable| env(variable).filter(|key| !key.trim().is_empty()));
+    set.map(|key| Secret::new(key.trim()))
 }
 
 /// Every provider that a model may be named of.
@@ -163,25 +45,15 @@ impl Connections {
     /// Those that exist without being declared.
     pub(super) fn implicit(env: &dyn Fn(&str) -> Option<String>) -> Self {
         let mut all = Self::default();
-        for vendor in &VENDORS {
-            let name = vendor.kind.name().to_owned();
-            let (url, problem) = vendor.address(env);
+        for &kind in ProviderKind::ALL {
+            let vendor = Vendor::of(kind);
+            let name = vendor.name.to_owned();
+            let (url, problem) = vendor_address(vendor, env);
             if let Some(problem) = problem {
                 all.misled.insert(name.clone(), problem);
             }
             if let Some(base_url) = url {
-                let plan = ProviderPlan {
-                    name: name.clone(),
-                    kind: vendor.kind,
-                    base_url,
-                    api_key: vendor.key(env),
-                    key_variable: vendor.keys.first().copied(),
-                    limits: Limits::default(),
-                    timeout: TIMEOUT,
-                    retry: RetryPlan::default(),
-                    identity: None,
-                    prices: BTreeMap::new(),
-                };
+                let plan = ProviderPlan { base_url, api_key: vendor_key(vendor, env), ..ProviderPlan::new(kind) };
                 all.usable.insert(name, plan);
             }
         }
@@ -194,11 +66,10 @@ impl Connections {
         if let Err(problem) = check_name(name) {
             file.key_error(&path, problem);
         }
-        let same = Vendor::named(name);
-        let kind = spec.kind.or_else(|| same.map(|vendor| vendor.kind));
-        let Some((kind, vendor)) = kind.and_then(|kind| Some((kind, Vendor::of(kind)?))) else {
+        let same = ProviderKind::named(name);
+        let Some(kind) = spec.kind.or(same) else {
             if !file.tainted(&path) {
-                let kinds: Vec<_> = VENDORS.iter().map(|vendor| vendor.kind.name()).collect();
+                let kinds: Vec<_> = ProviderKind::ALL.iter().map(|kind| kind.name()).collect();
                 let problem = Problem::new(format!("`kind` is missing: `{name}` says not which API it speaks"));
                 file.key_error(&path, problem.hint(format!("one of: {}", kinds.join(", "))));
             }
@@ -206,36 +77,37 @@ impl Connections {
             return;
         };
         // A declared provider takes the place of the one that exists without, variables included.
-        let implicit = same.is_some_and(|same| same.kind == kind);
-        let Some(base_url) = self.base_url(file, name, spec, vendor, implicit) else {
+        let implicit = same == Some(kind);
+        let vendor = Vendor::of(kind);
+        let Some(base_url) = self.base_url(file, name, spec, kind, implicit) else {
             self.broken.insert(name.to_owned());
             return;
         };
-        let usual = implicit && is_own(vendor, &base_url, file.env);
+        let usual = implicit && is_own(kind, &base_url, file.env);
         let api_key = match &spec.api_key {
             Some(key) => (!key.trim().is_empty()).then(|| Secret::new(key.trim())),
-            None if usual => vendor.key(file.env),
+            None if usual => vendor_key(vendor, file.env),
             None => None,
         };
         if api_key.is_some() {
             warn_of_key(file, &["providers", name, "api_key"], &base_url);
         }
+        let usual_plan = ProviderPlan::new(kind);
         let retry = spec.retry.as_ref();
-        let usual_retry = RetryPlan::default();
         let plan = ProviderPlan {
             name: name.to_owned(),
-            kind,
             base_url,
             api_key,
-            key_variable: usual.then(|| vendor.keys.first().copied()).flatten(),
+            key_variable: usual_plan.key_variable.filter(|_| usual),
             limits: spec.limits.unwrap_or_default(),
-            timeout: spec.timeout.map_or(TIMEOUT, |timeout| timeout.0),
+            timeout: spec.timeout.map_or(usual_plan.timeout, |timeout| timeout.0),
             retry: RetryPlan {
-                attempts: retry.and_then(|retry| retry.attempts).unwrap_or(usual_retry.attempts),
-                budget: retry.and_then(|retry| retry.budget).map_or(usual_retry.budget, |budget| budget.0),
+                attempts: retry.and_then(|retry| retry.attempts).unwrap_or(usual_plan.retry.attempts),
+                budget: retry.and_then(|retry| retry.budget).map_or(usual_plan.retry.budget, |budget| budget.0),
             },
             identity: spec.identity.as_deref().map(bare_address),
             prices: spec.prices.iter().flatten().map(|(model, price)| (model.clone(), *price)).collect(),
+            ..usual_plan
         };
         self.usable.insert(name.to_owned(), plan);
     }
@@ -246,21 +118,22 @@ impl Connections {
         file: &mut File<'_>,
         name: &str,
         spec: &ProviderSpec,
-        vendor: &Vendor,
+        kind: ProviderKind,
         implicit: bool,
     ) -> Option<Url> {
         let path = ["providers", name, "base_url"];
+        let vendor = Vendor::of(kind);
         let Some(text) = spec.base_url.as_deref().filter(|text| !text.trim().is_empty()) else {
             // An address that was given and is wrong must not become the vendor's.
             if file.root.at(&path).is_some() && file.tainted(&["providers", name]) {
                 return None;
             }
-            return if implicit { vendor.address(file.env).0 } else { Url::parse(vendor.url).ok() };
+            return if implicit { vendor_address(vendor, file.env).0 } else { Url::parse(vendor.site.url).ok() };
         };
         self.misled.remove(name);
-        if vendor.kind == ProviderKind::Local {
+        if kind == ProviderKind::Local {
             file.warning(&path, Problem::new("`local` runs in process: `base_url` has no meaning").hint("remove it"));
-            return Url::parse(vendor.url).ok();
+            return Url::parse(vendor.site.url).ok();
         }
         match server_url(text) {
             Ok(url) => Some(url),
@@ -274,10 +147,12 @@ impl Connections {
 }
 
 /// Whether the address is the vendor's, or the one that the vendor's variable names: only there the usual key may go.
-fn is_own(vendor: &Vendor, url: &Url, env: &dyn Fn(&str) -> Option<String>) -> bool {
-    let own = is_origin(vendor.url, url);
-    let named = vendor.url_variable.is_some() && vendor.address(env).0.is_some_and(|named| named.origin() == url.origin());
-    own || named || vendor.kind == ProviderKind::Local
+fn is_own(kind: ProviderKind, url: &Url, env: &dyn Fn(&str) -> Option<String>) -> bool {
+    let vendor = Vendor::of(kind);
+    let own = Url::parse(vendor.site.url).is_ok_and(|own| own.origin() == url.origin());
+    let variable = vendor.site.url_variable.is_some();
+    let named = variable && vendor_address(vendor, env).0.is_some_and(|named| named.origin() == url.origin());
+    own || named || kind == ProviderKind::Local
 }
 
 /// Warns of a key that is written into the file, and of one that would travel unprotected.
@@ -320,12 +195,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_exist_without_being_declared() {
+    fn one_of_each_kind_exists_without_being_declared() {
         let all = Connections::implicit(&|_| None).usable;
-        assert_eq!(
-            all.keys().collect::<Vec<_>>(),
-            ["anthropic", "cohere", "gemini", "jina", "local", "ollama", "openai", "voyage"]
-        );
+        assert!(all.len() == ProviderKind::ALL.len() && all.iter().all(|(name, plan)| plan.kind.name() == name));
         assert_eq!(all["openai"].base_url.as_str(), "https://api.openai.com/v1");
         assert_eq!(all["openai"].key_variable, Some("OPENAI_API_KEY"));
         assert!(all.values().all(|provider| provider.api_key.is_none()));

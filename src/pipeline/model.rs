@@ -32,7 +32,7 @@ impl Purpose {
     fn is_served_by(self, provider: &ProviderPlan) -> bool {
         match self {
             Self::Embed => provider.kind.can_embed(),
-            Self::Answer => provider.kind.can_answer(),
+            Self::Answer => provider.kind.can_chat(),
             Self::Rerank => provider.kind.can_rerank(),
         }
     }

@@ -281,9 +281,11 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
     plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);
     plan.prompt = answer.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && prompt != "default");
     let provider = plan.model.as_ref().and_then(|model| connections.usable.get(&model.provider));
-    if provider.is_some_and(|provider| provider.kind == ProviderKind::Anthropic)
-        && plan.temperature.is_some_and(|temperature| temperature > 1.0)
+    if let Some(provider) = provider
+        && let (Some(most), Some(temperature)) = (provider.kind.max_temperature(), plan.temperature)
+        && temperature > most
     {
-        file.error(&["query", "answer", "temperature"], Problem::new("anthropic takes temperatures from 0 to 1"));
+        let problem = Problem::new(format!("{} takes temperatures from 0 to {most}", provider.kind.name()));
+        file.error(&["query", "answer", "temperature"], problem);
     }
 }

@@ -30,8 +30,8 @@ pub(super) struct Spec {
     /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.
     #[schemars(length(min = 1, max = 64), example = &"docs")]
     pub(super) name: Option<String>,
-    /// Named connections that `provider/model` refers to. Those named openai, anthropic, gemini, ollama, cohere, voyage,
-    /// jina and local exist without being declared, with their usual environment variables.
+    /// Named connections that `provider/model` refers to. One named after each kind exists without being declared, with its usual
+    /// environment variables.
     pub(super) providers: Option<BTreeMap<String, Option<ProviderSpec>>>,
     /// Where documents come from.
     pub(super) sources: Option<Vec<Option<SourceSpec>>>,

@@ -6,14 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::embedding::{Wire, remote};
-use super::http::{Auth, Http};
+use super::http::Http;
 use super::local::{Download, Hub};
-use super::rerank::{self, Format, Reranker};
-use super::{ChatModel, Embedder, ErrorKind, ProviderError, local};
-use super::{chat_anthropic, chat_gemini, chat_ollama, chat_openai};
+use super::vendor::{EmbedBackend, Vendor};
+use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
+use super::{EmbedPlan, ModelRef, ProviderPlan};
 use crate::limits::Stats;
-use crate::providers::{EmbedPlan, ModelRef, ProviderKind, ProviderPlan};
 
 /// The providers of a run. Everything that talks to one of them goes through the same connection and the same limits.
 #[derive(Debug)]
@@ -44,51 +42,30 @@ impl Providers {
     /// The embedding model that is planned. Nothing is sent yet; a local model is loaded (and fetched, where it must be).
     pub async fn embedder(&self, embed: &EmbedPlan) -> Result<Arc<dyn Embedder>, ProviderError> {
         let plan = self.plan(&embed.model)?;
-        match plan.kind {
-            ProviderKind::Local => local::embedder_from(&embed.model.model, &self.cache_dir, &self.hub).await,
-            ProviderKind::OpenAi => Ok(remote(Wire::OpenAi, self.http(plan)?, embed)),
-            ProviderKind::Gemini => Ok(remote(Wire::Gemini, self.http(plan)?, embed)),
-            ProviderKind::Ollama => Ok(remote(Wire::Ollama, self.http(plan)?, embed)),
-            ProviderKind::Cohere => Ok(remote(Wire::Cohere, self.http(plan)?, embed)),
-            ProviderKind::Voyage => Ok(remote(Wire::Voyage, self.http(plan)?, embed)),
-            ProviderKind::Jina => Ok(remote(Wire::Jina, self.http(plan)?, embed)),
-            ProviderKind::Anthropic => Err(wrong_pairing(plan, "Anthropic has no embedding models", "embed.model", EMBEDDERS)),
+        let vendor = Vendor::of(plan.kind);
+        match &vendor.embed {
+            Some(EmbedBackend::Api(api)) => Ok(embed::remote(vendor.name, api, self.http(plan)?, embed)),
+            Some(EmbedBackend::InProcess) => local::embedder_from(&embed.model.model, &self.cache_dir, &self.hub).await,
+            None => Err(wrong_pairing(plan, "embedding models", "embed.model", ProviderKind::can_embed)),
         }
     }
 
     /// The chat model of this name. Nothing is sent yet.
     pub fn chat_model(&self, model: &ModelRef) -> Result<Arc<dyn ChatModel>, ProviderError> {
         let plan = self.plan(model)?;
-        let name = &model.model;
-        Ok(match plan.kind {
-            ProviderKind::OpenAi => chat_openai::model(self.http(plan)?, plan, name),
-            ProviderKind::Anthropic => chat_anthropic::model(self.http(plan)?, plan, name),
-            ProviderKind::Gemini => chat_gemini::model(self.http(plan)?, plan, name),
-            ProviderKind::Ollama => chat_ollama::model(self.http(plan)?, plan, name),
-            ProviderKind::Cohere | ProviderKind::Voyage | ProviderKind::Jina | ProviderKind::Local => {
-                let told = "ragstream has no chat models of this provider's kind";
-                return Err(wrong_pairing(plan, told, "query.answer.model", CHAT_MODELS));
-            }
-        })
+        match &Vendor::of(plan.kind).chat {
+            Some(api) => Ok(chat::remote(api, self.http(plan)?, model, prices::of(plan, &model.model))),
+            None => Err(wrong_pairing(plan, "chat models", "query.answer.model", ProviderKind::can_chat)),
+        }
     }
 
     /// The reranker of this name. Nothing is sent yet.
     pub fn reranker(&self, model: &ModelRef) -> Result<Arc<dyn Reranker>, ProviderError> {
         let plan = self.plan(model)?;
-        let format = match plan.kind {
-            ProviderKind::Cohere => Format::Cohere,
-            ProviderKind::Voyage => Format::Voyage,
-            ProviderKind::Jina => Format::Jina,
-            ProviderKind::OpenAi
-            | ProviderKind::Anthropic
-            | ProviderKind::Gemini
-            | ProviderKind::Ollama
-            | ProviderKind::Local => {
-                let told = "ragstream has no rerankers of this provider's kind";
-                return Err(wrong_pairing(plan, told, "query.retrieve.rerank.model", RERANKERS));
-            }
-        };
-        Ok(rerank::remote(format, self.http(plan)?, model))
+        match &Vendor::of(plan.kind).rerank {
+            Some(api) => Ok(rerank::remote(api, self.http(plan)?, model)),
+            None => Err(wrong_pairing(plan, "rerankers", "query.retrieve.rerank.model", ProviderKind::can_rerank)),
+        }
     }
 
     /// The connection of this name, for what is neither an embedding nor a chat ("is Ollama running?").
@@ -112,9 +89,8 @@ impl Providers {
 
     fn plan_of(&self, provider: &str) -> Result<&ProviderPlan, ProviderError> {
         self.plans.get(provider).ok_or_else(|| {
-            let mut error = ProviderError::new(provider, ErrorKind::NotFound, "no such provider");
-            error.hint = Some("declare it under `providers` in the pipeline file".to_owned());
-            error
+            let error = ProviderError::new(provider, ErrorKind::NotFound, "no such provider");
+            error.with_hint("declare it under `providers` in the pipeline file")
         })
     }
 
@@ -124,7 +100,7 @@ impl Providers {
             return Ok(http.clone());
         }
         let key = plan.api_key.as_ref().map_or("", |key| key.expose());
-        let http = Arc::new(Http::new(plan, auth(plan.kind))?.remembering(&self.cache_dir.join("limits"), key));
+        let http = Arc::new(Http::connect(plan)?.remembering(&self.cache_dir.join("limits"), key));
         connections.insert(plan.name.clone(), http.clone());
         Ok(http)
     }
@@ -134,24 +110,25 @@ impl Providers {
     }
 }
 
-const EMBEDDERS: &str = "openai, gemini, ollama, cohere, voyage, jina or local";
-const RERANKERS: &str = "cohere, voyage or jina";
-const CHAT_MODELS: &str = "openai, anthropic, gemini or ollama";
-
-fn wrong_pairing(plan: &ProviderPlan, told: &str, key: &str, instead: &str) -> ProviderError {
-    let mut error = ProviderError::new(&plan.name, ErrorKind::NotFound, told);
-    error.hint = Some(format!("set `{key}` to a model of a provider of the kind {instead}"));
-    error
+impl Http {
+    /// A connection as planned, with limits of its own. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Auth`] when a vendor that needs a key has none, [`ErrorKind::Network`] when TLS cannot be set up.
+    pub fn connect(plan: &ProviderPlan) -> Result<Self, ProviderError> {
+        Self::new(plan, &Vendor::of(plan.kind).site, plan.identity())
+    }
 }
 
-/// How a kind of provider wants its key.
-fn auth(kind: ProviderKind) -> Auth {
-    match kind {
-        ProviderKind::OpenAi | ProviderKind::Ollama | ProviderKind::Cohere | ProviderKind::Voyage | ProviderKind::Jina => {
-            Auth::Bearer
-        }
-        ProviderKind::Anthropic => Auth::Header("x-api-key"),
-        ProviderKind::Gemini => Auth::Header("x-goog-api-key"),
-        ProviderKind::Local => Auth::None,
-    }
+/// The error of a provider whose kind has no such models. `able` tells the kinds that have some.
+fn wrong_pairing(plan: &ProviderPlan, models: &str, key: &str, able: fn(ProviderKind) -> bool) -> ProviderError {
+    let message = format!("ragstream has no {models} of this provider's kind");
+    let able: Vec<&str> = ProviderKind::ALL.iter().filter(|kind| able(**kind)).map(|kind| kind.name()).collect();
+    let instead = match able.split_last() {
+        Some((last, [])) => (*last).to_owned(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => String::new(),
+    };
+    ProviderError::new(&plan.name, ErrorKind::NotFound, message)
+        .with_hint(format!("set `{key}` to a model of a provider of the kind {instead}"))
 }

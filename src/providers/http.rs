@@ -1,11 +1,11 @@
 //! The one HTTP layer that every provider goes through: it owns timeouts, limits, retries, sizes and redaction. A provider's
 //! file only says what to send and reads what comes back.
 
-mod answer;
 mod hedge;
 mod request;
+mod response;
 
-pub use request::Auth;
+pub(crate) use request::Auth;
 
 use std::fmt;
 use std::path::Path;
@@ -24,8 +24,9 @@ use url::Url;
 use self::hedge::hedged;
 use self::request::Call;
 use crate::limits::{LearnedLimits, Limiter, LimitsCache, Permit, Reservation, Sent, Stats};
-use crate::providers::refusal::Peer;
-use crate::providers::retry::{Failure, Tries};
+use crate::providers::peer::Peer;
+use crate::providers::retry::{FailedAttempt, Tries};
+use crate::providers::site::Site;
 use crate::providers::{ErrorKind, ProviderError};
 use crate::providers::{ProviderPlan, RetryPlan};
 
@@ -34,7 +35,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often an answer that makes no sense is asked for, at most. A glitch is hardly met twice, and each answer is paid for.
 const READ_ATTEMPTS: u32 = 3;
 
-/// What a request is expected to cost, reserved before it is sent.
+/// The bytes of an answer as they come, cut anywhere.
+pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
+
+/// The expected cost of a request, reserved before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// Tokens: for an embedding those of all inputs, for a chat the prompt's plus `max_tokens`.
@@ -43,7 +47,7 @@ pub struct Cost {
 
 /// A complete 2xx answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     /// The whole body, decompressed.
     pub body: Bytes,
     /// The headers.
@@ -53,13 +57,13 @@ pub struct Answer {
 }
 
 /// A 2xx answer whose body is still coming.
-pub struct Streaming {
+pub struct StreamingResponse {
     /// The body as it comes, cut anywhere. Each next piece comes within the provider's `timeout`, or is an error. After an
     /// error it ends. Dropping it cancels the request upstream and frees its place among the requests in flight.
-    pub body: BoxStream<'static, Result<Bytes, ProviderError>>,
+    pub body: Body,
     /// The headers (`content-type` tells SSE from a plain JSON answer).
     pub headers: HeaderMap,
-    /// See [`Answer::reservation`].
+    /// See [`Response::reservation`].
     pub reservation: Reservation,
 }
 
@@ -76,7 +80,7 @@ pub struct Http {
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     answered: AtomicBool,
     /// Where what is learned of the limits is kept, and what is kept there now.
-    memory: Option<(LimitsCache, Mutex<LearnedLimits>)>,
+    cache: Option<(LimitsCache, Mutex<LearnedLimits>)>,
 }
 
 /// A run that sent fewer has learned nothing of how many may be in flight.
@@ -100,33 +104,33 @@ impl fmt::Debug for Http {
 }
 
 impl Http {
-    /// A connection as planned. Fails with [`ErrorKind::Auth`] when a vendor that needs a key has none, and with
+    /// A connection as planned, to a vendor at `site`, whose server is known by `identity`. Fails with [`ErrorKind::Auth`] when a vendor that needs a key has none, and with
     /// [`ErrorKind::Network`] when TLS cannot be set up.
-    pub fn new(plan: &ProviderPlan, auth: Auth) -> Result<Self, ProviderError> {
-        let peer = Peer::new(plan);
+    pub(super) fn new(plan: &ProviderPlan, site: &'static Site, identity: Option<String>) -> Result<Self, ProviderError> {
+        let peer = Peer::new(plan, site);
         peer.check_key()?;
         let client = request::client(plan, &peer)?;
-        let headers = request::headers(plan, auth, &peer)?;
+        let headers = request::headers(plan, site.auth, &peer)?;
         Ok(Self {
             client,
             base_url: plan.base_url.clone(),
-            identity: plan.identity(),
+            identity,
             headers,
             timeout: plan.timeout,
             retry: plan.retry,
             limiter: Limiter::new(plan.limits),
             peer: Arc::new(peer),
             answered: AtomicBool::new(false),
-            memory: None,
+            cache: None,
         })
     }
 
     /// Begins with what earlier runs have learned of the limits, and keeps what this one learns.
     pub(super) fn remembering(mut self, folder: &Path, key: &str) -> Self {
-        let memory = LimitsCache::new(folder, self.provider(), self.base_url.as_str(), key);
-        let learned = memory.load();
+        let cache = LimitsCache::new(folder, self.provider(), self.base_url.as_str(), key);
+        let learned = cache.load();
         self.limiter = Limiter::with_learned(self.limiter.declared(), learned);
-        self.memory = Some((memory, Mutex::new(learned)));
+        self.cache = Some((cache, Mutex::new(learned)));
         self
     }
 
@@ -176,7 +180,7 @@ impl Http {
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-    ) -> Result<Answer, ProviderError> {
+    ) -> Result<Response, ProviderError> {
         self.post_and_read(path, headers, body, cost, |answer| std::future::ready(Ok(answer))).await
     }
 
@@ -188,7 +192,7 @@ impl Http {
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-        read: impl Fn(Answer) -> F,
+        read: impl Fn(Response) -> F,
     ) -> Result<T, ProviderError> {
         let call = self.call(path, headers, body)?;
         let (call, read) = (&call, &read);
@@ -203,7 +207,7 @@ impl Http {
             read(answer).await.map_err(|wrong| {
                 self.limiter.count_wasted(cost.tokens);
                 let error = self.error(ErrorKind::BadAnswer, wrong);
-                Failure { error, should_retry: Some(true), at_most: Some(READ_ATTEMPTS) }
+                FailedAttempt { error, should_retry: Some(true), at_most: Some(READ_ATTEMPTS) }
             })
         };
         self.retried(cost, attempt).await
@@ -217,7 +221,7 @@ impl Http {
         headers: &[(&'static str, &str)],
         body: &Value,
         cost: Cost,
-        begin: impl Fn(Streaming) -> F,
+        begin: impl Fn(StreamingResponse) -> F,
     ) -> Result<T, ProviderError>
     where
         F: Future<Output = Result<T, ProviderError>>,
@@ -232,7 +236,7 @@ impl Http {
     }
 
     /// Attempts until one succeeds or it is time to give up, each with leave of the limits. All keep one place in the queue.
-    async fn retried<T, F: Future<Output = Result<T, Failure>>>(
+    async fn retried<T, F: Future<Output = Result<T, FailedAttempt>>>(
         &self,
         cost: Cost,
         attempt: impl Fn(Permit) -> F,
@@ -249,7 +253,12 @@ impl Http {
         }
     }
 
-    async fn begun<T, F>(&self, call: &Call<'_>, permit: Permit, begin: &impl Fn(Streaming) -> F) -> Result<T, Failure>
+    async fn begun<T, F>(
+        &self,
+        call: &Call<'_>,
+        permit: Permit,
+        begin: &impl Fn(StreamingResponse) -> F,
+    ) -> Result<T, FailedAttempt>
     where
         F: Future<Output = Result<T, ProviderError>>,
     {
@@ -258,8 +267,8 @@ impl Http {
         let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
         self.limiter.answered(sent, None);
         let headers = response.headers().clone();
-        let body = answer::pieces(response, in_flight, self.peer.clone(), self.timeout);
-        Ok(begin(Streaming { body, headers, reservation }).await?)
+        let body = response::pieces(response, in_flight, self.peer.clone(), self.timeout);
+        Ok(begin(StreamingResponse { body, headers, reservation }).await?)
     }
 
     /// GETs once, with no retries and outside of the limits. A short `within` answers "is it running?".
@@ -268,7 +277,7 @@ impl Http {
         let whole = async {
             let request = self.client.get(url).headers(self.headers.clone());
             let response = self.accepted(request.send().await, None).await?;
-            self.read(response).await.map_err(Failure::from)
+            self.read(response).await.map_err(FailedAttempt::from)
         };
         timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late(within))).map_err(|failure| failure.error)
     }
@@ -285,24 +294,24 @@ impl Http {
         self.peer.error(kind, message)
     }
 
-    async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Answer, Failure> {
+    async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Response, FailedAttempt> {
         let Permit { sent, reservation, in_flight } = permit;
         let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
         let headers = response.headers().clone();
         let body = self.read(response).await?;
         drop(in_flight);
-        let refused = answer::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
+        let refused = response::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
             let failure = error.into();
             self.note(sent, &failure);
             return Err(failure);
         }
         self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
-        Ok(Answer { body, headers, reservation })
+        Ok(Response { body, headers, reservation })
     }
 
     /// Tells the limits what a failure says about them.
-    fn note(&self, sent: Sent, failure: &Failure) {
+    fn note(&self, sent: Sent, failure: &FailedAttempt) {
         match (failure.error.kind, failure.error.status) {
             (ErrorKind::RateLimited, _) => {
                 let learned = self.limiter.throttled(sent, failure.error.retry_after);
@@ -317,21 +326,21 @@ impl Http {
 
     /// Keeps what was learned of the limits for the next run, if it is new.
     fn keep_learned(&self) {
-        let Some((memory, kept)) = &self.memory else { return };
+        let Some((cache, kept)) = &self.cache else { return };
         let learned = self.limiter.learned();
         let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
         if learned != *kept && learned != LearnedLimits::default() {
-            memory.save(&learned);
+            cache.save(&learned);
             *kept = learned;
         }
     }
 
-    fn too_late(&self, within: Duration) -> Failure {
+    fn too_late(&self, within: Duration) -> FailedAttempt {
         self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64())).into()
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
-    async fn wait_or_give_up(&self, tries: &Tries, failure: Failure) -> Result<(), ProviderError> {
+    async fn wait_or_give_up(&self, tries: &Tries, failure: FailedAttempt) -> Result<(), ProviderError> {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");

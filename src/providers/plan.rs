@@ -13,6 +13,7 @@ use crate::limits::Limits;
 
 /// The API that a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[non_exhaustive]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "kind")]
 pub enum ProviderKind {
@@ -30,8 +31,25 @@ pub enum ProviderKind {
     Voyage,
     /// Jina, and every server that reranks as it does: llama.cpp, vLLM, … Embeddings and reranking.
     Jina,
+    /// Mistral.
+    Mistral,
     /// In process: no key, no network once the model is there. Embeddings only.
     Local,
+}
+
+impl ProviderKind {
+    /// Every kind, in the order in which they are listed to the user.
+    pub const ALL: &[Self] = &[
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+        Self::Cohere,
+        Self::Voyage,
+        Self::Jina,
+        Self::Mistral,
+        Self::Local,
+    ];
 }
 
 /// A secret: prints as `***`.
@@ -62,7 +80,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A connection to a provider.
+/// A connection to a provider. To be made with `..ProviderPlan::new(kind)`.
 #[derive(Debug, Clone)]
 pub struct ProviderPlan {
     /// Its name in the file: the part of `provider/model` before the first `/`.
@@ -100,6 +118,27 @@ pub struct Price {
     pub output: Option<f64>,
 }
 
+impl Price {
+    /// The price of what runs on one's own machine.
+    pub const FREE: Self = Self { input: 0.0, output: Some(0.0) };
+
+    /// The price of a model that only reads.
+    pub const fn embedding(input: f64) -> Self {
+        Self { input, output: None }
+    }
+
+    /// The price of a model that reads and writes.
+    pub const fn chat(input: f64, output: f64) -> Self {
+        Self { input, output: Some(output) }
+    }
+
+    /// The cost of so many tokens in US dollars; `None` where some were written and the price of those is not known.
+    pub fn cost(self, read: u64, written: u64) -> Option<f64> {
+        let output = if written == 0 { 0.0 } else { self.output? * written as f64 };
+        Some((self.input * read as f64 + output) / 1e6)
+    }
+}
+
 /// How refusals and failures are retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPlan {
@@ -118,17 +157,22 @@ impl Default for RetryPlan {
 /// `provider/model`, resolved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRef {
-    /// A key of [`Plan::providers`].
+    /// The provider's name.
     pub provider: String,
     /// The model's name at the provider; may contain `/`.
     pub model: String,
 }
 
 impl ModelRef {
+    /// The model of this name at the provider of this name.
+    pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self { provider: provider.into(), model: model.into() }
+    }
+
     /// Of `provider/model`; the provider is empty where there is no `/`.
     pub fn named(name: &str) -> Self {
         let (provider, model) = name.split_once('/').unwrap_or(("", name));
-        Self { provider: provider.to_owned(), model: model.to_owned() }
+        Self::new(provider, model)
     }
 }
 
@@ -138,7 +182,7 @@ impl fmt::Display for ModelRef {
     }
 }
 
-/// What embeds the chunks.
+/// The model that embeds the chunks, and how it is asked. To be made with `..EmbedPlan::new(model)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmbedPlan {
     /// The model.
@@ -153,4 +197,11 @@ pub struct EmbedPlan {
     pub query_prefix: Option<String>,
     /// Put before each passage.
     pub passage_prefix: Option<String>,
+}
+
+impl EmbedPlan {
+    /// This model, with its own width and the prefixes that are usual for it.
+    pub fn new(model: ModelRef) -> Self {
+        Self { model, dimensions: None, batch_items: None, batch_tokens: None, query_prefix: None, passage_prefix: None }
+    }
 }

@@ -23,7 +23,7 @@ pub(super) struct Tries {
 
 /// A failed attempt, and what the server says about trying again.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct FailedAttempt {
     pub(super) error: ProviderError,
     /// `x-should-retry`, which overrules the status.
     pub(super) should_retry: Option<bool>,
@@ -31,7 +31,7 @@ pub(super) struct Failure {
     pub(super) at_most: Option<u32>,
 }
 
-impl From<ProviderError> for Failure {
+impl From<ProviderError> for FailedAttempt {
     fn from(error: ProviderError) -> Self {
         Self { error, should_retry: None, at_most: None }
     }
@@ -51,8 +51,8 @@ impl Tries {
     /// How long to wait before the next attempt, or the error to give up with.
     ///
     /// The vendors' clients do not honour a wait above 120 s; here the budget decides, which is the user's word on it.
-    pub(super) fn next(&self, failure: Failure) -> Result<Duration, ProviderError> {
-        let Failure { mut error, should_retry, at_most } = failure;
+    pub(super) fn next(&self, failure: FailedAttempt) -> Result<Duration, ProviderError> {
+        let FailedAttempt { mut error, should_retry, at_most } = failure;
         error.attempts = self.attempts;
         error.waited = self.since.map(|since| since.elapsed()).unwrap_or_default();
         let worth_it = should_retry.unwrap_or_else(|| error.is_transient()) && !error.is_fatal();
@@ -140,7 +140,7 @@ mod tests {
         let failure = |kind, retry_after: Option<u64>| {
             let mut error = ProviderError::new("p", kind, "m");
             error.retry_after = retry_after.map(Duration::from_secs);
-            Failure::from(error)
+            FailedAttempt::from(error)
         };
         let mut tries = Tries::new(plan);
         tries.attempt();
@@ -152,11 +152,11 @@ mod tests {
         assert_eq!(error.retry_after.unwrap().as_secs(), u64::MAX);
         assert!(!tries.next(failure(ErrorKind::RateLimited, Some(0))).unwrap().is_zero(), "no busy loop");
         assert!(tries.next(failure(ErrorKind::InvalidInput, None)).is_err());
-        let overruled = Failure { should_retry: Some(false), ..failure(ErrorKind::Unavailable, None) };
+        let overruled = FailedAttempt { should_retry: Some(false), ..failure(ErrorKind::Unavailable, None) };
         assert!(tries.next(overruled).is_err());
-        let overruled = Failure { should_retry: Some(true), ..failure(ErrorKind::InvalidInput, None) };
+        let overruled = FailedAttempt { should_retry: Some(true), ..failure(ErrorKind::InvalidInput, None) };
         assert!(tries.next(overruled).is_ok());
-        let spent = Failure { should_retry: Some(true), ..failure(ErrorKind::QuotaSpent, None) };
+        let spent = FailedAttempt { should_retry: Some(true), ..failure(ErrorKind::QuotaSpent, None) };
         assert!(tries.next(spent).is_err());
         tries.attempt();
         tries.attempt();

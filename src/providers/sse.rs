@@ -8,20 +8,13 @@
 use std::sync::Arc;
 
 use async_stream::try_stream;
-use bytes::Bytes;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::time::timeout;
 
-use super::http::{Cost, Http, Streaming};
-use super::{ChatEvent, ChatStream, ErrorKind, ProviderError, Usage};
-use crate::limits::Reservation;
-
-/// The bytes of an answer, as they come.
-pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
+use super::http::{Body, Http};
+use super::{ErrorKind, ProviderError};
 
 /// Bytes that a line, and that an event, may have. A chunk of an answer has a few hundred; only a broken server has more.
 const MAX_BYTES: usize = 1 << 20;
@@ -135,58 +128,6 @@ fn fields(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, Pro
     })
 }
 
-/// What reads a provider's stream.
-pub(super) type Decode = fn(&Arc<Http>, Body) -> ChatStream;
-
-/// Asks, and returns the answer once its first piece is there. Until then what breaks is tried again, like a request that was
-/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back.
-pub(super) async fn answer(
-    http: &Arc<Http>,
-    path: &str,
-    headers: &[(&'static str, &str)],
-    request: &Value,
-    cost: Cost,
-    decode: Decode,
-) -> Result<ChatStream, ProviderError> {
-    let begin = |streaming: Streaming| {
-        let mut answer = awaited(http, settled(decode(http, streaming.body), streaming.reservation));
-        async move {
-            let first = answer.next().await.transpose()?;
-            Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
-        }
-    };
-    http.post_stream(path, headers, request, cost, begin).await
-}
-
-/// How many times the provider's `timeout` may pass without a piece while comments and pings keep the connection alive: a local
-/// model reads a long prompt, another thinks in silence. Without any byte, one timeout is the end of it (see [`super::http`]).
-const SILENT_TIMEOUTS: u32 = 10;
-
-/// An answer that is an error where it goes silent behind its pings.
-fn awaited(http: &Arc<Http>, mut answer: ChatStream) -> ChatStream {
-    let http = http.clone();
-    let patience = http.timeout().saturating_mul(SILENT_TIMEOUTS);
-    Box::pin(try_stream! {
-        while let Some(event) = timeout(patience, answer.next()).await.map_err(|_| {
-            http.error(ErrorKind::Timeout, format!("the server is there, but gave no word for {} s", patience.as_secs_f64()))
-        })? {
-            yield event?;
-        }
-    })
-}
-
-/// An answer, at whose end what was reserved for it is corrected by what the provider counted.
-fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
-    let mut reservation = Some(reservation);
-    Box::pin(answer.inspect(move |event| {
-        if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
-            && let Some(reservation) = reservation.take()
-        {
-            reservation.settle(input.saturating_add(*output));
-        }
-    }))
-}
-
 /// Reads a message of a stream.
 pub(super) fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
     // Not as a source: what serde quotes of the data would not be redacted there.
@@ -204,47 +145,4 @@ pub(super) fn cut_off(http: &Http) -> ProviderError {
 
 fn too_long(http: &Http, what: &str) -> ProviderError {
     http.error(ErrorKind::BadAnswer, format!("the stream has {what} of more than {MAX_BYTES} bytes"))
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::limits::Limits;
-    use crate::providers::chat_openai::decode;
-    use crate::providers::http::Auth;
-    use crate::providers::{ProviderKind, ProviderPlan, RetryPlan};
-
-    #[tokio::test(start_paused = true)]
-    async fn pings_keep_an_answer_alive_but_not_for_ever() {
-        let plan = ProviderPlan {
-            name: "p".to_owned(),
-            kind: ProviderKind::OpenAi,
-            base_url: "http://localhost:1".parse().unwrap(),
-            api_key: None,
-            key_variable: None,
-            limits: Limits::default(),
-            timeout: Duration::from_mins(1),
-            retry: RetryPlan::default(),
-            identity: None,
-            prices: std::collections::BTreeMap::new(),
-        };
-        let http = Arc::new(Http::new(&plan, Auth::None).unwrap());
-        // A word after nine minutes of pings, then pings for ever.
-        let body = stream::unfold(0, |seconds| async move {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let line = if seconds == 540 { "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n" } else { ":\n\n" };
-            Some((Ok(Bytes::from(line)), seconds + 1))
-        });
-        let mut answer = awaited(&http, decode(&http, body.boxed()));
-        assert_eq!(answer.next().await.unwrap().unwrap(), ChatEvent::Text("a".to_owned()));
-        let error = answer.next().await.unwrap().unwrap_err();
-        assert_eq!(
-            (error.kind, error.message.as_str()),
-            (ErrorKind::Timeout, "the server is there, but gave no word for 600 s")
-        );
-        assert!(answer.next().await.is_none());
-    }
 }

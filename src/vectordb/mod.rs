@@ -19,7 +19,7 @@ pub use self::plan::StorePlan;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
 use crate::error::{Failure, Origin};
-use crate::providers::AT;
+use crate::providers::Fingerprint;
 
 /// The dense vector's name in a store.
 const DENSE: &str = "dense";
@@ -72,7 +72,7 @@ pub struct IndexMeta {
     /// its store was wiped, or is an old copy.
     pub generation: Uuid,
     /// The embedder's [`fingerprint`](crate::providers::Embedder::fingerprint).
-    pub model: String,
+    pub model: Fingerprint,
     /// The width of the dense vectors.
     pub dimensions: usize,
     /// How documents were chunked (see `ChunkPlan::fingerprint`).
@@ -88,11 +88,11 @@ impl IndexMeta {
     pub const VERSION: u32 = 2;
 
     /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
-    pub fn agree_with_model(&self, store: &dyn VectorStore, model: &str) -> Result<(), StoreError> {
+    pub fn agree_with_model(&self, store: &dyn VectorStore, model: &Fingerprint) -> Result<(), StoreError> {
         if self.version != Self::VERSION {
             return Err(StoreError::Layout { store: store.describe(), found: self.version });
         }
-        Self::same(store, "the model", &self.model, model)
+        Self::same(store, "the model", self.model.as_str(), model.as_str())
     }
 
     /// Refuses an index whose chunks are not what the pipeline's chunking makes.
@@ -315,9 +315,9 @@ impl StoreError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Locked { .. } => Some("wait until it has ended, or give this run another --home".into()),
-            Self::Mismatch { found, wanted, .. } if found != wanted && model_of(found) == model_of(wanted) => {
-                let identity =
-                    found.split_once(AT).map_or("the vendor's host and path, as in `api.openai.com/v1`", |(_, at)| at);
+            Self::Mismatch { found, wanted, .. } if found != wanted && same_model(found, wanted) => {
+                let found = Fingerprint::from(found.as_str());
+                let identity = found.server().unwrap_or("the vendor's host and path, as in `api.openai.com/v1`");
                 Some(format!(
                     "run `ingest --rebuild` to make the index anew; or, if the same model answers at both addresses, \
                      set `identity` of its provider: {identity}"
@@ -365,9 +365,9 @@ impl Failure for StoreError {
     }
 }
 
-/// A model's fingerprint without the server.
-fn model_of(fingerprint: &str) -> &str {
-    fingerprint.split_once(AT).map_or(fingerprint, |(model, _)| model)
+/// Whether two fingerprints differ in the server alone.
+fn same_model(one: &str, other: &str) -> bool {
+    Fingerprint::from(one).model() == Fingerprint::from(other).model()
 }
 
 #[cfg(test)]
@@ -404,7 +404,7 @@ mod tests {
                 chunking: String::new(),
                 home: None,
             };
-            meta.agree_with_model(&*store, "m").err().and_then(|error| error.hint())
+            meta.agree_with_model(&*store, &"m".into()).err().and_then(|error| error.hint())
         };
         assert_eq!(refused(IndexMeta::VERSION), None);
         assert!(refused(1).unwrap().contains("ingest --rebuild"));

@@ -26,8 +26,8 @@ use ragstream::limits::Limiter;
 use ragstream::limits::Limits;
 use ragstream::pipeline::Plan;
 use ragstream::providers::ProviderPlan;
-use ragstream::providers::http::{Auth, Http};
-use ragstream::providers::{Embedder, InputType, Providers, chat_openai};
+use ragstream::providers::http::Http;
+use ragstream::providers::{Embedder, InputType, ProviderKind, Providers, decode_chat};
 use ragstream::source::{Files, FilesPlan, Item, Listed, Source as _, SourceId};
 
 /// Repeats `work`, which does `amount` of something, and prints how much of it a second.
@@ -113,13 +113,13 @@ fn plan(url: &str) -> Plan {
 }
 
 fn stream(table: &Table, plan: &ProviderPlan) {
-    let http = Arc::new(Http::new(plan, Auth::Bearer).unwrap());
+    let http = Arc::new(Http::connect(plan).unwrap());
     let event = "data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\" word\"}}]}\n\n";
     let text = event.repeat(5_000) + "data: [DONE]\n\n";
     let pieces: Vec<Bytes> = text.as_bytes().chunks(1400).map(Bytes::copy_from_slice).collect();
     table.row("chat stream: SSE to tokens", "kB/s", text.len() as f64 / 1e3, || {
         let body = futures_util::stream::iter(pieces.clone().into_iter().map(Ok)).boxed();
-        let events = chat_openai::decode(&http, body).collect::<Vec<_>>().now_or_never().unwrap();
+        let events = decode_chat(ProviderKind::OpenAi, &http, body).unwrap().collect::<Vec<_>>().now_or_never().unwrap();
         assert_eq!(events.len(), 5_001);
     });
 }

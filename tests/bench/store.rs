@@ -41,8 +41,8 @@ fn main() {
     runtime.block_on(async {
         match (full, given("scale"), given("server")) {
             (false, ..) => {
-                embedded(500, &[256]).await;
-                scale(&[1_000, 200, 400, 75_000, 500]).await;
+                embedded(200, &[256]).await;
+                scale(&[500, 200, 400, 75_000, 300]).await;
                 words(1);
             }
             (_, true, _) => {

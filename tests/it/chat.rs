@@ -8,18 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use ragstream::limits::Limits;
-use ragstream::providers::http::{Auth, Http};
-use ragstream::providers::sse::Body;
+use ragstream::providers::http::{Body, Http};
 use ragstream::providers::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, Message, ProviderError, Role, StopReason, Usage, chat_anthropic,
-    chat_gemini, chat_ollama, chat_openai,
+    ChatEvent, ChatModel, ChatRequest, ErrorKind, Message, ProviderError, Role, StopReason, Usage, decode_chat,
 };
 use ragstream::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::{Value, json};
 
 mod requests;
 
-type Decode = fn(&Arc<Http>, Body) -> ChatStream;
 type Events = Vec<Result<ChatEvent, ProviderError>>;
 
 const KEY: &str = "sk-secret-123";
@@ -40,16 +37,16 @@ fn plan(kind: ProviderKind, base_url: &str) -> ProviderPlan {
 }
 
 fn http() -> Arc<Http> {
-    Arc::new(Http::new(&plan(ProviderKind::OpenAi, "http://localhost:1"), Auth::Bearer).unwrap())
+    Arc::new(Http::connect(&plan(ProviderKind::OpenAi, "http://localhost:1")).unwrap())
 }
 
 /// Decodes a body that arrives in these pieces.
-async fn decode_pieces(http: &Arc<Http>, decode: Decode, pieces: Vec<Bytes>) -> Events {
-    decode(http, stream::iter(pieces.into_iter().map(Ok)).boxed()).collect().await
+async fn decode_pieces(http: &Arc<Http>, kind: ProviderKind, pieces: Vec<Bytes>) -> Events {
+    decode_chat(kind, http, stream::iter(pieces.into_iter().map(Ok)).boxed()).unwrap().collect().await
 }
 
-async fn decode_text(decode: Decode, body: impl Into<Bytes>) -> Events {
-    decode_pieces(&http(), decode, vec![body.into()]).await
+async fn decode_text(kind: ProviderKind, body: impl Into<Bytes>) -> Events {
+    decode_pieces(&http(), kind, vec![body.into()]).await
 }
 
 fn text(text: &str) -> ChatEvent {
@@ -61,12 +58,12 @@ fn reasoning(text: &str) -> ChatEvent {
 }
 
 fn done(stop: StopReason, input: impl Into<Option<u64>>, output: impl Into<Option<u64>>) -> ChatEvent {
-    ChatEvent::Done { stop, usage: Usage { input_tokens: input.into(), output_tokens: output.into() } }
+    ChatEvent::Done { stop, usage: Usage::new(input.into(), output.into()) }
 }
 
 struct Recording {
     name: &'static str,
-    decode: Decode,
+    kind: ProviderKind,
     body: &'static str,
     events: Vec<ChatEvent>,
 }
@@ -76,61 +73,67 @@ fn recordings() -> Vec<Recording> {
     vec![
         Recording {
             name: "OpenAI",
-            decode: chat_openai::decode,
+            kind: ProviderKind::OpenAi,
             body: include_str!("streams/openai.sse"),
             events: vec![text("Grüße, "), text("東京 🦀 [1]\n"), done(End, 19, 9)],
         },
         Recording {
             name: "OpenRouter: comments, reasoning, a finish_reason before the usage",
-            decode: chat_openai::decode,
+            kind: ProviderKind::OpenAi,
             body: include_str!("streams/openrouter.sse"),
             events: vec![reasoning("Überlegung"), text("Ja – nein"), done(Length, 5, 7)],
         },
         Recording {
             name: "Azure: no choices, no delta, no [DONE]",
-            decode: chat_openai::decode,
+            kind: ProviderKind::OpenAi,
             body: include_str!("streams/azure.sse"),
             events: vec![text("Schön"), done(End, None, None)],
         },
         Recording {
             name: "llama.cpp: bare colons, reasoning_content",
-            decode: chat_openai::decode,
+            kind: ProviderKind::OpenAi,
             body: include_str!("streams/llama_cpp.sse"),
             events: vec![reasoning("hm…"), text("Hello"), done(End, 31, 2)],
         },
         Recording {
             name: "vLLM: reasoning under both names, or either",
-            decode: chat_openai::decode,
+            kind: ProviderKind::OpenAi,
             body: include_str!("streams/vllm.sse"),
             events: vec![reasoning("想一想"), reasoning("…"), text("四十二"), done(End, 15, 12)],
         },
         Recording {
+            name: "Mistral: thoughts and text in typed parts, references, the usage with the last chunk",
+            kind: ProviderKind::Mistral,
+            body: include_str!("streams/mistral.sse"),
+            events: vec![reasoning("Où ça… "), text("À Besançon "), text("⌚ [1]"), done(Length, 15, 25)],
+        },
+        Recording {
             name: "Anthropic",
-            decode: chat_anthropic::decode,
+            kind: ProviderKind::Anthropic,
             body: include_str!("streams/anthropic.sse"),
             events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
         },
         Recording {
             name: "Anthropic: blocks, deltas and events of no meaning here",
-            decode: chat_anthropic::decode,
+            kind: ProviderKind::Anthropic,
             body: include_str!("streams/anthropic_blocks.sse"),
             events: vec![text("Été [2]"), done(Length, 4, 9)],
         },
         Recording {
             name: "Gemini",
-            decode: chat_gemini::decode,
+            kind: ProviderKind::Gemini,
             body: include_str!("streams/gemini.sse"),
             events: vec![reasoning("Gedanke: höher"), text("Die "), text("Antwort…"), text(" 42"), done(Length, 11, 25)],
         },
         Recording {
             name: "Gemini: no candidates, no parts, no content, the usage last",
-            decode: chat_gemini::decode,
+            kind: ProviderKind::Gemini,
             body: include_str!("streams/gemini_bare.sse"),
             events: vec![text("好的 👌"), done(End, 8, 3)],
         },
         Recording {
             name: "Ollama",
-            decode: chat_ollama::decode,
+            kind: ProviderKind::Ollama,
             body: include_str!("streams/ollama.ndjson"),
             events: vec![reasoning("Mal überlegen"), text("Größe: "), text("10 µm 👍"), done(End, 26, 298)],
         },
@@ -149,11 +152,11 @@ async fn however_the_bytes_are_cut_the_events_are_the_same() {
             let body = Bytes::from(recording.body.replace('\n', line_end));
             for cut in 0..=body.len() {
                 let pieces = vec![body.slice(..cut), body.slice(cut..)];
-                let events = ok(decode_pieces(&http, recording.decode, pieces).await);
+                let events = ok(decode_pieces(&http, recording.kind, pieces).await);
                 assert_eq!(events, recording.events, "{} with {line_end:?} cut at {cut}", recording.name);
             }
             let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
-            let events = ok(decode_pieces(&http, recording.decode, single).await);
+            let events = ok(decode_pieces(&http, recording.kind, single).await);
             assert_eq!(events, recording.events, "{} with {line_end:?} in single bytes", recording.name);
         }
     }
@@ -164,7 +167,7 @@ async fn pings_and_comments_between_the_events_change_nothing() {
     const ANY: [&str; 7] =
         [":\n", ":\n\n", ": OPENROUTER PROCESSING\n\n", "\n", "event: ping\ndata:\n\n", "retry: 100\n\n", "id: 7\nx\n\n"];
     let http = http();
-    for Recording { name, decode, body, events } in recordings() {
+    for Recording { name, kind, body, events } in recordings() {
         let (between, noises): (&str, Vec<&str>) = match name.split(':').next() {
             Some("Ollama") => ("\n", vec!["\n", "{}\n", "{\"done\":false}\n", "{\"message\":{},\"done\":false}\n"]),
             Some("Anthropic") => ("\n\n", [&ANY[..], &["event: ping\ndata: {\"type\": \"ping\"}\n\n"]].concat()),
@@ -175,7 +178,7 @@ async fn pings_and_comments_between_the_events_change_nothing() {
             let (before, after) = body.split_at(place);
             for noise in &noises {
                 let noisy = format!("{before}{noise}{noise}{after}");
-                let got = ok(decode_pieces(&http, decode, vec![noisy.into()]).await);
+                let got = ok(decode_pieces(&http, kind, vec![noisy.into()]).await);
                 assert_eq!(got, events, "{name}: {noise:?} at {place}");
             }
         }
@@ -185,11 +188,11 @@ async fn pings_and_comments_between_the_events_change_nothing() {
 #[tokio::test]
 async fn a_body_that_breaks_off_is_an_error_or_was_complete() {
     let http = http();
-    for Recording { name, decode, body, events: whole } in recordings() {
+    for Recording { name, kind, body, events: whole } in recordings() {
         let (mark, pieces) = whole.split_last().unwrap();
         let ChatEvent::Done { stop: whole_stop, .. } = mark else { panic!("{name} has no end") };
         for end in 0..body.len() {
-            let mut events = decode_pieces(&http, decode, vec![Bytes::from_static(&body.as_bytes()[..end])]).await;
+            let mut events = decode_pieces(&http, kind, vec![Bytes::from_static(&body.as_bytes()[..end])]).await;
             let last = events.pop().unwrap();
             let got = ok(events);
             match last {
@@ -210,11 +213,11 @@ async fn a_body_that_breaks_off_is_an_error_or_was_complete() {
 
 #[tokio::test]
 async fn a_connection_that_breaks_is_the_error_that_http_gave() {
-    for Recording { name, decode, body, .. } in recordings() {
+    for Recording { name, kind, body, .. } in recordings() {
         let http = http();
         let half = Bytes::from_static(&body.as_bytes()[..body.len() / 3]);
         let pieces = vec![Ok(half), Err(http.error(ErrorKind::Timeout, "stalled"))];
-        let events: Events = decode(&http, stream::iter(pieces).boxed()).collect().await;
+        let events: Events = decode_chat(kind, &http, stream::iter(pieces).boxed()).unwrap().collect().await;
         let error = events.into_iter().next_back().unwrap().unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout, "{name}: {error}");
     }
@@ -223,27 +226,27 @@ async fn a_connection_that_breaks_is_the_error_that_http_gave() {
 #[tokio::test]
 async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
     let openai = |error: &str| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"a\"}}}}]}}\n\ndata: {error}\n\n");
-    let cases: Vec<(Decode, String, ErrorKind, &str)> = vec![
+    let cases: Vec<(ProviderKind, String, ErrorKind, &str)> = vec![
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(r#"{"error":{"message":"Slow down","type":"requests","code":"rate_limit_exceeded"}}"#),
             ErrorKind::RateLimited,
             "Slow down",
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(r#"{"error":{"message":"Busy","type":"server_error","code":"server_is_overloaded"}}"#),
             ErrorKind::Unavailable,
             "Busy",
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(r#"{"error":{"message":"You exceeded your quota","code":"insufficient_quota"}}"#),
             ErrorKind::QuotaSpent,
             "exceeded",
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(
                 r#"{"id":"gen-1","error":{"code":502,"message":"Provider disconnected"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#,
             ),
@@ -251,25 +254,37 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             "Provider disconnected",
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(r#"{"object":"error","message":"Engine is dead","type":"InternalServerError","code":500}"#),
             ErrorKind::Unavailable,
             "Engine is dead",
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"abort"}]}"#),
             ErrorKind::Unavailable,
             "broke off: abort",
         ),
         (
-            chat_gemini::decode,
+            ProviderKind::Mistral,
+            openai(r#"{"object":"error","message":"Rate limit exceeded","type":"rate_limited","param":null,"code":"1300","raw_status_code":429}"#),
+            ErrorKind::RateLimited,
+            "Rate limit exceeded",
+        ),
+        (
+            ProviderKind::Mistral,
+            openai(r#"{"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#),
+            ErrorKind::Unavailable,
+            "broke off: error",
+        ),
+        (
+            ProviderKind::Gemini,
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"MALFORMED_RESPONSE\"}]}\n\n".to_owned(),
             ErrorKind::Unavailable,
             "broke off: MALFORMED_RESPONSE",
         ),
         (
-            chat_anthropic::decode,
+            ProviderKind::Anthropic,
             "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"a\"}}\n\n\
              event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
                 .to_owned(),
@@ -277,7 +292,7 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             "Overloaded",
         ),
         (
-            chat_gemini::decode,
+            ProviderKind::Gemini,
             "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\r\n\r\n\
              data: {\"error\":{\"code\":429,\"message\":\"Quota per minute\",\"status\":\"RESOURCE_EXHAUSTED\"}}\r\n\r\n"
                 .to_owned(),
@@ -285,24 +300,24 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
             "Quota per minute",
         ),
         (
-            chat_ollama::decode,
+            ProviderKind::Ollama,
             "{\"message\":{\"content\":\"a\"},\"done\":false}\n{\"error\":\"model runner has unexpectedly stopped\"}\n".to_owned(),
             ErrorKind::Unavailable,
             "unexpectedly stopped",
         ),
     ];
     let http = http();
-    for (decode, body, kind, words) in cases {
+    for (format, body, kind, words) in cases {
         let body = Bytes::from(body);
         for cut in 0..=body.len() {
-            let mut events = decode_pieces(&http, decode, vec![body.slice(..cut), body.slice(cut..)]).await.into_iter();
+            let mut events = decode_pieces(&http, format, vec![body.slice(..cut), body.slice(cut..)]).await.into_iter();
             assert_eq!(events.next().unwrap().unwrap(), text("a"), "{body:?}");
             let error = events.next().unwrap().unwrap_err();
             assert_eq!(error.kind, kind, "{body:?}: {error}");
             assert!(error.message.contains(words), "{body:?}: {error}");
             assert!(events.next().is_none(), "{body:?}");
             // Cut off before its end, it is some error still.
-            let last = decode_pieces(&http, decode, vec![body.slice(..cut)]).await.pop().unwrap();
+            let last = decode_pieces(&http, format, vec![body.slice(..cut)]).await.pop().unwrap();
             assert!(last.is_err(), "{body:?} cut at {cut}");
         }
     }
@@ -311,7 +326,7 @@ async fn an_error_after_the_200_keeps_its_kind_and_the_text_before_it() {
 #[tokio::test]
 async fn a_secret_in_an_error_is_not_shown() {
     for body in [format!("data: {{\"error\":{{\"message\":\"bad key {KEY}\"}}}}\n\n"), format!("data: no JSON {KEY}\n\n")] {
-        let error = decode_text(chat_openai::decode, body).await.pop().unwrap().unwrap_err();
+        let error = decode_text(ProviderKind::OpenAi, body).await.pop().unwrap().unwrap_err();
         assert!(!format!("{error} {error:?}").contains(KEY), "{error:?}");
     }
 }
@@ -319,39 +334,39 @@ async fn a_secret_in_an_error_is_not_shown() {
 #[tokio::test]
 async fn a_json_document_instead_of_a_stream_is_understood() {
     let failure = "{\n  \"error\": {\n    \"code\": 402,\n    \"message\": \"Insufficient credits\"\n  }\n}";
-    let error = decode_text(chat_openai::decode, failure).await.pop().unwrap().unwrap_err();
+    let error = decode_text(ProviderKind::OpenAi, failure).await.pop().unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::QuotaSpent, "{error}");
 
     let answer = r#"{"choices":[{"message":{"role":"assistant","content":"whole"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
-    assert_eq!(ok(decode_text(chat_openai::decode, answer).await), [text("whole"), done(StopReason::End, 1, 2)]);
+    assert_eq!(ok(decode_text(ProviderKind::OpenAi, answer).await), [text("whole"), done(StopReason::End, 1, 2)]);
 }
 
 #[tokio::test]
 async fn refusals_are_told_from_ends() {
-    let cases: [(Decode, &str, Vec<ChatEvent>); 4] = [
+    let cases: [(ProviderKind, &str, Vec<ChatEvent>); 4] = [
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"content_filter\"}]}\n\ndata: [DONE]\n\n",
             vec![done(StopReason::Refused, None, None)],
         ),
         (
-            chat_openai::decode,
+            ProviderKind::OpenAi,
             "data: {\"choices\":[{\"delta\":{\"refusal\":\"No.\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
             vec![text("No."), done(StopReason::Refused, None, None)],
         ),
         (
-            chat_anthropic::decode,
+            ProviderKind::Anthropic,
             "data: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"refusal\"},\"usage\":{\"output_tokens\":4}}\n\ndata: {\"type\":\"message_stop\"}\n\n",
             vec![done(StopReason::Refused, None, 4)],
         ),
         (
-            chat_gemini::decode,
+            ProviderKind::Gemini,
             "data: {\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"},\"usageMetadata\":{\"promptTokenCount\":4}}\n\n",
             vec![done(StopReason::Refused, 4, None)],
         ),
     ];
-    for (decode, body, events) in cases {
-        assert_eq!(ok(decode_text(decode, body).await), events, "{body}");
+    for (kind, body, events) in cases {
+        assert_eq!(ok(decode_text(kind, body).await), events, "{body}");
     }
 }
 
@@ -365,7 +380,7 @@ async fn odd_framing_is_read_as_the_specification_says() {
         let single = (0..body.len()).map(|at| body.slice(at..=at)).collect();
         for pieces in [vec![body], single] {
             assert_eq!(
-                ok(decode_pieces(&http(), chat_openai::decode, pieces).await),
+                ok(decode_pieces(&http(), ProviderKind::OpenAi, pieces).await),
                 [text("a"), done.clone()],
                 "{line_end:?}"
             );
@@ -373,28 +388,29 @@ async fn odd_framing_is_read_as_the_specification_says() {
     }
     // Bytes that are not UTF-8 are replaced; nothing after them is held back.
     let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xFFb\"}}]}\n\ndata: [DONE]\n\n".to_vec();
-    assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("a\u{FFFD}b"), done]);
+    assert_eq!(ok(decode_text(ProviderKind::OpenAi, body).await), [text("a\u{FFFD}b"), done]);
 }
 
 #[tokio::test]
-async fn text_may_come_in_typed_parts() {
+async fn text_and_thoughts_may_come_in_typed_parts() {
     let body = r#"data: {"choices":[{"delta":{"content":[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]},{"type":"text","text":"Oui"}]}}]}
 
 data: [DONE]
 
 "#;
-    assert_eq!(ok(decode_text(chat_openai::decode, body).await), [text("Oui"), done(StopReason::End, None, None)]);
+    let events = [reasoning("hm"), text("Oui"), done(StopReason::End, None, None)];
+    assert_eq!(ok(decode_text(ProviderKind::OpenAi, body).await), events);
 }
 
 #[tokio::test]
 async fn what_is_no_json_is_a_bad_answer() {
-    for (decode, body) in [
-        (chat_openai::decode as Decode, "data: {\"choices\":[{\"del\n\ndata: [DONE]\n\n"),
-        (chat_anthropic::decode, "event: ping\ndata: nonsense\n\n"),
-        (chat_gemini::decode, "data: []\n\n"),
-        (chat_ollama::decode, "<html>\n"),
+    for (kind, body) in [
+        (ProviderKind::OpenAi, "data: {\"choices\":[{\"del\n\ndata: [DONE]\n\n"),
+        (ProviderKind::Anthropic, "event: ping\ndata: nonsense\n\n"),
+        (ProviderKind::Gemini, "data: []\n\n"),
+        (ProviderKind::Ollama, "<html>\n"),
     ] {
-        let error = decode_text(decode, body).await.pop().unwrap().unwrap_err();
+        let error = decode_text(kind, body).await.pop().unwrap().unwrap_err();
         assert_eq!(error.kind, ErrorKind::BadAnswer, "{body}: {error}");
     }
 }
@@ -403,14 +419,14 @@ async fn what_is_no_json_is_a_bad_answer() {
 async fn endless_lines_and_events_are_errors_and_are_not_read_to_their_end() {
     let endless = |piece: String| stream::repeat(Bytes::from(piece)).map(Ok).boxed();
     let field = format!("data: {}\n", "x".repeat(1000));
-    let cases: [(Decode, Body); 3] = [
-        (chat_openai::decode, endless("x".repeat(1000))),
-        (chat_ollama::decode, endless("x".repeat(1000))),
-        (chat_openai::decode, endless(field)),
+    let cases: [(ProviderKind, Body); 3] = [
+        (ProviderKind::OpenAi, endless("x".repeat(1000))),
+        (ProviderKind::Ollama, endless("x".repeat(1000))),
+        (ProviderKind::OpenAi, endless(field)),
     ];
     // The streams have no end: were there no limit, this would not return.
-    for (decode, body) in cases {
-        let events: Events = decode(&http(), body).collect().await;
+    for (kind, body) in cases {
+        let events: Events = decode_chat(kind, &http(), body).unwrap().collect().await;
         let error = events.into_iter().next_back().unwrap().unwrap_err();
         assert_eq!(error.kind, ErrorKind::BadAnswer, "{error}");
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use ragstream::limits::Limits;
-use ragstream::providers::http::{Auth, Cost, Http};
+use ragstream::providers::http::{Cost, Http};
 use ragstream::providers::{ErrorKind, ProviderError};
 use ragstream::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::json;
@@ -34,7 +34,7 @@ fn plan(url: &str) -> ProviderPlan {
 }
 
 fn http(url: &str) -> Http {
-    Http::new(&plan(url), Auth::Bearer).unwrap()
+    Http::connect(&plan(url)).unwrap()
 }
 
 async fn stream(http: &Http) -> Result<Vec<Result<Bytes, ProviderError>>, ProviderError> {
@@ -112,7 +112,7 @@ async fn a_hang_lasts_no_longer_than_its_attempts_and_their_budget() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     for (attempts, budget, most) in [(1, 300, 60), (3, 300, 182), (6, 300, 361), (6, 100, 121)] {
         let retry = RetryPlan { attempts, budget: Duration::from_secs(budget) };
-        let http = Http::new(&ProviderPlan { timeout: Duration::from_mins(1), retry, ..plan(&url) }, Auth::Bearer).unwrap();
+        let http = Http::connect(&ProviderPlan { timeout: Duration::from_mins(1), retry, ..plan(&url) }).unwrap();
         let began = tokio::time::Instant::now();
         let error = http.post("/embeddings", &[], &json!({}), COST).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Timeout, "{error}");
@@ -135,9 +135,8 @@ async fn is_it_running() {
 
 #[test]
 fn keys_that_cannot_travel_and_keys_that_are_missing() {
-    let with = |key: Option<&str>, url: &str| {
-        Http::new(&ProviderPlan { api_key: key.map(Secret::new), ..plan(url) }, Auth::Bearer).map(|_| ())
-    };
+    let with =
+        |key: Option<&str>, url: &str| Http::connect(&ProviderPlan { api_key: key.map(Secret::new), ..plan(url) }).map(|_| ());
     assert!(with(Some("sk-123456\n"), "http://localhost:1").is_ok(), "a line end after a key is no part of it");
     let error = with(Some("sk-12\n3456"), "http://localhost:1").unwrap_err();
     assert_eq!(error.kind, ErrorKind::Auth);

@@ -39,8 +39,9 @@ fn give_up(cache: &Path) -> ! {
     static SAID: Mutex<()> = Mutex::new(());
     // Kept to the end, which whoever comes second waits for.
     let _said = SAID.lock();
+    // On a line of its own also where the name of a test was shown without its end.
     let line = format!(
-        "error: the tests need models and programs that are not all in {}: run scripts/test, which installs them with pip and \
+        "\nerror: the tests need models and programs that are not all in {}: run scripts/test, which installs them with pip and \
          runs every check, or scripts/models and scripts/peers alone\n",
         cache.display()
     );

@@ -172,8 +172,8 @@ async fn a_model_is_loaded_once() {
 
 #[tokio::test]
 async fn fingerprints_tell_models_apart() {
-    assert_eq!(model(POTION).await.fingerprint(), "local/potion-base-8m/256");
-    assert_eq!(model(MINILM).await.fingerprint(), "local/all-minilm-l6-v2/384");
+    assert_eq!(model(POTION).await.fingerprint().as_str(), "local/potion-base-8m/256");
+    assert_eq!(model(MINILM).await.fingerprint().as_str(), "local/all-minilm-l6-v2/384");
 }
 
 /// How a hub of the tests answers.

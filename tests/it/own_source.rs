@@ -10,7 +10,7 @@ use ragstream::document::{Markup, Metadata, Passage, Scalar};
 use ragstream::ingest::ledger::SqliteLedger;
 use ragstream::ingest::report::{Report, Summary};
 use ragstream::ingest::{self, Options, Setup};
-use ragstream::providers::{EmbedLimits, Embedded, Embedder, InputType, ProviderError};
+use ragstream::providers::{EmbedLimits, Embedded, Embedder, Fingerprint, InputType, ProviderError};
 use ragstream::source::{
     self, Body, FetchError, Fetched, Files, FilesPlan, FormatHint, Item, Listed, SkipReason, Source, SourceError, SourceId,
     Version,
@@ -30,19 +30,19 @@ impl Embedder for Lengths {
     fn model(&self) -> &'static str {
         "own/lengths"
     }
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self) -> Fingerprint {
         "own:lengths".into()
     }
     async fn dimensions(&self) -> Result<usize, ProviderError> {
         Ok(2)
     }
     fn limits(&self) -> EmbedLimits {
-        EmbedLimits { items: 16, tokens: 10_000, input_tokens: 1000 }
+        EmbedLimits::new(16, 10_000, 1000)
     }
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
         assert!(!inputs.iter().any(|text| self.breaks_at.is_some_and(|word| text.contains(word))), "a bug");
         let vectors = inputs.iter().map(|text| vec![text.len() as f32, text.split(' ').count() as f32]).collect();
-        Ok(Embedded { vectors, tokens: None })
+        Ok(Embedded::new(vectors))
     }
 }
 

@@ -129,7 +129,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
 fn no_file_at_all() {
     let plan = pipeline::default_plan(&env);
     assert_eq!((plan.name.as_str(), plan.sources.len(), plan.query.model.is_none()), ("default", 0, true));
-    assert_eq!(plan.providers.len(), 8);
+    assert_eq!(plan.providers.len(), ProviderKind::ALL.len());
 }
 
 #[test]

@@ -54,7 +54,7 @@ async fn cohere() {
                        "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": 1.0}}});
     for (base, path) in [("", "/v2/rerank"), ("/v2", "/v2/rerank")] {
         let (request, reranked) = exchange(ProviderKind::Cohere, base, path, "rerank-v3.5", reply.clone()).await;
-        assert_eq!(reranked, Reranked { scores: vec![0.5, 0.75], tokens: None, units: Some(1) });
+        assert_eq!((reranked.scores, reranked.tokens, reranked.units), (vec![0.5, 0.75], None, Some(1)));
         assert_eq!(request.body, json!({"model": "rerank-v3.5", "query": "which key?", "documents": ["a", "b"]}));
         assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
     }
@@ -65,7 +65,7 @@ async fn voyage() {
     let reply = json!({"object": "list", "data": [{"index": 0, "relevance_score": 0.25}, {"index": 1, "relevance_score": 0.5}],
                        "model": "rerank-2.5", "usage": {"total_tokens": 26}});
     let (request, reranked) = exchange(ProviderKind::Voyage, "/v1", "/v1/rerank", "rerank-2.5", reply).await;
-    assert_eq!(reranked, Reranked { scores: vec![0.25, 0.5], tokens: Some(26), units: None });
+    assert_eq!((reranked.scores, reranked.tokens, reranked.units), (vec![0.25, 0.5], Some(26), None));
     assert_eq!(
         request.body,
         json!({"model": "rerank-2.5", "query": "which key?", "documents": ["a", "b"], "truncation": true})
@@ -79,7 +79,7 @@ async fn jina_and_those_who_do_as_it_does() {
     let bare = json!({"results": [{"index": 0, "relevance_score": 2}, {"index": 1, "relevance_score": -0.5}]});
     for (reply, tokens) in [(vendor, Some(9)), (bare, None)] {
         let (request, reranked) = exchange(ProviderKind::Jina, "/v1", "/v1/rerank", "jina-reranker-v3", reply).await;
-        assert_eq!(reranked, Reranked { scores: vec![2.0, -0.5], tokens, units: None });
+        assert_eq!((reranked.scores, reranked.tokens, reranked.units), (vec![2.0, -0.5], tokens, None));
         assert_eq!(
             request.body,
             json!({"model": "jina-reranker-v3", "query": "which key?", "documents": ["a", "b"], "top_n": 2,

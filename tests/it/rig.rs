@@ -1,6 +1,7 @@
 //! A project whose embeddings come from a stand-in API and whose index is in a store of choice, for what goes wrong between
 //! the three. The servers run on a runtime of their own, so that a test may simply wait for the program.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -46,7 +47,6 @@ pub struct Rig {
     pub paid: Arc<AtomicUsize>,
     /// Requests that the stand-in got.
     pub requests: Arc<AtomicUsize>,
-    kind: Kind,
     runtime: Runtime,
 }
 
@@ -79,7 +79,7 @@ impl Rig {
         let project = Project::new();
         let cache = project.path("cache").to_str().unwrap().to_owned();
         let project = project.with("RAGSTREAM_CACHE", cache);
-        let rig = Self { project, api, server, paid: Arc::default(), requests: Arc::default(), kind, runtime };
+        let rig = Self { project, api, server, paid: Arc::default(), requests: Arc::default(), runtime };
         rig.answer(|request| openai_embeddings(request, WIDTH).after(Duration::from_millis(5)));
         rig.pipeline("docs");
         rig
@@ -153,6 +153,23 @@ impl Rig {
         ended(child).code == KILLED
     }
 
+    /// Counts from now on, as it is asked again and again: calls to the server, or how often the journal of the embedded engine
+    /// was seen to grow, which it does with each write.
+    pub fn writes(&self) -> impl Fn() -> usize {
+        let journal = self.project.path("store-docs/engine/journal");
+        let length = move || std::fs::metadata(&journal).map_or(0, |file| file.len());
+        let calls = || self.server.as_ref().map(|server| server.faults.calls.load(Ordering::SeqCst));
+        let (before, seen) = (calls(), Cell::new((length(), 0)));
+        move || match (calls(), before) {
+            (Some(now), Some(before)) => now - before,
+            _ => {
+                let ((last, grown), now) = (seen.get(), length());
+                seen.set((now, grown + usize::from(now > last)));
+                seen.get().1
+            }
+        }
+    }
+
     fn open(&self, name: &str) -> Arc<dyn VectorStore> {
         match &self.server {
             None => Arc::new(EdgeStore::new(self.project.path(&format!("store-{name}")))),
@@ -197,10 +214,6 @@ impl Rig {
         let ids = |contents: &Contents| contents.points.iter().map(|(id, p)| (p.uri.clone(), p.start, *id)).collect::<Vec<_>>();
         assert_eq!(ids(&found), ids(&wanted), "{case}: other points");
         assert_eq!(found, wanted, "{case}");
-    }
-
-    pub fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// Some small documents of several chunks; those that are there stay as they are.

@@ -123,5 +123,6 @@ async fn a_reranker_is_asked_and_its_outage_is_survived() {
 
     api.script("/v1/rerank", [Reply::status(401, &json!({"detail": "a wrong key"}))]);
     let ended = search().expect_code(2);
-    assert!(ended.stdout.contains("a wrong key") || ended.stderr.contains("a wrong key"), "{ended:?}");
+    let error = ended.last("error");
+    assert_eq!((&error["kind"], &error["message"]), (&json!("auth"), &json!("mine: a wrong key")), "{ended:?}");
 }

@@ -1,4 +1,4 @@
-//! What can be said to the chat itself.
+//! Commands to the chat itself.
 
 use crate::suggest::did_you_mean;
 

@@ -15,7 +15,7 @@ const PROMPT: &str = "> ";
 /// Questions that the arrow keys bring back.
 const HISTORY: usize = 1000;
 
-/// What was typed.
+/// A line that was typed, or the lack of one.
 #[derive(Debug)]
 pub(super) enum Read {
     Line(String),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::answer::Source;
 
-/// What is read of a record, in bytes: of a longer one its end.
+/// Bytes of a record that are read: of a longer one its end.
 const MAX_READ: u64 = 32 << 20;
 const MAX_NAME: usize = 64;
 
@@ -18,7 +18,7 @@ pub(super) struct Turn {
     /// When it was asked.
     pub at: String,
     pub question: String,
-    /// What was searched for, where that is not the question itself.
+    /// Searched for instead, where the question did not stand alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<String>,
     pub answer: String,
@@ -28,7 +28,7 @@ pub(super) struct Turn {
     /// The answer was stopped or broke off.
     #[serde(default)]
     pub stopped: bool,
-    /// What wrote the answer; `None`: the answer is passages, or there is none.
+    /// The model that wrote the answer; `None`: the answer is passages, or there is none.
     #[serde(default)]
     pub model: Option<String>,
     #[serde(default)]
@@ -39,7 +39,7 @@ pub(super) struct Turn {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
     Turn(Turn),
-    /// What was said before is forgotten.
+    /// All before is forgotten.
     Clear,
 }
 

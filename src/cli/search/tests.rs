@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Searched, search, search_file};
 use crate::answer::{DedupedHit, QuestionError};
 use crate::cli::style::Style;
-use crate::document::{Hit, Passage};
+use crate::document::{Hit, Metadata, Passage};
 use crate::error::Error;
 use crate::providers::{ErrorKind, ProviderError};
 use crate::vectordb::StoreError;
@@ -25,8 +25,8 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
         text: text.into(),
         modified: 1,
         lang: None,
+        metadata: Metadata::default(),
         source: None,
-        metadata: crate::document::Metadata::new(),
     };
     Hit { id: uuid::Uuid::nil(), score, passage }
 }

@@ -4,15 +4,15 @@ use tokio::time::timeout;
 
 use super::Cost;
 use crate::limits::{Limiter, Permit};
-use crate::providers::retry::Failure;
+use crate::providers::retry::FailedAttempt;
 
 /// Attempts, and sends a second copy when the first is most likely lost. The first answer wins; dropping the other hangs up.
-pub(super) async fn hedged<T, F: Future<Output = Result<T, Failure>>>(
+pub(super) async fn hedged<T, F: Future<Output = Result<T, FailedAttempt>>>(
     limiter: &Limiter,
     permit: Permit,
     cost: Cost,
     attempt: impl Fn(Permit) -> F,
-) -> Result<T, Failure> {
+) -> Result<T, FailedAttempt> {
     let mut first = std::pin::pin!(attempt(permit));
     let Some(silence) = limiter.hangs_after() else { return first.await };
     if let Ok(done) = timeout(silence, first.as_mut()).await {
@@ -68,7 +68,7 @@ mod tests {
         }
 
         /// How long an answer took to come.
-        async fn ask(&self) -> Result<Duration, Failure> {
+        async fn ask(&self) -> Result<Duration, FailedAttempt> {
             let permit = self.limiter.admit(self.limiter.ticket(), COST.tokens).await;
             let began = Instant::now();
             let attempt = |permit: Permit| async move {

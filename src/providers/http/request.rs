@@ -8,8 +8,8 @@ use url::Url;
 
 use super::{CONNECT_TIMEOUT, Http};
 use crate::providers::ProviderPlan;
-use crate::providers::refusal::Peer;
-use crate::providers::retry::Failure;
+use crate::providers::peer::Peer;
+use crate::providers::retry::FailedAttempt;
 use crate::providers::{ErrorKind, ProviderError};
 
 /// How a key travels. Without a key nothing is sent.
@@ -104,7 +104,7 @@ impl Http {
         url
     }
 
-    pub(super) async fn head(&self, call: &Call<'_>) -> Result<Response, Failure> {
+    pub(super) async fn head(&self, call: &Call<'_>) -> Result<Response, FailedAttempt> {
         let request = self.client.post(call.url.clone()).headers(call.headers.clone()).body(call.body.clone());
         self.accepted(request.send().await, call.model).await
     }

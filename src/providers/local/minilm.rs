@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use super::bert::Bert;
 use super::weights::{Files, Hub, MINILM};
 use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
-use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
+use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512
 /// positions, of which the second half is untrained.
@@ -101,8 +101,8 @@ impl Embedder for MiniLm {
         "local/all-MiniLM-L6-v2"
     }
 
-    fn fingerprint(&self) -> String {
-        format!("local/all-minilm-l6-v2/{}", self.model.bert.width())
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(format!("local/all-minilm-l6-v2/{}", self.model.bert.width()))
     }
 
     fn reads(&self, text: &str) -> bool {
@@ -114,7 +114,7 @@ impl Embedder for MiniLm {
     }
 
     fn limits(&self) -> EmbedLimits {
-        EmbedLimits { items: 32, tokens: 32 * MAX_TOKENS, input_tokens: MAX_TOKENS }
+        EmbedLimits::new(32, 32 * MAX_TOKENS, MAX_TOKENS)
     }
 
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {

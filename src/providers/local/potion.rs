@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::weights::{Files, Hub, POTION};
 use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
-use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
+use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// `hidden_dim` of the model's config.json.
 const DIMENSIONS: usize = 256;
@@ -45,8 +45,8 @@ impl Embedder for Potion {
         "local/potion-base-8M"
     }
 
-    fn fingerprint(&self) -> String {
-        format!("local/potion-base-8m/{DIMENSIONS}")
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::new(format!("local/potion-base-8m/{DIMENSIONS}"))
     }
 
     fn reads(&self, text: &str) -> bool {
@@ -59,10 +59,10 @@ impl Embedder for Potion {
 
     /// The model itself has no limit; these keep one call to some tens of milliseconds.
     fn limits(&self) -> EmbedLimits {
-        EmbedLimits { items: 256, tokens: 1_000_000, input_tokens: 100_000 }
+        EmbedLimits::new(256, 1_000_000, 100_000)
     }
 
-    fn worth_keeping(&self) -> bool {
+    fn worth_caching(&self) -> bool {
         false
     }
 

@@ -11,8 +11,8 @@ use ragstream::answer::{Answerer, FusionPlan, Models, QueryPlan, RetrieveMode, R
 use ragstream::cache::EmbeddingCache;
 use ragstream::document::{Hit, Passage, Point, SparseVector};
 use ragstream::providers::{
-    ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError,
-    StopReason, Usage,
+    ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType,
+    ProviderError, StopReason, Usage,
 };
 use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
 use uuid::Uuid;
@@ -95,14 +95,14 @@ impl Embedder for Embed {
     fn model(&self) -> &'static str {
         "double/embed"
     }
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self) -> Fingerprint {
         "double".into()
     }
     async fn dimensions(&self) -> Result<usize, ProviderError> {
         Ok(2)
     }
     fn limits(&self) -> EmbedLimits {
-        EmbedLimits { items: 1, tokens: 20, input_tokens: 20 }
+        EmbedLimits::new(1, 20, 20)
     }
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
         assert_eq!((inputs.len(), kind), (1, InputType::Query));
@@ -114,7 +114,7 @@ impl Embedder for Embed {
         if inputs[0] == "broken" {
             return Err(ProviderError::new("double", ErrorKind::InvalidInput, "will not embed this"));
         }
-        Ok(Embedded { vectors: vec![vec![1.0, 0.0]; self.vectors], tokens: None })
+        Ok(Embedded::new(vec![vec![1.0, 0.0]; self.vectors]))
     }
     fn count_tokens(&self, input: &str) -> Option<usize> {
         Some(input.split_whitespace().count())
@@ -166,7 +166,7 @@ pub fn text(text: &str) -> (u64, Result<ChatEvent, ProviderError>) {
 }
 
 pub fn done(stop: StopReason) -> (u64, Result<ChatEvent, ProviderError>) {
-    (0, Ok(ChatEvent::Done { stop, usage: Usage { input_tokens: Some(120), output_tokens: Some(9) } }))
+    (0, Ok(ChatEvent::Done { stop, usage: Usage::new(Some(120), Some(9)) }))
 }
 
 pub fn chat(script: Script) -> Arc<Chat> {

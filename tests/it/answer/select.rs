@@ -34,7 +34,7 @@ impl Reranker for Ranker {
             return Err(ProviderError::new("double", kind, "will not rank"));
         }
         let score = |passage: &String| if passage.contains("best") { 0.9 } else { 0.1 };
-        Ok(Reranked { scores: passages.iter().map(score).collect(), ..Reranked::default() })
+        Ok(Reranked::new(passages.iter().map(score).collect()))
     }
 }
 

@@ -10,6 +10,8 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+use ragstream::providers::{ModelRef, Providers};
+
 use super::*;
 
 /// A server that records requests and gives the answers it was told to, in order.
@@ -70,23 +72,14 @@ fn refused(status: u16, body: &Value) -> Response {
 }
 
 fn model(kind: ProviderKind, base_url: &str, name: &str) -> Arc<dyn ChatModel> {
-    model_over(kind, base_url, name).0
+    model_of(plan(kind, base_url), name).0
 }
 
-type Factory = fn(Arc<Http>, &ProviderPlan, &str) -> Arc<dyn ChatModel>;
-
-/// The model, and the connection it uses.
-fn model_over(kind: ProviderKind, base_url: &str, name: &str) -> (Arc<dyn ChatModel>, Arc<Http>) {
-    let plan = plan(kind, base_url);
-    let (auth, model): (_, Factory) = match kind {
-        ProviderKind::OpenAi => (Auth::Bearer, chat_openai::model),
-        ProviderKind::Anthropic => (Auth::Header("x-api-key"), chat_anthropic::model),
-        ProviderKind::Gemini => (Auth::Header("x-goog-api-key"), chat_gemini::model),
-        ProviderKind::Ollama => (Auth::Bearer, chat_ollama::model),
-        other => panic!("{other:?} has no chat"),
-    };
-    let http = Arc::new(Http::new(&plan, auth).unwrap());
-    (model(http.clone(), &plan, name), http)
+/// The model, and the providers that it is one of.
+fn model_of(plan: ProviderPlan, name: &str) -> (Arc<dyn ChatModel>, Providers) {
+    let providers =
+        Providers::new(BTreeMap::from([("p".to_owned(), plan)]), concat!(env!("CARGO_TARGET_TMPDIR"), "/chat").into());
+    (providers.chat_model(&ModelRef::new("p", name)).unwrap(), providers)
 }
 
 fn question() -> ChatRequest {
@@ -105,6 +98,7 @@ async fn ask(model: &Arc<dyn ChatModel>, request: ChatRequest) -> Vec<ChatEvent>
 
 const OPENAI: &str = include_str!("../streams/openai.sse");
 const ANTHROPIC: &str = include_str!("../streams/anthropic.sse");
+const MISTRAL: &str = include_str!("../streams/mistral.sse");
 
 #[tokio::test]
 async fn openai_is_sent_what_it_documents() {
@@ -132,6 +126,45 @@ async fn openai_is_sent_what_it_documents() {
             "temperature": 0.0,
         })
     );
+}
+
+#[tokio::test]
+async fn mistral_is_sent_nothing_that_it_would_refuse() {
+    let server = Server::start([streamed(MISTRAL)]).await;
+    let model = model(ProviderKind::Mistral, &format!("{}/v1", server.url), "magistral-medium-2509");
+    let events = ask(&model, question()).await;
+    assert_eq!(events.last(), Some(&done(StopReason::Length, 15, 25)));
+
+    let requests = server.requests();
+    assert_eq!(requests[0].target, "/v1/chat/completions");
+    assert_eq!(requests[0].headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(
+        requests[0].body,
+        json!({
+            "model": "magistral-medium-2509",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "Hello"},
+                {"role": "user", "content": "Warum?"},
+            ],
+            "stream": true,
+            "max_tokens": 100,
+            "temperature": 0.0,
+        })
+    );
+}
+
+/// A server of Mistral's behind a provider of the kind `openai`.
+#[tokio::test]
+async fn parameters_that_a_validator_refuses_are_given_up_as_well() {
+    let refusal = json!({"object": "error", "message": {"detail": [
+        {"type": "extra_forbidden", "loc": ["body", "stream_options", "include_usage"], "msg": "Extra inputs are not permitted", "input": true}
+    ]}, "type": "invalid_request_error", "param": null, "code": null});
+    let server = Server::start([refused(422, &refusal), streamed(MISTRAL)]).await;
+    let model = model(ProviderKind::OpenAi, &server.url, "mistral-small-2603");
+    ask(&model, question()).await;
+    assert_eq!(server.requests()[1].body.get("stream_options"), None);
 }
 
 #[tokio::test]
@@ -221,11 +254,11 @@ async fn ollama_is_sent_what_it_documents_and_a_context_that_holds_the_question(
 #[tokio::test]
 async fn what_was_reserved_is_corrected_by_what_was_used() {
     let server = Server::start([streamed(OPENAI)]).await;
-    let (model, http) = model_over(ProviderKind::OpenAi, &server.url, "m");
+    let (model, providers) = model_of(plan(ProviderKind::OpenAi, &server.url), "m");
     let stream = model.chat(question()).await.unwrap();
-    assert_eq!(http.stats().tokens, question().estimated_tokens());
+    assert_eq!(providers.stats()["p"].tokens, question().estimated_tokens());
     ok(stream.collect().await);
-    assert_eq!(http.stats().tokens, 19 + 9);
+    assert_eq!(providers.stats()["p"].tokens, 19 + 9);
 }
 
 fn refusal_of(parameter: &str) -> Response {
@@ -284,23 +317,24 @@ async fn anthropic_gives_up_the_temperature_where_it_is_refused_and_remembers_it
 /// A model that tries three times.
 fn patient(kind: ProviderKind, server: &Server) -> Arc<dyn ChatModel> {
     let plan = ProviderPlan { retry: RetryPlan { attempts: 3, budget: Duration::from_mins(1) }, ..plan(kind, &server.url) };
-    let factory: Factory = match kind {
-        ProviderKind::Anthropic => chat_anthropic::model,
-        ProviderKind::Gemini => chat_gemini::model,
-        ProviderKind::Ollama => chat_ollama::model,
-        _ => chat_openai::model,
-    };
-    factory(Arc::new(Http::new(&plan, Auth::None).unwrap()), &plan, "m")
+    model_of(plan, "m").0
 }
 
 /// Of each format: a failure under a status of 200, a stream that ends before its first piece, a piece, and a whole answer.
-const FORMATS: [(ProviderKind, &str, &str, &str, &str); 4] = [
+const FORMATS: [(ProviderKind, &str, &str, &str, &str); 5] = [
     (
         ProviderKind::OpenAi,
         "data: {\"error\":{\"message\":\"Busy\",\"code\":\"server_is_overloaded\"}}\n\n",
         ": OPENROUTER PROCESSING\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n",
         "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
         OPENAI,
+    ),
+    (
+        ProviderKind::Mistral,
+        "data: {\"object\":\"error\",\"message\":\"Service unavailable.\",\"type\":\"internal_server_error\",\"code\":\"3000\"}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
+        "data: {\"choices\":[{\"delta\":{\"content\":[{\"type\":\"text\",\"text\":\"a\"}]}}]}\n\n",
+        MISTRAL,
     ),
     (
         ProviderKind::Anthropic,

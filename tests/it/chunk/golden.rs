@@ -37,9 +37,9 @@ fn plans() -> [ChunkPlan; 2] {
 
 /// One line a chunk: its bytes, lines and tokens, the headings above it, and how it begins and ends.
 fn line(document: &Document, chunk: &Chunk) -> String {
-    let words: Vec<&str> = document.text[chunk.span.clone()].split_whitespace().collect();
-    let some = |words: &[&str]| words.join(" ").chars().take(40).collect::<String>();
-    let (first, last) = (some(&words[..words.len().min(5)]), some(&words[words.len().saturating_sub(2)..]));
+    let text: Vec<char> = document.text[chunk.span.clone()].split_whitespace().collect::<Vec<_>>().join(" ").chars().collect();
+    let first: String = text[..text.len().min(32)].iter().collect();
+    let last: String = text[text.len().saturating_sub(16)..].iter().collect();
     let (span, lines, headings) = (&chunk.span, chunk.lines, chunk.headings.join(" > "));
     format!("  {}..{} L{}-{} {}t [{headings}] {first} … {last}", span.start, span.end, lines.0, lines.1, chunk.tokens)
 }

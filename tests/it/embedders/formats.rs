@@ -25,7 +25,11 @@ async fn openai() {
     assert!(request.headers["user-agent"].to_str().unwrap().starts_with("ragstream/"));
     assert_eq!(embedder.model(), "them/some-model");
     let address = api.url().replace("http://127.0.0.1", "localhost");
-    assert_eq!(embedder.fingerprint(), format!("openai/some-model/8 at {address}/v1"), "not what the vendor's would be");
+    assert_eq!(
+        embedder.fingerprint().to_string(),
+        format!("openai/some-model/8 at {address}/v1"),
+        "not what the vendor's would be"
+    );
     let stats = providers.stats()["them"];
     assert_eq!((stats.requests, stats.tokens, stats.retries), (1, 2, 0));
 }
@@ -123,6 +127,43 @@ async fn jina() {
 }
 
 #[tokio::test]
+async fn mistral() {
+    let setup = |dimensions| Setup { kind: ProviderKind::Mistral, model: "codestral-embed", dimensions, ..Setup::default() };
+    let reply = json!({"id": "x", "object": "list", "model": "codestral-embed", "usage": {"prompt_tokens": 6, "total_tokens": 6, "completion_tokens": 0},
+                       "data": [{"object": "embedding", "index": 0, "embedding": [3, 4]}, {"object": "embedding", "index": 1, "embedding": [0, 2]}]});
+    let (request, vectors, tokens) = exchange(setup(Some(2)), EMBEDDINGS, InputType::Passage, reply.clone()).await;
+    assert_eq!((vectors, tokens), (vec![vec![0.6, 0.8], vec![0.0, 1.0]], Some(6)), "of length 1 though reduced");
+    assert_eq!(request.body, json!({"model": "codestral-embed", "input": ["a", "b"], "output_dimension": 2}));
+    assert_eq!(request.headers["authorization"], format!("Bearer {KEY}"));
+    let (request, vectors, _) = exchange(setup(None), EMBEDDINGS, InputType::Query, reply).await;
+    assert_eq!(vectors, [[3.0, 4.0], [0.0, 2.0]]);
+    assert_eq!(request.body, json!({"model": "codestral-embed", "input": ["a", "b"]}));
+}
+
+#[tokio::test]
+async fn mistrals_refusals_and_limits_are_understood() {
+    let refusal = |code: &str, message: &str, kind: &str| json!({"object": "error", "message": message, "type": kind, "param": null, "code": code});
+    let api = StandIn::start().await;
+    let too_large = refusal("3210", "Too many tokens overall, split into more batches.", "invalid_request_prompt");
+    let throttled = refusal("1300", "Rate limit exceeded", "rate_limited");
+    let reply = json!({"data": [{"index": 0, "embedding": [1, 0]}], "usage": {"prompt_tokens": 1}});
+    let answer =
+        Reply::json(&reply).header("x-ratelimit-limit-req-minute", 60).header("x-ratelimit-limit-tokens-minute", 500_000);
+    let throttled = Reply::status(429, &throttled).header("retry-after-ms", 1);
+    api.script(EMBEDDINGS, [Reply::status(400, &too_large), throttled, answer]);
+    let setup = Setup { kind: ProviderKind::Mistral, model: "mistral-embed", dimensions: None, ..Setup::default() };
+    let (_providers, embedder) = setup.embedder(api.url()).await;
+    assert_eq!(embedder.limits().items, 512);
+    let error = embed(&embedder, &["a"]).await.unwrap_err();
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (ErrorKind::InvalidInput, "Too many tokens overall, split into more batches.")
+    );
+    assert_eq!(embed(&embedder, &["a"]).await.unwrap(), [[1.0, 0.0]]);
+    assert_eq!(embedder.limits().tokens, 10_416, "of the tokens a minute, as much as 48 of the 60 requests need");
+}
+
+#[tokio::test]
 async fn voyage() {
     let setup = Setup { kind: ProviderKind::Voyage, model: "voyage-3.5", dimensions: Some(2), ..Setup::default() };
     let reply =
@@ -150,7 +191,7 @@ async fn an_unknown_width_is_asked_for_once() {
     }
     embed(&embedder, &["x"]).await.unwrap();
     assert_eq!(api.requests().len(), 2);
-    assert!(embedder.fingerprint().starts_with("openai/some-model/own at "));
+    assert!(embedder.fingerprint().as_str().starts_with("openai/some-model/own at "));
 }
 
 #[tokio::test]

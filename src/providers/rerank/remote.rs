@@ -1,108 +1,30 @@
-//! Models that rank passages: the trait, and what all that are behind HTTP share. A wire format's file only says what to send and
-//! reads what comes back.
+//! The reranker behind HTTP, whatever format it speaks: how passages become requests, and the checks of the answers.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use serde_json::Value;
 
-use super::embedding::guess_tokens;
-use super::http::{Cost, Http};
-use super::{ErrorKind, ProviderError, rerank_cohere, rerank_jina, rerank_voyage};
-use crate::providers::ModelRef;
+use super::reranker::{Reranked, Reranker};
+use super::wire::{RerankApi, RerankLimits, RerankRequest};
+use crate::providers::http::{Cost, Http};
+use crate::providers::{ErrorKind, ModelRef, ProviderError, tokens};
 
-/// A model that says how well passages answer a question.
-#[async_trait]
-pub trait Reranker: Send + Sync + std::fmt::Debug {
-    /// `provider/model`, as the user writes it.
-    fn model(&self) -> &str;
-    /// Scores each passage, with as few requests (and their retries) as it takes.
-    async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError>;
-}
-
-/// What a reranker says.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Reranked {
-    /// One score a passage, in the order of the passages, all finite; higher is better, and the scale is the model's own.
-    pub scores: Vec<f32>,
-    /// Tokens that the provider billed, where it says so.
-    pub tokens: Option<u64>,
-    /// Searches that the provider billed, where it counts by them.
-    pub units: Option<u64>,
-}
-
-/// What an answer says, not checked yet.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Read {
-    /// Index of a passage and its score, in any order.
-    pub(super) scores: Vec<(usize, f32)>,
-    pub(super) tokens: Option<u64>,
-    pub(super) units: Option<u64>,
-}
-
-/// What fits into one request.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Passages.
-    pub(super) passages: usize,
-    /// Tokens: those of the question for each passage, and those of the passages.
-    pub(super) tokens: u64,
-    /// Tokens that are read of one passage; what is beyond is not sent.
-    pub(super) passage_tokens: u64,
-}
-
-/// A wire format for rerankers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
-    Cohere,
-    Voyage,
-    Jina,
-}
-
-impl Format {
-    /// Path and body. `base_path` is the base URL's own path.
-    fn request(self, base_path: &str, model: &str, question: &str, passages: &[&str]) -> (String, Value) {
-        match self {
-            Self::Cohere => rerank_cohere::request(base_path, model, question, passages),
-            Self::Voyage => rerank_voyage::request(model, question, passages),
-            Self::Jina => rerank_jina::request(model, question, passages),
-        }
-    }
-
-    /// Reads an answer; the error says what is wrong with it.
-    fn read(self, body: &[u8]) -> Result<Read, String> {
-        match self {
-            Self::Cohere => rerank_cohere::read(body),
-            Self::Voyage => rerank_voyage::read(body),
-            Self::Jina => rerank_jina::read(body),
-        }
-    }
-
-    fn limits(self, model: &str) -> Limits {
-        match self {
-            Self::Cohere => rerank_cohere::LIMITS,
-            Self::Voyage => rerank_voyage::limits(model),
-            Self::Jina => rerank_jina::LIMITS,
-        }
-    }
-}
-
-/// See the module's page.
+/// A reranker behind HTTP.
 #[derive(Debug)]
 struct Remote {
     http: Arc<Http>,
-    format: Format,
+    api: &'static RerankApi,
     /// `provider/model`.
     name: String,
     /// The model's name at the provider.
-    bare_name: String,
+    id: String,
 }
 
-/// The reranker of this name, which talks `format` over `http`.
-pub(super) fn remote(format: Format, http: Arc<Http>, model: &ModelRef) -> Arc<dyn Reranker> {
-    Arc::new(Remote { http, format, name: model.to_string(), bare_name: model.model.clone() })
+/// The reranker of this name, which talks to `api` over `http`.
+pub(in crate::providers) fn remote(api: &'static RerankApi, http: Arc<Http>, model: &ModelRef) -> Arc<dyn Reranker> {
+    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone() })
 }
 
 #[async_trait]
@@ -112,7 +34,7 @@ impl Reranker for Remote {
     }
 
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
-        let limits = self.format.limits(&self.bare_name);
+        let limits = (self.api.limits)(&self.id);
         let passages: Vec<&str> = passages.iter().map(|passage| beginning(passage, limits.passage_tokens)).collect();
         let requests = split(question, &passages, limits).into_iter().map(|(range, tokens)| {
             let passages = passages.get(range).unwrap_or_default();
@@ -130,12 +52,13 @@ impl Reranker for Remote {
 
 impl Remote {
     async fn ask(&self, question: &str, passages: &[&str], tokens: u64) -> Result<Reranked, ProviderError> {
-        let (path, body) = self.format.request(self.http.base_path(), &self.bare_name, question, passages);
-        let answer = self.http.post(&path, &[], &body, Cost { tokens }).await?;
+        let request = RerankRequest { model: &self.id, question, passages };
+        let (path, body) = self.api.wire.request(self.http.base_path(), &request);
+        let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;
         let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
-        let read = self.format.read(&answer.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
+        let read = self.api.wire.read(&response.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
-            answer.reservation.settle(tokens);
+            response.reservation.settle(tokens);
         }
         let scores = in_order(&read.scores, passages.len()).map_err(wrong)?;
         Ok(Reranked { scores, tokens: read.tokens, units: read.units })
@@ -163,11 +86,11 @@ fn in_order(scores: &[(usize, f32)], passages: usize) -> Result<Vec<f32>, String
 }
 
 /// The passages of each request, with the tokens that it comes to. A passage that is too large goes on its own.
-fn split(question: &str, passages: &[&str], limits: Limits) -> Vec<(Range<usize>, u64)> {
-    let question = guess_tokens(question);
+fn split(question: &str, passages: &[&str], limits: RerankLimits) -> Vec<(Range<usize>, u64)> {
+    let question = tokens::guess(question);
     let mut requests: Vec<(Range<usize>, u64)> = Vec::new();
     for (index, passage) in passages.iter().enumerate() {
-        let more = question + guess_tokens(passage);
+        let more = question + tokens::guess(passage);
         match requests.last_mut() {
             Some((range, tokens)) if range.len() < limits.passages && *tokens + more <= limits.tokens => {
                 range.end = index + 1;
@@ -222,12 +145,12 @@ mod tests {
             tokens in 1_u64..60,
         ) {
             let passages: Vec<&str> = passages.iter().map(String::as_str).collect();
-            let requests = split(&question, &passages, Limits { passages: most, tokens, passage_tokens: 1 });
+            let requests = split(&question, &passages, RerankLimits { passages: most, tokens, passage_tokens: 1 });
             let covered: Vec<usize> = requests.iter().flat_map(|(range, _)| range.clone()).collect();
             prop_assert_eq!(covered, (0..passages.len()).collect::<Vec<_>>());
             for (range, sum) in requests {
                 prop_assert!(range.len() <= most && (sum <= tokens || range.len() == 1));
-                let counted: u64 = passages[range].iter().map(|p| guess_tokens(p) + guess_tokens(&question)).sum();
+                let counted: u64 = passages[range].iter().map(|p| tokens::guess(p) + tokens::guess(&question)).sum();
                 prop_assert_eq!(counted, sum);
             }
         }
@@ -236,8 +159,8 @@ mod tests {
         fn what_is_too_long_is_cut_between_characters(text in "[a-z中é]{0,50}", tokens in 0_u64..20) {
             let cut = beginning(&text, tokens);
             prop_assert!(text.starts_with(cut));
-            prop_assert!(cut.is_empty() || guess_tokens(cut) <= tokens);
-            prop_assert!(cut == text || guess_tokens(&text) > tokens || !cut.is_ascii() || !text.is_ascii());
+            prop_assert!(cut.is_empty() || tokens::guess(cut) <= tokens);
+            prop_assert!(cut == text || tokens::guess(&text) > tokens || !cut.is_ascii() || !text.is_ascii());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::InputType;
+use super::embedder::InputType;
 use crate::providers::EmbedPlan;
 
 /// What is put before a question and before a passage.

@@ -1,4 +1,4 @@
-//! `POST /embeddings`: OpenAI and every compatible server.
+//! `POST /embeddings`: OpenAI, every compatible server, and the vendors that took the format over and added to it.
 
 use std::fmt;
 
@@ -8,52 +8,33 @@ use serde::Deserialize;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::embedding::{Ask, Read};
-use super::{EmbedLimits, InputType};
+use super::wire::{EmbedRequest, EmbedResponse, EmbedWire};
+use crate::providers::json::{set, set_some};
 
-/// The API's own limits; of a compatible server less is known: its batches are smaller so that one of them is soon answered.
-pub(super) fn limits(vendor: bool) -> EmbedLimits {
-    // https://platform.openai.com/docs/api-reference/embeddings/create
-    if vendor {
-        EmbedLimits { items: 2048, tokens: 300_000, input_tokens: 8192 }
-    } else {
-        EmbedLimits { items: 128, tokens: 100_000, input_tokens: 8192 }
-    }
+/// The format with the names in which servers differ.
+#[derive(Debug)]
+pub(in crate::providers) struct OpenAi {
+    /// The field for the width that is asked for.
+    pub(in crate::providers) width: &'static str,
+    /// Whether vectors can be had as base64: about 4/3 bytes a byte instead of 2.7 as decimal text.
+    pub(in crate::providers) base64: bool,
+    /// Sets what only this vendor knows.
+    pub(in crate::providers) extras: fn(&EmbedRequest<'_>, &mut Value),
 }
 
-/// Widths that OpenAI documents.
-pub(super) fn known_width(model: &str) -> Option<usize> {
-    match model {
-        "text-embedding-3-small" | "text-embedding-ada-002" => Some(1536),
-        "text-embedding-3-large" => Some(3072),
-        _ => None,
+impl EmbedWire for OpenAi {
+    fn request(&self, _base_path: &str, request: &EmbedRequest<'_>) -> (String, Value) {
+        let mut body = json!({ "model": request.model, "input": request.inputs });
+        if self.base64 && request.base64 {
+            set(&mut body, "encoding_format", "base64");
+        }
+        set_some(&mut body, self.width, request.dimensions);
+        (self.extras)(request, &mut body);
+        ("/embeddings".to_owned(), body)
     }
-}
 
-pub(super) fn request(ask: &Ask<'_>) -> (String, Value) {
-    let mut body = json!({ "model": ask.model, "input": ask.inputs });
-    if ask.base64 {
-        // About 4/3 bytes a byte instead of 2.7 as decimal text.
-        set(&mut body, "encoding_format", "base64".into());
-    }
-    if let Some(dimensions) = ask.dimensions {
-        set(&mut body, "dimensions", dimensions.into());
-    }
-    if ask.model.contains("jina-embeddings") {
-        // https://jina.ai/embeddings: without a task, questions and passages are embedded alike.
-        let task = match ask.kind {
-            InputType::Query => "retrieval.query",
-            InputType::Passage => "retrieval.passage",
-        };
-        set(&mut body, "task", task.into());
-    }
-    ("/embeddings".to_owned(), body)
-}
-
-/// Sets a field of an object.
-pub(super) fn set(body: &mut Value, key: &str, value: Value) {
-    if let Some(object) = body.as_object_mut() {
-        object.insert(key.to_owned(), value);
+    fn read(&self, body: &[u8]) -> Result<EmbedResponse, String> {
+        read(body)
     }
 }
 
@@ -79,7 +60,7 @@ struct Usage {
     total_tokens: Option<u64>,
 }
 
-pub(super) fn read(body: &[u8]) -> Result<Read, String> {
+fn read(body: &[u8]) -> Result<EmbedResponse, String> {
     let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
     let tokens = response.usage.and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
     let count = response.data.len();
@@ -94,7 +75,7 @@ pub(super) fn read(body: &[u8]) -> Result<Read, String> {
         }
     }
     // As many slots as items and none filled twice: all are filled.
-    Ok(Read { vectors: slots.into_iter().flatten().collect(), tokens })
+    Ok(EmbedResponse { vectors: slots.into_iter().flatten().collect(), tokens })
 }
 
 /// A vector as base64 of little-endian `f32`, or as a list of numbers.
@@ -139,28 +120,9 @@ impl<'de> Visitor<'de> for VectorVisitor {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-    use std::borrow::Cow;
-
     use proptest::prelude::*;
 
     use super::*;
-
-    fn ask<'a>(model: &'a str, inputs: &'a [Cow<'a, str>]) -> Ask<'a> {
-        Ask { model, inputs, kind: InputType::Query, dimensions: None, base64: true }
-    }
-
-    #[test]
-    fn what_is_sent() {
-        let inputs = ["a".into(), "b".into()];
-        let (path, body) = request(&ask("text-embedding-3-small", &inputs));
-        assert_eq!(path, "/embeddings");
-        assert_eq!(body, json!({"model": "text-embedding-3-small", "input": ["a", "b"], "encoding_format": "base64"}));
-        let (_, body) = request(&Ask { dimensions: Some(64), base64: false, ..ask("jina-embeddings-v3", &inputs) });
-        assert_eq!(
-            body,
-            json!({"model": "jina-embeddings-v3", "input": ["a", "b"], "dimensions": 64, "task": "retrieval.query"})
-        );
-    }
 
     #[test]
     fn both_forms_in_the_order_of_index() {
@@ -169,7 +131,7 @@ mod tests {
             {"index": 0, "embedding": STANDARD.encode([0.5_f32, 1e-8].map(f32::to_le_bytes).concat())},
         ], "usage": {"prompt_tokens": 7, "total_tokens": 7}});
         let read = read(body.to_string().as_bytes()).unwrap();
-        assert_eq!(read, Read { vectors: vec![vec![0.5, 1e-8], vec![1.0, -2.5]], tokens: Some(7) });
+        assert_eq!(read, EmbedResponse { vectors: vec![vec![0.5, 1e-8], vec![1.0, -2.5]], tokens: Some(7) });
     }
 
     #[test]

@@ -1,121 +1,33 @@
-//! Embedding models behind HTTP: what all of them share. A wire format's file only says what to send and reads what comes
-//! back; prefixes, reservation, checks of the answer and the width are here, once.
+//! The embedding model behind HTTP, whatever format it speaks: prefixes, reservation, checks of the answer, the width.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use super::http::{Answer, Cost, Http};
+use super::embedder::{EmbedLimits, Embedded, Embedder, InputType};
 use super::prefix::Prefixes;
-use super::{AT, EmbedLimits, Embedded, Embedder, ErrorKind, InputType, ProviderError};
-use super::{cohere, gemini, jina, ollama, openai, voyage};
-use crate::providers::EmbedPlan;
+use super::wire::{EmbedApi, EmbedRequest, EmbedResponse};
+use crate::providers::http::{Cost, Http, Response};
+use crate::providers::tokens::{self, Correction};
+use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, ProviderError};
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
 const LARGE_BODY: usize = 64 << 10;
 
-/// What a request asks for, in no one's format. The inputs have their prefixes.
-pub(super) struct Ask<'a> {
-    pub(super) model: &'a str,
-    pub(super) inputs: &'a [Cow<'a, str>],
-    pub(super) kind: InputType,
-    /// The width, where one other than the model's own is wanted.
-    pub(super) dimensions: Option<usize>,
-    /// Whether vectors may come as base64, where the format knows that.
-    pub(super) base64: bool,
-}
-
-/// What an answer says, not checked yet.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Read {
-    /// In the order of the inputs.
-    pub(super) vectors: Vec<Vec<f32>>,
-    pub(super) tokens: Option<u64>,
-}
-
-/// A wire format for embeddings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wire {
-    OpenAi,
-    Gemini,
-    Ollama,
-    Cohere,
-    Voyage,
-    Jina,
-}
-
-impl Wire {
-    /// Part of every cache key: never to be changed.
-    fn name(self) -> &'static str {
-        match self {
-            Self::OpenAi => "openai",
-            Self::Gemini => "gemini",
-            Self::Ollama => "ollama",
-            Self::Cohere => "cohere",
-            Self::Voyage => "voyage",
-            Self::Jina => "jina",
-        }
-    }
-
-    /// Path and body. `base_path` is the base URL's own path.
-    fn request(self, base_path: &str, ask: &Ask<'_>) -> (String, Value) {
-        match self {
-            Self::OpenAi => openai::request(ask),
-            Self::Gemini => gemini::request(base_path, ask),
-            Self::Ollama => ollama::request(ask),
-            Self::Cohere => cohere::request(base_path, ask),
-            Self::Voyage => voyage::request(ask),
-            Self::Jina => jina::request(ask),
-        }
-    }
-
-    /// Reads an answer; the error says what is wrong with it.
-    fn read(self, body: &[u8]) -> Result<Read, String> {
-        match self {
-            Self::OpenAi | Self::Voyage | Self::Jina => openai::read(body),
-            Self::Gemini => gemini::read(body),
-            Self::Ollama => ollama::read(body),
-            Self::Cohere => cohere::read(body),
-        }
-    }
-
-    fn limits(self, model: &str, vendor: bool) -> EmbedLimits {
-        match self {
-            Self::OpenAi => openai::limits(vendor),
-            Self::Gemini => gemini::LIMITS,
-            Self::Ollama => ollama::LIMITS,
-            Self::Cohere => cohere::limits(model),
-            Self::Voyage => voyage::limits(model),
-            Self::Jina => jina::LIMITS,
-        }
-    }
-
-    /// The model's own width, as its vendor documents it.
-    fn known_width(self, model: &str) -> Option<usize> {
-        match self {
-            Self::OpenAi => openai::known_width(model),
-            Self::Gemini => gemini::known_width(model),
-            Self::Ollama => None,
-            Self::Cohere => cohere::known_width(model),
-            Self::Voyage => voyage::known_width(model),
-            Self::Jina => jina::known_width(model),
-        }
-    }
-}
-
-/// See the module's page.
+/// An embedding model behind HTTP.
 #[derive(Debug)]
 struct Remote {
     http: Arc<Http>,
-    wire: Wire,
+    api: &'static EmbedApi,
+    /// The kind of provider, for the fingerprint.
+    kind: &'static str,
     /// `provider/model`.
     name: String,
     /// The model's name at the provider.
-    bare_name: String,
+    id: String,
     /// The width asked for.
     asked: Option<usize>,
     /// The width of what comes: asked for, known, or seen.
@@ -124,21 +36,26 @@ struct Remote {
     limits: EmbedLimits,
     /// Cleared by a server that does not know `encoding_format: base64`.
     base64: AtomicBool,
-    estimate: Estimate,
+    correction: Correction,
 }
 
-/// The embedder that `embed` plans, which talks `wire` over `http`.
-pub(super) fn remote(wire: Wire, http: Arc<Http>, embed: &EmbedPlan) -> Arc<dyn Embedder> {
-    let model = embed.model.model.clone();
-    let mut limits = wire.limits(&model, http.is_vendor());
+/// The embedder that `embed` plans, which talks to `api` over `http`. `kind` is the kind of provider as a file writes it.
+pub(in crate::providers) fn remote(
+    kind: &'static str,
+    api: &'static EmbedApi,
+    http: Arc<Http>,
+    embed: &EmbedPlan,
+) -> Arc<dyn Embedder> {
+    let id = embed.model.model.clone();
+    let mut limits = (api.limits)(&id, http.is_vendor());
     if let Some(items) = embed.batch_items {
-        limits.items = items.get().min(wire.limits(&model, true).items);
+        limits.items = items.get().min((api.limits)(&id, true).items);
     }
     if let Some(tokens) = embed.batch_tokens {
         limits.tokens = limits.tokens.min(tokens.get());
     }
     // A model's name is the vendor's word there only: elsewhere it may be an alias of something smaller.
-    let known = embed.dimensions.or_else(|| wire.known_width(&model).filter(|_| http.is_vendor()));
+    let known = embed.dimensions.or_else(|| (api.width)(&id).filter(|_| http.is_vendor()));
     Arc::new(Remote {
         name: embed.model.to_string(),
         asked: embed.dimensions,
@@ -146,10 +63,11 @@ pub(super) fn remote(wire: Wire, http: Arc<Http>, embed: &EmbedPlan) -> Arc<dyn 
         prefixes: Prefixes::of(embed),
         limits,
         base64: AtomicBool::new(true),
-        estimate: Estimate::default(),
+        correction: Correction::default(),
         http,
-        wire,
-        bare_name: model,
+        api,
+        kind,
+        id,
     })
 }
 
@@ -167,10 +85,13 @@ impl Embedder for Remote {
         &self.name
     }
 
-    fn fingerprint(&self) -> String {
+    fn fingerprint(&self) -> Fingerprint {
         let width = self.asked.map_or_else(|| "own".to_owned(), |width| width.to_string());
-        let server = self.http.identity().map(|identity| format!("{AT}{identity}")).unwrap_or_default();
-        format!("{}/{}/{width}{}{server}", self.wire.name(), self.bare_name, self.prefixes.fingerprint())
+        let model = Fingerprint::new(format!("{}/{}/{width}{}", self.kind, self.id, self.prefixes.fingerprint()));
+        match self.http.identity() {
+            Some(server) => model.at(server),
+            None => model,
+        }
     }
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {
@@ -187,11 +108,11 @@ impl Embedder for Remote {
         EmbedLimits { tokens: self.limits.tokens.min(share), ..self.limits }
     }
 
-    fn in_flight(&self) -> usize {
+    fn concurrency(&self) -> usize {
         self.http.limiter().concurrency()
     }
 
-    async fn room(&self) {
+    async fn ready(&self) {
         self.http.limiter().ready().await;
     }
 
@@ -226,22 +147,22 @@ impl Remote {
         Ok(Embedded { vectors: read.vectors, tokens: read.tokens })
     }
 
-    async fn send(&self, inputs: &[Cow<'_, str>], kind: InputType, base64: bool) -> Result<Read, ProviderError> {
-        let ask = Ask { model: &self.bare_name, inputs, kind, dimensions: self.asked, base64 };
-        let (path, body) = self.wire.request(self.http.base_path(), &ask);
+    async fn send(&self, inputs: &[Cow<'_, str>], kind: InputType, base64: bool) -> Result<EmbedResponse, ProviderError> {
+        let request = EmbedRequest { model: &self.id, inputs, input_type: kind, dimensions: self.asked, base64 };
+        let (path, body) = self.api.wire.request(self.http.base_path(), &request);
         let cost = Cost { tokens: self.expected(inputs) };
-        self.http.post_and_read(&path, &[], &body, cost, |answer| self.read(answer, inputs)).await
+        self.http.post_and_read(&path, &[], &body, cost, |response| self.read(response, inputs)).await
     }
 
     /// What the inputs will most likely cost, in tokens.
     fn expected(&self, inputs: &[Cow<'_, str>]) -> u64 {
-        self.estimate.of(guessed(inputs))
+        self.correction.of(guessed(inputs))
     }
 
     /// Reads and checks an answer; the error says what is wrong with it.
-    async fn read(&self, answer: Answer, inputs: &[Cow<'_, str>]) -> Result<Read, String> {
-        let Answer { body, reservation, .. } = answer;
-        let wire = self.wire;
+    async fn read(&self, response: Response, inputs: &[Cow<'_, str>]) -> Result<EmbedResponse, String> {
+        let Response { body, reservation, .. } = response;
+        let wire = self.api.wire;
         let read = if body.len() > LARGE_BODY {
             tokio::task::spawn_blocking(move || wire.read(&body)).await.unwrap_or_else(|e| Err(e.to_string()))
         } else {
@@ -250,10 +171,9 @@ impl Remote {
         let mut read = read.map_err(|wrong| format!("cannot read the answer: {wrong}"))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
             reservation.settle(tokens);
-            self.estimate.learn(guessed(inputs), tokens);
+            self.correction.learn(guessed(inputs), tokens);
         }
-        if wire == Wire::Gemini && self.asked.is_some() {
-            // Only the full width is normalised there.
+        if self.api.reduced_unnormalised && self.asked.is_some() {
             read.vectors.iter_mut().for_each(|vector| normalise(vector));
         }
         self.check(&read, inputs.len())?;
@@ -261,7 +181,7 @@ impl Remote {
     }
 
     /// The error says what is wrong.
-    fn check(&self, read: &Read, inputs: usize) -> Result<(), String> {
+    fn check(&self, read: &EmbedResponse, inputs: usize) -> Result<(), String> {
         if read.vectors.len() != inputs {
             return Err(format!("{} vectors came for {inputs} inputs", read.vectors.len()));
         }
@@ -309,39 +229,8 @@ fn normalise(vector: &mut [f32]) {
     }
 }
 
-/// A guess that needs no tokenizer: four ASCII bytes a token, and a token for any other character.
-pub(super) fn guess_tokens(input: &str) -> u64 {
-    let ascii = input.bytes().filter(u8::is_ascii).count();
-    let others = input.chars().filter(|c| !c.is_ascii()).count();
-    (ascii.div_ceil(4) + others).max(1) as u64
-}
-
 fn guessed(inputs: &[Cow<'_, str>]) -> u64 {
-    inputs.iter().map(|input| guess_tokens(input)).sum()
-}
-
-/// Corrects guesses by what was billed for earlier ones.
-#[derive(Debug, Default)]
-struct Estimate {
-    guessed: AtomicU64,
-    billed: AtomicU64,
-}
-
-impl Estimate {
-    fn of(&self, guess: u64) -> u64 {
-        let (guessed, billed) = (self.guessed.load(Ordering::Relaxed), self.billed.load(Ordering::Relaxed));
-        if guessed == 0 {
-            return guess;
-        }
-        // One odd answer must neither stop nor unleash what follows.
-        let ratio = (billed as f64 / guessed as f64).clamp(0.25, 4.0);
-        (guess as f64 * ratio).ceil() as u64
-    }
-
-    fn learn(&self, guess: u64, billed: u64) {
-        self.guessed.fetch_add(guess, Ordering::Relaxed);
-        self.billed.fetch_add(billed, Ordering::Relaxed);
-    }
+    inputs.iter().map(|input| tokens::guess(input)).sum()
 }
 
 #[cfg(test)]
@@ -349,19 +238,6 @@ mod tests {
     #![allow(clippy::indexing_slicing, reason = "a test may fail loudly")]
 
     use super::*;
-
-    #[test]
-    fn estimates_follow_what_is_billed() {
-        let estimate = Estimate::default();
-        assert_eq!(estimate.of(100), 100);
-        estimate.learn(100, 150);
-        assert_eq!(estimate.of(100), 150);
-        estimate.learn(1, 1_000_000);
-        assert_eq!(estimate.of(100), 400, "bounded");
-        assert_eq!(guess_tokens("Hello, world"), 3);
-        assert_eq!(guess_tokens("中文字"), 3);
-        assert_eq!(guess_tokens(""), 1);
-    }
 
     #[test]
     fn a_request_is_a_hundredth_of_the_tokens_a_minute() {

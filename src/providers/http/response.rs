@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use super::Http;
 use crate::limits::InFlight;
-use crate::providers::refusal::Peer;
-use crate::providers::retry::{Failure, server_wait, should_retry};
+use crate::providers::peer::Peer;
+use crate::providers::retry::{FailedAttempt, server_wait, should_retry};
 use crate::providers::{ErrorKind, ProviderError};
 
 /// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
@@ -25,7 +25,11 @@ const MAX_REFUSAL: usize = 64 << 10;
 
 impl Http {
     /// The answer, if its status is 2xx.
-    pub(super) async fn accepted(&self, sent: reqwest::Result<Response>, model: Option<&str>) -> Result<Response, Failure> {
+    pub(super) async fn accepted(
+        &self,
+        sent: reqwest::Result<Response>,
+        model: Option<&str>,
+    ) -> Result<Response, FailedAttempt> {
         let response = sent.map_err(|error| self.not_sent(error))?;
         self.answered.store(true, Ordering::Relaxed);
         let status = response.status();
@@ -43,7 +47,7 @@ impl Http {
         if let Some(target) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
             error = self.redirected(status, target);
         }
-        Err(Failure { error, should_retry: should_retry(&headers), at_most: None })
+        Err(FailedAttempt { error, should_retry: should_retry(&headers), at_most: None })
     }
 
     fn redirected(&self, status: StatusCode, target: &HeaderValue) -> ProviderError {
@@ -62,7 +66,7 @@ impl Http {
     }
 
     /// Before there was a status.
-    fn not_sent(&self, error: reqwest::Error) -> Failure {
+    fn not_sent(&self, error: reqwest::Error) -> FailedAttempt {
         let never_connected = error.is_connect() && !self.answered.load(Ordering::Relaxed);
         let mut said = if error.is_builder() {
             self.error(ErrorKind::InvalidInput, "the request cannot be built")
@@ -74,7 +78,7 @@ impl Http {
             self.error(ErrorKind::Network, "the connection ended before there was an answer")
         };
         said.source = Some(Box::new(error.without_url()));
-        Failure { error: said, should_retry: None, at_most: never_connected.then_some(2) }
+        FailedAttempt { error: said, should_retry: None, at_most: never_connected.then_some(2) }
     }
 }
 

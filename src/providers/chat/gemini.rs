@@ -3,66 +3,49 @@
 use std::sync::Arc;
 
 use async_stream::try_stream;
-use async_trait::async_trait;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Cost, Http};
-use super::sse::{self, Body};
-use super::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, Role, StopReason, Usage, prices};
-use crate::providers::{Price, ProviderPlan};
+use super::model::{ChatEvent, ChatRequest, ChatStream, Role, StopReason, Usage};
+use super::wire::{ChatWire, Parameters, piece, refusal};
+use crate::providers::ErrorKind;
+use crate::providers::http::{Body, Http};
+use crate::providers::json::{set, set_some};
+use crate::providers::sse;
 
-/// The chat model `model` of the provider behind `http`.
-pub fn model(http: Arc<Http>, plan: &ProviderPlan, model: &str) -> Arc<dyn ChatModel> {
-    // `tunedModels/NAME` is a whole resource name, as is `models/NAME` for those who write it out.
-    let resource = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
-    let path = format!("/{resource}:streamGenerateContent?alt=sse");
-    Arc::new(Gemini { name: format!("{}/{model}", plan.name), price: prices::of(plan, model), path, http })
-}
-
+/// The format.
 #[derive(Debug)]
-struct Gemini {
-    http: Arc<Http>,
-    name: String,
-    price: Option<Price>,
-    path: String,
-}
+pub(in crate::providers) struct Gemini;
 
-#[async_trait]
-impl ChatModel for Gemini {
-    fn model(&self) -> &str {
-        &self.name
+impl ChatWire for Gemini {
+    fn path(&self, _base_path: &str, model: &str) -> String {
+        // `tunedModels/NAME` is a whole resource name, as is `models/NAME` for those who write it out.
+        let resource = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
+        format!("/{resource}:streamGenerateContent?alt=sse")
     }
 
-    fn price(&self) -> Option<Price> {
-        self.price
+    fn body(&self, _model: &str, request: &ChatRequest, parameters: Parameters) -> Value {
+        let contents = request.messages.iter().map(|message| {
+            let role = match message.role {
+                Role::User => "user",
+                Role::Assistant => "model",
+            };
+            json!({ "role": role, "parts": [{ "text": message.text }] })
+        });
+        let contents: Vec<_> = contents.collect();
+        let mut config = json!({ "maxOutputTokens": request.max_tokens });
+        set_some(&mut config, "temperature", parameters.temperature(request));
+        let mut body = json!({ "contents": contents, "generationConfig": config });
+        if !request.system.is_empty() {
+            set(&mut body, "systemInstruction", json!({ "parts": [{ "text": request.system }] }));
+        }
+        body
     }
 
-    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let cost = Cost { tokens: request.estimated_tokens() };
-        sse::answer(&self.http, &self.path, &[], &body(&request), cost, decode).await
+    fn decode(&self, http: &Arc<Http>, body: Body) -> ChatStream {
+        decode(http, body)
     }
-}
-
-fn body(request: &ChatRequest) -> Value {
-    let contents = request.messages.iter().map(|message| {
-        let role = match message.role {
-            Role::User => "user",
-            Role::Assistant => "model",
-        };
-        json!({ "role": role, "parts": [{ "text": message.text }] })
-    });
-    let contents: Vec<_> = contents.collect();
-    let mut config = json!({ "maxOutputTokens": request.max_tokens });
-    if let (Value::Object(fields), Some(temperature)) = (&mut config, request.temperature) {
-        fields.insert("temperature".to_owned(), json!(temperature));
-    }
-    let mut body = json!({ "contents": contents, "generationConfig": config });
-    if let (Value::Object(fields), false) = (&mut body, request.system.is_empty()) {
-        fields.insert("systemInstruction".to_owned(), json!({ "parts": [{ "text": request.system }] }));
-    }
-    body
 }
 
 #[derive(Deserialize)]
@@ -109,7 +92,7 @@ struct Tokens {
 }
 
 /// Reads a streamed answer. Its end mark is a `finishReason`, or a `blockReason` where the prompt itself was refused.
-pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
+fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     let http = http.clone();
     Box::pin(try_stream! {
         let mut events = sse::events(&http, body);
@@ -117,7 +100,7 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
         while let Some(data) = events.next().await {
             let chunk: Chunk = sse::json(&http, &data?)?;
             if let Some(error) = chunk.error {
-                Err(http.refusal(None, &json!({ "error": error })))?;
+                Err(refusal(&http, &error))?;
             }
             // Each chunk counts from the beginning.
             if let Some(tokens) = chunk.usage_metadata {
@@ -130,7 +113,7 @@ pub fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             }
             for candidate in chunk.candidates.into_iter().flatten() {
                 for part in candidate.content.and_then(|content| content.parts).into_iter().flatten() {
-                    let Some(text) = part.text.filter(|text| !text.is_empty()) else { continue };
+                    let Some(text) = piece(part.text) else { continue };
                     if part.thought == Some(true) {
                         yield ChatEvent::Reasoning(text);
                     } else {

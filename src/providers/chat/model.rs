@@ -1,0 +1,134 @@
+//! Models that answer, as the rest of the crate sees them.
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::providers::{Price, ProviderError};
+
+/// The speaker of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// The words.
+    pub text: String,
+}
+
+impl Message {
+    /// What the user says.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self { role: Role::User, text: text.into() }
+    }
+
+    /// What the model said.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self { role: Role::Assistant, text: text.into() }
+    }
+}
+
+/// A question to a chat model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChatRequest {
+    /// Instructions that come from ragstream itself, never from documents.
+    pub system: String,
+    /// The conversation, oldest first; the last is the user's.
+    pub messages: Vec<Message>,
+    /// Tokens the answer may have.
+    pub max_tokens: u32,
+    /// 0 is the most deterministic; `None` leaves it to the provider.
+    pub temperature: Option<f32>,
+}
+
+impl ChatRequest {
+    /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
+    /// models has four or more and Chinese about three, and a few tokens of markup a message.
+    pub fn estimated_tokens(&self) -> u64 {
+        let texts = self.messages.iter().map(|message| &message.text).chain([&self.system]);
+        texts.map(|text| text.len() as u64 / 3 + 8).sum::<u64>() + u64::from(self.max_tokens)
+    }
+}
+
+/// The reason why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// It had finished.
+    End,
+    /// `max_tokens` was reached: the answer is cut.
+    Length,
+    /// A filter of the provider's stopped it.
+    Refused,
+}
+
+/// An event of an answer's stream. The last one is `Done`; a stream that ends without it yields an `Err` instead.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum ChatEvent {
+    /// The model thinks aloud; not part of the answer.
+    Reasoning(String),
+    /// A piece of the answer.
+    Text(String),
+    /// The provider's own end mark was seen.
+    Done {
+        /// The reason why it stopped.
+        stop: StopReason,
+        /// The tokens, where the provider counts them.
+        usage: Usage,
+    },
+}
+
+/// Tokens a request used, as the provider counts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Tokens read.
+    pub input_tokens: Option<u64>,
+    /// Tokens written.
+    pub output_tokens: Option<u64>,
+}
+
+impl Usage {
+    /// So many tokens read and written, as far as that is known.
+    pub const fn new(input_tokens: Option<u64>, output_tokens: Option<u64>) -> Self {
+        Self { input_tokens, output_tokens }
+    }
+
+    /// The cost in US dollars; `None` where the price or the tokens are not known.
+    pub fn cost(&self, price: Option<Price>) -> Option<f64> {
+        let price = price?;
+        if price == Price::FREE {
+            return Some(0.0);
+        }
+        price.cost(self.input_tokens?, self.output_tokens?)
+    }
+}
+
+/// A stream of an answer. Dropping it cancels the request upstream.
+pub type ChatStream = BoxStream<'static, Result<ChatEvent, ProviderError>>;
+
+/// A model that answers.
+#[async_trait]
+pub trait ChatModel: Send + Sync + std::fmt::Debug {
+    /// `provider/model`, as the user writes it.
+    fn model(&self) -> &str;
+
+    /// Sends the request and returns the answer's stream. What fails before the first event may be tried again here; after it
+    /// nothing is, as pieces that were shown cannot be taken back. Dropping the future, or the stream, cancels the request.
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError>;
+
+    /// The price, where it is known.
+    fn price(&self) -> Option<Price> {
+        None
+    }
+}

@@ -1,0 +1,65 @@
+//! The chat model behind HTTP, whatever format it speaks.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use super::model::{ChatModel, ChatRequest, ChatStream};
+use super::stream;
+use super::wire::{ChatApi, Parameters};
+use crate::providers::http::{Cost, Http};
+use crate::providers::{ModelRef, Price, ProviderError};
+
+/// A chat model behind HTTP.
+#[derive(Debug)]
+struct Remote {
+    http: Arc<Http>,
+    api: &'static ChatApi,
+    /// `provider/model`.
+    name: String,
+    /// The model's name at the provider.
+    id: String,
+    price: Option<Price>,
+    /// What this model was found to accept.
+    parameters: Mutex<Parameters>,
+}
+
+/// The chat model of this name and price, which talks to `api` over `http`.
+pub(in crate::providers) fn remote(
+    api: &'static ChatApi,
+    http: Arc<Http>,
+    model: &ModelRef,
+    price: Option<Price>,
+) -> Arc<dyn ChatModel> {
+    let parameters = Mutex::new(api.wire.parameters(http.is_vendor(), &model.model));
+    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone(), price, parameters })
+}
+
+#[async_trait]
+impl ChatModel for Remote {
+    fn model(&self) -> &str {
+        &self.name
+    }
+
+    fn price(&self) -> Option<Price> {
+        self.price
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let wire = self.api.wire;
+        let cost = Cost { tokens: request.estimated_tokens() };
+        let path = wire.path(self.http.base_path(), &self.id);
+        let mut parameters = *self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
+        // Each turn gives one parameter up for good, so this ends.
+        loop {
+            let body = wire.body(&self.id, &request, parameters);
+            match stream::begin(&self.http, wire, &path, &body, cost).await {
+                Ok(answer) => {
+                    *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) = parameters;
+                    return Ok(answer);
+                }
+                Err(error) => parameters = parameters.without_refused(&error, &body).ok_or(error)?,
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The life of a streamed answer: what breaks before its first piece is asked for again, silence ends it, and its end settles what
+//! was reserved for it.
+
+use std::sync::Arc;
+
+use async_stream::try_stream;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::model::{ChatEvent, ChatStream, Usage};
+use super::wire::ChatWire;
+use crate::limits::Reservation;
+use crate::providers::http::{Cost, Http, StreamingResponse};
+use crate::providers::{ErrorKind, ProviderError};
+
+/// Asks, and returns the answer once its first piece is there. Until then what breaks is tried again, like a request that was
+/// refused: servers fail under a status of 200, too. After it nothing is, as pieces that were shown cannot be taken back.
+pub(super) async fn begin(
+    http: &Arc<Http>,
+    wire: &'static dyn ChatWire,
+    path: &str,
+    request: &Value,
+    cost: Cost,
+) -> Result<ChatStream, ProviderError> {
+    let begin = |streaming: StreamingResponse| {
+        let mut answer = awaited(http, settled(wire.decode(http, streaming.body), streaming.reservation));
+        async move {
+            let first = answer.next().await.transpose()?;
+            Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)
+        }
+    };
+    http.post_stream(path, wire.headers(), request, cost, begin).await
+}
+
+/// How many times the provider's `timeout` may pass without a piece while comments and pings keep the connection alive: a local
+/// model reads a long prompt, another thinks in silence. Without any byte, one timeout is the end of it (see `http.rs`).
+const SILENT_TIMEOUTS: u32 = 10;
+
+/// An answer that is an error where it goes silent behind its pings.
+fn awaited(http: &Arc<Http>, mut answer: ChatStream) -> ChatStream {
+    let http = http.clone();
+    let patience = http.timeout().saturating_mul(SILENT_TIMEOUTS);
+    Box::pin(try_stream! {
+        while let Some(event) = timeout(patience, answer.next()).await.map_err(|_| {
+            http.error(ErrorKind::Timeout, format!("the server is there, but gave no word for {} s", patience.as_secs_f64()))
+        })? {
+            yield event?;
+        }
+    })
+}
+
+/// An answer, at whose end what was reserved for it is corrected by what the provider counted.
+fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
+    let mut reservation = Some(reservation);
+    Box::pin(answer.inspect(move |event| {
+        if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
+            && let Some(reservation) = reservation.take()
+        {
+            reservation.settle(input.saturating_add(*output));
+        }
+    }))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::providers::{ProviderKind, ProviderPlan};
+
+    #[tokio::test(start_paused = true)]
+    async fn pings_keep_an_answer_alive_but_not_for_ever() {
+        let plan = ProviderPlan { base_url: "http://localhost:1".parse().unwrap(), ..ProviderPlan::new(ProviderKind::OpenAi) };
+        let http = Arc::new(Http::connect(&plan).unwrap());
+        // A word after nine minutes of pings, then pings for ever.
+        let body = stream::unfold(0, |seconds| async move {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let line = if seconds == 540 { "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n" } else { ":\n\n" };
+            Some((Ok(bytes::Bytes::from(line)), seconds + 1))
+        });
+        let mut answer = awaited(&http, super::super::decode_chat(ProviderKind::OpenAi, &http, body.boxed()).unwrap());
+        assert_eq!(answer.next().await.unwrap().unwrap(), ChatEvent::Text("a".to_owned()));
+        let error = answer.next().await.unwrap().unwrap_err();
+        assert_eq!(
+            (error.kind, error.message.as_str()),
+            (ErrorKind::Timeout, "the server is there, but gave no word for 600 s")
+        );
+        assert!(answer.next().await.is_none());
+    }
+}

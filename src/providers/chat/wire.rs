@@ -1,0 +1,99 @@
+//! The types between the one remote chat model and the wire formats, and what several formats write alike.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::model::{ChatRequest, ChatStream, Message, Role};
+use crate::providers::http::{Body, Http};
+use crate::providers::{ErrorKind, ProviderError};
+
+/// A wire format for chats: it only translates.
+pub(in crate::providers) trait ChatWire: Send + Sync + fmt::Debug {
+    /// The path after the base URL. `base_path` is the base URL's own path.
+    fn path(&self, base_path: &str, model: &str) -> String;
+    /// Headers besides the key; names in lower case.
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+    /// The optional parameters that this model most likely takes.
+    fn parameters(&self, _own_server: bool, _model: &str) -> Parameters {
+        Parameters::default()
+    }
+    /// The body of a request.
+    fn body(&self, model: &str, request: &ChatRequest, parameters: Parameters) -> Value;
+    /// Reads a streamed answer.
+    fn decode(&self, http: &Arc<Http>, body: Body) -> ChatStream;
+}
+
+/// A vendor's API for chats.
+#[derive(Debug)]
+pub(in crate::providers) struct ChatApi {
+    pub(in crate::providers) wire: &'static dyn ChatWire,
+    /// The highest temperature, where it is less than most vendors take.
+    pub(in crate::providers) max_temperature: Option<f32>,
+}
+
+/// The optional parameters in which servers and models differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::providers) struct Parameters {
+    /// The field for the limit of an answer.
+    pub(in crate::providers) max_tokens: &'static str,
+    /// The field to use when that is refused.
+    pub(in crate::providers) or_else: Option<&'static str>,
+    pub(in crate::providers) temperature: bool,
+    pub(in crate::providers) stream_options: bool,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self { max_tokens: "max_tokens", or_else: None, temperature: true, stream_options: false }
+    }
+}
+
+impl Parameters {
+    /// These without the one that the error names; `None` where the error is about something else.
+    pub(super) fn without_refused(self, error: &ProviderError, sent: &Value) -> Option<Self> {
+        let refused = |name| error.kind == ErrorKind::InvalidInput && sent.get(name).is_some() && error.message.contains(name);
+        if let Some(other) = self.or_else
+            && refused(self.max_tokens)
+        {
+            Some(Self { max_tokens: other, or_else: None, ..self })
+        } else if refused("temperature") {
+            Some(Self { temperature: false, ..self })
+        } else if refused("stream_options") {
+            Some(Self { stream_options: false, ..self })
+        } else {
+            None
+        }
+    }
+
+    /// The temperature, where it is asked for and taken.
+    pub(super) fn temperature(self, request: &ChatRequest) -> Option<f32> {
+        request.temperature.filter(|_| self.temperature)
+    }
+}
+
+/// The messages as most formats write them, the system's first where it is one of them.
+pub(super) fn messages(system: &str, messages: &[Message]) -> Vec<Value> {
+    let system = (!system.is_empty()).then(|| json!({ "role": "system", "content": system }));
+    let turns = messages.iter().map(|message| {
+        let role = match message.role {
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        };
+        json!({ "role": role, "content": message.text })
+    });
+    system.into_iter().chain(turns).collect()
+}
+
+/// A piece of text, unless it is empty.
+pub(super) fn piece(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}
+
+/// The error that an `error` object in mid-stream means.
+pub(super) fn refusal(http: &Http, error: &Value) -> ProviderError {
+    http.refusal(None, &json!({ "error": error }))
+}

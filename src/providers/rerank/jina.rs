@@ -1,0 +1,38 @@
+//! `POST /rerank` of Jina, and of the servers that have taken it over: llama.cpp, vLLM, Infinity, Xinference, …
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::wire::{RerankRequest, RerankResponse, RerankWire, Scored, Usage, pairs};
+
+/// The format.
+#[derive(Debug)]
+pub(in crate::providers) struct Jina;
+
+#[derive(Deserialize)]
+struct Response {
+    results: Vec<Scored>,
+    #[serde(default)]
+    usage: Option<Usage>,
+}
+
+impl RerankWire for Jina {
+    fn request(&self, _base_path: &str, request: &RerankRequest<'_>) -> (String, Value) {
+        let RerankRequest { model, question, passages } = request;
+        let body = json!({
+            "model": model,
+            "query": question,
+            "documents": passages,
+            // Some servers leave out the worse ones otherwise, and send the texts back.
+            "top_n": passages.len(),
+            "return_documents": false,
+        });
+        ("/rerank".to_owned(), body)
+    }
+
+    fn read(&self, body: &[u8]) -> Result<RerankResponse, String> {
+        let response: Response = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let tokens = response.usage.and_then(|usage| usage.total_tokens);
+        Ok(RerankResponse { scores: pairs(response.results), tokens, units: None })
+    }
+}

@@ -1,0 +1,34 @@
+//! Models that rank passages, as the rest of the crate sees them.
+
+use async_trait::async_trait;
+
+use crate::providers::ProviderError;
+
+/// A model that says how well passages answer a question.
+#[async_trait]
+pub trait Reranker: Send + Sync + std::fmt::Debug {
+    /// `provider/model`, as the user writes it.
+    fn model(&self) -> &str;
+
+    /// Scores each passage, with as few requests (and their retries) as it takes. Dropping the future cancels them.
+    async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError>;
+}
+
+/// The scores of passages.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Reranked {
+    /// One score a passage, in the order of the passages, all finite; higher is better, and the scale is the model's own.
+    pub scores: Vec<f32>,
+    /// Tokens that the provider billed, where it says so.
+    pub tokens: Option<u64>,
+    /// Searches that the provider billed, where it counts by them.
+    pub units: Option<u64>,
+}
+
+impl Reranked {
+    /// These scores; nothing is known of what was billed.
+    pub fn new(scores: Vec<f32>) -> Self {
+        Self { scores, tokens: None, units: None }
+    }
+}

@@ -1,0 +1,11 @@
+//! In process: no key, no network once the model is there (see [`crate::providers::local`]).
+
+use super::{EmbedBackend, Vendor};
+use crate::providers::http::Auth;
+use crate::providers::site::Site;
+
+pub(super) static VENDOR: Vendor = Vendor {
+    at_home: true,
+    embed: Some(EmbedBackend::InProcess),
+    ..Vendor::new("local", Site { auth: Auth::None, ..Site::new("local:", &[]) })
+};
