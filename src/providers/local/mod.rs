@@ -5,6 +5,7 @@
 //! they are the right ones.
 
 mod bert;
+mod download;
 mod minilm;
 mod potion;
 mod weights;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use weights::{Download, Hub};
+pub use download::Download;
+pub use weights::Hub;
 
 use super::{Embedder, ErrorKind, ProviderError};
 use crate::language::Language;
