@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::http::Http;
 use super::local::{Download, Hub};
-use super::vendor::{EmbedBackend, Vendor};
+use super::vendors::{EmbedBackend, Vendor};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
 use super::{EmbedPlan, ModelRef, ProviderPlan};
 use crate::limits::Stats;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vendor::Vendor;
+use super::vendors::Vendor;
 use super::{Price, ProviderPlan, Usage};
 
 /// When the tables were last compared with the providers' pages.

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::http::Auth;
-
 /// A vendor's own server, as far as connections and their errors go.
 #[derive(Clone, Copy)]
 pub(crate) struct Site {
@@ -23,6 +21,17 @@ pub(crate) struct Site {
     pub(super) missing_model_hint: Option<fn(model: &str) -> String>,
     /// What the user can do about a server at this address that cannot be reached.
     pub(super) unreachable_hint: Option<fn(url: &str) -> String>,
+}
+
+/// The way in which a key travels. Without a key nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone in a header of this name (lower case), such as `x-api-key`.
+    Header(&'static str),
+    /// Not at all.
+    None,
 }
 
 /// The variable that may hold another address than the vendor's, and how it is written there.

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use super::ProviderKind;
 use super::http::{Body, Http};
-use super::vendor::Vendor;
+use super::vendors::Vendor;
 
 /// Reads a streamed answer as the models of a kind write it, from a recording for instance. `http` makes its errors. `None`: the
 /// kind has no models that answer.

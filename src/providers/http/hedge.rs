@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::Cost;
+use super::connection::Cost;
 use crate::limits::{Limiter, Permit};
 use crate::providers::retry::FailedAttempt;
 

@@ -1,4 +1,4 @@
-//! What comes back: a status, headers, a body or a part of one, and what each says.
+//! A response: its status, its headers, its body or a part of one, and what each says.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Http;
+use super::connection::Http;
 use crate::limits::InFlight;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, server_wait, should_retry};

@@ -8,8 +8,10 @@ use tokenizers::Tokenizer;
 use tokio::sync::Semaphore;
 
 use super::bert::Bert;
+use super::english::may_be_english;
+use super::failure::{PROVIDER, off_the_runtime, unusable};
 use super::weights::{Files, Hub, MINILM};
-use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
+
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512

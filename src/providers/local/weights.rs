@@ -12,7 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{PROVIDER, off_the_runtime};
+use super::failure::{PROVIDER, off_the_runtime};
 use crate::providers::Secret;
 use crate::providers::{ErrorKind, ProviderError};
 

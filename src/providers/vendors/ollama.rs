@@ -1,6 +1,6 @@
 //! Ollama's own API: models on one's own machine, and those that Ollama sells under its own name.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::chat::ollama::Ollama as Chats;
 use crate::providers::chat::wire::ChatApi;
 use crate::providers::embed::EmbedLimits;

@@ -1,6 +1,6 @@
 //! Cohere: embeddings and reranking.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::cohere::Cohere as Embeddings;

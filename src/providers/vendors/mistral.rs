@@ -1,6 +1,6 @@
 //! Mistral: OpenAI's formats with fewer parameters, and every one that it does not know is an error.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::chat::openai::OpenAi as Chats;
 use crate::providers::chat::wire::{ChatApi, Parameters};
