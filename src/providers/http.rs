@@ -27,7 +27,7 @@ use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
 use crate::providers::{ErrorKind, ProviderError, ProviderPlan};
 
-/// How often an answer that makes no sense is asked for, at most. A glitch is hardly met twice, and each answer is paid for.
+/// Attempts for an answer that makes no sense, at most. A glitch is hardly met twice, and each answer is paid for.
 const READ_ATTEMPTS: u32 = 3;
 
 /// The bytes of an answer as they come, cut anywhere.
@@ -40,7 +40,7 @@ pub struct Response {
     pub body: Bytes,
     /// The headers.
     pub headers: HeaderMap,
-    /// What was reserved for it: `answer.reservation.settle(tokens)` corrects it by the `usage` that came back.
+    /// The tokens that were reserved for it: [`Reservation::settle`] corrects them by the `usage` that came back.
     pub reservation: Reservation,
 }
 
@@ -51,13 +51,13 @@ pub struct StreamingResponse {
     pub body: Body,
     /// The headers (`content-type` tells SSE from a plain JSON answer).
     pub headers: HeaderMap,
-    /// See [`Response::reservation`].
+    /// The tokens that were reserved for it, as in [`Response::reservation`].
     pub reservation: Reservation,
 }
 
 impl Http {
-    /// A connection as planned, to a vendor at `site`, whose server is known by `identity`. Fails with [`ErrorKind::Auth`] when a
-    /// vendor that needs a key has none, and with [`ErrorKind::Network`] when TLS cannot be set up.
+    /// A connection as planned, to a vendor at `site`, whose server is known by `identity`. Fails with [`ErrorKind::Auth`] when
+    /// a vendor that needs a key has none, and with [`ErrorKind::Network`] when TLS cannot be set up.
     pub(super) fn new(plan: &ProviderPlan, site: &'static Site, identity: Option<String>) -> Result<Self, ProviderError> {
         let peer = Peer::new(plan, site);
         peer.check_key()?;
@@ -101,8 +101,8 @@ impl Http {
         self.post_and_read(path, headers, body, cost, |answer| std::future::ready(Ok(answer))).await
     }
 
-    /// As [`Self::post`], and `read` makes something of the answer. One that it finds wrong, and says how, is asked for again,
-    /// a few times at most, and is then an [`ErrorKind::BadAnswer`].
+    /// The same as [`Self::post`], and `read` makes something of the answer. One that it finds wrong, and says how, is asked
+    /// for again, a few times at most, and is then an [`ErrorKind::BadAnswer`].
     pub async fn post_and_read<T, F: Future<Output = Result<T, String>>>(
         &self,
         path: &str,

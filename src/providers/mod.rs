@@ -10,7 +10,8 @@
 //! ```
 //!
 //! A vendor is described once, in its file below `vendors`: where it is, how it wants its key, the models it has, the size of a
-//! request, the prices. A wire format's file only translates. The one [`http`] layer owns timeouts, limits, retries and redaction.
+//! request, the prices. A wire format's file only translates. The one [`http`] layer owns timeouts, limits, retries and
+//! redaction.
 
 mod address;
 mod chat;

@@ -135,7 +135,7 @@ pub(super) fn kind_of(status: Option<u16>, codes: &[String], message: &str) -> E
     }
 }
 
-/// What a status means when nothing in the body says more.
+/// The meaning of a status when nothing in the body says more.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         401 | 403 => ErrorKind::Auth,

@@ -33,7 +33,7 @@ pub struct Http {
     pub(super) peer: Arc<Peer>,
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     pub(super) answered: AtomicBool,
-    /// Where what is learned of the limits is kept, and what is kept there now.
+    /// The place where learned limits are kept, and those that it holds now.
     pub(super) cache: Option<(LimitsCache, Mutex<LearnedLimits>)>,
 }
 
@@ -78,17 +78,17 @@ impl Http {
         self.peer.is_vendor()
     }
 
-    /// What tells its models from others of the same name; `None` at the vendor's own address.
+    /// The server's name, which tells its models from others of the same name; `None` at the vendor's own address.
     pub fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
     }
 
-    /// How long one answer, or a silence within one, may take.
+    /// The longest that one answer, or a silence within one, may take.
     pub(in crate::providers) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()
     }

@@ -67,7 +67,7 @@ mod tests {
             Self { limiter, swallows, sent: AtomicUsize::new(0) }
         }
 
-        /// How long an answer took to come.
+        /// The time until the answer came.
         async fn ask(&self) -> Result<Duration, FailedAttempt> {
             let permit = self.limiter.admit(self.limiter.ticket(), COST.tokens).await;
             let began = Instant::now();

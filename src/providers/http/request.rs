@@ -47,7 +47,7 @@ pub(super) fn client(plan: &ProviderPlan, peer: &Peer) -> Result<Client, Provide
     })
 }
 
-/// What goes with every request.
+/// The headers that go with every request.
 pub(super) fn headers(plan: &ProviderPlan, auth: Auth, peer: &Peer) -> Result<HeaderMap, ProviderError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -20,7 +20,7 @@ use crate::providers::{ErrorKind, ProviderError};
 /// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
 const MAX_BODY: usize = 128 << 20;
 
-/// What is read of a refusal.
+/// Bytes that are read of a refusal.
 const MAX_REFUSAL: usize = 64 << 10;
 
 impl Http {
@@ -82,7 +82,7 @@ impl Http {
     }
 }
 
-/// Why a body could not be read.
+/// The reason why a body could not be read.
 enum Unread {
     TooLarge,
     Cut(reqwest::Error),

@@ -64,7 +64,7 @@ pub async fn embedder(model: &str, cache_dir: &Path) -> Result<Arc<dyn Embedder>
     embedder_from(model, cache_dir, &Hub::from_env()).await
 }
 
-/// As [`embedder`], from the hub given: for a caller that shows [`Hub::progress`].
+/// The same as [`embedder`], from the hub given: for a caller that shows [`Hub::progress`].
 pub async fn embedder_from(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
     let cell = Model::named(model)?.shared();
     cell.get_or_try_init(|| load(model, cache_dir, hub)).await.map(Arc::clone)

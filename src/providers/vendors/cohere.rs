@@ -28,8 +28,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     })),
     rerank: Some(RerankApi {
         wire: &Reranking,
-        // https://docs.cohere.com/reference/rerank: not more than 1,000 documents a request, of which 4,096 tokens each are read.
-        // The tokens of a request are not limited.
+        // https://docs.cohere.com/reference/rerank: not more than 1,000 documents a request, of which 4,096 tokens each are
+        // read. The tokens of a request are not limited.
         limits: |_| RerankLimits { passages: 1000, tokens: u64::MAX, passage_tokens: 4096 },
     }),
     prices: &[

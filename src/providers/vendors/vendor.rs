@@ -12,7 +12,7 @@ pub(crate) struct Vendor {
     /// Its kind, as a pipeline file writes it; also the name of the provider that exists without being declared. Part of every
     /// cache key: never to be changed.
     pub(crate) name: &'static str,
-    /// Where it is.
+    /// Its server.
     pub(crate) site: Site,
     /// Whether it runs on the user's own machine, unless its address is one of the vendor's own hosts: then it costs nothing.
     pub(in crate::providers) at_home: bool,
@@ -26,7 +26,7 @@ pub(crate) struct Vendor {
     pub(in crate::providers) prices: &'static [(&'static str, Price)],
 }
 
-/// What embeds.
+/// The models that embed.
 #[derive(Debug)]
 pub(in crate::providers) enum EmbedBackend {
     /// An API.
