@@ -82,7 +82,7 @@ fn message_of(object: &Value) -> Option<String> {
         .filter(|message| !message.trim().is_empty())
 }
 
-/// The `detail` of FastAPI and those built on it: words, or a validator's list.
+/// The `detail` of `FastAPI` and those built on it: words, or a validator's list.
 fn detail_of(object: &Value) -> Option<String> {
     let detail = object.get("detail")?;
     detail.as_str().map(str::to_owned).or_else(|| first_finding(detail))
