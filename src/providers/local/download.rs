@@ -1,6 +1,6 @@
-//! How the files of a model come.
+//! The progress of a download.
 
-/// How far a download is.
+/// The progress of a download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Download {
     /// The model's name.
