@@ -222,7 +222,7 @@ pub enum Outcome {
 /// The last line of `ingest --json`. The keys are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename = "summary")]
-pub struct Summary {
+pub struct IngestSummary {
     /// The pipeline's name.
     pub pipeline: String,
     /// How it ended.
@@ -249,7 +249,7 @@ pub struct Summary {
     pub skipped: Vec<(SkipReason, u64)>,
 }
 
-impl Summary {
+impl IngestSummary {
     /// Of a run that was stopped before it had begun.
     pub fn interrupted(pipeline: &str, after: Duration) -> Self {
         Self {
@@ -321,13 +321,13 @@ mod tests {
             report.skip(reason);
         }
         assert_eq!(report.documents.skipped.get(), 4);
-        let mut summary = Summary::interrupted("docs", Duration::from_millis(1500));
+        let mut summary = IngestSummary::interrupted("docs", Duration::from_millis(1500));
         let counted = "\"documents\":{\"seen\":0,\"added\":0,\"changed\":0,\"unchanged\":0,\"removed\":0,\"failed\":0,\"skipped\":0},\
              \"chunks\":{\"upserted\":0,\"deleted\":0,\"kept\":0},\
              \"embeddings\":{\"embedded\":0,\"cache_hits\":0,\"requests\":0,\"tokens\":0,\"retries\":0,\"throttled\":0,\"hedged\":0,\
              \"cost_usd\":null}";
         let begins = "{\"type\":\"summary\",\"pipeline\":\"docs\",\"outcome\":\"interrupted\",\"seconds\":1.5";
-        let json = |summary: &Summary| serde_json::to_string(summary).unwrap_or_default();
+        let json = |summary: &IngestSummary| serde_json::to_string(summary).unwrap_or_default();
         assert_eq!(json(&summary), format!("{begins},{counted}}}"));
         summary.bottleneck = Some(Stage::Embed);
         summary.skipped = report.skipped();

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use ragstream::document::{Markup, Metadata, Passage, Scalar};
 use ragstream::ingest::ledger::SqliteLedger;
-use ragstream::ingest::report::{Report, Summary};
+use ragstream::ingest::report::{IngestSummary, Report};
 use ragstream::ingest::{self, Options, Setup};
 use ragstream::providers::{EmbedLimits, Embedded, Embedder, Fingerprint, InputType, ProviderError};
 use ragstream::source::{
@@ -156,7 +156,7 @@ impl Index {
         setup
     }
 
-    async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> Summary {
+    async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> IngestSummary {
         let report = Arc::new(Report::default());
         ingest::run(self.setup(sources).await, options, report, CancellationToken::new()).await.unwrap()
     }
@@ -179,7 +179,7 @@ fn files(folder: &Path) -> Arc<dyn Source> {
     Arc::new(Files::new(plan, folder))
 }
 
-fn counts(summary: &Summary) -> [u64; 6] {
+fn counts(summary: &IngestSummary) -> [u64; 6] {
     let documents = summary.documents;
     [documents.seen, documents.added, documents.changed, documents.unchanged, documents.removed, documents.failed]
 }

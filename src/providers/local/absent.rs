@@ -34,6 +34,7 @@ impl Hub {
 /// Always [`ErrorKind::ModelMissing`].
 #[expect(clippy::unused_async, reason = "the same as where there are models")]
 pub async fn embedder_from(model: &str, _cache_dir: &Path, _hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
-    let error = ProviderError::new("local", ErrorKind::ModelMissing, format!("this build runs no models in process: not {model}"));
+    let error =
+        ProviderError::new("local", ErrorKind::ModelMissing, format!("this build runs no models in process: not {model}"));
     Err(error.with_hint("build the crate with the feature `local`, or set `embed.model` to a provider's"))
 }
