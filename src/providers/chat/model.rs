@@ -18,19 +18,19 @@ pub enum Role {
 /// One turn of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// Who said it.
+    /// The speaker.
     pub role: Role,
     /// The words.
     pub text: String,
 }
 
 impl Message {
-    /// What the user says.
+    /// A message of the user's.
     pub fn user(text: impl Into<String>) -> Self {
         Self { role: Role::User, text: text.into() }
     }
 
-    /// What the model said.
+    /// A message of the model's.
     pub fn assistant(text: impl Into<String>) -> Self {
         Self { role: Role::Assistant, text: text.into() }
     }
@@ -99,7 +99,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// So many tokens read and written, as far as that is known.
+    /// Tokens read and written, as far as they are known.
     pub const fn new(input_tokens: Option<u64>, output_tokens: Option<u64>) -> Self {
         Self { input_tokens, output_tokens }
     }

@@ -26,7 +26,7 @@ pub struct EmbedLimits {
 }
 
 impl EmbedLimits {
-    /// So many inputs a request, so many tokens a request over all inputs, and so many tokens an input.
+    /// At most these inputs a request, tokens a request over all inputs, and tokens an input.
     pub const fn new(items: usize, tokens: usize, input_tokens: usize) -> Self {
         Self { items, tokens, input_tokens }
     }
@@ -71,7 +71,8 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// to [`Self::limits`]. Dropping the future cancels the request.
     ///
     /// An error that [is fatal](ProviderError::is_fatal) stops a run. [`ErrorKind::InvalidInput`](super::super::ErrorKind) says
-    /// that the inputs will never be accepted: the batch is halved until the one is found that is to blame, and the run goes on.
+    /// that the inputs will never be accepted: the batch is halved until the one is found that is to blame, and the run goes
+    /// on.
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError>;
 
     /// The identity of the vectors: two embedders with the same fingerprint may be mixed in one index. Part of every cache key.
@@ -85,7 +86,8 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
         EmbedLimits::default()
     }
 
-    /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25 finds.
+    /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25
+    /// finds.
     fn reads(&self, _text: &str) -> bool {
         true
     }
