@@ -122,7 +122,7 @@ impl Crate {
         };
         let module = &self.modules[at];
         let mut found = false;
-        if let Some(child) = module.children.get(name) {
+        for child in module.children.get(name).into_iter().flatten() {
             if !self.look(*child, rest, way) {
                 way.homes.insert(*child);
             }

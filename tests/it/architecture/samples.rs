@@ -181,6 +181,21 @@ fn names_are_followed_through_stars_and_names_of_their_own() {
 }
 
 #[test]
+fn whatever_features_choose_is_read_wherever_it_is() {
+    let crate_ = read(&[
+        ("lib.rs", "pub mod a; pub mod b; pub mod c;"),
+        ("a/mod.rs", "#[cfg(unix)] mod x; #[cfg(not(unix))] #[path = \"other/place.rs\"] mod x; pub use x::name;"),
+        ("a/x.rs", "pub use crate::b::name;"),
+        ("a/other/place.rs", "mod below; pub use below::name;"),
+        ("a/other/below.rs", "pub use crate::c::name;"),
+        ("b.rs", "pub fn name() {}"),
+        ("c.rs", "pub fn name() {}"),
+    ]);
+    assert_eq!(pairs(&crate_.between_rooms()), ["a → b", "a → c"]);
+    assert_eq!(crate_.modules.iter().filter(|module| module.file.starts_with("src/a/")).count(), 4);
+}
+
+#[test]
 fn files_of_a_room_are_in_a_circle_only_by_what_they_define() {
     let room = |face: &str, below: &str| {
         let crate_ = read(&[
