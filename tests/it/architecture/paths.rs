@@ -128,7 +128,8 @@ impl Crate {
             }
             found = true;
         }
-        if module.items.contains(name) {
+        let defined = if rest.is_empty() { &module.items } else { &module.types };
+        if defined.contains(name) {
             way.homes.insert(at);
             found = true;
         }

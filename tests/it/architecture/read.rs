@@ -32,6 +32,8 @@ pub struct Module {
     pub children: BTreeMap<String, Vec<usize>>,
     /// What it defines, modules left out.
     pub items: BTreeSet<String>,
+    /// Those in which a path may go on, as in `Kind::Variant`.
+    pub types: BTreeSet<String>,
     pub imports: Vec<Import>,
 }
 
@@ -248,7 +250,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             return;
         }
         if let Some(name) = name {
-            self.read.modules[self.module].items.insert(plain(name));
+            let module = &mut self.read.modules[self.module];
+            module.items.insert(plain(name));
+            if matches!(item, Item::Enum(_) | Item::Struct(_) | Item::Trait(_) | Item::Type(_) | Item::Union(_)) {
+                module.types.insert(plain(name));
+            }
         }
         visit::visit_item(self, item);
     }

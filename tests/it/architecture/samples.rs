@@ -214,6 +214,8 @@ fn files_of_a_room_are_in_a_circle_only_by_what_they_define() {
         room("", "fn f() { info!(\"{}\", super::above::NAME); }"),
         ["a circle of src/room/above.rs, src/room/below.rs:"]
     );
+    // A function is no module, though both have one name.
+    assert_eq!(room("fn below() { Above; }", "fn f() { super::below::Below; }"), [""; 0]);
     // The face has something of its own, which a file below uses: no circle before the face uses that file, too.
     let own = "pub struct Face;";
     assert_eq!(room(own, "use super::Face;"), [""; 0]);
@@ -222,6 +224,18 @@ fn files_of_a_room_are_in_a_circle_only_by_what_they_define() {
     assert_eq!(room(&format!("{own} fn f() {{ Below; }}"), "use super::Face;"), circle);
     assert_eq!(room(&format!("{own} fn f() {{ Below; }}"), "fn f() { super::made_by_a_macro() }"), circle);
     assert_eq!(room(&format!("{own} fn f() {{ below::Below; }}"), "use super::*;"), circle);
+}
+
+#[test]
+fn what_a_star_passes_on_is_where_it_is_defined() {
+    let room = read(&[
+        ("lib.rs", "pub mod room;"),
+        ("room/mod.rs", "mod below; mod above; pub use below::*; fn own() { above::go() }"),
+        ("room/above.rs", "pub fn go() { super::step() }"),
+        ("room/below.rs", "pub fn step() {}"),
+    ]);
+    let expected = ["src/room/above.rs → src/room/below.rs", "src/room/mod.rs → src/room/above.rs"];
+    assert_eq!(pairs(&room.between_files()), expected);
 }
 
 #[test]
