@@ -161,7 +161,7 @@ mod tests {
             modified: 0,
             lang: None,
             source: None,
-            metadata: Default::default(),
+            metadata: crate::document::Metadata::new(),
         };
         Hit { id: Uuid::from_u128(n), score: 1.0, passage }
     }

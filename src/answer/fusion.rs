@@ -85,7 +85,7 @@ mod tests {
             modified: 0,
             lang: None,
             source: None,
-            metadata: Default::default(),
+            metadata: crate::document::Metadata::new(),
         };
         hits.iter().map(|(id, score)| Hit { id: Uuid::from_u128(*id), score: *score, passage: passage.clone() }).collect()
     }

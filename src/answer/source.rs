@@ -198,7 +198,7 @@ mod tests {
             modified: 1,
             lang: None,
             source: None,
-            metadata: Default::default(),
+            metadata: crate::document::Metadata::new(),
         };
         Hit { id: Uuid::nil(), score, passage }
     }

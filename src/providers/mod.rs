@@ -21,6 +21,10 @@ mod error;
 mod fingerprint;
 pub mod http;
 mod json;
+#[cfg(feature = "local")]
+pub mod local;
+#[cfg(not(feature = "local"))]
+#[path = "local/absent.rs"]
 pub mod local;
 mod peer;
 mod plan;

@@ -5,6 +5,7 @@
 //! they are the right ones.
 
 mod bert;
+mod download;
 mod english;
 mod failure;
 mod minilm;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use weights::{Download, Hub};
+pub use download::Download;
+pub use weights::Hub;
 
 use self::failure::PROVIDER;
 use super::{Embedder, ErrorKind, ProviderError};

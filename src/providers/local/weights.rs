@@ -12,6 +12,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use url::Url;
 
+use super::download::Download;
 use super::failure::{PROVIDER, off_the_runtime};
 use crate::providers::Secret;
 use crate::providers::{ErrorKind, ProviderError};
@@ -99,19 +100,6 @@ pub(super) const MINILM: Repository = Repository {
         sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     },
 };
-
-/// The progress of a download.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Download {
-    /// The model's name.
-    pub model: &'static str,
-    /// The file's name.
-    pub file: &'static str,
-    /// Bytes received.
-    pub received: u64,
-    /// Bytes in all.
-    pub total: u64,
-}
 
 /// The hub from which missing files are fetched.
 #[derive(Debug, Clone)]
