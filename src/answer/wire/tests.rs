@@ -55,7 +55,7 @@ fn lines() -> Vec<String> {
         usage: Usage { input_tokens: Some(5), output_tokens: None },
         seconds: Duration::from_micros(1_234_567),
     };
-    lines.push(json(&Line::IngestSummary(summary)));
+    lines.push(json(&Line::Summary(summary)));
     lines.push(json(&Line::Note { message: "Saved to t.md." }));
     lines.push(json(&Line::Error { message: "there is no /x".into(), kind: "bad_command", hint: None }));
     lines
