@@ -65,7 +65,6 @@ impl Version {
     pub const UNKNOWN: Self = Self { length: 0, bytes: [0; Self::MAX] };
 
     /// Any bytes that differ whenever the item's content does.
-    #[expect(clippy::expect_used, reason = "a version cut short would prove what it does not")]
     pub fn new(state: impl AsRef<[u8]>) -> Self {
         let state = state.as_ref();
         let hash;
@@ -75,14 +74,23 @@ impl Version {
             hash = blake3::hash(state);
             hash.as_bytes()
         };
+        Self::of(kept)
+    }
+
+    /// What [`Self::new`] was given, or its hash. Empty: [`Self::UNKNOWN`].
+    pub fn as_bytes(&self) -> &[u8] {
+        self.kept()
+    }
+
+    #[expect(clippy::expect_used, reason = "a version cut short would prove what it does not")]
+    fn of(kept: &[u8]) -> Self {
         let mut bytes = [0; Self::MAX];
         bytes.get_mut(..kept.len()).expect("no longer than a version").copy_from_slice(kept);
         Self { length: kept.len() as u8, bytes }
     }
 
-    /// What [`Self::new`] was given, or its hash. Empty: [`Self::UNKNOWN`].
     #[expect(clippy::expect_used, reason = "as above")]
-    pub fn as_bytes(&self) -> &[u8] {
+    fn kept(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).expect("no longer than a version")
     }
 
@@ -222,22 +230,25 @@ impl Fetched {
 
     /// blake3 of all that the index holds of it, save the time. Of bytes that come with neither a media type nor metadata it is the
     /// hash of the bytes themselves.
-    #[expect(clippy::expect_used, reason = "two contents that differ would look alike")]
     pub fn hash(&self) -> [u8; 32] {
         let (content, rest) = match &self.body {
             Body::Bytes { bytes, hint } if hint.media_type.is_none() && self.metadata.is_empty() => (bytes.as_slice(), None),
-            Body::Bytes { bytes, hint } => (bytes.as_slice(), Some(serde_json::to_vec(&(&hint.media_type, &self.metadata)))),
-            Body::Text { text, markup, title } => (text.as_bytes(), Some(serde_json::to_vec(&(markup, title, &self.metadata)))),
+            Body::Bytes { bytes, hint } => (bytes.as_slice(), Some(json(&(&hint.media_type, &self.metadata)))),
+            Body::Text { text, markup, title } => (text.as_bytes(), Some(json(&(markup, title, &self.metadata)))),
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(content);
         if let Some(rest) = rest {
-            let rest = rest.expect("texts and scalars are JSON");
             // With its length, so that none of it can be taken for content.
             hasher.update(&rest).update(&(rest.len() as u64).to_le_bytes());
         }
         *hasher.finalize().as_bytes()
     }
+}
+
+#[expect(clippy::expect_used, reason = "two contents that differ would look alike")]
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and scalars are JSON")
 }
 
 /// An item's content.
