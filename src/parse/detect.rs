@@ -67,3 +67,20 @@ fn is_html(bytes: &[u8]) -> bool {
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     [&b"<!doctype html"[..], b"<html"].iter().any(|mark| start.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::format::guess;
+
+    #[test]
+    fn content_is_stronger_than_the_name() {
+        let detect = |name: &str, bytes: &[u8]| detect(guess(name), bytes);
+        assert_eq!(detect("a.txt", b"%PDF-1.4\n"), Ok(Format::Pdf));
+        assert_eq!(detect("a.pdf", b"<!DOCTYPE html><p>404"), Ok(Format::Html));
+        assert_eq!(detect("page", b" <HTML><p>x"), Ok(Format::Html));
+        assert_eq!(detect("run", b"#!/bin/sh\n"), Ok(Format::Code));
+        assert_eq!(detect("x", b"a\0b"), Err(ParseError::Binary));
+        assert_eq!(detect("x.png", b"\x89PNG"), Err(ParseError::Unsupported("png".into())));
+    }
+}
