@@ -27,8 +27,8 @@ fn lines() -> Vec<String> {
     ] {
         lines.push(json(&Line::from(&error)));
     }
-    use EnsembleMode::{All, Best, First, Merge, Vote};
-    let ensembles = [All, First, Vote, Best, Merge].into_iter().flat_map(samples::ensemble);
+    let modes = [EnsembleMode::All, EnsembleMode::First, EnsembleMode::Vote, EnsembleMode::Best, EnsembleMode::Merge];
+    let ensembles = modes.into_iter().flat_map(samples::ensemble);
     for event in ensembles.chain(samples::nothing_for_an_ensemble()) {
         lines.extend(event.line().map(|line| json(&line)));
     }

@@ -23,6 +23,14 @@ pub struct Store {
     pub hits: Vec<Hit>,
     pub missing: bool,
     pub asked: Mutex<Vec<(Query, usize)>>,
+    pub released: AtomicUsize,
+}
+
+impl Store {
+    /// How often it was let go.
+    pub fn released(&self) -> usize {
+        self.released.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
@@ -72,6 +80,9 @@ impl VectorStore for Store {
     }
     async fn flush(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+    async fn release(&self) {
+        self.released.fetch_add(1, Ordering::SeqCst);
     }
 }
 
@@ -186,7 +197,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         modified: 1,
         lang: None,
         source: None,
-        metadata: Default::default(),
+        metadata: ragstream::document::Metadata::new(),
     };
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
     Hit { id, score, passage }
@@ -201,7 +212,7 @@ pub fn two_hits() -> Vec<Hit> {
 
 pub fn plan(mode: RetrieveMode) -> QueryPlan {
     QueryPlan {
-        limit: NonZeroUsize::MIN,
+        limit: NonZeroUsize::new(8).unwrap(),
         mode,
         fusion: FusionPlan::Weighted { weight: 0.5 },
         select: SelectPlan::default(),
