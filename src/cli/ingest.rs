@@ -13,7 +13,7 @@ use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
-use crate::ingest::report::{Outcome, Report, Summary};
+use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 
@@ -104,8 +104,8 @@ fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-fn show(summary: &Summary, output: &Output) {
-    let Summary { documents, chunks, embeddings, .. } = summary;
+fn show(summary: &IngestSummary, output: &Output) {
+    let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [
         (documents.added, "added"),

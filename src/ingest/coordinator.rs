@@ -185,7 +185,7 @@ impl Page {
 
 /// Puts small items together, and leaves every worker some.
 fn batches(source: usize, items: Vec<Item>, mut fetched: HashMap<String, Fetched>) -> Vec<Batch> {
-    let most = (items.len() / (Run::workers() * 4)).clamp(1, BATCH);
+    let most = (items.len() / (Run::cores() * 4)).clamp(1, BATCH);
     let (mut batches, mut bytes) = (Vec::<Batch>::new(), 0_u64);
     for item in items {
         let body = fetched.remove(&item.uri);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn a_few_items_are_spread_over_the_workers() {
-        let items = vec![100; Run::workers() * 4];
+        let items = vec![100; Run::cores() * 4];
         assert_eq!(sizes(&items).len(), items.len());
     }
 

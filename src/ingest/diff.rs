@@ -283,8 +283,7 @@ fn passage(source: &SourceId, document: &Document, language: Option<Language>, c
 #[expect(clippy::expect_used, reason = "all payloads would look alike")]
 pub(super) fn digest(passage: &Passage) -> u64 {
     let bytes = serde_json::to_vec(passage).expect("a passage is JSON");
-    let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(&bytes).as_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    u64::from_le_bytes(*blake3::hash(&bytes).as_bytes().first_chunk().expect("a hash is longer than that"))
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use super::batching::Batching;
 use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
+use crate::error::{Failure, Origin};
 use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
@@ -34,6 +35,30 @@ pub enum EmbedError {
     /// The run was stopped before the text was sent.
     #[error("the run was stopped")]
     Stopped,
+    /// The model panicked: a bug of its own, or of ours.
+    #[error("the embedding model broke")]
+    Broken,
+}
+
+impl Failure for EmbedError {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Provider(_) | Self::Tripped(_) => Origin::Provider,
+            Self::Stopped | Self::Broken => Origin::Worker,
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Provider(error) | Self::Tripped(error) => error.code(),
+            Self::Stopped => "stopped",
+            Self::Broken => "internal",
+        }
+    }
+
+    fn stops_all(&self) -> bool {
+        !matches!(self, Self::Provider(_))
+    }
 }
 
 /// A text that waits for its vector.
@@ -51,6 +76,7 @@ pub struct EmbedQueue {
     fingerprint: Fingerprint,
     queue: mpsc::Sender<EmbedRequest>,
     report: Arc<Report>,
+    stop: CancellationToken,
     /// Fills and sends the batches; ends with this value.
     _batcher: AbortOnDropHandle<()>,
 }
@@ -64,12 +90,18 @@ impl EmbedQueue {
         report: Arc<Report>,
         stop: CancellationToken,
     ) -> Self {
-        let (queue, wanted) = mpsc::channel(batching.items);
+        let (queue, requests) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
-        let (cached, reported, breaker) = (cache.clone(), Arc::clone(&report), Breaker::default());
-        let batcher = Batcher { embedder, cache: cached, batching, report: reported, breaker, stop };
-        let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(wanted)));
-        Self { cache, fingerprint, queue, report, _batcher: batcher }
+        let batcher = Batcher {
+            embedder,
+            cache: cache.clone(),
+            batching,
+            report: Arc::clone(&report),
+            breaker: Breaker::default(),
+            stop: stop.clone(),
+        };
+        let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(requests)));
+        Self { cache, fingerprint, queue, report, stop, _batcher: batcher }
     }
 
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
@@ -84,8 +116,13 @@ impl EmbedQueue {
 
     async fn ask(&self, key: Key, text: String, tokens: usize) -> Result<Vector, EmbedError> {
         let (answer, vector) = oneshot::channel();
-        self.queue.send(EmbedRequest { key, text, tokens, answer }).await.map_err(|_| EmbedError::Stopped)?;
-        vector.await.map_err(|_| EmbedError::Stopped)?
+        self.queue.send(EmbedRequest { key, text, tokens, answer }).await.map_err(|_| self.gone())?;
+        vector.await.map_err(|_| self.gone())?
+    }
+
+    /// Why nobody answers.
+    fn gone(&self) -> EmbedError {
+        if self.stop.is_cancelled() { EmbedError::Stopped } else { EmbedError::Broken }
     }
 }
 
@@ -99,34 +136,34 @@ struct Batcher {
 }
 
 impl Batcher {
-    async fn run(self, mut wanted: mpsc::Receiver<EmbedRequest>) {
+    async fn run(self, mut requests: mpsc::Receiver<EmbedRequest>) {
         let batcher = Arc::new(self);
-        let mut requests = JoinSet::new();
+        let mut in_flight = JoinSet::new();
         let mut left_over = None;
         loop {
             // The place first: while all are taken the queue fills up, and so do the batches.
-            while requests.len() >= batcher.concurrency() && requests.join_next().await.is_some() {}
+            while in_flight.len() >= batcher.concurrency() && in_flight.join_next().await.is_some() {}
             tokio::select! {
                 () = batcher.embedder.ready() => {}
                 () = batcher.stop.cancelled() => break,
             }
-            while requests.try_join_next().is_some() {}
-            let idle = requests.is_empty();
+            while in_flight.try_join_next().is_some() {}
+            let idle = in_flight.is_empty();
             let batch = tokio::select! {
                 biased;
                 () = batcher.stop.cancelled() => break,
-                batch = batcher.fill(&mut wanted, &mut left_over, idle) => batch,
+                batch = batcher.fill(&mut requests, &mut left_over, idle) => batch,
             };
             if batch.is_empty() {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            requests.spawn(async move { batcher.send(batch).await });
+            in_flight.spawn(async move { batcher.send(batch).await });
         }
         // Whoever still waits in the queue hears "stopped" when it is dropped.
-        wanted.close();
-        drop((wanted, left_over));
-        while requests.join_next().await.is_some() {}
+        requests.close();
+        drop((requests, left_over));
+        while in_flight.join_next().await.is_some() {}
     }
 
     /// How many batches may be under way: what the provider's limits allow on the wire (the limiter holds back more), and a few
@@ -139,13 +176,13 @@ impl Batcher {
     /// The next batch: full, or what there is when nothing more comes for a moment. Empty when all is done.
     async fn fill(
         &self,
-        wanted: &mut mpsc::Receiver<EmbedRequest>,
+        requests: &mut mpsc::Receiver<EmbedRequest>,
         left_over: &mut Option<EmbedRequest>,
         idle: bool,
     ) -> Vec<EmbedRequest> {
         let first = match left_over.take() {
             Some(first) => first,
-            None => match wanted.recv().await {
+            None => match requests.recv().await {
                 Some(first) => first,
                 None => return Vec::new(),
             },
@@ -157,7 +194,7 @@ impl Batcher {
         let mut tokens = first.tokens;
         let mut batch = vec![first];
         while batch.len() < self.batching.items {
-            let next = tokio::time::timeout_at(until.min(Instant::now() + linger), wanted.recv());
+            let next = tokio::time::timeout_at(until.min(Instant::now() + linger), requests.recv());
             let Ok(Some(next)) = next.await else { break };
             if tokens + next.tokens > most {
                 *left_over = Some(next);
@@ -173,7 +210,7 @@ impl Batcher {
     async fn send(&self, batch: Vec<EmbedRequest>) {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
-            let inputs: Vec<String> = part.iter_mut().map(|wanted| std::mem::take(&mut wanted.text)).collect();
+            let inputs: Vec<String> = part.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
             let busy = self.report.busy(Stage::Embed);
             let answer = self.embedder.embed(&inputs, InputType::Passage).await;
             drop(busy);
@@ -181,19 +218,19 @@ impl Batcher {
                 Ok(embedded) => {
                     self.breaker.answered();
                     self.report.embeddings.embedded.add(part.len() as u64);
-                    let estimate = part.iter().map(|wanted| wanted.tokens as u64).sum();
+                    let estimate = part.iter().map(|request| request.tokens as u64).sum();
                     self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
                     let vectors: Vec<Vector> = embedded.vectors.into_iter().map(Vector::from).collect();
                     // Before any chunk goes on: what is paid for is never paid for again, whatever happens next.
-                    self.cache.keep(part.iter().map(|wanted| wanted.key).zip(vectors.iter().map(Arc::clone)).collect()).await;
-                    for (wanted, vector) in part.into_iter().zip(vectors) {
+                    self.cache.keep(part.iter().map(|request| request.key).zip(vectors.iter().map(Arc::clone)).collect()).await;
+                    for (request, vector) in part.into_iter().zip(vectors) {
                         // Nobody waits any more when the run was dropped.
-                        let _ = wanted.answer.send(Ok(vector));
+                        let _ = request.answer.send(Ok(vector));
                     }
                 }
                 Err(error) if error.kind == ErrorKind::InvalidInput && part.len() > 1 => {
-                    for (wanted, text) in part.iter_mut().zip(inputs) {
-                        wanted.text = text;
+                    for (request, text) in part.iter_mut().zip(inputs) {
+                        request.text = text;
                     }
                     let rest = part.split_off(part.len() / 2);
                     parts.extend([rest, part]);
@@ -205,10 +242,10 @@ impl Batcher {
                         self.stop.cancel();
                     }
                     let error = Arc::new(error);
-                    for wanted in part {
+                    for request in part {
                         let error = Arc::clone(&error);
                         let error = if trip.is_some() { EmbedError::Tripped(error) } else { EmbedError::Provider(error) };
-                        let _ = wanted.answer.send(Err(error));
+                        let _ = request.answer.send(Err(error));
                     }
                 }
             }
@@ -217,11 +254,11 @@ impl Batcher {
 }
 
 /// A provider that returns 99 vectors for 100 inputs is wrong about all of them.
-fn complete(embedded: Embedded, wanted: usize, model: &str) -> Result<Embedded, ProviderError> {
-    if embedded.vectors.len() == wanted {
+fn complete(embedded: Embedded, asked: usize, model: &str) -> Result<Embedded, ProviderError> {
+    if embedded.vectors.len() == asked {
         return Ok(embedded);
     }
-    let message = format!("{} vectors came back for {wanted} inputs", embedded.vectors.len());
+    let message = format!("{} vectors came back for {asked} inputs", embedded.vectors.len());
     Err(ProviderError::new(model, ErrorKind::BadAnswer, message))
 }
 
@@ -279,9 +316,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn batches_keep_both_limits_and_every_text_gets_its_own_vector() {
         let embedder = Arc::new(Lengths::default());
-        let (embedding, report) = start(&embedder, &CancellationToken::new());
+        let (queue, report) = start(&embedder, &CancellationToken::new());
         let texts: Vec<String> = (1..=50).map(|length| "x".repeat(length)).collect();
-        let vectors = join_all(texts.iter().map(|text| embedding.embed(text.clone(), text.len()))).await;
+        let vectors = join_all(texts.iter().map(|text| queue.embed(text.clone(), text.len()))).await;
         for (text, vector) in texts.iter().zip(vectors) {
             assert_eq!(vector.unwrap()[..], [text.len() as f32]);
         }
@@ -294,8 +331,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_same_text_is_embedded_once() {
         let embedder = Arc::new(Lengths::default());
-        let (embedding, report) = start(&embedder, &CancellationToken::new());
-        join_all((0..200).map(|n| embedding.embed(format!("text {}", n % 5), 2))).await;
+        let (queue, report) = start(&embedder, &CancellationToken::new());
+        join_all((0..200).map(|n| queue.embed(format!("text {}", n % 5), 2))).await;
         assert_eq!(embedder.batches.lock().unwrap().concat().len(), 5);
         assert_eq!(report.embeddings.cache_hits.get(), 195);
     }
@@ -303,9 +340,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_bad_input_is_found_and_the_others_are_embedded() {
         let embedder = Arc::new(Lengths::default());
-        let (embedding, _) = start(&embedder, &CancellationToken::new());
+        let (queue, _) = start(&embedder, &CancellationToken::new());
         let texts = ["a", "bb", "bad", "dddd", "eeeee", "ffffff", "ggggggg"];
-        let vectors = join_all(texts.iter().map(|text| embedding.embed((*text).into(), 1))).await;
+        let vectors = join_all(texts.iter().map(|text| queue.embed((*text).into(), 1))).await;
         let failed: Vec<usize> = vectors.iter().enumerate().filter(|(_, vector)| vector.is_err()).map(|(n, _)| n).collect();
         assert_eq!(failed, [2]);
     }
@@ -313,8 +350,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_short_batch_fails_all_of_it() {
         let embedder = Arc::new(Lengths { short: true, ..Lengths::default() });
-        let (embedding, _) = start(&embedder, &CancellationToken::new());
-        let vectors = join_all(["a", "b"].map(|text| embedding.embed(text.into(), 1))).await;
+        let (queue, _) = start(&embedder, &CancellationToken::new());
+        let vectors = join_all(["a", "b"].map(|text| queue.embed(text.into(), 1))).await;
         assert!(vectors.iter().all(Result::is_err));
     }
 
@@ -322,9 +359,9 @@ mod tests {
     async fn after_a_stop_what_is_in_flight_is_finished_and_nothing_more_is_sent() {
         let embedder = Arc::new(Lengths::default());
         let stop = CancellationToken::new();
-        let (embedding, _) = start(&embedder, &stop);
+        let (queue, _) = start(&embedder, &stop);
         let texts: Vec<String> = (0..100).map(|n| format!("text {n}")).collect();
-        let all = join_all(texts.iter().map(|text| embedding.embed(text.clone(), 1)));
+        let all = join_all(texts.iter().map(|text| queue.embed(text.clone(), 1)));
         let (vectors, ()) = tokio::join!(all, async {
             tokio::time::sleep(Duration::from_millis(90)).await;
             stop.cancel();

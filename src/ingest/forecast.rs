@@ -90,17 +90,18 @@ pub async fn forecast(
     };
     let (scope, tally) = tokio::join!(coordinator::list(&run, batches), counting);
     let tally = tally?;
-    let (removed, kept_although_gone) = match scope {
-        Ok(scope) => match judge(&run, &scope).await {
-            Ok(Verdict::Remove(gone)) => (gone, 0),
-            Ok(Verdict::Keep(gone)) => (0, gone),
-            Err(_) => (0, 0),
-        },
-        Err(_) => (0, 0),
+    let verdict = match scope {
+        Ok(scope) => judge(&run, &scope).await,
+        Err(ended) => Err(ended),
     };
     if let Some(error) = run.take_fatal() {
         return Err(error);
     }
+    let Ok(verdict) = verdict else { return Ok(None) };
+    let (removed, kept_although_gone) = match verdict {
+        Verdict::Remove(gone) => (gone, 0),
+        Verdict::Keep(gone) => (0, gone),
+    };
     Ok(Some(tally.forecast(&run, removed, kept_although_gone)))
 }
 

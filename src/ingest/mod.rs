@@ -49,7 +49,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::open::{Opened, open};
-use self::report::{Report, Summary};
+use self::report::{IngestSummary, Report};
 use self::run::Mode;
 pub use self::setup::{EmbedTerms, Observer, Options, Setup};
 use crate::error::Error;
@@ -63,7 +63,7 @@ use crate::error::Error;
 /// # Errors
 /// What ends the whole run: the index was made with something else, another run is writing, the provider or the store refuses or
 /// stays away, the ledger fails. A document that fails is counted, and told to [`Options::observer`].
-pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
+pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
     let name = setup.name.clone();
     let opened = tokio::select! {
         // A token of the run's own: a run that stops itself was not interrupted by anyone.
@@ -71,7 +71,7 @@ pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: Canc
         // To look through a large store takes a while, and to wait for one that is away. Left halfway it is begun anew.
         () = stop.cancelled() => None,
     };
-    let Some(Opened { run, index }) = opened else { return Ok(Summary::interrupted(&name, report.elapsed())) };
+    let Some(Opened { run, index }) = opened else { return Ok(IngestSummary::interrupted(&name, report.elapsed())) };
     let run = Arc::new(run);
 
     let (batches, claims) = queue::local();

@@ -187,7 +187,7 @@ impl Report {
         Busy { clock, since: Instant::now() }
     }
 
-    /// How many places of a stage were at work on average over the run so far (1.5: one and a half at once).
+    /// How much of each stage went on at once, on average over the run so far (1.5: one and a half calls).
     pub fn load(&self) -> [(Stage, f64); 5] {
         let elapsed = self.elapsed().as_secs_f64().max(1e-9);
         let mut clocks = self.clocks.iter();
@@ -197,12 +197,12 @@ impl Report {
         })
     }
 
-    /// The stage that limits the run: the one whose places are used most, given how many places each has.
+    /// The stage that limits the run: the one whose concurrency is used most, given how much each has.
     /// Chunking and parsing share the cores; a stage that is mostly waited for is the one to widen.
-    pub fn bottleneck(&self, places: impl Fn(Stage) -> usize) -> Option<Stage> {
+    pub fn bottleneck(&self, concurrency: impl Fn(Stage) -> usize) -> Option<Stage> {
         self.load()
             .into_iter()
-            .map(|(stage, load)| (stage, load / places(stage).max(1) as f64))
+            .map(|(stage, load)| (stage, load / concurrency(stage).max(1) as f64))
             .filter(|(_, used)| *used > 0.05)
             .max_by(|a, b| a.1.total_cmp(&b.1))
             .map(|(stage, _)| stage)
@@ -222,7 +222,7 @@ pub enum Outcome {
 /// The last line of `ingest --json`. The keys are the contract's.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename = "summary")]
-pub struct Summary {
+pub struct IngestSummary {
     /// The pipeline's name.
     pub pipeline: String,
     /// How it ended.
@@ -249,7 +249,7 @@ pub struct Summary {
     pub skipped: Vec<(SkipReason, u64)>,
 }
 
-impl Summary {
+impl IngestSummary {
     /// Of a run that was stopped before it had begun.
     pub fn interrupted(pipeline: &str, after: Duration) -> Self {
         Self {
@@ -321,13 +321,13 @@ mod tests {
             report.skip(reason);
         }
         assert_eq!(report.documents.skipped.get(), 4);
-        let mut summary = Summary::interrupted("docs", Duration::from_millis(1500));
+        let mut summary = IngestSummary::interrupted("docs", Duration::from_millis(1500));
         let counted = "\"documents\":{\"seen\":0,\"added\":0,\"changed\":0,\"unchanged\":0,\"removed\":0,\"failed\":0,\"skipped\":0},\
              \"chunks\":{\"upserted\":0,\"deleted\":0,\"kept\":0},\
              \"embeddings\":{\"embedded\":0,\"cache_hits\":0,\"requests\":0,\"tokens\":0,\"retries\":0,\"throttled\":0,\"hedged\":0,\
              \"cost_usd\":null}";
         let begins = "{\"type\":\"summary\",\"pipeline\":\"docs\",\"outcome\":\"interrupted\",\"seconds\":1.5";
-        let json = |summary: &Summary| serde_json::to_string(summary).unwrap_or_default();
+        let json = |summary: &IngestSummary| serde_json::to_string(summary).unwrap_or_default();
         assert_eq!(json(&summary), format!("{begins},{counted}}}"));
         summary.bottleneck = Some(Stage::Embed);
         summary.skipped = report.skipped();

@@ -12,11 +12,13 @@ use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
 use super::report::{Report, Stage};
 use super::setup::{Options, Setup};
-use super::worker;
 use crate::chunk::Chunker;
 use crate::error::{Error, Failure, Origin};
 use crate::source::SourceId;
 use crate::vectordb::{StoreError, VectorStore};
+
+/// Writes to the store at once.
+pub(super) const WRITERS: usize = 4;
 
 /// How long a store that does not answer is waited for before the run stops.
 pub(super) const STORE_BUDGET: Duration = Duration::from_secs(120);
@@ -70,14 +72,23 @@ pub(super) struct Run {
 pub(super) struct Fatal(Mutex<Option<Error>>);
 
 impl Run {
-    /// How many threads' worth of work a stage that needs cores does at once.
-    pub fn workers() -> usize {
+    /// How many batches a stage that needs cores does at once.
+    pub fn cores() -> usize {
         std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
     }
 
     /// What the ledger answered. A ledger that fails ends the run: nothing could be recorded as done any more.
     pub fn recorded<T>(&self, answer: Result<T, LedgerError>) -> Result<T, Ended> {
         answer.map_err(|error| self.abort(error.into()))
+    }
+
+    /// The ledger's answers, one for each thing that it was asked.
+    pub fn answered<T>(&self, asked: usize, answers: Result<Vec<T>, LedgerError>) -> Result<Vec<T>, Ended> {
+        let answers = self.recorded(answers)?;
+        if answers.len() == asked {
+            return Ok(answers);
+        }
+        Err(self.abort(Miscounted { who: "the ledger", asked, got: answers.len() }.into()))
     }
 
     /// Calls the store, and again while it cannot be reached, within the budget. A store that fails ends the run.
@@ -164,9 +175,9 @@ impl Run {
     /// How many of a stage can be at work at once.
     pub fn concurrency(&self, stage: Stage) -> usize {
         match stage {
-            Stage::Read | Stage::Parse | Stage::Chunk => Self::workers(),
+            Stage::Read | Stage::Parse | Stage::Chunk => Self::cores(),
             Stage::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
-            Stage::Store => worker::WRITERS,
+            Stage::Store => WRITERS,
         }
     }
 }
@@ -219,17 +230,6 @@ impl Failure for Miscounted {
 
     fn stops_all(&self) -> bool {
         true
-    }
-}
-
-impl Run {
-    /// The ledger's answers, one for each thing that it was asked.
-    pub fn answered<T>(&self, asked: usize, answers: Result<Vec<T>, LedgerError>) -> Result<Vec<T>, Ended> {
-        let answers = self.recorded(answers)?;
-        if answers.len() == asked {
-            return Ok(answers);
-        }
-        Err(self.abort(Miscounted { who: "the ledger", asked, got: answers.len() }.into()))
     }
 }
 

@@ -1,16 +1,16 @@
 //! Sums a run up.
 
-use super::report::{Chunks, Documents, Embeddings, Outcome, Summary};
+use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
 use super::run::Run;
 
 /// What a run has come to.
-pub(super) fn summary(run: &Run, kept_although_gone: u64) -> Summary {
+pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let terms = &run.setup.terms;
     let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + requests.wasted;
-    Summary {
+    IngestSummary {
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
         seconds: run.report.elapsed().as_secs_f64(),

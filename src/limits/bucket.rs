@@ -1,6 +1,6 @@
 //! A limit that nobody tells, learned from what is accepted and what is refused.
 //!
-//! What a refusal means depends on how the server counts, and a refusal is expensive, so few must tell it:
+//! The meaning of a refusal depends on how the server counts, and a refusal is expensive, so few must tell it:
 //!
 //! - A window (of a minute, sliding or not) refuses when it has accepted its limit: what was accepted within the last minute is
 //!   the limit. It goes on refusing for long.
@@ -41,7 +41,7 @@ use super::estimator::{Estimate, RateEstimator, Refusal};
 use super::fit::{Bucket, Past, Span, pace, scatter};
 use super::log::{Entry, SendLog};
 
-/// How long a bucket is left to refill before it is asked again.
+/// The time that a bucket is left to refill before it is asked again.
 const PROBE: Duration = Duration::from_secs(3);
 
 /// A server that wants to be left alone for so long counts in windows: a bucket has room for the next request at once.
@@ -60,17 +60,18 @@ const NEXT_WINDOW: Duration = Duration::from_secs(20);
 /// A bucket that was just empty gets so long to hold something again: what is sent evenly does not arrive so.
 const RECOVER: Duration = Duration::from_secs(1);
 
-/// With fewer accepted there is too little to learn from: a refusal at the very beginning is an outage or somebody else's doing.
+/// With fewer accepted there is too little to learn from: a refusal at the very beginning is an outage or somebody else's
+/// doing.
 const FEWEST: usize = 3;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// See the diagram above.
+/// A state of the diagram above.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum State {
     /// The limit is raised until the bucket is empty again.
     Probing,
-    /// And once more, from below.
+    /// The same once more, from below.
     Rising {
         /// By how much each request that is sent raises it.
         by: f64,
@@ -88,18 +89,18 @@ pub(super) struct BucketEstimator {
     course: Option<Course>,
 }
 
-/// What was learned since the first refusal.
+/// All that was learned since the first refusal.
 #[derive(Debug)]
 struct Course {
     state: State,
-    /// What emptied the bucket first.
+    /// The burst that emptied the bucket first.
     burst: Vec<Past>,
-    /// And what it gave from then on, while the limit is measured.
+    /// The spans in which it gave something from then on, while the limit is measured.
     spans: Vec<Span>,
-    /// When what was refused last had left, and when that was heard.
+    /// The instant at which what was refused last had left, and that at which it was heard.
     refused_at: Instant,
     heard_at: Instant,
-    /// When something was refused after something had been accepted: a window was used up then.
+    /// The instant of the last refusal after something had been accepted: a window was used up then.
     spent_at: Instant,
     /// The limit in force.
     limit: f64,
@@ -108,7 +109,7 @@ struct Course {
     raised_at: Instant,
 }
 
-/// What was accepted before a refusal.
+/// The amounts that were accepted before a refusal.
 #[derive(Debug)]
 struct Evidence {
     /// The sum within the minute before.
@@ -156,7 +157,7 @@ impl RateEstimator for BucketEstimator {
     }
 }
 
-/// How many were accepted of what had left until `until`, `within` before that, and their sum (see [`scatter`]).
+/// The number and the sum (see [`scatter`]) of what was accepted and had left until `until`, `within` before that.
 fn accepted_within(log: &SendLog, until: Instant, within: Duration) -> (usize, f64) {
     let amounts = log.accepted(until.checked_sub(within), until).map(|entry| entry.amount as f64);
     (amounts.clone().count(), amounts.clone().sum::<f64>() * (1.0 + scatter(amounts)))

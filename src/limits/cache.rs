@@ -1,4 +1,4 @@
-//! What was learned of a provider's limits, kept for the next run: a small file a provider, host and key.
+//! A provider's learned limits, kept for the next run: a small file a provider, host and key.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::LearnedLimits;
 use super::state::BELIEVED;
 
-/// Where it is kept.
+/// The file of one provider, host and key.
 #[derive(Debug)]
 pub(crate) struct LimitsCache {
     path: PathBuf,
@@ -24,7 +24,7 @@ impl LimitsCache {
         Self { path: folder.join(name.get(..16).unwrap_or_default()).with_extension("json") }
     }
 
-    /// What is kept. A file that is old, damaged or not there says nothing.
+    /// The limits that are kept. A file that is old, damaged or not there says nothing.
     pub(crate) fn load(&self) -> LearnedLimits {
         let load = || {
             self.since()?;
@@ -33,7 +33,7 @@ impl LimitsCache {
         load().unwrap_or_default()
     }
 
-    /// When the first of what is kept was learned, unless that is too long ago: the file's time.
+    /// The time at which the first of what is kept was learned, unless that is too long ago: the file's time.
     fn since(&self) -> Option<SystemTime> {
         let since = std::fs::metadata(&self.path).ok()?.modified().ok()?;
         (since.elapsed().unwrap_or_default() < BELIEVED).then_some(since)

@@ -1,6 +1,6 @@
-//! How many requests may be in flight.
+//! The number of requests that may be in flight.
 //!
-//! As TCP does it: additive increase, multiplicative decrease. A refusal halves; a timeout or a server whose latency has
+//! Found as TCP does it: additive increase, multiplicative decrease. A refusal halves; a timeout or a server whose latency has
 //! grown says that more only queues there. Where the number is declared, it is where the search starts and ends, and latency
 //! does not lower it. Otherwise it starts at one, so that the first answer's headers are known before more is sent, and doubles
 //! each round of answers until something says stop.
@@ -41,7 +41,7 @@ const PROVEN: f64 = 1800.0;
 /// A timer that is late by less is made up for.
 const LATE: Duration = Duration::from_millis(5);
 
-/// How the number grows with each answer.
+/// The growth of the number with each answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Growth {
     /// By one: it doubles each round of answers.
@@ -56,7 +56,7 @@ enum Growth {
 #[derive(Debug)]
 struct Ceiling {
     most: f64,
-    /// When one more is tried, and how long after that the next.
+    /// The instant at which one more is tried, and the time until the next.
     raise_at: Instant,
     lull: Duration,
 }
@@ -72,9 +72,9 @@ impl Ceiling {
 pub(super) enum Crowding {
     /// More were accepted at once.
     No,
-    /// As many as ever, or more, were in flight.
+    /// No fewer than ever were in flight.
     Maybe,
-    /// As many as were refused before.
+    /// No fewer than were refused before.
     Likely,
 }
 
@@ -88,7 +88,7 @@ pub(super) struct ConcurrencyLimiter {
     growth: Growth,
     /// Whether somebody had to wait for a place since the number last changed: without demand, more is not tried.
     wanted: bool,
-    /// What left before this says nothing new if it is refused or fails.
+    /// The last refusal or failure: what left before it says nothing new.
     heard_at: Option<Instant>,
     latency: Latency,
     ceiling: Option<Ceiling>,
@@ -124,7 +124,7 @@ impl ConcurrencyLimiter {
         }
     }
 
-    /// How many may be in flight now.
+    /// The number that may be in flight now.
     pub(super) fn allowed(&self) -> u32 {
         self.allowed as u32
     }
@@ -142,7 +142,7 @@ impl ConcurrencyLimiter {
         room
     }
 
-    /// When the next may leave while no quota is known.
+    /// The instant from which the next may leave while no quota is known.
     pub(super) fn ready_at(&self, now: Instant) -> Option<Instant> {
         self.next_at.filter(|&at| at > now)
     }
@@ -229,12 +229,12 @@ impl ConcurrencyLimiter {
         if again { Crowding::Likely } else { Crowding::Maybe }
     }
 
-    /// So many in flight that more were refused, and again when one more was tried.
+    /// The number in flight of which one more was refused, and again when it was tried later.
     pub(super) fn ceiling(&self) -> Option<u32> {
         self.ceiling.as_ref().filter(|ceiling| ceiling.lull >= LULL).map(|ceiling| ceiling.most as u32)
     }
 
-    /// What was refused was refused for something else, or may be accepted by now.
+    /// Forgets the ceiling: what was refused was refused for something else, or may be accepted by now.
     pub(super) fn forget_ceiling(&mut self) {
         self.ceiling = None;
     }

@@ -10,11 +10,11 @@ use super::log::SendLog;
 /// A refusal that asks to slow down, as far as it tells something of a limit.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal {
-    /// When what was refused had left: the server had nothing left for it then.
+    /// The instant at which what was refused had left: the server had nothing left for it then.
     pub(super) left: Instant,
-    /// When the refusal was heard. What left in between may have been accepted before it.
+    /// The instant at which the refusal was heard. What left in between may have been accepted before it.
     pub(super) heard: Instant,
-    /// How long the server wants to be left alone, where it says so.
+    /// The pause that the server asks for, where it does.
     pub(super) asked: Option<Duration>,
 }
 

@@ -3,7 +3,7 @@
 /// Rates that are tried to find the one that explains all refusals.
 const STEPS: u32 = 200;
 
-/// So many tell the pace at which they were sent.
+/// The number of requests that tell the pace at which they were sent.
 const LAST: usize = 8;
 
 /// An amount that was sent, so many seconds before a refusal.
@@ -13,7 +13,7 @@ pub(super) struct Past {
     pub(super) amount: f64,
 }
 
-/// What was accepted between two refusals.
+/// The amounts that were accepted between two refusals.
 #[derive(Debug)]
 pub(super) struct Span {
     /// Seconds.
@@ -29,15 +29,15 @@ impl Span {
 
 /// A bucket that was empty at each refusal.
 pub(super) struct Bucket<'a> {
-    /// What was accepted before the first, and between each and the next.
+    /// The amounts that were accepted before the first, and between each and the next.
     pub(super) burst: &'a [Past],
     pub(super) spans: &'a [Span],
-    /// What is sent at once, on average. An "empty" bucket holds less: half of it is assumed.
+    /// The amount that is sent at once, on average. An "empty" bucket holds less: half of it is assumed.
     pub(super) amount: f64,
 }
 
 impl Bucket<'_> {
-    /// What a bucket of this rate holds if the burst emptied it.
+    /// The size of a bucket of this rate if the burst emptied it.
     fn capacity(&self, rate: f64) -> f64 {
         let drained = self.burst.iter().rev().scan(0.0, |sum, past| {
             *sum += past.amount;

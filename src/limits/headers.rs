@@ -21,12 +21,12 @@ const TOKENS: [&str; 4] = [
 pub(super) struct RateWindow {
     pub(super) limit: u64,
     pub(super) remaining: Option<u64>,
-    /// When what was used comes back, all of it.
+    /// The time until all that was used comes back.
     pub(super) reset: Option<Duration>,
 }
 
 impl RateWindow {
-    /// What was used of it already.
+    /// The part that was used already.
     pub(super) fn used(self) -> u64 {
         self.remaining.map_or(0, |remaining| self.limit.saturating_sub(remaining))
     }

@@ -1,8 +1,8 @@
-//! What the latency of answers says about the number of requests in flight.
+//! The latency of answers, and its verdict on the number of requests in flight.
 //!
-//! It has grown above what it is with few in flight ([`Latency::best`]), which changes with the server's load and must be measured
-//! again. With as many in flight as ever it would be measured with a queue before the server, and each time more would seem
-//! right: so for a round now and then few are sent (a *dip*, as BBR does it to measure a path's delay).
+//! It has grown above what it is with few in flight ([`Latency::best`]), which changes with the server's load and must be
+//! measured again. With as many in flight as ever it would be measured with a queue before the server, and each time more would
+//! seem right: so for a round now and then few are sent (a *dip*, as BBR does it to measure a path's delay).
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,16 +27,16 @@ const RECENT: usize = 64;
 /// An answer whose latency says something about others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timed {
-    /// When its request left.
+    /// The instant at which its request left.
     pub(super) left: Instant,
-    /// How long it took, in seconds.
+    /// The latency in seconds.
     pub(super) seconds: f64,
     pub(super) tokens: f64,
     /// Requests in flight, this one included.
     pub(super) in_flight: u32,
 }
 
-/// What the round that has just ended says.
+/// The verdict of a round that has just ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// About as fast as ever.
@@ -88,7 +88,7 @@ pub(super) struct Latency {
     /// Rounds since it was measured without a queue.
     rounds: u32,
     dip: Option<Dip>,
-    /// What was allowed before it was lowered for latency, until that is measured again.
+    /// The number that was allowed before it was lowered for latency, until that is measured again.
     before: Option<f64>,
     /// The latency of what left before was that of another number in flight.
     since: Option<Instant>,
@@ -115,7 +115,7 @@ impl Latency {
         self.best.map(|(best, _)| best)
     }
 
-    /// How many may be in flight of those that are allowed: fewer while it is measured.
+    /// The number that may be in flight of those that are allowed: fewer while latency is measured.
     pub(super) fn most(&self, allowed: f64) -> f64 {
         self.dip.as_ref().map_or(allowed, |dip| dip.most.min(allowed))
     }

@@ -17,7 +17,7 @@ use super::quota::Quota;
 use super::state::{Sent, Shared, State, Wait};
 use super::{LearnedLimits, Limits, MAX_TOKENS, Stats, Ticket};
 
-/// Of so many requests one may be sent a second time.
+/// The number of requests of which one may be sent a second time.
 const HEDGED: u64 = 20;
 
 /// A silence below this is no reason to send a second copy, however fast the others were.
@@ -74,7 +74,8 @@ impl Limiter {
         Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Waits until the request that drew `ticket` may be sent, and reserves `tokens` for it. Dropping the future leaves the queue.
+    /// Waits until the request that drew `ticket` may be sent, and reserves `tokens` for it. Dropping the future leaves the
+    /// queue.
     pub async fn admit(&self, ticket: Ticket, tokens: u64) -> Permit {
         let tokens = tokens.min(MAX_TOKENS);
         let entry = QueueEntry::join(&self.shared, ticket);
@@ -126,7 +127,7 @@ impl Limiter {
         }
     }
 
-    /// What is declared.
+    /// The declared limits.
     pub fn declared(&self) -> Limits {
         self.declared
     }
@@ -266,7 +267,7 @@ impl Limiter {
         self.shared.lock().stats.wasted += tokens.min(MAX_TOKENS);
     }
 
-    /// What was learned so far, for a later run to begin with.
+    /// The limits that were learned so far, for a later run to begin with.
     pub fn learned(&self) -> LearnedLimits {
         let state = self.shared.lock();
         LearnedLimits {
@@ -277,7 +278,7 @@ impl Limiter {
         }
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     pub fn stats(&self) -> Stats {
         self.shared.lock().stats
     }

@@ -1,4 +1,5 @@
-//! What was sent to a provider, and when: a window of a minute is counted in it, and a limit that nobody tells is learned from it.
+//! A record of what was sent to a provider, and when: a window of a minute is counted in it, and a limit that nobody tells is
+//! learned from it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,10 +10,10 @@ use tokio::time::Instant;
 /// one was slow on its way (a TLS handshake, a retransmission): the second that is added covers that, for 1.6 % of the quota.
 pub(super) const WINDOW: Duration = Duration::from_secs(61);
 
-/// What was sent while a limit is measured is kept for so long.
+/// The time for which it is kept while a limit is measured.
 const MEASURED: Duration = Duration::from_mins(15);
 
-/// And no more than so much.
+/// The number of entries above which it is not.
 const MOST_MEASURED: usize = 20_000;
 
 /// An amount that was sent.
@@ -20,15 +21,15 @@ const MOST_MEASURED: usize = 20_000;
 pub(super) struct Entry {
     pub(super) at: Instant,
     pub(super) id: u64,
-    /// What was reserved, and once it is known what it was; 0 of what was refused.
+    /// The amount that was reserved, and once it is known the real one; 0 of what was refused.
     pub(super) amount: u64,
 }
 
-/// What left within the last [`WINDOW`], and before that as long as a limit is measured. Ids ascend.
+/// The amounts that left within the last [`WINDOW`], and before that as long as a limit is measured. Ids ascend.
 #[derive(Debug, Default)]
 pub(super) struct SendLog {
     entries: VecDeque<Entry>,
-    /// So many of the entries, the oldest, are older than [`WINDOW`].
+    /// The number of entries, the oldest, that are older than [`WINDOW`].
     older: usize,
     /// The sum of the others.
     used: u64,
@@ -40,7 +41,7 @@ impl SendLog {
         self.used
     }
 
-    /// What left within the last [`WINDOW`], the oldest first.
+    /// The entries within the last [`WINDOW`], the oldest first.
     pub(super) fn window(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter().skip(self.older)
     }
@@ -75,7 +76,7 @@ impl SendLog {
         }
     }
 
-    /// What was accepted and left after `from` (`None`: at any time), until `until`. The oldest first.
+    /// The entries that were accepted and left after `from` (`None`: at any time), until `until`. The oldest first.
     pub(super) fn accepted(&self, from: Option<Instant>, until: Instant) -> impl Iterator<Item = &Entry> + Clone {
         self.entries.iter().filter(move |entry| entry.amount > 0 && entry.at <= until && Some(entry.at) > from)
     }

@@ -13,7 +13,7 @@
 //! A retry keeps its ticket and so its place. Tokens are reserved before sending and settled by what the answer says
 //! ([`Reservation::settle`]). Dropping whatever waits or is in flight gives its place free.
 //!
-//! What is declared is kept to. What is not is taken from the headers of answers (`headers.rs`); without those it is learned from
+//! Declared limits are kept to. Others are taken from the headers of answers (`headers.rs`); without those it is learned from
 //! refusals (`estimator.rs` is the seam, `bucket.rs` the one that is used) and latencies (`concurrency.rs`, `latency.rs`), and
 //! kept for the next run (`cache.rs`).
 
@@ -66,7 +66,7 @@ pub struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);
 
-/// What a provider was asked so far. Cheap to take, and to be subtracted from a later one.
+/// The requests to a provider so far. Cheap to take, and to be subtracted from a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Stats {
     /// Requests sent, retries included.
@@ -102,7 +102,7 @@ impl std::ops::AddAssign for Stats {
     }
 }
 
-/// What was learned of the limits that are not declared.
+/// The limits that were learned because nobody declared them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LearnedLimits {

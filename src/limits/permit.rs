@@ -1,4 +1,4 @@
-//! What a request holds while it waits and while it is in flight. Dropping it gives it free.
+//! The places that a request holds while it waits and while it is in flight. Dropping one gives it free.
 
 use std::sync::Arc;
 

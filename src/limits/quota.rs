@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use super::estimator::{RateEstimator, Refusal};
 use super::log::{SendLog, WINDOW};
 
-/// How a limit a minute is known.
+/// The way in which a limit a minute is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Knowledge {
     Unknown,
@@ -49,15 +49,15 @@ enum Knowledge {
 pub(super) struct Quota {
     knowledge: Knowledge,
     estimator: Box<dyn RateEstimator>,
-    /// What the bucket holds now; below 0 is debt.
+    /// The bucket's content; below 0 is debt.
     level: f64,
     filled_at: Instant,
-    /// What the bucket holds at least when it is full.
+    /// The least that a full bucket holds.
     burst: u64,
     log: SendLog,
     /// Whether what leaves next had to wait for it.
     waited: bool,
-    /// What others have used, as the server last said, and when it comes back.
+    /// The amount that others have used, as the server last said, and when it comes back.
     foreign: Option<(u64, Instant)>,
 }
 
@@ -212,7 +212,7 @@ impl Quota {
         self.exact_limit().unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    /// What the bucket holds at most: a second's worth. To leave evenly, only what makes up for a late timer.
+    /// The bucket's size: a second's worth. To leave evenly, only what makes up for a late timer.
     fn capacity(&self) -> f64 {
         match self.knowledge {
             Knowledge::Told { refused: false, .. } => self.rate().max(self.burst as f64).max(1.0),
@@ -228,14 +228,15 @@ impl Quota {
         self.foreign = self.foreign.filter(|(_, until)| *until > now);
     }
 
-    /// When the bucket lets `amount` pass.
+    /// The instant from which the bucket lets `amount` pass.
     fn paced_at(&self, amount: u64, now: Instant) -> Option<Instant> {
         // A millionth of a unit: the sum of many refills is not exact, and a wait of 0 ns would spin.
         let missing = (amount as f64).min(self.capacity()) - self.level;
         (missing > 1e-6).then(|| now + Duration::from_secs_f64(missing / self.rate()))
     }
 
-    /// When the log lets `amount` pass: when so much has left the window that the sum keeps to the limit, or nothing is left.
+    /// The instant from which the log lets `amount` pass: when so much has left the window that the sum keeps to the limit, or
+    /// nothing is left.
     fn counted_at(&self, amount: u64, limit: u64) -> Option<Instant> {
         let mut foreign = self.foreign;
         let used = self.log.used() + foreign.map_or(0, |(amount, _)| amount);

@@ -1,4 +1,4 @@
-//! What a [`Limiter`](super::Limiter) and the permits it has given out share, behind one lock.
+//! The state that a [`Limiter`](super::Limiter) shares with the permits it has given out, behind one lock.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,11 +11,11 @@ use super::concurrency::ConcurrencyLimiter;
 use super::quota::Quota;
 use super::{Stats, Ticket};
 
-/// For so long what was learned is believed, from when the first of it was: limits change with what a customer pays, and one
-/// that was raised would never be noticed by keeping to it. Then all of it is learned anew, for a few refusals a day.
+/// The time for which what was learned is believed, from when the first of it was: limits change with what a customer pays, and
+/// one that was raised would never be noticed by keeping to it. Then all of it is learned anew, for a few refusals a day.
 pub(super) const BELIEVED: Duration = Duration::from_hours(24);
 
-/// What a wait counts for after each request that leaves.
+/// The weight that a wait keeps after each request that leaves.
 const WAITS_COUNT: f64 = 0.9;
 
 /// The state, and the lock before it.
@@ -35,7 +35,7 @@ impl Shared {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Who waits, with what wakes them.
+    /// Those who wait, with the bell of each.
     pub(super) queue: BTreeMap<Ticket, Arc<Notify>>,
     pub(super) requests: Quota,
     pub(super) tokens: Quota,
@@ -43,7 +43,7 @@ pub(super) struct State {
     pub(super) paused_until: Option<Instant>,
     pub(super) next_id: u64,
     pub(super) stats: Stats,
-    /// When the first of what is known now was learned, in this run.
+    /// The instant at which the first of what is known now was learned, in this run.
     pub(super) learned_at: Option<Instant>,
     /// Seconds that the last requests waited for a quota, and for a place, the older the less they count.
     pub(super) quota_waited: f64,
@@ -58,11 +58,11 @@ pub struct Sent {
     pub(super) id: u64,
     /// It was one of so many then.
     pub(super) in_flight: u32,
-    /// When it left.
+    /// The instant at which it left.
     pub left: Instant,
 }
 
-/// Why a request may not leave yet.
+/// The reason why a request may not leave yet.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Wait {
     /// Others are before it.

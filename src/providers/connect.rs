@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::http::Http;
 use super::local::{Download, Hub};
-use super::vendor::{EmbedBackend, Vendor};
+use super::vendors::{EmbedBackend, Vendor};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
 use super::{EmbedPlan, ModelRef, ProviderPlan};
 use crate::limits::Stats;
@@ -17,9 +17,9 @@ use crate::limits::Stats;
 #[derive(Debug)]
 pub struct Providers {
     plans: BTreeMap<String, ProviderPlan>,
-    /// Where models that run in process are kept, and what is learned of limits.
+    /// The folder of models that run in process, and of what is learned of limits.
     cache_dir: PathBuf,
-    /// Where the files of such models come from.
+    /// The source of such models' files.
     hub: Hub,
     downloads: watch::Receiver<Option<Download>>,
     connections: Mutex<BTreeMap<String, Arc<Http>>>,
@@ -73,12 +73,12 @@ impl Providers {
         self.http(self.plan_of(provider)?)
     }
 
-    /// How the download of a model that runs in process goes on; `None` while there is none.
+    /// The progress of the download of a model that runs in process; `None` while there is none.
     pub fn downloads(&self) -> watch::Receiver<Option<Download>> {
         self.downloads.clone()
     }
 
-    /// What every provider was asked so far, by name; those that were not used are left out.
+    /// The requests to every provider so far, by name; those that were not used are left out.
     pub fn stats(&self) -> BTreeMap<String, Stats> {
         self.connections().iter().map(|(name, http)| (name.clone(), http.stats())).collect()
     }

@@ -1,4 +1,4 @@
-//! Why a provider did not answer.
+//! The error of a provider, and of a model in process.
 
 use std::time::Duration;
 
@@ -58,21 +58,21 @@ impl ErrorKind {
 pub struct ProviderError {
     /// The provider's name in the pipeline file.
     pub provider: String,
-    /// What a caller decides on.
+    /// The kind, on which a caller decides.
     pub kind: ErrorKind,
     /// The HTTP status, where there was one.
     pub status: Option<u16>,
-    /// What happened, in the provider's own words where it has any, with secrets redacted.
+    /// The failure in the provider's own words, where it has any, with secrets redacted.
     pub message: String,
-    /// What the user can do.
+    /// Something the user can do.
     pub hint: Option<String>,
-    /// How long the provider wants to be left alone.
+    /// The pause that the provider asks for.
     pub retry_after: Option<Duration>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// How long it was tried for.
+    /// The time from the first attempt to the last.
     pub waited: Duration,
-    /// What caused it.
+    /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Stands before the server, where that is not the vendor's own.
 const AT: &str = " at ";
 
-/// What makes two embedders' vectors interchangeable: the kind of provider, the model, the width that was asked for, the
-/// prefixes, and the server where that is not the vendor's own: `openai/text-embedding-3-small/512 at localhost:8080/v1`.
+/// The identity of a model's vectors, by which two embedders' are interchangeable: the kind of provider, the model, the width
+/// that was asked for, the prefixes, and the server where that is not the vendor's own: `openai/text-embedding-3-small/512 at
+/// localhost:8080/v1`.
 ///
 /// Part of every cache key and of every index, as this text: the text of a model that exists must never change.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

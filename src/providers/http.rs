@@ -1,49 +1,37 @@
 //! The one HTTP layer that every provider goes through: it owns timeouts, limits, retries, sizes and redaction. A provider's
 //! file only says what to send and reads what comes back.
 
+mod connection;
 mod hedge;
 mod request;
 mod response;
 
-pub(crate) use request::Auth;
+pub use connection::{Cost, Http};
 
-use std::fmt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use reqwest::Client;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
-use url::Url;
 
 use self::hedge::hedged;
 use self::request::Call;
-use crate::limits::{LearnedLimits, Limiter, LimitsCache, Permit, Reservation, Sent, Stats};
+use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent};
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
-use crate::providers::{ErrorKind, ProviderError};
-use crate::providers::{ProviderPlan, RetryPlan};
+use crate::providers::{ErrorKind, ProviderError, ProviderPlan};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often an answer that makes no sense is asked for, at most. A glitch is hardly met twice, and each answer is paid for.
+/// Attempts for an answer that makes no sense, at most. A glitch is hardly met twice, and each answer is paid for.
 const READ_ATTEMPTS: u32 = 3;
 
 /// The bytes of an answer as they come, cut anywhere.
 pub type Body = BoxStream<'static, Result<Bytes, ProviderError>>;
-
-/// The expected cost of a request, reserved before it is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Cost {
-    /// Tokens: for an embedding those of all inputs, for a chat the prompt's plus `max_tokens`.
-    pub tokens: u64,
-}
 
 /// A complete 2xx answer.
 #[derive(Debug)]
@@ -52,7 +40,7 @@ pub struct Response {
     pub body: Bytes,
     /// The headers.
     pub headers: HeaderMap,
-    /// What was reserved for it: `answer.reservation.settle(tokens)` corrects it by the `usage` that came back.
+    /// The tokens that were reserved for it: [`Reservation::settle`] corrects them by the `usage` that came back.
     pub reservation: Reservation,
 }
 
@@ -63,49 +51,13 @@ pub struct StreamingResponse {
     pub body: Body,
     /// The headers (`content-type` tells SSE from a plain JSON answer).
     pub headers: HeaderMap,
-    /// See [`Response::reservation`].
+    /// The tokens that were reserved for it, as in [`Response::reservation`].
     pub reservation: Reservation,
 }
 
-/// A connection to one provider, shared by everything in the process that talks to it.
-pub struct Http {
-    client: Client,
-    base_url: Url,
-    identity: Option<String>,
-    headers: HeaderMap,
-    timeout: Duration,
-    retry: RetryPlan,
-    limiter: Limiter,
-    peer: Arc<Peer>,
-    /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
-    answered: AtomicBool,
-    /// Where what is learned of the limits is kept, and what is kept there now.
-    cache: Option<(LimitsCache, Mutex<LearnedLimits>)>,
-}
-
-/// A run that sent fewer has learned nothing of how many may be in flight.
-const WORTH_KEEPING: u64 = 50;
-
-impl Drop for Http {
-    fn drop(&mut self) {
-        if self.stats().requests >= WORTH_KEEPING {
-            self.keep_learned();
-        }
-    }
-}
-
-impl fmt::Debug for Http {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Http")
-            .field("provider", &self.peer.name)
-            .field("base_url", &self.peer.shown_url())
-            .finish_non_exhaustive()
-    }
-}
-
 impl Http {
-    /// A connection as planned, to a vendor at `site`, whose server is known by `identity`. Fails with [`ErrorKind::Auth`] when a vendor that needs a key has none, and with
-    /// [`ErrorKind::Network`] when TLS cannot be set up.
+    /// A connection as planned, to a vendor at `site`, whose server is known by `identity`. Fails with [`ErrorKind::Auth`] when
+    /// a vendor that needs a key has none, and with [`ErrorKind::Network`] when TLS cannot be set up.
     pub(super) fn new(plan: &ProviderPlan, site: &'static Site, identity: Option<String>) -> Result<Self, ProviderError> {
         let peer = Peer::new(plan, site);
         peer.check_key()?;
@@ -134,41 +86,6 @@ impl Http {
         self
     }
 
-    /// The limits, for those who fill requests.
-    pub fn limiter(&self) -> &Limiter {
-        &self.limiter
-    }
-
-    /// The provider's name in the pipeline file.
-    pub fn provider(&self) -> &str {
-        &self.peer.name
-    }
-
-    /// The path of the base URL, without a trailing `/`: some users write a version into it, some do not.
-    pub fn base_path(&self) -> &str {
-        self.base_url.path().trim_end_matches('/')
-    }
-
-    /// Whether the base URL is the vendor's own: what the vendor documents holds there only.
-    pub fn is_vendor(&self) -> bool {
-        self.peer.is_vendor()
-    }
-
-    /// What tells its models from others of the same name; `None` at the vendor's own address.
-    pub fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
-    }
-
-    /// How long one answer, or a silence within one, may take.
-    pub(super) fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// What was asked so far.
-    pub fn stats(&self) -> Stats {
-        self.limiter.stats()
-    }
-
     /// POSTs JSON and returns the whole body (of at most 128 MiB) of a 2xx answer.
     ///
     /// `path` is put after the base URL's own and may carry a query; names in `headers` are lower case. Waits for the
@@ -184,8 +101,8 @@ impl Http {
         self.post_and_read(path, headers, body, cost, |answer| std::future::ready(Ok(answer))).await
     }
 
-    /// As [`Self::post`], and `read` makes something of the answer. One that it finds wrong, and says how, is asked for again,
-    /// a few times at most, and is then an [`ErrorKind::BadAnswer`].
+    /// The same as [`Self::post`], and `read` makes something of the answer. One that it finds wrong, and says how, is asked
+    /// for again, a few times at most, and is then an [`ErrorKind::BadAnswer`].
     pub async fn post_and_read<T, F: Future<Output = Result<T, String>>>(
         &self,
         path: &str,
@@ -282,18 +199,6 @@ impl Http {
         timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late(within))).map_err(|failure| failure.error)
     }
 
-    /// The error that a provider's error object means (what comes in mid-stream after a 200): `status` is the HTTP status, or
-    /// `None` in mid-stream, where the object's own code or type decides. Redacted, bounded, with a hint.
-    pub fn refusal(&self, status: Option<u16>, body: &Value) -> ProviderError {
-        self.peer.refusal(status, body, None)
-    }
-
-    /// An error of this kind in our own words, redacted and bounded ([`ErrorKind::BadAnswer`] for what breaks the protocol,
-    /// [`ErrorKind::Network`] for a stream that ended before its end mark).
-    pub fn error(&self, kind: ErrorKind, message: impl Into<String>) -> ProviderError {
-        self.peer.error(kind, message)
-    }
-
     async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Response, FailedAttempt> {
         let Permit { sent, reservation, in_flight } = permit;
         let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
@@ -321,17 +226,6 @@ impl Http {
             }
             (ErrorKind::Unavailable, Some(503 | 529)) => self.limiter.overloaded(sent.left),
             _ => {}
-        }
-    }
-
-    /// Keeps what was learned of the limits for the next run, if it is new.
-    fn keep_learned(&self) {
-        let Some((cache, kept)) = &self.cache else { return };
-        let learned = self.limiter.learned();
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if learned != *kept && learned != LearnedLimits::default() {
-            cache.save(&learned);
-            *kept = learned;
         }
     }
 

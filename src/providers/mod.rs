@@ -5,12 +5,13 @@
 //!
 //! ```text
 //!   Providers ──▶ Vendor::of(kind) ──▶ embed, chat, rerank: one remote model each ──▶ http ──▶ the provider
-//!                 vendor/VENDOR.rs       embed/FORMAT.rs: what to send, how to read     │
+//!                 vendors/VENDOR.rs       embed/FORMAT.rs: what to send, how to read     │
 //!                                                                                      limits, retries, redaction
 //! ```
 //!
-//! A vendor is described once, in its file below `vendor`: where it is, how it wants its key, the models it has, the size of a
-//! request, the prices. A wire format's file only translates. The one [`http`] layer owns timeouts, limits, retries and redaction.
+//! A vendor is described once, in its file below `vendors`: where it is, how it wants its key, the models it has, the size of a
+//! request, the prices. A wire format's file only translates. The one [`http`] layer owns timeouts, limits, retries and
+//! redaction.
 
 mod address;
 mod chat;
@@ -20,6 +21,10 @@ mod error;
 mod fingerprint;
 pub mod http;
 mod json;
+#[cfg(feature = "local")]
+pub mod local;
+#[cfg(not(feature = "local"))]
+#[path = "local/absent.rs"]
 pub mod local;
 mod peer;
 mod plan;
@@ -30,7 +35,7 @@ mod retry;
 mod site;
 mod sse;
 mod tokens;
-mod vendor;
+mod vendors;
 
 pub(crate) use address::bare_address;
 pub use chat::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage, decode_chat};
@@ -41,4 +46,4 @@ pub use fingerprint::Fingerprint;
 pub use plan::{EmbedPlan, ModelRef, Price, ProviderKind, ProviderPlan, RetryPlan, Secret};
 pub use rerank::{Reranked, Reranker};
 pub(crate) use site::UrlVariable;
-pub(crate) use vendor::Vendor;
+pub(crate) use vendors::Vendor;

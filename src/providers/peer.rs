@@ -25,7 +25,7 @@ pub(super) struct Peer {
     shown_url: String,
     /// Whether the base URL is the vendor's own.
     vendor: bool,
-    /// What must never be shown.
+    /// Texts that must never be shown.
     secrets: Vec<String>,
 }
 

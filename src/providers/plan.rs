@@ -1,4 +1,4 @@
-//! What a pipeline says of providers and models.
+//! Providers and models as a pipeline plans them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -87,7 +87,7 @@ pub struct ProviderPlan {
     pub name: String,
     /// Its wire format.
     pub kind: ProviderKind,
-    /// Where it is, without a trailing `/`. Of no meaning for `local`.
+    /// The base URL, without a trailing `/`. Of no meaning for `local`.
     pub base_url: Url,
     /// The key, where one is set. A vendor that needs one and has none is refused when it is first used.
     pub api_key: Option<Secret>,
@@ -95,17 +95,17 @@ pub struct ProviderPlan {
     pub key_variable: Option<&'static str>,
     /// Declared limits.
     pub limits: Limits,
-    /// How long one request may take until its answer is complete; for streams, how long the next bytes may take.
+    /// The longest that one request may take until its answer is complete; for streams, until the next bytes.
     pub timeout: Duration,
-    /// How refusals and failures are retried.
+    /// The retries of refusals and failures.
     pub retry: RetryPlan,
-    /// What its vectors are known by in place of its address, where the file says so.
+    /// The server's name in fingerprints in place of its address, where the file says so.
     pub identity: Option<String>,
-    /// What models cost, where the file says so, by their names at the provider.
+    /// The prices of models that the file names, by their names at the provider.
     pub prices: BTreeMap<String, Price>,
 }
 
-/// What a model costs, in US dollars a million tokens.
+/// The price of a model, in US dollars a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "price")]
@@ -139,7 +139,7 @@ impl Price {
     }
 }
 
-/// How refusals and failures are retried.
+/// The retries of refusals and failures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPlan {
     /// Attempts in all, the first included.
@@ -169,7 +169,7 @@ impl ModelRef {
         Self { provider: provider.into(), model: model.into() }
     }
 
-    /// Of `provider/model`; the provider is empty where there is no `/`.
+    /// The model of this `provider/model`; the provider is empty where there is no `/`.
     pub fn named(name: &str) -> Self {
         let (provider, model) = name.split_once('/').unwrap_or(("", name));
         Self::new(provider, model)

@@ -1,12 +1,12 @@
-//! What models cost. A small table at each vendor, dated here: providers change their prices, and a pipeline file may say others.
-//! List prices, without discounts for cached or batched input and without surcharges for very long prompts.
+//! The prices of models: a small table at each vendor, dated here, since providers change their prices, and a pipeline file may
+//! say others. List prices, without discounts for cached or batched input and without surcharges for very long prompts.
 
 use std::collections::BTreeMap;
 
-use super::vendor::Vendor;
+use super::vendors::Vendor;
 use super::{Price, ProviderPlan, Usage};
 
-/// When the tables were last compared with the providers' pages.
+/// The month in which the tables were last compared with the vendors' pages.
 pub const AS_OF: &str = "2026-11";
 
 /// The price of a model: as declared, else as the vendor lists it, where it is the vendor that answers. `None` where it is not

@@ -82,7 +82,7 @@ fn message_of(object: &Value) -> Option<String> {
         .filter(|message| !message.trim().is_empty())
 }
 
-/// The `detail` of FastAPI and those built on it: words, or a validator's list.
+/// The `detail` of `FastAPI` and those built on it: words, or a validator's list.
 fn detail_of(object: &Value) -> Option<String> {
     let detail = object.get("detail")?;
     detail.as_str().map(str::to_owned).or_else(|| first_finding(detail))
@@ -135,7 +135,7 @@ pub(super) fn kind_of(status: Option<u16>, codes: &[String], message: &str) -> E
     }
 }
 
-/// What a status means when nothing in the body says more.
+/// The meaning of a status when nothing in the body says more.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         401 | 403 => ErrorKind::Auth,

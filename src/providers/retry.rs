@@ -1,4 +1,5 @@
-//! When to try again. The statuses that are retried are those whose kind is transient, see the table in [`super::refusal`].
+//! The decision to try again. The statuses that are retried are those whose kind is transient, see the table in
+//! [`super::refusal`].
 
 use std::time::{Duration, SystemTime};
 
@@ -12,12 +13,12 @@ use crate::providers::RetryPlan;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 
-/// How often a request was tried, and since when.
+/// The attempts of one request.
 #[derive(Debug)]
 pub(super) struct Tries {
     plan: RetryPlan,
     attempts: u32,
-    /// When the first attempt left: time in the queue before that is not the provider's fault.
+    /// The instant at which the first attempt left: time in the queue before that is not the provider's fault.
     since: Option<Instant>,
 }
 
@@ -48,7 +49,7 @@ impl Tries {
         self.since.get_or_insert_with(Instant::now);
     }
 
-    /// How long to wait before the next attempt, or the error to give up with.
+    /// The wait before the next attempt, or the error to give up with.
     ///
     /// The vendors' clients do not honour a wait above 120 s; here the budget decides, which is the user's word on it.
     pub(super) fn next(&self, failure: FailedAttempt) -> Result<Duration, ProviderError> {
@@ -84,7 +85,7 @@ fn backoff(attempts: u32, jitter: f64) -> Duration {
     doubled.min(LONGEST_WAIT).mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
 }
 
-/// How long the server wants to be left alone: `retry-after-ms`, else `retry-after` in seconds (also with decimals), else
+/// The pause that the server asks for: `retry-after-ms`, else `retry-after` in seconds (also with decimals), else
 /// as an HTTP date.
 pub(super) fn server_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);

@@ -1,8 +1,6 @@
-//! Where a vendor is and how it is talked to, whatever it is asked for.
+//! A vendor's server: its address and its key, whatever it is asked for.
 
 use std::fmt;
-
-use super::http::Auth;
 
 /// A vendor's own server, as far as connections and their errors go.
 #[derive(Clone, Copy)]
@@ -15,14 +13,25 @@ pub(crate) struct Site {
     pub(crate) url_variable: Option<UrlVariable>,
     /// Variables that may hold the key; the first that is set counts.
     pub(crate) key_variables: &'static [&'static str],
-    /// How the key travels.
+    /// The way in which the key travels.
     pub(super) auth: Auth,
-    /// Where credit is added.
+    /// The page on which credit is added.
     pub(super) billing_page: Option<&'static str>,
-    /// What the user can do about a model that is not there.
+    /// The hint for a model that is not there.
     pub(super) missing_model_hint: Option<fn(model: &str) -> String>,
-    /// What the user can do about a server at this address that cannot be reached.
+    /// The hint for a server at this address that cannot be reached.
     pub(super) unreachable_hint: Option<fn(url: &str) -> String>,
+}
+
+/// The way in which a key travels. Without a key nothing is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `Authorization: Bearer KEY`.
+    Bearer,
+    /// The key alone in a header of this name (lower case), such as `x-api-key`.
+    Header(&'static str),
+    /// Not at all.
+    None,
 }
 
 /// The variable that may hold another address than the vendor's, and how it is written there.
@@ -30,7 +39,7 @@ pub(crate) struct Site {
 pub(crate) enum UrlVariable {
     /// A URL.
     Url(&'static str),
-    /// As Ollama's own client reads it: scheme, host and port may each be missing.
+    /// A host as Ollama's own client reads it: scheme, host and port may each be missing.
     Host(&'static str),
 }
 

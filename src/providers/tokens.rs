@@ -1,4 +1,4 @@
-//! How many tokens a text most likely has, where no tokenizer of the model's own is at hand.
+//! Guesses of a text's tokens, where no tokenizer of the model's own is at hand.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

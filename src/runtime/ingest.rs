@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
-use crate::ingest::report::{Report, Summary};
+use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
 use crate::source::{self, files};
@@ -18,16 +18,16 @@ impl Runtime {
     ///
     /// # Errors
     /// See [`ingest::run`].
-    pub async fn index(&self) -> Result<Summary, Error> {
+    pub async fn index(&self) -> Result<IngestSummary, Error> {
         self.ingest(Options::default(), Arc::default(), CancellationToken::new()).await
     }
 
     /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
-    pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<Summary, Error> {
+    pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
         let setup = tokio::select! {
             setup = self.ingest_setup() => setup?,
             // A model may be on its way through a slow network.
-            () = stop.cancelled() => return Ok(Summary::interrupted(&self.plan.name, report.elapsed())),
+            () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
         };
         ingest::run(setup, options, report, stop).await
     }

@@ -49,8 +49,8 @@ impl From<&str> for SourceId {
     }
 }
 
-/// A state of an item, told without fetching it: a file's time and size, an ETag, a row's `updated_at`, a hash. At most 64 bytes,
-/// which mean something to the source alone.
+/// A state of an item, told without fetching it: a file's time and size, an `ETag`, a row's `updated_at`, a hash. At most 64
+/// bytes, which mean something to the source alone.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Version {
     length: u8,
@@ -74,16 +74,24 @@ impl Version {
             hash = blake3::hash(state);
             hash.as_bytes()
         };
-        let mut bytes = [0; Self::MAX];
-        if let Some(place) = bytes.get_mut(..kept.len()) {
-            place.copy_from_slice(kept);
-        }
-        Self { length: kept.len() as u8, bytes }
+        Self::of(kept)
     }
 
     /// What [`Self::new`] was given, or its hash. Empty: [`Self::UNKNOWN`].
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+        self.kept()
+    }
+
+    #[expect(clippy::expect_used, reason = "a version cut short would prove what it does not")]
+    fn of(kept: &[u8]) -> Self {
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..kept.len()).expect("no longer than a version").copy_from_slice(kept);
+        Self { length: kept.len() as u8, bytes }
+    }
+
+    #[expect(clippy::expect_used, reason = "as above")]
+    fn kept(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).expect("no longer than a version")
     }
 
     /// Whether an item that has this version now is what it was when it had that one.
@@ -127,6 +135,7 @@ impl Item {
 
 /// One step of a listing.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Listed {
     /// An item.
     Item(Item),
@@ -222,35 +231,29 @@ impl Fetched {
     /// blake3 of all that the index holds of it, save the time. Of bytes that come with neither a media type nor metadata it is the
     /// hash of the bytes themselves.
     pub fn hash(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        // Each part after its length: two contents must not run into one another.
-        let part = |hasher: &mut blake3::Hasher, part: &str| {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part.as_bytes());
+        let (content, rest) = match &self.body {
+            Body::Bytes { bytes, hint } if hint.media_type.is_none() && self.metadata.is_empty() => (bytes.as_slice(), None),
+            Body::Bytes { bytes, hint } => (bytes.as_slice(), Some(json(&(&hint.media_type, &self.metadata)))),
+            Body::Text { text, markup, title } => (text.as_bytes(), Some(json(&(markup, title, &self.metadata)))),
         };
-        match &self.body {
-            Body::Bytes { bytes, hint } => {
-                hasher.update(bytes);
-                if let Some(media_type) = &hint.media_type {
-                    part(&mut hasher, media_type);
-                }
-            }
-            Body::Text { text, markup, title } => {
-                part(&mut hasher, text);
-                part(&mut hasher, &format!("{markup:?}"));
-                part(&mut hasher, title.as_deref().unwrap_or_default());
-            }
-        }
-        for (key, value) in &self.metadata {
-            part(&mut hasher, key);
-            part(&mut hasher, &format!("{value:?}"));
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(content);
+        if let Some(rest) = rest {
+            // With its length, so that none of it can be taken for content.
+            hasher.update(&rest).update(&(rest.len() as u64).to_le_bytes());
         }
         *hasher.finalize().as_bytes()
     }
 }
 
+#[expect(clippy::expect_used, reason = "two contents that differ would look alike")]
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("texts and scalars are JSON")
+}
+
 /// An item's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Body {
     /// Bytes of some format, to be parsed.
     Bytes {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use ragstream::document::{Markup, Metadata, Passage, Scalar};
 use ragstream::ingest::ledger::SqliteLedger;
-use ragstream::ingest::report::{Report, Summary};
+use ragstream::ingest::report::{IngestSummary, Report};
 use ragstream::ingest::{self, Options, Setup};
 use ragstream::providers::{EmbedLimits, Embedded, Embedder, Fingerprint, InputType, ProviderError};
 use ragstream::source::{
@@ -19,9 +19,11 @@ use ragstream::vectordb::VectorStore;
 use ragstream::vectordb::edge::EdgeStore;
 use tokio_util::sync::CancellationToken;
 
-/// Embeds a text as two numbers of its own.
-#[derive(Debug)]
-struct Lengths;
+/// Embeds a text as two numbers of its own; breaks at the text that it is given.
+#[derive(Debug, Default)]
+struct Lengths {
+    breaks_at: Option<&'static str>,
+}
 
 #[async_trait]
 impl Embedder for Lengths {
@@ -38,6 +40,7 @@ impl Embedder for Lengths {
         EmbedLimits::new(16, 10_000, 1000)
     }
     async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
+        assert!(!inputs.iter().any(|text| self.breaks_at.is_some_and(|word| text.contains(word))), "a bug");
         let vectors = inputs.iter().map(|text| vec![text.len() as f32, text.split(' ').count() as f32]).collect();
         Ok(Embedded::new(vectors))
     }
@@ -47,7 +50,7 @@ impl Embedder for Lengths {
 #[derive(Debug)]
 struct Tickets {
     id: SourceId,
-    tickets: Mutex<Vec<(u32, &'static str, &'static str)>>,
+    all: Mutex<Vec<(u32, &'static str, &'static str)>>,
     /// How the listing ends.
     end: Mutex<End>,
     fetched: Mutex<Vec<String>>,
@@ -65,11 +68,11 @@ enum End {
 impl Tickets {
     fn new() -> Arc<Self> {
         let end = Mutex::new(End::Complete);
-        Arc::new(Self { id: SourceId::new("tickets"), tickets: Mutex::default(), end, fetched: Mutex::default() })
+        Arc::new(Self { id: SourceId::new("tickets"), all: Mutex::default(), end, fetched: Mutex::default() })
     }
 
     fn set(&self, tickets: &[(u32, &'static str, &'static str)], end: End) {
-        *self.tickets.lock().unwrap() = tickets.to_vec();
+        *self.all.lock().unwrap() = tickets.to_vec();
         *self.end.lock().unwrap() = end;
         self.fetched.lock().unwrap().clear();
     }
@@ -89,7 +92,7 @@ impl Source for Tickets {
 
     fn list(&self) -> BoxStream<'_, Listed> {
         let mut steps: Vec<_> = self
-            .tickets
+            .all
             .lock()
             .unwrap()
             .iter()
@@ -118,7 +121,7 @@ impl Source for Tickets {
         let fetch = |item: &Item| {
             self.fetched.lock().unwrap().push(item.uri.clone());
             let number = u32::from_be_bytes(item.key.as_slice().try_into().map_err(SourceError::new)?);
-            let tickets = self.tickets.lock().unwrap();
+            let tickets = self.all.lock().unwrap();
             let (_, updated, text) = tickets.iter().find(|(known, ..)| *known == number).ok_or(FetchError::Gone)?;
             let title = Some(format!("Ticket {number}"));
             let body = Body::Text { text: (*text).to_owned(), markup: Markup::Text, title };
@@ -148,12 +151,12 @@ impl Index {
     async fn setup(&self, sources: Vec<Arc<dyn Source>>) -> Setup {
         let ledger = SqliteLedger::open(&self.folder.path().join("own.ledger")).await.unwrap();
         let store: Arc<dyn VectorStore> = self.store.clone();
-        let mut setup = Setup::new("own", Arc::new(Lengths), store, Arc::new(ledger));
+        let mut setup = Setup::new("own", Arc::new(Lengths::default()), store, Arc::new(ledger));
         setup.sources = sources;
         setup
     }
 
-    async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> Summary {
+    async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> IngestSummary {
         let report = Arc::new(Report::default());
         ingest::run(self.setup(sources).await, options, report, CancellationToken::new()).await.unwrap()
     }
@@ -176,7 +179,7 @@ fn files(folder: &Path) -> Arc<dyn Source> {
     Arc::new(Files::new(plan, folder))
 }
 
-fn counts(summary: &Summary) -> [u64; 6] {
+fn counts(summary: &IngestSummary) -> [u64; 6] {
     let documents = summary.documents;
     [documents.seen, documents.added, documents.changed, documents.unchanged, documents.removed, documents.failed]
 }
@@ -320,4 +323,42 @@ async fn texts_in_memory_are_a_source() {
     assert_eq!(index.passages().await[0].title.as_deref(), Some("Keys"));
     let summary = index.ingest(notes(&texts[1..2]), Options { prune: true, ..Options::default() }).await;
     assert_eq!((counts(&summary), index.uris().await), ([1, 0, 0, 1, 1, 0], vec!["notes://2".to_owned()]));
+}
+
+#[tokio::test]
+async fn a_part_that_breaks_ends_the_run_aloud_and_the_next_run_makes_up_for_it() {
+    let (index, tickets) = (Index::new(), Tickets::new());
+    let sources = || vec![Arc::clone(&tickets) as Arc<dyn Source>];
+    let run = |setup| ingest::run(setup, Options::default(), Arc::new(Report::default()), CancellationToken::new());
+    tickets.set(&[(1, "monday", "The key is lost."), (2, "monday", "The door is open.")], End::Complete);
+    let mut setup = index.setup(sources()).await;
+    setup.embedder = Arc::new(Lengths { breaks_at: Some("door") });
+    let error = run(setup).await.unwrap_err();
+    assert_eq!((error.code(), error.to_string().as_str()), ("internal", "the embedding model broke"));
+
+    let broken: Vec<Arc<dyn Source>> = vec![Arc::new(Unfetchable(SourceId::new("tickets")))];
+    let error = run(index.setup(broken).await).await.unwrap_err();
+    assert!(ragstream::error::reason(&error).contains("fetch documents"), "{error}");
+
+    index.ingest(sources(), Options::default()).await;
+    assert_eq!(index.uris().await, ["tickets://a/1", "tickets://a/2"]);
+}
+
+/// Breaks when it is asked for anything.
+#[derive(Debug)]
+struct Unfetchable(SourceId);
+
+#[async_trait]
+impl Source for Unfetchable {
+    fn id(&self) -> &SourceId {
+        &self.0
+    }
+
+    fn list(&self) -> BoxStream<'_, Listed> {
+        stream::iter([Listed::Item(Item::new("tickets://a/3", Version::UNKNOWN)), Listed::Complete]).boxed()
+    }
+
+    async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
+        panic!("a bug in the fetching of {items:?}");
+    }
 }

@@ -71,7 +71,7 @@ async fn walked(files: FilesPlan, base: &Path) -> Walked {
                 assert!(listing.next().await.is_none(), "the last step");
                 return out;
             }
-            Listed::Fetched(..) => panic!("nothing is opened"),
+            listed => panic!("nothing is opened: {listed:?}"),
         }
     }
     panic!("the listing was cut short");

@@ -73,7 +73,7 @@ fn passage(n: u64, uri: &str, text: &str) -> Passage {
         modified: -1 - n as i64,
         lang: n.is_multiple_of(4).then(|| "zh".into()),
         source: n.is_multiple_of(5).then(|| "site".into()),
-        metadata: Default::default(),
+        metadata: ragstream::document::Metadata::new(),
     }
 }
 

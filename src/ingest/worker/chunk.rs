@@ -22,7 +22,7 @@ pub(super) fn chunk(
             let run = Arc::clone(&run);
             AbortOnDropHandle::new(tokio::spawn(async move { chunk_batch(&run, batch).await }))
         })
-        .buffer_unordered(Run::workers())
+        .buffer_unordered(Run::cores())
         .filter_map(move |diffs| std::future::ready(joined.joined("cut documents", diffs).ok()))
 }
 

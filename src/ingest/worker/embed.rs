@@ -38,6 +38,7 @@ async fn embed_one(run: &Run, task: ChunkTask) -> Result<Option<(ChunkTask, Vect
     };
     match &*error {
         EmbedError::Stopped => Err(Ended::Stopped),
+        EmbedError::Broken => Err(run.abort(Error::shared(error))),
         EmbedError::Tripped(error) => Err(run.abort(Error::shared(Arc::clone(error)))),
         EmbedError::Provider(error) => {
             if task.diff.fail() {

@@ -38,7 +38,7 @@ pub(super) fn fetch(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = Fe
             let run = Arc::clone(&run);
             AbortOnDropHandle::new(tokio::spawn(async move { fetch_batch(&run, batch).await }))
         })
-        .buffer_unordered(Run::workers())
+        .buffer_unordered(Run::cores())
         .filter_map(move |fetched| std::future::ready(joined.joined("fetch documents", fetched).ok()))
 }
 

@@ -41,7 +41,7 @@ pub(super) fn parse(
             let run = Arc::clone(&run);
             AbortOnDropHandle::new(tokio::spawn(async move { parse_batch(&run, batch).await }))
         })
-        .buffer_unordered(Run::workers())
+        .buffer_unordered(Run::cores())
         .filter_map(move |parsed| std::future::ready(joined.joined("parse documents", parsed).ok()))
 }
 

@@ -18,10 +18,10 @@ use std::sync::Arc;
 
 use super::ProviderKind;
 use super::http::{Body, Http};
-use super::vendor::Vendor;
+use super::vendors::Vendor;
 
-/// Reads a streamed answer as the models of a kind write it, from a recording for instance. `http` makes its errors. `None`: the
-/// kind has no models that answer.
+/// Reads a streamed answer as the models of a kind write it, from a recording for instance. `http` makes its errors. `None`:
+/// the kind has no models that answer.
 pub fn decode_chat(kind: ProviderKind, http: &Arc<Http>, body: Body) -> Option<ChatStream> {
     Vendor::of(kind).chat.as_ref().map(|api| api.wire.decode(http, body))
 }

@@ -20,7 +20,7 @@ struct Remote {
     /// The model's name at the provider.
     id: String,
     price: Option<Price>,
-    /// What this model was found to accept.
+    /// The optional parameters that this model was found to accept.
     parameters: Mutex<Parameters>,
 }
 

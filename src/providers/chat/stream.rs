@@ -1,5 +1,5 @@
-//! The life of a streamed answer: what breaks before its first piece is asked for again, silence ends it, and its end settles what
-//! was reserved for it.
+//! The life of a streamed answer: what breaks before its first piece is asked for again, silence ends it, and its end settles
+//! what was reserved for it.
 
 use std::sync::Arc;
 
@@ -34,8 +34,9 @@ pub(super) async fn begin(
     http.post_stream(path, wire.headers(), request, cost, begin).await
 }
 
-/// How many times the provider's `timeout` may pass without a piece while comments and pings keep the connection alive: a local
-/// model reads a long prompt, another thinks in silence. Without any byte, one timeout is the end of it (see `http.rs`).
+/// The number of times that the provider's `timeout` may pass without a piece while comments and pings keep the connection
+/// alive: a local model reads a long prompt, another thinks in silence. Without any byte, one timeout is the end of it (see
+/// `http.rs`).
 const SILENT_TIMEOUTS: u32 = 10;
 
 /// An answer that is an error where it goes silent behind its pings.

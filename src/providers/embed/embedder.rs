@@ -26,7 +26,7 @@ pub struct EmbedLimits {
 }
 
 impl EmbedLimits {
-    /// So many inputs a request, so many tokens a request over all inputs, and so many tokens an input.
+    /// At most these inputs a request, tokens a request over all inputs, and tokens an input.
     pub const fn new(items: usize, tokens: usize, input_tokens: usize) -> Self {
         Self { items, tokens, input_tokens }
     }
@@ -59,6 +59,40 @@ impl Embedded {
 /// A model that turns texts into vectors.
 ///
 /// A model of one's own says what it is called, how wide its vectors are, and embeds; what else there is has a default.
+///
+/// ```
+/// use ragstream::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
+///
+/// /// Embeds a text as the shares of its vowels.
+/// #[derive(Debug)]
+/// struct Vowels;
+///
+/// #[async_trait::async_trait]
+/// impl Embedder for Vowels {
+///     fn model(&self) -> &str {
+///         "own/vowels"
+///     }
+///
+///     async fn dimensions(&self) -> Result<usize, ProviderError> {
+///         Ok(5)
+///     }
+///
+///     async fn embed(&self, inputs: &[String], _: InputType) -> Result<Embedded, ProviderError> {
+///         let vector = |input: &String| {
+///             let shares = ['a', 'e', 'i', 'o', 'u'].map(|vowel| input.matches(vowel).count() as f32 / input.len() as f32);
+///             let any = shares.iter().any(|share| *share > 0.0).then(|| shares.to_vec());
+///             any.ok_or_else(|| ProviderError::new("own", ErrorKind::InvalidInput, "no vowel").with_hint("add one"))
+///         };
+///         Ok(Embedded::new(inputs.iter().map(vector).collect::<Result<_, _>>()?))
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let embedded = Vowels.embed(&["aeio".to_owned()], InputType::Query).await.unwrap();
+/// assert_eq!(embedded.vectors, [[0.25, 0.25, 0.25, 0.25, 0.0]]);
+/// assert_eq!(Vowels.fingerprint().as_str(), "custom/own/vowels");
+/// # });
+/// ```
 #[async_trait]
 pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.
@@ -71,13 +105,14 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// to [`Self::limits`]. Dropping the future cancels the request.
     ///
     /// An error that [is fatal](ProviderError::is_fatal) stops a run. [`ErrorKind::InvalidInput`](super::super::ErrorKind) says
-    /// that the inputs will never be accepted: the batch is halved until the one is found that is to blame, and the run goes on.
+    /// that the inputs will never be accepted: the batch is halved until the one is found that is to blame, and the run goes
+    /// on.
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError>;
 
     /// The identity of the vectors: two embedders with the same fingerprint may be mixed in one index. Part of every cache key.
     /// To be overridden where [`Self::model`] does not tell all that the vectors depend on.
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::new(format!("own/{}", self.model()))
+        Fingerprint::new(format!("custom/{}", self.model()))
     }
 
     /// The size of one request, at most. May change as limits are learned.
@@ -85,7 +120,8 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
         EmbedLimits::default()
     }
 
-    /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25 finds.
+    /// Whether the model makes sense of a text's language. Where it does not, its vectors are noise that would drown what BM25
+    /// finds.
     fn reads(&self, _text: &str) -> bool {
         true
     }

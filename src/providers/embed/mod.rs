@@ -1,7 +1,7 @@
 //! Embedding models: the trait, the one remote model, and a file a wire format.
 //!
-//! A format's file only says what to send and reads what comes back; prefixes, reservation, checks of the answer and the width are
-//! in the remote model, once. Which vendor speaks which format, and what it takes, is in the vendor's file.
+//! A format's file only says what to send and reads what comes back; prefixes, reservation, checks of the answer and the width
+//! are in the remote model, once. Which vendor speaks which format, and what it takes, is in the vendor's file.
 
 pub(super) mod cohere;
 mod embedder;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::embedder::InputType;
 use crate::providers::EmbedPlan;
 
-/// What is put before a question and before a passage.
+/// The texts before a question and before a passage.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Prefixes {
     query: String,
@@ -27,7 +27,8 @@ const USUAL: [(&str, &str, &str); 6] = [
 const SENTENCE: &str = "Represent this sentence for searching relevant passages: ";
 
 impl Prefixes {
-    /// As planned, else as is usual for a model of this name. An empty prefix in the plan switches the usual one off.
+    /// The prefixes of a plan, else those that are usual for a model of this name. An empty prefix in the plan switches the
+    /// usual one off.
     pub(super) fn of(plan: &EmbedPlan) -> Self {
         let (query, passage) = usual(&plan.model.model);
         Self {

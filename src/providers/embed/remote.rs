@@ -154,7 +154,7 @@ impl Remote {
         self.http.post_and_read(&path, &[], &body, cost, |response| self.read(response, inputs)).await
     }
 
-    /// What the inputs will most likely cost, in tokens.
+    /// The tokens that the inputs will most likely cost.
     fn expected(&self, inputs: &[Cow<'_, str>]) -> u64 {
         self.correction.of(guessed(inputs))
     }
@@ -202,10 +202,10 @@ impl Remote {
     }
 }
 
-/// So many inputs are not all of the kind that a model makes nothing of: there the model is broken.
+/// Inputs that are not all of the kind that a model makes nothing of: where it makes nothing of any, it is broken.
 const MANY: usize = 8;
 
-/// Why an index cannot hold a vector.
+/// The reason why an index cannot hold a vector.
 fn unusable(vector: &[f32]) -> Option<&'static str> {
     if !vector.iter().all(|number| number.is_finite()) {
         return Some("the vector holds a number that is not finite");

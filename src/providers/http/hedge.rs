@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::Cost;
+use super::connection::Cost;
 use crate::limits::{Limiter, Permit};
 use crate::providers::retry::FailedAttempt;
 
@@ -67,7 +67,7 @@ mod tests {
             Self { limiter, swallows, sent: AtomicUsize::new(0) }
         }
 
-        /// How long an answer took to come.
+        /// The time until the answer came.
         async fn ask(&self) -> Result<Duration, FailedAttempt> {
             let permit = self.limiter.admit(self.limiter.ticket(), COST.tokens).await;
             let began = Instant::now();

@@ -1,4 +1,6 @@
-//! What is sent: a request with its address, its headers and its body.
+//! A request: its address, its headers and its body.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -6,22 +8,13 @@ use reqwest::{Client, Response};
 use serde_json::Value;
 use url::Url;
 
-use super::{CONNECT_TIMEOUT, Http};
-use crate::providers::ProviderPlan;
+use super::connection::Http;
 use crate::providers::peer::Peer;
 use crate::providers::retry::FailedAttempt;
-use crate::providers::{ErrorKind, ProviderError};
+use crate::providers::site::Auth;
+use crate::providers::{ErrorKind, ProviderError, ProviderPlan};
 
-/// How a key travels. Without a key nothing is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `Authorization: Bearer KEY`.
-    Bearer,
-    /// The key alone in a header of this name (lower case), such as `x-api-key`.
-    Header(&'static str),
-    /// Not at all.
-    None,
-}
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A request that can be sent again.
 pub(super) struct Call<'a> {
@@ -54,7 +47,7 @@ pub(super) fn client(plan: &ProviderPlan, peer: &Peer) -> Result<Client, Provide
     })
 }
 
-/// What goes with every request.
+/// The headers that go with every request.
 pub(super) fn headers(plan: &ProviderPlan, auth: Auth, peer: &Peer) -> Result<HeaderMap, ProviderError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,4 +1,4 @@
-//! What comes back: a status, headers, a body or a part of one, and what each says.
+//! A response: its status, its headers, its body or a part of one, and what each says.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +11,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::Http;
+use super::connection::Http;
 use crate::limits::InFlight;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, server_wait, should_retry};
@@ -20,7 +20,7 @@ use crate::providers::{ErrorKind, ProviderError};
 /// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
 const MAX_BODY: usize = 128 << 20;
 
-/// What is read of a refusal.
+/// Bytes that are read of a refusal.
 const MAX_REFUSAL: usize = 64 << 10;
 
 impl Http {
@@ -82,7 +82,7 @@ impl Http {
     }
 }
 
-/// Why a body could not be read.
+/// The reason why a body could not be read.
 enum Unread {
     TooLarge,
     Cut(reqwest::Error),

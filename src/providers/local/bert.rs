@@ -1,11 +1,11 @@
 //! The forward pass of a BERT encoder on `ndarray`, straight from the published safetensors.
 //!
-//! Sequences are not padded: the tokens of all of them are the rows of one matrix, so every linear layer is one matrix product over
-//! real tokens only, and attention looks at one sequence's rows at a time. `matrixmultiply` does the products on the thread that
-//! calls; who calls from several threads gets several cores.
+//! Sequences are not padded: the tokens of all of them are the rows of one matrix, so every linear layer is one matrix product
+//! over real tokens only, and attention looks at one sequence's rows at a time. `matrixmultiply` does the products on the
+//! thread that calls; who calls from several threads gets several cores.
 //!
-//! Source: Devlin et al. 2019, arXiv:1810.04805, with the post-norm layers and the exact GELU of the published weights; mean pooling
-//! as in Reimers and Gurevych 2019, arXiv:1908.10084.
+//! Source: Devlin et al. 2019, arXiv:1810.04805, with the post-norm layers and the exact GELU of the published weights; mean
+//! pooling as in Reimers and Gurevych 2019, arXiv:1908.10084.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use ndarray::{Array1, Array2, Axis, concatenate, s};
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
-/// Why the files are no BERT that this can run.
+/// The reason why the files are no BERT that this can run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
     #[error("config.json is not a BERT's")]
@@ -231,7 +231,7 @@ impl Norm {
     }
 }
 
-/// Where each sequence's rows are.
+/// The rows of each sequence.
 fn spans(sequences: &[Vec<u32>]) -> Vec<Range<usize>> {
     let mut start = 0;
     let mut spans = Vec::with_capacity(sequences.len());
@@ -288,8 +288,8 @@ fn pool(x: &Array2<f32>, span: Range<usize>) -> Vec<f32> {
     sum
 }
 
-/// Folds eight lanes apart and then together: without it the compiler has to keep the order of the additions and cannot use vector
-/// instructions.
+/// Folds eight lanes apart and then together: without it the compiler has to keep the order of the additions and cannot use
+/// vector instructions.
 fn fold(row: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join: impl Fn(f32, f32) -> f32) -> f32 {
     let (chunks, rest) = row.as_chunks::<8>();
     let mut lanes = [start; 8];
@@ -327,8 +327,8 @@ fn erf(x: f32) -> f32 {
 
 /// `e^x` for x ≤ 0, with a relative error below 1e-6; 0 below -87, where the true value is under 2e-38.
 ///
-/// `e^x = 2^n · e^r` with `n` whole and `|r| ≤ ln 2 / 2`, and seven terms of the exponential series for `e^r` (the eighth is under
-/// 1.2e-7). In plain arithmetic, so that the compiler can use vector instructions.
+/// `e^x = 2^n · e^r` with `n` whole and `|r| ≤ ln 2 / 2`, and seven terms of the exponential series for `e^r` (the eighth is
+/// under 1.2e-7). In plain arithmetic, so that the compiler can use vector instructions.
 fn exp_of_negative(x: f32) -> f32 {
     /// Adding and taking away 1.5 · 2^23 rounds to a whole number.
     const ROUND: f32 = 12_582_912.0;

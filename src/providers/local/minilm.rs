@@ -8,12 +8,14 @@ use tokenizers::Tokenizer;
 use tokio::sync::Semaphore;
 
 use super::bert::Bert;
+use super::english::may_be_english;
+use super::failure::{PROVIDER, off_the_runtime, unusable};
 use super::weights::{Files, Hub, MINILM};
-use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
+
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
-/// What the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It has 512
-/// positions, of which the second half is untrained.
+/// Tokens that the model was trained on, `[CLS]` and `[SEP]` included (`max_seq_length` of its `sentence_bert_config.json`). It
+/// has 512 positions, of which the second half is untrained.
 const MAX_TOKENS: usize = 256;
 
 /// Tokens that one matrix product takes, about: enough to keep it busy, few enough for its operands to stay in the cache.
@@ -137,8 +139,8 @@ impl Embedder for MiniLm {
     }
 }
 
-/// Splits token lists, in order, into groups of about the same number of tokens, [`GROUP_TOKENS`] or a little more at most, and where
-/// there are enough lists, as many groups for each core.
+/// Splits token lists, in order, into groups of about the same number of tokens, [`GROUP_TOKENS`] or a little more at most, and
+/// where there are enough lists, as many groups for each core.
 fn group(lists: Vec<Vec<u32>>, cores: usize) -> Vec<Vec<Vec<u32>>> {
     let total: usize = lists.iter().map(Vec::len).sum();
     let count = total.div_ceil(GROUP_TOKENS).max(1).next_multiple_of(cores.max(1));

@@ -5,6 +5,9 @@
 //! they are the right ones.
 
 mod bert;
+mod download;
+mod english;
+mod failure;
 mod minilm;
 mod potion;
 mod weights;
@@ -14,16 +17,14 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use weights::{Download, Hub};
+pub use download::Download;
+pub use weights::Hub;
 
+use self::failure::PROVIDER;
 use super::{Embedder, ErrorKind, ProviderError};
-use crate::language::Language;
 
 /// The models there are, as they are written after `local/`. Names match in any case.
 pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
-
-/// What errors call this provider.
-const PROVIDER: &str = "local";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Model {
@@ -65,7 +66,7 @@ pub async fn embedder(model: &str, cache_dir: &Path) -> Result<Arc<dyn Embedder>
     embedder_from(model, cache_dir, &Hub::from_env()).await
 }
 
-/// As [`embedder`], from the hub given: for a caller that shows [`Hub::progress`].
+/// The same as [`embedder`], from the hub given: for a caller that shows [`Hub::progress`].
 pub async fn embedder_from(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
     let cell = Model::named(model)?.shared();
     cell.get_or_try_init(|| load(model, cache_dir, hub)).await.map(Arc::clone)
@@ -79,53 +80,10 @@ pub async fn load(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Em
     })
 }
 
-/// Both models were trained on English: of other scripts they know at most single letters, of other languages few words. Short
-/// questions are of no certain language and count as English.
-fn may_be_english(text: &str) -> bool {
-    is_mostly_latin(text) && Language::of(text).is_none_or(|language| language == Language::ENGLISH)
-}
-
-fn is_mostly_latin(text: &str) -> bool {
-    let letters = || text.chars().filter(|c| c.is_alphabetic());
-    // The last Latin letter with a use in everyday text is in Latin Extended Additional (Vietnamese).
-    letters().filter(|c| *c <= '\u{24f}' || ('\u{1e00}'..='\u{1eff}').contains(c)).count() * 2 >= letters().count()
-}
-
-/// Runs CPU work on the blocking pool. A panic there becomes an error here.
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ProviderError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| ProviderError {
-        source: Some(Box::new(e)),
-        ..ProviderError::new(PROVIDER, ErrorKind::BadAnswer, "the model broke off")
-    })
-}
-
-/// Files that have the right SHA-256 and yet cannot be read as a model: this build cannot use them.
-fn unusable(model: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ProviderError {
-    ProviderError {
-        source: Some(source.into()),
-        ..ProviderError::new(PROVIDER, ErrorKind::ModelMissing, format!("the files of {model} cannot be read as a model"))
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn other_scripts_are_not_read() {
-        for text in ["how do I rotate keys?", "Schlüssel erneuern", "什么是 Lantern Keyring?", "404", ""] {
-            assert!(may_be_english(text), "{text}");
-        }
-        for text in [
-            "如何轮换密钥?",
-            "как сменить ключ",
-            "用 lanternctl 如何备份数据库和全部密钥分片文件",
-            "¿Cómo se cambian las claves de firma en el servidor de producción?",
-        ] {
-            assert!(!may_be_english(text), "{text}");
-        }
-    }
 
     #[test]
     fn names_match_in_any_case() {

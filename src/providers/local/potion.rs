@@ -7,8 +7,10 @@ use serde::Deserialize;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::english::may_be_english;
+use super::failure::{PROVIDER, off_the_runtime, unusable};
 use super::weights::{Files, Hub, POTION};
-use super::{PROVIDER, may_be_english, off_the_runtime, unusable};
+
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
 /// `hidden_dim` of the model's config.json.

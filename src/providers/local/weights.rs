@@ -1,7 +1,7 @@
-//! Where the files of a model are, and that they are the right ones.
+//! The files of a model: found or fetched, and the right ones.
 //!
-//! They live in `<cache>/models/<model>/`. What is missing or damaged there is fetched from a Hugging Face hub, at a fixed revision.
-//! Invariant: no byte reaches a model unless its file has the SHA-256 written here, whoever put it there.
+//! They live in `<cache>/models/<model>/`. What is missing or damaged there is fetched from a Hugging Face hub, at a fixed
+//! revision. Invariant: no byte reaches a model unless its file has the SHA-256 written here, whoever put it there.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{PROVIDER, off_the_runtime};
+use super::download::Download;
+use super::failure::{PROVIDER, off_the_runtime};
 use crate::providers::Secret;
 use crate::providers::{ErrorKind, ProviderError};
 
@@ -20,11 +21,11 @@ use crate::providers::{ErrorKind, ProviderError};
 const HUB: &str = "https://huggingface.co";
 /// A connection that takes longer than this is no connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the next bytes of a download may take.
+/// The longest that the next bytes of a download may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long one file may take: 90 MB at 50 kB/s.
+/// The longest that one file may take: 90 MB at 50 kB/s.
 const FILE_TIMEOUT: Duration = Duration::from_mins(30);
-/// What a download that was killed left behind is removed when it is this old: no download takes so long.
+/// The age at which the rest of a download that was killed is removed: no download takes so long.
 const STALE: Duration = Duration::from_hours(24);
 
 /// A model's files at a hub.
@@ -100,20 +101,7 @@ pub(super) const MINILM: Repository = Repository {
     },
 };
 
-/// How far a download is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Download {
-    /// The model's name.
-    pub model: &'static str,
-    /// The file's name.
-    pub file: &'static str,
-    /// Bytes received.
-    pub received: u64,
-    /// Bytes in all.
-    pub total: u64,
-}
-
-/// Where missing files are fetched from.
+/// The hub from which missing files are fetched.
 #[derive(Debug, Clone)]
 pub struct Hub {
     endpoint: String,
@@ -130,7 +118,7 @@ impl Hub {
         Self { endpoint: endpoint.into(), token, progress: None }
     }
 
-    /// What `HF_ENDPOINT` (else huggingface.co) and `HF_TOKEN` say.
+    /// The hub that `HF_ENDPOINT` (else huggingface.co) and `HF_TOKEN` name.
     pub fn from_env() -> Self {
         let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self::new(set("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()), set("HF_TOKEN").map(Secret::new))
@@ -148,7 +136,7 @@ impl Hub {
     }
 }
 
-/// Why a file cannot be used.
+/// The reason why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
 enum Problem {
     #[error("{} is not there", .0.display())]
@@ -192,8 +180,8 @@ impl Repository {
         fetched.map_err(|problem| self.missing(folder, &here, problem))
     }
 
-    /// Downloads a file to a name of its own, verifies it, and only then gives it its real name: other processes see the whole file
-    /// or none, and of two that fetch it at once the second replaces it with the same bytes.
+    /// Downloads a file to a name of its own, verifies it, and only then gives it its real name: other processes see the whole
+    /// file or none, and of two that fetch it at once the second replaces it with the same bytes.
     async fn fetch(&self, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
         let url = hub.url(self, file.name).map_err(|e| Problem::Address(hub.endpoint.clone(), e))?;
         tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(&url), "fetching a file of a model");
@@ -301,8 +289,8 @@ fn without_password(url: &Url) -> Url {
     shown
 }
 
-/// Reads a file and checks its SHA-256. Blocking. Hashing on every load costs 20 to 60 ms; nothing has to be remembered about files
-/// that were verified before, and what is verified is what is used.
+/// Reads a file and checks its SHA-256. Blocking. Hashing on every load costs 20 to 60 ms; nothing has to be remembered about
+/// files that were verified before, and what is verified is what is used.
 fn read_verified(path: &Path, file: Pinned) -> Result<Vec<u8>, Problem> {
     let reading = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::NotFound => Problem::Absent(path.to_owned()),

@@ -62,7 +62,7 @@ pub(super) fn pairs(scores: Vec<Scored>) -> Vec<(usize, f32)> {
     scores.into_iter().map(|scored| (scored.index, scored.relevance_score)).collect()
 }
 
-/// What was billed, as Voyage and Jina write it.
+/// The bill, as Voyage and Jina write it.
 #[derive(Deserialize)]
 pub(super) struct Usage {
     #[serde(default)]

@@ -256,7 +256,7 @@ mod tests {
             modified: -5,
             lang: Some("de".into()),
             source: None,
-            metadata: Default::default(),
+            metadata: crate::document::Metadata::new(),
         };
         let point = |n: u128, sparse: Vec<u32>| Point {
             id: Uuid::from_u128(n),

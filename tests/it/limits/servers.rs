@@ -1,5 +1,5 @@
-//! Models of servers, as they count and refuse, and a sender that does what the HTTP layer does, under a paused clock. Every run
-//! follows from its seed.
+//! Models of servers, as they count and refuse, and a sender that does what the HTTP layer does, under a paused clock. Every
+//! run follows from its seed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -33,8 +33,8 @@ fn goal(case: &Case) -> (f64, u64) {
     // refused as well. Which happens to slower senders too, now and then.
     let refusals = if case.rpm == 1500 { 6 } else { 5 };
     match case.counts {
-        // It holds two requests or one: one more sent at once is refused as if there were too many in flight, and nothing in what
-        // is accepted and refused tells which of both it is.
+        // It holds two requests or one: one more sent at once is refused as if there were too many in flight, and nothing in
+        // what is accepted and refused tells which of both it is.
         Counts::Bucket(1.0) if case.rpm == 60 || case.tpm == 1_000_000 => (0.4, 8),
         // The jitter of a request on its way is a tenth of what it holds.
         Counts::Bucket(1.0) => (0.85, refusals),

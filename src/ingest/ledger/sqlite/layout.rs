@@ -5,7 +5,7 @@ use std::path::Path;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, params};
 
-use crate::source::{SourceId, files};
+use crate::source::{SourceId, Version, files};
 
 /// The layout that this version writes: `user_version` of the file.
 const CURRENT: i64 = 2;
@@ -111,7 +111,7 @@ fn copy(connection: &Connection, prefix: &str) -> rusqlite::Result<()> {
             insert.execute(params![
                 ToSqlOutput::Borrowed(row.get_ref(0)?),
                 source.as_str(),
-                version.as_ref().map(|version| version.as_bytes()),
+                version.as_ref().map(Version::as_bytes),
                 (hash != [0; 32]).then_some(hash),
                 known.then(|| modified_ns.div_euclid(1_000_000_000)),
                 ToSqlOutput::Borrowed(row.get_ref(5)?),

@@ -1,11 +1,10 @@
 //! Anthropic. It has no embedding models.
 
-use super::Vendor;
+use super::vendor::Vendor;
 use crate::providers::Price;
 use crate::providers::chat::anthropic::Anthropic;
 use crate::providers::chat::wire::ChatApi;
-use crate::providers::http::Auth;
-use crate::providers::site::{Site, UrlVariable};
+use crate::providers::site::{Auth, Site, UrlVariable};
 
 pub(super) static VENDOR: Vendor = Vendor {
     chat: Some(ChatApi { wire: &Anthropic, max_temperature: Some(1.0) }),

@@ -11,7 +11,11 @@ mod local;
 mod mistral;
 mod ollama;
 mod openai;
+mod vendor;
 mod voyage;
+
+pub(super) use vendor::EmbedBackend;
+pub(crate) use vendor::Vendor;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,51 +23,13 @@ use std::time::Duration;
 use url::Url;
 
 use super::address::{address, is_origin};
-use super::chat::wire::ChatApi;
-use super::embed::wire::EmbedApi;
-use super::rerank::wire::RerankApi;
-use super::site::Site;
-use super::{Price, ProviderKind, ProviderPlan, RetryPlan};
+use super::{ProviderKind, ProviderPlan, RetryPlan};
 use crate::limits::Limits;
 
 /// A request may take so long, unless the plan says otherwise.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// A vendor of models.
-#[derive(Debug)]
-pub(crate) struct Vendor {
-    /// Its kind, as a pipeline file writes it; also the name of the provider that exists without being declared. Part of every
-    /// cache key: never to be changed.
-    pub(crate) name: &'static str,
-    /// Where it is.
-    pub(crate) site: Site,
-    /// Whether it runs on the user's own machine, unless its address is one of the vendor's own hosts: then it costs nothing.
-    pub(super) at_home: bool,
-    /// Its models that embed.
-    pub(super) embed: Option<EmbedBackend>,
-    /// Its models that answer.
-    pub(super) chat: Option<ChatApi>,
-    /// Its models that rerank.
-    pub(super) rerank: Option<RerankApi>,
-    /// Prices at the vendor itself, by the beginnings of models' names (see [`super::prices`]).
-    pub(super) prices: &'static [(&'static str, Price)],
-}
-
-/// What embeds.
-#[derive(Debug)]
-pub(super) enum EmbedBackend {
-    /// An API.
-    Api(EmbedApi),
-    /// Models in process.
-    InProcess,
-}
-
 impl Vendor {
-    /// A vendor at this site of which no models are known.
-    const fn new(name: &'static str, site: Site) -> Self {
-        Self { name, site, at_home: false, embed: None, chat: None, rerank: None, prices: &[] }
-    }
-
     /// The vendor of a kind.
     pub(crate) fn of(kind: ProviderKind) -> &'static Self {
         match kind {

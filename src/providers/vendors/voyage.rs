@@ -1,6 +1,6 @@
 //! Voyage: embeddings, which are answered as OpenAI does and asked for differently, and reranking.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::openai::OpenAi;

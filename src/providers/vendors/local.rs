@@ -1,8 +1,7 @@
 //! In process: no key, no network once the model is there (see [`crate::providers::local`]).
 
-use super::{EmbedBackend, Vendor};
-use crate::providers::http::Auth;
-use crate::providers::site::Site;
+use super::vendor::{EmbedBackend, Vendor};
+use crate::providers::site::{Auth, Site};
 
 pub(super) static VENDOR: Vendor = Vendor {
     at_home: true,

@@ -1,6 +1,6 @@
 //! Ollama's own API: models on one's own machine, and those that Ollama sells under its own name.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::chat::ollama::Ollama as Chats;
 use crate::providers::chat::wire::ChatApi;
 use crate::providers::embed::EmbedLimits;
@@ -12,8 +12,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     at_home: true,
     embed: Some(EmbedBackend::Api(EmbedApi {
         wire: &Embeddings,
-        // Ollama embeds one input after another and names no limits; a batch is small so that it is answered within the timeout.
-        // The size of an input depends on the model; above that it refuses.
+        // Ollama embeds one input after another and names no limits; a batch is small so that it is answered within the
+        // timeout. The size of an input depends on the model; above that it refuses.
         limits: |_, _| EmbedLimits::new(64, 32_768, 2048),
         refused_above: (None, None),
         width: |_| None,

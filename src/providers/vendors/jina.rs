@@ -1,7 +1,7 @@
 //! Jina, and every server that reranks as it does: llama.cpp, vLLM, … Its embeddings are answered as OpenAI does and asked for
 //! differently.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::openai::OpenAi;
 use crate::providers::embed::wire::EmbedApi;

@@ -1,6 +1,6 @@
 //! Mistral: OpenAI's formats with fewer parameters, and every one that it does not know is an error.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::chat::openai::OpenAi as Chats;
 use crate::providers::chat::wire::{ChatApi, Parameters};
@@ -13,9 +13,9 @@ pub(super) static VENDOR: Vendor = Vendor {
     embed: Some(EmbedBackend::Api(EmbedApi {
         // https://docs.mistral.ai/api/endpoint/embeddings. It lists base64, too, and does not say of what.
         wire: &Embeddings { width: "output_dimension", base64: false, extras: |_, _| {} },
-        // 8,192 tokens an input. Of a request it says only that it may be too large ("Too many tokens overall", "Too many inputs"):
-        // 16,384 tokens were accepted at all times, and 512 inputs. Tokens are counted with another tokenizer here, hence a
-        // quarter to spare.
+        // 8,192 tokens an input. Of a request it says only that it may be too large ("Too many tokens overall", "Too many
+        // inputs"): 16,384 tokens were accepted at all times, and 512 inputs. Tokens are counted with another tokenizer here,
+        // hence a quarter to spare.
         limits: |_, _| EmbedLimits::new(512, 12_288, 8192),
         refused_above: (None, None),
         width: |model| match model {

@@ -1,6 +1,6 @@
 //! OpenAI, and every compatible server: llama.cpp, vLLM, OpenRouter, …
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::chat::openai::OpenAi as Chats;
 use crate::providers::chat::wire::{ChatApi, Parameters};

@@ -1,14 +1,13 @@
 //! Google Gemini.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::chat::gemini::Gemini as Chats;
 use crate::providers::chat::wire::ChatApi;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::gemini::{Gemini as Embeddings, bare};
 use crate::providers::embed::wire::EmbedApi;
-use crate::providers::http::Auth;
-use crate::providers::site::Site;
+use crate::providers::site::{Auth, Site};
 
 pub(super) static VENDOR: Vendor = Vendor {
     embed: Some(EmbedBackend::Api(EmbedApi {

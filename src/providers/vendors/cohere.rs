@@ -1,6 +1,6 @@
 //! Cohere: embeddings and reranking.
 
-use super::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::cohere::Cohere as Embeddings;
@@ -28,8 +28,8 @@ pub(super) static VENDOR: Vendor = Vendor {
     })),
     rerank: Some(RerankApi {
         wire: &Reranking,
-        // https://docs.cohere.com/reference/rerank: not more than 1,000 documents a request, of which 4,096 tokens each are read.
-        // The tokens of a request are not limited.
+        // https://docs.cohere.com/reference/rerank: not more than 1,000 documents a request, of which 4,096 tokens each are
+        // read. The tokens of a request are not limited.
         limits: |_| RerankLimits { passages: 1000, tokens: u64::MAX, passage_tokens: 4096 },
     }),
     prices: &[

@@ -1,0 +1,40 @@
+//! In place of the models in process where the crate is built without them (the feature `local`).
+
+mod download;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+pub use download::Download;
+
+use super::{Embedder, ErrorKind, ProviderError};
+
+/// The models that a build with them has, as they are written after `local/`.
+pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
+
+/// Nothing is fetched.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    /// Never told anything.
+    pub progress: Option<watch::Sender<Option<Download>>>,
+}
+
+impl Hub {
+    /// No environment matters.
+    pub fn from_env() -> Self {
+        Self { progress: None }
+    }
+}
+
+/// No model of any name.
+///
+/// # Errors
+/// Always [`ErrorKind::ModelMissing`].
+#[expect(clippy::unused_async, reason = "the same as where there are models")]
+pub async fn embedder_from(model: &str, _cache_dir: &Path, _hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
+    let error =
+        ProviderError::new("local", ErrorKind::ModelMissing, format!("this build runs no models in process: not {model}"));
+    Err(error.with_hint("build the crate with the feature `local`, or set `embed.model` to a provider's"))
+}
