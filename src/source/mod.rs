@@ -4,8 +4,8 @@
 //! fetched. [`files`] is one, [`documents`] makes one of what a program has in memory; a new kind is one file, one variant of
 //! [`SourcePlan`] and one line in [`open`].
 //!
-//! Invariant: what is gone is decided by source. A document is removed when the source that gave it listed everything and did not
-//! name it any more; no source can remove what another gave.
+//! Invariant: what is gone is decided by source. A document is removed when the source that gave it could list the place where it
+//! was, to the end, and did not name it any more; no source can remove what another gave.
 
 mod documents;
 pub mod files;
