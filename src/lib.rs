@@ -179,7 +179,7 @@
 //! runtime.index().await?;
 //!
 //! let question = Question { model: ModelChoice::Own(Arc::new(Scripted)), ..Question::from("When are keys rotated?") };
-//! let mut answer = std::pin::pin!(Answerer::open(&runtime).await?.ask(question));
+//! let mut answer = Answerer::open(&runtime).await?.ask(question);
 //! # let mut shown = String::new();
 //! while let Some(event) = answer.next().await {
 //!     match event? {

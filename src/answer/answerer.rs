@@ -9,8 +9,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_stream::try_stream;
+use futures_util::StreamExt;
 use futures_util::future::join_all;
-use futures_util::{Stream, StreamExt};
+use futures_util::stream::BoxStream;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -120,9 +121,9 @@ impl Answerer {
     /// # Errors
     /// As [`Self::models`] and [`Self::search`], else what the (last) model says. The pieces of an answer that broke off have been
     /// yielded before the error.
-    pub fn ask(&self, question: Question) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static + use<> {
+    pub fn ask(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
         let answerer = self.clone();
-        try_stream! {
+        let events = try_stream! {
             let mut models = answerer.models(&question).await?;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
@@ -161,7 +162,8 @@ impl Answerer {
                     event => event,
                 };
             }
-        }
+        };
+        events.boxed()
     }
 
     /// Streams the answers of several models to a question, as they come. The question's own model and those that stand by are not
@@ -169,13 +171,9 @@ impl Answerer {
     ///
     /// # Errors
     /// As [`Self::search`] before the models are asked; after that only when all of them have failed.
-    pub fn ask_all(
-        &self,
-        question: Question,
-        ensemble: Ensemble,
-    ) -> impl Stream<Item = Result<EnsembleEvent, Error>> + Send + 'static + use<> {
+    pub fn ask_all(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
         let answerer = self.clone();
-        try_stream! {
+        let events = try_stream! {
             let mode = ensemble.mode;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
             let conversation = answerer.conversation(&question, models.first()).await;
@@ -204,7 +202,8 @@ impl Answerer {
             while let Some(event) = events.next().await {
                 yield event?;
             }
-        }
+        };
+        events.boxed()
     }
 
     /// How a question is answered: as planned, save for what it says itself.

@@ -291,7 +291,7 @@ async fn answer(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered> {
 }
 
 async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered> {
-    let mut events = pin!(answerer.ask(job.how.clone()));
+    let mut events = answerer.ask(job.how.clone());
     let (mut stage, mut begun) = (Stage::Retrieve, false);
     let (mut text, mut cited) = (String::new(), Vec::new());
     while let Some(event) = events.next().await {

@@ -145,7 +145,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::document::Passage;
+    use crate::document::{Metadata, Passage};
 
     fn hit(n: u128, uri: &str, start: u64, text: &str) -> Hit {
         let end = start + text.len() as u64;
@@ -161,7 +161,7 @@ mod tests {
             modified: 0,
             lang: None,
             source: None,
-            metadata: crate::document::Metadata::new(),
+            metadata: Metadata::default(),
         };
         Hit { id: Uuid::from_u128(n), score: 1.0, passage }
     }

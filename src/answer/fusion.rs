@@ -69,7 +69,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::document::Passage;
+    use crate::document::{Metadata, Passage};
 
     /// A ranking of numbered passages with these scores.
     fn ranking(hits: &[(u128, f32)]) -> Vec<Hit> {
@@ -85,7 +85,7 @@ mod tests {
             modified: 0,
             lang: None,
             source: None,
-            metadata: crate::document::Metadata::new(),
+            metadata: Metadata::default(),
         };
         hits.iter().map(|(id, score)| Hit { id: Uuid::from_u128(*id), score: *score, passage: passage.clone() }).collect()
     }

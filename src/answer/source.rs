@@ -179,6 +179,7 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use super::*;
+    use crate::document::Metadata;
     use proptest::prelude::*;
     use std::ops::Range;
     use uuid::Uuid;
@@ -198,7 +199,7 @@ mod tests {
             modified: 1,
             lang: None,
             source: None,
-            metadata: crate::document::Metadata::new(),
+            metadata: Metadata::default(),
         };
         Hit { id: Uuid::nil(), score, passage }
     }

@@ -86,7 +86,7 @@ pub enum Line<'a> {
     /// A passage that was found.
     Hit(HitLine<'a>),
     /// The end of a batch of questions.
-    IngestSummary(BatchSummary),
+    Summary(BatchSummary),
     /// A remark of the chat.
     Note {
         /// The words.

@@ -15,6 +15,7 @@ mod outline;
 mod plan;
 mod prose;
 mod rst;
+mod scan;
 mod sections;
 
 use std::ops::Range;

@@ -3,9 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::{code, markdown, rst};
-use crate::document::Markup;
-
 /// How good a border is, 0–255. Only the differences matter, and only against the penalties in [`super::cut`], which
 /// are taken from a border that would leave the chunk poorly filled.
 pub(super) mod strength {
@@ -84,20 +81,6 @@ pub(super) struct Outline {
 const TITLE: usize = 256;
 
 impl Outline {
-    /// Reads a text as what it is said to be.
-    pub(super) fn of(text: &str, markup: Markup) -> Self {
-        let mut outline = Self::default();
-        outline.open_section(0, 0, 0, "");
-        match markup {
-            Markup::Markdown => markdown::scan(text, &mut outline),
-            Markup::Rst => rst::scan(text, &mut outline),
-            Markup::Code => code::scan(text, &mut outline),
-            Markup::Text => scan_text(text, &mut outline),
-            Markup::Records => scan_records(text, &mut outline),
-        }
-        outline
-    }
-
     pub(super) fn push_line(&mut self, start: usize, strength: u8, prose: bool) {
         self.lines.push(Line { start: start as u32, strength, prose });
     }
@@ -224,35 +207,11 @@ pub(super) fn after_marker(trimmed: &str) -> Option<&str> {
     (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(rest)
 }
 
-fn scan_text(text: &str, outline: &mut Outline) {
-    let mut blank = true;
-    for line in raw_lines(text) {
-        if line.is_blank() {
-            blank = true;
-            continue;
-        }
-        let strength = if blank {
-            strength::PARAGRAPH
-        } else if after_marker(line.text.trim_start()).is_some() {
-            strength::ITEM
-        } else {
-            strength::LINE
-        };
-        outline.push_line(line.start, strength, true);
-        blank = false;
-    }
-}
-
-fn scan_records(text: &str, outline: &mut Outline) {
-    for line in raw_lines(text).filter(|line| !line.is_blank()) {
-        outline.push_line(line.start, strength::PARAGRAPH, false);
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
+    use crate::document::Markup;
 
     #[test]
     fn a_section_knows_what_it_is_in() {

@@ -313,7 +313,7 @@ impl<'a> BatchView<'a> {
     /// Says how it went.
     fn summarise(&mut self, not_asked: usize, took: Duration) {
         if self.output.json {
-            self.output.event(&WireLine::IngestSummary(BatchSummary {
+            self.output.event(&WireLine::Summary(BatchSummary {
                 questions: self.questions.len(),
                 answered: self.answered,
                 known: self.known,

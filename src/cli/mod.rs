@@ -31,14 +31,9 @@ use self::args::{Cli, Command};
 use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::Output;
 
-/// Bytes from which on a block of memory goes back to the system when it is freed: glibc's own default, held fast.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const LARGE_BLOCK: libc::c_int = 128 << 10;
-
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
 /// `ingest` and `ask`.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>) -> ExitCode {
-    keep_memory_together();
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     if let Some(command) = command {
         arguments.insert(1.min(arguments.len()), command.into());
@@ -89,23 +84,6 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         },
         Command::Chat(_) => Ok(OK),
         Command::Schema => schema::run(output),
-    }
-}
-
-/// Tells glibc to share few heaps among the threads, and to give large blocks back when they are freed. By itself it gives each
-/// thread a heap, up to eight a core, and what is freed in one helps no other: the threads of an ingest hand all they make on
-/// to one another. And it puts blocks of up to 32 MiB into these heaps once it has seen one as large freed (the tokenizer's
-/// tables, at the start); as the small ones come to lie between them, a run of hours would grow for no use of its own.
-#[allow(unsafe_code, reason = "there is no other way to ask for it")]
-fn keep_memory_together() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        let heaps = std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
-        // SAFETY: `mallopt` takes the allocator's own locks; no other thread runs yet.
-        unsafe {
-            libc::mallopt(libc::M_ARENA_MAX, heaps as libc::c_int);
-            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK);
-        }
     }
 }
 

@@ -25,10 +25,11 @@ pub(super) async fn judge(run: &Run, scope: &Scope) -> Result<Verdict, Ended> {
 
 /// Removes the documents that are gone, unless that is in doubt. Returns how many were kept for that reason.
 pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ended> {
-    if let Verdict::Keep(kept) = judge(run, scope).await?
-        && kept > 0
-    {
-        return Ok(kept);
+    match judge(run, scope).await? {
+        Verdict::Keep(kept) => return Ok(kept),
+        // Nearly always: the ledger need not be gone through once more.
+        Verdict::Remove(0) => return Ok(0),
+        Verdict::Remove(_) => {}
     }
     let mut after = None;
     loop {

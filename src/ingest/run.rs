@@ -12,11 +12,13 @@ use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
 use super::report::{Report, Stage};
 use super::setup::{Options, Setup};
-use super::worker;
 use crate::chunk::Chunker;
 use crate::error::{Error, Failure, Origin};
 use crate::source::SourceId;
 use crate::vectordb::{StoreError, VectorStore};
+
+/// Writes to the store at once.
+pub(super) const WRITERS: usize = 4;
 
 /// How long a store that does not answer is waited for before the run stops.
 pub(super) const STORE_BUDGET: Duration = Duration::from_secs(120);
@@ -175,7 +177,7 @@ impl Run {
         match stage {
             Stage::Read | Stage::Parse | Stage::Chunk => Self::cores(),
             Stage::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
-            Stage::Store => worker::WRITERS,
+            Stage::Store => WRITERS,
         }
     }
 }

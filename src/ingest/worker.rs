@@ -17,8 +17,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::diff::{ChunkTask, DocumentDiff};
 use super::queue::Claim;
-use super::run::Run;
-pub(super) use store::WRITERS;
+use super::run::{Run, WRITERS};
 
 /// Carries everything that the queue holds into the index; returns when nothing more comes, or when the run is stopped and what was
 /// in flight is done.

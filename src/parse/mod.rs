@@ -4,6 +4,7 @@
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
 mod container;
+mod detect;
 mod epub;
 mod format;
 mod guard;
@@ -174,12 +175,12 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
 fn detect(hint: Hint<'_>, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {
     let guess = format::guess_of(hint);
     if !bytes.starts_with(container::MAGIC) {
-        return Ok((format::detect(guess, &bytes)?, bytes));
+        return Ok((detect::detect(guess, &bytes)?, bytes));
     }
     // Which container it is, its directory tells; reading that is for the guard too.
     let named = match guess {
         Guess::Known(format) => format,
         _ => Format::Docx,
     };
-    guard::run(named, move |_| Ok((format::detect(guess, &bytes)?, bytes)))
+    guard::run(named, move |_| Ok((detect::detect(guess, &bytes)?, bytes)))
 }

@@ -12,7 +12,7 @@ use super::diagnose::{Diagnostic, Diagnostics, Findings, Source};
 use super::interpolate;
 use super::meaning::File;
 use super::plan::Plan;
-use super::resolve::resolve;
+use super::resolve::{default_plan, resolve};
 use super::schema;
 use super::spec::Spec;
 use super::tree::{self, Value};
@@ -27,6 +27,26 @@ pub struct Loaded {
     pub plan: Plan,
     /// What should be looked at.
     pub warnings: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// The plan of someone who has no pipeline file: local embeddings, the embedded store, hybrid retrieval, no sources; keys and
+    /// addresses of providers as the process's environment has them.
+    pub fn from_env() -> Self {
+        default_plan(&|name| std::env::var(name).ok())
+    }
+
+    /// The plan of a pipeline file, with variables from the process's environment. Warnings are logged.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
+        let loaded = load(path.as_ref(), &|name| std::env::var(name).ok())?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(loaded.plan)
+    }
 }
 
 /// Reads and validates a pipeline file. `env` gives the value of a variable; relative paths are relative to the file.

@@ -1,9 +1,7 @@
 //! A pipeline with every default filled in and every value checked. Made by [`super::load()`] and [`super::default_plan`] only.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use super::Diagnostics;
 use crate::answer::QueryPlan;
 use crate::chunk::ChunkPlan;
 use crate::providers::{EmbedPlan, ProviderPlan};
@@ -27,24 +25,4 @@ pub struct Plan {
     pub store: StorePlan,
     /// How questions are answered.
     pub query: QueryPlan,
-}
-
-impl Plan {
-    /// The plan of someone who has no pipeline file: local embeddings, the embedded store, hybrid retrieval, no sources; keys and
-    /// addresses of providers as the process's environment has them.
-    pub fn from_env() -> Self {
-        super::default_plan(&|name| std::env::var(name).ok())
-    }
-
-    /// The plan of a pipeline file, with variables from the process's environment. Warnings are logged.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the file.
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, Diagnostics> {
-        let loaded = super::load(path.as_ref(), &|name| std::env::var(name).ok())?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{warning}");
-        }
-        Ok(loaded.plan)
-    }
 }

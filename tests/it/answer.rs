@@ -7,11 +7,11 @@ mod question;
 mod search;
 mod select;
 
-use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt};
 use ragstream::answer::wire::Line;
 use ragstream::answer::{AnswerEvent, AnswerOutcome, Answerer, Note, QuestionError, RetrieveMode};
@@ -28,7 +28,7 @@ fn over(hits: Vec<Hit>, model: Option<Arc<Chat>>) -> Answerer {
     answerer(retriever, RetrieveMode::Dense, model.into_iter().map(|model| model as Arc<dyn ChatModel>).collect())
 }
 
-fn asked(answerer: &Answerer) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'static + use<> {
+fn asked(answerer: &Answerer) -> BoxStream<'static, Result<AnswerEvent, Error>> {
     answerer.ask("How are keys rotated?".into())
 }
 
@@ -161,7 +161,7 @@ async fn a_cut_answer_says_so() {
 #[tokio::test(start_paused = true)]
 async fn pieces_arrive_as_they_come_and_dropping_cancels() {
     let model = chat(vec![text("Every "), (3600, Ok(ChatEvent::Text("month".into())))]);
-    let mut events = Box::pin(asked(&over(two_hits(), Some(Arc::clone(&model)))));
+    let mut events = asked(&over(two_hits(), Some(Arc::clone(&model))));
     let started = tokio::time::Instant::now();
     assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Sources { .. }))));
     assert_eq!(started.elapsed(), Duration::ZERO, "the sources do not wait for the model");
@@ -203,7 +203,7 @@ async fn questions_that_cannot_be_asked_are_named() {
     assert_eq!((odd.kind, odd.message.as_str()), (ErrorKind::BadAnswer, "2 vectors came back for one question"));
     assert_eq!(refused(Some(Embed::new(0)), "why").await.origin(), Origin::Provider);
 
-    let mut events = pin!(over(two_hits(), None).ask("\t".into()));
+    let mut events = over(two_hits(), None).ask("\t".into());
     let refused = events.next().await.unwrap().unwrap_err();
     assert_eq!(refused.downcast_ref(), Some(&QuestionError::Empty));
     assert!(events.next().await.is_none(), "nothing follows an error");
@@ -212,7 +212,7 @@ async fn questions_that_cannot_be_asked_are_named() {
 #[tokio::test(start_paused = true)]
 async fn neighbours_reach_the_model_as_one_source() {
     let hits = vec![hit("a.md", 4, (1, 1), 0.9, "bbbb"), hit("a.md", 0, (1, 1), 0.8, "aaaabb")];
-    let mut events = pin!(asked(&over(hits, None)));
+    let mut events = asked(&over(hits, None));
     let Some(Ok(AnswerEvent::Sources { sources, model: None })) = events.next().await else { panic!("no sources") };
     let [source] = sources.as_slice() else { panic!("{} sources", sources.len()) };
     assert_eq!((source.text.as_str(), source.start, source.end, source.score), ("aaaabbbb", 0, 8, 0.9));

@@ -39,7 +39,7 @@ fn gather(home: &Path, folder: &str, sources: &mut Sources) {
         let name = format!("{folder}/{}", entry.file_name().to_str().unwrap());
         if entry.file_type().unwrap().is_dir() {
             gather(home, &name, sources);
-        } else if name.ends_with(".rs") {
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
             sources.insert(name, std::fs::read_to_string(entry.path()).unwrap());
         }
     }

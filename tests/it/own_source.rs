@@ -50,7 +50,7 @@ impl Embedder for Lengths {
 #[derive(Debug)]
 struct Tickets {
     id: SourceId,
-    tickets: Mutex<Vec<(u32, &'static str, &'static str)>>,
+    all: Mutex<Vec<(u32, &'static str, &'static str)>>,
     /// How the listing ends.
     end: Mutex<End>,
     fetched: Mutex<Vec<String>>,
@@ -68,11 +68,11 @@ enum End {
 impl Tickets {
     fn new() -> Arc<Self> {
         let end = Mutex::new(End::Complete);
-        Arc::new(Self { id: SourceId::new("tickets"), tickets: Mutex::default(), end, fetched: Mutex::default() })
+        Arc::new(Self { id: SourceId::new("tickets"), all: Mutex::default(), end, fetched: Mutex::default() })
     }
 
     fn set(&self, tickets: &[(u32, &'static str, &'static str)], end: End) {
-        *self.tickets.lock().unwrap() = tickets.to_vec();
+        *self.all.lock().unwrap() = tickets.to_vec();
         *self.end.lock().unwrap() = end;
         self.fetched.lock().unwrap().clear();
     }
@@ -92,7 +92,7 @@ impl Source for Tickets {
 
     fn list(&self) -> BoxStream<'_, Listed> {
         let mut steps: Vec<_> = self
-            .tickets
+            .all
             .lock()
             .unwrap()
             .iter()
@@ -121,7 +121,7 @@ impl Source for Tickets {
         let fetch = |item: &Item| {
             self.fetched.lock().unwrap().push(item.uri.clone());
             let number = u32::from_be_bytes(item.key.as_slice().try_into().map_err(SourceError::new)?);
-            let tickets = self.tickets.lock().unwrap();
+            let tickets = self.all.lock().unwrap();
             let (_, updated, text) = tickets.iter().find(|(known, ..)| *known == number).ok_or(FetchError::Gone)?;
             let title = Some(format!("Ticket {number}"));
             let body = Body::Text { text: (*text).to_owned(), markup: Markup::Text, title };

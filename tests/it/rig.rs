@@ -160,13 +160,13 @@ impl Rig {
         let length = move || std::fs::metadata(&journal).map_or(0, |file| file.len());
         let calls = || self.server.as_ref().map(|server| server.faults.calls.load(Ordering::SeqCst));
         let (before, seen) = (calls(), Cell::new((length(), 0)));
-        move || match (calls(), before) {
-            (Some(now), Some(before)) => now - before,
-            _ => {
-                let ((last, grown), now) = (seen.get(), length());
-                seen.set((now, grown + usize::from(now > last)));
-                seen.get().1
+        move || {
+            if let (Some(now), Some(before)) = (calls(), before) {
+                return now - before;
             }
+            let ((last, grown), now) = (seen.get(), length());
+            seen.set((now, grown + usize::from(now > last)));
+            seen.get().1
         }
     }
 

@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use proptest::prelude::*;
 use ragstream::answer::{
     AnswerEvent, Answerer, Ensemble, EnsembleEvent, EnsembleMode, EnsembleSummary, ModelChoice, ModelOutcome, RetrieveMode,
@@ -230,13 +231,13 @@ fn ensemble(models: &[Arc<Model>], mode: EnsembleMode) -> Ensemble {
     Ensemble { models: models.iter().map(own).collect(), mode, judge: None }
 }
 
-fn ask_all(ensemble: Ensemble) -> impl Stream<Item = Result<EnsembleEvent, Error>> + Send + 'static {
+fn ask_all(ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
     over(&[]).ask_all(QUESTION.into(), ensemble)
 }
 
 async fn joined(ensemble: Ensemble) -> (Vec<EnsembleEvent>, Option<EnsembleSummary>, Option<Error>) {
     let (mut events, mut summary, mut failed) = (Vec::new(), None, None);
-    let mut stream = std::pin::pin!(ask_all(ensemble));
+    let mut stream = ask_all(ensemble);
     while let Some(event) = stream.next().await {
         match event {
             Ok(EnsembleEvent::Done(done)) => summary = Some(done),
@@ -324,7 +325,7 @@ async fn the_first_to_begin_wins_and_the_others_are_cancelled() {
         model("p/c", vec![says(3, "third")]),
         model("p/d", vec![Err(error(ErrorKind::Unavailable))]),
     ];
-    let mut events = Box::pin(ask_all(ensemble(&models, EnsembleMode::First)));
+    let mut events = ask_all(ensemble(&models, EnsembleMode::First));
     while let Some(event) = events.next().await {
         if matches!(event, Ok(EnsembleEvent::Part { event: AnswerEvent::Token(_), .. })) {
             break;
@@ -515,7 +516,7 @@ async fn a_merged_answer_cites_the_same_sources() {
 #[tokio::test(start_paused = true)]
 async fn whoever_stops_listening_cancels_them_all() {
     let models = [model("p/a", vec![says(9, "a")]), model("p/b", vec![says(9, "b")])];
-    let mut events = Box::pin(ask_all(ensemble(&models, EnsembleMode::Merge)));
+    let mut events = ask_all(ensemble(&models, EnsembleMode::Merge));
     let _ = events.next().await;
     let _ = tokio::time::timeout(Duration::from_secs(1), events.next()).await;
     assert!(models.iter().all(|model| model.times_asked() == 1 && !model.cancelled.load(Ordering::SeqCst)));

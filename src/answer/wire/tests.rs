@@ -27,8 +27,8 @@ fn lines() -> Vec<String> {
     ] {
         lines.push(json(&Line::from(&error)));
     }
-    use EnsembleMode::{All, Best, First, Merge, Vote};
-    let ensembles = [All, First, Vote, Best, Merge].into_iter().flat_map(samples::ensemble);
+    let modes = [EnsembleMode::All, EnsembleMode::First, EnsembleMode::Vote, EnsembleMode::Best, EnsembleMode::Merge];
+    let ensembles = modes.into_iter().flat_map(samples::ensemble);
     for event in ensembles.chain(samples::nothing_for_an_ensemble()) {
         lines.extend(event.line().map(|line| json(&line)));
     }
@@ -55,7 +55,7 @@ fn lines() -> Vec<String> {
         usage: Usage { input_tokens: Some(5), output_tokens: None },
         seconds: Duration::from_micros(1_234_567),
     };
-    lines.push(json(&Line::IngestSummary(summary)));
+    lines.push(json(&Line::Summary(summary)));
     lines.push(json(&Line::Note { message: "Saved to t.md." }));
     lines.push(json(&Line::Error { message: "there is no /x".into(), kind: "bad_command", hint: None }));
     lines

@@ -11,14 +11,12 @@ use crate::cache::Vector;
 use crate::document::Point;
 use crate::ingest::diff::{ChunkTask, DocumentDiff};
 use crate::ingest::report::Stage;
-use crate::ingest::run::{Ended, Run};
+use crate::ingest::run::{Ended, Run, WRITERS};
 
 /// Points a write.
 pub(super) const BATCH: usize = 128;
 /// How long a batch waits to be filled.
 const LINGER: Duration = Duration::from_millis(50);
-/// Writes at once.
-pub(in crate::ingest) const WRITERS: usize = 4;
 
 /// Writes what was embedded, and gives out the documents whose last new chunk the store has acknowledged.
 pub(super) fn store(

@@ -50,6 +50,11 @@ pub struct ChatRequest {
 }
 
 impl ChatRequest {
+    /// This conversation, without instructions; the answer may have 1,024 tokens.
+    pub fn new(messages: Vec<Message>) -> Self {
+        Self { system: String::new(), messages, max_tokens: 1024, temperature: None }
+    }
+
     /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
     /// models has four or more and Chinese about three, and a few tokens of markup a message.
     pub fn estimated_tokens(&self) -> u64 {
@@ -118,6 +123,34 @@ impl Usage {
 pub type ChatStream = BoxStream<'static, Result<ChatEvent, ProviderError>>;
 
 /// A model that answers.
+///
+/// ```
+/// use futures_util::{StreamExt, stream};
+/// use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, ProviderError, StopReason, Usage};
+///
+/// /// Says what it was told.
+/// #[derive(Debug)]
+/// struct Echo;
+///
+/// #[async_trait::async_trait]
+/// impl ChatModel for Echo {
+///     fn model(&self) -> &str {
+///         "own/echo"
+///     }
+///
+///     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+///         let said = request.messages.last().map(|message| message.text.clone()).unwrap_or_default();
+///         let end = ChatEvent::Done { stop: StopReason::End, usage: Usage::new(None, None) };
+///         Ok(stream::iter([Ok(ChatEvent::Text(said)), Ok(end)]).boxed())
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let answer = Echo.chat(ChatRequest::new(vec![Message::user("Hello?")])).await.unwrap();
+/// let events: Vec<ChatEvent> = answer.map(Result::unwrap).collect().await;
+/// assert_eq!(events[0], ChatEvent::Text("Hello?".to_owned()));
+/// # });
+/// ```
 #[async_trait]
 pub trait ChatModel: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.

@@ -59,6 +59,40 @@ impl Embedded {
 /// A model that turns texts into vectors.
 ///
 /// A model of one's own says what it is called, how wide its vectors are, and embeds; what else there is has a default.
+///
+/// ```
+/// use ragstream::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
+///
+/// /// Embeds a text as the shares of its vowels.
+/// #[derive(Debug)]
+/// struct Vowels;
+///
+/// #[async_trait::async_trait]
+/// impl Embedder for Vowels {
+///     fn model(&self) -> &str {
+///         "own/vowels"
+///     }
+///
+///     async fn dimensions(&self) -> Result<usize, ProviderError> {
+///         Ok(5)
+///     }
+///
+///     async fn embed(&self, inputs: &[String], _: InputType) -> Result<Embedded, ProviderError> {
+///         let vector = |input: &String| {
+///             let shares = ['a', 'e', 'i', 'o', 'u'].map(|vowel| input.matches(vowel).count() as f32 / input.len() as f32);
+///             let any = shares.iter().any(|share| *share > 0.0).then(|| shares.to_vec());
+///             any.ok_or_else(|| ProviderError::new("own", ErrorKind::InvalidInput, "no vowel").with_hint("add one"))
+///         };
+///         Ok(Embedded::new(inputs.iter().map(vector).collect::<Result<_, _>>()?))
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let embedded = Vowels.embed(&["aeio".to_owned()], InputType::Query).await.unwrap();
+/// assert_eq!(embedded.vectors, [[0.25, 0.25, 0.25, 0.25, 0.0]]);
+/// assert_eq!(Vowels.fingerprint().as_str(), "custom/own/vowels");
+/// # });
+/// ```
 #[async_trait]
 pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.
@@ -78,7 +112,7 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// The identity of the vectors: two embedders with the same fingerprint may be mixed in one index. Part of every cache key.
     /// To be overridden where [`Self::model`] does not tell all that the vectors depend on.
     fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::new(format!("own/{}", self.model()))
+        Fingerprint::new(format!("custom/{}", self.model()))
     }
 
     /// The size of one request, at most. May change as limits are learned.

@@ -5,6 +5,30 @@ use async_trait::async_trait;
 use crate::providers::ProviderError;
 
 /// A model that says how well passages answer a question.
+///
+/// ```
+/// use ragstream::providers::{ProviderError, Reranked, Reranker};
+///
+/// /// Prefers short passages.
+/// #[derive(Debug)]
+/// struct Brevity;
+///
+/// #[async_trait::async_trait]
+/// impl Reranker for Brevity {
+///     fn model(&self) -> &str {
+///         "own/brevity"
+///     }
+///
+///     async fn rerank(&self, _question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
+///         Ok(Reranked::new(passages.iter().map(|passage| 1.0 / passage.len() as f32).collect()))
+///     }
+/// }
+///
+/// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+/// let reranked = Brevity.rerank("?", &["ab".to_owned(), "abcd".to_owned()]).await.unwrap();
+/// assert_eq!(reranked.scores, [0.5, 0.25]);
+/// # });
+/// ```
 #[async_trait]
 pub trait Reranker: Send + Sync + std::fmt::Debug {
     /// `provider/model`, as the user writes it.

@@ -23,7 +23,7 @@ const BATCHES: usize = 8;
 /// A batch is sent after this long even if it is not full, so that a slow file system does not hold the pipeline up.
 const BATCH_AGE: Duration = Duration::from_millis(20);
 
-/// Lists the files; see [`Files`].
+/// Lists the files; see [`super::Files`].
 pub(super) fn walk(files: FilesPlan, base: PathBuf) -> impl Stream<Item = Listed> + Send {
     async_stream::stream! {
         let roots: Vec<String> = files.paths.iter().map(|p| uri_of(p, &base)).collect();

@@ -381,7 +381,8 @@ impl Drop for Engine {
 }
 
 /// Hands what was freed back to the operating system. Merging takes and frees as much as a segment, of which glibc would keep
-/// the most (110 of 170 MB were seen) for each thread that ever merged.
+/// the most (110 of 170 MB were seen) for each thread that ever merged. With jemalloc, as in our programs, it changes nothing; in a
+/// program with glibc's own, 60,717 chunks took 388 MB at the peak with it and 494 to 512 without.
 #[allow(unsafe_code, reason = "there is no other way to ask for it")]
 fn give_back_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]

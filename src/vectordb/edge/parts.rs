@@ -3,7 +3,7 @@
 //! run that only adds has one part open, however large the index is.
 //!
 //! A point stays in the part where it was first written, so that no point is ever in two. Questions go to all parts; word
-//! frequencies are those of the whole index (see [`Parts::weighed`]).
+//! frequencies are those of the whole index (see [`Parts::with_idf`]).
 //!
 //! A part is put aside in steps that a kill may come between: an empty part is made as `engine.new`; [`PointIndex`] take down what
 //! the full one holds; `engine` becomes `parts/<n>`, `engine.new` becomes `engine`. What was taken down is carried through when

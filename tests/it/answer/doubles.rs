@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use ragstream::answer::{Answerer, FusionPlan, Models, QueryPlan, RetrieveMode, Retriever, SelectPlan};
 use ragstream::cache::EmbeddingCache;
-use ragstream::document::{Hit, Passage, Point, SparseVector};
+use ragstream::document::{Hit, Metadata, Passage, Point, SparseVector};
 use ragstream::providers::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType,
     ProviderError, StopReason, Usage,
@@ -197,7 +197,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         modified: 1,
         lang: None,
         source: None,
-        metadata: ragstream::document::Metadata::new(),
+        metadata: Metadata::default(),
     };
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
     Hit { id, score, passage }

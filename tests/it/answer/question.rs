@@ -51,7 +51,7 @@ async fn a_question_may_name_its_own_model_or_none() {
 async fn a_name_means_nothing_without_providers() {
     let (answerer, store) = over(&[]);
     let named = ModelChoice::Named(ModelRef { provider: "openai".into(), model: "gpt".into() });
-    let mut events = Box::pin(answerer.ask(Question { model: named.clone(), ..Question::from("keys?") }));
+    let mut events = answerer.ask(Question { model: named.clone(), ..Question::from("keys?") });
     let error = events.next().await.unwrap().unwrap_err();
     assert_eq!(error.downcast_ref::<ProviderError>().unwrap().kind, ErrorKind::NotFound);
     assert!(store.asked.lock().unwrap().is_empty(), "it is said before anything is looked for");
@@ -75,7 +75,7 @@ async fn a_follow_up_is_searched_for_as_it_stands_alone() {
     let how = Question { history: Some(history), fallback: Some(Vec::new()), ..Question::from("and how often?") };
     // The double answers once, which is the rewriting; another has the last word.
     let question = Question { model: own(&model), fallback: Some(vec![own(&answers)]), ..how.clone() };
-    let mut events = Box::pin(answerer.ask(question));
+    let mut events = answerer.ask(question);
     let search = Some("How often are keys rotated?".to_owned());
     assert_eq!(events.next().await.unwrap().unwrap(), AnswerEvent::Question { text: how.text.clone(), search });
     assert!(store.asked.lock().unwrap().is_empty(), "it is told before the search");
@@ -93,7 +93,7 @@ async fn a_follow_up_is_searched_for_as_it_stands_alone() {
 async fn the_index_is_let_go_while_the_model_writes_where_that_is_asked_for() {
     let model = chat(vec![(60, text("slow").1), done(StopReason::End)]);
     let (answerer, store) = over(&[&model]);
-    let mut events = Box::pin(answerer.clone().releasing_the_index().ask("keys?".into()));
+    let mut events = answerer.clone().releasing_the_index().ask("keys?".into());
     assert!(matches!(events.next().await, Some(Ok(AnswerEvent::Sources { .. }))));
     tokio::task::yield_now().await;
     assert_eq!(store.released(), 1, "before the model has said anything");

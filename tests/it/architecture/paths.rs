@@ -44,7 +44,9 @@ impl Crate {
     }
 
     /// Within each room, each file that a file names something of. Who names what is passed on names the file that defines it;
-    /// to pass it on is not to use it.
+    /// to pass it on is not to use it. Left out is what a file names of the one that it lies below: a trait stands above its
+    /// implementations, and what the parts of a whole have in common where the whole is (the house style), which is no circle
+    /// but a room with corners.
     pub fn between_files(&self) -> BTreeSet<Arrow> {
         let mut arrows = self.arrows(
             |module| Some(&module.file),
@@ -54,7 +56,7 @@ impl Crate {
                 How::Path | How::Use => way.homes.iter().copied().collect(),
             },
         );
-        arrows.retain(|arrow| room_of_file(&arrow.from) == room_of_file(&arrow.to));
+        arrows.retain(|arrow| room_of_file(&arrow.from) == room_of_file(&arrow.to) && !is_below(&arrow.from, &arrow.to));
         arrows
     }
 
@@ -122,13 +124,14 @@ impl Crate {
         };
         let module = &self.modules[at];
         let mut found = false;
-        if let Some(child) = module.children.get(name) {
+        for child in module.children.get(name).into_iter().flatten() {
             if !self.look(*child, rest, way) {
                 way.homes.insert(*child);
             }
             found = true;
         }
-        if module.items.contains(name) {
+        let defined = if rest.is_empty() { &module.items } else { &module.types };
+        if defined.contains(name) {
             way.homes.insert(at);
             found = true;
         }
@@ -155,6 +158,12 @@ impl Crate {
         }
         found
     }
+}
+
+/// Whether a file lies below the module that another one holds: `a/b/c.rs` and `a/b.rs` below `a/mod.rs`.
+fn is_below(file: &str, above: &str) -> bool {
+    let folder = above.strip_suffix("/mod.rs").or_else(|| above.strip_suffix(".rs"));
+    folder.and_then(|folder| file.strip_prefix(folder)).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// `src/a/b.rs`, `src/a/mod.rs` and `src/a.rs` are of the room `a`.

@@ -28,9 +28,12 @@ pub struct Module {
     pub file: String,
     /// Where the files of its modules are.
     folder: String,
-    pub children: BTreeMap<String, usize>,
+    /// More than one of a name where features choose.
+    pub children: BTreeMap<String, Vec<usize>>,
     /// What it defines, modules left out.
     pub items: BTreeSet<String>,
+    /// Those in which a path may go on, as in `Kind::Variant`.
+    pub types: BTreeSet<String>,
     pub imports: Vec<Import>,
 }
 
@@ -78,9 +81,16 @@ impl Crate {
         let file = syn::parse_file(source).map_err(|error| format!("{name}:{}: {error}", error.span().start().line))?;
         let mut reader = Reader { read: self, module, files: Vec::new() };
         reader.visit_file(&file);
-        for child in reader.files {
-            let folder = &self.modules[child].folder;
-            let files = [format!("{folder}.rs"), format!("{folder}/mod.rs")];
+        for (child, elsewhere) in reader.files {
+            let folder = self.modules[child].folder.clone();
+            let files = match elsewhere {
+                Some(path) => {
+                    let file = format!("{}/{path}", folder_of(&name));
+                    folder_of(&file).clone_into(&mut self.modules[child].folder);
+                    vec![file]
+                }
+                None => vec![format!("{folder}.rs"), format!("{folder}/mod.rs")],
+            };
             let found = files.iter().find(|file| sources.contains_key(*file));
             self.modules[child].file.clone_from(found.ok_or_else(|| format!("{name}: there is no {}", files[0]))?);
             self.read_file(sources, child)?;
@@ -104,8 +114,8 @@ struct Reader<'a> {
     read: &'a mut Crate,
     /// The module that it is in.
     module: usize,
-    /// Modules that are in files of their own.
-    files: Vec<usize>,
+    /// Modules that are in files of their own, and what `#[path]` says of where.
+    files: Vec<(usize, Option<String>)>,
 }
 
 impl Reader<'_> {
@@ -121,7 +131,7 @@ impl Reader<'_> {
         let (file, folder) = (parent.file.clone(), format!("{}/{name}", parent.folder));
         let child = self.read.modules.len();
         self.read.modules.push(Module { path, parent: Some(self.module), file, folder, ..Module::default() });
-        self.read.modules[self.module].children.insert(name.to_owned(), child);
+        self.read.modules[self.module].children.entry(name.to_owned()).or_default().push(child);
         child
     }
 
@@ -227,10 +237,12 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             match &module.content {
                 Some((_, items)) => {
                     let outside = std::mem::replace(&mut self.module, child);
-                    items.iter().for_each(|item| self.visit_item(item));
+                    for item in items {
+                        self.visit_item(item);
+                    }
                     self.module = outside;
                 }
-                None => self.files.push(child),
+                None => self.files.push((child, attributes.iter().find_map(path_of))),
             }
             return;
         }
@@ -238,7 +250,11 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             return;
         }
         if let Some(name) = name {
-            self.read.modules[self.module].items.insert(plain(name));
+            let module = &mut self.read.modules[self.module];
+            module.items.insert(plain(name));
+            if matches!(item, Item::Enum(_) | Item::Struct(_) | Item::Trait(_) | Item::Type(_) | Item::Union(_)) {
+                module.types.insert(plain(name));
+            }
         }
         visit::visit_item(self, item);
     }
@@ -303,6 +319,20 @@ impl<'ast> Visit<'ast> for Reader<'_> {
 
 fn line(ident: &Ident) -> usize {
     ident.span().start().line
+}
+
+fn folder_of(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// What `#[path = "…"]` says.
+fn path_of(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(said) = &attribute.meta else { return None };
+    let syn::Expr::Lit(literal) = &said.value else { return None };
+    match &literal.lit {
+        syn::Lit::Str(path) if said.path.is_ident("path") => Some(path.value()),
+        _ => None,
+    }
 }
 
 /// Without `r#`.

@@ -181,6 +181,21 @@ fn names_are_followed_through_stars_and_names_of_their_own() {
 }
 
 #[test]
+fn whatever_features_choose_is_read_wherever_it_is() {
+    let crate_ = read(&[
+        ("lib.rs", "pub mod a; pub mod b; pub mod c;"),
+        ("a/mod.rs", "#[cfg(unix)] mod x; #[cfg(not(unix))] #[path = \"other/place.rs\"] mod x; pub use x::name;"),
+        ("a/x.rs", "pub use crate::b::name;"),
+        ("a/other/place.rs", "mod below; pub use below::name;"),
+        ("a/other/below.rs", "pub use crate::c::name;"),
+        ("b.rs", "pub fn name() {}"),
+        ("c.rs", "pub fn name() {}"),
+    ]);
+    assert_eq!(pairs(&crate_.between_rooms()), ["a → b", "a → c"]);
+    assert_eq!(crate_.modules.iter().filter(|module| module.file.starts_with("src/a/")).count(), 4);
+}
+
+#[test]
 fn files_of_a_room_are_in_a_circle_only_by_what_they_define() {
     let room = |face: &str, below: &str| {
         let crate_ = read(&[
@@ -199,14 +214,26 @@ fn files_of_a_room_are_in_a_circle_only_by_what_they_define() {
         room("", "fn f() { info!(\"{}\", super::above::NAME); }"),
         ["a circle of src/room/above.rs, src/room/below.rs:"]
     );
-    // The face has something of its own, which a file below uses: no circle before the face uses that file, too.
-    let own = "pub struct Face;";
+    // A function is no module, though both have one name.
+    assert_eq!(room("fn below() { Above; }", "fn f() { super::below::Below; }"), [""; 0]);
+    // The face has something of its own, which the files below use, as a trait stands above its implementations.
+    let own = "pub struct Face; fn f() { Below; }";
     assert_eq!(room(own, "use super::Face;"), [""; 0]);
-    assert_eq!(room(&format!("{own} fn f() {{ Below; }}"), ""), [""; 0]);
-    let circle = ["a circle of src/room/below.rs, src/room/mod.rs:"];
-    assert_eq!(room(&format!("{own} fn f() {{ Below; }}"), "use super::Face;"), circle);
-    assert_eq!(room(&format!("{own} fn f() {{ Below; }}"), "fn f() { super::made_by_a_macro() }"), circle);
-    assert_eq!(room(&format!("{own} fn f() {{ below::Below; }}"), "use super::*;"), circle);
+    assert_eq!(room(own, "fn f() { super::made_by_a_macro() }"), [""; 0]);
+    // But no file above another one's: what two sides have in common lies below both.
+    assert_eq!(room(own, "use super::{Face, Above};"), ["a circle of src/room/above.rs, src/room/below.rs:"]);
+}
+
+#[test]
+fn what_a_star_passes_on_is_where_it_is_defined() {
+    let room = read(&[
+        ("lib.rs", "pub mod room;"),
+        ("room/mod.rs", "mod below; mod above; pub use below::*; fn own() { above::go() }"),
+        ("room/above.rs", "pub fn go() { super::step() }"),
+        ("room/below.rs", "pub fn step() {}"),
+    ]);
+    let expected = ["src/room/above.rs → src/room/below.rs", "src/room/mod.rs → src/room/above.rs"];
+    assert_eq!(pairs(&room.between_files()), expected);
 }
 
 #[test]

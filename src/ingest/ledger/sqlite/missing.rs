@@ -1,28 +1,25 @@
 //! Which documents a run has not listed.
 
+use std::cmp::Ordering;
+
 use rusqlite::{Connection, params};
 
 use super::super::{Cursor, Missing, MissingCount, MissingPage, RunId, Scope};
 use crate::source::SourceId;
 
-/// Documents that are looked at in one go.
+/// Documents of a page, at most.
 const PAGE: usize = 1000;
 
 pub(super) fn count(connection: &Connection, run: RunId, scope: &Scope) -> rusqlite::Result<MissingCount> {
     let mut count = MissingCount::default();
     for source in scope.sources() {
-        let mut after = String::new();
-        loop {
-            let page = known(connection, run, source, &after)?;
-            let Some((last, _)) = page.last() else { break };
-            after.clone_from(last);
-            for (uri, listed) in page {
-                if scope.covers(source, &uri) {
-                    count.known += 1;
-                    count.missing += u64::from(!listed);
-                }
+        walk(connection, run, source, "", |uri, listed| {
+            if scope.covers(source, uri) {
+                count.known += 1;
+                count.missing += u64::from(!listed);
             }
-        }
+            true
+        })?;
     }
     Ok(count)
 }
@@ -36,23 +33,47 @@ pub(super) fn page(connection: &Connection, run: RunId, scope: &Scope, after: Op
             None => return Ok(MissingPage { documents: Vec::new(), next: None }),
         },
     };
-    let page = known(connection, run, &source, &after)?;
-    let next = match page.last() {
-        Some((uri, _)) if page.len() == PAGE => Some(Cursor { source: source.clone(), uri: uri.clone() }),
+    let mut documents = Vec::new();
+    walk(connection, run, &source, &after, |uri, listed| {
+        if !listed && scope.covers(&source, uri) {
+            documents.push(Missing { source: source.clone(), uri: uri.to_owned() });
+        }
+        documents.len() < PAGE
+    })?;
+    let next = match documents.last() {
+        Some(last) if documents.len() == PAGE => Some(Cursor { source: source.clone(), uri: last.uri.clone() }),
         _ => sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() }),
     };
-    let missing = page.into_iter().filter(|(uri, listed)| !listed && scope.covers(&source, uri));
-    let documents = missing.map(|(uri, _)| Missing { source: source.clone(), uri }).collect();
     Ok(MissingPage { documents, next })
 }
 
-/// The next documents of a source, and whether the run has listed them.
-fn known(connection: &Connection, run: RunId, source: &SourceId, after: &str) -> rusqlite::Result<Vec<(String, bool)>> {
-    connection
-        .prepare_cached(
-            "SELECT uri, EXISTS (SELECT 1 FROM listed WHERE listed.run = ?1 AND listed.uri = documents.uri)
-             FROM documents WHERE source = ?2 AND uri > ?3 ORDER BY uri LIMIT ?4",
-        )?
-        .query_map(params![run.0 as i64, source.as_str(), after, PAGE as i64], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect()
+/// Goes through the documents of a source after a uri, and says of each whether the run has listed it, as long as that is wanted.
+/// Both lists ascend, byte by byte: they are merged, since a look-up a document would cost more than all the rest.
+fn walk(
+    connection: &Connection,
+    run: RunId,
+    source: &SourceId,
+    after: &str,
+    mut visit: impl FnMut(&str, bool) -> bool,
+) -> rusqlite::Result<()> {
+    let mut known = connection.prepare_cached("SELECT uri FROM documents WHERE source = ?1 AND uri > ?2 ORDER BY uri")?;
+    let mut listed = connection.prepare_cached("SELECT uri FROM listed WHERE run = ?1 AND uri > ?2 ORDER BY uri")?;
+    let mut known = known.query(params![source.as_str(), after])?;
+    let mut listed = listed.query(params![run.0 as i64, after])?;
+    let mut next = listed.next()?;
+    while let Some(document) = known.next()? {
+        let uri = document.get_ref(0)?.as_str()?;
+        let is_listed = loop {
+            let Some(item) = next else { break false };
+            match item.get_ref(0)?.as_str()?.cmp(uri) {
+                Ordering::Less => next = listed.next()?,
+                Ordering::Equal => break true,
+                Ordering::Greater => break false,
+            }
+        };
+        if !visit(uri, is_listed) {
+            break;
+        }
+    }
+    Ok(())
 }

@@ -10,6 +10,7 @@ mod lock;
 mod missing;
 mod reconcile;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;
 
 use std::fs::File;
