@@ -1,5 +1,5 @@
-//! What the ledger is for: a worker that keeps its rules, and is killed between any two of its calls, leaves no point in the store
-//! that the ledger does not know of, and the next run that is not disturbed ends in the index of the sources.
+//! What the ledger is for: a worker that keeps its rules, and is killed between any two of its calls, leaves no point in the
+//! store that the ledger does not know of, and the next run that is not disturbed ends in the index of the sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -31,7 +31,8 @@ const SCHEMA: &str = "
 /// What runs note while they go on.
 pub(super) const TEMPORARY: &str = "
     CREATE TEMP TABLE listed (run INTEGER, uri TEXT, PRIMARY KEY (run, uri)) WITHOUT ROWID;
-    CREATE TEMP TABLE staged (run INTEGER, uri TEXT, id BLOB, source TEXT, digest INTEGER, PRIMARY KEY (run, uri, id)) WITHOUT ROWID;
+    CREATE TEMP TABLE staged (
+        run INTEGER, uri TEXT, id BLOB, source TEXT, digest INTEGER, PRIMARY KEY (run, uri, id)) WITHOUT ROWID;
 ";
 
 /// How a file is laid out.

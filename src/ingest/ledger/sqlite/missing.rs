@@ -47,8 +47,8 @@ pub(super) fn page(connection: &Connection, run: RunId, scope: &Scope, after: Op
     Ok(MissingPage { documents, next })
 }
 
-/// Goes through the documents of a source after a uri, and says of each whether the run has listed it, as long as that is wanted.
-/// Both lists ascend, byte by byte: they are merged, since a look-up a document would cost more than all the rest.
+/// Goes through the documents of a source after a uri, and says of each whether the run has listed it, as long as that is
+/// wanted. Both lists ascend, byte by byte: they are merged, since a look-up a document would cost more than all the rest.
 fn walk(
     connection: &Connection,
     run: RunId,

@@ -1,7 +1,7 @@
 //! The ledger of one process: a `SQLite` file beside the index.
 //!
-//! One process writes at a time, which a lock on a second file ensures, so that every claim is granted, under `Epoch(0)`. Others
-//! may look meanwhile. What a run has listed and staged belongs to the open file alone: it is in temporary tables, under the
+//! One process writes at a time, which a lock on a second file ensures, so that every claim is granted, under `Epoch(0)`.
+//! Others may look meanwhile. What a run has listed and staged belongs to the open file alone: it is in temporary tables, under the
 //! run's id, and costs the ledger no write.
 
 mod documents;

@@ -21,8 +21,8 @@ const FIRST: &str = "
 
 const POINT: StoredPoint = StoredPoint { id: Uuid::from_u128(5), digest: u64::MAX - 3 };
 
-/// A ledger of the first layout: a document that is done, one whose time proved nothing, one that was intended again, one begun,
-/// one that failed, and one that failed after it was done.
+/// A ledger of the first layout: a document that is done, one whose time proved nothing, one that was intended again, one
+/// begun, one that failed, and one that failed after it was done.
 fn first(path: &Path) {
     let file = Connection::open(path).unwrap();
     file.pragma_update(None, "journal_mode", "WAL").unwrap();
