@@ -290,10 +290,13 @@ impl Inline {
         let target = target.get(1..).unwrap_or_default();
         let Some(inside) = parenthesised(target) else { return if unknown { None } else { literal(self, flow) } };
         let written = inside.trim();
-        let address = match written.strip_prefix('<').and_then(|address| address.split_once('>')) {
-            Some((address, _)) => address,
-            None => written.split_whitespace().next().unwrap_or_default(),
+        let (address, title) = match written.strip_prefix('<').and_then(|address| address.split_once('>')) {
+            Some((address, title)) => (address, title),
+            None => written.split_once(char::is_whitespace).unwrap_or((written, "")),
         };
+        if !is_title(title.trim()) {
+            return literal(self, flow);
+        }
         self.show_link(text, &unmarked(address), flow);
         Some(open + text.len() + 2 + inside.len() + 1)
     }
@@ -375,6 +378,14 @@ impl Inline {
         self.previous = Some(']');
         Some(end + END.len_utf8())
     }
+}
+
+/// A link's title, or none: in quotes or parentheses. It is not shown.
+fn is_title(text: &str) -> bool {
+    text.is_empty()
+        || [('"', '"'), ('\'', '\''), ('(', ')')]
+            .iter()
+            .any(|(open, close)| text.strip_prefix(*open).is_some_and(|rest| rest.ends_with(*close)))
 }
 
 /// An address that may be linked to. What a `Url` prints is ASCII without control characters, and cannot end the link.

@@ -66,6 +66,7 @@ fn links_hide_no_other_address() {
         "a (javascript:alert(1)) b (file:///etc/passwd)\n"
     );
     assert_eq!(shown("[not] [a link", &style(80)), "[not] [a link\n");
+    assert_eq!(shown("[nor](this one) [](## is)", &style(80)), "[nor](this one) [](## is)\n", "an address is one word");
 }
 
 #[test]
