@@ -9,6 +9,15 @@ use serde::Deserialize;
 use super::Filter;
 use crate::providers::{ModelRef, ProviderKind};
 
+/// Passages to retrieve.
+const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Tokens of an answer.
+const ANSWER_TOKENS: u32 = 1024;
+/// Tokens of a prompt.
+const CONTEXT_TOKENS: usize = 6000;
+/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
+const FALLBACK_AFTER: Duration = Duration::from_secs(30);
+
 /// How passages are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -83,6 +92,25 @@ pub struct QueryPlan {
     pub context_tokens: usize,
     /// Instructions that replace the built-in ones; `None` is `default`.
     pub prompt: Option<String>,
+}
+
+impl Default for QueryPlan {
+    /// Eight passages by both rankings, and an answer by the first model that is there.
+    fn default() -> Self {
+        Self {
+            limit: LIMIT,
+            mode: RetrieveMode::default(),
+            fusion: FusionPlan::default_for(None, ""),
+            select: SelectPlan::default(),
+            model: None,
+            fallback: Vec::new(),
+            fallback_after: FALLBACK_AFTER,
+            max_tokens: ANSWER_TOKENS,
+            temperature: None,
+            context_tokens: CONTEXT_TOKENS,
+            prompt: None,
+        }
+    }
 }
 
 /// The steps around the ranking.

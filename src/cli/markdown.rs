@@ -21,7 +21,7 @@ mod tests;
 
 use unicode_width::UnicodeWidthStr;
 
-use self::block::{Fence, Start, columns, quoted};
+use self::block::{Fence, Place, Start, columns, quoted};
 use self::flow::{Flow, Ink, Screen};
 use self::inline::{ADDRESS, CITED, END, Inline, MISCITED, is_mark};
 use self::table::Table;
@@ -221,7 +221,7 @@ impl Markdown {
         let spaces = content.len() - content.trim_start_matches([' ', '\t']).len();
         let (space, text) = content.split_at_checked(spaces).unwrap_or_default();
         let indent = self.nested + columns(space);
-        let start = self.what(text, indent, complete || forced);
+        let start = self.place().start(text, indent, complete || forced);
         if matches!(start, Start::Unknown) {
             self.head = head;
             return;
@@ -431,6 +431,10 @@ impl Markdown {
         let width = bars.width() + spaces;
         let bars = if bars.is_empty() || !self.flow.screen.emphasis { bars } else { format!("\x1b[2m{bars}\x1b[0m") };
         (bars + &" ".repeat(spaces), width)
+    }
+
+    fn place(&self) -> Place {
+        Place { content: self.content(), nested: self.nested, paragraph: self.paragraph, begun: self.begun }
     }
 
     /// The column of the source that the innermost item's content begins at.

@@ -13,18 +13,13 @@ use super::spec::{
     ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec, StoreSpec,
 };
 use crate::answer::{Filter, Term};
-use crate::answer::{FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
+use crate::answer::{FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::chunk::ChunkPlan;
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
 use crate::vectordb::StorePlan;
 
-const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
-const ANSWER_TOKENS: u32 = 1024;
-const CONTEXT_TOKENS: usize = 6000;
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
 const RRF_K: f32 = 2.0;
-/// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
-const FALLBACK_AFTER: Duration = Duration::from_secs(30);
 const QDRANT_URL: &str = "http://localhost:6334";
 /// Qdrant's gRPC port.
 const QDRANT_PORT: u16 = 6334;
@@ -48,19 +43,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
             passage_prefix: None,
         },
         store: StorePlan::Edge { path: None },
-        query: QueryPlan {
-            limit: LIMIT,
-            mode: RetrieveMode::Hybrid,
-            fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL),
-            select: SelectPlan::default(),
-            model: None,
-            fallback: Vec::new(),
-            fallback_after: FALLBACK_AFTER,
-            max_tokens: ANSWER_TOKENS,
-            temperature: None,
-            context_tokens: CONTEXT_TOKENS,
-            prompt: None,
-        },
+        query: QueryPlan { fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL), ..QueryPlan::default() },
     }
 }
 
@@ -261,7 +244,7 @@ fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> Fusion
 
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {
     if let Some(retrieve) = &spec.retrieve {
-        plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(LIMIT);
+        plan.limit = retrieve.limit.and_then(NonZeroUsize::new).unwrap_or(plan.limit);
         plan.mode = retrieve.mode.unwrap_or_default();
         plan.select = selecting(file, retrieve, connections);
         if let Some(spec) = &retrieve.fusion {
@@ -275,10 +258,10 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         let path = ["query", "answer", "fallback", &index];
         plan.fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
     }
-    plan.fallback_after = answer.fallback_after.map_or(FALLBACK_AFTER, |period| period.0);
-    plan.max_tokens = answer.max_tokens.unwrap_or(ANSWER_TOKENS);
+    plan.fallback_after = answer.fallback_after.map_or(plan.fallback_after, |period| period.0);
+    plan.max_tokens = answer.max_tokens.unwrap_or(plan.max_tokens);
     plan.temperature = answer.temperature;
-    plan.context_tokens = answer.context_tokens.unwrap_or(CONTEXT_TOKENS);
+    plan.context_tokens = answer.context_tokens.unwrap_or(plan.context_tokens);
     plan.prompt = answer.prompt.clone().filter(|prompt| !prompt.trim().is_empty() && prompt != "default");
     let provider = plan.model.as_ref().and_then(|model| connections.usable.get(&model.provider));
     if let Some(provider) = provider

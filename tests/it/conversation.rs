@@ -222,6 +222,9 @@ async fn ctrl_c_stops_the_answer_and_not_the_chat() {
     terminal.type_in("again?\r");
     terminal.wait_for("searching: Keys, again?");
     terminal.wait_for("\x1b[1mdone\x1b[0m");
+    // Typed before the prompt, it would not mean the end of the input.
+    terminal.wait_for("first token");
+    terminal.wait_for("> ");
     terminal.type_in("\x04");
     let ended = terminal.end();
     assert_eq!(ended.code, 0, "{}", ended.stdout);

@@ -1,7 +1,5 @@
 //! Which block a line belongs to, told from its first characters.
 
-use super::Markdown;
-
 /// Bars shown for quotes within quotes.
 const MAX_QUOTES: usize = 4;
 
@@ -28,12 +26,25 @@ pub(super) struct Fence {
     pub(super) indent: usize,
 }
 
-impl Markdown {
-    /// What a line is that begins with this, after `indent` columns.
-    pub(super) fn what(&self, text: &str, indent: usize, complete: bool) -> Start {
+/// The place that a line stands in, as far as it decides what the line's first characters mean.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    /// Columns that the text of the list around it is indented by.
+    pub(super) content: usize,
+    /// Columns of the source before it, where a list's mark stands before it.
+    pub(super) nested: usize,
+    /// The line before it was text of a paragraph.
+    pub(super) paragraph: bool,
+    /// It has been begun on the screen.
+    pub(super) begun: bool,
+}
+
+impl Place {
+    /// The kind of a line that begins with this, after `indent` columns. `complete`: no more of it will come.
+    pub(super) fn start(&self, text: &str, indent: usize, complete: bool) -> Start {
         let Some(first) = text.chars().next() else { return if complete { Start::Blank } else { Start::Unknown } };
         let unknown = |otherwise: Start| if complete { otherwise } else { Start::Unknown };
-        if indent >= self.content() + 4 && !self.paragraph && self.nested == 0 {
+        if indent >= self.content + 4 && !self.paragraph && self.nested == 0 {
             return Start::Code;
         }
         let run = text.len() - text.trim_start_matches(first).len();
