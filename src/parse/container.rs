@@ -38,6 +38,7 @@ pub(super) fn open(format: Format, bytes: Vec<u8>) -> Result<Archive, ParseError
 }
 
 /// The bytes of a container that [`open`] accepts.
+#[cfg(feature = "office")]
 pub(super) fn checked(format: Format, bytes: Vec<u8>) -> Result<Vec<u8>, ParseError> {
     open(format, bytes).map(|archive| archive.into_inner().into_inner())
 }

@@ -64,6 +64,7 @@ impl Source {
     }
 
     /// The bytes of the line and of so many before and after it.
+    #[cfg(feature = "cli")]
     fn around(&self, line: usize, before: usize, after: usize) -> Range<usize> {
         let start = self.lines.get(line.saturating_sub(before)).copied().unwrap_or(0);
         start..self.lines.get(line + after + 1).copied().unwrap_or(self.shown.len())
@@ -145,6 +146,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "its lines are shown where there is a terminal"))]
     source: Option<Arc<Source>>,
 }
 

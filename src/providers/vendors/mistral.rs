@@ -14,8 +14,8 @@ pub(super) static VENDOR: Vendor = Vendor {
         // https://docs.mistral.ai/api/endpoint/embeddings. It lists base64, too, and does not say of what.
         wire: &Embeddings { width: "output_dimension", base64: false, extras: |_, _| {} },
         // 8,192 tokens an input. Of a request it says only that it may be too large ("Too many tokens overall", "Too many
-        // inputs"): 16,384 tokens were accepted at all times, and 512 inputs. Tokens are counted with another tokenizer here,
-        // hence a quarter to spare.
+        // inputs"). Users reported a cap of 16,384 tokens in 2024 and more since; the service itself was not asked. Tokens are
+        // counted with another tokenizer here, hence a quarter to spare; a batch that is refused is halved.
         limits: |_, _| EmbedLimits::new(512, 12_288, 8192),
         refused_above: (None, None),
         width: |model| match model {
