@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use libfuzzer_sys::fuzz_target;
-use ragstream::chunk::{Chunker, ChunkPlan};
+use ragstream::chunk::{ChunkPlan, Chunker};
 use ragstream::document::{Document, Metadata};
 use ragstream::parse::{Hint, parse};
 
@@ -22,7 +22,11 @@ fuzz_target!(|data: &[u8]| {
                 others(panic);
             }
         }));
-        Chunker::new(&ChunkPlan { max_tokens: 30.try_into().unwrap(), overlap: 5, ..ragstream::pipeline::default_plan(&|_| None).chunk })
+        Chunker::new(&ChunkPlan {
+            max_tokens: 30.try_into().unwrap(),
+            overlap: 5,
+            ..ragstream::pipeline::default_plan(&|_| None).chunk
+        })
     });
     let Some((choice, bytes)) = data.split_first() else { return };
     let name = NAMES[*choice as usize % NAMES.len()];
