@@ -353,7 +353,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn vectors_that_no_index_could_hold_are_a_bad_answer() {
-        for (odd, told) in [(vec![1.0, 2.0], "a vector of 2 numbers"), (vec![], "of 0 numbers"), (vec![f32::NAN], "not finite")] {
+        for (odd, told) in [(vec![1.0, 2.0], "a vector of 2 numbers"), (vec![], "of 0 numbers"), (vec![f32::NAN], "not finite")]
+        {
             let embedder = Arc::new(Lengths { odd: Some(odd), ..Lengths::default() });
             let (queue, report) = start(&embedder, &CancellationToken::new());
             let error = queue.embed("text".into(), 1).await.unwrap_err();

@@ -84,7 +84,8 @@ pub(super) async fn open(
         (Mode::Write, None) => EmbeddingCache::new(MEMORY_CACHE),
         (Mode::Look, _) => EmbeddingCache::new(0),
     };
-    let embed_queue = EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone());
+    let embed_queue =
+        EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone());
     let run = Run {
         options,
         mode,

@@ -25,6 +25,7 @@ mod reader;
 mod rows;
 mod search;
 mod segment;
+mod snapshot;
 mod vectors;
 mod writer;
 

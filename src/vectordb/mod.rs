@@ -332,9 +332,7 @@ impl StoreError {
                 ))
             }
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
-            Self::Layout { found, reads, .. } if found > reads => {
-                Some("update ragstream to the version that made it".into())
-            }
+            Self::Layout { found, reads, .. } if found > reads => Some("update ragstream to the version that made it".into()),
             Self::Layout { .. } | Self::Damaged { .. } => {
                 Some("run `ingest --rebuild`; what was embedded before comes from the cache".into())
             }

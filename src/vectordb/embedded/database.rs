@@ -86,7 +86,8 @@ impl Database {
         let fault = fault(&path);
         let connection = Connection::open(&path).map_err(&fault)?;
         let made = || {
-            connection.execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
+            connection
+                .execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;")?;
             connection.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} COMMIT;"))?;
             connection.pragma_update(None, "application_id", APPLICATION)?;
             connection.pragma_update(None, "user_version", VERSION)
@@ -163,7 +164,6 @@ impl Database {
         })?;
         Ok(State { segments, dead, fresh: fresh.unsigned_abs() })
     }
-
 
     /// The bytes of the log.
     pub(super) fn log_bytes(&self) -> u64 {

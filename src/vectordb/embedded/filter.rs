@@ -123,7 +123,9 @@ impl<'a> Met<'a> {
                     self.sql.push_str(&format!(" AND modified < {until}"));
                 }
             }
-            Condition::Metadata(..) | Condition::NotMetadata(..) | Condition::MetadataRange(..) => self.metadata.push(condition),
+            Condition::Metadata(..) | Condition::NotMetadata(..) | Condition::MetadataRange(..) => {
+                self.metadata.push(condition)
+            }
         }
     }
 

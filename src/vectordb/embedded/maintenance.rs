@@ -302,7 +302,11 @@ fn remove_unnamed(database: &Database) -> Result<(), Fault> {
     for name in named {
         let file = database.folder.join(name);
         if let Err(error) = file.metadata() {
-            return Err(if error.kind() == io::ErrorKind::NotFound { Fault::Gone(file) } else { Fault::Io { path: file, error } });
+            return Err(if error.kind() == io::ErrorKind::NotFound {
+                Fault::Gone(file)
+            } else {
+                Fault::Io { path: file, error }
+            });
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::database::{Database, Listed, State};
 use super::fault::Fault;
 use super::postings::Postings;
-use super::segment::{Part, Segment, SegmentWriter, SectionReader, Term};
+use super::segment::{Part, SectionReader, Segment, SegmentWriter, Term};
 use super::vectors;
 use super::writer::from_terms;
 
@@ -43,7 +43,9 @@ pub(super) struct Made {
 pub(super) fn due(state: &State, sizes: Sizes) -> Option<std::ops::Range<usize>> {
     let living: Vec<u64> = state.segments.iter().map(|segment| state.living(segment)).collect();
     // What is mostly gone is written anew, alone.
-    let thinned = |(segment, living): (&Listed, &u64)| (u64::from(segment.count) - living.min(&u64::from(segment.count))) * 4 > u64::from(segment.count);
+    let thinned = |(segment, living): (&Listed, &u64)| {
+        (u64::from(segment.count) - living.min(&u64::from(segment.count))) * 4 > u64::from(segment.count)
+    };
     if let Some(at) = state.segments.iter().zip(&living).position(thinned) {
         return Some(at..at + 1);
     }
@@ -73,7 +75,8 @@ pub(super) fn due(state: &State, sizes: Sizes) -> Option<std::ops::Range<usize>>
 pub(super) fn seal(database: &Database, dimensions: usize, name: &str, after: i64) -> Result<Option<Made>, Fault> {
     let fresh = database.call(|connection| {
         let mut statement = connection.prepare("SELECT row, half, terms FROM fresh ORDER BY row")?;
-        let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?)));
+        let rows =
+            statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?)));
         rows?.collect::<rusqlite::Result<Vec<_>>>()
     })?;
     let rows: Vec<i64> = fresh.iter().map(|(row, ..)| *row).collect();

@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::database::{Database, State};
+use super::database::Database;
 use super::fault::Fault;
 use super::filter;
 use super::passages::{COLUMNS, passage};
 use super::search::Search;
 use super::segment::{Segment, lock};
+use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
 use crate::vectordb::{Condition, Query};
@@ -30,14 +31,6 @@ pub(super) struct Reader {
     idle: Mutex<Vec<Database>>,
     /// The segments of the last state that was seen.
     segments: Mutex<HashMap<String, Arc<Segment>>>,
-}
-
-/// A state of the index, for as long as a call takes.
-pub(super) struct Snapshot<'a> {
-    pub(super) database: &'a Database,
-    pub(super) state: State,
-    pub(super) segments: Vec<Arc<Segment>>,
-    pub(super) dimensions: usize,
 }
 
 impl Reader {
@@ -91,7 +84,8 @@ impl Reader {
             let snapshot = self.snapshot(database)?;
             let mut rows: HashMap<usize, Vec<i64>> = HashMap::new();
             let page = page(database, from, limit)?;
-            let points = page.into_iter().map(|(row, id, passage)| Ok((id, from_half(&snapshot.half(row, &mut rows)?), passage)));
+            let points =
+                page.into_iter().map(|(row, id, passage)| Ok((id, from_half(&snapshot.half(row, &mut rows)?), passage)));
             points.collect()
         })
     }
@@ -152,26 +146,4 @@ fn page(database: &Database, from: Uuid, limit: usize) -> Result<Vec<(i64, Uuid,
         let page = statement.query_map(params![from.as_bytes(), limit as i64], passage)?;
         page.collect()
     })
-}
-
-impl Snapshot<'_> {
-    /// A row's vector in half precision. `rows` keeps what was read of the segments' rows.
-    fn half(&self, row: i64, rows: &mut HashMap<usize, Vec<i64>>) -> Result<Vec<u8>, Fault> {
-        let at = self.state.segments.partition_point(|segment| segment.last < row);
-        if let (Some(listed), Some(segment)) = (self.state.segments.get(at), self.segments.get(at))
-            && listed.first <= row
-        {
-            let rows = match rows.entry(at) {
-                std::collections::hash_map::Entry::Occupied(rows) => rows.into_mut(),
-                std::collections::hash_map::Entry::Vacant(none) => none.insert(segment.rows()?),
-            };
-            if let Ok(local) = rows.binary_search(&row) {
-                return segment.half(local as u32);
-            }
-        }
-        self.database.call(|connection| {
-            let mut statement = connection.prepare_cached("SELECT half FROM fresh WHERE row = ?1")?;
-            statement.query_row([row], |row| row.get(0))
-        })
-    }
 }

@@ -11,8 +11,8 @@ use super::best::{Best, Scored};
 use super::fault::Fault;
 use super::filter::Allowed;
 use super::postings::{Postings, from_half};
-use super::reader::Snapshot;
 use super::segment::{Segment, Term, lock};
+use super::snapshot::Snapshot;
 use super::vectors::{Asked, SCALE, split};
 use super::writer::from_terms;
 use crate::document::SparseVector;
@@ -128,7 +128,8 @@ impl Search<'_> {
                     (Some(term), Some(rows)) => {
                         let mut living = 0;
                         each_posting(segment, *term, |local, _| {
-                            living += u64::from(rows.get(local as usize).is_some_and(|row| !self.snapshot.state.dead.contains(*row)));
+                            living +=
+                                u64::from(rows.get(local as usize).is_some_and(|row| !self.snapshot.state.dead.contains(*row)));
                         })?;
                         living
                     }

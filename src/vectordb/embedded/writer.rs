@@ -58,7 +58,11 @@ fn to_terms(sparse: &SparseVector) -> Vec<u8> {
 
 /// The terms that [`to_terms`] wrote.
 pub(super) fn from_terms(terms: &[u8]) -> impl Iterator<Item = (u32, u16)> {
-    terms.as_chunks::<6>().0.iter().map(|[a, b, c, d, e, f]| (u32::from_le_bytes([*a, *b, *c, *d]), u16::from_le_bytes([*e, *f])))
+    terms
+        .as_chunks::<6>()
+        .0
+        .iter()
+        .map(|[a, b, c, d, e, f]| (u32::from_le_bytes([*a, *b, *c, *d]), u16::from_le_bytes([*e, *f])))
 }
 
 /// A change that waits for its turn, and what became of it.
@@ -224,7 +228,11 @@ fn read_dead(connection: &Connection, chunk: i64, dead: &mut RowSet) -> rusqlite
     let mut found = statement.query([chunk])?;
     if let Some(row) = found.next()? {
         let bits: Vec<u8> = row.get(0)?;
-        dead.set_bytes(chunk, &bits).ok_or(rusqlite::Error::InvalidColumnType(0, "bits".into(), rusqlite::types::Type::Blob))?;
+        dead.set_bytes(chunk, &bits).ok_or(rusqlite::Error::InvalidColumnType(
+            0,
+            "bits".into(),
+            rusqlite::types::Type::Blob,
+        ))?;
     }
     Ok(())
 }

@@ -181,7 +181,10 @@ async fn reading_goes_on_beside_a_writer() {
         // Whatever was acknowledged before the question is seen by it. Each batch leaves one point less than it wrote.
         acknowledged = child.acknowledged();
         let count = store.count().await.unwrap();
-        assert!(count >= acknowledged * (BATCH - 1) && count + 1 >= seen, "{count} points of {acknowledged} batches, {seen} before");
+        assert!(
+            count >= acknowledged * (BATCH - 1) && count + 1 >= seen,
+            "{count} points of {acknowledged} batches, {seen} before"
+        );
         seen = count;
         let last = acknowledged * BATCH - 1;
         let hits = store.query(Query::Sparse(bm25.query(&format!("w{last}"))), 3).await.unwrap();
@@ -275,9 +278,11 @@ async fn neither_segments_nor_deletions_show() {
         // Each with others that go again: some with words of their own, some with those of all, some rewritten.
         let guests = (10_000 + from..10_060 + from).map(|n| point(&bm25, n, "guest", &text(n % 97))).collect::<Vec<_>>();
         many.upsert(guests).await.unwrap();
-        many.upsert(points(from..from + 45).into_iter().map(|point| Point { sparse: bm25.passage("w1 old"), ..point }).collect())
-            .await
-            .unwrap();
+        many.upsert(
+            points(from..from + 45).into_iter().map(|point| Point { sparse: bm25.passage("w1 old"), ..point }).collect(),
+        )
+        .await
+        .unwrap();
         many.upsert(points(from..from + 90)).await.unwrap();
         if from % 4 == 0 {
             many.delete((10_000 + from..10_030 + from).map(id).collect()).await.unwrap();
