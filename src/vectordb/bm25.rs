@@ -285,4 +285,24 @@ mod tests {
             prop_assert_eq!(shared(&part, &whole), part.indices.len());
         }
     }
+
+    /// Indexes hold these vectors: what they are must not change unnoticed. They were compared with Qdrant's own BM25 (qdrant-edge
+    /// 0.7.2) in all 17 languages, letter by letter up to U+FFFF and over generated prose; what came out then is kept here as a checksum.
+    #[test]
+    fn vectors_are_what_indexes_hold() {
+        let text = "The Houses' engines were running: getUserName(x) in read_to_string, E0382, v1.95.0 (HTTP 503). Straße, Häuser, \
+            l'été à la mer, ñandú, çocuk ışığı İstanbul, μεγάλη πόλη, быстрые поезда, المدينة الكبيرة, ungen og ungene, \
+            ＡＢＣ１２３ 这是一个向量数据库。カメラのテスト 한국어의 단어";
+        let bm25 = Bm25::new();
+        let mut hash = blake3::Hasher::new();
+        for (code, _) in STEMMERS {
+            let vector = bm25.passage_in(Language::from_code(code), text);
+            hash.update(&(vector.indices.len() as u64).to_le_bytes());
+            for (index, value) in vector.indices.iter().zip(&vector.values) {
+                hash.update(&index.to_le_bytes());
+                hash.update(&value.to_le_bytes());
+            }
+        }
+        assert_eq!(hash.finalize().to_hex()[..32], *"?");
+    }
 }

@@ -213,9 +213,7 @@ impl VectorStore for EmbeddedStore {
             let reading = folder.reading()?;
             let finds = check_query(&query, reading.dimensions).map_err(|reason| folder.failed("search", reason))?;
             match limit.min(MAX_PAGE) {
-                limit @ 1.. if finds => {
-                    reading.reader.query(&query, &conditions, limit).map_err(|fault| folder.refuse("search", &fault))
-                }
+                limit @ 1.. if finds => folder.read("search", |reader| reader.query(&query, &conditions, limit)),
                 _ => Ok(Vec::new()),
             }
         })
@@ -292,8 +290,19 @@ impl Folder {
 
     /// Calls `work` with the open index, which it opens first where need be.
     fn read<T>(&self, action: &'static str, work: impl Fn(&Reader) -> Result<T, Fault>) -> Result<T, StoreError> {
-        let reading = self.reading()?;
-        work(&reading.reader).map_err(|fault| self.refuse(action, &fault))
+        let mut reading = self.reading()?;
+        loop {
+            let fault = match work(&reading.reader) {
+                Ok(done) => return Ok(done),
+                Err(fault) => fault,
+            };
+            // Another process may have removed the index meanwhile, or made it anew.
+            let now = self.reading()?;
+            if !matches!(fault, Fault::Gone(_)) || now.data == reading.data {
+                return Err(self.refuse(action, &fault));
+            }
+            reading = now;
+        }
     }
 
     /// The index of today, open to read from it: another process may have made it anew since the last call.
@@ -334,7 +343,10 @@ impl Folder {
     }
 
     fn open(&self, described: &Described, lock: Arc<FolderLock>) -> Result<Arc<Writing>, Fault> {
-        self.remove_data(Some(&described.data)).map_err(Fault::io(&self.path))?;
+        if let Err(error) = self.remove_data(Some(&described.data)) {
+            // Some systems keep what is still being read.
+            tracing::debug!(%error, "what is left of an earlier index is removed the next time");
+        }
         let folder = self.path.join(&described.data);
         let dimensions = described.index.dimensions;
         let writer = Arc::new(Writer::new(Database::open(&folder)?)?);
@@ -381,8 +393,7 @@ impl Folder {
         if self.described()?.is_some() {
             return Err(self.failed("create", "there is an index already".into()));
         }
-        // Without meta.json, whatever is there is the rest of an attempt that was cut short.
-        self.remove_data(None).map_err(io)?;
+        // Without meta.json, whatever is there is the rest of an attempt that was cut short: it is removed when the new one is there.
         let described = Described { layout: LAYOUT, data: format!("{DATA}{:016x}", rand::random::<u64>()), index: meta };
         let folder = self.path.join(&described.data);
         fs::create_dir(&folder).map_err(io)?;
@@ -449,7 +460,7 @@ impl Folder {
     /// Removes the files of all indexes but one.
     fn remove_data(&self, keep: Option<&str>) -> io::Result<()> {
         for path in self.data()? {
-            if path.file_name().and_then(|name| name.to_str()) != keep || keep.is_none() {
+            if path.file_name().and_then(|name| name.to_str()) != keep {
                 remove(&path)?;
             }
         }

@@ -15,6 +15,8 @@ const APPLICATION: i64 = 0x7261_6769;
 const VERSION: i64 = 1;
 /// Bytes of the page cache that one connection may take, in KiB, with a minus sign as the pragma wants it.
 const CACHE: i64 = -2048;
+/// Bytes of the log that are kept for what comes next, once it is written into the database.
+const LOG_KEPT: i64 = 16 << 20;
 /// How long another connection's short lock is waited for.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -120,6 +122,7 @@ impl Database {
             connection.pragma_update(None, "synchronous", "FULL")?;
             // The log is written into the file beside the writing, not by the write that happens to fill it.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+            connection.pragma_update(None, "journal_size_limit", LOG_KEPT)?;
             connection.set_prepared_statement_cache_capacity(64);
             let number = |pragma| connection.query_row(pragma, [], |row| row.get::<_, i64>(0));
             Ok((number("PRAGMA application_id")?, number("PRAGMA user_version")?))

@@ -237,8 +237,7 @@ impl Shared {
                 }
                 transaction.execute("DELETE FROM fresh WHERE row BETWEEN ?1 AND ?2", [made.first, made.last])?;
                 // What the segment does not have need not be remembered as gone; what went meanwhile stays so.
-                let gone = (made.first..=made.last).filter(|row| made.rows.binary_search(row).is_err());
-                forget_dead(&transaction, gone)?;
+                forget_dead(&transaction, made.first, made.last, &made.rows)?;
                 transaction.commit()
             });
             replaced.map_err(|error| database.fault(error))

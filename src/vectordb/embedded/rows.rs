@@ -65,6 +65,16 @@ impl RowSet {
             .sum()
     }
 
+    /// The rows of a chunk, ascending.
+    pub(super) fn of_chunk(&self, chunk: i64) -> impl Iterator<Item = i64> {
+        let words = usize::try_from(chunk).ok().and_then(|chunk| self.chunks.get(chunk)?.as_ref());
+        let words = words.into_iter().flat_map(|words| words.iter()).zip(0_i64..);
+        words.flat_map(move |(word, n)| {
+            let first = chunk * CHUNK as i64 + n * 64;
+            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| first + bit)
+        })
+    }
+
     /// A chunk's bits, as they are kept; `None` when it is empty.
     pub(super) fn to_bytes(&self, chunk: i64) -> Option<Vec<u8>> {
         let words = self.chunks.get(usize::try_from(chunk).ok()?)?.as_ref()?;
@@ -117,6 +127,7 @@ mod tests {
             let mut read = RowSet::default();
             for chunk in 0..8 {
                 let bytes = rows.to_bytes(chunk);
+                prop_assert_eq!(rows.of_chunk(chunk).collect::<Vec<_>>(), model.range(RowSet::rows_of(chunk)).copied().collect::<Vec<_>>());
                 prop_assert_eq!(bytes.is_some(), model.range(RowSet::rows_of(chunk)).next().is_some());
                 if let Some(bytes) = bytes {
                     read.set_bytes(chunk, &bytes).unwrap();

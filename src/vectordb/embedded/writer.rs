@@ -1,6 +1,6 @@
 //! Writing: what waits at the same time shares one transaction, whose end is the acknowledgement of all of it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -250,16 +250,19 @@ fn write_dead(connection: &Connection, chunk: i64, dead: &RowSet) -> rusqlite::R
     Ok(())
 }
 
-/// Forgets that rows are gone: no segment has them any more.
-pub(super) fn forget_dead(connection: &Connection, rows: impl Iterator<Item = i64>) -> rusqlite::Result<()> {
-    let mut by_chunk: HashMap<i64, Vec<i64>> = HashMap::new();
-    for row in rows {
-        by_chunk.entry(RowSet::chunk_of(row)).or_default().push(row);
-    }
-    for (chunk, rows) in by_chunk {
+/// Forgets which rows from `first` to `last` are gone, but for those in `rows` (ascending): no segment has the others any more.
+pub(super) fn forget_dead(connection: &Connection, first: i64, last: i64, rows: &[i64]) -> rusqlite::Result<()> {
+    let chunks = {
+        let mut statement = connection.prepare_cached("SELECT chunk FROM dead WHERE chunk BETWEEN ?1 AND ?2")?;
+        let chunks = statement.query_map([RowSet::chunk_of(first), RowSet::chunk_of(last)], |row| row.get(0))?;
+        chunks.collect::<rusqlite::Result<Vec<i64>>>()?
+    };
+    for chunk in chunks {
         let mut dead = RowSet::default();
         read_dead(connection, chunk, &mut dead)?;
-        rows.into_iter().for_each(|row| dead.remove(row));
+        let forgotten = |row: &i64| (first..=last).contains(row) && rows.binary_search(row).is_err();
+        let gone: Vec<i64> = dead.of_chunk(chunk).filter(forgotten).collect();
+        gone.into_iter().for_each(|row| dead.remove(row));
         write_dead(connection, chunk, &dead)?;
     }
     Ok(())
