@@ -3,5 +3,5 @@
 mod allocator;
 
 fn main() -> std::process::ExitCode {
-    ragstream::cli::main(std::env::args_os(), None)
+    ragstream::cli::main(std::env::args_os().collect(), None)
 }

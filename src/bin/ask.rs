@@ -4,5 +4,5 @@
 mod allocator;
 
 fn main() -> std::process::ExitCode {
-    ragstream::cli::main(std::env::args_os(), Some("ask"))
+    ragstream::cli::main(std::env::args_os().collect(), Some("ask"))
 }

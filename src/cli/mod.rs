@@ -32,9 +32,8 @@ use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::Output;
 
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
-/// `ingest` and `ask`.
-pub fn main(arguments: impl IntoIterator<Item = OsString>, command: Option<&str>) -> ExitCode {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+/// `ingest` and `ask`. Not generic, so that the commands are compiled once, here, and not in every program.
+pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
     if let Some(command) = command {
         arguments.insert(1.min(arguments.len()), command.into());
     }
