@@ -1,9 +1,10 @@
 //! What the tests' server holds: the points of a collection, in memory, and Qdrant's answers to what is asked of them. Nothing
 //! here knows the wire.
 //!
-//! Written after Qdrant's own sources (1.19) and compared with its engine (`qdrant-edge` 0.7.2) on random points and queries.
-//! Where a server has room, this takes the straight way: scores are exact, equal ones come in the order of their ids, counts are
-//! exact, and a deleted point is gone from the document frequencies at once.
+//! Written after Qdrant's own sources (1.19) and compared with two versions of its engine, the one in Rust and the newer one for
+//! Python, on random points, payloads, filters and queries. Where a server has room, this takes the straight way: scores are
+//! exact, equal ones come in the order of their ids, counts are exact, and a deleted point is gone from the document frequencies
+//! at once.
 
 mod filter;
 mod path;
