@@ -93,7 +93,7 @@ impl Runtime {
 
     /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
     fn home_name(&self) -> Option<String> {
-        if matches!(self.plan.store, StorePlan::Edge { path: None }) {
+        if matches!(self.plan.store, StorePlan::Embedded { path: None }) {
             return None;
         }
         let home = &self.settings.home;
