@@ -303,6 +303,6 @@ mod tests {
                 hash.update(&value.to_le_bytes());
             }
         }
-        assert_eq!(hash.finalize().to_hex()[..32], *"?");
+        assert!(hash.finalize().to_hex().starts_with("1a84944377df2c7cd139f8fb84e25f54"), "{}", hash.finalize().to_hex());
     }
 }

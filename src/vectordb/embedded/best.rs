@@ -83,7 +83,9 @@ mod tests {
         fn the_best_are_kept(scores in prop::collection::vec((-3_i8..3, 0_i64..50), 0..200), limit in 1_usize..20) {
             let mut best = Best::new(limit);
             let mut all: Vec<Scored> = scores.iter().map(|(score, row)| Scored { score: f32::from(*score), row: *row }).collect();
-            all.iter().for_each(|one| best.add(one.score, one.row));
+            for one in &all {
+                best.add(one.score, one.row);
+            }
             all.sort_by(|a, b| b.cmp(a));
             all.truncate(limit);
             prop_assert_eq!(best.into_sorted(), all);

@@ -124,7 +124,7 @@ impl<'a> Met<'a> {
                 }
             }
             Condition::Metadata(..) | Condition::NotMetadata(..) | Condition::MetadataRange(..) => {
-                self.metadata.push(condition)
+                self.metadata.push(condition);
             }
         }
     }

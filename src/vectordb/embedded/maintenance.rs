@@ -106,7 +106,7 @@ impl Maintenance {
         let shared = &self.shared;
         let database = lock(&shared.database);
         // A few rows are found as fast where they are.
-        if shared.writer.fresh() >= (shared.sizes.seal / 8).max(1) {
+        while shared.writer.fresh() >= (shared.sizes.seal / 8).max(1) {
             shared.seal(&database)?;
         }
         shared.merge(&database)?;
@@ -154,19 +154,22 @@ impl Shared {
 
     fn work(&self) -> Result<(), Fault> {
         let database = lock(&self.database);
-        if self.writer.fresh() >= self.sizes.seal {
-            self.seal(&database)?;
-            self.changed.notify_all();
-        }
+        self.seal_full(&database)?;
         if database.log_bytes() > LOG {
             self.empty_log(&database)?;
         }
         // One at a time: meanwhile more may have become fresh.
         while let Some(()) = self.merge_once(&database)? {
-            if self.writer.fresh() >= self.sizes.seal {
-                self.seal(&database)?;
-                self.changed.notify_all();
-            }
+            self.seal_full(&database)?;
+        }
+        Ok(())
+    }
+
+    /// Makes segments as long as there are rows for a whole one.
+    fn seal_full(&self, database: &Database) -> Result<(), Fault> {
+        while self.writer.fresh() >= self.sizes.seal && !self.stop.load(Ordering::Relaxed) {
+            self.seal(database)?;
+            self.changed.notify_all();
         }
         Ok(())
     }
@@ -183,7 +186,7 @@ impl Shared {
         let state = Self::state(database)?;
         let after = state.segments.last().map_or(0, |segment| segment.last);
         let name = new_name();
-        self.clean(database, &name, seal(database, self.dimensions, &name, after))?.map_or(Ok(()), |made| {
+        Self::clean(database, &name, seal(database, self.dimensions, &name, after, self.sizes.seal))?.map_or(Ok(()), |made| {
             self.replace(database, &[], &made)?;
             tracing::debug!(rows = made.rows.len(), "a segment of the index was written");
             Ok(())
@@ -202,7 +205,7 @@ impl Shared {
         let old: Vec<Listed> = state.segments.get(range.clone()).unwrap_or_default().to_vec();
         let name = new_name();
         let made = merge(&database.folder, self.dimensions, &state, range, &name, &self.stop);
-        let made = self.clean(database, &name, made.map(Some))?;
+        let made = Self::clean(database, &name, made.map(Some))?;
         if let Some(made) = made {
             self.replace(database, &old, &made)?;
             tracing::debug!(segments = old.len(), rows = made.rows.len(), "segments of the index were merged");
@@ -211,7 +214,7 @@ impl Shared {
     }
 
     /// Removes the file of a segment that was not finished.
-    fn clean(&self, database: &Database, name: &str, made: Result<Option<Made>, Fault>) -> Result<Option<Made>, Fault> {
+    fn clean(database: &Database, name: &str, made: Result<Option<Made>, Fault>) -> Result<Option<Made>, Fault> {
         if made.is_err() {
             // If it stays, it is removed when the index is opened to write to it again.
             let _ = fs::remove_file(database.folder.join(name));

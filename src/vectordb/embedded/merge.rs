@@ -71,12 +71,19 @@ pub(super) fn due(state: &State, sizes: Sizes) -> Option<std::ops::Range<usize>>
     None
 }
 
-/// Makes a segment of the rows that no segment has. `None`: there are none.
-pub(super) fn seal(database: &Database, dimensions: usize, name: &str, after: i64) -> Result<Option<Made>, Fault> {
+/// Makes a segment of the first `amount` rows that no segment has. `None`: there are none.
+pub(super) fn seal(
+    database: &Database,
+    dimensions: usize,
+    name: &str,
+    after: i64,
+    amount: usize,
+) -> Result<Option<Made>, Fault> {
     let fresh = database.call(|connection| {
-        let mut statement = connection.prepare("SELECT row, half, terms FROM fresh ORDER BY row")?;
-        let rows =
-            statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?)));
+        let mut statement = connection.prepare_cached("SELECT row, half, terms FROM fresh ORDER BY row LIMIT ?1")?;
+        let rows = statement.query_map([amount as i64], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
+        });
         rows?.collect::<rusqlite::Result<Vec<_>>>()
     })?;
     let rows: Vec<i64> = fresh.iter().map(|(row, ..)| *row).collect();

@@ -162,20 +162,17 @@ impl<'a> PassageWriter<'a> {
                 statement.query_row(params![passage.uri, digest], |row| row.get(0)).optional()?
             }
         };
-        let document = match document {
-            Some(document) => {
-                let sql = "UPDATE documents SET points = points + 1 WHERE document = ?1";
-                self.connection.prepare_cached(sql)?.execute([document])?;
-                document
-            }
-            None => {
-                let mut statement = self.connection.prepare_cached(
-                    "INSERT INTO documents (uri, digest, points, modified, lang, title, source, metadata)
-                     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
-                )?;
-                let Passage { uri, modified, lang, title, source, .. } = passage;
-                statement.insert(params![uri, digest, modified, lang, title, source, metadata])?
-            }
+        let document = if let Some(document) = document {
+            let sql = "UPDATE documents SET points = points + 1 WHERE document = ?1";
+            self.connection.prepare_cached(sql)?.execute([document])?;
+            document
+        } else {
+            let mut statement = self.connection.prepare_cached(
+                "INSERT INTO documents (uri, digest, points, modified, lang, title, source, metadata)
+                 VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            let Passage { uri, modified, lang, title, source, .. } = passage;
+            statement.insert(params![uri, digest, modified, lang, title, source, metadata])?
         };
         self.last = Some((passage.uri.clone(), digest, document));
         Ok(document)

@@ -14,7 +14,7 @@ use super::postings::{Postings, from_half};
 use super::segment::{Segment, Term, lock};
 use super::snapshot::Snapshot;
 use super::vectors::{Asked, SCALE, split};
-use super::writer::from_terms;
+use super::writer::{ANY, from_terms};
 use crate::document::SparseVector;
 use crate::vectordb::Query;
 
@@ -113,8 +113,11 @@ impl Search<'_> {
     fn sparse(&self, words: &SparseVector, limit: usize) -> Result<Vec<Scored>, Fault> {
         let segments = &self.snapshot.segments;
         let mut terms: Vec<(u32, f32)> = words.indices.iter().copied().zip(words.values.iter().copied()).collect();
+        terms.retain(|(id, _)| *id != ANY);
         terms.sort_by_key(|(id, _)| *id);
         terms.dedup_by_key(|(id, _)| *id);
+        // Counted, and worth nothing.
+        terms.push((ANY, 0.0));
         // How many rows that count have each term.
         let mut frequencies = vec![0_u64; terms.len()];
         let mut places: Vec<Vec<Option<Term>>> = Vec::new();
@@ -150,12 +153,15 @@ impl Search<'_> {
                     *frequency += 1;
                 }
             }
+            has.retain(|(at, _)| *at + 1 < terms.len());
             if !has.is_empty() && self.allows(row) {
                 fresh.push((row, has));
             }
             Ok(())
         })?;
-        let points = self.snapshot.state.points() as f64;
+        // As in Qdrant: of the points that have terms at all.
+        let points = frequencies.pop().unwrap_or_default() as f64;
+        terms.pop();
         let factors: Vec<f32> =
             terms.iter().zip(&frequencies).map(|((_, weight), frequency)| weight * idf(points, *frequency as f64)).collect();
 
@@ -164,7 +170,8 @@ impl Search<'_> {
             let scores = has.iter().filter_map(|(at, weight)| Some(factors.get(*at)? * from_half(*weight)));
             best.add(scores.sum(), row);
         }
-        for ((at, segment), found) in segments.iter().enumerate().zip(places) {
+        for ((at, segment), mut found) in segments.iter().enumerate().zip(places) {
+            found.pop();
             if found.iter().any(Option::is_some) {
                 self.score(at, segment, &found, &factors, &mut best)?;
             }
@@ -245,7 +252,6 @@ impl Search<'_> {
 }
 
 /// Compares some of a segment's rows, of which those that are not `living` are passed over.
-#[expect(clippy::too_many_arguments, reason = "one step of a scan, called at one place")]
 fn scan(
     asked: &Asked,
     segment: &Segment,

@@ -250,8 +250,9 @@ impl Term {
 
 /// A term's id, count and place.
 fn entry(bytes: &[u8; TERM]) -> (u32, u32, u64) {
-    let [a, b, c, d, e, f, g, h, place @ ..] = *bytes;
-    (u32::from_le_bytes([a, b, c, d]), u32::from_le_bytes([e, f, g, h]), u64::from_le_bytes(place))
+    let number =
+        |at: usize| bytes.get(at..at + 4).and_then(<[u8]>::first_chunk).map_or(0, |number| u32::from_le_bytes(*number));
+    (number(0), number(4), u64::from(number(8)) | (u64::from(number(12)) << 32))
 }
 
 impl Header {

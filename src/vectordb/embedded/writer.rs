@@ -18,6 +18,9 @@ use crate::document::{Passage, Point, SparseVector};
 /// Calls that share a transaction, at most.
 const SHARED: usize = 64;
 
+/// The term that every point with terms has: how many have it is the number that document frequencies are of. No word has this id.
+pub(super) const ANY: u32 = u32::MAX;
+
 /// One call's change of the index.
 #[derive(Debug)]
 pub(super) enum Change {
@@ -47,13 +50,17 @@ impl From<Point> for Written {
     }
 }
 
-/// Terms as they are kept until a segment has them: id and weight, ascending by id.
+/// Terms as they are kept until a segment has them: id and weight, ascending by id; at last [`ANY`], where there are some.
 fn to_terms(sparse: &SparseVector) -> Vec<u8> {
-    let mut terms: Vec<_> = sparse.indices.iter().zip(&sparse.values).collect();
-    terms.sort_by_key(|(id, _)| **id);
-    terms.dedup_by_key(|(id, _)| **id);
-    let kept = terms.into_iter().filter_map(|(id, weight)| Some((id.to_le_bytes(), postings::to_half(*weight)?.to_le_bytes())));
-    kept.flat_map(|([a, b, c, d], [e, f])| [a, b, c, d, e, f]).collect()
+    let words = sparse.indices.iter().zip(&sparse.values).filter(|(id, _)| **id != ANY);
+    let mut terms: Vec<(u32, u16)> = words.filter_map(|(id, weight)| Some((*id, postings::to_half(*weight)?))).collect();
+    terms.sort_by_key(|(id, _)| *id);
+    terms.dedup_by_key(|(id, _)| *id);
+    if let (false, Some(one)) = (terms.is_empty(), postings::to_half(1.0)) {
+        terms.push((ANY, one));
+    }
+    let bytes = terms.into_iter().map(|(id, weight)| (id.to_le_bytes(), weight.to_le_bytes()));
+    bytes.flat_map(|([a, b, c, d], [e, f])| [a, b, c, d, e, f]).collect()
 }
 
 /// The terms that [`to_terms`] wrote.
@@ -262,7 +269,9 @@ pub(super) fn forget_dead(connection: &Connection, first: i64, last: i64, rows: 
         read_dead(connection, chunk, &mut dead)?;
         let forgotten = |row: &i64| (first..=last).contains(row) && rows.binary_search(row).is_err();
         let gone: Vec<i64> = dead.of_chunk(chunk).filter(forgotten).collect();
-        gone.into_iter().for_each(|row| dead.remove(row));
+        for row in gone {
+            dead.remove(row);
+        }
         write_dead(connection, chunk, &dead)?;
     }
     Ok(())
