@@ -182,11 +182,21 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError>;
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;
+    /// Takes the index for writing, until it is [released](Self::release): [`StoreError::Locked`] where another process writes.
+    async fn acquire(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
     /// Points in the index.
     async fn count(&self) -> Result<u64, StoreError>;
     /// A page of point ids with their passages, in the order of the ids, after `after`. Fewer than `limit` (at most
     /// [`MAX_PAGE`]) means the end.
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError>;
+    /// As [`Self::scroll`], with the dense vectors.
+    async fn scroll_points(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Vec<f32>, Passage)>, StoreError> {
+        let _ = (after, limit);
+        let message = "it does not give its vectors out".to_owned();
+        Err(StoreError::Failed { store: self.describe(), action: "read vectors", message, source: None })
+    }
     /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
     /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;

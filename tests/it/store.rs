@@ -17,6 +17,7 @@ mod edge;
 mod faults;
 mod filters;
 mod parts;
+mod vectors;
 
 use std::sync::Arc;
 use std::time::Duration;
