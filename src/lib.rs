@@ -29,7 +29,7 @@
 //! 6. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
 //! 7. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
 //! 8. [`cache`]: vectors that were paid for once.
-//! 9. [`vectordb`]: the embedded engine or a Qdrant server behind one trait.
+//! 9. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
 //! 10. [`parse`]: bytes of some format become text.
 //! 11. [`source`]: where documents come from, behind one trait.
 //! 12. [`chunk`]: text becomes chunks for the embedding model.

@@ -156,8 +156,8 @@ impl Filter {
     }
 }
 
-/// Whether two of the conditions are each other's opposite. The embedded engine (0.7.2) takes a condition that must and must not
-/// hold for one that holds.
+/// Whether two of the conditions are each other's opposite. Qdrant's engine (seen in qdrant-edge 0.7.2) takes a
+/// condition that must and must not hold for one that holds.
 fn contradict(conditions: &[Condition]) -> bool {
     let opposite = |one: &Condition, other: &Condition| match (one, other) {
         (Condition::Lang(wanted), Condition::NotLang(denied)) => wanted == denied,

@@ -21,7 +21,7 @@ const URL: &str = "http://localhost:6334";
 /// Where a server's key is looked for.
 const KEY: &str = "QDRANT_API_KEY";
 /// The embedded store in a pipeline file.
-const EMBEDDED: &str = "edge";
+const EMBEDDED: &str = "embedded";
 
 pub(super) async fn run(args: PushArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let named = PipelineArg { pipeline: args.name.clone().or_else(|| args.pipeline.pipeline.clone()) };

@@ -34,7 +34,7 @@ const DOCUMENTS: usize = 100;
 /// When the corpus is no source.
 pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runtime, Diagnostic> {
     let mut plan = plan.with_sources(vec![set.corpus.clone()])?;
-    plan.store = StorePlan::Edge { path: None };
+    plan.store = StorePlan::Embedded { path: None };
     "index".clone_into(&mut plan.name);
     let provider = plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, &provider.base_url));
     let made_with = (set.corpus.display(), &plan.embed, provider, &plan.chunk, IndexMeta::VERSION);

@@ -10,8 +10,7 @@ const MOST_IN_FLIGHT: usize = 512;
 const TEXTS: usize = 8 * 1024;
 /// And at most, in bytes, where one is: a text and its vector, when its batch is answered.
 const MOST_TEXTS: usize = 32 << 20;
-/// Vectors and their texts that wait for the store, in bytes: the embedded engine stands still for most of a second while it seals
-/// a segment, and the provider need not.
+/// Vectors and their texts that wait for the store, in bytes: a store stands still now and then, and the provider need not.
 const WAITING: usize = 8 << 20;
 /// What a text under way takes besides its vector, in bytes, about.
 const TEXT: usize = 1024;

@@ -195,9 +195,6 @@ impl Copy {
         if source.version != IndexMeta::VERSION {
             return Err(StoreError::Layout { store: from.describe(), found: source.version }.into());
         }
-        if waited_for(stop, STARTING, || to.acquire()).await?.is_none() {
-            return Ok(None);
-        }
         let Some(mut there) = waited_for(stop, STARTING, || to.meta()).await? else { return Ok(None) };
         // Whose documents these are the destination says as the source does; of one inside its home, that it is now outside.
         let goal = IndexMeta { home: source.home.clone().or_else(|| self.options.home.clone()), ..source.clone() };
@@ -221,6 +218,9 @@ impl Copy {
                 made
             }
         };
+        if waited_for(stop, STARTING, || to.acquire()).await?.is_none() {
+            return Ok(None);
+        }
         let Some(points) = waited_for(stop, STORE_BUDGET, || from.count()).await? else { return Ok(None) };
         self.progress.points.add(points);
         Ok(Some(Opened { source, says, goal }))

@@ -82,9 +82,10 @@ pub struct EmbedQueue {
 }
 
 impl EmbedQueue {
-    /// Starts the batcher. After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
+    /// Starts the batcher for an index of so many `dimensions` (0: not known). After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
     pub fn start(
         embedder: Arc<dyn Embedder>,
+        dimensions: usize,
         cache: EmbeddingCache,
         batching: Batching,
         report: Arc<Report>,
@@ -94,6 +95,7 @@ impl EmbedQueue {
         let fingerprint = embedder.fingerprint();
         let batcher = Batcher {
             embedder,
+            dimensions,
             cache: cache.clone(),
             batching,
             report: Arc::clone(&report),
@@ -128,6 +130,8 @@ impl EmbedQueue {
 
 struct Batcher {
     embedder: Arc<dyn Embedder>,
+    /// How wide its vectors must be; 0 where that is not known.
+    dimensions: usize,
     cache: EmbeddingCache,
     batching: Batching,
     report: Arc<Report>,
@@ -214,7 +218,7 @@ impl Batcher {
             let busy = self.report.busy(Stage::Embed);
             let answer = self.embedder.embed(&inputs, InputType::Passage).await;
             drop(busy);
-            match answer.and_then(|embedded| complete(embedded, part.len(), self.embedder.model())) {
+            match answer.and_then(|embedded| complete(embedded, part.len(), self.dimensions, self.embedder.model())) {
                 Ok(embedded) => {
                     self.breaker.answered();
                     self.report.embeddings.embedded.add(part.len() as u64);
@@ -253,12 +257,19 @@ impl Batcher {
     }
 }
 
-/// A provider that returns 99 vectors for 100 inputs is wrong about all of them.
-fn complete(embedded: Embedded, asked: usize, model: &str) -> Result<Embedded, ProviderError> {
-    if embedded.vectors.len() == asked {
+/// A provider that returns 99 vectors for 100 inputs is wrong about all of them; so is one whose vectors no index could hold.
+fn complete(embedded: Embedded, asked: usize, dimensions: usize, model: &str) -> Result<Embedded, ProviderError> {
+    let vectors = &embedded.vectors;
+    let odd = |vector: &&Vec<f32>| dimensions > 0 && vector.len() != dimensions;
+    let message = if vectors.len() != asked {
+        format!("{} vectors came back for {asked} inputs", vectors.len())
+    } else if let Some(odd) = vectors.iter().find(odd) {
+        format!("a vector of {} numbers came back, where the index has {dimensions}", odd.len())
+    } else if vectors.iter().any(|vector| vector.iter().any(|number| !number.is_finite())) {
+        "a vector came back with a number that is not finite".to_owned()
+    } else {
         return Ok(embedded);
-    }
-    let message = format!("{} vectors came back for {asked} inputs", embedded.vectors.len());
+    };
     Err(ProviderError::new(model, ErrorKind::BadAnswer, message))
 }
 
@@ -278,6 +289,8 @@ mod tests {
     struct Lengths {
         batches: Mutex<Vec<Vec<String>>>,
         short: bool,
+        /// What it says for every text.
+        odd: Option<Vec<f32>>,
     }
 
     #[async_trait]
@@ -300,7 +313,8 @@ mod tests {
             if inputs.iter().any(|input| input == "bad") {
                 return Err(ProviderError::new("test", ErrorKind::InvalidInput, "bad input"));
             }
-            let vectors = inputs.iter().skip(usize::from(self.short)).map(|input| vec![input.len() as f32]).collect();
+            let vector = |input: &String| self.odd.clone().unwrap_or_else(|| vec![input.len() as f32]);
+            let vectors = inputs.iter().skip(usize::from(self.short)).map(vector).collect();
             Ok(Embedded { vectors, tokens: None })
         }
     }
@@ -310,7 +324,7 @@ mod tests {
         let batching = Batching { items: 8, tokens: 100, in_flight: 2, texts: 16, waiting: 0 };
         let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
         let cache = EmbeddingCache::new(1 << 20);
-        (EmbedQueue::start(embedder, cache, batching, Arc::clone(&report), stop.clone()), report)
+        (EmbedQueue::start(embedder, 1, cache, batching, Arc::clone(&report), stop.clone()), report)
     }
 
     #[tokio::test(start_paused = true)]
@@ -335,6 +349,19 @@ mod tests {
         join_all((0..200).map(|n| queue.embed(format!("text {}", n % 5), 2))).await;
         assert_eq!(embedder.batches.lock().unwrap().concat().len(), 5);
         assert_eq!(report.embeddings.cache_hits.get(), 195);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn vectors_that_no_index_could_hold_are_a_bad_answer() {
+        for (odd, told) in [(vec![1.0, 2.0], "a vector of 2 numbers"), (vec![], "of 0 numbers"), (vec![f32::NAN], "not finite")]
+        {
+            let embedder = Arc::new(Lengths { odd: Some(odd), ..Lengths::default() });
+            let (queue, report) = start(&embedder, &CancellationToken::new());
+            let error = queue.embed("text".into(), 1).await.unwrap_err();
+            assert!(matches!(&*error, EmbedError::Provider(error) if error.kind == ErrorKind::BadAnswer), "{error:?}");
+            assert!(error.to_string().contains(told), "{error}");
+            assert_eq!(report.embeddings.embedded.get(), 0);
+        }
     }
 
     #[tokio::test(start_paused = true)]

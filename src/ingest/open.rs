@@ -57,7 +57,14 @@ pub(super) async fn open(
             setup.ledger = Arc::new(SqliteLedger::in_memory().await?);
             None
         }
-        (index, _) => index,
+        (Some(index), Mode::Write) => {
+            // Before anything is paid for that another process's run would keep from being written.
+            if waited_for(&stop, STARTING, || store.acquire()).await?.is_none() {
+                return Ok(None);
+            }
+            Some(index)
+        }
+        (index, Mode::Look) => index,
     };
     let id = setup.ledger.begin_run().await?;
     if let Some(index) = index.as_ref().filter(|_| mode == Mode::Write)
@@ -77,7 +84,8 @@ pub(super) async fn open(
         (Mode::Write, None) => EmbeddingCache::new(MEMORY_CACHE),
         (Mode::Look, _) => EmbeddingCache::new(0),
     };
-    let embed_queue = EmbedQueue::start(Arc::clone(&setup.embedder), cache, batching, Arc::clone(report), stop.clone());
+    let embed_queue =
+        EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone());
     let run = Run {
         options,
         mode,

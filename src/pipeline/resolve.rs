@@ -42,7 +42,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
             query_prefix: None,
             passage_prefix: None,
         },
-        store: StorePlan::Edge { path: None },
+        store: StorePlan::Embedded { path: None },
         query: QueryPlan { fusion: FusionPlan::default_for(Some(ProviderKind::Local), EMBED_MODEL), ..QueryPlan::default() },
     }
 }
@@ -157,9 +157,9 @@ fn model_at(
 fn storing(file: &mut File<'_>, spec: &StoreSpec, name: &str) -> StorePlan {
     match spec {
         StoreSpec { qdrant: Some(qdrant), .. } => qdrant_server(file, qdrant, name),
-        StoreSpec { edge, qdrant: None } => {
-            let path = edge.as_ref().and_then(|edge| edge.path.as_deref());
-            StorePlan::Edge { path: path.map(|path| sources::resolve_path(file.base, path)) }
+        StoreSpec { embedded, edge, qdrant: None } => {
+            let path = embedded.as_ref().or(edge.as_ref()).and_then(|embedded| embedded.path.as_deref());
+            StorePlan::Embedded { path: path.map(|path| sources::resolve_path(file.base, path)) }
         }
     }
 }
@@ -178,7 +178,7 @@ fn qdrant_server(file: &mut File<'_>, spec: &QdrantSpec, name: &str) -> StorePla
         Err(problem) => {
             let message = format!("`{}` {}", file.shown(&path, "url"), problem.message);
             file.error(&path, Problem { message, ..problem });
-            return StorePlan::Edge { path: None };
+            return StorePlan::Embedded { path: None };
         }
     };
     if url.port() == Some(6333) {

@@ -39,7 +39,7 @@ pub(super) struct Spec {
     pub(super) chunk: Option<ChunkSpec>,
     /// What turns chunks into vectors.
     pub(super) embed: Option<EmbedSpec>,
-    /// Where the vectors go: one of `edge` and `qdrant`.
+    /// Where the vectors go: one of `embedded` and `qdrant`.
     pub(super) store: Option<StoreSpec>,
     /// How questions are answered.
     pub(super) query: Option<QuerySpec>,
@@ -186,17 +186,19 @@ pub(super) struct BatchSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "store", extend("maxProperties" = 1))]
 pub(super) struct StoreSpec {
-    /// The embedded engine, in process. The default.
-    pub(super) edge: Option<EdgeSpec>,
+    /// An index in a folder, in process. The default.
+    pub(super) embedded: Option<EmbeddedSpec>,
+    /// Another word for `embedded`, its name in earlier versions.
+    pub(super) edge: Option<EmbeddedSpec>,
     /// A Qdrant server or cluster.
     pub(super) qdrant: Option<QdrantSpec>,
 }
 
-/// The embedded engine.
+/// An index in a folder, in process.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "edge")]
-pub(super) struct EdgeSpec {
+#[schemars(title = "embedded")]
+pub(super) struct EmbeddedSpec {
     /// Its folder. By default one of the pipeline's name in the home folder.
     #[schemars(length(min = 1), example = &".ragstream/docs")]
     pub(super) path: Option<String>,

@@ -93,7 +93,7 @@ impl Runtime {
 
     /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
     pub(super) fn home_name(&self, store: &StorePlan) -> Option<String> {
-        if matches!(store, StorePlan::Edge { path: None }) {
+        if matches!(store, StorePlan::Embedded { path: None }) {
             return None;
         }
         let home = &self.settings.home;

@@ -1,7 +1,7 @@
 //! BM25 weights as sparse vectors. The store multiplies in the inverse document frequency when it is asked.
 //!
 //! Stems are Snowball's, stop words NLTK's, letters fold as in Lucene, and a term's id is its 32-bit murmur3 without the sign: term for
-//! term what Qdrant's own BM25 makes, which a test compares.
+//! term what Qdrant's own BM25 makes (compared letter by letter with qdrant-edge 0.7.2; what came out is kept in a test).
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -283,86 +283,6 @@ mod tests {
             let whole = bm25.passage(&format!("{before} {part}"));
             let part = bm25.passage(&part);
             prop_assert_eq!(shared(&part, &whole), part.indices.len());
-        }
-    }
-
-    /// Qdrant's own BM25, which wrote the indexes that people have. Goes when the embedded engine goes.
-    #[cfg(feature = "edge")]
-    mod engine {
-        use qdrant_edge::bm25_embed::{EdgeBm25, EdgeBm25Config};
-
-        use super::*;
-
-        const NAMES: [&str; STEMMERS.len()] = [
-            "english",
-            "arabic",
-            "danish",
-            "german",
-            "greek",
-            "spanish",
-            "finnish",
-            "french",
-            "hungarian",
-            "italian",
-            "norwegian",
-            "dutch",
-            "portuguese",
-            "romanian",
-            "russian",
-            "swedish",
-            "turkish",
-        ];
-
-        fn engine(stemmer: &str, stop_words: &str) -> EdgeBm25 {
-            let config = serde_json::json!({
-                "avg_len": USUAL_LENGTH, "tokenizer": "whitespace", "language": stemmer, "stopwords": stop_words, "ascii_folding": true,
-            });
-            EdgeBm25::new(serde_json::from_value::<EdgeBm25Config>(config).unwrap()).unwrap()
-        }
-
-        /// A passage's vector as the engine makes it.
-        fn passage(place: usize, text: &str) -> SparseVector {
-            let terms = Terms::of(text);
-            // Chinese has no stemmer: that is how the engine is told to leave words as they are.
-            let words = engine("chinese", NAMES[place]).embed_document(&terms.all());
-            let stems = engine(NAMES[place], NAMES[place]).embed_document(&terms.words);
-            let pairs = |vector: qdrant_edge::SparseVector| vector.indices.into_iter().zip(vector.values);
-            merged(pairs(words), pairs(stems))
-        }
-
-        #[test]
-        fn every_letter_counts_as_in_the_engine() {
-            let (bm25, engine) = (Bm25::new(), engine("english", "english"));
-            let letters = (0x80..0x3100).chain(0xA720..0xAB70).chain(0xFB00..0x10000).filter_map(char::from_u32);
-            let differs = |letter: &char| {
-                let terms = Terms::of(&format!("Qu{letter}x")).words;
-                bm25.analyzer(0).words(&terms).map(|word| id(&bm25.analyzer(0).stem(word))).collect::<HashSet<_>>()
-                    != engine.embed_query(&terms).indices.into_iter().collect::<HashSet<_>>()
-            };
-            // The engine folds "ə" alone, so that its capital never meets it.
-            assert_eq!(letters.filter(differs).collect::<String>(), "Ə");
-        }
-
-        proptest! {
-            #[test]
-            fn any_text_counts_as_in_the_engine(text in "[a-zA-Zéßøçñ0-9_.: 的向量àâäöüşğıİжшщыσς,\n']{0,200}|\\PC{0,80}", place in 0..STEMMERS.len()) {
-                let language = Language::from_code(STEMMERS[place].0);
-                prop_assert_eq!(Bm25::new().passage_in(language, &text), passage(place, &text));
-            }
-
-            #[test]
-            fn prose_counts_as_in_the_engine(words in proptest::collection::vec(0usize..700, 0..60), place in 0..STEMMERS.len()) {
-                let (code, _) = STEMMERS[place];
-                let listed = stop_words::lookup(if code == "nb" { "no" } else { code }).unwrap();
-                // Stop words, and words that begin or end as they do.
-                let word = |n: &usize| match n % 3 {
-                    0 => listed[n % listed.len()].to_owned(),
-                    1 => format!("{}ungen", listed[n % listed.len()]),
-                    _ => format!("work{}", listed[n % listed.len()]),
-                };
-                let text = words.iter().map(word).collect::<Vec<_>>().join(" ");
-                prop_assert_eq!(Bm25::new().passage_in(Language::from_code(code), &text), passage(place, &text));
-            }
         }
     }
 }

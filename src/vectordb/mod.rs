@@ -1,8 +1,7 @@
-//! Where the vectors live: the embedded engine or a Qdrant server, behind one trait.
+//! Where the vectors live: the embedded store or a Qdrant server, behind one trait.
 
 pub mod bm25;
-#[cfg(feature = "edge")]
-pub mod edge;
+pub mod embedded;
 mod plan;
 pub mod qdrant;
 mod terms;
@@ -45,22 +44,11 @@ pub const MAX_PAGE: usize = 10_000;
 /// The store that a plan names; an embedded one without a path lives in `default_path`. Nothing is opened or asked yet.
 pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore>, StoreError> {
     Ok(match plan {
-        #[cfg(feature = "edge")]
-        StorePlan::Edge { path } => Arc::new(edge::EdgeStore::new(path.as_deref().unwrap_or(default_path))),
-        #[cfg(not(feature = "edge"))]
-        StorePlan::Edge { path } => return Err(without_engine(path.as_deref().unwrap_or(default_path))),
+        StorePlan::Embedded { path } => Arc::new(embedded::EmbeddedStore::new(path.as_deref().unwrap_or(default_path))),
         StorePlan::Qdrant { url, api_key, collection, timeout } => {
             Arc::new(qdrant::QdrantStore::new(url, api_key.as_ref(), collection, *timeout)?)
         }
     })
-}
-
-/// This build has no embedded engine.
-#[cfg(not(feature = "edge"))]
-fn without_engine(path: &Path) -> StoreError {
-    let message =
-        "this build has no embedded store (the feature `edge` of the crate): name a Qdrant server under `store`".to_owned();
-    StoreError::Failed { store: path.display().to_string(), action: "open", message, source: None }
 }
 
 /// What an index was made with. Kept in the index itself; an index made with something else is refused.
@@ -90,7 +78,7 @@ impl IndexMeta {
     /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
     pub fn agree_with_model(&self, store: &dyn VectorStore, model: &Fingerprint) -> Result<(), StoreError> {
         if self.version != Self::VERSION {
-            return Err(StoreError::Layout { store: store.describe(), found: self.version });
+            return Err(StoreError::Layout { store: store.describe(), found: self.version, reads: Self::VERSION });
         }
         Self::same(store, "the model", self.model.as_str(), model.as_str())
     }
@@ -255,7 +243,7 @@ fn first_after(after: Option<Uuid>) -> Option<Uuid> {
 /// A store refused, failed or could not be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has the embedded index open.
+    /// Another process writes to the embedded index.
     #[error("the index {path} is in use by {holder}")]
     Locked {
         /// The index's folder.
@@ -276,12 +264,22 @@ pub enum StoreError {
         wanted: String,
     },
     /// The index was laid out by another version of ragstream.
-    #[error("the index {store} is of layout {found}; this ragstream reads layout {}", IndexMeta::VERSION)]
+    #[error("the index {store} is of layout {found}; this ragstream reads layout {reads}")]
     Layout {
         /// The store's description.
         store: String,
-        /// The index's [`IndexMeta::version`].
+        /// The index's layout.
         found: u32,
+        /// The layout that this version reads.
+        reads: u32,
+    },
+    /// A file of the embedded index is not what was written to it.
+    #[error("the index {store} is damaged: {message}")]
+    Damaged {
+        /// The store's description.
+        store: String,
+        /// Which file, and what is wrong with it.
+        message: String,
     },
     /// There is no index to read.
     #[error("there is no index at {store} yet")]
@@ -334,10 +332,10 @@ impl StoreError {
                 ))
             }
             Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
-            Self::Layout { found, .. } if *found > IndexMeta::VERSION => {
-                Some("update ragstream to the version that made it".into())
+            Self::Layout { found, reads, .. } if found > reads => Some("update ragstream to the version that made it".into()),
+            Self::Layout { .. } | Self::Damaged { .. } => {
+                Some("run `ingest --rebuild`; what was embedded before comes from the cache".into())
             }
-            Self::Layout { .. } => Some("run `ingest --rebuild`; what was embedded before comes from the cache".into()),
             Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
             Self::Unavailable { .. } => {
                 Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
@@ -358,7 +356,7 @@ impl Failure for StoreError {
             Self::Mismatch { .. } | Self::Layout { .. } => "index_mismatch",
             Self::Missing { .. } => "index_missing",
             Self::Unavailable { .. } => "store_unavailable",
-            Self::Failed { .. } => "store_failed",
+            Self::Failed { .. } | Self::Damaged { .. } => "store_failed",
         }
     }
 
@@ -391,8 +389,8 @@ mod tests {
     fn a_plan_opens_its_store() {
         let home = Path::new("home/docs");
         let describe = |plan| open(&plan, home).unwrap().describe();
-        assert_eq!(describe(StorePlan::Edge { path: None }), home.display().to_string());
-        assert_eq!(describe(StorePlan::Edge { path: Some("elsewhere".into()) }), "elsewhere");
+        assert_eq!(describe(StorePlan::Embedded { path: None }), home.display().to_string());
+        assert_eq!(describe(StorePlan::Embedded { path: Some("elsewhere".into()) }), "elsewhere");
         let server = StorePlan::Qdrant {
             url: "http://localhost:6334".parse().unwrap(),
             api_key: None,
@@ -404,7 +402,7 @@ mod tests {
 
     #[test]
     fn an_index_of_another_layout_says_what_to_do() {
-        let store = open(&StorePlan::Edge { path: None }, Path::new("home/docs")).unwrap();
+        let store = open(&StorePlan::Embedded { path: None }, Path::new("home/docs")).unwrap();
         let refused = |version| {
             let meta = IndexMeta {
                 version,

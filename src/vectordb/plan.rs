@@ -10,8 +10,8 @@ use crate::providers::Secret;
 /// Where the vectors go.
 #[derive(Debug, Clone)]
 pub enum StorePlan {
-    /// The embedded engine. `None`: a folder of the pipeline's name below the home folder.
-    Edge {
+    /// The embedded store. `None`: a folder of the pipeline's name below the home folder.
+    Embedded {
         /// The folder, absolute.
         path: Option<PathBuf>,
     },

@@ -165,7 +165,7 @@ struct Load {
     latency_ms: u64,
     rounds: u32,
     dimensions: u32,
-    /// Into the embedded engine, not into a server that keeps nothing.
+    /// Into the embedded store, not into a server that keeps nothing.
     embedded: bool,
 }
 
@@ -210,13 +210,13 @@ fn efficiency(bench: &mut Bench) {
     }
     cases.push((load, ""));
     cases.push((Load { dimensions: 1536, ..load }, ", vectors of 1536"));
-    cases.push((Load { embedded: true, ..load }, ", into the embedded engine"));
+    cases.push((Load { embedded: true, ..load }, ", into the embedded store"));
     for (load, what) in cases {
         let (_, share, seen) = throughput(bench, load);
         let figure = format!("share of C·B/L, {} in flight, {latency_ms} ms, batches of 16{what}", load.in_flight);
         bench.row(&figure, &percent(share), "≥ 95 %", &seen);
     }
-    for (embedded, what) in [(false, "into a server"), (true, "into the embedded engine")] {
+    for (embedded, what) in [(false, "into a server"), (true, "into the embedded store")] {
         let (rate, _, seen) = throughput(bench, Load { latency_ms: 0, embedded, ..load });
         bench.row(&format!("what the CPU allows, {what}: the API answers at once"), &format!("{rate:.0} inputs/s"), "", &seen);
     }
@@ -341,7 +341,7 @@ fn memory(bench: &mut Bench) {
         (256, "into a server, the API is the limit (3,000 inputs/s)", sizes, 650, false),
         (1536, "into a server, vectors of 1536", wide, 50, false),
         (1536, "into a server, vectors of 1536, the API is the limit (1,500 inputs/s)", wide, 1_365, false),
-        (256, "into the embedded engine", sizes, 50, true),
+        (256, "into the embedded store", sizes, 50, true),
     ] {
         let [small, large] = sizes.map(|size| peak(bench, (size, 60_000), dimensions, latency, embedded, what));
         let seen = format!("from the smaller to the larger corpus; without mapped files {}", percent(large.1 / small.1 - 1.0));

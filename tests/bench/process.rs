@@ -137,7 +137,7 @@ impl Project {
         self
     }
 
-    /// With a server in the place of the embedded engine, if there is one.
+    /// With a server in the place of the embedded store, if there is one.
     pub fn over(self, sink: Option<&Sink>) -> Self {
         match sink {
             Some(sink) => self.rewrite(|text| format!("{text}store: {{ qdrant: {{ url: \"{}\" }} }}\n", sink.url)),

@@ -1,11 +1,11 @@
 //! The stores: how fast points are written and found, and what they take of disk and memory.
 //!
 //! ```text
-//! cargo bench --bench store                      the embedded engine, and the words; a minute or two
-//! cargo bench --bench store -- scale             the embedded engine as it grows, with recall; many minutes
+//! cargo bench --bench store                      the embedded store, and the words; a minute or two
+//! cargo bench --bench store -- scale             the embedded store as it grows, with recall; a minute or two
 //! QDRANT_URL=… cargo bench --bench store -- server       a Qdrant server (with QDRANT_API_KEY)
 //! ```
-//! `scale` takes its sizes from `SCALE=points,seal,segment,graph,part`, its folder from `SCALE_IN`. Without `--bench`, as
+//! `scale` takes its sizes from `SCALE=points,width`, its folder from `SCALE_IN`. Without `--bench`, as
 //! `cargo test --benches` starts it, the first two in small.
 
 #![allow(
@@ -17,7 +17,6 @@
     reason = "the figures are the result, and a bench fails by panicking"
 )]
 
-use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -25,14 +24,13 @@ use std::time::{Duration, Instant};
 use ragstream::document::{Passage, Point};
 use ragstream::providers::Secret;
 use ragstream::vectordb::bm25::Bm25;
-use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{IndexMeta, Query, VectorStore};
 use uuid::Uuid;
 
-/// The width of the vectors, and where it grows.
+/// The width of the vectors.
 const WIDE: usize = 256;
-const SCALE_WIDE: usize = 384;
 
 fn main() {
     let given = |name: &str| std::env::args().any(|argument| argument == name);
@@ -42,11 +40,11 @@ fn main() {
         match (full, given("scale"), given("server")) {
             (false, ..) => {
                 embedded(200, &[256]).await;
-                scale(&[500, 200, 400, 75_000, 300]).await;
+                scale(&[500, 384]).await;
                 words(1);
             }
             (_, true, _) => {
-                let sizes = std::env::var("SCALE").unwrap_or("100000,5000,10000,75000,50000".into());
+                let sizes = std::env::var("SCALE").unwrap_or("100000,384".into());
                 scale(&sizes.split(',').map(|n| n.parse().unwrap()).collect::<Vec<_>>()).await;
             }
             (_, _, true) => server(20_000).await,
@@ -165,18 +163,17 @@ async fn embedded(amount: u64, batches: &[u64]) {
     let bm25 = Bm25::new();
     for &batch in batches {
         let folder = tempfile::tempdir().unwrap();
-        let store = EdgeStore::new(folder.path());
+        let store = EmbeddedStore::new(folder.path());
         let speed = fill(&store, &bm25, amount, batch).await;
         println!("batches of {batch}: {speed:.0} points/s, {} MB", size(folder.path()) >> 20);
         if batch != 256 {
             continue;
         }
         ask_both(&store, &bm25).await;
-        killed(folder.path(), amount).await;
         let start = Instant::now();
         drop(store);
         println!("  close {:?}", start.elapsed());
-        let store = EdgeStore::new(folder.path());
+        let store = EmbeddedStore::new(folder.path());
         let start = Instant::now();
         assert_eq!(store.count().await.unwrap(), amount);
         println!("  open and count {:?}", start.elapsed());
@@ -186,37 +183,8 @@ async fn embedded(amount: u64, batches: &[u64]) {
     }
 }
 
-/// Opens an index as a kill leaves it: what is in the page cache counts.
-async fn killed(live: &Path, amount: u64) {
-    let copy = tempfile::tempdir().unwrap();
-    copied(live, copy.path());
-    let journal = copy.path().join("engine/journal").metadata().unwrap().len();
-    let start = Instant::now();
-    assert_eq!(EdgeStore::new(copy.path()).count().await.unwrap(), amount);
-    println!("  open after a kill, close: {:?} ({} kB of journal)", start.elapsed(), journal >> 10);
-}
-
-/// Keeps holes: the engine's files are long and mostly empty.
-fn copied(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (from, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).unwrap();
-        if from.is_dir() {
-            copied(&from, &to);
-            continue;
-        }
-        let content = std::fs::read(&from).unwrap();
-        let mut file = std::fs::File::create(&to).unwrap();
-        for (n, block) in content.chunks(1 << 16).enumerate().filter(|(_, block)| block.iter().any(|byte| *byte != 0)) {
-            file.seek(SeekFrom::Start((n as u64) << 16)).unwrap();
-            file.write_all(block).unwrap();
-        }
-        file.set_len(content.len() as u64).unwrap();
-    }
-}
-
 /// New payloads, documents that go, and points that come and go; after it there are as many as before.
-async fn change(store: &EdgeStore, bm25: &Bm25, amount: u64, folder: &Path) {
+async fn change(store: &EmbeddedStore, bm25: &Bm25, amount: u64, folder: &Path) {
     let (tenth, quarter) = (amount / 10, amount / 4);
     let passages = (0..tenth).map(|n| (id(n), passage(n))).collect();
     let start = Instant::now();
@@ -237,9 +205,9 @@ async fn change(store: &EdgeStore, bm25: &Bm25, amount: u64, folder: &Path) {
 }
 
 /// Vectors as models make them: they lie in far fewer dimensions than they have.
-fn meaning(n: u64) -> Vec<f32> {
-    static AXES: LazyLock<Vec<Vec<f32>>> = LazyLock::new(|| (0..24).map(|axis| direction(u64::MAX - axis, 1024)).collect());
-    let mut vector: Vec<_> = direction(n.wrapping_mul(31) + 5, SCALE_WIDE).iter().map(|x| x * 0.3).collect();
+fn meaning(n: u64, wide: usize) -> Vec<f32> {
+    static AXES: LazyLock<Vec<Vec<f32>>> = LazyLock::new(|| (0..24).map(|axis| direction(u64::MAX - axis, 4096)).collect());
+    let mut vector: Vec<_> = direction(n.wrapping_mul(31) + 5, wide).iter().map(|x| x * 0.3).collect();
     for (axis, weight) in AXES.iter().zip(direction(n, 24)) {
         vector.iter_mut().zip(axis).for_each(|(x, y)| *x += weight * y);
     }
@@ -262,14 +230,14 @@ fn memory() -> String {
 }
 
 /// For each question the ids of the ten nearest of the first `amount`, found by looking at all.
-fn nearest(questions: &[Vec<f32>], amount: u64) -> Vec<Vec<Uuid>> {
+fn nearest(questions: &[Vec<f32>], amount: u64, wide: usize) -> Vec<Vec<Uuid>> {
     let mut best = vec![Vec::new(); questions.len()];
     let ten = |best: &mut Vec<(f32, Uuid)>| {
         best.sort_by(|a, b| b.0.total_cmp(&a.0));
         best.truncate(10);
     };
     for n in 0..amount {
-        let vector = meaning(n);
+        let vector = meaning(n, wide);
         for (question, best) in questions.iter().zip(&mut best) {
             let score: f32 = question.iter().zip(&vector).map(|(x, y)| x * y).sum();
             best.push((score, id(n)));
@@ -282,33 +250,33 @@ fn nearest(questions: &[Vec<f32>], amount: u64) -> Vec<Vec<Uuid>> {
     best.into_iter().map(|best| best.into_iter().map(|(_, id)| id).collect()).collect()
 }
 
-async fn look(store: &EdgeStore, bm25: &Bm25, amount: u64) {
-    let questions: Vec<_> = (0..100).map(|n| meaning(u64::MAX / 2 + n)).collect();
+async fn look(store: &EmbeddedStore, bm25: &Bm25, amount: u64, wide: usize) {
+    let questions: Vec<_> = (0..100).map(|n| meaning(u64::MAX / 2 + n, wide)).collect();
     ask(store, "  dense", questions.iter().cloned().map(Query::Dense), 10).await;
     ask(store, "  sparse", (0..100).map(|n| words_of(bm25, n * 7)), 10).await;
     let questions = &questions[..50];
     let mut found = 0;
-    for (question, nearest) in questions.iter().zip(nearest(questions, amount)) {
+    for (question, nearest) in questions.iter().zip(nearest(questions, amount, wide)) {
         let hits = store.query(Query::Dense(question.clone()), 10).await.unwrap();
         found += hits.iter().filter(|hit| nearest.contains(&hit.id)).count();
     }
     println!("    recall@10 {:.3}", found as f64 / 500.0);
 }
 
-/// `sizes`: points, and the engine's (seal, segment, graph, part).
+/// `sizes`: points, and the vectors' width.
 async fn scale(sizes: &[usize]) {
-    let (amount, bm25) = (sizes[0] as u64, Bm25::new());
+    let (amount, wide, bm25) = (sizes[0] as u64, sizes[1], Bm25::new());
     let folder = tempfile::tempdir_in(std::env::var_os("SCALE_IN").unwrap_or_else(|| std::env::temp_dir().into())).unwrap();
-    let open = || EdgeStore::with_segments(folder.path(), [sizes[1], sizes[2], sizes[3], sizes[4]]);
+    let open = || EmbeddedStore::new(folder.path());
     let report = |what: &str, took: Duration| {
         println!("  {what} in {took:.1?}; {}; {} MB", memory(), size(folder.path()) >> 20);
     };
     let store = open();
-    store.create(&meta(SCALE_WIDE)).await.unwrap();
+    store.create(&meta(wide)).await.unwrap();
     println!("{sizes:?}, before: {}", memory());
     let (mut took, mut slowest) = (Duration::ZERO, Duration::ZERO);
     for from in (0..amount).step_by(500) {
-        let points = points(&bm25, from..from + 500, meaning);
+        let points = points(&bm25, from..from + 500, |n| meaning(n, wide));
         let start = Instant::now();
         store.upsert(points).await.unwrap();
         let one = start.elapsed();
@@ -320,13 +288,13 @@ async fn scale(sizes: &[usize]) {
             (took, slowest) = (Duration::ZERO, Duration::ZERO);
         }
         if [10_000, 50_000].contains(&there) {
-            look(&store, &bm25, there).await;
+            look(&store, &bm25, there, wide).await;
         }
     }
     let start = Instant::now();
     store.flush().await.unwrap();
     report("sealed", start.elapsed());
-    look(&store, &bm25, amount).await;
+    look(&store, &bm25, amount, wide).await;
     let start = Instant::now();
     drop(store);
     report("closed", start.elapsed());
@@ -334,7 +302,7 @@ async fn scale(sizes: &[usize]) {
     let start = Instant::now();
     assert_eq!(store.count().await.unwrap(), amount);
     report("opened and counted", start.elapsed());
-    look(&store, &bm25, amount).await;
+    look(&store, &bm25, amount, wide).await;
     let start = Instant::now();
     store.delete((0..amount * 6 / 10).map(id).collect()).await.unwrap();
     report("60 % deleted", start.elapsed());

@@ -90,7 +90,7 @@ impl Setup {
                 tokenizer: TokenizerName::O200kBase,
             },
             embed: self.embed(),
-            store: StorePlan::Edge { path: None },
+            store: StorePlan::Embedded { path: None },
             query: QueryPlan {
                 limit: NonZeroUsize::new(8).unwrap(),
                 mode: RetrieveMode::Dense,

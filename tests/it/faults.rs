@@ -12,7 +12,7 @@ use crate::resume::Kept;
 use crate::rig::{CONCURRENCY, Kind, Rig, WIDTH, document, signal, until, without_secrets};
 use crate::stand_in::{Reply, Request, openai_embeddings};
 
-const KINDS: [Kind; 2] = [Kind::Edge, Kind::Qdrant];
+const KINDS: [Kind; 2] = [Kind::Embedded, Kind::Qdrant];
 
 fn good(request: &Request) -> Reply {
     openai_embeddings(request, WIDTH).after(Duration::from_millis(5))
@@ -69,7 +69,7 @@ fn a_provider_s_passing_trouble_is_waited_for() {
 
 #[test]
 fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
-    for (kind, from) in [(Kind::Edge, 0), (Kind::Qdrant, 4)] {
+    for (kind, from) in [(Kind::Embedded, 0), (Kind::Qdrant, 4)] {
         let rig = answering(kind, move |n| n >= from, |_| refused(503, "server_error"));
         let gone = rig.ingest(&[]).expect_code(2);
         assert!(gone.stderr.contains("error:") && gone.stderr.contains("3 attempts"), "{}", gone.stderr);
@@ -80,9 +80,9 @@ fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
 #[test]
 fn a_final_refusal_ends_the_run_at_once() {
     for (kind, from, status, code, hint) in [
-        (Kind::Edge, 3, 401, "invalid_api_key", "key"),
+        (Kind::Embedded, 3, 401, "invalid_api_key", "key"),
         (Kind::Qdrant, 3, 429, "insufficient_quota", "credit"),
-        (Kind::Edge, 0, 404, "model_not_found", "model"),
+        (Kind::Embedded, 0, 404, "model_not_found", "model"),
     ] {
         let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));
         let ended = rig.ingest(&[]).expect_code(2);
@@ -284,12 +284,12 @@ fn a_store_that_is_gone_can_be_waited_for_or_given_up() {
     expect_recovery(&rig, "gone");
 }
 
-/// Files may not grow beyond a size, as on a full disk: writes fail in the engine, in the ledger or in both.
+/// Files may not grow beyond a size, as on a full disk: writes fail in the index, in the ledger or in both.
 #[test]
 fn a_full_disk_ends_the_run_and_nothing_is_lost() {
     let mut codes = Vec::new();
     for blocks in [16, 100, 1000, 8500] {
-        let rig = Rig::new(Kind::Edge);
+        let rig = Rig::new(Kind::Embedded);
         rig.write_documents(2);
         rig.complete();
         rig.write_documents(10);

@@ -16,7 +16,7 @@ use ragstream::source::{
     Version,
 };
 use ragstream::vectordb::VectorStore;
-use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use tokio_util::sync::CancellationToken;
 
 /// Embeds a text as two numbers of its own; breaks at the text that it is given.
@@ -138,13 +138,13 @@ impl Source for Tickets {
 /// An index with its ledger, and whatever sources a run is given.
 struct Index {
     folder: tempfile::TempDir,
-    store: Arc<EdgeStore>,
+    store: Arc<EmbeddedStore>,
 }
 
 impl Index {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(EdgeStore::new(folder.path().join("index")));
+        let store = Arc::new(EmbeddedStore::new(folder.path().join("index")));
         Self { folder, store }
     }
 

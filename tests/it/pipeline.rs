@@ -119,7 +119,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
         let plan = plan(text);
         assert_eq!(plan.name, "docs");
         assert!(plan.sources.is_empty());
-        assert!(matches!(plan.store, StorePlan::Edge { path: None }));
+        assert!(matches!(plan.store, StorePlan::Embedded { path: None }));
         assert_eq!(plan.embed.model.to_string(), "local/potion-base-8M");
     }
     assert!(matches!(plan("store: {qdrant: }").store, StorePlan::Qdrant { .. }));
@@ -568,7 +568,7 @@ fn the_shipped_pipelines_are_valid() {
     assert_eq!(plan("openai").query.model.unwrap().to_string(), "openai/gpt-5.4-mini");
     assert_eq!(plan("ollama").embed.query_prefix.unwrap(), "search_query: ");
     assert!(matches!(plan("qdrant").store, StorePlan::Qdrant { .. }));
-    assert!(matches!(plan("default").store, StorePlan::Edge { .. }));
+    assert!(matches!(plan("default").store, StorePlan::Embedded { .. }));
     // Without its key, the one that needs a key says where to get one.
     let errors = pipeline::load(&folder.join("openai.yaml"), &|_| None).unwrap_err();
     assert_eq!(errors.count(), 1);

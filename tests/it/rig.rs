@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ragstream::document::{Hit, Passage, Point};
-use ragstream::vectordb::edge::EdgeStore;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{Query, VectorStore};
 use serde_json::Value;
@@ -35,7 +35,7 @@ const KILLED: i32 = -1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Edge,
+    Embedded,
     Qdrant,
 }
 
@@ -153,11 +153,14 @@ impl Rig {
         ended(child).code == KILLED
     }
 
-    /// Counts from now on, as it is asked again and again: calls to the server, or how often the journal of the embedded engine
-    /// was seen to grow, which it does with each write.
+    /// Counts from now on, as it is asked again and again: calls to the server, or how often the log of the embedded store's
+    /// database was seen to grow, which it does with each write.
     pub fn writes(&self) -> impl Fn() -> usize {
-        let journal = self.project.path("store-docs/engine/journal");
-        let length = move || std::fs::metadata(&journal).map_or(0, |file| file.len());
+        let store = self.project.path("store-docs");
+        let length = move || {
+            let folders = std::fs::read_dir(&store).into_iter().flatten().flatten().map(|entry| entry.path());
+            folders.filter_map(|folder| std::fs::metadata(folder.join("index.db-wal")).ok()).map(|log| log.len()).sum::<u64>()
+        };
         let calls = || self.server.as_ref().map(|server| server.faults.calls.load(Ordering::SeqCst));
         let (before, seen) = (calls(), Cell::new((length(), 0)));
         move || {
@@ -172,7 +175,7 @@ impl Rig {
 
     fn open(&self, name: &str) -> Arc<dyn VectorStore> {
         match &self.server {
-            None => Arc::new(EdgeStore::new(self.project.path(&format!("store-{name}")))),
+            None => Arc::new(EmbeddedStore::new(self.project.path(&format!("store-{name}")))),
             Some(server) => Arc::new(QdrantStore::new(&server.url, None, name, Duration::from_secs(10)).unwrap()),
         }
     }

@@ -1,4 +1,4 @@
-//! The stores: one suite of behaviours over the embedded engine and over a server; what only one of them can do in the files
+//! The stores: one suite of behaviours over the embedded store and over a server; what only one of them can do in the files
 //! below. The server is the real one at `QDRANT_URL` (with `QDRANT_API_KEY`) where that is set, else the tests' own.
 #![allow(
     clippy::case_sensitive_file_extension_comparisons,
@@ -13,10 +13,10 @@
 )]
 
 mod behaviours;
-mod edge;
+mod embedded;
 mod faults;
 mod filters;
-mod parts;
+mod history;
 mod vectors;
 
 use std::sync::Arc;

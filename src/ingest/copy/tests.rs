@@ -4,6 +4,7 @@
 mod memory;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use proptest::collection::btree_map;
@@ -16,6 +17,9 @@ use crate::document::{Metadata, Passage};
 
 /// Points of a page here.
 const PAGE: usize = 3;
+
+/// Made once: it takes a while to learn its languages.
+static BM25: LazyLock<Arc<Bm25>> = LazyLock::new(Arc::default);
 
 type Set = BTreeMap<u8, u8>;
 
@@ -55,7 +59,7 @@ fn made(number: u8, state: u8) -> Point {
         source: None,
         metadata: Metadata::new(),
     };
-    point(&Bm25::new(), id(number), vec![f32::from(number), 1.0], passage)
+    point(&BM25, id(number), vec![f32::from(number), 1.0], passage)
 }
 
 fn store(name: &'static str, generation: u128, set: &Set) -> Arc<Memory> {
@@ -74,7 +78,7 @@ fn copier(from: &Arc<Memory>, to: &Arc<Memory>, options: Options, stop: &Cancell
     Copy {
         from: Arc::clone(from) as Arc<dyn VectorStore>,
         to: Arc::clone(to) as Arc<dyn VectorStore>,
-        bm25: Arc::new(Bm25::new()),
+        bm25: Arc::clone(&BM25),
         options,
         progress: Arc::default(),
         stop: stop.child_token(),

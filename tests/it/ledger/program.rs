@@ -44,7 +44,7 @@ fn to_first_layout(path: &Path) {
 
 #[test]
 fn a_ledger_of_the_first_layout_goes_on_and_nothing_is_read_again() {
-    let rig = Rig::new(Kind::Edge);
+    let rig = Rig::new(Kind::Embedded);
     rig.write_documents(5);
     rig.complete();
     let whole = rig.contents();
@@ -131,7 +131,7 @@ fn what_another_source_gave_stays(kind: Kind) {
 
 #[test]
 fn what_another_source_gave_stays_in_an_embedded_store() {
-    what_another_source_gave_stays(Kind::Edge);
+    what_another_source_gave_stays(Kind::Embedded);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn what_another_source_gave_stays_on_a_server() {
 
 #[test]
 fn what_is_passed_over_is_counted_by_identifiers_and_shown_in_words() {
-    let rig = Rig::new(Kind::Edge);
+    let rig = Rig::new(Kind::Embedded);
     rig.write_documents(1);
     rig.project.write("docs/picture.png", "x");
     rig.project.write("docs/binary.txt", [0, 1, 2, 3, 0xff, 0]);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ragstream::document::{Point, SparseVector};
 use ragstream::vectordb::bm25::Bm25;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use ragstream::vectordb::{IndexMeta, Query, StoreError, VectorStore};
 use uuid::Uuid;
 
@@ -268,31 +269,20 @@ async fn many_write_and_read_at_once(store: Store) {
 /// Every behaviour, as a test over each store.
 macro_rules! over_every_store {
     ($($behaviour:ident)*) => {
-        mod on_edge {
+        mod on_embedded {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 let folder = tempfile::tempdir().unwrap();
-                let store = ragstream::vectordb::edge::EdgeStore::new(folder.path().join("index"));
-                super::$behaviour(Arc::new(store)).await;
+                super::$behaviour(Arc::new(EmbeddedStore::new(folder.path().join("index")))).await;
             })*
         }
-        mod on_edge_in_segments {
+        mod on_embedded_in_segments {
             use super::*;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $behaviour() {
                 let folder = tempfile::tempdir().unwrap();
-                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [200, 1000, 3000, usize::MAX]);
-                super::$behaviour(Arc::new(store)).await;
-            })*
-        }
-        mod on_edge_in_parts {
-            use super::*;
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $behaviour() {
-                let folder = tempfile::tempdir().unwrap();
-                let store = ragstream::vectordb::edge::EdgeStore::with_segments(folder.path().join("index"), [50, 200, 900, 300]);
-                super::$behaviour(Arc::new(store)).await;
+                super::$behaviour(Arc::new(EmbeddedStore::with_segments(folder.path().join("index"), [20, 500]))).await;
             })*
         }
         mod on_server {

@@ -1,0 +1,313 @@
+//! What keeps an index fast beside the writing: fresh rows become segments, segments are merged, the log is written into the
+//! database, and space that became free is given back.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::{TransactionBehavior, params};
+
+use super::database::{Database, Listed, State};
+use super::fault::Fault;
+use super::files::{remove_file, sync_directory};
+use super::merge::{Made, Sizes, due, merge, seal};
+use super::segment::lock;
+use super::writer::{Writer, forget_dead};
+
+/// The log may grow to this before it is written into the database, in bytes.
+const LOG: u64 = 8 << 20;
+/// So many times the rows of a segment may wait for one: then who writes waits, too.
+const BEHIND: usize = 4;
+/// How long a write waits for that, at most, at a time.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// Pages that are given back in one transaction.
+const PAGES: i64 = 1000;
+/// Free pages that are kept for what comes next.
+const SPARE_PAGES: i64 = 256;
+/// What a segment's file is called.
+const SEGMENT: &str = "segment-";
+
+/// Does what is to be done beside the writing, in a thread of its own.
+#[derive(Debug)]
+pub(super) struct Maintenance {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    writer: Arc<Writer>,
+    dimensions: usize,
+    sizes: Sizes,
+    /// The one that seals and merges at a time: its own connection.
+    database: Mutex<Database>,
+    wanted: Mutex<Wanted>,
+    changed: Condvar,
+    stop: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Wanted {
+    work: bool,
+    stop: bool,
+    /// What went wrong the last time.
+    fault: Option<Arc<Fault>>,
+}
+
+impl Maintenance {
+    /// Begins to look after the index that `writer` writes to. Files that no state names are removed first: a kill left them.
+    pub(super) fn start(folder: &Path, writer: Arc<Writer>, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
+        let database = Database::open(folder)?;
+        remove_unnamed(&database)?;
+        let shared = Arc::new(Shared {
+            writer,
+            dimensions,
+            sizes,
+            database: Mutex::new(database),
+            wanted: Mutex::default(),
+            changed: Condvar::new(),
+            stop: AtomicBool::new(false),
+        });
+        let own = Arc::clone(&shared);
+        let thread = std::thread::Builder::new().name("index".into()).spawn(move || own.run()).map_err(Fault::io(folder))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Something was written. Where much more waits for a segment than one holds, this waits, too.
+    pub(super) fn written(&self) -> Result<(), Arc<Fault>> {
+        let Shared { writer, sizes, .. } = &*self.shared;
+        if writer.fresh() < sizes.seal {
+            return Ok(());
+        }
+        let mut wanted = lock(&self.shared.wanted);
+        wanted.work = true;
+        self.shared.changed.notify_all();
+        while writer.fresh() >= sizes.seal.saturating_mul(BEHIND) {
+            if let Some(fault) = wanted.fault.take() {
+                return Err(fault);
+            }
+            if wanted.stop {
+                break;
+            }
+            wanted.work = true;
+            let waited = self.shared.changed.wait_timeout(wanted, PATIENCE);
+            wanted = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+
+    /// Seals, merges, gives space back and empties the log.
+    pub(super) fn tidy(&self) -> Result<(), Fault> {
+        let shared = &self.shared;
+        let database = lock(&shared.database);
+        // A few rows are found as fast where they are.
+        if shared.writer.fresh() >= (shared.sizes.seal / 8).max(1) {
+            shared.seal(&database)?;
+        }
+        shared.merge(&database)?;
+        shared.shrink()?;
+        shared.empty_log(&database)
+    }
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        lock(&self.shared.wanted).stop = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; if it did, there is nothing to do about it here.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        loop {
+            let mut wanted = lock(&self.wanted);
+            while !wanted.work && !wanted.stop {
+                wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
+            }
+            if wanted.stop {
+                return;
+            }
+            wanted.work = false;
+            drop(wanted);
+            let done = self.work();
+            let mut wanted = lock(&self.wanted);
+            wanted.fault = match done {
+                Ok(()) | Err(Fault::Closing) => None,
+                Err(fault) => {
+                    tracing::warn!(error = %fault, "the index could not be tidied; nothing is lost");
+                    Some(Arc::new(fault))
+                }
+            };
+            self.changed.notify_all();
+        }
+    }
+
+    fn work(&self) -> Result<(), Fault> {
+        let database = lock(&self.database);
+        if self.writer.fresh() >= self.sizes.seal {
+            self.seal(&database)?;
+            self.changed.notify_all();
+        }
+        if database.log_bytes() > LOG {
+            self.empty_log(&database)?;
+        }
+        // One at a time: meanwhile more may have become fresh.
+        while let Some(()) = self.merge_once(&database)? {
+            if self.writer.fresh() >= self.sizes.seal {
+                self.seal(&database)?;
+                self.changed.notify_all();
+            }
+        }
+        Ok(())
+    }
+
+    /// What counts, as of now.
+    fn state(database: &Database) -> Result<State, Fault> {
+        database.call(|connection| connection.execute_batch("BEGIN DEFERRED"))?;
+        let state = database.state();
+        database.call(|connection| connection.execute_batch("COMMIT"))?;
+        state
+    }
+
+    fn seal(&self, database: &Database) -> Result<(), Fault> {
+        let state = Self::state(database)?;
+        let after = state.segments.last().map_or(0, |segment| segment.last);
+        let name = new_name();
+        self.clean(database, &name, seal(database, self.dimensions, &name, after))?.map_or(Ok(()), |made| {
+            self.replace(database, &[], &made)?;
+            tracing::debug!(rows = made.rows.len(), "a segment of the index was written");
+            Ok(())
+        })
+    }
+
+    fn merge(&self, database: &Database) -> Result<(), Fault> {
+        while self.merge_once(database)?.is_some() {}
+        Ok(())
+    }
+
+    /// Makes one of the segments that are due; `None`: none are.
+    fn merge_once(&self, database: &Database) -> Result<Option<()>, Fault> {
+        let state = Self::state(database)?;
+        let Some(range) = due(&state, self.sizes) else { return Ok(None) };
+        let old: Vec<Listed> = state.segments.get(range.clone()).unwrap_or_default().to_vec();
+        let name = new_name();
+        let made = merge(&database.folder, self.dimensions, &state, range, &name, &self.stop);
+        let made = self.clean(database, &name, made.map(Some))?;
+        if let Some(made) = made {
+            self.replace(database, &old, &made)?;
+            tracing::debug!(segments = old.len(), rows = made.rows.len(), "segments of the index were merged");
+        }
+        Ok(Some(()))
+    }
+
+    /// Removes the file of a segment that was not finished.
+    fn clean(&self, database: &Database, name: &str, made: Result<Option<Made>, Fault>) -> Result<Option<Made>, Fault> {
+        if made.is_err() {
+            // If it stays, it is removed when the index is opened to write to it again.
+            let _ = fs::remove_file(database.folder.join(name));
+        }
+        made
+    }
+
+    /// Puts a segment in the place of the old ones, or of what was fresh, in one transaction.
+    fn replace(&self, database: &Database, old: &[Listed], made: &Made) -> Result<(), Fault> {
+        let folder = &database.folder;
+        if made.segment.is_some() {
+            sync_directory(folder).map_err(Fault::io(folder))?;
+        }
+        self.writer.alone(|database| {
+            let begun = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);
+            let replaced = begun.and_then(|transaction| {
+                for segment in old {
+                    transaction.execute("DELETE FROM segments WHERE name = ?1", [&segment.name])?;
+                }
+                if let Some(Listed { name, first, last, count }) = &made.segment {
+                    let sql = "INSERT INTO segments (name, first, last, count) VALUES (?1, ?2, ?3, ?4)";
+                    transaction.execute(sql, params![name, first, last, count])?;
+                }
+                transaction.execute("DELETE FROM fresh WHERE row BETWEEN ?1 AND ?2", [made.first, made.last])?;
+                // What the segment does not have need not be remembered as gone; what went meanwhile stays so.
+                let gone = (made.first..=made.last).filter(|row| made.rows.binary_search(row).is_err());
+                forget_dead(&transaction, gone)?;
+                transaction.commit()
+            });
+            replaced.map_err(|error| database.fault(error))
+        })?;
+        for segment in old {
+            let path = folder.join(&segment.name);
+            // Nobody needs it; who has it open reads on.
+            if let Err(error) = remove_file(&path) {
+                tracing::debug!(%error, segment = %path.display(), "it is removed later");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the log into the database. Most of it while others write, the rest while they wait, so that it begins anew.
+    fn empty_log(&self, database: &Database) -> Result<(), Fault> {
+        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
+        database.call(|connection| connection.query_row(checkpoint, [], |_| Ok(())))?;
+        self.writer.alone(|database| database.call(|connection| connection.query_row(checkpoint, [], |_| Ok(()))))
+    }
+
+    /// Gives free pages of the database back to the disk.
+    fn shrink(&self) -> Result<(), Fault> {
+        loop {
+            let done = self.writer.alone(|database| {
+                let number = |pragma| database.call(|connection| connection.query_row(pragma, [], |row| row.get::<_, i64>(0)));
+                let (free, all) = (number("PRAGMA freelist_count")?, number("PRAGMA page_count")?);
+                if free <= SPARE_PAGES.max(all / 8) {
+                    return Ok(true);
+                }
+                database.call(|connection| {
+                    let mut statement = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+                    // A step a page: only all of them free what was asked for.
+                    let mut steps = statement.query([])?;
+                    while steps.next()?.is_some() {}
+                    Ok(false)
+                })
+            })?;
+            if done || self.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A name that no segment ever had.
+fn new_name() -> String {
+    format!("{SEGMENT}{:016x}", rand::random::<u64>())
+}
+
+/// Removes the segments that a kill left unfinished or replaced.
+fn remove_unnamed(database: &Database) -> Result<(), Fault> {
+    let io = Fault::io(&database.folder);
+    let named: HashSet<String> = database.state()?.segments.into_iter().map(|segment| segment.name).collect();
+    for entry in fs::read_dir(&database.folder).map_err(&io)? {
+        let entry = entry.map_err(&io)?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str().filter(|name| name.starts_with(SEGMENT) && !named.contains(*name)) else { continue };
+        remove_file(&database.folder.join(name)).map_err(&io)?;
+    }
+    for name in named {
+        let file = database.folder.join(name);
+        if let Err(error) = file.metadata() {
+            return Err(if error.kind() == io::ErrorKind::NotFound {
+                Fault::Gone(file)
+            } else {
+                Fault::Io { path: file, error }
+            });
+        }
+    }
+    Ok(())
+}
