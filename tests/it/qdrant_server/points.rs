@@ -1,20 +1,26 @@
 //! The RPCs on points.
 
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+
 use ::qdrant_client::qdrant::points_server::Points;
 use ::qdrant_client::qdrant::points_update_operation::Operation;
 use ::qdrant_client::qdrant::*;
-use qdrant_edge::{
-    CountRequest, CreateIndex, FacetRequest, FieldIndexOperations, PayloadFieldSchema, PayloadOps, PayloadSchemaType,
-    PointInsertOperations, PointOperations, ScrollRequest, SetPayloadOp, UpdateOperation, WithPayloadInterface, WithVector,
-};
-use std::pin::Pin;
 use tonic::{Request, Response, Status};
 
-use super::{Collection, Server, convert};
+use super::Server;
+use super::collections::Collection;
+use super::convert::{self, Shown, odd, without};
+use super::filter::filter;
+use super::model::{self, Kind, Selected};
+use super::strict::Use;
+
+fn completed() -> UpdateResult {
+    UpdateResult { operation_id: None, status: UpdateStatus::Completed.into() }
+}
 
 fn done() -> Response<PointsOperationResponse> {
-    let result = UpdateResult { operation_id: None, status: UpdateStatus::Completed.into() };
-    Response::new(PointsOperationResponse { result: Some(result), ..PointsOperationResponse::default() })
+    Response::new(PointsOperationResponse { result: Some(completed()), ..PointsOperationResponse::default() })
 }
 
 /// What the tests insist on: every write waits.
@@ -22,79 +28,138 @@ fn waits(wait: Option<bool>) -> Result<(), Status> {
     if wait == Some(true) { Ok(()) } else { Err(Status::invalid_argument("this test server wants wait=true")) }
 }
 
-fn overwrite(collection: &Collection, overwrite: points_update_operation::OverwritePayload) -> Result<(), Status> {
-    let (points, filter) = convert::selector(overwrite.points_selector)?;
-    let payload = convert::payload(overwrite.payload)?;
-    let operation = SetPayloadOp { payload, points, filter, key: None };
-    let update = UpdateOperation::PayloadOperation(PayloadOps::OverwritePayload(operation));
-    collection.shard.update(update).map_err(convert::failed)
+/// Vectors and payload.
+fn upsert(collection: &mut Collection, points: Vec<PointStruct>) -> Result<(), Status> {
+    let points = points.into_iter().map(convert::point).collect::<Result<Vec<_>, _>>()?;
+    collection.strict.check_upsert(points.len(), &collection.points)?;
+    Ok(collection.points.upsert(points)?)
+}
+
+fn delete(collection: &mut Collection, points: Option<PointsSelector>) -> Result<(), Status> {
+    let points = points.ok_or_else(|| Status::invalid_argument("PointSelector is missing"))?;
+    let selected = selected(collection, points)?;
+    collection.points.delete(selected);
+    Ok(())
+}
+
+fn overwrite(collection: &mut Collection, overwrite: points_update_operation::OverwritePayload) -> Result<(), Status> {
+    let points_update_operation::OverwritePayload { payload, points_selector, shard_key_selector, key } = overwrite;
+    without(shard_key_selector, "shard keys")?;
+    without(key, "a part of a payload to overwrite")?;
+    let points = points_selector.ok_or_else(|| Status::invalid_argument("points_selector is expected"))?;
+    let selected = selected(collection, points)?;
+    Ok(collection.points.overwrite(selected, &convert::payload(payload)?)?)
+}
+
+fn selected(collection: &Collection, points: PointsSelector) -> Result<Selected, Status> {
+    let selected = convert::selector(points)?;
+    if let Selected::Where(filter) = &selected {
+        collection.strict.check_filter(Some(filter), Use::Write, &collection.points)?;
+    }
+    Ok(selected)
+}
+
+/// The filter of a request that reads.
+fn reading(collection: &Collection, wanted: Option<Filter>) -> Result<Option<model::Filter>, Status> {
+    let wanted = wanted.map(filter).transpose()?;
+    collection.strict.check_filter(wanted.as_ref(), Use::Read, &collection.points)?;
+    Ok(wanted)
 }
 
 #[tonic::async_trait]
 impl Points for Server {
     async fn upsert(&self, request: Request<UpsertPoints>) -> Result<Response<PointsOperationResponse>, Status> {
-        let request = self.enter(request).await?;
-        waits(request.wait)?;
-        self.on(&request.collection_name, |collection| {
-            let points = request.points.into_iter().map(convert::point).collect::<Result<_, _>>()?;
-            let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(points));
-            collection.shard.update(UpdateOperation::PointOperation(operation)).map_err(convert::failed)
-        })
-        .await?;
+        let UpsertPoints {
+            collection_name,
+            wait,
+            points,
+            ordering,
+            shard_key_selector,
+            update_filter,
+            timeout: _,
+            update_mode,
+        } = self.enter(request).await?;
+        waits(wait)?;
+        without(ordering, "orderings of writes")?;
+        without(shard_key_selector, "shard keys")?;
+        without(update_filter, "conditions on what is written")?;
+        without(update_mode.filter(|mode| *mode != i32::from(UpdateMode::Upsert)), "this mode of writing")?;
+        self.write(&collection_name, |collection| upsert(collection, points)).await?;
         Ok(done())
     }
 
     async fn delete(&self, request: Request<DeletePoints>) -> Result<Response<PointsOperationResponse>, Status> {
-        let request = self.enter(request).await?;
-        waits(request.wait)?;
-        self.on(&request.collection_name, |collection| {
-            let operation = match convert::selector(request.points)? {
-                (Some(ids), _) => PointOperations::DeletePoints { ids },
-                (None, Some(filter)) => PointOperations::DeletePointsByFilter(filter),
-                (None, None) => return Err(Status::invalid_argument("no points selected")),
-            };
-            collection.shard.update(UpdateOperation::PointOperation(operation)).map_err(convert::failed)
-        })
-        .await?;
+        let DeletePoints { collection_name, wait, points, ordering, shard_key_selector, timeout: _ } =
+            self.enter(request).await?;
+        waits(wait)?;
+        without(ordering, "orderings of writes")?;
+        without(shard_key_selector, "shard keys")?;
+        self.write(&collection_name, |collection| delete(collection, points)).await?;
         Ok(done())
     }
 
     async fn update_batch(&self, request: Request<UpdateBatchPoints>) -> Result<Response<UpdateBatchResponse>, Status> {
-        let request = self.enter(request).await?;
-        waits(request.wait)?;
-        self.on(&request.collection_name, |collection| {
-            for operation in request.operations {
+        let UpdateBatchPoints { collection_name, wait, operations, ordering, timeout: _ } = self.enter(request).await?;
+        waits(wait)?;
+        without(ordering, "orderings of writes")?;
+        if operations.is_empty() {
+            return Err(convert::invalid("operations", "value [] invalid, must be at least 1 characters"));
+        }
+        let result = self.write(&collection_name, |collection| {
+            // One after the other: those before one that fails stay carried out.
+            let carry_out = |operation: PointsUpdateOperation| {
                 match operation.operation {
                     Some(Operation::OverwritePayload(operation)) => overwrite(collection, operation)?,
-                    _ => return Err(Status::unimplemented("only payloads are overwritten in batches here")),
+                    Some(Operation::DeletePoints(operation)) => {
+                        without(operation.shard_key_selector, "shard keys")?;
+                        delete(collection, operation.points)?;
+                    }
+                    Some(Operation::Upsert(points_update_operation::PointStructList {
+                        points,
+                        shard_key_selector,
+                        update_filter,
+                        update_mode,
+                    })) => {
+                        without(shard_key_selector, "shard keys")?;
+                        without(update_filter, "conditions on what is written")?;
+                        without(update_mode, "this mode of writing")?;
+                        upsert(collection, points)?;
+                    }
+                    Some(_) => return Err(odd("this operation in a batch")),
+                    None => return Err(Status::invalid_argument("Operation is missing")),
                 }
-            }
-            Ok(())
-        })
-        .await?;
-        Ok(Response::new(UpdateBatchResponse::default()))
+                Ok(completed())
+            };
+            operations.into_iter().map(carry_out).collect()
+        });
+        Ok(Response::new(UpdateBatchResponse { result: result.await?, ..UpdateBatchResponse::default() }))
     }
 
     async fn create_field_index(
         &self,
         request: Request<CreateFieldIndexCollection>,
     ) -> Result<Response<PointsOperationResponse>, Status> {
-        let request = self.enter(request).await?;
-        waits(request.wait)?;
-        let kind = match request.field_type() {
-            FieldType::Keyword => PayloadSchemaType::Keyword,
-            FieldType::Integer => PayloadSchemaType::Integer,
-            _ => return Err(Status::unimplemented("only keywords and integers are indexed here")),
+        let CreateFieldIndexCollection {
+            collection_name,
+            wait,
+            field_name,
+            field_type,
+            field_index_params,
+            ordering,
+            timeout: _,
+        } = self.enter(request).await?;
+        waits(wait)?;
+        without(ordering, "orderings of writes")?;
+        without(field_index_params, "parameters of indexes")?;
+        let kind = match field_type.map(FieldType::try_from) {
+            Some(Ok(FieldType::Keyword)) => Kind::Keyword,
+            Some(Ok(FieldType::Integer)) => Kind::Integer,
+            Some(Ok(_)) => return Err(odd("indexes other than of keywords and integers")),
+            _ => return Err(Status::invalid_argument("cannot convert field_type")),
         };
-        let name = request.collection_name.clone();
-        self.on(&name, move |collection| {
-            let index = CreateIndex {
-                field_name: convert::path(&request.field_name)?,
-                field_schema: Some(PayloadFieldSchema::FieldType(kind)),
-            };
-            let update = UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(index));
-            collection.shard.update(update).map_err(convert::failed)?;
-            collection.indexed.lock().unwrap().push(request.field_name);
+        let path = convert::path(&field_name)?;
+        self.write(&collection_name, move |collection| {
+            collection.points.indexed.insert(path, kind);
             Ok(())
         })
         .await?;
@@ -102,23 +167,34 @@ impl Points for Server {
     }
 
     async fn scroll(&self, request: Request<ScrollPoints>) -> Result<Response<ScrollResponse>, Status> {
-        let request = self.enter(request).await?;
-        let limit = request.limit.unwrap_or(10) as usize;
-        let response = self.on(&request.collection_name, move |collection| {
-            let (records, next) = collection
-                .shard
-                .scroll(ScrollRequest {
-                    offset: request.offset.map(convert::id).transpose()?,
-                    limit: Some(limit),
-                    filter: None,
-                    with_payload: Some(WithPayloadInterface::Bool(true)),
-                    with_vector: WithVector::Bool(false),
-                    order_by: None,
-                })
-                .map_err(convert::failed)?;
-            let result = records.into_iter().map(|record| RetrievedPoint {
-                id: Some(convert::to_id(record.id)),
-                payload: convert::to_payload(record.payload),
+        let ScrollPoints {
+            collection_name,
+            filter,
+            offset,
+            limit,
+            with_payload,
+            with_vectors,
+            read_consistency,
+            shard_key_selector,
+            order_by,
+            timeout: _,
+        } = self.enter(request).await?;
+        without(read_consistency, "consistencies of reads")?;
+        without(shard_key_selector, "shard keys")?;
+        without(order_by, "orders other than by id")?;
+        let limit = convert::limit(limit.map(u64::from))?;
+        let from = offset.map(convert::id).transpose()?;
+        let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);
+        let response = self.read(&collection_name, move |collection| {
+            let points = &collection.points;
+            let shown = Shown::new(true, with_payload, with_vectors, points)?.as_1_16(as_1_16);
+            collection.strict.check_limit(limit)?;
+            let wanted = reading(collection, filter)?;
+            let (page, next) = points.scroll(from, wanted.as_ref(), limit);
+            let result = page.into_iter().map(|(id, point)| RetrievedPoint {
+                id: Some(convert::to_id(id)),
+                payload: shown.payload(point),
+                vectors: shown.vectors(point),
                 ..RetrievedPoint::default()
             });
             let next_page_offset = next.map(convert::to_id);
@@ -128,31 +204,33 @@ impl Points for Server {
     }
 
     async fn count(&self, request: Request<CountPoints>) -> Result<Response<CountResponse>, Status> {
-        let request = self.enter(request).await?;
-        let count = self.on(&request.collection_name, |collection| {
-            collection.shard.count(CountRequest { filter: None, exact: true }).map_err(convert::failed)
+        // Exact or not: an exact count is as good an estimate as any.
+        let CountPoints { collection_name, filter, exact: _, read_consistency, shard_key_selector, timeout: _ } =
+            self.enter(request).await?;
+        without(read_consistency, "consistencies of reads")?;
+        without(shard_key_selector, "shard keys")?;
+        let count = self.read(&collection_name, |collection| {
+            let wanted = reading(collection, filter)?;
+            Ok(collection.points.passing(wanted.as_ref()).count())
         });
         let result = Some(CountResult { count: count.await? as u64 });
         Ok(Response::new(CountResponse { result, ..CountResponse::default() }))
     }
 
     async fn facet(&self, request: Request<FacetCounts>) -> Result<Response<FacetResponse>, Status> {
-        let request = self.enter(request).await?;
-        let name = request.collection_name.clone();
-        let hits = self.on(&name, move |collection| {
-            let facet = FacetRequest {
-                key: convert::path(&request.key)?,
-                limit: request.limit.unwrap_or(10) as usize,
-                filter: request.filter.map(convert::filter).transpose()?,
-                exact: request.exact.unwrap_or(false),
-            };
-            let found = collection.shard.facet(facet).map_err(convert::failed)?;
-            let hits = found.hits.into_iter().map(|hit| match hit.value {
-                qdrant_edge::FacetValue::Keyword(keyword) => FacetHit {
-                    value: Some(FacetValue { variant: Some(facet_value::Variant::StringValue(keyword)) }),
-                    count: hit.count as u64,
-                },
-                other => panic!("only keywords are counted here: {other:?}"),
+        // Exact or not, as above.
+        let FacetCounts { collection_name, key, filter, limit, exact: _, timeout: _, read_consistency, shard_key_selector } =
+            self.enter(request).await?;
+        without(read_consistency, "consistencies of reads")?;
+        without(shard_key_selector, "shard keys")?;
+        let key = convert::path(&key)?;
+        let limit = limit.unwrap_or(10) as usize;
+        let hits = self.read(&collection_name, move |collection| {
+            collection.strict.check_limit(limit)?;
+            let wanted = reading(collection, filter)?;
+            let hits = collection.points.facet(&key, wanted.as_ref(), limit)?.into_iter().map(|(text, count)| {
+                let value = FacetValue { variant: Some(facet_value::Variant::StringValue(text)) };
+                FacetHit { value: Some(value), count }
             });
             Ok(hits.collect())
         });
@@ -160,19 +238,47 @@ impl Points for Server {
     }
 
     async fn query(&self, request: Request<QueryPoints>) -> Result<Response<QueryResponse>, Status> {
-        let request = self.enter(request).await?;
-        let name = request.collection_name.clone();
-        let result = self.on(&name, |collection| {
-            let found = collection.shard.query(convert::query(request)?).map_err(convert::failed)?;
-            Ok(found
-                .into_iter()
-                .map(|point| ScoredPoint {
-                    id: Some(convert::to_id(point.id)),
-                    payload: convert::to_payload(point.payload),
-                    score: point.score,
-                    ..ScoredPoint::default()
-                })
-                .collect())
+        let QueryPoints {
+            collection_name,
+            prefetch,
+            query,
+            using,
+            filter,
+            params,
+            score_threshold,
+            limit,
+            offset,
+            with_vectors,
+            with_payload,
+            read_consistency,
+            shard_key_selector,
+            lookup_from,
+            timeout: _,
+        } = self.enter(request).await?;
+        without((!prefetch.is_empty()).then_some(prefetch), "a prefetch")?;
+        without(params, "parameters of searches")?;
+        without(score_threshold, "the least score")?;
+        without(offset.filter(|offset| *offset > 0), "searches from a place on")?;
+        without(read_consistency, "consistencies of reads")?;
+        without(shard_key_selector, "shard keys")?;
+        without(lookup_from, "vectors of other collections")?;
+        let limit = convert::limit(limit)?;
+        let query = convert::nearest(query)?;
+        let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);
+        let result = self.read(&collection_name, move |collection| {
+            let points = &collection.points;
+            let shown = Shown::new(false, with_payload, with_vectors, points)?.as_1_16(as_1_16);
+            collection.strict.check_limit(limit)?;
+            let wanted = reading(collection, filter)?;
+            let hits = points.query(&using.unwrap_or_default(), query, wanted.as_ref(), limit)?;
+            let result = hits.into_iter().map(|(id, score, point)| ScoredPoint {
+                id: Some(convert::to_id(id)),
+                payload: shown.payload(point),
+                vectors: shown.vectors(point),
+                score,
+                ..ScoredPoint::default()
+            });
+            Ok(result.collect())
         });
         Ok(Response::new(QueryResponse { result: result.await?, ..QueryResponse::default() }))
     }
