@@ -193,7 +193,7 @@ impl Copy {
         let Some(source) = waited_for(stop, STARTING, || from.meta()).await? else { return Ok(None) };
         let source = source.ok_or_else(|| StoreError::Missing { store: from.describe() })?;
         if source.version != IndexMeta::VERSION {
-            return Err(StoreError::Layout { store: from.describe(), found: source.version }.into());
+            return Err(StoreError::Layout { store: from.describe(), found: source.version, reads: IndexMeta::VERSION }.into());
         }
         let Some(mut there) = waited_for(stop, STARTING, || to.meta()).await? else { return Ok(None) };
         // Whose documents these are the destination says as the source does; of one inside its home, that it is now outside.
@@ -261,7 +261,11 @@ impl Copy {
                     *says = mark;
                     marked = true;
                 }
+                let last = step.last;
                 yield step;
+                if last {
+                    break;
+                }
             }
         };
         let steps = steps.map(|step: Result<Step, StoreError>| async { self.take(step?).await });
