@@ -206,7 +206,9 @@ impl Copy {
             }
             // Another home's points may be just these.
             if !matches!(unfit, CopyError::Home { .. }) {
-                to.drop_index().await?;
+                if waited_for(stop, STARTING, || to.drop_index()).await?.is_none() {
+                    return Ok(None);
+                }
                 there = None;
             }
         }
@@ -214,7 +216,14 @@ impl Copy {
             Some(says) => says,
             None => {
                 let made = IndexMeta { generation: new_generation(), ..goal.clone() };
-                to.create(&made).await?;
+                // An attempt whose answer was lost may have made it.
+                let create = || async {
+                    let there = to.meta().await?;
+                    if there.as_ref() == Some(&made) { Ok(()) } else { to.create(&made).await }
+                };
+                if waited_for(stop, STARTING, create).await?.is_none() {
+                    return Ok(None);
+                }
                 made
             }
         };

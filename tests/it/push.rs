@@ -1,4 +1,5 @@
-//! `push`: the program copies an index from one server into another, and a pipeline goes on with the copy.
+//! `push`: the program copies an index from one store into another, and a pipeline goes on with the copy. Mostly between servers,
+//! which can misbehave.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::SeqCst;
@@ -8,6 +9,7 @@ use qdrant_client::qdrant::{ScrollPointsBuilder, vector_output::Vector, vectors_
 use qdrant_client::{Payload, Qdrant};
 use ragstream::document::{Metadata, Passage, Point};
 use ragstream::vectordb::bm25::Bm25;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{IndexMeta, VectorStore};
 use serde_json::Value;
@@ -32,11 +34,11 @@ type Raw = (Vec<u32>, Vec<u32>, Vec<u32>, Value);
 
 impl Two {
     fn new() -> Self {
-        Self::with_key(None)
+        Self::of(Kind::Qdrant, None)
     }
 
-    fn with_key(api_key: Option<&'static str>) -> Self {
-        let rig = Rig::new(Kind::Qdrant);
+    fn of(kind: Kind, api_key: Option<&'static str>) -> Self {
+        let rig = Rig::new(kind);
         rig.write_documents(6);
         rig.project.write("docs/密钥.md", chinese("一"));
         rig.project.write("docs/keys.md", english("Monday"));
@@ -116,8 +118,11 @@ impl Two {
     /// Has the pipeline's store be these lines, as `push` printed them.
     fn use_instead(&self, lines: &str) {
         let file = String::from_utf8(self.rig.project.read("docs.yaml")).unwrap();
-        let kept: String = file.lines().filter(|line| !line.starts_with("store:")).map(|line| format!("{line}\n")).collect();
-        self.rig.project.write("docs.yaml", kept + lines);
+        let mut kept: Vec<&str> = file.lines().collect();
+        let at = kept.iter().position(|line| line.starts_with("store:")).unwrap();
+        let below = kept[at + 1..].iter().take_while(|line| line.starts_with(' ')).count();
+        kept.drain(at..=at + below);
+        self.rig.project.write("docs.yaml", kept.join("\n") + "\n" + lines);
     }
 }
 
@@ -259,21 +264,26 @@ fn a_server_that_refuses_for_a_while_or_is_cut_is_waited_for() {
     let two = Two::new();
     two.rig.complete();
     two.put_many(1500);
-    for fault in 0..3 {
-        let mut child = two.rig.project.start(&two.arguments(&["--json", "--replace"]));
-        let source = two.rig.server.as_ref().unwrap();
-        let before = two.other.faults.calls.load(SeqCst);
-        until("it to begin", || two.other.faults.calls.load(SeqCst) > before + 3 || child.try_wait().unwrap().is_some());
-        match fault {
-            0 => two.other.faults.unavailable.store(7, SeqCst),
-            1 => two.other.faults.cut.store(1, SeqCst),
-            _ => source.faults.unavailable.store(5, SeqCst),
-        }
+    let source = &two.rig.server.as_ref().unwrap().faults;
+    let copy = &two.other.faults;
+    // While the collection is made, a server that is starting is waited for a few seconds; later it may take longer.
+    for (after, fault, times) in [
+        (3, &copy.unavailable, 3),
+        (3, &copy.cut, 1),
+        (10, &copy.unavailable, 9),
+        (10, &copy.cut, 1),
+        (10, &source.unavailable, 5),
+    ] {
+        let before = copy.calls.load(SeqCst);
+        copy.slow_ms.store(10, SeqCst);
+        let mut child = two.rig.project.start(&two.arguments(&["--json"]));
+        until("it to begin", || copy.calls.load(SeqCst) > before + after || child.try_wait().unwrap().is_some());
+        fault.store(times, SeqCst);
+        copy.slow_ms.store(0, SeqCst);
         without_secrets(ended(child)).expect_code(0).last("push");
         two.expect_equal();
+        assert_eq!(fault.swap(0, SeqCst), 0, "it met with the fault");
         two.runtime.block_on(two.copy().drop_index()).unwrap();
-        two.other.faults.unavailable.store(0, SeqCst);
-        source.faults.unavailable.store(0, SeqCst);
     }
 }
 
@@ -281,10 +291,10 @@ fn a_server_that_refuses_for_a_while_or_is_cut_is_waited_for() {
 fn a_server_that_breaks_ends_it_and_it_goes_on_from_there() {
     let two = Two::new();
     two.rig.complete();
-    two.put_many(1500);
+    two.put_many(3000);
     two.other.faults.slow_ms.store(20, SeqCst);
     let child = two.rig.project.start(&two.arguments(&[]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 10);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 14);
     two.other.faults.broken.store(100, SeqCst);
     let ended = without_secrets(ended(child)).expect_code(2);
     assert!(ended.stderr.contains("out of disk"), "{}", ended.stderr);
@@ -374,7 +384,7 @@ fn an_index_cannot_be_pushed_onto_itself() {
 
 #[test]
 fn a_key_comes_from_a_variable_and_stays_there() {
-    let two = Two::with_key(Some(KEY));
+    let two = Two::of(Kind::Qdrant, Some(KEY));
     two.rig.complete();
     let refused = two.push(&[]).expect_code(2);
     assert!(refused.stderr.contains("API key"), "{}", refused.stderr);
@@ -424,4 +434,89 @@ fn a_person_is_told_what_happened() {
     assert!(said.stdout.starts_with("store:\n  qdrant: { url: "), "{}", said.stdout);
     let again = two.push(&[]).expect_code(0);
     assert!(again.stderr.contains("  0 written, ") && again.stderr.contains(" there already"), "{}", again.stderr);
+}
+
+/// Out of one machine and back into it: each time the pipeline goes on with the copy, and finds what it found before.
+#[test]
+fn from_an_embedded_index_to_a_server_and_back() {
+    let two = Two::of(Kind::Embedded, None);
+    let documents = two.rig.complete()["documents"]["seen"].clone();
+    let found = two.rig.project.everything(&["-p", "docs.yaml"]);
+    // What an ingest writes into a server.
+    let embedded = two.rig.project.read("docs.yaml");
+    two.use_instead(&format!("store: {{ qdrant: {{ url: \"{}\", collection: direct }} }}\n", two.other.url));
+    two.rig.project.run(&["ingest", "-p", "docs.yaml", "--home", "other-home"]).expect_code(0);
+    let direct = two.raw(&two.other, "direct");
+    two.rig.project.write("docs.yaml", embedded);
+    let paid = two.rig.paid.load(SeqCst);
+    std::fs::remove_dir_all(two.rig.project.path("cache")).unwrap();
+
+    let url = two.other.url.as_str();
+    let to_server = ["push", "docs.yaml", "--to", "qdrant", "--url", url, "--collection", "copy"];
+    for (arguments, store) in [
+        (&to_server[..], "qdrant: { url: "),
+        (&["push", "docs.yaml", "--to", "embedded", "--path", "back"], "embedded: { path: "),
+        (&to_server[..], "qdrant: { url: "),
+        (&["push", "docs.yaml", "--to", "embedded"], "embedded: {}"),
+    ] {
+        let pushed = without_secrets(two.rig.project.run(arguments)).expect_code(0);
+        assert!(pushed.stdout.starts_with(&format!("store:\n  {store}")), "{}", pushed.stdout);
+        two.use_instead(&pushed.stdout);
+        let unchanged = two.rig.ingest(&["-vv"]).expect_code(0);
+        assert!(!unchanged.stderr.contains("looking through the store"), "{arguments:?}: {}", unchanged.stderr);
+        let summary = unchanged.last("summary");
+        assert_eq!(summary["documents"]["unchanged"], documents, "{arguments:?}: {summary}");
+        assert_eq!((&summary["chunks"]["upserted"], &summary["chunks"]["deleted"]), (&0.into(), &0.into()), "{summary}");
+        assert_eq!(two.rig.project.everything(&["-p", "docs.yaml"]), found, "{arguments:?}");
+        if store.starts_with("qdrant") {
+            let copy = two.raw(&two.other, "copy");
+            assert_eq!(copy.keys().collect::<Vec<_>>(), direct.keys().collect::<Vec<_>>());
+            for (id, (dense, indices, weights, payload)) in &direct {
+                let (found, found_indices, found_weights, found_payload) = &copy[id];
+                assert_eq!((found_indices, found_weights, found_payload), (indices, weights, payload));
+                let near = |(a, b): (&u32, &u32)| (f32::from_bits(*a) - f32::from_bits(*b)).abs() < 2e-3;
+                assert!(found.iter().zip(dense).all(near) && found.len() == WIDTH, "{id}");
+            }
+        }
+    }
+    assert_eq!(two.rig.paid.load(SeqCst) - paid, 1, "the question of the searches, once");
+    two.rig.project.write("docs/keys.md", english("Friday"));
+    let summary = two.rig.complete();
+    assert_eq!((&summary["documents"]["changed"], &summary["documents"]["removed"]), (&1.into(), &0.into()), "{summary}");
+}
+
+#[test]
+fn a_push_into_an_embedded_index_that_was_killed_is_gone_on_with() {
+    let two = Two::new();
+    two.rig.complete();
+    two.put_many(3000);
+    let source = two.rig.server.as_ref().unwrap();
+    let arguments = ["push", "docs.yaml", "--to", "embedded", "--path", "back", "--json"];
+    source.faults.slow_ms.store(30, SeqCst);
+    let before = source.faults.calls.load(SeqCst);
+    let mut child = two.rig.project.start(&arguments);
+    until("some pages", || source.faults.calls.load(SeqCst) > before + 9);
+    child.kill().unwrap();
+    ended(child);
+    source.faults.slow_ms.store(0, SeqCst);
+
+    let pushed = without_secrets(two.rig.project.run(&arguments)).expect_code(0).last("push");
+    assert!(pushed["kept"].as_u64() >= Some(256) && pushed["written"].as_u64() > Some(256), "{pushed}");
+    let all = |store: &dyn VectorStore| two.runtime.block_on(store.scroll_points(None, 10_000)).unwrap();
+    let back = EmbeddedStore::new(two.rig.project.path("back"));
+    let (wanted, found) = (all(&two.source()), all(&back));
+    assert_eq!(wanted.len(), found.len());
+    for ((id, dense, passage), (found_id, found_dense, found_passage)) in wanted.iter().zip(&found) {
+        assert_eq!((id, passage), (found_id, found_passage));
+        assert!(dense.iter().zip(found_dense).all(|(a, b)| (a - b).abs() < 2e-3), "{dense:?} {found_dense:?}");
+    }
+    assert_eq!(two.runtime.block_on(back.meta()).unwrap(), two.meta(&two.source()));
+    two.runtime.block_on(back.release());
+
+    // Somebody else writes there.
+    let mut busy = two.meta(&two.source()).unwrap();
+    busy.generation = Uuid::new_v5(&Uuid::NAMESPACE_OID, b"busy");
+    two.runtime.block_on(back.set_meta(&busy)).unwrap();
+    let refused = without_secrets(two.rig.project.run(&arguments)).expect_code(2);
+    assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{}", refused.stderr);
 }

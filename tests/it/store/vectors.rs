@@ -7,6 +7,7 @@ use qdrant_client::Qdrant;
 use qdrant_client::qdrant::{NamedVectors, PointStruct, UpsertPointsBuilder, Vector};
 use ragstream::document::Point;
 use ragstream::vectordb::bm25::Bm25;
+use ragstream::vectordb::embedded::EmbeddedStore;
 use ragstream::vectordb::qdrant::QdrantStore;
 use ragstream::vectordb::{IndexMeta, VectorStore};
 use uuid::Uuid;
@@ -18,7 +19,7 @@ use crate::qdrant_server;
 const WIDE: usize = 3072;
 
 /// What any store that gives its vectors out does: pages in the order of the ids, each point whole, to within what it rounds.
-pub async fn vectors_come_back(store: &dyn VectorStore, width: usize, count: u64, tolerance: f32) {
+async fn vectors_come_back(store: &dyn VectorStore, width: usize, count: u64, tolerance: f32) {
     let made = |n: u64| Point { dense: direction(n, width), ..point(&Bm25::new(), n, "docs/密钥.md", "keys 密钥") };
     store.create(&IndexMeta { dimensions: width, ..meta() }).await.unwrap();
     store.upsert((0..count).rev().map(made).collect()).await.unwrap();
@@ -45,6 +46,14 @@ pub async fn vectors_come_back(store: &dyn VectorStore, width: usize, count: u64
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
     (dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()) as f32
+}
+
+#[tokio::test]
+async fn an_embedded_index_gives_its_vectors_out() {
+    for (width, count) in [(WIDTH, 1500), (WIDE, 700)] {
+        let folder = tempfile::tempdir().unwrap();
+        vectors_come_back(&EmbeddedStore::new(folder.path().join("index")), width, count, 1e-5).await;
+    }
 }
 
 /// Proxies stop at 4 MiB: 200 vectors of this width with their passages are about 3.
