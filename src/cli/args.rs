@@ -237,7 +237,7 @@ pub(super) struct PushArgs {
     /// Where the copy lives
     #[arg(long, value_enum, value_name = "STORE")]
     pub to: Destination,
-    /// The gRPC address of the Qdrant server [default: http://localhost:6334]
+    /// The gRPC address of the Qdrant server [default: `http://localhost:6334`]
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
     /// The collection on the Qdrant server [default: the pipeline's name]

@@ -212,20 +212,19 @@ impl Copy {
                 there = None;
             }
         }
-        let says = match there {
-            Some(says) => says,
-            None => {
-                let made = IndexMeta { generation: new_generation(), ..goal.clone() };
-                // An attempt whose answer was lost may have made it.
-                let create = || async {
-                    let there = to.meta().await?;
-                    if there.as_ref() == Some(&made) { Ok(()) } else { to.create(&made).await }
-                };
-                if waited_for(stop, STARTING, create).await?.is_none() {
-                    return Ok(None);
-                }
-                made
+        let says = if let Some(says) = there {
+            says
+        } else {
+            let made = IndexMeta { generation: new_generation(), ..goal.clone() };
+            // An attempt whose answer was lost may have made it.
+            let create = || async {
+                let there = to.meta().await?;
+                if there.as_ref() == Some(&made) { Ok(()) } else { to.create(&made).await }
+            };
+            if waited_for(stop, STARTING, create).await?.is_none() {
+                return Ok(None);
             }
+            made
         };
         if waited_for(stop, STARTING, || to.acquire()).await?.is_none() {
             return Ok(None);

@@ -68,16 +68,12 @@ impl Two {
         self.push(&["--json"]).expect_code(0).last("push")
     }
 
-    fn store(&self, server: &Running, collection: &str) -> QdrantStore {
-        QdrantStore::new(&server.url, None, collection, Duration::from_secs(10)).unwrap()
-    }
-
     fn source(&self) -> QdrantStore {
-        self.store(self.rig.server.as_ref().unwrap(), "docs")
+        store(self.rig.server.as_ref().unwrap(), "docs")
     }
 
     fn copy(&self) -> QdrantStore {
-        self.store(&self.other, "copy")
+        store(&self.other, "copy")
     }
 
     fn meta(&self, store: &QdrantStore) -> Option<IndexMeta> {
@@ -124,6 +120,10 @@ impl Two {
         kept.drain(at..=at + below);
         self.rig.project.write("docs.yaml", kept.join("\n") + "\n" + lines);
     }
+}
+
+fn store(server: &Running, collection: &str) -> QdrantStore {
+    QdrantStore::new(&server.url, None, collection, Duration::from_secs(10)).unwrap()
 }
 
 fn english(day: &str) -> String {
