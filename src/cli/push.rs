@@ -149,7 +149,6 @@ fn show_progress(output: &Output, report: &Arc<copy::Progress>) -> Progress {
 fn event(summary: &Summary, pipeline: &str, store: &Declared) -> anyhow::Result<Value> {
     let mut event = serde_json::to_value(summary)?;
     if let Value::Object(event) = &mut event {
-        event.insert("type".into(), "push".into());
         event.insert("pipeline".into(), pipeline.into());
         event.insert("store".into(), store.to_json());
     }

@@ -6,12 +6,13 @@
 //!    to ─ passages by id ─┘
 //! ```
 //!
-//! Both stores are walked in the order of the ids, a page at a time. What the destination has with an equal passage is left alone,
-//! what only it has is deleted, the rest is written. So a copy that was cut short is gone on with by copying again, and a copy of
-//! what has changed a little writes a little. BM25 vectors are made anew from the passages, as an ingest makes them.
+//! Both stores are walked in the order of the ids, a page at a time. What the destination has with an equal passage is left
+//! alone, what only it has is deleted, the rest is written. So a copy that was cut short is gone on with by copying again, and a
+//! copy of what has changed a little writes a little. BM25 vectors are made anew from the passages, as an ingest makes them.
 //!
-//! Invariant: the destination bears the source's generation only where it holds just what the source does, so that a ledger that
-//! knows that generation takes either for the other. From before its first change until then it bears one that no ledger knows.
+//! Invariant: the destination bears the source's generation only where it holds just what the source does, so that a ledger
+//! that knows that generation takes either for the other. From before its first change until then it bears one that no ledger
+//! knows.
 
 mod error;
 mod merge;
@@ -91,8 +92,9 @@ pub enum Outcome {
     Interrupted,
 }
 
-/// What a copy has come to.
+/// What a copy has come to. The last line of `push --json` begins with it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename = "push")]
 pub struct Summary {
     /// What the source is called.
     pub from: String,
