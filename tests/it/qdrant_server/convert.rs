@@ -228,7 +228,7 @@ impl Shown {
     }
 
     /// Whether vectors are shown as servers of 1.16 do.
-    pub(super) fn as_1_16(self, as_1_16: bool) -> Self {
+    pub(super) fn of_1_16(self, as_1_16: bool) -> Self {
         Self { as_1_16, ..self }
     }
 

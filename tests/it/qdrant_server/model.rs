@@ -1,9 +1,10 @@
 //! What the tests' server holds: the points of a collection, in memory, and Qdrant's answers to what is asked of them. Nothing
 //! here knows the wire.
 //!
-//! Written after Qdrant's own sources (1.19) and compared with its engine (`qdrant-edge` 0.7.2) on random points and queries.
-//! Where a server has room, this takes the straight way: scores are exact, equal ones come in the order of their ids, counts are
-//! exact, and a deleted point is gone from the document frequencies at once.
+//! Written after Qdrant's own sources (1.19) and compared with two versions of its engine, the one in Rust and the newer one for
+//! Python, on random points, payloads, filters and queries. Where a server has room, this takes the straight way: scores are
+//! exact, equal ones come in the order of their ids, counts are exact, and a deleted point is gone from the document frequencies
+//! at once.
 
 mod filter;
 mod path;
@@ -90,12 +91,12 @@ pub struct Points {
     pub sparse: BTreeMap<String, bool>,
     /// The fields of payloads that are indexed.
     pub indexed: BTreeMap<Path, Kind>,
-    points: BTreeMap<Id, Point>,
+    by_id: BTreeMap<Id, Point>,
 }
 
 impl Points {
     pub fn len(&self) -> usize {
-        self.points.len()
+        self.by_id.len()
     }
 
     /// Writes points; those with the same id are replaced. When one is refused, none is written. (A server may have written
@@ -113,7 +114,7 @@ impl Points {
                     *dense = score::normalised(std::mem::take(dense));
                 }
             }
-            self.points.insert(id, point);
+            self.by_id.insert(id, point);
         }
         Ok(())
     }
@@ -133,34 +134,33 @@ impl Points {
 
     /// Removes points; ids that are not there are no error.
     pub fn delete(&mut self, selected: Selected) {
-        match selected {
-            Selected::Ids(ids) => ids.iter().for_each(|id| drop(self.points.remove(id))),
-            Selected::Where(filter) => {
-                let gone: Vec<Id> = self.passing(Some(&filter)).map(|(id, _)| id).collect();
-                gone.iter().for_each(|id| drop(self.points.remove(id)));
-            }
+        for id in self.ids(selected) {
+            self.by_id.remove(&id);
         }
     }
 
     /// Replaces payloads as a whole. An id that is not there is an error, after the others were carried out.
     pub fn overwrite(&mut self, selected: Selected, payload: &Payload) -> Result<(), Refusal> {
-        let ids = match selected {
-            Selected::Ids(ids) => ids,
-            Selected::Where(filter) => self.passing(Some(&filter)).map(|(id, _)| id).collect(),
-        };
         let mut missing = None;
-        for id in ids {
-            match self.points.get_mut(&id) {
-                Some(point) => point.payload = payload.clone(),
+        for id in self.ids(selected) {
+            match self.by_id.get_mut(&id) {
+                Some(point) => point.payload.clone_from(payload),
                 None => missing = missing.or(Some(id)),
             }
         }
         missing.map_or(Ok(()), |id| Err(Refusal::Missing(format!("No point with id {id} found"))))
     }
 
+    fn ids(&self, selected: Selected) -> Vec<Id> {
+        match selected {
+            Selected::Ids(ids) => ids,
+            Selected::Where(filter) => self.passing(Some(&filter)).map(|(id, _)| id).collect(),
+        }
+    }
+
     /// The points that a filter lets through, in the order of their ids.
     pub fn passing<'a>(&'a self, filter: Option<&'a Filter>) -> impl Iterator<Item = (Id, &'a Point)> {
-        let all = self.points.iter().map(|(id, point)| (*id, point));
+        let all = self.by_id.iter().map(|(id, point)| (*id, point));
         all.filter(move |(id, point)| filter.is_none_or(|filter| filter.passes(*id, &point.payload, self)))
     }
 
@@ -218,19 +218,21 @@ impl Points {
             return input(self.no_vector(name));
         }
         self.check(name, &query)?;
-        let near: Box<dyn Fn(&Vector) -> Option<f32>> = match query {
-            Vector::Dense(query) => {
-                let query = score::normalised(query);
-                Box::new(move |vector| if let Vector::Dense(dense) = vector { Some(score::dot(&query, dense)) } else { None })
+        let query = match query {
+            Vector::Dense(query) => Vector::Dense(score::normalised(query)),
+            Vector::Sparse(query) if self.sparse.get(name) == Some(&true) => {
+                let vectors = self.by_id.values().filter_map(|point| match point.vectors.get(name)? {
+                    Vector::Sparse(sparse) => Some(sparse),
+                    Vector::Dense(_) => None,
+                });
+                Vector::Sparse(score::weighed(&query, vectors))
             }
-            Vector::Sparse(query) => {
-                let of = |point: &'a Point| {
-                    if let Some(Vector::Sparse(sparse)) = point.vectors.get(name) { Some(sparse) } else { None }
-                };
-                let rare = self.sparse.get(name) == Some(&true);
-                let query = if rare { score::weighed(&query, self.points.values().filter_map(of)) } else { query };
-                Box::new(move |vector| if let Vector::Sparse(sparse) = vector { score::overlap(&query, sparse) } else { None })
-            }
+            plain @ Vector::Sparse(_) => plain,
+        };
+        let near = |vector: &Vector| match (&query, vector) {
+            (Vector::Dense(query), Vector::Dense(vector)) => Some(score::dot(query, vector)),
+            (Vector::Sparse(query), Vector::Sparse(vector)) => score::overlap(query, vector),
+            _ => None,
         };
         let scored = self.passing(filter).filter_map(|(id, point)| Some((id, near(point.vectors.get(name)?)?, point)));
         let mut hits: Vec<_> = scored.collect();

@@ -187,7 +187,7 @@ impl Points for Server {
         let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);
         let response = self.read(&collection_name, move |collection| {
             let points = &collection.points;
-            let shown = Shown::new(true, with_payload, with_vectors, points)?.as_1_16(as_1_16);
+            let shown = Shown::new(true, with_payload, with_vectors, points)?.of_1_16(as_1_16);
             collection.strict.check_limit(limit)?;
             let wanted = reading(collection, filter)?;
             let (page, next) = points.scroll(from, wanted.as_ref(), limit);
@@ -267,7 +267,7 @@ impl Points for Server {
         let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);
         let result = self.read(&collection_name, move |collection| {
             let points = &collection.points;
-            let shown = Shown::new(false, with_payload, with_vectors, points)?.as_1_16(as_1_16);
+            let shown = Shown::new(false, with_payload, with_vectors, points)?.of_1_16(as_1_16);
             collection.strict.check_limit(limit)?;
             let wanted = reading(collection, filter)?;
             let hits = points.query(&using.unwrap_or_default(), query, wanted.as_ref(), limit)?;

@@ -103,7 +103,8 @@ impl Test {
 
 /// A whole number as an index of them takes it: 3.0 is one.
 fn whole(value: &Value) -> Option<i64> {
-    let float = || value.as_f64().filter(|number| (*number as i64) as f64 == *number).map(|number| number as i64);
+    let fits = |number: &f64| number.fract() == 0.0 && (i64::MIN as f64..i64::MAX as f64).contains(number);
+    let float = || value.as_f64().filter(fits).map(|number| number as i64);
     value.as_i64().or_else(float)
 }
 
