@@ -67,10 +67,9 @@ impl Language {
         Self::of(text).or_else(|| Self::from_whatlang(Detector::new().detect(text)?.lang()))
     }
 
-    /// For tests: whatever the code.
-    #[cfg(test)]
-    pub fn from_code(code: &'static str) -> Option<Self> {
-        Some(Self(code))
+    /// The language of this ISO 639-1 code, if it is one of [`Self::known`].
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::known().map(|(language, _)| language).find(|language| language.code() == code)
     }
 
     fn from_whatlang(lang: Lang) -> Option<Self> {
@@ -238,6 +237,14 @@ mod tests {
             code("The word 密钥 means key, and this is the only Chinese word in the whole English sentence."),
             Some("en")
         );
+    }
+
+    #[test]
+    fn a_code_leads_back_to_its_language() {
+        assert!(Language::known().all(|(language, _)| Language::from_code(language.code()) == Some(language)));
+        let east_asian = ["zh", "ja", "ko"].map(|code| Language::from_code(code).map(Language::code));
+        assert_eq!(east_asian, [Some("zh"), Some("ja"), Some("ko")]);
+        assert_eq!((Language::from_code("xx"), Language::from_code("")), (None, None));
     }
 
     #[test]

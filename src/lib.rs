@@ -33,7 +33,7 @@
 //! 10. [`parse`]: bytes of some format become text.
 //! 11. [`source`]: where documents come from, behind one trait.
 //! 12. [`chunk`]: text becomes chunks for the embedding model.
-//! 13. [`ingest`]: one stream from sources to an index; its page shows the stages and what is promised when.
+//! 13. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
 //! 14. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
 //! 15. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
 //! 16. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.

@@ -31,6 +31,8 @@ pub(super) enum Command {
     Search(SearchArgs),
     /// Talk about what is in the index
     Chat(ChatArgs),
+    /// Copy the index into another store, vectors included; nothing is embedded again
+    Push(PushArgs),
     /// Measure retrieval on a labelled set
     Eval(EvalArgs),
     /// Validate pipeline files without running anything
@@ -223,6 +225,41 @@ pub(super) struct EvalArgs {
     /// Two pipelines, measured side by side, with the significance of the difference
     #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "pipeline")]
     pub compare: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PushArgs {
+    /// A pipeline file, or the name of one in ./pipelines: its index is copied
+    #[arg(value_name = "PIPELINE", conflicts_with = "pipeline")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// Where the copy lives
+    #[arg(long, value_enum, value_name = "STORE")]
+    pub to: Destination,
+    /// The gRPC address of the Qdrant server [default: `http://localhost:6334`]
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// The collection on the Qdrant server [default: the pipeline's name]
+    #[arg(long, value_name = "NAME")]
+    pub collection: Option<String>,
+    /// The variable that holds the Qdrant server's key [default: `QDRANT_API_KEY`, if it is set]
+    #[arg(long, value_name = "VAR")]
+    pub api_key_env: Option<String>,
+    /// The folder of the embedded index [default: where the pipeline's own would be]
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+    /// Replace an index that was made with something else, or is another home's
+    #[arg(long)]
+    pub replace: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Destination {
+    /// A collection on a Qdrant server
+    Qdrant,
+    /// An embedded index in a folder
+    Embedded,
 }
 
 #[derive(Debug, Args)]

@@ -91,7 +91,7 @@ fn failed(failure: &FailedDocument) -> serde_json::Value {
 }
 
 /// Says once that Ctrl-C was heard.
-fn tell_when_interrupted(
+pub(super) fn tell_when_interrupted(
     stop: &CancellationToken,
     output: &Output,
     progress: &Progress,

@@ -15,6 +15,7 @@ mod models;
 mod output;
 mod plan;
 mod progress;
+mod push;
 mod schema;
 mod search;
 mod show;
@@ -75,6 +76,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
+        Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Status(args) => tokio::select! {

@@ -33,8 +33,19 @@ impl Lines {
 }
 
 impl Progress {
-    /// Starts to show; runs shorter than a second stay silent when piped.
+    /// Starts to show an ingest; runs shorter than a second stay silent when piped.
     pub fn start(output: Output, report: Arc<Report>) -> Self {
+        let (counted, mut rate) = (Arc::clone(&report), Rate::default());
+        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate));
+        Self::show(output, move || event(&counted), line)
+    }
+
+    /// Starts to show something that goes on: an event a second, or a line, as soon as there is one.
+    pub fn show(
+        output: Output,
+        event: impl Fn() -> serde_json::Value + Send + 'static,
+        mut line: impl FnMut() -> Option<String> + Send + 'static,
+    ) -> Self {
         let target = if output.watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
@@ -43,15 +54,14 @@ impl Progress {
         let shown = bar.clone();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
-            let mut rate = Rate::default();
             for tick in 0_u64.. {
                 ticks.tick().await;
                 if output.json {
                     if tick > 0 && tick.is_multiple_of(5) {
-                        output.event(&event(&report));
+                        output.event(&event());
                     }
-                } else if report.documents.seen.get() > 0 {
-                    shown.set_message(line(&report, &mut rate));
+                } else if let Some(line) = line() {
+                    shown.set_message(line);
                     shown.tick();
                 }
             }
@@ -98,13 +108,14 @@ pub(super) fn downloads(output: &Output, mut downloads: watch::Receiver<Option<D
 
 /// Chunks a second, smoothed over the last few seconds.
 #[derive(Default)]
-struct Rate {
+pub(super) struct Rate {
     last: u64,
     smooth: f64,
 }
 
 impl Rate {
-    fn next(&mut self, total: u64) -> f64 {
+    /// What it is by now; to be asked once a [`TICK`].
+    pub fn next(&mut self, total: u64) -> f64 {
         let now = (total.saturating_sub(self.last)) as f64 / TICK.as_secs_f64();
         self.last = total;
         self.smooth += (now - self.smooth) * 0.1;
@@ -128,9 +139,14 @@ fn line(report: &Report, rate: &mut Rate) -> String {
     if let Some(stage) = report.bottleneck(|stage| if stage == Stage::Embed { 2 } else { 1 }) {
         line.push_str(&format!(" · mostly {}", stage_label(stage)));
     }
-    let seconds = report.elapsed().as_secs();
-    line.push_str(&format!(" · {}:{:02}", seconds / 60, seconds % 60));
+    line.push_str(&format!(" · {}", clock(report.elapsed())));
     line
+}
+
+/// Minutes and seconds.
+pub(super) fn clock(elapsed: Duration) -> String {
+    let seconds = elapsed.as_secs();
+    format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
 fn event(report: &Report) -> serde_json::Value {

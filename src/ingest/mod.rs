@@ -27,12 +27,14 @@
 mod batching;
 pub mod breaker;
 mod coordinator;
+pub mod copy;
 mod diff;
 pub mod embed;
 mod forecast;
 pub mod ledger;
 mod memory;
 mod open;
+mod point;
 mod prune;
 mod queue;
 mod reconcile;

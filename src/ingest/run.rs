@@ -137,17 +137,7 @@ impl Run {
 
     /// What the work gave; `None` where the run was stopped and what was in flight took too long to finish.
     pub async fn drained<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let stopped = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(DRAIN).await;
-        };
-        tokio::select! {
-            done = work => Some(done),
-            () = stopped => {
-                tracing::warn!("what was in flight took too long to finish; the next run does it again");
-                None
-            }
-        }
+        drained(&self.stop, work).await
     }
 
     /// Counts and records documents that cannot be indexed; the others go on.
@@ -178,6 +168,21 @@ impl Run {
             Stage::Read | Stage::Parse | Stage::Chunk => Self::cores(),
             Stage::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
             Stage::Store => WRITERS,
+        }
+    }
+}
+
+/// What the work gave; `None` where it was stopped and what was in flight took too long to finish.
+pub(super) async fn drained<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    let stopped = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        done = work => Some(done),
+        () = stopped => {
+            tracing::warn!("what was in flight took too long to finish; the next run does it again");
+            None
         }
     }
 }

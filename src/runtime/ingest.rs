@@ -68,7 +68,7 @@ impl Runtime {
         setup.cache = Some(settings.cache.clone());
         setup.bm25 = self.bm25();
         setup.base = Some(files::kept_base(&base, &settings.home));
-        setup.home = self.home_name();
+        setup.home = self.home_name(&plan.store);
         Ok(setup)
     }
 
@@ -92,8 +92,8 @@ impl Runtime {
     }
 
     /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
-    fn home_name(&self) -> Option<String> {
-        if matches!(self.plan.store, StorePlan::Embedded { path: None }) {
+    pub(super) fn home_name(&self, store: &StorePlan) -> Option<String> {
+        if matches!(store, StorePlan::Embedded { path: None }) {
             return None;
         }
         let home = &self.settings.home;

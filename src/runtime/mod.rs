@@ -1,6 +1,7 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
 mod answerer;
+mod copy;
 mod ingest;
 mod settings;
 

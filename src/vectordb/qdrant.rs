@@ -12,14 +12,14 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, PointsSelector,
-    ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, facet_value,
+    RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithVectorsSelector, facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
 use super::{
-    Condition, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore, check_query,
+    Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore, check_query,
     check_widths, first_after, rank,
 };
 use crate::document::{Hit, Passage, Point};
@@ -31,8 +31,10 @@ const BATCH_POINTS: usize = 256;
 const BATCH_BYTES: usize = 3 << 20;
 /// Requests of one call that are in flight at the same time.
 const PARALLEL: usize = 4;
-/// Points read at once.
+/// Points read at once, at most.
 const PAGE: usize = 256;
+/// What a passage is taken to need in an answer, in bytes, where vectors are read with it: twice what 400 tokens do.
+const USUAL_PASSAGE: usize = 4 << 10;
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(10);
 
@@ -43,6 +45,14 @@ pub struct QdrantStore {
     described: String,
     /// Set once the collection was seen to be ours.
     known: Mutex<Option<IndexMeta>>,
+}
+
+/// How points are read.
+struct Pages {
+    /// How many at once.
+    size: usize,
+    with_vectors: WithVectorsSelector,
+    action: &'static str,
 }
 
 impl std::fmt::Debug for QdrantStore {
@@ -133,6 +143,38 @@ impl QdrantStore {
             self.client.create_field_index(index).await.map_err(self.explain(action))?;
         }
         Ok(())
+    }
+
+    /// Points after an id, at most `limit`, in as many requests as that takes.
+    async fn pages<T>(
+        &self,
+        after: Option<Uuid>,
+        limit: usize,
+        pages: Pages,
+        read: impl Fn(RetrievedPoint) -> Result<T, String>,
+        id: impl Fn(&T) -> Uuid,
+    ) -> Result<Vec<T>, StoreError> {
+        let limit = limit.min(MAX_PAGE);
+        let mut points = Vec::new();
+        let mut from = first_after(after);
+        while let (Some(start), Some(left @ 1..)) = (from, limit.checked_sub(points.len())) {
+            let asked = left.min(pages.size);
+            let request = ScrollPoints {
+                collection_name: self.collection.clone(),
+                offset: Some(start.to_string().into()),
+                limit: Some(asked as u32),
+                with_payload: Some(true.into()),
+                with_vectors: Some(pages.with_vectors.clone()),
+                ..ScrollPoints::default()
+            };
+            let page = self.client.scroll(request).await.map_err(self.explain(pages.action))?.result;
+            let full = page.len() >= asked;
+            for point in page {
+                points.push(read(point).map_err(|reason| self.failed(pages.action, reason))?);
+            }
+            from = if full { first_after(points.last().map(&id)) } else { None };
+        }
+        Ok(points)
     }
 
     async fn delete_points(&self, points: PointsSelector, action: &'static str) -> Result<(), StoreError> {
@@ -294,27 +336,15 @@ impl VectorStore for QdrantStore {
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError> {
         const ACTION: &str = "read points";
         self.dimensions(ACTION).await?;
-        let limit = limit.min(MAX_PAGE);
-        let mut passages: Vec<(Uuid, Passage)> = Vec::new();
-        let mut from = first_after(after);
-        while let (Some(start), Some(left @ 1..)) = (from, limit.checked_sub(passages.len())) {
-            let asked = left.min(PAGE);
-            let request = ScrollPoints {
-                collection_name: self.collection.clone(),
-                offset: Some(start.to_string().into()),
-                limit: Some(asked as u32),
-                with_payload: Some(true.into()),
-                with_vectors: Some(false.into()),
-                ..ScrollPoints::default()
-            };
-            let page = self.client.scroll(request).await.map_err(self.explain(ACTION))?.result;
-            let full = page.len() >= asked;
-            for point in page {
-                passages.push(wire::passage(point.id, point.payload).map_err(|reason| self.failed(ACTION, reason))?);
-            }
-            from = if full { first_after(passages.last().map(|(id, _)| *id)) } else { None };
-        }
-        Ok(passages)
+        let pages = Pages { size: PAGE, with_vectors: false.into(), action: ACTION };
+        self.pages(after, limit, pages, |point| wire::passage(point.id, point.payload), |(id, _)| *id).await
+    }
+
+    async fn scroll_points(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Vec<f32>, Passage)>, StoreError> {
+        const ACTION: &str = "read vectors";
+        let size = (BATCH_BYTES / (self.dimensions(ACTION).await? * 4 + USUAL_PASSAGE)).clamp(1, PAGE);
+        let pages = Pages { size, with_vectors: vec![DENSE].into(), action: ACTION };
+        self.pages(after, limit, pages, wire::with_vector, |(id, ..)| *id).await
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -34,6 +34,7 @@ mod peers;
 mod pipeline;
 mod prices;
 mod project;
+mod push;
 mod qdrant_server;
 mod rerankers;
 mod resume;

@@ -26,8 +26,8 @@ pub enum LedgerError {
         #[source]
         source: std::io::Error,
     },
-    /// Another run is writing.
-    #[error("another ingest is writing to {} ({holder})", path.display())]
+    /// Another run is writing, or copies the index.
+    #[error("another run is at work with {} ({holder})", path.display())]
     Busy {
         /// The ledger's file.
         path: PathBuf,

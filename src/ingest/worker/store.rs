@@ -10,6 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cache::Vector;
 use crate::document::Point;
 use crate::ingest::diff::{ChunkTask, DocumentDiff};
+use crate::ingest::point::point;
 use crate::ingest::report::Stage;
 use crate::ingest::run::{Ended, Run, WRITERS};
 
@@ -63,10 +64,9 @@ async fn write(run: &Run, batch: Vec<(ChunkTask, Vector)>) -> Result<Vec<Arc<Doc
 /// What the store is to hold. BM25 tokenises and stems: work for a core.
 async fn points(run: &Run, batch: Arc<Vec<(ChunkTask, Vector)>>) -> Result<Vec<Point>, Ended> {
     let bm25 = Arc::clone(&run.setup.bm25);
-    let point = move |(task, vector): &(ChunkTask, Vector)| {
+    let make = move |(task, vector): &(ChunkTask, Vector)| {
         let (id, passage) = task.passage();
-        let sparse = bm25.passage_in(task.diff.language, &task.text());
-        Point { id, dense: vector.to_vec(), sparse, passage }
+        point(&bm25, id, vector.to_vec(), passage)
     };
-    run.computed("make BM25 vectors", move || batch.iter().map(point).collect()).await
+    run.computed("make BM25 vectors", move || batch.iter().map(make).collect()).await
 }

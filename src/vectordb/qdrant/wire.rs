@@ -6,11 +6,12 @@ use std::ops::Bound;
 use qdrant_client::qdrant::r#match::MatchValue;
 use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload};
 use qdrant_client::qdrant::query::Variant;
+use qdrant_client::qdrant::vectors_output::VectorsOptions;
 use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
-    PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, ScoredPoint, SparseVectorConfig,
-    SparseVectorParams, Value, Vector, VectorInput, VectorParams, VectorParamsMap, VectorsConfig, point_id, points_selector,
-    vector, vector_input, vectors_config,
+    PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, RetrievedPoint, ScoredPoint,
+    SparseVectorConfig, SparseVectorParams, Value, Vector, VectorInput, VectorOutput, VectorParams, VectorParamsMap,
+    VectorsConfig, point_id, points_selector, vector, vector_input, vector_output, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
@@ -167,6 +168,26 @@ pub(super) fn passage(id: Option<PointId>, payload: HashMap<String, Value>) -> R
     let passage = serde_json::from_value(Payload::from(payload).into())
         .map_err(|error| format!("point {id} has a payload that is not ragstream's: {error}"))?;
     Ok((id, passage))
+}
+
+/// A point that was read with its dense vector.
+pub(super) fn with_vector(point: RetrievedPoint) -> Result<(Uuid, Vec<f32>, Passage), String> {
+    let (id, passage) = passage(point.id, point.payload)?;
+    let dense = point.vectors.and_then(|vectors| dense(vectors.vectors_options?));
+    Ok((id, dense.ok_or_else(|| format!("point {id} came without its vector `{DENSE}`"))?, passage))
+}
+
+fn dense(vectors: VectorsOptions) -> Option<Vec<f32>> {
+    let VectorsOptions::Vectors(mut named) = vectors else { return None };
+    // By hand: the client's own way divides by a number that the server sent.
+    #[expect(deprecated, reason = "older servers put it there")]
+    let VectorOutput { data, indices: None, vectors_count: None, vector } = named.vectors.remove(DENSE)? else { return None };
+    match vector {
+        Some(vector_output::Vector::Dense(dense)) => Some(dense.data),
+        Some(_) => None,
+        None => Some(data),
+    }
+    .filter(|dense| !dense.is_empty())
 }
 
 fn payload(passage: &Passage) -> Result<HashMap<String, Value>, String> {

@@ -1,0 +1,37 @@
+//! Copies a pipeline's index into another store.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Runtime;
+use crate::error::Error;
+use crate::ingest::copy::{self, Options, Progress, Summary};
+use crate::ingest::ledger::SqliteLedger;
+use crate::vectordb::{self, StorePlan};
+
+impl Runtime {
+    /// Makes another store hold what the pipeline's index holds, vectors included; an embedded one without a path lives where the
+    /// pipeline's own would. See [`copy::copy`]. A pipeline that names that store from then on goes on with the same ledger:
+    /// nothing is embedded again. `replace`: see [`Options::replace`].
+    ///
+    /// While it runs, no ingest of this home can write to the index: a copy of what is half done could be taken for the whole.
+    ///
+    /// # Errors
+    /// As [`copy::copy`]; and when an ingest is writing.
+    pub async fn copy_to(
+        &self,
+        to: &StorePlan,
+        replace: bool,
+        progress: Arc<Progress>,
+        stop: CancellationToken,
+    ) -> Result<Summary, Error> {
+        let ledger = self.settings.ledger(&self.plan.name);
+        // An index that came from elsewhere has none, and gets none.
+        let _writer = if ledger.exists() { Some(SqliteLedger::open(&ledger).await?) } else { None };
+        let from = self.store()?;
+        let options = Options { replace, home: self.home_name(to) };
+        let to = vectordb::open(to, &self.settings.index(&self.plan.name))?;
+        copy::copy(from, to, self.bm25(), options, progress, stop).await
+    }
+}
