@@ -568,11 +568,12 @@ async fn a_damaged_index_is_an_error_with_a_way_out() {
 #[tokio::test]
 async fn a_byte_that_changed_is_found_when_segments_are_merged() {
     let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
-    let store = EmbeddedStore::with_segments(folder.path().join("whole"), [50, 1000]);
+    let store = EmbeddedStore::with_segments(folder.path().join("whole"), [200, 1000]);
     store.create(&meta()).await.unwrap();
     store.upsert((0..100).map(|n| point(&bm25, n, "a", &format!("w{n} words"))).collect()).await.unwrap();
     store.flush().await.unwrap();
     drop(store);
+    assert_eq!(segments(&folder.path().join("whole")).len(), 1);
     let length = fs::metadata(&segments(&folder.path().join("whole"))[0]).unwrap().len();
     // Beyond the last term there are fences, which are not merged: a copy of what is.
     for (number, at) in (1024..length - 8).step_by((length / 40) as usize).enumerate() {
@@ -582,7 +583,7 @@ async fn a_byte_that_changed_is_found_when_segments_are_merged() {
         let mut bytes = fs::read(&file).unwrap();
         bytes[at as usize] ^= 0x10;
         fs::write(&file, bytes).unwrap();
-        let store = EmbeddedStore::with_segments(&copy, [50, 1000]);
+        let store = EmbeddedStore::with_segments(&copy, [200, 1000]);
         // More than a quarter is gone: it is due.
         store.delete((0..40).map(id).collect()).await.unwrap();
         let error = store.flush().await.expect_err(&format!("byte {at} of {length}"));
