@@ -1,6 +1,6 @@
 //! The memory allocator of the programs; what uses the library has its own.
 
-/// Of what the embedded engine frees after it has sealed a segment, glibc's `malloc` keeps 70 MB more, in pieces.
+/// Of what a run frees, glibc's `malloc` kept 70 MB more, in pieces (measured with the engine that the embedded store had before).
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
