@@ -156,7 +156,7 @@ fn a_rendered_error_shows_the_line_with_a_caret() {
 }
 
 /// File, place, underlined text, message, part of the hint.
-const BAD: [(&str, &str, &str, &str, &str); 39] = [
+const BAD: [(&str, &str, &str, &str, &str); 41] = [
     ("", "1:1", " ", "the file is empty", "`version: 1`"),
     ("# nothing\n", "1:1", "#", "the file is empty", "`version: 1`"),
     ("hello\n", "1:1", "hello", "a pipeline file must be a mapping (`key: value`), not text (`hello`)", ""),
@@ -229,6 +229,9 @@ const BAD: [(&str, &str, &str, &str, &str); 39] = [
         "a variable inside `{ }` or `[ ]` needs quotes",
         "quotes included",
     ),
+    ("store: {embedded: {}, edge: {}}\n", "1:23", "edge", "only one of these can be given, and `embedded` is", "remove"),
+    // A carriage return ends a line by itself, as YAML has it (found by fuzzing).
+    ("chunk: {}\r\rembed: {modle: x}\n", "3:9", "modle", "unknown key `modle` in `embed`", "did you mean `model`"),
     ("store: {edge: {}, qdrant: {}}\n", "1:19", "qdrant", "only one of these can be given, and `edge` is", "remove"),
     ("# ÿ\nname: ÿÿ\nÿ: \"é\" # ÿ\n", "2:7", "ÿÿ", "`ÿÿ`: not a name", "letters"),
     ("a: &a [*a]\n", "1:8", "*a", "an alias to the very thing that it stands in", ""),
