@@ -298,7 +298,7 @@ impl Folder {
             };
             // Another process may have removed the index meanwhile, or made it anew.
             let now = self.reading()?;
-            if !matches!(fault, Fault::Gone(_)) || now.data == reading.data {
+            if now.data == reading.data {
                 return Err(self.refuse(action, &fault));
             }
             reading = now;
@@ -372,12 +372,12 @@ impl Folder {
         match layout {
             LAYOUT => {
                 let described: Described = serde_json::from_value(value).map_err(damaged)?;
-                if described.data.starts_with(DATA) && !described.data.contains(['/', '\\']) {
+                if is_data(&described.data) {
                     return Ok(Some(described));
                 }
                 Err(self.refuse("read meta.json", &Fault::damaged(&path, "it names no folder of an index")))
             }
-            0 => Err(self.refuse("read meta.json", &Fault::damaged(&path, "it does not say how the index is laid out"))),
+            0 => Err(self.failed("read meta.json", format!("{} is not ragstream's: name another folder", path.display()))),
             found => Err(StoreError::Layout { store: self.describe(), found, reads: LAYOUT }),
         }
     }
@@ -423,9 +423,15 @@ impl Folder {
         if !meta.exists() && !self.data().is_ok_and(|data| !data.is_empty()) {
             return Ok(());
         }
+        if let Err(error @ StoreError::Failed { .. }) = self.described() {
+            return Err(error);
+        }
         self.lock(&mut state)?;
+        let earlier = self.earlier();
         (state.reading, state.writing) = (None, None);
-        // First, so that what is left of a removal that was cut short is not taken for an index.
+        // `meta.json` tells that these are ours, so they go before it.
+        earlier.iter().try_for_each(|path| remove(path)).map_err(io)?;
+        // It goes first of what is left, so that a removal that was cut short is not taken for an index.
         remove_file(&meta).and_then(|()| self.remove_data(None)).map_err(io)
     }
 
@@ -445,16 +451,26 @@ impl Folder {
         self.path.join("meta.json")
     }
 
-    /// What is ours in the folder, besides the lock and `meta.json`.
+    /// The folders of indexes' files, this one's and what a kill left of others. Whatever else is in the folder is somebody else's.
     fn data(&self) -> io::Result<Vec<PathBuf>> {
-        let mut found: Vec<PathBuf> = EARLIER.iter().map(|name| self.path.join(name)).filter(|path| path.exists()).collect();
+        let mut found = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            if entry.file_name().to_str().is_some_and(|name| name.starts_with(DATA)) && entry.file_type()?.is_dir() {
+            if entry.file_name().to_str().is_some_and(is_data) && entry.file_type()?.is_dir() {
                 found.push(entry.path());
             }
         }
         Ok(found)
+    }
+
+    /// What an index of an earlier layout consists of, where there is one.
+    fn earlier(&self) -> Vec<PathBuf> {
+        match self.described() {
+            Err(StoreError::Layout { found, .. }) if found < LAYOUT => {
+                EARLIER.iter().map(|name| self.path.join(name)).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Removes the files of all indexes but one.
@@ -488,8 +504,18 @@ impl Folder {
         if fault.is_damage() {
             return StoreError::Damaged { store: self.describe(), message: fault.to_string() };
         }
-        self.failed(action, fault.to_string())
+        let mut message = fault.to_string();
+        if fault.is_full() {
+            message.push_str("; make room and run it again: what was acknowledged is there");
+        }
+        self.failed(action, message)
     }
+}
+
+/// Whether a folder's name is one that we give: `index-` and 16 hexadecimal digits.
+fn is_data(name: &str) -> bool {
+    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    name.strip_prefix(DATA).is_some_and(|digits| digits.len() == 16 && digits.bytes().all(digit))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

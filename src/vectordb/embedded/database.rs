@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
+use url::Url;
 
 use super::fault::Fault;
 use super::rows::RowSet;
@@ -18,7 +19,7 @@ const CACHE: i64 = -2048;
 /// Bytes of the log that are kept for what comes next, once it is written into the database.
 const LOG_KEPT: i64 = 16 << 20;
 /// How long another connection's short lock is waited for.
-const BUSY: Duration = Duration::from_secs(10);
+pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// - `documents`: what the passages of a document have in common. A document whose passages differ in it has several rows;
 ///   `digest` tells them apart. Conditions are answered here.
@@ -101,9 +102,24 @@ impl Database {
 
     /// Opens the database to read from it. Its writer is not in the way, nor the other way around.
     pub(super) fn open_to_read(folder: &Path) -> Result<Self, Fault> {
-        let database = Self::open(folder)?;
+        let database = match Self::open(folder) {
+            // Where nothing can be written, nobody writes: without a log, the file is all there is.
+            Err(fault) if fault.is_read_only() && !folder.join("index.db-wal").exists() => Self::open_unchanging(folder)?,
+            opened => opened?,
+        };
         database.call(|connection| connection.pragma_update(None, "query_only", true))?;
         Ok(database)
+    }
+
+    /// Opens a database that nobody writes to, without as much as a lock.
+    fn open_unchanging(folder: &Path) -> Result<Self, Fault> {
+        let path = path(folder);
+        let absolute = std::path::absolute(&path).map_err(Fault::io(&path))?;
+        let mut url = Url::from_file_path(&absolute).map_err(|()| Fault::Gone(path.clone()))?;
+        url.set_query(Some("immutable=1"));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(url.as_str(), flags).map_err(fault(&path))?;
+        Ok(Self { connection, folder: folder.to_owned() })
     }
 
     /// Opens the database to write to it. Whoever writes holds the folder's lock.

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,15 +11,19 @@ use std::time::Duration;
 
 use rusqlite::{TransactionBehavior, params};
 
-use super::database::{Database, Listed, State};
+use super::database::{BUSY, Database, Listed, State};
 use super::fault::Fault;
 use super::files::{remove_file, sync_directory};
 use super::merge::{Made, Sizes, due, merge, seal};
-use super::segment::lock;
+use super::segment::{Segment, lock};
 use super::writer::{Writer, forget_dead};
 
 /// The log may grow to this before it is written into the database, in bytes.
 const LOG: u64 = 8 << 20;
+/// And to this before readers are waited for.
+const LOG_MOST: u64 = 32 << 20;
+/// How long they are waited for: who writes stands still meanwhile.
+const MOMENT: Duration = Duration::from_millis(150);
 /// So many times the rows of a segment may wait for one: then who writes waits, too.
 const BEHIND: usize = 4;
 /// How long a write waits for that, at most, at a time.
@@ -32,11 +35,12 @@ const SPARE_PAGES: i64 = 256;
 /// What a segment's file is called.
 const SEGMENT: &str = "segment-";
 
-/// Does what is to be done beside the writing, in a thread of its own.
+/// Does what is to be done beside the writing, in threads of its own: one makes segments of what is fresh, one merges them, so that
+/// a long merge keeps nobody from writing.
 #[derive(Debug)]
 pub(super) struct Maintenance {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug)]
@@ -44,8 +48,10 @@ struct Shared {
     writer: Arc<Writer>,
     dimensions: usize,
     sizes: Sizes,
-    /// The one that seals and merges at a time: its own connection.
-    database: Mutex<Database>,
+    /// For whoever makes segments of what is fresh.
+    sealing: Mutex<Database>,
+    /// For whoever merges.
+    merging: Mutex<Database>,
     wanted: Mutex<Wanted>,
     changed: Condvar,
     stop: AtomicBool,
@@ -53,29 +59,45 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Wanted {
-    work: bool,
+    seal: bool,
+    merge: bool,
     stop: bool,
-    /// What went wrong the last time.
+    /// What went wrong the last time, for who waits.
     fault: Option<Arc<Fault>>,
+    /// It was said that something is wrong, and nothing went right since.
+    told: bool,
+}
+
+/// What a thread does.
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Seal,
+    Merge,
 }
 
 impl Maintenance {
     /// Begins to look after the index that `writer` writes to. Files that no state names are removed first: a kill left them.
     pub(super) fn start(folder: &Path, writer: Arc<Writer>, dimensions: usize, sizes: Sizes) -> Result<Self, Fault> {
-        let database = Database::open(folder)?;
-        remove_unnamed(&database)?;
+        let sealing = Database::open(folder)?;
+        remove_unnamed(&sealing, dimensions)?;
+        let wanted = Wanted { seal: writer.fresh() >= sizes.seal, merge: true, ..Wanted::default() };
         let shared = Arc::new(Shared {
             writer,
             dimensions,
             sizes,
-            database: Mutex::new(database),
-            wanted: Mutex::default(),
+            sealing: Mutex::new(sealing),
+            merging: Mutex::new(Database::open(folder)?),
+            wanted: Mutex::new(wanted),
             changed: Condvar::new(),
             stop: AtomicBool::new(false),
         });
-        let own = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("index".into()).spawn(move || own.run()).map_err(Fault::io(folder))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let mut maintenance = Self { shared, threads: Vec::new() };
+        for task in [Task::Seal, Task::Merge] {
+            let own = Arc::clone(&maintenance.shared);
+            let thread = std::thread::Builder::new().name("index".into()).spawn(move || own.run(task));
+            maintenance.threads.push(thread.map_err(Fault::io(folder))?);
+        }
+        Ok(maintenance)
     }
 
     /// Something was written. Where much more waits for a segment than one holds, this waits, too.
@@ -85,7 +107,7 @@ impl Maintenance {
             return Ok(());
         }
         let mut wanted = lock(&self.shared.wanted);
-        wanted.work = true;
+        wanted.seal = true;
         self.shared.changed.notify_all();
         while writer.fresh() >= sizes.seal.saturating_mul(BEHIND) {
             if let Some(fault) = wanted.fault.take() {
@@ -94,7 +116,7 @@ impl Maintenance {
             if wanted.stop {
                 break;
             }
-            wanted.work = true;
+            wanted.seal = true;
             let waited = self.shared.changed.wait_timeout(wanted, PATIENCE);
             wanted = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -104,14 +126,15 @@ impl Maintenance {
     /// Seals, merges, gives space back and empties the log.
     pub(super) fn tidy(&self) -> Result<(), Fault> {
         let shared = &self.shared;
-        let database = lock(&shared.database);
+        let sealing = lock(&shared.sealing);
         // A few rows are found as fast where they are.
         while shared.writer.fresh() >= (shared.sizes.seal / 8).max(1) {
-            shared.seal(&database)?;
+            shared.seal(&sealing)?;
         }
-        shared.merge(&database)?;
+        let merging = lock(&shared.merging);
+        while shared.merge_once(&merging)?.is_some() {}
         shared.shrink()?;
-        shared.empty_log(&database)
+        shared.empty_log(&sealing)
     }
 }
 
@@ -120,7 +143,7 @@ impl Drop for Maintenance {
         self.shared.stop.store(true, Ordering::Relaxed);
         lock(&self.shared.wanted).stop = true;
         self.shared.changed.notify_all();
-        if let Some(thread) = self.thread.take() {
+        for thread in self.threads.drain(..) {
             // It does not panic; if it did, there is nothing to do about it here.
             let _ = thread.join();
         }
@@ -128,48 +151,64 @@ impl Drop for Maintenance {
 }
 
 impl Shared {
-    fn run(&self) {
+    fn run(&self, task: Task) {
         loop {
             let mut wanted = lock(&self.wanted);
-            while !wanted.work && !wanted.stop {
+            loop {
+                if wanted.stop {
+                    return;
+                }
+                let due = match task {
+                    Task::Seal => std::mem::take(&mut wanted.seal),
+                    Task::Merge => std::mem::take(&mut wanted.merge),
+                };
+                if due {
+                    break;
+                }
                 wanted = self.changed.wait(wanted).unwrap_or_else(PoisonError::into_inner);
             }
-            if wanted.stop {
-                return;
-            }
-            wanted.work = false;
             drop(wanted);
-            let done = self.work();
-            let mut wanted = lock(&self.wanted);
-            wanted.fault = match done {
-                Ok(()) | Err(Fault::Closing) => None,
-                Err(fault) => {
-                    tracing::warn!(error = %fault, "the index could not be tidied; nothing is lost");
-                    Some(Arc::new(fault))
-                }
+            let done = match task {
+                Task::Seal => self.seal_full(),
+                Task::Merge => self.merge_all(),
             };
+            let mut wanted = lock(&self.wanted);
+            match done {
+                Ok(()) => (wanted.fault, wanted.told) = (None, false),
+                Err(Fault::Closing) => {}
+                Err(fault) => {
+                    // Once: while it stays so, every write would say it again.
+                    if !std::mem::replace(&mut wanted.told, true) {
+                        tracing::warn!(error = %fault, "the index could not be tidied");
+                    }
+                    wanted.fault = Some(Arc::new(fault));
+                }
+            }
             self.changed.notify_all();
         }
     }
 
-    fn work(&self) -> Result<(), Fault> {
-        let database = lock(&self.database);
-        self.seal_full(&database)?;
-        if database.log_bytes() > LOG {
-            self.empty_log(&database)?;
-        }
-        // One at a time: meanwhile more may have become fresh.
-        while let Some(()) = self.merge_once(&database)? {
-            self.seal_full(&database)?;
+    /// Makes segments as long as there are rows for a whole one.
+    fn seal_full(&self) -> Result<(), Fault> {
+        let database = lock(&self.sealing);
+        while self.writer.fresh() >= self.sizes.seal && !self.stop.load(Ordering::Relaxed) {
+            self.seal(&database)?;
+            lock(&self.wanted).merge = true;
+            self.changed.notify_all();
+            if database.log_bytes() > LOG {
+                self.empty_log(&database)?;
+            }
         }
         Ok(())
     }
 
-    /// Makes segments as long as there are rows for a whole one.
-    fn seal_full(&self, database: &Database) -> Result<(), Fault> {
-        while self.writer.fresh() >= self.sizes.seal && !self.stop.load(Ordering::Relaxed) {
-            self.seal(database)?;
-            self.changed.notify_all();
+    /// Merges what is due.
+    fn merge_all(&self) -> Result<(), Fault> {
+        let database = lock(&self.merging);
+        while self.merge_once(&database)?.is_some() {
+            if database.log_bytes() > LOG {
+                self.empty_log(&database)?;
+            }
         }
         Ok(())
     }
@@ -191,11 +230,6 @@ impl Shared {
             tracing::debug!(rows = made.rows.len(), "a segment of the index was written");
             Ok(())
         })
-    }
-
-    fn merge(&self, database: &Database) -> Result<(), Fault> {
-        while self.merge_once(database)?.is_some() {}
-        Ok(())
     }
 
     /// Makes one of the segments that are due; `None`: none are.
@@ -255,11 +289,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes the log into the database. Most of it while others write, the rest while they wait, so that it begins anew.
+    /// Writes the log into the database, so that it begins anew: most of it while others write, the rest while they wait. Where
+    /// readers keep it from beginning anew and it has become long, they are waited for, for a moment.
     fn empty_log(&self, database: &Database) -> Result<(), Fault> {
-        let checkpoint = "PRAGMA wal_checkpoint(PASSIVE)";
-        database.call(|connection| connection.query_row(checkpoint, [], |_| Ok(())))?;
-        self.writer.alone(|database| database.call(|connection| connection.query_row(checkpoint, [], |_| Ok(()))))
+        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
+        database.call(|connection| connection.query_row(passive, [], |_| Ok(())))?;
+        self.writer.alone(|database| {
+            if database.log_bytes() <= LOG_MOST {
+                return database.call(|connection| connection.query_row(passive, [], |_| Ok(())));
+            }
+            database.call(|connection| {
+                connection.busy_timeout(MOMENT)?;
+                let emptied = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
+                connection.busy_timeout(BUSY)?;
+                emptied
+            })
+        })
     }
 
     /// Gives free pages of the database back to the disk.
@@ -291,8 +336,9 @@ fn new_name() -> String {
     format!("{SEGMENT}{:016x}", rand::random::<u64>())
 }
 
-/// Removes the segments that a kill left unfinished or replaced.
-fn remove_unnamed(database: &Database) -> Result<(), Fault> {
+/// Removes the segments that a kill left unfinished or replaced, and looks whether those that count are there and as long as they
+/// were.
+fn remove_unnamed(database: &Database, dimensions: usize) -> Result<(), Fault> {
     let io = Fault::io(&database.folder);
     let named: HashSet<String> = database.state()?.segments.into_iter().map(|segment| segment.name).collect();
     for entry in fs::read_dir(&database.folder).map_err(&io)? {
@@ -301,15 +347,5 @@ fn remove_unnamed(database: &Database) -> Result<(), Fault> {
         let Some(name) = name.to_str().filter(|name| name.starts_with(SEGMENT) && !named.contains(*name)) else { continue };
         remove_file(&database.folder.join(name)).map_err(&io)?;
     }
-    for name in named {
-        let file = database.folder.join(name);
-        if let Err(error) = file.metadata() {
-            return Err(if error.kind() == io::ErrorKind::NotFound {
-                Fault::Gone(file)
-            } else {
-                Fault::Io { path: file, error }
-            });
-        }
-    }
-    Ok(())
+    named.iter().try_for_each(|name| Segment::open(&database.folder.join(name), dimensions).map(drop))
 }

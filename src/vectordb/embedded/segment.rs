@@ -123,8 +123,7 @@ impl Segment {
 
     /// The numbers of its rows, ascending.
     pub(super) fn rows(&self) -> Result<Vec<i64>, Fault> {
-        let mut bytes = vec![0; self.header.rows.length as usize];
-        self.read(&mut bytes, self.header.rows, 0)?;
+        let bytes = self.whole(self.header.rows)?;
         Ok(bytes.as_chunks::<4>().0.iter().map(|row| self.header.first + i64::from(u32::from_le_bytes(*row))).collect())
     }
 
@@ -189,10 +188,20 @@ impl Segment {
         if let Some(fences) = self.fences.get() {
             return Ok(fences);
         }
-        let mut bytes = vec![0; self.header.fences.length as usize];
-        self.read(&mut bytes, self.header.fences, 0)?;
+        let bytes = self.whole(self.header.fences)?;
         let fences = bytes.as_chunks::<4>().0.iter().map(|id| u32::from_le_bytes(*id)).collect();
         Ok(self.fences.get_or_init(|| fences))
+    }
+
+    /// A section that is small enough to be read, and compared with its checksum, in one go.
+    fn whole(&self, section: Section) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; section.length as usize];
+        self.read(&mut bytes, section, 0)?;
+        if sum(&blake3::hash(&bytes)) == section.sum { Ok(bytes) } else { Err(self.changed()) }
+    }
+
+    fn changed(&self) -> Fault {
+        Fault::damaged(&self.path, "it is not what was written to it (its checksum differs)")
     }
 
     fn read(&self, buffer: &mut [u8], section: Section, offset: u64) -> Result<(), Fault> {
@@ -339,7 +348,7 @@ impl SectionReader<'_> {
         self.hash.update(new);
         self.offset += wanted as u64;
         if self.offset == self.section.length && sum(&self.hash.finalize()) != self.section.sum {
-            return Err(Fault::damaged(&self.segment.path, "it is not what was written to it (its checksum differs)"));
+            return Err(self.segment.changed());
         }
         Ok(())
     }

@@ -504,6 +504,38 @@ async fn a_half_made_index_is_made_anew() {
     assert!(folder.path().join("mine.txt").exists(), "only what is ours is removed");
 }
 
+/// What else is in the folder is somebody else's, whatever it is called.
+#[tokio::test]
+async fn what_is_not_ours_stays() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    let theirs = ["engine/a", "parts/0/b", "places/c", "index-pages/d", "index-00000000000000AA/e", "index.db", "segment-1"];
+    for path in theirs.map(|path| folder.path().join(path)) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "mine").unwrap();
+    }
+    let store = EmbeddedStore::new(folder.path());
+    store.create(&meta()).await.unwrap();
+    store.upsert(vec![point(&bm25, 1, "a", "text")]).await.unwrap();
+    store.flush().await.unwrap();
+    store.release().await;
+    store.acquire().await.unwrap();
+    store.drop_index().await.unwrap();
+    for path in theirs {
+        assert_eq!(fs::read_to_string(folder.path().join(path)).unwrap(), "mine", "{path}");
+    }
+    // A file that has our name and is not ours is not replaced, not even to make the index anew.
+    fs::write(folder.path().join("meta.json"), r#"{"name": "my project"}"#).unwrap();
+    for refused in [
+        store.meta().await.unwrap_err(),
+        store.create(&meta()).await.unwrap_err(),
+        store.drop_index().await.unwrap_err(),
+        store.count().await.unwrap_err(),
+    ] {
+        assert!(refused.to_string().contains("not ragstream's") && !refused.is_transient(), "{refused:?}");
+    }
+    assert!(fs::read_to_string(folder.path().join("meta.json")).unwrap().contains("my project"));
+}
+
 /// An index that an earlier version made, with the engine it had.
 #[tokio::test]
 async fn an_earlier_layout_says_how_to_go_on() {
@@ -562,6 +594,28 @@ async fn a_damaged_index_is_an_error_with_a_way_out() {
         store.create(&meta()).await.unwrap();
         assert_eq!(store.count().await.unwrap(), 0, "{what}");
     }
+}
+
+/// What leads to a segment's rows and terms is compared with its checksum before anything is answered by it.
+#[tokio::test]
+async fn a_byte_that_leads_elsewhere_is_found_by_the_question() {
+    let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+    filled(folder.path(), 300).await;
+    EmbeddedStore::with_segments(folder.path(), [400, 1000]).flush().await.unwrap();
+    let file = segments(folder.path()).remove(0);
+    let whole = fs::read(&file).unwrap();
+    for at in [1024 + 5, 1024 + 300 * 4 - 1, whole.len() - 1, whole.len() - 4] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, bytes).unwrap();
+        let store = EmbeddedStore::new(folder.path());
+        let error = store.query(Query::Sparse(bm25.query("w7 w8")), 5).await.expect_err(&format!("byte {at}"));
+        assert!(matches!(error, StoreError::Damaged { .. }), "byte {at}: {error:?}");
+    }
+    // One that is cut off is found before anything is written, though nobody asks.
+    fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    let error = EmbeddedStore::new(folder.path()).acquire().await.unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error:?}");
 }
 
 /// A byte that is not what was written is found when the segment is merged, wherever it is, and never carried on.
