@@ -61,7 +61,6 @@ struct Shared {
 struct Wanted {
     seal: bool,
     merge: bool,
-    stop: bool,
     /// What went wrong the last time, for who waits.
     fault: Option<Arc<Fault>>,
     /// It was said that something is wrong, and nothing went right since.
@@ -113,7 +112,7 @@ impl Maintenance {
             if let Some(fault) = wanted.fault.take() {
                 return Err(fault);
             }
-            if wanted.stop {
+            if self.shared.stop.load(Ordering::Relaxed) {
                 break;
             }
             wanted.seal = true;
@@ -140,8 +139,11 @@ impl Maintenance {
 
 impl Drop for Maintenance {
     fn drop(&mut self) {
-        self.shared.stop.store(true, Ordering::Relaxed);
-        lock(&self.shared.wanted).stop = true;
+        {
+            // Under the lock, so that nobody looks before it and waits after it.
+            let _wanted = lock(&self.shared.wanted);
+            self.shared.stop.store(true, Ordering::Relaxed);
+        }
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
             // It does not panic; if it did, there is nothing to do about it here.
@@ -155,7 +157,7 @@ impl Shared {
         loop {
             let mut wanted = lock(&self.wanted);
             loop {
-                if wanted.stop {
+                if self.stop.load(Ordering::Relaxed) {
                     return;
                 }
                 let due = match task {
