@@ -12,6 +12,7 @@
 //! meanwhile, each call one state of the index.
 
 mod best;
+mod contents;
 mod database;
 mod fault;
 mod files;
@@ -29,20 +30,20 @@ mod snapshot;
 mod vectors;
 mod writer;
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use self::contents::{DATA, Described, LAYOUT};
 use self::database::Database;
 use self::fault::Fault;
-use self::files::{remove_directory, remove_file, sync_directory};
+use self::files::{remove, remove_file, sync_directory};
 use self::lock::{FolderLock, LockFailure};
 use self::maintenance::Maintenance;
 use self::merge::Sizes;
@@ -53,15 +54,8 @@ use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
 const PARALLEL: usize = 16;
-/// How the files are laid out. Before, up to 2, it was an engine's way.
-const LAYOUT: u32 = 3;
 /// Numbers of fresh vectors that are worth a segment: they are in memory while it is made.
 const FRESH: usize = 4 << 20;
-/// What the folder of an index's files is called.
-const DATA: &str = "index-";
-/// What earlier layouts left in the folder.
-const EARLIER: [&str; 5] = ["engine", "engine.new", "parts", "places", "places-journal"];
-
 /// An index in a folder of its own. One process at a time writes to it: from its first write until the store is released or
 /// dropped (which blocks for a moment). Any number read it meanwhile.
 #[derive(Debug)]
@@ -89,7 +83,6 @@ struct State {
 #[derive(Debug)]
 struct Reading {
     data: String,
-    dimensions: usize,
     reader: Reader,
 }
 
@@ -102,15 +95,6 @@ struct Writing {
     maintenance: Maintenance,
     writer: Arc<Writer>,
     _lock: Arc<FolderLock>,
-}
-
-/// What `meta.json` says.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Described {
-    layout: u32,
-    /// The folder of the index's files.
-    data: String,
-    index: IndexMeta,
 }
 
 impl EmbeddedStore {
@@ -210,12 +194,13 @@ impl VectorStore for EmbeddedStore {
     async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
         let conditions = conditions.to_vec();
         self.run(move |folder| {
-            let reading = folder.reading()?;
-            let finds = check_query(&query, reading.dimensions).map_err(|reason| folder.failed("search", reason))?;
-            match limit.min(MAX_PAGE) {
-                limit @ 1.. if finds => folder.read("search", |reader| reader.query(&query, &conditions, limit)),
-                _ => Ok(Vec::new()),
-            }
+            folder.read("search", |reader| {
+                let finds = check_query(&query, reader.dimensions()).map_err(Fault::Unfit)?;
+                match limit.min(MAX_PAGE) {
+                    limit @ 1.. if finds => reader.query(&query, &conditions, limit),
+                    _ => Ok(Vec::new()),
+                }
+            })
         })
         .await
     }
@@ -314,9 +299,8 @@ impl Folder {
             return Ok(Arc::clone(reading));
         }
         drop(state);
-        let dimensions = described.index.dimensions;
-        let reader = Reader::new(self.path.join(&described.data), dimensions);
-        let reading = Arc::new(Reading { data: described.data, dimensions, reader });
+        let reader = Reader::new(self.path.join(&described.data), described.index.dimensions);
+        let reading = Arc::new(Reading { data: described.data, reader });
         self.state.write().unwrap_or_else(PoisonError::into_inner).reading = Some(Arc::clone(&reading));
         Ok(reading)
     }
@@ -352,34 +336,6 @@ impl Folder {
         let writer = Arc::new(Writer::new(Database::open(&folder)?)?);
         let maintenance = Maintenance::start(&folder, Arc::clone(&writer), dimensions, self.sizes(dimensions))?;
         Ok(Arc::new(Writing { data: described.data.clone(), dimensions, maintenance, writer, _lock: lock }))
-    }
-
-    /// What the index was made with. Needs no lock: the file is whole or not there.
-    fn described(&self) -> Result<Option<Described>, StoreError> {
-        let path = self.meta_path();
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
-            Err(error) => return Err(self.failed("read meta.json", error.to_string())),
-        };
-        let damaged = |error: serde_json::Error| self.refuse("read meta.json", &Fault::damaged(&path, error.to_string()));
-        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
-        let layout = match (value.get("layout"), value.get("version")) {
-            (Some(layout), _) => layout.as_u64().and_then(|layout| u32::try_from(layout).ok()).unwrap_or(0),
-            (None, Some(_)) => 2,
-            (None, None) => 0,
-        };
-        match layout {
-            LAYOUT => {
-                let described: Described = serde_json::from_value(value).map_err(damaged)?;
-                if is_data(&described.data) {
-                    return Ok(Some(described));
-                }
-                Err(self.refuse("read meta.json", &Fault::damaged(&path, "it names no folder of an index")))
-            }
-            0 => Err(self.failed("read meta.json", format!("{} is not ragstream's: name another folder", path.display()))),
-            found => Err(StoreError::Layout { store: self.describe(), found, reads: LAYOUT }),
-        }
     }
 
     fn create(&self, meta: IndexMeta) -> Result<(), StoreError> {
@@ -447,51 +403,6 @@ impl Folder {
         Ok(Arc::clone(state.lock.insert(Arc::new(lock))))
     }
 
-    fn meta_path(&self) -> PathBuf {
-        self.path.join("meta.json")
-    }
-
-    /// The folders of indexes' files, this one's and what a kill left of others. Whatever else is in the folder is somebody else's.
-    fn data(&self) -> io::Result<Vec<PathBuf>> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(is_data) && entry.file_type()?.is_dir() {
-                found.push(entry.path());
-            }
-        }
-        Ok(found)
-    }
-
-    /// What an index of an earlier layout consists of, where there is one.
-    fn earlier(&self) -> Vec<PathBuf> {
-        match self.described() {
-            Err(StoreError::Layout { found, .. }) if found < LAYOUT => {
-                EARLIER.iter().map(|name| self.path.join(name)).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Removes the files of all indexes but one.
-    fn remove_data(&self, keep: Option<&str>) -> io::Result<()> {
-        for path in self.data()? {
-            if path.file_name().and_then(|name| name.to_str()) != keep {
-                remove(&path)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn describe_as(&self, described: &Described) -> io::Result<()> {
-        let temporary = self.path.join("meta.json.tmp");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(described)?)?;
-        file.sync_all()?;
-        fs::rename(&temporary, self.meta_path())?;
-        sync_directory(&self.path)
-    }
-
     fn missing(&self) -> StoreError {
         StoreError::Missing { store: self.describe() }
     }
@@ -510,14 +421,4 @@ impl Folder {
         }
         self.failed(action, message)
     }
-}
-
-/// Whether a folder's name is one that we give: `index-` and 16 hexadecimal digits.
-fn is_data(name: &str) -> bool {
-    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    name.strip_prefix(DATA).is_some_and(|digits| digits.len() == 16 && digits.bytes().all(digit))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    if path.is_dir() { remove_directory(path) } else { remove_file(path) }
 }

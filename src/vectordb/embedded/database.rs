@@ -178,10 +178,12 @@ impl Database {
         for (chunk, bits) in chunks {
             dead.set_bytes(chunk, &bits).ok_or_else(|| Fault::damaged(&path(&self.folder), "its table `dead` is not ours"))?;
         }
-        let fresh = self.call(|connection| {
-            connection.prepare_cached("SELECT count(*) FROM fresh")?.query_row([], |row| row.get::<_, i64>(0))
-        })?;
-        Ok(State { segments, dead, fresh: fresh.unsigned_abs() })
+        Ok(State { segments, dead, fresh: self.fresh()?.unsigned_abs() })
+    }
+
+    /// How many rows no segment has yet.
+    pub(super) fn fresh(&self) -> Result<i64, Fault> {
+        self.call(|connection| connection.prepare_cached("SELECT count(*) FROM fresh")?.query_row([], |row| row.get(0)))
     }
 
     /// The bytes of the log.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// Removes a folder with all that it holds. Not an error when there is none.
-pub(super) fn remove_directory(path: &Path) -> io::Result<()> {
+fn remove_directory(path: &Path) -> io::Result<()> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         result => result,
@@ -18,6 +18,11 @@ pub(super) fn remove_file(path: &Path) -> io::Result<()> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
         result => result,
     }
+}
+
+/// Removes a file, or a folder with all that it holds. Not an error when there is none.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { remove_directory(path) } else { remove_file(path) }
 }
 
 /// Makes what was created or renamed in the directory durable.

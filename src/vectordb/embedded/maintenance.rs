@@ -264,7 +264,7 @@ impl Shared {
         if made.segment.is_some() {
             sync_directory(folder).map_err(Fault::io(folder))?;
         }
-        self.writer.alone(|database| {
+        let sealed = self.writer.alone(|database| {
             let begun = database.connection.transaction_with_behavior(TransactionBehavior::Immediate);
             let replaced = begun.and_then(|transaction| {
                 for segment in old {
@@ -274,13 +274,16 @@ impl Shared {
                     let sql = "INSERT INTO segments (name, first, last, count) VALUES (?1, ?2, ?3, ?4)";
                     transaction.execute(sql, params![name, first, last, count])?;
                 }
-                transaction.execute("DELETE FROM fresh WHERE row BETWEEN ?1 AND ?2", [made.first, made.last])?;
+                let sql = "DELETE FROM fresh WHERE row BETWEEN ?1 AND ?2";
+                let sealed = transaction.execute(sql, [made.first, made.last])?;
                 // What the segment does not have need not be remembered as gone; what went meanwhile stays so.
                 forget_dead(&transaction, made.first, made.last, &made.rows)?;
-                transaction.commit()
+                transaction.commit()?;
+                Ok(sealed)
             });
             replaced.map_err(|error| database.fault(error))
         })?;
+        self.writer.sealed(sealed);
         for segment in old {
             let path = folder.join(&segment.name);
             // Nobody needs it; who has it open reads on.

@@ -86,12 +86,15 @@ impl<'a> PassageWriter<'a> {
         statement.query_row([id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
     }
 
-    /// Writes a point's passage to a new row.
-    pub(super) fn insert(&mut self, row: i64, id: Uuid, passage: &Passage) -> rusqlite::Result<()> {
+    /// Writes a point's passage to a row: a new one, or the one that the point has.
+    pub(super) fn put(&mut self, row: i64, id: Uuid, passage: &Passage) -> rusqlite::Result<()> {
         let document = self.document(passage)?;
         let mut statement = self.connection.prepare_cached(
             "INSERT INTO points (row, id, document, position, start, end, line, last_line, headings, text)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+             ON CONFLICT (row) DO UPDATE SET document = excluded.document, position = excluded.position, start = excluded.start,
+             end = excluded.end, line = excluded.line, last_line = excluded.last_line, headings = excluded.headings,
+             text = excluded.text",
         )?;
         statement.execute(params![
             row,
@@ -109,30 +112,15 @@ impl<'a> PassageWriter<'a> {
     }
 
     /// Writes another passage to the row of a point, which had it of `document`.
-    pub(super) fn replace(&mut self, row: i64, document: i64, passage: &Passage) -> rusqlite::Result<()> {
-        let new = self.document(passage)?;
-        let mut statement = self.connection.prepare_cached(
-            "UPDATE points SET document = ?2, position = ?3, start = ?4, end = ?5, line = ?6, last_line = ?7, headings = ?8, text = ?9
-             WHERE row = ?1",
-        )?;
-        statement.execute(params![
-            row,
-            new,
-            passage.index,
-            passage.start.cast_signed(),
-            passage.end.cast_signed(),
-            passage.lines.0,
-            passage.lines.1,
-            to_json(&passage.headings, passage.headings.is_empty())?,
-            passage.text,
-        ])?;
-        self.leave(document, 1)
+    pub(super) fn replace(&mut self, row: i64, id: Uuid, document: i64, passage: &Passage) -> rusqlite::Result<()> {
+        self.put(row, id, passage)?;
+        self.leave(document)
     }
 
     /// Removes the passage of a row, which it had of `document`.
     pub(super) fn delete(&mut self, row: i64, document: i64) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM points WHERE row = ?1")?.execute([row])?;
-        self.leave(document, 1)
+        self.leave(document)
     }
 
     /// Removes the passages of a document, and returns their rows.
@@ -178,10 +166,10 @@ impl<'a> PassageWriter<'a> {
         Ok(document)
     }
 
-    /// A document has so many points less.
-    fn leave(&mut self, document: i64, points: i64) -> rusqlite::Result<()> {
-        let sql = "UPDATE documents SET points = points - ?2 WHERE document = ?1";
-        self.connection.prepare_cached(sql)?.execute([document, points])?;
+    /// A document has one point less.
+    fn leave(&mut self, document: i64) -> rusqlite::Result<()> {
+        let sql = "UPDATE documents SET points = points - 1 WHERE document = ?1";
+        self.connection.prepare_cached(sql)?.execute([document])?;
         let sql = "DELETE FROM documents WHERE document = ?1 AND points <= 0";
         if self.connection.prepare_cached(sql)?.execute([document])? > 0 {
             self.last = None;

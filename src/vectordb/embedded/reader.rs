@@ -39,6 +39,11 @@ impl Reader {
         Self { folder, dimensions, idle: Mutex::default(), segments: Mutex::default() }
     }
 
+    /// The width of the vectors.
+    pub(super) fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
     /// The best passages that meet the conditions, best first; equal ones in the order of their ids.
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
         self.with(|database| {

@@ -90,7 +90,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(database: Database) -> Result<Self, Fault> {
-        let fresh = AtomicI64::new(count_fresh(&database)?);
+        let fresh = AtomicI64::new(database.fresh()?);
         Ok(Self { queue: Mutex::default(), database: Mutex::new(database), fresh })
     }
 
@@ -126,15 +126,13 @@ impl Writer {
 
     /// Calls `work` while nobody writes.
     pub(super) fn alone<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut database = lock(&self.database);
-        let result = work(&mut database);
-        self.fresh.store(count_fresh(&database)?, Ordering::Relaxed);
-        result
+        work(&mut lock(&self.database))
     }
-}
 
-fn count_fresh(database: &Database) -> Result<i64, Fault> {
-    database.call(|connection| connection.query_row("SELECT count(*) FROM fresh", [], |row| row.get(0)))
+    /// So many rows are in a segment now.
+    pub(super) fn sealed(&self, rows: usize) {
+        self.fresh.fetch_sub(rows as i64, Ordering::Relaxed);
+    }
 }
 
 /// Carries changes out in one transaction, and returns how many more rows no segment has.
@@ -162,7 +160,7 @@ fn apply(connection: &Connection, rows: &mut Rows, change: &Change) -> rusqlite:
                     rows.bury(connection, row)?;
                 }
                 let row = rows.take();
-                passages.insert(row, point.id, &point.passage)?;
+                passages.put(row, point.id, &point.passage)?;
                 let mut statement = connection.prepare_cached("INSERT INTO fresh (row, half, terms) VALUES (?1, ?2, ?3)")?;
                 statement.execute(params![row, point.half, point.terms])?;
             }
@@ -170,7 +168,7 @@ fn apply(connection: &Connection, rows: &mut Rows, change: &Change) -> rusqlite:
         Change::Passages(replaced) => {
             for (id, passage) in replaced {
                 if let Some((row, document)) = passages.find(*id)? {
-                    passages.replace(row, document, passage)?;
+                    passages.replace(row, *id, document, passage)?;
                 }
             }
         }
