@@ -145,7 +145,14 @@ def doc(path):
 
 
 def ppt(path):
-    return [[run("catppt", "-d", "utf-8", path)]]
+    """As LibreOffice reads it; catppt knows no end of what is only a template's."""
+    import pathlib
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        run("soffice", "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "pptx", "--outdir", folder, path)
+        made = list(pathlib.Path(folder).glob("*.pptx"))
+        return pptx(str(made[0])) if made else []
 
 
 def odf(path):
@@ -186,6 +193,9 @@ def visible(page):
 
     soup = BeautifulSoup(page, "lxml")
     for tag in soup(["script", "style", "template", "noscript"]):
+        tag.decompose()
+    # A book's table of contents, which its headings say again.
+    for tag in soup.find_all("nav", attrs={"epub:type": True}):
         tag.decompose()
     blocks = set("p div section article aside li ul ol table tr td th h1 h2 h3 h4 h5 h6 pre blockquote dt dd figure figcaption br hr option".split())
     for tag in soup.find_all(lambda tag: tag.name in blocks):

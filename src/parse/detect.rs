@@ -1,7 +1,7 @@
 //! The format of some bytes: by their name, and where that says nothing or lies, by their first bytes.
 
 use super::format::{Format, Guess};
-use super::{ParseError, container, text};
+use super::{ParseError, container, mail, text};
 
 /// The format to read some bytes as.
 pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
@@ -25,7 +25,12 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
         Guess::Known(Format::Pdf | Format::Docx | Format::Doc | Format::Xls | Format::Xlsx) if is_html(bytes) => {
             Ok(Format::Html)
         }
+        // Word and Excel save pages in this form, under their own names.
+        Guess::Known(Format::Doc | Format::Xls) if is_mime(bytes) => Ok(Format::Email),
+        Guess::Known(Format::Email) if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Known(format) => Ok(format),
+        // Mailboxes often have no extension, or one of another kind of file.
+        Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),
         Guess::Unknown if is_html(bytes) => Ok(Format::Html),
         Guess::Unknown if encoding_rs::Encoding::for_bom(bytes).is_none() && text::is_binary(bytes) => Err(ParseError::Binary),
@@ -61,6 +66,10 @@ fn magic(bytes: &[u8]) -> Option<Format> {
 fn holds(bytes: &[u8], stream: &str) -> bool {
     let name: Vec<u8> = stream.encode_utf16().flat_map(u16::to_le_bytes).collect();
     bytes.windows(name.len()).any(|w| w == name)
+}
+
+fn is_mime(bytes: &[u8]) -> bool {
+    bytes.get(..13).is_some_and(|start| start.eq_ignore_ascii_case(b"MIME-Version:"))
 }
 
 fn is_html(bytes: &[u8]) -> bool {

@@ -41,8 +41,10 @@ pub enum Format {
     Ods,
     /// EPUB.
     Epub,
-    /// An e-mail message.
+    /// An e-mail message, and a page that was saved as one (MHTML).
     Email,
+    /// A mailbox: messages one after another.
+    Mbox,
     /// Jupyter notebook.
     Notebook,
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Format {
             Self::Ods => "OpenDocument spreadsheet",
             Self::Epub => "EPUB",
             Self::Email => "e-mail",
+            Self::Mbox => "mailbox",
             Self::Notebook => "Jupyter notebook",
         })
     }
@@ -118,7 +121,8 @@ fn guess_media_type(media_type: &str) -> Guess {
         "application/vnd.oasis.opendocument.spreadsheet" => Format::Ods,
         "application/epub+zip" => Format::Epub,
         "application/x-ipynb+json" => Format::Notebook,
-        "message/rfc822" => Format::Email,
+        "message/rfc822" | "message/global" | "multipart/related" | "application/x-mimearchive" => Format::Email,
+        "application/mbox" => Format::Mbox,
         "image/svg+xml" => return Guess::Unsupported("svg".to_owned()),
         _ => match essence.split_once('/') {
             Some(("image" | "audio" | "video" | "font", kind)) => return Guess::Unsupported(kind.to_owned()),
@@ -156,7 +160,8 @@ pub fn guess(name: &str) -> Guess {
         "jsonl" | "ndjson" => Format::JsonLines,
         "ipynb" => Format::Notebook,
         "epub" => Format::Epub,
-        "eml" => Format::Email,
+        "eml" | "emlx" | "mht" | "mhtml" => Format::Email,
+        "mbox" | "mbx" => Format::Mbox,
         e if is_code(e) => Format::Code,
         e if is_unsupported(e) => return Guess::Unsupported(extension),
         _ => return Guess::Unknown,
@@ -248,7 +253,7 @@ fn is_unsupported(extension: &str) -> bool {
         | "gpg" | "asc" | "pgp" | "p12" | "pfx" | "jks" | "keystore" | "key" | "pem" | "crt" | "cer" | "der" | "csr"
         // Documents that are not read.
         | "rtf" | "odt" | "odp" | "odg" | "xlsb" | "pages" | "numbers" | "mobi" | "azw" | "azw3" | "fb2" | "chm" | "msg" | "pst"
-        | "mbox" | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "wps" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
+        | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "wps" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
     )
 }
 
