@@ -18,6 +18,7 @@ mod office;
 mod pdf;
 #[cfg(feature = "office")]
 mod sheet;
+mod table;
 mod text;
 mod title;
 
