@@ -162,7 +162,11 @@ fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Res
     }
     let (format, bytes) = detect(hint, bytes)?;
     let inner = move |hint: Hint<'_>, bytes, patience| {
-        if depth == MAX_DEPTH { Err(ParseError::Unsupported(hint.name.to_owned())) } else { read(hint, bytes, depth + 1, patience) }
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, depth + 1, patience)
+        }
     };
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
@@ -172,9 +176,13 @@ fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Res
         #[cfg(feature = "pdf")]
         Format::Pdf => guard::run_within(format, patience, move |deadline| pdf::extract(bytes, deadline))?,
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run_within(format, patience, move |_| office::extract(format, bytes))?,
+        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => {
+            guard::run_within(format, patience, move |_| office::extract(format, bytes))?
+        }
         #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => guard::run_within(format, patience, move |_| sheet::extract(format, bytes))?,
+        Format::Xlsx | Format::Xls | Format::Ods => {
+            guard::run_within(format, patience, move |_| sheet::extract(format, bytes))?
+        }
         Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
         Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
         Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,

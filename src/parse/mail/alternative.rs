@@ -24,7 +24,7 @@ pub(super) fn choose(plain: &str, page: &str) -> Choice {
     if in_page == 0 && !page.contains("![") {
         return Choice::Plain;
     }
-    if in_plain == 0 || (in_plain <= STUB && in_page > in_plain && is_stub(plain)) {
+    if in_plain == 0 || (in_plain <= STUB && in_page * 2 > in_plain && is_stub(plain)) {
         return Choice::Page;
     }
     let lacks = |a: &HashMap<String, usize>, b: &HashMap<String, usize>, total: usize| {
@@ -64,8 +64,10 @@ fn is_structured(page: &str) -> bool {
 /// A remark for readers whose program shows no pages.
 fn is_stub(plain: &str) -> bool {
     let plain = plain.to_lowercase();
-    const ENGLISH: &[&str] = &["html", "browser", "online", "web version", "email client", "mail client", "mail reader", "cannot be displayed"];
-    const CHINESE: &[&str] = &["网页", "網頁", "浏览器", "瀏覽器", "不支持", "不支援", "在线查看", "線上查看", "无法显示", "無法顯示"];
+    const ENGLISH: &[&str] =
+        &["html", "browser", "online", "web version", "email client", "mail client", "mail reader", "cannot be displayed"];
+    const CHINESE: &[&str] =
+        &["网页", "網頁", "浏览器", "瀏覽器", "不支持", "不支援", "在线查看", "線上查看", "无法显示", "無法顯示"];
     const OTHERS: &[&str] = &["navigateur", "navegador", "ブラウザ", "браузер", "webansicht", "im web"];
     [ENGLISH, CHINESE, OTHERS].into_iter().flatten().any(|remark| plain.contains(remark))
 }
@@ -122,17 +124,24 @@ mod tests {
         assert_eq!(choose(plain, plain), Choice::Plain);
         assert_eq!(choose("See the plan\n\nhttps://a.example/b", "See [the plan](https://a.example/b)"), Choice::Plain);
         assert_eq!(choose("Your mail reader does not show HTML. Please open this message in a browser.", page), Choice::Page);
-        assert_eq!(choose("您的邮件客户端不支持网页格式。", "七号码头二月九日至十四日关闭，请使用北侧泊位进行作业。"), Choice::Page);
+        assert_eq!(
+            choose("您的邮件客户端不支持网页格式。", "七号码头二月九日至十四日关闭，请使用北侧泊位进行作业。"),
+            Choice::Page
+        );
         assert_eq!(choose("", page), Choice::Page);
         assert_eq!(choose(plain, "<!-- -->"), Choice::Plain);
         assert_eq!(choose(plain, "Quay closure"), Choice::Plain);
         assert_eq!(choose("Quay closure", page), Choice::Page);
         let other = "The minutes of the harbour meeting are ready, with the votes of all members.";
-        assert_eq!(choose(other, page), Choice::PlainThenPage);
+        assert_eq!(choose(other, page), Choice::PageThenPlain);
+        assert_eq!(choose(&format!("{other} Ask Ann for them."), page), Choice::PlainThenPage);
     }
 
     #[test]
     fn what_only_one_has_is_found() {
-        assert_eq!(only_in("Same words here.\n\nA wholly new paragraph.\n\nhere words", "here are the same words"), "A wholly new paragraph.");
+        assert_eq!(
+            only_in("Same words here.\n\nA wholly new paragraph.\n\nhere words", "here are the same words"),
+            "A wholly new paragraph."
+        );
     }
 }

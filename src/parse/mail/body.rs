@@ -91,6 +91,8 @@ impl Written {
 pub(super) struct Reader<'a> {
     deadline: Instant,
     open: &'a Open<'a>,
+    /// What its pages are: parts of a mail, or pages of a site that were saved.
+    pages: Format,
     files: usize,
     bytes: usize,
     text: usize,
@@ -98,8 +100,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(deadline: Instant, open: &'a Open<'a>) -> Self {
-        Self { deadline, open, files: 0, bytes: 0, text: 0, depth: 0 }
+    pub(super) fn new(deadline: Instant, open: &'a Open<'a>, pages: Format) -> Self {
+        Self { deadline, open, pages, files: 0, bytes: 0, text: 0, depth: 0 }
     }
 
     /// A message of a mailbox or within another: its subject as a heading, its fields, its text.
@@ -142,7 +144,13 @@ impl<'a> Reader<'a> {
         written
     }
 
-    fn multipart(&mut self, message: &Message<'_>, part: &MessagePart<'_>, ids: &[usize], seen: &mut HashSet<usize>) -> Written {
+    fn multipart(
+        &mut self,
+        message: &Message<'_>,
+        part: &MessagePart<'_>,
+        ids: &[usize],
+        seen: &mut HashSet<usize>,
+    ) -> Written {
         match kind_of(part).as_str() {
             "multipart/alternative" => self.alternatives(message, ids, seen),
             "multipart/related" => self.related(message, part, ids, seen),
@@ -199,9 +207,12 @@ impl<'a> Reader<'a> {
 
     /// A page and what it shows. The page is the part that `start` names, else the first that has text.
     fn related(&mut self, message: &Message<'_>, part: &MessagePart<'_>, ids: &[usize], seen: &mut HashSet<usize>) -> Written {
-        let start = part.content_type().and_then(|kind| kind.attribute("start")).map(|id| id.trim_matches(['<', '>']).to_owned());
+        let start =
+            part.content_type().and_then(|kind| kind.attribute("start")).map(|id| id.trim_matches(['<', '>']).to_owned());
         let is_start = |id: &&usize| {
-            start.is_some() && message.parts.get(**id).and_then(|part| part.content_id()).map(|id| id.trim_matches(['<', '>'])) == start.as_deref()
+            start.is_some()
+                && message.parts.get(**id).and_then(|part| part.content_id()).map(|id| id.trim_matches(['<', '>']))
+                    == start.as_deref()
         };
         let mut order: Vec<usize> = ids.iter().find(is_start).into_iter().copied().collect();
         order.extend(ids.iter().copied().filter(|id| Some(id) != order.first()).collect::<Vec<_>>());
@@ -228,18 +239,25 @@ impl<'a> Reader<'a> {
         match kind.as_str() {
             "text/calendar" | "application/ics" => {
                 let text = calendar::readable(&charset::text_of(message, part));
-                if text.is_empty() { Written::default() } else { Written::of_section(outline::below(&name_of(part, "Invitation"), &text)) }
+                if text.is_empty() {
+                    Written::default()
+                } else {
+                    Written::of_section(outline::below(&name_of(part, "Invitation"), &text))
+                }
             }
             // Word and Outlook call a part of the text an attachment where a picture stands before it.
-            "text/plain" | "text/html" | "text" | "text/enriched" | "text/" if !is_attached(part) => self.text(message, part, kind == "text/html"),
+            "text/plain" | "text/html" | "text" | "text/enriched" | "text/" if !is_attached(part) => {
+                self.text(message, part, kind == "text/html")
+            }
             "message/delivery-status" | "message/disposition-notification" | "text/rfc822-headers" => {
                 Written::of_plain(charset::text_of(message, part))
             }
             "application/pgp-encrypted" => Written::of_plain(armor::ENCRYPTED.to_owned()),
             "application/pkcs7-mime" | "application/x-pkcs7-mime" => self.signed(message, part),
-            "application/pgp-signature" | "application/pgp-keys" | "application/pkcs7-signature" | "application/x-pkcs7-signature" => {
-                Written::default()
-            }
+            "application/pgp-signature"
+            | "application/pgp-keys"
+            | "application/pkcs7-signature"
+            | "application/x-pkcs7-signature" => Written::default(),
             kind if ["image/", "audio/", "video/", "font/"].iter().any(|start| kind.starts_with(start)) => Written::default(),
             _ => self.file(message, part, &kind),
         }
@@ -249,7 +267,7 @@ impl<'a> Reader<'a> {
         let text = charset::text_of(message, part);
         let parameter = |name| part.content_type().and_then(|kind| kind.attribute(name));
         if is_page || looks_like_a_page(&text) {
-            return match html::to_markdown(&text, Format::Email) {
+            return match html::to_markdown(&text, self.pages) {
                 Ok(page) => Written::of_markdown(page.text),
                 // The message is more than this part of it.
                 Err(_) => Written::default(),
@@ -267,7 +285,9 @@ impl<'a> Reader<'a> {
     /// S/MIME: what is only signed holds its text openly.
     fn signed(&mut self, message: &Message<'_>, part: &MessagePart<'_>) -> Written {
         let bytes = charset::bytes_of(message, part);
-        match armor::signed_content(&bytes).and_then(|content| mail_parser::MessageParser::default().parse(&content).map(Message::into_owned)) {
+        match armor::signed_content(&bytes)
+            .and_then(|content| mail_parser::MessageParser::default().parse(&content).map(Message::into_owned))
+        {
             Some(inner) => self.message(&inner),
             None => Written::of_plain(armor::ENCRYPTED.to_owned()),
         }
@@ -284,7 +304,12 @@ impl<'a> Reader<'a> {
         let left = self.deadline.saturating_duration_since(Instant::now()) / 2;
         self.files += 1;
         self.bytes = self.bytes.saturating_add(bytes.len());
-        if bytes.is_empty() || self.files > MAX_FILES || self.bytes > MAX_BYTES || self.text > MAX_TEXT || left < Duration::from_secs(1) {
+        if bytes.is_empty()
+            || self.files > MAX_FILES
+            || self.bytes > MAX_BYTES
+            || self.text > MAX_TEXT
+            || left < Duration::from_secs(1)
+        {
             return Written::default();
         }
         let hint = Hint::name(&name).with_media_type((!kind.is_empty()).then_some(kind));
@@ -330,7 +355,9 @@ fn kind_of(part: &MessagePart<'_>) -> String {
 
 /// Whether a text is a file of its own, by what its sender's program says. Exchange names the pieces of a text that was cut.
 fn is_attached(part: &MessagePart<'_>) -> bool {
-    let is_piece = |name: &str| name.to_ascii_lowercase().strip_prefix("att").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let is_piece = |name: &str| {
+        name.to_ascii_lowercase().strip_prefix("att").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
     match part.attachment_name() {
         Some(name) => !is_piece(name),
         None => false,

@@ -52,7 +52,11 @@ pub(super) fn decode_beside(bytes: &[u8], declared: Option<&str>, beside: &[u8])
     }
     // Valid UTF-8 is no accident, whatever is declared.
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return if text.contains("\x1b$") { ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned() } else { text.to_owned() };
+        return if text.contains("\x1b$") {
+            ISO_2022_JP.decode_without_bom_handling(bytes).0.into_owned()
+        } else {
+            text.to_owned()
+        };
     }
     if let Some(text) = declared.and_then(|label| decode_declared(bytes, label)) {
         return text;
@@ -67,7 +71,8 @@ pub(super) fn decode_beside(bytes: &[u8], declared: Option<&str>, beside: &[u8])
 
 /// `None` where the bytes are not in that encoding, or it says no more than "ASCII".
 fn decode_declared(bytes: &[u8], label: &str) -> Option<String> {
-    let says_nothing = ["us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "unknown", "default", "binary", "7bit", "8bit"];
+    let says_nothing =
+        ["us-ascii", "ascii", "ansi_x3.4-1968", "unknown-8bit", "x-unknown", "unknown", "default", "binary", "7bit", "8bit"];
     if says_nothing.iter().any(|name| label.eq_ignore_ascii_case(name)) {
         return None;
     }
@@ -91,8 +96,11 @@ fn is_of_states(label: &str) -> bool {
 fn declared_in_page(bytes: &[u8]) -> Option<String> {
     let head = String::from_utf8_lossy(bytes.get(..META_WITHIN).unwrap_or(bytes)).to_ascii_lowercase();
     let (_, after) = head.split_once("charset=")?;
-    let label: String =
-        after.trim_start_matches(['"', '\'']).chars().take_while(|c| c.is_ascii_alphanumeric() || "-_:.".contains(*c)).collect();
+    let label: String = after
+        .trim_start_matches(['"', '\''])
+        .chars()
+        .take_while(|c| c.is_ascii_alphanumeric() || "-_:.".contains(*c))
+        .collect();
     (!label.is_empty()).then_some(label)
 }
 

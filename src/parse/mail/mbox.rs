@@ -27,7 +27,9 @@ pub(in crate::parse) fn is_mbox(bytes: &[u8]) -> bool {
 fn is_separator(line: &[u8]) -> bool {
     line.len() < 500
         && line.starts_with(b"From ")
-        && line.windows(5).any(|w| matches!(w, [a, b, b':', c, d] if [a, b, c, d].iter().all(|x| x.is_ascii_digit() || **x == b' ')))
+        && line
+            .windows(5)
+            .any(|w| matches!(w, [a, b, b':', c, d] if [a, b, c, d].iter().all(|x| x.is_ascii_digit() || **x == b' ')))
         && line.windows(4).any(|w| w.iter().all(u8::is_ascii_digit))
 }
 
@@ -53,10 +55,7 @@ mod tests {
         let bytes = b"From ann@example.org Tue Nov  3 10:00:00 2026\nSubject: a\n\nFrom here on:\n\nFrom Monday to 5\n>From bob\n>>From \n\n\
             From - Wed Nov  4 9:30:00 2026\r\nSubject: b\r\n\r\nx\r\n";
         let all: Vec<String> = messages(bytes).map(|m| String::from_utf8_lossy(&m).into_owned()).collect();
-        assert_eq!(
-            all,
-            ["Subject: a\n\nFrom here on:\n\nFrom Monday to 5\nFrom bob\n>From \n\n", "Subject: b\r\n\r\nx\r\n"]
-        );
+        assert_eq!(all, ["Subject: a\n\nFrom here on:\n\nFrom Monday to 5\nFrom bob\n>From \n\n", "Subject: b\r\n\r\nx\r\n"]);
         assert!(is_mbox(bytes) && !is_mbox(b"From: ann@example.org\nDate: Tue, 3 Nov 2026 10:00:00"));
     }
 }

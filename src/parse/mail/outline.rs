@@ -97,7 +97,8 @@ pub(super) fn below(heading: &str, markdown: &str) -> String {
         }
         out.push_str(line);
         out.push('\n');
-        let is_prose = fence.is_none() && mark.is_none() && !bare.is_empty() && !bare.starts_with(['#', '>', '|', '-', '*', '+']);
+        let is_prose =
+            fence.is_none() && mark.is_none() && !bare.is_empty() && !bare.starts_with(['#', '>', '|', '-', '*', '+']);
         before = is_prose.then_some(line);
     }
     out.trim_end().to_owned()
@@ -106,11 +107,7 @@ pub(super) fn below(heading: &str, markdown: &str) -> String {
 fn underline(bare: &str) -> Option<usize> {
     let bare = bare.trim_end();
     let of = |mark: u8| bare.len() > 1 && bare.bytes().all(|b| b == mark);
-    if of(b'=') {
-        Some(1)
-    } else {
-        of(b'-').then_some(2)
-    }
+    if of(b'=') { Some(1) } else { of(b'-').then_some(2) }
 }
 
 #[cfg(test)]

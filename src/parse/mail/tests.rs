@@ -48,7 +48,11 @@ fn a_forwarded_message_that_is_encoded_or_a_file() {
     let encoded = "U3ViamVjdDogZGVlcAoKVGhlIGNyYW5lIGlzIGR1ZS4K";
     assert_eq!(mail_parser::decoders::base64::base64_decode(encoded.as_bytes()).unwrap(), inner.as_bytes());
     for kind in ["message/rfc822", "application/octet-stream; name=\"deep.eml\""] {
-        let text = read(&format!("Subject: x\n{TO}{}", mixed(&[&format!("Content-Type: {kind}\nContent-Transfer-Encoding: base64\n\n{encoded}")]))).text;
+        let text = read(&format!(
+            "Subject: x\n{TO}{}",
+            mixed(&[&format!("Content-Type: {kind}\nContent-Transfer-Encoding: base64\n\n{encoded}")])
+        ))
+        .text;
         assert!(text.contains("deep") && text.contains("The crane is due."), "{kind}: {text}");
     }
 }
@@ -59,17 +63,28 @@ fn digests_give_every_message() {
         "Subject: Digest 4\n{TO}{}",
         mixed(&[
             "Content-Type: text/plain\n\nTopics of today",
-            &multipart("digest", "b2", &["\nSubject: First\nFrom: a@example.org\n\nAbout cranes.", "\nSubject: Second\nFrom: b@example.org\n\nAbout berths."]),
+            &multipart(
+                "digest",
+                "b2",
+                &[
+                    "\nSubject: First\nFrom: a@example.org\n\nAbout cranes.",
+                    "\nSubject: Second\nFrom: b@example.org\n\nAbout berths."
+                ]
+            ),
             "Content-Type: text/plain\n\nlist footer",
         ])
     ))
     .text;
-    assert!(text.contains("Topics of today\n\nlist footer\n\n# First\n\nFrom: a@example.org\n\nAbout cranes.\n\n# Second"), "{text}");
+    assert!(
+        text.contains("Topics of today\n\nlist footer\n\n# First\n\nFrom: a@example.org\n\nAbout cranes.\n\n# Second"),
+        "{text}"
+    );
 }
 
 #[test]
 fn html_is_read_beside_whatever_else_there_is() {
-    let page = "Content-Type: text/html; charset=utf-8\n\n<h1>Quay closure</h1><p>Quay seven is closed from 9 to 14 February.</p>";
+    let page =
+        "Content-Type: text/html; charset=utf-8\n\n<h1>Quay closure</h1><p>Quay seven is closed from 9 to 14 February.</p>";
     let picture = "Content-Type: image/png; name=\"logo.png\"\nContent-Transfer-Encoding: base64\n\niVBORw0KGgo=";
     let stub = "Content-Type: text/plain\n\nYour client does not show HTML.";
     let footer = "Content-Type: text/plain\n\n_____\nharbour mailing list\nhttps://lists.example.org/harbour";
@@ -83,7 +98,14 @@ fn html_is_read_beside_whatever_else_there_is() {
         (multipart("alternative", "b1", &["Content-Type: text/plain\n\n ", page]), "zzz"),
         (multipart("alternative", "b1", &[stub, &multipart("related", "b2", &[page, picture])]), "does not show"),
         (multipart("alternative", "b1", &[stub, &multipart("mixed", "b2", &[page, picture])]), "does not show"),
-        (multipart("signed", "b1", &[page, "Content-Type: application/pgp-signature; name=\"signature.asc\"\n\n-----BEGIN PGP SIGNATURE-----"]), "PGP"),
+        (
+            multipart(
+                "signed",
+                "b1",
+                &[page, "Content-Type: application/pgp-signature; name=\"signature.asc\"\n\n-----BEGIN PGP SIGNATURE-----"],
+            ),
+            "PGP",
+        ),
         (multipart("unheard-of", "b1", &[page]), "zzz"),
         // The outer boundary is the start of the inner one.
         (multipart("mixed", "b", &[&multipart("alternative", "bb", &[stub, page])]), "does not show"),
@@ -196,7 +218,10 @@ fn mailboxes_give_every_message() {
         let got = parse(Hint::name(name), mbox.into()).unwrap();
         assert_eq!(
             (got.markup, got.text.as_str()),
-            (Markup::Markdown, "# Cranes\n\nFrom: Ann <ann@example.org>\n\n\\# one\nFrom now on.\n\n# 泊位\n\nFrom: bob@example.org\n\n## Plan\n\ntwo"),
+            (
+                Markup::Markdown,
+                "# Cranes\n\nFrom: Ann <ann@example.org>\n\n\\# one\nFrom now on.\n\n# 泊位\n\nFrom: bob@example.org\n\n## Plan\n\ntwo"
+            ),
             "{name}"
         );
     }
@@ -207,12 +232,16 @@ fn mailboxes_give_every_message() {
 
 #[test]
 fn saved_pages_give_the_page() {
-    let body = multipart("related; type=\"text/html\"", "b1", &[
-        "Content-Type: text/css\nContent-Location: a.css\n\np { color: red }",
-        "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\nContent-Location: https://a.example/\n\n\
+    let body = multipart(
+        "related; type=\"text/html\"",
+        "b1",
+        &[
+            "Content-Type: text/css\nContent-Location: a.css\n\np { color: red }",
+            "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\nContent-Location: https://a.example/\n\n\
          <title>T</title><h1>Quay</h1><p>Quay seven is =\nclosed.</p>",
-        "Content-Type: image/png\n\nabc",
-    ]);
+            "Content-Type: image/png\n\nabc",
+        ],
+    );
     for head in ["", "From: <Saved by Blink>\nSubject: The quay\nDate: Tue, 3 Nov 2026 10:00:00 +0100\n"] {
         for name in ["a.mht", "a.mhtml", "a.doc"] {
             let got = parse(Hint::name(name), format!("MIME-Version: 1.0\n{head}{body}").into_bytes()).unwrap();
@@ -225,7 +254,8 @@ fn saved_pages_give_the_page() {
 #[test]
 fn mails_as_apple_keeps_them() {
     let mail = "Subject: x\nFrom: a@example.org\n\nThe text.\n";
-    let got = parse(Hint::name("1.emlx"), format!("{}\n{mail}<?xml version=\"1.0\"?><plist/>", mail.len()).into_bytes()).unwrap();
+    let got =
+        parse(Hint::name("1.emlx"), format!("{}\n{mail}<?xml version=\"1.0\"?><plist/>", mail.len()).into_bytes()).unwrap();
     assert_eq!(got.text, "Subject: x\nFrom: a@example.org\n\nThe text.");
 }
 
