@@ -228,8 +228,10 @@ def epub(path):
 
 
 def message_parts(message):
-    for name in ("subject", "from"):
-        yield [str(message.get(name, ""))]
+    for name in ("subject", "from", "to", "cc", "date"):
+        yield [f"{name} {message.get(name, '')}"]
+    yield ["attachments"]
+    yield from ([part.get_filename()] for part in message.walk() if part.get_filename())
     yield from body_parts(message)
 
 
