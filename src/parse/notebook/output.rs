@@ -159,16 +159,13 @@ pub(super) fn without_pictures(markdown: &str) -> String {
     let mut rest = markdown;
     while let Some((before, after)) = rest.split_once(MARK) {
         let start = before.rfind("data:").filter(|&at| before.len() - at < 100);
-        match start.and_then(|at| before.get(..at)) {
-            Some(before) => {
-                out.push_str(before);
-                rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "+/=%".contains(c));
-            }
-            None => {
-                out.push_str(before);
-                out.push_str(MARK);
-                rest = after;
-            }
+        if let Some(before) = start.and_then(|at| before.get(..at)) {
+            out.push_str(before);
+            rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "+/=%".contains(c));
+        } else {
+            out.push_str(before);
+            out.push_str(MARK);
+            rest = after;
         }
     }
     out.push_str(rest);
