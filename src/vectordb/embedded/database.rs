@@ -186,6 +186,11 @@ impl Database {
         self.call(|connection| connection.prepare_cached("SELECT count(*) FROM fresh")?.query_row([], |row| row.get(0)))
     }
 
+    /// Writes the log into the database, in one of `SQLite`'s modes, and returns how many pages of it are there now.
+    pub(super) fn empty_log(&self, mode: &str) -> Result<i64, Fault> {
+        self.call(|connection| connection.query_row(&format!("PRAGMA wal_checkpoint({mode})"), [], |row| row.get(2)))
+    }
+
     /// The bytes of the log.
     pub(super) fn log_bytes(&self) -> u64 {
         self.folder.join("index.db-wal").metadata().map_or(0, |log| log.len())
