@@ -75,3 +75,16 @@ fn refused(format: Format, error: &ZipError) -> ParseError {
         e => ParseError::broken(format, e),
     }
 }
+
+/// Containers for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+pub(super) fn built(entries: &[(&str, &str)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in entries {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(content.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}

@@ -5,15 +5,27 @@
 
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod docx;
+#[cfg(feature = "office")]
+mod drawing;
 mod epub;
 mod format;
 mod guard;
 mod html;
+#[cfg(feature = "office")]
+mod letters;
 mod mail;
 mod markdown;
+#[cfg(feature = "office")]
+mod math;
 mod notebook;
 #[cfg(feature = "office")]
+mod numerals;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "office")]
+mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
@@ -21,6 +33,10 @@ mod sheet;
 mod table;
 mod text;
 mod title;
+#[cfg(feature = "office")]
+mod writer;
+#[cfg(feature = "office")]
+mod xml;
 
 use std::time::Duration;
 
@@ -161,7 +177,9 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         #[cfg(feature = "pdf")]
         Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        Format::Docx => guard::run(format, move |_| docx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
         #[cfg(feature = "office")]
         Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
