@@ -158,8 +158,10 @@ fn furniture(package: &mut Package, relations: &Relations, body: &Element) -> (V
 /// Whether a line at the edge of the page says more than where the page is.
 fn is_said(line: &str) -> bool {
     line.split(|c: char| !c.is_alphanumeric()).any(|word| {
-        !matches!(word.to_lowercase().as_str(), "" | "page" | "of" | "seite" | "von" | "p" | "pg" | "sur" | "第" | "页" | "共" | "第页" | "页共" | "第页共页")
-            && word.chars().any(char::is_alphabetic)
+        !matches!(
+            word.to_lowercase().as_str(),
+            "" | "page" | "of" | "seite" | "von" | "p" | "pg" | "sur" | "第" | "页" | "共" | "第页" | "页共" | "第页共页"
+        ) && word.chars().any(char::is_alphabetic)
     })
 }
 

@@ -72,7 +72,8 @@ pub(super) fn chart(root: &Element) -> Vec<Block> {
     rows.truncate(MAX_POINTS / columns.len().max(1));
     if !rows.is_empty() {
         let cell = |text: &str, header| Cell { text: text.to_owned(), header, columns: 1, rows: 1 };
-        let mut table = vec![std::iter::once(cell("", true)).chain(names.iter().map(|name| cell(name, true))).collect::<Vec<_>>()];
+        let mut table =
+            vec![std::iter::once(cell("", true)).chain(names.iter().map(|name| cell(name, true))).collect::<Vec<_>>()];
         table.extend(rows.iter().map(|nth| {
             let value = |column: &BTreeMap<usize, String>| cell(column.get(nth).map_or("", String::as_str), false);
             std::iter::once(value(&categories)).chain(columns.iter().map(value)).collect()

@@ -100,9 +100,15 @@ mod tests {
 
     #[test]
     fn symbols() {
-        assert_eq!((symbol("Symbol", 0x61), symbol("Symbol", 0xf0b3), symbol("Symbol", 0xf0a3)), (Some('α'), Some('≥'), Some('≤')));
+        assert_eq!(
+            (symbol("Symbol", 0x61), symbol("Symbol", 0xf0b3), symbol("Symbol", 0xf0a3)),
+            (Some('α'), Some('≥'), Some('≤'))
+        );
         assert_eq!((symbol("Symbol", 0xf0e5), symbol("Symbol", 0x7f), symbol("Symbol", 0)), (Some('∑'), None, None));
-        assert_eq!((symbol("Wingdings", 0xf0e0), symbol("Wingdings", 0xf0fe), symbol("Wingdings", 0x21)), (Some('→'), Some('☑'), None));
+        assert_eq!(
+            (symbol("Wingdings", 0xf0e0), symbol("Wingdings", 0xf0fe), symbol("Wingdings", 0x21)),
+            (Some('→'), Some('☑'), None)
+        );
         let mut out = String::new();
         push(&mut out, "Donau\u{ad}dampf\u{2011}schiff \u{f061}\u{1}", Some("Symbol"));
         assert_eq!(out, "Donaudampf-schiff α");

@@ -50,9 +50,7 @@ fn walk(e: &Element, out: &mut String) {
             out.push_str(&part(e.child("m:e")));
         }
         "m:d" => {
-            let sign = |name: &str, usual: &str| {
-                e.child("m:dPr").and_then(|p| p.value_of(name)).unwrap_or(usual).to_owned()
-            };
+            let sign = |name: &str, usual: &str| e.child("m:dPr").and_then(|p| p.value_of(name)).unwrap_or(usual).to_owned();
             let parts: Vec<String> = e.named("m:e").map(|e| part(Some(e))).collect();
             out.push_str(&sign("m:begChr", "("));
             out.push_str(&parts.join(&sign("m:sepChr", "|")));
@@ -68,10 +66,8 @@ fn walk(e: &Element, out: &mut String) {
             mark(out, if e.name() == "m:limLow" { '_' } else { '^' }, e.child("m:lim"));
         }
         "m:m" => {
-            let rows: Vec<String> = e
-                .named("m:mr")
-                .map(|row| row.named("m:e").map(|e| part(Some(e))).collect::<Vec<_>>().join(", "))
-                .collect();
+            let rows: Vec<String> =
+                e.named("m:mr").map(|row| row.named("m:e").map(|e| part(Some(e))).collect::<Vec<_>>().join(", ")).collect();
             out.push_str(&rows.join("; "));
         }
         "m:eqArr" => {
@@ -118,7 +114,8 @@ mod tests {
     #[test]
     fn formulas_on_one_line() {
         let of = |inner: &str| {
-            let xml = format!("<m:oMath xmlns:m='http://schemas.openxmlformats.org/officeDocument/2006/math'>{inner}</m:oMath>");
+            let xml =
+                format!("<m:oMath xmlns:m='http://schemas.openxmlformats.org/officeDocument/2006/math'>{inner}</m:oMath>");
             linear(&Element::parse(&xml).unwrap())
         };
         let r = |text: &str| format!("<m:r><m:t>{text}</m:t></m:r>");

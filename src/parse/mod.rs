@@ -23,6 +23,8 @@ mod notebook;
 #[cfg(feature = "office")]
 mod numerals;
 #[cfg(feature = "office")]
+mod numfmt;
+#[cfg(feature = "office")]
 mod office;
 #[cfg(feature = "office")]
 mod package;
@@ -35,6 +37,10 @@ mod text;
 mod title;
 #[cfg(feature = "office")]
 mod writer;
+#[cfg(feature = "office")]
+mod xls;
+#[cfg(feature = "office")]
+mod xlsx;
 #[cfg(feature = "office")]
 mod xml;
 
@@ -181,7 +187,9 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         #[cfg(feature = "office")]
         Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
         #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
+        Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Xls | Format::Ods => guard::run(format, move |_| xls::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
         Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
         Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,

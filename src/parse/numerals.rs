@@ -18,13 +18,24 @@ pub(super) fn in_format(format: &str, n: u64) -> String {
         "decimalEnclosedFullstop" => format!("{n}."),
         "decimalEnclosedCircle" | "decimalEnclosedCircleChinese" => circled(n),
         "decimalFullWidth" | "decimalFullWidth2" => n.to_string().chars().map(full_width).collect(),
-        "chineseCounting" | "chineseCountingThousand" | "taiwaneseCounting" | "taiwaneseCountingThousand" | "japaneseCounting"
-        | "ideographDigital" | "japaneseDigitalTenThousand" | "taiwaneseDigital" | "koreanDigital2" => chinese(n),
+        "chineseCounting"
+        | "chineseCountingThousand"
+        | "taiwaneseCounting"
+        | "taiwaneseCountingThousand"
+        | "japaneseCounting"
+        | "ideographDigital"
+        | "japaneseDigitalTenThousand"
+        | "taiwaneseDigital"
+        | "koreanDigital2" => chinese(n),
         "chineseLegalSimplified" | "ideographLegalTraditional" | "japaneseLegal" => legal(n),
         "ideographTraditional" => cycle(n, "甲乙丙丁戊己庚辛壬癸"),
         "ideographZodiac" => cycle(n, "子丑寅卯辰巳午未申酉戌亥"),
-        "aiueo" | "aiueoFullWidth" => cycle(n, "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン"),
-        "iroha" | "irohaFullWidth" => cycle(n, "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン"),
+        "aiueo" | "aiueoFullWidth" => {
+            cycle(n, "アイウエオカキクケコサシスセソタチツテトナニヌネノハヒフヘホマミムメモヤユヨラリルレロワヲン")
+        }
+        "iroha" | "irohaFullWidth" => {
+            cycle(n, "イロハニホヘトチリヌルヲワカヨタレソツネナラムウヰノオクヤマケフコエテアサキユメミシヱヒモセスン")
+        }
         "ganada" => cycle(n, "가나다라마바사아자차카타파하"),
         "chosung" => cycle(n, "ㄱㄴㄷㄹㅁㅂㅅㅇㅈㅊㅋㅌㅍㅎ"),
         "hebrew2" => cycle(n, "אבגדהוזחטיכלמנסעפצקרשת"),

@@ -97,10 +97,32 @@ pub(super) fn own_title(raw: &str) -> Option<String> {
     let bare = small.trim_end_matches(|c: char| c.is_ascii_digit() || c.is_whitespace());
     let made_up = matches!(
         bare,
-        "" | "document" | "dokument" | "untitled" | "unbenannt" | "sans titre" | "presentation" | "powerpoint presentation"
-            | "powerpoint-präsentation" | "présentation powerpoint" | "presentación de powerpoint" | "slide" | "title" | "book"
-            | "workbook" | "sheet" | "word document" | "microsoft word" | "no slide title" | "(anonymous)" | "文档" | "幻灯片"
-            | "演示文稿" | "powerpoint 演示文稿" | "プレゼンテーション" | "无标题" | "無題"
+        "" | "document"
+            | "dokument"
+            | "untitled"
+            | "unbenannt"
+            | "sans titre"
+            | "presentation"
+            | "powerpoint presentation"
+            | "powerpoint-präsentation"
+            | "présentation powerpoint"
+            | "presentación de powerpoint"
+            | "slide"
+            | "title"
+            | "book"
+            | "workbook"
+            | "sheet"
+            | "word document"
+            | "microsoft word"
+            | "no slide title"
+            | "(anonymous)"
+            | "文档"
+            | "幻灯片"
+            | "演示文稿"
+            | "powerpoint 演示文稿"
+            | "プレゼンテーション"
+            | "无标题"
+            | "無題"
     ) || small.starts_with("microsoft word - ")
         || small.starts_with("microsoft powerpoint - ")
         || [".doc", ".docx", ".dot", ".dotx", ".ppt", ".pptx", ".xls", ".xlsx", ".rtf", ".odt", ".txt", ".tmp"]

@@ -240,7 +240,8 @@ impl Builder {
                 continue;
             }
             let (of, _) = reader.resolver().resolve_attribute(attribute.key);
-            let key = if canonical(&of, attribute.key) == "r" { self.intern(&format!("r:{local}")) } else { self.intern(local) };
+            let key =
+                if canonical(&of, attribute.key) == "r" { self.intern(&format!("r:{local}")) } else { self.intern(local) };
             let Ok(value) = attribute.normalized_value(XmlVersion::Implicit1_0) else { continue };
             attributes.push((key, value.into_owned()));
         }
@@ -318,7 +319,10 @@ mod tests {
         )
         .unwrap();
         let p = root.child("w:p").unwrap();
-        assert_eq!((root.name(), p.attribute("val"), p.attribute("r:id"), p.attribute("id")), ("w:document", Some("a&b"), Some("r1"), Some("2")));
+        assert_eq!(
+            (root.name(), p.attribute("val"), p.attribute("r:id"), p.attribute("id")),
+            ("w:document", Some("a&b"), Some("r1"), Some("2"))
+        );
         assert_eq!((p.text().as_str(), root.nodes.len()), ("one <二", 1));
     }
 

@@ -266,14 +266,14 @@ pub(super) fn description(text: &str) -> Option<&str> {
         .unwrap_or(text)
         .trim();
     let small = text.to_ascii_lowercase();
-    let file = [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".emf", ".wmf", ".tif", ".tiff", ".svg"].iter().any(|e| small.ends_with(e));
+    let file =
+        [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".emf", ".wmf", ".tif", ".tiff", ".svg"].iter().any(|e| small.ends_with(e));
     (!text.is_empty() && !file && !small.starts_with("http")).then_some(text)
 }
 
 /// The variant of some content that is read: the new one, or the one for old programs where the new one has no text.
 pub(super) fn chosen(alternatives: &Element) -> Option<&Element> {
-    let has_text =
-        |e: &&Element| ["w:t", "a:t", "m:t", "c:chart", "dgm:relIds"].iter().any(|name| e.first(name).is_some());
+    let has_text = |e: &&Element| ["w:t", "a:t", "m:t", "c:chart", "dgm:relIds"].iter().any(|name| e.first(name).is_some());
     let first = alternatives.child("mc:Choice");
     first.filter(has_text).or_else(|| alternatives.child("mc:Fallback").filter(has_text)).or(first)
 }

@@ -126,8 +126,7 @@ impl Numbering {
 
     fn level(&self, number: &str, list: &str, at: usize) -> Option<Level> {
         let over = self.instances.get(number)?.overrides.get(&at);
-        let mut level =
-            over.and_then(|o| o.level.clone()).or_else(|| self.abstracts.get(list)?.levels.get(&at).cloned())?;
+        let mut level = over.and_then(|o| o.level.clone()).or_else(|| self.abstracts.get(list)?.levels.get(&at).cloned())?;
         if let Some(start) = over.and_then(|o| o.start) {
             level.start = start;
         }
@@ -159,7 +158,9 @@ impl Level {
         let format = e
             .child("mc:AlternateContent")
             .and_then(|a| a.at(&["mc:Choice", "w:numFmt"]))
-            .and_then(|f| if f.attribute("format").is_some_and(|f| f.starts_with('0')) { Some("decimalZero") } else { f.attribute("val") })
+            .and_then(|f| {
+                if f.attribute("format").is_some_and(|f| f.starts_with('0')) { Some("decimalZero") } else { f.attribute("val") }
+            })
             .or_else(|| e.value_of("w:numFmt"));
         Self {
             start: e.value_of("w:start").and_then(|s| s.parse().ok()).unwrap_or(1),
@@ -222,11 +223,23 @@ mod tests {
             Label::Number(label) => label,
             Label::Bullet => "*".to_owned(),
         };
-        let seen: Vec<String> =
-            [("1", 0), ("1", 1), ("1", 1), ("1", 3), ("1", 0), ("1", 1), ("1", 2), ("1", 3), ("3", 0), ("2", 0), ("2", 0), ("1", 0)]
-                .into_iter()
-                .map(|(list, at)| next(list, at))
-                .collect();
+        let seen: Vec<String> = [
+            ("1", 0),
+            ("1", 1),
+            ("1", 1),
+            ("1", 3),
+            ("1", 0),
+            ("1", 1),
+            ("1", 2),
+            ("1", 3),
+            ("3", 0),
+            ("2", 0),
+            ("2", 0),
+            ("1", 0),
+        ]
+        .into_iter()
+        .map(|(list, at)| next(list, at))
+        .collect();
         assert_eq!(seen, ["1.", "(a)", "(b)", "#1", "2.", "(a)", "2.1.1", "#2", "*", "7.", "8.", "9."]);
         assert_eq!(n.level_of_style("1", "Clause"), Some(0));
         assert_eq!((n.next("9", 0), n.next("1", 99)), (None, None));

@@ -99,17 +99,38 @@ impl Styles {
 fn named(name: &str) -> Option<Role> {
     let name = name.split(',').next().unwrap_or_default().trim();
     match name {
-        "title" | "titel" | "titre" | "título" | "titolo" | "标题" | "表題" | "제목" | "название" => return Some(Role::Title),
-        "code" | "source code" | "sourcecode" | "html preformatted" | "preformatted text" | "macro text" | "code block" | "listing"
-        | "programlisting" => return Some(Role::Code),
+        "title" | "titel" | "titre" | "título" | "titolo" | "标题" | "表題" | "제목" | "название" => {
+            return Some(Role::Title);
+        }
+        "code" | "source code" | "sourcecode" | "html preformatted" | "preformatted text" | "macro text" | "code block"
+        | "listing" | "programlisting" => return Some(Role::Code),
         _ => {}
     }
     let level = name.chars().next_back()?.to_digit(10).filter(|level| (1..=9).contains(level))?;
     let word = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end();
     matches!(
         word,
-        "heading" | "überschrift" | "titre" | "título" | "titulo" | "titolo" | "标题" | "標題" | "見出し" | "제목" | "заголовок"
-            | "nagłówek" | "kop" | "rubrik" | "overskrift" | "otsikko" | "nadpis" | "başlık" | "címsor" | "επικεφαλίδα" | "berschrift"
+        "heading"
+            | "überschrift"
+            | "titre"
+            | "título"
+            | "titulo"
+            | "titolo"
+            | "标题"
+            | "標題"
+            | "見出し"
+            | "제목"
+            | "заголовок"
+            | "nagłówek"
+            | "kop"
+            | "rubrik"
+            | "overskrift"
+            | "otsikko"
+            | "nadpis"
+            | "başlık"
+            | "címsor"
+            | "επικεφαλίδα"
+            | "berschrift"
     )
     .then_some(Role::Heading(level as usize))
 }

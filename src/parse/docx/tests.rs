@@ -44,7 +44,10 @@ fn read(body: &str) -> Extracted {
     let comment = "<w:comment w:id='7' w:author='Bo'><w:p><w:r><w:t>Sure?</w:t></w:r></w:p></w:comment>";
     let header = "<w:p><w:r><w:t>Acme internal</w:t></w:r></w:p><w:p><w:r><w:t>Page 3 of 4</w:t></w:r></w:p>";
     let bytes = built(&[
-        ("_rels/.rels", "<Relationships><Relationship Id='a' Type='x/officeDocument' Target='word/document2.xml'/></Relationships>"),
+        (
+            "_rels/.rels",
+            "<Relationships><Relationship Id='a' Type='x/officeDocument' Target='word/document2.xml'/></Relationships>",
+        ),
         ("word/document2.xml", &part("document", &format!("<w:body>{body}</w:body>"))),
         ("word/_rels/document2.xml.rels", &relations),
         ("word/styles.xml", &part("styles", STYLES)),
@@ -66,7 +69,8 @@ fn p(properties: &str, text: &str) -> String {
 
 #[test]
 fn words_are_whole_whatever_they_look_like() {
-    let run = |properties: &str, text: &str| format!("<w:r><w:rPr>{properties}</w:rPr><w:t xml:space='preserve'>{text}</w:t></w:r>");
+    let run =
+        |properties: &str, text: &str| format!("<w:r><w:rPr>{properties}</w:rPr><w:t xml:space='preserve'>{text}</w:t></w:r>");
     let raised = "<w:vertAlign w:val='superscript'/>";
     let body = format!(
         "<w:p>{}{}{}{}{}{}{}{}<w:r><w:t>Donau</w:t><w:softHyphen/><w:t>dampf</w:t><w:noBreakHyphen/><w:t>schiff</w:t></w:r></w:p>",
@@ -147,7 +151,11 @@ fn notes_comments_boxes_pictures_and_headers() {
 fn tables_with_spans_and_tables_within() {
     let cell = |properties: &str, inner: &str| format!("<w:tc><w:tcPr>{properties}</w:tcPr>{inner}</w:tc>");
     let row = |cells: &[String]| format!("<w:tr>{}</w:tr>", cells.concat());
-    let inner = format!("<w:tbl>{}{}</w:tbl><w:p/>", row(&[cell("", &p("", "x")), cell("", &p("", "y"))]), row(&[cell("", &p("", "z"))]));
+    let inner = format!(
+        "<w:tbl>{}{}</w:tbl><w:p/>",
+        row(&[cell("", &p("", "x")), cell("", &p("", "y"))]),
+        row(&[cell("", &p("", "z"))])
+    );
     let body = format!(
         "<w:tbl>{}{}{}</w:tbl>",
         row(&[cell("<w:vMerge w:val='restart'/>", &p("", "City")), cell("<w:gridSpan w:val='2'/>", &p("", "Load"))]),
