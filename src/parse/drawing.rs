@@ -48,6 +48,19 @@ pub(super) fn lines(e: &Element) -> String {
     lines.join("\n")
 }
 
+/// What a picture is said to show, if somebody said it: programs write the name of the file, and their guesses.
+pub(super) fn description(text: &str) -> Option<&str> {
+    let text = ["Description automatically generated", "Automatisch generierte Beschreibung"]
+        .iter()
+        .find_map(|made_up| text.trim().strip_suffix(made_up))
+        .unwrap_or(text)
+        .trim();
+    let small = text.to_ascii_lowercase();
+    let file =
+        [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".emf", ".wmf", ".tif", ".tiff", ".svg"].iter().any(|e| small.ends_with(e));
+    (!text.is_empty() && !file && !small.starts_with("http")).then_some(text)
+}
+
 /// A chart as a table: a row for each category, a column for each series.
 pub(super) fn chart(root: &Element) -> Vec<Block> {
     let mut blocks = Vec::new();

@@ -31,6 +31,8 @@ mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod pptx;
+#[cfg(feature = "office")]
 mod sheet;
 mod table;
 mod text;
@@ -185,7 +187,9 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         #[cfg(feature = "office")]
         Format::Docx => guard::run(format, move |_| docx::extract(bytes))?,
         #[cfg(feature = "office")]
-        Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        Format::Pptx => guard::run(format, move |_| pptx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
         #[cfg(feature = "office")]
         Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
         #[cfg(feature = "office")]

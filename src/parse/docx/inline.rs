@@ -2,7 +2,7 @@
 
 use super::super::package::Relations;
 use super::super::xml::Element;
-use super::super::{letters, math, writer};
+use super::super::{drawing, letters, math, writer};
 use super::styles::Styles;
 
 /// What belongs to a paragraph and stands outside of its line.
@@ -244,7 +244,7 @@ impl<'a> Inline<'a, '_> {
     }
 
     fn described(&mut self, text: Option<&str>) {
-        if let Some(text) = text.and_then(description) {
+        if let Some(text) = text.and_then(drawing::description) {
             self.apart(text);
         }
     }
@@ -256,19 +256,6 @@ impl<'a> Inline<'a, '_> {
         letters::push(&mut self.text, text, None);
         self.text.push(' ');
     }
-}
-
-/// What a picture is said to show, if somebody said it: programs write the name of the file, and their guesses.
-pub(super) fn description(text: &str) -> Option<&str> {
-    let text = ["Description automatically generated", "Automatisch generierte Beschreibung"]
-        .iter()
-        .find_map(|made_up| text.trim().strip_suffix(made_up))
-        .unwrap_or(text)
-        .trim();
-    let small = text.to_ascii_lowercase();
-    let file =
-        [".png", ".jpg", ".jpeg", ".gif", ".bmp", ".emf", ".wmf", ".tif", ".tiff", ".svg"].iter().any(|e| small.ends_with(e));
-    (!text.is_empty() && !file && !small.starts_with("http")).then_some(text)
 }
 
 /// The variant of some content that is read: the new one, or the one for old programs where the new one has no text.
