@@ -3,6 +3,8 @@
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
+#[cfg(feature = "office")]
+mod codepage;
 mod container;
 mod detect;
 #[cfg(feature = "office")]
@@ -32,6 +34,8 @@ mod package;
 mod pdf;
 #[cfg(feature = "office")]
 mod pptx;
+#[cfg(feature = "office")]
+mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
 mod table;
@@ -190,6 +194,10 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         Format::Pptx => guard::run(format, move |_| pptx::extract(bytes))?,
         #[cfg(feature = "office")]
         Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Rtf => guard::run(format, move |_| rtf::extract(&bytes))?,
+        #[cfg(feature = "office")]
+        Format::Odt | Format::Odp | Format::Msg => return Err(ParseError::Binary),
         #[cfg(feature = "office")]
         Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
         #[cfg(feature = "office")]

@@ -81,7 +81,7 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
             return Err(ParseError::Bomb { format: Format::Pptx, limit: MAX_TEXT >> 20 });
         }
     }
-    for footer in footers {
+    for footer in footers.into_iter().chain(layouts.said) {
         out.paragraph(&footer);
     }
     let text = out.finish();
@@ -91,12 +91,16 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
 
 /// Where the layouts and masters of slides have the places that slides fill: by layout, then by kind and number.
 #[derive(Default)]
-struct Layouts(HashMap<String, Vec<(String, String, Frame)>>);
+struct Layouts {
+    known: HashMap<String, Vec<(String, String, Frame)>>,
+    /// What they say on every slide.
+    said: Vec<String>,
+}
 
 impl Layouts {
     fn of(&mut self, package: &mut Package, slide: &Relations) -> Vec<(String, String, Frame)> {
         let Some(name) = slide.values().find(|r| r.kind == "slideLayout").map(|r| r.target.clone()) else { return Vec::new() };
-        if let Some(known) = self.0.get(&name) {
+        if let Some(known) = self.known.get(&name) {
             return known.clone();
         }
         let mut frames = Vec::new();
@@ -104,12 +108,19 @@ impl Layouts {
         for part in std::iter::once(name.clone()).chain(master) {
             let Some(root) = package.part(&part) else { continue };
             for shape in root.all("p:sp") {
-                if let (Some((kind, number)), Some(frame)) = (place(shape), Frame::of(shape)) {
-                    frames.push((kind.to_owned(), number.to_owned(), frame));
+                match (place(shape), Frame::of(shape)) {
+                    (Some((kind, number)), Some(frame)) => frames.push((kind.to_owned(), number.to_owned(), frame)),
+                    (Some(_), None) => {}
+                    (None, _) => {
+                        let said = shape.child("p:txBody").map(drawing::lines).unwrap_or_default();
+                        if !self.said.contains(&said) {
+                            self.said.push(said);
+                        }
+                    }
                 }
             }
         }
-        self.0.insert(name, frames.clone());
+        self.known.insert(name, frames.clone());
         frames
     }
 }
