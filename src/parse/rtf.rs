@@ -63,6 +63,8 @@ struct State {
     hidden: bool,
     deleted: bool,
     raised: bool,
+    /// Within what the file says of itself.
+    in_info: bool,
     /// Where the result of a field begins.
     field: Option<usize>,
 }
@@ -101,6 +103,8 @@ struct Reader {
     /// Half of a character beyond 16 bits.
     surrogate: Option<u32>,
     skipping: usize,
+    /// Whether nothing of the present group has been read.
+    fresh: bool,
     line: String,
     label: String,
     code: String,
@@ -117,6 +121,7 @@ struct Reader {
 
 impl Reader {
     fn token(&mut self, token: Token<'_>) {
+        let fresh = std::mem::replace(&mut self.fresh, token == Token::Open);
         match token {
             Token::Open => {
                 self.flush();
@@ -131,7 +136,7 @@ impl Reader {
             Token::Sign(sign) => match sign {
                 b'~' => self.char(' '),
                 b'_' => self.char('-'),
-                b'*' => self.unknown_is_skipped(),
+                b'*' if fresh => self.unknown_is_skipped(),
                 // `\-` shows at the end of a line alone; `\|`, `\:` are of indexes.
                 _ => {}
             },
@@ -246,13 +251,18 @@ impl Reader {
                 self.state.destination = Author;
             }
             // Text of shapes stands in destinations for readers that know them.
+            "info" => {
+                self.state.destination = Skipped;
+                self.state.in_info = true;
+            }
+            "ud" if self.state.in_info => self.state.destination = Skipped,
             "shpinst" | "shptxt" | "nesttableprops" | "result" | "ud" => self.state.destination = self.inherited(),
-            "info" | "pict" | "objdata" | "objclass" | "colortbl" | "listtable" | "listoverridetable" | "revtbl"
-            | "rsidtbl" | "generator" | "filetbl" | "xmlnstbl" | "themedata" | "colorschememapping" | "datastore"
-            | "latentstyles" | "nonesttables" | "shprslt" | "sp" | "nonshppict" | "bkmkstart" | "bkmkend" | "xe" | "tc"
-            | "template" | "private" | "fldtype" | "atnid" | "atnref" | "atndate" | "atnparent" | "formfield" | "pgptbl"
-            | "ftnsep" | "ftnsepc" | "aftnsep" | "aftnsepc" | "upr" | "pnseclvl" | "mmathPr" | "wgrffmtfilter"
-            | "passwordhash" | "userprops" => self.state.destination = Skipped,
+            "pict" | "objdata" | "objclass" | "colortbl" | "listtable" | "listoverridetable" | "revtbl" | "rsidtbl"
+            | "generator" | "filetbl" | "xmlnstbl" | "themedata" | "colorschememapping" | "datastore" | "latentstyles"
+            | "nonesttables" | "shprslt" | "sp" | "nonshppict" | "bkmkstart" | "bkmkend" | "xe" | "tc" | "template"
+            | "private" | "fldtype" | "atnid" | "atnref" | "atndate" | "atnparent" | "formfield" | "pgptbl" | "ftnsep"
+            | "ftnsepc" | "aftnsep" | "aftnsepc" | "upr" | "pnseclvl" | "mmathPr" | "wgrffmtfilter" | "passwordhash"
+            | "userprops" => self.state.destination = Skipped,
             "fcharset" => {
                 let page = u32::try_from(number.unwrap_or(0)).ok().and_then(codepage::of_charset);
                 let font = self.fonts.entry(self.current_font).or_default();
@@ -285,12 +295,12 @@ impl Reader {
                 self.state.deleted = false;
                 self.state.raised = false;
             }
+            // In the label of an item it is about the label.
+            "pard" if self.state.destination == Label => {}
             "pard" => {
-                let open = self.paragraph.in_table;
-                self.paragraph = Paragraph::default();
                 // A row that is being written goes on until a paragraph says that it is outside of it.
-                self.paragraph.in_table = open && self.rows.is_open();
-                self.label.clear();
+                let in_table = self.paragraph.in_table && self.rows.is_open();
+                self.paragraph = Paragraph { in_table, ..Paragraph::default() };
             }
             "intbl" => self.paragraph.in_table = true,
             "par" | "sect" | "page" => self.end_of_paragraph(),
