@@ -27,7 +27,11 @@ mod numerals;
 #[cfg(feature = "office")]
 mod numfmt;
 #[cfg(feature = "office")]
+mod odf;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "office")]
+mod order;
 #[cfg(feature = "office")]
 mod package;
 #[cfg(feature = "pdf")]
@@ -197,11 +201,13 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         #[cfg(feature = "office")]
         Format::Rtf => guard::run(format, move |_| rtf::extract(&bytes))?,
         #[cfg(feature = "office")]
-        Format::Odt | Format::Odp | Format::Msg => return Err(ParseError::Binary),
+        Format::Odt | Format::Odp | Format::Ods => guard::run(format, move |_| odf::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Msg => return Err(ParseError::Binary),
         #[cfg(feature = "office")]
         Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
         #[cfg(feature = "office")]
-        Format::Xls | Format::Ods => guard::run(format, move |_| xls::extract(format, bytes))?,
+        Format::Xls => guard::run(format, move |_| xls::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
         Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
         Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,

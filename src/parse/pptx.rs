@@ -2,13 +2,12 @@
 //!
 //! Own reading: `office_oxide` 0.1.16 knows no notes of every slide, no charts and diagrams, and parts titles of two lines.
 
-mod order;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
 
-use self::order::Frame;
+use super::order::{self, Frame};
 use super::package::{Package, Relations};
 use super::table::{Cell, Table};
 use super::writer::{Block, Writer};
@@ -108,7 +107,7 @@ impl Layouts {
         for part in std::iter::once(name.clone()).chain(master) {
             let Some(root) = package.part(&part) else { continue };
             for shape in root.all("p:sp") {
-                match (place(shape), Frame::of(shape)) {
+                match (place(shape), frame(shape)) {
                     (Some((kind, number)), Some(frame)) => frames.push((kind.to_owned(), number.to_owned(), frame)),
                     (Some(_), None) => {}
                     (None, _) => {
@@ -123,6 +122,16 @@ impl Layouts {
         self.known.insert(name, frames.clone());
         frames
     }
+}
+
+/// Where a shape is, if it says so itself.
+fn frame(shape: &Element) -> Option<Frame> {
+    let place = shape
+        .child("p:xfrm")
+        .or_else(|| shape.child("p:spPr").and_then(|p| p.child("a:xfrm")))
+        .or_else(|| shape.child("p:grpSpPr").and_then(|p| p.child("a:xfrm")))?;
+    let (offset, size) = (place.child("a:off")?, place.child("a:ext")?);
+    Some(Frame::new((offset.number("x")?, offset.number("y")?), (size.number("cx")?, size.number("cy")?)))
 }
 
 /// The kind and number of the place that a shape fills.
@@ -223,8 +232,7 @@ impl Slide<'_> {
                 _ => {}
             }
         }
-        let frames: Vec<Option<Frame>> =
-            shapes.iter().map(|shape| Frame::of(shape).or_else(|| self.inherited(shape))).collect();
+        let frames: Vec<Option<Frame>> = shapes.iter().map(|shape| frame(shape).or_else(|| self.inherited(shape))).collect();
         for at in order::reading_order(&frames) {
             let Some(shape) = shapes.get(at) else { continue };
             match shape.name() {

@@ -8,10 +8,12 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::{Namespace, QName, ResolveResult};
 use quick_xml::reader::NsReader;
 
+use super::ParseError;
+
 /// Elements within elements. What lies deeper hangs at this depth: readers walk the tree on the stack.
 const MAX_DEPTH: usize = 400;
 /// Elements of one part: a book of ten thousand pages has fewer.
-const MAX_ELEMENTS: usize = 6_000_000;
+const MAX_ELEMENTS: usize = 3_000_000;
 
 /// An element. Its name is `prefix:local`, the prefix being the one that the standards write for its namespace, whatever the
 /// file calls it; that of a namespace which is not known here is the file's own.
@@ -33,6 +35,42 @@ impl Element {
     /// Reads a part. What is well-formed before the first fault is kept if it is more than the root.
     pub(super) fn parse(source: &str) -> Result<Self, String> {
         Builder::default().read(source)
+    }
+
+    /// Reads a part that is too large for a tree: elements named `whole` are handed over when they are complete, and are not
+    /// kept; of elements named `around` one is told when they begin. What comes back is all the rest.
+    pub(super) fn stream(
+        source: &str,
+        (around, whole): (&'static str, &'static str),
+        visit: &mut dyn FnMut(Visit) -> Result<(), ParseError>,
+    ) -> Result<Result<Self, String>, ParseError> {
+        let mut failure = None;
+        let mut builder = Builder::default();
+        let read = builder.walk(source, &mut |builder, at| {
+            let name = builder.open.last().map_or("", |e| e.name());
+            let told = match at {
+                At::Begin if name == around => builder.open.last().map(|e| visit(Visit::Begin(e))),
+                At::End if name == whole => builder.open.last_mut().map(|e| {
+                    let whole = Self {
+                        name: Rc::clone(&e.name),
+                        attributes: std::mem::take(&mut e.attributes),
+                        nodes: std::mem::take(&mut e.nodes),
+                    };
+                    builder.elements = 0;
+                    builder.dropped = true;
+                    visit(Visit::Whole(whole))
+                }),
+                _ => None,
+            };
+            match told {
+                Some(Err(e)) => {
+                    failure = Some(e);
+                    false
+                }
+                _ => true,
+            }
+        });
+        failure.map_or(Ok(read), Err)
     }
 
     pub(super) fn name(&self) -> &str {
@@ -118,6 +156,19 @@ impl Element {
     }
 }
 
+/// What is met on the way through a large part.
+pub(super) enum Visit<'a> {
+    /// An element that has begun: its attributes.
+    Begin(&'a Element),
+    /// An element with all that is in it.
+    Whole(Element),
+}
+
+enum At {
+    Begin,
+    End,
+}
+
 #[derive(Default)]
 struct Builder {
     names: HashSet<Rc<str>>,
@@ -125,10 +176,17 @@ struct Builder {
     /// Elements that were hung higher than they are.
     lifted: usize,
     elements: usize,
+    /// The element that closes now was handed over.
+    dropped: bool,
 }
 
 impl Builder {
     fn read(mut self, source: &str) -> Result<Element, String> {
+        self.walk(source, &mut |_, _| true)
+    }
+
+    /// `met` says whether to go on.
+    fn walk(&mut self, source: &str, met: &mut dyn FnMut(&mut Self, At) -> bool) -> Result<Element, String> {
         let mut reader = NsReader::from_str(source);
         reader.config_mut().check_end_names = false;
         loop {
@@ -137,6 +195,9 @@ impl Builder {
                     let element = self.element(&e, &reader)?;
                     if self.open.len() < MAX_DEPTH {
                         self.open.push(element);
+                        if !met(self, At::Begin) {
+                            return Err(String::new());
+                        }
                     } else {
                         self.lifted += 1;
                         self.hang(Node::Element(element));
@@ -156,11 +217,16 @@ impl Builder {
                         self.lifted -= 1;
                         continue;
                     }
+                    if !met(self, At::End) {
+                        return Err(String::new());
+                    }
                     let Some(closed) = self.open.pop() else { return Err("it ends before it begins".to_owned()) };
                     if self.open.is_empty() {
                         return Ok(closed);
                     }
-                    self.hang(Node::Element(closed));
+                    if !std::mem::take(&mut self.dropped) {
+                        self.hang(Node::Element(closed));
+                    }
                     continue;
                 }
                 Ok(Event::Text(t)) => {
@@ -189,7 +255,7 @@ impl Builder {
     }
 
     /// What was read of a part that is damaged further on.
-    fn salvage(mut self, fault: String) -> Result<Element, String> {
+    fn salvage(&mut self, fault: String) -> Result<Element, String> {
         if self.elements < 2 {
             return Err(fault);
         }

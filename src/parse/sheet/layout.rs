@@ -82,6 +82,13 @@ impl Sheets {
         }
     }
 
+    /// Says that cells are one, before their row is added.
+    pub(in super::super) fn spans(&mut self, merge: Merge) {
+        if self.sheet.columns.is_none() {
+            self.sheet.merges.entry(merge.rows.0).or_default().push(merge);
+        }
+    }
+
     /// Adds a row; rows come in ascending order, their cells by ascending column.
     pub(in super::super) fn row(&mut self, line: u32, mut cells: Vec<Value>) -> Result<(), ParseError> {
         cells.retain(|cell| !cell.text.trim().is_empty());

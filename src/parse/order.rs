@@ -1,8 +1,6 @@
 //! The order in which one reads the shapes of a slide: from top to bottom where a line can be drawn between them, else from
 //! left to right.
 
-use super::super::xml::Element;
-
 /// Shapes that are put into order by where they are; with more of them the file's order stands.
 const MAX_SHAPES: usize = 2000;
 /// Shapes may overlap by this part of the smaller one, and still stand one after the other.
@@ -18,15 +16,11 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    pub(super) fn of(shape: &Element) -> Option<Self> {
-        let place = shape
-            .child("p:xfrm")
-            .or_else(|| shape.child("p:spPr").and_then(|p| p.child("a:xfrm")))
-            .or_else(|| shape.child("p:grpSpPr").and_then(|p| p.child("a:xfrm")))?;
-        let (offset, size) = (place.child("a:off")?, place.child("a:ext")?);
-        let number = |e: &Element, name: &str| e.number::<i64>(name).map(|n| n.clamp(-1_000_000_000, 1_000_000_000));
-        let (left, top) = (number(offset, "x")?, number(offset, "y")?);
-        Some(Self { left, top, right: left + number(size, "cx")?.max(0), bottom: top + number(size, "cy")?.max(0) })
+    /// From its left upper corner and its size.
+    pub(super) fn new((left, top): (i64, i64), (width, height): (i64, i64)) -> Self {
+        let sane = |n: i64| n.clamp(-1_000_000_000, 1_000_000_000);
+        let (left, top) = (sane(left), sane(top));
+        Self { left, top, right: left + sane(width).max(0), bottom: top + sane(height).max(0) }
     }
 }
 
