@@ -3,23 +3,56 @@
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
+#[cfg(feature = "office")]
+mod codepage;
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod docx;
+#[cfg(feature = "office")]
+mod drawing;
 mod epub;
 mod format;
 mod guard;
 mod html;
+#[cfg(feature = "office")]
+mod letters;
 mod mail;
 mod markdown;
+#[cfg(feature = "office")]
+mod math;
 mod notebook;
 #[cfg(feature = "office")]
+mod numerals;
+#[cfg(feature = "office")]
+mod numfmt;
+#[cfg(feature = "office")]
+mod odf;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "office")]
+mod order;
+#[cfg(feature = "office")]
+mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod pptx;
+#[cfg(feature = "office")]
+mod rtf;
+#[cfg(feature = "office")]
 mod sheet;
+mod table;
 mod text;
 mod title;
+#[cfg(feature = "office")]
+mod writer;
+#[cfg(feature = "office")]
+mod xls;
+#[cfg(feature = "office")]
+mod xlsx;
+#[cfg(feature = "office")]
+mod xml;
 
 use std::time::Duration;
 
@@ -160,9 +193,21 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         #[cfg(feature = "pdf")]
         Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        Format::Docx => guard::run(format, move |_| docx::extract(bytes))?,
         #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
+        Format::Pptx => guard::run(format, move |_| pptx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Rtf => guard::run(format, move |_| rtf::extract(&bytes))?,
+        #[cfg(feature = "office")]
+        Format::Odt | Format::Odp | Format::Ods => guard::run(format, move |_| odf::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Msg => return Err(ParseError::Binary),
+        #[cfg(feature = "office")]
+        Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Xls => guard::run(format, move |_| xls::extract(format, bytes))?,
         Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
         Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
         Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
