@@ -80,7 +80,9 @@ def pptx(path):
             if shape.shape_type == 6:
                 yield from shapes(shape.shapes)
             elif shape.has_text_frame:
-                yield [shape.text_frame.text] if shape.is_placeholder and "SLIDE_NUMBER" in str(shape.placeholder_format.type) else shape.text_frame.text
+                kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
+                is_furniture = any(name in kind for name in ("SLIDE_NUMBER", "DATE", "FOOTER"))
+                yield [shape.text_frame.text] if is_furniture else shape.text_frame.text
                 yield None
             elif getattr(shape, "has_table", False) and shape.has_table:
                 for row in shape.table.rows:

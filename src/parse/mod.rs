@@ -3,24 +3,56 @@
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
+#[cfg(feature = "office")]
+mod codepage;
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod docx;
+#[cfg(feature = "office")]
+mod drawing;
 mod epub;
 mod format;
 mod guard;
 mod html;
+#[cfg(feature = "office")]
+mod letters;
 mod mail;
 mod markdown;
+#[cfg(feature = "office")]
+mod math;
 mod notebook;
 #[cfg(feature = "office")]
+mod numerals;
+#[cfg(feature = "office")]
+mod numfmt;
+#[cfg(feature = "office")]
+mod odf;
+#[cfg(feature = "office")]
 mod office;
+#[cfg(feature = "office")]
+mod order;
+#[cfg(feature = "office")]
+mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
+#[cfg(feature = "office")]
+mod pptx;
+#[cfg(feature = "office")]
+mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
 mod table;
 mod text;
 mod title;
+#[cfg(feature = "office")]
+mod writer;
+#[cfg(feature = "office")]
+mod xls;
+#[cfg(feature = "office")]
+mod xlsx;
+#[cfg(feature = "office")]
+mod xml;
 
 use std::time::Duration;
 
@@ -176,13 +208,21 @@ fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Res
         #[cfg(feature = "pdf")]
         Format::Pdf => guard::run_within(format, patience, move |deadline| pdf::extract(bytes, deadline))?,
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => {
-            guard::run_within(format, patience, move |_| office::extract(format, bytes))?
-        }
+        Format::Docx => guard::run_within(format, patience, move |_| docx::extract(bytes))?,
         #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => {
-            guard::run_within(format, patience, move |_| sheet::extract(format, bytes))?
-        }
+        Format::Pptx => guard::run_within(format, patience, move |_| pptx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Doc | Format::Ppt => guard::run_within(format, patience, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Rtf => guard::run_within(format, patience, move |_| rtf::extract(&bytes))?,
+        #[cfg(feature = "office")]
+        Format::Odt | Format::Odp | Format::Ods => guard::run_within(format, patience, move |_| odf::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Msg => return Err(ParseError::Binary),
+        #[cfg(feature = "office")]
+        Format::Xlsx => guard::run_within(format, patience, move |_| xlsx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Xls => guard::run_within(format, patience, move |_| xls::extract(format, bytes))?,
         Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
         Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
         Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,
