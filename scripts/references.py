@@ -257,7 +257,7 @@ def body_parts(part):
         for child in part.iter_parts() if hasattr(part, "iter_parts") else part.get_payload():
             yield from body_parts(child)
             yield None
-    elif part.get_content_maintype() == "text":
+    elif part.get_content_maintype() == "text" and kind not in ("text/css", "text/javascript"):
         content = decoded(part)
         if kind == "text/html":
             yield visible(content)
@@ -287,7 +287,11 @@ def eml(path):
     import email.policy
 
     with open(path, "rb") as file:
-        return [list(message_parts(email.message_from_binary_file(file, policy=email.policy.default)))]
+        source = file.read()
+    wide = unmarked(source)
+    if wide is not None:
+        source = wide.lstrip("\ufeff").encode()
+    return [list(message_parts(email.message_from_bytes(source, policy=email.policy.default)))]
 
 
 mht = eml
@@ -323,17 +327,33 @@ def ipynb(path):
             if best is None and "text/html" in data:
                 best = visible(data["text/html"])
             text = best or data.get("text/plain") or output.get("text") or ""
+            if re.fullmatch(r"<[^<\n]*( object| at 0x\w+|Figure size[^<\n]*)>", text):
+                text = ""
             text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
             # A long output may be cut.
             parts += [None, text[:1000], [text[1000:]], [str(data)], [" ".join(output.get("traceback", []))], None]
     return [parts]
 
 
+def unmarked(source):
+    """Text in two or four bytes a character, as UTF-8."""
+    import codecs
+
+    if source.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0\0" in source[:16]:
+        return source.decode("utf-32" if source[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE) else "utf-32-le" if source[0] else "utf-32-be", "replace")
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source.decode("utf-16", "replace")
+    if source[:100].count(0) > 20:
+        return source.decode("utf-16-le" if source[1] == 0 else "utf-16-be", "replace")
+    return None
+
+
 def plain(path):
     with open(path, "rb") as file:
         source = file.read()
-    if source[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return [[source.decode("utf-16", "replace")]]
+    wide = unmarked(source)
+    if wide is not None:
+        return [[wide]]
     try:
         return [[source.decode("utf-8-sig")]]
     except UnicodeDecodeError:

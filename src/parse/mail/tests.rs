@@ -227,6 +227,8 @@ fn mailboxes_give_every_message() {
     }
     let one = parse(Hint::name("a.mbox"), mbox.split_inclusive("on.\n").next().unwrap().into()).unwrap();
     assert_eq!((one.title.as_deref(), one.markup), (Some("Cranes"), Markup::Text));
+    let headless = parse(Hint::name("a.mbox"), b"From ann Mon Jun 01 10:00:00 2009\n\nThe text.\n".to_vec()).unwrap();
+    assert_eq!(headless.text, "The text.");
     assert!(parse(Hint::name("a.mbox"), b"nothing of the kind".to_vec()).is_err());
 }
 
