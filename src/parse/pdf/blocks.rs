@@ -215,6 +215,10 @@ impl Margins {
         }
         let text = next.text();
         let before = last.text();
+        // An entry of the contents.
+        if before.contains(" ... ") && before.ends_with(|c: char| c.is_alphanumeric()) {
+            return true;
+        }
         if last.is_bold() != next.is_bold() && !before.ends_with('-') && open.iter().all(Line::is_bold) != next.is_bold() {
             return true;
         }

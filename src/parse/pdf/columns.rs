@@ -234,6 +234,10 @@ fn whites(words: &[Word], size: f64) -> Vec<White> {
     let mut out: Vec<White> = Vec::new();
     for (at, runs) in free.iter().enumerate() {
         for &run in runs {
+            let same = |o: &(f64, f64)| (o.0 - run.0).abs() < 0.01 && (o.1 - run.1).abs() < 0.01;
+            if at > 0 && free.get(at - 1).is_some_and(|before| before.iter().any(same)) {
+                continue;
+            }
             // Each box once: from its first step that is no part of a box to the left with the same height.
             let mut from = at;
             while from > 0 && holds(from - 1, run) {
@@ -324,6 +328,12 @@ fn kind_of(band: &[Word], cuts: &[f64], size: f64) -> Kind {
     let marks = columns.first().is_some_and(is_marks);
     if marks && columns.len() == 2 {
         return Kind::Neither;
+    }
+    // Contents in several columns.
+    let leads =
+        |l: &Line| l.words.iter().any(|w| w.text.contains("....")) || l.words.iter().filter(|w| w.text == ".").count() > 3;
+    if columns.iter().all(|c| c.lines.iter().filter(|l| leads(l)).count() * 2 > c.lines.len()) {
+        return Kind::Columns;
     }
     let prose = columns.iter().filter(|c| c.is_prose()).count();
     if prose == columns.len() {

@@ -38,7 +38,7 @@ pub(super) struct Glyph {
     pub(super) advance: Vec2,
     /// Height of the font, in points.
     pub(super) size: f64,
-    /// Which way it reads, in degrees clockwise from left to right: 0 to 359.
+    /// Which way it reads, in halves of a degree clockwise from left to right: 0 to 719.
     pub(super) angle: u16,
     pub(super) is_bold: bool,
     pub(super) is_mono: bool,
@@ -321,7 +321,7 @@ impl<'a> Reader<'a, '_> {
             let upright = place * Point::new(0.0, 1.0) - at;
             let size = upright.hypot() * face.scale;
             let right = place * Point::new(1.0, 0.0) - at;
-            let angle = right.y.atan2(right.x).to_degrees();
+            let angle = right.y.atan2(right.x).to_degrees() * 2.0;
             if !(at.is_finite() && advance.is_finite() && size.is_finite() && size > 0.01 && angle.is_finite()) {
                 return;
             }
@@ -335,7 +335,7 @@ impl<'a> Reader<'a, '_> {
                 at,
                 advance,
                 size,
-                angle: (angle.round() as i32).rem_euclid(360) as u16,
+                angle: (angle.round() as i32).rem_euclid(720) as u16,
                 is_bold: face.is_bold,
                 is_mono: face.is_mono,
                 is_vertical: face.is_vertical,

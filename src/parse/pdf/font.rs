@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use encoding_rs::{Encoding, GBK, MACINTOSH, WINDOWS_1252};
 use hayro_cmap::{BfString, CMap, CMapName, CidFamily, load_embedded};
 use hayro_font::{CMapResolverFn, Font, FontCache, FontGlyph, FontQuery, FontResolverFn};
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream};
@@ -36,6 +37,8 @@ pub(super) struct Face<'a> {
     font: Font<'a>,
     known: RefCell<HashMap<(u32, u8), Code>>,
     rest: Unnamed,
+    /// Two bytes make an ideograph: old Chinese programs declare such a font as one of Latin letters.
+    is_gbk: bool,
     pub(super) is_bold: bool,
     pub(super) is_mono: bool,
     pub(super) is_vertical: bool,
@@ -51,8 +54,8 @@ enum Unnamed {
     Collection { encoding: Box<CMap>, unicode: Box<CMap> },
     /// By glyph, from the embedded font's own table.
     Glyphs(HashMap<u32, char>),
-    /// The code is a letter of Windows' Latin.
-    Latin,
+    /// The code is a letter of an old encoding.
+    Latin(&'static Encoding),
     /// Nowhere.
     Nothing,
 }
@@ -62,6 +65,16 @@ impl<'a> Face<'a> {
     pub(super) fn read(&self, string: &[u8], mut each: impl FnMut(Code)) {
         let mut at = 0;
         while at < string.len() {
+            if self.is_gbk
+                && let Some(pair @ &[first, second]) = string.get(at..at + 2)
+                && first >= 0x81
+                && second >= 0x40
+            {
+                let text = letters::plain(&GBK.decode_without_bom_handling(pair).0);
+                each(Code { text: text.into(), advance: 1.0, is_blank: false });
+                at += 2;
+                continue;
+            }
             let (code, length) = self.font.read_code(string, at);
             at += length.max(1);
             let key = (code, length as u8);
@@ -141,7 +154,9 @@ impl Unnamed {
     fn of_simple(dict: &Dict<'_>) -> Self {
         let is_drawn = dict.get::<Name<'_>>(b"Subtype".as_slice()).is_some_and(|n| n.as_ref() == b"Type3");
         // The codes of drawings are often those of the letters; those of a font without a name for its glyphs, too.
-        if is_drawn { Self::Latin } else { Self::of_program(dict).unwrap_or(Self::Latin) }
+        let is_mac = dict.get::<Name<'_>>(b"Subtype".as_slice()).is_some_and(|n| n.as_ref() == b"TrueType");
+        let latin = Self::Latin(if is_mac { MACINTOSH } else { WINDOWS_1252 });
+        if is_drawn { latin } else { Self::of_program(dict).unwrap_or(latin) }
     }
 
     /// What the embedded font's own table says of its glyphs.
@@ -180,9 +195,9 @@ impl Unnamed {
                 };
             }
             Self::Glyphs(glyphs) => *glyphs.get(&glyph).filter(|_| glyph != 0)?,
-            Self::Latin => {
+            Self::Latin(encoding) => {
                 let byte = [u8::try_from(code).ok().filter(|&b| b >= 0x20)?];
-                encoding_rs::WINDOWS_1252.decode_without_bom_handling(&byte).0.chars().next()?
+                encoding.decode_without_bom_handling(&byte).0.chars().next()?
             }
             Self::Nothing => return None,
         };
@@ -231,7 +246,7 @@ impl<'a> Fonts<'a> {
             return face.clone();
         }
         let font = self.cache.standard_font(hayro_font::StandardFont::Helvetica, &self.fonts);
-        let face = font.map(|font| Rc::new(Face::new(font, "", &Dict::default(), Unnamed::Latin, 1.0)));
+        let face = font.map(|font| Rc::new(Face::new(font, "", &Dict::default(), Unnamed::Latin(WINDOWS_1252), 1.0)));
         self.faces.insert(b"".as_slice(), face.clone());
         face
     }
@@ -246,7 +261,10 @@ impl<'a> Fonts<'a> {
         let name = dict.get::<Name<'_>>(b"BaseFont".as_slice()).map(|n| n.as_str().to_owned()).unwrap_or_default();
         let descriptor = descendant.as_ref().unwrap_or(dict).get::<Dict<'_>>(b"FontDescriptor".as_slice()).unwrap_or_default();
         let rest = Unnamed::of(dict, descendant.as_ref(), &self.cmaps);
-        Some(Face::new(font, &name, &descriptor, rest, drawn_height(dict)))
+        let mut face = Face::new(font, &name, &descriptor, rest, drawn_height(dict));
+        let raw = dict.get::<Name<'_>>(b"BaseFont".as_slice()).map(|n| n.to_vec()).unwrap_or_default();
+        face.is_gbk = descendant.is_none() && !dict.contains_key(b"ToUnicode") && is_chinese(&raw) && !has_program(&descriptor);
+        Some(face)
     }
 }
 
@@ -261,8 +279,29 @@ impl<'a> Face<'a> {
         let is_mono =
             ["courier", "mono", "consol", "cmtt", "typewriter", "menlo", "sftt"].iter().any(|part| name.contains(part))
                 || flags & 1 != 0;
-        Self { is_vertical: !font.is_horizontal(), font, known: RefCell::default(), rest, is_bold, is_mono, scale }
+        Self {
+            is_vertical: !font.is_horizontal(),
+            font,
+            known: RefCell::default(),
+            rest,
+            is_gbk: false,
+            is_bold,
+            is_mono,
+            scale,
+        }
     }
+}
+
+fn has_program(descriptor: &Dict<'_>) -> bool {
+    ["FontFile", "FontFile2", "FontFile3"].iter().any(|key| descriptor.contains_key(key.as_bytes()))
+}
+
+/// Whether a font's name is that of one of Chinese programs' own, in any of the ways in which these write it.
+fn is_chinese(name: &[u8]) -> bool {
+    let (said, _, damaged) = GBK.decode(name);
+    let named = ["宋体", "黑体", "楷体", "仿宋", "细明体"].iter().any(|font| said.contains(font)) && !damaged;
+    let latin = String::from_utf8_lossy(name).to_lowercase();
+    named || ["simsun", "simhei", "fangsong", "kaiti", "nsimsun"].iter().any(|font| latin.contains(font))
 }
 
 /// The height of the letters of a font of drawings, whose nominal size may be anything.
@@ -273,7 +312,17 @@ fn drawn_height(dict: &Dict<'_>) -> f64 {
     let matrix = dict.get::<[f64; 6]>(b"FontMatrix".as_slice()).unwrap_or([0.001, 0.0, 0.0, 0.001, 0.0, 0.0]);
     let bounds = dict.get::<[f64; 4]>(b"FontBBox".as_slice()).unwrap_or_default();
     let height = (matrix[3] * (bounds[3] - bounds[1])).abs();
-    if height.is_finite() && height > 1e-6 { height } else { matrix[3].abs() * 1000.0 }
+    // The box is often that of a page, or empty: letters are about half as wide as high.
+    let widths: Vec<f64> =
+        dict.get::<Array<'_>>(b"Widths".as_slice()).map(|w| w.iter::<f64>().take(256).collect()).unwrap_or_default();
+    let drawn: Vec<f64> = widths.into_iter().map(|w| (w * matrix[0]).abs()).filter(|w| w.is_finite() && *w > 1e-6).collect();
+    let width = drawn.iter().sum::<f64>() / drawn.len().max(1) as f64;
+    match (height.is_finite() && height > 1e-6, width > 0.0) {
+        (true, true) => height.clamp(1.4 * width, 2.6 * width),
+        (true, false) => height,
+        (false, true) => 2.0 * width,
+        (false, false) => 1.0,
+    }
 }
 
 /// Whether the widths of a CID font can be read in bounded time and memory: `hayro-font` 0.5 writes each range of them out,

@@ -87,7 +87,9 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
                 kept.push(key.0);
             }
         }
-        doomed.push(here);
+        // A page that would have nothing left is no page with furniture.
+        let rows = sheet.blocks.iter().map(|b| b.rows.len()).sum::<usize>();
+        doomed.push(if here.len() < rows { here } else { Vec::new() });
     }
     for (sheet, here) in sheets.iter_mut().zip(doomed) {
         for (b, block) in sheet.blocks.iter_mut().enumerate() {

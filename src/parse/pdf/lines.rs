@@ -40,7 +40,7 @@ impl Line {
 
     /// What it says, in reading order.
     pub(super) fn text(&self) -> String {
-        text_of(&self.words, self.size)
+        without_leaders(&text_of(&self.words, self.size))
     }
 }
 
@@ -78,6 +78,31 @@ pub(super) fn text_of(words: &[Word], size: f64) -> String {
         before = Some(word);
     }
     bidi::reading_order(pieces)
+}
+
+/// Dots that lead the eye to a number, as three.
+fn without_leaders(text: &str) -> String {
+    if !text.contains("....") && !text.contains(". . . .") {
+        return text.to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('.') {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        let after = from.trim_start_matches(['.', ' ', '…']);
+        let run = from.get(..from.len() - after.len()).unwrap_or_default();
+        if run.matches('.').count() > 3 {
+            out.truncate(out.trim_end().len());
+            out.push_str(" ... ");
+        } else {
+            out.push_str(run);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out.truncate(out.trim_end().len());
+    out
 }
 
 /// Raised digits keep their meaning: `10^6` is not 106, and the mark of a footnote is no part of the word before it.
@@ -181,4 +206,41 @@ pub(super) enum Glue {
     Nothing,
     /// The first ends with a hyphen, which may stand for the division alone.
     Divided,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn leaders_are_short() {
+        assert_eq!(without_leaders("Contents ........ 7"), "Contents ... 7");
+        assert_eq!(without_leaders("1.2 Scope . . . . . . 12"), "1.2 Scope ... 12");
+        assert_eq!(without_leaders("wait... what"), "wait... what");
+    }
+
+    #[test]
+    fn raised_digits_stay_what_they_are() {
+        for (base, raised, want) in
+            [("10", "6", "^6"), ("km", "2", "^2"), ("pier", "1", " 1"), ("10", "th", "th"), ("word.", "12", " 12")]
+        {
+            assert_eq!(raised_after(base, raised), want, "{base} {raised}");
+        }
+    }
+
+    #[test]
+    fn lines_are_put_together_by_their_ends() {
+        for (before, after, want) in [
+            ("the rota-", "tion", Glue::Divided),
+            ("Jean-", "Paul", Glue::Nothing),
+            ("2019-", "2020", Glue::Nothing),
+            ("a word", "and more", Glue::Blank),
+            ("汉字", "汉字", Glue::Nothing),
+            ("汉字", "word", Glue::Blank),
+            ("soft\u{ad}", "ly", Glue::Divided),
+            ("a list -", "item", Glue::Blank),
+        ] {
+            assert_eq!(glue(before, after), want, "{before} {after}");
+        }
+    }
 }

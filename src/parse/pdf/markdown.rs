@@ -125,7 +125,8 @@ impl Writer {
         }
         if !self.text.is_empty() {
             let both_items = text.starts_with("- ") && self.text.rsplit('\n').next().is_some_and(|l| l.starts_with("- "));
-            self.text.push_str(if both_items { "\n" } else { "\n\n" });
+            let both_entries = is_entry(text) && self.text.rsplit('\n').next().is_some_and(is_entry);
+            self.text.push_str(if both_items || both_entries { "\n" } else { "\n\n" });
         }
         let begins = self.text.len();
         self.text.push_str(text);
@@ -137,6 +138,11 @@ impl Writer {
             self.put(&note);
         }
     }
+}
+
+/// A line of a table of contents.
+fn is_entry(line: &str) -> bool {
+    line.contains(" ... ") && line.ends_with(|c: char| c.is_alphanumeric())
 }
 
 /// The lines of a paragraph as one.

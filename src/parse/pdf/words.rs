@@ -88,6 +88,7 @@ pub(super) fn directions(glyphs: &[Glyph]) -> Vec<Direction> {
 /// A direction of text, and the frame in which it runs from left to right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Direction {
+    /// In halves of a degree, as in [`Glyph::angle`].
     angle: u16,
     is_vertical: bool,
 }
@@ -97,25 +98,19 @@ impl Direction {
 
     fn of(glyph: &Glyph) -> Self {
         // Scanned lines are a degree or two askew.
-        let angle = match glyph.angle {
-            0..=3 | 357.. => 0,
-            87..=93 => 90,
-            177..=183 => 180,
-            267..=273 => 270,
-            a => a / 6 * 6,
-        };
-        if glyph.is_vertical { Self { angle: 90, is_vertical: true } } else { Self { angle, is_vertical: false } }
+        let angle = [0, 180, 360, 540, 720].into_iter().find(|right| glyph.angle.abs_diff(*right) <= 5).unwrap_or(glyph.angle);
+        if glyph.is_vertical { Self { angle: 180, is_vertical: true } } else { Self { angle: angle % 720, is_vertical: false } }
     }
 
     /// A point of the page in this frame.
     pub(super) fn turn(self, p: Point) -> Point {
         match self.angle {
             0 => p,
-            90 => Point::new(p.y, -p.x),
-            180 => Point::new(-p.x, -p.y),
-            270 => Point::new(-p.y, p.x),
+            180 => Point::new(p.y, -p.x),
+            360 => Point::new(-p.x, -p.y),
+            540 => Point::new(-p.y, p.x),
             a => {
-                let (sin, cos) = f64::from(a).to_radians().sin_cos();
+                let (sin, cos) = (f64::from(a) / 2.0).to_radians().sin_cos();
                 Point::new(p.x * cos + p.y * sin, p.y * cos - p.x * sin)
             }
         }
@@ -124,7 +119,7 @@ impl Direction {
     /// A box of the page in this frame; `None` where it would stand askew.
     pub(super) fn turn_box(self, r: Rect) -> Option<Rect> {
         let [a, b] = [Point::new(r.x0, r.y0), Point::new(r.x1, r.y1)].map(|p| self.turn(p));
-        self.angle.is_multiple_of(90).then(|| Rect::from_points(a, b))
+        self.angle.is_multiple_of(180).then(|| Rect::from_points(a, b))
     }
 }
 
@@ -142,7 +137,7 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
         let y = if direction.is_vertical { from.y + 0.35 * glyph.size } else { from.y };
         let size = glyph.size;
         let blank = glyph.text.trim().is_empty();
-        if !blank && was_drawn(&mut seen, &glyph.text, Point::new(x0, y), size) {
+        if !blank && was_drawn(&mut seen, &glyph.text, Point::new(x0, y), size, x1 - x0) {
             continue;
         }
         if blank {
@@ -191,11 +186,13 @@ fn as_drawn(text: &str) -> Cow<'_, str> {
 type Drawn<'g> = HashMap<(&'g str, i64, i64), Vec<Point>>;
 
 /// Whether the same letter stands at the same place already; else remembers it.
-fn was_drawn<'g>(drawn: &mut Drawn<'g>, text: &'g str, at: Point, size: f64) -> bool {
+fn was_drawn<'g>(drawn: &mut Drawn<'g>, text: &'g str, at: Point, size: f64, width: f64) -> bool {
     // Cells by the letters' size, in steps, so that the same letter in the same size falls into the same cells.
     let cell = ((size.ln() * 4.0).round() / 4.0).exp();
     let (cx, cy) = ((at.x / cell).floor() as i64, (at.y / cell).floor() as i64);
-    let near = |p: &Point| (p.x - at.x).abs() < TWICE * size && (p.y - at.y).abs() < TWICE * size;
+    // Of narrow letters two in a row stand as near as that.
+    let beside = (TWICE * size).min(0.4 * width.max(0.05 * size));
+    let near = |p: &Point| (p.x - at.x).abs() < beside && (p.y - at.y).abs() < TWICE * size;
     let is_there = (-1..=1)
         .any(|dx| (-1..=1).any(|dy| drawn.get(&(text, cx + dx, cy + dy)).is_some_and(|places| places.iter().any(near))));
     if !is_there {
