@@ -26,7 +26,8 @@ pub(super) fn reading_order(pieces: Vec<(String, bool)>) -> String {
     }
     let (right, left) =
         line.chars().fold((0, 0), |(r, l), c| (r + usize::from(is_right_to_left(c)), l + usize::from(is_left_to_right(c))));
-    let is_rtl = right >= left;
+    // A line of it may well have more letters of names and commands.
+    let is_rtl = right * 2 > left;
     // Letter by letter, so that combining marks may stay behind what they are set on.
     let mut visual: Vec<char> = line
         .chars()

@@ -205,7 +205,7 @@ impl Margins {
         // A heading of several lines is one; those of the same size below one another, too.
         let is_heading = size > 1.15 * body;
         if is_heading {
-            return distance > 1.75 * size || last.is_bold() != next.is_bold();
+            return distance > 1.75 * size;
         }
         if distance > (spacing * 1.22).max(spacing + 0.12) * size {
             return true;

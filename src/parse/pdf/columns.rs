@@ -14,6 +14,9 @@ const DEPTH: usize = 24;
 /// Words beyond which a part is not cut any more: a page of a telephone book has some thousands.
 const WORDS: usize = 40_000;
 
+/// Gutters of a part that are tried.
+const TRIED: usize = 12;
+
 /// A part of a page that is read as one.
 pub(super) enum Region {
     /// Lines below one another.
@@ -47,33 +50,21 @@ fn divide(words: Vec<Word>, rtl: bool, depth: usize, out: &mut Vec<Region>) {
         return;
     }
     let size = lines::main_size(words.iter());
-    let Some(gutter) = best_gutter(&words, size) else {
-        out.push(Region::Lines(lines::lines(words)));
-        return;
-    };
-    let (mut above, mut band, mut below) = (Vec::new(), Vec::new(), Vec::new());
-    for word in words {
-        let middle = word.middle().y;
-        if middle < gutter.y0 {
-            above.push(word);
-        } else if middle > gutter.y1 {
-            below.push(word);
-        } else {
-            band.push(word);
+    for gutter in best_gutters(&words, size) {
+        let band: Vec<Word> = words.iter().filter(|w| (gutter.y0..=gutter.y1).contains(&w.middle().y)).cloned().collect();
+        let mut gutters: Vec<White> = gutters_through(&band, gutter, size);
+        gutters.sort_by(|a, b| a.x0.total_cmp(&b.x0));
+        let cuts: Vec<f64> = gutters.iter().map(|g| f64::midpoint(g.x0, g.x1)).collect();
+        let kind = kind_of(&band, &cuts, size);
+        if matches!(kind, Kind::Neither) {
+            continue;
         }
-    }
-    divide(above, rtl, depth - 1, out);
-    divide_band(band, gutter, size, rtl, depth, out);
-    divide(below, rtl, depth - 1, out);
-}
-
-/// What stands beside a gutter: columns, or a table.
-fn divide_band(band: Vec<Word>, gutter: White, size: f64, rtl: bool, depth: usize, out: &mut Vec<Region>) {
-    let mut gutters: Vec<White> = gutters_through(&band, gutter, size);
-    gutters.sort_by(|a, b| a.x0.total_cmp(&b.x0));
-    let cuts: Vec<f64> = gutters.iter().map(|g| f64::midpoint(g.x0, g.x1)).collect();
-    match kind_of(&band, &cuts, size) {
-        Kind::Columns => {
+        let (above, rest): (Vec<Word>, Vec<Word>) = words.into_iter().partition(|w| w.middle().y < gutter.y0);
+        let below: Vec<Word> = rest.into_iter().filter(|w| w.middle().y > gutter.y1).collect();
+        divide(above, rtl, depth - 1, out);
+        if matches!(kind, Kind::Table) {
+            out.push(Region::Table(band, cuts));
+        } else {
             let mut columns = split(band, &cuts);
             if rtl {
                 columns.reverse();
@@ -82,9 +73,10 @@ fn divide_band(band: Vec<Word>, gutter: White, size: f64, rtl: bool, depth: usiz
                 divide(column, rtl, depth - 1, out);
             }
         }
-        Kind::Table => out.push(Region::Table(band, cuts)),
-        Kind::Neither => out.push(Region::Lines(lines::lines(band))),
+        divide(below, rtl, depth - 1, out);
+        return;
     }
+    out.push(Region::Lines(lines::lines(words)));
 }
 
 pub(super) fn split(words: Vec<Word>, cuts: &[f64]) -> Vec<Vec<Word>> {
@@ -99,22 +91,19 @@ pub(super) fn split(words: Vec<Word>, cuts: &[f64]) -> Vec<Vec<Word>> {
     columns
 }
 
-/// The gutter that is tallest, among those with lines on both sides.
-fn best_gutter(words: &[Word], size: f64) -> Option<White> {
-    let whites = whites(words, size);
-    let mut best: Option<(f64, White)> = None;
-    for white in whites {
+/// The gutters that are tallest, among those with lines on both sides.
+fn best_gutters(words: &[Word], size: f64) -> Vec<White> {
+    let mut found: Vec<(f64, White)> = Vec::new();
+    for white in whites(words, size) {
         let Some((white, rows)) = with_lines(words, white) else { continue };
-        if !is_wide_enough(white.x1 - white.x0, rows, size) {
-            continue;
-        }
-        // The taller, then the wider.
-        let score = (white.y1 - white.y0) + 0.5 * (white.x1 - white.x0).min(3.0 * size);
-        if best.is_none_or(|(s, _)| score > s) {
-            best = Some((score, white));
+        if is_wide_enough(white.x1 - white.x0, rows, size) {
+            // The taller, then the wider.
+            found.push(((white.y1 - white.y0) + 0.5 * (white.x1 - white.x0).min(3.0 * size), white));
         }
     }
-    best.map(|(_, white)| white)
+    found.sort_by(|a, b| b.0.total_cmp(&a.0));
+    found.truncate(TRIED);
+    found.into_iter().map(|(_, white)| white).collect()
 }
 
 /// How wide a gutter has to be that passes so many lines.

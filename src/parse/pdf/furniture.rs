@@ -34,9 +34,21 @@ fn pattern(text: &str) -> String {
     out.trim_end().to_owned()
 }
 
+/// Words beside the number of a page.
+const BESIDE: [&str; 18] = [
+    "page", "pages", "of", "p", "pg", "seite", "von", "página", "pagina", "de", "di", "sur", "стр", "из", "第", "页", "頁",
+    "共",
+];
+
 /// Whether a line is a page's number and nothing else, in any wording.
 fn is_number(pattern: &str) -> bool {
-    pattern.contains('#') && pattern.chars().filter(|c| c.is_alphabetic()).count() <= 12 && pattern.split(' ').count() <= 4
+    let words = pattern.split(|c: char| !c.is_alphabetic()).flat_map(|word| {
+        // Chinese words stand side by side.
+        let step = if word.chars().any(super::letters::is_cjk) { 1 } else { word.chars().count().max(1) };
+        let letters: Vec<char> = word.chars().collect();
+        letters.chunks(step).map(|part| part.iter().collect::<String>()).collect::<Vec<_>>()
+    });
+    pattern.contains('#') && words.filter(|w| !w.is_empty()).all(|w| BESIDE.contains(&w.as_str()))
 }
 
 /// The lines at the edges of a page: those of its paragraphs that stand highest and lowest.

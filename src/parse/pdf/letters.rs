@@ -39,6 +39,46 @@ pub(super) fn plain(text: &str) -> String {
     out
 }
 
+const ACCENTS: [(char, char); 14] = [
+    ('`', '\u{300}'),
+    ('´', '\u{301}'),
+    ('ˆ', '\u{302}'),
+    ('^', '\u{302}'),
+    ('˜', '\u{303}'),
+    ('~', '\u{303}'),
+    ('¯', '\u{304}'),
+    ('˘', '\u{306}'),
+    ('˙', '\u{307}'),
+    ('¨', '\u{308}'),
+    ('˚', '\u{30a}'),
+    ('˝', '\u{30b}'),
+    ('ˇ', '\u{30c}'),
+    ('¸', '\u{327}'),
+];
+
+/// Whether this is an accent without a letter.
+pub(super) fn is_accent(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(|c| ACCENTS.iter().any(|(mark, _)| *mark == c)) && letters.next().is_none()
+}
+
+/// A letter with an accent that was drawn apart from it, as TeX does: `¨` over `ı` is `ï`. `None` if there is no such letter.
+pub(super) fn with_accent(letter: &str, accent: char) -> Option<String> {
+    let (_, mark) = ACCENTS.iter().find(|(a, _)| *a == accent)?;
+    let bare: String = letter
+        .chars()
+        .map(|c| match c {
+            'ı' => 'i',
+            'ȷ' => 'j',
+            c => c,
+        })
+        .collect();
+    let mut letters = bare.chars();
+    let first = letters.next().filter(|c| c.is_alphabetic())?;
+    let whole: String = [first, *mark].into_iter().nfc().collect();
+    (whole.chars().count() == 1).then(|| whole + letters.as_str())
+}
+
 /// Scripts that are written without blanks between words.
 pub(super) fn is_cjk(c: char) -> bool {
     matches!(u32::from(c),
@@ -57,6 +97,9 @@ mod tests {
         {
             assert_eq!(plain(drawn), meant);
         }
+        assert_eq!(with_accent("ı", '¨').as_deref(), Some("ï"));
+        assert_eq!(with_accent("C", 'ˇ').as_deref(), Some("Č"));
+        assert_eq!(with_accent("t", '¨'), None);
         assert!(is_cjk('漢') && is_cjk('か') && is_cjk('。') && !is_cjk('한') && !is_cjk('é'));
     }
 }

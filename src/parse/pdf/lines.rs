@@ -119,9 +119,20 @@ fn raised_after(base: &str, raised: &str) -> String {
 
 /// The lines of a column, from top to bottom.
 pub(super) fn lines(words: Vec<Word>) -> Vec<Line> {
-    let main = main_size(words.iter());
-    let (mut plain, small): (Vec<Word>, Vec<Word>) = words.into_iter().partition(|w| w.part.is_some() || w.size >= 0.8 * main);
-    plain.sort_by(|a, b| a.y.total_cmp(&b.y).then(a.x0.total_cmp(&b.x0)));
+    let mut words = words;
+    words.sort_by(|a, b| a.y.total_cmp(&b.y).then(a.x0.total_cmp(&b.x0)));
+    let largest = words.iter().filter(|w| w.part.is_none()).map(|w| w.size).fold(0.0, f64::max);
+    let hangs_on: Vec<bool> = words
+        .iter()
+        .map(|word| {
+            // Words of a line that may have it as a raised or lowered part: not far below, nor far above.
+            let from = words.partition_point(|w| w.y < word.y - 0.5 * largest);
+            let near = words.iter().skip(from).take_while(|w| w.y < word.y + 0.8 * largest);
+            word.part.is_none() && word.size < 0.85 * largest && near.clone().any(|w| is_base(w, word))
+        })
+        .collect();
+    let mut hangs_on = hangs_on.into_iter();
+    let (plain, small): (Vec<Word>, Vec<Word>) = words.into_iter().partition(|_| !hangs_on.next().unwrap_or(false));
     let mut rows: Vec<Vec<Word>> = Vec::new();
     for word in plain {
         let fits = |row: &Vec<Word>| {
@@ -137,50 +148,29 @@ pub(super) fn lines(words: Vec<Word>) -> Vec<Line> {
     // Small words are raised or lowered parts of a line, if one is at hand; else lines of their own.
     let mut own: Vec<Word> = Vec::new();
     for word in small {
-        let home = rows
-            .iter_mut()
-            .filter(|row| {
-                row.iter().any(|w| {
-                    w.part.is_none()
-                        && word.y > w.y - 0.75 * w.size
-                        && word.y < w.y + 0.45 * w.size
-                        && word.size < 0.9 * w.size
-                        && word.x0 - w.x1 < 0.6 * w.size
-                        && w.x0 - word.x1 < 0.6 * w.size
-                })
-            })
-            .min_by(|a, b| {
-                let far = |row: &Vec<Word>| row.first().map_or(0.0, |w| (w.y - 0.2 * w.size - word.y).abs());
-                far(a).total_cmp(&far(b))
-            });
+        let home = rows.iter_mut().filter(|row| row.iter().any(|w| is_base(w, &word))).min_by(|a, b| {
+            let far = |row: &Vec<Word>| row.first().map_or(0.0, |w| (w.y - 0.2 * w.size - word.y).abs());
+            far(a).total_cmp(&far(b))
+        });
         match home {
             Some(row) => row.push(word),
             None => own.push(word),
         }
     }
+    rows.extend(own.into_iter().map(|word| vec![word]));
     let mut all: Vec<Line> = rows.into_iter().map(Line::of).collect();
-    if all.is_empty() && !own.is_empty() {
-        own.sort_by(|a, b| a.y.total_cmp(&b.y));
-    }
-    if !own.is_empty() {
-        // All small: what is left has a size of its own.
-        let more = if all.is_empty() { plain_rows(own) } else { lines(own) };
-        all.extend(more);
-        all.sort_by(|a, b| a.y.total_cmp(&b.y));
-    }
+    all.sort_by(|a, b| a.y.total_cmp(&b.y));
     all
 }
 
-/// Lines by nothing but their height.
-fn plain_rows(words: Vec<Word>) -> Vec<Line> {
-    let mut rows: Vec<Vec<Word>> = Vec::new();
-    for word in words {
-        match rows.last_mut().filter(|r| r.last().is_some_and(|l| (l.y - word.y).abs() < 0.3 * word.size)) {
-            Some(row) => row.push(word),
-            None => rows.push(vec![word]),
-        }
-    }
-    rows.into_iter().map(Line::of).collect()
+/// Whether a word may be a raised or lowered part of the line of another one.
+fn is_base(base: &Word, word: &Word) -> bool {
+    base.part.is_none()
+        && word.size < 0.85 * base.size
+        && word.y > base.y - 0.75 * base.size
+        && word.y < base.y + 0.45 * base.size
+        && word.x0 - base.x1 < 0.6 * base.size
+        && base.x0 - word.x1 < 0.6 * base.size
 }
 
 /// How two lines of a paragraph are put together.

@@ -205,29 +205,32 @@ impl Grid {
     }
 }
 
-/// The rows of one row between rules: some tables have rules about their head alone.
+/// The rows of one row between rules: some tables have rules about their head alone, or about groups of rows. A cell of one
+/// line beside others of several is one for all of them.
 fn rows_within(cells: Vec<Vec<Word>>) -> Vec<Vec<String>> {
     let lines: Vec<Vec<Line>> = cells.into_iter().map(lines::lines).collect();
     let most = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let full: Vec<&Vec<Line>> = lines.iter().filter(|l| !l.is_empty()).collect();
-    let alike = full.len() >= 2 && most >= 3 && full.iter().all(|l| l.len() * 10 >= most * 9);
-    let longest = full.iter().max_by_key(|l| l.len());
-    let aligned = alike
-        && full.iter().all(|column| {
-            column.iter().filter(|l| longest.is_some_and(|m| m.iter().any(|o| (o.y - l.y).abs() < 0.3 * l.size))).count() * 10
-                >= column.len() * 9
+    let several: Vec<&Vec<Line>> = lines.iter().filter(|l| l.len() > 1).collect();
+    let at = |line: &Line, other: &Line| (line.y - other.y).abs() < 0.3 * line.size.max(1.0);
+    let longest = several.iter().max_by_key(|l| l.len());
+    let aligned = several.len() >= 2
+        && several.iter().all(|column| {
+            let met = column.iter().filter(|l| longest.is_some_and(|m| m.iter().any(|o| at(o, l)))).count();
+            column.len() * 10 >= most * 9 && met * 10 >= column.len() * 9
         });
+    // Values, not the lines of texts that happen to have as many.
+    let texts = || several.iter().flat_map(|c| c.iter()).map(Line::text);
+    let numbers = texts().filter(|t| t.chars().any(|c| c.is_ascii_digit())).count();
+    let is_values = texts().all(|t| t.chars().count() < 30) && (numbers * 2 > texts().count() || most > 2);
     match longest {
-        Some(longest) if aligned => longest
+        Some(longest) if aligned && is_values => longest
             .iter()
-            .map(|at| {
-                lines
-                    .iter()
-                    .map(|column| {
-                        let here: Vec<&Line> = column.iter().filter(|l| (l.y - at.y).abs() < 0.3 * l.size.max(1.0)).collect();
-                        cell_text(here.into_iter())
-                    })
-                    .collect()
+            .map(|row| {
+                let cell = |column: &Vec<Line>| {
+                    let is_for_all = column.len() < 2;
+                    cell_text(column.iter().filter(|l| is_for_all || at(row, l)))
+                };
+                lines.iter().map(cell).collect()
             })
             .collect(),
         _ => vec![lines.iter().map(|column| cell_text(column.iter())).collect()],

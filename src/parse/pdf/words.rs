@@ -129,6 +129,7 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
     let mut seen = Drawn::new();
     let mut after_blank = false;
     let mut is_open = false;
+    let mut accent: Option<(char, f64, f64)> = None;
     for glyph in glyphs.iter().filter(|g| Direction::of(g) == direction) {
         let from = direction.turn(glyph.at);
         let to = direction.turn(glyph.at + glyph.advance);
@@ -146,6 +147,22 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
             is_open = false;
             continue;
         }
+        // Accents of their own, set over the letter that follows.
+        if let Some(mark) = accent.take() {
+            let (mark, begins, ends): (char, f64, f64) = mark;
+            let over = (ends.min(x1) - begins.max(x0)) > 0.4 * (ends - begins).min(x1 - x0);
+            if let Some(letter) = over.then(|| letters::with_accent(&glyph.text, mark)).flatten()
+                && let Some(word) = words.last_mut().filter(|w| w.text.ends_with(mark))
+            {
+                word.text.pop();
+                word.text.push_str(&letter);
+                word.x1 = word.x1.max(x1);
+                word.x0 = word.x0.min(if word.text == letter { x0 } else { word.x0 });
+                is_open = true;
+                continue;
+            }
+        }
+        accent = glyph.text.chars().next().filter(|_| letters::is_accent(&glyph.text)).map(|mark| (mark, x0, x1));
         if let Some(word) = words.last_mut().filter(|_| is_open)
             && (word.y - y).abs() < 0.05 * size
             && (word.size - size).abs() < 0.05 * size
