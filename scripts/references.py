@@ -141,20 +141,26 @@ def run(*command):
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-def doc(path):
-    # Each has its own faults: what both read is asked for.
-    return [[run("antiword", "-m", "UTF-8", "-w", "0", path)], [run("catdoc", "-d", "utf-8", "-w", path)]]
-
-
-def ppt(path):
-    """As LibreOffice reads it; catppt knows no end of what is only a template's."""
+def converted(path, kind, ending):
+    """The files that LibreOffice makes of one."""
     import pathlib
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        run("soffice", "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "pptx", "--outdir", folder, path)
-        made = list(pathlib.Path(folder).glob("*.pptx"))
-        return pptx(str(made[0])) if made else []
+        profile = f"-env:UserInstallation=file://{folder}/profile"
+        run("soffice", "--headless", profile, "--convert-to", kind, "--outdir", folder, path)
+        yield from pathlib.Path(folder).glob(f"*.{ending}")
+
+
+def doc(path):
+    # Each has its own faults, old code pages among them: what both read is asked for.
+    texts = [made.read_text("utf-8-sig") for made in converted(path, "txt:Text (encoded):UTF8", "txt")]
+    return [[run("antiword", "-m", "UTF-8", "-w", "0", path)], texts or [""]]
+
+
+def ppt(path):
+    # catppt knows no end of what is only a template's.
+    return next((pptx(str(made)) for made in converted(path, "pptx", "pptx")), [])
 
 
 def odf(path):
