@@ -231,7 +231,13 @@ pub fn parse_with(hint: Hint<'_>, bytes: Vec<u8>, options: &ParseOptions) -> Res
 }
 
 /// Reads a document, or one that lies in another: at this depth, within this time.
-fn read(hint: Hint<'_>, bytes: Vec<u8>, options: &ParseOptions, depth: usize, patience: Duration) -> Result<Parsed, ParseError> {
+fn read(
+    hint: Hint<'_>,
+    bytes: Vec<u8>,
+    options: &ParseOptions,
+    depth: usize,
+    patience: Duration,
+) -> Result<Parsed, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
