@@ -316,7 +316,7 @@ impl<'a> Reader<'a> {
         match (self.open)(hint, bytes, left.min(PATIENCE)) {
             Ok(document) => {
                 self.text += document.text.len();
-                Written::of_section(outline::below(&name, &as_markdown(document, &name)))
+                Written::of_section(outline::below(&name, &as_markdown(&document, &name)))
             }
             Err(error) => {
                 tracing::debug!(name, %error, "an attached file is not read");
@@ -327,7 +327,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The text of an attached file such that it can stand in a document of Markdown.
-fn as_markdown(document: Extracted, name: &str) -> String {
+fn as_markdown(document: &Extracted, name: &str) -> String {
     let text = document.text.trim_start_matches('\u{feff}');
     match document.markup {
         Markup::Markdown => text.to_owned(),

@@ -14,7 +14,7 @@ fn mixed(parts: &[&str]) -> String {
 }
 
 fn multipart(kind: &str, boundary: &str, parts: &[&str]) -> String {
-    let parts: String = parts.iter().map(|part| format!("--{boundary}\n{part}\n")).collect();
+    let parts = parts.iter().fold(String::new(), |all, part| all + &format!("--{boundary}\n{part}\n"));
     format!("Content-Type: multipart/{kind}; boundary={boundary}\n\n{parts}--{boundary}--\n")
 }
 
@@ -227,6 +227,8 @@ fn mailboxes_give_every_message() {
     }
     let one = parse(Hint::name("a.mbox"), mbox.split_inclusive("on.\n").next().unwrap().into()).unwrap();
     assert_eq!((one.title.as_deref(), one.markup), (Some("Cranes"), Markup::Text));
+    let headless = parse(Hint::name("a.mbox"), b"From ann Mon Jun 01 10:00:00 2009\n\nThe text.\n".to_vec()).unwrap();
+    assert_eq!(headless.text, "The text.");
     assert!(parse(Hint::name("a.mbox"), b"nothing of the kind".to_vec()).is_err());
 }
 
@@ -262,7 +264,8 @@ fn mails_as_apple_keeps_them() {
 /// Parts within parts, and messages within messages, cost neither the stack nor the time.
 #[test]
 fn depth_and_number_are_bounded() {
-    let deep: String = (0..2000).map(|n| format!("Content-Type: multipart/mixed; boundary=x{n}x\n\n--x{n}x\n")).collect();
+    let deep =
+        (0..2000).fold(String::new(), |all, n| all + &format!("Content-Type: multipart/mixed; boundary=x{n}x\n\n--x{n}x\n"));
     let _ = parse(Hint::name("a.eml"), format!("Subject: x\n{deep}\n\ntext").into_bytes());
     let files = "--b\nContent-Disposition: attachment; filename=a.txt\n\nx\n".repeat(1000);
     let text = read(&format!("Subject: x\n{TO}Content-Type: multipart/mixed; boundary=b\n\n{files}--b--")).text;
