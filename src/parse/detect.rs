@@ -1,7 +1,7 @@
 //! The format of some bytes: by their name, and where that says nothing or lies, by their first bytes.
 
 use super::format::{Format, Guess};
-use super::{ParseError, container, text};
+use super::{ParseError, container, mail, text};
 
 /// Where XML and MIME say what they are.
 const HEAD: usize = 4096;
@@ -27,7 +27,10 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
         Guess::Known(Format::Html) => Ok(Format::Html),
         // A page that says "not found" under a document's name.
         Guess::Known(Format::Pdf) if is_html(bytes) => Ok(Format::Html),
+        Guess::Known(Format::Email) if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Known(format) => Ok(format),
+        // Mailboxes often have no extension, or one of another kind of file.
+        Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),
         Guess::Unknown if is_html(bytes) => Ok(Format::Html),
         Guess::Unknown if encoding_rs::Encoding::for_bom(bytes).is_none() && text::is_binary(bytes) => Err(ParseError::Binary),

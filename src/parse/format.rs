@@ -49,8 +49,10 @@ pub enum Format {
     Msg,
     /// EPUB.
     Epub,
-    /// An e-mail message.
+    /// An e-mail message, and a page that was saved as one (MHTML).
     Email,
+    /// A mailbox: messages one after another.
+    Mbox,
     /// Jupyter notebook.
     Notebook,
 }
@@ -77,6 +79,7 @@ impl fmt::Display for Format {
             Self::Msg => "Outlook message",
             Self::Epub => "EPUB",
             Self::Email => "e-mail",
+            Self::Mbox => "mailbox",
             Self::Notebook => "Jupyter notebook",
         })
     }
@@ -137,7 +140,8 @@ fn guess_media_type(media_type: &str) -> Guess {
         "application/vnd.ms-excel.sheet.macroenabled.12" => Format::Xlsx,
         "application/epub+zip" => Format::Epub,
         "application/x-ipynb+json" => Format::Notebook,
-        "message/rfc822" => Format::Email,
+        "message/rfc822" | "message/global" | "multipart/related" | "application/x-mimearchive" => Format::Email,
+        "application/mbox" => Format::Mbox,
         "image/svg+xml" => return Guess::Unsupported("svg".to_owned()),
         _ => match essence.split_once('/') {
             Some(("image" | "audio" | "video" | "font", kind)) => return Guess::Unsupported(kind.to_owned()),
@@ -180,7 +184,8 @@ pub fn guess(name: &str) -> Guess {
         "jsonl" | "ndjson" => Format::JsonLines,
         "ipynb" => Format::Notebook,
         "epub" => Format::Epub,
-        "eml" => Format::Email,
+        "eml" | "emlx" | "mht" | "mhtml" => Format::Email,
+        "mbox" | "mbx" => Format::Mbox,
         e if is_code(e) => Format::Code,
         e if is_unsupported(e) => return Guess::Unsupported(extension),
         _ => return Guess::Unknown,
@@ -272,7 +277,7 @@ fn is_unsupported(extension: &str) -> bool {
         | "gpg" | "asc" | "pgp" | "p12" | "pfx" | "jks" | "keystore" | "key" | "pem" | "crt" | "cer" | "der" | "csr"
         // Documents that are not read.
         | "xlsb" | "pages" | "numbers" | "mobi" | "azw" | "azw3" | "fb2" | "chm" | "pst"
-        | "mbox" | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
+        | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
     )
 }
 

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "office")]
 mod codepage;
+#[cfg(feature = "office")]
+mod compound;
 mod container;
 mod detect;
 #[cfg(feature = "office")]
@@ -21,6 +23,8 @@ mod mail;
 mod markdown;
 #[cfg(feature = "office")]
 mod math;
+#[cfg(feature = "office")]
+mod msg;
 mod notebook;
 #[cfg(feature = "office")]
 mod numerals;
@@ -62,6 +66,9 @@ use crate::document::Markup;
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
+
+/// Documents in documents: what is attached to a message that is attached.
+const MAX_DEPTH: usize = 3;
 
 /// What is known of some bytes before they are looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -181,36 +188,45 @@ impl ParseError {
 /// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
 /// it ends by itself, or the process does.
 pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
+    read(hint, bytes, 0, guard::PATIENCE)
+}
+
+/// Reads a document, or one that lies in another: at this depth, within this time.
+fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Result<Extracted, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
     let (format, bytes) = detect(hint, bytes)?;
+    let inner = move |hint: Hint<'_>, bytes, patience| {
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, depth + 1, patience)
+        }
+    };
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
-        Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes))?,
         #[cfg(feature = "pdf")]
-        Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
+        Format::Pdf => guard::run_within(format, patience, move |deadline| pdf::extract(bytes, deadline))?,
         #[cfg(feature = "office")]
-        Format::Docx => guard::run(format, move |_| docx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Pptx => guard::run(format, move |_| pptx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Rtf => guard::run(format, move |_| rtf::extract(&bytes))?,
-        #[cfg(feature = "office")]
-        Format::Odt | Format::Odp | Format::Ods => guard::run(format, move |_| odf::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Msg => return Err(ParseError::Binary),
-        #[cfg(feature = "office")]
-        Format::Xlsx => guard::run(format, move |_| xlsx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Xls => guard::run(format, move |_| xls::extract(format, bytes))?,
-        Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
-        Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
-        Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+        Format::Docx
+        | Format::Doc
+        | Format::Pptx
+        | Format::Ppt
+        | Format::Xlsx
+        | Format::Xls
+        | Format::Ods
+        | Format::Odt
+        | Format::Odp
+        | Format::Rtf
+        | Format::Msg => guard::run_within(format, patience, move |deadline| office::extract(format, bytes, deadline, &inner))?,
+        Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
+        Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
+        Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,
+        Format::Notebook => guard::run_within(format, patience, move |_| notebook::extract(bytes))?,
         #[cfg(not(all(feature = "office", feature = "pdf")))]
         left_out => return Err(ParseError::left_out(left_out)),
     };

@@ -61,7 +61,7 @@ pub(super) fn guess_encoding(bytes: &[u8]) -> &'static Encoding {
 
 /// UTF-8 that was cut inside a character, or has a stray byte: wherever it is well-formed beyond ASCII it is so by no
 /// accident, so a single bad byte must not turn the whole of it into another encoding's letters.
-fn is_damaged_utf8(bytes: &[u8]) -> bool {
+pub(super) fn is_damaged_utf8(bytes: &[u8]) -> bool {
     let (mut good, mut bad) = (0usize, 0usize);
     for chunk in bytes.utf8_chunks() {
         good += chunk.valid().bytes().filter(|&b| b >= 0xc0).count();
