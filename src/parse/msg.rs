@@ -15,8 +15,8 @@ use crate::document::Markup;
 const MAX_NESTING: usize = 8;
 /// Bytes of text that attached files may add.
 const MAX_ATTACHED: usize = 16 << 20;
-/// What is attached, at most.
-const MAX_FILES: usize = 500;
+/// People and files of a message, at most.
+const MAX_PARTS: usize = 5000;
 
 pub(super) fn extract(bytes: Vec<u8>, deadline: Instant, open: &Open<'_>) -> Result<Extracted, ParseError> {
     let file = Compound::open(bytes).ok_or_else(|| ParseError::broken(Format::Msg, "its container is damaged"))?;
@@ -47,7 +47,10 @@ impl Fields<'_> {
     fn text(&self, tag: u32) -> Option<String> {
         let text = match self.bytes(tag << 16 | 0x1f) {
             Some(wide) => utf16(&wide),
-            None => codepage::decode(self.page, &self.bytes(tag << 16 | 0x1e)?),
+            None => {
+                let bytes = self.bytes(tag << 16 | 0x1e)?;
+                String::from_utf8(bytes).unwrap_or_else(|e| codepage::decode(self.page, e.as_bytes()))
+            }
         };
         let text = text.trim_end_matches('\0').to_owned();
         (!text.trim().is_empty()).then_some(text)
@@ -83,7 +86,7 @@ impl Fields<'_> {
 impl<'a> Reader<'a> {
     fn message(&self, at: Storage, nesting: usize) -> (Option<String>, String, Markup) {
         let mut fields = Fields { file: self.file, at, page: 1252 };
-        fields.page = [0x3fde, 0x3ffd].iter().find_map(|tag| fields.number(*tag)).filter(|page| *page != 1200).unwrap_or(1252);
+        fields.page = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag)).filter(|page| *page != 1200).unwrap_or(1252);
         let title = fields.line(&[0x0037, 0x0070]);
         let mut text = String::new();
         let mut field = |name: &str, value: Option<String>| {
@@ -140,7 +143,7 @@ impl<'a> Reader<'a> {
         let mut found: Vec<(&str, usize)> =
             self.file.children(at).into_iter().filter(|(name, _)| name.starts_with(prefix)).collect();
         found.sort_unstable();
-        found.into_iter().map(|(_, at)| at).take(MAX_FILES).collect()
+        found.into_iter().map(|(_, at)| at).take(MAX_PARTS).collect()
     }
 
     fn attached(&self, at: Storage, page: u32) -> Vec<Attached> {

@@ -20,7 +20,7 @@ pub(super) fn extract(format: Format, bytes: Vec<u8>, deadline: Instant, open: &
         }
         Format::Pptx => pptx::extract(bytes),
         Format::Xlsx => xlsx::extract(bytes),
-        Format::Xls => xls::extract(format, bytes),
+        Format::Xls => xls::extract(bytes),
         Format::Odt | Format::Odp | Format::Ods => odf::extract(format, bytes),
         Format::Rtf => rtf::extract(&bytes),
         Format::Msg => msg::extract(bytes, deadline, open),
