@@ -197,5 +197,8 @@ fn kind(reason: SkipReason) -> &'static str {
         SkipReason::UnsupportedFormat => "of formats that are not read",
         SkipReason::SymbolicLink => "symbolic links",
         SkipReason::Special => "special files",
+        SkipReason::Gitignored => "ignored by .gitignore",
+        SkipReason::Ignored => "ignored by .ignore or git's own lists",
+        SkipReason::Own => "of ragstream's own",
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Color, Common, Invalid};
-use super::style::Style;
+use super::style::{Style, reader_left, unwritten};
 use crate::error::Error;
 
 /// Where and how things are printed.
@@ -83,11 +83,15 @@ impl Output {
     }
 
     /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read.
-    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            std::process::exit(super::exit::OK.into());
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            if reader_left(&error) {
+                std::process::exit(super::exit::OK.into());
+            }
+            // Whatever else there is to print would not come out either.
+            self.error(&unwritten(error).into());
+            std::process::exit(super::exit::FAILED.into());
         }
     }
 

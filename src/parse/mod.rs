@@ -3,24 +3,57 @@
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
+#[cfg(feature = "office")]
+mod codepage;
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod docx;
+#[cfg(feature = "office")]
+mod drawing;
 mod epub;
 mod format;
 mod guard;
 mod html;
+#[cfg(feature = "office")]
+mod letters;
 mod mail;
 mod markdown;
+#[cfg(feature = "office")]
+mod math;
 mod notebook;
+#[cfg(feature = "office")]
+mod numerals;
+#[cfg(feature = "office")]
+mod numfmt;
+#[cfg(feature = "office")]
+mod odf;
 #[cfg(feature = "office")]
 mod office;
 mod options;
+#[cfg(feature = "office")]
+mod order;
+#[cfg(feature = "office")]
+mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod pptx;
+#[cfg(feature = "office")]
+mod rtf;
+#[cfg(feature = "office")]
 mod sheet;
+mod table;
 mod text;
 mod title;
+#[cfg(feature = "office")]
+mod writer;
+#[cfg(feature = "office")]
+mod xls;
+#[cfg(feature = "office")]
+mod xlsx;
+#[cfg(feature = "office")]
+mod xml;
 
 use std::time::Duration;
 
@@ -31,6 +64,9 @@ use crate::document::Markup;
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
+
+/// Documents in documents: what is attached to a message that is attached.
+const MAX_DEPTH: usize = 3;
 
 /// What is known of some bytes before they are looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -191,31 +227,63 @@ pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
 
 /// Like [`parse`], with passwords and OCR, and what is known of pages.
 pub fn parse_with(hint: Hint<'_>, bytes: Vec<u8>, options: &ParseOptions) -> Result<Parsed, ParseError> {
+    read(hint, bytes, options, 0, guard::PATIENCE)
+}
+
+/// Reads a document, or one that lies in another: at this depth, within this time.
+fn read(
+    hint: Hint<'_>,
+    bytes: Vec<u8>,
+    options: &ParseOptions,
+    depth: usize,
+    patience: Duration,
+) -> Result<Parsed, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
     let (format, bytes) = detect(hint, bytes)?;
+    let options = options.clone();
+    let of_inner = options.clone();
+    let inner = move |hint: Hint<'_>, bytes, patience| {
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, &of_inner, depth + 1, patience).map(|parsed| parsed.extracted)
+        }
+    };
     #[cfg(not(feature = "pdf"))]
-    let _ = options;
+    drop(options);
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
-        Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes))?,
         #[cfg(feature = "pdf")]
         Format::Pdf => {
-            let options = options.clone();
-            let mut parsed = guard::run(format, move |deadline| pdf::extract(bytes, &options, deadline))?;
+            let mut parsed = guard::run_within(format, patience, move |deadline| pdf::extract(bytes, &options, deadline))?;
             parsed.extracted = parsed.extracted.checked(format)?;
             return Ok(parsed);
         }
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
+        Format::Docx => guard::run_within(format, patience, move |_| docx::extract(bytes))?,
         #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
-        Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
-        Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
-        Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+        Format::Pptx => guard::run_within(format, patience, move |_| pptx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Doc | Format::Ppt => guard::run_within(format, patience, move |_| office::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Rtf => guard::run_within(format, patience, move |_| rtf::extract(&bytes))?,
+        #[cfg(feature = "office")]
+        Format::Odt | Format::Odp | Format::Ods => guard::run_within(format, patience, move |_| odf::extract(format, bytes))?,
+        #[cfg(feature = "office")]
+        Format::Msg => return Err(ParseError::Binary),
+        #[cfg(feature = "office")]
+        Format::Xlsx => guard::run_within(format, patience, move |_| xlsx::extract(bytes))?,
+        #[cfg(feature = "office")]
+        Format::Xls => guard::run_within(format, patience, move |_| xls::extract(format, bytes))?,
+        Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
+        Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
+        Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,
+        Format::Notebook => guard::run_within(format, patience, move |_| notebook::extract(bytes))?,
         #[cfg(not(all(feature = "office", feature = "pdf")))]
         left_out => return Err(ParseError::left_out(left_out)),
     };

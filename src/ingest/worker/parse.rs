@@ -112,7 +112,8 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
     };
     let Extracted { title, markup, text } = extracted;
     let modified_ns = fetched.modified_ns.unwrap_or_default();
-    let document = Document { uri, title, markup, text: Arc::from(text), modified_ns, metadata: fetched.metadata };
+    let document =
+        Document { uri, title, markup, text: Arc::from(text), pages: Vec::new(), modified_ns, metadata: fetched.metadata };
     let source = source.clone();
     Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory }))
 }

@@ -111,7 +111,10 @@ fn two_columns_are_read_one_after_the_other_wherever_they_stand() {
             + &lines(10.0, left, 700.0, step, &STORE)
             + &lines(10.0, left + width + gap, 700.0, step, &NODES);
         let text = text(&[page]);
-        assert!(text.contains("sealed store that only the rotation job may open and read. Every night"), "{left} {gap}: {text}");
+        assert!(
+            text.contains("sealed store that only the rotation job may open and read. Every night"),
+            "{left} {gap}: {text}"
+        );
         assert!(text.contains("without asking the operators. They are started"), "{left} {gap}: {text}");
         let (title, first, second) = (text.find("A title"), text.find("The server"), text.find("Wombat"));
         assert!(title < first && first < second, "{text}");
@@ -122,7 +125,13 @@ fn two_columns_are_read_one_after_the_other_wherever_they_stand() {
 fn three_columns_are_seen() {
     let narrow = |y: f64, x: f64, name: &str| -> String {
         let all: Vec<String> = (0..10)
-            .map(|i| if i == 0 { format!("Column {name} begins with these words") } else { format!("and goes on with line {i} of its own") })
+            .map(|i| {
+                if i == 0 {
+                    format!("Column {name} begins with these words")
+                } else {
+                    format!("and goes on with line {i} of its own")
+                }
+            })
             .collect();
         lines(9.0, x, y, 11.0, &all.iter().map(String::as_str).collect::<Vec<_>>())
     };
@@ -175,7 +184,11 @@ fn wide_lines_stay_one_paragraph_and_divided_words_are_joined() {
             72.0,
             700.0,
             step,
-            &["A well-known rule says that the rotation of keys is a matter of the operators alone, and that their divi-", "sion of work has to be written down before it begins, in a place where it is well-", "known to all of them, together with the time at which it was agreed upon by them."],
+            &[
+                "A well-known rule says that the rotation of keys is a matter of the operators alone, and that their divi-",
+                "sion of work has to be written down before it begins, in a place where it is well-",
+                "known to all of them, together with the time at which it was agreed upon by them.",
+            ],
         );
         let text = text(&[page]);
         assert!(text.contains("their division of work"), "{step}: {text}");
@@ -207,7 +220,13 @@ fn what_repeats_on_all_pages_goes_and_footnotes_follow() {
         put("F1", 8.0, 72.0, 770.0, "Harbour handbook, second edition")
             + &lines(10.0, 72.0, 700.0, 12.0, &STORE)
             + &put("F1", 10.0, 72.0, 540.0, &format!("This stands on page {i} alone and goes on"))
-            + &put("F1", 7.0, 72.0, 90.0, &format!("{i} A footnote of page {i}."))
+            + &put(
+                "F1",
+                7.0,
+                72.0,
+                90.0,
+                &format!("{i} {} is a footnote.", ["Alpha", "Beta", "Gamma", "Delta", "Epsilon"][i - 1]),
+            )
             + &put("F1", 8.0, 300.0, 30.0, &format!("Page {i} of 5"))
     };
     let pages: Vec<String> = (1..=5).map(page).collect();
@@ -215,18 +234,26 @@ fn what_repeats_on_all_pages_goes_and_footnotes_follow() {
     let text = &parsed.extracted.text;
     assert_eq!(text.matches("Harbour handbook").count(), 1, "{text}");
     assert_eq!(text.matches("of 5").count(), 0, "{text}");
-    assert_eq!(text.matches("A footnote of page").count(), 5, "{text}");
+    assert_eq!(text.matches("is a footnote").count(), 5, "{text}");
     assert_eq!(parsed.pages.iter().map(|p| p.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     for start in &parsed.pages {
         assert!(text[start.offset..].starts_with("The server") || start.number == 1, "{start:?}");
     }
     // Two pages have no furniture.
-    assert_eq!(super::super::parse(Hint::name("a.pdf"), document(&pages[..2], "", &[])).unwrap().text.matches("Harbour").count(), 2);
+    assert_eq!(
+        super::super::parse(Hint::name("a.pdf"), document(&pages[..2], "", &[])).unwrap().text.matches("Harbour").count(),
+        2
+    );
 }
 
 #[test]
 fn pages_are_read_as_they_are_shown() {
-    let turned = String::from_utf8(document(&["BT /F1 12 Tf 0 1 -1 0 200 100 Tm (First line) Tj 0 -20 Td (Second line) Tj ET".into()], "", &[])).unwrap();
+    let turned = String::from_utf8(document(
+        &["BT /F1 12 Tf 0 1 -1 0 200 100 Tm (First line) Tj 0 -20 Td (Second line) Tj ET".into()],
+        "",
+        &[],
+    ))
+    .unwrap();
     let turned = turned.replace("/MediaBox [0 0 612 792]", "/MediaBox [0 0 612 792] /Rotate 90");
     let text = read(turned.into_bytes()).unwrap().extracted.text;
     assert!(text.find("First").unwrap() < text.find("Second").unwrap(), "{text}");
@@ -241,7 +268,9 @@ fn pages_are_read_as_they_are_shown() {
 
 /// A font whose codes say what a table says.
 fn font_of(letters: &str) -> [String; 2] {
-    let mut table = "/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange\n".to_owned();
+    let mut table =
+        "/CIDInit /ProcSet findresource begin 12 dict begin begincmap 1 begincodespacerange <00> <FF> endcodespacerange\n"
+            .to_owned();
     let _ = writeln!(table, "{} beginbfchar", letters.chars().count());
     for (i, c) in letters.chars().enumerate() {
         let _ = writeln!(table, "<{:02X}> <{:04X}>", i + 65, u32::from(c));
@@ -296,7 +325,8 @@ const LOCKED: [&[u8]; 2] = [include_bytes!("locked-rc4.pdf"), include_bytes!("lo
 fn passwords_open_what_they_should() {
     for bytes in LOCKED {
         let with = |passwords: &[&str]| {
-            let options = ParseOptions { passwords: passwords.iter().map(|p| Password::new(*p)).collect(), ..ParseOptions::default() };
+            let options =
+                ParseOptions { passwords: passwords.iter().map(|p| Password::new(*p)).collect(), ..ParseOptions::default() };
             parse_with(Hint::name("a.pdf"), bytes.to_vec(), &options).map(|p| p.extracted.text)
         };
         let refused = with(&["wrong"]).unwrap_err();
@@ -323,7 +353,9 @@ fn scan() -> Vec<u8> {
     let mut hex = String::new();
     for y in 0..height {
         for x in 0..width {
-            let cell = (y / scale).checked_sub(edge).and_then(|r| ROWS.get(r)?.as_bytes().get((x / scale).checked_sub(edge)?).copied());
+            let cell = (y / scale)
+                .checked_sub(edge)
+                .and_then(|r| ROWS.get(r)?.as_bytes().get((x / scale).checked_sub(edge)?).copied());
             hex.push_str(if cell == Some(b'X') { "00" } else { "FF" });
         }
     }
@@ -332,7 +364,11 @@ fn scan() -> Vec<u8> {
          /Filter /ASCIIHexDecode /Length {} >>\nstream\n{hex}>\nendstream",
         hex.len() + 1
     );
-    document(&["q 612 0 0 400 0 200 cm /Im Do Q".into(), put("F1", 12.0, 72.0, 700.0, "A page with text.")], "/XObject << /Im 10 0 R >>", &[&image])
+    document(
+        &["q 612 0 0 400 0 200 cm /Im Do Q".into(), put("F1", 12.0, 72.0, 700.0, "A page with text.")],
+        "/XObject << /Im 10 0 R >>",
+        &[&image],
+    )
 }
 
 #[test]
@@ -342,7 +378,8 @@ fn scanned_pages_are_named() {
     assert_eq!(parsed.extracted.text, "A page with text.");
     assert_eq!(parsed.pages.iter().map(|p| (p.offset, p.number)).collect::<Vec<_>>(), [(0, 2)]);
     // Without the program: named, as if OCR were not wished for.
-    let options = ParseOptions { ocr: Some(Ocr { program: "no-such-program".into(), ..Ocr::default() }), ..ParseOptions::default() };
+    let options =
+        ParseOptions { ocr: Some(Ocr { program: "no-such-program".into(), ..Ocr::default() }), ..ParseOptions::default() };
     assert_eq!(parse_with(Hint::name("a.pdf"), scan(), &options).unwrap().unread_pages, [1]);
 }
 
@@ -366,7 +403,11 @@ fn labels_and_outline() {
     );
     let parsed = read(with.into_bytes()).unwrap();
     assert_eq!(parsed.pages.iter().map(|p| p.label.as_str()).collect::<Vec<_>>(), ["i", "A-7"]);
-    assert!(parsed.extracted.text.contains("# Mooring\n\n") && parsed.extracted.text.contains("# Casting off\n\n"), "{:?}", parsed.extracted.text);
+    assert!(
+        parsed.extracted.text.contains("# Mooring\n\n") && parsed.extracted.text.contains("# Casting off\n\n"),
+        "{:?}",
+        parsed.extracted.text
+    );
 }
 
 /// Hostile files cost little and break nothing.
@@ -375,7 +416,8 @@ fn what_draws_itself_comes_to_an_end() {
     let began = Instant::now();
     let form = "<< /Type /XObject /Subtype /Form /BBox [0 0 612 792] /Resources << /XObject << /A 10 0 R /B 11 0 R >> /Font << /F1 3 0 R >> >> \
                 /Length 80 >>\nstream\nBT /F1 10 Tf 72 700 Td (ring) Tj ET /A Do /B Do /A Do /B Do /A Do /B Do /A Do /B Do\nendstream";
-    let text = read(document(&["/A Do /B Do".into()], "/XObject << /A 10 0 R /B 11 0 R >>", &[form, form])).unwrap().extracted.text;
+    let text =
+        read(document(&["/A Do /B Do".into()], "/XObject << /A 10 0 R /B 11 0 R >>", &[form, form])).unwrap().extracted.text;
     assert_eq!(text, "ring");
     // Many forms, each of which draws the next one ten times.
     let chain: Vec<String> = (0..40)
@@ -398,7 +440,9 @@ fn what_draws_itself_comes_to_an_end() {
     let own = "<< /Type /Font /Subtype /CIDFontType0 /BaseFont /Song /W [0 4294967295 500] /CIDSystemInfo << /Registry (Adobe) /Ordering (GB1) >> >>";
     let _ = read(document(&["BT /F4 12 Tf 72 700 Td <00410042> Tj ET".into()], "", &[font, own]));
     // Objects, strings and states within one another.
-    for deep in ["[".repeat(20_000), "<</A ".repeat(20_000), "q ".repeat(200_000), "(".repeat(20_000), "/T BMC ".repeat(200_000)] {
+    for deep in
+        ["[".repeat(20_000), "<</A ".repeat(20_000), "q ".repeat(200_000), "(".repeat(20_000), "/T BMC ".repeat(200_000)]
+    {
         let _ = read(document(&[deep.clone()], "", &[&deep]));
     }
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
