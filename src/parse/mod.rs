@@ -247,18 +247,16 @@ fn read(
     }
     let (format, bytes) = detect(hint, bytes)?;
     let options = options.clone();
-    let inner = {
-        let options = options.clone();
-        move |hint: Hint<'_>, bytes, patience| {
-            if depth == MAX_DEPTH {
-                Err(ParseError::Unsupported(hint.name.to_owned()))
-            } else {
-                read(hint, bytes, &options, depth + 1, patience).map(|parsed| parsed.extracted)
-            }
+    let of_inner = options.clone();
+    let inner = move |hint: Hint<'_>, bytes, patience| {
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, &of_inner, depth + 1, patience).map(|parsed| parsed.extracted)
         }
     };
     #[cfg(not(feature = "pdf"))]
-    let _ = options;
+    drop(options);
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
