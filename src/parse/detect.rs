@@ -49,6 +49,8 @@ fn magic(bytes: &[u8]) -> Option<Format> {
     }
     if bytes.starts_with(COMPOUND) {
         return [
+            // First, since documents are attached to messages.
+            ("__nameid_version1.0", Format::Msg),
             ("WordDocument", Format::Doc),
             ("PowerPoint Document", Format::Ppt),
             ("Workbook", Format::Xls),

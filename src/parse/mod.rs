@@ -5,6 +5,8 @@
 
 #[cfg(feature = "office")]
 mod codepage;
+#[cfg(feature = "office")]
+mod compound;
 mod container;
 mod detect;
 #[cfg(feature = "office")]
@@ -21,6 +23,8 @@ mod mail;
 mod markdown;
 #[cfg(feature = "office")]
 mod math;
+#[cfg(feature = "office")]
+mod msg;
 mod notebook;
 #[cfg(feature = "office")]
 mod numerals;
@@ -243,18 +247,16 @@ fn read(
     }
     let (format, bytes) = detect(hint, bytes)?;
     let options = options.clone();
-    let inner = {
-        let options = options.clone();
-        move |hint: Hint<'_>, bytes, patience| {
-            if depth == MAX_DEPTH {
-                Err(ParseError::Unsupported(hint.name.to_owned()))
-            } else {
-                read(hint, bytes, &options, depth + 1, patience).map(|parsed| parsed.extracted)
-            }
+    let of_inner = options.clone();
+    let inner = move |hint: Hint<'_>, bytes, patience| {
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, &of_inner, depth + 1, patience).map(|parsed| parsed.extracted)
         }
     };
     #[cfg(not(feature = "pdf"))]
-    let _ = options;
+    drop(options);
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
@@ -267,21 +269,17 @@ fn read(
             return Ok(parsed);
         }
         #[cfg(feature = "office")]
-        Format::Docx => guard::run_within(format, patience, move |_| docx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Pptx => guard::run_within(format, patience, move |_| pptx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Doc | Format::Ppt => guard::run_within(format, patience, move |_| office::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Rtf => guard::run_within(format, patience, move |_| rtf::extract(&bytes))?,
-        #[cfg(feature = "office")]
-        Format::Odt | Format::Odp | Format::Ods => guard::run_within(format, patience, move |_| odf::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Msg => return Err(ParseError::Binary),
-        #[cfg(feature = "office")]
-        Format::Xlsx => guard::run_within(format, patience, move |_| xlsx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Xls => guard::run_within(format, patience, move |_| xls::extract(format, bytes))?,
+        Format::Docx
+        | Format::Doc
+        | Format::Pptx
+        | Format::Ppt
+        | Format::Xlsx
+        | Format::Xls
+        | Format::Ods
+        | Format::Odt
+        | Format::Odp
+        | Format::Rtf
+        | Format::Msg => guard::run_within(format, patience, move |deadline| office::extract(format, bytes, deadline, &inner))?,
         Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
         Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
         Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,

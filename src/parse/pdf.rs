@@ -23,6 +23,8 @@ mod ocr;
 mod outline;
 mod strings;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::time::{Duration, Instant};

@@ -2,6 +2,8 @@
 
 mod furniture;
 mod measure;
+mod prune;
+mod teasers;
 
 use furniture::Marks;
 use measure::Measures;
@@ -28,6 +30,15 @@ pub(super) fn main(tree: &Tree) -> Selection {
     furniture::mark(tree, &mut marks);
     let measures = Measures::of(tree, &marks);
     let parts = parts(tree, &marks, &measures);
+    prune::sections(tree, &parts, &mut marks, &measures);
+    let measures = Measures::of(tree, &marks);
+    for &part in &parts {
+        teasers::mark(tree, part, &mut marks, &measures);
+    }
+    let measures = Measures::of(tree, &marks);
+    if let [part] = *parts.as_slice().split_at(parts.len().saturating_sub(1)).1 {
+        prune::beside(tree, part, &mut marks, &measures);
+    }
     let mut selection = Selection { parts, left_out: marks.into_left_out() };
     if selection.parts.is_empty() {
         selection.parts.push(ROOT);

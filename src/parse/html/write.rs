@@ -4,7 +4,7 @@ mod forms;
 mod inline;
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::flow::{Flow, Kind};
 use super::line::Mark;
@@ -27,13 +27,15 @@ pub(super) struct Writer<'a> {
     tables: usize,
     /// Within a heading or a preformatted link: no marks, no links.
     bare: usize,
+    /// What pictures are said to show: once is enough.
+    pictures: HashSet<String>,
     /// Elements by their `id`, once one is asked for.
     named: OnceCell<HashMap<&'a str, Id>>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(tree: &'a Tree, left_out: &'a [bool]) -> Self {
-        Self { tree, left_out, depth: 0, tables: 0, bare: 0, named: OnceCell::new() }
+        Self { tree, left_out, depth: 0, tables: 0, bare: 0, pictures: HashSet::new(), named: OnceCell::new() }
     }
 
     /// Some parts, in their order.

@@ -8,7 +8,7 @@ use super::blocks::{Content, Row};
 /// Documents with fewer pages have none that could be told from text.
 const PAGES: usize = 3;
 /// The part of a page's height, at its top and at its bottom, in which furniture stands.
-const EDGE: f64 = 0.13;
+const EDGE: f64 = 0.18;
 /// Lines at each edge that are looked at.
 const LINES: usize = 4;
 
@@ -55,7 +55,8 @@ fn is_number(pattern: &str) -> bool {
 fn edges(sheet: &Sheet) -> Vec<(usize, usize, &Row)> {
     let mut rows: Vec<(usize, usize, &Row)> = Vec::new();
     for (b, block) in sheet.blocks.iter().enumerate() {
-        if !block.is_turned && !matches!(block.content, Content::Table(_)) {
+        // Lines of longer paragraphs are text, wherever they stand.
+        if !block.is_turned && block.rows.len() <= 3 && !matches!(block.content, Content::Table(_)) {
             rows.extend(block.rows.iter().enumerate().map(|(r, row)| (b, r, row)));
         }
     }

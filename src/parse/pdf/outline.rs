@@ -30,14 +30,14 @@ pub(super) fn outline(pdf: &Pdf) -> Vec<Entry> {
     let pages: HashMap<ObjectIdentifier, usize> =
         pdf.pages().iter().enumerate().filter_map(|(i, page)| Some((page.raw().obj_id()?, i))).collect();
     let mut entries = Vec::new();
-    let mut seen: HashSet<ObjectIdentifier> = HashSet::new();
+    // By where they stand: entries within others have no number of their own.
+    let mut seen: HashSet<*const u8> = HashSet::new();
     let first = catalog(pdf)
         .and_then(|c| c.get::<Dict<'_>>(b"Outlines".as_slice()))
         .and_then(|o| o.get::<Dict<'_>>(b"First".as_slice()));
     let mut stack: Vec<(Dict<'_>, usize)> = first.map(|f| (f, 1)).into_iter().collect();
     while let Some((item, level)) = stack.pop() {
-        let is_new = item.obj_id().is_none_or(|id| seen.insert(id));
-        if !is_new || entries.len() >= ENTRIES {
+        if !seen.insert(item.data().as_ptr()) || entries.len() >= ENTRIES {
             continue;
         }
         if let Some(title) = item.get::<PdfString<'_>>(b"Title".as_slice()) {

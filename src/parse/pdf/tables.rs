@@ -2,6 +2,7 @@
 
 use hayro_font::kurbo::Rect;
 
+use super::super::table::{Cell, Table};
 use super::columns;
 use super::lines::{self, Line};
 use super::words::Word;
@@ -32,14 +33,14 @@ pub(super) fn ruled(rules: &[Rect], words: &mut Vec<Word>) -> Vec<Found> {
 }
 
 /// Takes the words of a part out, if they make a table.
-fn take(words: &mut Vec<Word>, bounds: Rect, fill: impl Fn(&[Word]) -> Option<Vec<Vec<String>>>, found: &mut Vec<Found>) {
+fn take(words: &mut Vec<Word>, bounds: Rect, fill: impl Fn(&[Word]) -> Option<Vec<Vec<Cell>>>, found: &mut Vec<Found>) {
     let inside: Vec<Word> = words.iter().filter(|w| bounds.contains(w.middle())).cloned().collect();
     if inside.len() < 2 {
         return;
     }
     if let Some(rows) = fill(&inside) {
         words.retain(|w| !bounds.contains(w.middle()));
-        found.push(Found { bounds, markdown: markdown(&rows) });
+        found.push(Found { bounds, markdown: markdown(rows) });
     }
 }
 
@@ -161,29 +162,14 @@ impl Grid {
         covered > 0.5 * (x1 - x0)
     }
 
-    /// What stands in the cells; `None` if this is no table.
-    fn fill(&self, words: &[Word]) -> Option<Vec<Vec<String>>> {
+    /// The cells that begin in each row, with the columns and rows that they span; `None` if this is no table.
+    fn fill(&self, words: &[Word]) -> Option<Vec<Vec<Cell>>> {
         let (columns, rows) = (self.xs.len() - 1, self.ys.len() - 1);
         let spot = |v: &[f64], at: f64| v.iter().skip(1).position(|&edge| at < edge);
         let mut cells: Vec<Vec<Vec<Word>>> = vec![vec![Vec::new(); columns]; rows];
         for word in words {
             let middle = word.middle();
-            let (mut row, mut column) = (spot(&self.ys, middle.y)?, spot(&self.xs, middle.x)?);
-            // What stands in a cell that spans others is kept in its first.
-            while column > 0 {
-                let (x, y0, y1) = (*self.xs.get(column)?, *self.ys.get(row)?, *self.ys.get(row + 1)?);
-                if self.has_upright(x, y0, y1) {
-                    break;
-                }
-                column -= 1;
-            }
-            while row > 0 {
-                let (y, x0, x1) = (*self.ys.get(row)?, *self.xs.get(column)?, *self.xs.get(column + 1)?);
-                if self.has_flat(y, x0, x1) {
-                    break;
-                }
-                row -= 1;
-            }
+            let (row, column) = self.first_of(spot(&self.ys, middle.y)?, spot(&self.xs, middle.x)?)?;
             cells.get_mut(row)?.get_mut(column)?.push(word.clone());
         }
         let full = cells.iter().flatten().filter(|c| !c.is_empty()).count();
@@ -198,11 +184,42 @@ impl Grid {
             return None;
         }
         let mut out = Vec::new();
-        for row in cells {
-            out.extend(rows_within(row));
+        for (row, texts) in cells.into_iter().enumerate() {
+            let mut spans = Vec::new();
+            let mut begun = Vec::new();
+            for (column, words) in texts.into_iter().enumerate() {
+                if self.first_of(row, column)? == (row, column) {
+                    let wide = 1 + (column + 1..columns).take_while(|&c| self.first_of(row, c) == Some((row, column))).count();
+                    let high = 1 + (row + 1..rows).take_while(|&r| self.first_of(r, column) == Some((row, column))).count();
+                    spans.push((wide, high));
+                    begun.push(words);
+                }
+            }
+            let is_plain = spans.iter().all(|s| s.1 == 1);
+            let parts = if is_plain { rows_within(begun) } else { vec![begun.into_iter().map(|w| text_of(w)).collect()] };
+            for part in parts {
+                let cells =
+                    part.into_iter().zip(&spans).map(|(text, &(columns, rows))| Cell { columns, rows, ..Cell::new(text) });
+                out.push(cells.collect());
+            }
         }
-        Some(without_empty_columns(out))
+        Some(out)
     }
+
+    /// The place at which the cell begins that covers a place; `None` beyond the table.
+    fn first_of(&self, mut row: usize, mut column: usize) -> Option<(usize, usize)> {
+        while column > 0 && !self.has_upright(*self.xs.get(column)?, *self.ys.get(row)?, *self.ys.get(row + 1)?) {
+            column -= 1;
+        }
+        while row > 0 && !self.has_flat(*self.ys.get(row)?, *self.xs.get(column)?, *self.xs.get(column + 1)?) {
+            row -= 1;
+        }
+        Some((row, column))
+    }
+}
+
+fn text_of(words: Vec<Word>) -> String {
+    cell_text(lines::lines(words).iter())
 }
 
 /// The rows of one row between rules: some tables have rules about their head alone, or about groups of rows. A cell of one
@@ -272,7 +289,7 @@ fn open_tables(flat: &[Rect], found: &[Found]) -> Vec<Open> {
 }
 
 impl Open {
-    fn fill(&self, words: &[Word]) -> Option<Vec<Vec<String>>> {
+    fn fill(&self, words: &[Word]) -> Option<Vec<Vec<Cell>>> {
         let size = lines::main_size(words.iter());
         // The names of columns may span some of them: the values show where these are.
         let head = *self.ys.get(1)?;
@@ -297,7 +314,7 @@ impl Open {
             }
         }
         let full = out.iter().filter(|row| row.iter().filter(|c| !c.is_empty()).count() >= 2).count();
-        (out.len() >= 2 && full * 2 > out.len()).then(|| without_empty_columns(out))
+        (out.len() >= 2 && full * 2 > out.len()).then(|| plain_cells(out))
     }
 }
 
@@ -318,7 +335,7 @@ fn gaps(words: &[&Word], least: f64) -> Vec<f64> {
 
 /// A table without rules, in Markdown.
 pub(super) fn aligned(words: Vec<Word>, cuts: &[f64]) -> String {
-    markdown(&without_empty_columns(rows_of(words, cuts)))
+    markdown(plain_cells(rows_of(words, cuts)))
 }
 
 /// The rows of a part whose columns are known: a line that does not begin in the first column goes on with the row above.
@@ -371,39 +388,10 @@ fn cell_text<'l>(lines: impl Iterator<Item = &'l Line>) -> String {
     out
 }
 
-fn without_empty_columns(mut rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let keep: Vec<bool> = (0..columns).map(|c| rows.iter().any(|r| r.get(c).is_some_and(|t| !t.is_empty()))).collect();
-    for row in &mut rows {
-        let mut at = 0;
-        row.retain(|_| {
-            at += 1;
-            keep.get(at - 1).copied().unwrap_or(false)
-        });
-    }
-    rows.retain(|row| row.iter().any(|cell| !cell.is_empty()));
-    rows
+fn plain_cells(rows: Vec<Vec<String>>) -> Vec<Vec<Cell>> {
+    rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()).collect()
 }
 
-/// A table in GitHub's Markdown; its first row names the columns.
-fn markdown(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let mut out = String::new();
-    for (i, row) in rows.iter().enumerate() {
-        out.push('|');
-        for column in 0..columns {
-            let cell = row.get(column).map(String::as_str).unwrap_or_default();
-            out.push(' ');
-            out.push_str(&cell.replace('|', "\\|"));
-            out.push_str(if cell.is_empty() { "|" } else { " |" });
-        }
-        out.push('\n');
-        if i == 0 {
-            out.push('|');
-            out.push_str(&" --- |".repeat(columns));
-            out.push('\n');
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
+fn markdown(rows: Vec<Vec<Cell>>) -> String {
+    Table { rows, caption: None }.to_markdown()
 }

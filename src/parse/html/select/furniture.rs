@@ -14,7 +14,7 @@ impl Marks {
         self.marked.get(id as usize).copied().unwrap_or(false)
     }
 
-    fn set(&mut self, id: Id) {
+    pub(super) fn set(&mut self, id: Id) {
         if let Some(mark) = self.marked.get_mut(id as usize) {
             *mark = true;
         }
@@ -91,6 +91,12 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     if is_admonition(tree, id) {
         return false;
     }
+    if name == "form" && asks_for_a_person(tree, id) {
+        return prose < 0.2;
+    }
+    if name == "a" && is_button(tree, id) {
+        return true;
+    }
     named(tree, id).is_some_and(|kind| match kind {
         Named::Always => prose < 0.35 && text < 0.5,
         Named::Comments => prose < 0.5,
@@ -144,6 +150,23 @@ fn is_admonition(tree: &Tree, id: Id) -> bool {
     })
 }
 
+/// Whether a form asks who the reader is: to write to the site, to subscribe, to log in.
+fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
+    tree.all(form).any(|id| {
+        tree.name(id) == "input"
+            && (matches!(tree.attribute(id, "type"), Some("email" | "tel" | "password"))
+                || tree.attribute(id, "name").is_some_and(|name| name.to_ascii_lowercase().contains("email")))
+    })
+}
+
+/// A link that looks like a button and stands by itself.
+fn is_button(tree: &Tree, id: Id) -> bool {
+    let looks = words(tree, id).any(|word| matches!(word.as_str(), "btn" | "button" | "cta"))
+        || tree.attribute(id, "role") == Some("button");
+    let alone = |sibling: Id| tree.text(sibling).is_none_or(|text| text.trim().is_empty());
+    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).all(alone)) && tree.whole_text(id).len() < 60
+}
+
 enum Named {
     Always,
     Comments,
@@ -152,14 +175,23 @@ enum Named {
 
 fn named(tree: &Tree, id: Id) -> Option<Named> {
     let mut found = None;
-    for word in words(tree, id) {
+    let all: Vec<String> = words(tree, id).collect();
+    // What tells of the author, not that an author is told.
+    if all.iter().any(|word| word == "author")
+        && all.iter().any(|word| {
+            matches!(word.as_str(), "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description")
+        })
+    {
+        return Some(Named::Always);
+    }
+    for word in all {
         match word.as_str() {
             "nav" | "navbar" | "navigation" | "menu" | "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share"
             | "sharing" | "sharedaddy" | "addtoany" | "social" | "socials" | "related" | "recommended" | "recommendations"
             | "recommend" | "newsletter" | "subscribe" | "signup" | "promo" | "advert" | "advertisement" | "ads"
             | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup" | "pagination" | "pager" | "skiplink"
             | "masthead" | "trending" | "outbrain" | "taboola" | "jp" | "wpcnt" | "authorbox" | "bio" | "byline"
-            | "toolbar" | "login" | "onetrust" | "paywall" => {
+            | "toolbar" | "login" | "onetrust" | "paywall" | "modal" | "cta" => {
                 return Some(Named::Always);
             }
             "comments" | "comment" | "disqus" | "respond" => found = Some(Named::Comments),

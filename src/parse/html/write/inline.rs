@@ -283,7 +283,9 @@ impl Writer<'_> {
     fn image(&mut self, id: Id, flow: &mut Flow) {
         let alt = self.tree.attribute(id, "alt").unwrap_or_default();
         let alt = alt.split_whitespace().collect::<Vec<_>>().join(" ");
-        if alt.is_empty() || is_file_name(&alt) || self.is_in_caption(id, &alt) {
+        // One or two words tell what sort of picture it is, not what it shows.
+        let short = alt.split(' ').count() < 3 && !alt.chars().any(super::super::line::is_unspaced);
+        if alt.is_empty() || short || is_file_name(&alt) || self.is_in_caption(id, &alt) || !self.pictures.insert(alt.clone()) {
             return;
         }
         // A formula that is shown as a picture.
