@@ -777,7 +777,7 @@ fn truncated_files_never_panic() {
 
 const EXTENSIONS: &[&str] = &[
     "md", "txt", "rst", "html", "pdf", "docx", "doc", "pptx", "ppt", "xlsx", "xls", "ods", "csv", "json", "jsonl", "ipynb",
-    "epub", "eml", "rs", "", "zzz",
+    "epub", "eml", "mbox", "mht", "rs", "", "zzz",
 ];
 
 const STARTS: &[&[u8]] = &[
