@@ -308,9 +308,10 @@ mod tests {
             let http = Http::connect(&plan).unwrap();
             http.works_on.store(works_on, Ordering::Relaxed);
             let sent = AtomicUsize::new(0);
+            let (http, sent) = (&http, &sent);
             let ask = async |latency| {
                 let permit = http.limiter.admit(http.limiter.ticket(), 1).await;
-                let attempt = |permit: Permit| async {
+                let attempt = |permit: Permit| async move {
                     sent.fetch_add(1, Ordering::Relaxed);
                     tokio::time::sleep(latency).await;
                     http.limiter.answered(permit.sent, Some((permit.sent.left.elapsed(), 1)));
