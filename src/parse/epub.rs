@@ -98,35 +98,7 @@ impl Book {
 
 fn chapter(archive: &mut Archive, name: &str) -> Result<String, ParseError> {
     let source = text::decode(container::entry(archive, Format::Epub, name)?)?;
-    html::to_markdown(&close_empty(&source), Format::Epub).map(|page| page.text)
-}
-
-/// Writes `<title/>` as `<title></title>`: an HTML parser knows no such tags, and takes the whole chapter for the title.
-fn close_empty(xhtml: &str) -> String {
-    let mut out = String::with_capacity(xhtml.len());
-    let mut rest = xhtml;
-    while let Some((before, after)) = rest.split_once('<') {
-        out.push_str(before);
-        out.push('<');
-        rest = after;
-        let Some((tag, after)) = after.split_once('>') else { break };
-        let name: &str = tag.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        if let Some(open) = tag.strip_suffix('/')
-            && matches!(
-                name,
-                "title" | "script" | "style" | "a" | "div" | "p" | "span" | "td" | "th" | "li" | "i" | "b" | "em" | "textarea"
-            )
-            && !tag.contains('<')
-        {
-            out.push_str(open);
-            out.push_str("></");
-            out.push_str(name);
-            out.push('>');
-            rest = after;
-        }
-    }
-    out.push_str(rest);
-    out
+    html::to_markdown(&source, Format::Epub).map(|page| page.text)
 }
 
 fn xml(archive: &mut Archive, name: &str) -> Result<String, ParseError> {
@@ -194,10 +166,5 @@ mod tests {
         assert_eq!(resolve("OEBPS/pkg", "../Text/a%20b.xhtml#x"), "OEBPS/Text/a b.xhtml");
         assert_eq!(resolve("", "a.xhtml"), "a.xhtml");
         assert_eq!(percent_decoded("100%"), "100%");
-    }
-
-    #[test]
-    fn empty_elements_are_closed() {
-        assert_eq!(close_empty("<title/><br/><p class='x'/>a < b"), "<title></title><br/><p class='x'></p>a < b");
     }
 }

@@ -467,7 +467,7 @@ impl VectorStore for QdrantStore {
 }
 
 fn passage_bytes(passage: &Passage) -> usize {
-    let headings = passage.headings.iter().map(String::len).sum::<usize>();
+    let headings = passage.headings.iter().chain(&passage.columns).map(String::len).sum::<usize>();
     128 + passage.uri.len() + passage.title.as_ref().map_or(0, String::len) + headings + passage.text.len()
 }
 

@@ -1,0 +1,236 @@
+//! What surrounds the text: navigation, banners, boxes about other pages.
+
+use super::measure::{Measure, Measures};
+use crate::parse::html::seen;
+use crate::parse::html::tree::{Id, ROOT, Tree};
+
+/// Nodes that are left out, with all below them.
+pub(super) struct Marks {
+    marked: Vec<bool>,
+}
+
+impl Marks {
+    pub(super) fn has(&self, id: Id) -> bool {
+        self.marked.get(id as usize).copied().unwrap_or(false)
+    }
+
+    pub(super) fn set(&mut self, id: Id) {
+        if let Some(mark) = self.marked.get_mut(id as usize) {
+            *mark = true;
+        }
+    }
+
+    pub(super) fn into_left_out(self) -> Vec<bool> {
+        self.marked
+    }
+}
+
+/// What is hidden for good.
+pub(super) fn unseen(tree: &Tree) -> Marks {
+    let mut marks = Marks { marked: vec![false; tree.len()] };
+    let hidden: Vec<Id> =
+        tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
+    if hidden.is_empty() {
+        return marks;
+    }
+    let measures = Measures::of(tree, &marks);
+    let page = measures.of_node(ROOT).letters;
+    for id in hidden {
+        // A page that shows itself by a script.
+        if measures.of_node(id).letters * 3 < page {
+            marks.set(id);
+        }
+    }
+    marks
+}
+
+/// Marks the furniture.
+pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
+    let measures = Measures::of(tree, marks);
+    let page = measures.of_node(ROOT);
+    let mut walk = tree.all(ROOT);
+    while let Some(id) = walk.next() {
+        if marks.has(id) {
+            walk.skip_below(id);
+        } else if tree.is_element(id) && is_furniture(tree, id, measures.of_node(id), page) {
+            marks.set(id);
+            walk.skip_below(id);
+        }
+    }
+}
+
+fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
+    let name = tree.name(id);
+    if matches!(name, "html" | "body" | "main" | "h1" | "pre" | "code" | "table" | "tbody" | "tr" | "td" | "article" | "math") {
+        return false;
+    }
+    let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+    let (text, prose) = (share(here.letters, page.letters), share(here.prose, page.prose));
+    let links = share(here.linked, here.letters);
+    let role = tree.attribute(id, "role").unwrap_or_default().trim();
+    match role {
+        "navigation" | "search" | "contentinfo" | "menu" | "menubar" | "banner" | "complementary" | "alertdialog"
+            if prose < 0.4 =>
+        {
+            return true;
+        }
+        "note" | "doc-footnote" | "doc-endnotes" | "tabpanel" => return false,
+        _ => {}
+    }
+    match name {
+        "nav" | "search" => return prose < 0.4,
+        "footer" => return prose < 0.3 && !is_of_quotation(tree, id),
+        "aside" => return is_aside(tree, id, links) && prose < 0.4,
+        "header" => {
+            // That of the site, not that of the text.
+            let within = tree.above(id).any(|id| matches!(tree.name(id), "main" | "article" | "section" | "blockquote"));
+            return !within && prose < 0.2 && !tree.all(id).any(|id| tree.name(id) == "h1");
+        }
+        _ => {}
+    }
+    if is_admonition(tree, id) {
+        return false;
+    }
+    if name == "form" && asks_for_a_person(tree, id) {
+        return prose < 0.2;
+    }
+    if name == "a" && is_button(tree, id) {
+        return true;
+    }
+    named(tree, id).is_some_and(|kind| match kind {
+        Named::Always => prose < 0.35 && text < 0.5,
+        Named::Comments => prose < 0.5,
+        Named::Linked => links > 0.4 && prose < 0.2,
+    })
+}
+
+fn is_of_quotation(tree: &Tree, id: Id) -> bool {
+    tree.above(id).take(3).any(|id| tree.name(id) == "blockquote")
+}
+
+/// An aside of the page, not one of its text.
+fn is_aside(tree: &Tree, id: Id, links: f64) -> bool {
+    if is_admonition(tree, id) || seen_as_note(tree, id) {
+        return false;
+    }
+    let within =
+        tree.above(id).any(|id| matches!(tree.name(id), "main" | "article") || tree.attribute(id, "role") == Some("main"));
+    !within || links > 0.5 || named(tree, id).is_some()
+}
+
+fn seen_as_note(tree: &Tree, id: Id) -> bool {
+    tree.attribute(id, "epub:type").is_some() || tree.attribute(id, "role").is_some_and(|role| role.starts_with("doc-"))
+}
+
+/// Notes and warnings, footnotes.
+fn is_admonition(tree: &Tree, id: Id) -> bool {
+    words(tree, id).any(|word| {
+        matches!(
+            word.as_str(),
+            "admonition"
+                | "note"
+                | "notes"
+                | "warning"
+                | "caution"
+                | "tip"
+                | "hint"
+                | "callout"
+                | "important"
+                | "danger"
+                | "footnote"
+                | "footnotes"
+                | "endnotes"
+                | "topic"
+                | "pullquote"
+                | "codehilite"
+                | "highlight"
+                | "alert"
+                | "infobox"
+        )
+    })
+}
+
+/// Whether a form asks who the reader is: to write to the site, to subscribe, to log in.
+fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
+    tree.all(form).any(|id| {
+        tree.name(id) == "input"
+            && (matches!(tree.attribute(id, "type"), Some("email" | "tel" | "password"))
+                || tree.attribute(id, "name").is_some_and(|name| name.to_ascii_lowercase().contains("email")))
+    })
+}
+
+/// A link that looks like a button and stands by itself.
+fn is_button(tree: &Tree, id: Id) -> bool {
+    let looks = words(tree, id).any(|word| matches!(word.as_str(), "btn" | "button" | "cta"))
+        || tree.attribute(id, "role") == Some("button");
+    let alone = |sibling: Id| tree.text(sibling).is_none_or(|text| text.trim().is_empty());
+    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).all(alone)) && tree.whole_text(id).len() < 60
+}
+
+enum Named {
+    Always,
+    Comments,
+    Linked,
+}
+
+fn named(tree: &Tree, id: Id) -> Option<Named> {
+    let mut found = None;
+    let all: Vec<String> = words(tree, id).collect();
+    // What tells of the author, not that an author is told.
+    if all.iter().any(|word| word == "author")
+        && all.iter().any(|word| {
+            matches!(word.as_str(), "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description")
+        })
+    {
+        return Some(Named::Always);
+    }
+    for word in all {
+        match word.as_str() {
+            "nav" | "navbar" | "navigation" | "menu" | "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share"
+            | "sharing" | "sharedaddy" | "addtoany" | "social" | "socials" | "related" | "recommended" | "recommendations"
+            | "recommend" | "newsletter" | "subscribe" | "signup" | "promo" | "advert" | "advertisement" | "ads"
+            | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup" | "pagination" | "pager" | "skiplink"
+            | "masthead" | "trending" | "outbrain" | "taboola" | "jp" | "wpcnt" | "authorbox" | "bio" | "byline"
+            | "toolbar" | "login" | "onetrust" | "paywall" | "modal" | "cta" => {
+                return Some(Named::Always);
+            }
+            "comments" | "comment" | "disqus" | "respond" => found = Some(Named::Comments),
+            "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
+            | "prev" | "previous" | "more" => {
+                found.get_or_insert(Named::Linked);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The words of the classes and the id of an element.
+fn words(tree: &Tree, id: Id) -> impl Iterator<Item = String> {
+    let names = [tree.attribute(id, "class"), tree.attribute(id, "id")];
+    let all: Vec<String> = names
+        .into_iter()
+        .flatten()
+        .flat_map(|names| names.split(|c: char| !c.is_ascii_alphanumeric()))
+        .filter(|word| !word.is_empty() && word.len() < 40)
+        .flat_map(camel)
+        .take(60)
+        .collect();
+    all.into_iter()
+}
+
+/// `relatedPosts` is two words.
+fn camel(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower = false;
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && lower {
+            words.push(String::new());
+        }
+        lower = c.is_ascii_lowercase();
+        if let Some(word) = words.last_mut() {
+            word.push(c.to_ascii_lowercase());
+        }
+    }
+    words
+}
