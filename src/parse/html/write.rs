@@ -93,6 +93,9 @@ impl<'a> Writer<'a> {
         if seen::is_never_shown(name) || seen::is_double(self.tree, id) {
             return;
         }
+        if seen::is_for_screen_readers(self.tree, id) && !seen::is_heading(name) && self.tree.whole_text(id).len() < 80 {
+            return;
+        }
         match name {
             "template" => {
                 // A part of the page that the parser does not attach.
@@ -283,7 +286,7 @@ impl<'a> Writer<'a> {
         let text = self.tree.whole_text(id);
         let text = text.trim();
         let lower = text.to_lowercase();
-        let advice = text.len() < 400 && (lower.contains("javascript") || lower.contains("scripts"));
+        let advice = text.len() < 400 && lower.contains("javascript");
         if !text.is_empty() && !advice && !text.starts_with('<') {
             self.children(id, flow);
         }

@@ -4,6 +4,9 @@ use super::measure::{Measure, Measures};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
+/// Nodes that are looked through for one of a kind: boxes within boxes must not take the square of their number.
+pub(super) const MAX_LOOK: usize = 3000;
+
 /// Nodes that are left out, with all below them.
 pub(super) struct Marks {
     marked: Vec<bool>,
@@ -84,7 +87,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         "header" => {
             // That of the site, not that of the text.
             let within = tree.above(id).any(|id| matches!(tree.name(id), "main" | "article" | "section" | "blockquote"));
-            return !within && prose < 0.2 && !tree.all(id).any(|id| tree.name(id) == "h1");
+            return !within && prose < 0.2 && !tree.all(id).take(MAX_LOOK).any(|id| tree.name(id) == "h1");
         }
         _ => {}
     }
@@ -94,13 +97,20 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     if name == "form" && asks_for_a_person(tree, id) {
         return prose < 0.2;
     }
-    if name == "a" && is_button(tree, id) {
+    if name == "a" && (is_button(tree, id) || shares(tree, id)) {
         return true;
     }
+    let inline = matches!(
+        name,
+        "span" | "a" | "b" | "strong" | "em" | "i" | "label" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" | "dd" | "svg" | "img"
+    );
     named(tree, id).is_some_and(|kind| match kind {
-        Named::Always => prose < 0.35 && text < 0.5,
-        Named::Comments => prose < 0.5,
-        Named::Linked => links > 0.4 && prose < 0.2,
+        Named::Box => prose < 0.35 && text < 0.5 && !inline,
+        Named::Comments => prose < 0.5 && !inline,
+        Named::Menu => {
+            !inline && ((links > 0.25 && prose < 0.2) || (prose < 0.05 && text < 0.2 && here.prose * 2 < here.letters))
+        }
+        Named::Links => !inline && name != "p" && ((links > 0.4 && prose < 0.2) || (here.prose == 0 && text < 0.05)),
     })
 }
 
@@ -152,7 +162,7 @@ fn is_admonition(tree: &Tree, id: Id) -> bool {
 
 /// Whether a form asks who the reader is: to write to the site, to subscribe, to log in.
 fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
-    tree.all(form).any(|id| {
+    tree.all(form).take(MAX_LOOK).any(|id| {
         tree.name(id) == "input"
             && (matches!(tree.attribute(id, "type"), Some("email" | "tel" | "password"))
                 || tree.attribute(id, "name").is_some_and(|name| name.to_ascii_lowercase().contains("email")))
@@ -164,13 +174,60 @@ fn is_button(tree: &Tree, id: Id) -> bool {
     let looks = words(tree, id).any(|word| matches!(word.as_str(), "btn" | "button" | "cta"))
         || tree.attribute(id, "role") == Some("button");
     let alone = |sibling: Id| tree.text(sibling).is_none_or(|text| text.trim().is_empty());
-    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).all(alone)) && tree.whole_text(id).len() < 60
+    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).take(50).all(alone)) && tree.whole_text(id).len() < 60
+}
+
+/// A link that passes the page on, or skips to its text.
+fn shares(tree: &Tree, id: Id) -> bool {
+    let target = tree.attribute(id, "href").unwrap_or_default().trim();
+    let lower: String = target.chars().take(200).map(|c| c.to_ascii_lowercase()).collect();
+    let skips =
+        target.starts_with('#') && tree.whole_text(id).trim().get(..5).is_some_and(|text| text.eq_ignore_ascii_case("skip "));
+    skips
+        || lower.starts_with("mailto:?")
+        || [
+            "facebook.com/sharer",
+            "facebook.com/share",
+            "facebook.com/dialog",
+            "twitter.com/intent",
+            "twitter.com/share",
+            "twitter.com/home?status",
+            "x.com/intent",
+            "x.com/share",
+            "linkedin.com/share",
+            "linkedin.com/sharing",
+            "pinterest.com/pin/create",
+            "reddit.com/submit",
+            "api.whatsapp.com/send",
+            "whatsapp://send",
+            "wa.me/?",
+            "t.me/share",
+            "telegram.me/share",
+            "service.weibo.com/share",
+            "tumblr.com/share",
+            "tumblr.com/widgets/share",
+            "getpocket.com/save",
+            "news.ycombinator.com/submitlink",
+            "bsky.app/intent",
+            "plus.google.com/share",
+            "stumbleupon.com/submit",
+            "line.me/r/msg",
+            "buffer.com/add",
+            "bufferapp.com/add",
+            "flipboard.com/bookmarklet",
+        ]
+        .iter()
+        .any(|at| lower.contains(at))
 }
 
 enum Named {
-    Always,
+    /// About other pages, or from others.
+    Box,
     Comments,
-    Linked,
+    /// Ways through the site.
+    Menu,
+    /// Links and labels; a part of the text at times.
+    Links,
 }
 
 fn named(tree: &Tree, id: Id) -> Option<Named> {
@@ -182,22 +239,47 @@ fn named(tree: &Tree, id: Id) -> Option<Named> {
             matches!(word.as_str(), "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description")
         })
     {
-        return Some(Named::Always);
+        return Some(Named::Box);
+    }
+    if all.iter().any(|word| matches!(word.as_str(), "embed" | "quote")) {
+        return None;
     }
     for word in all {
         match word.as_str() {
-            "nav" | "navbar" | "navigation" | "menu" | "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share"
-            | "sharing" | "sharedaddy" | "addtoany" | "social" | "socials" | "related" | "recommended" | "recommendations"
-            | "recommend" | "newsletter" | "subscribe" | "signup" | "promo" | "advert" | "advertisement" | "ads"
-            | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup" | "pagination" | "pager" | "skiplink"
-            | "masthead" | "trending" | "outbrain" | "taboola" | "jp" | "wpcnt" | "authorbox" | "bio" | "byline"
-            | "toolbar" | "login" | "onetrust" | "paywall" | "modal" | "cta" => {
-                return Some(Named::Always);
+            "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share" | "sharing" | "sharedaddy" | "addtoany"
+            | "related" | "recommended" | "recommendations" | "recommend" | "newsletter" | "subscribe" | "signup" | "promo"
+            | "advert" | "advertisement" | "ads" | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup"
+            | "pagination" | "pager" | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola" | "wpcnt"
+            | "authorbox" | "onetrust" | "paywall" | "modal" | "cta" => {
+                return Some(Named::Box);
+            }
+            _ if [
+                "relatedpost",
+                "relatedarticle",
+                "sharethis",
+                "sharebar",
+                "sharebutton",
+                "newsletter",
+                "breadcrumb",
+                "sidebar",
+                "advert",
+                "sponsor",
+                "yarpp",
+                "readnext",
+            ]
+            .iter()
+            .any(|name| word.contains(name)) =>
+            {
+                return Some(Named::Box);
             }
             "comments" | "comment" | "disqus" | "respond" => found = Some(Named::Comments),
+            "nav" | "navbar" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio" | "byline" => {
+                found = Some(Named::Menu)
+            }
+            _ if word.starts_with("social") => found = Some(Named::Menu),
             "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
             | "prev" | "previous" | "more" => {
-                found.get_or_insert(Named::Linked);
+                found.get_or_insert(Named::Links);
             }
             _ => {}
         }
@@ -212,7 +294,7 @@ fn words(tree: &Tree, id: Id) -> impl Iterator<Item = String> {
         .into_iter()
         .flatten()
         .flat_map(|names| names.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|word| !word.is_empty() && word.len() < 40)
+        .filter(|word| word.len() > 2 && word.len() < 40)
         .flat_map(camel)
         .take(60)
         .collect();

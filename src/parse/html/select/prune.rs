@@ -1,6 +1,6 @@
 //! Within the main part: sections about other pages, and what stands beside the text without being one.
 
-use super::furniture::Marks;
+use super::furniture::{MAX_LOOK, Marks};
 use super::measure::Measures;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
@@ -35,7 +35,7 @@ fn label(tree: &Tree, id: Id) -> Option<String> {
         return None;
     }
     let mut words = String::new();
-    for id in tree.all(id).skip(1) {
+    for id in tree.all(id).skip(1).take(500) {
         if let Some(text) = tree.text(id) {
             words.push_str(text);
             words.push(' ');
@@ -63,6 +63,8 @@ fn is_of_other_pages(label: &str) -> Option<bool> {
         "related products",
         "related blogs",
         "related blog posts",
+        "you may also",
+        "you might also",
         "you may also like",
         "you might also like",
         "you may also be interested in",
@@ -226,6 +228,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
         && parent != part
         && tree
             .children(parent)
+            .take(200)
             .take_while(|&child| child != whole)
             .all(|child| marks.has(child) || is_blank(tree, child, measures))
         && small(measures.of_node(parent).prose)
@@ -298,7 +301,7 @@ fn is_text(tree: &Tree, id: Id, measures: &Measures) -> bool {
     if here.letters == 0 || level(tree, id).is_some() {
         return true;
     }
-    let holds = |names: &[&str]| tree.all(id).any(|id| names.contains(&tree.name(id)));
+    let holds = |names: &[&str]| tree.all(id).take(MAX_LOOK).any(|id| names.contains(&tree.name(id)));
     if holds(&["pre", "table", "h1", "math", "dl"]) {
         return true;
     }

@@ -198,7 +198,8 @@ fn is_in_sentence(tree: &Tree, id: Id) -> bool {
     let mut at = id;
     for _ in 0..3 {
         let beside = |mut sibling: Option<Id>, step: &dyn Fn(Id) -> Option<Id>| {
-            while let Some(id) = sibling {
+            for _ in 0..50 {
+                let Some(id) = sibling else { return false };
                 if tree.text(id).is_some_and(|text| text.trim().chars().filter(|c| c.is_alphanumeric()).count() > 1) {
                     return true;
                 }
