@@ -2,6 +2,8 @@
 
 mod furniture;
 mod measure;
+mod names;
+mod phrases;
 mod prune;
 mod teasers;
 

@@ -1,6 +1,7 @@
 //! What surrounds the text: navigation, banners, boxes about other pages.
 
 use super::measure::{Measure, Measures};
+use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
@@ -104,7 +105,8 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         name,
         "span" | "a" | "b" | "strong" | "em" | "i" | "label" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" | "dd" | "svg" | "img"
     );
-    named(tree, id).is_some_and(|kind| match kind {
+    let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
+    kind.is_some_and(|kind| match kind {
         Named::Box => prose < 0.35 && text < 0.5 && !inline,
         Named::Comments => prose < 0.5 && !inline,
         Named::Menu => {
@@ -112,6 +114,11 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         }
         Named::Links => !inline && name != "p" && ((links > 0.4 && prose < 0.2) || (here.prose == 0 && text < 0.05)),
     })
+}
+
+/// Whether there is a listing or a table of values, which furniture has not.
+pub(super) fn holds_listing(tree: &Tree, id: Id) -> bool {
+    tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "pre" | "th"))
 }
 
 fn is_of_quotation(tree: &Tree, id: Id) -> bool {
@@ -132,34 +139,6 @@ fn seen_as_note(tree: &Tree, id: Id) -> bool {
     tree.attribute(id, "epub:type").is_some() || tree.attribute(id, "role").is_some_and(|role| role.starts_with("doc-"))
 }
 
-/// Notes and warnings, footnotes.
-fn is_admonition(tree: &Tree, id: Id) -> bool {
-    words(tree, id).any(|word| {
-        matches!(
-            word.as_str(),
-            "admonition"
-                | "note"
-                | "notes"
-                | "warning"
-                | "caution"
-                | "tip"
-                | "hint"
-                | "callout"
-                | "important"
-                | "danger"
-                | "footnote"
-                | "footnotes"
-                | "endnotes"
-                | "topic"
-                | "pullquote"
-                | "codehilite"
-                | "highlight"
-                | "alert"
-                | "infobox"
-        )
-    })
-}
-
 /// Whether a form asks who the reader is: to write to the site, to subscribe, to log in.
 fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
     tree.all(form).take(MAX_LOOK).any(|id| {
@@ -171,8 +150,8 @@ fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
 
 /// A link that looks like a button and stands by itself.
 fn is_button(tree: &Tree, id: Id) -> bool {
-    let looks = words(tree, id).any(|word| matches!(word.as_str(), "btn" | "button" | "cta"))
-        || tree.attribute(id, "role") == Some("button");
+    let looks =
+        any_word(tree, id, |word| matches!(word, "btn" | "button" | "cta")) || tree.attribute(id, "role") == Some("button");
     let alone = |sibling: Id| tree.text(sibling).is_none_or(|text| text.trim().is_empty());
     looks && tree.parent(id).is_some_and(|parent| tree.children(parent).take(50).all(alone)) && tree.whole_text(id).len() < 60
 }
@@ -218,101 +197,4 @@ fn shares(tree: &Tree, id: Id) -> bool {
         ]
         .iter()
         .any(|at| lower.contains(at))
-}
-
-enum Named {
-    /// About other pages, or from others.
-    Box,
-    Comments,
-    /// Ways through the site.
-    Menu,
-    /// Links and labels; a part of the text at times.
-    Links,
-}
-
-fn named(tree: &Tree, id: Id) -> Option<Named> {
-    let mut found = None;
-    let all: Vec<String> = words(tree, id).collect();
-    // What tells of the author, not that an author is told.
-    if all.iter().any(|word| word == "author")
-        && all.iter().any(|word| {
-            matches!(word.as_str(), "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description")
-        })
-    {
-        return Some(Named::Box);
-    }
-    if all.iter().any(|word| matches!(word.as_str(), "embed" | "quote")) {
-        return None;
-    }
-    for word in all {
-        match word.as_str() {
-            "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share" | "sharing" | "sharedaddy" | "addtoany"
-            | "related" | "recommended" | "recommendations" | "recommend" | "newsletter" | "subscribe" | "signup" | "promo"
-            | "advert" | "advertisement" | "ads" | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup"
-            | "pagination" | "pager" | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola" | "wpcnt"
-            | "authorbox" | "onetrust" | "paywall" | "modal" | "cta" => {
-                return Some(Named::Box);
-            }
-            _ if [
-                "relatedpost",
-                "relatedarticle",
-                "sharethis",
-                "sharebar",
-                "sharebutton",
-                "newsletter",
-                "breadcrumb",
-                "sidebar",
-                "advert",
-                "sponsor",
-                "yarpp",
-                "readnext",
-            ]
-            .iter()
-            .any(|name| word.contains(name)) =>
-            {
-                return Some(Named::Box);
-            }
-            "comments" | "comment" | "disqus" | "respond" => found = Some(Named::Comments),
-            "nav" | "navbar" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio" | "byline" => {
-                found = Some(Named::Menu)
-            }
-            _ if word.starts_with("social") => found = Some(Named::Menu),
-            "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
-            | "prev" | "previous" | "more" => {
-                found.get_or_insert(Named::Links);
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The words of the classes and the id of an element.
-fn words(tree: &Tree, id: Id) -> impl Iterator<Item = String> {
-    let names = [tree.attribute(id, "class"), tree.attribute(id, "id")];
-    let all: Vec<String> = names
-        .into_iter()
-        .flatten()
-        .flat_map(|names| names.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|word| word.len() > 2 && word.len() < 40)
-        .flat_map(camel)
-        .take(60)
-        .collect();
-    all.into_iter()
-}
-
-/// `relatedPosts` is two words.
-fn camel(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut lower = false;
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && lower {
-            words.push(String::new());
-        }
-        lower = c.is_ascii_lowercase();
-        if let Some(word) = words.last_mut() {
-            word.push(c.to_ascii_lowercase());
-        }
-    }
-    words
 }

@@ -1,6 +1,6 @@
 //! Teasers: boxes that show other pages, a headline that is a link and a line or two below it.
 
-use super::furniture::Marks;
+use super::furniture::{Marks, holds_listing};
 use super::measure::Measures;
 use crate::parse::html::tree::{Id, Tree};
 
@@ -51,6 +51,7 @@ pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures
             && here.linked >= 2
             && here.linked * 5 >= here.all * 4
             && smaller
+            && !holds_listing(tree, id)
             && !matches!(tree.name(id), "table" | "tr" | "td" | "dl")
         {
             marks.set(id);

@@ -90,7 +90,7 @@ fn choices(tree: &Tree, select: Id) -> Vec<String> {
                 let text = if text.is_empty() { label.to_owned() } else { text };
                 // "Choose …": no choice.
                 let empty = tree.attribute(id, "value") == Some("") || tree.attribute(id, "disabled").is_some();
-                if !text.is_empty() && !(empty && all.is_empty()) {
+                if !(text.is_empty() || empty && all.is_empty()) {
                     all.push(text);
                 }
             }

@@ -105,10 +105,10 @@ impl Writer<'_> {
             return;
         }
         if note {
-            self.note(&text, flow);
+            Self::note(&text, flow);
         } else {
             match self.power(id, &text, flow) {
-                Raised::Note => self.note(&text, flow),
+                Raised::Note => Self::note(&text, flow),
                 Raised::Power => {
                     let simple = text.chars().all(|c| c.is_alphanumeric() || "+-−–*.,′°".contains(c));
                     let power = if simple { format!("^{text}") } else { format!("^({text})") };
@@ -156,7 +156,7 @@ impl Writer<'_> {
             let variable = flow.line.last_word().chars().count() == 1 && text.chars().count() == 1;
             return if variable { Raised::Power } else { Raised::Plain };
         }
-        let calculated = text.chars().any(|c| c.is_alphanumeric());
+        let calculated = text.chars().any(char::is_alphanumeric);
         if calculated && (last.is_alphanumeric() || last == ')') { Raised::Power } else { Raised::Plain }
     }
 
@@ -167,7 +167,7 @@ impl Writer<'_> {
     }
 
     /// The mark of a note, apart from the word.
-    fn note(&mut self, text: &str, flow: &mut Flow) {
+    fn note(text: &str, flow: &mut Flow) {
         let bare = text.trim_matches(['[', ']', '(', ')']);
         if !flow.line.is_empty() && !flow.line.last().is_some_and(|c| "([{“‘„«（【「".contains(c)) {
             flow.line.part();
@@ -247,7 +247,7 @@ impl Writer<'_> {
             }
             if (self.is_note_link(id) && flow.line.last().is_some()) || self.is_named_note(id) {
                 let text = text.to_owned();
-                self.note(&text, flow);
+                Self::note(&text, flow);
                 return;
             }
         }
