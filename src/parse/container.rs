@@ -58,15 +58,33 @@ pub(super) fn sniff(bytes: &[u8]) -> Option<Format> {
         let mut kind = String::new();
         // Not UTF-8, or damaged: no known kind.
         let _ = entry.take(100).read_to_string(&mut kind);
-        match kind.trim() {
-            "application/epub+zip" => return Some(Format::Epub),
-            "application/vnd.oasis.opendocument.spreadsheet" => return Some(Format::Ods),
+        let kind = kind.trim().trim_start_matches("application/");
+        let kind = kind.strip_prefix("vnd.oasis.opendocument.").or_else(|| kind.strip_prefix("vnd.sun.xml.")).unwrap_or(kind);
+        match kind.trim_end_matches("-template").trim_end_matches(".template") {
+            "epub+zip" => return Some(Format::Epub),
+            "text" | "writer" | "text-master" | "writer.global" | "text-web" => return Some(Format::Odt),
+            "spreadsheet" | "calc" => return Some(Format::Ods),
+            "presentation" | "impress" | "graphics" | "draw" => return Some(Format::Odp),
             _ => {}
         }
     }
-    [("word/document.xml", Format::Docx), ("ppt/presentation.xml", Format::Pptx), ("xl/workbook.xml", Format::Xlsx)]
+    let usual =
+        [("word/document.xml", Format::Docx), ("ppt/presentation.xml", Format::Pptx), ("xl/workbook.xml", Format::Xlsx)]
+            .into_iter()
+            .find_map(|(name, format)| archive.index_for_name(name).map(|_| format));
+    usual.or_else(|| {
+        // The main part may have any name; what it is, is said in one place.
+        let mut types = String::new();
+        let _ = archive.by_name("[Content_Types].xml").ok()?.take(1 << 20).read_to_string(&mut types);
+        [
+            ("wordprocessingml", Format::Docx),
+            ("ms-word", Format::Docx),
+            ("presentationml", Format::Pptx),
+            ("spreadsheetml", Format::Xlsx),
+        ]
         .into_iter()
-        .find_map(|(name, format)| archive.index_for_name(name).map(|_| format))
+        .find_map(|(kind, format)| (types.contains(kind) && types.contains("main+xml")).then_some(format))
+    })
 }
 
 fn refused(format: Format, error: &ZipError) -> ParseError {
@@ -74,4 +92,17 @@ fn refused(format: Format, error: &ZipError) -> ParseError {
         ZipError::InvalidPassword | ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) => ParseError::Encrypted(format),
         e => ParseError::broken(format, e),
     }
+}
+
+/// Containers for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests may")]
+pub(super) fn built(entries: &[(&str, &str)]) -> Vec<u8> {
+    use std::io::Write;
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in entries {
+        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
+        writer.write_all(content.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
 }

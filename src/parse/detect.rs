@@ -1,7 +1,10 @@
 //! The format of some bytes: by their name, and where that says nothing or lies, by their first bytes.
 
 use super::format::{Format, Guess};
-use super::{ParseError, container, text};
+use super::{ParseError, container, mail, text};
+
+/// Where XML and MIME say what they are.
+const HEAD: usize = 4096;
 
 /// The format to read some bytes as.
 pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
@@ -19,12 +22,13 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
         });
     }
     match named {
-        Guess::Known(format) if format.is_text() => Ok(format),
+        Guess::Known(format) if is_office(format) => Ok(under_another_name(format, bytes)),
+        Guess::Known(format) if format.is_text() => Ok(office_xml(bytes).filter(|_| format == Format::Code).unwrap_or(format)),
         Guess::Known(Format::Html) => Ok(Format::Html),
         // A page that says "not found" under a document's name.
-        Guess::Known(Format::Pdf | Format::Docx | Format::Doc | Format::Xls | Format::Xlsx) if is_html(bytes) => {
-            Ok(Format::Html)
-        }
+        Guess::Known(Format::Pdf) if is_html(bytes) => Ok(Format::Html),
+        // Mailboxes often have no extension, or that of a mail.
+        Guess::Known(Format::Email) | Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Known(format) => Ok(format),
         Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),
         Guess::Unknown if is_html(bytes) => Ok(Format::Html),
@@ -45,14 +49,24 @@ fn magic(bytes: &[u8]) -> Option<Format> {
     }
     if bytes.starts_with(COMPOUND) {
         return [
+            // First, since documents are attached to messages.
+            ("__nameid_version1.0", Format::Msg),
             ("WordDocument", Format::Doc),
             ("PowerPoint Document", Format::Ppt),
             ("Workbook", Format::Xls),
             ("Book", Format::Xls),
+            ("__properties_version1.0", Format::Msg),
             ("EncryptedPackage", Format::Docx),
         ]
         .into_iter()
         .find_map(|(stream, format)| holds(bytes, stream).then_some(format));
+    }
+    if start(bytes).starts_with(b"{\\rtf") {
+        return Some(Format::Rtf);
+    }
+    // A workbook of Excel 2 to 4, which is one stream.
+    if matches!(bytes, [0x09, 0x00 | 0x02 | 0x04, 0x04 | 0x06, 0x00, _, _, 0x05 | 0x06 | 0x10 | 0x20 | 0x40, 0x00 | 0x01, ..]) {
+        return Some(Format::Xls);
     }
     None
 }
@@ -63,8 +77,85 @@ fn holds(bytes: &[u8], stream: &str) -> bool {
     bytes.windows(name.len()).any(|w| w == name)
 }
 
+fn is_office(format: Format) -> bool {
+    use Format::{Doc, Docx, Msg, Odp, Ods, Odt, Ppt, Pptx, Rtf, Xls, Xlsx};
+    matches!(format, Doc | Docx | Msg | Odp | Ods | Odt | Ppt | Pptx | Rtf | Xls | Xlsx)
+}
+
+/// What is named like an office file and has not the first bytes of one: many a program exports a page, a table in text or XML
+/// under the name of the program that is to open it.
+fn under_another_name(named: Format, bytes: &[u8]) -> Format {
+    if bytes.starts_with(container::MAGIC) || bytes.starts_with(COMPOUND) {
+        return named;
+    }
+    if let Some(format) = office_xml(bytes) {
+        return format;
+    }
+    let head = head(bytes);
+    if is_html(bytes) || (head.starts_with('<') && ["<html", "<table", "<body", "<head"].iter().any(|tag| head.contains(tag))) {
+        return Format::Html;
+    }
+    if is_mail(&head) {
+        return Format::Email;
+    }
+    if encoding_rs::Encoding::for_bom(bytes).is_none() && text::is_binary(bytes) {
+        return named;
+    }
+    let first_lines = || head.lines().take(20).filter(|line| !line.trim().is_empty());
+    let parted = |by: char| first_lines().count() > 0 && first_lines().all(|line| line.contains(by));
+    let is_sheet = matches!(named, Format::Xls | Format::Xlsx | Format::Ods);
+    if is_sheet && (head.contains('\t') || [',', ';', '|'].into_iter().any(parted)) { Format::Csv } else { Format::Text }
+}
+
+/// Office files that are one XML file: those of Office 2003 and flat `OpenDocument`.
+fn office_xml(bytes: &[u8]) -> Option<Format> {
+    let head = head(bytes);
+    if !head.starts_with("<?xml") && !head.starts_with("<workbook") && !head.starts_with("<office:document") {
+        return None;
+    }
+    if head.contains("urn:schemas-microsoft-com:office:spreadsheet") && head.contains("workbook") && !head.contains("<html") {
+        return Some(Format::Xls);
+    }
+    if head.contains("http://schemas.microsoft.com/office/word/2003/wordml") && head.contains("worddocument") {
+        return Some(Format::Doc);
+    }
+    let (_, kind) = head.split_once("office:mimetype=")?;
+    let kind = kind.get(1..).unwrap_or_default();
+    [("opendocument.text", Format::Odt), ("opendocument.spreadsheet", Format::Ods), ("opendocument.presentation", Format::Odp)]
+        .into_iter()
+        .find_map(|(name, format)| kind.strip_prefix("application/vnd.oasis.")?.starts_with(name).then_some(format))
+}
+
+/// A message, or a page that was saved as one: its first lines are fields, and among them is one that only messages have.
+fn is_mail(head: &str) -> bool {
+    let mut fields = head.lines().take_while(|line| !line.trim().is_empty()).take(60);
+    let is_field = |line: &str| {
+        line.starts_with([' ', '\t'])
+            || line.split_once(':').is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic()))
+    };
+    let mut says = false;
+    fields.all(|line| {
+        says |= ["mime-version:", "received:", "message-id:", "return-path:"].iter().any(|name| line.starts_with(name));
+        is_field(line)
+    }) && says
+}
+
+fn start(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start()
+}
+
+/// The first characters, in small letters; UTF-16 is read too.
+fn head(bytes: &[u8]) -> String {
+    let first = bytes.get(..HEAD).unwrap_or(bytes);
+    let text = match encoding_rs::Encoding::for_bom(first) {
+        Some((encoding, _)) => encoding.decode(first).0.into_owned(),
+        None => String::from_utf8_lossy(first).into_owned(),
+    };
+    text.trim_start().to_ascii_lowercase()
+}
+
 fn is_html(bytes: &[u8]) -> bool {
-    let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    let start = start(bytes);
     [&b"<!doctype html"[..], b"<html"].iter().any(|mark| start.get(..mark.len()).is_some_and(|s| s.eq_ignore_ascii_case(mark)))
 }
 
@@ -73,14 +164,50 @@ mod tests {
     use super::*;
     use crate::parse::format::guess;
 
+    fn detect(name: &str, bytes: &[u8]) -> Result<Format, ParseError> {
+        super::detect(guess(name), bytes)
+    }
+
     #[test]
     fn content_is_stronger_than_the_name() {
-        let detect = |name: &str, bytes: &[u8]| detect(guess(name), bytes);
         assert_eq!(detect("a.txt", b"%PDF-1.4\n"), Ok(Format::Pdf));
         assert_eq!(detect("a.pdf", b"<!DOCTYPE html><p>404"), Ok(Format::Html));
         assert_eq!(detect("page", b" <HTML><p>x"), Ok(Format::Html));
         assert_eq!(detect("run", b"#!/bin/sh\n"), Ok(Format::Code));
         assert_eq!(detect("x", b"a\0b"), Err(ParseError::Binary));
         assert_eq!(detect("x.png", b"\x89PNG"), Err(ParseError::Unsupported("png".into())));
+    }
+
+    #[test]
+    fn office_names_over_something_else() {
+        for (name, bytes, format) in [
+            ("a.doc", &b"{\\rtf1\\ansi x}"[..], Format::Rtf),
+            ("a.txt", b"\xef\xbb\xbf {\\rtf1\\ansi x}", Format::Rtf),
+            ("a.xls", b"Name\tQty\nBolt\t3\n", Format::Csv),
+            ("a.xls", b"Name;Qty\r\nBolt;3\r\n", Format::Csv),
+            ("a.xlsx", b"only words\n", Format::Text),
+            ("a.xls", b"\xff\xfeN\0\t\0Q\0", Format::Csv),
+            ("a.xls", b"<meta http-equiv=x><table><tr><td>1</table>", Format::Html),
+            ("a.xls", b"<html xmlns:x=\"urn:schemas-microsoft-com:office:excel\"><table>", Format::Html),
+            ("a.xls", b"<?xml version='1.0'?><Workbook xmlns='urn:schemas-microsoft-com:office:spreadsheet'>", Format::Xls),
+            ("a.xml", b"<?xml version='1.0'?><Workbook xmlns='urn:schemas-microsoft-com:office:spreadsheet'>", Format::Xls),
+            ("a.xml", b"<?xml version='1.0'?><note/>", Format::Code),
+            (
+                "a.doc",
+                b"<?xml version='1.0'?><w:wordDocument xmlns:w='http://schemas.microsoft.com/office/word/2003/wordml'>",
+                Format::Doc,
+            ),
+            (
+                "a.fodt",
+                b"<?xml version='1.0'?><office:document office:mimetype='application/vnd.oasis.opendocument.text'>",
+                Format::Odt,
+            ),
+            ("a.doc", b"From: a\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related\r\n\r\n", Format::Email),
+            ("a.doc", b"Dear Ann: the lease\n", Format::Text),
+            ("a.doc", b"\x01\x00\x02\x00", Format::Doc),
+            ("a.xls", b"\x09\x04\x06\x00\x00\x00\x10\x00", Format::Xls),
+        ] {
+            assert_eq!(detect(name, bytes), Ok(format), "{name} {}", String::from_utf8_lossy(bytes));
+        }
     }
 }

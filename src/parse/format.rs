@@ -39,10 +39,20 @@ pub enum Format {
     Xls,
     /// `OpenDocument` spreadsheet.
     Ods,
+    /// `OpenDocument` text.
+    Odt,
+    /// `OpenDocument` presentation.
+    Odp,
+    /// Rich Text Format.
+    Rtf,
+    /// A message as Outlook saves it.
+    Msg,
     /// EPUB.
     Epub,
-    /// An e-mail message.
+    /// An e-mail message, and a page that was saved as one (MHTML).
     Email,
+    /// A mailbox: messages one after another.
+    Mbox,
     /// Jupyter notebook.
     Notebook,
 }
@@ -63,8 +73,13 @@ impl fmt::Display for Format {
             Self::Pptx | Self::Ppt => "PowerPoint document",
             Self::Xlsx | Self::Xls => "Excel workbook",
             Self::Ods => "OpenDocument spreadsheet",
+            Self::Odt => "OpenDocument text",
+            Self::Odp => "OpenDocument presentation",
+            Self::Rtf => "RTF document",
+            Self::Msg => "Outlook message",
             Self::Epub => "EPUB",
             Self::Email => "e-mail",
+            Self::Mbox => "mailbox",
             Self::Notebook => "Jupyter notebook",
         })
     }
@@ -116,9 +131,17 @@ fn guess_media_type(media_type: &str) -> Guess {
         "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet" => Format::Xlsx,
         "application/vnd.ms-excel" => Format::Xls,
         "application/vnd.oasis.opendocument.spreadsheet" => Format::Ods,
+        "application/vnd.oasis.opendocument.text" => Format::Odt,
+        "application/vnd.oasis.opendocument.presentation" => Format::Odp,
+        "application/rtf" | "text/rtf" | "application/x-rtf" => Format::Rtf,
+        "application/vnd.ms-outlook" => Format::Msg,
+        "application/vnd.ms-word.document.macroenabled.12" => Format::Docx,
+        "application/vnd.ms-powerpoint.presentation.macroenabled.12" => Format::Pptx,
+        "application/vnd.ms-excel.sheet.macroenabled.12" => Format::Xlsx,
         "application/epub+zip" => Format::Epub,
         "application/x-ipynb+json" => Format::Notebook,
-        "message/rfc822" => Format::Email,
+        "message/rfc822" | "message/global" | "multipart/related" | "application/x-mimearchive" => Format::Email,
+        "application/mbox" => Format::Mbox,
         "image/svg+xml" => return Guess::Unsupported("svg".to_owned()),
         _ => match essence.split_once('/') {
             Some(("image" | "audio" | "video" | "font", kind)) => return Guess::Unsupported(kind.to_owned()),
@@ -144,19 +167,25 @@ pub fn guess(name: &str) -> Guess {
         "rst" | "rest" => Format::Rst,
         "html" | "htm" | "xhtml" | "xht" => Format::Html,
         "pdf" => Format::Pdf,
-        "docx" | "docm" | "dotx" => Format::Docx,
-        "doc" => Format::Doc,
-        "pptx" | "pptm" | "ppsx" => Format::Pptx,
-        "ppt" => Format::Ppt,
-        "xlsx" | "xlsm" => Format::Xlsx,
-        "xls" => Format::Xls,
-        "ods" => Format::Ods,
+        "docx" | "docm" | "dotx" | "dotm" => Format::Docx,
+        // Kingsoft's programs write the formats of 97 under names of their own.
+        "doc" | "wps" => Format::Doc,
+        "pptx" | "pptm" | "ppsx" | "ppsm" | "potx" | "potm" => Format::Pptx,
+        "ppt" | "pps" | "dps" => Format::Ppt,
+        "xlsx" | "xlsm" | "xltx" | "xltm" => Format::Xlsx,
+        "xls" | "xlt" | "et" => Format::Xls,
+        "ods" | "ots" | "fods" | "sxc" => Format::Ods,
+        "odt" | "ott" | "fodt" | "sxw" => Format::Odt,
+        "odp" | "otp" | "fodp" | "sxi" | "odg" => Format::Odp,
+        "rtf" => Format::Rtf,
+        "msg" | "oft" => Format::Msg,
         "csv" | "tsv" | "tab" => Format::Csv,
         "json" | "geojson" | "json5" | "jsonc" | "webmanifest" => Format::Json,
         "jsonl" | "ndjson" => Format::JsonLines,
         "ipynb" => Format::Notebook,
         "epub" => Format::Epub,
-        "eml" => Format::Email,
+        "eml" | "emlx" | "mht" | "mhtml" => Format::Email,
+        "mbox" | "mbx" => Format::Mbox,
         e if is_code(e) => Format::Code,
         e if is_unsupported(e) => return Guess::Unsupported(extension),
         _ => return Guess::Unknown,
@@ -247,8 +276,8 @@ fn is_unsupported(extension: &str) -> bool {
         | "onnx" | "gguf" | "ggml" | "tflite" | "pb" | "tfrecord" | "idx" | "pack" | "swp" | "swo" | "bak" | "tmp" | "pyz" | "dat-journal"
         | "gpg" | "asc" | "pgp" | "p12" | "pfx" | "jks" | "keystore" | "key" | "pem" | "crt" | "cer" | "der" | "csr"
         // Documents that are not read.
-        | "rtf" | "odt" | "odp" | "odg" | "xlsb" | "pages" | "numbers" | "mobi" | "azw" | "azw3" | "fb2" | "chm" | "msg" | "pst"
-        | "mbox" | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "wps" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
+        | "xlsb" | "pages" | "numbers" | "mobi" | "azw" | "azw3" | "fb2" | "chm" | "pst"
+        | "one" | "pub" | "vsd" | "vsdx" | "mpp" | "wpd" | "xps" | "indd" | "sketch" | "fig" | "hlp" | "torrent"
     )
 }
 

@@ -12,7 +12,7 @@ use super::{Format, ParseError};
 /// inside the crates) to depths that this holds many times over.
 const STACK: usize = 256 << 20;
 /// Over the slowest real document seen, a PDF manual with 4.5 MB of text: 19 s, and that without optimisation.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 /// What a parser that looks at its deadline may take to notice it.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -21,10 +21,19 @@ pub(super) fn run<T: Send + 'static>(
     format: Format,
     work: impl FnOnce(Instant) -> Result<T, ParseError> + Send + 'static,
 ) -> Result<T, ParseError> {
-    run_within(format, PATIENCE, GRACE, work)
+    run_within(format, PATIENCE, work)
 }
 
-fn run_within<T: Send + 'static>(
+/// The same for a document that may take less.
+pub(super) fn run_within<T: Send + 'static>(
+    format: Format,
+    patience: Duration,
+    work: impl FnOnce(Instant) -> Result<T, ParseError> + Send + 'static,
+) -> Result<T, ParseError> {
+    run_until(format, patience, GRACE, work)
+}
+
+fn run_until<T: Send + 'static>(
     format: Format,
     patience: Duration,
     grace: Duration,
@@ -81,7 +90,7 @@ mod tests {
     #[test]
     fn a_parser_that_never_ends_is_left_behind() {
         let (stop, stopped) = mpsc::channel::<()>();
-        let got = run_within(Format::Epub, Duration::from_millis(10), Duration::ZERO, move |_| {
+        let got = run_until(Format::Epub, Duration::from_millis(10), Duration::ZERO, move |_| {
             // Ends when the test does.
             let _ = stopped.recv();
             Ok(())

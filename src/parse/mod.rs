@@ -3,33 +3,74 @@
 //! Text formats keep their bytes. The others are extracted by crates that read what strangers wrote: each runs in a
 //! thread of its own that has a large stack and a time limit, and whose panics are caught (`guard`).
 
+#[cfg(feature = "office")]
+mod codepage;
+#[cfg(feature = "office")]
+mod compound;
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod docx;
+#[cfg(feature = "office")]
+mod drawing;
 mod epub;
 mod format;
 mod guard;
 mod html;
+#[cfg(feature = "office")]
+mod letters;
 mod mail;
 mod markdown;
+#[cfg(feature = "office")]
+mod math;
+#[cfg(feature = "office")]
+mod msg;
 mod notebook;
 #[cfg(feature = "office")]
+mod numerals;
+#[cfg(feature = "office")]
+mod numfmt;
+#[cfg(feature = "office")]
+mod odf;
+#[cfg(feature = "office")]
 mod office;
+mod options;
+#[cfg(feature = "office")]
+mod order;
+#[cfg(feature = "office")]
+mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
+#[cfg(feature = "office")]
+mod pptx;
+#[cfg(feature = "office")]
+mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
 mod table;
 mod text;
 mod title;
+#[cfg(feature = "office")]
+mod writer;
+#[cfg(feature = "office")]
+mod xls;
+#[cfg(feature = "office")]
+mod xlsx;
+#[cfg(feature = "office")]
+mod xml;
 
 use std::time::Duration;
 
 pub use format::{Format, Guess, guess};
+pub use options::{Ocr, ParseOptions, Password};
 
 use crate::document::Markup;
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
+
+/// Documents in documents: what is attached to a message that is attached.
+const MAX_DEPTH: usize = 3;
 
 /// What is known of some bytes before they are looked into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,6 +119,35 @@ impl Extracted {
     }
 }
 
+/// All that was read of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// Its text, and what its format says of it.
+    pub extracted: Extracted,
+    /// Where its pages begin, in order; empty for formats without pages. A page without text has no entry.
+    pub pages: Vec<PageStart>,
+    /// Pages that are pictures without text and were not read, by their number from 1: they need OCR.
+    pub unread_pages: Vec<u32>,
+}
+
+impl From<Extracted> for Parsed {
+    fn from(extracted: Extracted) -> Self {
+        Self { extracted, pages: Vec::new(), unread_pages: Vec::new() }
+    }
+}
+
+/// Where a page begins in a document's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageStart {
+    /// Byte offset of its first letter in [`Extracted::text`]; on a character boundary. A paragraph that goes on from the page
+    /// before is one, so that this may be within a line.
+    pub offset: usize,
+    /// Its number, from 1.
+    pub number: u32,
+    /// What the document calls it ("iv", "A-3"); its number where it says nothing.
+    pub label: String,
+}
+
 /// Why a file gave no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -91,7 +161,7 @@ pub enum ParseError {
     #[error(".{0} files are not read")]
     Unsupported(String),
     /// It cannot be read without a password.
-    #[error("the {0} is encrypted; it can be read only after its password is taken off")]
+    #[error("{}", encrypted(*.0))]
     Encrypted(Format),
     /// Pages without a text layer.
     #[error("no text in the {0}: its pages seem to be scanned pictures, which need OCR first")]
@@ -122,6 +192,13 @@ pub enum ParseError {
     },
 }
 
+fn encrypted(format: Format) -> String {
+    match format {
+        Format::Pdf => "the PDF opens with a password only; give it under `parse: { passwords: [...] }`".to_owned(),
+        other => format!("the {other} is encrypted; it can be read only after its password is taken off"),
+    }
+}
+
 impl ParseError {
     /// Whether the file is no document in the first place, which is to be counted; else a document was lost, which is a failure to
     /// be reported.
@@ -149,28 +226,68 @@ impl ParseError {
 /// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
 /// it ends by itself, or the process does.
 pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
+    parse_with(hint, bytes, &ParseOptions::default()).map(|parsed| parsed.extracted)
+}
+
+/// Like [`parse`], with passwords and OCR, and what is known of pages.
+pub fn parse_with(hint: Hint<'_>, bytes: Vec<u8>, options: &ParseOptions) -> Result<Parsed, ParseError> {
+    read(hint, bytes, options, 0, guard::PATIENCE)
+}
+
+/// Reads a document, or one that lies in another: at this depth, within this time.
+fn read(
+    hint: Hint<'_>,
+    bytes: Vec<u8>,
+    options: &ParseOptions,
+    depth: usize,
+    patience: Duration,
+) -> Result<Parsed, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
     let (format, bytes) = detect(hint, bytes)?;
+    let options = options.clone();
+    let of_inner = options.clone();
+    let inner = move |hint: Hint<'_>, bytes, patience| {
+        if depth == MAX_DEPTH {
+            Err(ParseError::Unsupported(hint.name.to_owned()))
+        } else {
+            read(hint, bytes, &of_inner, depth + 1, patience).map(|parsed| parsed.extracted)
+        }
+    };
+    #[cfg(not(feature = "pdf"))]
+    drop(options);
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
-        Format::Html => guard::run(format, move |_| html::extract(&bytes))?,
+        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes))?,
         #[cfg(feature = "pdf")]
-        Format::Pdf => guard::run(format, move |deadline| pdf::extract(bytes, deadline))?,
+        Format::Pdf => {
+            let mut parsed = guard::run_within(format, patience, move |deadline| pdf::extract(bytes, &options, deadline))?;
+            parsed.extracted = parsed.extracted.checked(format)?;
+            return Ok(parsed);
+        }
         #[cfg(feature = "office")]
-        Format::Docx | Format::Pptx | Format::Doc | Format::Ppt => guard::run(format, move |_| office::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Xlsx | Format::Xls | Format::Ods => guard::run(format, move |_| sheet::extract(format, bytes))?,
-        Format::Epub => guard::run(format, move |_| epub::extract(bytes))?,
-        Format::Email => guard::run(format, move |_| mail::extract(&bytes))?,
-        Format::Notebook => guard::run(format, move |_| notebook::extract(bytes))?,
+        Format::Docx
+        | Format::Doc
+        | Format::Pptx
+        | Format::Ppt
+        | Format::Xlsx
+        | Format::Xls
+        | Format::Ods
+        | Format::Odt
+        | Format::Odp
+        | Format::Rtf
+        | Format::Msg => guard::run_within(format, patience, move |deadline| office::extract(format, bytes, deadline, &inner))?,
+        Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
+        Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
+        Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,
+        Format::Notebook => guard::run_within(format, patience, move |_| notebook::extract(bytes))?,
         #[cfg(not(all(feature = "office", feature = "pdf")))]
         left_out => return Err(ParseError::left_out(left_out)),
     };
-    extracted.checked(format)
+    extracted.checked(format).map(Parsed::from)
 }
 
 fn detect(hint: Hint<'_>, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {

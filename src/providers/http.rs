@@ -111,23 +111,47 @@ impl Http {
         cost: Cost,
         read: impl Fn(Response) -> F,
     ) -> Result<T, ProviderError> {
+        self.post_and_read_within(self.retry.attempts, path, headers, body, cost, read).await
+    }
+
+    /// The same in so many attempts at most; a refusal that asks to slow down is obeyed as often as planned.
+    pub(in crate::providers) async fn post_and_read_within<T, F: Future<Output = Result<T, String>>>(
+        &self,
+        attempts: u32,
+        path: &str,
+        headers: &[(&'static str, &str)],
+        body: &Value,
+        cost: Cost,
+        read: impl Fn(Response) -> F,
+    ) -> Result<T, ProviderError> {
         let call = self.call(path, headers, body)?;
         let (call, read) = (&call, &read);
         let attempt = |permit: Permit| async move {
-            let left = permit.sent.left;
-            let whole = hedged(&self.limiter, permit, cost, |permit| self.whole(call, permit, cost));
-            let whole = timeout(self.timeout, whole).await;
-            let answer = whole.unwrap_or_else(|_| {
-                self.limiter.overloaded(left);
-                Err(self.too_late(self.timeout))
-            })?;
-            read(answer).await.map_err(|wrong| {
-                self.limiter.count_wasted(cost.tokens);
-                let error = self.error(ErrorKind::BadAnswer, wrong);
-                FailedAttempt { error, should_retry: Some(true), at_most: Some(READ_ATTEMPTS) }
-            })
+            self.read_once(call, permit, cost, read).await.map_err(|failure| failure.at_most(attempts))
         };
         self.retried(cost, attempt).await
+    }
+
+    /// One attempt, and what `read` makes of its answer.
+    async fn read_once<T, F: Future<Output = Result<T, String>>>(
+        &self,
+        call: &Call<'_>,
+        permit: Permit,
+        cost: Cost,
+        read: &impl Fn(Response) -> F,
+    ) -> Result<T, FailedAttempt> {
+        let left = permit.sent.left;
+        let whole = hedged(&self.limiter, permit, cost, |permit| self.whole(call, permit, cost));
+        let whole = timeout(self.timeout, whole).await;
+        let answer = whole.unwrap_or_else(|_| {
+            self.limiter.overloaded(left);
+            Err(self.too_late(self.timeout))
+        })?;
+        read(answer).await.map_err(|wrong| {
+            self.limiter.count_wasted(cost.tokens);
+            let error = self.error(ErrorKind::BadAnswer, wrong);
+            FailedAttempt { error, should_retry: Some(true), at_most: Some(READ_ATTEMPTS) }
+        })
     }
 
     /// POSTs JSON and returns what `begin` makes of the 2xx answer. Tries again as [`Self::post`] does while there is none, or

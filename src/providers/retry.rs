@@ -7,8 +7,7 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
 use crate::limits::parse_duration;
-use crate::providers::ProviderError;
-use crate::providers::RetryPlan;
+use crate::providers::{ErrorKind, ProviderError, RetryPlan};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -35,6 +34,16 @@ pub(super) struct FailedAttempt {
 impl From<ProviderError> for FailedAttempt {
     fn from(error: ProviderError) -> Self {
         Self { error, should_retry: None, at_most: None }
+    }
+}
+
+impl FailedAttempt {
+    /// The same, with so many attempts in all at most, unless it only asks to slow down.
+    pub(super) fn at_most(self, attempts: u32) -> Self {
+        if self.error.kind == ErrorKind::RateLimited {
+            return self;
+        }
+        Self { at_most: Some(self.at_most.map_or(attempts, |most| most.min(attempts))), ..self }
     }
 }
 
@@ -109,7 +118,6 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
     use super::*;
-    use crate::providers::ErrorKind;
 
     fn map(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs.iter().map(|&(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect()

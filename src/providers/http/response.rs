@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::BoxStream;
 use reqwest::header::{HeaderValue, LOCATION};
 use reqwest::{Response, StatusCode};
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::connection::Http;
 use crate::limits::InFlight;
+use crate::providers::json::error_in;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, server_wait, should_retry};
 use crate::providers::{ErrorKind, ProviderError};
@@ -101,7 +102,12 @@ async fn read_body(mut response: Response) -> Result<Bytes, Unread> {
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body.freeze())
+    let mut body = body.freeze();
+    if body.starts_with(b"\xEF\xBB\xBF") {
+        // A byte order mark is none of the JSON behind it.
+        body.advance(3);
+    }
+    Ok(body)
 }
 
 /// The beginning of a refusal: what is there, if it breaks off.
@@ -160,5 +166,5 @@ pub(super) fn hidden_refusal(body: &[u8]) -> Option<Value> {
         return None;
     }
     let value: Value = serde_json::from_slice(body).ok()?;
-    value.get("error").is_some_and(|error| error.is_object() || error.is_string()).then_some(value)
+    error_in(&value).is_some().then_some(value)
 }

@@ -102,7 +102,7 @@ fn senseless() -> [(Reply, &'static str); 6] {
     [
         (Reply::raw(200, "text/html", "<html>a captive portal</html>"), "cannot read"),
         (Reply::json(&json!({"data": []})), "0 vectors came for 1 inputs"),
-        (Reply::json(&json!({"data": [vector(8), vector(8)]})), "twice"),
+        (Reply::json(&json!({"data": [vector(8), vector(8)]})), "2 vectors came for 1 inputs"),
         (Reply::json(&json!({"data": [{"index": 1, "embedding": [1, 0, 0, 0, 0, 0, 0, 0]}]})), "index 1 came"),
         (Reply::json(&json!({"data": [vector(7)]})), "7 wide, not 8 as `embed.dimensions` asks"),
         (Reply::json(&json!({"data": KEY})), "cannot read"),

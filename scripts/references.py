@@ -1,0 +1,376 @@
+"""Reference readers: what other programs read in a file. `python references.py FORMAT FILE` prints JSON: a list of readings.
+
+A reading is a list of texts in reading order; null parts neighbours that need not stand together, and a text in a list of its own
+is right where it is read but is not asked for. All imports are late: each file has a process to itself.
+"""
+
+import collections
+import io
+import json
+import re
+import sys
+
+
+def pdf(path):
+    import pymupdf
+    import pypdfium2
+
+    def pdfium():
+        document = pypdfium2.PdfDocument(path)
+        return [page.get_textpage().get_text_range() for page in document]
+
+    def mupdf():
+        with pymupdf.open(path) as document:
+            if document.needs_pass:
+                return []
+            return [page.get_text() for page in document]
+
+    return [without_furniture(pages) for pages in (pdfium(), mupdf())]
+
+
+def without_furniture(pages):
+    """Lines that most pages have, whatever their numbers: running headers and footers, which a reader may leave out."""
+    shape = lambda line: re.sub(r"\d+", "0", line.strip())
+    on = collections.Counter(s for page in pages for s in {shape(line) for line in page.splitlines()})
+    repeated = {s for s, n in on.items() if n >= max(3, len(pages) / 3)}
+    parts = []
+    for page in pages:
+        for line in page.splitlines(keepends=True):
+            parts.append([line] if shape(line) in repeated else line)
+    return joined_lines(parts)
+
+
+def joined_lines(parts):
+    out = []
+    for part in parts:
+        if out and isinstance(part, str) and isinstance(out[-1], str):
+            out[-1] += part
+        else:
+            out.append(part)
+    return out
+
+
+def docx(path):
+    import docx as word
+    import docx2txt
+    from docx.table import Table
+
+    def blocks(container):
+        for block in container.iter_inner_content():
+            if isinstance(block, Table):
+                seen = set()
+                for row in block.rows:
+                    for cell in row.cells:
+                        if id(cell._tc) not in seen:
+                            seen.add(id(cell._tc))
+                            yield from blocks(cell)
+                            yield None
+            else:
+                yield block.text
+
+    # The second has text boxes, headers and footers as well, and the deleted words of neither are there.
+    return [list(blocks(word.Document(path))), [docx2txt.process(path)]]
+
+
+def pptx(path):
+    import pptx as powerpoint
+
+    def shapes(group):
+        for shape in group:
+            if shape.shape_type == 6:
+                yield from shapes(shape.shapes)
+            elif shape.has_text_frame:
+                kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
+                is_furniture = any(name in kind for name in ("SLIDE_NUMBER", "DATE", "FOOTER"))
+                yield [shape.text_frame.text] if is_furniture else shape.text_frame.text
+                yield None
+            elif getattr(shape, "has_table", False) and shape.has_table:
+                for row in shape.table.rows:
+                    for cell in row.cells:
+                        if not cell.is_spanned:
+                            yield cell.text_frame.text
+                            yield None
+
+    parts = []
+    for slide in powerpoint.Presentation(path).slides:
+        parts += shapes(slide.shapes)
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+            parts += [slide.notes_slide.notes_text_frame.text, None]
+    return [parts]
+
+
+def xlsx(path):
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, data_only=True)
+    return [[part for sheet in book.worksheets for row in sheet.iter_rows() for cell in row for part in value_of(cell.value, cell.number_format)]]
+
+
+def value_of(value, shown_as):
+    """A cell's value where all readers show it alike: numbers with a format of their own are shown in many ways."""
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        return [value, None]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and shown_as == "General":
+        text = f"{value:.10g}"
+        return [[text] if "e" in text or isinstance(value, float) and value != int(value) else text, None]
+    return [[str(value)], None]
+
+
+def xls(path):
+    import xlrd
+
+    book = xlrd.open_workbook(path, formatting_info=True, logfile=io.StringIO())
+    parts = []
+    for sheet in book.sheets():
+        for row in range(sheet.nrows):
+            for cell in sheet.row(row):
+                if cell.ctype in (xlrd.XL_CELL_TEXT, xlrd.XL_CELL_NUMBER):
+                    style = book.format_map[book.xf_list[cell.xf_index].format_key].format_str
+                    parts += value_of(cell.value, style if style != "" else "General")
+                elif cell.ctype not in (xlrd.XL_CELL_EMPTY, xlrd.XL_CELL_BLANK):
+                    parts += [[str(cell.value)], None]
+    return [parts]
+
+
+def run(*command):
+    import subprocess
+
+    done = subprocess.run(command, capture_output=True, timeout=30)
+    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+
+
+def converted(path, kind, ending):
+    """The files that LibreOffice makes of one."""
+    import pathlib
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        profile = f"-env:UserInstallation=file://{folder}/profile"
+        run("soffice", "--headless", profile, "--convert-to", kind, "--outdir", folder, path)
+        yield from pathlib.Path(folder).glob(f"*.{ending}")
+
+
+def doc(path):
+    # Each has its own faults, old code pages among them: what both read is asked for.
+    texts = [made.read_text("utf-8-sig") for made in converted(path, "txt:Text (encoded):UTF8", "txt")]
+    return [[run("antiword", "-m", "UTF-8", "-w", "0", path)], texts or [""]]
+
+
+def ppt(path):
+    # catppt knows no end of what is only a template's.
+    return next((pptx(str(made)) for made in converted(path, "pptx", "pptx")), [])
+
+
+def odf(path):
+    from odf import opendocument, teletype, text
+
+    document = opendocument.load(path)
+    parts = []
+
+    def walk(node, unasked):
+        for child in node.childNodes:
+            name = getattr(child, "qname", (None, None))[1]
+            if name in ("p", "h"):
+                found = teletype.extractText(child)
+                parts.append([found] if unasked else found)
+            elif name not in ("tracked-changes", "index-title-template"):
+                walk(child, unasked or name in ("annotation",))
+            if name in ("table-cell", "frame"):
+                parts.append(None)
+
+    walk(document.body, False)
+    return [parts]
+
+
+odt = ods = odp = odf
+
+
+def rtf(path):
+    from striprtf.striprtf import rtf_to_text
+
+    with open(path, "rb") as file:
+        source = file.read()
+    return [[rtf_to_text(source.decode("latin-1"), errors="ignore")], [run("unrtf", "--text", path).split("-----------------\n", 1)[-1]]]
+
+
+def visible(page):
+    """All that a page shows, hidden or not, and no program."""
+    from bs4 import BeautifulSoup, Comment
+
+    soup = BeautifulSoup(page, "lxml")
+    for tag in soup(["script", "style", "template", "noscript"]):
+        tag.decompose()
+    # A book's table of contents, which its headings say again.
+    for tag in soup.find_all("nav", attrs={"epub:type": True}):
+        tag.decompose()
+    blocks = set("p div section article aside li ul ol table tr td th h1 h2 h3 h4 h5 h6 pre blockquote dt dd figure figcaption br hr option".split())
+    for tag in soup.find_all(lambda tag: tag.name in blocks):
+        tag.insert_before("\n")
+        tag.insert_after("\n")
+    return "".join(s for s in (soup.body or soup).strings if type(s).__name__ == "NavigableString" and not isinstance(s, Comment))
+
+
+def html(path):
+    import trafilatura
+
+    with open(path, "rb") as file:
+        page = file.read()
+    content = trafilatura.extract(page, include_comments=True, include_tables=True, favor_recall=True) or ""
+    content = re.sub(r"^[|\s:-]+$", "", content, flags=re.M)
+    # What is right, for precision, is the content alone; what is asked for is what is there as well.
+    return [[content], [visible(page)], "precision by the first"]
+
+
+def epub(path):
+    import ebooklib.epub
+
+    book = ebooklib.epub.read_epub(path, {"ignore_ncx": True})
+    parts = []
+    for name, *_ in book.spine:
+        item = book.get_item_with_id(name)
+        if item is not None:
+            parts += [visible(item.get_content()), None]
+    return [parts]
+
+
+def message_parts(message):
+    for name in ("subject", "from", "to", "cc", "date"):
+        yield [f"{name} {message.get(name, '')}"]
+    yield ["attachments"]
+    yield from ([part.get_filename()] for part in message.walk() if part.get_filename())
+    yield from body_parts(message)
+
+
+def body_parts(part):
+    kind = part.get_content_type()
+    if kind == "multipart/alternative":
+        options = [list(body_parts(option)) for option in part.iter_parts()]
+        options = [option for option in options if any(words(text) for text in option if isinstance(text, str))]
+        # Any of them will do: what all of them have is asked for, here by the shortest.
+        options.sort(key=lambda option: sum(len(words(text)) for text in option if isinstance(text, str)))
+        if options:
+            yield from options[0]
+            for option in options[1:]:
+                yield from ([text] if isinstance(text, str) else text for text in option)
+    elif part.is_multipart() and kind == "message/rfc822":
+        for message in part.get_payload():
+            yield None
+            yield from message_parts(message)
+            yield None
+    elif part.is_multipart():
+        for child in part.iter_parts() if hasattr(part, "iter_parts") else part.get_payload():
+            yield from body_parts(child)
+            yield None
+    elif part.get_content_maintype() == "text" and kind not in ("text/css", "text/javascript"):
+        content = decoded(part)
+        if kind == "text/html":
+            yield visible(content)
+        elif kind in ("text/calendar", "text/x-vcard", "text/vcard", "text/rtf"):
+            yield [content]
+        else:
+            yield content
+
+
+def decoded(part):
+    payload = part.get_payload(decode=True) or b""
+    try:
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            return payload.decode(part.get_content_charset() or "latin-1", "replace")
+        except LookupError:
+            return payload.decode("latin-1")
+
+
+def words(text):
+    return re.findall(r"\w+", text)
+
+
+def eml(path):
+    import email
+    import email.policy
+
+    with open(path, "rb") as file:
+        source = file.read()
+    wide = unmarked(source)
+    if wide is not None:
+        source = wide.lstrip("\ufeff").encode()
+    return [list(message_parts(email.message_from_bytes(source, policy=email.policy.default)))]
+
+
+mht = eml
+
+
+def mbox(path):
+    import email
+    import email.policy
+    import mailbox
+
+    messages = mailbox.mbox(path, factory=lambda file: email.message_from_binary_file(file, policy=email.policy.default))
+    return [[part for message in messages for part in [*message_parts(message), None]]]
+
+
+def msg(path):
+    import extract_msg
+
+    with extract_msg.openMsg(path) as message:
+        parts = [message.subject or "", None]
+        parts.append(getattr(message, "body", None) or "")
+        return [parts]
+
+
+def ipynb(path):
+    import nbformat
+
+    parts = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        parts.append(cell.source)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            best = next((data[kind] for kind in ("text/markdown", "text/latex") if kind in data), None)
+            if best is None and "text/html" in data:
+                best = visible(data["text/html"])
+            text = best or data.get("text/plain") or output.get("text") or ""
+            if re.fullmatch(r"<[^<\n]*( object| at 0x\w+|Figure size[^<\n]*)>", text):
+                text = ""
+            text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+            # A long output may be cut.
+            parts += [None, text[:1000], [text[1000:]], [str(data)], [" ".join(output.get("traceback", []))], None]
+    return [parts]
+
+
+def unmarked(source):
+    """Text in two or four bytes a character, as UTF-8."""
+    import codecs
+
+    if source.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0\0" in source[:16]:
+        return source.decode("utf-32" if source[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE) else "utf-32-le" if source[0] else "utf-32-be", "replace")
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source.decode("utf-16", "replace")
+    if source[:100].count(0) > 20:
+        return source.decode("utf-16-le" if source[1] == 0 else "utf-16-be", "replace")
+    return None
+
+
+def plain(path):
+    with open(path, "rb") as file:
+        source = file.read()
+    wide = unmarked(source)
+    if wide is not None:
+        return [[wide]]
+    try:
+        return [[source.decode("utf-8-sig")]]
+    except UnicodeDecodeError:
+        import charset_normalizer
+
+        best = charset_normalizer.from_bytes(source).best()
+        return [[str(best)]] if best else []
+
+
+csv = md = rst = txt = plain
+
+if __name__ == "__main__":
+    readings = globals()[sys.argv[1]](sys.argv[2])
+    print(json.dumps(readings))

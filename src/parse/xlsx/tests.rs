@@ -1,0 +1,159 @@
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+use super::super::container::built;
+use super::*;
+
+fn part(root: &str, inner: &str) -> String {
+    format!(
+        "<{root} xmlns='http://schemas.openxmlformats.org/spreadsheetml/2006/main' \
+        xmlns:r='http://schemas.openxmlformats.org/officeDocument/2006/relationships'>{inner}</{root}>"
+    )
+}
+
+fn relations(all: &[(&str, &str, &str)]) -> String {
+    let one = |(id, kind, target): &(&str, &str, &str)| {
+        let mode = if target.contains("://") { " TargetMode='External'" } else { "" };
+        format!("<Relationship Id='{id}' Type='http://x/{kind}' Target='{target}'{mode}/>")
+    };
+    format!("<Relationships>{}</Relationships>", all.iter().map(one).collect::<String>())
+}
+
+fn read_with(properties: &str, sheet: &str) -> Extracted {
+    let formats = ["0.0%", "\"$\"#,##0.00", "00000", "[h]:mm"];
+    let own: String = formats
+        .iter()
+        .enumerate()
+        .map(|(i, code)| format!("<numFmt numFmtId='{}' formatCode='{}'/>", 164 + i, code.replace('"', "&quot;")))
+        .collect();
+    let styles = format!(
+        "<numFmts>{own}</numFmts><cellXfs><xf numFmtId='0'/><xf numFmtId='164'/><xf numFmtId='165'/><xf numFmtId='166'/><xf numFmtId='167'/>\
+        <xf numFmtId='14'/></cellXfs>"
+    );
+    let workbook = format!(
+        "{properties}<sheets><sheet name='Rates' r:id='r1'/><sheet name='Macro' r:id='r2'/><sheet name='Old' state='hidden' r:id='r3'/></sheets>"
+    );
+    let old = part("worksheet", "<sheetData><row r='1'><c r='A1' t='inlineStr'><is><t>kept</t></is></c></row></sheetData>");
+    let comments =
+        "<authors><author>Ann</author></authors><commentList><comment ref='B2' authorId='0'><text><r><t>Ann:</t></r><r><t>
+ checked</t></r></text></comment></commentList>";
+    extract(built(&[
+        ("_rels/.rels", &relations(&[("a", "officeDocument", "xl/workbook.xml")])),
+        ("xl/workbook.xml", &part("workbook", &workbook)),
+        (
+            "xl/_rels/workbook.xml.rels",
+            &relations(&[
+                ("r1", "worksheet", "worksheets/sheet1.xml"),
+                ("r2", "xlMacrosheet", "macrosheets/none.xml"),
+                ("r3", "worksheet", "worksheets/sheet3.xml"),
+                ("r4", "styles", "styles.xml"),
+                ("r5", "sharedStrings", "sharedStrings.xml"),
+            ]),
+        ),
+        ("xl/styles.xml", &part("styleSheet", &styles)),
+        (
+            "xl/sharedStrings.xml",
+            &part(
+                "sst",
+                "<si><t>Item</t></si><si><r><t>東</t></r><r><t>京</t></r><rPh><t>トウ</t></rPh></si><si><t>a_x000D_|b</t></si>",
+            ),
+        ),
+        ("xl/worksheets/sheet1.xml", &part("worksheet", sheet)),
+        (
+            "xl/worksheets/_rels/sheet1.xml.rels",
+            &relations(&[("h", "hyperlink", "https://e.org/"), ("c", "comments", "../comments1.xml")]),
+        ),
+        ("xl/comments1.xml", &part("comments", comments)),
+        ("xl/worksheets/sheet3.xml", &old),
+    ]))
+    .unwrap()
+}
+
+fn read(rows: &str) -> String {
+    read_with("", &format!("<sheetData>{rows}</sheetData>")).text
+}
+
+/// Cells of a row: `=` begins a number with its style.
+fn row(line: u32, cells: &[&str]) -> String {
+    let cell = |(column, value): (u32, &&str)| {
+        let at = format!("{}{line}", super::super::sheet::column_name(column));
+        match value.strip_prefix('=').and_then(|v| v.split_once(' ')) {
+            Some((style, number)) => format!("<c r='{at}' s='{style}'><v>{number}</v></c>"),
+            None if value.is_empty() => String::new(),
+            None => format!("<c r='{at}' t='inlineStr'><is><t>{value}</t></is></c>"),
+        }
+    };
+    format!("<row r='{line}'>{}</row>", (0..).zip(cells).map(cell).collect::<String>())
+}
+
+#[test]
+fn numbers_texts_links_comments_and_sheets() {
+    let rows = [
+        "<row r='1'><c r='A1' t='s'><v>0</v></c><c r='B1' t='str'><v>Value</v></c></row>".to_owned(),
+        row(2, &["Rate", "=1 0.075"]),
+        row(3, &["Price", "=2 1234.5"]),
+        row(4, &["Postal code", "=3 1803"]),
+        row(5, &["Time", "=4 1.5"]),
+        row(6, &["Day", "=5 45366"]),
+        "<row><c t='s'><v>1</v></c><c t='b'><v>1</v></c><c t='e'><v>#DIV/0!</v></c></row>".to_owned(),
+        "<row r='9'><c r='A9' t='s'><v>2</v></c><c r='B9' t='s'><v>99</v></c></row>".to_owned(),
+    ]
+    .concat();
+    let sheet = format!("<sheetData>{rows}</sheetData><hyperlinks><hyperlink ref='A3' r:id='h'/></hyperlinks>");
+    let got = read_with("", &sheet);
+    assert_eq!(
+        got.text,
+        "## Rates\n\n| Item | Value | |\n| --- | --- | --- |\n| Rate | 7.5% | |\n| [Price](https://e.org/) | $1,234.50 | |\n| Postal code | 01803 | |\n\
+        | Time | 36:00 | |\n| Day | 2024-03-15 | |\n| 東京 | TRUE | #DIV/0! |\n| a\\|b | | |\n\nComment on B2 by Ann: checked\n\n\
+        ## Old (hidden)\n\nkept\n"
+    );
+    assert_eq!(got.title.as_deref(), Some("Rates"));
+    let since_1904 =
+        read_with("<workbookPr date1904='1'/>", &format!("<sheetData>{}</sheetData>", row(1, &["Day", "=5 43904"])));
+    assert!(since_1904.text.contains("2024-03-15"), "{}", since_1904.text);
+}
+
+#[test]
+fn the_header_is_found_below_titles_and_over_several_rows() {
+    let rows = [
+        row(1, &["Sales by region"]),
+        row(2, &["As of", "May"]),
+        row(4, &["City", "2019", "", "2020", "", "Note"]),
+        row(5, &["", "Q1", "Q2", "Q1", "Q2"]),
+        row(6, &["Oslo", "=0 1", "=0 2", "=0 3", "=0 4", "x"]),
+        row(7, &["", "=0 5", "=0 6", "=0 7", "=0 8", "y"]),
+    ]
+    .concat();
+    let merges = ["A1:F1", "B4:C4", "D4:E4", "A4:A5", "A6:A7"].map(|area| format!("<mergeCell ref='{area}'/>")).concat();
+    let got = read_with("", &format!("<sheetData>{rows}</sheetData><mergeCells>{merges}</mergeCells>"));
+    assert!(
+        got.text.starts_with(
+            "## Rates\n\nSales by region\n\nAs of: May\n\n| City | 2019 / Q1 | 2019 / Q2 | 2020 / Q1 | 2020 / Q2 | Note |\n\
+            | --- | --- | --- | --- | --- | --- |\n| Oslo | 1 | 2 | 3 | 4 | x |\n| Oslo | 5 | 6 | 7 | 8 | y |\n"
+        ),
+        "{}",
+        got.text
+    );
+    assert_eq!(got.title.as_deref(), Some("Sales by region"));
+}
+
+#[test]
+fn a_table_may_have_no_names() {
+    let got = read(&[row(1, &["Bolt", "=0 3"]), row(2, &["Nut", "=0 4"])].concat());
+    assert!(got.contains("| | |\n| --- | --- |\n| Bolt | 3 |\n| Nut | 4 |"), "{got}");
+    let years = read(&[row(1, &["City", "=0 2019", "=0 2020", "=0 2021"]), row(2, &["Oslo", "=0 1", "=0 2", "=0 3"])].concat());
+    assert!(years.contains("| City | 2019 | 2020 | 2021 |\n| ---"), "{years}");
+}
+
+#[test]
+fn damage_and_distance_cost_little() {
+    let got = read(&format!("{}<row r='1048576'><c r='XFD1048576'><v>7</v></c></row>", row(1, &["a", "b"])));
+    assert!(got.contains('7') && got.len() < 300, "{got}");
+    assert!(read("<row r='1'><c r='A1' t='inlineStr'><is><t>kept</t></is></c></row><row r='2'><c r='!'").contains("kept"));
+    let merges = "<mergeCell ref='A1:XFD1048576'/>".repeat(1000);
+    let wide = read_with(
+        "",
+        &format!("<sheetData>{}</sheetData><mergeCells>{merges}</mergeCells>", row(1, &["a", "b"]) + &row(2, &["c", "d"])),
+    );
+    assert!(wide.text.len() < 100_000);
+    assert_eq!(unescaped("a_x0041_b_x_xZZZZ_"), "aAb_x_xZZZZ_");
+}
