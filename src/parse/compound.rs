@@ -140,11 +140,6 @@ impl Compound {
         // In a damaged tree it may hang nowhere.
         in_tree.or_else(|| (storage == 0).then(|| self.entries.iter().position(|e| e.name.eq_ignore_ascii_case(name)))?)
     }
-
-    /// The contents of a stream, by its place.
-    pub(super) fn read(&self, at: usize) -> Vec<u8> {
-        self.entries.get(at).map(|entry| self.content(entry)).unwrap_or_default()
-    }
 }
 
 impl Entry {
