@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn streams_and_storages() {
-        let file = Compound::open(built(&[("One", b"first"), ("in/Two", b"second"), ("in/Three", &[7; 70_000])])).unwrap();
+        let file = Compound::open(built(&[("One", b"first"), ("in/Two", b"second"), ("in/Three", &vec![7; 70_000])])).unwrap();
         assert!(file.stream(0, "one").unwrap().starts_with(b"first"));
         let within = file.find(0, "in").unwrap();
         assert!(file.stream(within, "Two").unwrap().starts_with(b"second"));

@@ -126,22 +126,21 @@ impl Story {
             rest = after;
             let mut reader =
                 Reader { story: self, line: String::new(), fields: Vec::new(), rows: Vec::new(), cells: Vec::new(), empty: 0 };
-            match nth {
-                0 => reader.read(part, &mut |block| out.block(&block)),
-                // Headers are written for each section anew; what is in notes is one paragraph each.
-                _ => {
-                    let mut seen: Vec<String> = Vec::new();
-                    reader.read(part, &mut |block| {
-                        let said = block.plain();
-                        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-                        if !said.chars().any(char::is_alphabetic) || (nth == 2 && seen.contains(&said)) {
-                            return;
-                        }
-                        out.paragraph(&if nth == 3 { format!("> Comment: {said}") } else { said.clone() });
-                        seen.push(said);
-                    });
-                }
+            if nth == 0 {
+                reader.read(part, &mut |block| out.block(&block));
+                continue;
             }
+            // Headers are written for each section anew; what is in notes is one paragraph each.
+            let mut seen: Vec<String> = Vec::new();
+            reader.read(part, &mut |block| {
+                let said = block.plain();
+                let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+                if !said.chars().any(char::is_alphabetic) || (nth == 2 && seen.contains(&said)) {
+                    return;
+                }
+                out.paragraph(&if nth == 3 { format!("> Comment: {said}") } else { said.clone() });
+                seen.push(said);
+            });
         }
         out.finish()
     }

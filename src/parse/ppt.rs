@@ -30,24 +30,21 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
     let document = places.document.and_then(|at| records(&stream, at).next()).filter(|r| r.kind == 0x3e8);
     let mut out = Writer::default();
     let mut first_title = None;
-    match document {
-        Some(document) => {
-            let mut reader = Reader { stream: &stream, offsets: &places.offsets, footers: Vec::new() };
-            let notes = reader.notes(&document);
-            for (nth, slide) in (1..).zip(reader.list(&document, 0)) {
-                reader.slide(nth, &slide, &notes, &mut first_title, &mut out);
-            }
-            for footer in reader.footers {
-                out.paragraph(&footer);
-            }
+    if let Some(document) = document {
+        let mut reader = Reader { stream: &stream, offsets: &places.offsets, footers: Vec::new() };
+        let notes = reader.notes(&document);
+        for (nth, slide) in (1..).zip(Reader::list(&document, 0)) {
+            reader.slide(nth, &slide, &notes, &mut first_title, &mut out);
         }
+        for footer in reader.footers {
+            out.paragraph(&footer);
+        }
+    } else {
         // A damaged directory: all text there is, in the order of the file.
-        None => {
-            let mut said = HashSet::new();
-            for text in all_texts(&stream) {
-                if said.insert(text.clone()) {
-                    out.paragraph(&text);
-                }
+        let mut said = HashSet::new();
+        for text in all_texts(&stream) {
+            if said.insert(text.clone()) {
+                out.paragraph(&text);
             }
         }
     }
@@ -115,7 +112,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn list(&self, document: &Record<'a>, which: u16) -> Vec<Listed> {
+    fn list(document: &Record<'a>, which: u16) -> Vec<Listed> {
         let mut out: Vec<Listed> = Vec::new();
         for list in document.children().filter(|r| r.kind == 0xff0 && r.instance == which) {
             let mut kind = 4;
@@ -154,7 +151,7 @@ impl<'a> Reader<'a> {
     /// Notes, by the slide that they are about.
     fn notes(&mut self, document: &Record<'a>) -> HashMap<u32, Vec<String>> {
         let mut notes = HashMap::new();
-        for listed in self.list(document, 2) {
+        for listed in Self::list(document, 2) {
             let Some(page) = self.part(listed.persist, 0x3f0) else { continue };
             let Some(about) = page.children().find(|r| r.kind == 0x3f1).and_then(|r| u32_at(r.data, 0)) else { continue };
             let texts = texts_on(&page, &listed.texts);
