@@ -10,6 +10,8 @@ mod compound;
 mod container;
 mod detect;
 #[cfg(feature = "office")]
+mod doc;
+#[cfg(feature = "office")]
 mod docx;
 #[cfg(feature = "office")]
 mod drawing;
@@ -42,11 +44,15 @@ mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod ppt;
+#[cfg(feature = "office")]
 mod pptx;
 #[cfg(feature = "office")]
 mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
+#[cfg(feature = "office")]
+mod summary;
 mod table;
 mod text;
 mod title;

@@ -130,7 +130,9 @@ fn lay_out(shown: &Shown<'_>, number: usize) -> (Sheet, bool) {
     }
     // A page all turned is a page like any other.
     if blocks.iter().all(|b| b.is_turned) {
-        blocks.iter_mut().for_each(|b| b.is_turned = false);
+        for block in &mut blocks {
+            block.is_turned = false;
+        }
     }
     let letters: usize = shown.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count();
     let page = shown.width * shown.height;

@@ -8,10 +8,11 @@ use std::time::Instant;
 
 use hayro_font::kurbo::{Affine, Point, Rect, Vec2};
 use hayro_syntax::content::TypedIter;
-use hayro_syntax::content::ops::TypedInstruction;
+use hayro_syntax::content::ops::TypedInstruction as T;
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream, String as PdfString};
 use hayro_syntax::page::{Page, Resources};
 
+use super::bounds;
 use super::font::{Code, Face, Fonts};
 use super::strings;
 
@@ -155,7 +156,7 @@ impl Path {
 }
 
 impl<'a> Reader<'a, '_> {
-    #[allow(clippy::too_many_lines, reason = "one arm for each operator")]
+    #[allow(clippy::too_many_lines, clippy::many_single_char_names, reason = "one arm for each operator")]
     fn run(&mut self, content: &[u8], resources: &Resources<'a>, state: State<'a>) -> Result<(), Late> {
         let mut now = state;
         let mut saved: Vec<State<'a>> = Vec::new();
@@ -168,7 +169,6 @@ impl<'a> Reader<'a, '_> {
             if self.shown.is_cut {
                 break;
             }
-            use TypedInstruction as T;
             match operator {
                 T::SaveState(_) if saved.len() < 1000 => saved.push(now.clone()),
                 T::RestoreState(_) => now = saved.pop().unwrap_or(now),
@@ -420,7 +420,7 @@ impl<'a> Reader<'a, '_> {
         if self.active.len() >= DEPTH || self.active.contains(&id) {
             return Ok(());
         }
-        let Ok(content) = stream.decoded_data() else { return Ok(()) };
+        let Some(content) = bounds::is_sane(stream).then(|| stream.decoded_data().ok()).flatten() else { return Ok(()) };
         // What is drawn over and over costs as if it were written so often.
         self.operators += content.len() as u64 / 64;
         self.tick()?;
@@ -529,7 +529,9 @@ fn contents(page: &Page<'_>) -> Vec<u8> {
     let mut whole = Vec::new();
     for part in parts {
         // A part that is damaged takes no other with it.
-        whole.extend_from_slice(&part.decoded_data().unwrap_or_default());
+        if bounds::is_sane(&part) {
+            whole.extend_from_slice(&part.decoded_data().unwrap_or_default());
+        }
         whole.push(b'\n');
     }
     whole

@@ -310,7 +310,7 @@ impl Sizes {
 fn could_head(block: &Block) -> bool {
     let letters: usize = block.rows.iter().map(|r| r.text.chars().count()).sum();
     let has_words = block.rows.iter().any(|r| r.text.chars().filter(|c| c.is_alphabetic()).count() >= 2);
-    let is_item = block.rows.first().is_some_and(|r| blocks::is_item(&r.text));
+    let is_item = block.rows.iter().any(|r| blocks::is_item(&r.text) || is_entry(&r.text));
     block.content == Content::Paragraph
         && !block.is_turned
         && block.rows.len() <= 4

@@ -78,22 +78,24 @@ struct Grid {
     upright: Vec<Rect>,
 }
 
+/// The group that a rule belongs to.
+fn root(of: &mut [usize], mut at: usize) -> usize {
+    while let Some(&up) = of.get(at).filter(|&&up| up != at) {
+        let above = of.get(up).copied().unwrap_or(up);
+        if let Some(slot) = of.get_mut(at) {
+            *slot = above;
+        }
+        at = above;
+    }
+    at
+}
+
 fn grids(flat: &[Rect], upright: &[Rect]) -> Vec<Grid> {
     if upright.len() < 2 || flat.len() < 2 || upright.len() + flat.len() > 4000 {
         return Vec::new();
     }
     let all: Vec<Rect> = flat.iter().chain(upright).copied().collect();
     let mut of: Vec<usize> = (0..all.len()).collect();
-    fn root(of: &mut [usize], mut at: usize) -> usize {
-        while let Some(&up) = of.get(at).filter(|&&up| up != at) {
-            let above = of.get(up).copied().unwrap_or(up);
-            if let Some(slot) = of.get_mut(at) {
-                *slot = above;
-            }
-            at = above;
-        }
-        at
-    }
     for (i, a) in flat.iter().enumerate() {
         for (j, b) in upright.iter().enumerate() {
             if a.inflate(NEAR, NEAR).overlaps(*b) {
@@ -196,7 +198,7 @@ impl Grid {
                 }
             }
             let is_plain = spans.iter().all(|s| s.1 == 1);
-            let parts = if is_plain { rows_within(begun) } else { vec![begun.into_iter().map(|w| text_of(w)).collect()] };
+            let parts = if is_plain { rows_within(begun) } else { vec![begun.into_iter().map(text_of).collect()] };
             for part in parts {
                 let cells =
                     part.into_iter().zip(&spans).map(|(text, &(columns, rows))| Cell { columns, rows, ..Cell::new(text) });
