@@ -51,6 +51,8 @@ mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
 #[cfg(feature = "office")]
+mod spreadsheetml;
+#[cfg(feature = "office")]
 mod summary;
 mod table;
 mod text;

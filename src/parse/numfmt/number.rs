@@ -1,6 +1,6 @@
 //! Numbers that are no dates.
 
-use super::Token;
+use super::code::Token;
 
 /// A number without a format: as short as it is exact, up to the 15 digits that a sheet keeps.
 pub(in super::super) fn general(value: f64) -> String {
