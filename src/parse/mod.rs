@@ -29,6 +29,8 @@ mod math;
 mod msg;
 mod notebook;
 #[cfg(feature = "office")]
+mod numbering;
+#[cfg(feature = "office")]
 mod numerals;
 #[cfg(feature = "office")]
 mod numfmt;
