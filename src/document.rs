@@ -111,10 +111,21 @@ pub struct Document {
     /// The extracted text. For text, Markdown and source files in UTF-8 these are the bytes of the file itself
     /// (a BOM included), so that `file[start..end]` is a passage.
     pub text: Arc<str>,
+    /// Where pages begin, ascending, of documents that have some.
+    pub pages: Vec<PageStart>,
     /// Modification time, in nanoseconds since the Unix epoch; 0 where it is not known.
     pub modified_ns: i64,
     /// What its source knows of it besides.
     pub metadata: Metadata,
+}
+
+/// Where the text of a page begins. Pages without text need none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageStart {
+    /// Byte offset into [`Document::text`].
+    pub start: usize,
+    /// The page's place in the document, from 1.
+    pub page: u32,
 }
 
 /// A piece of a document, small enough for the embedding model.
@@ -131,6 +142,10 @@ pub struct Chunk {
     pub lines: (u32, u32),
     /// The headings above the chunk, outermost first.
     pub headings: Vec<Arc<str>>,
+    /// The header row of the table that the chunk begins within, below that row.
+    pub columns: Option<Arc<str>>,
+    /// The page that it begins on.
+    pub page: Option<u32>,
     /// Tokens in the text (without the headings), counted by the chunking tokenizer.
     pub tokens: u32,
 }
@@ -163,6 +178,12 @@ pub struct Passage {
     /// The headings above the passage, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headings: Vec<String>,
+    /// The names of the columns, as the table's header row has them, where the passage begins with a row that is cut from it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+    /// The page that the passage begins on, where its document has pages: its place among them, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
     /// The passage itself.
     pub text: String,
     /// The document's modification time, in seconds since the Unix epoch; 0 where it is not known.
@@ -189,6 +210,22 @@ pub struct Point {
     pub sparse: SparseVector,
     /// The payload.
     pub passage: Passage,
+}
+
+/// Why no index can hold a vector: it has no direction by which it could be compared. Qdrant keeps one as it is whose length
+/// squared is below `f32::EPSILON`, and makes zeros of one whose length squared is no `f32`; both then look like any other vector
+/// and are near to none.
+pub fn unusable(vector: &[f32]) -> Option<&'static str> {
+    if !vector.iter().all(|number| number.is_finite()) {
+        return Some("holds a number that is not finite");
+    }
+    let squared: f64 = vector.iter().map(|number| f64::from(*number).powi(2)).sum();
+    match squared {
+        0.0 => Some("is all zero"),
+        squared if squared < f64::from(f32::EPSILON) => Some("is next to zero"),
+        squared if squared > f64::from(f32::MAX) => Some("holds numbers too large to be compared"),
+        _ => None,
+    }
 }
 
 /// A passage that a query found.

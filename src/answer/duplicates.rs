@@ -150,6 +150,8 @@ mod tests {
     fn hit(n: u128, uri: &str, start: u64, text: &str) -> Hit {
         let end = start + text.len() as u64;
         let passage = Passage {
+            columns: None,
+            page: None,
             uri: uri.into(),
             start,
             end,

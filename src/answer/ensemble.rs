@@ -67,6 +67,8 @@ impl Part {
         });
         match &event {
             Ok(AnswerEvent::Done(summary)) => self.outcome = Some(ModelOutcome::Answered(summary.clone())),
+            // Its thoughts were taken for its answer.
+            Ok(AnswerEvent::Fallback { .. }) => self.text.clear(),
             Ok(event) => self.text.push_str(event.text()),
             Err(error) => self.outcome = Some(ModelOutcome::Failed(reason(error))),
         }

@@ -44,7 +44,7 @@ pub enum AnswerEvent {
         /// Numbers in it that no source has.
         unknown: Vec<usize>,
     },
-    /// A model failed, and another answers in its stead.
+    /// A model failed, and another answers in its stead; or the same, where what it wrote so far were its thoughts.
     Fallback {
         /// The model that failed, as `provider/model`.
         from: String,
@@ -183,7 +183,7 @@ pub enum EnsembleEvent {
         /// The models, in the order of their [`Member::index`].
         models: Vec<String>,
     },
-    /// `Reasoning`, `Token`, `Citation` or `Done` of one model's answer.
+    /// `Reasoning`, `Token`, `Citation` or `Done` of one model's answer, or a `Fallback` from the model to itself.
     Part {
         /// The model.
         member: Member,

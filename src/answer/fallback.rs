@@ -50,6 +50,8 @@ pub(super) fn write_with_fallback(
                     }
                     Ok(Some(Ok(event))) => {
                         heard = true;
+                        // The model itself begins anew where it has thought aloud.
+                        interrupted &= !matches!(event, AnswerEvent::Fallback { .. });
                         interrupted |= matches!(event, AnswerEvent::Token(_) | AnswerEvent::Citation { .. });
                         yield event;
                     }

@@ -74,6 +74,8 @@ mod tests {
     /// A ranking of numbered passages with these scores.
     fn ranking(hits: &[(u128, f32)]) -> Vec<Hit> {
         let passage = Passage {
+            columns: None,
+            page: None,
             uri: "a".into(),
             start: 0,
             end: 1,

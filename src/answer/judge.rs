@@ -60,6 +60,7 @@ impl Comparison {
                 ChatEvent::Text(more) if text.len() + more.len() <= MAX_VERDICT => text.push_str(&more),
                 ChatEvent::Text(_) => break,
                 ChatEvent::Reasoning(_) => {}
+                ChatEvent::Retracted => text.clear(),
                 ChatEvent::Done { usage: spent, .. } => usage = spent,
             }
         }

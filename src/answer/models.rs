@@ -189,13 +189,7 @@ struct Tags {
 struct Tag {
     name: String,
     #[serde(default)]
-    details: Details,
-}
-
-#[derive(Deserialize, Default)]
-struct Details {
-    #[serde(default)]
-    family: String,
+    details: serde_json::Value,
 }
 
 /// The first model that chats in an answer of `/api/tags`, which lists the most recently changed first.
@@ -208,7 +202,8 @@ fn chat_model(body: &[u8]) -> Option<String> {
 /// their name.
 fn only_embeds(tag: &Tag) -> bool {
     let name = tag.name.to_lowercase();
-    tag.details.family.to_lowercase().contains("bert")
+    let family = tag.details.get("family").and_then(serde_json::Value::as_str).unwrap_or_default();
+    family.to_lowercase().contains("bert")
         || ["embed", "minilm", "bge-", "rerank", "paraphrase-"].iter().any(|part| name.contains(part))
 }
 
@@ -241,6 +236,7 @@ mod tests {
         {"name":"nomic-embed-text:latest","details":{"family":"nomic-bert"}},
         {"name":"bge-m3:latest","details":{"family":"other"}},
         {"name":"qwen3-embedding:0.6b","details":{"family":"qwen3"}},
+        {"name":"bge-large","details":null},
         {"name":"llama3.2:3b","size":1,"details":{"family":"llama","families":["llama"]}},
         {"name":"qwen3:8b"}]}"#;
 

@@ -8,6 +8,7 @@ use std::fmt::Write;
 
 use crate::answer::question::QuestionError;
 use crate::answer::source::{self, Source};
+use crate::chunk::with_columns;
 
 /// Replaced by `query.answer.prompt`.
 const INSTRUCTIONS: &str = "\
@@ -161,7 +162,7 @@ fn mark(question: &str, sources: &[Source], answers: &[&str]) -> String {
     for source in sources {
         texts.extend([source.uri.as_str(), source.text.as_str()]);
         texts.extend(source.title.as_deref());
-        texts.extend(source.headings.iter().map(String::as_str));
+        texts.extend(source.headings.iter().chain(&source.columns).map(String::as_str));
     }
     for text in &texts {
         hasher.update(&(text.len() as u64).to_le_bytes());
@@ -199,7 +200,11 @@ fn fence(mark: &str, source: &Source) -> String {
         // Writing to a string cannot fail.
         let _ = write!(block, " section=\"{}\"", attribute(&path));
     }
-    let _ = write!(block, ">\n{}\n</source-{mark}>\n\n", source.text.trim_end());
+    if let Some(page) = source.page {
+        let _ = write!(block, " page=\"{page}\"");
+    }
+    let text = with_columns(source.columns.as_deref(), source.text.trim_end());
+    let _ = write!(block, ">\n{text}\n</source-{mark}>\n\n");
     block
 }
 
@@ -231,6 +236,8 @@ mod tests {
             uri: "docs/a.md".into(),
             title: None,
             headings: Vec::new(),
+            columns: None,
+            page: None,
             start: 100,
             end: 100 + text.len() as u64,
             lines: (10, 10 + text.trim_end().matches('\n').count() as u32),
@@ -248,6 +255,13 @@ mod tests {
         let start = prompt.system.find("<source-").unwrap() + "<source-".len();
         let mark = &prompt.system[start..start + 16];
         prompt.user.match_indices(mark).map(|(at, _)| prompt.user[..at].ends_with("</source-")).collect()
+    }
+
+    #[test]
+    fn rows_come_with_the_names_of_their_columns() {
+        let source = Source { columns: Some("berth,fee".into()), page: Some(3), ..source("B1,12\nB2,14") };
+        let prompt = compose(None, "Why?", vec![source], 10_000, &words).unwrap().prompt.user;
+        assert!(prompt.contains(" page=\"3\">\nberth,fee\nB1,12\nB2,14\n</source-"), "{prompt}");
     }
 
     #[test]

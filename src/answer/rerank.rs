@@ -19,7 +19,7 @@ pub(super) async fn rerank(
     }
     let text = |found: &DedupedHit| {
         let passage = &found.hit.passage;
-        embedded_text(passage.title.as_deref(), &passage.headings, &passage.text)
+        embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text)
     };
     let texts: Vec<String> = found.iter().map(text).collect();
     let reranked = match tokio::time::timeout(within, reranker.rerank(question, &texts)).await {

@@ -57,6 +57,7 @@ async fn written(model: &dyn ChatModel, request: ChatRequest) -> Result<String, 
         match event? {
             ChatEvent::Text(more) => text.push_str(&more),
             ChatEvent::Reasoning(_) => {}
+            ChatEvent::Retracted => text.clear(),
             ChatEvent::Done { .. } => break,
         }
         if text.len() > 2 * MAX_BYTES {

@@ -17,6 +17,8 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
         uri: "docs/密钥.md".into(),
         title: (n == 1).then(|| "Keys".into()),
         headings,
+        columns: None,
+        page: None,
         start: 120,
         end: 144,
         lines: (10, 11),
@@ -167,6 +169,8 @@ pub(crate) fn nothing_for_an_ensemble() -> Vec<EnsembleEvent> {
 pub(crate) fn hit() -> DedupedHit {
     let Source { uri, title, headings, start, end, lines, score, text, .. } = source(1, 0.83);
     let passage = Passage {
+        columns: None,
+        page: None,
         uri,
         start,
         end,

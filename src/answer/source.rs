@@ -19,6 +19,12 @@ pub struct Source {
     pub title: Option<String>,
     /// The headings above all of it, outermost first.
     pub headings: Vec<String>,
+    /// See [`Passage::columns`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<String>,
+    /// See [`Passage::page`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
     /// Byte offset of the first byte in the extracted text.
     pub start: u64,
     /// Byte offset after the last byte in the extracted text.
@@ -85,8 +91,12 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let Passage { uri, start, end, lines, index: _, title, headings, text, modified, .. } = hit.passage;
-    Piece { source: Source { n: 0, uri, title, headings, start, end, lines, score: hit.score, text }, rank, modified }
+    let Passage { uri, start, end, lines, index: _, title, headings, columns, page, text, modified, .. } = hit.passage;
+    Piece {
+        source: Source { n: 0, uri, title, headings, columns, page, start, end, lines, score: hit.score, text },
+        rank,
+        modified,
+    }
 }
 
 /// Appends `next`, which does not start before `last`; gives it back when the two cannot be joined exactly.
@@ -167,6 +177,8 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
         uri: source.uri.clone(),
         title: source.title.clone(),
         headings: source.headings.clone(),
+        columns: source.columns.clone(),
+        page: source.page,
         start: source.start,
         end: source.start + length as u64,
         lines: (source.lines.0, last),
@@ -188,6 +200,8 @@ mod tests {
     fn hit(uri: &str, text: &str, span: Range<usize>, score: f32) -> Hit {
         let line = |at: usize| 1 + text[..at].matches('\n').count() as u32;
         let passage = Passage {
+            columns: None,
+            page: None,
             uri: uri.into(),
             start: span.start as u64,
             end: span.end as u64,

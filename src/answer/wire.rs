@@ -195,6 +195,10 @@ pub struct HitLine<'a> {
     uri: &'a str,
     title: Option<&'a str>,
     headings: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    columns: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
     start: u64,
     end: u64,
     lines: (u32, u32),
@@ -296,6 +300,8 @@ impl<'a> Line<'a> {
             uri: &passage.uri,
             title: passage.title.as_deref(),
             headings: &passage.headings,
+            columns: passage.columns.as_deref(),
+            page: passage.page,
             start: passage.start,
             end: passage.end,
             lines: passage.lines,

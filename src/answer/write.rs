@@ -33,6 +33,15 @@ pub(super) fn write(
                         yield piece.into();
                     }
                 }
+                // What was shown is void: its citations do not count.
+                Some(Ok(ChatEvent::Retracted)) => {
+                    scanner = Scanner::new(given);
+                    ttft = None;
+                    let name = model.model().to_owned();
+                    let reason = "what it wrote so far were its thoughts".to_owned();
+                    let (from, kind, interrupted) = (name.clone(), ErrorKind::BadAnswer, true);
+                    yield AnswerEvent::Fallback { from, to: name, kind, reason, interrupted };
+                }
                 Some(Ok(ChatEvent::Done { stop, usage })) => {
                     for piece in scanner.finish() {
                         yield piece.into();

@@ -1,16 +1,31 @@
-//! The text that the embedding model and BM25 get for a chunk: its headings, then the chunk.
+//! The text that the embedding model and BM25 get for a chunk: its headings, the names of a table's columns, then the chunk.
 
 /// How long the path of headings may be, in bytes: some 50 tokens of English, so that it never crowds the text out.
 const PATH: usize = 240;
 /// How long one heading in it may be, in bytes.
 const PART: usize = 100;
+/// How long the names of a table's columns may be, in bytes.
+const COLUMNS: usize = 480;
 const SEPARATOR: &str = " > ";
 
-/// `Title > Section > Subsection`, a blank line, and the text.
+/// `Title > Section > Subsection`, a blank line, and the text; above rows that are cut from their table's header, that row.
 ///
 /// The path is at most 240 bytes long: of a longer one the innermost headings stay. A title that the first heading repeats is
 /// named once, and the last headings are left out where the text itself begins with them.
-pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &str) -> String {
+pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], columns: Option<&str>, text: &str) -> String {
+    let Some(path) = path(title, headings, text) else { return with_columns(columns, text) };
+    format!("{path}\n\n{}", with_columns(columns, text))
+}
+
+/// The text, under the names of its columns where it has any. Of long ones the first 480 bytes are kept.
+pub fn with_columns(columns: Option<&str>, text: &str) -> String {
+    match columns {
+        None => text.to_owned(),
+        Some(columns) => format!("{}\n{text}", columns.get(..columns.floor_char_boundary(COLUMNS)).unwrap_or_default()),
+    }
+}
+
+fn path(title: Option<&str>, headings: &[impl AsRef<str>], text: &str) -> Option<String> {
     let headings = headings.iter().map(AsRef::as_ref);
     let mut path: Vec<&str> = Vec::new();
     for part in title.into_iter().chain(headings).map(str::trim).filter(|part| !part.is_empty()) {
@@ -28,12 +43,8 @@ pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], text: &s
         room = rest;
         kept.push(part);
     }
-    if kept.is_empty() {
-        return text.to_string();
-    }
     kept.reverse();
-    let path = kept.join(SEPARATOR);
-    format!("{path}\n\n{text}")
+    (!kept.is_empty()).then(|| kept.join(SEPARATOR))
 }
 
 /// Whether the first lines that say anything are these headings, as `## Heading ##`, over a line or between two.
@@ -57,26 +68,33 @@ mod tests {
 
     #[test]
     fn the_path_stands_above_the_text() {
-        assert_eq!(embedded_text(Some("T"), &["A", "B"], "text"), "T > A > B\n\ntext");
-        assert_eq!(embedded_text(None, &["A"], "text"), "A\n\ntext");
-        assert_eq!(embedded_text(None, &NONE, "text"), "text");
-        assert_eq!(embedded_text(Some(" "), &NONE, "text"), "text");
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], None, "text"), "T > A > B\n\ntext");
+        assert_eq!(embedded_text(None, &["A"], None, "text"), "A\n\ntext");
+        assert_eq!(embedded_text(None, &NONE, None, "text"), "text");
+        assert_eq!(embedded_text(Some(" "), &NONE, None, "text"), "text");
+    }
+
+    #[test]
+    fn rows_stand_below_the_names_of_their_columns() {
+        assert_eq!(embedded_text(Some("T"), &["A"], Some("a,b"), "1,2"), "T > A\n\na,b\n1,2");
+        assert_eq!(embedded_text(None, &NONE, Some("a,b"), "1,2"), "a,b\n1,2");
+        assert!(embedded_text(None, &NONE, Some(&"列".repeat(1000)), "x").len() <= COLUMNS + 2);
     }
 
     #[test]
     fn nothing_is_said_twice() {
-        assert_eq!(embedded_text(Some("A"), &["A", "B"], "text"), "A > B\n\ntext");
-        assert_eq!(embedded_text(Some("T"), &["A", "B"], "## B ##\n\ntext"), "T > A\n\n## B ##\n\ntext");
-        assert_eq!(embedded_text(Some("T"), &["A", "B"], "# A\n\n## B\n\ntext"), "T\n\n# A\n\n## B\n\ntext");
-        assert_eq!(embedded_text(None, &["B"], "B\n===\n\ntext"), "B\n===\n\ntext");
-        assert_eq!(embedded_text(None, &["B"], "===\nB\n===\n\ntext"), "===\nB\n===\n\ntext");
-        assert_eq!(embedded_text(Some("T"), &["B"], "Bees fly"), "T > B\n\nBees fly");
+        assert_eq!(embedded_text(Some("A"), &["A", "B"], None, "text"), "A > B\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], None, "## B ##\n\ntext"), "T > A\n\n## B ##\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["A", "B"], None, "# A\n\n## B\n\ntext"), "T\n\n# A\n\n## B\n\ntext");
+        assert_eq!(embedded_text(None, &["B"], None, "B\n===\n\ntext"), "B\n===\n\ntext");
+        assert_eq!(embedded_text(None, &["B"], None, "===\nB\n===\n\ntext"), "===\nB\n===\n\ntext");
+        assert_eq!(embedded_text(Some("T"), &["B"], None, "Bees fly"), "T > B\n\nBees fly");
     }
 
     #[test]
     fn long_headings_never_crowd_the_text_out() {
         let long = "语".repeat(1000);
-        let embedded = embedded_text(Some(&long), &[long.clone(), "x".repeat(500), "inner".to_string()], "text");
+        let embedded = embedded_text(Some(&long), &[long.clone(), "x".repeat(500), "inner".to_string()], None, "text");
         assert!(embedded.len() <= PATH + "\n\ntext".len(), "{embedded}");
         assert!(embedded.ends_with("x > inner\n\ntext"), "{embedded}");
     }

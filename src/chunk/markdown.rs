@@ -29,8 +29,10 @@ enum Inside {
         start: usize,
         until: &'static str,
     },
+    /// A table, whose rows below its header begin at `body`.
     Table {
         start: usize,
+        body: usize,
     },
 }
 
@@ -63,10 +65,10 @@ pub(super) fn scan(text: &str, outline: &mut Outline) {
     }
     match scanner.inside {
         Inside::Flow => {}
-        Inside::Fence { start, .. }
-        | Inside::Html { start, .. }
-        | Inside::FrontMatter { start, .. }
-        | Inside::Table { start } => scanner.outline.blocks.push(start..text.len()),
+        Inside::Fence { start, .. } | Inside::Html { start, .. } | Inside::FrontMatter { start, .. } => {
+            scanner.outline.blocks.push(start..text.len())
+        }
+        Inside::Table { start, body } => scanner.close_table(start, body, text.len(), text),
     }
 }
 
@@ -116,9 +118,9 @@ impl Scanner<'_> {
                     }
                 }
             }
-            Inside::Table { start } => {
+            Inside::Table { start, body } => {
                 if line.is_blank() || !line.text.contains('|') {
-                    self.close(start, line.start);
+                    self.close_table(start, body, line.start, text);
                     self.flow(line, text, above);
                 } else {
                     self.outline.push_line(line.start, strength::ROW, false);
@@ -150,6 +152,16 @@ impl Scanner<'_> {
         self.inside = Inside::Flow;
         self.block = true;
         self.blank = false;
+    }
+
+    fn close_table(&mut self, start: usize, body: usize, end: usize, text: &str) {
+        let header = text.get(start..body).and_then(|above| above.lines().next()).unwrap_or_default();
+        // Tables are padded for people.
+        let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
+        if header.contains(char::is_alphanumeric) {
+            self.outline.push_table(body..end, &header);
+        }
+        self.close(start, end);
     }
 
     /// Emits a line that nothing holds together with the one above, unless a heading does.
@@ -208,7 +220,7 @@ impl Scanner<'_> {
                 }
             }
             self.paragraph = None;
-            self.inside = Inside::Table { start };
+            self.inside = Inside::Table { start, body: line.end };
         } else if after_marker(trimmed).is_some() && !is_rule(trimmed) && (shallow || self.list) {
             let depth = (indent / 2).min(3) as u8;
             let opens = !self.list && (self.blank || self.block);

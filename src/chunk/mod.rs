@@ -20,16 +20,16 @@ mod sections;
 
 use std::ops::Range;
 
-use crate::document::{Chunk, Document, Markup};
+use crate::document::{Chunk, Document, Markup, PageStart};
 use crate::tokenizer::TokenizerName;
 use crate::tokenizer::{TokenMap, Tokenizer};
 
 use self::cut::Cutter;
-pub use self::embedded::embedded_text;
+pub use self::embedded::{embedded_text, with_columns};
 use self::outline::{Outline, strength};
 pub use self::plan::{ChunkBy, ChunkPlan};
 
-/// Tells whether the embedding model takes a text whole. It is asked about [`embedded_text`], headings included.
+/// Tells whether the embedding model takes a text whole. It is asked about [`embedded_text`], headings and columns included.
 pub type Fits<'a> = &'a dyn Fn(&str) -> bool;
 
 /// Cuts documents as a plan says.
@@ -78,6 +78,7 @@ impl Chunker {
         let mut run = Run {
             plan: self,
             title: document.title.as_deref(),
+            pages: &document.pages,
             text: map.text(),
             map: &map,
             outline: &outline,
@@ -107,6 +108,7 @@ fn without_structure(outline: Outline, text: &str) -> Outline {
 struct Run<'a> {
     plan: &'a Chunker,
     title: Option<&'a str>,
+    pages: &'a [PageStart],
     text: &'a str,
     map: &'a TokenMap<'a>,
     outline: &'a Outline,
@@ -171,16 +173,20 @@ impl Run<'_> {
                 continue;
             }
             let headings = self.outline.path_of(&core, self.text);
+            let columns = |start: usize| self.outline.columns_at(start);
             let fits = |start: usize| {
                 let text = self.text.get(start..core.end).unwrap_or_default();
-                self.fits.is_none_or(|fits| fits(&embedded_text(self.title, &headings, text)))
+                self.fits.is_none_or(|fits| fits(&embedded_text(self.title, &headings, columns(start).as_deref(), text)))
             };
             let (overlapping, with_overlap) = self.overlap(&core, tokens);
             let fitting = [(overlapping, with_overlap), (core.start, tokens)].into_iter().find(|(start, _)| fits(*start));
             // Where not even one character fits below the headings, no cut helps.
             let hopeless = || {
                 self.text.get(core.start..).and_then(|rest| rest.chars().next()).is_none_or(|c| {
-                    self.fits.is_some_and(|fits| !fits(&embedded_text(self.title, &headings, c.encode_utf8(&mut [0; 4]))))
+                    let columns = columns(core.start);
+                    self.fits.is_some_and(|fits| {
+                        !fits(&embedded_text(self.title, &headings, columns.as_deref(), c.encode_utf8(&mut [0; 4])))
+                    })
                 })
             };
             if fitting.is_none()
@@ -196,7 +202,16 @@ impl Run<'_> {
             let (start, tokens) = fitting.unwrap_or((core.start, tokens));
             let lines = self.lines.of(self.text, start..core.end);
             let index = self.chunks.len() as u32;
-            self.chunks.push(Chunk { index, span: start..core.end, lines, headings, tokens: tokens as u32 });
+            let (span, tokens) = (start..core.end, tokens as u32);
+            self.chunks.push(Chunk {
+                index,
+                span,
+                lines,
+                headings,
+                columns: columns(start),
+                page: self.page_at(start),
+                tokens,
+            });
             self.before = core;
         }
     }
@@ -228,6 +243,12 @@ impl Run<'_> {
             }
         }
         (core.start, tokens)
+    }
+
+    /// The page that a byte is on.
+    fn page_at(&self, byte: usize) -> Option<u32> {
+        let before = self.pages.partition_point(|page| page.start <= byte);
+        self.pages.get(before.checked_sub(1)?).map(|page| page.page)
     }
 
     /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.

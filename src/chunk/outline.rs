@@ -66,6 +66,15 @@ pub(super) struct Section {
     pub title: Arc<str>,
 }
 
+/// A table of which any row may begin a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Table {
+    /// Its rows below the header.
+    pub body: Range<usize>,
+    /// Its header row: the names of the columns.
+    pub columns: Arc<str>,
+}
+
 /// A document's lines, sections and blocks.
 #[derive(Debug, Default)]
 pub(super) struct Outline {
@@ -75,8 +84,12 @@ pub(super) struct Outline {
     pub sections: Vec<Section>,
     /// Code fences and tables, to be kept whole where they fit. Ascending, without overlaps.
     pub blocks: Vec<Range<usize>>,
+    /// Ascending, without overlaps.
+    pub tables: Vec<Table>,
 }
 
+/// The longest header row kept, in bytes.
+const COLUMNS: usize = 2048;
 /// The longest title kept, in bytes: a "heading" of a megabyte is not one.
 const TITLE: usize = 256;
 
@@ -106,6 +119,22 @@ impl Outline {
             line.prose = false;
         }
         self.open_section(start, body, level, title);
+    }
+
+    /// A table whose rows are in `body`, below this header row.
+    pub(super) fn push_table(&mut self, body: Range<usize>, columns: &str) {
+        let columns = columns.trim();
+        let columns = columns.get(..columns.floor_char_boundary(COLUMNS)).unwrap_or_default();
+        if !body.is_empty() && !columns.is_empty() {
+            self.tables.push(Table { body, columns: columns.into() });
+        }
+    }
+
+    /// The header row above a byte, where it is in a table below that row.
+    pub(super) fn columns_at(&self, byte: usize) -> Option<Arc<str>> {
+        let before = self.tables.partition_point(|table| table.body.start <= byte);
+        let table = self.tables.get(before.checked_sub(1)?)?;
+        table.body.contains(&byte).then(|| Arc::clone(&table.columns))
     }
 
     /// The section that a byte is in.

@@ -20,6 +20,27 @@ impl Outline {
     }
 }
 
+/// Whether the first line of a table in text names its columns: cells that differ, none of them blank or a number. The first line
+/// of JSON does not.
+fn is_header(line: &str) -> bool {
+    let line = line.trim();
+    // Quotes that are open go on in the next line.
+    if line.starts_with(['{', '[']) || !line.matches('"').count().is_multiple_of(2) {
+        return false;
+    }
+    let Some(separator) = [',', ';', '\t', '|'].into_iter().max_by_key(|separator| line.matches(*separator).count()) else {
+        return false;
+    };
+    let mut cells: Vec<&str> = line.split(separator).map(|cell| cell.trim_matches(['"', ' '])).collect();
+    let all = cells.len();
+    let names = |cell: &&str| cell.contains(char::is_alphabetic) && !cell.starts_with(|c: char| c.is_ascii_digit());
+    // The first column of what pandas writes has no name.
+    let named = cells.iter().filter(|cell| names(cell)).count();
+    cells.sort_unstable();
+    cells.dedup();
+    all >= 2 && cells.len() == all && named + 1 >= all
+}
+
 fn scan_text(text: &str, outline: &mut Outline) {
     let mut blank = true;
     for line in raw_lines(text) {
@@ -40,6 +61,9 @@ fn scan_text(text: &str, outline: &mut Outline) {
 }
 
 fn scan_records(text: &str, outline: &mut Outline) {
+    if let Some(first) = raw_lines(text).find(|line| !line.is_blank()).filter(|line| is_header(line.text)) {
+        outline.push_table(first.end..text.len(), first.text);
+    }
     for line in raw_lines(text).filter(|line| !line.is_blank()) {
         outline.push_line(line.start, strength::PARAGRAPH, false);
     }

@@ -9,17 +9,17 @@ use tokio_util::sync::CancellationToken;
 use super::args::{AskArgs, Common};
 use super::ensemble::EnsembleView;
 use super::models::{Named, open};
-use super::output::Output;
+use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, render};
-use super::style::Style;
+use super::style::{Style, unwritten};
 use crate::answer::wire::Line;
 use crate::answer::{Answerer, Question};
 use crate::error::Error;
 use crate::runtime::Runtime;
 
-/// A question read from stdin, in bytes, at most.
-const MAX_STDIN: u64 = 64 * 1024;
+/// Bytes of a question read from stdin: what nearly every embedding model takes whole, of English, Chinese and code.
+const MAX_STDIN: usize = 16 << 10;
 
 /// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
@@ -33,7 +33,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
     }
     let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
-    let prepared = prepare(&runtime, question);
+    let prepared = prepare(&runtime, question, output);
     let prepared =
         tokio::select! { prepared = prepared => prepared, () = stop.cancelled() => return Ok(Ended::Stopped.exit_code()) };
     let (mut out, stopped) = (io::stdout(), stop.cancelled());
@@ -45,10 +45,12 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             }
             Ended::Failed(error)
         }
-        (Ok((answerer, question)), None) => Box::pin(render(screen, answerer.ask(question).take_until(stopped))).await?,
+        (Ok((answerer, question)), None) => {
+            Box::pin(render(screen, answerer.ask(question).take_until(stopped))).await.map_err(unwritten)?
+        }
         (Ok((answerer, question)), Some(ensemble)) => {
             let view = EnsembleView::new(screen, ensemble.mode, |text| output.note(text));
-            Box::pin(render(view, answerer.ask_all(question, ensemble).take_until(stopped))).await?
+            Box::pin(render(view, answerer.ask_all(question, ensemble).take_until(stopped))).await.map_err(unwritten)?
         }
     };
     let code = ended.exit_code();
@@ -59,19 +61,49 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
 }
 
 /// Reads the question where that is still to be done, and opens the index, which is let go once the sources are found.
-async fn prepare(runtime: &Runtime, mut question: Question) -> Result<(Answerer, Question), Error> {
+async fn prepare(runtime: &Runtime, mut question: Question, output: &Output) -> Result<(Answerer, Question), Error> {
     if question.text == "-" {
-        question.text = read_question().await?;
+        question.text = read_question(output).await?;
     }
     Ok((open(runtime).await?.releasing_the_index(), question))
 }
 
-async fn read_question() -> Result<String, Error> {
-    let mut question = String::new();
+/// Of a long text (`git diff | ask -`) the beginning is the question, up to the end of a line, and a person is told so.
+async fn read_question(output: &Output) -> Result<String, Error> {
+    let mut bytes = Vec::new();
     tokio::io::stdin()
-        .take(MAX_STDIN)
-        .read_to_string(&mut question)
+        .take(MAX_STDIN as u64 + 1)
+        .read_to_end(&mut bytes)
         .await
         .map_err(|source| Error::io("read the question from", "stdin", source))?;
-    Ok(question)
+    let text = String::from_utf8_lossy(&bytes);
+    let Some(question) = beginning(&text, MAX_STDIN) else { return Ok(text.into_owned()) };
+    output.note(&format!(
+        "{} stdin has more than {} KB: its first {} are the question. To ask about all of it, write it to a file, `ingest` that, and \
+         ask about what it says.",
+        output.paint("warning:", "1;33"),
+        MAX_STDIN >> 10,
+        counted(question.lines().count() as u64, "line"),
+    ));
+    Ok(question.to_owned())
+}
+
+/// The lines of a text that fit into `most` bytes, or as many characters where a line alone is longer; `None`: all of it does.
+fn beginning(text: &str, most: usize) -> Option<&str> {
+    let fitting = text.get(..text.floor_char_boundary(most)).filter(|fitting| fitting.len() < text.len())?;
+    let lines = fitting.rfind('\n').and_then(|end| fitting.get(..end)).filter(|lines| !lines.trim().is_empty());
+    Some(lines.unwrap_or(fitting))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_question_is_cut_between_lines() {
+        assert_eq!(beginning("one\ntwo", 7), None);
+        assert_eq!(beginning("one\ntwo\nthree", 9), Some("one\ntwo"));
+        assert_eq!(beginning("密钥轮换", 7), Some("密钥"));
+        assert_eq!(beginning("\n\nlong line", 6), Some("\n\nlong"));
+    }
 }

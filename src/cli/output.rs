@@ -6,7 +6,7 @@ use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use super::args::{Color, Common, Invalid};
-use super::style::Style;
+use super::style::{Style, reader_left, unwritten};
 use crate::error::Error;
 
 /// Where and how things are printed.
@@ -83,11 +83,15 @@ impl Output {
     }
 
     /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read.
-    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-            std::process::exit(super::exit::OK.into());
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            if reader_left(&error) {
+                std::process::exit(super::exit::OK.into());
+            }
+            // Whatever else there is to print would not come out either.
+            self.error(&unwritten(error).into());
+            std::process::exit(super::exit::FAILED.into());
         }
     }
 
@@ -120,6 +124,11 @@ impl Output {
     /// Emphasises, on stderr.
     pub fn paint(&self, text: &str, code: &str) -> String {
         if self.color.1 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    /// A heading on stdout.
+    pub fn heading(&self, text: &str) -> String {
+        if self.emphasis { format!("\x1b[1m{text}\x1b[0m") } else { format!("==> {text} <==") }
     }
 
     /// Says why a run could not be done, by what it was caused, and what to do.

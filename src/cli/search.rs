@@ -17,7 +17,7 @@ use super::jsonl::json_lines;
 use super::output::Output;
 use super::progress::downloads;
 use super::show::place;
-use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed};
+use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed, unwritten};
 use crate::answer::source::heading_path;
 use crate::answer::wire::{Failed, Line};
 use crate::answer::{Answerer, DedupedHit, Duplicates, Question};
@@ -83,14 +83,19 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
             }
             None => search(find, args.query.unwrap_or_default(), &mut out, &style).await,
         };
-        searched.map_err(|source| Error::io("search with", args.queries.clone().unwrap_or_default(), source))
+        searched.map_err(|source| match &args.queries {
+            Some(path) => Error::io("search with", path.clone(), source).into(),
+            None => anyhow::Error::new(source),
+        })
     };
     let searched = tokio::select! {
         searched = searching => searched?,
         () = stop.cancelled() => return Ok(exit::INTERRUPTED),
     };
-    // A reader that has gone is noticed here at the latest, and is no error.
-    let _ = out.flush();
+    // What became of the output is noticed here at the latest; a reader that has gone is no error.
+    if let Err(error) = out.flush().or_else(|error| if reader_left(&error) { Ok(()) } else { Err(error) }) {
+        return Err(unwritten(error).into());
+    }
     let code = searched.exit_code();
     if let Some(error) = searched.fatal {
         output.error(&error.into());
@@ -176,7 +181,7 @@ async fn search_file(
 fn settle(searched: Searched, shown: io::Result<()>) -> io::Result<Searched> {
     match shown {
         Err(error) if reader_left(&error) => Ok(Searched { reader_left: true, ..searched }),
-        shown => shown.map(|()| searched),
+        shown => shown.map(|()| searched).map_err(unwritten),
     }
 }
 

@@ -140,6 +140,12 @@ pub(super) fn trimmed(line: &str, columns: usize) -> String {
     kept
 }
 
+/// What the results were to be written to did not take them: a sentence for whoever reads no more than that.
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(super) fn unwritten(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("the results cannot be written to stdout: {error}"))
+}
+
 /// Whether the reader of our output has gone, which is its good right and no failure of ours.
 pub(super) fn reader_left(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe

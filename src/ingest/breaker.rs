@@ -59,11 +59,13 @@ struct Inner {
     state: State,
     /// The last good answer, or the start.
     heard: Instant,
+    /// Whether it is an answer.
+    any: bool,
 }
 
 impl Default for Breaker {
     fn default() -> Self {
-        Self { inner: Mutex::new(Inner { state: State::Closed, heard: Instant::now() }) }
+        Self { inner: Mutex::new(Inner { state: State::Closed, heard: Instant::now(), any: false }) }
     }
 }
 
@@ -71,7 +73,7 @@ impl Breaker {
     /// Notes that a batch came back whole.
     pub fn answered(&self) {
         self.with(|inner| {
-            inner.heard = Instant::now();
+            (inner.heard, inner.any) = (Instant::now(), true);
             if !matches!(inner.state, State::Open(_)) {
                 inner.state = State::Closed;
             }
@@ -104,6 +106,11 @@ impl Breaker {
             }
             Some(trip)
         })
+    }
+
+    /// Whether a batch has come back whole since this instant.
+    pub fn answered_after(&self, since: Instant) -> bool {
+        self.with(|inner| inner.any && inner.heard >= since)
     }
 
     /// How the provider is doing.

@@ -243,7 +243,7 @@ impl ChunkTask {
 
 /// What a model gets of a chunk, here and wherever a chunk is embedded, hashed or made a BM25 vector of.
 fn text_with_headings(document: &Document, chunk: &Chunk) -> String {
-    embedded_text(document.title.as_deref(), &chunk.headings, text_of(document, chunk))
+    embedded_text(document.title.as_deref(), &chunk.headings, chunk.columns.as_deref(), text_of(document, chunk))
 }
 
 #[expect(clippy::expect_used, reason = "an empty passage in the index would hide a chunker that is wrong")]
@@ -271,6 +271,8 @@ fn passage(source: &SourceId, document: &Document, language: Option<Language>, c
         index: chunk.index,
         title: document.title.clone(),
         headings: chunk.headings.iter().map(ToString::to_string).collect(),
+        columns: chunk.columns.as_deref().map(str::to_owned),
+        page: chunk.page,
         text: text_of(document, chunk).to_owned(),
         modified: document.modified_ns.div_euclid(1_000_000_000),
         lang: language.map(|language| language.code().to_owned()),
@@ -298,6 +300,7 @@ mod tests {
     /// A document of one-line chunks.
     fn diff(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> DocumentDiff {
         let document = Document {
+            pages: Vec::new(),
             uri: "a.txt".into(),
             title: None,
             markup: Markup::Text,
@@ -311,7 +314,15 @@ mod tests {
             let span = start..start + line.len();
             start = span.end + 1;
             let number = index as u32;
-            chunks.push(Chunk { index: number, span, lines: (number + 1, number + 1), headings: vec![], tokens: 1 });
+            chunks.push(Chunk {
+                index: number,
+                span,
+                lines: (number + 1, number + 1),
+                headings: vec![],
+                columns: None,
+                page: None,
+                tokens: 1,
+            });
         }
         let parsed = Parsed {
             source: SourceId::files(),

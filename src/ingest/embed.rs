@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batching::Batching;
+use super::blame::{Blame, can_be_a_texts, complete};
 use super::breaker::Breaker;
 use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
@@ -93,13 +94,15 @@ impl EmbedQueue {
     ) -> Self {
         let (queue, requests) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
+        let breaker = Arc::new(Breaker::default());
         let batcher = Batcher {
+            blame: Blame::new(Arc::clone(&embedder), dimensions, Arc::clone(&breaker), stop.clone()),
             embedder,
             dimensions,
             cache: cache.clone(),
             batching,
             report: Arc::clone(&report),
-            breaker: Breaker::default(),
+            breaker,
             stop: stop.clone(),
         };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(requests)));
@@ -135,8 +138,31 @@ struct Batcher {
     cache: EmbeddingCache,
     batching: Batching,
     report: Arc<Report>,
-    breaker: Breaker,
+    breaker: Arc<Breaker>,
+    blame: Blame,
     stop: CancellationToken,
+}
+
+/// A batch, or a part of one.
+struct Part {
+    texts: Vec<EmbedRequest>,
+    /// It failed as part of a larger one, however often that was sent.
+    failed: bool,
+}
+
+impl Part {
+    fn halves(self, failed: bool) -> [Self; 2] {
+        let mut texts = self.texts;
+        let rest = texts.split_off(texts.len() / 2);
+        [Self { texts, failed }, Self { texts: rest, failed }]
+    }
+
+    /// Nobody waits any more when the run was dropped.
+    fn refuse(self, error: impl Fn() -> EmbedError) {
+        for request in self.texts {
+            let _ = request.answer.send(Err(error()));
+        }
+    }
 }
 
 impl Batcher {
@@ -210,191 +236,75 @@ impl Batcher {
         batch
     }
 
-    /// Sends a batch and answers everyone in it. An input that the provider will never accept is found by halving.
+    /// Sends a batch and answers everyone in it. Texts that the provider will never accept, or that its model breaks on, are found
+    /// by halving.
     async fn send(&self, batch: Vec<EmbedRequest>) {
-        let mut parts = vec![batch];
+        let mut parts = vec![Part { texts: batch, failed: false }];
+        // What the whole batch failed with says more than what a part of it did.
+        let mut whole: Option<Arc<ProviderError>> = None;
+        let mut begun = false;
         while let Some(mut part) = parts.pop() {
-            let inputs: Vec<String> = part.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
-            let busy = self.report.busy(Stage::Embed);
-            let answer = self.embedder.embed(&inputs, InputType::Passage).await;
-            drop(busy);
-            match answer.and_then(|embedded| complete(embedded, part.len(), self.dimensions, self.embedder.model())) {
-                Ok(embedded) => {
-                    self.breaker.answered();
-                    self.report.embeddings.embedded.add(part.len() as u64);
-                    let estimate = part.iter().map(|request| request.tokens as u64).sum();
-                    self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
-                    let vectors: Vec<Vector> = embedded.vectors.into_iter().map(Vector::from).collect();
-                    // Before any chunk goes on: what is paid for is never paid for again, whatever happens next.
-                    self.cache.keep(part.iter().map(|request| request.key).zip(vectors.iter().map(Arc::clone)).collect()).await;
-                    for (request, vector) in part.into_iter().zip(vectors) {
-                        // Nobody waits any more when the run was dropped.
-                        let _ = request.answer.send(Ok(vector));
-                    }
-                }
-                Err(error) if error.kind == ErrorKind::InvalidInput && part.len() > 1 => {
-                    for (request, text) in part.iter_mut().zip(inputs) {
-                        request.text = text;
-                    }
-                    let rest = part.split_off(part.len() / 2);
-                    parts.extend([rest, part]);
-                }
-                Err(error) => {
-                    let trip = self.breaker.failed(&error);
-                    if trip.is_some() {
-                        // Not one request more.
-                        self.stop.cancel();
-                    }
-                    let error = Arc::new(error);
-                    for request in part {
-                        let error = Arc::clone(&error);
-                        let error = if trip.is_some() { EmbedError::Tripped(error) } else { EmbedError::Provider(error) };
-                        let _ = request.answer.send(Err(error));
-                    }
-                }
+            if std::mem::replace(&mut begun, true) && self.stop.is_cancelled() {
+                part.refuse(|| EmbedError::Stopped);
+                continue;
             }
+            let sent = Instant::now();
+            let Err(error) = self.ask(&mut part).await else { continue };
+            let (several, refused) = (part.texts.len() > 1, error.kind == ErrorKind::InvalidInput);
+            let the_texts = self.blame.is_the_texts(&error, sent).await;
+            if several && (refused || the_texts) {
+                let failed = part.failed || the_texts;
+                whole = whole.or(the_texts.then(|| Arc::new(error)));
+                let [first, rest] = part.halves(failed);
+                parts.extend([rest, first]);
+                continue;
+            }
+            if the_texts {
+                tracing::debug!(%error, "the model breaks on one text");
+            } else if self.breaker.failed(&error).is_some() {
+                // Not one request more.
+                self.stop.cancel();
+                let error = whole.unwrap_or(Arc::new(error));
+                parts.into_iter().chain([part]).for_each(|part| part.refuse(|| EmbedError::Tripped(Arc::clone(&error))));
+                return;
+            }
+            let away = !the_texts && can_be_a_texts(error.kind);
+            let error = Arc::new(error);
+            // A provider that answers nothing is not asked for the rest.
+            let rest = if away { std::mem::take(&mut parts) } else { Vec::new() };
+            rest.into_iter().chain([part]).for_each(|part| part.refuse(|| EmbedError::Provider(Arc::clone(&error))));
         }
     }
-}
 
-/// A provider that returns 99 vectors for 100 inputs is wrong about all of them; so is one whose vectors no index could hold.
-fn complete(embedded: Embedded, asked: usize, dimensions: usize, model: &str) -> Result<Embedded, ProviderError> {
-    let vectors = &embedded.vectors;
-    let odd = |vector: &&Vec<f32>| dimensions > 0 && vector.len() != dimensions;
-    let message = if vectors.len() != asked {
-        format!("{} vectors came back for {asked} inputs", vectors.len())
-    } else if let Some(odd) = vectors.iter().find(odd) {
-        format!("a vector of {} numbers came back, where the index has {dimensions}", odd.len())
-    } else if vectors.iter().any(|vector| vector.iter().any(|number| !number.is_finite())) {
-        "a vector came back with a number that is not finite".to_owned()
-    } else {
-        return Ok(embedded);
-    };
-    Err(ProviderError::new(model, ErrorKind::BadAnswer, message))
+    /// Sends a part of a batch, and answers everyone in it where it is embedded. Where it is not, the part is as it was.
+    async fn ask(&self, part: &mut Part) -> Result<(), ProviderError> {
+        let inputs: Vec<String> = part.texts.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
+        let busy = self.report.busy(Stage::Embed);
+        let answer = if part.failed {
+            self.embedder.embed_briefly(&inputs, InputType::Passage).await
+        } else {
+            self.embedder.embed(&inputs, InputType::Passage).await
+        };
+        drop(busy);
+        let answer = answer.and_then(|embedded| complete(embedded, inputs.len(), self.dimensions, self.embedder.model()));
+        let embedded: Embedded = answer.inspect_err(|_| {
+            part.texts.iter_mut().zip(inputs).for_each(|(request, text)| request.text = text);
+        })?;
+        self.breaker.answered();
+        let texts = std::mem::take(&mut part.texts);
+        self.report.embeddings.embedded.add(texts.len() as u64);
+        let estimate = texts.iter().map(|request| request.tokens as u64).sum();
+        self.report.embeddings.tokens.add(embedded.tokens.unwrap_or(estimate));
+        let vectors: Vec<Vector> = embedded.vectors.into_iter().map(Vector::from).collect();
+        // Before any chunk goes on: what is paid for is never paid for again, whatever happens next.
+        self.cache.keep(texts.iter().map(|request| request.key).zip(vectors.iter().map(Arc::clone)).collect()).await;
+        for (request, vector) in texts.into_iter().zip(vectors) {
+            // Nobody waits any more when the run was dropped.
+            let _ = request.answer.send(Ok(vector));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
-mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
-    use futures_util::future::join_all;
-
-    use super::*;
-    use crate::providers::EmbedLimits;
-
-    /// Embeds a text as its length; refuses "bad"; remembers what was asked.
-    #[derive(Debug, Default)]
-    struct Lengths {
-        batches: Mutex<Vec<Vec<String>>>,
-        short: bool,
-        /// What it says for every text.
-        odd: Option<Vec<f32>>,
-    }
-
-    #[async_trait]
-    impl Embedder for Lengths {
-        fn model(&self) -> &'static str {
-            "test/lengths"
-        }
-        fn fingerprint(&self) -> Fingerprint {
-            "test".into()
-        }
-        async fn dimensions(&self) -> Result<usize, ProviderError> {
-            Ok(1)
-        }
-        fn limits(&self) -> EmbedLimits {
-            EmbedLimits::new(8, 100, 100)
-        }
-        async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
-            self.batches.lock().unwrap().push(inputs.to_vec());
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            if inputs.iter().any(|input| input == "bad") {
-                return Err(ProviderError::new("test", ErrorKind::InvalidInput, "bad input"));
-            }
-            let vector = |input: &String| self.odd.clone().unwrap_or_else(|| vec![input.len() as f32]);
-            let vectors = inputs.iter().skip(usize::from(self.short)).map(vector).collect();
-            Ok(Embedded { vectors, tokens: None })
-        }
-    }
-
-    fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (EmbedQueue, Arc<Report>) {
-        let report = Arc::new(Report::default());
-        let batching = Batching { items: 8, tokens: 100, in_flight: 2, texts: 16, waiting: 0 };
-        let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
-        let cache = EmbeddingCache::new(1 << 20);
-        (EmbedQueue::start(embedder, 1, cache, batching, Arc::clone(&report), stop.clone()), report)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn batches_keep_both_limits_and_every_text_gets_its_own_vector() {
-        let embedder = Arc::new(Lengths::default());
-        let (queue, report) = start(&embedder, &CancellationToken::new());
-        let texts: Vec<String> = (1..=50).map(|length| "x".repeat(length)).collect();
-        let vectors = join_all(texts.iter().map(|text| queue.embed(text.clone(), text.len()))).await;
-        for (text, vector) in texts.iter().zip(vectors) {
-            assert_eq!(vector.unwrap()[..], [text.len() as f32]);
-        }
-        let batches = embedder.batches.lock().unwrap();
-        assert!(batches.iter().all(|batch| batch.len() <= 8));
-        assert!(batches.iter().all(|batch| batch.iter().map(String::len).sum::<usize>() <= 100));
-        assert_eq!(report.embeddings.embedded.get(), 50);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_same_text_is_embedded_once() {
-        let embedder = Arc::new(Lengths::default());
-        let (queue, report) = start(&embedder, &CancellationToken::new());
-        join_all((0..200).map(|n| queue.embed(format!("text {}", n % 5), 2))).await;
-        assert_eq!(embedder.batches.lock().unwrap().concat().len(), 5);
-        assert_eq!(report.embeddings.cache_hits.get(), 195);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn vectors_that_no_index_could_hold_are_a_bad_answer() {
-        for (odd, told) in [(vec![1.0, 2.0], "a vector of 2 numbers"), (vec![], "of 0 numbers"), (vec![f32::NAN], "not finite")]
-        {
-            let embedder = Arc::new(Lengths { odd: Some(odd), ..Lengths::default() });
-            let (queue, report) = start(&embedder, &CancellationToken::new());
-            let error = queue.embed("text".into(), 1).await.unwrap_err();
-            assert!(matches!(&*error, EmbedError::Provider(error) if error.kind == ErrorKind::BadAnswer), "{error:?}");
-            assert!(error.to_string().contains(told), "{error}");
-            assert_eq!(report.embeddings.embedded.get(), 0);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn one_bad_input_is_found_and_the_others_are_embedded() {
-        let embedder = Arc::new(Lengths::default());
-        let (queue, _) = start(&embedder, &CancellationToken::new());
-        let texts = ["a", "bb", "bad", "dddd", "eeeee", "ffffff", "ggggggg"];
-        let vectors = join_all(texts.iter().map(|text| queue.embed((*text).into(), 1))).await;
-        let failed: Vec<usize> = vectors.iter().enumerate().filter(|(_, vector)| vector.is_err()).map(|(n, _)| n).collect();
-        assert_eq!(failed, [2]);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_short_batch_fails_all_of_it() {
-        let embedder = Arc::new(Lengths { short: true, ..Lengths::default() });
-        let (queue, _) = start(&embedder, &CancellationToken::new());
-        let vectors = join_all(["a", "b"].map(|text| queue.embed(text.into(), 1))).await;
-        assert!(vectors.iter().all(Result::is_err));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn after_a_stop_what_is_in_flight_is_finished_and_nothing_more_is_sent() {
-        let embedder = Arc::new(Lengths::default());
-        let stop = CancellationToken::new();
-        let (queue, _) = start(&embedder, &stop);
-        let texts: Vec<String> = (0..100).map(|n| format!("text {n}")).collect();
-        let all = join_all(texts.iter().map(|text| queue.embed(text.clone(), 1)));
-        let (vectors, ()) = tokio::join!(all, async {
-            tokio::time::sleep(Duration::from_millis(90)).await;
-            stop.cancel();
-        });
-        let embedded = vectors.iter().filter(|vector| vector.is_ok()).count();
-        assert_eq!(embedded, embedder.batches.lock().unwrap().concat().len());
-        assert_eq!(embedded, 16, "two requests of eight were in flight");
-    }
-}
+mod tests;

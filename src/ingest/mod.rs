@@ -25,6 +25,7 @@
 //! run goes to `Run::abort`, which lets everything in flight finish.
 
 mod batching;
+mod blame;
 pub mod breaker;
 mod coordinator;
 pub mod copy;

@@ -26,7 +26,7 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
         Guess::Known(format) if format.is_text() => Ok(office_xml(bytes).filter(|_| format == Format::Code).unwrap_or(format)),
         // A page that says "not found" under a document's name.
         Guess::Known(Format::Pdf) if is_html(bytes) => Ok(Format::Html),
-        // Mailboxes often have no extension, or one of another kind of file.
+        // Mailboxes often have no extension, or that of a mail.
         Guess::Known(Format::Email) | Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Known(format) => Ok(format),
         Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),

@@ -9,13 +9,14 @@ mod flowed;
 mod head;
 pub(super) mod mbox;
 mod outline;
+mod words;
 
 use std::time::{Duration, Instant};
 
 use mail_parser::{Message, MessageParser, MimeHeaders};
 
 use self::body::{Reader, Written};
-use super::{Extracted, Format, Hint, ParseError, title};
+use super::{Extracted, Format, Hint, ParseError, text, title};
 use crate::document::Markup;
 
 /// Reads an attached file as a document of its own, within the time given.
@@ -24,15 +25,17 @@ pub(super) type Open<'a> = dyn Fn(Hint<'_>, Vec<u8>, Duration) -> Result<Extract
 /// One message, or a page that a browser saved as one.
 pub(super) fn extract(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> Result<Extracted, ParseError> {
     let bytes = of_apple(bytes);
+    let in_bytes = text::of_wide(bytes).map(String::into_bytes);
+    let bytes = in_bytes.as_deref().unwrap_or(bytes);
     let message = MessageParser::default()
         .parse(bytes)
         .filter(|m| m.parts.first().is_some_and(|root| !root.headers.is_empty()))
         .ok_or_else(|| ParseError::broken(Format::Email, "it has no header"))?;
     let fields = head::Fields::of(&message);
     let title = title::clean(&fields.subject);
-    let mut reader = Reader::new(deadline, open);
-    let written = reader.message(&message);
-    if is_saved_page(&message, &fields) {
+    let is_page = is_saved_page(&message, &fields);
+    let written = Reader::new(deadline, open, if is_page { Format::Html } else { Format::Email }).message(&message);
+    if is_page {
         let text = written.into_markdown();
         return Ok(Extracted { title: title.or_else(|| title::of_markdown(&text)), markup: Markup::Markdown, text });
     }
@@ -53,13 +56,17 @@ pub(super) fn extract(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> Resul
 pub(super) fn extract_all(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> Result<Extracted, ParseError> {
     let mut messages = mbox::messages(bytes).peekable();
     let first = messages.next();
-    if let (Some(only), None) = (&first, messages.peek()) {
+    if let (Some(only), None) = (&first, messages.peek())
+        && !is_headless(only)
+    {
         return extract(only, deadline, open);
     }
-    let mut reader = Reader::new(deadline, open);
+    let mut reader = Reader::new(deadline, open, Format::Email);
     let mut text = String::new();
     for bytes in first.into_iter().chain(messages) {
-        if let Some(message) = MessageParser::default().parse(bytes.as_ref()) {
+        if is_headless(&bytes) {
+            outline::push_block(&mut text, &outline::of_plain(&charset::decode(&bytes, None)));
+        } else if let Some(message) = MessageParser::default().parse(bytes.as_ref()) {
             let section = reader.section_of(&message);
             outline::push_block(&mut text, &section);
         }
@@ -68,6 +75,11 @@ pub(super) fn extract_all(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> R
         return Err(ParseError::broken(Format::Mbox, "there is no message in it"));
     }
     Ok(Extracted { title: None, markup: Markup::Markdown, text })
+}
+
+/// A message that begins with the line that ends its head.
+fn is_headless(message: &[u8]) -> bool {
+    message.starts_with(b"\n") || message.starts_with(b"\r\n")
 }
 
 /// Apple's mail program keeps a message between its length, on a line of its own, and a property list.

@@ -38,6 +38,7 @@ mod numfmt;
 mod odf;
 #[cfg(feature = "office")]
 mod office;
+mod options;
 #[cfg(feature = "office")]
 mod order;
 #[cfg(feature = "office")]
@@ -71,6 +72,7 @@ mod xml;
 use std::time::Duration;
 
 pub use format::{Format, Guess, guess};
+pub use options::{Ocr, ParseOptions, Password};
 
 use crate::document::Markup;
 
@@ -127,6 +129,35 @@ impl Extracted {
     }
 }
 
+/// All that was read of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// Its text, and what its format says of it.
+    pub extracted: Extracted,
+    /// Where its pages begin, in order; empty for formats without pages. A page without text has no entry.
+    pub pages: Vec<PageStart>,
+    /// Pages that are pictures without text and were not read, by their number from 1: they need OCR.
+    pub unread_pages: Vec<u32>,
+}
+
+impl From<Extracted> for Parsed {
+    fn from(extracted: Extracted) -> Self {
+        Self { extracted, pages: Vec::new(), unread_pages: Vec::new() }
+    }
+}
+
+/// Where a page begins in a document's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageStart {
+    /// Byte offset of its first letter in [`Extracted::text`]; on a character boundary. A paragraph that goes on from the page
+    /// before is one, so that this may be within a line.
+    pub offset: usize,
+    /// Its number, from 1.
+    pub number: u32,
+    /// What the document calls it ("iv", "A-3"); its number where it says nothing.
+    pub label: String,
+}
+
 /// Why a file gave no document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
@@ -140,7 +171,7 @@ pub enum ParseError {
     #[error(".{0} files are not read")]
     Unsupported(String),
     /// It cannot be read without a password.
-    #[error("the {0} is encrypted; it can be read only after its password is taken off")]
+    #[error("{}", encrypted(*.0))]
     Encrypted(Format),
     /// Pages without a text layer.
     #[error("no text in the {0}: its pages seem to be scanned pictures, which need OCR first")]
@@ -171,6 +202,13 @@ pub enum ParseError {
     },
 }
 
+fn encrypted(format: Format) -> String {
+    match format {
+        Format::Pdf => "the PDF opens with a password only; give it under `parse: { passwords: [...] }`".to_owned(),
+        other => format!("the {other} is encrypted; it can be read only after its password is taken off"),
+    }
+}
+
 impl ParseError {
     /// Whether the file is no document in the first place, which is to be counted; else a document was lost, which is a failure to
     /// be reported.
@@ -198,29 +236,48 @@ impl ParseError {
 /// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
 /// it ends by itself, or the process does.
 pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
-    read(hint, bytes, 0, guard::PATIENCE)
+    parse_with(hint, bytes, &ParseOptions::default()).map(|parsed| parsed.extracted)
+}
+
+/// Like [`parse`], with passwords and OCR, and what is known of pages.
+pub fn parse_with(hint: Hint<'_>, bytes: Vec<u8>, options: &ParseOptions) -> Result<Parsed, ParseError> {
+    read(hint, bytes, options, 0, guard::PATIENCE)
 }
 
 /// Reads a document, or one that lies in another: at this depth, within this time.
-fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Result<Extracted, ParseError> {
+fn read(
+    hint: Hint<'_>,
+    bytes: Vec<u8>,
+    options: &ParseOptions,
+    depth: usize,
+    patience: Duration,
+) -> Result<Parsed, ParseError> {
     if bytes.is_empty() {
         return Err(ParseError::Empty);
     }
     let (format, bytes) = detect(hint, bytes)?;
+    let options = options.clone();
+    let of_inner = options.clone();
     let inner = move |hint: Hint<'_>, bytes, patience| {
         if depth == MAX_DEPTH {
             Err(ParseError::Unsupported(hint.name.to_owned()))
         } else {
-            read(hint, bytes, depth + 1, patience)
+            read(hint, bytes, &of_inner, depth + 1, patience).map(|parsed| parsed.extracted)
         }
     };
+    #[cfg(not(feature = "pdf"))]
+    drop(options);
     let extracted = match format {
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
         Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes))?,
         #[cfg(feature = "pdf")]
-        Format::Pdf => guard::run_within(format, patience, move |deadline| pdf::extract(bytes, deadline))?,
+        Format::Pdf => {
+            let mut parsed = guard::run_within(format, patience, move |deadline| pdf::extract(bytes, &options, deadline))?;
+            parsed.extracted = parsed.extracted.checked(format)?;
+            return Ok(parsed);
+        }
         #[cfg(feature = "office")]
         Format::Docx
         | Format::Doc
@@ -240,7 +297,7 @@ fn read(hint: Hint<'_>, bytes: Vec<u8>, depth: usize, patience: Duration) -> Res
         #[cfg(not(all(feature = "office", feature = "pdf")))]
         left_out => return Err(ParseError::left_out(left_out)),
     };
-    extracted.checked(format)
+    extracted.checked(format).map(Parsed::from)
 }
 
 fn detect(hint: Hint<'_>, bytes: Vec<u8>) -> Result<(Format, Vec<u8>), ParseError> {

@@ -1,275 +1,226 @@
-//! PDF, page by page.
+//! PDF, page by page, by where its letters stand.
 //!
-//! Of the crate's three renderings none is best everywhere (judged on 281 manuals and papers): its Markdown drops single
-//! signs that are set in another font (`+`, `*`, `⟨⟩`, bullets) and takes lists of commands for tables; its plain text is
-//! faithful but reads across the columns of a two-column page; its text extraction reads columns, but swaps parts of lines
-//! in which the font changes. So: text extraction for pages in two columns, plain text for all others.
+//! A page is a drawing: glyphs at places, rules, pictures. In this order it becomes text: glyphs (`content`, `font`) → words by
+//! the gaps between them (`words`) → tables that rules show (`tables`) → columns along the white between blocks (`columns`) →
+//! lines, paragraphs, items, code (`lines`, `blocks`). Over all pages: what repeats at their edges goes (`furniture`), sizes
+//! and outline make headings, divided words are joined (`markdown`). Pictures without text are counted, and read where OCR is
+//! wished for (`ocr`).
+//!
+//! `hayro` (0.9 of its syntax) opens the document: damaged cross-references, encryption, filters. What it leaves to its user is
+//! bounded in `bounds`.
+
+mod bidi;
+mod blocks;
+mod bounds;
+mod columns;
+mod content;
+mod font;
+mod furniture;
+mod letters;
+mod lines;
+mod markdown;
+mod ocr;
+mod outline;
+mod strings;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod words;
 
 use std::time::{Duration, Instant};
 
-use encoding_rs::{UTF_16BE, UTF_16LE, WINDOWS_1252};
-use pdf_oxide::PdfDocument;
-use pdf_oxide::converters::ConversionOptions;
-use pdf_oxide::decoders::{FlateDecoder, StreamDecoder};
+use hayro_font::kurbo::Rect;
+use hayro_syntax::{LoadPdfError, Pdf};
 
-use super::{Extracted, Format, MAX_TEXT, ParseError, title};
+use self::blocks::{Block, Content};
+use self::columns::Region;
+use self::content::Shown;
+use self::font::Fonts;
+use self::words::{Direction, Word};
+use super::{Extracted, Format, MAX_TEXT, PageStart, ParseError, ParseOptions, Parsed, title};
 use crate::document::Markup;
 
-/// Arrays and dictionaries within one another. Real files stay below a hundred; the parser recurses, at less than 2 KiB of
-/// stack a level, so that this many need a fraction of the stack that [`super::guard`] gives.
-const MAX_DEPTH: usize = 20_000;
-/// What the compressed streams of a file are looked through for nesting, in bytes over all.
-const MAX_INFLATED: u64 = 1 << 30;
-/// Bytes before a stream in which its dictionary says what it is.
-const DICTIONARY: usize = 1024;
-/// How far apart two columns are, at least, in points. Wider than a space between words.
-const GUTTER: f32 = 8.0;
+/// A page once it is read.
+struct Sheet {
+    /// From 0.
+    number: usize,
+    height: f64,
+    /// In reading order.
+    blocks: Vec<Block>,
+}
 
-pub(super) fn extract(bytes: Vec<u8>, deadline: Instant) -> Result<Extracted, ParseError> {
-    check_nesting(&bytes)?;
-    let doc = PdfDocument::from_bytes(bytes).map_err(|e| broken(&e))?;
-    if doc.is_encrypted() && !doc.is_authenticated() {
-        return Err(ParseError::Encrypted(Format::Pdf));
-    }
-    let options = ConversionOptions { expand_ligatures: true, ..ConversionOptions::default() };
-    let mut text = String::new();
-    let (mut failed, mut last_failure) = (0usize, None);
-    let pages = doc.page_count().map_err(|e| broken(&e))?;
+pub(super) fn extract(bytes: Vec<u8>, options: &ParseOptions, deadline: Instant) -> Result<Parsed, ParseError> {
+    bounds::check(&bytes)?;
     let began = Instant::now();
-    for page in 0..pages {
-        if Instant::now() >= deadline {
-            let after = Duration::from_secs(began.elapsed().as_secs().max(1));
-            return Err(ParseError::TimedOut { format: Format::Pdf, after });
+    let late = || ParseError::TimedOut { format: Format::Pdf, after: Duration::from_secs(began.elapsed().as_secs().max(1)) };
+    let pdf = open(bytes, options)?;
+    let hidden = outline::hidden_layers(&pdf);
+    let mut fonts = Fonts::new();
+    let mut sheets = Vec::new();
+    let mut unread = Vec::new();
+    let mut size = 0;
+    for (number, page) in pdf.pages().iter().enumerate() {
+        let shown = content::read(page, &mut fonts, &hidden, deadline).map_err(|_| late())?;
+        if shown.is_cut {
+            tracing::warn!(page = number + 1, "a page of a PDF holds more than is read of one");
         }
-        match read_page(&doc, page, &options) {
-            Ok(page) => push_page(&mut text, &page),
-            Err(e) => {
-                failed += 1;
-                last_failure = Some(e);
+        let (mut sheet, is_scan) = lay_out(&shown, number);
+        if is_scan {
+            match options.ocr.as_ref().and_then(|ocr| ocr::read(&shown, ocr, deadline)) {
+                Some(read) => sheet.blocks = read,
+                None => unread.push(number as u32 + 1),
             }
         }
-        if text.len() > MAX_TEXT {
+        size += sheet.blocks.iter().flat_map(|b| &b.rows).map(|r| r.text.len()).sum::<usize>();
+        sheets.push(sheet);
+        if size > MAX_TEXT {
             return Err(ParseError::Bomb { format: Format::Pdf, limit: MAX_TEXT >> 20 });
         }
+        if Instant::now() >= deadline {
+            return Err(late());
+        }
     }
-    if text.is_empty() {
-        return Err(last_failure.map_or(ParseError::NoText(Format::Pdf), |e| broken(&e)));
+    let headings = outline::outline(&pdf);
+    furniture::remove(&mut sheets);
+    let written = markdown::write(&sheets, &headings);
+    if written.text.trim().is_empty() {
+        return Err(ParseError::NoText(Format::Pdf));
     }
-    if failed > 0 {
-        tracing::warn!(failed, pages, "some pages of a PDF could not be read");
-    }
-    // What is set in large letters on the first page is found by the Markdown rendering alone.
-    let title = title(&doc).or_else(|| title::of_markdown(&doc.to_markdown(0, &options).ok()?));
-    Ok(Extracted { title, markup: Markup::Text, text })
+    let labels = outline::labels(&pdf);
+    let starts = written.pages.iter().enumerate().filter_map(|(i, offset)| {
+        Some(PageStart { offset: (*offset)?, number: i as u32 + 1, label: labels.get(i).cloned().unwrap_or_default() })
+    });
+    let pages = starts.collect();
+    let title = own_title(&pdf).or_else(|| largest(&sheets));
+    let extracted = Extracted { title, markup: Markup::Markdown, text: written.text };
+    Ok(Parsed { extracted, pages, unread_pages: unread })
 }
 
-fn read_page(doc: &PdfDocument, page: usize, options: &ConversionOptions) -> pdf_oxide::error::Result<String> {
-    let spans = doc.extract_spans(page)?;
-    let (left, _, right, _) = doc.get_page_media_box(page)?;
-    let boxes: Vec<(f32, f32, usize)> =
-        spans.iter().map(|s| (s.bbox.x, s.bbox.x + s.bbox.width, s.text.trim().chars().count())).collect();
-    if has_two_columns(&boxes, left.min(right), left.max(right)) {
-        doc.extract_text(page)
+/// Opens the document: without a password, which is enough where only printing or copying is restricted, else with one of
+/// those that were given.
+fn open(bytes: Vec<u8>, options: &ParseOptions) -> Result<Pdf, ParseError> {
+    let bytes: std::sync::Arc<Vec<u8>> = std::sync::Arc::new(bytes);
+    let passwords = std::iter::once("").chain(options.passwords.iter().map(super::Password::reveal));
+    let mut is_locked = false;
+    for password in passwords {
+        match Pdf::new_with_password(bytes.clone(), password) {
+            Ok(pdf) => return Ok(pdf),
+            Err(LoadPdfError::Decryption(_)) => is_locked = true,
+            Err(LoadPdfError::Invalid) => break,
+        }
+    }
+    Err(if is_locked {
+        ParseError::Encrypted(Format::Pdf)
     } else {
-        doc.to_plain_text(page, options).map(|text| rejoin(&text))
-    }
-}
-
-/// Whether text stands to the left and to the right of a gutter about the middle of the page, and hardly any crosses it.
-/// Each run of text is its left edge, its right edge and its number of characters.
-fn has_two_columns(runs: &[(f32, f32, usize)], left: f32, right: f32) -> bool {
-    let all: usize = runs.iter().map(|r| r.2).sum();
-    // A page with little on it (a title, a few lines of a form) has no columns to confuse.
-    if all < 400 {
-        return false;
-    }
-    (40..=60u8).any(|percent| {
-        let gutter = left + (right - left) * f32::from(percent) / 100.0;
-        let chars = |of: &dyn Fn(&(f32, f32, usize)) -> bool| runs.iter().filter(|r| of(r)).map(|r| r.2).sum::<usize>();
-        let before = chars(&|r| r.1 <= gutter - GUTTER / 2.0);
-        let after = chars(&|r| r.0 >= gutter + GUTTER / 2.0);
-        let across = all - (before + after).min(all);
-        before * 4 >= all && after * 4 >= all && across * 10 <= all
+        ParseError::broken(Format::Pdf, "no pages were found in it")
     })
 }
 
-/// Joins the words that were divided at the ends of lines: "argu- ments".
-fn rejoin(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("- ") {
-        out.push_str(before);
-        let word = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-        let divided = word.ends_with(char::is_lowercase)
-            && after.starts_with(char::is_lowercase)
-            // "pre- and postfix"
-            && !["and ", "or ", "to ", "und ", "oder ", "bis ", "et ", "ou ", "y ", "o ", "e "].iter().any(|w| after.starts_with(w));
-        match divided {
-            // "state-of- the-art" was divided where it had a hyphen anyway.
-            true if word.contains('-') => out.push('-'),
-            true => {}
-            false => out.push_str("- "),
+/// A page's blocks in reading order, and whether it is a picture of text instead.
+fn lay_out(shown: &Shown<'_>, number: usize) -> (Sheet, bool) {
+    let mut blocks = Vec::new();
+    for direction in words::directions(&shown.glyphs) {
+        let words = words::words(&shown.glyphs, direction);
+        let rules: Vec<Rect> = shown.rules.iter().filter_map(|r| direction.turn_box(*r)).collect();
+        let mut some = read_words(words, &rules);
+        for block in &mut some {
+            block.is_turned = direction != Direction::UPRIGHT;
         }
-        rest = after;
+        blocks.append(&mut some);
     }
-    out.push_str(rest);
+    // A page all turned is a page like any other.
+    if blocks.iter().all(|b| b.is_turned) {
+        for block in &mut blocks {
+            block.is_turned = false;
+        }
+    }
+    let letters: usize = shown.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count();
+    let page = shown.width * shown.height;
+    let covered: f64 = shown.pictures.iter().map(|p| p.bounds.area()).sum();
+    let is_scan = letters < 10 && covered > 0.3 * page;
+    (Sheet { number, height: shown.height, blocks }, is_scan)
+}
+
+/// The blocks of the words that run in one direction.
+fn read_words(mut words: Vec<Word>, rules: &[Rect]) -> Vec<Block> {
+    let mut tables: Vec<String> = Vec::new();
+    for found in tables::ruled(rules, &mut words) {
+        words.push(Word::place_of(tables.len(), found.bounds));
+        tables.push(found.markdown);
+    }
+    let (mut right, mut all) = (0, 0);
+    for word in &words {
+        all += 1;
+        right += usize::from(bidi::has_right_to_left(&word.text));
+    }
+    let body = lines::main_size(words.iter());
+    let regions = columns::cut(words, right * 2 > all);
+    let spacing = blocks::spacing(regions.iter().filter_map(|r| match r {
+        Region::Lines(lines) => Some(lines.as_slice()),
+        Region::Table(..) => None,
+    }));
+    let mut out = Vec::new();
+    for region in regions {
+        match region {
+            Region::Lines(lines) => out.append(&mut blocks::blocks(lines, spacing, body, &tables)),
+            Region::Table(words, cuts) => {
+                let y = words.iter().map(|w| w.y).fold(f64::INFINITY, f64::min);
+                out.push(Block::table(tables::aligned(words, &cuts), y));
+            }
+        }
+    }
+    notes_last(&mut out, body);
     out
 }
 
-fn push_page(text: &mut String, markdown: &str) {
-    let page = markdown.trim_matches('\n');
-    if page.trim().is_empty() {
-        return;
+/// Puts footnotes behind the text of their page: in two columns, those of the first stand between.
+fn notes_last(blocks: &mut [Block], body: f64) {
+    let lowest = blocks.iter().flat_map(|b| &b.rows).map(|r| r.y).fold(0.0, f64::max);
+    for block in blocks.iter_mut() {
+        let Some(first) = block.rows.first() else { continue };
+        let mark = first.text.chars().next();
+        block.is_note = block.content == Content::Paragraph
+            && first.size < 0.93 * body
+            && first.y > 0.5 * lowest
+            && mark.is_some_and(|c| c.is_ascii_digit() || "*†‡§¶①②③④⑤".contains(c));
     }
-    if !text.is_empty() {
-        text.push_str("\n\n");
-    }
-    text.push_str(page);
-}
-
-fn broken(error: &pdf_oxide::error::Error) -> ParseError {
-    match error {
-        pdf_oxide::error::Error::EncryptedPdf => ParseError::Encrypted(Format::Pdf),
-        e => ParseError::broken(Format::Pdf, e),
-    }
+    blocks.sort_by_key(|b| b.is_note);
 }
 
 /// `/Title` of the document's information, unless it is what a program puts there by itself.
-fn title(doc: &PdfDocument) -> Option<String> {
-    let info = doc.resolve_object(doc.trailer().as_dict()?.get("Info")?).ok()?;
-    let raw = doc.resolve_object(info.as_dict()?.get("Title")?).ok()?;
-    let raw = raw.as_string()?;
-    let encoding = match raw {
-        [0xfe, 0xff, ..] => UTF_16BE,
-        [0xff, 0xfe, ..] => UTF_16LE,
-        // PDFDocEncoding is Latin-1 for what titles are made of.
-        _ if std::str::from_utf8(raw).is_err() => WINDOWS_1252,
-        _ => encoding_rs::UTF_8,
-    };
-    let title = title::clean(&encoding.decode_with_bom_removal(raw).0)?;
+fn own_title(pdf: &Pdf) -> Option<String> {
+    let raw = pdf.metadata().title.as_deref()?;
+    let title = title::clean(&strings::decode(raw))?;
     let lower = title.to_lowercase();
-    let automatic = lower.starts_with("microsoft word - ")
-        || lower.starts_with("untitled")
-        || [".doc", ".docx", ".dvi", ".tex", ".pdf", ".ps", ".indd", ".qxd"].iter().any(|end| lower.ends_with(end));
-    (!automatic).then_some(title)
+    let automatic =
+        ["microsoft word - ", "microsoft powerpoint - ", "untitled", "(anonymous)", "unspecified", "slide 1", "no title"]
+            .iter()
+            .any(|start| lower.starts_with(start))
+            || [
+                ".doc", ".docx", ".dvi", ".tex", ".pdf", ".ps", ".indd", ".qxd", ".rtf", ".odt", ".ppt", ".pptx", ".xls",
+                ".xlsx",
+            ]
+            .iter()
+            .any(|end| lower.ends_with(end))
+            || !title.chars().any(char::is_alphabetic);
+    // Bytes of an encoding that nobody knows.
+    let is_readable = title.chars().filter(|c| c.is_alphanumeric() || c.is_whitespace()).count() * 2 > title.chars().count();
+    (!automatic && is_readable).then_some(title)
 }
 
-/// Refuses nesting that would overflow the parser's stack: in the file itself and in its deflated streams, where nearly
-/// all files keep their objects. Not looked into are pictures, which unpack to gigabytes in honest files, and what is
-/// encrypted or under another filter.
-fn check_nesting(bytes: &[u8]) -> Result<(), ParseError> {
-    let refuse = || Err(ParseError::broken(Format::Pdf, format_args!("more than {MAX_DEPTH} objects nested in one another")));
-    if depth(bytes) > MAX_DEPTH {
-        return refuse();
-    }
-    let mut left = MAX_INFLATED;
-    let mut rest = bytes;
-    while let Some(at) = find(rest, b"stream") {
-        let dictionary = rest.get(at.saturating_sub(DICTIONARY)..at).unwrap_or_default();
-        let begins = dictionary.windows(4).rposition(|w| w == b" obj").unwrap_or(0);
-        let is_picture = dictionary.get(begins..).is_some_and(|own| find(own, b"/Image").is_some());
-        rest = rest.get(at + b"stream".len()..).unwrap_or_default();
-        let data = rest.strip_prefix(b"\r\n").or_else(|| rest.strip_prefix(b"\n")).unwrap_or(rest);
-        // The two bytes of a zlib header; other data, and the "stream" of "endstream", have none.
-        let [cmf, flg, ..] = *data else { break };
-        if is_picture || cmf & 0x0f != 8 || (u16::from(cmf) * 256 + u16::from(flg)) % 31 != 0 {
-            continue;
-        }
-        let length = find(data, b"endstream").unwrap_or(data.len());
-        let Some(deflated) = data.get(..length) else { break };
-        match FlateDecoder::with_limit(left).decode(deflated) {
-            Ok(inflated) => {
-                if depth(&inflated) > MAX_DEPTH {
-                    return refuse();
-                }
-                left = left.saturating_sub(inflated.len() as u64);
-            }
-            // Damaged: the parser will see no more of it. The bound is an error too, and not told apart by its type.
-            Err(e) if e.to_string().contains("limit") => left = 0,
-            Err(_) => {}
-        }
-        if left == 0 {
-            return Err(ParseError::Bomb { format: Format::Pdf, limit: (MAX_INFLATED >> 20) as usize });
-        }
-        rest = data.get(length..).unwrap_or_default();
-    }
-    Ok(())
-}
-
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    let first = *needle.first()?;
-    let mut from = 0;
-    loop {
-        let at = from + haystack.get(from..)?.iter().position(|&b| b == first)?;
-        if haystack.get(at..)?.starts_with(needle) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-}
-
-/// How deep arrays and dictionaries nest, at most: brackets in strings and pictures count too, which only errs upwards, and
-/// in pictures not by much.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut now, mut most) = (0usize, 0usize);
-    let mut before = 0;
-    for &b in bytes {
-        match b {
-            b'[' => now += 1,
-            b']' => now = now.saturating_sub(1),
-            b'<' if before == b'<' => {
-                now += 1;
-                before = 0;
-                most = most.max(now);
-                continue;
-            }
-            b'>' if before == b'>' => {
-                now = now.saturating_sub(1);
-                before = 0;
-                continue;
-            }
-            _ => {}
-        }
-        most = most.max(now);
-        before = b;
-    }
-    most
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_rejoined() {
-        assert_eq!(
-            rejoin("argu- ments, state-of- the-art, pre- and post-, - a list, x - y"),
-            "arguments, state-of-the-art, pre- and post-, - a list, x - y"
-        );
-    }
-
-    #[test]
-    fn columns_are_told_by_the_gutter() {
-        let column = |x: f32, width: f32| (0..40).map(move |_| (x, x + width, 20));
-        let two: Vec<_> = column(50.0, 230.0).chain(column(310.0, 230.0)).collect();
-        assert!(has_two_columns(&two, 0.0, 595.0));
-        let one: Vec<_> = column(50.0, 490.0).collect();
-        assert!(!has_two_columns(&one, 0.0, 595.0));
-        // Words of one column, each a run of its own: they cover every gutter now and then.
-        let words: Vec<_> = (0..200).map(|i| (50.0 + (i * 37 % 450) as f32, 100.0 + (i * 37 % 450) as f32, 6)).collect();
-        assert!(!has_two_columns(&words, 0.0, 595.0));
-    }
-
-    #[test]
-    fn nesting_is_refused_before_the_parser_sees_it() {
-        let nested = |n: usize| [b"%PDF-1.4\n1 0 obj\n".to_vec(), b"[".repeat(n)].concat();
-        assert_eq!(check_nesting(&nested(1000)), Ok(()));
-        assert!(matches!(check_nesting(&nested(MAX_DEPTH + 1)), Err(ParseError::Broken { .. })));
-        // And what is let through fits on the stack.
-        for (level, depth) in [(&b"["[..], 1), (b"<</A ", 1), (b"[<</A ", 2)] {
-            let deepest = [b"%PDF-1.4\n1 0 obj\n".to_vec(), level.repeat(MAX_DEPTH / depth)].concat();
-            assert_eq!(check_nesting(&deepest), Ok(()));
-            assert!(super::super::guard::run(Format::Pdf, move |deadline| Ok(extract(deepest, deadline).is_err())).is_ok());
+/// What stands in the largest letters on the first page, if these are clearly larger than those of the text.
+fn largest(sheets: &[Sheet]) -> Option<String> {
+    let body = markdown::body_size(sheets);
+    let first = sheets.iter().find(|s| !s.blocks.is_empty())?;
+    let heads = first.blocks.iter().filter(|b| b.content == Content::Paragraph && !b.is_turned && b.size() > 1.25 * body);
+    let size = heads.clone().map(Block::size).fold(0.0, f64::max);
+    let mut text = String::new();
+    for block in heads.filter(|b| b.size() > 0.95 * size).take(2) {
+        for row in &block.rows {
+            text.push(' ');
+            text.push_str(&row.text);
         }
     }
+    let words = text.chars().filter(|c| c.is_alphabetic()).count();
+    title::clean(&text).filter(|t| words >= 4 && t.chars().count() <= 250)
 }

@@ -1,7 +1,9 @@
 //! Formats that are text already: their bytes are kept, or decoded where they are not UTF-8.
 
+mod wide;
+
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
-use encoding_rs::{Encoding, UTF_8};
+use encoding_rs::Encoding;
 
 use super::{Extracted, Format, ParseError, title};
 use crate::document::Markup;
@@ -26,11 +28,10 @@ pub(super) fn extract(format: Format, bytes: Vec<u8>) -> Result<Extracted, Parse
 /// The text of a file: its own bytes if they are UTF-8 (a byte order mark included), else decoded by its byte order mark or
 /// by what its bytes look like.
 pub(super) fn decode(bytes: Vec<u8>) -> Result<String, ParseError> {
-    if let Some((encoding, mark)) = Encoding::for_bom(&bytes)
-        && encoding != UTF_8
-    {
-        return plausible(encoding.decode_without_bom_handling(bytes.get(mark..).unwrap_or_default()).0.into_owned());
+    if let Some(text) = of_wide(&bytes) {
+        return plausible(text);
     }
+    let bytes = without_stray_nuls(bytes);
     if is_binary(&bytes) {
         return Err(ParseError::Binary);
     }
@@ -49,7 +50,32 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<String, ParseError> {
 
 /// Whether bytes that carry no byte order mark are no text at all.
 pub(super) fn is_binary(bytes: &[u8]) -> bool {
-    bytes.iter().take(SNIFFED).any(|&b| b == 0)
+    bytes.iter().take(SNIFFED).any(|&b| b == 0) && wide::of(bytes).is_none() && !nuls_are_stray(bytes)
+}
+
+/// Text in two or four bytes a character, with or without a byte order mark; `None` if it is none of these.
+pub(super) fn of_wide(bytes: &[u8]) -> Option<String> {
+    wide::of(bytes).map(|width| width.decode(bytes))
+}
+
+/// A few NULs in a text: padding at its end, or what a program left between its records.
+fn without_stray_nuls(bytes: Vec<u8>) -> Vec<u8> {
+    if nuls_are_stray(&bytes) { bytes.into_iter().filter(|&b| b != 0).collect() } else { bytes }
+}
+
+fn nuls_are_stray(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_end();
+    let padding = text.iter().rev().take_while(|&&b| b == 0).count();
+    let text = text.get(..text.len() - padding).unwrap_or_default();
+    let sample = text.get(..GUESSED_FROM).unwrap_or(text);
+    let nuls = sample.split(|&b| b == 0).count() - 1;
+    let controls = sample.iter().filter(|&&b| b < 32 && !matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0xc | 0x1b | 8)).count();
+    // More than one in a hundred letters, or any other control character, and it is data.
+    !text.is_empty()
+        && (nuls > 0 || padding > 0)
+        && nuls * 100 <= sample.len()
+        && controls * 1000 <= sample.len()
+        && (std::str::from_utf8(sample).is_ok() || is_damaged_utf8(sample))
 }
 
 /// The most likely encoding of bytes that are not UTF-8.
@@ -98,5 +124,29 @@ mod tests {
         let noise: Vec<u8> = (0..4000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 | 1).collect();
         assert_eq!(decode(noise), Err(ParseError::Binary));
         assert_eq!(decode(b"text\0text".to_vec()), Err(ParseError::Binary));
+        let records: Vec<u8> = (0..200u8).flat_map(|n| [b'a', 0, 0, n]).collect();
+        assert_eq!(decode(records), Err(ParseError::Binary));
+    }
+
+    #[test]
+    fn a_few_nuls_make_no_text_binary() {
+        let text = "The harbour log of the third of November. ".repeat(10);
+        assert_eq!(decode(format!("{text}\0\0\0\0\0\0\0\0").into_bytes()).as_deref(), Ok(text.as_str()), "padding");
+        assert_eq!(decode(format!("{text}\0{text}").into_bytes()), Ok(text.repeat(2)));
+    }
+
+    #[test]
+    fn encodings_of_the_east_are_told_apart() {
+        for (encoding, text) in [
+            (encoding_rs::GB18030, "会议改到星期三下午三点，地点不变，请各位准时参加。"),
+            (encoding_rs::BIG5, "會議改到星期三下午三點，地點不變，請各位準時參加。"),
+            (encoding_rs::SHIFT_JIS, "会議は水曜日の午後三時に変更されました。よろしくお願いします。"),
+            (encoding_rs::EUC_JP, "会議は水曜日の午後三時に変更されました。よろしくお願いします。"),
+            (encoding_rs::EUC_KR, "회의가 수요일 오후 세 시로 변경되었습니다. 모두 참석해 주십시오."),
+            (encoding_rs::WINDOWS_1251, "Встреча переносится на среду, на три часа дня."),
+            (encoding_rs::WINDOWS_1252, "Grüße aus Köln, schöne Wörter für Ähnliches"),
+        ] {
+            assert_eq!(decode(encoding.encode(text).0.into_owned()).as_deref(), Ok(text), "{}", encoding.name());
+        }
     }
 }

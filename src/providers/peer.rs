@@ -12,6 +12,9 @@ use super::{ErrorKind, ProviderError, ProviderPlan};
 /// Characters of a provider's own words that are passed on.
 const MAX_MESSAGE: usize = 500;
 
+/// And of those the last ones.
+const END: usize = 150;
+
 /// A shorter "key" is no secret, and blotting it out would spoil every message.
 const MIN_SECRET: usize = 6;
 
@@ -157,21 +160,16 @@ fn shown(url: &Url) -> String {
     url.as_str().trim_end_matches('/').to_owned()
 }
 
-/// One line of at most [`MAX_MESSAGE`] characters.
+/// One line of at most [`MAX_MESSAGE`] characters. Of a longer one its end stays, too: gateways put what matters there.
 fn bounded(message: &str) -> String {
-    let mut line = String::new();
-    let mut count = 0;
-    for word in message.split_whitespace() {
-        for c in (count > 0).then_some(' ').into_iter().chain(word.chars()) {
-            if count == MAX_MESSAGE {
-                line.push('…');
-                return line;
-            }
-            line.push(c);
-            count += 1;
-        }
+    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let count = line.chars().count();
+    if count <= MAX_MESSAGE {
+        return line;
     }
-    line
+    let beginning: String = line.chars().take(MAX_MESSAGE - END).collect();
+    let end: String = line.chars().skip(count - END).collect();
+    format!("{beginning}…{end}")
 }
 
 #[cfg(test)]

@@ -18,48 +18,123 @@ pub(super) struct Words {
     pub(super) retry_after: Option<Duration>,
 }
 
+/// How deep words may lie within each other: a gateway's around a server's around a validator's.
+const DEPTH: usize = 6;
+/// Findings of a validator that are told.
+const FINDINGS: usize = 3;
+/// Where servers put what went wrong, in words or in an object or a list that has them.
+const SAID: [&str; 7] = ["message", "msg", "detail", "error", "error_description", "description", "title"];
+/// Where they put a list of findings besides.
+const LISTED: [&str; 6] = ["detail", "errors", "issues", "details", "fieldViolations", "invalid-params"];
+/// Where a finding says what it is about.
+const PLACES: [&str; 6] = ["loc", "path", "param", "field", "property", "pointer"];
+
 impl Words {
     pub(super) fn of(body: &Value) -> Self {
         // Gemini's streams wrap the object into a list.
         let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
         let mut words = Self::default();
-        let inner = match body.get("error") {
-            Some(inner @ Value::Object(_)) => inner,
-            Some(Value::String(message)) => {
-                words.message = Some(message.clone());
-                body
+        words.message = words.said(body, 0).filter(|message| !message.trim().is_empty());
+        words.retry_after = words.retry_after.or_else(|| words.message.as_deref().and_then(wait_in));
+        words
+    }
+
+    /// The words of a refusal or a part of one; its codes and numbers are noted on the way.
+    fn said(&mut self, value: &Value, depth: usize) -> Option<String> {
+        match value {
+            _ if depth > DEPTH => None,
+            Value::String(text) => self.text(text, depth),
+            Value::Array(list) => {
+                let mut found: Vec<String> = Vec::new();
+                for words in list.iter().take(4 * FINDINGS).filter_map(|finding| self.said(finding, depth + 1)) {
+                    if !found.contains(&words) && found.len() < FINDINGS {
+                        found.push(words);
+                    }
+                }
+                Some(found.join("; ")).filter(|words| !words.is_empty())
             }
-            _ => body,
-        };
-        if words.message.is_none() {
-            words.message = message_of(inner);
+            Value::Object(object) => {
+                self.note(object);
+                let mut words = SAID.iter().find_map(|name| self.said(object.get(*name)?, depth + 1));
+                let more = LISTED.iter().filter_map(|name| object.get(*name).filter(|list| list.is_array()));
+                for more in more {
+                    words = joined(words, self.said(more, depth + 1));
+                }
+                // OpenRouter passes the words of the one behind it on as `metadata.raw`.
+                if let Some(raw) = value.pointer("/metadata/raw") {
+                    words = joined(words, self.said(raw, depth + 1));
+                }
+                let words = words?;
+                Some(match PLACES.iter().find_map(|name| place(object.get(*name)?)) {
+                    Some(place) if !names(&words, &place) => format!("{words} ({place})"),
+                    _ => words,
+                })
+            }
+            _ => None,
         }
-        for key in ["code", "type", "status", "raw_status_code"] {
-            match inner.get(key) {
-                Some(Value::String(code)) => words.codes.push(code.clone()),
+    }
+
+    /// Text, which may hold what another server said as JSON: whole, or behind words of the gateway's own.
+    fn text(&mut self, text: &str, depth: usize) -> Option<String> {
+        let text = plain_text(text);
+        let json = text.find(['{', '[']).and_then(|at| text.split_at_checked(at)).and_then(|(before, json)| {
+            let inner = serde_json::Deserializer::from_str(json).into_iter::<Value>().next()?.ok()?;
+            Some((before.trim_end(), inner)).filter(|(_, inner)| inner.is_object() || inner.is_array())
+        });
+        match json.and_then(|(before, inner)| Some((before, self.said(&inner, depth + 1)?))) {
+            Some(("", words)) => Some(words),
+            Some((before, words)) => Some(format!("{before} {words}")),
+            None => Some(text).filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// Notes what is a code, a number or a time.
+    fn note(&mut self, object: &serde_json::Map<String, Value>) {
+        for key in ["code", "type", "status", "raw_status_code", "error_code"] {
+            match object.get(key) {
+                Some(Value::String(code)) => {
+                    self.number = self.number.or_else(|| code.parse().ok().filter(|code| (300..600).contains(code)));
+                    self.codes.push(code.clone());
+                }
                 Some(Value::Number(code)) => {
-                    words.number = code.as_u64().and_then(|code| u16::try_from(code).ok()).filter(|c| (300..600).contains(c));
+                    let code = code.as_u64().and_then(|code| u16::try_from(code).ok()).filter(|c| (300..600).contains(c));
+                    self.number = self.number.or(code);
                 }
                 _ => {}
             }
         }
-        match inner.get("details") {
+        match object.get("details") {
             // Anthropic.
-            Some(Value::Object(details)) => words.codes.extend(text(details.get("error_code"))),
+            Some(Value::Object(details)) => self.codes.extend(text(details.get("error_code"))),
             // Google: a list of typed objects.
             Some(Value::Array(details)) => {
                 for detail in details {
-                    words.codes.extend(text(detail.get("reason")));
+                    self.codes.extend(text(detail.get("reason")));
                     let violations = detail.get("violations").and_then(Value::as_array);
-                    words.codes.extend(violations.into_iter().flatten().filter_map(|v| text(v.get("quotaId"))));
+                    self.codes.extend(violations.into_iter().flatten().filter_map(|v| text(v.get("quotaId"))));
                     if let Some(delay) = detail.get("retryDelay").and_then(Value::as_str) {
-                        words.retry_after = parse_duration(delay);
+                        self.retry_after = parse_duration(delay);
                     }
                 }
             }
             _ => {}
         }
-        words
+    }
+}
+
+/// The pause that words ask for: "Please try again in 1.2s", "Please retry after 6 seconds", "try again in 6m0s".
+fn wait_in(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let after = ["try again in ", "try again after ", "retry after ", "retry in ", "wait for "];
+    let rest = after.iter().find_map(|words| message.split_once(words))?.1;
+    let mut words = rest.split_whitespace();
+    let number = words.next()?.trim_end_matches([',', ';', ')', '.']);
+    let unit = words.next().unwrap_or_default().trim_end_matches([',', ';', ')', '.']);
+    match unit {
+        "ms" | "milliseconds" | "millisecond" => parse_duration(&format!("{number}ms")),
+        "m" | "min" | "minutes" | "minute" if number.parse::<f64>().is_ok() => parse_duration(&format!("{number}m")),
+        "h" | "hours" | "hour" if number.parse::<f64>().is_ok() => parse_duration(&format!("{number}h")),
+        _ => parse_duration(number),
     }
 }
 
@@ -67,39 +142,31 @@ fn text(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(str::to_owned)
 }
 
-fn message_of(object: &Value) -> Option<String> {
-    // OpenRouter passes the words of the one behind it on as `metadata.raw`.
-    let raw = object.pointer("/metadata/raw").and_then(Value::as_str);
-    let message = text(object.get("message")).map(|message| match raw {
-        Some(raw) => format!("{message}: {raw}"),
-        None => message,
-    });
-    message
-        .or_else(|| detail_of(object))
-        // Mistral puts the validator's list into the message, bare or as an object with `detail`.
-        .or_else(|| object.get("message").and_then(|message| detail_of(message).or_else(|| first_finding(message))))
-        .or_else(|| object.as_str().map(plain_text).filter(|text| !text.is_empty()))
-        .filter(|message| !message.trim().is_empty())
-}
-
-/// The `detail` of `FastAPI` and those built on it: words, or a validator's list.
-fn detail_of(object: &Value) -> Option<String> {
-    let detail = object.get("detail")?;
-    detail.as_str().map(str::to_owned).or_else(|| first_finding(detail))
-}
-
-/// The first of a validator's findings: `{"loc": ["body", "temperature"], "msg": "Input should be less than 1"}`. The place is
-/// told, too, unless the words name it: which parameter was refused decides what is sent next.
-fn first_finding(list: &Value) -> Option<String> {
-    let first = list.as_array()?.first()?;
-    let words = text(first.get("msg"))?;
-    let place = first.get("loc").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let place: Vec<&str> = place.iter().filter_map(Value::as_str).collect();
-    let named = |name: &&str| words.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == *name);
-    match place.last().filter(|last| !named(last)) {
-        Some(_) => Some(format!("{words} ({})", place.join("."))),
-        None => Some(words),
+/// Both, unless one says the other.
+fn joined(words: Option<String>, more: Option<String>) -> Option<String> {
+    match (words, more) {
+        (Some(words), Some(more)) if words.contains(&more) => Some(words),
+        (Some(words), Some(more)) => Some(format!("{words}: {more}")),
+        (words, more) => words.or(more),
     }
+}
+
+/// The place that a finding names: `["body", "temperature"]`, or a word. It is told, too, unless the words name it: which
+/// parameter was refused decides what is sent next.
+fn place(value: &Value) -> Option<String> {
+    let place = match value {
+        Value::String(place) => place.clone(),
+        Value::Array(parts) => parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("."),
+        _ => return None,
+    };
+    let is_name = |place: &String| place.len() <= 100 && place.chars().any(char::is_alphabetic) && !place.contains(' ');
+    Some(place).filter(is_name)
+}
+
+/// Whether the words name the last part of a place.
+fn names(words: &str, place: &str) -> bool {
+    let last = place.rsplit(['.', '/']).next().unwrap_or(place);
+    words.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == last)
 }
 
 /// A body that is no JSON: of an HTML page (a proxy's, usually) the status says more.
@@ -118,6 +185,10 @@ pub(super) fn kind_of(status: Option<u16>, codes: &[String], message: &str) -> E
     }
     if code(&["model_not_found", "deployment_not_found"]) {
         return ErrorKind::NotFound;
+    }
+    // Parameters that a server does not know, behind whatever status its framework makes of that.
+    if mentions(message, &NOT_TAKEN) || (mentions(message, &["encoding_format"]) && mentions(message, &["support"])) {
+        return ErrorKind::InvalidInput;
     }
     // Sizes that will never fit, behind statuses that promise otherwise: llama.cpp's 500, OpenAI's 429.
     if code(&["exceed_context_size_error", "context_length_exceeded"]) || mentions(message, &NEVER_FITS) {
@@ -164,6 +235,19 @@ const SPENT: [&str; 10] = [
 
 /// Anthropic's 400 and Cohere's 429 say it in words alone.
 const SPENT_WORDS: [&str; 2] = ["credit balance is too low", "api calls / month"];
+
+/// Parameters that are refused, in the words of pydantic, Python, OpenAI and others; and what no JSON can say, in those of Go:
+/// the model made a NaN of this text, and will again.
+const NOT_TAKEN: [&str; 8] = [
+    "extra inputs are not permitted",
+    "extra fields not permitted",
+    "unexpected keyword argument",
+    "unsupported parameter",
+    "unknown parameter",
+    "unrecognized request argument",
+    "json: unsupported value",
+    "not json compliant",
+];
 
 const NEVER_FITS: [&str; 4] = [
     "input is too large to process",

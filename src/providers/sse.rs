@@ -11,9 +11,10 @@ use async_stream::try_stream;
 use eventsource_stream::{EventStreamError, Eventsource};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::http::{Body, Http};
+use super::json::says_nothing;
 use super::{ErrorKind, ProviderError};
 
 /// Bytes that a line, and that an event, may have. A chunk of an answer has a few hundred; only a broken server has more.
@@ -85,19 +86,61 @@ impl Splitter {
     }
 }
 
-/// The data of each server-sent event that has any. An event of more than 1 MB is an error.
+/// A server-sent event.
+pub(super) struct Event {
+    /// Its name, where it has one.
+    name: String,
+    /// What it says.
+    pub(super) data: String,
+}
+
+/// Each server-sent event that has data. An event of more than 1 MB is an error.
 ///
 /// A body that is a JSON document instead of events comes as one event: so answer servers that fail under a status of 200
 /// or that do not know how to stream.
-pub(super) fn events(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, ProviderError>> {
+pub(super) fn events(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<Event, ProviderError>> {
     let own = http.clone();
     let event = move |event| match event {
-        Ok(eventsource_stream::Event { data, .. }) => Ok(data),
+        Ok(eventsource_stream::Event { event: name, data, .. }) => Ok(Event { name, data }),
         Err(EventStreamError::Transport(error)) => Err(error),
         Err(error) => Err(own.error(ErrorKind::BadAnswer, format!("the stream is not one of events: {error}"))),
     };
-    let data = fields(http, body).eventsource().map(event);
-    Box::pin(data.filter(|data| std::future::ready(!matches!(data, Ok(data) if data.trim().is_empty()))))
+    let events = fields(http, body).eventsource().map(event);
+    Box::pin(events.filter(|event| std::future::ready(!matches!(event, Ok(event) if event.data.trim().is_empty()))))
+}
+
+impl Event {
+    /// The message that it is; `None` for a sign of life: `null`, a bare word, an event of the server's own.
+    pub(super) fn message(&self, http: &Http) -> Result<Option<Value>, ProviderError> {
+        let bare = self.data.trim().trim_matches(['[', ']', '"']);
+        let is_word =
+            (1..=32).contains(&bare.len()) && bare.bytes().all(|byte| byte.is_ascii_alphabetic() || b"_-".contains(&byte));
+        let is_json = self.data.trim_start().starts_with(['{', '[']) && !is_word;
+        let is_own = !is_json && !["", "message", "error"].contains(&self.name.as_str());
+        match message(http, &self.data) {
+            Err(_) if is_own || (is_word && self.name != "error" && !bare.eq_ignore_ascii_case("error")) => Ok(None),
+            read => read,
+        }
+    }
+}
+
+/// Reads a message of a stream; `None` for a sign of life.
+pub(super) fn message(http: &Http, data: &str) -> Result<Option<Value>, ProviderError> {
+    let value: Value = serde_json::from_str(data).map_err(|error| broken(http, &error.to_string(), data))?;
+    match value {
+        Value::Object(_) => Ok(Some(value).filter(|value| !says_nothing(value))),
+        // So Gemini's and its imitators' errors come.
+        Value::Array(list) if list.first().is_some_and(Value::is_object) => Ok(list.into_iter().next()),
+        value if says_nothing(&value) => Ok(None),
+        _ => Err(broken(http, "it is no object", data)),
+    }
+}
+
+/// The error of a message that is not what the protocol says.
+///
+/// Without a source: what serde quotes of the data would not be redacted there.
+pub(super) fn broken(http: &Http, why: &str, data: &str) -> ProviderError {
+    http.error(ErrorKind::BadAnswer, format!("the stream breaks its protocol ({why}): {data}"))
 }
 
 /// The lines of an event stream as its decoder wants them: whole, ended by LF, the last event ended too.
@@ -126,13 +169,6 @@ fn fields(http: &Arc<Http>, body: Body) -> BoxStream<'static, Result<String, Pro
         // Some servers forget the empty line after their last event.
         yield "\n".to_owned();
     })
-}
-
-/// Reads a message of a stream.
-pub(super) fn json<T: DeserializeOwned>(http: &Http, data: &str) -> Result<T, ProviderError> {
-    // Not as a source: what serde quotes of the data would not be redacted there.
-    serde_json::from_str(data)
-        .map_err(|error| http.error(ErrorKind::BadAnswer, format!("the stream breaks its protocol ({error}): {data}")))
 }
 
 /// The error of a stream that ended before the provider's own end mark.

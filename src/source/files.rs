@@ -3,6 +3,7 @@
 //! Listing stats and opens nothing: an unchanged file costs one `stat`. What the file system says of a file is its version.
 
 mod base;
+mod own;
 mod uri;
 mod walk;
 
@@ -28,8 +29,8 @@ const RACY: Duration = Duration::from_secs(2);
 
 /// Files and folders as a source.
 ///
-/// Follows `.gitignore` and `.ignore` files, inside a repository or not. Passes over what is hidden and over symbolic
-/// links; a root that is itself a link is followed, and a root that is a file is taken even if it is hidden, ignored or of
+/// Follows `.gitignore` and `.ignore` files, inside a repository or not; where they leave nothing of a folder, it says what they
+/// hide. Passes over what is hidden, what ragstream itself wrote, and symbolic links; a root that is itself a link is followed, and a root that is a file is taken even if it is hidden, ignored or of
 /// an unknown kind. `include` and `exclude` match paths below their root; a folder that `exclude` matches is not entered.
 /// Files come root by root, sorted by name within each folder.
 ///

@@ -180,6 +180,12 @@ pub enum SkipReason {
     SymbolicLink,
     /// A socket, a pipe or a device.
     Special,
+    /// A `.gitignore` names it. Told only where nothing else was found in its root.
+    Gitignored,
+    /// An `.ignore` file, or one of git's other lists, names it. Told only where nothing else was found in its root.
+    Ignored,
+    /// Ragstream itself wrote it: an index, a ledger, a cache.
+    Own,
 }
 
 impl SkipReason {
@@ -194,6 +200,9 @@ impl SkipReason {
             Self::UnsupportedFormat => "unsupported_format",
             Self::SymbolicLink => "symbolic_link",
             Self::Special => "special",
+            Self::Gitignored => "gitignored",
+            Self::Ignored => "ignored",
+            Self::Own => "own",
         }
     }
 

@@ -21,6 +21,9 @@ const USUAL_LENGTH: f64 = 100.0;
 /// Sets the ids of stems apart from those of words: "general" is a word of its own, and the stem of "generally".
 const STEM: u32 = 0x5bd1_e995 & 0x7fff_ffff;
 
+/// So many words without meaning that are not English ones, too, say which language a question is in.
+const FUNCTION_WORDS: usize = 2;
+
 /// Saturation: how much a repetition adds (k1).
 const SATURATION: f64 = 1.2;
 /// How much a long text is held against its terms (b).
@@ -122,23 +125,29 @@ impl Bm25 {
     }
 
     /// The terms of a question; empty for a text without words. Where its language is not certain, stems are those of the
-    /// likeliest language and of English.
+    /// likeliest language and of English, and the likeliest decides nothing else, unless words without meaning speak for it.
     pub fn query(&self, text: &str) -> SparseVector {
         let Terms { words, pairs } = Terms::of(text);
-        let certain = Language::of(text).map(|language| place(Some(language)));
-        let likely = certain.unwrap_or_else(|| place(Language::guess(text)));
-        let mut places = vec![likely, certain.unwrap_or(0)];
-        places.dedup();
-        let analyzers: Vec<_> = places.into_iter().map(|place| self.analyzer(place)).collect();
-        // A stop word of any of them: where one passage was taken for another language's, it alone has kept them, and as rare
-        // words they would outweigh all others.
-        let terms: Vec<&str> =
-            words.split_whitespace().filter(|term| analyzers.iter().all(|analyzer| analyzer.word(term).is_some())).collect();
-        let analyzer = self.analyzer(likely);
+        let likely = place(Language::of(text).or_else(|| Language::guess(text)));
+        let english = self.analyzer(0);
+        // Of a few words of technology ("docker compose up fails") trigrams know nothing, and say so or not.
+        let speak_for_it = words.split_whitespace().filter(|term| english.word(term).is_some());
+        let speak_for_it = speak_for_it.filter(|term| self.analyzer(likely).word(term).is_none()).count();
+        let is_certain = speak_for_it >= FUNCTION_WORDS || is_of_another_script(&words);
+        let places: &[usize] = if likely == 0 {
+            &[0]
+        } else if is_certain {
+            &[likely]
+        } else {
+            &[0, likely]
+        };
+        let analyzer = if is_certain { self.analyzer(likely) } else { english };
+        let terms: Vec<&str> = words.split_whitespace().filter(|term| analyzer.word(term).is_some()).collect();
         let whole = terms.iter().filter_map(|term| analyzer.word(term)).chain(analyzer.words(&pairs));
-        let stems = analyzers
+        let stems = places
             .iter()
-            .flat_map(|analyzer| terms.iter().filter_map(|term| analyzer.word(term)).map(|word| analyzer.stem(word)));
+            .map(|place| self.analyzer(*place))
+            .flat_map(|other| terms.iter().filter_map(|term| analyzer.word(term)).map(|word| other.stem(word)));
         // Each counts once, whatever its number.
         merged(whole.map(|word| (id(&word), 1.0)), stems.map(|stem| (id(&stem), 1.0)))
     }
@@ -149,6 +158,12 @@ impl Bm25 {
         };
         analyzer.get_or_init(|| Analyzer::new(code, *algorithm))
     }
+}
+
+/// Whether most letters are none of the Latin script, so that the script says which stemmer is meant.
+fn is_of_another_script(words: &str) -> bool {
+    let letters = || words.chars().filter(|c| c.is_alphabetic());
+    letters().filter(|c| *c > '\u{24F}').count() * 2 > letters().count()
 }
 
 /// The weight of each term of a text by how often it stands there: `tf (k1 + 1) / (tf + k1 (1 - b + b length / usual length))`
@@ -246,6 +261,34 @@ mod tests {
         for question in ["¿Cuántos años tenía el rey de España?", "el precio de la vivienda"] {
             assert_eq!(shared(&bm25.query(question), &unknown), 0, "{question}");
         }
+    }
+
+    /// Of a few words of technology, trigrams guess anything: Portuguese, Dutch, German.
+    #[test]
+    fn an_unreliable_guess_decides_nothing() {
+        let bm25 = Bm25::new();
+        for question in [
+            "docker compose up fails",
+            "man page die",
+            "com port",
+            "no route to host",
+            "kubectl get pods",
+            "was ist nginx",
+            "ssh key permission denied",
+            "terraform plan destroy",
+            "as number lookup",
+            "sed in place",
+            "npm install hat",
+        ] {
+            let passage = bm25.passage_in(Some(Language::ENGLISH), question);
+            assert_eq!(shared(&bm25.query(question), &passage), passage.indices.len(), "{question}");
+        }
+        // Where words speak for a language, it is that one, however short the question.
+        let german = bm25.passage_in(Language::from_code("de"), "Die Häuser der alten Städte");
+        assert_eq!(shared(&bm25.query("die Häuser der Stadt"), &german), 3, "a word, its stem, and another's stem");
+        assert!(bm25.query("die Häuser der Stadt").indices.len() <= 4, "words without meaning are no terms");
+        let russian = bm25.passage_in(Language::from_code("ru"), "Ключи меняются каждые тридцать дней");
+        assert!(shared(&bm25.query("Как часто меняются ключи docker?"), &russian) >= 1);
     }
 
     #[test]

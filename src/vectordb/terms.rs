@@ -1,7 +1,20 @@
 //! What of a text can be looked for: words, the parts of identifiers, numbers and codes, and pairs of Chinese characters.
+//!
+//! Words are whole, whatever they look like: `**Q**uokka` is also "Quokka", `PFC<sub>14</sub>` is also "PFC14"; soft hyphens are not
+//! seen, and letters in pieces (as macOS writes names) are the letters that they are drawn as.
+
+use std::iter::Peekable;
+
+use unicode_normalization::{UnicodeNormalization as _, is_nfc_quick};
 
 /// A longer chain of joined words ("a.b.c.…") is known by its parts alone.
 const MAX_JOINED: usize = 64;
+/// Where markup parts a word, in what is kept of it until its end.
+const SEAM: char = '\0';
+/// Tags of HTML that say how a part of a word looks.
+const TAGS: [&str; 13] = ["b", "big", "del", "em", "i", "ins", "mark", "small", "strong", "sub", "sup", "u", "wbr"];
+/// Characters of the longest of them.
+const MAX_TAG: usize = 6;
 
 /// The terms of a text, each followed by a space.
 #[derive(Debug, Default, PartialEq)]
@@ -18,19 +31,34 @@ pub(super) struct Terms {
 impl Terms {
     /// Takes a text apart, in one pass.
     pub fn of(text: &str) -> Self {
+        if is_nfc_quick(text.chars()) == unicode_normalization::IsNormalized::Yes {
+            Self::of_characters(text.chars())
+        } else {
+            Self::of_characters(text.nfc())
+        }
+    }
+
+    fn of_characters(text: impl Iterator<Item = char> + Clone) -> Self {
         let mut terms = Self::default();
         let mut joined = String::new(); // words and what joins them, since the last gap
         let mut run = Run::default();
-        for c in text.chars().map(narrow) {
+        let mut text = text.map(narrow).peekable();
+        while let Some(c) = text.next() {
+            if is_unseen(c) {
+                continue;
+            }
             if is_unspaced(c) {
                 terms.split(&mut joined);
                 run.push(c, &mut terms.pairs);
-                continue;
-            }
-            run.end(&mut terms.pairs);
-            if c.is_alphanumeric() || is_joint(c) {
+            } else if is_markup(c, &mut text) {
+                if !joined.is_empty() {
+                    joined.push(SEAM);
+                }
+            } else if c.is_alphanumeric() || is_joint(c) {
+                run.end(&mut terms.pairs);
                 joined.push(c);
             } else {
+                run.end(&mut terms.pairs);
                 terms.split(&mut joined);
             }
         }
@@ -45,9 +73,22 @@ impl Terms {
         format!("{}{}", self.words, self.pairs)
     }
 
-    /// Notes what was joined, whole and in parts: `snake_case`, `Type::method`, `kebab-case`, `dotted.path`, `1.95.0`, `10:30`.
+    /// Notes what was joined; where markup parted it, its parts and what they are together.
     fn split(&mut self, joined: &mut String) {
-        let whole = joined.trim_matches(is_joint);
+        let mut parts = 0;
+        for part in joined.split(SEAM) {
+            self.note(part);
+            parts += usize::from(!part.trim_matches(is_joint).is_empty());
+        }
+        if parts > 1 && joined.len() <= MAX_JOINED {
+            self.note(&joined.replace(SEAM, ""));
+        }
+        joined.clear();
+    }
+
+    /// Notes a word, whole and in parts: `snake_case`, `Type::method`, `kebab-case`, `dotted.path`, `1.95.0`, `10:30`.
+    fn note(&mut self, word: &str) {
+        let whole = word.trim_matches(is_joint);
         let parts = || whole.split(is_joint).filter(|part| !part.is_empty());
         for part in parts() {
             let before = self.words.len();
@@ -62,8 +103,33 @@ impl Terms {
             self.words.push_str(whole);
             self.words.push(' ');
         }
-        joined.clear();
     }
+}
+
+/// Whether this is, or begins, markup that may stand within a word: emphasis of Markdown, the escape of a sign, a tag that says how
+/// its part looks. What belongs to it is taken.
+fn is_markup(c: char, rest: &mut Peekable<impl Iterator<Item = char> + Clone>) -> bool {
+    match c {
+        '*' | '~' | '^' | '`' => true,
+        '\\' => rest.peek().is_some_and(char::is_ascii_punctuation),
+        '<' => {
+            let mut ahead = rest.clone();
+            let closes = ahead.next_if_eq(&'/').is_some();
+            let name: String = ahead.by_ref().take(MAX_TAG + 1).take_while(|c| *c != '>').collect();
+            let is_tag = TAGS.contains(&name.to_ascii_lowercase().as_str());
+            if is_tag {
+                // With the mark at its end.
+                rest.by_ref().take(usize::from(closes) + name.len() + 1).for_each(drop);
+            }
+            is_tag
+        }
+        _ => false,
+    }
+}
+
+/// What nobody sees: soft hyphens, and marks that only say how letters are to be joined or in which direction they run.
+fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{AD}' | '\u{200C}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
 }
 
 /// Notes the words of `camelCase` and `HTTPServer`, and returns how many there are.
@@ -154,6 +220,18 @@ mod tests {
     }
 
     #[test]
+    fn words_are_whole_whatever_they_look_like() {
+        assert_eq!(words("**Q**uokka"), "Q uokka Quokka");
+        assert_eq!(words("un**believ**able *all* of `it`."), "un believ able unbelievable all of it");
+        assert_eq!(words("PFC<sub>14</sub>, 10<sup>th</sup> x<b>y"), "PFC 14 PFC14 10 th 10th x y xy");
+        assert_eq!(words("Donau\u{AD}dampf\u{AD}schiff \u{200E}a\u{2060}b"), "Donaudampfschiff ab");
+        assert_eq!(words("snake\\_case C\\D a<c d<table>e"), "snake case snake case snake_case C D a c d table e");
+        assert_eq!(words("na\u{308}chste й"), words("n\u{e4}chste и\u{306}"));
+        assert_eq!(words("***").len() + words("<sub></sub>").len(), 0);
+        assert_eq!(Terms::of("**向量**库，か\u{3099}").pairs, "向量 量库 が ");
+    }
+
+    #[test]
     fn numbers_and_codes_stay_whole() {
         assert_eq!(words("E0382 0x1F utf8 503"), "E0382 0x1F utf8 503");
         assert_eq!(words("v1.95.0, 10:30"), "v1 95 0 v1.95.0 10 30 10:30");
@@ -189,17 +267,17 @@ mod tests {
         }
 
         #[test]
-        fn the_same_for_text_of_names(before in "[a-zA-Z0-9_.: 文字-]{0,40}", part in "[a-zA-Z0-9_.: 文字-]{0,40}") {
+        fn the_same_for_text_of_names(before in "[a-zA-Z0-9_.: 文字*~<sub>/-]{0,40}", part in "[a-zA-Z0-9_.: 文字*~<sub>/-]{0,40}") {
             let whole = Terms::of(&format!("{before}\n{part}\n")).all();
             let whole: std::collections::HashSet<&str> = whole.split_whitespace().collect();
             let part = Terms::of(&part).all();
             prop_assert!(part.split_whitespace().all(|term| whole.contains(term)), "{part:?} of {whole:?}");
         }
 
-        /// At most each character four times (a hump, its word, the whole; a pair each for two), and a space each.
+        /// At most each character so often (a hump, its word, the whole, each again where markup parts it; a pair each for two), and a space each.
         #[test]
         fn terms_are_in_proportion_to_the_text(text in any::<String>()) {
-            prop_assert!(Terms::of(&text).all().len() <= text.len() * 8);
+            prop_assert!(Terms::of(&text).all().len() <= text.len() * 16);
         }
     }
 }

@@ -96,7 +96,15 @@ fn cpu_time() -> Duration {
 }
 
 fn document(markup: Markup, text: String) -> Document {
-    Document { uri: "bench".into(), title: None, markup, text: text.into(), modified_ns: 0, metadata: Metadata::new() }
+    Document {
+        uri: "bench".into(),
+        title: None,
+        markup,
+        text: text.into(),
+        pages: Vec::new(),
+        modified_ns: 0,
+        metadata: Metadata::new(),
+    }
 }
 
 /// The text again and again, with a number between so that no two rounds are the same.

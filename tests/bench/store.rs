@@ -91,6 +91,10 @@ fn text(n: u64) -> String {
 fn passage(n: u64) -> Passage {
     let text = text(n);
     Passage {
+        columns: None,
+        page: None,
+        columns: None,
+        page: None,
         uri: format!("doc{}", n / 10),
         start: n * 10,
         end: n * 10 + text.len() as u64,

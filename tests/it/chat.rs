@@ -402,12 +402,111 @@ data: [DONE]
     assert_eq!(ok(decode_text(ProviderKind::OpenAi, body).await), events);
 }
 
+/// What may stand between the pieces of an answer or in them, and is none of it.
+#[tokio::test]
+async fn telemetry_and_signs_of_life_destroy_no_answer() {
+    let lives = [
+        "data: null",
+        "data: {}",
+        "data: []",
+        "data: \"\"",
+        "data: 0",
+        "data: true",
+        "data: ping",
+        "data: [PING]",
+        "data: \"ping\"",
+        "event: heartbeat\ndata: still here",
+        "event: ping\ndata: nonsense",
+        "event: usage\ndata: {\"total\":7}",
+        ": a comment",
+        "id: 7\nretry: 100",
+    ];
+    let odd = ["12.0", "12.5", "\"12\"", "-1", "null", "\"many\"", "[]", "{}", "1e300", "true"];
+    let read = |number: &str| matches!(number, "12.0" | "12.5" | "\"12\"").then_some(12);
+    for life in lives {
+        for number in odd {
+            let openai = [
+                "data: {\"choices\":null}".to_owned(),
+                "data: {\"choices\":[{\"delta\":null,\"finish_reason\":null,\"logprobs\":[1]}],\"error\":null,\"usage\":null}".to_owned(),
+                "data: {\"choices\":[{\"delta\":{\"content\":null,\"role\":7}}],\"error\":{}}".to_owned(),
+                "data: {\"choices\":[{\"delta\":{\"content\":\"a\",\"reasoning\":{},\"tool_calls\":[{}]},\"finish_reason\":\"\"}],\"error\":\"\"}".to_owned(),
+                "data: {\"choices\":[{\"message\":{\"content\":\"b\"},\"delta\":null,\"finish_reason\":0}],\"created\":\"now\"}".to_owned(),
+                format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{number},\"completion_tokens\":{number}}}}}"),
+                format!("data: {{\"choices\":[],\"usage\":{number}}}"),
+                "data: [DONE]".to_owned(),
+            ];
+            let anthropic = [
+                format!("data: {{\"type\":\"message_start\",\"message\":{{\"usage\":{{\"input_tokens\":{number}}}}}}}"),
+                "data: {\"type\":\"content_block_start\",\"content_block\":null}".to_owned(),
+                "data: {\"type\":\"content_block_delta\",\"index\":\"x\",\"delta\":{\"text\":\"ab\",\"thinking\":null}}"
+                    .to_owned(),
+                "data: {\"type\":7}".to_owned(),
+                format!("data: {{\"type\":\"message_delta\",\"delta\":null,\"usage\":{{\"output_tokens\":{number}}}}}"),
+                format!("data: {{\"type\":\"message_delta\",\"delta\":{{\"stop_reason\":\"new\"}},\"usage\":{number}}}"),
+                "data: {\"type\":\"message_stop\"}".to_owned(),
+            ];
+            let gemini = [
+                "data: {\"candidates\":null,\"promptFeedback\":null,\"error\":null}".to_owned(),
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"ab\",\"thought\":null}],\"role\":1},\"index\":\"0\"}]}".to_owned(),
+                format!("data: {{\"candidates\":[{{\"content\":null,\"finishReason\":\"STOP\"}}],\"usageMetadata\":{{\"promptTokenCount\":{number},\"candidatesTokenCount\":{number},\"thoughtsTokenCount\":-1}}}}"),
+                format!("data: {{\"usageMetadata\":{number}}}"),
+            ];
+            let ollama = [
+                "null".to_owned(),
+                "{\"message\":null,\"done\":null,\"created_at\":5}".to_owned(),
+                "{\"message\":{\"content\":\"ab\",\"thinking\":null},\"done\":false,\"error\":\"\"}".to_owned(),
+                format!("{{\"done\":true,\"done_reason\":7,\"prompt_eval_count\":{number},\"eval_count\":{number}}}"),
+            ];
+            let between = format!("\n\n{life}\n\n");
+            for (kind, body) in [
+                (ProviderKind::OpenAi, openai.join(&between) + "\n\n"),
+                (ProviderKind::Anthropic, anthropic.join(&between) + "\n\n"),
+                (ProviderKind::Gemini, gemini.join(&between) + "\n\n"),
+                (ProviderKind::Ollama, ollama.join("\n\n") + "\n"),
+            ] {
+                let events = ok(decode_text(kind, body.clone()).await);
+                let (last, said) = events.split_last().unwrap();
+                let answer: String =
+                    said.iter().map(|event| if let ChatEvent::Text(text) = event { text.as_str() } else { "?" }).collect();
+                assert_eq!(answer, "ab", "{body}");
+                assert_eq!(*last, done(StopReason::End, read(number), read(number)), "{body}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn thoughts_in_the_text_are_told_apart() {
+    let said = |text: &str| json!({"choices": [{"delta": {"content": text}}]});
+    for cut in 0..="<think>no [7]</think>".len() {
+        let (first, second) = "<think>no [7]</think>".split_at(cut);
+        let events = [said(first), said(second), said("\n\nyes "), said("[1]")].map(|event| format!("data: {event}\n\n"));
+        let events = ok(decode_text(ProviderKind::OpenAi, events.concat() + "data: [DONE]\n\n").await);
+        let of = |wanted: fn(&ChatEvent) -> Option<&String>| events.iter().filter_map(wanted).cloned().collect::<String>();
+        let text = of(|event| if let ChatEvent::Text(text) = event { Some(text) } else { None });
+        let thoughts = of(|event| if let ChatEvent::Reasoning(text) = event { Some(text) } else { None });
+        assert_eq!((text.as_str(), thoughts.as_str()), ("yes [1]", "no [7]"), "{cut}");
+    }
+    let body = [said("hm [7]\n"), said("</think>\n"), said("yes")].map(|event| format!("data: {event}\n\n"));
+    let events = ok(decode_text(ProviderKind::OpenAi, body.concat() + "data: [DONE]\n\n").await);
+    let wanted = [text("hm [7]\n"), ChatEvent::Retracted, text("yes"), done(StopReason::End, None, None)];
+    assert_eq!(events, wanted);
+}
+
 #[tokio::test]
 async fn what_is_no_json_is_a_bad_answer() {
     for (kind, body) in [
         (ProviderKind::OpenAi, "data: {\"choices\":[{\"del\n\ndata: [DONE]\n\n"),
-        (ProviderKind::Anthropic, "event: ping\ndata: nonsense\n\n"),
-        (ProviderKind::Gemini, "data: []\n\n"),
+        (ProviderKind::OpenAi, "data: Internal Server Error\n\ndata: [DONE]\n\n"),
+        (ProviderKind::OpenAi, "data: \"a text\"\n\ndata: [DONE]\n\n"),
+        (ProviderKind::OpenAi, "event: error\ndata: overloaded\n\ndata: [DONE]\n\n"),
+        (ProviderKind::OpenAi, "data: {\"choices\":{}}\n\ndata: [DONE]\n\n"),
+        (ProviderKind::OpenAi, "data: {\"choices\":[{\"delta\":{\"content\":7}}]}\n\ndata: [DONE]\n\n"),
+        (ProviderKind::Anthropic, "event: ping\ndata: {\"type\":\n\n"),
+        (ProviderKind::Anthropic, "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":[]}}\n\n"),
+        (ProviderKind::Gemini, "data: [[]]\n\n"),
+        (ProviderKind::Gemini, "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":1}]}}]}\n\n"),
+        (ProviderKind::Ollama, "{\"message\":{\"content\":1}}\n"),
         (ProviderKind::Ollama, "<html>\n"),
     ] {
         let error = decode_text(kind, body).await.pop().unwrap().unwrap_err();

@@ -18,7 +18,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use ragstream::chunk::{ChunkBy, ChunkPlan};
 use ragstream::chunk::{Chunker, Fits, embedded_text};
-use ragstream::document::{Chunk, Document, Markup, Metadata};
+use ragstream::document::{Chunk, Document, Markup, Metadata, PageStart};
 use ragstream::tokenizer::Tokenizer;
 use ragstream::tokenizer::TokenizerName;
 use unicode_segmentation::UnicodeSegmentation;
@@ -29,6 +29,7 @@ fn plan(by: ChunkBy, max_tokens: usize, overlap: usize) -> ChunkPlan {
 
 fn document(markup: Markup, text: &str) -> Document {
     Document {
+        pages: Vec::new(),
         uri: "a".into(),
         title: Some("Title".into()),
         markup,
@@ -92,6 +93,52 @@ fn check(plan: &ChunkPlan, document: &Document, chunks: &[Chunk], fitted: bool) 
         covered = chunk.span.end;
     }
     left_out(text, covered..text.len());
+}
+
+/// The chunks that begin below a table's header, each as the names it has and its first line.
+fn rows<'a>(text: &'a str, chunks: &'a [Chunk]) -> Vec<(Option<&'a str>, &'a str)> {
+    let first = |chunk: &'a Chunk| text[chunk.span.clone()].lines().next().unwrap();
+    chunks.iter().map(|chunk| (chunk.columns.as_deref(), first(chunk))).collect()
+}
+
+#[test]
+fn rows_that_are_cut_from_their_table_know_its_columns() {
+    let csv: String = std::iter::once("berth,length_m,fee_eur\n".to_owned())
+        .chain((0..200).map(|n| format!("B{n},{},{}\n", n % 9, n * 10)))
+        .collect();
+    let markdown: String = std::iter::once("# Fees\n\nAll of them:\n\n|  Berth   |  费用 |\n| --- | --- |\n".to_owned())
+        .chain((0..200).map(|n| format!("| B{n} | {} |\n", n * 10)))
+        .chain(["\nAfter the table, a paragraph. ".repeat(60)])
+        .collect();
+    for (markup, text, columns) in
+        [(Markup::Records, &csv, "berth,length_m,fee_eur"), (Markup::Markdown, &markdown, "| Berth | 费用 |")]
+    {
+        for overlap in [0, 20] {
+            let chunks = chunks_of(&plan(ChunkBy::Auto, 60, overlap), &document(markup, text), None);
+            let rows = rows(text, &chunks);
+            assert!(rows.len() > 20);
+            for (named, first) in rows {
+                let is_row = first.starts_with('B') || first.starts_with("| B") && !first.contains("Berth");
+                assert_eq!(named, is_row.then_some(columns), "{first}");
+            }
+        }
+    }
+    // What is no header names nothing: numbers, JSON, an open quote, one column.
+    for text in ["1,2\n", "{\"a\": 1, \"b\": 2}\n", "a,\"b\nc\",d\n", "line\n", "a,a\n"] {
+        let chunks = chunks_of(&plan(ChunkBy::Auto, 4, 0), &document(Markup::Records, &text.repeat(20)), None);
+        assert!(chunks.iter().all(|chunk| chunk.columns.is_none()), "{text}");
+    }
+}
+
+#[test]
+fn a_chunk_knows_the_page_that_it_begins_on() {
+    let text = "one one one one one.\n\ntwo two two two two.\n\nthree three three three.";
+    let starts = |page: u32, word: &str| PageStart { start: text.find(word).unwrap(), page };
+    let mut document = document(Markup::Text, text);
+    document.pages = vec![starts(2, "two"), starts(5, "three")];
+    let pages: Vec<Option<u32>> =
+        chunks_of(&plan(ChunkBy::Auto, 8, 0), &document, None).iter().map(|chunk| chunk.page).collect();
+    assert_eq!(pages, [None, Some(2), Some(5)]);
 }
 
 fn by() -> impl Strategy<Value = ChunkBy> {
@@ -209,8 +256,8 @@ proptest! {
         for chunk in chunks_of(&plan(by, 60, 10), &document, Some(&fits)) {
             let slice = &text[chunk.span];
             // A heading of its own length leaves no room for any text: then the text is cut as fine as can be.
-            let bare = embedded_text(Some("Title"), &chunk.headings, "x").chars().count() > words;
-            prop_assert!(fits(&embedded_text(Some("Title"), &chunk.headings, slice)) || bare || slice.chars().count() == 1, "{slice:?}");
+            let bare = embedded_text(Some("Title"), &chunk.headings, chunk.columns.as_deref(), "x").chars().count() > words;
+            prop_assert!(fits(&embedded_text(Some("Title"), &chunk.headings, chunk.columns.as_deref(), slice)) || bare || slice.chars().count() == 1, "{slice:?}");
         }
     }
 

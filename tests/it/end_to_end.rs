@@ -184,6 +184,31 @@ fn without_a_model_ask_shows_the_passages_and_says_so() {
     events.last("done");
 }
 
+/// `git diff | ask -`.
+#[test]
+fn of_a_long_text_on_stdin_the_beginning_is_asked_about() {
+    let project = project();
+    ingest(&project);
+    let text = format!("How are keys rotated?\n{}", "+ let key = rotate(); // 轮换\n".repeat(5000));
+    let asked = project.run_with_input(&["ask", "-"], &text).expect_code(0);
+    assert!(asked.stderr.contains("stdin has more than 16 KB") && asked.stderr.contains("`ingest` that"), "{}", asked.stderr);
+    assert!(asked.stdout.contains("docs/keys.md"), "{}", asked.stdout);
+    assert!(!project.run_with_input(&["ask", "-"], "How are keys rotated?\n").expect_code(0).stderr.contains("stdin"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_told_in_a_sentence() {
+    let project = project();
+    ingest(&project);
+    for arguments in [&["search", "keys"][..], &["search", "keys", "--json"], &["ask", "keys?"], &["status"], &["schema"]] {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let ended = project.run_into(arguments, full).expect_code(2);
+        let wanted = "error: the results cannot be written to stdout: No space left on device";
+        assert!(ended.stderr.contains(wanted), "{arguments:?}: {}", ended.stderr);
+    }
+}
+
 #[test]
 fn asking_an_index_that_is_not_there_says_what_to_do() {
     let ended = Project::new().run(&["ask", "anything"]).expect_code(2);

@@ -123,6 +123,71 @@ async fn include_and_exclude_match_below_the_root() {
 }
 
 #[tokio::test]
+async fn what_ragstream_wrote_is_passed_over() {
+    let meta = br#"{
+  "layout": 3,
+  "data": "index-0123456789abcdef",
+  "index": {}
+}"#;
+    let dir = tree(&[
+        ("a.md", b"x"),
+        ("Cargo.lock", b"x"),
+        ("accounts.ledger", b"2026-01-01 Shop\n"),
+        ("notes/meta.json", b"{}"),
+        ("models/a.md", b"x"),
+        ("home/default.ledger", b"SQLite format 3\0 and more"),
+        ("home/default.ledger-wal", b"x"),
+        ("home/default.lock", b"17"),
+        ("home/default/meta.json", meta),
+        ("home/default/lock", b"17"),
+        ("home/default/index-0123456789abcdef/segment-1", b"x"),
+        ("cache/embeddings.sqlite3", b"SQLite format 3\0"),
+        ("cache/embeddings.lock", b"17"),
+        ("cache/models/potion/tokenizer.json", b"{}"),
+    ]);
+    let got = walked(plan(vec![dir.path().into()]), dir.path()).await;
+    assert_eq!(got.found, ["Cargo.lock", "a.md", "accounts.ledger", "models/a.md", "notes/meta.json"]);
+    let own: Vec<_> = got.skipped.iter().filter(|(_, why)| **why == SkipReason::Own).map(|(uri, _)| uri.as_str()).collect();
+    let wanted = [
+        "cache/embeddings.lock",
+        "cache/models",
+        "home/default",
+        "home/default.ledger",
+        "home/default.ledger-wal",
+        "home/default.lock",
+    ];
+    assert_eq!(own, wanted);
+}
+
+/// As ripgrep says it, too: who sees nothing indexed has to know why.
+#[tokio::test]
+async fn where_all_is_ignored_it_is_said_by_what() {
+    let dir = tree(&[
+        (".gitignore", b"*.md\n"),
+        ("docs/.ignore", b"drafts/\n"),
+        ("docs/a.md", b"x"),
+        ("docs/drafts/b.txt", b"x"),
+        ("docs/drafts/c.md", b"x"),
+        ("docs/photo.png", b"x"),
+    ]);
+    let got = walked(plan(vec![dir.path().join("docs")]), dir.path()).await;
+    assert_eq!(got.found, [""; 0]);
+    let said: Vec<_> = got.skipped.iter().map(|(uri, why)| (uri.as_str(), *why)).collect();
+    let wanted = [
+        ("docs/.ignore", SkipReason::Hidden),
+        ("docs/a.md", SkipReason::Gitignored),
+        ("docs/drafts/b.txt", SkipReason::Ignored),
+        ("docs/drafts/c.md", SkipReason::Ignored),
+        ("docs/photo.png", SkipReason::UnsupportedFormat),
+    ];
+    assert_eq!(said, wanted);
+    // Where something is found, the lists do what they are there for, in silence.
+    fs::write(dir.path().join("docs/e.txt"), "x").unwrap();
+    let got = walked(plan(vec![dir.path().join("docs")]), dir.path()).await;
+    assert!(got.skipped.values().all(|why| !matches!(why, SkipReason::Ignored | SkipReason::Gitignored)));
+}
+
+#[tokio::test]
 async fn named_files_are_taken_whatever_they_are() {
     let dir = tree(&[(".gitignore", b"*\n"), (".secret.md", b"x"), ("photo.png", b"x"), ("d/e.md", b"x")]);
     let root = dir.path();

@@ -126,11 +126,17 @@ impl Project {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// Runs `ragstream` to its end with its results going to this file.
+    pub fn run_into(&self, arguments: &[&str], file: std::fs::File) -> Ended {
+        ended(self.command(arguments).stdout(file).stderr(Stdio::piped()).spawn().unwrap())
+    }
+
     /// Runs `ragstream` with this on its stdin.
     pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ended {
         let mut command = self.command(arguments);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        // It need not read all of it.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         ended(child)
     }
 

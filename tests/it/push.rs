@@ -137,6 +137,8 @@ fn chinese(day: &str) -> String {
 fn loose(bm25: &Bm25, n: u64) -> Point {
     let text = format!("loose passage {n} 零散的段落");
     let passage = Passage {
+        columns: None,
+        page: None,
         uri: format!("loose/{}.txt", n / 10),
         start: n,
         end: n + text.len() as u64,

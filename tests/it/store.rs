@@ -17,6 +17,7 @@ mod embedded;
 mod faults;
 mod filters;
 mod history;
+mod strict;
 mod vectors;
 
 use std::sync::Arc;
@@ -63,6 +64,8 @@ fn direction(n: u64, width: usize) -> Vec<f32> {
 
 fn passage(n: u64, uri: &str, text: &str) -> Passage {
     Passage {
+        columns: n.is_multiple_of(7).then(|| format!("| k{n} | v |")),
+        page: n.is_multiple_of(2).then_some(n as u32),
         uri: uri.into(),
         start: n * 10,
         end: n * 10 + text.len() as u64,

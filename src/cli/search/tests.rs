@@ -15,6 +15,8 @@ use crate::vectordb::StoreError;
 
 fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit {
     let passage = Passage {
+        columns: None,
+        page: None,
         uri: uri.into(),
         start,
         end: start + text.len() as u64,

@@ -46,6 +46,8 @@ fn id(number: u8) -> Uuid {
 /// A point as an ingest makes it. The state is where it stands, which is no part of its id.
 fn made(number: u8, state: u8) -> Point {
     let passage = Passage {
+        columns: None,
+        page: None,
         uri: format!("docs/{}.md", number / 4),
         start: u64::from(state) * 100,
         end: u64::from(state) * 100 + 10,

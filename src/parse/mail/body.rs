@@ -91,6 +91,8 @@ impl Written {
 pub(super) struct Reader<'a> {
     deadline: Instant,
     open: &'a Open<'a>,
+    /// What its pages are: parts of a mail, or pages of a site that were saved.
+    pages: Format,
     files: usize,
     bytes: usize,
     text: usize,
@@ -98,8 +100,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(deadline: Instant, open: &'a Open<'a>) -> Self {
-        Self { deadline, open, files: 0, bytes: 0, text: 0, depth: 0 }
+    pub(super) fn new(deadline: Instant, open: &'a Open<'a>, pages: Format) -> Self {
+        Self { deadline, open, pages, files: 0, bytes: 0, text: 0, depth: 0 }
     }
 
     /// A message of a mailbox or within another: its subject as a heading, its fields, its text.
@@ -174,7 +176,7 @@ impl<'a> Reader<'a> {
                 seen.insert(id);
                 continue;
             }
-            let mut option = self.part(message, id, seen);
+            let mut option = self.option(message, id, seen);
             for section in std::mem::take(&mut option.sections) {
                 if !sections.contains(&section) {
                     sections.push(section);
@@ -183,7 +185,9 @@ impl<'a> Reader<'a> {
             let side = if option.plain.is_some() { &mut plain } else { &mut page };
             // The last of a kind is the richest one, by the standard.
             if !option.is_blank() {
-                *side = option;
+                let before = std::mem::replace(side, option).into_markdown();
+                let lost = alternative::only_in(&before, side.plain.as_deref().unwrap_or(&side.markdown));
+                side.push(if side.plain.is_some() { Written::of_plain(lost) } else { Written::of_markdown(lost) });
             }
         }
         let (of_plain, of_page) = (plain.plain.clone().unwrap_or_default(), page.markdown.clone());
@@ -201,6 +205,16 @@ impl<'a> Reader<'a> {
         };
         chosen.sections = sections;
         chosen
+    }
+
+    /// One form of a text; that it has a name makes it no file here.
+    fn option(&mut self, message: &Message<'_>, id: usize, seen: &mut HashSet<usize>) -> Written {
+        match message.parts.get(id).map(|part| (part, kind_of(part))) {
+            Some((part, kind)) if matches!(kind.as_str(), "text/plain" | "text/html") && seen.insert(id) => {
+                self.text(message, part, kind == "text/html")
+            }
+            _ => self.part(message, id, seen),
+        }
     }
 
     /// A page and what it shows. The page is the part that `start` names, else the first that has text.
@@ -265,7 +279,7 @@ impl<'a> Reader<'a> {
         let text = charset::text_of(message, part);
         let parameter = |name| part.content_type().and_then(|kind| kind.attribute(name));
         if is_page || looks_like_a_page(&text) {
-            return match html::to_markdown(&text, Format::Email) {
+            return match html::to_markdown(&text, self.pages) {
                 Ok(page) => Written::of_markdown(page.text),
                 // The message is more than this part of it.
                 Err(_) => Written::default(),
@@ -314,7 +328,7 @@ impl<'a> Reader<'a> {
         match (self.open)(hint, bytes, left.min(PATIENCE)) {
             Ok(document) => {
                 self.text += document.text.len();
-                Written::of_section(outline::below(&name, &as_markdown(document, &name)))
+                Written::of_section(outline::below(&name, &as_markdown(&document, &name)))
             }
             Err(error) => {
                 tracing::debug!(name, %error, "an attached file is not read");
@@ -325,7 +339,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The text of an attached file such that it can stand in a document of Markdown.
-fn as_markdown(document: Extracted, name: &str) -> String {
+fn as_markdown(document: &Extracted, name: &str) -> String {
     let text = document.text.trim_start_matches('\u{feff}');
     match document.markup {
         Markup::Markdown => text.to_owned(),

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures_util::StreamExt;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{ChatEvent, ChatRequest, ChatStream, StopReason, Usage};
-use super::wire::{ChatWire, Parameters, messages, piece, refusal};
+use super::wire::{ChatWire, Parameters, messages, refusal};
 use crate::providers::http::{Body, Http};
-use crate::providers::json::{set, set_some};
+use crate::providers::json::{count_in, error_in, set, set_some, text_in, word_in};
 use crate::providers::sse;
 
 /// The format.
@@ -44,59 +43,16 @@ impl ChatWire for Anthropic {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum Event {
-    MessageStart {
-        message: Start,
-    },
-    ContentBlockStart {
-        content_block: Block,
-    },
-    ContentBlockDelta {
-        delta: Block,
-    },
-    MessageDelta {
-        delta: End,
-        usage: Option<Tokens>,
-    },
-    MessageStop,
-    Error {
-        error: Value,
-    },
-    /// `ping`, `content_block_stop` and what is yet to come.
-    #[serde(other)]
-    Other,
-}
-
-#[derive(Deserialize)]
-struct Start {
-    usage: Option<Tokens>,
-}
-
-/// The start of a block or a piece of it: text, thoughts, or what is of no meaning here.
-#[derive(Deserialize)]
-struct Block {
-    text: Option<String>,
-    thinking: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct End {
-    stop_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    /// Without those of the two kinds below.
-    #[serde(rename = "input_tokens")]
-    input: Option<u64>,
-    #[serde(rename = "cache_creation_input_tokens")]
-    cache_written: Option<u64>,
-    #[serde(rename = "cache_read_input_tokens")]
-    cache_read: Option<u64>,
-    #[serde(rename = "output_tokens")]
-    output: Option<u64>,
+/// Adds what was counted up to now. Cumulative; not every event has all of it.
+fn add(usage: &mut Usage, counted: &Value) {
+    // Without those of the two kinds that concern the cache.
+    let input = count_in(counted, "input_tokens").map(|input| {
+        let cached =
+            ["cache_creation_input_tokens", "cache_read_input_tokens"].iter().filter_map(|name| count_in(counted, name));
+        cached.fold(input, u64::saturating_add)
+    });
+    usage.input_tokens = input.or(usage.input_tokens);
+    usage.output_tokens = count_in(counted, "output_tokens").or(usage.output_tokens);
 }
 
 /// Reads a streamed answer. Its end mark is `message_stop`.
@@ -106,37 +62,46 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
         let mut events = sse::events(&http, body);
         let (mut stop, mut usage, mut ended) = (StopReason::End, Usage::default(), false);
         while !ended {
-            let Some(data) = events.next().await else { Err(sse::cut_off(&http))? };
-            let mut tokens = None;
-            match sse::json(&http, &data?)? {
-                Event::MessageStart { message } => tokens = message.usage,
-                Event::ContentBlockStart { content_block: block } | Event::ContentBlockDelta { delta: block } => {
-                    if let Some(thinking) = piece(block.thinking) {
+            let Some(event) = events.next().await else { Err(sse::cut_off(&http))? };
+            let event = event?;
+            let Some(message) = event.message(&http)? else { continue };
+            if let Some(error) = error_in(&message) {
+                Err(refusal(&http, error))?;
+            }
+            let counted = match message.get("type").and_then(Value::as_str) {
+                Some("message_start") => message.pointer("/message/usage"),
+                Some(kind @ ("content_block_start" | "content_block_delta")) => {
+                    let block = message.get(if kind == "content_block_start" { "content_block" } else { "delta" });
+                    let read = |name| block.map_or(Ok(None), |block| text_in(block, name));
+                    let broken = |why: String| sse::broken(&http, &why, &event.data);
+                    if let Some(thinking) = read("thinking").map_err(broken)? {
                         yield ChatEvent::Reasoning(thinking);
                     }
-                    if let Some(text) = piece(block.text) {
+                    if let Some(text) = read("text").map_err(broken)? {
                         yield ChatEvent::Text(text);
                     }
+                    None
                 }
-                Event::MessageDelta { delta, usage } => {
-                    tokens = usage;
-                    stop = match delta.stop_reason.as_deref() {
+                Some("message_delta") => {
+                    stop = match message.get("delta").and_then(|delta| word_in(delta, "stop_reason")) {
                         None => stop,
                         Some("max_tokens" | "model_context_window_exceeded") => StopReason::Length,
                         Some("refusal") => StopReason::Refused,
                         Some(_) => StopReason::End,
                     };
+                    message.get("usage")
                 }
-                Event::MessageStop => ended = true,
-                Event::Error { error } => Err(refusal(&http, &error))?,
-                Event::Other => {}
-            }
-            // Cumulative; not every event has both.
-            if let Some(tokens) = tokens {
-                let cached = [tokens.cache_written, tokens.cache_read];
-                let input = tokens.input.map(|input| cached.into_iter().flatten().fold(input, u64::saturating_add));
-                usage.input_tokens = input.or(usage.input_tokens);
-                usage.output_tokens = tokens.output.or(usage.output_tokens);
+                Some("message_stop") => {
+                    ended = true;
+                    None
+                }
+                // An error that does not say which.
+                Some("error") => Err(refusal(&http, &Value::Null))?,
+                // `ping`, `content_block_stop` and what is yet to come.
+                _ => None,
+            };
+            if let Some(counted) = counted {
+                add(&mut usage, counted);
             }
         }
         yield ChatEvent::Done { stop, usage };

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures_util::StreamExt;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{ChatEvent, ChatRequest, ChatStream, Role, StopReason, Usage};
-use super::wire::{ChatWire, Parameters, piece, refusal};
+use super::wire::{ChatWire, Parameters, refusal};
 use crate::providers::ErrorKind;
 use crate::providers::http::{Body, Http};
-use crate::providers::json::{set, set_some};
+use crate::providers::json::{count_in, error_in, list_in, set, set_some, text_in, word_in};
 use crate::providers::sse;
 
 /// The format.
@@ -48,47 +47,12 @@ impl ChatWire for Gemini {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Chunk {
-    candidates: Option<Vec<Candidate>>,
-    prompt_feedback: Option<PromptFeedback>,
-    usage_metadata: Option<Tokens>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Candidate {
-    content: Option<Content>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Content {
-    parts: Option<Vec<Part>>,
-}
-
-#[derive(Deserialize)]
-struct Part {
-    text: Option<String>,
-    thought: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PromptFeedback {
-    block_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Tokens {
-    #[serde(rename = "promptTokenCount")]
-    prompt: Option<u64>,
-    #[serde(rename = "candidatesTokenCount")]
-    candidates: Option<u64>,
-    #[serde(rename = "thoughtsTokenCount")]
-    thoughts: Option<u64>,
+/// Adds what was counted: each chunk counts from the beginning.
+fn add(usage: &mut Usage, counted: &Value) {
+    usage.input_tokens = count_in(counted, "promptTokenCount").or(usage.input_tokens);
+    let thoughts = count_in(counted, "thoughtsTokenCount").unwrap_or_default();
+    let output = count_in(counted, "candidatesTokenCount").map(|n| n.saturating_add(thoughts));
+    usage.output_tokens = output.or(usage.output_tokens);
 }
 
 /// Reads a streamed answer. Its end mark is a `finishReason`, or a `blockReason` where the prompt itself was refused.
@@ -97,31 +61,31 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     Box::pin(try_stream! {
         let mut events = sse::events(&http, body);
         let (mut stop, mut usage) = (None, Usage::default());
-        while let Some(data) = events.next().await {
-            let chunk: Chunk = sse::json(&http, &data?)?;
-            if let Some(error) = chunk.error {
-                Err(refusal(&http, &error))?;
+        while let Some(event) = events.next().await {
+            let event = event?;
+            let Some(chunk) = event.message(&http)? else { continue };
+            if let Some(error) = error_in(&chunk) {
+                Err(refusal(&http, error))?;
             }
-            // Each chunk counts from the beginning.
-            if let Some(tokens) = chunk.usage_metadata {
-                usage.input_tokens = tokens.prompt.or(usage.input_tokens);
-                let output = tokens.candidates.map(|n| n.saturating_add(tokens.thoughts.unwrap_or_default()));
-                usage.output_tokens = output.or(usage.output_tokens);
+            if let Some(counted) = chunk.get("usageMetadata") {
+                add(&mut usage, counted);
             }
-            if chunk.prompt_feedback.is_some_and(|feedback| feedback.block_reason.is_some()) {
+            if chunk.get("promptFeedback").is_some_and(|feedback| word_in(feedback, "blockReason").is_some()) {
                 stop = Some(StopReason::Refused);
             }
-            for candidate in chunk.candidates.into_iter().flatten() {
-                for part in candidate.content.and_then(|content| content.parts).into_iter().flatten() {
-                    let Some(text) = piece(part.text) else { continue };
-                    if part.thought == Some(true) {
+            let broken = |why: String| sse::broken(&http, &why, &event.data);
+            for candidate in list_in(&chunk, "candidates").map_err(broken)? {
+                let parts = candidate.get("content").map_or(Ok(&[][..]), |content| list_in(content, "parts"));
+                for part in parts.map_err(broken)? {
+                    let Some(text) = text_in(part, "text").map_err(broken)? else { continue };
+                    if part.get("thought") == Some(&Value::Bool(true)) {
                         yield ChatEvent::Reasoning(text);
                     } else {
                         yield ChatEvent::Text(text);
                     }
                 }
-                match candidate.finish_reason.as_deref() {
-                    None | Some("" | "FINISH_REASON_UNSPECIFIED") => {}
+                match word_in(candidate, "finishReason") {
+                    None | Some("FINISH_REASON_UNSPECIFIED") => {}
                     Some("STOP") => stop = Some(StopReason::End),
                     Some("MAX_TOKENS") => stop = Some(StopReason::Length),
                     Some("SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII") => {

@@ -9,6 +9,7 @@ pub(super) mod ollama;
 pub(super) mod openai;
 mod remote;
 mod stream;
+mod thoughts;
 pub(super) mod wire;
 
 pub use model::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage};
@@ -23,5 +24,5 @@ use super::vendors::Vendor;
 /// Reads a streamed answer as the models of a kind write it, from a recording for instance. `http` makes its errors. `None`:
 /// the kind has no models that answer.
 pub fn decode_chat(kind: ProviderKind, http: &Arc<Http>, body: Body) -> Option<ChatStream> {
-    Vendor::of(kind).chat.as_ref().map(|api| api.wire.decode(http, body))
+    Vendor::of(kind).chat.as_ref().map(|api| thoughts::apart(api.wire.decode(http, body), Arc::default()))
 }

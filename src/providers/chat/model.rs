@@ -84,6 +84,8 @@ pub enum ChatEvent {
     Reasoning(String),
     /// A piece of the answer.
     Text(String),
+    /// What came as text so far were thoughts: the answer begins only now.
+    Retracted,
     /// The provider's own end mark was seen.
     Done {
         /// The reason why it stopped.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures_util::StreamExt;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{ChatEvent, ChatRequest, ChatStream, StopReason, Usage};
-use super::wire::{ChatWire, Parameters, messages, piece, refusal};
+use super::wire::{ChatWire, Parameters, messages, refusal};
 use crate::providers::http::{Body, Http};
-use crate::providers::json::{set, set_some};
+use crate::providers::json::{count_in, error_in, set, set_some, text_in, word_in};
 use crate::providers::sse;
 
 /// The context that Ollama gives a model unless told otherwise.
@@ -43,23 +42,6 @@ impl ChatWire for Ollama {
     }
 }
 
-#[derive(Deserialize)]
-struct Chunk {
-    message: Option<ChunkMessage>,
-    #[serde(default)]
-    done: bool,
-    done_reason: Option<String>,
-    prompt_eval_count: Option<u64>,
-    eval_count: Option<u64>,
-    error: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct ChunkMessage {
-    content: Option<String>,
-    thinking: Option<String>,
-}
-
 /// Reads a streamed answer. Its end mark is `"done": true`.
 fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     let http = http.clone();
@@ -71,31 +53,34 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
             if line.text.trim().is_empty() {
                 continue;
             }
-            let chunk: Chunk = match sse::json(&http, &line.text) {
+            let chunk = match sse::message(&http, &line.text) {
                 Ok(chunk) => chunk,
                 Err(_) if !line.ended => Err(sse::cut_off(&http))?,
                 Err(error) => Err(error)?,
             };
-            if let Some(error) = chunk.error {
-                Err(refusal(&http, &error))?;
+            let Some(chunk) = chunk else { continue };
+            if let Some(error) = error_in(&chunk) {
+                Err(refusal(&http, error))?;
             }
-            if let Some(message) = chunk.message {
-                if let Some(thinking) = piece(message.thinking) {
+            if let Some(message) = chunk.get("message") {
+                let broken = |why: String| sse::broken(&http, &why, &line.text);
+                if let Some(thinking) = text_in(message, "thinking").map_err(broken)? {
                     yield ChatEvent::Reasoning(thinking);
                 }
-                if let Some(text) = piece(message.content) {
+                if let Some(text) = text_in(message, "content").map_err(broken)? {
                     yield ChatEvent::Text(text);
                 }
             }
-            if chunk.done {
-                let stop = match chunk.done_reason.as_deref() {
+            if chunk.get("done") == Some(&Value::Bool(true)) {
+                let stop = match word_in(&chunk, "done_reason") {
                     Some("length") => StopReason::Length,
                     _ => StopReason::End,
                 };
-                yield ChatEvent::Done {
-                    stop,
-                    usage: Usage { input_tokens: chunk.prompt_eval_count, output_tokens: chunk.eval_count },
+                let usage = Usage {
+                    input_tokens: count_in(&chunk, "prompt_eval_count"),
+                    output_tokens: count_in(&chunk, "eval_count"),
                 };
+                yield ChatEvent::Done { stop, usage };
                 break;
             }
         }

@@ -4,14 +4,13 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures_util::StreamExt;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::model::{ChatEvent, ChatRequest, ChatStream, StopReason, Usage};
 use super::wire::{ChatWire, Parameters, messages, refusal};
 use crate::providers::ErrorKind;
 use crate::providers::http::{Body, Http};
-use crate::providers::json::{set, set_some};
+use crate::providers::json::{count_in, error_in, list_in, set, set_some, text_in, word_in};
 use crate::providers::sse;
 
 /// The format with the parameters in which servers differ.
@@ -46,70 +45,58 @@ impl ChatWire for OpenAi {
     }
 }
 
-/// A chunk, with everything optional: Azure's first has no choices, others no delta, the one with the usage neither.
-#[derive(Deserialize)]
-struct Chunk {
-    choices: Option<Vec<Choice>>,
-    usage: Option<Tokens>,
-    error: Option<Value>,
-    /// Old versions of vLLM say `error` here and put the error's fields beside it.
-    object: Option<String>,
+/// What a choice adds to the answer.
+#[derive(Default)]
+struct Said {
+    thoughts: String,
+    text: String,
+    refused: bool,
 }
 
-#[derive(Deserialize)]
-struct Choice {
-    /// `message` is what a server that cannot stream calls it.
-    #[serde(alias = "message")]
-    delta: Option<Delta>,
-    finish_reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Delta {
-    content: Option<Content>,
-    refusal: Option<String>,
-    /// DeepSeek, llama.cpp, older vLLM.
-    reasoning_content: Option<String>,
-    /// OpenRouter, Groq, newer vLLM.
-    reasoning: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Content {
-    Text(String),
-    /// Mistral's models that reason.
-    Parts(Vec<Part>),
-}
-
-/// A typed part: text, or thoughts, which are a list of parts themselves.
-#[derive(Deserialize)]
-struct Part {
-    text: Option<String>,
-    thinking: Option<Vec<Part>>,
-}
-
-impl Content {
-    /// The thoughts, and the text.
-    fn split(self) -> (String, String) {
-        match self {
-            Self::Text(text) => (String::new(), text),
-            Self::Parts(parts) => {
-                let (mut thoughts, mut text) = (String::new(), String::new());
-                for part in parts {
-                    thoughts.extend(part.thinking.into_iter().flatten().filter_map(|thought| thought.text));
-                    text.extend(part.text);
-                }
-                (thoughts, text)
-            }
+impl Said {
+    /// Reads a choice. Everything is optional: some chunks have no delta, others nothing in it.
+    fn of(choice: &Value) -> Result<Self, String> {
+        // `message` is what a server that cannot stream calls it.
+        let Some(delta) = ["delta", "message"].iter().find_map(|name| choice.get(name).filter(|delta| delta.is_object()))
+        else {
+            return Ok(Self::default());
+        };
+        let mut said = Self::default();
+        match delta.get("content") {
+            // Mistral's models that reason: typed parts.
+            Some(Value::Array(parts)) => said.read(parts)?,
+            _ => said.text = text_in(delta, "content")?.unwrap_or_default(),
         }
+        // DeepSeek, llama.cpp and older vLLM; OpenRouter, Groq and newer vLLM. Some send both, and one of them empty.
+        let reasoning = ["reasoning_content", "reasoning"].iter().filter_map(|name| delta.get(name)?.as_str());
+        if let Some(reasoning) = reasoning.into_iter().find(|text| !text.is_empty()) {
+            reasoning.clone_into(&mut said.thoughts);
+        }
+        if let Some(refusal) = text_in(delta, "refusal")? {
+            said.refused = true;
+            said.text.push_str(&refusal);
+        }
+        Ok(said)
     }
-}
 
-#[derive(Deserialize)]
-struct Tokens {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
+    /// Reads typed parts: text, or thoughts, which are a text or a list of parts themselves.
+    fn read(&mut self, parts: &[Value]) -> Result<(), String> {
+        for part in parts {
+            if let Value::String(text) = part {
+                self.text.push_str(text);
+                continue;
+            }
+            match part.get("thinking") {
+                Some(Value::Array(thoughts)) => {
+                    self.thoughts.extend(thoughts.iter().filter_map(|thought| thought.get("text")?.as_str()));
+                }
+                Some(Value::String(thought)) => self.thoughts.push_str(thought),
+                _ => {}
+            }
+            self.text.extend(text_in(part, "text")?);
+        }
+        Ok(())
+    }
 }
 
 /// Reads a streamed answer. Its end mark is `[DONE]`, or the end of the body after a `finish_reason`.
@@ -118,41 +105,37 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     Box::pin(try_stream! {
         let mut events = sse::events(&http, body);
         let (mut stop, mut refused, mut usage) = (None, false, Usage::default());
-        while let Some(data) = events.next().await {
-            let data = data?;
-            if data.trim() == "[DONE]" {
+        while let Some(event) = events.next().await {
+            let event = event?;
+            if event.data.trim() == "[DONE]" {
                 stop = stop.or(Some(StopReason::End));
                 break;
             }
-            let chunk: Chunk = sse::json(&http, &data)?;
-            if let Some(error) = chunk.error {
-                Err(refusal(&http, &error))?;
+            let Some(chunk) = event.message(&http)? else { continue };
+            if let Some(error) = error_in(&chunk) {
+                Err(refusal(&http, error))?;
             }
-            if chunk.object.as_deref() == Some("error") {
-                let whole: Value = sse::json(&http, &data)?;
-                Err(refusal(&http, &whole))?;
+            // Old versions of vLLM put the error's fields beside it, as Mistral does.
+            if chunk.get("object").and_then(Value::as_str) == Some("error") {
+                Err(refusal(&http, &chunk))?;
             }
-            if let Some(tokens) = chunk.usage {
-                usage = Usage { input_tokens: tokens.prompt_tokens, output_tokens: tokens.completion_tokens };
+            if let Some(tokens) = chunk.get("usage") {
+                usage.input_tokens = count_in(tokens, "prompt_tokens").or(usage.input_tokens);
+                usage.output_tokens = count_in(tokens, "completion_tokens").or(usage.output_tokens);
             }
-            for choice in chunk.choices.into_iter().flatten() {
-                if let Some(delta) = choice.delta {
-                    let (thoughts, text) = delta.content.map(Content::split).unwrap_or_default();
-                    // Some servers send both, and one of them empty.
-                    let mut reasoning = [delta.reasoning_content, delta.reasoning, Some(thoughts)].into_iter().flatten();
-                    if let Some(reasoning) = reasoning.find(|text| !text.is_empty()) {
-                        yield ChatEvent::Reasoning(reasoning);
-                    }
-                    let refusal = delta.refusal.unwrap_or_default();
-                    refused |= !refusal.is_empty();
-                    let text = text + &refusal;
-                    if !text.is_empty() {
-                        yield ChatEvent::Text(text);
-                    }
+            let broken = |why: String| sse::broken(&http, &why, &event.data);
+            for choice in list_in(&chunk, "choices").map_err(broken)? {
+                let said = Said::of(choice).map_err(broken)?;
+                refused |= said.refused;
+                if !said.thoughts.is_empty() {
+                    yield ChatEvent::Reasoning(said.thoughts);
+                }
+                if !said.text.is_empty() {
+                    yield ChatEvent::Text(said.text);
                 }
                 // Some servers send an empty reason with every chunk.
-                match choice.finish_reason.as_deref() {
-                    None | Some("") => {}
+                match word_in(choice, "finish_reason") {
+                    None => {}
                     Some("length" | "model_length") => stop = Some(StopReason::Length),
                     Some("content_filter") => stop = Some(StopReason::Refused),
                     // OpenRouter; vLLM and SGLang; DeepSeek.

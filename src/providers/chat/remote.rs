@@ -1,11 +1,13 @@
 //! The chat model behind HTTP, whatever format it speaks.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 use super::model::{ChatModel, ChatRequest, ChatStream};
 use super::stream;
+use super::thoughts::thinks_untagged;
 use super::wire::{ChatApi, Parameters};
 use crate::providers::http::{Cost, Http};
 use crate::providers::{ModelRef, Price, ProviderError};
@@ -22,6 +24,8 @@ struct Remote {
     price: Option<Price>,
     /// The optional parameters that this model was found to accept.
     parameters: Mutex<Parameters>,
+    /// Whether it begins with thoughts that no tag opens.
+    untagged: Arc<AtomicBool>,
 }
 
 /// The chat model of this name and price, which talks to `api` over `http`.
@@ -32,7 +36,8 @@ pub(in crate::providers) fn remote(
     price: Option<Price>,
 ) -> Arc<dyn ChatModel> {
     let parameters = Mutex::new(api.wire.parameters(http.is_vendor(), &model.model));
-    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone(), price, parameters })
+    let untagged = Arc::new(AtomicBool::new(!http.is_vendor() && thinks_untagged(&model.model)));
+    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone(), price, parameters, untagged })
 }
 
 #[async_trait]
@@ -53,7 +58,7 @@ impl ChatModel for Remote {
         // Each turn gives one parameter up for good, so this ends.
         loop {
             let body = wire.body(&self.id, &request, parameters);
-            match stream::begin(&self.http, wire, &path, &body, cost).await {
+            match stream::begin(&self.http, wire, &path, &body, cost, &self.untagged).await {
                 Ok(answer) => {
                     *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) = parameters;
                     return Ok(answer);

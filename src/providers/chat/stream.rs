@@ -2,6 +2,7 @@
 //! what was reserved for it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_stream::try_stream;
 use futures_util::StreamExt;
@@ -10,6 +11,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::model::{ChatEvent, ChatStream, Usage};
+use super::thoughts::apart;
 use super::wire::ChatWire;
 use crate::limits::Reservation;
 use crate::providers::http::{Cost, Http, StreamingResponse};
@@ -23,9 +25,11 @@ pub(super) async fn begin(
     path: &str,
     request: &Value,
     cost: Cost,
+    untagged: &Arc<AtomicBool>,
 ) -> Result<ChatStream, ProviderError> {
     let begin = |streaming: StreamingResponse| {
-        let mut answer = awaited(http, settled(wire.decode(http, streaming.body), streaming.reservation));
+        let answer = awaited(http, settled(wire.decode(http, streaming.body), streaming.reservation));
+        let mut answer = apart(answer, Arc::clone(untagged));
         async move {
             let first = answer.next().await.transpose()?;
             Ok(Box::pin(stream::iter(first.map(Ok)).chain(answer)) as ChatStream)

@@ -88,11 +88,6 @@ pub(super) fn messages(system: &str, messages: &[Message]) -> Vec<Value> {
     system.into_iter().chain(turns).collect()
 }
 
-/// A piece of text, unless it is empty.
-pub(super) fn piece(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-}
-
 /// The error that an `error` object in mid-stream means.
 pub(super) fn refusal(http: &Http, error: &Value) -> ProviderError {
     http.refusal(None, &json!({ "error": error }))

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::vector::Vector;
 use super::wire::{EmbedRequest, EmbedResponse, EmbedWire};
-use crate::providers::json::set_some;
+use crate::providers::json::{Count, set_some, told};
 
 /// The format.
 #[derive(Debug)]
@@ -26,8 +27,9 @@ impl EmbedWire for Cohere {
 
     fn read(&self, body: &[u8]) -> Result<EmbedResponse, String> {
         let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-        let tokens = billed(response.meta).and_then(|billed| billed.input_tokens).map(|tokens| tokens as u64);
-        Ok(EmbedResponse { vectors: response.embeddings.float, tokens })
+        let tokens = billed(response.meta).and_then(|billed| billed.input_tokens.0);
+        let vectors = response.embeddings.float.into_iter().map(|vector| vector.0).collect();
+        Ok(EmbedResponse { vectors, tokens })
     }
 }
 
@@ -39,19 +41,19 @@ pub(in crate::providers) fn versioned(base_path: &str, endpoint: &str) -> String
 #[derive(Deserialize)]
 struct Response {
     embeddings: Embeddings,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "told")]
     meta: Option<Meta>,
 }
 
 #[derive(Deserialize)]
 struct Embeddings {
-    float: Vec<Vec<f32>>,
+    float: Vec<Vector>,
 }
 
 /// The end of every answer of Cohere's.
 #[derive(Deserialize)]
 pub(in crate::providers) struct Meta {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "told")]
     billed_units: Option<Billed>,
 }
 
@@ -59,10 +61,10 @@ pub(in crate::providers) struct Meta {
 #[derive(Deserialize)]
 pub(in crate::providers) struct Billed {
     #[serde(default)]
-    pub(in crate::providers) input_tokens: Option<f64>,
+    pub(in crate::providers) input_tokens: Count,
     /// One for a question with up to 100 passages.
     #[serde(default)]
-    pub(in crate::providers) search_units: Option<f64>,
+    pub(in crate::providers) search_units: Count,
 }
 
 /// The units that an answer was billed.

@@ -109,6 +109,12 @@ pub trait Embedder: Send + Sync + std::fmt::Debug {
     /// on.
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError>;
 
+    /// As [`Self::embed`], and fails sooner: for parts of a request that failed however often it was sent, and for the question
+    /// whether anything is answered at all. A model that tries again by itself does so once here.
+    async fn embed_briefly(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
+        self.embed(inputs, kind).await
+    }
+
     /// The identity of the vectors: two embedders with the same fingerprint may be mixed in one index. Part of every cache key.
     /// To be overridden where [`Self::model`] does not tell all that the vectors depend on.
     fn fingerprint(&self) -> Fingerprint {

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::vector::Vector;
 use super::wire::{EmbedRequest, EmbedResponse, EmbedWire};
-use crate::providers::json::set_some;
+use crate::providers::json::{Count, set_some, told};
 
 /// The format.
 #[derive(Debug)]
@@ -31,25 +32,25 @@ impl EmbedWire for Gemini {
 
     fn read(&self, body: &[u8]) -> Result<EmbedResponse, String> {
         let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-        let vectors = response.embeddings.into_iter().map(|embedding| embedding.values).collect();
-        Ok(EmbedResponse { vectors, tokens: response.usage.and_then(|usage| usage.prompt) })
+        let vectors = response.embeddings.into_iter().map(|embedding| embedding.values.0).collect();
+        Ok(EmbedResponse { vectors, tokens: response.usage.and_then(|usage| usage.prompt.0) })
     }
 }
 
 #[derive(Deserialize)]
 struct Response {
     embeddings: Vec<Values>,
-    #[serde(default, rename = "usageMetadata")]
+    #[serde(default, rename = "usageMetadata", deserialize_with = "told")]
     usage: Option<Usage>,
 }
 
 #[derive(Deserialize)]
 struct Values {
-    values: Vec<f32>,
+    values: Vector,
 }
 
 #[derive(Deserialize)]
 struct Usage {
     #[serde(default, rename = "promptTokenCount")]
-    prompt: Option<u64>,
+    prompt: Count,
 }

@@ -10,6 +10,7 @@ pub(super) mod ollama;
 pub(super) mod openai;
 mod prefix;
 mod remote;
+mod vector;
 pub(super) mod wire;
 
 pub use embedder::{EmbedLimits, Embedded, Embedder, InputType};

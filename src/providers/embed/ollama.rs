@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::vector::Vector;
 use super::wire::{EmbedRequest, EmbedResponse, EmbedWire};
-use crate::providers::json::set_some;
+use crate::providers::json::{Count, set_some};
 
 /// The format.
 #[derive(Debug)]
@@ -20,13 +21,14 @@ impl EmbedWire for Ollama {
 
     fn read(&self, body: &[u8]) -> Result<EmbedResponse, String> {
         let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-        Ok(EmbedResponse { vectors: response.embeddings, tokens: response.prompt_eval_count })
+        let vectors = response.embeddings.into_iter().map(|vector| vector.0).collect();
+        Ok(EmbedResponse { vectors, tokens: response.prompt_eval_count.0 })
     }
 }
 
 #[derive(Deserialize)]
 struct Response {
-    embeddings: Vec<Vec<f32>>,
+    embeddings: Vec<Vector>,
     #[serde(default)]
-    prompt_eval_count: Option<u64>,
+    prompt_eval_count: Count,
 }

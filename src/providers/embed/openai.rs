@@ -1,15 +1,11 @@
 //! `POST /embeddings`: OpenAI, every compatible server, and the vendors that took the format over and added to it.
 
-use std::fmt;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{Error, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
+use super::vector::Vector;
 use super::wire::{EmbedRequest, EmbedResponse, EmbedWire};
-use crate::providers::json::{set, set_some};
+use crate::providers::json::{Count, count, set, set_some, told};
 
 /// The format with the names in which servers differ.
 #[derive(Debug)]
@@ -41,85 +37,74 @@ impl EmbedWire for OpenAi {
 #[derive(Deserialize)]
 struct Response {
     data: Vec<Item>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "told")]
     usage: Option<Usage>,
 }
 
 #[derive(Deserialize)]
 struct Item {
     #[serde(default)]
-    index: Option<usize>,
+    index: Value,
     embedding: Vector,
 }
 
 #[derive(Deserialize)]
 struct Usage {
     #[serde(default)]
-    prompt_tokens: Option<u64>,
+    prompt_tokens: Count,
     #[serde(default)]
-    total_tokens: Option<u64>,
+    total_tokens: Count,
 }
 
 fn read(body: &[u8]) -> Result<EmbedResponse, String> {
     let response: Response = serde_json::from_slice(body).map_err(|e| e.to_string())?;
-    let tokens = response.usage.and_then(|usage| usage.prompt_tokens.or(usage.total_tokens));
-    let count = response.data.len();
+    let tokens = response.usage.and_then(|usage| usage.prompt_tokens.0.or(usage.total_tokens.0));
+    let (indexes, vectors): (Vec<_>, Vec<_>) = response.data.into_iter().map(|item| (item.index, item.embedding.0)).unzip();
+    Ok(EmbedResponse { vectors: ordered(&places(&indexes)?, vectors)?, tokens })
+}
+
+/// The place of each vector.
+fn places(indexes: &[Value]) -> Result<Vec<usize>, String> {
+    let place = |index: &Value| match index {
+        Value::Null => Ok(None),
+        index => {
+            let place = count(index).and_then(|place| usize::try_from(place).ok());
+            place.map(Some).ok_or_else(|| format!("index {index} is none"))
+        }
+    };
+    let told = indexes.iter().map(place).collect::<Result<Vec<_>, _>>()?;
+    // Some gateways know no indexes, or write 0 with every vector: then they are in order.
+    let alike = |index: Option<usize>| told.iter().all(|other| *other == index);
+    Ok(if alike(None) || alike(Some(0)) {
+        (0..told.len()).collect()
+    } else {
+        // A 0 is what formats leave out that leave out defaults.
+        told.into_iter().map(Option::unwrap_or_default).collect()
+    })
+}
+
+/// The vectors at their places.
+fn ordered(places: &[usize], vectors: Vec<Vec<f32>>) -> Result<Vec<Vec<f32>>, String> {
+    let count = vectors.len();
     let mut slots: Vec<Option<Vec<f32>>> = Vec::new();
     slots.resize_with(count, || None);
-    for (position, item) in response.data.into_iter().enumerate() {
-        let index = item.index.unwrap_or(position);
-        match slots.get_mut(index) {
-            Some(slot @ None) => *slot = Some(item.embedding.0),
-            Some(Some(_)) => return Err(format!("index {index} came twice")),
-            None => return Err(format!("index {index} came among {count} vectors")),
+    for (place, vector) in places.iter().zip(vectors) {
+        match slots.get_mut(*place) {
+            Some(slot @ None) => *slot = Some(vector),
+            Some(Some(_)) => return Err(format!("index {place} came twice")),
+            None => return Err(format!("index {place} came among {count} vectors")),
         }
     }
-    // As many slots as items and none filled twice: all are filled.
-    Ok(EmbedResponse { vectors: slots.into_iter().flatten().collect(), tokens })
-}
-
-/// A vector as base64 of little-endian `f32`, or as a list of numbers.
-struct Vector(Vec<f32>);
-
-impl<'de> Deserialize<'de> for Vector {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Not an untagged enum: that would copy every number into a tree first.
-        deserializer.deserialize_any(VectorVisitor)
-    }
-}
-
-struct VectorVisitor;
-
-impl<'de> Visitor<'de> for VectorVisitor {
-    type Value = Vector;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a vector as base64 or as a list of numbers")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Vector, E> {
-        let bytes = STANDARD.decode(text).map_err(|e| E::custom(format_args!("a vector is no base64: {e}")))?;
-        let (numbers, rest) = bytes.as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(E::custom(format_args!("a vector of {} bytes is no list of 32-bit numbers", bytes.len())));
-        }
-        Ok(Vector(numbers.iter().map(|number| f32::from_le_bytes(*number)).collect()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vector, A::Error> {
-        let mut numbers = Vec::new();
-        // What JSON cannot say, some servers write as `null`.
-        while let Some(number) = list.next_element::<Option<f32>>()? {
-            numbers.push(number.unwrap_or(f32::NAN));
-        }
-        Ok(Vector(numbers))
-    }
+    // As many slots as vectors and none filled twice: all are filled.
+    Ok(slots.into_iter().flatten().collect())
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
 
     use super::*;
@@ -135,9 +120,36 @@ mod tests {
     }
 
     #[test]
+    fn indexes_are_read_as_they_are_meant() {
+        for (indexes, order) in [
+            (json!([1, 2, 0]), [2.0, 0.0, 1.0]),
+            (json!([0, 0, 0]), [0.0, 1.0, 2.0]),
+            (json!([null, null, null]), [0.0, 1.0, 2.0]),
+            (json!([2, 1, null]), [2.0, 1.0, 0.0]),
+            (json!(["2", "1", "0"]), [2.0, 1.0, 0.0]),
+            (json!([2.0, 1.0, 0.0]), [2.0, 1.0, 0.0]),
+        ] {
+            let items = indexes.as_array().unwrap().iter().enumerate();
+            let items: Vec<_> = items.map(|(n, index)| json!({"index": index, "embedding": [n]})).collect();
+            let read = read(json!({"data": items}).to_string().as_bytes()).unwrap();
+            assert_eq!(read.vectors.concat(), order, "{indexes}");
+        }
+    }
+
+    #[test]
     fn what_is_wrong_is_said() {
         let wrong = |body: Value| read(body.to_string().as_bytes()).unwrap_err();
-        assert!(wrong(json!({"data": [{"index": 0, "embedding": [1]}, {"index": 0, "embedding": [1]}]})).contains("twice"));
+        let placed = |indexes: Value| {
+            let item = |index: &Value| json!({"index": index, "embedding": [1]});
+            json!({"data": indexes.as_array().unwrap().iter().map(item).collect::<Vec<_>>()})
+        };
+        assert!(wrong(placed(json!([0, 1, 1]))).contains("twice"));
+        assert!(wrong(placed(json!([0, 0, 1]))).contains("twice"));
+        assert!(wrong(placed(json!([null, null, 2]))).contains("twice"), "one of them is 0, and the other is not");
+        assert!(wrong(placed(json!([null, 0]))).contains("twice"));
+        assert!(wrong(placed(json!([1, 1]))).contains("twice"));
+        assert!(wrong(placed(json!([0, -1]))).contains("index -1"));
+        assert!(wrong(placed(json!([0, "b"]))).contains("index \"b\""));
         assert!(wrong(json!({"data": [{"index": 5, "embedding": [1]}]})).contains("index 5"));
         assert!(wrong(json!({"data": [{"embedding": "AAA="}]})).contains("2 bytes"));
         assert!(wrong(json!({"data": [{"embedding": "not base64!"}]})).contains("base64"));

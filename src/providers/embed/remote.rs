@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::embedder::{EmbedLimits, Embedded, Embedder, InputType};
 use super::prefix::Prefixes;
 use super::wire::{EmbedApi, EmbedRequest, EmbedResponse};
+use crate::document::unusable;
 use crate::providers::http::{Cost, Http, Response};
 use crate::providers::tokens::{self, Correction};
 use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, ProviderError};
@@ -36,6 +37,8 @@ struct Remote {
     limits: EmbedLimits,
     /// Cleared by a server that does not know `encoding_format: base64`.
     base64: AtomicBool,
+    /// Cleared by a server that knows no other width than the model's own.
+    widths: AtomicBool,
     correction: Correction,
 }
 
@@ -63,6 +66,7 @@ pub(in crate::providers) fn remote(
         prefixes: Prefixes::of(embed),
         limits,
         base64: AtomicBool::new(true),
+        widths: AtomicBool::new(true),
         correction: Correction::default(),
         http,
         api,
@@ -96,7 +100,7 @@ impl Embedder for Remote {
 
     async fn dimensions(&self) -> Result<usize, ProviderError> {
         let ask = || async {
-            let probe = self.ask(&["word".to_owned()], InputType::Passage).await?;
+            let probe = self.ask(&["word".to_owned()], InputType::Passage, u32::MAX).await?;
             Ok(probe.vectors.first().map_or(0, Vec::len))
         };
         self.width.get_or_try_init(ask).await.copied()
@@ -117,41 +121,81 @@ impl Embedder for Remote {
     }
 
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
+        self.embed_within(u32::MAX, inputs, kind).await
+    }
+
+    async fn embed_briefly(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
+        self.embed_within(BRIEF, inputs, kind).await
+    }
+}
+
+/// Attempts of a request that is to fail soon: one, and one more for what happens to break just then.
+const BRIEF: u32 = 2;
+
+impl Remote {
+    async fn embed_within(&self, attempts: u32, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
         if inputs.is_empty() {
             return Ok(Embedded::default());
         }
-        let embedded = self.ask(inputs, kind).await?;
+        let embedded = self.ask(inputs, kind, attempts).await?;
         // Fails when it is known already, or being asked for at this moment; `ask` has compared it with what is known.
         let _ = self.width.set(embedded.vectors.first().map_or(0, Vec::len));
         Ok(embedded)
     }
-}
 
-impl Remote {
-    async fn ask(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
+    async fn ask(&self, inputs: &[String], kind: InputType, attempts: u32) -> Result<Embedded, ProviderError> {
         let prefixed: Vec<Cow<'_, str>> = inputs.iter().map(|input| self.prefixes.put_before(input, kind)).collect();
-        let base64 = self.base64.load(Ordering::Relaxed);
-        let sent = match self.send(&prefixed, kind, base64).await {
-            Err(error) if base64 && refuses_base64(&error) => {
-                self.base64.store(false, Ordering::Relaxed);
-                self.send(&prefixed, kind, false).await
-            }
-            sent => sent,
-        };
-        let read = sent?;
+        let read = self.send_as_taken(&prefixed, kind, attempts).await?;
         // The model made it of one input and will again: the input is refused, and no other attempt is paid for in vain.
         if let Some(wrong) = read.vectors.iter().find_map(|vector| unusable(vector)) {
             self.http.limiter().count_wasted(read.tokens.unwrap_or_else(|| self.expected(&prefixed)));
-            return Err(self.http.error(ErrorKind::InvalidInput, format!("the model makes nothing of this text: {wrong}")));
+            return Err(self
+                .http
+                .error(ErrorKind::InvalidInput, format!("the model makes nothing of this text: the vector {wrong}")));
         }
         Ok(Embedded { vectors: read.vectors, tokens: read.tokens })
     }
 
-    async fn send(&self, inputs: &[Cow<'_, str>], kind: InputType, base64: bool) -> Result<EmbedResponse, ProviderError> {
-        let request = EmbedRequest { model: &self.id, inputs, input_type: kind, dimensions: self.asked, base64 };
+    /// Sends the request without what the server is found not to take.
+    async fn send_as_taken(
+        &self,
+        inputs: &[Cow<'_, str>],
+        kind: InputType,
+        attempts: u32,
+    ) -> Result<EmbedResponse, ProviderError> {
+        // Each turn gives one field up for good, so this ends.
+        loop {
+            let base64 = self.base64.load(Ordering::Relaxed);
+            let width = self.asked.filter(|_| self.widths.load(Ordering::Relaxed));
+            match self.send(inputs, kind, base64, width, attempts).await {
+                Err(error) if base64 && refuses(&error, &["encoding_format", "base64"]) => {
+                    self.base64.store(false, Ordering::Relaxed);
+                }
+                Err(error) if width.is_some() && refuses(&error, &["dimension"]) => {
+                    // It may be the model's own width that is asked for.
+                    let read = self.send(inputs, kind, base64, None, attempts).await;
+                    let read =
+                        read.map_err(|other| if other.kind == ErrorKind::BadAnswer { no_such_width(error) } else { error })?;
+                    self.widths.store(false, Ordering::Relaxed);
+                    return Ok(read);
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        inputs: &[Cow<'_, str>],
+        kind: InputType,
+        base64: bool,
+        dimensions: Option<usize>,
+        attempts: u32,
+    ) -> Result<EmbedResponse, ProviderError> {
+        let request = EmbedRequest { model: &self.id, inputs, input_type: kind, dimensions, base64 };
         let (path, body) = self.api.wire.request(self.http.base_path(), &request);
         let cost = Cost { tokens: self.expected(inputs) };
-        self.http.post_and_read(&path, &[], &body, cost, |response| self.read(response, inputs)).await
+        self.http.post_and_read_within(attempts, &path, &[], &body, cost, |response| self.read(response, inputs)).await
     }
 
     /// The tokens that the inputs will most likely cost.
@@ -195,7 +239,7 @@ impl Remote {
         }
         match read.vectors.first().and_then(|vector| unusable(vector)) {
             Some(wrong) if inputs >= MANY && read.vectors.iter().all(|vector| unusable(vector).is_some()) => {
-                Err(format!("of all {inputs} inputs {wrong}"))
+                Err(format!("of all {inputs} inputs the vector {wrong}"))
             }
             _ => Ok(()),
         }
@@ -205,18 +249,16 @@ impl Remote {
 /// Inputs that are not all of the kind that a model makes nothing of: where it makes nothing of any, it is broken.
 const MANY: usize = 8;
 
-/// The reason why an index cannot hold a vector.
-fn unusable(vector: &[f32]) -> Option<&'static str> {
-    if !vector.iter().all(|number| number.is_finite()) {
-        return Some("the vector holds a number that is not finite");
-    }
-    vector.iter().all(|&number| number == 0.0).then_some("the vector is all zero")
+/// The refusal of the width that is asked for, which no other text will change.
+fn no_such_width(refusal: ProviderError) -> ProviderError {
+    let hint = "leave out `embed.dimensions`, or set it to the model's own width";
+    ProviderError { kind: ErrorKind::NotFound, ..refusal }.with_hint(hint)
 }
 
-/// Some compatible servers know decimal numbers alone.
-fn refuses_base64(error: &ProviderError) -> bool {
+/// Whether it is a field of this name that is refused: some compatible servers know decimal numbers alone, and one width.
+fn refuses(error: &ProviderError, names: &[&str]) -> bool {
     let said = error.message.to_ascii_lowercase();
-    error.kind == ErrorKind::InvalidInput && (said.contains("encoding_format") || said.contains("base64"))
+    error.kind == ErrorKind::InvalidInput && names.iter().any(|name| said.contains(name))
 }
 
 /// To length 1; all zero stays as it is.

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::BoxStream;
-use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::header::{HeaderValue, LOCATION, SERVER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::connection::Http;
 use crate::limits::InFlight;
+use crate::providers::json::error_in;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, server_wait, should_retry};
 use crate::providers::{ErrorKind, ProviderError};
@@ -34,6 +35,9 @@ impl Http {
         self.answered.store(true, Ordering::Relaxed);
         let status = response.status();
         let headers = response.headers().clone();
+        if headers.get(SERVER).is_some_and(|server| server.as_bytes().starts_with(b"llama.cpp")) {
+            self.works_on.store(true, Ordering::Relaxed);
+        }
         if self.limiter.observe(&headers) {
             self.keep_learned();
         }
@@ -101,7 +105,12 @@ async fn read_body(mut response: Response) -> Result<Bytes, Unread> {
         }
         body.extend_from_slice(&piece);
     }
-    Ok(body.freeze())
+    let mut body = body.freeze();
+    if body.starts_with(b"\xEF\xBB\xBF") {
+        // A byte order mark is none of the JSON behind it.
+        body.advance(3);
+    }
+    Ok(body)
 }
 
 /// The beginning of a refusal: what is there, if it breaks off.
@@ -160,5 +169,5 @@ pub(super) fn hidden_refusal(body: &[u8]) -> Option<Value> {
         return None;
     }
     let value: Value = serde_json::from_slice(body).ok()?;
-    value.get("error").is_some_and(|error| error.is_object() || error.is_string()).then_some(value)
+    error_in(&value).is_some().then_some(value)
 }

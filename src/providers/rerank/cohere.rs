@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::wire::{RerankRequest, RerankResponse, RerankWire, Scored, pairs};
 use crate::providers::embed::cohere::{Meta, billed, versioned};
+use crate::providers::json::told;
 
 /// The format.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(in crate::providers) struct Cohere;
 #[derive(Deserialize)]
 struct Response {
     results: Vec<Scored>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "told")]
     meta: Option<Meta>,
 }
 
@@ -25,7 +26,7 @@ impl RerankWire for Cohere {
 
     fn read(&self, body: &[u8]) -> Result<RerankResponse, String> {
         let response: Response = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let units = billed(response.meta).and_then(|billed| billed.search_units).map(|units| units as u64);
+        let units = billed(response.meta).and_then(|billed| billed.search_units.0);
         Ok(RerankResponse { scores: pairs(response.results), tokens: None, units })
     }
 }

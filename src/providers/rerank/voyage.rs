@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::wire::{RerankRequest, RerankResponse, RerankWire, Scored, Usage, pairs};
+use crate::providers::json::told;
 
 /// The format.
 #[derive(Debug)]
@@ -12,7 +13,7 @@ pub(in crate::providers) struct Voyage;
 #[derive(Deserialize)]
 struct Response {
     data: Vec<Scored>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "told")]
     usage: Option<Usage>,
 }
 
@@ -24,7 +25,7 @@ impl RerankWire for Voyage {
 
     fn read(&self, body: &[u8]) -> Result<RerankResponse, String> {
         let response: Response = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-        let tokens = response.usage.and_then(|usage| usage.total_tokens);
+        let tokens = response.usage.and_then(|usage| usage.total_tokens.0);
         Ok(RerankResponse { scores: pairs(response.data), tokens, units: None })
     }
 }

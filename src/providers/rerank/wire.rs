@@ -5,6 +5,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::providers::json::Count;
+
 /// A question and its passages, in no one's format.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::providers) struct RerankRequest<'a> {
@@ -53,6 +55,8 @@ pub(in crate::providers) struct RerankApi {
 /// A passage's score, as all vendors write it.
 #[derive(Deserialize)]
 pub(super) struct Scored {
+    /// A 0 is what formats leave out that leave out defaults.
+    #[serde(default)]
     index: usize,
     relevance_score: f32,
 }
@@ -66,5 +70,5 @@ pub(super) fn pairs(scores: Vec<Scored>) -> Vec<(usize, f32)> {
 #[derive(Deserialize)]
 pub(super) struct Usage {
     #[serde(default)]
-    pub(super) total_tokens: Option<u64>,
+    pub(super) total_tokens: Count,
 }

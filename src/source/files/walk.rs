@@ -12,6 +12,7 @@ use futures_util::Stream;
 use ignore::{DirEntry, WalkBuilder};
 
 use super::FileStamp;
+use super::own::is_own;
 use super::uri::{below, is_exact, is_plain, key_of, normalise, uri_of};
 use crate::parse::{Guess, guess};
 use crate::source::{FilesPlan, Item, Listed, SkipReason, SourceError};
@@ -22,6 +23,9 @@ const BATCH: usize = 256;
 const BATCHES: usize = 8;
 /// A batch is sent after this long even if it is not full, so that a slow file system does not hold the pipeline up.
 const BATCH_AGE: Duration = Duration::from_millis(20);
+
+/// Ignored files that are told of.
+const MOST_IGNORED: usize = 10_000;
 
 /// Lists the files; see [`super::Files`].
 pub(super) fn walk(files: FilesPlan, base: PathBuf) -> impl Stream<Item = Listed> + Send {
@@ -114,6 +118,8 @@ impl Root<'_> {
                 SkipReason::Hidden
             } else if !exclude.is_empty() && entry.path().strip_prefix(&root).is_ok_and(|below| exclude.is_match(below)) {
                 SkipReason::Excluded
+            } else if is_own(entry.path(), entry.file_type().is_some_and(|kind| kind.is_dir())) {
+                SkipReason::Own
             } else {
                 return true;
             };
@@ -121,13 +127,8 @@ impl Root<'_> {
             let _ = refuse.send((entry.path().to_owned(), reason));
             false
         };
-        let walker = WalkBuilder::new(self.path)
-            .hidden(false)
-            .require_git(false)
-            .follow_links(false)
-            .sort_by_file_name(OsStr::cmp)
-            .filter_entry(filter)
-            .build();
+        let walker = self.walker().sort_by_file_name(OsStr::cmp).filter_entry(filter).build();
+        let mut found = false;
         for entry in walker {
             for (path, reason) in refused.try_iter() {
                 out.push(Listed::Skipped { uri: self.below(&path), reason })?;
@@ -140,6 +141,7 @@ impl Root<'_> {
                 Err(error) => self.lost(&error),
             };
             let Some(listed) = listed else { continue };
+            found |= !matches!(listed, Listed::Skipped { .. });
             if let (Listed::Item(item), Some(taken)) = (&listed, taken.as_deref_mut())
                 && !taken.insert(item.uri.clone())
             {
@@ -148,6 +150,33 @@ impl Root<'_> {
             out.push(listed)?;
         }
         for (path, reason) in refused.try_iter() {
+            out.push(Listed::Skipped { uri: self.below(&path), reason })?;
+        }
+        if found { Ok(()) } else { self.ignored(out) }
+    }
+
+    /// Goes through the folder as its ignore files say.
+    fn walker(&self) -> WalkBuilder {
+        let mut walker = WalkBuilder::new(self.path);
+        walker.hidden(false).require_git(false).follow_links(false);
+        walker
+    }
+
+    /// Tells which files the ignore files hide, where they leave nothing: whoever wonders why has to know. Of very many, the first.
+    fn ignored(&self, out: &mut Outbox) -> Result<(), Dropped> {
+        let files = |walker: &mut WalkBuilder| {
+            let files = walker.filter_entry(|entry| !is_hidden(entry.file_name())).build().filter_map(Result::ok);
+            files
+                .filter(|entry| entry.file_type().is_some_and(|kind| kind.is_file()))
+                .map(DirEntry::into_path)
+                .take(MOST_IGNORED)
+        };
+        // Without any list, and with all but git's.
+        let all: Vec<PathBuf> = files(self.walker().standard_filters(false)).collect();
+        let kept: HashSet<PathBuf> = files(self.walker().git_ignore(false).git_exclude(false).git_global(false)).collect();
+        let by_all: HashSet<PathBuf> = files(&mut self.walker()).collect();
+        for path in all.into_iter().filter(|path| !by_all.contains(path)) {
+            let reason = if kept.contains(&path) { SkipReason::Gitignored } else { SkipReason::Ignored };
             out.push(Listed::Skipped { uri: self.below(&path), reason })?;
         }
         Ok(())

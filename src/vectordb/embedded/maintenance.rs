@@ -22,6 +22,10 @@ use super::writer::{Writer, forget_dead};
 const LOG: u64 = 8 << 20;
 /// And to this before readers are waited for.
 const LOG_MOST: u64 = 32 << 20;
+/// How often the log is written into the database while others write to it.
+const PASSES: usize = 5;
+/// Pages of it that are few enough to be written while they wait.
+const REST: i64 = 64;
 /// How long they are waited for: who writes stands still meanwhile.
 const MOMENT: Duration = Duration::from_millis(150);
 /// So many times the rows of a segment may wait for one: then who writes waits, too.
@@ -294,21 +298,25 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes the log into the database, so that it begins anew: most of it while others write, the rest while they wait. Where
+    /// Writes the log into the database, so that it begins anew: nearly all of it while others write, the rest while they wait. Where
     /// readers keep it from beginning anew and it has become long, they are waited for, for a moment.
     fn empty_log(&self, database: &Database) -> Result<(), Fault> {
-        let passive = "PRAGMA wal_checkpoint(PASSIVE)";
-        database.call(|connection| connection.query_row(passive, [], |_| Ok(())))?;
+        // Who writes meanwhile makes it longer: each time, there is less to be written.
+        let mut written = 0;
+        for _ in 0..PASSES {
+            let before = std::mem::replace(&mut written, database.empty_log("PASSIVE")?);
+            if written.saturating_sub(before) <= REST {
+                break;
+            }
+        }
         self.writer.alone(|database| {
             if database.log_bytes() <= LOG_MOST {
-                return database.call(|connection| connection.query_row(passive, [], |_| Ok(())));
+                return database.empty_log("PASSIVE").map(drop);
             }
-            database.call(|connection| {
-                connection.busy_timeout(MOMENT)?;
-                let emptied = connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()));
-                connection.busy_timeout(BUSY)?;
-                emptied
-            })
+            database.call(|connection| connection.busy_timeout(MOMENT))?;
+            let emptied = database.empty_log("RESTART").map(drop);
+            database.call(|connection| connection.busy_timeout(BUSY))?;
+            emptied
         })
     }
 

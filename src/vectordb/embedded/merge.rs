@@ -4,12 +4,14 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rusqlite::Row;
+
 use super::database::{Database, Listed, State};
 use super::fault::Fault;
 use super::postings::Postings;
 use super::segment::{Part, SectionReader, Segment, SegmentWriter, Term};
 use super::vectors;
-use super::writer::from_terms;
+use super::writer::{FRESH_TERM, from_terms};
 
 /// Segments of about one size that are merged into one.
 const FANOUT: usize = 8;
@@ -21,7 +23,7 @@ const LOOK: usize = 4096;
 /// How large segments are, in rows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sizes {
-    /// Fresh rows that are worth a segment of their own. They are in memory while it is made.
+    /// Fresh rows that are worth a segment of their own. Their terms are in memory while it is made.
     pub(super) seal: usize,
     /// Segments are not merged to larger ones. Bounds how long a merge takes, and the terms that it holds in memory.
     pub(super) segment: usize,
@@ -72,6 +74,8 @@ pub(super) fn due(state: &State, sizes: Sizes) -> Option<std::ops::Range<usize>>
 }
 
 /// Makes a segment of the first `amount` rows that no segment has. `None`: there are none.
+///
+/// They are read three times, once for each section, so that none but their terms are in memory at once.
 pub(super) fn seal(
     database: &Database,
     dimensions: usize,
@@ -79,40 +83,67 @@ pub(super) fn seal(
     after: i64,
     amount: usize,
 ) -> Result<Option<Made>, Fault> {
-    let fresh = database.call(|connection| {
-        let mut statement = connection.prepare_cached("SELECT row, half, terms FROM fresh ORDER BY row LIMIT ?1")?;
-        let rows = statement.query_map([amount as i64], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?))
-        });
-        rows?.collect::<rusqlite::Result<Vec<_>>>()
+    // One state for all of it.
+    database.call(|connection| connection.execute_batch("BEGIN DEFERRED"))?;
+    let made = seal_in(database, dimensions, name, after, amount.min(usize::from(u16::MAX)));
+    database.call(|connection| connection.execute_batch("COMMIT"))?;
+    made
+}
+
+fn seal_in(database: &Database, dimensions: usize, name: &str, after: i64, amount: usize) -> Result<Option<Made>, Fault> {
+    let (mut rows, mut bytes) = (Vec::with_capacity(amount), 0);
+    each_fresh(database, "SELECT row, length(terms) FROM fresh ORDER BY row LIMIT ?1", amount, |row| {
+        rows.push(row.get(0)?);
+        bytes += row.get::<_, u32>(1)? as usize;
+        Ok(Ok(()))
     })?;
-    let rows: Vec<i64> = fresh.iter().map(|(row, ..)| *row).collect();
     let Some(last) = rows.last().copied() else { return Ok(None) };
     let mut writer = SegmentWriter::create(&database.folder.join(name), dimensions, &rows)?;
-    for (_, half, _) in &fresh {
-        if half.len() != dimensions * 2 {
-            return Err(Fault::damaged(&super::database::path(&database.folder), "a fresh vector is not as wide as the index"));
-        }
-        writer.write(&vectors::to_bytes(&vectors::from_half(half)))?;
-    }
+    let halves = "SELECT half FROM fresh ORDER BY row LIMIT ?1";
+    each_fresh(database, halves, amount, |row| {
+        let half = row.get_ref(0)?.as_blob()?;
+        Ok(if half.len() == dimensions * 2 {
+            writer.write(&vectors::to_bytes(&vectors::from_half(half)))
+        } else {
+            Err(Fault::damaged(&super::database::path(&database.folder), "a fresh vector is not as wide as the index"))
+        })
+    })?;
     writer.end_bytes();
-    for (_, half, _) in &fresh {
-        writer.write(half)?;
-    }
+    each_fresh(database, halves, amount, |row| Ok(writer.write(row.get_ref(0)?.as_blob()?)))?;
     writer.end_halves();
-    let mut all: Vec<(u32, u32, u16)> = Vec::new();
-    for ((_, _, terms), local) in fresh.iter().zip(0..) {
-        all.extend(from_terms(terms).map(|(id, weight)| (id, local, weight)));
-    }
-    drop(fresh);
+    // A term, a row and a weight in eight bytes: there are a hundred times as many as rows.
+    let mut all: Vec<u64> = Vec::with_capacity(bytes / FRESH_TERM);
+    let mut local = 0_u64;
+    each_fresh(database, "SELECT terms FROM fresh ORDER BY row LIMIT ?1", amount, |row| {
+        let terms = from_terms(row.get_ref(0)?.as_blob()?);
+        all.extend(terms.map(|(id, weight)| u64::from(id) << 32 | local << 16 | u64::from(weight)));
+        local += 1;
+        Ok(Ok(()))
+    })?;
     all.sort_unstable();
-    for same in all.chunk_by(|(one, ..), (other, ..)| one == other) {
-        let id = same.first().map_or(0, |(id, ..)| *id);
-        writer.term(id, same.iter().map(|(_, local, weight)| Ok((*local, *weight))))?;
+    for same in all.chunk_by(|one, other| one >> 32 == other >> 32) {
+        let id = same.first().map_or(0, |first| (first >> 32) as u32);
+        writer.term(id, same.iter().map(|packed| Ok((u32::from((packed >> 16) as u16), *packed as u16))))?;
     }
     writer.finish()?;
     let segment = Listed { name: name.to_owned(), first: after + 1, last, count: rows.len() as u32 };
     Ok(Some(Made { segment: Some(segment), first: after + 1, last, rows }))
+}
+
+/// Calls `work` with the first `amount` rows that no segment has, as `sql` reads them.
+fn each_fresh(
+    database: &Database,
+    sql: &str,
+    amount: usize,
+    mut work: impl FnMut(&Row<'_>) -> rusqlite::Result<Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let fault = |error| database.fault(error);
+    let mut statement = database.connection.prepare_cached(sql).map_err(fault)?;
+    let mut rows = statement.query([amount as i64]).map_err(fault)?;
+    while let Some(row) = rows.next().map_err(fault)? {
+        work(row).map_err(fault)??;
+    }
+    Ok(())
 }
 
 /// Makes one segment of neighbours, without what is gone.
@@ -129,7 +160,8 @@ pub(super) fn merge(
     let last = listed.last().map_or(0, |segment| segment.last);
     let segments = listed.iter().map(|segment| Segment::open(&folder.join(&segment.name), dimensions));
     let segments = segments.collect::<Result<Vec<_>, _>>()?;
-    let (mut rows, mut places) = (Vec::new(), Vec::new());
+    let mut rows = Vec::with_capacity(segments.iter().map(|segment| segment.count() as usize).sum());
+    let mut places = Vec::with_capacity(segments.len());
     for segment in &segments {
         let mut reader = segment.stream(Part::Rows);
         while reader.take(4)?.is_some() {}

@@ -2,6 +2,7 @@
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::document::{Metadata, Passage};
@@ -14,12 +15,19 @@ pub(super) const COLUMNS: &str = "points.row, points.id, points.position, points
 /// A point's passage, from a row of [`COLUMNS`].
 pub(super) fn passage(row: &Row<'_>) -> rusqlite::Result<(i64, Uuid, Passage)> {
     let id: [u8; 16] = row.get(1)?;
+    let place = match from_json(row, 7)? {
+        None => Place::default(),
+        Some(Kept::Headings(headings)) => Place { headings, ..Place::default() },
+        Some(Kept::Place(place)) => place,
+    };
     let passage = Passage {
         index: row.get(2)?,
         start: row.get::<_, i64>(3)?.cast_unsigned(),
         end: row.get::<_, i64>(4)?.cast_unsigned(),
         lines: (row.get(5)?, row.get(6)?),
-        headings: from_json(row, 7)?,
+        headings: place.headings,
+        columns: place.columns,
+        page: place.page,
         text: row.get(8)?,
         uri: row.get(9)?,
         title: row.get(10)?,
@@ -29,6 +37,34 @@ pub(super) fn passage(row: &Row<'_>) -> rusqlite::Result<(i64, Uuid, Passage)> {
         metadata: from_json(row, 14)?,
     };
     Ok((row.get(0)?, Uuid::from_bytes(id), passage))
+}
+
+/// Where in its document a passage is, besides its lines.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Place {
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    headings: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    columns: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    page: Option<u32>,
+}
+
+/// What the column of the headings holds: most passages have nothing else.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Kept {
+    Headings(Vec<String>),
+    Place(Place),
+}
+
+fn place(passage: &Passage) -> rusqlite::Result<Option<String>> {
+    let Passage { headings, columns, page, .. } = passage;
+    if columns.is_none() && page.is_none() {
+        return to_json(headings, headings.is_empty());
+    }
+    to_json(&Place { headings: headings.clone(), columns: columns.clone(), page: *page }, false)
 }
 
 fn from_json<T: serde::de::DeserializeOwned + Default>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
@@ -105,7 +141,7 @@ impl<'a> PassageWriter<'a> {
             passage.end.cast_signed(),
             passage.lines.0,
             passage.lines.1,
-            to_json(&passage.headings, passage.headings.is_empty())?,
+            place(passage)?,
             passage.text,
         ])?;
         Ok(())

@@ -39,7 +39,7 @@ const TERM: usize = 16;
 /// Terms from one fence to the next.
 const FENCE: usize = 256;
 /// Bytes that are read at once where a section is read from one end to the other.
-const READ: usize = 256 << 10;
+const READ: usize = 64 << 10;
 
 /// Where a section is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, TransactionBehavior, params};
 use uuid::Uuid;
@@ -15,11 +16,16 @@ use super::segment::lock;
 use super::{postings, vectors};
 use crate::document::{Passage, Point, SparseVector};
 
-/// Calls that share a transaction, at most.
-const SHARED: usize = 64;
+/// A write that takes longer is worth a word in the log.
+const SLOW: Duration = Duration::from_millis(250);
+/// Points that calls may have which share a transaction, unless one alone has more: who waits for it waits for all of them.
+const SHARED: usize = 1024;
 
 /// The term that every point with terms has: how many have it is the number that document frequencies are of. No word has this id.
 pub(super) const ANY: u32 = u32::MAX;
+
+/// Bytes of a term that no segment has yet.
+pub(super) const FRESH_TERM: usize = 6;
 
 /// One call's change of the index.
 #[derive(Debug)]
@@ -32,6 +38,19 @@ pub(super) enum Change {
     Delete(Vec<Uuid>),
     /// A document whose points go.
     DeleteDocument(String),
+}
+
+impl Change {
+    /// How many points it is about, as far as is known beforehand; at least one.
+    fn points(&self) -> usize {
+        let points = match self {
+            Self::Upsert(points) => points.len(),
+            Self::Passages(passages) => passages.len(),
+            Self::Delete(ids) => ids.len(),
+            Self::DeleteDocument(_) => 1,
+        };
+        points.max(1)
+    }
 }
 
 /// A point as it is written: what is to be worked out is, before it waits for its turn.
@@ -66,7 +85,7 @@ fn to_terms(sparse: &SparseVector) -> Vec<u8> {
 /// The terms that [`to_terms`] wrote.
 pub(super) fn from_terms(terms: &[u8]) -> impl Iterator<Item = (u32, u16)> {
     terms
-        .as_chunks::<6>()
+        .as_chunks::<FRESH_TERM>()
         .0
         .iter()
         .map(|[a, b, c, d, e, f]| (u32::from_le_bytes([*a, *b, *c, *d]), u16::from_le_bytes([*e, *f])))
@@ -76,6 +95,7 @@ pub(super) fn from_terms(terms: &[u8]) -> impl Iterator<Item = (u32, u16)> {
 #[derive(Debug)]
 struct Waiting {
     change: Mutex<Option<Change>>,
+    points: usize,
     done: OnceLock<Result<(), Arc<Fault>>>,
 }
 
@@ -102,12 +122,20 @@ impl Writer {
     /// Carries a change out, together with those that came before it and wait. When this returns, all of it is on the disk, or
     /// nothing.
     pub(super) fn write(&self, change: Change) -> Result<(), Arc<Fault>> {
-        let own = Arc::new(Waiting { change: Mutex::new(Some(change)), done: OnceLock::new() });
+        let points = change.points();
+        let own = Arc::new(Waiting { change: Mutex::new(Some(change)), points, done: OnceLock::new() });
+        let begun = Instant::now();
         lock(&self.queue).push(Arc::clone(&own));
         let mut database = lock(&self.database);
+        let waited = begun.elapsed();
         while own.done.get().is_none() {
             let mut queue = lock(&self.queue);
-            let amount = queue.len().min(SHARED);
+            let mut points = 0;
+            let shares = |waiting: &&Arc<Waiting>| {
+                points += waiting.points;
+                points <= SHARED || points == waiting.points
+            };
+            let amount = queue.iter().take_while(shares).count();
             let waiting: Vec<_> = queue.drain(..amount).collect();
             drop(queue);
             let changes: Vec<_> = waiting.iter().filter_map(|waiting| lock(&waiting.change).take()).collect();
@@ -120,6 +148,10 @@ impl Writer {
                 // Set once: each waits in the queue once.
                 let _ = waiting.done.set(result.clone());
             }
+        }
+        drop(database);
+        if begun.elapsed() > SLOW {
+            tracing::debug!(?waited, took = ?begun.elapsed(), "a write to the index was slow");
         }
         own.done.get().cloned().unwrap_or(Ok(()))
     }

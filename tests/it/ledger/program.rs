@@ -73,6 +73,8 @@ fn a_ledger_of_the_first_layout_goes_on_and_nothing_is_read_again() {
 /// A page that another source gave, as an index that was filled by several has it.
 fn page(n: u64, uri: &str) -> Point {
     let passage = Passage {
+        columns: None,
+        page: None,
         uri: uri.into(),
         start: 0,
         end: 4,
