@@ -1,6 +1,7 @@
 //! Which parts of a page are what it is about, and what surrounds them on every page of the site.
 
 mod furniture;
+mod marks;
 mod measure;
 mod names;
 mod phrases;
@@ -9,7 +10,7 @@ mod teasers;
 
 use std::collections::HashSet;
 
-use furniture::Marks;
+use marks::Marks;
 use measure::Measures;
 
 use super::tree::{Id, ROOT, Tree};
