@@ -25,6 +25,15 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
     marks
 }
 
+/// Marks lists of pages and of landmarks, which books have for machines.
+pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
+    for id in tree.all(ROOT).filter(|&id| tree.name(id) == "nav") {
+        if matches!(tree.attribute(id, "epub:type"), Some("page-list" | "landmarks")) {
+            marks.set(id);
+        }
+    }
+}
+
 /// Marks the furniture.
 pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
     let measures = Measures::of(tree, marks);
