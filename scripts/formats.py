@@ -111,8 +111,8 @@ def read(command, file, seconds):
             continue
         if row.get("type") == "document":
             return row, None, took, memory
-        if row.get("type") == "error":
-            said = (row.get("message") or row.get("error") or str(row)).encode()
+        if row.get("type") in ("failed", "error"):
+            said = str(row.get("error") or row.get("message") or row).encode()
     if child.returncode < 0:
         said = f"died of signal {-child.returncode}".encode()
     return None, said.decode("utf-8", "replace").strip() or "nothing", took, memory

@@ -80,7 +80,9 @@ def pptx(path):
             if shape.shape_type == 6:
                 yield from shapes(shape.shapes)
             elif shape.has_text_frame:
-                yield [shape.text_frame.text] if shape.is_placeholder and "SLIDE_NUMBER" in str(shape.placeholder_format.type) else shape.text_frame.text
+                kind = str(shape.placeholder_format.type) if shape.is_placeholder else ""
+                is_furniture = any(name in kind for name in ("SLIDE_NUMBER", "DATE", "FOOTER"))
+                yield [shape.text_frame.text] if is_furniture else shape.text_frame.text
                 yield None
             elif getattr(shape, "has_table", False) and shape.has_table:
                 for row in shape.table.rows:
@@ -139,20 +141,26 @@ def run(*command):
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-def doc(path):
-    # Each has its own faults: what both read is asked for.
-    return [[run("antiword", "-m", "UTF-8", "-w", "0", path)], [run("catdoc", "-d", "utf-8", "-w", path)]]
-
-
-def ppt(path):
-    """As LibreOffice reads it; catppt knows no end of what is only a template's."""
+def converted(path, kind, ending):
+    """The files that LibreOffice makes of one."""
     import pathlib
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
-        run("soffice", "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "pptx", "--outdir", folder, path)
-        made = list(pathlib.Path(folder).glob("*.pptx"))
-        return pptx(str(made[0])) if made else []
+        profile = f"-env:UserInstallation=file://{folder}/profile"
+        run("soffice", "--headless", profile, "--convert-to", kind, "--outdir", folder, path)
+        yield from pathlib.Path(folder).glob(f"*.{ending}")
+
+
+def doc(path):
+    # Each has its own faults, old code pages among them: what both read is asked for.
+    texts = [made.read_text("utf-8-sig") for made in converted(path, "txt:Text (encoded):UTF8", "txt")]
+    return [[run("antiword", "-m", "UTF-8", "-w", "0", path)], texts or [""]]
+
+
+def ppt(path):
+    # catppt knows no end of what is only a template's.
+    return next((pptx(str(made)) for made in converted(path, "pptx", "pptx")), [])
 
 
 def odf(path):
@@ -228,8 +236,10 @@ def epub(path):
 
 
 def message_parts(message):
-    for name in ("subject", "from"):
-        yield [str(message.get(name, ""))]
+    for name in ("subject", "from", "to", "cc", "date"):
+        yield [f"{name} {message.get(name, '')}"]
+    yield ["attachments"]
+    yield from ([part.get_filename()] for part in message.walk() if part.get_filename())
     yield from body_parts(message)
 
 
@@ -253,7 +263,7 @@ def body_parts(part):
         for child in part.iter_parts() if hasattr(part, "iter_parts") else part.get_payload():
             yield from body_parts(child)
             yield None
-    elif part.get_content_maintype() == "text":
+    elif part.get_content_maintype() == "text" and kind not in ("text/css", "text/javascript"):
         content = decoded(part)
         if kind == "text/html":
             yield visible(content)
@@ -283,7 +293,11 @@ def eml(path):
     import email.policy
 
     with open(path, "rb") as file:
-        return [list(message_parts(email.message_from_binary_file(file, policy=email.policy.default)))]
+        source = file.read()
+    wide = unmarked(source)
+    if wide is not None:
+        source = wide.lstrip("\ufeff").encode()
+    return [list(message_parts(email.message_from_bytes(source, policy=email.policy.default)))]
 
 
 mht = eml
@@ -319,17 +333,33 @@ def ipynb(path):
             if best is None and "text/html" in data:
                 best = visible(data["text/html"])
             text = best or data.get("text/plain") or output.get("text") or ""
+            if re.fullmatch(r"<[^<\n]*( object| at 0x\w+|Figure size[^<\n]*)>", text):
+                text = ""
             text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
             # A long output may be cut.
             parts += [None, text[:1000], [text[1000:]], [str(data)], [" ".join(output.get("traceback", []))], None]
     return [parts]
 
 
+def unmarked(source):
+    """Text in two or four bytes a character, as UTF-8."""
+    import codecs
+
+    if source.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)) or b"\0\0\0" in source[:16]:
+        return source.decode("utf-32" if source[:4] in (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE) else "utf-32-le" if source[0] else "utf-32-be", "replace")
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source.decode("utf-16", "replace")
+    if source[:100].count(0) > 20:
+        return source.decode("utf-16-le" if source[1] == 0 else "utf-16-be", "replace")
+    return None
+
+
 def plain(path):
     with open(path, "rb") as file:
         source = file.read()
-    if source[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return [[source.decode("utf-16", "replace")]]
+    wide = unmarked(source)
+    if wide is not None:
+        return [[wide]]
     try:
         return [[source.decode("utf-8-sig")]]
     except UnicodeDecodeError:

@@ -212,6 +212,22 @@ pub struct Point {
     pub passage: Passage,
 }
 
+/// Why no index can hold a vector: it has no direction by which it could be compared. Qdrant keeps one as it is whose length
+/// squared is below `f32::EPSILON`, and makes zeros of one whose length squared is no `f32`; both then look like any other vector
+/// and are near to none.
+pub fn unusable(vector: &[f32]) -> Option<&'static str> {
+    if !vector.iter().all(|number| number.is_finite()) {
+        return Some("holds a number that is not finite");
+    }
+    let squared: f64 = vector.iter().map(|number| f64::from(*number).powi(2)).sum();
+    match squared {
+        0.0 => Some("is all zero"),
+        squared if squared < f64::from(f32::EPSILON) => Some("is next to zero"),
+        squared if squared > f64::from(f32::MAX) => Some("holds numbers too large to be compared"),
+        _ => None,
+    }
+}
+
 /// A passage that a query found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {

@@ -37,6 +37,8 @@ pub(super) enum Command {
     Eval(EvalArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
+    /// Print what files are read as, before they are cut; indexes nothing
+    Read(ReadArgs),
     /// Show what the index holds
     Status(PipelineArg),
     /// Print the JSON Schema of a pipeline file
@@ -78,6 +80,15 @@ pub(super) struct PipelineArg {
     /// A pipeline file, or the name of one in ./pipelines
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReadArgs {
+    /// Files of any format that `ingest` reads
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
 }
 
 #[derive(Debug, Args)]

@@ -167,6 +167,12 @@ fn show(summary: &IngestSummary, output: &Output) {
         let skipped: Vec<String> = skipped.into_iter().map(|(kind, n)| format!("{} {kind}", grouped(*n))).collect();
         output.note(&format!("  skipped: {}", skipped.join(", ")));
     }
+    if summary.unread_pages > 0 {
+        let (pages, needs) = (counted(summary.unread_pages, "page"), if summary.unread_pages == 1 { "needs" } else { "need" });
+        output.note(&format!(
+            "  {pages} {needs} OCR: pictures without text (`parse: {{ ocr: {{}} }}` in a pipeline file reads them)"
+        ));
+    }
     if summary.kept_although_gone > 0 {
         let doubt = match &summary.other_home {
             Some(home) => format!("and may be another home's, which wrote there last ({home})"),

@@ -16,6 +16,7 @@ mod output;
 mod plan;
 mod progress;
 mod push;
+mod read;
 mod schema;
 mod search;
 mod show;
@@ -79,6 +80,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
+        Command::Read(args) => read::run(args, common, output, stop).await,
         Command::Status(args) => tokio::select! {
             code = status::run(args, common, output) => code,
             () = stop.cancelled() => Ok(INTERRUPTED),

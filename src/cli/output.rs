@@ -126,6 +126,11 @@ impl Output {
         if self.color.1 { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    /// A heading on stdout.
+    pub fn heading(&self, text: &str) -> String {
+        if self.emphasis { format!("\x1b[1m{text}\x1b[0m") } else { format!("==> {text} <==") }
+    }
+
     /// Says why a run could not be done, by what it was caused, and what to do.
     pub fn error(&self, error: &anyhow::Error) {
         if let Some(Invalid(diagnostics)) = error.downcast_ref::<Invalid>() {

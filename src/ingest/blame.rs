@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
+use crate::document::unusable;
 use crate::providers::{Embedded, Embedder, ErrorKind, InputType, ProviderError};
 
 /// The provider as failures see it: whether it still answers.
@@ -69,6 +70,9 @@ pub(super) fn can_be_a_texts(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Unavailable | ErrorKind::Network | ErrorKind::Timeout | ErrorKind::BadAnswer)
 }
 
+/// Texts that are not all of the kind that a model makes nothing of.
+const MANY: usize = 8;
+
 /// A provider that returns 99 vectors for 100 inputs is wrong about all of them; so is one whose vectors no index could hold.
 pub(super) fn complete(embedded: Embedded, asked: usize, dimensions: usize, model: &str) -> Result<Embedded, ProviderError> {
     let vectors = &embedded.vectors;
@@ -77,8 +81,13 @@ pub(super) fn complete(embedded: Embedded, asked: usize, dimensions: usize, mode
         format!("{} vectors came back for {asked} inputs", vectors.len())
     } else if let Some(odd) = vectors.iter().find(odd) {
         format!("a vector of {} numbers came back, where the index has {dimensions}", odd.len())
-    } else if vectors.iter().any(|vector| vector.iter().any(|number| !number.is_finite())) {
-        "a vector came back with a number that is not finite".to_owned()
+    } else if let Some(wrong) = vectors.iter().find_map(|vector| unusable(vector)) {
+        // The model made it of one text and will again; where it makes nothing of any, it is broken.
+        if asked < MANY || vectors.iter().any(|vector| unusable(vector).is_none()) {
+            let message = format!("the model makes nothing of this text: the vector {wrong}");
+            return Err(ProviderError::new(model, ErrorKind::InvalidInput, message));
+        }
+        format!("of all {asked} inputs the vector {wrong}")
     } else {
         return Ok(embedded);
     };

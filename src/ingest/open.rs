@@ -15,7 +15,7 @@ use super::setup::{Options, Setup};
 use crate::cache::EmbeddingCache;
 use crate::chunk::Chunker;
 use crate::error::Error;
-use crate::vectordb::IndexMeta;
+use crate::vectordb::{IndexMeta, StoreError};
 
 /// Vectors of a run that has no cache on disk, in bytes: texts that occur twice are embedded once.
 const MEMORY_CACHE: u64 = 64 << 20;
@@ -112,8 +112,15 @@ async fn create(setup: &Setup) -> Result<IndexMeta, Error> {
         chunking: setup.chunk.fingerprint(),
         home: setup.home.clone(),
     };
-    setup.store.create(&index).await?;
-    Ok(index)
+    let Err(error) = setup.store.create(&index).await else { return Ok(index) };
+    // Two first runs at once: the other's index will do, if it is what this one would have made.
+    match error {
+        StoreError::Failed { .. } => match setup.store.meta().await? {
+            Some(other) if other.is_alike(&index) => Ok(other),
+            _ => Err(error.into()),
+        },
+        error => Err(error.into()),
+    }
 }
 
 /// The home that wrote to the index last, if it is another one.

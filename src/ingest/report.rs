@@ -120,6 +120,8 @@ pub struct Report {
     pub chunks: ChunkCounters,
     /// Embeddings.
     pub embeddings: EmbeddingCounters,
+    /// Pages that are pictures without text, and were not read.
+    pub unread_pages: Counter,
     clocks: [Clock; 5],
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
 }
@@ -131,6 +133,7 @@ impl Default for Report {
             documents: DocumentCounters::default(),
             chunks: ChunkCounters::default(),
             embeddings: EmbeddingCounters::default(),
+            unread_pages: Counter::default(),
             clocks: Default::default(),
             skipped: Mutex::default(),
         }
@@ -244,6 +247,9 @@ pub struct IngestSummary {
     /// The home that wrote to the index last, where that is another one: what only its sources have was kept, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other_home: Option<String>,
+    /// Pages that are pictures without text, and were not read: they need OCR.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unread_pages: u64,
     /// Why items were passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(SkipReason, u64)>,
@@ -262,6 +268,7 @@ impl IngestSummary {
             bottleneck: None,
             kept_although_gone: 0,
             other_home: None,
+            unread_pages: 0,
             skipped: Vec::new(),
         }
     }

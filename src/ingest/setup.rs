@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::ledger::{FailedDocument, Ledger};
 use crate::chunk::ChunkPlan;
 use crate::limits::{Limits, Stats};
+use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, Embedder, Price};
 use crate::source::Source;
 use crate::vectordb::VectorStore;
@@ -21,6 +22,8 @@ pub struct Setup {
     pub name: String,
     /// Where documents come from.
     pub sources: Vec<Arc<dyn Source>>,
+    /// How documents are read.
+    pub parse: ParseOptions,
     /// How documents are cut.
     pub chunk: ChunkPlan,
     /// What embeds the chunks.
@@ -52,6 +55,7 @@ impl Setup {
         Self {
             name: name.into(),
             sources: Vec::new(),
+            parse: ParseOptions::default(),
             chunk: ChunkPlan::default(),
             embedder,
             terms: EmbedTerms::default(),

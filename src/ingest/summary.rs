@@ -37,6 +37,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
         bottleneck: run.report.bottleneck(|stage| run.concurrency(stage)),
         kept_although_gone,
         other_home: run.other_home.clone(),
+        unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
     }
 }

@@ -24,13 +24,11 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
     match named {
         Guess::Known(format) if is_office(format) => Ok(under_another_name(format, bytes)),
         Guess::Known(format) if format.is_text() => Ok(office_xml(bytes).filter(|_| format == Format::Code).unwrap_or(format)),
-        Guess::Known(Format::Html) => Ok(Format::Html),
         // A page that says "not found" under a document's name.
         Guess::Known(Format::Pdf) if is_html(bytes) => Ok(Format::Html),
-        Guess::Known(Format::Email) if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
+        // Mailboxes often have no extension, or that of a mail.
+        Guess::Known(Format::Email) | Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Known(format) => Ok(format),
-        // Mailboxes often have no extension, or one of another kind of file.
-        Guess::Unknown if mail::mbox::is_mbox(bytes) => Ok(Format::Mbox),
         Guess::Unsupported(extension) => Err(ParseError::Unsupported(extension)),
         Guess::Unknown if is_html(bytes) => Ok(Format::Html),
         Guess::Unknown if encoding_rs::Encoding::for_bom(bytes).is_none() && text::is_binary(bytes) => Err(ParseError::Binary),
@@ -50,6 +48,8 @@ fn magic(bytes: &[u8]) -> Option<Format> {
     }
     if bytes.starts_with(COMPOUND) {
         return [
+            // First, since documents are attached to messages.
+            ("__nameid_version1.0", Format::Msg),
             ("WordDocument", Format::Doc),
             ("PowerPoint Document", Format::Ppt),
             ("Workbook", Format::Xls),

@@ -369,13 +369,13 @@ impl<'a> Reader<'a> {
         };
         let rows: Vec<(&Element, Vec<&Element>)> = rows
             .into_iter()
-            .filter(|row| !row.child("w:trPr").is_some_and(|p| p.child("w:del").is_some()))
+            .filter(|row| row.child("w:trPr").is_none_or(|p| p.child("w:del").is_none()))
             .map(|row| (row, cells_of(row)))
             .collect();
         // Frames around text: what is in them is text.
         if rows.iter().all(|(_, cells)| cells.len() <= 1) {
-            for (_, cells) in rows {
-                cells.into_iter().for_each(|cell| self.push_blocks(cell, own, out));
+            for cell in rows.into_iter().flat_map(|(_, cells)| cells) {
+                self.push_blocks(cell, own, out);
             }
             return;
         }

@@ -9,6 +9,7 @@ mod flowed;
 mod head;
 pub(super) mod mbox;
 mod outline;
+mod words;
 
 use std::time::{Duration, Instant};
 
@@ -55,13 +56,17 @@ pub(super) fn extract(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> Resul
 pub(super) fn extract_all(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> Result<Extracted, ParseError> {
     let mut messages = mbox::messages(bytes).peekable();
     let first = messages.next();
-    if let (Some(only), None) = (&first, messages.peek()) {
+    if let (Some(only), None) = (&first, messages.peek())
+        && !is_headless(only)
+    {
         return extract(only, deadline, open);
     }
     let mut reader = Reader::new(deadline, open, Format::Email);
     let mut text = String::new();
     for bytes in first.into_iter().chain(messages) {
-        if let Some(message) = MessageParser::default().parse(bytes.as_ref()) {
+        if is_headless(&bytes) {
+            outline::push_block(&mut text, &outline::of_plain(&charset::decode(&bytes, None)));
+        } else if let Some(message) = MessageParser::default().parse(bytes.as_ref()) {
             let section = reader.section_of(&message);
             outline::push_block(&mut text, &section);
         }
@@ -70,6 +75,11 @@ pub(super) fn extract_all(bytes: &[u8], deadline: Instant, open: &Open<'_>) -> R
         return Err(ParseError::broken(Format::Mbox, "there is no message in it"));
     }
     Ok(Extracted { title: None, markup: Markup::Markdown, text })
+}
+
+/// A message that begins with the line that ends its head.
+fn is_headless(message: &[u8]) -> bool {
+    message.starts_with(b"\n") || message.starts_with(b"\r\n")
 }
 
 /// Apple's mail program keeps a message between its length, on a line of its own, and a property list.

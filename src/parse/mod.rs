@@ -5,8 +5,12 @@
 
 #[cfg(feature = "office")]
 mod codepage;
+#[cfg(feature = "office")]
+mod compound;
 mod container;
 mod detect;
+#[cfg(feature = "office")]
+mod doc;
 #[cfg(feature = "office")]
 mod docx;
 #[cfg(feature = "office")]
@@ -21,6 +25,8 @@ mod mail;
 mod markdown;
 #[cfg(feature = "office")]
 mod math;
+#[cfg(feature = "office")]
+mod msg;
 mod notebook;
 #[cfg(feature = "office")]
 mod numerals;
@@ -38,11 +44,15 @@ mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod ppt;
+#[cfg(feature = "office")]
 mod pptx;
 #[cfg(feature = "office")]
 mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
+#[cfg(feature = "office")]
+mod summary;
 mod table;
 mod text;
 mod title;
@@ -265,21 +275,17 @@ fn read(
             return Ok(parsed);
         }
         #[cfg(feature = "office")]
-        Format::Docx => guard::run_within(format, patience, move |_| docx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Pptx => guard::run_within(format, patience, move |_| pptx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Doc | Format::Ppt => guard::run_within(format, patience, move |_| office::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Rtf => guard::run_within(format, patience, move |_| rtf::extract(&bytes))?,
-        #[cfg(feature = "office")]
-        Format::Odt | Format::Odp | Format::Ods => guard::run_within(format, patience, move |_| odf::extract(format, bytes))?,
-        #[cfg(feature = "office")]
-        Format::Msg => return Err(ParseError::Binary),
-        #[cfg(feature = "office")]
-        Format::Xlsx => guard::run_within(format, patience, move |_| xlsx::extract(bytes))?,
-        #[cfg(feature = "office")]
-        Format::Xls => guard::run_within(format, patience, move |_| xls::extract(format, bytes))?,
+        Format::Docx
+        | Format::Doc
+        | Format::Pptx
+        | Format::Ppt
+        | Format::Xlsx
+        | Format::Xls
+        | Format::Ods
+        | Format::Odt
+        | Format::Odp
+        | Format::Rtf
+        | Format::Msg => guard::run_within(format, patience, move |deadline| office::extract(format, bytes, deadline, &inner))?,
         Format::Epub => guard::run_within(format, patience, move |_| epub::extract(bytes))?,
         Format::Email => guard::run_within(format, patience, move |deadline| mail::extract(&bytes, deadline, &inner))?,
         Format::Mbox => guard::run_within(format, patience, move |deadline| mail::extract_all(&bytes, deadline, &inner))?,

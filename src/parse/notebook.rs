@@ -1,13 +1,13 @@
-//! Jupyter notebooks: text as it is, code and its output fenced.
+//! Jupyter notebooks: text as it is, code and what it printed fenced, what it shows as it looks.
+
+mod output;
 
 use serde_json::Value;
 
+use self::output::{Shown, joined};
 use super::markdown::fence_for;
 use super::{Extracted, Format, ParseError, text, title};
 use crate::document::Markup;
-
-/// Bytes of output kept for a cell: enough for a table or a traceback, not for a log.
-const MAX_OUTPUT: usize = 2000;
 
 pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
     let source = text::decode(bytes)?;
@@ -23,14 +23,19 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         match cell.get("cell_type").and_then(Value::as_str) {
             Some("code") => {
                 push_fenced(&mut blocks, language, source);
-                push_fenced(&mut blocks, "text", &outputs(cell));
+                for shown in output::of(cell) {
+                    match shown {
+                        Shown::Plain(text) => push_fenced(&mut blocks, "text", &text),
+                        Shown::Markdown(text) => blocks.push(text),
+                    }
+                }
             }
             Some("heading") => {
                 let level = cell.get("level").and_then(Value::as_u64).unwrap_or(1).clamp(1, 6);
                 blocks.push(format!("{} {source}", "#".repeat(level as usize)));
             }
             _ if source.trim().is_empty() => {}
-            _ => blocks.push(source.to_owned()),
+            _ => blocks.push(output::without_pictures(source)),
         }
     }
     let text = blocks.join("\n\n");
@@ -55,41 +60,9 @@ fn language(notebook: &Value) -> &str {
         .unwrap_or("python")
 }
 
-/// A string, or lines of it, as both are allowed.
-fn joined(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(s)) => s.clone(),
-        Some(Value::Array(lines)) => lines.iter().filter_map(Value::as_str).collect(),
-        _ => String::new(),
-    }
-}
-
 fn push_fenced(blocks: &mut Vec<String>, language: &str, content: &str) {
     if !content.trim().is_empty() {
         let fence = fence_for(content);
         blocks.push(format!("{fence}{language}\n{content}\n{fence}"));
     }
-}
-
-/// What the cell printed, returned or failed with, as text. Pictures and widgets have none.
-fn outputs(cell: &Value) -> String {
-    let mut all = String::new();
-    for output in cell.get("outputs").and_then(Value::as_array).into_iter().flatten() {
-        let plain = match output.get("output_type").and_then(Value::as_str) {
-            Some("stream") => joined(output.get("text")),
-            Some("error" | "pyerr") => {
-                let part = |key| output.get(key).and_then(Value::as_str).unwrap_or_default();
-                format!("{}: {}", part("ename"), part("evalue"))
-            }
-            _ => joined(output.pointer("/data/text~1plain").or_else(|| output.get("text"))),
-        };
-        all.push_str(plain.trim_matches('\n'));
-        all.push('\n');
-        if all.len() > MAX_OUTPUT {
-            all.truncate(all.floor_char_boundary(MAX_OUTPUT));
-            all.push('…');
-            break;
-        }
-    }
-    all.trim_end().to_owned()
 }

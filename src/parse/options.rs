@@ -47,6 +47,6 @@ pub struct Ocr {
 
 impl Default for Ocr {
     fn default() -> Self {
-        Self { program: "tesseract".to_owned(), languages: "eng".to_owned(), timeout: Duration::from_secs(60) }
+        Self { program: "tesseract".to_owned(), languages: "eng+chi_sim".to_owned(), timeout: Duration::from_secs(60) }
     }
 }

@@ -68,7 +68,7 @@ fn nuls_are_stray(bytes: &[u8]) -> bool {
     let padding = text.iter().rev().take_while(|&&b| b == 0).count();
     let text = text.get(..text.len() - padding).unwrap_or_default();
     let sample = text.get(..GUESSED_FROM).unwrap_or(text);
-    let nuls = sample.iter().filter(|&&b| b == 0).count();
+    let nuls = sample.split(|&b| b == 0).count() - 1;
     let controls = sample.iter().filter(|&&b| b < 32 && !matches!(b, 0 | b'\t' | b'\n' | b'\r' | 0xc | 0x1b | 8)).count();
     // More than one in a hundred letters, or any other control character, and it is data.
     !text.is_empty()

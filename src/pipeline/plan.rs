@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::answer::QueryPlan;
 use crate::chunk::ChunkPlan;
+use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, ProviderPlan};
 use crate::source::SourcePlan;
 use crate::vectordb::StorePlan;
@@ -17,6 +18,8 @@ pub struct Plan {
     pub providers: BTreeMap<String, ProviderPlan>,
     /// Where documents come from.
     pub sources: Vec<SourcePlan>,
+    /// How documents are read.
+    pub parse: ParseOptions,
     /// How documents are cut.
     pub chunk: ChunkPlan,
     /// What embeds the chunks.

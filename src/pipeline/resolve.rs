@@ -10,11 +10,13 @@ use super::model::{self, Purpose};
 use super::plan::Plan;
 use super::sources;
 use super::spec::{
-    ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec, StoreSpec,
+    ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
+    StoreSpec,
 };
 use crate::answer::{Filter, Term};
 use crate::answer::{FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::chunk::ChunkPlan;
+use crate::parse::{Ocr, ParseOptions, Password};
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
 use crate::vectordb::StorePlan;
 
@@ -33,6 +35,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         name: "default".to_owned(),
         providers: Connections::implicit(env).usable,
         sources: Vec::new(),
+        parse: ParseOptions::default(),
         chunk: ChunkPlan::default(),
         embed: EmbedPlan {
             model: ModelRef { provider: EMBED_PROVIDER.to_owned(), model: EMBED_MODEL.to_owned() },
@@ -65,6 +68,9 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
         connections.declare(file, name, provider.as_ref().unwrap_or(&ProviderSpec::default()));
     }
     plan.sources = sources::resolve(file, spec.sources.as_deref().unwrap_or_default());
+    if let Some(parse) = &spec.parse {
+        plan.parse = parsing(file, parse);
+    }
     if let Some(chunk) = &spec.chunk {
         plan.chunk = chunking(file, chunk);
     }
@@ -81,6 +87,41 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     }
     plan.providers = connections.usable;
     plan
+}
+
+fn parsing(file: &mut File<'_>, spec: &ParseSpec) -> ParseOptions {
+    let mut options = ParseOptions::default();
+    for (position, password) in spec.passwords.iter().flatten().enumerate() {
+        let position = position.to_string();
+        let path: &[&str] = &["parse", "passwords", &position];
+        if file.root.at(path).is_some() && !file.has_variable(path) {
+            let hint = "put it into a variable, and write `${NAME}` here: files are shared, copied and committed";
+            file.warning(path, Problem::new("a password in plain sight").hint(hint));
+        }
+        options.passwords.extend(password.as_deref().filter(|password| !password.is_empty()).map(Password::new));
+    }
+    options.ocr = spec.ocr.as_ref().map(|spec| {
+        let default = Ocr::default();
+        let mut languages = Vec::new();
+        for (position, language) in spec.languages.iter().flatten().enumerate() {
+            let Some(language) = language else { continue };
+            // It becomes a part of an argument.
+            if language.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/')) && !language.starts_with('-')
+            {
+                languages.push(language.as_str());
+            } else {
+                let path = ["parse", "ocr", "languages", &position.to_string()];
+                let message = format!("`{}` is no name of a language", file.shown(&path, language));
+                file.error(&path, Problem::new(message).hint("by Tesseract's names, such as `eng`, `chi_sim`, `deu`"));
+            }
+        }
+        Ocr {
+            program: spec.program.clone().unwrap_or(default.program),
+            languages: if languages.is_empty() { default.languages } else { languages.join("+") },
+            timeout: spec.timeout.map_or(default.timeout, |timeout| timeout.0),
+        }
+    });
+    options
 }
 
 fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {

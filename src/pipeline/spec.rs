@@ -35,6 +35,8 @@ pub(super) struct Spec {
     pub(super) providers: Option<BTreeMap<String, Option<ProviderSpec>>>,
     /// Where documents come from.
     pub(super) sources: Option<Vec<Option<SourceSpec>>>,
+    /// How documents are read.
+    pub(super) parse: Option<ParseSpec>,
     /// How documents are cut into chunks.
     pub(super) chunk: Option<ChunkSpec>,
     /// What turns chunks into vectors.
@@ -145,6 +147,35 @@ pub(super) struct ChunkSpec {
     /// What counts tokens.
     #[schemars(extend("default" = "o200k_base"))]
     pub(super) tokenizer: Option<TokenizerName>,
+}
+
+/// How documents are read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "parse")]
+pub(super) struct ParseSpec {
+    /// Tried one after the other on PDF files that open with a password only. Best as variables: `${PDF_PASSWORD}`.
+    #[schemars(length(max = 100), example = ["${PDF_PASSWORD}"])]
+    pub(super) passwords: Option<Vec<Option<String>>>,
+    /// Reads scanned pages, which have pictures and no text, by Tesseract, which has to be installed. By default they are counted,
+    /// and said.
+    pub(super) ocr: Option<OcrSpec>,
+}
+
+/// How scanned pages are read.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "ocr")]
+pub(super) struct OcrSpec {
+    /// The program: a path, or a name that is looked for on the `PATH`.
+    #[schemars(length(min = 1), extend("default" = "tesseract"))]
+    pub(super) program: Option<String>,
+    /// The languages, by Tesseract's names: `eng`, `chi_sim`, `deu`.
+    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 64)), extend("default" = ["eng", "chi_sim"]))]
+    pub(super) languages: Option<Vec<Option<String>>>,
+    /// How long one page may take.
+    #[schemars(extend("default" = "60s"))]
+    pub(super) timeout: Option<Period>,
 }
 
 /// What turns chunks into vectors.

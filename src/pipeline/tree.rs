@@ -95,7 +95,7 @@ pub(super) struct Parsed {
     pub(super) root: Option<Node>,
     /// What is wrong; parsing went on where it could.
     pub(super) broken: Vec<Broken>,
-    /// Keys (`api_key`) written into the file in plain sight, which no message may show.
+    /// Keys (`api_key`) and `passwords` written into the file in plain sight, which no message may show.
     pub(super) secrets: Vec<Range<usize>>,
 }
 
@@ -290,6 +290,12 @@ impl Builder {
                         && scalar.text != "$"
                     {
                         self.parsed.secrets.push(node.span.clone());
+                    }
+                    if name == "passwords"
+                        && let Value::List(items) = &value
+                    {
+                        let plain = |item: &&Node| matches!(&item.value, Value::Scalar(scalar) if !scalar.text.contains("${"));
+                        self.parsed.secrets.extend(items.iter().filter(plain).map(|item| item.span.clone()));
                     }
                     // Nothing written after the colon: point at the key.
                     let span = if node.span.is_empty() { key_span.clone() } else { node.span };

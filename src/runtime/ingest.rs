@@ -63,6 +63,7 @@ impl Runtime {
         let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
         let planned = plan.sources.iter().map(|plan| source::open(plan, &base));
         setup.sources = planned.chain(self.sources.iter().cloned()).collect();
+        setup.parse = plan.parse.clone();
         setup.chunk = plan.chunk.clone();
         setup.terms = self.embed_terms()?;
         setup.cache = Some(settings.cache.clone());

@@ -49,7 +49,7 @@ use self::maintenance::Maintenance;
 use self::merge::Sizes;
 use self::reader::Reader;
 use self::writer::{Change, Writer};
-use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_query, check_widths};
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_points, check_query};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -168,10 +168,7 @@ impl VectorStore for EmbeddedStore {
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
         self.run(move |folder| {
             let writing = folder.writing()?;
-            check_widths(&points, writing.dimensions).map_err(|reason| folder.failed("write points", reason))?;
-            if points.iter().any(|point| point.dense.iter().any(|x| !x.is_finite())) {
-                return Err(folder.failed("write points", "a vector has a number that is not finite".into()));
-            }
+            check_points(&points, writing.dimensions).map_err(|reason| folder.failed("write points", reason))?;
             let points = points.into_iter().map(Into::into).collect();
             folder.write("write points", &writing, Change::Upsert(points))
         })

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 pub use self::plan::StorePlan;
 
-use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
+use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
 use crate::error::{Failure, Origin};
 use crate::providers::Fingerprint;
 
@@ -74,6 +74,12 @@ pub struct IndexMeta {
 impl IndexMeta {
     /// The layout this version writes.
     pub const VERSION: u32 = 2;
+
+    /// Whether what it was made with is the same, whichever run has written to it.
+    pub(crate) fn is_alike(&self, other: &Self) -> bool {
+        let Self { version, generation: _, model, dimensions, chunking, home: _ } = self;
+        (*version, model, *dimensions, chunking) == (other.version, &other.model, other.dimensions, &other.chunking)
+    }
 
     /// Refuses an index whose layout or vectors are not what the pipeline's model makes.
     pub fn agree_with_model(&self, store: &dyn VectorStore, model: &Fingerprint) -> Result<(), StoreError> {
@@ -148,7 +154,7 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     fn describe(&self) -> String;
     /// What the index was made with; `None` when there is no index yet.
     async fn meta(&self) -> Result<Option<IndexMeta>, StoreError>;
-    /// Makes the index (vectors, IDF, payload indexes). Must not exist.
+    /// Makes the index (vectors, IDF, payload indexes). Must not exist: [`StoreError::Failed`] where another run was faster.
     async fn create(&self, meta: &IndexMeta) -> Result<(), StoreError>;
     /// Replaces what is kept of an index that exists: its generation; the rest must be what it was created with.
     async fn set_meta(&self, meta: &IndexMeta) -> Result<(), StoreError>;
@@ -209,12 +215,18 @@ fn folders(uri: &str) -> Vec<&str> {
     std::iter::once(root).chain(below).collect()
 }
 
-/// Every dense vector must be as wide as the index.
-fn check_widths(points: &[Point], dimensions: usize) -> Result<(), String> {
-    match points.iter().find(|point| point.dense.len() != dimensions) {
-        Some(point) => Err(format!("a vector has {} dimensions, the index {dimensions}", point.dense.len())),
-        None => Ok(()),
+/// Every dense vector must be as wide as the index, and say something.
+fn check_points(points: &[Point], dimensions: usize) -> Result<(), String> {
+    for point in points {
+        let uri = &point.passage.uri;
+        if point.dense.len() != dimensions {
+            return Err(format!("a vector of {uri} has {} dimensions, the index {dimensions}", point.dense.len()));
+        }
+        if let Some(wrong) = unusable(&point.dense) {
+            return Err(format!("a vector of {uri} {wrong}"));
+        }
     }
+    Ok(())
 }
 
 /// Whether the query can find anything; an error when its vector is not as wide as the index.

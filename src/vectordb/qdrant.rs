@@ -3,24 +3,28 @@
 //! What the index was made with is kept in the collection's own metadata (Qdrant 1.16), so that it comes and goes with the
 //! collection. A collection without it is somebody else's: it is neither read nor written nor removed.
 
+mod bounds;
 mod wire;
 
+use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
-    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, PointsSelector,
-    RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithVectorsSelector, facet_value,
+    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, Filter, PointsSelector,
+    RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithPayloadSelector, WithVectorsSelector,
+    facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
+use self::bounds::{About, Bound, Bounds};
 use super::{
-    Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore, check_query,
-    check_widths, first_after, rank,
+    Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore,
+    check_points, check_query, first_after, rank,
 };
 use crate::document::{Hit, Passage, Point};
 use crate::providers::Secret;
@@ -45,12 +49,15 @@ pub struct QdrantStore {
     described: String,
     /// Set once the collection was seen to be ours.
     known: Mutex<Option<IndexMeta>>,
+    bounds: Bounds,
 }
 
 /// How points are read.
 struct Pages {
     /// How many at once.
     size: usize,
+    filter: Option<Filter>,
+    with_payload: WithPayloadSelector,
     with_vectors: WithVectorsSelector,
     action: &'static str,
 }
@@ -80,7 +87,7 @@ impl QdrantStore {
             message: format!("the URL cannot be used: {error}"),
             source: None,
         })?;
-        Ok(Self { client, collection: collection.to_owned(), described, known: Mutex::new(None) })
+        Ok(Self { client, collection: collection.to_owned(), described, known: Mutex::new(None), bounds: Bounds::none() })
     }
 
     fn failed(&self, action: &'static str, message: impl Into<String>) -> StoreError {
@@ -140,7 +147,10 @@ impl QdrantStore {
                 field_type: Some(kind.into()),
                 ..CreateFieldIndexCollection::default()
             };
-            self.client.create_field_index(index).await.map_err(self.explain(action))?;
+            match self.client.create_field_index(index).await.map_err(self.explain(action)) {
+                Err(error) if wire::exists_already(&error) => {}
+                made => drop(made?),
+            }
         }
         Ok(())
     }
@@ -154,20 +164,23 @@ impl QdrantStore {
         read: impl Fn(RetrievedPoint) -> Result<T, String>,
         id: impl Fn(&T) -> Uuid,
     ) -> Result<Vec<T>, StoreError> {
-        let limit = limit.min(MAX_PAGE);
         let mut points = Vec::new();
         let mut from = first_after(after);
         while let (Some(start), Some(left @ 1..)) = (from, limit.checked_sub(points.len())) {
-            let asked = left.min(pages.size);
+            let asked = self.bounds.read.of(left.min(pages.size));
             let request = ScrollPoints {
                 collection_name: self.collection.clone(),
                 offset: Some(start.to_string().into()),
                 limit: Some(asked as u32),
-                with_payload: Some(true.into()),
+                filter: pages.filter.clone(),
+                with_payload: Some(pages.with_payload.clone()),
                 with_vectors: Some(pages.with_vectors.clone()),
                 ..ScrollPoints::default()
             };
-            let page = self.client.scroll(request).await.map_err(self.explain(pages.action))?.result;
+            let page = match self.client.scroll(request).await.map_err(self.explain(pages.action)) {
+                Err(error) if self.bounds.read.shrinks(asked, &error, About::Size) => continue,
+                page => page?.result,
+            };
             let full = page.len() >= asked;
             for point in page {
                 points.push(read(point).map_err(|reason| self.failed(pages.action, reason))?);
@@ -175,6 +188,115 @@ impl QdrantStore {
             from = if full { first_after(points.last().map(&id)) } else { None };
         }
         Ok(points)
+    }
+
+    /// Sends items in as many requests as the server wants, one after the other.
+    async fn in_parts<T: Clone, F>(&self, items: Vec<T>, bound: &Bound, send: impl Fn(Vec<T>) -> F) -> Result<(), StoreError>
+    where
+        F: Future<Output = Result<(), StoreError>>,
+    {
+        let mut parts = vec![items];
+        while let Some(mut part) = parts.pop() {
+            let most = bound.of(part.len());
+            if part.len() > most {
+                parts.push(part.split_off(most));
+            }
+            match send(part.clone()).await {
+                Err(error) if bound.shrinks(part.len(), &error, About::Size) => parts.push(part),
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The best passages that meet the conditions, in as many requests as the server wants.
+    async fn found(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        const ACTION: &str = "search";
+        let (mut hits, mut seen, mut offset) = (Vec::new(), HashSet::new(), 0);
+        while offset < limit {
+            let asked = self.bounds.found.of(limit - offset);
+            let filter = wire::filter(conditions, self.bounds.values.of(usize::MAX));
+            let request = wire::query(&self.collection, query.clone(), filter, asked, offset);
+            let page = match self.client.query(request).await.map_err(self.explain(ACTION)) {
+                Err(error) if self.bounds.found.shrinks(asked, &error, About::Size) => continue,
+                page => page?.result,
+            };
+            let (got, before) = (page.len(), hits.len());
+            for point in page {
+                let hit = wire::hit(point).map_err(|reason| self.failed(ACTION, reason))?;
+                if seen.insert(hit.id) {
+                    hits.push(hit);
+                }
+            }
+            // A server that begins anew each time is not asked for ever.
+            if got < asked || hits.len() == before {
+                break;
+            }
+            offset += got;
+        }
+        Ok(hits)
+    }
+
+    /// What `ask` says to conditions that the server takes: all at once, or a part of their values each time. A document meets one
+    /// of the parts where it meets all of them.
+    async fn narrowed<T, F>(&self, conditions: &[Condition], ask: impl Fn(Vec<Condition>) -> F) -> Result<Vec<T>, StoreError>
+    where
+        F: Future<Output = Result<Vec<T>, StoreError>>,
+    {
+        let Bounds { values, choices, .. } = &self.bounds;
+        'anew: loop {
+            let (most, most_choices) = (values.of(usize::MAX), choices.of(usize::MAX));
+            let mut found = Vec::new();
+            for part in wire::parts(conditions, most, most_choices) {
+                let (one, several) = wire::sizes(&part, most);
+                match ask(part).await {
+                    Err(error)
+                        if values.shrinks(one, &error, About::Values) || choices.shrinks(several, &error, About::Choices) =>
+                    {
+                        continue 'anew;
+                    }
+                    answer => found.extend(answer?),
+                }
+            }
+            return Ok(found);
+        }
+    }
+
+    /// The documents whose passages meet the conditions.
+    async fn documents(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
+        const ACTION: &str = "list documents";
+        let filter = wire::filter(conditions, self.bounds.values.of(usize::MAX));
+        let found = loop {
+            let asked = self.bounds.counted.of(MAX_DOCUMENTS);
+            let request = FacetCounts {
+                collection_name: self.collection.clone(),
+                key: URI.to_owned(),
+                filter: filter.clone(),
+                limit: Some(asked as u64),
+                exact: Some(true),
+                ..FacetCounts::default()
+            };
+            match self.client.facet(request).await.map_err(self.explain(ACTION)) {
+                Err(error) if self.bounds.counted.shrinks(asked, &error, About::Size) => {}
+                found => {
+                    let hits = found?.hits;
+                    // There may be more of them than may be counted.
+                    break (hits.len() < asked || asked == MAX_DOCUMENTS).then_some(hits);
+                }
+            }
+        };
+        if let Some(hits) = found {
+            let uris = hits.into_iter().filter_map(|hit| match hit.value?.variant? {
+                facet_value::Variant::StringValue(uri) => Some(uri),
+                _ => None,
+            });
+            return Ok(uris.collect());
+        }
+        let pages =
+            Pages { size: MAX_PAGE, filter, with_payload: vec![URI].into(), with_vectors: false.into(), action: ACTION };
+        let points = self.pages(None, usize::MAX, pages, wire::uri, |(id, _)| *id).await?;
+        let uris: HashSet<String> = points.into_iter().map(|(_, uri)| uri).collect();
+        Ok(uris.into_iter().take(MAX_DOCUMENTS).collect())
     }
 
     async fn delete_points(&self, points: PointsSelector, action: &'static str) -> Result<(), StoreError> {
@@ -209,14 +331,15 @@ impl VectorStore for QdrantStore {
         }
         let request = wire::create(&self.collection, meta).map_err(|reason| self.failed(ACTION, reason))?;
         self.client.create_collection(request).await.map_err(self.explain(ACTION))?;
-        let kept = self.info(ACTION).await?.is_some_and(|info| wire::read_meta(&info).is_ok_and(|kept| kept == *meta));
-        if !kept {
+        // Another run may have written its own generation by now.
+        let info = self.info(ACTION).await?.unwrap_or_default();
+        let Ok(kept) = wire::read_meta(&info) else {
             // Just made, hence ours to remove.
             self.client.delete_collection(&self.collection).await.map_err(self.explain(ACTION))?;
             return Err(self.failed(ACTION, "the server keeps no metadata of collections: Qdrant 1.16 or newer is needed"));
-        }
-        self.index(&CollectionInfo::default(), ACTION).await?;
-        self.remember(Some(meta.clone()));
+        };
+        self.index(&info, ACTION).await?;
+        self.remember(Some(kept));
         Ok(())
     }
 
@@ -242,18 +365,18 @@ impl VectorStore for QdrantStore {
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
         const ACTION: &str = "write points";
         let dimensions = self.dimensions(ACTION).await?;
-        check_widths(&points, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
+        check_points(&points, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
         let batches =
             batches(points, |point| point.dense.len() * 4 + point.sparse.indices.len() * 8 + passage_bytes(&point.passage));
+        let send = async |points| {
+            let collection_name = self.collection.clone();
+            let request = UpsertPoints { collection_name, wait: Some(true), points, ..UpsertPoints::default() };
+            self.client.upsert_points(request).await.map(drop).map_err(self.explain(ACTION))
+        };
         stream::iter(batches.into_iter().map(|batch| async {
             let points = batch.into_iter().map(wire::point).collect::<Result<_, _>>();
-            let request = UpsertPoints {
-                collection_name: self.collection.clone(),
-                wait: Some(true),
-                points: points.map_err(|reason| self.failed(ACTION, reason))?,
-                ..UpsertPoints::default()
-            };
-            self.client.upsert_points(request).await.map(drop).map_err(self.explain(ACTION))
+            let points = points.map_err(|reason| self.failed(ACTION, reason))?;
+            self.in_parts(points, &self.bounds.written, send).await
         }))
         .buffer_unordered(PARALLEL)
         .try_collect()
@@ -264,15 +387,15 @@ impl VectorStore for QdrantStore {
         const ACTION: &str = "write passages";
         self.dimensions(ACTION).await?;
         let batches = batches(passages, |(_, passage)| passage_bytes(passage));
+        let send = async |operations| {
+            let collection_name = self.collection.clone();
+            let request = UpdateBatchPoints { collection_name, wait: Some(true), operations, ..UpdateBatchPoints::default() };
+            self.client.update_points_batch(request).await.map(drop).map_err(self.explain(ACTION))
+        };
         stream::iter(batches.into_iter().map(|batch| async {
             let operations = batch.into_iter().map(|(id, passage)| wire::overwrite(id, &passage)).collect::<Result<_, _>>();
-            let request = UpdateBatchPoints {
-                collection_name: self.collection.clone(),
-                wait: Some(true),
-                operations: operations.map_err(|reason| self.failed(ACTION, reason))?,
-                ..UpdateBatchPoints::default()
-            };
-            self.client.update_points_batch(request).await.map(drop).map_err(self.explain(ACTION))
+            let operations = operations.map_err(|reason| self.failed(ACTION, reason))?;
+            self.in_parts(operations, &self.bounds.written, send).await
         }))
         .buffer_unordered(PARALLEL)
         .try_collect()
@@ -282,8 +405,9 @@ impl VectorStore for QdrantStore {
     async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
         const ACTION: &str = "delete points";
         self.dimensions(ACTION).await?;
+        let send = async |ids: Vec<Uuid>| self.delete_points(wire::select_ids(&ids), ACTION).await;
         for ids in ids.chunks(BATCH_POINTS * 4) {
-            self.delete_points(wire::select_ids(ids), ACTION).await?;
+            self.in_parts(ids.to_vec(), &self.bounds.written, send).await?;
         }
         Ok(())
     }
@@ -300,29 +424,18 @@ impl VectorStore for QdrantStore {
         let limit = limit.min(MAX_PAGE);
         let finds = check_query(&query, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
         let (true, 1..) = (finds, limit) else { return Ok(Vec::new()) };
-        let found =
-            self.client.query(wire::query(&self.collection, query, conditions, limit)).await.map_err(self.explain(ACTION))?;
-        let hits = found.result.into_iter().map(wire::hit).collect::<Result<_, _>>();
-        Ok(rank(hits.map_err(|reason| self.failed(ACTION, reason))?))
+        let hits = self.narrowed(conditions, async |part: Vec<Condition>| self.found(&query, &part, limit).await).await?;
+        let mut seen = HashSet::new();
+        let mut hits = rank(hits.into_iter().filter(|hit| seen.insert(hit.id)).collect());
+        hits.truncate(limit);
+        Ok(hits)
     }
 
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError> {
-        const ACTION: &str = "list documents";
-        self.dimensions(ACTION).await?;
-        let request = FacetCounts {
-            collection_name: self.collection.clone(),
-            key: URI.to_owned(),
-            filter: wire::filter(conditions),
-            limit: Some(MAX_DOCUMENTS as u64),
-            exact: Some(true),
-            ..FacetCounts::default()
-        };
-        let found = self.client.facet(request).await.map_err(self.explain(ACTION))?;
-        let uris = found.hits.into_iter().filter_map(|hit| match hit.value?.variant? {
-            facet_value::Variant::StringValue(uri) => Some(uri),
-            _ => None,
-        });
-        Ok(uris.collect())
+        self.dimensions("list documents").await?;
+        let uris = self.narrowed(conditions, async |part: Vec<Condition>| self.documents(&part).await).await?;
+        let uris: HashSet<String> = uris.into_iter().collect();
+        Ok(uris.into_iter().take(MAX_DOCUMENTS).collect())
     }
 
     async fn count(&self) -> Result<u64, StoreError> {
@@ -336,15 +449,15 @@ impl VectorStore for QdrantStore {
     async fn scroll(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Passage)>, StoreError> {
         const ACTION: &str = "read points";
         self.dimensions(ACTION).await?;
-        let pages = Pages { size: PAGE, with_vectors: false.into(), action: ACTION };
-        self.pages(after, limit, pages, |point| wire::passage(point.id, point.payload), |(id, _)| *id).await
+        let pages = Pages { size: PAGE, filter: None, with_payload: true.into(), with_vectors: false.into(), action: ACTION };
+        self.pages(after, limit.min(MAX_PAGE), pages, |point| wire::passage(point.id, point.payload), |(id, _)| *id).await
     }
 
     async fn scroll_points(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<(Uuid, Vec<f32>, Passage)>, StoreError> {
         const ACTION: &str = "read vectors";
         let size = (BATCH_BYTES / (self.dimensions(ACTION).await? * 4 + USUAL_PASSAGE)).clamp(1, PAGE);
-        let pages = Pages { size, with_vectors: vec![DENSE].into(), action: ACTION };
-        self.pages(after, limit, pages, wire::with_vector, |(id, ..)| *id).await
+        let pages = Pages { size, filter: None, with_payload: true.into(), with_vectors: vec![DENSE].into(), action: ACTION };
+        self.pages(after, limit.min(MAX_PAGE), pages, wire::with_vector, |(id, ..)| *id).await
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

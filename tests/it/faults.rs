@@ -132,6 +132,32 @@ fn one_poisonous_input_fails_its_document_alone() {
     }
 }
 
+/// A proxy that nobody answers at must not be asked for what is on this machine: neither the provider nor the store.
+#[test]
+fn a_proxy_is_not_asked_for_this_machine() {
+    let mut rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(3);
+    for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
+        rig.project = rig.project.with(variable, "http://127.0.0.1:9".to_owned());
+    }
+    rig.complete();
+    rig.expect_whole("behind a proxy");
+}
+
+#[test]
+fn two_first_runs_at_once_make_one_index() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(6);
+    let faults = &rig.server.as_ref().unwrap().faults;
+    // Long enough that both find no collection.
+    faults.slow_ms.store(100, Ordering::SeqCst);
+    let runs = ["one", "two"].map(|home| rig.start(&["--home", home]));
+    let codes = runs.map(|run| without_secrets(ended(run)).expect_code(0).code);
+    faults.slow_ms.store(0, Ordering::SeqCst);
+    assert_eq!(codes, [0, 0]);
+    rig.expect_whole("two at once");
+}
+
 /// The good answer to a part of what was asked.
 fn part(request: &Request, inputs: usize, width: usize) -> Reply {
     let mut request = request.clone();

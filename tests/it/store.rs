@@ -17,6 +17,7 @@ mod embedded;
 mod faults;
 mod filters;
 mod history;
+mod strict;
 mod vectors;
 
 use std::sync::Arc;

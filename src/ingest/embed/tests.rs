@@ -96,12 +96,21 @@ async fn the_same_text_is_embedded_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn vectors_that_no_index_could_hold_are_a_bad_answer() {
-    for (odd, told) in [(vec![1.0, 2.0], "a vector of 2 numbers"), (vec![], "of 0 numbers"), (vec![f32::NAN], "not finite")] {
+async fn vectors_that_no_index_could_hold_are_not_taken() {
+    use ErrorKind::{BadAnswer, InvalidInput};
+    for (odd, kind, told) in [
+        (vec![1.0, 2.0], BadAnswer, "a vector of 2 numbers"),
+        (vec![], BadAnswer, "of 0 numbers"),
+        (vec![f32::NAN], InvalidInput, "not finite"),
+        (vec![f32::INFINITY], InvalidInput, "not finite"),
+        (vec![0.0], InvalidInput, "all zero"),
+        (vec![1e-5], InvalidInput, "next to zero"),
+        (vec![1e30], InvalidInput, "too large to be compared"),
+    ] {
         let embedder = Arc::new(Lengths { odd: Some(odd), ..Lengths::default() });
         let (queue, report) = start(&embedder, &CancellationToken::new());
         let error = queue.embed("text".into(), 1).await.unwrap_err();
-        assert!(matches!(&*error, EmbedError::Provider(error) if error.kind == ErrorKind::BadAnswer), "{error:?}");
+        assert!(matches!(&*error, EmbedError::Provider(error) if error.kind == kind), "{error:?}");
         assert!(error.to_string().contains(told), "{error}");
         assert_eq!(report.embeddings.embedded.get(), 0);
     }

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fetch::{FetchedBatch, FetchedItem};
-use crate::document::Document;
+use crate::document::{Document, PageStart};
 use crate::error::reason;
 use crate::ingest::diff::Parsed;
 use crate::ingest::ledger::{Commit, Entry, FailedDocument};
@@ -102,25 +102,35 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         return Outcome::Unchanged(Commit { source: source.clone(), uri, epoch, version, hash, modified, points });
     }
     let _busy = run.report.busy(Stage::Parse);
-    let extracted = match catch_unwind(AssertUnwindSafe(|| extract(&uri, fetched.body))) {
-        Ok(Ok(extracted)) => extracted,
+    let parsed = match catch_unwind(AssertUnwindSafe(|| extract(run, &uri, fetched.body))) {
+        Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => match SkipReason::of(&error) {
             Some(skip) => return Outcome::NotIndexed { uri, reason: Some(skip) },
             None => return Outcome::Failed { uri, stage: Stage::Parse, error: reason(&error) },
         },
         Err(_) => return Outcome::Failed { uri, stage: Stage::Parse, error: "the parser broke".to_owned() },
     };
-    let Extracted { title, markup, text } = extracted;
+    let parse::Parsed { extracted: Extracted { title, markup, text }, pages, unread_pages } = parsed;
+    if !unread_pages.is_empty() {
+        run.report.unread_pages.add(unread_pages.len() as u64);
+        tracing::warn!(document = uri, pages = %listed(&unread_pages), "pages without text need OCR (`parse: {{ ocr: {{}} }}`)");
+    }
+    let pages = pages.into_iter().map(|page| PageStart { start: page.offset, page: page.number }).collect();
     let modified_ns = fetched.modified_ns.unwrap_or_default();
-    let document =
-        Document { uri, title, markup, text: Arc::from(text), pages: Vec::new(), modified_ns, metadata: fetched.metadata };
+    let document = Document { uri, title, markup, text: Arc::from(text), pages, modified_ns, metadata: fetched.metadata };
     let source = source.clone();
     Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory }))
 }
 
-fn extract(uri: &str, body: Body) -> Result<Extracted, parse::ParseError> {
+fn extract(run: &Run, uri: &str, body: Body) -> Result<parse::Parsed, parse::ParseError> {
     match body {
-        Body::Bytes { bytes, hint } => parse::parse(hint.of(uri), bytes),
-        Body::Text { text, markup, title } => Extracted { title, markup, text }.checked(Format::Text),
+        Body::Bytes { bytes, hint } => parse::parse_with(hint.of(uri), bytes, &run.setup.parse),
+        Body::Text { text, markup, title } => Extracted { title, markup, text }.checked(Format::Text).map(parse::Parsed::from),
     }
+}
+
+/// The first numbers of a list, in words.
+fn listed(pages: &[u32]) -> String {
+    let first: Vec<String> = pages.iter().take(10).map(ToString::to_string).collect();
+    format!("{}{}", first.join(", "), if pages.len() > first.len() { " …" } else { "" })
 }

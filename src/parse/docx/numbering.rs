@@ -1,5 +1,6 @@
 //! The numbers of Word's lists, which stand nowhere in the text: they are counted as Word counts them.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::super::numerals;
@@ -107,14 +108,16 @@ impl Numbering {
         }
         for (nth, count) in counts.iter_mut().enumerate() {
             let start = levels.get(nth).and_then(Option::as_ref).map_or(1, |l| l.start);
-            if nth < at {
-                count.get_or_insert(start);
-            } else if nth == at {
-                *count = Some(count.map_or(start, |n| n.saturating_add(1)));
-            } else {
-                let restart = levels.get(nth).and_then(Option::as_ref).and_then(|l| l.restart);
-                if restart.is_none_or(|after| after > at) {
-                    *count = None;
+            match nth.cmp(&at) {
+                Ordering::Less => {
+                    count.get_or_insert(start);
+                }
+                Ordering::Equal => *count = Some(count.map_or(start, |n| n.saturating_add(1))),
+                Ordering::Greater => {
+                    let restart = levels.get(nth).and_then(Option::as_ref).and_then(|l| l.restart);
+                    if restart.is_none_or(|after| after > at) {
+                        *count = None;
+                    }
                 }
             }
         }

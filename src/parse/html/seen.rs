@@ -157,7 +157,10 @@ pub(super) fn is_hidden(tree: &Tree, id: Id) -> bool {
 pub(super) fn opens(tree: &Tree, id: Id) -> bool {
     let role = tree.attribute(id, "role").unwrap_or_default();
     let words = [tree.attribute(id, "class"), tree.attribute(id, "id")];
+    // What React sends late and moves to its place.
+    let late = tree.attribute(id, "id").is_some_and(|id| id.starts_with("S:"));
     role == "tabpanel"
+        || late
         || tree.name(id) == "dialog"
         || tree.attribute(id, "aria-labelledby").is_some()
         || words.into_iter().flatten().any(|words| {
@@ -184,4 +187,8 @@ pub(super) fn opens(tree: &Tree, id: Id) -> bool {
             .iter()
             .any(|word| words.contains(word))
         })
+}
+
+pub(super) fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "caption" | "th" | "td" | "legend" | "figcaption")
 }

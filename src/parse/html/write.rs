@@ -4,7 +4,7 @@ mod forms;
 mod inline;
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::flow::{Flow, Kind};
 use super::line::Mark;
@@ -27,13 +27,15 @@ pub(super) struct Writer<'a> {
     tables: usize,
     /// Within a heading or a preformatted link: no marks, no links.
     bare: usize,
+    /// What pictures are said to show: once is enough.
+    pictures: HashSet<String>,
     /// Elements by their `id`, once one is asked for.
     named: OnceCell<HashMap<&'a str, Id>>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(tree: &'a Tree, left_out: &'a [bool]) -> Self {
-        Self { tree, left_out, depth: 0, tables: 0, bare: 0, named: OnceCell::new() }
+        Self { tree, left_out, depth: 0, tables: 0, bare: 0, pictures: HashSet::new(), named: OnceCell::new() }
     }
 
     /// Some parts, in their order.
@@ -89,6 +91,9 @@ impl<'a> Writer<'a> {
     fn element(&mut self, id: Id, flow: &mut Flow) {
         let name = self.tree.name(id);
         if seen::is_never_shown(name) || seen::is_double(self.tree, id) {
+            return;
+        }
+        if seen::is_for_screen_readers(self.tree, id) && !seen::is_heading(name) && self.tree.whole_text(id).len() < 80 {
             return;
         }
         match name {
@@ -281,7 +286,7 @@ impl<'a> Writer<'a> {
         let text = self.tree.whole_text(id);
         let text = text.trim();
         let lower = text.to_lowercase();
-        let advice = text.len() < 400 && (lower.contains("javascript") || lower.contains("scripts"));
+        let advice = text.len() < 400 && lower.contains("javascript");
         if !text.is_empty() && !advice && !text.starts_with('<') {
             self.children(id, flow);
         }
@@ -299,16 +304,16 @@ impl<'a> Writer<'a> {
         }
         let caption = found.captions.iter().map(|&caption| self.within(caption)).collect::<Vec<_>>().join("\n\n");
         self.tables += 1;
-        let rows: Vec<Vec<Cell>> = found.rows.iter().map(|row| row.iter().map(|cell| self.cell(cell)).collect()).collect();
+        let rows: Vec<Vec<Cell>> = found.cells.iter().map(|row| row.iter().map(|cell| self.cell(cell)).collect()).collect();
         self.tables -= 1;
         let layout = matches!(self.tree.attribute(id, "role").map(str::trim), Some("presentation" | "none"));
         let table = Table { rows, caption: (!caption.is_empty()).then_some(caption) };
-        let blocks = (layout && !self.is_of_values(&table)) || self.tables >= MAX_TABLES;
+        let blocks = (layout && !Self::is_of_values(&table)) || self.tables >= MAX_TABLES;
         flow.push(Kind::Other, if blocks { table.to_blocks() } else { table.to_markdown() });
     }
 
     /// Tables in mails are layout by name, and hold invoices.
-    fn is_of_values(&self, table: &Table) -> bool {
+    fn is_of_values(table: &Table) -> bool {
         let rows = table.rows.iter().filter(|row| row.iter().filter(|cell| !cell.text.trim().is_empty()).count() > 1).count();
         rows > 1
     }

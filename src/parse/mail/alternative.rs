@@ -7,6 +7,13 @@ const SAME: f64 = 0.1;
 /// Words of a plain text that may be no more than a remark on the page.
 const STUB: usize = 80;
 
+/// What such a remark says.
+const ENGLISH: &[&str] =
+    &["html", "browser", "online", "web version", "email client", "mail client", "mail reader", "cannot be displayed"];
+const CHINESE: &[&str] =
+    &["网页", "網頁", "浏览器", "瀏覽器", "不支持", "不支援", "在线查看", "線上查看", "无法显示", "無法顯示"];
+const OTHERS: &[&str] = &["navigateur", "navegador", "ブラウザ", "браузер", "webansicht", "im web"];
+
 /// What is read of a plain text and a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Choice {
@@ -64,11 +71,6 @@ fn is_structured(page: &str) -> bool {
 /// A remark for readers whose program shows no pages.
 fn is_stub(plain: &str) -> bool {
     let plain = plain.to_lowercase();
-    const ENGLISH: &[&str] =
-        &["html", "browser", "online", "web version", "email client", "mail client", "mail reader", "cannot be displayed"];
-    const CHINESE: &[&str] =
-        &["网页", "網頁", "浏览器", "瀏覽器", "不支持", "不支援", "在线查看", "線上查看", "无法显示", "無法顯示"];
-    const OTHERS: &[&str] = &["navigateur", "navegador", "ブラウザ", "браузер", "webansicht", "im web"];
     [ENGLISH, CHINESE, OTHERS].into_iter().flatten().any(|remark| plain.contains(remark))
 }
 

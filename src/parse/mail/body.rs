@@ -176,7 +176,7 @@ impl<'a> Reader<'a> {
                 seen.insert(id);
                 continue;
             }
-            let mut option = self.part(message, id, seen);
+            let mut option = self.option(message, id, seen);
             for section in std::mem::take(&mut option.sections) {
                 if !sections.contains(&section) {
                     sections.push(section);
@@ -185,7 +185,9 @@ impl<'a> Reader<'a> {
             let side = if option.plain.is_some() { &mut plain } else { &mut page };
             // The last of a kind is the richest one, by the standard.
             if !option.is_blank() {
-                *side = option;
+                let before = std::mem::replace(side, option).into_markdown();
+                let lost = alternative::only_in(&before, side.plain.as_deref().unwrap_or(&side.markdown));
+                side.push(if side.plain.is_some() { Written::of_plain(lost) } else { Written::of_markdown(lost) });
             }
         }
         let (of_plain, of_page) = (plain.plain.clone().unwrap_or_default(), page.markdown.clone());
@@ -203,6 +205,16 @@ impl<'a> Reader<'a> {
         };
         chosen.sections = sections;
         chosen
+    }
+
+    /// One form of a text; that it has a name makes it no file here.
+    fn option(&mut self, message: &Message<'_>, id: usize, seen: &mut HashSet<usize>) -> Written {
+        match message.parts.get(id).map(|part| (part, kind_of(part))) {
+            Some((part, kind)) if matches!(kind.as_str(), "text/plain" | "text/html") && seen.insert(id) => {
+                self.text(message, part, kind == "text/html")
+            }
+            _ => self.part(message, id, seen),
+        }
     }
 
     /// A page and what it shows. The page is the part that `start` names, else the first that has text.
@@ -316,7 +328,7 @@ impl<'a> Reader<'a> {
         match (self.open)(hint, bytes, left.min(PATIENCE)) {
             Ok(document) => {
                 self.text += document.text.len();
-                Written::of_section(outline::below(&name, &as_markdown(document, &name)))
+                Written::of_section(outline::below(&name, &as_markdown(&document, &name)))
             }
             Err(error) => {
                 tracing::debug!(name, %error, "an attached file is not read");
@@ -327,7 +339,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The text of an attached file such that it can stand in a document of Markdown.
-fn as_markdown(document: Extracted, name: &str) -> String {
+fn as_markdown(document: &Extracted, name: &str) -> String {
     let text = document.text.trim_start_matches('\u{feff}');
     match document.markup {
         Markup::Markdown => text.to_owned(),

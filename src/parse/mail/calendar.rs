@@ -61,7 +61,7 @@ impl Entry {
             "SUMMARY" => self.summary = unescaped(value),
             "DTSTART" => self.start = moment(parameters, value),
             "DTEND" | "DUE" => self.end = moment(parameters, value),
-            "DURATION" => self.end = value.to_owned(),
+            "DURATION" => value.clone_into(&mut self.end),
             "LOCATION" => self.location = unescaped(value),
             "ORGANIZER" => self.organizer = person(parameters, value),
             "ATTENDEE" => self.attendees.push(person(parameters, value)),

@@ -118,7 +118,7 @@ fn base64_as_far(raw: &[u8]) -> Vec<u8> {
 }
 
 /// What is no escape stays as it is, which the parser's own decoder refuses.
-fn quoted_printable(raw: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_printable(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     for line in raw.split_inclusive(|&b| b == b'\n') {
         let ending = line.ends_with(b"\n");
@@ -127,15 +127,12 @@ fn quoted_printable(raw: &[u8]) -> Vec<u8> {
         let mut rest = line;
         while let Some((&b, after)) = rest.split_first() {
             let escaped = if b == b'=' { after.first_chunk::<2>() } else { None };
-            match escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
-                Some(byte) => {
-                    out.push(byte);
-                    rest = after.get(2..).unwrap_or_default();
-                }
-                None => {
-                    out.push(b);
-                    rest = after;
-                }
+            if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()) {
+                out.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            } else {
+                out.push(b);
+                rest = after;
             }
         }
         if ending && !goes_on {

@@ -64,7 +64,9 @@ pub(super) fn table_of_records(text: &str) -> Option<String> {
         rows.push(record.ok()?.iter().map(Cell::new).collect::<Vec<_>>());
     }
     let header = rows.first_mut().filter(|row| row.len() > 1)?;
-    header.iter_mut().for_each(|cell| cell.header = true);
+    for cell in header {
+        cell.header = true;
+    }
     Some(Table { rows, caption: None }.to_markdown())
 }
 

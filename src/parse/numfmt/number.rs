@@ -124,7 +124,7 @@ fn placed(tokens: &[Token], rounded: &str, grouped: bool) -> String {
     let mut decimal = 0;
     let push_whole = |out: &mut String, digit: char, left: usize| {
         out.push(digit);
-        if grouped && left > 0 && left % 3 == 0 {
+        if grouped && left > 0 && left.is_multiple_of(3) {
             out.push(',');
         }
     };
@@ -164,9 +164,8 @@ fn placed(tokens: &[Token], rounded: &str, grouped: bool) -> String {
             Token::Percent => out.push('%'),
             Token::Literal(literal) => out.push_str(literal),
             Token::Slash => out.push('/'),
-            Token::General | Token::Text | Token::Comma | Token::Exponent(_) => {}
             Token::Part(letter, count) => out.push_str(&letter.to_string().repeat(*count)),
-            Token::Elapsed(..) | Token::Noon(..) => {}
+            Token::General | Token::Text | Token::Comma | Token::Exponent(_) | Token::Elapsed(..) | Token::Noon(..) => {}
         }
     }
     out

@@ -28,7 +28,7 @@ pub(super) fn of(bytes: &[u8]) -> Option<Width> {
     }
     // Valid UTF-8 is none of them, and other text has no NUL; Chinese in UTF-16 has none only if it is without a line break.
     let sample = bytes.get(..SAMPLE.min(bytes.len() / 4 * 4)).unwrap_or_default();
-    let nuls = sample.iter().filter(|&&b| b == 0).count();
+    let nuls = sample.split(|&b| b == 0).count() - 1;
     let printed = sample.iter().filter(|&&b| matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')).count();
     // Two letters of ASCII are a Chinese character when taken for one. English has as many NULs as letters.
     let is_ascii = nuls * 4 < sample.len() && printed * 20 > (sample.len() - nuls) * 19;
@@ -93,14 +93,15 @@ impl Width {
 fn is_of_text(c: char) -> bool {
     match c {
         '\t' | '\n' | '\r' => true,
-        '\u{3400}'..='\u{4dbf}' => false, // Rare Chinese characters, which other text becomes when its bytes are swapped.
-        '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' => false,
+        // The first of them are rare Chinese characters, which other text becomes when its bytes are swapped.
+        '\u{3400}'..='\u{4dbf}' | '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' => false,
         _ => {
             !c.is_control()
                 && (c.is_alphanumeric()
                     || c.is_ascii_punctuation()
                     || c.is_whitespace()
-                    || matches!(c, '\u{a0}'..='\u{bf}' | '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ffef}' | '\u{1f000}'..='\u{1ffff}'))
+                    || matches!(c, '\u{a0}'..='\u{bf}' | '\u{2000}'..='\u{2bff}' | '\u{3000}'..='\u{303f}')
+                    || matches!(c, '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ffef}' | '\u{1f000}'..='\u{1ffff}'))
         }
     }
 }

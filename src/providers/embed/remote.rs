@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::embedder::{EmbedLimits, Embedded, Embedder, InputType};
 use super::prefix::Prefixes;
 use super::wire::{EmbedApi, EmbedRequest, EmbedResponse};
+use crate::document::unusable;
 use crate::providers::http::{Cost, Http, Response};
 use crate::providers::tokens::{self, Correction};
 use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, ProviderError};
@@ -148,7 +149,9 @@ impl Remote {
         // The model made it of one input and will again: the input is refused, and no other attempt is paid for in vain.
         if let Some(wrong) = read.vectors.iter().find_map(|vector| unusable(vector)) {
             self.http.limiter().count_wasted(read.tokens.unwrap_or_else(|| self.expected(&prefixed)));
-            return Err(self.http.error(ErrorKind::InvalidInput, format!("the model makes nothing of this text: {wrong}")));
+            return Err(self
+                .http
+                .error(ErrorKind::InvalidInput, format!("the model makes nothing of this text: the vector {wrong}")));
         }
         Ok(Embedded { vectors: read.vectors, tokens: read.tokens })
     }
@@ -236,7 +239,7 @@ impl Remote {
         }
         match read.vectors.first().and_then(|vector| unusable(vector)) {
             Some(wrong) if inputs >= MANY && read.vectors.iter().all(|vector| unusable(vector).is_some()) => {
-                Err(format!("of all {inputs} inputs {wrong}"))
+                Err(format!("of all {inputs} inputs the vector {wrong}"))
             }
             _ => Ok(()),
         }
@@ -245,14 +248,6 @@ impl Remote {
 
 /// Inputs that are not all of the kind that a model makes nothing of: where it makes nothing of any, it is broken.
 const MANY: usize = 8;
-
-/// The reason why an index cannot hold a vector.
-fn unusable(vector: &[f32]) -> Option<&'static str> {
-    if !vector.iter().all(|number| number.is_finite()) {
-        return Some("the vector holds a number that is not finite");
-    }
-    vector.iter().all(|&number| number == 0.0).then_some("the vector is all zero")
-}
 
 /// The refusal of the width that is asked for, which no other text will change.
 fn no_such_width(refusal: ProviderError) -> ProviderError {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::connection::Http;
+use crate::providers::address::is_loopback;
 use crate::providers::peer::Peer;
 use crate::providers::retry::FailedAttempt;
 use crate::providers::site::Auth;
@@ -37,6 +38,10 @@ pub(super) fn client(plan: &ProviderPlan, peer: &Peer) -> Result<Client, Provide
     if plan.base_url.scheme() == "http" {
         // A local server needs no root certificates, and a bare container has none.
         client = client.tls_certs_only([]);
+    }
+    if is_loopback(&plan.base_url) {
+        // `HTTP_PROXY` and `ALL_PROXY` are for what is elsewhere: another machine's "localhost" is not this one's.
+        client = client.no_proxy();
     }
     client.build().map_err(|source| {
         let mut error = peer.error(ErrorKind::Network, "TLS cannot be set up");

@@ -11,7 +11,7 @@ use qdrant_client::qdrant::{
     CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
     PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, RetrievedPoint, ScoredPoint,
     SparseVectorConfig, SparseVectorParams, Value, Vector, VectorInput, VectorOutput, VectorParams, VectorParamsMap,
-    VectorsConfig, point_id, points_selector, vector, vector_input, vector_output, vectors_config,
+    VectorsConfig, point_id, points_selector, value, vector, vector_input, vector_output, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
@@ -80,8 +80,42 @@ pub(super) fn select_document(uri: &str) -> PointsSelector {
     select(points_selector::PointsSelectorOneOf::Filter(Filter::must([condition])))
 }
 
-/// What conditions are in the server's words; `None` when there are none.
-pub(super) fn filter(conditions: &[Narrow]) -> Option<Filter> {
+/// Conditions with at most so many values in one, and so many of which one must hold. What meets the conditions meets those of one
+/// of the parts.
+pub(super) fn parts(conditions: &[Narrow], most: usize, most_choices: usize) -> Vec<Vec<Narrow>> {
+    conditions.iter().fold(vec![Vec::new()], |parts, condition| {
+        let choices: Vec<Narrow> = match condition {
+            Narrow::Documents(uris) if uris.len() > most => {
+                uris.chunks(most).map(|part| Narrow::Documents(part.to_vec())).collect()
+            }
+            Narrow::Within(places) if places.len() > most => {
+                places.chunks(most).map(|part| Narrow::Within(part.to_vec())).collect()
+            }
+            Narrow::Metadata(name, values) if values.len() > most_choices => {
+                values.chunks(most_choices).map(|part| Narrow::Metadata(name.clone(), part.to_vec())).collect()
+            }
+            condition => vec![condition.clone()],
+        };
+        let with = |part: &Vec<Narrow>, choice: &Narrow| part.iter().chain([choice]).cloned().collect();
+        parts.iter().flat_map(|part| choices.iter().map(move |choice| with(part, choice))).collect()
+    })
+}
+
+/// The most values that one condition has where there are at most so many in one, and the most that are choices.
+pub(super) fn sizes(conditions: &[Narrow], most: usize) -> (usize, usize) {
+    let values = conditions.iter().map(|condition| match condition {
+        Narrow::Documents(list) | Narrow::Within(list) | Narrow::NotWithin(list) => list.len().min(most),
+        _ => 1,
+    });
+    let choices = conditions.iter().map(|condition| match condition {
+        Narrow::Metadata(_, values) => values.len(),
+        _ => 1,
+    });
+    (values.max().unwrap_or(0), choices.max().unwrap_or(0))
+}
+
+/// What conditions are in the server's words, with at most so many values in one of its own; `None` when there are none.
+pub(super) fn filter(conditions: &[Narrow], most: usize) -> Option<Filter> {
     let mut filter = Filter::default();
     for condition in conditions {
         match condition {
@@ -90,7 +124,9 @@ pub(super) fn filter(conditions: &[Narrow]) -> Option<Filter> {
                 let places = [any(FOLDERS, places), any(URI, places)];
                 filter.must.push(Filter::should(places).into());
             }
-            Narrow::NotWithin(places) => filter.must_not.extend([any(FOLDERS, places), any(URI, places)]),
+            Narrow::NotWithin(places) => {
+                filter.must_not.extend(places.chunks(most).flat_map(|places| [any(FOLDERS, places), any(URI, places)]));
+            }
             Narrow::Lang(code) => filter.must.push(any(LANG, std::slice::from_ref(code))),
             Narrow::NotLang(code) => filter.must_not.push(any(LANG, std::slice::from_ref(code))),
             Narrow::Modified { from, until } => {
@@ -136,7 +172,8 @@ fn any(key: &str, keywords: &[String]) -> Condition {
     Condition::matches(key, MatchValue::Keywords(RepeatedStrings { strings: keywords.to_vec() }))
 }
 
-pub(super) fn query(collection: &str, query: Query, conditions: &[Narrow], limit: usize) -> QueryPoints {
+/// The best passages but so many.
+pub(super) fn query(collection: &str, query: Query, filter: Option<Filter>, limit: usize, offset: usize) -> QueryPoints {
     let (query, using) = match query {
         Query::Dense(dense) => (nearest_dense(dense), DENSE),
         Query::Sparse(sparse) => (nearest_sparse(sparse), SPARSE),
@@ -145,8 +182,9 @@ pub(super) fn query(collection: &str, query: Query, conditions: &[Narrow], limit
         collection_name: collection.to_owned(),
         query: Some(qdrant_client::qdrant::Query { variant: Some(query) }),
         using: Some(using.to_owned()),
-        filter: filter(conditions),
+        filter,
         limit: Some(limit as u64),
+        offset: (offset > 0).then_some(offset as u64),
         with_payload: Some(true.into()),
         with_vectors: Some(false.into()),
         ..QueryPoints::default()
@@ -159,12 +197,25 @@ pub(super) fn hit(point: ScoredPoint) -> Result<Hit, String> {
     Ok(Hit { id, score, passage })
 }
 
+fn own_id(id: Option<PointId>) -> Result<Uuid, String> {
+    match id.and_then(|id| id.point_id_options) {
+        Some(point_id::PointIdOptions::Uuid(id)) => id.parse().map_err(|_| format!("point {id} is not ragstream's")),
+        Some(point_id::PointIdOptions::Num(id)) => Err(format!("point {id} is not ragstream's")),
+        None => Err("the server sent a point without an id".into()),
+    }
+}
+
+/// The uri of a point's document.
+pub(super) fn uri(mut point: RetrievedPoint) -> Result<(Uuid, String), String> {
+    let id = own_id(point.id)?;
+    match point.payload.remove(URI).and_then(|value| value.kind) {
+        Some(value::Kind::StringValue(uri)) => Ok((id, uri)),
+        _ => Err(format!("point {id} does not say what document it is of")),
+    }
+}
+
 pub(super) fn passage(id: Option<PointId>, payload: HashMap<String, Value>) -> Result<(Uuid, Passage), String> {
-    let id = match id.and_then(|id| id.point_id_options) {
-        Some(point_id::PointIdOptions::Uuid(id)) => id.parse().map_err(|_| format!("point {id} is not ragstream's"))?,
-        Some(point_id::PointIdOptions::Num(id)) => return Err(format!("point {id} is not ragstream's")),
-        None => return Err("the server sent a point without an id".into()),
-    };
+    let id = own_id(id)?;
     let passage = serde_json::from_value(Payload::from(payload).into())
         .map_err(|error| format!("point {id} has a payload that is not ragstream's: {error}"))?;
     Ok((id, passage))
@@ -228,6 +279,7 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     const UNKNOWN: i32 = 2;
     const DEADLINE_EXCEEDED: i32 = 4;
     const NOT_FOUND: i32 = 5;
+    const ALREADY_EXISTS: i32 = 6;
     const RESOURCE_EXHAUSTED: i32 = 8;
     const ABORTED: i32 = 10;
     const INTERNAL: i32 = 13;
@@ -249,6 +301,8 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     };
     let message = if unconnected {
         format!("no connection: {}", root_cause(said))
+    } else if i32::from(status.code()) == ALREADY_EXISTS && !said.contains("already exists") {
+        format!("it already exists: {said}")
     } else if said.is_empty() {
         status.code().description().to_owned()
     } else {
@@ -259,6 +313,11 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     } else {
         StoreError::Failed { store, action, message, source: None }
     }
+}
+
+/// Whether what was to be made is there already, in the words of servers old and new.
+pub(super) fn exists_already(error: &StoreError) -> bool {
+    matches!(error, StoreError::Failed { message, .. } if message.contains("already exists"))
 }
 
 /// The operating system's words out of the client's debug print ("… Os { code: 111, kind: …, message: \"Connection refused\" }").

@@ -188,9 +188,16 @@ pub(super) fn nearest(query: Option<wire::Query>) -> Result<Vector, Status> {
 
 /// What to answer of each point.
 pub(super) struct Shown {
-    payload: bool,
+    payload: Fields,
     vectors: Names,
     as_1_16: bool,
+}
+
+/// The fields of a payload that are shown.
+enum Fields {
+    None,
+    All,
+    These(Vec<String>),
 }
 
 enum Names {
@@ -208,8 +215,15 @@ impl Shown {
     ) -> Result<Self, Status> {
         use with_vectors_selector::SelectorOptions;
         let payload = match with_payload.map(|selector| selector.selector_options) {
-            None => payload,
-            Some(Some(with_payload_selector::SelectorOptions::Enable(enabled))) => enabled,
+            None if payload => Fields::All,
+            None | Some(Some(with_payload_selector::SelectorOptions::Enable(false))) => Fields::None,
+            Some(Some(with_payload_selector::SelectorOptions::Enable(true))) => Fields::All,
+            // Names of fields at the top alone: ways into them are not understood here.
+            Some(Some(with_payload_selector::SelectorOptions::Include(these)))
+                if these.fields.iter().all(|name| name.bytes().all(|b| b.is_ascii_lowercase())) =>
+            {
+                Fields::These(these.fields)
+            }
             Some(Some(_)) => return Err(odd("parts of payloads")),
             Some(None) => return Err(Status::invalid_argument("No PayloadSelector")),
         };
@@ -233,7 +247,13 @@ impl Shown {
     }
 
     pub(super) fn payload(&self, point: &Point) -> HashMap<String, Value> {
-        if self.payload { to_payload(&point.payload) } else { HashMap::new() }
+        let mut payload = to_payload(&point.payload);
+        match &self.payload {
+            Fields::None => payload.clear(),
+            Fields::All => {}
+            Fields::These(names) => payload.retain(|name, _| names.contains(name)),
+        }
+        payload
     }
 
     pub(super) fn vectors(&self, point: &Point) -> Option<VectorsOutput> {

@@ -258,7 +258,6 @@ impl Points for Server {
         without((!prefetch.is_empty()).then_some(prefetch), "a prefetch")?;
         without(params, "parameters of searches")?;
         without(score_threshold, "the least score")?;
-        without(offset.filter(|offset| *offset > 0), "searches from a place on")?;
         without(read_consistency, "consistencies of reads")?;
         without(shard_key_selector, "shard keys")?;
         without(lookup_from, "vectors of other collections")?;
@@ -270,8 +269,9 @@ impl Points for Server {
             let shown = Shown::new(false, with_payload, with_vectors, points)?.of_1_16(as_1_16);
             collection.strict.check_limit(limit)?;
             let wanted = reading(collection, filter)?;
-            let hits = points.query(&using.unwrap_or_default(), query, wanted.as_ref(), limit)?;
-            let result = hits.into_iter().map(|(id, score, point)| ScoredPoint {
+            let offset = offset.unwrap_or_default() as usize;
+            let hits = points.query(&using.unwrap_or_default(), query, wanted.as_ref(), limit + offset)?;
+            let result = hits.into_iter().skip(offset).map(|(id, score, point)| ScoredPoint {
                 id: Some(convert::to_id(id)),
                 payload: shown.payload(point),
                 vectors: shown.vectors(point),

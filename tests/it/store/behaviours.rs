@@ -68,6 +68,22 @@ async fn comes_and_goes(store: Store) {
     assert_eq!(hits, [], "an empty index finds nothing");
 }
 
+async fn a_vector_that_could_not_be_compared_is_refused_with_its_document(store: Store) {
+    let bm25 = made(&store).await;
+    for (dense, told) in [
+        (vec![f32::NAN; WIDTH], "not finite"),
+        (vec![f32::NEG_INFINITY; WIDTH], "not finite"),
+        (vec![0.0; WIDTH], "all zero"),
+        (vec![1e-5; WIDTH], "next to zero"),
+        (vec![1e30; WIDTH], "too large"),
+    ] {
+        let odd = Point { dense, ..point(&bm25, 2, "docs/odd.md", "odd") };
+        let refused = store.upsert(vec![point(&bm25, 1, "a", "even"), odd]).await.unwrap_err();
+        assert!(refused.to_string().contains("a vector of docs/odd.md") && refused.to_string().contains(told), "{refused}");
+        assert_eq!(store.count().await.unwrap(), 0, "none of the call was written");
+    }
+}
+
 async fn a_width_other_than_the_index_s_is_refused(store: Store) {
     let bm25 = made(&store).await;
     let mut odd = point(&bm25, 2, "a", "odd");
@@ -300,6 +316,7 @@ macro_rules! over_every_store {
 over_every_store! {
     comes_and_goes
     a_width_other_than_the_index_s_is_refused
+    a_vector_that_could_not_be_compared_is_refused_with_its_document
     writing_twice_is_writing_once
     passages_change_and_vectors_stay
     what_is_deleted_is_gone

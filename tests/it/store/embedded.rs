@@ -396,10 +396,6 @@ async fn numbers_that_are_none_are_refused() {
         assert!(refused.to_string().contains("not finite"), "{refused}");
     }
     assert_eq!(store.count().await.unwrap(), 0);
-    // A vector without a direction is as near to all.
-    store.upsert(vec![Point { dense: vec![0.0; WIDTH], ..point(&bm25, 3, "a", "none") }]).await.unwrap();
-    let hits = store.query(Query::Dense(direction(1, WIDTH)), 5).await.unwrap();
-    assert_eq!((hits[0].id, hits[0].score), (id(3), 0.0));
 }
 
 /// Copies a folder as a kill would leave it: what is in the page cache counts.

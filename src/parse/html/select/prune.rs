@@ -1,0 +1,147 @@
+//! Within the main part: sections about other pages, and what stands beside the text without being one.
+
+use super::furniture::{MAX_LOOK, Marks, holds_listing};
+use super::measure::Measures;
+use super::phrases::is_of_other_pages;
+use crate::parse::html::tree::{Id, ROOT, Tree};
+
+/// Letters of a heading that says what a section is for, at most.
+const LABEL: usize = 60;
+
+/// Leaves out sections that their headings give away: what else there is to read, who wrote it, where to subscribe.
+pub(super) fn sections(tree: &Tree, parts: &[Id], marks: &mut Marks, measures: &Measures) {
+    let total: u64 = parts.iter().map(|&part| measures.of_node(part).prose).sum();
+    for &part in parts {
+        let mut walk = tree.all(part);
+        while let Some(id) = walk.next() {
+            if marks.has(id) {
+                walk.skip_below(id);
+                continue;
+            }
+            let Some(label) = label(tree, id) else { continue };
+            let Some(sure) = is_of_other_pages(&label) else { continue };
+            section(tree, id, part, sure, total, marks, measures);
+            if marks.has(id) {
+                walk.skip_below(id);
+            }
+        }
+    }
+}
+
+/// The words of a heading, or of a short paragraph that is all of its box's beginning.
+fn label(tree: &Tree, id: Id) -> Option<String> {
+    let name = tree.name(id);
+    let heading = matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6");
+    if !heading && !matches!(name, "p" | "div" | "span" | "strong" | "b" | "header" | "legend" | "dt") {
+        return None;
+    }
+    let mut words = String::new();
+    for id in tree.all(id).skip(1).take(500) {
+        if let Some(text) = tree.text(id) {
+            words.push_str(text);
+            words.push(' ');
+        }
+        if words.len() > 4 * LABEL {
+            return None;
+        }
+    }
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let words = words.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+    (!words.is_empty() && words.chars().count() <= LABEL).then_some(words)
+}
+
+/// Marks the section that a label begins.
+fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut Marks, measures: &Measures) {
+    let small = |prose: u64| prose * 100 <= total * if sure { 25 } else { 10 };
+    let linked = |letters: u64, linked: u64| sure || linked * 10 > letters * 4;
+    // The box that holds nothing before the label.
+    let mut whole = label;
+    while let Some(parent) = tree.parent(whole)
+        && whole != part
+        && parent != ROOT
+        && parent != part
+        && tree
+            .children(parent)
+            .take(200)
+            .take_while(|&child| child != whole)
+            .all(|child| marks.has(child) || is_blank(tree, child, measures))
+        && small(measures.of_node(parent).prose)
+    {
+        whole = parent;
+    }
+    let here = measures.of_node(whole);
+    if whole != label && here.letters > measures.of_node(label).letters + 10 {
+        if linked(here.letters, here.linked) && !holds_listing(tree, whole) {
+            marks.set(whole);
+        }
+        return;
+    }
+    // Or what follows, up to the next heading.
+    let level = level(tree, whole).or_else(|| tree.all(whole).find_map(|id| level(tree, id)));
+    let Some(level) = level else { return };
+    let mut rest = vec![whole];
+    let mut next = tree.after(whole);
+    while let Some(id) = next {
+        if tree.all(id).take(200).find_map(|id| self::level(tree, id)).is_some_and(|found| found <= level) {
+            break;
+        }
+        rest.push(id);
+        next = tree.after(id);
+    }
+    let sum =
+        rest.iter().map(|&id| measures.of_node(id)).fold((0, 0, 0), |(a, b, c), m| (a + m.letters, b + m.linked, c + m.prose));
+    if small(sum.2) && linked(sum.0, sum.1) && !rest.iter().any(|&id| holds_listing(tree, id)) {
+        for id in rest {
+            marks.set(id);
+        }
+    }
+}
+
+fn is_blank(tree: &Tree, id: Id, measures: &Measures) -> bool {
+    tree.text(id).is_none_or(|text| text.trim().is_empty()) && measures.of_node(id).letters == 0
+}
+
+fn level(tree: &Tree, id: Id) -> Option<u8> {
+    match tree.name(id).as_bytes() {
+        [b'h', n @ b'1'..=b'6'] => Some(*n),
+        _ => None,
+    }
+}
+
+/// Follows the text down to the box that holds most of it, and leaves out what stands beside the boxes on the way without
+/// being text: lists of links, labels, forms. Paragraphs, listings, tables and headings of the page stay.
+pub(super) fn beside(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures) {
+    let whole = measures.of_node(part);
+    let total = whole.prose;
+    // Lists of goods and of headlines have little else.
+    if total < 500 || total * 2 < whole.letters {
+        return;
+    }
+    let mut at = part;
+    loop {
+        let child = tree.children(at).filter(|&id| !marks.has(id)).max_by_key(|&id| measures.of_node(id).prose);
+        let Some(child) = child.filter(|&id| measures.of_node(id).prose * 100 >= total * 75) else { return };
+        let siblings: Vec<Id> = tree.children(at).filter(|&id| id != child && tree.is_element(id) && !marks.has(id)).collect();
+        for id in siblings {
+            if !is_text(tree, id, measures) {
+                marks.set(id);
+            }
+        }
+        at = child;
+    }
+}
+
+/// Whether it is a part of the text: prose, a list, a listing, a heading; and not mostly links, a form or a label.
+fn is_text(tree: &Tree, id: Id, measures: &Measures) -> bool {
+    let here = measures.of_node(id);
+    if here.letters == 0 || level(tree, id).is_some() {
+        return true;
+    }
+    let holds = |names: &[&str]| tree.all(id).take(MAX_LOOK).any(|id| names.contains(&tree.name(id)));
+    if holds(&["pre", "table", "h1", "math", "dl"]) {
+        return true;
+    }
+    here.linked * 2 < here.letters
+        && (here.prose > 0 || here.letters >= 150 || holds(&["h2", "h3", "h4", "ul", "ol"]))
+        && !(here.prose == 0 && holds(&["input", "textarea"]))
+}
