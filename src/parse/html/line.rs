@@ -289,9 +289,13 @@ mod tests {
         let marked = |parts: &[(&str, Option<Mark>)]| {
             let mut line = Line::default();
             for (text, mark) in parts {
-                mark.clone().into_iter().for_each(|mark| line.open(mark));
+                if let Some(mark) = mark.clone() {
+                    line.open(mark);
+                }
                 line.push(text);
-                mark.iter().for_each(|_| line.close());
+                if mark.is_some() {
+                    line.close();
+                }
             }
             line.take(true)
         };

@@ -14,7 +14,7 @@ pub(super) struct CellAt {
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) captions: Vec<Id>,
-    pub(super) rows: Vec<Vec<CellAt>>,
+    pub(super) cells: Vec<Vec<CellAt>>,
     /// Text between the rows, which browsers show before the table.
     pub(super) strays: Vec<Id>,
 }
@@ -49,7 +49,7 @@ pub(super) fn rows_of(tree: &Tree, table: Id) -> Rows {
             match part(tree, child) {
                 Part::Caption => found.captions.push(child),
                 Part::Group(group) => {
-                    finish(group, &mut rows, &mut found.rows, &mut foot);
+                    finish(group, &mut rows, &mut found.cells, &mut foot);
                     deeper.push((child, group));
                 }
                 Part::Row => rows.push(cells(tree, child, group)),
@@ -57,10 +57,10 @@ pub(super) fn rows_of(tree: &Tree, table: Id) -> Rows {
                 Part::Stray => found.strays.push(child),
             }
         }
-        finish(group, &mut rows, &mut found.rows, &mut foot);
+        finish(group, &mut rows, &mut found.cells, &mut foot);
         todo.extend(deeper.into_iter().rev());
     }
-    found.rows.append(&mut foot);
+    found.cells.append(&mut foot);
     found
 }
 

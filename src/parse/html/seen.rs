@@ -188,3 +188,7 @@ pub(super) fn opens(tree: &Tree, id: Id) -> bool {
             .any(|word| words.contains(word))
         })
 }
+
+pub(super) fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "caption" | "th" | "td" | "legend" | "figcaption")
+}

@@ -1,11 +1,16 @@
 //! Which parts of a page are what it is about, and what surrounds them on every page of the site.
 
 mod furniture;
+mod marks;
 mod measure;
+mod names;
+mod phrases;
 mod prune;
 mod teasers;
 
-use furniture::Marks;
+use std::collections::HashSet;
+
+use marks::Marks;
 use measure::Measures;
 
 use super::tree::{Id, ROOT, Tree};
@@ -20,7 +25,9 @@ pub(super) struct Selection {
 
 /// All of a page but what is never seen: what a mail, a chapter or a cell of a notebook is.
 pub(super) fn all(tree: &Tree) -> Selection {
-    Selection { parts: vec![ROOT], left_out: furniture::unseen(tree).into_left_out() }
+    let mut marks = furniture::unseen(tree);
+    furniture::mark_ways(tree, &mut marks);
+    Selection { parts: vec![ROOT], left_out: marks.into_left_out() }
 }
 
 /// The main part of a page of a site. Candidates compete by what share of the text they hold: a small part never stands for
@@ -50,9 +57,43 @@ fn parts(tree: &Tree, marks: &Marks, measures: &Measures) -> Vec<Id> {
     let mut current = vec![ROOT];
     for narrower in [is_main, is_article, is_body_of_text] {
         let found = outermost(tree, marks, &current, narrower);
-        current = chosen(measures, current, found);
+        let narrower = chosen(measures, &current, found);
+        current = narrower.filter(|parts| !loses(tree, marks, measures, &current, parts)).unwrap_or(current);
+    }
+    if current == [ROOT] {
+        current = densest(tree, marks, measures, ROOT).map_or(current, |denser| vec![denser]);
     }
     with_heading(tree, marks, current)
+}
+
+/// The box that most paragraphs stand in, if what is around it is mostly links or next to nothing, and no listing or table.
+fn densest(tree: &Tree, marks: &Marks, measures: &Measures, part: Id) -> Option<Id> {
+    let mut own = vec![0u64; tree.len()];
+    let mut walk = tree.all(part);
+    while let Some(id) = walk.next() {
+        if marks.has(id) {
+            walk.skip_below(id);
+        } else if matches!(tree.name(id), "p" | "pre" | "ul" | "ol" | "blockquote" | "table" | "h2" | "h3") {
+            let prose = measures.of_node(id).prose;
+            for (above, share) in tree.above(id).zip([2, 1]) {
+                if let Some(sum) = own.get_mut(above as usize) {
+                    *sum += prose * share;
+                }
+            }
+            walk.skip_below(id);
+        }
+    }
+    let best = (0..tree.len() as Id).max_by_key(|&id| own.get(id as usize).copied().unwrap_or(0))?;
+    if best == part || !tree.above(best).any(|id| id == part) {
+        return None;
+    }
+    let (all, here) = (measures.of_node(part), measures.of_node(best));
+    let (rest, linked) = (all.letters.saturating_sub(here.letters), all.linked.saturating_sub(here.linked));
+    let most = if linked * 100 >= rest * 35 { 55 } else { 90 };
+    if all.prose < 500 || here.prose * 100 < all.prose * most {
+        return None;
+    }
+    (!loses(tree, marks, measures, &[part], &[best])).then_some(best)
 }
 
 /// The outermost elements of a kind.
@@ -72,18 +113,32 @@ fn outermost(tree: &Tree, marks: &Marks, within: &[Id], kind: fn(&Tree, Id) -> b
     found
 }
 
-/// The largest of the candidates if it is most of the text, else all of them if they are, else what was there before.
-fn chosen(measures: &Measures, current: Vec<Id>, found: Vec<Id>) -> Vec<Id> {
+/// The largest of the candidates if it is most of the text, else all of them if they are.
+fn chosen(measures: &Measures, current: &[Id], found: Vec<Id>) -> Option<Vec<Id>> {
     let weight = |ids: &[Id]| ids.iter().map(|&id| measures.weight(id)).sum::<u64>();
-    let all = weight(&current);
-    let Some(largest) = found.iter().copied().max_by_key(|&id| measures.weight(id)) else { return current };
+    let all = weight(current);
+    let largest = found.iter().copied().max_by_key(|&id| measures.weight(id))?;
     if measures.weight(largest) * 100 >= all * 75 {
-        vec![largest]
+        Some(vec![largest])
     } else if weight(&found) * 100 >= all * 60 {
-        found
+        Some(found)
     } else {
-        current
+        None
     }
+}
+
+/// Whether a listing or a table would be left behind.
+fn loses(tree: &Tree, marks: &Marks, measures: &Measures, current: &[Id], parts: &[Id]) -> bool {
+    let parts: HashSet<Id> = parts.iter().copied().collect();
+    let mut around: HashSet<Id> = HashSet::new();
+    for &part in &parts {
+        // What is above one that has been there already is there, too.
+        let _ = tree.above(part).take_while(|&id| around.insert(id)).count();
+    }
+    let within = |id: Id| parts.contains(&id) || tree.above(id).any(|above| parts.contains(&above));
+    outermost(tree, marks, current, |tree, id| matches!(tree.name(id), "pre" | "table"))
+        .into_iter()
+        .any(|id| measures.of_node(id).prose > 0 && !within(id) && !around.contains(&id))
 }
 
 fn is_main(tree: &Tree, id: Id) -> bool {

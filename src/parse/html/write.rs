@@ -93,6 +93,9 @@ impl<'a> Writer<'a> {
         if seen::is_never_shown(name) || seen::is_double(self.tree, id) {
             return;
         }
+        if seen::is_for_screen_readers(self.tree, id) && !seen::is_heading(name) && self.tree.whole_text(id).len() < 80 {
+            return;
+        }
         match name {
             "template" => {
                 // A part of the page that the parser does not attach.
@@ -283,7 +286,7 @@ impl<'a> Writer<'a> {
         let text = self.tree.whole_text(id);
         let text = text.trim();
         let lower = text.to_lowercase();
-        let advice = text.len() < 400 && (lower.contains("javascript") || lower.contains("scripts"));
+        let advice = text.len() < 400 && lower.contains("javascript");
         if !text.is_empty() && !advice && !text.starts_with('<') {
             self.children(id, flow);
         }
@@ -301,16 +304,16 @@ impl<'a> Writer<'a> {
         }
         let caption = found.captions.iter().map(|&caption| self.within(caption)).collect::<Vec<_>>().join("\n\n");
         self.tables += 1;
-        let rows: Vec<Vec<Cell>> = found.rows.iter().map(|row| row.iter().map(|cell| self.cell(cell)).collect()).collect();
+        let rows: Vec<Vec<Cell>> = found.cells.iter().map(|row| row.iter().map(|cell| self.cell(cell)).collect()).collect();
         self.tables -= 1;
         let layout = matches!(self.tree.attribute(id, "role").map(str::trim), Some("presentation" | "none"));
         let table = Table { rows, caption: (!caption.is_empty()).then_some(caption) };
-        let blocks = (layout && !self.is_of_values(&table)) || self.tables >= MAX_TABLES;
+        let blocks = (layout && !Self::is_of_values(&table)) || self.tables >= MAX_TABLES;
         flow.push(Kind::Other, if blocks { table.to_blocks() } else { table.to_markdown() });
     }
 
     /// Tables in mails are layout by name, and hold invoices.
-    fn is_of_values(&self, table: &Table) -> bool {
+    fn is_of_values(table: &Table) -> bool {
         let rows = table.rows.iter().filter(|row| row.iter().filter(|cell| !cell.text.trim().is_empty()).count() > 1).count();
         rows > 1
     }

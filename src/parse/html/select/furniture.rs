@@ -1,33 +1,14 @@
 //! What surrounds the text: navigation, banners, boxes about other pages.
 
+use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::{Measure, Measures};
+use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
-/// Nodes that are left out, with all below them.
-pub(super) struct Marks {
-    marked: Vec<bool>,
-}
-
-impl Marks {
-    pub(super) fn has(&self, id: Id) -> bool {
-        self.marked.get(id as usize).copied().unwrap_or(false)
-    }
-
-    pub(super) fn set(&mut self, id: Id) {
-        if let Some(mark) = self.marked.get_mut(id as usize) {
-            *mark = true;
-        }
-    }
-
-    pub(super) fn into_left_out(self) -> Vec<bool> {
-        self.marked
-    }
-}
-
 /// What is hidden for good.
 pub(super) fn unseen(tree: &Tree) -> Marks {
-    let mut marks = Marks { marked: vec![false; tree.len()] };
+    let mut marks = Marks::none(tree);
     let hidden: Vec<Id> =
         tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
     if hidden.is_empty() {
@@ -42,6 +23,15 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
         }
     }
     marks
+}
+
+/// Marks lists of pages and of landmarks, which books have for machines.
+pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
+    for id in tree.all(ROOT).filter(|&id| tree.name(id) == "nav") {
+        if matches!(tree.attribute(id, "epub:type"), Some("page-list" | "landmarks")) {
+            marks.set(id);
+        }
+    }
 }
 
 /// Marks the furniture.
@@ -84,7 +74,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         "header" => {
             // That of the site, not that of the text.
             let within = tree.above(id).any(|id| matches!(tree.name(id), "main" | "article" | "section" | "blockquote"));
-            return !within && prose < 0.2 && !tree.all(id).any(|id| tree.name(id) == "h1");
+            return !within && prose < 0.2 && !tree.all(id).take(MAX_LOOK).any(|id| tree.name(id) == "h1");
         }
         _ => {}
     }
@@ -94,13 +84,21 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     if name == "form" && asks_for_a_person(tree, id) {
         return prose < 0.2;
     }
-    if name == "a" && is_button(tree, id) {
+    if name == "a" && (is_button(tree, id) || shares(tree, id)) {
         return true;
     }
-    named(tree, id).is_some_and(|kind| match kind {
-        Named::Always => prose < 0.35 && text < 0.5,
-        Named::Comments => prose < 0.5,
-        Named::Linked => links > 0.4 && prose < 0.2,
+    let inline = matches!(
+        name,
+        "span" | "a" | "b" | "strong" | "em" | "i" | "label" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" | "dd" | "svg" | "img"
+    );
+    let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
+    kind.is_some_and(|kind| match kind {
+        Named::Box => prose < 0.35 && text < 0.5 && !inline,
+        Named::Comments => prose < 0.5 && !inline,
+        Named::Menu => {
+            !inline && ((links > 0.25 && prose < 0.2) || (prose < 0.05 && text < 0.2 && here.prose * 2 < here.letters))
+        }
+        Named::Links => !inline && name != "p" && ((links > 0.4 && prose < 0.2) || (here.prose == 0 && text < 0.05)),
     })
 }
 
@@ -122,37 +120,9 @@ fn seen_as_note(tree: &Tree, id: Id) -> bool {
     tree.attribute(id, "epub:type").is_some() || tree.attribute(id, "role").is_some_and(|role| role.starts_with("doc-"))
 }
 
-/// Notes and warnings, footnotes.
-fn is_admonition(tree: &Tree, id: Id) -> bool {
-    words(tree, id).any(|word| {
-        matches!(
-            word.as_str(),
-            "admonition"
-                | "note"
-                | "notes"
-                | "warning"
-                | "caution"
-                | "tip"
-                | "hint"
-                | "callout"
-                | "important"
-                | "danger"
-                | "footnote"
-                | "footnotes"
-                | "endnotes"
-                | "topic"
-                | "pullquote"
-                | "codehilite"
-                | "highlight"
-                | "alert"
-                | "infobox"
-        )
-    })
-}
-
 /// Whether a form asks who the reader is: to write to the site, to subscribe, to log in.
 fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
-    tree.all(form).any(|id| {
+    tree.all(form).take(MAX_LOOK).any(|id| {
         tree.name(id) == "input"
             && (matches!(tree.attribute(id, "type"), Some("email" | "tel" | "password"))
                 || tree.attribute(id, "name").is_some_and(|name| name.to_ascii_lowercase().contains("email")))
@@ -161,76 +131,51 @@ fn asks_for_a_person(tree: &Tree, form: Id) -> bool {
 
 /// A link that looks like a button and stands by itself.
 fn is_button(tree: &Tree, id: Id) -> bool {
-    let looks = words(tree, id).any(|word| matches!(word.as_str(), "btn" | "button" | "cta"))
-        || tree.attribute(id, "role") == Some("button");
+    let looks =
+        any_word(tree, id, |word| matches!(word, "btn" | "button" | "cta")) || tree.attribute(id, "role") == Some("button");
     let alone = |sibling: Id| tree.text(sibling).is_none_or(|text| text.trim().is_empty());
-    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).all(alone)) && tree.whole_text(id).len() < 60
+    looks && tree.parent(id).is_some_and(|parent| tree.children(parent).take(50).all(alone)) && tree.whole_text(id).len() < 60
 }
 
-enum Named {
-    Always,
-    Comments,
-    Linked,
-}
-
-fn named(tree: &Tree, id: Id) -> Option<Named> {
-    let mut found = None;
-    let all: Vec<String> = words(tree, id).collect();
-    // What tells of the author, not that an author is told.
-    if all.iter().any(|word| word == "author")
-        && all.iter().any(|word| {
-            matches!(word.as_str(), "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description")
-        })
-    {
-        return Some(Named::Always);
-    }
-    for word in all {
-        match word.as_str() {
-            "nav" | "navbar" | "navigation" | "menu" | "breadcrumb" | "breadcrumbs" | "footer" | "sidebar" | "share"
-            | "sharing" | "sharedaddy" | "addtoany" | "social" | "socials" | "related" | "recommended" | "recommendations"
-            | "recommend" | "newsletter" | "subscribe" | "signup" | "promo" | "advert" | "advertisement" | "ads"
-            | "sponsored" | "cookie" | "cookies" | "consent" | "gdpr" | "popup" | "pagination" | "pager" | "skiplink"
-            | "masthead" | "trending" | "outbrain" | "taboola" | "jp" | "wpcnt" | "authorbox" | "bio" | "byline"
-            | "toolbar" | "login" | "onetrust" | "paywall" | "modal" | "cta" => {
-                return Some(Named::Always);
-            }
-            "comments" | "comment" | "disqus" | "respond" => found = Some(Named::Comments),
-            "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
-            | "prev" | "previous" | "more" => {
-                found.get_or_insert(Named::Linked);
-            }
-            _ => {}
-        }
-    }
-    found
-}
-
-/// The words of the classes and the id of an element.
-fn words(tree: &Tree, id: Id) -> impl Iterator<Item = String> {
-    let names = [tree.attribute(id, "class"), tree.attribute(id, "id")];
-    let all: Vec<String> = names
-        .into_iter()
-        .flatten()
-        .flat_map(|names| names.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|word| !word.is_empty() && word.len() < 40)
-        .flat_map(camel)
-        .take(60)
-        .collect();
-    all.into_iter()
-}
-
-/// `relatedPosts` is two words.
-fn camel(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut lower = false;
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && lower {
-            words.push(String::new());
-        }
-        lower = c.is_ascii_lowercase();
-        if let Some(word) = words.last_mut() {
-            word.push(c.to_ascii_lowercase());
-        }
-    }
-    words
+/// A link that passes the page on, or skips to its text.
+fn shares(tree: &Tree, id: Id) -> bool {
+    let target = tree.attribute(id, "href").unwrap_or_default().trim();
+    let lower: String = target.chars().take(200).map(|c| c.to_ascii_lowercase()).collect();
+    let skips =
+        target.starts_with('#') && tree.whole_text(id).trim().get(..5).is_some_and(|text| text.eq_ignore_ascii_case("skip "));
+    skips
+        || lower.starts_with("mailto:?")
+        || [
+            "facebook.com/sharer",
+            "facebook.com/share",
+            "facebook.com/dialog",
+            "twitter.com/intent",
+            "twitter.com/share",
+            "twitter.com/home?status",
+            "x.com/intent",
+            "x.com/share",
+            "linkedin.com/share",
+            "linkedin.com/sharing",
+            "pinterest.com/pin/create",
+            "reddit.com/submit",
+            "api.whatsapp.com/send",
+            "whatsapp://send",
+            "wa.me/?",
+            "t.me/share",
+            "telegram.me/share",
+            "service.weibo.com/share",
+            "tumblr.com/share",
+            "tumblr.com/widgets/share",
+            "getpocket.com/save",
+            "news.ycombinator.com/submitlink",
+            "bsky.app/intent",
+            "plus.google.com/share",
+            "stumbleupon.com/submit",
+            "line.me/r/msg",
+            "buffer.com/add",
+            "bufferapp.com/add",
+            "flipboard.com/bookmarklet",
+        ]
+        .iter()
+        .any(|at| lower.contains(at))
 }

@@ -1,7 +1,8 @@
 //! Within the main part: sections about other pages, and what stands beside the text without being one.
 
-use super::furniture::Marks;
+use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::Measures;
+use super::phrases::is_of_other_pages;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
 /// Letters of a heading that says what a section is for, at most.
@@ -35,7 +36,7 @@ fn label(tree: &Tree, id: Id) -> Option<String> {
         return None;
     }
     let mut words = String::new();
-    for id in tree.all(id).skip(1) {
+    for id in tree.all(id).skip(1).take(500) {
         if let Some(text) = tree.text(id) {
             words.push_str(text);
             words.push(' ');
@@ -47,171 +48,6 @@ fn label(tree: &Tree, id: Id) -> Option<String> {
     let words = words.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
     let words = words.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
     (!words.is_empty() && words.chars().count() <= LABEL).then_some(words)
-}
-
-/// Whether a label says so, and whether it can say nothing else.
-fn is_of_other_pages(label: &str) -> Option<bool> {
-    let sure = [
-        "related articles",
-        "related posts",
-        "related stories",
-        "related content",
-        "related reading",
-        "related news",
-        "related topics",
-        "related resources",
-        "related products",
-        "related blogs",
-        "related blog posts",
-        "you may also like",
-        "you might also like",
-        "you may also be interested in",
-        "you might also be interested in",
-        "more from",
-        "more stories",
-        "more articles",
-        "more posts",
-        "more news",
-        "read next",
-        "read this next",
-        "up next",
-        "next up",
-        "recommended for you",
-        "recommended articles",
-        "recommended reading",
-        "recommended stories",
-        "recommended posts",
-        "keep reading",
-        "continue reading",
-        "latest news",
-        "latest posts",
-        "latest articles",
-        "latest stories",
-        "latest blogs",
-        "recent posts",
-        "recent articles",
-        "recent news",
-        "recent comments",
-        "popular posts",
-        "popular articles",
-        "most popular",
-        "most read",
-        "trending now",
-        "trending",
-        "top stories",
-        "about the author",
-        "about the authors",
-        "about author",
-        "meet the author",
-        "leave a reply",
-        "leave a comment",
-        "post a comment",
-        "add a comment",
-        "join the conversation",
-        "share this",
-        "share the",
-        "share on",
-        "share with",
-        "follow us",
-        "connect with us",
-        "stay connected",
-        "stay in touch",
-        "stay up to date",
-        "stay informed",
-        "sign up for our",
-        "sign up to our",
-        "sign up for the",
-        "subscribe to",
-        "join our newsletter",
-        "join our mailing",
-        "get the latest",
-        "newsletter",
-        "our newsletter",
-        "advertisement",
-        "sponsored content",
-        "from our partners",
-        "around the web",
-        "written by",
-        "republish this",
-        "more in",
-        "what to read next",
-        "other articles",
-        "other posts",
-        "similar articles",
-        "similar posts",
-        "explore more",
-        "discover more",
-        "see more",
-        "you may like",
-        "weitere artikel",
-        "das könnte sie auch interessieren",
-        "mehr zum thema",
-        "auch interessant",
-        "à lire aussi",
-        "articles similaires",
-        "artículos relacionados",
-        "lea también",
-        "te puede interesar",
-        "leia também",
-        "相关文章",
-        "相关阅读",
-        "推荐阅读",
-        "猜你喜欢",
-        "热门文章",
-        "最新文章",
-        "延伸阅读",
-        "相关推荐",
-        "為您推薦",
-        "関連記事",
-        "おすすめ記事",
-        "人気記事",
-    ];
-    if sure.iter().any(|phrase| {
-        label == *phrase
-            || (label.starts_with(phrase) && !label.get(phrase.len()..).unwrap_or_default().starts_with(char::is_alphanumeric))
-    }) {
-        return Some(true);
-    }
-    let maybe = [
-        "related",
-        "comments",
-        "share",
-        "tags",
-        "topics",
-        "categories",
-        "contact us",
-        "subscribe",
-        "recommended",
-        "popular",
-        "latest",
-        "archives",
-        "author",
-        "read more",
-        "learn more",
-        "more",
-        "references and links",
-        "table of contents",
-        "contents",
-        "on this page",
-        "in this article",
-        "testimonials",
-        "get started",
-        "get in touch",
-        "search",
-        "categories",
-        "follow",
-        "news",
-        "评论",
-        "分享",
-        "标签",
-        "目录",
-        "更多",
-        "热门",
-        "推荐",
-    ];
-    let counted = label.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
-    let counted = counted.trim_end_matches(|c: char| c.is_ascii_digit() || " ()".contains(c));
-    maybe.contains(&counted).then_some(false)
 }
 
 /// Marks the section that a label begins.
@@ -226,6 +62,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
         && parent != part
         && tree
             .children(parent)
+            .take(200)
             .take_while(|&child| child != whole)
             .all(|child| marks.has(child) || is_blank(tree, child, measures))
         && small(measures.of_node(parent).prose)
@@ -234,7 +71,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let here = measures.of_node(whole);
     if whole != label && here.letters > measures.of_node(label).letters + 10 {
-        if linked(here.letters, here.linked) || here.prose == 0 {
+        if linked(here.letters, here.linked) && !holds_listing(tree, whole) {
             marks.set(whole);
         }
         return;
@@ -253,8 +90,10 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let sum =
         rest.iter().map(|&id| measures.of_node(id)).fold((0, 0, 0), |(a, b, c), m| (a + m.letters, b + m.linked, c + m.prose));
-    if small(sum.2) && (linked(sum.0, sum.1) || sum.2 == 0) {
-        rest.into_iter().for_each(|id| marks.set(id));
+    if small(sum.2) && linked(sum.0, sum.1) && !rest.iter().any(|&id| holds_listing(tree, id)) {
+        for id in rest {
+            marks.set(id);
+        }
     }
 }
 
@@ -298,7 +137,7 @@ fn is_text(tree: &Tree, id: Id, measures: &Measures) -> bool {
     if here.letters == 0 || level(tree, id).is_some() {
         return true;
     }
-    let holds = |names: &[&str]| tree.all(id).any(|id| names.contains(&tree.name(id)));
+    let holds = |names: &[&str]| tree.all(id).take(MAX_LOOK).any(|id| names.contains(&tree.name(id)));
     if holds(&["pre", "table", "h1", "math", "dl"]) {
         return true;
     }

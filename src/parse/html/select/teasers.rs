@@ -1,6 +1,6 @@
 //! Teasers: boxes that show other pages, a headline that is a link and a line or two below it.
 
-use super::furniture::Marks;
+use super::marks::{Marks, holds_listing};
 use super::measure::Measures;
 use crate::parse::html::tree::{Id, Tree};
 
@@ -31,8 +31,12 @@ pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures
             above.linked += here.linked;
         }
     }
+    let mut before = 0;
     let mut walk = tree.all(part);
     while let Some(id) = walk.next() {
+        if tree.text(id).is_some() {
+            before += measures.of_node(id).letters;
+        }
         if marks.has(id) {
             walk.skip_below(id);
             continue;
@@ -40,10 +44,14 @@ pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures
         let here = heads.get(id as usize).copied().unwrap_or_default();
         let size = measures.of_node(id);
         let smaller = size.prose * 100 <= total.prose * 30 && size.letters * 100 <= total.letters * 40;
+        // Links to what a page lists stand in its midst; those to what else there is, at its end or before it.
+        let aside = before * 100 >= total.letters * 60 || before * 20 <= total.letters;
         if id != part
+            && aside
             && here.linked >= 2
             && here.linked * 5 >= here.all * 4
             && smaller
+            && !holds_listing(tree, id)
             && !matches!(tree.name(id), "table" | "tr" | "td" | "dl")
         {
             marks.set(id);

@@ -90,7 +90,7 @@ fn choices(tree: &Tree, select: Id) -> Vec<String> {
                 let text = if text.is_empty() { label.to_owned() } else { text };
                 // "Choose …": no choice.
                 let empty = tree.attribute(id, "value") == Some("") || tree.attribute(id, "disabled").is_some();
-                if !text.is_empty() && !(empty && all.is_empty()) {
+                if !(text.is_empty() || empty && all.is_empty()) {
                     all.push(text);
                 }
             }
@@ -198,7 +198,8 @@ fn is_in_sentence(tree: &Tree, id: Id) -> bool {
     let mut at = id;
     for _ in 0..3 {
         let beside = |mut sibling: Option<Id>, step: &dyn Fn(Id) -> Option<Id>| {
-            while let Some(id) = sibling {
+            for _ in 0..50 {
+                let Some(id) = sibling else { return false };
                 if tree.text(id).is_some_and(|text| text.trim().chars().filter(|c| c.is_alphanumeric()).count() > 1) {
                     return true;
                 }

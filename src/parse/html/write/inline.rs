@@ -54,9 +54,6 @@ impl Writer<'_> {
         if marks(id) || self.tree.attribute(id, "role") == Some("doc-pagebreak") {
             return;
         }
-        if seen::is_for_screen_readers(self.tree, id) && self.tree.whole_text(id).len() < 80 {
-            return;
-        }
         self.children(id, flow);
     }
 
@@ -108,10 +105,10 @@ impl Writer<'_> {
             return;
         }
         if note {
-            self.note(&text, flow);
+            Self::note(&text, flow);
         } else {
             match self.power(id, &text, flow) {
-                Raised::Note => self.note(&text, flow),
+                Raised::Note => Self::note(&text, flow),
                 Raised::Power => {
                     let simple = text.chars().all(|c| c.is_alphanumeric() || "+-−–*.,′°".contains(c));
                     let power = if simple { format!("^{text}") } else { format!("^({text})") };
@@ -159,7 +156,7 @@ impl Writer<'_> {
             let variable = flow.line.last_word().chars().count() == 1 && text.chars().count() == 1;
             return if variable { Raised::Power } else { Raised::Plain };
         }
-        let calculated = text.chars().any(|c| c.is_alphanumeric());
+        let calculated = text.chars().any(char::is_alphanumeric);
         if calculated && (last.is_alphanumeric() || last == ')') { Raised::Power } else { Raised::Plain }
     }
 
@@ -170,7 +167,7 @@ impl Writer<'_> {
     }
 
     /// The mark of a note, apart from the word.
-    fn note(&mut self, text: &str, flow: &mut Flow) {
+    fn note(text: &str, flow: &mut Flow) {
         let bare = text.trim_matches(['[', ']', '(', ')']);
         if !flow.line.is_empty() && !flow.line.last().is_some_and(|c| "([{“‘„«（【「".contains(c)) {
             flow.line.part();
@@ -248,9 +245,9 @@ impl Writer<'_> {
             if matches!(text, "¶" | "#" | "§" | "🔗" | "↩" | "↑" | "⏎" | "^" | "↵" | "⬆") {
                 return;
             }
-            if self.is_note_link(id) && flow.line.last().is_some_and(|c| !c.is_whitespace()) {
+            if (self.is_note_link(id) && flow.line.last().is_some()) || self.is_named_note(id) {
                 let text = text.to_owned();
-                self.note(&text, flow);
+                Self::note(&text, flow);
                 return;
             }
         }
@@ -270,14 +267,19 @@ impl Writer<'_> {
             return false;
         }
         let of = |name| self.tree.attribute(id, name).unwrap_or_default();
-        let named = of("epub:type").contains("noteref") || of("role") == "doc-noteref";
         let text = self.tree.whole_text(id);
         let mark = text.trim().trim_matches(['[', ']', '(', ')', '†', '*', '‡']);
         let short = mark.len() <= 4 && mark.bytes().all(|b| b.is_ascii_alphanumeric());
-        named
+        self.is_named_note(id)
             || (of("href").contains('#')
                 && short
                 && (mark.is_empty() || mark.bytes().any(|b| b.is_ascii_digit()) || mark.len() == 1))
+    }
+
+    fn is_named_note(&self, id: Id) -> bool {
+        self.tree.attribute(id, "epub:type").is_some_and(|kind| kind.contains("noteref"))
+            || self.tree.attribute(id, "role") == Some("doc-noteref")
+            || seen::has_class(self.tree, id, &["footnote-reference", "footnote-ref", "noteref", "footnoteref"])
     }
 
     fn image(&mut self, id: Id, flow: &mut Flow) {
@@ -285,7 +287,7 @@ impl Writer<'_> {
         let alt = alt.split_whitespace().collect::<Vec<_>>().join(" ");
         // One or two words tell what sort of picture it is, not what it shows.
         let short = alt.split(' ').count() < 3 && !alt.chars().any(super::super::line::is_unspaced);
-        if alt.is_empty() || short || is_file_name(&alt) || self.is_in_caption(id, &alt) || !self.pictures.insert(alt.clone()) {
+        if alt.is_empty() || short || is_file_name(&alt) || self.is_told(id) || !self.pictures.insert(alt.clone()) {
             return;
         }
         // A formula that is shown as a picture.
@@ -298,13 +300,16 @@ impl Writer<'_> {
         flow.line.part();
     }
 
-    /// Whether the caption says what the picture shows.
-    fn is_in_caption(&self, id: Id, alt: &str) -> bool {
-        let figure = self.tree.above(id).take(6).find(|&id| self.tree.name(id) == "figure");
-        let caption = figure.and_then(|figure| self.tree.all(figure).take(500).find(|&id| self.tree.name(id) == "figcaption"));
-        caption.is_some_and(|caption| {
-            let words = self.tree.whole_text(caption).split_whitespace().collect::<Vec<_>>().join(" ");
-            words.contains(alt)
+    /// Whether a caption or the words of a link say what the picture shows.
+    fn is_told(&self, id: Id) -> bool {
+        self.tree.above(id).take(6).any(|above| match self.tree.name(above) {
+            "figure" => self
+                .tree
+                .all(above)
+                .take(500)
+                .any(|id| self.tree.name(id) == "figcaption" && !self.tree.whole_text(id).trim().is_empty()),
+            "a" => self.tree.all(above).take(500).any(|id| self.tree.text(id).is_some_and(|text| !text.trim().is_empty())),
+            _ => false,
         })
     }
 

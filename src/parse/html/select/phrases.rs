@@ -1,0 +1,65 @@
+//! Labels that give a section away.
+
+/// Beginnings of labels that can say nothing else.
+const SURE: &str = "\
+    related articles|related posts|related stories|related content|related reading|related news|related blog|\
+    you may also|you might also|you may like|more from|more stories|more articles|more posts|more news|read next|\
+    read this next|up next|recommended for you|recommended articles|recommended stories|recommended posts|keep reading|\
+    latest news|latest posts|latest articles|latest stories|latest blogs|recent posts|recent articles|recent news|\
+    recent comments|popular posts|popular articles|most popular|most read|trending now|top stories|about the author|\
+    about author|meet the author|leave a reply|join the conversation|follow us|connect with us|stay connected|\
+    sign up for our|sign up to our|join our newsletter|join our mailing|advertisement|sponsored content|\
+    from our partners|around the web|republish this|what to read next|similar articles|similar posts|\
+    weitere artikel|das könnte sie auch interessieren|auch interessant|à lire aussi|articles similaires|\
+    artículos relacionados|lea también|te puede interesar|leia também|相关文章|推荐阅读|猜你喜欢|热门文章|最新文章|相关推荐|\
+    為您推薦|関連記事|おすすめ記事|人気記事";
+
+/// Beginnings of labels that head parts of a text as well: "Subscribe to a topic".
+const MAYBE: &str = "\
+    related topics|related resources|related products|next up|recommended reading|continue reading|trending|\
+    leave a comment|post a comment|add a comment|share this|share the|share on|share with|stay in touch|stay up to date|\
+    stay informed|subscribe to|get the latest|newsletter|our newsletter|written by|more in|other articles|other posts|\
+    explore more|discover more|see more|mehr zum thema|延伸阅读|相关阅读";
+
+/// Labels that do so, in full.
+const WHOLE: &str = "\
+    related|comments|share|tags|topics|categories|contact us|subscribe|recommended|popular|latest|archives|author|\
+    read more|learn more|more|table of contents|contents|on this page|in this article|testimonials|get started|\
+    get in touch|search|follow|news|评论|分享|标签|目录|更多|热门|推荐";
+
+/// Whether a label, in small letters, is of a section about other pages; `Some(true)`: it can say nothing else.
+pub(super) fn is_of_other_pages(label: &str) -> Option<bool> {
+    let begins = |phrase: &str| {
+        label.strip_prefix(phrase).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii()))
+    };
+    if SURE.split('|').any(begins) {
+        return Some(true);
+    }
+    // "3 comments", "Comments (3)".
+    let counted = label.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
+    let counted = counted.trim_end_matches(|c: char| c.is_ascii_digit() || " ()".contains(c));
+    (MAYBE.split('|').any(begins) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels() {
+        for (label, of) in [
+            ("related articles", Some(true)),
+            ("more from this author", Some(true)),
+            ("相关文章", Some(true)),
+            ("3 comments", Some(false)),
+            ("comments (12)", Some(false)),
+            ("moreover", None),
+            ("newsletters of the port", None),
+            ("subscribe to a topic", Some(false)),
+            ("related work", None),
+            ("installation", None),
+        ] {
+            assert_eq!(is_of_other_pages(label), of, "{label}");
+        }
+    }
+}
