@@ -2,6 +2,9 @@
 //!
 //! What the index was made with is kept in the collection's own metadata (Qdrant 1.16), so that it comes and goes with the
 //! collection. A collection without it is somebody else's: it is neither read nor written nor removed.
+//!
+//! The server weighs words (its `idf` modifier): it alone knows the points of a collection that several homes write to, and has no
+//! way to ask for a term's document frequency. It counts deleted points until it has tidied its segments up.
 
 mod bounds;
 mod wire;

@@ -84,6 +84,7 @@ impl Setup {
             name: "test".into(),
             providers: BTreeMap::from([("them".to_owned(), self.provider(url))]),
             sources: Vec::new(),
+            parse: ragstream::parse::ParseOptions::default(),
             chunk: ChunkPlan {
                 by: ChunkBy::Auto,
                 max_tokens: NonZeroUsize::new(400).unwrap(),
