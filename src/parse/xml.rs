@@ -20,7 +20,7 @@ const MAX_ELEMENTS: usize = 3_000_000;
 #[derive(Debug)]
 pub(super) struct Element {
     name: Rc<str>,
-    attributes: Vec<(Rc<str>, String)>,
+    attributes: Vec<(Rc<str>, Box<str>)>,
     /// What is in it, in order.
     pub(super) nodes: Vec<Node>,
 }
@@ -79,7 +79,7 @@ impl Element {
 
     /// An attribute by its local name, or as `r:id` if it is one of the relationships' namespace.
     pub(super) fn attribute(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| value.as_str())
+        self.attributes.iter().find(|(n, _)| &**n == name).map(|(_, value)| &**value)
     }
 
     pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
@@ -204,6 +204,8 @@ impl Builder {
                     }
                     continue;
                 }
+                // Most of the elements of Word's documents, and nothing that a reader here asks for.
+                Ok(Event::Empty(e)) if is_look(e.name().as_ref()) => continue,
                 Ok(Event::Empty(e)) => {
                     let element = self.element(&e, &reader)?;
                     if self.open.is_empty() {
@@ -220,7 +222,8 @@ impl Builder {
                     if !met(self, At::End) {
                         return Err(String::new());
                     }
-                    let Some(closed) = self.open.pop() else { return Err("it ends before it begins".to_owned()) };
+                    let Some(mut closed) = self.open.pop() else { return Err("it ends before it begins".to_owned()) };
+                    closed.nodes.shrink_to_fit();
                     if self.open.is_empty() {
                         return Ok(closed);
                     }
@@ -309,8 +312,9 @@ impl Builder {
             let key =
                 if canonical(&of, attribute.key) == "r" { self.intern(&format!("r:{local}")) } else { self.intern(local) };
             let Ok(value) = attribute.normalized_value(XmlVersion::Implicit1_0) else { continue };
-            attributes.push((key, value.into_owned()));
+            attributes.push((key, value.into_owned().into_boxed_str()));
         }
+        attributes.shrink_to_fit();
         Ok(Element { name, attributes, nodes: Vec::new() })
     }
 
@@ -322,6 +326,45 @@ impl Builder {
         self.names.insert(Rc::clone(&new));
         new
     }
+}
+
+/// What says only how letters, paragraphs and cells look, or where the editor was.
+fn is_look(name: &str) -> bool {
+    matches!(
+        name,
+        "w:sz"
+            | "w:szCs"
+            | "w:color"
+            | "w:lang"
+            | "w:b"
+            | "w:bCs"
+            | "w:i"
+            | "w:iCs"
+            | "w:u"
+            | "w:kern"
+            | "w:spacing"
+            | "w:jc"
+            | "w:ind"
+            | "w:shd"
+            | "w:highlight"
+            | "w:rtl"
+            | "w:noProof"
+            | "w:proofErr"
+            | "w:bookmarkEnd"
+            | "w:lastRenderedPageBreak"
+            | "w:tcW"
+            | "w:top"
+            | "w:bottom"
+            | "w:left"
+            | "w:right"
+            | "w:cnfStyle"
+            | "w:keepNext"
+            | "w:keepLines"
+            | "w:widowControl"
+            | "w:snapToGrid"
+            | "w:vAlign"
+            | "w:gridCol"
+    )
 }
 
 /// The prefix that the standards write for a namespace. The strict variant of the office formats has other addresses.
