@@ -236,7 +236,14 @@ fn what_a_reader_can_open_is_text() {
         ("<noscript><p>The text for readers without scripts.</p></noscript>", "readers without scripts"),
         ("<svg><text>Leader</text></svg>", "Leader"),
         ("<div class='alert alert-warning'>Mind the gap.</div>", "Mind the gap."),
-        ("<footer>Written on a blockquote</footer>", ""),
+        ("<div><button>How long?</button><div hidden>Two days.</div></div>", "Two days."),
+        ("<h3 class=q>How long?</h3><div style='display:none'>Two days.</div>", "Two days."),
+        ("<a href='#late'>More</a> <span hidden id=late>The late answer.</span>", "The late answer."),
+        (
+            "<ul class='nav nav-tabs'><li><a href='#w' data-toggle=tab>Windows</a></ul><div class=tab-pane id=w hidden>Run it.</div>",
+            "Windows\n\nRun it.",
+        ),
+        ("<footer class=footnotes><p>It was an egret.</p></footer>", "It was an egret."),
     ] {
         let page = site(&format!(
             "<body><nav><a href=/>Home</a></nav><main><h1>Guide</h1><p>{PARAGRAPH}</p>{part}<p>{PARAGRAPH}</p></main></body>"
@@ -251,6 +258,7 @@ fn furniture_is_left_out() {
     for part in [
         "<nav><a href=/x>Furniture</a></nav>",
         "<div class='cookie-banner'><p>Furniture that asks for consent in a very long sentence, so that it is a paragraph of its own.</p></div>",
+        "<div id=cookie-consent><p>Furniture.</p></div>",
         "<div id=sidebar><ul><li><a href=/1>Furniture</a></ul></div>",
         "<div style='display:none'>Furniture</div>",
         "<div class=breadcrumbs><a href=/>Furniture</a> › Guide</div>",

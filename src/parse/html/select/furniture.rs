@@ -1,16 +1,25 @@
 //! What surrounds the text: navigation, banners, boxes about other pages.
 
+use std::collections::HashSet;
+
 use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::{Measure, Measures};
 use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
+/// Letters of what asks for consent, at most.
+const MAX_CONSENT: u64 = 3000;
+
 /// What is hidden for good.
 pub(super) fn unseen(tree: &Tree) -> Marks {
     let mut marks = Marks::none(tree);
-    let hidden: Vec<Id> =
+    let mut hidden: Vec<Id> =
         tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
+    if !hidden.is_empty() {
+        let led_to = led_to(tree);
+        hidden.retain(|&id| tree.attribute(id, "id").is_none_or(|name| !led_to.contains(name)));
+    }
     if hidden.is_empty() {
         return marks;
     }
@@ -23,6 +32,19 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
         }
     }
     marks
+}
+
+/// The names of what something on the page opens.
+fn led_to(tree: &Tree) -> HashSet<&str> {
+    let mut names = HashSet::new();
+    for id in tree.all(ROOT) {
+        for attribute in ["aria-controls", "href", "data-target", "data-bs-target"] {
+            let value = tree.attribute(id, attribute).unwrap_or_default();
+            let value = if attribute == "aria-controls" { Some(value) } else { value.strip_prefix('#') };
+            names.extend(value.filter(|name| !name.is_empty()));
+        }
+    }
+    names
 }
 
 /// Marks lists of pages and of landmarks, which books have for machines.
@@ -69,6 +91,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     }
     match name {
         "nav" | "search" => return prose < 0.4,
+        "footer" if is_admonition(tree, id) => return false,
         "footer" => return prose < 0.3 && !is_of_quotation(tree, id),
         "aside" => return is_aside(tree, id, links) && prose < 0.4,
         "header" => {
@@ -93,6 +116,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     );
     let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
     kind.is_some_and(|kind| match kind {
+        Named::Consent => prose < 0.7 && here.letters < MAX_CONSENT && !inline,
         Named::Box => prose < 0.35 && text < 0.5 && !inline,
         Named::Comments => prose < 0.5 && !inline,
         Named::Menu => {
