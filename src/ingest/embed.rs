@@ -280,9 +280,10 @@ impl Batcher {
     async fn ask(&self, part: &mut Part) -> Result<(), ProviderError> {
         let inputs: Vec<String> = part.texts.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
         let busy = self.report.busy(Stage::Embed);
-        let answer = match part.failed {
-            false => self.embedder.embed(&inputs, InputType::Passage).await,
-            true => self.embedder.embed_briefly(&inputs, InputType::Passage).await,
+        let answer = if part.failed {
+            self.embedder.embed_briefly(&inputs, InputType::Passage).await
+        } else {
+            self.embedder.embed(&inputs, InputType::Passage).await
         };
         drop(busy);
         let answer = answer.and_then(|embedded| complete(embedded, inputs.len(), self.dimensions, self.embedder.model()));

@@ -2,8 +2,9 @@
 //!
 //! Found as TCP does it: additive increase, multiplicative decrease. A refusal halves; a timeout or a server whose latency has
 //! grown says that more only queues there. Where the number is declared, it is where the search starts and ends, and latency
-//! does not lower it. Otherwise it starts at one, so that the first answer's headers are known before more is sent, and doubles
-//! each round of answers until something says stop.
+//! does not lower it. Otherwise it starts at one, so that the first answer's headers are known before more is sent; where they
+//! tell the quotas, it is at once what uses them at that answer's latency, and in any case it doubles each round of answers
+//! until something says stop.
 //!
 //! # States
 //!
@@ -37,6 +38,13 @@ const UNKNOWN_PACE: f64 = 30.0;
 
 /// After so many accepted in a row (a minute of it at first), the pace without a known quota doubles.
 const PROVEN: f64 = 1800.0;
+
+/// The answers from the first on that tell how many must be in flight to use quotas that were told. Not more: where the server
+/// queues, each later one would take longer and ask for more.
+const TELLING: f64 = 4.0;
+
+/// How many more must be in flight than the mean latency says, as some answers take longer.
+const SPARE: f64 = 1.5;
 
 /// A timer that is late by less is made up for.
 const LATE: Duration = Duration::from_millis(5);
@@ -172,7 +180,17 @@ impl ConcurrencyLimiter {
 
     /// Notes an answer to what left at `left` as one of `in_flight`, with its latency and tokens where they say something about
     /// others (not of a stream). Returns whether more may leave.
-    pub(super) fn answered(&mut self, left: Instant, in_flight: u32, took: Option<(Duration, u64)>, now: Instant) -> bool {
+    ///
+    /// `pace`: so many like it may leave a second, by quotas that the server told. Then it takes no rounds to find out how many must
+    /// be in flight for that.
+    pub(super) fn answered(
+        &mut self,
+        left: Instant,
+        in_flight: u32,
+        took: Option<(Duration, u64)>,
+        pace: Option<f64>,
+        now: Instant,
+    ) -> bool {
         self.accepted += 1.0;
         self.proven = self.proven.max(f64::from(in_flight));
         let was_alone = self.alone && self.is_news(left);
@@ -197,8 +215,13 @@ impl ConcurrencyLimiter {
             Growth::Linear => 1.0 / self.allowed,
             Growth::Held => return was_alone,
         };
+        if let (Some((latency, _)), Some(pace), Growth::Doubling) = (took, pace, self.growth)
+            && self.accepted <= TELLING
+        {
+            self.allowed = self.allowed.max(latency.as_secs_f64().mul_add(pace * SPARE, 1.0).min(most));
+        }
         if self.allowed >= most || !(self.wanted || self.declared) {
-            return was_alone;
+            return true;
         }
         self.allowed = (self.allowed + step).min(most);
         self.wanted = false;

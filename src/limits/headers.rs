@@ -16,6 +16,9 @@ const TOKENS: [&str; 4] = [
     "x-ratelimit-*-tokens-minute",
 ];
 
+/// What gateways put before the names of the headers that they were sent themselves: `LiteLLM`.
+const PASSED_ON: [&str; 2] = ["", "llm_provider-"];
+
 /// A limit a minute and what is left of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RateWindow {
@@ -42,9 +45,25 @@ pub(super) struct RateLimits {
 impl RateLimits {
     /// Reads the headers of whichever vendor it is, and of those who copy it.
     pub(super) fn read(headers: &HeaderMap) -> Self {
-        let first = |names: &[&str]| names.iter().find_map(|name| RateWindow::read(headers, name));
+        let first = |names: &[&str]| {
+            let names = PASSED_ON.iter().flat_map(|before| names.iter().map(move |name| format!("{before}{name}")));
+            names.into_iter().find_map(|name| RateWindow::read(headers, &name))
+        };
         Self { requests: first(&REQUESTS), tokens: first(&TOKENS) }
     }
+}
+
+/// The time until a limit of which nothing is left comes back, as the answer says it; the longer of several.
+pub(crate) fn used_up(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: String| headers.get(name)?.to_str().ok();
+    let names = REQUESTS.iter().chain(&TOKENS).chain(&["x-ratelimit-*"]);
+    let names = PASSED_ON.iter().flat_map(|before| names.clone().map(move |name| format!("{before}{name}")));
+    let resets = names.filter_map(|name| {
+        let left: f64 = text(name.replace('*', "remaining"))?.trim().parse().ok()?;
+        let reset = parse_reset(text(name.replace('*', "reset"))?, SystemTime::now())?;
+        (left < 1.0).then_some(reset)
+    });
+    resets.max()
 }
 
 impl RateWindow {
@@ -67,7 +86,14 @@ impl RateWindow {
 /// A duration, or an RFC 3339 time in UTC as Anthropic sends it (`2026-11-22T10:00:00Z`).
 fn parse_reset(text: &str, now: SystemTime) -> Option<Duration> {
     if let Some(duration) = parse_duration(text) {
-        return Some(duration);
+        // So many seconds, or milliseconds, are a time of day.
+        let since = match duration.as_secs() {
+            0..1_000_000_000 => return Some(duration),
+            1_000_000_000..100_000_000_000 => duration,
+            _ => duration / 1000,
+        };
+        let at = SystemTime::UNIX_EPOCH.checked_add(since)?;
+        return Some(at.duration_since(now).unwrap_or_default());
     }
     let (date, time) = text.trim().strip_suffix('Z')?.split_once('T')?;
     let fields = |text: &str, by: char| -> Option<[u32; 3]> {
@@ -160,6 +186,9 @@ mod tests {
         let seen = RateLimits::read(&mistral);
         assert_eq!(seen.requests, Some(RateWindow { limit: 720, remaining: Some(717), reset: None }));
         assert_eq!(seen.tokens.map(RateWindow::used), Some(89));
+        let litellm =
+            map(&[("llm_provider-x-ratelimit-limit-requests", "500"), ("llm_provider-x-ratelimit-remaining-requests", "498")]);
+        assert_eq!(RateLimits::read(&litellm).requests.map(|w| (w.limit, w.used())), Some((500, 2)));
         let anthropic = map(&[
             ("anthropic-ratelimit-requests-limit", "50"),
             ("anthropic-ratelimit-requests-reset", "2020-11-22T10:00:00Z"),
@@ -177,6 +206,8 @@ mod tests {
         assert_eq!(seconds("2026-11-22T10:00:07Z"), Some(7));
         assert_eq!(seconds("2026-11-22T10:01:00.123Z"), Some(60));
         assert_eq!(seconds("2026-11-22T09:00:00Z"), Some(0), "past");
+        assert_eq!((seconds("1795341607"), seconds("1795341607000")), (Some(7), Some(7)), "since 1970");
+        assert_eq!(seconds("59"), Some(59));
         assert_eq!(["2026-13-22T10:00:00Z", "2026-11-22", "T:Z", "2026-11-22T10:00Z"].map(seconds), [None; 4]);
     }
 

@@ -240,8 +240,14 @@ impl Limiter {
     /// Notes a request that was accepted, and how long its whole answer took and for how many tokens, where that says
     /// something about others.
     pub fn answered(&self, sent: Sent, took: Option<(Duration, u64)>) {
-        let mut state = self.shared.lock();
-        if state.concurrency.answered(sent.left, sent.in_flight, took, Instant::now()) {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let tokens = took.map_or(0, |(_, tokens)| tokens.clamp(1, MAX_TOKENS));
+        let paces = [(state.requests.told(), 1), (state.tokens.told(), tokens)];
+        let pace =
+            paces.into_iter().filter(|(_, cost)| *cost > 0).filter_map(|(told, cost)| Some(told? as f64 / 60.0 / cost as f64));
+        let pace = pace.reduce(f64::min);
+        if state.concurrency.answered(sent.left, sent.in_flight, took, pace, Instant::now()) {
             state.wake_first();
         }
     }

@@ -140,11 +140,6 @@ impl Compound {
         // In a damaged tree it may hang nowhere.
         in_tree.or_else(|| (storage == 0).then(|| self.entries.iter().position(|e| e.name.eq_ignore_ascii_case(name)))?)
     }
-
-    /// The contents of a stream, by its place.
-    pub(super) fn read(&self, at: usize) -> Vec<u8> {
-        self.entries.get(at).map(|entry| self.content(entry)).unwrap_or_default()
-    }
 }
 
 impl Entry {
@@ -261,7 +256,7 @@ mod tests {
 
     #[test]
     fn streams_and_storages() {
-        let file = Compound::open(built(&[("One", b"first"), ("in/Two", b"second"), ("in/Three", &[7; 70_000])])).unwrap();
+        let file = Compound::open(built(&[("One", b"first"), ("in/Two", b"second"), ("in/Three", &vec![7; 70_000])])).unwrap();
         assert!(file.stream(0, "one").unwrap().starts_with(b"first"));
         let within = file.find(0, "in").unwrap();
         assert!(file.stream(within, "Two").unwrap().starts_with(b"second"));

@@ -37,12 +37,6 @@ pub(super) fn open(format: Format, bytes: Vec<u8>) -> Result<Archive, ParseError
     Ok(archive)
 }
 
-/// The bytes of a container that [`open`] accepts.
-#[cfg(feature = "office")]
-pub(super) fn checked(format: Format, bytes: Vec<u8>) -> Result<Vec<u8>, ParseError> {
-    open(format, bytes).map(|archive| archive.into_inner().into_inner())
-}
-
 /// One entry, as text.
 pub(super) fn entry(archive: &mut Archive, format: Format, name: &str) -> Result<Vec<u8>, ParseError> {
     let entry = archive.by_name(name).map_err(|e| ParseError::broken(format, format_args!("{name}: {e}")))?;

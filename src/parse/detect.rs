@@ -24,7 +24,6 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
     match named {
         Guess::Known(format) if is_office(format) => Ok(under_another_name(format, bytes)),
         Guess::Known(format) if format.is_text() => Ok(office_xml(bytes).filter(|_| format == Format::Code).unwrap_or(format)),
-        Guess::Known(Format::Html) => Ok(Format::Html),
         // A page that says "not found" under a document's name.
         Guess::Known(Format::Pdf) if is_html(bytes) => Ok(Format::Html),
         // Mailboxes often have no extension, or that of a mail.

@@ -3,7 +3,6 @@
 //! Own reading: `office_oxide` 0.1.16 loses the base of ruby, the numbers of lists, spans and what is nested in tables.
 
 mod inline;
-mod numbering;
 mod styles;
 #[cfg(test)]
 mod tests;
@@ -11,8 +10,8 @@ mod tests;
 use std::collections::HashMap;
 
 use self::inline::{Attached, Inline, Running};
-use self::numbering::{Label, Numbering};
 use self::styles::{Role, Styles};
+use super::numbering::{Label, Numbering};
 use super::package::{Package, Relations, own_title};
 use super::table::{Cell, Table};
 use super::writer::{Block, Writer};
@@ -369,13 +368,13 @@ impl<'a> Reader<'a> {
         };
         let rows: Vec<(&Element, Vec<&Element>)> = rows
             .into_iter()
-            .filter(|row| !row.child("w:trPr").is_some_and(|p| p.child("w:del").is_some()))
+            .filter(|row| row.child("w:trPr").is_none_or(|p| p.child("w:del").is_none()))
             .map(|row| (row, cells_of(row)))
             .collect();
         // Frames around text: what is in them is text.
         if rows.iter().all(|(_, cells)| cells.len() <= 1) {
-            for (_, cells) in rows {
-                cells.into_iter().for_each(|cell| self.push_blocks(cell, own, out));
+            for cell in rows.into_iter().flat_map(|(_, cells)| cells) {
+                self.push_blocks(cell, own, out);
             }
             return;
         }

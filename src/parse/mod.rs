@@ -10,6 +10,8 @@ mod compound;
 mod container;
 mod detect;
 #[cfg(feature = "office")]
+mod doc;
+#[cfg(feature = "office")]
 mod docx;
 #[cfg(feature = "office")]
 mod drawing;
@@ -27,6 +29,8 @@ mod math;
 mod msg;
 mod notebook;
 #[cfg(feature = "office")]
+mod numbering;
+#[cfg(feature = "office")]
 mod numerals;
 #[cfg(feature = "office")]
 mod numfmt;
@@ -42,11 +46,17 @@ mod package;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
+mod ppt;
+#[cfg(feature = "office")]
 mod pptx;
 #[cfg(feature = "office")]
 mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
+#[cfg(feature = "office")]
+mod spreadsheetml;
+#[cfg(feature = "office")]
+mod summary;
 mod table;
 mod text;
 mod title;

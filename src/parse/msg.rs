@@ -45,12 +45,11 @@ impl Fields<'_> {
     }
 
     fn text(&self, tag: u32) -> Option<String> {
-        let text = match self.bytes(tag << 16 | 0x1f) {
-            Some(wide) => utf16(&wide),
-            None => {
-                let bytes = self.bytes(tag << 16 | 0x1e)?;
-                String::from_utf8(bytes).unwrap_or_else(|e| codepage::decode(self.page, e.as_bytes()))
-            }
+        let text = if let Some(wide) = self.bytes(tag << 16 | 0x1f) {
+            utf16(&wide)
+        } else {
+            let bytes = self.bytes(tag << 16 | 0x1e)?;
+            String::from_utf8(bytes).unwrap_or_else(|e| codepage::decode(self.page, e.as_bytes()))
         };
         let text = text.trim_end_matches('\0').to_owned();
         (!text.trim().is_empty()).then_some(text)
@@ -83,10 +82,13 @@ impl Fields<'_> {
     }
 }
 
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn message(&self, at: Storage, nesting: usize) -> (Option<String>, String, Markup) {
         let mut fields = Fields { file: self.file, at, page: 1252 };
-        fields.page = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag)).filter(|page| *page != 1200).unwrap_or(1252);
+        let declared = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag));
+        // Text in UTF-8 is seen to be that; what is not is in the code page of the language.
+        let by_language = || fields.number(0x3ff1).map_or(1252, codepage::of_language);
+        fields.page = declared.filter(|page| !matches!(page, 1200 | 65_001)).unwrap_or_else(by_language);
         let title = fields.line(&[0x0037, 0x0070]);
         let mut text = String::new();
         let mut field = |name: &str, value: Option<String>| {

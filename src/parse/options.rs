@@ -39,7 +39,7 @@ impl fmt::Debug for Password {
 pub struct Ocr {
     /// The program; looked for on `PATH` if it is a bare name.
     pub program: String,
-    /// Tesseract's names of the languages, joined by `+`: "eng", "eng+chi_sim".
+    /// Tesseract's names of the languages, joined by `+`: `eng`, `eng+chi_sim`.
     pub languages: String,
     /// What one page may take; at least what is left of the document's own time applies as well.
     pub timeout: Duration,

@@ -34,11 +34,6 @@ impl Package {
         Ok(Self { archive: container::open(format, bytes)?, format })
     }
 
-    /// The container again, for a crate that reads it by itself.
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.archive.into_inner().into_inner()
-    }
-
     /// A part as a tree; `None` if it is not there or not to be read, which costs that part alone.
     pub(super) fn part(&mut self, name: &str) -> Option<Element> {
         self.required(name).inspect_err(|error| tracing::debug!(%error, name, "a part of an office file was not read")).ok()

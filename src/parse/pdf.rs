@@ -21,10 +21,12 @@ mod lines;
 mod markdown;
 mod ocr;
 mod outline;
+mod paths;
 mod strings;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod vertical;
 mod words;
 
 use std::time::{Duration, Instant};
@@ -130,7 +132,9 @@ fn lay_out(shown: &Shown<'_>, number: usize) -> (Sheet, bool) {
     }
     // A page all turned is a page like any other.
     if blocks.iter().all(|b| b.is_turned) {
-        blocks.iter_mut().for_each(|b| b.is_turned = false);
+        for block in &mut blocks {
+            block.is_turned = false;
+        }
     }
     let letters: usize = shown.glyphs.iter().filter(|g| !g.text.trim().is_empty()).count();
     let page = shown.width * shown.height;
@@ -180,7 +184,7 @@ fn notes_last(blocks: &mut [Block], body: f64) {
         block.is_note = block.content == Content::Paragraph
             && first.size < 0.93 * body
             && first.y > 0.5 * lowest
-            && mark.is_some_and(|c| c.is_ascii_digit() || "*†‡§¶①②③④⑤".contains(c));
+            && mark.is_some_and(|c| c.is_ascii_digit() || "*∗⋆†‡§¶¹²³①②③④⑤".contains(c));
     }
     blocks.sort_by_key(|b| b.is_note);
 }

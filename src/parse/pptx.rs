@@ -308,7 +308,7 @@ impl Slide<'_> {
 
     fn graphic(&self, frame: &Element, out: &mut Vec<Block>) {
         if let Some(table) = frame.first("a:tbl") {
-            out.push(Block::Table(self.table(table)));
+            out.push(Block::Table(Self::table(table)));
         }
         for (name, id) in [("c:chart", "r:id"), ("dgm:relIds", "r:dm")] {
             let part = frame.first(name).and_then(|e| e.attribute(id)).and_then(|id| self.parts.get(id));
@@ -316,7 +316,7 @@ impl Slide<'_> {
         }
     }
 
-    fn table(&self, table: &Element) -> Table {
+    fn table(table: &Element) -> Table {
         let span = |cell: &Element, name: &str| cell.number::<usize>(name).unwrap_or(1).clamp(1, MAX_COLUMNS);
         let covered = |cell: &Element, name: &str| cell.attribute(name).is_some_and(|v| v == "1" || v == "true");
         let first_is_header = table.child("a:tblPr").is_some_and(|p| covered(p, "firstRow"));

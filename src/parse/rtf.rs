@@ -19,8 +19,7 @@ const MAX_DEPTH: usize = 2000;
 
 pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, ParseError> {
     let mut reader = Reader::default();
-    let mut tokens = Tokens::new(bytes);
-    while let Some(token) = tokens.next() {
+    for token in Tokens::new(bytes) {
         reader.token(token);
         if reader.out.len() + reader.line.len() > MAX_TEXT {
             return Err(ParseError::Bomb { format: Format::Rtf, limit: MAX_TEXT >> 20 });
@@ -55,6 +54,7 @@ enum Destination {
 }
 
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the format's own")]
 struct State {
     destination: Destination,
     font: i32,
@@ -218,6 +218,7 @@ impl Reader {
         }
     }
 
+    #[allow(clippy::too_many_lines, reason = "one match over the words of the format")]
     fn word(&mut self, word: &str, number: Option<i32>) {
         use Destination::{Author, Comment, Edge, FieldCode, Fonts, Label, Note, Skipped, Styles, Title};
         let on = number != Some(0);
@@ -338,7 +339,7 @@ impl Reader {
 
     fn unicode(&mut self, number: i32) {
         self.flush();
-        self.skipping = self.state.skip.max(if self.stack.is_empty() { 1 } else { 0 });
+        self.skipping = self.state.skip.max(usize::from(self.stack.is_empty()));
         let code = (number as u32) & 0xffff;
         let c = match (self.surrogate.take(), code) {
             (_, 0xd800..=0xdbff) => {
@@ -481,8 +482,7 @@ impl Reader {
         let text = if label.trim().is_empty() { line } else { format!("{} {line}", label.trim()) };
         if nested {
             // Tables in tables: their values stay in the cell around them.
-            self.line = text.trim_end().to_owned();
-            self.line.push_str(", ");
+            self.line = format!("{}, ", text.trim_end());
         } else {
             self.rows.cell(text.trim().trim_end_matches(',').to_owned());
         }

@@ -199,7 +199,9 @@ impl Sheet {
                 }
                 0x1c => {
                     let place = (u16_at(data, 0), u16_at(data, 2));
-                    if let (Some(row @ 0..0xffff), Some(column)) = place {
+                    if let (Some(row), Some(column)) = place
+                        && row < u16::MAX
+                    {
                         let count = usize::from(u16_at(data, 4).unwrap_or(0));
                         let bytes = data.get(6..(6 + count).min(data.len())).unwrap_or_default();
                         let text = clean(&super::codepage::decode(book.page, bytes));

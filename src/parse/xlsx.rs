@@ -120,15 +120,12 @@ fn unescaped(raw: &str) -> String {
     while let Some((before, after)) = rest.split_once("_x") {
         decoded.push_str(before);
         let code = after.get(..4).filter(|_| after.as_bytes().get(4) == Some(&b'_'));
-        match code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32) {
-            Some(c) => {
-                decoded.push(c);
-                rest = after.get(5..).unwrap_or_default();
-            }
-            None => {
-                decoded.push_str("_x");
-                rest = after;
-            }
+        if let Some(c) = code.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32) {
+            decoded.push(c);
+            rest = after.get(5..).unwrap_or_default();
+        } else {
+            decoded.push_str("_x");
+            rest = after;
         }
     }
     decoded.push_str(rest);
@@ -245,11 +242,7 @@ impl Scan<'_> {
                     "v" => in_value = false,
                     "t" => in_inline = false,
                     "rPh" => in_reading = false,
-                    "c" => {
-                        if cell.column < MAX_COLUMNS {
-                            row.extend(self.value(line, std::mem::take(&mut cell)));
-                        }
-                    }
+                    "c" if cell.column < MAX_COLUMNS => row.extend(self.value(line, &std::mem::take(&mut cell))),
                     "row" => {
                         row.sort_by_key(|value| value.column);
                         out.row(line, std::mem::take(&mut row))?;
@@ -268,7 +261,7 @@ impl Scan<'_> {
     }
 
     /// What a cell shows; `None` if it shows nothing.
-    fn value(&self, line: u32, cell: Raw) -> Option<Value> {
+    fn value(&self, line: u32, cell: &Raw) -> Option<Value> {
         let column = cell.column;
         let usual = NumberFormat::default();
         let format = self.book.formats.get(cell.style).unwrap_or(&usual);

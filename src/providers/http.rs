@@ -9,7 +9,7 @@ mod response;
 pub use connection::{Cost, Http};
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ impl Http {
             limiter: Limiter::new(plan.limits),
             peer: Arc::new(peer),
             answered: AtomicBool::new(false),
+            works_on: AtomicBool::new(false),
             cache: None,
         })
     }
@@ -141,7 +142,7 @@ impl Http {
         read: &impl Fn(Response) -> F,
     ) -> Result<T, FailedAttempt> {
         let left = permit.sent.left;
-        let whole = hedged(&self.limiter, permit, cost, |permit| self.whole(call, permit, cost));
+        let whole = self.hedged(permit, cost, |permit| self.whole(call, permit, cost));
         let whole = timeout(self.timeout, whole).await;
         let answer = whole.unwrap_or_else(|_| {
             self.limiter.overloaded(left);
@@ -253,8 +254,25 @@ impl Http {
         }
     }
 
+    /// Attempts, and sends a second copy when the first is most likely lost; not to a server that would work on both.
+    async fn hedged<F: Future<Output = Result<Response, FailedAttempt>>>(
+        &self,
+        permit: Permit,
+        cost: Cost,
+        attempt: impl Fn(Permit) -> F,
+    ) -> Result<Response, FailedAttempt> {
+        if self.works_on.load(Ordering::Relaxed) {
+            attempt(permit).await
+        } else {
+            hedged(&self.limiter, permit, cost, attempt).await
+        }
+    }
+
     fn too_late(&self, within: Duration) -> FailedAttempt {
-        self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64())).into()
+        let mut error = self.error(ErrorKind::Timeout, format!("no complete answer within {} s", within.as_secs_f64()));
+        // What would be sent at once would wait behind what is given up, and be given up, too.
+        error.retry_after = self.works_on.load(Ordering::Relaxed).then_some(within);
+        error.into()
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
@@ -270,5 +288,44 @@ impl Http {
             _ => tokio::time::sleep(wait).await,
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+    use crate::providers::ProviderKind;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_works_on_for_who_has_left_is_sent_no_second_copy() {
+        for (works_on, copies) in [(false, 2), (true, 1)] {
+            let plan =
+                ProviderPlan { base_url: "http://localhost:1".parse().unwrap(), ..ProviderPlan::new(ProviderKind::OpenAi) };
+            let http = Http::connect(&plan).unwrap();
+            http.works_on.store(works_on, Ordering::Relaxed);
+            let sent = AtomicUsize::new(0);
+            let (http, sent) = (&http, &sent);
+            let ask = async |latency| {
+                let permit = http.limiter.admit(http.limiter.ticket(), 1).await;
+                let attempt = |permit: Permit| async move {
+                    sent.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(latency).await;
+                    http.limiter.answered(permit.sent, Some((permit.sent.left.elapsed(), 1)));
+                    let Permit { reservation, .. } = permit;
+                    Ok(Response { body: Bytes::new(), headers: HeaderMap::new(), reservation })
+                };
+                http.hedged(permit, Cost { tokens: 1 }, attempt).await.unwrap();
+            };
+            for _ in 0..60 {
+                ask(Duration::from_millis(100)).await;
+            }
+            let before = sent.load(Ordering::Relaxed);
+            ask(Duration::from_secs(50)).await;
+            assert_eq!(sent.load(Ordering::Relaxed) - before, copies);
+        }
     }
 }

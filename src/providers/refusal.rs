@@ -35,6 +35,7 @@ impl Words {
         let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
         let mut words = Self::default();
         words.message = words.said(body, 0).filter(|message| !message.trim().is_empty());
+        words.retry_after = words.retry_after.or_else(|| words.message.as_deref().and_then(wait_in));
         words
     }
 
@@ -118,6 +119,22 @@ impl Words {
             }
             _ => {}
         }
+    }
+}
+
+/// The pause that words ask for: "Please try again in 1.2s", "Please retry after 6 seconds", "try again in 6m0s".
+fn wait_in(message: &str) -> Option<Duration> {
+    let message = message.to_ascii_lowercase();
+    let after = ["try again in ", "try again after ", "retry after ", "retry in ", "wait for "];
+    let rest = after.iter().find_map(|words| message.split_once(words))?.1;
+    let mut words = rest.split_whitespace();
+    let number = words.next()?.trim_end_matches([',', ';', ')', '.']);
+    let unit = words.next().unwrap_or_default().trim_end_matches([',', ';', ')', '.']);
+    match unit {
+        "ms" | "milliseconds" | "millisecond" => parse_duration(&format!("{number}ms")),
+        "m" | "min" | "minutes" | "minute" if number.parse::<f64>().is_ok() => parse_duration(&format!("{number}m")),
+        "h" | "hours" | "hour" if number.parse::<f64>().is_ok() => parse_duration(&format!("{number}h")),
+        _ => parse_duration(number),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
-use crate::limits::parse_duration;
+use crate::limits::{parse_duration, used_up};
 use crate::providers::{ErrorKind, ProviderError, RetryPlan};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -74,7 +74,7 @@ impl Tries {
         let asked = error.retry_after.filter(|asked| !asked.is_zero());
         let wait = asked.unwrap_or_else(|| backoff(self.attempts, rand::random()));
         if error.waited.saturating_add(wait) > self.plan.budget {
-            if let Some(asked) = asked {
+            if let Some(asked) = asked.filter(|_| error.kind != ErrorKind::Timeout) {
                 error.hint = Some(format!(
                     "it asks to be left alone for {} s, more than the retry budget of {} s leaves; run the same command again then",
                     asked.as_secs_f64().ceil(),
@@ -94,18 +94,28 @@ fn backoff(attempts: u32, jitter: f64) -> Duration {
     doubled.min(LONGEST_WAIT).mul_f64(1.0 - 0.25 * jitter.clamp(0.0, 1.0))
 }
 
-/// The pause that the server asks for: `retry-after-ms`, else `retry-after` in seconds (also with decimals), else
-/// as an HTTP date.
+/// What gateways put before the names of the headers that they were sent themselves: `LiteLLM`.
+const PASSED_ON: [&str; 2] = ["", "llm_provider-"];
+
+/// The pause that the server asks for: `retry-after-ms`, else `retry-after` in seconds (also with decimals), else as an HTTP date;
+/// then the same passed on by a gateway; then Azure's and others' own names; then the reset of a limit of which nothing is left.
 pub(super) fn server_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    let millis = text("retry-after-ms").and_then(|ms| Duration::try_from_secs_f64(ms.parse::<f64>().ok()? / 1000.0).ok());
-    millis.or_else(|| {
-        let value = text(RETRY_AFTER.as_str())?;
+    let millis = |name: &str| text(name).and_then(|ms| Duration::try_from_secs_f64(ms.parse::<f64>().ok()? / 1000.0).ok());
+    let time = |name: &str| {
+        let value = text(name)?;
         parse_duration(value).or_else(|| {
             let date = httpdate::parse_http_date(value).ok()?;
             Some(date.duration_since(now).unwrap_or_default())
         })
-    })
+    };
+    let asked = PASSED_ON.iter().find_map(|before| {
+        millis(&format!("{before}retry-after-ms"))
+            .or_else(|| time(&format!("{before}{RETRY_AFTER}")))
+            .or_else(|| millis(&format!("{before}x-ms-retry-after-ms")))
+            .or_else(|| time(&format!("{before}x-retry-after")))
+    });
+    asked.or_else(|| used_up(headers))
 }
 
 /// `x-should-retry`, where the server sends it.
@@ -140,6 +150,28 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "Sun, 22 Nov 2026 10:00:30 GMT")]), Some(30_000));
         assert_eq!(wait(&[("retry-after", "Sun, 22 Nov 2026 09:00:00 GMT")]), Some(0));
         assert_eq!(wait(&[("retry-after", "-3")]), None);
+        // Gateways.
+        assert_eq!(wait(&[("llm_provider-retry-after", "7")]), Some(7000));
+        assert_eq!(wait(&[("llm_provider-retry-after-ms", "70"), ("llm_provider-retry-after", "7")]), Some(70));
+        assert_eq!(wait(&[("llm_provider-retry-after", "7"), ("retry-after", "2")]), Some(2000), "its own word is newer");
+        assert_eq!(wait(&[("x-ms-retry-after-ms", "1500")]), Some(1500));
+        // What is left of the limits.
+        let left = |requests: &str, tokens: &str| {
+            wait(&[
+                ("x-ratelimit-remaining-requests", requests),
+                ("x-ratelimit-reset-requests", "1.5s"),
+                ("x-ratelimit-remaining-tokens", tokens),
+                ("x-ratelimit-reset-tokens", "6m0s"),
+            ])
+        };
+        assert_eq!(
+            [left("0", "5"), left("5", "0"), left("0", "0"), left("5", "5")],
+            [Some(1500), Some(360_000), Some(360_000), None]
+        );
+        assert_eq!(
+            wait(&[("llm_provider-x-ratelimit-remaining-tokens", "0"), ("llm_provider-x-ratelimit-reset-tokens", "2s")]),
+            Some(2000)
+        );
         assert_eq!(wait(&[]), None);
     }
 

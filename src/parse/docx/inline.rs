@@ -65,7 +65,6 @@ impl<'a> Inline<'a, '_> {
                     self.read(e);
                     self.end_of_field(code, since);
                 }
-                "w:sdtPr" | "w:sdtEndPr" => {}
                 "m:oMath" | "m:oMathPara" => self.text.push_str(&math::linear(e)),
                 "mc:AlternateContent" => {
                     if let Some(chosen) = chosen(e) {
@@ -73,7 +72,7 @@ impl<'a> Inline<'a, '_> {
                     }
                 }
                 // Taken out or moved elsewhere while changes were tracked.
-                "w:del" | "w:moveFrom" | "w:pPr" | "w:rPr" => {}
+                "w:del" | "w:moveFrom" | "w:pPr" | "w:rPr" | "w:sdtPr" | "w:sdtEndPr" => {}
                 "w:ruby" => self.ruby(e),
                 _ => self.read(e),
             }

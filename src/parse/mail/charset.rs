@@ -118,7 +118,7 @@ fn base64_as_far(raw: &[u8]) -> Vec<u8> {
 }
 
 /// What is no escape stays as it is, which the parser's own decoder refuses.
-fn quoted_printable(raw: &[u8]) -> Vec<u8> {
+pub(super) fn quoted_printable(raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len());
     for line in raw.split_inclusive(|&b| b == b'\n') {
         let ending = line.ends_with(b"\n");

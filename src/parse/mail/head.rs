@@ -1,8 +1,8 @@
 //! The fields at the head of a message.
 
-use mail_parser::{Address, Header, HeaderName, Message, MessageParser, MimeHeaders};
+use mail_parser::{Address, Header, HeaderName, Message, MessageParser, MimeHeaders, PartType};
 
-use super::charset;
+use super::{charset, words};
 use crate::parse::title;
 
 /// What a reader wants to know of a message before its text.
@@ -18,7 +18,8 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn of(message: &Message<'_>) -> Self {
-        let names: Vec<String> = message.attachments().filter_map(|part| title::clean(part.attachment_name()?)).collect();
+        let files = message.parts.iter().filter(|part| !matches!(part.body, PartType::Multipart(_)));
+        let names: Vec<String> = files.filter_map(|part| title::clean(part.attachment_name()?)).collect();
         let mut fields = Self::of_parsed(message);
         // Letters that no encoded word declares. The parser takes them for UTF-8.
         if fields.all().iter().any(|value| value.contains(char::REPLACEMENT_CHARACTER))
@@ -79,23 +80,22 @@ fn people(address: Option<&Address<'_>>) -> String {
 fn decoded_anew(message: &Message<'_>) -> Option<String> {
     let root = message.parts.first()?;
     let value = |header: &Header<'_>| message.raw_message.get(header.offset_start as usize..header.offset_end as usize);
-    let mut raw = Vec::new();
-    for header in &root.headers {
-        let name = match header.name {
-            HeaderName::Subject => &b"Subject:"[..],
-            HeaderName::From => b"From:",
-            HeaderName::To => b"To:",
-            HeaderName::Cc => b"Cc:",
-            HeaderName::Date => b"Date:",
-            _ => continue,
-        };
-        raw.extend_from_slice(name);
-        raw.extend_from_slice(value(header)?.trim_ascii_end());
-        raw.extend_from_slice(b"\r\n");
-    }
-    raw.extend_from_slice(b"\r\n");
     let declared = message.parts.iter().find_map(|part| Some(part.content_type()?.attribute("charset")?.to_owned()));
     // The text tells the encoding better than the few words of a subject.
     let body = message.raw_message.get(root.offset_body as usize..).unwrap_or_default();
-    Some(charset::decode_beside(&raw, declared.as_deref(), body))
+    let mut all = String::new();
+    for header in &root.headers {
+        let (name, of_people) = match header.name {
+            HeaderName::Subject => ("Subject:", false),
+            HeaderName::From => ("From:", true),
+            HeaderName::To => ("To:", true),
+            HeaderName::Cc => ("Cc:", true),
+            HeaderName::Date => ("Date:", false),
+            _ => continue,
+        };
+        let decoded = charset::decode_beside(value(header)?.trim_ascii_end(), declared.as_deref(), body);
+        all.push_str(&format!("{name} {}\r\n", words::decoded(&decoded, of_people).trim_start()));
+    }
+    all.push_str("\r\n");
+    Some(all)
 }

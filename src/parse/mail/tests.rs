@@ -199,6 +199,40 @@ fn words_are_read_in_the_encoding_that_they_are_in() {
 }
 
 #[test]
+fn names_and_subjects_are_whole() {
+    let text = read(&format!(
+        "Subject: =?utf-8?B?56CB5Q==?=\n =?UTF-8?B?pLTlhbPpl60=?=\nFrom: =?utf-8?B?56CB5Q==?= =?UTF-8?B?pLTlhbPpl60=?= <ann@example.org>\n{}",
+        mixed(&[
+            "Content-Type: text/plain; name=\"=?utf-8?B?56CB5aS0LnR4dA==?=\"\n\none",
+            "Content-Type: text/plain\nContent-Disposition: attachment; filename*0*=utf-8''%E7%A0%81;\n filename*1*=%E5%A4%B42.txt\n\ntwo",
+        ])
+    ))
+    .text;
+    assert!(
+        text.starts_with("Subject: 码头关闭\nFrom: 码头关闭 <ann@example.org>\nAttachments: 码头.txt, 码头2.txt\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("# 码头.txt\n\none\n\n# 码头2.txt\n\ntwo"), "{text}");
+}
+
+#[test]
+fn a_text_with_a_name_is_one_of_the_alternatives() {
+    let text = read(&format!(
+        "Subject: x\n{TO}{}",
+        multipart(
+            "alternative",
+            "b1",
+            &[
+                "Content-Type: text/plain; name=\"body.txt\"\n\nThe quay is closed on Monday.",
+                "Content-Type: text/html; name=\"body.html\"\n\n<p>The quay is closed on Monday.</p>",
+            ]
+        )
+    ))
+    .text;
+    assert_eq!(text.matches("The quay is closed on Monday.").count(), 1, "{text}");
+}
+
+#[test]
 fn flowed_text_is_whole_and_armor_is_gone() {
     let text = read(&format!("Subject: x\n{TO}Content-Type: text/plain; charset=utf-8; format=flowed; delsp=yes\n\nThe quay is \nclosed. 会议改到星 \n期三。")).text;
     assert!(text.ends_with("The quay isclosed. 会议改到星期三。"), "{text}");

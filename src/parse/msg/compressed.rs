@@ -86,6 +86,7 @@ struct Page {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the format's own")]
 struct State {
     /// A part of the page itself; else text that stands between its tags.
     in_tag: bool,

@@ -1,6 +1,6 @@
 //! Numbers that count days.
 
-use super::Token;
+use super::code::Token;
 
 const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
@@ -11,7 +11,7 @@ const END: f64 = 2_958_466.0;
 /// A moment, or a time that has gone by; `None` for numbers that are no dates.
 pub(super) fn shown(tokens: &[Token], value: f64, since_1904: bool) -> Option<String> {
     let elapsed = tokens.iter().any(|t| matches!(t, Token::Elapsed(..)));
-    if !(value.abs() < END) || (value < 0.0 && !elapsed) {
+    if value.is_nan() || value.abs() >= END || (value < 0.0 && !elapsed) {
         return None;
     }
     let places = fraction_places(tokens);

@@ -19,8 +19,8 @@ pub(super) fn has_right_to_left(text: &str) -> bool {
 /// A line whose pieces stand from left to right, each with whether a blank stands before it.
 ///
 /// The inverse of the bidirectional algorithm for one line: whichever script has more letters gives the line's direction.
-pub(super) fn reading_order(pieces: Vec<(String, bool)>) -> String {
-    let line = join(&pieces);
+pub(super) fn reading_order(pieces: &[(String, bool)]) -> String {
+    let line = join(pieces);
     if !line.chars().any(is_right_to_left) {
         return line;
     }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     fn read(visual: &str) -> String {
-        reading_order(visual.split(' ').enumerate().map(|(i, w)| (w.to_owned(), i > 0)).collect())
+        reading_order(&visual.split(' ').enumerate().map(|(i, w)| (w.to_owned(), i > 0)).collect::<Vec<_>>())
     }
 
     #[test]

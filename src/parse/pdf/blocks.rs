@@ -243,7 +243,7 @@ impl Margins {
         if step > 0.7 * size && step < 5.0 * size {
             // In, after a line that was not: the first line of a paragraph, unless the first ones hang out.
             let is_hanging = self.hangs || open.first().is_some_and(|l| is_item(&l.text()) || is_numbered(&l.text()));
-            return !is_hanging && open.len() >= 2 || (!is_hanging && ended);
+            return !is_hanging && (open.len() >= 2 || ended);
         }
         // Out, after lines that were in: the next one of those that hang out.
         step < -0.7 * size && open.len() >= 2 && (self.hangs || ended)

@@ -6,6 +6,8 @@
 use std::io::Read;
 
 use flate2::read::ZlibDecoder;
+use hayro_syntax::Filter;
+use hayro_syntax::object::Stream;
 
 use super::super::{Format, ParseError};
 
@@ -64,6 +66,31 @@ fn check_within(bytes: &[u8], all: u64, one: u64) -> Result<(), ParseError> {
         left -= size;
     }
     Ok(())
+}
+
+/// How many bytes one byte may become, by the rules of its filter.
+fn growth(filter: Filter) -> u64 {
+    match filter {
+        Filter::FlateDecode => 1032,
+        Filter::LzwDecode => 2731,
+        Filter::RunLengthDecode => 64,
+        _ => 1,
+    }
+}
+
+/// Whether a stream may be unpacked: [`check`] has not seen those that are encrypted, nor other filters.
+pub(super) fn is_sane(stream: &Stream<'_>) -> bool {
+    let filters = stream.filters();
+    let packed = stream.raw_data();
+    let most = filters.iter().fold(packed.len() as u64, |size, filter| size.saturating_mul(growth(*filter)));
+    most <= ONE
+        || match filters.as_slice() {
+            [Filter::FlateDecode] => drain(ZlibDecoder::new(packed.as_ref()).take(ONE + 1)) <= ONE,
+            // What old programs write is seldom a tenth of this, and unpacks to a few times of it.
+            [Filter::LzwDecode] => packed.len() < 1 << 20,
+            [Filter::Ascii85Decode | Filter::AsciiHexDecode, Filter::FlateDecode | Filter::LzwDecode] => packed.len() < 4 << 20,
+            _ => false,
+        }
 }
 
 /// How many bytes come, up to where the data are damaged.

@@ -8,12 +8,13 @@ use std::time::Instant;
 
 use hayro_font::kurbo::{Affine, Point, Rect, Vec2};
 use hayro_syntax::content::TypedIter;
-use hayro_syntax::content::ops::TypedInstruction;
+use hayro_syntax::content::ops::TypedInstruction as T;
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, Stream, String as PdfString};
 use hayro_syntax::page::{Page, Resources};
 
 use super::font::{Code, Face, Fonts};
-use super::strings;
+use super::paths::{Path, RULES};
+use super::{bounds, strings, vertical};
 
 /// Forms within one another. Real pages nest a handful.
 const DEPTH: usize = 16;
@@ -21,10 +22,6 @@ const DEPTH: usize = 16;
 const OPERATORS: u64 = 30_000_000;
 /// Glyphs of a page.
 const GLYPHS: usize = 1_000_000;
-/// Rules of a page; a drawing that has more is no table.
-const RULES: usize = 20_000;
-/// A filled box no thicker than this is a rule, in points.
-const THIN: f64 = 2.5;
 /// Operators between two looks at the clock.
 const TICK: u64 = 1024;
 
@@ -94,6 +91,7 @@ pub(super) fn read<'a>(
             reader.annotation(&note, page.resources(), &state)?;
         }
     }
+    vertical::stand_up(&mut reader.shown.glyphs);
     Ok(reader.shown)
 }
 
@@ -136,26 +134,8 @@ struct Reader<'a, 'r> {
     shown: Shown<'a>,
 }
 
-/// A path that is being made, in points of the page.
-#[derive(Default)]
-struct Path {
-    from: Point,
-    at: Point,
-    lines: Vec<(Point, Point)>,
-    boxes: Vec<Rect>,
-    bounds: Option<Rect>,
-    clips: bool,
-}
-
-impl Path {
-    fn reach(&mut self, p: Point) {
-        let here = Rect::from_points(p, p);
-        self.bounds = Some(self.bounds.map_or(here, |b| b.union(here)));
-    }
-}
-
 impl<'a> Reader<'a, '_> {
-    #[allow(clippy::too_many_lines, reason = "one arm for each operator")]
+    #[allow(clippy::too_many_lines, clippy::many_single_char_names, reason = "one arm for each operator")]
     fn run(&mut self, content: &[u8], resources: &Resources<'a>, state: State<'a>) -> Result<(), Late> {
         let mut now = state;
         let mut saved: Vec<State<'a>> = Vec::new();
@@ -168,7 +148,6 @@ impl<'a> Reader<'a, '_> {
             if self.shown.is_cut {
                 break;
             }
-            use TypedInstruction as T;
             match operator {
                 T::SaveState(_) if saved.len() < 1000 => saved.push(now.clone()),
                 T::RestoreState(_) => now = saved.pop().unwrap_or(now),
@@ -239,7 +218,7 @@ impl<'a> Reader<'a, '_> {
                 T::RectPath(r) => {
                     let (x, y) = (r.0.as_f64(), r.1.as_f64());
                     let [a, b] = [(x, y), (x + r.2.as_f64(), y + r.3.as_f64())].map(|p| now.ctm * Point::from(p));
-                    path.boxes.push(Rect::from_points(a, b));
+                    path.rect(Rect::from_points(a, b));
                     path.reach(a);
                     path.reach(b);
                     path.at = now.ctm * Point::new(x, y);
@@ -252,16 +231,12 @@ impl<'a> Reader<'a, '_> {
                 }
                 T::LineTo(p) => {
                     let to = now.ctm * Point::new(p.0.as_f64(), p.1.as_f64());
-                    if path.lines.len() < RULES {
-                        path.lines.push((path.at, to));
-                    }
-                    path.at = to;
-                    path.reach(to);
+                    path.line(to);
                 }
-                T::CubicTo(c) => path_curve(&mut path, now.ctm * Point::new(c.4.as_f64(), c.5.as_f64())),
-                T::CubicStartTo(c) => path_curve(&mut path, now.ctm * Point::new(c.2.as_f64(), c.3.as_f64())),
-                T::CubicEndTo(c) => path_curve(&mut path, now.ctm * Point::new(c.2.as_f64(), c.3.as_f64())),
-                T::ClosePath(_) => path.lines.push((path.at, path.from)),
+                T::CubicTo(c) => path.curve(now.ctm * Point::new(c.4.as_f64(), c.5.as_f64())),
+                T::CubicStartTo(c) => path.curve(now.ctm * Point::new(c.2.as_f64(), c.3.as_f64())),
+                T::CubicEndTo(c) => path.curve(now.ctm * Point::new(c.2.as_f64(), c.3.as_f64())),
+                T::ClosePath(_) => path.line(path.from),
                 T::ClipNonZero(_) | T::ClipEvenOdd(_) => path.clips = true,
                 T::StrokePath(_) | T::CloseAndStrokePath(_) => self.paint(&mut path, &mut now, true, false),
                 T::FillPathNonZero(_) | T::FillPathNonZeroCompatibility(_) | T::FillPathEvenOdd(_) => {
@@ -420,7 +395,7 @@ impl<'a> Reader<'a, '_> {
         if self.active.len() >= DEPTH || self.active.contains(&id) {
             return Ok(());
         }
-        let Ok(content) = stream.decoded_data() else { return Ok(()) };
+        let Some(content) = bounds::is_sane(stream).then(|| stream.decoded_data().ok()).flatten() else { return Ok(()) };
         // What is drawn over and over costs as if it were written so often.
         self.operators += content.len() as u64 / 64;
         self.tick()?;
@@ -478,43 +453,14 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn paint(&mut self, path: &mut Path, now: &mut State<'a>, strokes: bool, fills: bool) {
-        let done = std::mem::replace(path, Path { at: path.at, from: path.from, ..Path::default() });
+        let done = path.end();
         if done.clips
             && let Some(bounds) = done.bounds
         {
             now.clip = now.clip.intersect(bounds);
         }
-        if self.covered > 0 || self.shown.rules.len() >= RULES {
-            return;
-        }
-        let clip = now.clip;
-        let mut rule = |r: Rect| {
-            let r = r.inflate(0.05, 0.05).intersect(clip.inflate(1.0, 1.0));
-            if r.is_finite() && (r.width() > 3.0 || r.height() > 3.0) && r.width() > 0.0 && r.height() > 0.0 {
-                self.shown.rules.push(r);
-            }
-        };
-        if strokes {
-            for (a, b) in done.lines {
-                if (a.x - b.x).abs() < 0.3 || (a.y - b.y).abs() < 0.3 {
-                    rule(Rect::from_points(a, b));
-                }
-            }
-        } else if fills && done.lines.len() < 6 && done.boxes.is_empty() {
-            // A box drawn by its corners.
-            if let Some(b) = done.bounds.filter(|b| b.width() < THIN || b.height() < THIN) {
-                rule(b);
-            }
-        }
-        for b in done.boxes {
-            if b.width() < THIN || b.height() < THIN {
-                rule(b);
-            } else if strokes {
-                rule(Rect::new(b.x0, b.y0, b.x1, b.y0));
-                rule(Rect::new(b.x0, b.y1, b.x1, b.y1));
-                rule(Rect::new(b.x0, b.y0, b.x0, b.y1));
-                rule(Rect::new(b.x1, b.y0, b.x1, b.y1));
-            }
+        if self.covered == 0 && self.shown.rules.len() < RULES {
+            done.rules(strokes, fills, now.clip, &mut self.shown.rules);
         }
     }
 }
@@ -529,15 +475,12 @@ fn contents(page: &Page<'_>) -> Vec<u8> {
     let mut whole = Vec::new();
     for part in parts {
         // A part that is damaged takes no other with it.
-        whole.extend_from_slice(&part.decoded_data().unwrap_or_default());
+        if bounds::is_sane(&part) {
+            whole.extend_from_slice(&part.decoded_data().unwrap_or_default());
+        }
         whole.push(b'\n');
     }
     whole
-}
-
-fn path_curve(path: &mut Path, to: Point) {
-    path.at = to;
-    path.reach(to);
 }
 
 fn matrix(m: [f64; 6]) -> Affine {

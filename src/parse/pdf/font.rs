@@ -14,7 +14,7 @@ use hayro_font::{CMapResolverFn, Font, FontCache, FontGlyph, FontQuery, FontReso
 use hayro_syntax::object::{Array, Dict, Name, Object, Stream};
 use skrifa::{FontRef, MetadataProvider};
 
-use super::letters;
+use super::{bounds, letters};
 
 /// Codes that one entry of a width table may cover; the tables of real fonts have at most this many codes in all.
 const RANGE: i64 = 0x1_0000;
@@ -33,6 +33,7 @@ pub(super) struct Code {
 }
 
 /// A font as a page uses it.
+#[allow(clippy::struct_excessive_bools, reason = "what is known of a font is independent")]
 pub(super) struct Face<'a> {
     font: Font<'a>,
     known: RefCell<HashMap<(u32, u8), Code>>,
@@ -60,7 +61,7 @@ enum Unnamed {
     Nothing,
 }
 
-impl<'a> Face<'a> {
+impl Face<'_> {
     /// The codes of a string.
     pub(super) fn read(&self, string: &[u8], mut each: impl FnMut(Code)) {
         let mut at = 0;
@@ -214,7 +215,7 @@ fn parse_cmap(data: &[u8], cmaps: &CMapResolverFn) -> Option<CMap> {
 pub(super) struct Fonts<'a> {
     cache: FontCache<'a>,
     faces: HashMap<&'a [u8], Option<Rc<Face<'a>>>>,
-    fonts: FontResolverFn,
+    programs: FontResolverFn,
     cmaps: CMapResolverFn,
 }
 
@@ -223,7 +224,7 @@ impl<'a> Fonts<'a> {
         Self {
             cache: FontCache::new(),
             faces: HashMap::new(),
-            fonts: Arc::new(|query| match query {
+            programs: Arc::new(|query| match query {
                 FontQuery::Standard(font) => Some(font.get_font_data()),
                 FontQuery::Fallback(font) => Some(font.pick_standard_font().get_font_data()),
             }),
@@ -245,7 +246,7 @@ impl<'a> Fonts<'a> {
         if let Some(face) = self.faces.get(b"".as_slice()) {
             return face.clone();
         }
-        let font = self.cache.standard_font(hayro_font::StandardFont::Helvetica, &self.fonts);
+        let font = self.cache.standard_font(hayro_font::StandardFont::Helvetica, &self.programs);
         let face = font.map(|font| Rc::new(Face::new(font, "", &Dict::default(), Unnamed::Latin(WINDOWS_1252), 1.0)));
         self.faces.insert(b"".as_slice(), face.clone());
         face
@@ -257,9 +258,20 @@ impl<'a> Fonts<'a> {
             tracing::debug!("a font whose widths have no bounds is left out");
             return None;
         }
-        let font = self.cache.font(dict, &self.fonts, &self.cmaps)?;
-        let name = dict.get::<Name<'_>>(b"BaseFont".as_slice()).map(|n| n.as_str().to_owned()).unwrap_or_default();
         let descriptor = descendant.as_ref().unwrap_or(dict).get::<Dict<'_>>(b"FontDescriptor".as_slice()).unwrap_or_default();
+        let parts = [
+            (dict, "ToUnicode"),
+            (dict, "Encoding"),
+            (&descriptor, "FontFile"),
+            (&descriptor, "FontFile2"),
+            (&descriptor, "FontFile3"),
+        ];
+        let mut streams = parts.iter().filter_map(|(of, key)| of.get::<Stream<'_>>(key.as_bytes()));
+        if !streams.all(|stream| bounds::is_sane(&stream)) {
+            return None;
+        }
+        let font = self.cache.font(dict, &self.programs, &self.cmaps)?;
+        let name = dict.get::<Name<'_>>(b"BaseFont".as_slice()).map(|n| n.as_str().to_owned()).unwrap_or_default();
         let rest = Unnamed::of(dict, descendant.as_ref(), &self.cmaps);
         let mut face = Face::new(font, &name, &descriptor, rest, drawn_height(dict));
         let raw = dict.get::<Name<'_>>(b"BaseFont".as_slice()).map(|n| n.to_vec()).unwrap_or_default();

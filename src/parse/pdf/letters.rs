@@ -24,7 +24,7 @@ pub(super) fn plain(text: &str) -> String {
             }
             // ZapfDingbats and Symbol by the private codes of Word, and the DEL that reportlab writes for a bullet.
             '\u{7f}' | '\u{f0b7}' | '\u{f0a7}' | '\u{f076}' | '\u{f0d8}' | '\u{f06c}' | '\u{f06e}' | '\u{25cf}' => {
-                out.push('•')
+                out.push('•');
             }
             '\u{f020}' | '\t' | '\n' | '\r' | '\u{a0}' => out.push(' '),
             '\u{f0e0}' => out.push('→'),

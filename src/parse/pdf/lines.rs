@@ -77,7 +77,7 @@ pub(super) fn text_of(words: &[Word], size: f64) -> String {
         }
         before = Some(word);
     }
-    bidi::reading_order(pieces)
+    bidi::reading_order(&pieces)
 }
 
 /// Dots that lead the eye to a number, as three.

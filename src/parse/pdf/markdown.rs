@@ -297,7 +297,10 @@ impl Sizes {
         }
         let size = block.size();
         let rank = self.larger.iter().position(|s| (s - size).abs() < 0.06 * s);
-        if let Some(rank) = rank.filter(|_| size > 1.12 * self.body) {
+        // A paragraph in larger letters.
+        let is_sentence =
+            size < 1.5 * self.body && text.ends_with(['。', '.', ';', '；', '，', ',']) && text.chars().count() > 25;
+        if let Some(rank) = rank.filter(|_| size > 1.12 * self.body && !is_sentence) {
             return Some((rank + 1).min(LEVELS));
         }
         let stands_out = block.is_bold() && !self.body_is_bold && size > 0.93 * self.body;
@@ -310,7 +313,7 @@ impl Sizes {
 fn could_head(block: &Block) -> bool {
     let letters: usize = block.rows.iter().map(|r| r.text.chars().count()).sum();
     let has_words = block.rows.iter().any(|r| r.text.chars().filter(|c| c.is_alphabetic()).count() >= 2);
-    let is_item = block.rows.first().is_some_and(|r| blocks::is_item(&r.text));
+    let is_item = block.rows.iter().any(|r| blocks::is_item(&r.text) || is_entry(&r.text));
     block.content == Content::Paragraph
         && !block.is_turned
         && block.rows.len() <= 4

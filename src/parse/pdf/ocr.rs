@@ -86,7 +86,7 @@ fn run(grey: &Grey, resolution: f64, ocr: &Ocr, until: Instant) -> Option<String
     let status = thread::scope(|scope| {
         // Ends with the program, which `Running` or the loop below ends.
         scope.spawn(move || {
-            let _ = write!(to, "P5 {} {} 255\n", grey.width, grey.height).and_then(|()| to.write_all(&grey.pixels));
+            let _ = writeln!(to, "P5 {} {} 255", grey.width, grey.height).and_then(|()| to.write_all(&grey.pixels));
         });
         let reader = scope.spawn(move || {
             let mut text = Vec::new();
@@ -156,13 +156,13 @@ impl Grey {
         // Black is what is painted through a mask; a bit that is set is not painted.
         let inverted = dict.get::<[f32; 2]>(b"Decode".as_slice()).is_some_and(|[low, high]| low > high);
         let palette = space.map(|s| s.palette).unwrap_or_default();
-        let pixels = shades(&decoded.data, width, height, bits, parts, &palette, inverted)?;
+        let pixels = shades(&decoded.data, width, height, bits, parts, &palette, inverted);
         Some(Self { width, height, pixels })
     }
 }
 
 /// One byte for each pixel, from rows that begin at whole bytes.
-fn shades(data: &[u8], width: u32, height: u32, bits: u32, parts: u8, palette: &[u8], inverted: bool) -> Option<Vec<u8>> {
+fn shades(data: &[u8], width: u32, height: u32, bits: u32, parts: u8, palette: &[u8], inverted: bool) -> Vec<u8> {
     let row = (width as usize * usize::from(parts) * bits as usize).div_ceil(8);
     let mut out = Vec::with_capacity(width as usize * height as usize);
     for y in 0..height as usize {
@@ -179,7 +179,6 @@ fn shades(data: &[u8], width: u32, height: u32, bits: u32, parts: u8, palette: &
             let scale = |v: u8| if bits >= 8 { v } else { (u32::from(v) * 255 / ((1 << bits) - 1)) as u8 };
             let mut shade = match parts {
                 1 if !palette.is_empty() => palette.get(usize::from(part(0))).copied().unwrap_or(255),
-                1 => scale(part(0)),
                 3 => luma(scale(part(0)), scale(part(1)), scale(part(2))),
                 4 => {
                     let light = |v: u8| u32::from(255 - v);
@@ -195,7 +194,7 @@ fn shades(data: &[u8], width: u32, height: u32, bits: u32, parts: u8, palette: &
             out.push(shade);
         }
     }
-    Some(out)
+    out
 }
 
 fn luma(r: u8, g: u8, b: u8) -> u8 {

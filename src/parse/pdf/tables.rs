@@ -78,22 +78,24 @@ struct Grid {
     upright: Vec<Rect>,
 }
 
+/// The group that a rule belongs to.
+fn root(of: &mut [usize], mut at: usize) -> usize {
+    while let Some(&up) = of.get(at).filter(|&&up| up != at) {
+        let above = of.get(up).copied().unwrap_or(up);
+        if let Some(slot) = of.get_mut(at) {
+            *slot = above;
+        }
+        at = above;
+    }
+    at
+}
+
 fn grids(flat: &[Rect], upright: &[Rect]) -> Vec<Grid> {
     if upright.len() < 2 || flat.len() < 2 || upright.len() + flat.len() > 4000 {
         return Vec::new();
     }
     let all: Vec<Rect> = flat.iter().chain(upright).copied().collect();
     let mut of: Vec<usize> = (0..all.len()).collect();
-    fn root(of: &mut [usize], mut at: usize) -> usize {
-        while let Some(&up) = of.get(at).filter(|&&up| up != at) {
-            let above = of.get(up).copied().unwrap_or(up);
-            if let Some(slot) = of.get_mut(at) {
-                *slot = above;
-            }
-            at = above;
-        }
-        at
-    }
     for (i, a) in flat.iter().enumerate() {
         for (j, b) in upright.iter().enumerate() {
             if a.inflate(NEAR, NEAR).overlaps(*b) {
@@ -166,10 +168,11 @@ impl Grid {
     fn fill(&self, words: &[Word]) -> Option<Vec<Vec<Cell>>> {
         let (columns, rows) = (self.xs.len() - 1, self.ys.len() - 1);
         let spot = |v: &[f64], at: f64| v.iter().skip(1).position(|&edge| at < edge);
+        let firsts = self.firsts();
         let mut cells: Vec<Vec<Vec<Word>>> = vec![vec![Vec::new(); columns]; rows];
         for word in words {
             let middle = word.middle();
-            let (row, column) = self.first_of(spot(&self.ys, middle.y)?, spot(&self.xs, middle.x)?)?;
+            let (row, column) = *firsts.get(spot(&self.ys, middle.y)?)?.get(spot(&self.xs, middle.x)?)?;
             cells.get_mut(row)?.get_mut(column)?.push(word.clone());
         }
         let full = cells.iter().flatten().filter(|c| !c.is_empty()).count();
@@ -183,20 +186,25 @@ impl Grid {
         if rows == 1 && longest > 60 {
             return None;
         }
-        let mut out = Vec::new();
-        for (row, texts) in cells.into_iter().enumerate() {
-            let mut spans = Vec::new();
-            let mut begun = Vec::new();
-            for (column, words) in texts.into_iter().enumerate() {
-                if self.first_of(row, column)? == (row, column) {
-                    let wide = 1 + (column + 1..columns).take_while(|&c| self.first_of(row, c) == Some((row, column))).count();
-                    let high = 1 + (row + 1..rows).take_while(|&r| self.first_of(r, column) == Some((row, column))).count();
-                    spans.push((wide, high));
-                    begun.push(words);
-                }
+        let begun = begin(cells, &firsts)?;
+        // Columns in which nothing begins are there for what spans them.
+        let mut live = vec![false; columns];
+        for cell in begun.iter().flatten().filter(|c| !c.words.is_empty()) {
+            if let Some(slot) = live.get_mut(cell.column) {
+                *slot = true;
             }
+        }
+        let mut out = Vec::new();
+        for mut row in begun {
+            for cell in &mut row {
+                let covered = live.get(cell.column..cell.column + cell.wide).unwrap_or_default();
+                cell.wide = covered.iter().filter(|l| **l).count();
+            }
+            row.retain(|cell| cell.wide > 0);
+            let spans: Vec<(usize, usize)> = row.iter().map(|c| (c.wide, c.high)).collect();
+            let texts: Vec<Vec<Word>> = row.into_iter().map(|c| c.words).collect();
             let is_plain = spans.iter().all(|s| s.1 == 1);
-            let parts = if is_plain { rows_within(begun) } else { vec![begun.into_iter().map(|w| text_of(w)).collect()] };
+            let parts = if is_plain { rows_within(texts) } else { vec![texts.into_iter().map(text_of).collect()] };
             for part in parts {
                 let cells =
                     part.into_iter().zip(&spans).map(|(text, &(columns, rows))| Cell { columns, rows, ..Cell::new(text) });
@@ -206,16 +214,57 @@ impl Grid {
         Some(out)
     }
 
-    /// The place at which the cell begins that covers a place; `None` beyond the table.
-    fn first_of(&self, mut row: usize, mut column: usize) -> Option<(usize, usize)> {
-        while column > 0 && !self.has_upright(*self.xs.get(column)?, *self.ys.get(row)?, *self.ys.get(row + 1)?) {
-            column -= 1;
+    /// For each place that at which the cell begins that covers it.
+    fn firsts(&self) -> Vec<Vec<(usize, usize)>> {
+        let mut firsts: Vec<Vec<(usize, usize)>> = Vec::new();
+        for (row, (y0, y1)) in self.ys.iter().zip(self.ys.iter().skip(1)).enumerate() {
+            let mut here: Vec<(usize, usize)> = Vec::new();
+            for (column, (x0, x1)) in self.xs.iter().zip(self.xs.iter().skip(1)).enumerate() {
+                let beside = here.last().filter(|_| !self.has_upright(*x0, *y0, *y1)).copied();
+                let above = || firsts.last().and_then(|f| f.get(column)).filter(|_| !self.has_flat(*y0, *x0, *x1)).copied();
+                here.push(beside.or_else(above).unwrap_or((row, column)));
+            }
+            firsts.push(here);
         }
-        while row > 0 && !self.has_flat(*self.ys.get(row)?, *self.xs.get(column)?, *self.xs.get(column + 1)?) {
-            row -= 1;
-        }
-        Some((row, column))
+        firsts
     }
+}
+
+/// The cells where they begin, each a box of places. What is no box (rules are missing) is cut into some.
+fn begin(cells: Vec<Vec<Vec<Word>>>, firsts: &[Vec<(usize, usize)>]) -> Option<Vec<Vec<Begun>>> {
+    let (columns, rows) = (firsts.first()?.len(), firsts.len());
+    let mut covered = vec![vec![false; columns]; rows];
+    let mut begun: Vec<Vec<Begun>> = Vec::new();
+    for (row, texts) in cells.into_iter().enumerate() {
+        let mut here = Vec::new();
+        for (column, words) in texts.into_iter().enumerate() {
+            if *covered.get(row)?.get(column)? {
+                continue;
+            }
+            let first = firsts.get(row)?.get(column)?;
+            let is_same = |r: usize, c: usize| firsts.get(r).and_then(|f| f.get(c)) == Some(first);
+            let wide = 1 + (column + 1..columns).take_while(|&c| is_same(row, c)).count();
+            let high = 1 + (row + 1..rows).take_while(|&r| (column..column + wide).all(|c| is_same(r, c))).count();
+            for line in covered.iter_mut().skip(row).take(high) {
+                line.iter_mut().skip(column).take(wide).for_each(|place| *place = true);
+            }
+            // The body of a list that has rules about its head alone.
+            if wide > 1 && words.len() > 12 && lines::lines(words.clone()).len() > 6 {
+                return None;
+            }
+            here.push(Begun { column, wide, high, words });
+        }
+        begun.push(here);
+    }
+    Some(begun)
+}
+
+/// A cell where it begins.
+struct Begun {
+    column: usize,
+    wide: usize,
+    high: usize,
+    words: Vec<Word>,
 }
 
 fn text_of(words: Vec<Word>) -> String {
@@ -348,7 +397,8 @@ fn rows_of(words: Vec<Word>, cuts: &[f64]) -> Vec<Vec<String>> {
     // Rows of several lines have a wider distance between them, and their further lines leave cells empty.
     let near = all.iter().zip(all.iter().skip(1)).filter(|(a, b)| b.y - a.y < 1.2 * least);
     let (near, partly) = near.fold((0, 0), |(n, p), (_, b)| (n + 1, p + usize::from(filled(b) <= cuts.len())));
-    let by_distance = distances.iter().any(|d| *d > 1.3 * least) && partly * 2 > near;
+    let wide = distances.iter().filter(|d| **d > 1.3 * least).count();
+    let by_distance = wide * 5 >= all.len() && partly * 2 > near;
     for line in all {
         let y = line.y;
         let cells = columns::split(line.words, cuts);

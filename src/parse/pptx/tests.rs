@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "tests may")]
+#![allow(clippy::unwrap_used, clippy::format_collect, reason = "tests may")]
 
 use super::super::container::built;
 use super::*;

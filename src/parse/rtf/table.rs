@@ -8,7 +8,7 @@ const MAX_CELLS: usize = 500;
 /// The rows of the table that is being read.
 #[derive(Debug, Default)]
 pub(super) struct Rows {
-    rows: Vec<Row>,
+    done: Vec<Row>,
     row: Row,
     definition: Definition,
     /// What is said of the next cell's definition.
@@ -77,13 +77,13 @@ impl Rows {
         }
         row.places.clone_from(&self.definition.places);
         row.header = self.definition.header;
-        self.rows.push(row);
+        self.done.push(row);
     }
 
     /// The table so far, if there is one.
     pub(super) fn finish(&mut self) -> Option<Table> {
         self.end_row();
-        let rows = std::mem::take(&mut self.rows);
+        let rows = std::mem::take(&mut self.done);
         if rows.is_empty() {
             return None;
         }

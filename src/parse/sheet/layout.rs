@@ -47,9 +47,6 @@ pub(in super::super) struct Sheets {
     /// What a sheet says of itself above its first table.
     pub(in super::super) said: Option<String>,
     sheet: Sheet,
-    /// Where the present sheet began, and where its heading ended.
-    began: usize,
-    bare: usize,
 }
 
 #[derive(Default)]
@@ -68,20 +65,17 @@ struct Sheet {
 
 impl Sheets {
     pub(in super::super) fn new(format: Format) -> Self {
-        Self { format, text: String::new(), said: None, sheet: Sheet::default(), began: 0, bare: 0 }
+        Self { format, text: String::new(), said: None, sheet: Sheet::default() }
     }
 
     /// Begins a sheet.
     pub(in super::super) fn begin(&mut self, name: &str, hidden: bool, merges: Vec<Merge>) {
-        self.drop_empty();
-        self.began = self.text.len();
         if !self.text.is_empty() {
             self.text.push('\n');
         }
         self.text.push_str("## ");
         self.text.push_str(&title::clean(name).unwrap_or_default());
         self.text.push_str(if hidden { " (hidden)\n\n" } else { "\n\n" });
-        self.bare = self.text.len();
         self.sheet = Sheet::default();
         for merge in merges {
             self.sheet.merges.entry(merge.rows.0).or_default().push(merge);
@@ -145,17 +139,8 @@ impl Sheets {
         }
     }
 
-    pub(in super::super) fn finish(mut self) -> String {
-        self.drop_empty();
+    pub(in super::super) fn finish(self) -> String {
         self.text
-    }
-
-    /// A sheet without anything on it is no part of the text.
-    fn drop_empty(&mut self) {
-        if self.text.len() == self.bare {
-            self.text.truncate(self.began);
-            self.bare = usize::MAX;
-        }
     }
 
     /// Says what the first rows are, and writes them.

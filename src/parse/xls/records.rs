@@ -48,24 +48,24 @@ pub(super) fn records(bytes: &[u8], from: usize) -> impl Iterator<Item = Record<
 
 /// Reads texts that may go on in the next piece of a record.
 pub(super) struct Pieces<'a, 'r> {
-    pieces: &'r [&'a [u8]],
+    all: &'r [&'a [u8]],
     nth: usize,
     at: usize,
 }
 
 impl<'a, 'r> Pieces<'a, 'r> {
     pub(super) fn new(pieces: &'r [&'a [u8]], at: usize) -> Self {
-        Self { pieces, nth: 0, at }
+        Self { all: pieces, nth: 0, at }
     }
 
     fn here(&self) -> &'a [u8] {
-        self.pieces.get(self.nth).and_then(|piece| piece.get(self.at..)).unwrap_or_default()
+        self.all.get(self.nth).and_then(|piece| piece.get(self.at..)).unwrap_or_default()
     }
 
     fn turn(&mut self) -> bool {
         self.nth += 1;
         self.at = 0;
-        self.nth < self.pieces.len()
+        self.nth < self.all.len()
     }
 
     fn byte(&mut self) -> Option<u8> {

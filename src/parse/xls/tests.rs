@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "tests may")]
+#![allow(clippy::unwrap_used, clippy::needless_for_each, reason = "tests may")]
 
 use super::super::compound::built;
 use super::*;

@@ -70,7 +70,7 @@ impl Said {
         // DeepSeek, llama.cpp and older vLLM; OpenRouter, Groq and newer vLLM. Some send both, and one of them empty.
         let reasoning = ["reasoning_content", "reasoning"].iter().filter_map(|name| delta.get(name)?.as_str());
         if let Some(reasoning) = reasoning.into_iter().find(|text| !text.is_empty()) {
-            said.thoughts = reasoning.to_owned();
+            reasoning.clone_into(&mut said.thoughts);
         }
         if let Some(refusal) = text_in(delta, "refusal")? {
             said.refused = true;

@@ -33,6 +33,9 @@ pub struct Http {
     pub(super) peer: Arc<Peer>,
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     pub(super) answered: AtomicBool,
+    /// Whether it goes on working for a request whose client has left (llama.cpp: seen with xllamacpp 2026.10, while another
+    /// answer streams): a second copy doubles its work, and so does one that is sent at once after a timeout.
+    pub(super) works_on: AtomicBool,
     /// The place where learned limits are kept, and those that it holds now.
     pub(super) cache: Option<(LimitsCache, Mutex<LearnedLimits>)>,
 }

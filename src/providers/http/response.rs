@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::stream::BoxStream;
-use reqwest::header::{HeaderValue, LOCATION};
+use reqwest::header::{HeaderValue, LOCATION, SERVER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -35,6 +35,9 @@ impl Http {
         self.answered.store(true, Ordering::Relaxed);
         let status = response.status();
         let headers = response.headers().clone();
+        if headers.get(SERVER).is_some_and(|server| server.as_bytes().starts_with(b"llama.cpp")) {
+            self.works_on.store(true, Ordering::Relaxed);
+        }
         if self.limiter.observe(&headers) {
             self.keep_learned();
         }

@@ -40,3 +40,21 @@ fn every_status() {
         ]
     );
 }
+
+#[test]
+fn a_pause_is_read_out_of_words() {
+    let ms = |message: &str| wait_in(message).map(|wait| wait.as_millis());
+    for (message, wait) in [
+        ("Rate limit reached for x in organization y. Limit 3, Used 3. Please try again in 1.2s. Visit z", Some(1200)),
+        ("Please try again in 20ms.", Some(20)),
+        ("Please try again in 6m0s.", Some(360_000)),
+        ("Please retry after 6 seconds.", Some(6000)),
+        ("Retry after 2 minutes, please", Some(120_000)),
+        ("try again in 500 milliseconds", Some(500)),
+        ("Please try again later.", None),
+        ("try again in a while", None),
+        ("", None),
+    ] {
+        assert_eq!(ms(message), wait, "{message}");
+    }
+}

@@ -9,8 +9,8 @@ use ragstream::document::{Document, Metadata};
 use ragstream::parse::{Hint, parse};
 
 /// The first byte chooses. Formats that other people's crates read are panics apart (see below) included.
-const NAMES: [&str; 12] =
-    ["a.txt", "a.md", "a.rst", "a.rs", "a.csv", "a.json", "a.jsonl", "a.html", "a.ipynb", "a.eml", "a.epub", "a"];
+const NAMES: [&str; 14] =
+    ["a.txt", "a.md", "a.rst", "a.rs", "a.csv", "a.json", "a.jsonl", "a.html", "a.ipynb", "a.eml", "a.epub", "a", "a.mbox", "a.mht"];
 
 fuzz_target!(|data: &[u8]| {
     static ONCE: OnceLock<Chunker> = OnceLock::new();

@@ -263,3 +263,60 @@ async fn the_key_is_in_no_error_and_no_debug_output() {
         assert!(shown.contains("***"), "{shown}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_works_on_after_a_timeout_is_left_alone_for_as_long() {
+    for (server, least) in [("nginx", 0), ("llama.cpp", 1900)] {
+        let (api, _providers, embedder) = api(Setup { timeout: Duration::from_secs(1), ..Setup::default() }).await;
+        let good = move |request: &Request| openai_embeddings(request, 8).header("server", server);
+        api.always(EMBEDDINGS, good);
+        embed(&embedder, &["it says who it is"]).await.unwrap();
+        api.script(EMBEDDINGS, [Reply::hang()]);
+        embed(&embedder, &["it is slow"]).await.unwrap();
+        let requests = api.requests();
+        assert_eq!(requests.len(), 3);
+        let waited = (requests[2].at - requests[1].at).as_millis();
+        assert!(waited >= least && (least > 0 || waited < 1800), "{server}: {waited} ms");
+    }
+}
+
+#[tokio::test]
+async fn a_width_that_the_server_does_not_know_is_not_asked_for_where_it_is_the_models_own() {
+    let refusing = |request: &Request| {
+        if request.body.get("dimensions").is_some() {
+            let words =
+                "Model \"m\" does not support matryoshka representation, changing output dimensions will lead to poor results.";
+            return Reply::status(400, &json!({"object": "error", "message": words, "type": "BadRequestError", "code": 400}));
+        }
+        openai_embeddings(request, 8)
+    };
+    let (api, _providers, embedder) = api(Setup::default()).await;
+    api.always(EMBEDDINGS, refusing);
+    for text in ["a", "b"] {
+        assert_eq!(embed(&embedder, &[text]).await.unwrap()[0].len(), 8);
+    }
+    assert_eq!(api.requests().len(), 3, "it is refused once");
+
+    // Of another width nothing can be made, whatever the text: the run ends.
+    let (other, _providers, embedder) = self::api(Setup::default()).await;
+    other.always(EMBEDDINGS, move |request| {
+        if request.body.get("dimensions").is_some() { refusing(request) } else { openai_embeddings(request, 5) }
+    });
+    let error = embed(&embedder, &["a"]).await.unwrap_err();
+    assert!(error.is_fatal() && error.message.contains("matryoshka"), "{error}");
+    assert!(error.hint.unwrap().contains("embed.dimensions"));
+}
+
+#[tokio::test]
+async fn a_pause_that_only_the_words_ask_for_is_kept() {
+    let (api, _providers, embedder) = api(Setup::default()).await;
+    api.script(
+        EMBEDDINGS,
+        [Reply::status(429, &json!({"error": {"message": "Rate limit reached. Please try again in 1.2s."}}))],
+    );
+    api.always(EMBEDDINGS, |request| openai_embeddings(request, 8));
+    embed(&embedder, &["a"]).await.unwrap();
+    let requests = api.requests();
+    let waited = (requests[1].at - requests[0].at).as_millis();
+    assert!((1150..3000).contains(&waited), "{waited}");
+}

@@ -27,6 +27,36 @@ fn limits_in_headers_are_used_without_a_refusal() {
     }
 }
 
+/// The first minute, at a server whose bucket holds a second's worth: with small and large requests, fast and slow ones.
+fn first_minute() -> impl Iterator<Item = Case> {
+    let sizes = [(500, 300), (500, 900), (2000, 900), (8000, 900), (8000, 2500), (30_000, 1500)];
+    sizes.into_iter().enumerate().flat_map(|(n, (tokens, millis))| {
+        [Counts::Bucket(1.0), Counts::Bucket(5.0), Counts::Sliding].map(|counts| Case {
+            counts,
+            says: Says::Headers,
+            rpm: 6000,
+            tpm: 3_000_000,
+            tokens,
+            latency: Duration::from_millis(millis),
+            minutes: 1,
+            seed: n as u64,
+            ..CASE
+        })
+    })
+}
+
+#[test]
+fn what_the_first_answer_tells_is_used_at_once() {
+    let mut wrong = Vec::new();
+    for case in first_minute() {
+        let run = simulate(case, LearnedLimits::default());
+        if run.used < 0.95 || run.refused > 0 {
+            wrong.push(format!("{case:?}: {run:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// What is asked of a run against a server that tells nothing, or only when to come back: the goal is 93 % with 3 refusals.
 fn goal(case: &Case) -> (f64, u64) {
     // 25 a second, or another on its way every 40 ms, while a refusal takes 30 to be heard: those that are on their way are
