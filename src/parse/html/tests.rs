@@ -315,6 +315,13 @@ fn a_small_part_never_stands_for_the_page() {
 }
 
 #[test]
+fn an_aside_is_text_where_no_main_part_is_named() {
+    let page = |aside: &str| site(&format!("<body><h1>Guide</h1><p>{PARAGRAPH}</p>{aside}<p>{PARAGRAPH}</p></body>"));
+    assert!(page("<aside><p>Back up first.</p></aside>").contains("Back up first."));
+    assert!(!page("<aside><a href=/1>Other guides</a></aside>").contains("Other guides"));
+}
+
+#[test]
 fn several_articles_are_joined() {
     let post = |n: usize| format!("<article><p>Post {n}: {PARAGRAPH}</p></article>");
     let page = site(&format!("<div>menu</div>{}{}{}", post(1), post(2), post(3)));

@@ -59,7 +59,7 @@ pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
 /// Marks the furniture.
 pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
     let measures = Measures::of(tree, marks);
-    let page = measures.of_node(ROOT);
+    let page = Page { all: measures.of_node(ROOT), has_main: tree.all(ROOT).any(|id| is_main(tree, id)) };
     let mut walk = tree.all(ROOT);
     while let Some(id) = walk.next() {
         if marks.has(id) {
@@ -71,13 +71,25 @@ pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
     }
 }
 
-fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
+/// What is known of the page as a whole.
+#[derive(Clone, Copy)]
+struct Page {
+    all: Measure,
+    /// Whether it says where its text is.
+    has_main: bool,
+}
+
+fn is_main(tree: &Tree, id: Id) -> bool {
+    matches!(tree.name(id), "main" | "article") || tree.attribute(id, "role") == Some("main")
+}
+
+fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
     let name = tree.name(id);
     if matches!(name, "html" | "body" | "main" | "h1" | "pre" | "code" | "table" | "tbody" | "tr" | "td" | "article" | "math") {
         return false;
     }
     let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-    let (text, prose) = (share(here.letters, page.letters), share(here.prose, page.prose));
+    let (text, prose) = (share(here.letters, page.all.letters), share(here.prose, page.all.prose));
     let links = share(here.linked, here.letters);
     let role = tree.attribute(id, "role").unwrap_or_default().trim();
     match role {
@@ -93,7 +105,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         "nav" | "search" => return prose < 0.4,
         "footer" if is_admonition(tree, id) => return false,
         "footer" => return prose < 0.3 && !is_of_quotation(tree, id),
-        "aside" => return is_aside(tree, id, links) && prose < 0.4,
+        "aside" => return is_aside(tree, id, links, page.has_main) && prose < 0.4,
         "header" => {
             // That of the site, not that of the text.
             let within = tree.above(id).any(|id| matches!(tree.name(id), "main" | "article" | "section" | "blockquote"));
@@ -131,12 +143,11 @@ fn is_of_quotation(tree: &Tree, id: Id) -> bool {
 }
 
 /// An aside of the page, not one of its text.
-fn is_aside(tree: &Tree, id: Id, links: f64) -> bool {
+fn is_aside(tree: &Tree, id: Id, links: f64, has_main: bool) -> bool {
     if is_admonition(tree, id) || seen_as_note(tree, id) {
         return false;
     }
-    let within =
-        tree.above(id).any(|id| matches!(tree.name(id), "main" | "article") || tree.attribute(id, "role") == Some("main"));
+    let within = !has_main || tree.above(id).any(|id| is_main(tree, id));
     !within || links > 0.5 || named(tree, id).is_some()
 }
 
