@@ -54,6 +54,7 @@ fn marks_of_notes_stand_apart() {
         ("the pier<sup>3</sup> was", "the pier [3] was"),
         ("the pier<a epub:type='noteref' href='#n1'>1</a> until", "the pier [1] until"),
         ("word<sup id=r class=reference><a href='#cite'>[2]</a></sup>, and", "word [2], and"),
+        ("Income<sup>a</sup> and M<sup>me</sup>", "Income [a] and Mme"),
         ("in 2015.<sup>4</sup> Then", "in 2015. [4] Then"),
         ("text <a class='footnote-reference brackets' href='#id2'>1</a>", "text [1]"),
         ("text<a href='notes.xhtml#n12' role=doc-noteref>12</a>", "text [12]"),
