@@ -153,6 +153,27 @@ pub(super) fn is_hidden(tree: &Tree, id: Id) -> bool {
     })
 }
 
+/// Whether a button, or what looks like a question, stands right before it.
+fn follows_its_label(tree: &Tree, id: Id) -> bool {
+    let Some(label) = std::iter::successors(tree.before(id), |&id| tree.before(id)).take(4).find(|&id| tree.is_element(id))
+    else {
+        return false;
+    };
+    let name = tree.name(label);
+    let button = |id: Id| {
+        tree.name(id) == "button"
+            || tree.attribute(id, "role") == Some("button")
+            || tree.attribute(id, "aria-expanded").is_some()
+    };
+    matches!(name, "summary" | "dt" | "h2" | "h3" | "h4" | "h5" | "h6")
+        || button(label)
+        || tree.all(label).take(12).any(button)
+        || tree.attribute(label, "class").is_some_and(|class| {
+            let class = class.to_ascii_lowercase();
+            ["question", "toggle", "trigger", "accordion"].iter().any(|word| class.contains(word))
+        })
+}
+
 /// Hidden parts of a page that something on it opens: tabs, answers, spoilers.
 pub(super) fn opens(tree: &Tree, id: Id) -> bool {
     let role = tree.attribute(id, "role").unwrap_or_default();
@@ -161,6 +182,7 @@ pub(super) fn opens(tree: &Tree, id: Id) -> bool {
     let late = tree.attribute(id, "id").is_some_and(|id| id.starts_with("S:"));
     role == "tabpanel"
         || late
+        || follows_its_label(tree, id)
         || tree.name(id) == "dialog"
         || tree.attribute(id, "aria-labelledby").is_some()
         || words.into_iter().flatten().any(|words| {

@@ -54,6 +54,7 @@ fn marks_of_notes_stand_apart() {
         ("the pier<sup>3</sup> was", "the pier [3] was"),
         ("the pier<a epub:type='noteref' href='#n1'>1</a> until", "the pier [1] until"),
         ("word<sup id=r class=reference><a href='#cite'>[2]</a></sup>, and", "word [2], and"),
+        ("Income<sup>a</sup> and M<sup>me</sup>", "Income [a] and Mme"),
         ("in 2015.<sup>4</sup> Then", "in 2015. [4] Then"),
         ("text <a class='footnote-reference brackets' href='#id2'>1</a>", "text [1]"),
         ("text<a href='notes.xhtml#n12' role=doc-noteref>12</a>", "text [12]"),
@@ -236,7 +237,14 @@ fn what_a_reader_can_open_is_text() {
         ("<noscript><p>The text for readers without scripts.</p></noscript>", "readers without scripts"),
         ("<svg><text>Leader</text></svg>", "Leader"),
         ("<div class='alert alert-warning'>Mind the gap.</div>", "Mind the gap."),
-        ("<footer>Written on a blockquote</footer>", ""),
+        ("<div><button>How long?</button><div hidden>Two days.</div></div>", "Two days."),
+        ("<h3 class=q>How long?</h3><div style='display:none'>Two days.</div>", "Two days."),
+        ("<a href='#late'>More</a> <span hidden id=late>The late answer.</span>", "The late answer."),
+        (
+            "<ul class='nav nav-tabs'><li><a href='#w' data-toggle=tab>Windows</a></ul><div class=tab-pane id=w hidden>Run it.</div>",
+            "Windows\n\nRun it.",
+        ),
+        ("<footer class=footnotes><p>It was an egret.</p></footer>", "It was an egret."),
     ] {
         let page = site(&format!(
             "<body><nav><a href=/>Home</a></nav><main><h1>Guide</h1><p>{PARAGRAPH}</p>{part}<p>{PARAGRAPH}</p></main></body>"
@@ -251,6 +259,7 @@ fn furniture_is_left_out() {
     for part in [
         "<nav><a href=/x>Furniture</a></nav>",
         "<div class='cookie-banner'><p>Furniture that asks for consent in a very long sentence, so that it is a paragraph of its own.</p></div>",
+        "<div id=cookie-consent><p>Furniture.</p></div>",
         "<div id=sidebar><ul><li><a href=/1>Furniture</a></ul></div>",
         "<div style='display:none'>Furniture</div>",
         "<div class=breadcrumbs><a href=/>Furniture</a> › Guide</div>",
@@ -304,6 +313,13 @@ fn a_small_part_never_stands_for_the_page() {
         let page = site(&format!("<html><body>{before}{body}{after}</body></html>"));
         assert_eq!(page.matches("mooring procedure").count(), 39, "{before}: {page}");
     }
+}
+
+#[test]
+fn an_aside_is_text_where_no_main_part_is_named() {
+    let page = |aside: &str| site(&format!("<body><h1>Guide</h1><p>{PARAGRAPH}</p>{aside}<p>{PARAGRAPH}</p></body>"));
+    assert!(page("<aside><p>Back up first.</p></aside>").contains("Back up first."));
+    assert!(!page("<aside><a href=/1>Other guides</a></aside>").contains("Other guides"));
 }
 
 #[test]

@@ -31,11 +31,21 @@ pub(super) struct Writer<'a> {
     pictures: HashSet<String>,
     /// Elements by their `id`, once one is asked for.
     named: OnceCell<HashMap<&'a str, Id>>,
+    tabs: OnceCell<HashMap<&'a str, Id>>,
 }
 
 impl<'a> Writer<'a> {
     pub(super) fn new(tree: &'a Tree, left_out: &'a [bool]) -> Self {
-        Self { tree, left_out, depth: 0, tables: 0, bare: 0, pictures: HashSet::new(), named: OnceCell::new() }
+        Self {
+            tree,
+            left_out,
+            depth: 0,
+            tables: 0,
+            bare: 0,
+            pictures: HashSet::new(),
+            named: OnceCell::new(),
+            tabs: OnceCell::new(),
+        }
     }
 
     /// Some parts, in their order.
@@ -162,13 +172,38 @@ impl<'a> Writer<'a> {
 
     /// What the tab of a panel says.
     fn panel_label(&mut self, id: Id, flow: &mut Flow) {
-        if self.tree.attribute(id, "role").map(str::trim) == Some("tabpanel")
-            && let Some(by) = self.tree.attribute(id, "aria-labelledby")
-            && let Some(&label) = self.named().get(by)
-        {
+        let of = |name| self.tree.attribute(id, name);
+        let panel = of("role").map(str::trim) == Some("tabpanel")
+            || seen::has_class(self.tree, id, &["tab-pane", "tabpanel", "tab-panel"]);
+        if !panel {
+            return;
+        }
+        let named = of("aria-labelledby").and_then(|by| self.named().get(by).copied());
+        let label = named.or_else(|| of("id").and_then(|name| self.tabs().get(name).copied()));
+        if let Some(label) = label {
             flow.line.push(&self.tree.whole_text(label).chars().take(100).collect::<String>());
             flow.end_line();
         }
+    }
+
+    /// Tabs, by the names of their panels.
+    fn tabs(&self) -> &HashMap<&'a str, Id> {
+        let tree = self.tree;
+        self.tabs.get_or_init(|| {
+            let mut tabs = HashMap::new();
+            for id in tree.all(ROOT) {
+                let of = |name| tree.attribute(id, name);
+                let kinds = [of("role"), of("data-toggle"), of("data-bs-toggle")];
+                if kinds.into_iter().flatten().any(|kind| matches!(kind.trim(), "tab" | "pill")) {
+                    let targets = [of("href"), of("data-target"), of("data-bs-target")].into_iter().flatten();
+                    let names = targets.filter_map(|target| target.strip_prefix('#')).chain(of("aria-controls"));
+                    for name in names {
+                        tabs.entry(name).or_insert(id);
+                    }
+                }
+            }
+            tabs
+        })
     }
 
     fn heading(&mut self, id: Id, name: &str, flow: &mut Flow) {

@@ -1,16 +1,25 @@
 //! What surrounds the text: navigation, banners, boxes about other pages.
 
+use std::collections::HashSet;
+
 use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::{Measure, Measures};
 use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
+/// Letters of what asks for consent, at most.
+const MAX_CONSENT: u64 = 3000;
+
 /// What is hidden for good.
 pub(super) fn unseen(tree: &Tree) -> Marks {
     let mut marks = Marks::none(tree);
-    let hidden: Vec<Id> =
+    let mut hidden: Vec<Id> =
         tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
+    if !hidden.is_empty() {
+        let led_to = led_to(tree);
+        hidden.retain(|&id| tree.attribute(id, "id").is_none_or(|name| !led_to.contains(name)));
+    }
     if hidden.is_empty() {
         return marks;
     }
@@ -25,6 +34,19 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
     marks
 }
 
+/// The names of what something on the page opens.
+fn led_to(tree: &Tree) -> HashSet<&str> {
+    let mut names = HashSet::new();
+    for id in tree.all(ROOT) {
+        for attribute in ["aria-controls", "href", "data-target", "data-bs-target"] {
+            let value = tree.attribute(id, attribute).unwrap_or_default();
+            let value = if attribute == "aria-controls" { Some(value) } else { value.strip_prefix('#') };
+            names.extend(value.filter(|name| !name.is_empty()));
+        }
+    }
+    names
+}
+
 /// Marks lists of pages and of landmarks, which books have for machines.
 pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
     for id in tree.all(ROOT).filter(|&id| tree.name(id) == "nav") {
@@ -37,7 +59,7 @@ pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
 /// Marks the furniture.
 pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
     let measures = Measures::of(tree, marks);
-    let page = measures.of_node(ROOT);
+    let page = Page { all: measures.of_node(ROOT), has_main: tree.all(ROOT).any(|id| is_main(tree, id)) };
     let mut walk = tree.all(ROOT);
     while let Some(id) = walk.next() {
         if marks.has(id) {
@@ -49,13 +71,25 @@ pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
     }
 }
 
-fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
+/// What is known of the page as a whole.
+#[derive(Clone, Copy)]
+struct Page {
+    all: Measure,
+    /// Whether it says where its text is.
+    has_main: bool,
+}
+
+fn is_main(tree: &Tree, id: Id) -> bool {
+    matches!(tree.name(id), "main" | "article") || tree.attribute(id, "role") == Some("main")
+}
+
+fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
     let name = tree.name(id);
     if matches!(name, "html" | "body" | "main" | "h1" | "pre" | "code" | "table" | "tbody" | "tr" | "td" | "article" | "math") {
         return false;
     }
     let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-    let (text, prose) = (share(here.letters, page.letters), share(here.prose, page.prose));
+    let (text, prose) = (share(here.letters, page.all.letters), share(here.prose, page.all.prose));
     let links = share(here.linked, here.letters);
     let role = tree.attribute(id, "role").unwrap_or_default().trim();
     match role {
@@ -69,8 +103,9 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     }
     match name {
         "nav" | "search" => return prose < 0.4,
+        "footer" if is_admonition(tree, id) => return false,
         "footer" => return prose < 0.3 && !is_of_quotation(tree, id),
-        "aside" => return is_aside(tree, id, links) && prose < 0.4,
+        "aside" => return is_aside(tree, id, links, page.has_main) && prose < 0.4,
         "header" => {
             // That of the site, not that of the text.
             let within = tree.above(id).any(|id| matches!(tree.name(id), "main" | "article" | "section" | "blockquote"));
@@ -93,6 +128,7 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
     );
     let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
     kind.is_some_and(|kind| match kind {
+        Named::Consent => prose < 0.7 && here.letters < MAX_CONSENT && !inline,
         Named::Box => prose < 0.35 && text < 0.5 && !inline,
         Named::Comments => prose < 0.5 && !inline,
         Named::Menu => {
@@ -107,12 +143,11 @@ fn is_of_quotation(tree: &Tree, id: Id) -> bool {
 }
 
 /// An aside of the page, not one of its text.
-fn is_aside(tree: &Tree, id: Id, links: f64) -> bool {
+fn is_aside(tree: &Tree, id: Id, links: f64, has_main: bool) -> bool {
     if is_admonition(tree, id) || seen_as_note(tree, id) {
         return false;
     }
-    let within =
-        tree.above(id).any(|id| matches!(tree.name(id), "main" | "article") || tree.attribute(id, "role") == Some("main"));
+    let within = !has_main || tree.above(id).any(|id| is_main(tree, id));
     !within || links > 0.5 || named(tree, id).is_some()
 }
 

@@ -90,5 +90,8 @@ impl Measures {
 }
 
 fn letters(text: &str) -> u64 {
+    if text.is_ascii() {
+        return text.bytes().filter(|b| !b.is_ascii_whitespace()).count() as u64;
+    }
     text.chars().map(|c| if is_unspaced(c) { 3 } else { u64::from(!c.is_whitespace()) }).sum()
 }

@@ -15,6 +15,8 @@ pub(super) enum Named {
     Comments,
     /// About other pages, or from others.
     Box,
+    /// Asks for what the law asks to be asked for.
+    Consent,
 }
 
 /// By the strongest of its words.
@@ -24,7 +26,7 @@ pub(super) fn named(tree: &Tree, id: Id) -> Option<Named> {
     any_word(tree, id, |word| {
         author |= word == "author";
         box_of |= matches!(word, "box" | "bio" | "info" | "card" | "about" | "profile" | "block" | "description");
-        quoted |= matches!(word, "embed" | "quote");
+        quoted |= matches!(word, "embed" | "quote" | "tabs" | "tablist");
         found = found.max(sort(word));
         quoted
     });
@@ -38,9 +40,10 @@ pub(super) fn named(tree: &Tree, id: Id) -> Option<Named> {
 fn sort(word: &str) -> Option<Named> {
     match word {
         "breadcrumbs" | "footer" | "share" | "sharing" | "sharedaddy" | "addtoany" | "related" | "recommended"
-        | "recommendations" | "recommend" | "subscribe" | "signup" | "promo" | "ads" | "cookie" | "cookies" | "consent"
-        | "gdpr" | "popup" | "pagination" | "pager" | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola"
-        | "wpcnt" | "authorbox" | "onetrust" | "paywall" | "modal" | "cta" => Some(Named::Box),
+        | "recommendations" | "recommend" | "subscribe" | "signup" | "promo" | "ads" | "popup" | "pagination" | "pager"
+        | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola" | "wpcnt" | "authorbox" | "paywall" | "modal"
+        | "cta" => Some(Named::Box),
+        "cookie" | "cookies" | "consent" | "gdpr" | "onetrust" | "cookiebar" | "cookiebanner" => Some(Named::Consent),
         "comments" | "comment" | "disqus" | "respond" => Some(Named::Comments),
         "nav" | "navbar" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio" | "byline" => Some(Named::Menu),
         "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"

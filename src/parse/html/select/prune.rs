@@ -18,6 +18,10 @@ pub(super) fn sections(tree: &Tree, parts: &[Id], marks: &mut Marks, measures: &
                 walk.skip_below(id);
                 continue;
             }
+            // Letters of scripts without blanks count threefold.
+            if measures.of_node(id).letters > 3 * LABEL as u64 {
+                continue;
+            }
             let Some(label) = label(tree, id) else { continue };
             let Some(sure) = is_of_other_pages(&label) else { continue };
             section(tree, id, part, sure, total, marks, measures);

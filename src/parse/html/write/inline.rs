@@ -152,9 +152,13 @@ impl Writer<'_> {
             };
         }
         if last.is_alphabetic() && letters {
-            // x^n, but Mme and Foo TM.
-            let variable = flow.line.last_word().chars().count() == 1 && text.chars().count() == 1;
-            return if variable { Raised::Power } else { Raised::Plain };
+            let (word, one) = (flow.line.last_word().chars().count(), text.chars().count() == 1);
+            return match word {
+                1 if one => Raised::Power,
+                // The mark of a note in a table, but Mme, Dra and Foo TM.
+                4.. if one && text.is_ascii() => Raised::Note,
+                _ => Raised::Plain,
+            };
         }
         let calculated = text.chars().any(char::is_alphanumeric);
         if calculated && (last.is_alphanumeric() || last == ')') { Raised::Power } else { Raised::Plain }
