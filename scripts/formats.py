@@ -60,7 +60,7 @@ class Reading:
                 self.right.update(tokens(extra, markup))
 
 
-def reference(file, kind, cache, seconds):
+def reference(file, kind, markup, cache, seconds):
     """What the reference readers read, as (asked, right, triples); None where they read nothing. Kept by the file's bytes."""
     readers = pathlib.Path(__file__).with_name("references.py")
     key = hashlib.sha256(file.read_bytes() + kind.encode() + readers.read_bytes()).hexdigest()
@@ -80,7 +80,7 @@ def reference(file, kind, cache, seconds):
     if not readings:
         return None
     by_first = isinstance(readings[-1], str)
-    markup = "markdown" if kind in ("md", "ipynb") else None
+    # Marks that the text itself holds are to count alike on both sides.
     readings = [Reading(parts, markup) for parts in readings if isinstance(parts, list)]
     asked, triples, right = readings[0].asked, readings[0].triples, readings[0].right
     for reading in readings[1:]:
@@ -119,13 +119,13 @@ def read(command, file, seconds):
 
 
 def score(file, kind, options):
-    wanted = reference(file, kind, options.cache, options.seconds)
     document, why, took, memory = read(options.reader, file, options.seconds)
+    markup = "markdown" if kind in ("md", "ipynb") or document and document.get("markup") == "markdown" else None
+    wanted = reference(file, kind, markup, options.cache, options.seconds)
     row = {"file": str(file), "kind": kind, "seconds": took, "memory": memory, "why": why, "recall": None}
     if wanted is None:
         return row
     asked, right, triples = wanted
-    markup = document and ("markdown" if document.get("markup") == "markdown" or kind == "ipynb" else None)
     ours = Reading([document["text"]] if document else [], markup)
     row["recall"] = (asked & ours.asked).total() / asked.total()
     row["words"] = asked.total()

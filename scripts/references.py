@@ -255,7 +255,16 @@ def body_parts(part):
             for option in options[1:]:
                 yield from ([text] if isinstance(text, str) else text for text in option)
     elif part.is_multipart() and kind == "message/rfc822":
-        for message in part.get_payload():
+        messages = part.get_payload()
+        if str(part.get("content-transfer-encoding", "")).lower() == "base64":
+            # Against the standard, and often seen.
+            import base64
+            import email
+            import email.policy
+
+            source = base64.b64decode(messages[0].get_payload())
+            messages = [email.message_from_bytes(source, policy=email.policy.default)]
+        for message in messages:
             yield None
             yield from message_parts(message)
             yield None

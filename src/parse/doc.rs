@@ -2,6 +2,7 @@
 //!
 //! Own reading: `office_oxide` 0.1.16 reads old code pages as Latin, and takes readings of names for text.
 
+mod lists;
 mod properties;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 
 use self::properties::{Letters, Paragraph, Runs};
 use super::compound::{Compound, u16_at, u32_at, utf16};
+use super::numbering::{Label, Numbering};
 use super::table::{Cell, Table};
 use super::writer::{Block, Writer, link};
 use super::{Extracted, Format, MAX_TEXT, ParseError, codepage, letters, summary, text, title};
@@ -75,6 +77,9 @@ struct Story {
     looks: Option<Runs<Letters>>,
     /// Headings among the styles: their level.
     headings: HashMap<u16, usize>,
+    /// What the lists of the text are like.
+    lists: Vec<u8>,
+    uses: Vec<u8>,
 }
 
 impl Story {
@@ -87,7 +92,7 @@ impl Story {
         };
         let parts = [long(0x4c), long(0x50), long(0x54), long(0x5c), long(0x60), long(0x64)];
         // Narrow letters are those of the system that the document was written on.
-        let page = if u16_at(main, 0x14) == Some(256) || main.get(0x12) == Some(&1) { 10_000 } else { 1252 };
+        let page = if is_of_mac(main) { 10_000 } else { 1252 };
         let mut letters = pieces(main, table(0x1a2), page);
         if letters.is_empty() {
             let (from, to) = (long(0x18), long(0x1c).min(main.len()));
@@ -99,6 +104,9 @@ impl Story {
             paragraphs: Some(properties::paragraphs(main, table(0x102))),
             looks: Some(properties::letters(main, table(0xfa))),
             headings: headings(table(0xa2)),
+            // The levels stand behind the table of lists, whose length leaves them out.
+            lists: side.get(long(0x2e2)..).filter(|_| long(0x2e6) > 0).unwrap_or_default().to_vec(),
+            uses: table(0x2ea).to_vec(),
         }
     }
 
@@ -115,7 +123,7 @@ impl Story {
             letters = narrow(main, from, to, page);
         }
         let parts = if u16_at(main, 0) == Some(0xa5db) { [usize::MAX, 0, 0, 0, 0, 0] } else { parts };
-        Self { letters, parts, paragraphs: None, looks: None, headings: HashMap::new() }
+        Self { letters, parts, paragraphs: None, looks: None, headings: HashMap::new(), lists: Vec::new(), uses: Vec::new() }
     }
 
     fn to_markdown(&self) -> String {
@@ -124,8 +132,15 @@ impl Story {
         for (nth, count) in self.parts.iter().enumerate() {
             let (part, after) = rest.split_at_checked(*count).unwrap_or((rest, &[]));
             rest = after;
-            let mut reader =
-                Reader { story: self, line: String::new(), fields: Vec::new(), rows: Vec::new(), cells: Vec::new(), empty: 0 };
+            let mut reader = Reader {
+                story: self,
+                line: String::new(),
+                fields: Vec::new(),
+                rows: Vec::new(),
+                cells: Vec::new(),
+                empty: 0,
+                numbering: lists::numbering(&self.lists, &self.uses),
+            };
             if nth == 0 {
                 reader.read(part, &mut |block| out.block(&block));
                 continue;
@@ -236,6 +251,9 @@ fn narrow(main: &[u8], from: usize, to: usize, page: u32) -> Vec<Letter> {
 
 /// The code page of a document of Word 6 or 95.
 fn page_of(main: &[u8], from: usize, to: usize) -> u32 {
+    if is_of_mac(main) {
+        return 10_000;
+    }
     let by_language = codepage::of_language(u16_at(main, 6).map_or(0, u32::from));
     if by_language != 1252 {
         return by_language;
@@ -260,6 +278,11 @@ fn page_of(main: &[u8], from: usize, to: usize) -> u32 {
         "EUC-KR" => 949,
         _ => 1252,
     }
+}
+
+/// Whether the letters are those of the Macintosh.
+fn is_of_mac(main: &[u8]) -> bool {
+    u16_at(main, 0x14) == Some(256) || main.get(0x12) == Some(&1)
 }
 
 /// Headings among the styles. Those that Word has from the beginning have numbers that say which they are.
@@ -310,6 +333,7 @@ struct Reader<'a> {
     cells: Vec<String>,
     /// Ends of cells that follow each other: two are the end of a row, where nothing else says so.
     empty: usize,
+    numbering: Numbering,
 }
 
 impl Reader<'_> {
@@ -405,12 +429,20 @@ impl Reader<'_> {
         }
         let outline = paragraph.outline.filter(|level| *level < 9).map(|level| usize::from(level) + 1);
         let level = outline.or_else(|| self.story.headings.get(&paragraph.style).copied());
-        out(match level {
-            Some(level) => Block::Heading(level, text.to_owned()),
-            None if paragraph.list != 0 && paragraph.list != 2047 => {
-                Block::Item(usize::from(paragraph.level.min(8)), "-".to_owned(), text.to_owned())
-            }
-            None => Block::Paragraph(text.to_owned()),
+        let listed = paragraph.list != 0 && paragraph.list != 2047;
+        let at = usize::from(paragraph.level.min(8));
+        let label = listed.then(|| self.numbering.next(&paragraph.list.to_string(), at)).flatten();
+        let label = match label {
+            Some(Label::Number(number)) if !number.is_empty() => Some(number),
+            Some(Label::Number(_)) => None,
+            Some(Label::Bullet) => Some("-".to_owned()),
+            None => listed.then(|| "-".to_owned()),
+        };
+        out(match (level, label) {
+            (Some(level), Some(label)) if label != "-" => Block::Heading(level, format!("{label} {text}")),
+            (Some(level), _) => Block::Heading(level, text.to_owned()),
+            (None, Some(label)) => Block::Item(at, label, text.to_owned()),
+            (None, None) => Block::Paragraph(text.to_owned()),
         });
     }
 

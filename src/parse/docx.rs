@@ -3,7 +3,6 @@
 //! Own reading: `office_oxide` 0.1.16 loses the base of ruby, the numbers of lists, spans and what is nested in tables.
 
 mod inline;
-mod numbering;
 mod styles;
 #[cfg(test)]
 mod tests;
@@ -11,8 +10,8 @@ mod tests;
 use std::collections::HashMap;
 
 use self::inline::{Attached, Inline, Running};
-use self::numbering::{Label, Numbering};
 use self::styles::{Role, Styles};
+use super::numbering::{Label, Numbering};
 use super::package::{Package, Relations, own_title};
 use super::table::{Cell, Table};
 use super::writer::{Block, Writer};

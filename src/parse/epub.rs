@@ -21,10 +21,12 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         return Err(ParseError::Encrypted(Format::Epub));
     }
     let folder = package.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let labels = book.labels(&mut archive, folder);
     let mut text = String::new();
     let (mut read, mut failure) = (0, None);
     for href in &book.spine {
-        match chapter(&mut archive, &resolve(folder, href)) {
+        let name = resolve(folder, href);
+        match chapter(&mut archive, &name, labels.get(&name).map(String::as_str)) {
             Ok(chapter) => {
                 read += 1;
                 if !text.is_empty() && !chapter.is_empty() {
@@ -52,9 +54,24 @@ struct Book {
     title: Option<String>,
     /// The chapters' files, relative to the package file.
     spine: Vec<String>,
+    /// The file of the table of contents, if there is one.
+    contents: Option<String>,
 }
 
 impl Book {
+    /// What the table of contents calls each file, by its name in the archive.
+    fn labels(&self, archive: &mut Archive, folder: &str) -> HashMap<String, String> {
+        let mut labels = HashMap::new();
+        let Some(name) = self.contents.as_deref().map(|href| resolve(folder, href)) else { return labels };
+        // A book without its table of contents is a book.
+        let Ok(source) = xml(archive, &name) else { return labels };
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (href, label) in html::contents(&source) {
+            labels.entry(resolve(folder, &href)).or_insert(label);
+        }
+        labels
+    }
+
     fn read(package: &str) -> Result<Self, ParseError> {
         let mut book = Self::default();
         let mut files: HashMap<String, String> = HashMap::new();
@@ -65,6 +82,9 @@ impl Book {
                 Event::Start(e) | Event::Empty(e) if e.local_name().as_ref() == "item" => {
                     let kind = attribute(&e, "media-type").unwrap_or_default();
                     let contents = attribute(&e, "properties").is_some_and(|p| p.split(' ').any(|p| p == "nav"));
+                    if contents || (kind == "application/x-dtbncx+xml" && book.contents.is_none()) {
+                        book.contents = attribute(&e, "href");
+                    }
                     if let (Some(id), Some(href)) = (attribute(&e, "id"), attribute(&e, "href"))
                         && kind.contains("html")
                         && !contents
@@ -96,9 +116,15 @@ impl Book {
     }
 }
 
-fn chapter(archive: &mut Archive, name: &str) -> Result<String, ParseError> {
-    let source = text::decode(container::entry(archive, Format::Epub, name)?)?;
-    html::to_markdown(&source, Format::Epub).map(|page| page.text)
+/// A chapter under its own heading, or under what the table of contents calls it.
+fn chapter(archive: &mut Archive, name: &str, label: Option<&str>) -> Result<String, ParseError> {
+    let source = html::decode(&container::entry(archive, Format::Epub, name)?)?;
+    let text = html::to_markdown(&source, Format::Epub)?.text;
+    let headed = text.lines().take(40).any(|line| line.starts_with('#'));
+    match label.and_then(title::clean) {
+        Some(label) if !headed && !text.trim().is_empty() => Ok(format!("# {label}\n\n{text}")),
+        _ => Ok(text),
+    }
 }
 
 fn xml(archive: &mut Archive, name: &str) -> Result<String, ParseError> {

@@ -2,6 +2,7 @@
 
 mod charset;
 mod code;
+mod contents;
 mod flow;
 mod line;
 mod math;
@@ -15,6 +16,8 @@ mod tree;
 mod write;
 mod xhtml;
 
+pub(super) use charset::decode;
+pub(super) use contents::entries as contents;
 use tree::{ROOT, Tree};
 
 use super::{Extracted, Format, ParseError, title};
@@ -25,7 +28,7 @@ use crate::document::Markup;
 const MAX_OPEN: usize = 10_000;
 
 pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, ParseError> {
-    let page = to_markdown(&charset::decode(bytes)?, Format::Html)?;
+    let page = to_markdown(&decode(bytes)?, Format::Html)?;
     let title = page.title.or_else(|| title::of_markdown(&page.text));
     Ok(Extracted { title, markup: Markup::Markdown, text: page.text })
 }

@@ -9,6 +9,7 @@ mod flowed;
 mod head;
 pub(super) mod mbox;
 mod outline;
+mod tnef;
 mod words;
 
 use std::time::{Duration, Instant};

@@ -29,6 +29,8 @@ mod math;
 mod msg;
 mod notebook;
 #[cfg(feature = "office")]
+mod numbering;
+#[cfg(feature = "office")]
 mod numerals;
 #[cfg(feature = "office")]
 mod numfmt;
@@ -51,6 +53,8 @@ mod pptx;
 mod rtf;
 #[cfg(feature = "office")]
 mod sheet;
+#[cfg(feature = "office")]
+mod spreadsheetml;
 #[cfg(feature = "office")]
 mod summary;
 mod table;

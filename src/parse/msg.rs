@@ -85,7 +85,10 @@ impl Fields<'_> {
 impl Reader<'_> {
     fn message(&self, at: Storage, nesting: usize) -> (Option<String>, String, Markup) {
         let mut fields = Fields { file: self.file, at, page: 1252 };
-        fields.page = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag)).filter(|page| *page != 1200).unwrap_or(1252);
+        let declared = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag));
+        // Text in UTF-8 is seen to be that; what is not is in the code page of the language.
+        let by_language = || fields.number(0x3ff1).map_or(1252, codepage::of_language);
+        fields.page = declared.filter(|page| !matches!(page, 1200 | 65_001)).unwrap_or_else(by_language);
         let title = fields.line(&[0x0037, 0x0070]);
         let mut text = String::new();
         let mut field = |name: &str, value: Option<String>| {

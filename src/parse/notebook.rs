@@ -16,7 +16,7 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
         serde_json::from_str(source.trim_start_matches('\u{feff}')).map_err(|e| ParseError::broken(Format::Notebook, e))?;
     let cells = cells(&notebook).ok_or_else(|| ParseError::broken(Format::Notebook, "it has no cells"))?;
     let language = language(&notebook);
-    let mut blocks = Vec::new();
+    let (mut blocks, mut prose) = (Vec::new(), Vec::new());
     for cell in cells {
         let source = joined(cell.get("source").or_else(|| cell.get("input")));
         let source = source.trim_matches('\n');
@@ -32,15 +32,23 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
             }
             Some("heading") => {
                 let level = cell.get("level").and_then(Value::as_u64).unwrap_or(1).clamp(1, 6);
-                blocks.push(format!("{} {source}", "#".repeat(level as usize)));
+                let heading = format!("{} {source}", "#".repeat(level as usize));
+                prose.push(heading.clone());
+                blocks.push(heading);
             }
             _ if source.trim().is_empty() => {}
-            _ => blocks.push(output::without_pictures(source)),
+            _ => {
+                let text = output::without_pictures(source);
+                prose.push(text.clone());
+                blocks.push(text);
+            }
         }
     }
     let text = blocks.join("\n\n");
+    // What an output calls itself is no name of the notebook.
+    let of_prose = || prose.iter().find_map(|source| title::of_markdown(source));
     let title = notebook.pointer("/metadata/title").and_then(Value::as_str).and_then(title::clean);
-    Ok(Extracted { title: title.or_else(|| title::of_markdown(&text)), markup: Markup::Markdown, text })
+    Ok(Extracted { title: title.or_else(of_prose), markup: Markup::Markdown, text })
 }
 
 /// Of version 4, or of version 3, which had sheets of them.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::mail::Open;
-use super::{Extracted, Format, ParseError, doc, docx, msg, odf, ppt, pptx, rtf, text, xls, xlsx};
+use super::{Extracted, Format, ParseError, doc, docx, msg, odf, ppt, pptx, rtf, spreadsheetml, text, xls, xlsx};
 
 /// Reads an office file. `open` reads what is attached to it, before the deadline.
 pub(super) fn extract(format: Format, bytes: Vec<u8>, deadline: Instant, open: &Open<'_>) -> Result<Extracted, ParseError> {
@@ -15,6 +15,8 @@ pub(super) fn extract(format: Format, bytes: Vec<u8>, deadline: Instant, open: &
         Format::Pptx => pptx::extract(bytes),
         Format::Ppt => ppt::extract(bytes),
         Format::Xlsx => xlsx::extract(bytes),
+        // That of Excel 2003.
+        Format::Xls if is_xml(&bytes) => spreadsheetml::extract(&text::decode(bytes)?),
         Format::Xls => xls::extract(bytes),
         Format::Odt | Format::Odp | Format::Ods => odf::extract(format, bytes),
         Format::Rtf => rtf::extract(&bytes),

@@ -780,7 +780,7 @@ fn truncated_files_never_panic() {
 
 const EXTENSIONS: &[&str] = &[
     "md", "txt", "rst", "html", "pdf", "docx", "doc", "pptx", "ppt", "xlsx", "xls", "ods", "odt", "odp", "rtf", "msg", "csv",
-    "json", "jsonl", "ipynb", "epub", "eml", "rs", "", "zzz",
+    "json", "jsonl", "ipynb", "epub", "eml", "mbox", "mht", "rs", "", "zzz",
 ];
 
 const STARTS: &[&[u8]] = &[

@@ -8,7 +8,7 @@ use crate::parse::{ParseError, text};
 const META_WITHIN: usize = 4096;
 
 /// By byte order mark; as UTF-8 where it is that, whatever the page says of itself; then as the page says, then as any text.
-pub(super) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
+pub(in crate::parse) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return Ok(encoding.decode_with_bom_removal(bytes).0.into_owned());
     }

@@ -1,6 +1,7 @@
 //! Which parts of a page are what it is about, and what surrounds them on every page of the site.
 
 mod furniture;
+mod marks;
 mod measure;
 mod names;
 mod phrases;
@@ -9,7 +10,7 @@ mod teasers;
 
 use std::collections::HashSet;
 
-use furniture::Marks;
+use marks::Marks;
 use measure::Measures;
 
 use super::tree::{Id, ROOT, Tree};
@@ -24,7 +25,9 @@ pub(super) struct Selection {
 
 /// All of a page but what is never seen: what a mail, a chapter or a cell of a notebook is.
 pub(super) fn all(tree: &Tree) -> Selection {
-    Selection { parts: vec![ROOT], left_out: furniture::unseen(tree).into_left_out() }
+    let mut marks = furniture::unseen(tree);
+    furniture::mark_ways(tree, &mut marks);
+    Selection { parts: vec![ROOT], left_out: marks.into_left_out() }
 }
 
 /// The main part of a page of a site. Candidates compete by what share of the text they hold: a small part never stands for

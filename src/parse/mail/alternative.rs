@@ -56,8 +56,10 @@ pub(super) fn only_in(text: &str, other: &str) -> String {
     let mut kept = String::new();
     for block in text.split("\n\n") {
         let of_block = words(block);
-        let new: usize = of_block.iter().filter(|(word, _)| !known.contains_key(*word)).map(|(_, n)| n).sum();
-        if new * 4 > count(&of_block) {
+        let new = || of_block.iter().filter(|(word, _)| !known.contains_key(*word));
+        let share: usize = new().map(|(_, n)| n).sum();
+        // A number is news by itself.
+        if share * 4 > count(&of_block) || new().any(|(word, _)| word.bytes().any(|b| b.is_ascii_digit())) {
             super::outline::push_block(&mut kept, block);
         }
     }

@@ -7,7 +7,7 @@ use mail_parser::{Message, MessagePart, MimeHeaders, PartType};
 
 use super::alternative::{self, Choice};
 use super::head::Fields;
-use super::{Open, armor, calendar, charset, flowed, outline};
+use super::{Open, armor, calendar, charset, flowed, outline, tnef};
 use crate::document::Markup;
 use crate::parse::{Extracted, Format, Hint, html, title};
 
@@ -313,6 +313,23 @@ impl<'a> Reader<'a> {
             PartType::Text(_) | PartType::Html(_) if kind != "text/rtf" => charset::text_of(message, part).into_bytes(),
             _ => charset::bytes_of(message, part),
         };
+        if let Some(unpacked) = tnef::unpack(&bytes) {
+            // Mostly the message says the same beside it.
+            let has_text = message.parts.iter().any(|part| match &part.body {
+                PartType::Text(text) | PartType::Html(text) => !text.trim().is_empty(),
+                _ => false,
+            });
+            let mut written = if has_text { Written::default() } else { Written::of_plain(unpacked.body) };
+            for (name, bytes) in unpacked.files {
+                let name = title::clean(&name).unwrap_or_else(|| "Attachment".to_owned());
+                written.push(self.document(&name, "", bytes));
+            }
+            return written;
+        }
+        self.document(&name, kind, bytes)
+    }
+
+    fn document(&mut self, name: &str, kind: &str, bytes: Vec<u8>) -> Written {
         let left = self.deadline.saturating_duration_since(Instant::now()) / 2;
         self.files += 1;
         self.bytes = self.bytes.saturating_add(bytes.len());
@@ -324,11 +341,11 @@ impl<'a> Reader<'a> {
         {
             return Written::default();
         }
-        let hint = Hint::name(&name).with_media_type((!kind.is_empty()).then_some(kind));
+        let hint = Hint::name(name).with_media_type((!kind.is_empty()).then_some(kind));
         match (self.open)(hint, bytes, left.min(PATIENCE)) {
             Ok(document) => {
                 self.text += document.text.len();
-                Written::of_section(outline::below(&name, &as_markdown(&document, &name)))
+                Written::of_section(outline::below(name, &as_markdown(&document, name)))
             }
             Err(error) => {
                 tracing::debug!(name, %error, "an attached file is not read");

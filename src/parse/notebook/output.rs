@@ -63,14 +63,14 @@ fn best(output: &Value) -> Shown {
         |media_type: &str, name: &str| joined(output.get("data").map_or_else(|| output.get(name), |data| data.get(media_type)));
     let markdown = form("text/markdown", "markdown");
     if !markdown.trim().is_empty() {
-        return Shown::Markdown(bounded(&without_pictures(&markdown), MAX_RICH));
+        return Shown::Markdown(closed(bounded(&without_pictures(&markdown), MAX_RICH)));
     }
     let page = form("text/html", "html");
     if !page.trim().is_empty() && page.len() <= MAX_PAGE {
         // A broken page has its plain form still.
         let text = html::to_markdown(&page, Format::Notebook).map(|page| page.text).unwrap_or_default();
         if !text.trim().is_empty() {
-            return Shown::Markdown(bounded(&without_pictures(&text), MAX_RICH));
+            return Shown::Markdown(closed(bounded(&without_pictures(&text), MAX_RICH)));
         }
     }
     let formula = form("text/latex", "latex");
@@ -172,6 +172,24 @@ pub(super) fn without_pictures(markdown: &str) -> String {
     out
 }
 
+/// With the end of a fence that was cut off, which would take in all that follows.
+fn closed(markdown: String) -> String {
+    let mut open: Option<&str> = None;
+    for line in markdown.lines() {
+        let bare = line.trim_start();
+        let mark = bare.get(..bare.len() - bare.trim_start_matches(['`', '~']).len()).unwrap_or_default();
+        match open {
+            Some(fence) if mark.starts_with(fence) && bare.trim_end() == mark => open = None,
+            None if mark.len() > 2 && (mark.starts_with("```") || mark.starts_with("~~~")) => open = Some(mark),
+            _ => {}
+        }
+    }
+    match open {
+        Some(fence) => format!("{markdown}\n{fence}"),
+        None => markdown,
+    }
+}
+
 /// The first lines, as many as there is room for; of a line that is too long its start.
 fn bounded(text: &str, limit: usize) -> String {
     let text = text.trim_matches('\n').trim_end();
@@ -250,6 +268,12 @@ mod tests {
         let many: Vec<Value> = (0..100).map(|_| json!({"output_type": "stream", "text": "x\n".repeat(5000)})).collect();
         let size: usize = shown(&Value::from(many)).iter().map(|(Shown::Plain(text) | Shown::Markdown(text))| text.len()).sum();
         assert!(size < MAX_CELL + MAX_OUTPUT + 100, "{size}");
+    }
+
+    #[test]
+    fn no_fence_stays_open() {
+        assert_eq!(closed("a\n````py\n```\nx".to_owned()), "a\n````py\n```\nx\n````");
+        assert_eq!(closed("```\nx\n```\n~~~\ny\n~~~".to_owned()), "```\nx\n```\n~~~\ny\n~~~");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Numbers that count days.
 
-use super::Token;
+use super::code::Token;
 
 const MONTHS: [&str; 12] =
     ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];

@@ -1,6 +1,6 @@
 //! Numbers that are no dates.
 
-use super::Token;
+use super::code::Token;
 
 /// A number without a format: as short as it is exact, up to the 15 digits that a sheet keeps.
 pub(in super::super) fn general(value: f64) -> String {
@@ -224,12 +224,20 @@ fn fraction(tokens: &[Token], slash: usize, size: f64) -> String {
         whole += 1;
         n = 0;
     }
-    match (has_whole, n) {
+    let shown = match (has_whole, n) {
         (true, 0) => whole.to_string(),
         (true, _) if whole == 0 => format!("{n}/{d}"),
         (true, _) => format!("{whole} {n}/{d}"),
         (false, _) => format!("{n}/{d}"),
-    }
+    };
+    // Words before and behind, such as a unit.
+    let is_below = |t: &&Token| is_digit(t) || matches!(t, Token::Literal(l) if l.chars().all(|c| c.is_ascii_digit()));
+    let denominator = below.iter().take_while(is_below).count();
+    let words = |tokens: &mut dyn Iterator<Item = &Token>| -> String {
+        tokens.filter_map(|t| if let Token::Literal(l) = t { Some(l.as_str()) } else { None }).collect()
+    };
+    let before = words(&mut above.iter().take_while(|t| !is_digit(t)));
+    format!("{before}{shown}{}", words(&mut below.iter().skip(denominator)))
 }
 
 /// The fraction nearest to a number, with a denominator up to `most`.

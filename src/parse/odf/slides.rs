@@ -3,7 +3,7 @@
 use super::super::order::{self, Frame};
 use super::super::writer::Block;
 use super::super::xml::Element;
-use super::Reader;
+use super::body::Reader;
 
 /// Slides that are read.
 const MAX_SLIDES: usize = 20_000;

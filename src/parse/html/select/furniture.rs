@@ -1,37 +1,14 @@
 //! What surrounds the text: navigation, banners, boxes about other pages.
 
+use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::{Measure, Measures};
 use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
-/// Nodes that are looked through for one of a kind: boxes within boxes must not take the square of their number.
-pub(super) const MAX_LOOK: usize = 3000;
-
-/// Nodes that are left out, with all below them.
-pub(super) struct Marks {
-    marked: Vec<bool>,
-}
-
-impl Marks {
-    pub(super) fn has(&self, id: Id) -> bool {
-        self.marked.get(id as usize).copied().unwrap_or(false)
-    }
-
-    pub(super) fn set(&mut self, id: Id) {
-        if let Some(mark) = self.marked.get_mut(id as usize) {
-            *mark = true;
-        }
-    }
-
-    pub(super) fn into_left_out(self) -> Vec<bool> {
-        self.marked
-    }
-}
-
 /// What is hidden for good.
 pub(super) fn unseen(tree: &Tree) -> Marks {
-    let mut marks = Marks { marked: vec![false; tree.len()] };
+    let mut marks = Marks::none(tree);
     let hidden: Vec<Id> =
         tree.all(ROOT).filter(|&id| tree.is_element(id) && seen::is_hidden(tree, id) && !seen::opens(tree, id)).collect();
     if hidden.is_empty() {
@@ -46,6 +23,15 @@ pub(super) fn unseen(tree: &Tree) -> Marks {
         }
     }
     marks
+}
+
+/// Marks lists of pages and of landmarks, which books have for machines.
+pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
+    for id in tree.all(ROOT).filter(|&id| tree.name(id) == "nav") {
+        if matches!(tree.attribute(id, "epub:type"), Some("page-list" | "landmarks")) {
+            marks.set(id);
+        }
+    }
 }
 
 /// Marks the furniture.
@@ -114,11 +100,6 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Measure) -> bool {
         }
         Named::Links => !inline && name != "p" && ((links > 0.4 && prose < 0.2) || (here.prose == 0 && text < 0.05)),
     })
-}
-
-/// Whether there is a listing or a table of values, which furniture has not.
-pub(super) fn holds_listing(tree: &Tree, id: Id) -> bool {
-    tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "pre" | "th"))
 }
 
 fn is_of_quotation(tree: &Tree, id: Id) -> bool {

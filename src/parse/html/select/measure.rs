@@ -1,6 +1,6 @@
 //! How much text there is, and of what sort.
 
-use super::furniture::Marks;
+use super::marks::Marks;
 use crate::parse::html::line::is_unspaced;
 use crate::parse::html::seen;
 use crate::parse::html::tree::{Id, ROOT, Tree};

@@ -1,6 +1,6 @@
 //! Within the main part: sections about other pages, and what stands beside the text without being one.
 
-use super::furniture::{MAX_LOOK, Marks, holds_listing};
+use super::marks::{MAX_LOOK, Marks, holds_listing};
 use super::measure::Measures;
 use super::phrases::is_of_other_pages;
 use crate::parse::html::tree::{Id, ROOT, Tree};

@@ -1,6 +1,6 @@
 //! Teasers: boxes that show other pages, a headline that is a link and a line or two below it.
 
-use super::furniture::{Marks, holds_listing};
+use super::marks::{Marks, holds_listing};
 use super::measure::Measures;
 use crate::parse::html::tree::{Id, Tree};
 

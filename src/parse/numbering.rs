@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::super::numerals;
-use super::super::xml::Element;
+use super::numerals;
+use super::xml::Element;
 
 /// Levels of a list.
 const LEVELS: usize = 9;
@@ -39,8 +39,9 @@ struct Override {
     used: bool,
 }
 
+/// What the items at one level of a list are like.
 #[derive(Debug, Clone)]
-struct Level {
+pub(super) struct Level {
     start: u64,
     format: String,
     text: String,
@@ -77,6 +78,23 @@ impl Numbering {
             numbering.instances.insert(id.to_owned(), Instance { of: of.to_owned(), overrides });
         }
         numbering
+    }
+
+    /// A list by its id, with its levels.
+    pub(super) fn define(&mut self, list: &str, levels: impl IntoIterator<Item = (usize, Level)>) {
+        let levels = levels.into_iter().collect();
+        self.abstracts.insert(list.to_owned(), Abstract { levels, see: None, defines: None });
+    }
+
+    /// A use of a list under a number, with what is other there: at which level, where it starts, what it is like.
+    pub(super) fn instantiate(
+        &mut self,
+        number: &str,
+        list: &str,
+        others: impl IntoIterator<Item = (usize, Option<u64>, Option<Level>)>,
+    ) {
+        let overrides = others.into_iter().map(|(at, start, level)| (at, Override { level, start, used: false })).collect();
+        self.instances.insert(number.to_owned(), Instance { of: list.to_owned(), overrides });
     }
 
     /// The level of a list that belongs to a style of paragraphs.
@@ -156,6 +174,11 @@ impl Override {
 }
 
 impl Level {
+    /// `format`: as Word names it. `text`: with `%1` where the number of the first level stands.
+    pub(super) fn new(start: u64, format: &str, text: String, legal: bool) -> Self {
+        Self { start, format: format.to_owned(), text, restart: None, legal, style: None }
+    }
+
     fn read(e: &Element) -> Self {
         // Newer formats stand beside an older one for older programs.
         let format = e
