@@ -153,12 +153,18 @@ fn spaced(line: &Line, left: f64) -> String {
     }
     let mut out = String::new();
     let mut column = 0usize;
+    let mut before: Option<&super::words::Word> = None;
     for word in &line.words {
         let at = (((word.x0 - left) / width).round().max(0.0) as usize).min(400);
         if at > column {
             out.extend(std::iter::repeat_n(' ', at - column));
             column = at;
+        } else if before.replace(word).is_some_and(|b| b.is_apart_from(word)) {
+            // Said to be of one width, and is not.
+            out.push(' ');
+            column += 1;
         }
+        before = Some(word);
         out.push_str(&word.text);
         column += word.text.chars().count();
     }

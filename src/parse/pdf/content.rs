@@ -33,6 +33,8 @@ pub(super) struct Glyph {
     pub(super) at: Point,
     /// From there to where the next one would stand.
     pub(super) advance: Vec2,
+    /// Which string of the content it is from: those that a page shows are counted.
+    pub(super) string: u32,
     /// Height of the font, in points.
     pub(super) size: f64,
     /// Which way it reads, in halves of a degree clockwise from left to right: 0 to 719.
@@ -79,6 +81,7 @@ pub(super) fn read<'a>(
         hidden,
         deadline,
         operators: 0,
+        strings: 0,
         active: Vec::new(),
         marked: Vec::new(),
         covered: 0,
@@ -126,6 +129,7 @@ struct Reader<'a, 'r> {
     hidden: &'r HashSet<ObjectIdentifier>,
     deadline: Instant,
     operators: u64,
+    strings: u32,
     /// The forms that are being drawn.
     active: Vec<ObjectIdentifier>,
     marked: Vec<Marked>,
@@ -258,6 +262,7 @@ impl<'a> Reader<'a, '_> {
 
     fn tick(&mut self) -> Result<(), Late> {
         self.operators += 1;
+        self.strings = self.strings.wrapping_add(1);
         if self.operators.is_multiple_of(TICK) && Instant::now() >= self.deadline {
             return Err(Late);
         }
@@ -309,6 +314,7 @@ impl<'a> Reader<'a, '_> {
                 text: code.text,
                 at,
                 advance,
+                string: self.strings,
                 size,
                 angle: (angle.round() as i32).rem_euclid(720) as u16,
                 is_bold: face.is_bold,

@@ -11,6 +11,8 @@ use super::letters;
 
 /// A gap as wide as this parts words, in ems. Kerning stays below, the narrowest blank of a justified line above.
 const BLANK: f64 = 0.14;
+/// The same between numbers that are drawn each by itself, as those along the axis of a chart.
+const NUMBERS: f64 = 0.06;
 /// A letter drawn twice (for bold) stands no farther from its first place, in ems.
 const TWICE: f64 = 0.12;
 
@@ -70,7 +72,14 @@ impl Word {
         let gap = next.x0 - self.x1;
         let wide =
             self.text.chars().next_back().is_some_and(letters::is_cjk) && next.text.chars().next().is_some_and(letters::is_cjk);
-        gap > if wide { 0.6 } else { BLANK } * self.size.min(next.size).max(0.6 * self.size.max(next.size))
+        let numbers = [self, next].iter().all(|w| w.text.chars().all(|c| c.is_ascii_digit()));
+        gap > if wide {
+            0.6
+        } else if numbers {
+            NUMBERS
+        } else {
+            BLANK
+        } * self.size.min(next.size).max(0.6 * self.size.max(next.size))
     }
 }
 
@@ -130,6 +139,7 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
     let mut after_blank = false;
     let mut is_open = false;
     let mut accent: Option<(char, f64, f64)> = None;
+    let mut string = 0;
     for glyph in glyphs.iter().filter(|g| Direction::of(g) == direction) {
         let from = direction.turn(glyph.at);
         let to = direction.turn(glyph.at + glyph.advance);
@@ -143,7 +153,8 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
         }
         if blank {
             // A blank of no width, or one drawn elsewhere, parts nothing.
-            after_blank |= x1 - x0 > 0.05 * size;
+            let follows = words.last().is_some_and(|w| (w.y - y).abs() < 0.1 * size && x0 > w.x1 - 0.05 * size);
+            after_blank |= follows || x1 - x0 > 0.05 * size;
             is_open = false;
             continue;
         }
@@ -166,7 +177,7 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
         if let Some(word) = words.last_mut().filter(|_| is_open)
             && (word.y - y).abs() < 0.05 * size
             && (word.size - size).abs() < 0.05 * size
-            && (-0.35 * size..BLANK * size).contains(&(x0 - word.x1))
+            && (-0.35 * size..if glyph.string == string { BLANK } else { NUMBERS } * size).contains(&(x0 - word.x1))
             && word.is_bold == glyph.is_bold
             && word.is_mono == glyph.is_mono
             && !glyph.text.starts_with(letters::is_cjk)
@@ -175,6 +186,7 @@ pub(super) fn words(glyphs: &[Glyph], direction: Direction) -> Vec<Word> {
             word.x1 = word.x1.max(x1);
             continue;
         }
+        string = glyph.string;
         words.push(Word {
             text: as_drawn(&glyph.text).trim_start().to_owned(),
             x0,
