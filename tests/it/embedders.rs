@@ -80,7 +80,6 @@ impl Setup {
 
     fn providers(&self, url: &str) -> Providers {
         let plan = Plan {
-            parse: ragstream::parse::ParseOptions::default(),
             name: "test".into(),
             providers: BTreeMap::from([("them".to_owned(), self.provider(url))]),
             sources: Vec::new(),
