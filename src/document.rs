@@ -119,13 +119,16 @@ pub struct Document {
     pub metadata: Metadata,
 }
 
-/// Where the text of a page begins. Pages without text need none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the text of a page begins. Pages without text have none.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageStart {
-    /// Byte offset into [`Document::text`].
+    /// Byte offset of its first letter in [`Document::text`]; on a character boundary. A paragraph that goes on from the page before
+    /// is one, so that this may be within a line.
     pub start: usize,
     /// The page's place in the document, from 1.
     pub page: u32,
+    /// What the document calls it ("iv", "A-3"); its place where it says nothing.
+    pub label: String,
 }
 
 /// A piece of a document, small enough for the embedding model.

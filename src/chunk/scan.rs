@@ -61,7 +61,10 @@ fn scan_text(text: &str, outline: &mut Outline) {
 }
 
 fn scan_records(text: &str, outline: &mut Outline) {
-    if let Some(first) = raw_lines(text).find(|line| !line.is_blank()).filter(|line| is_header(line.text)) {
+    // Excel is told the separator by a line above the header.
+    let above = |line: &str| line.len() == 5 && line.starts_with("sep=");
+    let first = raw_lines(text).find(|line| !line.is_blank() && !above(line.text));
+    if let Some(first) = first.filter(|line| is_header(line.text)) {
         outline.push_table(first.end..text.len(), first.text);
     }
     for line in raw_lines(text).filter(|line| !line.is_blank()) {

@@ -37,7 +37,8 @@ use self::output::Output;
 /// `ingest` and `ask`. Not generic, so that the commands are compiled once, here, and not in every program.
 pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
     if let Some(command) = command {
-        arguments.insert(1.min(arguments.len()), command.into());
+        // As if it had been asked for by its long name, which is what the help then says.
+        arguments.splice(..1.min(arguments.len()), ["ragstream".into(), command.into()]);
     }
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,

@@ -74,7 +74,7 @@ use std::time::Duration;
 pub use format::{Format, Guess, guess};
 pub use options::{Ocr, ParseOptions, Password};
 
-use crate::document::Markup;
+use crate::document::{Markup, PageStart};
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
@@ -134,7 +134,7 @@ impl Extracted {
 pub struct Parsed {
     /// Its text, and what its format says of it.
     pub extracted: Extracted,
-    /// Where its pages begin, in order; empty for formats without pages. A page without text has no entry.
+    /// Where its pages begin, in order; empty for formats without pages.
     pub pages: Vec<PageStart>,
     /// Pages that are pictures without text and were not read, by their number from 1: they need OCR.
     pub unread_pages: Vec<u32>,
@@ -144,18 +144,6 @@ impl From<Extracted> for Parsed {
     fn from(extracted: Extracted) -> Self {
         Self { extracted, pages: Vec::new(), unread_pages: Vec::new() }
     }
-}
-
-/// Where a page begins in a document's text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PageStart {
-    /// Byte offset of its first letter in [`Extracted::text`]; on a character boundary. A paragraph that goes on from the page
-    /// before is one, so that this may be within a line.
-    pub offset: usize,
-    /// Its number, from 1.
-    pub number: u32,
-    /// What the document calls it ("iv", "A-3"); its number where it says nothing.
-    pub label: String,
 }
 
 /// Why a file gave no document.

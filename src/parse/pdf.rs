@@ -39,8 +39,8 @@ use self::columns::Region;
 use self::content::Shown;
 use self::font::Fonts;
 use self::words::{Direction, Word};
-use super::{Extracted, Format, MAX_TEXT, PageStart, ParseError, ParseOptions, Parsed, title};
-use crate::document::Markup;
+use super::{Extracted, Format, MAX_TEXT, ParseError, ParseOptions, Parsed, title};
+use crate::document::{Markup, PageStart};
 
 /// A page once it is read.
 struct Sheet {
@@ -62,7 +62,8 @@ pub(super) fn extract(bytes: Vec<u8>, options: &ParseOptions, deadline: Instant)
     let mut unread = Vec::new();
     let mut size = 0;
     for (number, page) in pdf.pages().iter().enumerate() {
-        let shown = content::read(page, &mut fonts, &hidden, deadline).map_err(|_| late())?;
+        let mut shown = content::read(page, &mut fonts, &hidden, deadline).map_err(|_| late())?;
+        vertical::stand_up(&mut shown.glyphs);
         if shown.is_cut {
             tracing::warn!(page = number + 1, "a page of a PDF holds more than is read of one");
         }
@@ -90,7 +91,7 @@ pub(super) fn extract(bytes: Vec<u8>, options: &ParseOptions, deadline: Instant)
     }
     let labels = outline::labels(&pdf);
     let starts = written.pages.iter().enumerate().filter_map(|(i, offset)| {
-        Some(PageStart { offset: (*offset)?, number: i as u32 + 1, label: labels.get(i).cloned().unwrap_or_default() })
+        Some(PageStart { start: (*offset)?, page: i as u32 + 1, label: labels.get(i).cloned().unwrap_or_default() })
     });
     let pages = starts.collect();
     let title = own_title(&pdf).or_else(|| largest(&sheets));

@@ -155,7 +155,7 @@ pub(super) struct ChunkSpec {
 #[schemars(title = "parse")]
 pub(super) struct ParseSpec {
     /// Tried one after the other on PDF files that open with a password only. Best as variables: `${PDF_PASSWORD}`.
-    #[schemars(length(max = 100), example = ["${PDF_PASSWORD}"])]
+    #[schemars(example = ["${PDF_PASSWORD}"])]
     pub(super) passwords: Option<Vec<Option<String>>>,
     /// Reads scanned pages, which have pictures and no text, by Tesseract, which has to be installed. By default they are counted,
     /// and said.
@@ -171,7 +171,7 @@ pub(super) struct OcrSpec {
     #[schemars(length(min = 1), extend("default" = "tesseract"))]
     pub(super) program: Option<String>,
     /// The languages, by Tesseract's names: `eng`, `chi_sim`, `deu`.
-    #[schemars(length(min = 1, max = 20), inner(length(min = 1, max = 64)), extend("default" = ["eng", "chi_sim"]))]
+    #[schemars(length(min = 1), inner(length(min = 1, max = 64)), extend("default" = ["eng", "chi_sim"]))]
     pub(super) languages: Option<Vec<Option<String>>>,
     /// How long one page may take.
     #[schemars(extend("default" = "60s"))]

@@ -123,6 +123,9 @@ fn rows_that_are_cut_from_their_table_know_its_columns() {
             }
         }
     }
+    let told = format!("sep=;\nberth;fee\n{}", "B1;20\n".repeat(100));
+    let chunks = chunks_of(&plan(ChunkBy::Auto, 40, 0), &document(Markup::Records, &told), None);
+    assert_eq!(chunks.last().unwrap().columns.as_deref(), Some("berth;fee"));
     // What is no header names nothing: numbers, JSON, an open quote, one column.
     for text in ["1,2\n", "{\"a\": 1, \"b\": 2}\n", "a,\"b\nc\",d\n", "line\n", "a,a\n"] {
         let chunks = chunks_of(&plan(ChunkBy::Auto, 4, 0), &document(Markup::Records, &text.repeat(20)), None);
@@ -133,7 +136,7 @@ fn rows_that_are_cut_from_their_table_know_its_columns() {
 #[test]
 fn a_chunk_knows_the_page_that_it_begins_on() {
     let text = "one one one one one.\n\ntwo two two two two.\n\nthree three three three.";
-    let starts = |page: u32, word: &str| PageStart { start: text.find(word).unwrap(), page };
+    let starts = |page: u32, word: &str| PageStart { start: text.find(word).unwrap(), page, label: page.to_string() };
     let mut document = document(Markup::Text, text);
     document.pages = vec![starts(2, "two"), starts(5, "three")];
     let pages: Vec<Option<u32>> =

@@ -7,7 +7,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fetch::{FetchedBatch, FetchedItem};
-use crate::document::{Document, PageStart};
+use crate::document::Document;
 use crate::error::reason;
 use crate::ingest::diff::Parsed;
 use crate::ingest::ledger::{Commit, Entry, FailedDocument};
@@ -115,7 +115,6 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         run.report.unread_pages.add(unread_pages.len() as u64);
         tracing::warn!(document = uri, pages = %listed(&unread_pages), "pages without text need OCR (`parse: {{ ocr: {{}} }}`)");
     }
-    let pages = pages.into_iter().map(|page| PageStart { start: page.offset, page: page.number }).collect();
     let modified_ns = fetched.modified_ns.unwrap_or_default();
     let document = Document { uri, title, markup, text: Arc::from(text), pages, modified_ns, metadata: fetched.metadata };
     let source = source.clone();

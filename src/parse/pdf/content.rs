@@ -14,7 +14,7 @@ use hayro_syntax::page::{Page, Resources};
 
 use super::font::{Code, Face, Fonts};
 use super::paths::{Path, RULES};
-use super::{bounds, strings, vertical};
+use super::{bounds, strings};
 
 /// Forms within one another. Real pages nest a handful.
 const DEPTH: usize = 16;
@@ -94,7 +94,6 @@ pub(super) fn read<'a>(
             reader.annotation(&note, page.resources(), &state)?;
         }
     }
-    vertical::stand_up(&mut reader.shown.glyphs);
     Ok(reader.shown)
 }
 

@@ -382,9 +382,15 @@ fn gaps(words: &[&Word], least: f64) -> Vec<f64> {
     out
 }
 
-/// A table without rules, in Markdown.
+/// A table without rules, in Markdown. Of two columns it is a list of names and what is said of each (settings, contents, terms):
+/// a line each reads better, and has no first row that would be taken for names of columns.
 pub(super) fn aligned(words: Vec<Word>, cuts: &[f64]) -> String {
-    markdown(plain_cells(rows_of(words, cuts)))
+    let rows = rows_of(words, cuts);
+    if cuts.len() > 1 {
+        return markdown(plain_cells(rows));
+    }
+    let lines = rows.iter().map(|cells| cells.iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect::<Vec<_>>());
+    lines.map(|cells| cells.join(" ")).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// The rows of a part whose columns are known: a line that does not begin in the first column goes on with the row above.

@@ -151,7 +151,7 @@ fn a_table_is_no_two_columns() {
         page += &put("F1", 10.0, 360.0, y, &format!("value {} seconds per operation", i * 7));
     }
     let text = text(&[page]);
-    assert!(text.contains("| Setting number 5 of the lantern server | value 35 seconds per operation |"), "{text}");
+    assert!(text.contains("\nSetting number 5 of the lantern server value 35 seconds per operation\n"), "{text}");
 }
 
 #[test]
@@ -235,9 +235,9 @@ fn what_repeats_on_all_pages_goes_and_footnotes_follow() {
     assert_eq!(text.matches("Harbour handbook").count(), 1, "{text}");
     assert_eq!(text.matches("of 5").count(), 0, "{text}");
     assert_eq!(text.matches("is a footnote").count(), 5, "{text}");
-    assert_eq!(parsed.pages.iter().map(|p| p.number).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!(parsed.pages.iter().map(|p| p.page).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
     for start in &parsed.pages {
-        assert!(text.get(start.offset..).unwrap().starts_with("The server") || start.number == 1, "{start:?}");
+        assert!(text.get(start.start..).unwrap().starts_with("The server") || start.page == 1, "{start:?}");
     }
     // Two pages have no furniture.
     assert_eq!(
@@ -376,7 +376,7 @@ fn scanned_pages_are_named() {
     let parsed = read(scan()).unwrap();
     assert_eq!(parsed.unread_pages, [1]);
     assert_eq!(parsed.extracted.text, "A page with text.");
-    assert_eq!(parsed.pages.iter().map(|p| (p.offset, p.number)).collect::<Vec<_>>(), [(0, 2)]);
+    assert_eq!(parsed.pages.iter().map(|p| (p.start, p.page)).collect::<Vec<_>>(), [(0, 2)]);
     // Without the program: named, as if OCR were not wished for.
     let options =
         ParseOptions { ocr: Some(Ocr { program: "no-such-program".into(), ..Ocr::default() }), ..ParseOptions::default() };

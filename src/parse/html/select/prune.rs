@@ -101,6 +101,12 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
 }
 
+/// Whether it ends as a sentence does: a warning of a few words is one, a label is none.
+fn is_sentence(tree: &Tree, id: Id) -> bool {
+    let last = tree.all(id).take(MAX_LOOK).filter_map(|id| tree.text(id)).filter(|text| !text.trim().is_empty()).last();
+    last.is_some_and(|text| text.trim_end().ends_with(['.', '!', '?', '。', '！', '？', '…']))
+}
+
 fn is_blank(tree: &Tree, id: Id, measures: &Measures) -> bool {
     tree.text(id).is_none_or(|text| text.trim().is_empty()) && measures.of_node(id).letters == 0
 }
@@ -146,6 +152,6 @@ fn is_text(tree: &Tree, id: Id, measures: &Measures) -> bool {
         return true;
     }
     here.linked * 2 < here.letters
-        && (here.prose > 0 || here.letters >= 150 || holds(&["h2", "h3", "h4", "ul", "ol"]))
+        && (here.prose > 0 || here.letters >= 150 || holds(&["h2", "h3", "h4", "ul", "ol"]) || is_sentence(tree, id))
         && !(here.prose == 0 && holds(&["input", "textarea"]))
 }
