@@ -66,7 +66,7 @@ pub(super) fn scan(text: &str, outline: &mut Outline) {
     match scanner.inside {
         Inside::Flow => {}
         Inside::Fence { start, .. } | Inside::Html { start, .. } | Inside::FrontMatter { start, .. } => {
-            scanner.outline.blocks.push(start..text.len())
+            scanner.outline.blocks.push(start..text.len());
         }
         Inside::Table { start, body } => scanner.close_table(start, body, text.len(), text),
     }

@@ -428,6 +428,7 @@ fn chunker(bench: &mut Bench) {
     let mut writer = Writer::new(77);
     let documents: Vec<Document> = (0..documents)
         .map(|n| Document {
+            pages: Vec::new(),
             uri: format!("{n}.md"),
             title: None,
             markup: Markup::Markdown,

@@ -93,8 +93,6 @@ fn passage(n: u64) -> Passage {
     Passage {
         columns: None,
         page: None,
-        columns: None,
-        page: None,
         uri: format!("doc{}", n / 10),
         start: n * 10,
         end: n * 10 + text.len() as u64,

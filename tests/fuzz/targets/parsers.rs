@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let document = Document {
-pages: Vec::new(),
+        pages: Vec::new(),
         uri: name.to_owned(),
         title: extracted.title,
         markup: extracted.markup,
