@@ -275,7 +275,7 @@ pub(super) fn after_bullet(text: &str) -> &str {
     letters.as_str().trim_start()
 }
 
-/// Whether a line begins with the number of an item: "1.", "(a)", "[12]", "2.3".
+/// Whether a line begins with the number of an item: `1.`, `(a)`, `[12]`, `2.3`.
 pub(super) fn is_numbered(text: &str) -> bool {
     let Some((first, rest)) = text.split_once(' ') else { return false };
     if rest.is_empty() || first.chars().count() > 8 {
