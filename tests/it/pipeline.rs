@@ -367,8 +367,24 @@ query: { answer: { model: \"${KEY}/x\" } }
 }
 
 #[test]
+fn a_file_says_how_documents_are_read() {
+    let parse = plan("parse: {passwords: [\"${KEY}\", other], ocr: {languages: [eng, chi_sim, deu], timeout: 5s}}").parse;
+    let ocr = parse.ocr.unwrap();
+    assert_eq!((ocr.program.as_str(), ocr.languages.as_str(), ocr.timeout.as_secs()), ("tesseract", "eng+chi_sim+deu", 5));
+    assert_eq!(parse.passwords, [ragstream::parse::Password::new("hunter2"), ragstream::parse::Password::new("other")]);
+    assert!(!format!("{:?}", parse.passwords).contains("hunter2"));
+    assert_eq!(plan("parse: {ocr: {}}").parse.ocr.unwrap().languages, "eng+chi_sim");
+    assert_eq!(plan("chunk: {}").parse, ragstream::parse::ParseOptions::default());
+    // It becomes an argument of a program.
+    let wrong = told("parse: {passwords: [in-the-file], ocr: {languages: [\"-c\", eng]}}");
+    assert!(wrong.iter().any(|told| told.contains("`-c` is no name of a language")), "{wrong:?}");
+    assert!(!wrong.concat().contains("in-the-file"));
+}
+
+#[test]
 fn what_is_dangerous_and_works_is_a_warning() {
     for (text, warning) in [
+        ("parse: {passwords: [open-sesame]}", "1:21 a password in plain sight"),
         ("providers: {openai: {api_key: sk-1}}", "1:31 a key in plain sight"),
         (
             "providers: {x: {kind: openai, base_url: 'http://x.org', api_key: \"${KEY}\"}}",
