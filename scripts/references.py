@@ -7,6 +7,7 @@ is right where it is read but is not asked for. All imports are late: each file 
 import collections
 import io
 import json
+import os
 import re
 import sys
 
@@ -136,8 +137,11 @@ def xls(path):
 
 def run(*command):
     import subprocess
+    import tempfile
 
-    done = subprocess.run(command, capture_output=True, timeout=30)
+    # Some write files beside what they print.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(command, capture_output=True, timeout=30, cwd=folder)
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
@@ -192,7 +196,7 @@ def rtf(path):
 
     with open(path, "rb") as file:
         source = file.read()
-    return [[rtf_to_text(source.decode("latin-1"), errors="ignore")], [run("unrtf", "--text", path).split("-----------------\n", 1)[-1]]]
+    return [[rtf_to_text(source.decode("latin-1"), errors="ignore")], [run("unrtf", "--nopict", "--text", path).split("-----------------\n", 1)[-1]]]
 
 
 def visible(page):
@@ -381,5 +385,5 @@ def plain(path):
 csv = md = rst = txt = plain
 
 if __name__ == "__main__":
-    readings = globals()[sys.argv[1]](sys.argv[2])
+    readings = globals()[sys.argv[1]](os.path.abspath(sys.argv[2]))
     print(json.dumps(readings))
