@@ -49,6 +49,8 @@ mod pdf;
 mod ppt;
 #[cfg(feature = "office")]
 mod pptx;
+#[cfg(any(feature = "office", feature = "pdf"))]
+mod roman;
 #[cfg(feature = "office")]
 mod rtf;
 #[cfg(feature = "office")]

@@ -1,5 +1,7 @@
 //! Numbers of list items, as office programs write them.
 
+use super::roman::roman;
+
 /// A number in one of Word's formats (`w:numFmt`); in plain figures where the format is not known.
 pub(super) fn in_format(format: &str, n: u64) -> String {
     match format {
@@ -41,35 +43,6 @@ pub(super) fn in_format(format: &str, n: u64) -> String {
         "hebrew2" => cycle(n, "אבגדהוזחטיכלמנסעפצקרשת"),
         _ => n.to_string(),
     }
-}
-
-pub(super) fn roman(n: u64) -> String {
-    if n == 0 || n >= 5000 {
-        return n.to_string();
-    }
-    let mut left = n;
-    let mut out = String::new();
-    for (value, numeral) in [
-        (1000, "M"),
-        (900, "CM"),
-        (500, "D"),
-        (400, "CD"),
-        (100, "C"),
-        (90, "XC"),
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ] {
-        while left >= value {
-            out.push_str(numeral);
-            left -= value;
-        }
-    }
-    out
 }
 
 /// a … z, then aa, bb …, as Word counts.

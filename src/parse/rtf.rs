@@ -1,5 +1,6 @@
 //! Rich Text Format, as Markdown.
 
+mod state;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -7,6 +8,7 @@ pub(super) mod token;
 
 use std::collections::HashMap;
 
+use self::state::{Destination, Font, Paragraph, State};
 use self::table::Rows;
 use self::token::{Token, Tokens};
 use super::package::own_title;
@@ -30,58 +32,6 @@ pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, ParseError> {
     let text = reader.out.finish();
     let title = own.or_else(|| title::of_markdown(&text));
     Ok(Extracted { title, markup: Markup::Markdown, text })
-}
-
-/// What the text of a group is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Destination {
-    #[default]
-    Body,
-    /// Nothing that is read.
-    Skipped,
-    Fonts,
-    Styles,
-    Title,
-    /// The number or mark of an item.
-    Label,
-    FieldCode,
-    /// A header or a footer of the page.
-    Edge,
-    Note,
-    Comment,
-    /// Who wrote a comment.
-    Author,
-}
-
-#[derive(Debug, Clone, Default)]
-#[allow(clippy::struct_excessive_bools, reason = "each is a switch of the format's own")]
-struct State {
-    destination: Destination,
-    font: i32,
-    /// Characters that stand behind `\u` for readers that do not know it.
-    skip: usize,
-    hidden: bool,
-    deleted: bool,
-    raised: bool,
-    /// Within what the file says of itself.
-    in_info: bool,
-    /// Where the result of a field begins.
-    field: Option<usize>,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Font {
-    page: Option<u32>,
-    name: String,
-}
-
-/// What paragraphs are until something else is said.
-#[derive(Debug, Clone, Copy, Default)]
-struct Paragraph {
-    style: Option<i32>,
-    outline: Option<usize>,
-    in_table: bool,
-    depth: usize,
 }
 
 #[derive(Default)]

@@ -6,6 +6,7 @@
 //! The server weighs words (its `idf` modifier): it alone knows the points of a collection that several homes write to, and has no
 //! way to ask for a term's document frequency. It counts deleted points until it has tidied its segments up.
 
+mod batches;
 mod bounds;
 mod wire;
 
@@ -24,6 +25,7 @@ use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
+use self::batches::{BATCH_BYTES, BATCH_POINTS, batches, passage_bytes};
 use self::bounds::{About, Bound, Bounds};
 use super::{
     Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore,
@@ -32,10 +34,6 @@ use super::{
 use crate::document::{Hit, Passage, Point};
 use crate::providers::Secret;
 
-/// Points in one request, at most.
-const BATCH_POINTS: usize = 256;
-/// Bytes in one request, about: proxies in front of a server often stop at 4 MiB or more.
-const BATCH_BYTES: usize = 3 << 20;
 /// Requests of one call that are in flight at the same time.
 const PARALLEL: usize = 4;
 /// Points read at once, at most.
@@ -469,44 +467,9 @@ impl VectorStore for QdrantStore {
     }
 }
 
-fn passage_bytes(passage: &Passage) -> usize {
-    let headings = passage.headings.iter().chain(&passage.columns).map(String::len).sum::<usize>();
-    128 + passage.uri.len() + passage.title.as_ref().map_or(0, String::len) + headings + passage.text.len()
-}
-
-/// Cuts a list into batches of at most [`BATCH_POINTS`] items and about [`BATCH_BYTES`] bytes. An item that is bigger on its own
-/// goes on its own.
-fn batches<T>(items: Vec<T>, bytes: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
-    let mut batches = Vec::new();
-    let mut batch = Vec::new();
-    let mut held = 0;
-    for item in items {
-        let size = bytes(&item);
-        if !batch.is_empty() && (batch.len() == BATCH_POINTS || held + size > BATCH_BYTES) {
-            batches.push(std::mem::take(&mut batch));
-            held = 0;
-        }
-        held += size;
-        batch.push(item);
-    }
-    if !batch.is_empty() {
-        batches.push(batch);
-    }
-    batches
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn batches_keep_to_both_limits_and_lose_nothing() {
-        let sizes = |items: Vec<usize>| batches(items, |n| *n).into_iter().map(|b| b.len()).collect::<Vec<_>>();
-        assert_eq!(sizes(vec![]), Vec::<usize>::new());
-        assert_eq!(sizes(vec![1; 600]), [256, 256, 88]);
-        assert_eq!(sizes(vec![BATCH_BYTES / 2; 5]), [2, 2, 1]);
-        assert_eq!(sizes(vec![1, BATCH_BYTES * 2, 1]), [1, 1, 1]);
-    }
 
     #[test]
     #[allow(clippy::unwrap_used, reason = "a test")]

@@ -6,6 +6,7 @@ use hayro_syntax::Pdf;
 use hayro_syntax::object::{Array, Dict, Name, Object, ObjectIdentifier, String as PdfString};
 
 use super::strings;
+use crate::parse::roman::roman;
 
 /// Entries that are read; a dictionary has some thousands.
 const ENTRIES: usize = 20_000;
@@ -93,8 +94,8 @@ pub(super) fn labels(pdf: &Pdf) -> Vec<String> {
             let style = label.get::<Name<'_>>(b"S".as_slice());
             let written = match style.as_deref() {
                 Some(b"D") => number.to_string(),
-                Some(b"r") => roman(number).to_lowercase(),
-                Some(b"R") => roman(number),
+                Some(b"r") if number > 0 => roman(number as u64).to_lowercase(),
+                Some(b"R") if number > 0 => roman(number as u64),
                 Some(b"a") => letters(number).to_lowercase(),
                 Some(b"A") => letters(number),
                 _ => String::new(),
@@ -103,35 +104,6 @@ pub(super) fn labels(pdf: &Pdf) -> Vec<String> {
             if label.is_empty() { (page + 1).to_string() } else { label }
         })
         .collect()
-}
-
-fn roman(mut number: usize) -> String {
-    let mut out = String::new();
-    if number > 4999 {
-        return number.to_string();
-    }
-    let steps = [
-        (1000, "M"),
-        (900, "CM"),
-        (500, "D"),
-        (400, "CD"),
-        (100, "C"),
-        (90, "XC"),
-        (50, "L"),
-        (40, "XL"),
-        (10, "X"),
-        (9, "IX"),
-        (5, "V"),
-        (4, "IV"),
-        (1, "I"),
-    ];
-    for (value, sign) in steps {
-        while number >= value {
-            out.push_str(sign);
-            number -= value;
-        }
-    }
-    out
 }
 
 /// A to Z, then AA to ZZ, and so on.
