@@ -11,9 +11,7 @@ use super::output::Output;
 use crate::document::Markup;
 use crate::error::reason;
 use crate::parse::{Hint, ParseError, ParseOptions, Parsed, parse_with};
-
-/// Larger files are not read, as in a pipeline that says nothing of it.
-const MAX_BYTES: u64 = 50_000_000;
+use crate::pipeline::MAX_BYTES;
 
 /// What became of a file, as a line of JSON.
 #[derive(Debug, Serialize)]

@@ -155,12 +155,17 @@ fn is_own(kind: ProviderKind, url: &Url, env: &dyn Fn(&str) -> Option<String>) -
     own || named || kind == ProviderKind::Local
 }
 
-/// Warns of a key that is written into the file, and of one that would travel unprotected.
-pub(super) fn warn_of_key(file: &mut File<'_>, path: &[&str], url: &Url) {
+/// Warns of a secret that is written into the file.
+pub(super) fn warn_of_plain_sight(file: &mut File<'_>, path: &[&str], what: &str) {
     if file.root.at(path).is_some() && !file.has_variable(path) {
         let hint = "put it into a variable, and write `${NAME}` here: files are shared, copied and committed";
-        file.warning(path, Problem::new("a key in plain sight").hint(hint));
+        file.warning(path, Problem::new(format!("{what} in plain sight")).hint(hint));
     }
+}
+
+/// Warns of a key that is written into the file, and of one that would travel unprotected.
+pub(super) fn warn_of_key(file: &mut File<'_>, path: &[&str], url: &Url) {
+    warn_of_plain_sight(file, path, "a key");
     let here = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(ip)) => ip.is_loopback() || ip.is_private(),

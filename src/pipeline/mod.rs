@@ -28,3 +28,4 @@ pub use model::Purpose;
 pub use plan::Plan;
 pub use resolve::default_plan;
 pub use schema::schema;
+pub(crate) use sources::MAX_BYTES;

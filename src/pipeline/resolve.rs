@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::address::server_url;
-use super::connections::{Connections, check_name, warn_of_key};
+use super::connections::{Connections, check_name, warn_of_key, warn_of_plain_sight};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
 use super::plan::Plan;
@@ -93,11 +93,7 @@ fn parsing(file: &mut File<'_>, spec: &ParseSpec) -> ParseOptions {
     let mut options = ParseOptions::default();
     for (position, password) in spec.passwords.iter().flatten().enumerate() {
         let position = position.to_string();
-        let path: &[&str] = &["parse", "passwords", &position];
-        if file.root.at(path).is_some() && !file.has_variable(path) {
-            let hint = "put it into a variable, and write `${NAME}` here: files are shared, copied and committed";
-            file.warning(path, Problem::new("a password in plain sight").hint(hint));
-        }
+        warn_of_plain_sight(file, &["parse", "passwords", &position], "a password");
         options.passwords.extend(password.as_deref().filter(|password| !password.is_empty()).map(Password::new));
     }
     options.ocr = spec.ocr.as_ref().map(|spec| {

@@ -13,7 +13,7 @@ use super::spec::{FilesSpec, SourceSpec};
 use crate::source::{FilesPlan, SourcePlan};
 
 /// Larger files are skipped, unless the file says so.
-const MAX_BYTES: u64 = 50_000_000;
+pub(crate) const MAX_BYTES: u64 = 50_000_000;
 
 impl Plan {
     /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
