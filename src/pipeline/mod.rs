@@ -28,4 +28,5 @@ pub use model::Purpose;
 pub use plan::Plan;
 pub use resolve::default_plan;
 pub use schema::schema;
+#[cfg(feature = "cli")]
 pub(crate) use sources::MAX_BYTES;
