@@ -1,0 +1,3 @@
+//! Whole sites.
+
+mod address;
