@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -81,7 +82,7 @@ impl fmt::Display for Reach {
 }
 
 /// Why there is no address to connect to.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum AddressError {
     /// There is one that must not be connected to.
     #[error("{host} is at a {reach} address ({address}), and the site began at a {most} one")]
@@ -91,7 +92,7 @@ pub(super) enum AddressError {
     Nowhere { host: String, address: IpAddr },
     /// The name has none.
     #[error("the name {host} cannot be resolved")]
-    Unknown { host: String, source: io::Error },
+    Unknown { host: String, source: Arc<io::Error> },
 }
 
 /// Lets nothing be connected to that is more private than what the site began with.
@@ -166,7 +167,7 @@ pub(super) async fn reach_of(url: &Url) -> Result<Reach, AddressError> {
 }
 
 async fn addresses(name: &str) -> Result<Vec<SocketAddr>, AddressError> {
-    let unknown = |source| AddressError::Unknown { host: name.to_owned(), source };
+    let unknown = |source: io::Error| AddressError::Unknown { host: name.to_owned(), source: Arc::new(source) };
     let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await.map_err(unknown)?.collect();
     if found.is_empty() { Err(unknown(io::ErrorKind::NotFound.into())) } else { Ok(found) }
 }

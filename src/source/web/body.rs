@@ -146,7 +146,7 @@ pub(super) fn unpacked(bytes: &[u8], limit: usize) -> (Vec<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
