@@ -1,8 +1,12 @@
 //! Whole sites.
 
+mod access;
 mod address;
 mod body;
 mod client;
+mod escapes;
 mod failure;
+mod robots;
+mod signal;
 #[cfg(test)]
 mod stand_in;

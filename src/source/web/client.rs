@@ -79,6 +79,8 @@ pub(super) struct Ask<'a> {
     pub(super) etags: Vec<String>,
     /// `Last-Modified` of what is known already, as it came: nginx compares the text.
     pub(super) modified_since: Option<String>,
+    /// So many bytes of the body will do; what follows is not read.
+    pub(super) enough: Option<usize>,
 }
 
 /// An answer, whatever its status.
@@ -180,7 +182,7 @@ impl Client {
         let limit = self.plan.max_bytes;
         if answer.is_success() {
             let within = self.plan.body_timeout;
-            let body = timeout(within, whole(response, limit, &mut answer.wire_bytes)).await;
+            let body = timeout(within, whole(response, limit, ask.enough, &mut answer.wire_bytes)).await;
             answer.body = body.map_err(|_| ClientError::Slow { within })??;
         } else {
             let some = some(response, limit.min(MAX_REFUSAL), &mut answer.wire_bytes);
@@ -301,21 +303,25 @@ fn is_gzip(response: &Response) -> Result<bool, ClientError> {
     }
 }
 
-/// The whole body, or why not.
-async fn whole(mut response: Response, limit: usize, wire: &mut u64) -> Result<Vec<u8>, ClientError> {
+/// The whole body, or what is enough of it, or why not.
+async fn whole(mut response: Response, limit: usize, enough: Option<usize>, wire: &mut u64) -> Result<Vec<u8>, ClientError> {
     let unread = |unread| match unread {
         Unread::TooLarge => ClientError::TooLarge { limit },
         Unread::Damaged => ClientError::Damaged("it cannot be decompressed"),
     };
     let gzip = is_gzip(&response)?;
-    if !gzip && response.content_length().is_some_and(|length| length > limit as u64) {
+    let limit = enough.unwrap_or(limit);
+    if enough.is_none() && !gzip && response.content_length().is_some_and(|length| length > limit as u64) {
         return Err(ClientError::TooLarge { limit });
     }
     let mut body = Bounded::new(gzip, limit);
     while let Some(piece) = response.chunk().await.map_err(|error| ClientError::Broken(error.without_url()))? {
         let pushed = body.push(&piece);
         *wire = body.wire();
-        pushed.map_err(unread)?;
+        match pushed {
+            Err(Unread::TooLarge) if enough.is_some() => return Ok(body.so_far()),
+            pushed => pushed.map_err(unread)?,
+        }
     }
     body.finish().map_err(unread)
 }

@@ -82,7 +82,7 @@ async fn what_is_known_is_asked_for_in_the_forms_that_servers_understand() {
     let asked = Ask {
         etags: vec!["\"x-gzip\"".into(), "W/\"y\"".into(), "\"x\"".into()],
         modified_since: Some(since.into()),
-        accept: "",
+        ..Ask::default()
     };
     let got = client().get(&server.url, &asked).await.unwrap();
     assert_eq!((got.status, got.body.len(), got.etag.as_deref()), (304, 0, Some("\"x\"")));
@@ -205,6 +205,11 @@ async fn size_is_bounded_whatever_is_announced() {
         vec![Piece::Bytes(head), Piece::Forever(gzip(b"").repeat(100))]
     })
     .await;
+    // Where the beginning is enough, the rest is no matter.
+    let endless = || vec![Piece::Bytes(b"HTTP/1.1 200 OK\r\n\r\n".to_vec()), Piece::Forever(vec![b'x'; 9000])];
+    let got =
+        client().get(&StandIn::new(move |_| endless()).await.url, &Ask { enough: Some(500), ..Ask::default() }).await.unwrap();
+    assert_eq!(got.body, [b'x'; 500]);
     // Of what is no page, the beginning is enough.
     let missing = [Piece::Bytes(b"HTTP/1.1 404 Not Found\r\n\r\n".to_vec()), Piece::Forever(vec![b'x'; 9000])];
     let missing = Arc::new(std::sync::Mutex::new(Vec::from(missing)));
