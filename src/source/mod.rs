@@ -98,12 +98,18 @@ pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn
 }
 
 /// Whether a document lies at or below a prefix: `docs` covers itself and `docs/a.md`, `https://a.example/docs/` all that begins
-/// with it, `.` every relative path, `/` every absolute one, and the empty prefix everything.
+/// with it, `https://a.example/docs` itself with any query, `.` every relative path, `/` every absolute one, and the empty prefix
+/// everything.
 pub fn is_within(uri: &str, prefix: &str) -> bool {
     match prefix {
         "" => true,
         "." => !Path::new(uri).is_absolute() && !uri.contains("://"),
-        _ => uri.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')),
+        _ => uri.strip_prefix(prefix).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.starts_with('/')
+                || prefix.ends_with('/')
+                || (rest.starts_with('?') && prefix.contains("://"))
+        }),
     }
 }
 
@@ -121,11 +127,13 @@ mod tests {
             ("https://a.example/docs/", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs"),
+            ("https://a.example/docs?page=2", "https://a.example/docs"),
             ("tickets://17", "tickets://"),
             ("anything", ""),
         ];
         let outside = [
             ("docs2/a.md", "docs"),
+            ("docs?a.md", "docs"),
             ("/x/a", "."),
             ("a", "/"),
             ("https://a.example/docs", "."),

@@ -9,6 +9,7 @@ mod failure;
 mod links;
 mod plan;
 mod robots;
+mod scope;
 mod signal;
 #[cfg(test)]
 mod stand_in;

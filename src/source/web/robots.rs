@@ -62,10 +62,12 @@ impl Robots {
 
     /// The rule that forbids this, as it is written.
     pub(super) fn forbids(&self, url: &Url) -> Option<&str> {
-        if url.path() == "/robots.txt" {
+        // An empty query is none, as in Google's parser.
+        let query = url.query().filter(|query| !query.is_empty());
+        if url.path() == "/robots.txt" && query.is_none() {
             return None;
         }
-        let asked = match url.query() {
+        let asked = match query {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };

@@ -12,6 +12,37 @@ fn at(path: &str) -> Url {
     Url::parse("https://a.example").unwrap().join(path).unwrap()
 }
 
+/// Files, who asks, and what may be fetched: answers of Google's own parser.
+#[test]
+fn files_mean_what_googles_parser_says() {
+    let mut pairs = 0;
+    for block in include_str!("pairs.txt").split("\n== ").skip(1) {
+        let (title, rest) = block.split_once('\n').unwrap();
+        let mut parts = rest.split("=> ");
+        let file = parts.next().unwrap().replace("\\r", "\r");
+        for asked in parts {
+            let mut lines = asked.lines();
+            let found = Robots::parse(file.as_bytes(), lines.next().unwrap());
+            for line in lines.filter(|line| !line.is_empty()) {
+                let (expected, paths) = line.split_once(' ').unwrap();
+                for path in paths.split(' ') {
+                    assert_eq!(found.allows(&at(path)), expected == "+", "{title}: {path}");
+                    pairs += 1;
+                }
+            }
+        }
+    }
+    assert!(pairs >= 300, "{pairs}");
+}
+
+#[test]
+fn escapes_of_letters_are_the_letters_and_of_signs_are_not() {
+    let file = robots("User-agent: *\nDisallow: /%7Ejoe\nDisallow: /b~\nDisallow: /c%2Fd\nDisallow: /e f");
+    assert!(!file.allows(&at("/~joe")) && !file.allows(&at("/%7ejoe")) && !file.allows(&at("/b%7E")));
+    assert!(file.allows(&at("/c/d")) && !file.allows(&at("/c%2fd")));
+    assert!(!file.allows(&at("/e f")) && !file.allows(&at("/e%20f")));
+}
+
 #[test]
 fn a_file_tells_pauses_sitemaps_and_what_may_be_done() {
     let file = robots(
@@ -72,7 +103,7 @@ fn a_page_that_stands_in_for_the_file_says_nothing() {
 #[test]
 fn the_file_itself_is_always_allowed() {
     let file = robots("User-agent: *\nDisallow: /");
-    assert!(file.allows(&at("/robots.txt")) && file.allows(&at("/robots.txt?v=2")) && !file.allows(&at("/a/robots.txt")));
+    assert!(file.allows(&at("/robots.txt")) && !file.allows(&at("/robots.txt?v=2")) && !file.allows(&at("/a/robots.txt")));
 }
 
 proptest! {
