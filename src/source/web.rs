@@ -11,6 +11,7 @@ mod plan;
 mod robots;
 mod scope;
 mod signal;
+mod sitemap;
 #[cfg(test)]
 mod stand_in;
 mod traps;
