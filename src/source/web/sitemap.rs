@@ -180,7 +180,8 @@ impl List<'_> {
             self.found.recognised |= matches!(name.as_str(), "urlset" | "sitemapindex" | "rss" | "feed" | "rdf");
         }
         match name.as_str() {
-            "url" | "sitemap" | "item" | "entry" => self.entry = Entry::default(),
+            // One that was not closed ends here.
+            "url" | "sitemap" | "item" | "entry" => self.keep_entry(),
             // Atom. Of several links the page is the one without a relation, or the alternate.
             "link" if self.parent() == Some("entry") && self.entry.url.is_none() => {
                 let value = |name: &str| {
