@@ -7,6 +7,7 @@ mod client;
 mod escapes;
 mod failure;
 mod links;
+mod llms;
 mod pace;
 mod plan;
 mod robots;

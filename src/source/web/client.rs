@@ -169,7 +169,7 @@ impl Client {
         if !is_web(&url) {
             return Err(ClientError::NotWeb(shown(url.as_str())));
         }
-        self.plan.guard.check_url(&url).map_err(ClientError::Refused)?;
+        self.plan.guard.check_url(&url)?;
         let began = Instant::now();
         let request = self.http.get(url.clone()).headers(self.headers_for(&url, ask));
         let sent = timeout(self.plan.timeout, request.send()).await;

@@ -101,14 +101,22 @@ impl ClientError {
     }
 }
 
+impl From<AddressError> for ClientError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Unknown { ref host, .. } => Self::NoSuchHost { host: host.clone(), source: error },
+            refused => Self::Refused(refused),
+        }
+    }
+}
+
 /// Why a request had no answer. `within`: the time in which there should have been a connection.
 pub(super) fn unsent(url: &Url, error: reqwest::Error, within: Duration) -> ClientError {
     let host = url.host_str().unwrap_or_default().to_owned();
     let error = error.without_url();
     let cause = Cause::of(&error);
     match (cause.address, cause.tls) {
-        (Some(source @ AddressError::Unknown { .. }), _) => ClientError::NoSuchHost { host, source },
-        (Some(refused), _) => ClientError::Refused(refused),
+        (Some(address), _) => address.into(),
         (None, Some(rustls::Error::InvalidCertificate(why))) => ClientError::Certificate { why: fault(&why), host },
         (None, Some(rustls::Error::InvalidMessage(_))) => {
             ClientError::Tls { host, why: "what answers there speaks no TLS (does it want http://?)".to_owned() }
