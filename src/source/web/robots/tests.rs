@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use proptest::prelude::*;
 
@@ -33,6 +33,34 @@ fn files_mean_what_googles_parser_says() {
         }
     }
     assert!(pairs >= 300, "{pairs}");
+}
+
+/// `scripts/robots` makes the questions and Google's answers, and runs this.
+#[test]
+#[ignore = "scripts/robots makes what it needs"]
+fn public_files_mean_what_googles_parser_says() {
+    let folder = std::path::PathBuf::from(std::env::var_os("RAGSTREAM_ROBOTS").unwrap());
+    let answers = std::fs::read_to_string(folder.join("answers.tsv")).unwrap();
+    let (mut asked, mut explained, mut wrong) = (0, 0, Vec::<&str>::new());
+    for of_file in answers.lines().collect::<Vec<_>>().chunk_by(|a, b| a.split('\t').next() == b.split('\t').next()) {
+        let name = of_file[0].split('\t').next().unwrap();
+        let bytes = std::fs::read(folder.join("files").join(name)).unwrap();
+        let mut read = std::collections::HashMap::new();
+        for line in of_file {
+            let [_, agent, path, answer] = line.split('\t').collect::<Vec<_>>().try_into().unwrap();
+            let ours: &Robots = read.entry(agent).or_insert_with(|| Robots::parse(&bytes, agent));
+            asked += 1;
+            if ours.allows(&at(path)) != (answer == "1") {
+                // It reads files to the end, forbids /robots.txt itself, and takes a `*` in a path for more than a letter.
+                let known = bytes.len() > MAX_BYTES || path == "/robots.txt" || path.contains('*');
+                explained += usize::from(known);
+                wrong.extend((!known).then_some(line));
+            }
+        }
+    }
+    assert!(asked > 200_000, "{asked} questions");
+    assert!(wrong.is_empty(), "{} of {asked} answers differ: {:?}", wrong.len(), &wrong[..wrong.len().min(20)]);
+    assert!(explained * 2000 < asked, "{explained} of {asked} differ for known reasons");
 }
 
 #[test]
