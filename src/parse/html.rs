@@ -1,5 +1,6 @@
 //! HTML, as Markdown: what a reader came for, without what surrounds it on every page of the site.
 
+mod anchors;
 mod blocks;
 mod charset;
 mod code;
@@ -24,25 +25,26 @@ pub use scan::{Link, PageScan, Robots};
 use tree::{ROOT, Tree};
 use url::Url;
 
-use super::{Extracted, Format, ParseError, title};
-use crate::document::Markup;
+use super::{Extracted, Format, ParseError, Parsed, title};
+use crate::document::{Anchor, Markup};
 
 /// Elements that are open at once while the source is read. The tree builder looks through all of them for many a tag, so
 /// that without a bound a few megabytes of `<div>` would keep it busy for hours.
 const MAX_OPEN: usize = 10_000;
 
-pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Extracted, ParseError> {
-    Ok(extracted(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
+pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Parsed, ParseError> {
+    Ok(whole(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
 }
 
 /// Like [`extract`], of a page with an address.
-pub(super) fn extract_at(html: &str, url: &Url) -> Result<Extracted, ParseError> {
-    Ok(extracted(written(&parsed(html, Format::Html)?, Format::Html, Some(url))))
+pub(super) fn extract_at(html: &str, url: &Url) -> Result<Parsed, ParseError> {
+    Ok(whole(written(&parsed(html, Format::Html)?, Format::Html, Some(url))))
 }
 
-fn extracted(page: Page) -> Extracted {
+fn whole(page: Page) -> Parsed {
     let title = page.title.or_else(|| title::of_markdown(&page.text));
-    Extracted { title, markup: Markup::Markdown, text: page.text }
+    let extracted = Extracted { title, markup: Markup::Markdown, text: page.text };
+    Parsed { anchors: page.anchors, ..Parsed::from(extracted) }
 }
 
 /// What a page with an address says besides its text.
@@ -56,6 +58,8 @@ pub(super) struct Page {
     pub(super) title: Option<String>,
     /// Its text.
     pub(super) text: String,
+    /// Where its headings and terms are that have a name.
+    pub(super) anchors: Vec<Anchor>,
 }
 
 /// A page as Markdown. Of a page of a site (`Format::Html`) its main part; of what is part of another format, all that is seen.
@@ -73,12 +77,12 @@ fn parsed(html: &str, format: Format) -> Result<Tree, ParseError> {
 
 fn written(tree: &Tree, format: Format, url: Option<&Url>) -> Page {
     let selection = if format == Format::Html { select::main(tree) } else { select::all(tree) };
-    let mut text = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
+    let (mut text, mut anchors) = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
     if text.trim().is_empty() && format == Format::Html {
         // All of it looked like furniture.
-        text = write::Writer::new(tree, &[], url).write(&[ROOT]);
+        (text, anchors) = write::Writer::new(tree, &[], url).write(&[ROOT]);
     }
-    Page { title: title_of(tree), text }
+    Page { title: title_of(tree), text, anchors }
 }
 
 fn title_of(tree: &Tree) -> Option<String> {

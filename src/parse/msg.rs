@@ -213,7 +213,7 @@ fn body(fields: &Fields<'_>) -> (Markup, String) {
             }
             _ => html::extract(bytes, None),
         };
-        page.ok().map(|page| page.text).filter(|text| !text.trim().is_empty())
+        page.ok().map(|page| page.extracted.text).filter(|text| !text.trim().is_empty())
     };
     if let Some(text) = page.as_deref().and_then(from_page) {
         return (Markup::Markdown, text);

@@ -17,8 +17,8 @@ pub fn scan(bytes: &[u8], media_type: Option<&str>, url: &Url) -> Result<PageSca
 /// The main part of an HTML page as Markdown. Links within its site are written as their words alone.
 pub fn read(bytes: &[u8], media_type: Option<&str>, url: &Url) -> Result<Parsed, ParseError> {
     let (page, url) = (html::decode_sent_as(bytes, media_type)?, url.clone());
-    let extracted = guard::run(Format::Html, move |_| html::extract_at(&page, &url))?;
-    extracted.checked(Format::Html).map(Parsed::from)
+    let parsed = guard::run(Format::Html, move |_| html::extract_at(&page, &url))?;
+    Ok(Parsed { extracted: parsed.extracted.checked(Format::Html)?, ..parsed })
 }
 
 #[cfg(test)]

@@ -20,7 +20,6 @@ pub(crate) use self::uri::normalise;
 use self::uri::path_of_key;
 pub use self::uri::uri_of;
 use super::{Body, FetchError, Fetched, FilesPlan, FormatHint, Item, Listed, Source, SourceError, SourceId, Version};
-use crate::document;
 
 /// How often a file that changes under the reader's hands is read again.
 const READ_ATTEMPTS: u32 = 3;
@@ -85,12 +84,10 @@ impl Source for Files {
 
 fn fetch_one(path: &Path, max_bytes: u64) -> Result<Fetched, FetchError> {
     match read(path, max_bytes) {
-        Ok(Content { bytes, stamp, version }) => Ok(Fetched {
-            body: Body::Bytes { bytes, hint: FormatHint::default() },
-            version,
-            modified_ns: Some(stamp.modified_ns),
-            metadata: document::Metadata::new(),
-        }),
+        Ok(Content { bytes, stamp, version }) => {
+            let body = Body::Bytes { bytes, hint: FormatHint::default() };
+            Ok(Fetched { modified_ns: Some(stamp.modified_ns), ..Fetched::new(body, version) })
+        }
         Err(ReadError::Gone) => Err(FetchError::Gone),
         Err(error) => Err(SourceError::new(error).into()),
     }

@@ -429,6 +429,7 @@ fn chunker(bench: &mut Bench) {
     let documents: Vec<Document> = (0..documents)
         .map(|n| Document {
             pages: Vec::new(),
+            anchors: Vec::new(),
             uri: format!("{n}.md"),
             title: None,
             markup: Markup::Markdown,
