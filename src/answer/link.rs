@@ -143,7 +143,7 @@ mod tests {
             ("```py\nimport os, sys\n```", "import%20os%2C%20sys"),
             (
                 "12. Twelve steps to take, one by one, until it is done and more",
-                "Twelve%20steps%20to%20take%2C%20one%20by%20one%2C",
+                "Twelve%20steps%20to%20take%2C%20one%20by%20one%2C%20until",
             ),
             (
                 "先停止所有写入，然后轮换密钥。再启动所有服务，并检查日志里有没有错误，最后通知用户。",

@@ -36,9 +36,20 @@ pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Parsed, 
     Ok(whole(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
 }
 
-/// Like [`extract`], of a page with an address.
-pub(super) fn extract_at(html: &str, url: &Url) -> Result<Parsed, ParseError> {
-    Ok(whole(written(&parsed(html, Format::Html)?, Format::Html, Some(url))))
+/// Like [`extract`], of a page with an address, of whose blocks those are left out that surround the text and are repeated on other
+/// pages.
+pub(super) fn extract_at(html: &str, url: &Url, is_repeated: &dyn Fn(u64) -> bool) -> Result<Parsed, ParseError> {
+    let site = Site { url, is_repeated };
+    Ok(whole(written(&parsed(html, Format::Html)?, Format::Html, Some(site))))
+}
+
+/// What is known of the site that a page is of.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    /// The page's address.
+    url: &'a Url,
+    /// Whether a block stands on many of its pages.
+    is_repeated: &'a dyn Fn(u64) -> bool,
 }
 
 fn whole(page: Page) -> Parsed {
@@ -75,8 +86,9 @@ fn parsed(html: &str, format: Format) -> Result<Tree, ParseError> {
     Ok(if xml { Tree::parse(&xhtml::as_html(html)) } else { Tree::parse(html) })
 }
 
-fn written(tree: &Tree, format: Format, url: Option<&Url>) -> Page {
-    let selection = if format == Format::Html { select::main(tree) } else { select::all(tree) };
+fn written(tree: &Tree, format: Format, site: Option<Site<'_>>) -> Page {
+    let (url, is_repeated) = (site.map(|site| site.url), site.map(|site| site.is_repeated));
+    let selection = if format == Format::Html { select::main(tree, is_repeated) } else { select::all(tree) };
     let (mut text, mut anchors) = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
     if text.trim().is_empty() && format == Format::Html {
         // All of it looked like furniture.
