@@ -73,7 +73,8 @@ mod tests {
     /// Pages of a site that has no names for what surrounds its text.
     fn of_site(n: usize) -> String {
         let neighbour = |n: usize| format!("{n}. The chapter about the port number {n}");
-        let links: String = (1..9).map(|part| format!("<li><a href=p{part}.html>Part {part} of the guide</a>")).collect();
+        let links: Vec<String> = (1..9).map(|part| format!("<li><a href=p{part}.html>Part {part} of the guide</a>")).collect();
+        let links = links.concat();
         format!(
             "<table><tr><th colspan=3>{here}<tr><td><a href=a>Prev</a><td><a href=b>Up</a><td><a href=c>Next</a></table>\
              <div><h2>All parts</h2><ul>{links}<li><a href=x>{here}</a></ul></div>\
