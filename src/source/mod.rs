@@ -38,6 +38,12 @@ pub trait Source: std::fmt::Debug + Send + Sync {
         vec![String::new()]
     }
 
+    /// The prefixes of the part that it lists, where it was narrowed to one, as a watch does it with what has just changed: nothing
+    /// else can be found gone. `None`: it lists all that it has.
+    fn focus(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Lists all that there is, in any order; an item that is named twice counts once. Polled from one task, and dropped when the
     /// run is stopped.
     ///
