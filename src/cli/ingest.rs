@@ -96,7 +96,7 @@ fn source(path: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute)
 }
 
-fn failed(failure: &FailedDocument) -> serde_json::Value {
+pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
     json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 
@@ -114,7 +114,7 @@ pub(super) fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-fn show(summary: &IngestSummary, output: &Output) {
+pub(super) fn show(summary: &IngestSummary, output: &Output) {
     let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [

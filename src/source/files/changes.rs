@@ -12,9 +12,7 @@ use tokio::sync::Notify;
 use super::walk::{is_hidden, is_refused};
 use crate::source::FilesPlan;
 
-/// After a change it must be quiet for this long: whoever saves a file writes more than once.
-const QUIET: Duration = Duration::from_millis(300);
-/// But nobody waits longer than this since the first change.
+/// Nobody waits longer than this since the first change.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// So many changed paths are too many to be looked at one by one.
 const MOST: usize = 2_048;
@@ -23,6 +21,8 @@ const MOST: usize = 2_048;
 #[derive(Debug)]
 pub(super) struct Pending {
     plans: Vec<FilesPlan>,
+    /// After a change it must be quiet for this long.
+    quiet: Duration,
     gathered: Mutex<Gathered>,
     woken: Notify,
 }
@@ -56,8 +56,8 @@ enum Concerns {
 }
 
 impl Pending {
-    pub fn new(plans: Vec<FilesPlan>) -> Self {
-        Self { plans, gathered: Mutex::default(), woken: Notify::new() }
+    pub fn new(plans: Vec<FilesPlan>, quiet: Duration) -> Self {
+        Self { plans, quiet, gathered: Mutex::default(), woken: Notify::new() }
     }
 
     fn gathered(&self) -> MutexGuard<'_, Gathered> {
@@ -80,14 +80,17 @@ impl Pending {
             }
         };
         let may_be_folder = match event.kind {
-            EventKind::Access(AccessKind::Close(AccessMode::Write)) | EventKind::Modify(ModifyKind::Data(_)) => false,
-            EventKind::Create(CreateKind::File) | EventKind::Remove(RemoveKind::File) => false,
+            EventKind::Access(AccessKind::Close(AccessMode::Write))
+            | EventKind::Modify(ModifyKind::Data(_))
+            | EventKind::Create(CreateKind::File)
+            | EventKind::Remove(RemoveKind::File) => false,
             EventKind::Access(_) => return,
             EventKind::Any | EventKind::Other | EventKind::Create(_) | EventKind::Modify(_) | EventKind::Remove(_) => true,
         };
         let mut gathered = self.gathered();
         for path in event.paths {
-            let path = gathered.real.iter().find_map(|(root, real)| Some(root.join(path.strip_prefix(real).ok()?))).unwrap_or(path);
+            let path =
+                gathered.real.iter().find_map(|(root, real)| Some(root.join(path.strip_prefix(real).ok()?))).unwrap_or(path);
             match self.concerns(&path, may_be_folder) {
                 Concerns::Nothing => continue,
                 Concerns::Path if gathered.taken.all => {}
@@ -141,7 +144,7 @@ impl Pending {
         let give_up = tokio::time::sleep(time);
         tokio::pin!(give_up);
         loop {
-            let due = self.gathered().since.map(|(first, last)| (last + QUIET).min(first + PATIENCE));
+            let due = self.due();
             let wait = async {
                 match due {
                     Some(due) => tokio::time::sleep(due.saturating_duration_since(Instant::now())).await,
@@ -153,12 +156,14 @@ impl Pending {
                 () = &mut give_up => return false,
             }
             // More may have come while this one slept.
-            let since = self.gathered().since;
-            let now = Instant::now();
-            if since.is_some_and(|(first, last)| (last + QUIET).min(first + PATIENCE) <= now) {
+            if self.due().is_some_and(|due| due <= Instant::now()) {
                 return true;
             }
         }
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.gathered().since.map(|(first, last)| (last + self.quiet).min(first + PATIENCE))
     }
 
     /// All that has changed by now.
@@ -191,9 +196,10 @@ mod tests {
             globs => glob_set(globs.iter().map(|text| glob(text).unwrap()).collect()).unwrap(),
         };
         let paths = roots.iter().map(PathBuf::from).collect();
-        Pending::new(vec![FilesPlan { paths, include: set(include), exclude: set(exclude), max_bytes: 1 }])
+        Pending::new(vec![FilesPlan { paths, include: set(include), exclude: set(exclude), max_bytes: 1 }], QUIET)
     }
 
+    const QUIET: Duration = Duration::from_millis(100);
     const SAVED: EventKind = EventKind::Access(AccessKind::Close(AccessMode::Write));
     const RENAMED: EventKind = EventKind::Modify(ModifyKind::Name(RenameMode::Any));
 

@@ -58,21 +58,22 @@ struct Watches {
 type Identity = (u64, u64);
 
 impl Events {
-    /// Begins to watch. Where that cannot be done, [`Self::without`] says why.
-    pub async fn start(plans: Vec<FilesPlan>) -> Self {
-        Self::start_with(plans, MOST).await
+    /// Begins to watch. `quiet`: for how long nothing may change before changes have settled. Where it cannot be watched,
+    /// [`Self::without`] says why.
+    pub async fn start(plans: Vec<FilesPlan>, quiet: Duration) -> Self {
+        Self::start_with(plans, quiet, MOST).await
     }
 
-    async fn start_with(plans: Vec<FilesPlan>, most: usize) -> Self {
-        let pending = Arc::new(Pending::new(plans.clone()));
+    async fn start_with(plans: Vec<FilesPlan>, quiet: Duration, most: usize) -> Self {
+        let pending = Arc::new(Pending::new(plans.clone(), quiet));
         let (watched, roots) = (BTreeSet::new(), Vec::new());
         let watches = Watches { plans, pending: Arc::clone(&pending), watcher: None, watched, roots, without: None, most };
         let events = Self { pending, watches: Arc::new(Mutex::new(watches)) };
-        events.blocking(|watches| watches.begin()).await;
+        events.blocking(Watches::begin).await;
         events
     }
 
-    /// Returns when something has changed and it was quiet for a moment, or has gone on for a second. May be dropped and called
+    /// Returns when something has changed and it was quiet for long enough, or has gone on for a second. May be dropped and called
     /// again at any time. Never returns where there are no events.
     pub async fn settled(&self) {
         while !self.pending.settled_within(ROOTS).await {
@@ -86,7 +87,7 @@ impl Events {
     /// What has changed since this was last called; new folders are watched from now on. Not to be dropped halfway: what it took
     /// would be lost.
     pub async fn take(&self) -> Changes {
-        self.blocking(|watches| watches.take()).await.unwrap_or(Changes::All)
+        self.blocking(Watches::take).await.unwrap_or(Changes::All)
     }
 
     /// Watches what there is by now, before all of it is compared. What has changed since the last time is part of that.
@@ -129,7 +130,8 @@ impl Watches {
             std::thread::sleep(Duration::from_millis(50));
         }
         self.roots = self.identities();
-        let real = self.roots.iter().map(|(root, _)| (root.clone(), std::fs::canonicalize(root).unwrap_or_else(|_| root.clone())));
+        let real =
+            self.roots.iter().map(|(root, _)| (root.clone(), std::fs::canonicalize(root).unwrap_or_else(|_| root.clone())));
         self.pending.set_real(real.filter(|(root, real)| root != real).collect());
         if self.without.is_some() {
             return;
@@ -159,7 +161,9 @@ impl Watches {
             wanted.extend(files.filter_map(|root| root.parent().map(Path::to_owned)));
         }
         let old: Vec<PathBuf> = self.watched.difference(&wanted).cloned().collect();
-        old.iter().for_each(|folder| self.unwatch(folder));
+        for folder in old {
+            self.unwatch(&folder);
+        }
         for folder in wanted {
             self.watch(folder);
         }
@@ -193,7 +197,8 @@ impl Watches {
         self.watched.clear();
         self.without = Some(match &error.kind {
             ErrorKind::MaxFilesWatch => {
-                "the system watches no more folders for this user (on Linux, `sysctl fs.inotify.max_user_watches` is the limit)".to_owned()
+                "the system watches no more folders for this user (on Linux, `sysctl fs.inotify.max_user_watches` is the limit)"
+                    .to_owned()
             }
             ErrorKind::Generic(why) => why.clone(),
             ErrorKind::Io(why) => format!("the system refuses to watch: {why}"),
@@ -209,7 +214,11 @@ impl Watches {
     fn take(&mut self) -> Changes {
         let Taken { all, lost, paths } = self.pending.take();
         if all {
-            if lost { self.begin() } else { self.renew() }
+            if lost {
+                self.begin();
+            } else {
+                self.renew();
+            }
             return Changes::All;
         }
         let (mut own, mut changed, mut entered) = (HashMap::new(), Focus::default(), Focus::default());
@@ -220,7 +229,9 @@ impl Watches {
                 // Another folder may bear the name by now, and this one another name.
                 let below = self.watched.range::<Path, _>((Bound::Included(path.as_path()), Bound::Unbounded));
                 let below: Vec<PathBuf> = below.take_while(|folder| folder.starts_with(&path)).cloned().collect();
-                below.iter().for_each(|folder| self.unwatch(folder));
+                for folder in below {
+                    self.unwatch(&folder);
+                }
             }
             if (kind.is_some() && !is_folder && self.refused(&path)) || self.is_own(&path, is_folder, &mut own) {
                 continue;
@@ -233,7 +244,9 @@ impl Watches {
         if EACH && !entered.is_empty() {
             let entered = Arc::new(entered);
             let new: Vec<PathBuf> = self.plans.iter().flat_map(|plan| folders(plan, Some(&entered), self.most)).collect();
-            new.into_iter().for_each(|folder| self.watch(folder));
+            for folder in new {
+                self.watch(folder);
+            }
         }
         Changes::Within(changed)
     }
