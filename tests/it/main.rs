@@ -43,3 +43,4 @@ mod select;
 mod several;
 mod stand_in;
 mod store;
+mod watch;
