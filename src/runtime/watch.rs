@@ -75,7 +75,7 @@ pub enum WatchEvent {
     Ran {
         /// What it did.
         summary: Box<IngestSummary>,
-        /// The document that it was about, where that is one file.
+        /// What it was about, where that is one document: its uri, or that of the folder that it went with.
         document: Option<String>,
         /// Which sources it looked at in whole.
         whole: Vec<SourceId>,
@@ -187,7 +187,8 @@ fn noting(options: Options, soon: Soon) -> Options {
     Options { observer: Arc::new(noting), ..options }
 }
 
-/// The document that a run was about: the one file that it was to look at, among what an editor leaves for a moment beside it.
+/// What a run was about that changed one document: the one path that it was to look at, but for what an editor leaves for a moment
+/// beside it.
 fn document_of(part: &Part, summary: &IngestSummary, base: &Path) -> Option<String> {
     let documents = &summary.documents;
     let focus =

@@ -16,7 +16,7 @@ use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use super::changes::{Pending, Taken};
 use super::focus::Focus;
 use super::own::is_own;
-use super::walk::{folders, is_refused};
+use super::walk::{folders, is_refused, reached};
 use crate::source::FilesPlan;
 
 /// How often it is looked whether the roots are still what they were: a file system that comes or goes is no event.
@@ -93,8 +93,8 @@ impl Events {
     /// Watches what there is by now, before all of it is compared. What has changed since the last time is part of that.
     pub async fn renew(&self) {
         self.blocking(|watches| {
-            let taken = watches.pending.take();
-            if taken.lost { watches.begin() } else { watches.renew() }
+            let Taken { lost, .. } = watches.pending.take();
+            watches.follow(lost);
         })
         .await;
     }
@@ -144,6 +144,15 @@ impl Watches {
         self.renew();
     }
 
+    /// Watches what there is by now, from scratch where what was watched may be something else.
+    fn follow(&mut self, lost: bool) {
+        if lost || self.identities() != self.roots {
+            self.begin();
+        } else {
+            self.renew();
+        }
+    }
+
     /// Watches what there is, and nothing else.
     fn renew(&mut self) {
         if self.watcher.is_none() {
@@ -175,7 +184,8 @@ impl Watches {
             return self.give_up(&notify::Error::new(many));
         }
         let Some(watcher) = self.watcher.as_mut().filter(|_| !self.watched.contains(&folder)) else { return };
-        let mode = if EACH { RecursiveMode::NonRecursive } else { RecursiveMode::Recursive };
+        let is_root = || self.plans.iter().any(|plan| plan.paths.contains(&folder));
+        let mode = if !EACH && is_root() { RecursiveMode::Recursive } else { RecursiveMode::NonRecursive };
         match watcher.watch(&folder, mode) {
             Ok(()) => drop(self.watched.insert(folder)),
             Err(error) if matches!(error.kind, ErrorKind::MaxFilesWatch) => self.give_up(&error),
@@ -214,14 +224,11 @@ impl Watches {
     fn take(&mut self) -> Changes {
         let Taken { all, lost, paths } = self.pending.take();
         if all {
-            if lost {
-                self.begin();
-            } else {
-                self.renew();
-            }
+            self.follow(lost);
             return Changes::All;
         }
-        let (mut own, mut changed, mut entered) = (HashMap::new(), Focus::default(), Focus::default());
+        let (mut own, mut changed, mut entered, mut files) =
+            (HashMap::new(), Focus::default(), Focus::default(), Focus::default());
         for (path, may_be_folder) in paths {
             let kind = std::fs::symlink_metadata(&path).ok().map(|meta| meta.file_type());
             let is_folder = kind.is_some_and(|kind| kind.is_dir());
@@ -239,8 +246,15 @@ impl Watches {
             if is_folder {
                 entered.extend([path.clone()]);
             }
-            changed.extend([path]);
+            if kind.is_some_and(|kind| kind.is_file()) {
+                files.extend([path]);
+            } else {
+                changed.extend([path]);
+            }
         }
+        // What an ignore file hides may be written all day long.
+        let files = Arc::new(files);
+        changed.extend(self.plans.iter().flat_map(|plan| reached(plan, &files)));
         if EACH && !entered.is_empty() {
             let entered = Arc::new(entered);
             let new: Vec<PathBuf> = self.plans.iter().flat_map(|plan| folders(plan, Some(&entered), self.most)).collect();
@@ -275,4 +289,37 @@ fn identity(path: &Path) -> Option<Identity> {
     return Some((std::os::unix::fs::MetadataExt::dev(&meta), std::os::unix::fs::MetadataExt::ino(&meta)));
     #[cfg(not(unix))]
     return meta.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok()).map(|at| (at.as_secs(), 0));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use globset::GlobSet;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_folders_are_too_many_it_says_so_and_tells_of_nothing() {
+        let home = tempfile::tempdir().unwrap();
+        for folder in ["a", "b/c", ".hidden"] {
+            std::fs::create_dir_all(home.path().join(folder)).unwrap();
+        }
+        let (include, exclude) = (GlobSet::empty(), GlobSet::empty());
+        let plan = FilesPlan { paths: vec![home.path().to_owned()], include, exclude, max_bytes: 1 };
+        let start = |most| Events::start_with(vec![plan.clone()], Duration::from_millis(10), most);
+        let enough = start(4).await;
+        assert_eq!((enough.folders(), enough.without()), (4, None));
+        let few = start(3).await;
+        assert!(few.without().unwrap().contains("more than 3 folders"));
+        assert_eq!(few.folders(), 0);
+        std::fs::write(home.path().join("a/a.md"), "text").unwrap();
+        assert!(tokio::time::timeout(ROOTS + Duration::from_millis(500), few.settled()).await.is_err());
+        tokio::time::timeout(Duration::from_secs(10), enough.settled()).await.unwrap();
+        assert_eq!(enough.take().await, Changes::Within([home.path().join("a/a.md")].into_iter().collect()));
+        // It is outgrown while it goes on.
+        std::fs::create_dir(home.path().join("d")).unwrap();
+        tokio::time::timeout(Duration::from_secs(10), enough.settled()).await.unwrap();
+        enough.take().await;
+        assert!(enough.without().is_some());
+    }
 }

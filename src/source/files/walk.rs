@@ -94,6 +94,18 @@ pub(super) fn folders(files: &FilesPlan, within: Option<&Arc<Focus>>, most: usiz
     found
 }
 
+/// Those of some files that are come across, which those are not that an ignore file hides. Blocks.
+pub(super) fn reached(files: &FilesPlan, focus: &Arc<Focus>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in files.paths.iter().filter(|path| focus.touches(path)) {
+        let root = Root { files, path, uri: String::new(), plain: false, focus: Some(focus) };
+        let (refuse, _) = mpsc::channel();
+        let walker = root.walker().filter_entry(root.filter(refuse)).build().filter_map(Result::ok);
+        found.extend(walker.map(DirEntry::into_path).filter(|path| focus.covers(path)));
+    }
+    found
+}
+
 fn walk_roots(files: &FilesPlan, base: &Path, focus: Option<&Arc<Focus>>, out: &mut Outbox) -> Result<(), Dropped> {
     // Only roots within one another can name a file twice; without them the set would be memory for nothing.
     let paths: Vec<PathBuf> = files.paths.iter().map(|p| normalise(p)).collect();

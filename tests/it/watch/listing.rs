@@ -134,12 +134,12 @@ async fn only_what_may_be_a_document_is_a_change() {
     for name in ["docs/a.md", "docs/target/x.md", "docs/.git/x.md", "one/file.md", "one/other.md"] {
         write(name, "text");
     }
-    write("docs/.gitignore", "target/\n");
+    write("docs/.gitignore", "target/\n*.log\n");
     let paths: Vec<PathBuf> = ["docs", "one/file.md"].iter().map(|name| base.join(name)).collect();
     let plan = FilesPlan { paths, include: set(&[]), exclude: set(&[]), max_bytes: 1000 };
     let events = Events::start(vec![plan], std::time::Duration::from_millis(50)).await;
     assert_eq!((events.folders(), events.without()), (2, None), "docs, and the folder of the file");
-    for name in ["docs/target/x.md", "docs/.git/x.md", "one/other.md", "docs/picture.png"] {
+    for name in ["docs/target/x.md", "docs/.git/x.md", "one/other.md", "docs/picture.png", "docs/ignored.log"] {
         write(name, "changed");
     }
     write("docs/a.md", "changed");
