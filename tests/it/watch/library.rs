@@ -191,7 +191,7 @@ async fn days(runs: usize) {
         let began = Instant::now();
         let path = docs.join(format!("{}.md", n % 200));
         match n % 10 {
-            7 => std::fs::remove_file(&path).unwrap(),
+            7 if path.exists() => std::fs::remove_file(&path).unwrap(),
             // A file that is new each time: what is kept by name would grow.
             8 => std::fs::write(docs.join(format!("new-{n}.md")), format!("Text {n}.")).unwrap(),
             9 => std::fs::remove_file(docs.join(format!("new-{}.md", n - 1))).unwrap(),
