@@ -12,6 +12,7 @@ mod ingest;
 mod jsonl;
 mod markdown;
 mod models;
+mod once;
 mod output;
 mod plan;
 mod progress;
@@ -50,7 +51,7 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
         }
     };
     let output = Output::new(&cli.common);
-    output.start_logging();
+    output.start_logging(matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch));
     quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {

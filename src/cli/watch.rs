@@ -195,9 +195,6 @@ impl State {
 
     /// A line with the time, after one with the day where that is a new one.
     fn timed(&mut self, text: &str) -> String {
-        if !self.watching {
-            return text.to_owned();
-        }
         let now = Zoned::now();
         let line = format!("{} {text}", now.strftime("%H:%M:%S"));
         let day = now.date();

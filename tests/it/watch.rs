@@ -297,7 +297,8 @@ fn a_document_that_fails_is_said_once_until_it_is_well() {
     watch.after(|| write(&rig.project, "docs/01.txt", "This is fine."), " changed");
     watch.after(|| write(&rig.project, "docs/00.txt", "This is fine, too."), " changed");
     watch.after(|| write(&rig.project, "docs/00.txt", "This is more poison."), "failed docs/00.txt: ");
-    assert_eq!(watch.end().0, 0);
+    // It is tried again now and then: a run may be under way.
+    assert!([0, 130].contains(&watch.end().0));
 }
 
 #[test]
