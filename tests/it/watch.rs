@@ -4,9 +4,10 @@ mod library;
 mod listing;
 
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::path::Path;
 use std::process::Child;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -269,8 +270,8 @@ fn a_provider_that_is_away_for_a_while_costs_nothing_but_time() {
     let line = watch.after(|| write(&rig.project, "docs/00.txt", "Changed meanwhile."), "failed ");
     assert!(line.contains("again in 1 s"), "{line}");
     // It is tried again, and not said again.
-    let asked = rig.requests.load(std::sync::atomic::Ordering::SeqCst);
-    until("another try", || rig.requests.load(std::sync::atomic::Ordering::SeqCst) > asked);
+    let asked = rig.requests.load(Ordering::SeqCst);
+    until("another try", || rig.requests.load(Ordering::SeqCst) > asked);
     watch.expect_silence("failed");
     rig.answer(|request| openai_embeddings(request, WIDTH));
     let line = watch.expect("docs/00.txt changed");
@@ -280,6 +281,47 @@ fn a_provider_that_is_away_for_a_while_costs_nothing_but_time() {
     assert!(!said.iter().any(|line| line.contains("s3cr3t")));
     // A request each and no more: the first run's, those that were refused, and the changed document's.
     rig.expect_whole("after the provider was away");
+}
+
+#[test]
+fn a_store_that_is_away_for_a_while_is_waited_for() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(3);
+    let mut watch = Watching::start(&rig.project, &["-p", "docs.yaml"]);
+    let faults = &rig.server.as_ref().unwrap().faults;
+    faults.unavailable.store(usize::MAX, Ordering::SeqCst);
+    write(&rig.project, "docs/00.txt", "Changed meanwhile.");
+    watch.expect("failed cannot reach the store");
+    write(&rig.project, "docs/01.txt", "This, too.");
+    let calls = faults.calls.load(Ordering::SeqCst);
+    until("another try", || faults.calls.load(Ordering::SeqCst) > calls + 10);
+    faults.unavailable.store(0, Ordering::SeqCst);
+    watch.expect("2 documents (2 changed)");
+    let (code, said) = watch.end();
+    assert_eq!(code, 0, "{said:#?}");
+    assert_eq!(said.iter().filter(|line| line.contains("failed")).count(), 1, "{said:#?}");
+    let unique: BTreeSet<&String> = said.iter().collect();
+    assert_eq!(unique.len(), said.len(), "no line is said twice: {said:#?}");
+    rig.expect_whole("after the store was away");
+}
+
+#[test]
+fn a_file_that_is_written_for_a_while_is_whole_in_the_end() {
+    let project = Project::new();
+    some_documents(&project, 2);
+    let mut watch = Watching::start(&project, &["docs"]);
+    let mut file = std::fs::File::create(project.path("docs/log.txt")).unwrap();
+    for n in 0..40 {
+        writeln!(file, "Line {n} of what the pump says.\n").unwrap();
+        std::thread::sleep(Duration::from_millis(75));
+    }
+    drop(file);
+    watch.expect("docs/log.txt added");
+    while watch.next_within(A_WHILE, "docs/log.txt changed").is_some() {}
+    let runs = watch.said.iter().filter(|line| line.contains("docs/log.txt")).count();
+    assert!((2..=6).contains(&runs), "about one a second: {:#?}", watch.said);
+    assert_eq!(watch.end().0, 0);
+    expect_whole(&project, "docs");
 }
 
 #[test]
@@ -324,9 +366,9 @@ fn a_run_that_is_cut_short_is_told_from_a_watch_that_has_ended() {
     assert_eq!(code, 0, "{said:#?}");
     let watch = Watching::start(&rig.project, &["-p", "docs.yaml"]);
     rig.answer(|request| openai_embeddings(request, WIDTH).after(Duration::from_millis(800)));
-    let asked = rig.requests.load(std::sync::atomic::Ordering::SeqCst);
+    let asked = rig.requests.load(Ordering::SeqCst);
     write(&rig.project, "docs/00.txt", "Changed.");
-    until("its request", || rig.requests.load(std::sync::atomic::Ordering::SeqCst) > asked);
+    until("its request", || rig.requests.load(Ordering::SeqCst) > asked);
     let (code, said) = watch.end();
     assert_eq!(code, 130, "{said:#?}");
     assert!(said.iter().any(|line| line.contains("finishing what is in flight")), "{said:#?}");
