@@ -72,7 +72,7 @@ impl Watching {
         change();
         let began = Instant::now();
         let line = self.expect(text);
-        println!("{:?} until: {line}", began.elapsed());
+        tell(&format!("{:?} until: {line}", began.elapsed()));
         assert!(began.elapsed() < GENEROUS, "{line} after {:?}", began.elapsed());
         line
     }
@@ -99,7 +99,12 @@ impl Drop for Watching {
     }
 }
 
-/// What the index holds, apart from when files were modified.
+/// What a test has measured, for whoever wants to see it (`--nocapture`).
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// What the index holds.
 fn contents(project: &Project, arguments: &[&str]) -> Vec<Value> {
     project.everything(arguments)
 }
@@ -176,7 +181,7 @@ fn what_changes_is_indexed_as_it_changes() {
 fn very_many_files_at_once_are_few_runs() {
     let project = Project::new();
     let version = |n: usize, version: usize| {
-        write(&project, &format!("docs/{}/{n}.md", n % 20), &format!("Pump {n} of version {version}."))
+        write(&project, &format!("docs/{}/{n}.md", n % 20), &format!("Pump {n} of version {version}."));
     };
     (0..2000).for_each(|n| version(n, 0));
     let mut watch = Watching::start(&project, &["docs", "--json"]);
@@ -192,7 +197,7 @@ fn very_many_files_at_once_are_few_runs() {
         changed += summary["documents"]["changed"].as_u64().unwrap();
         runs += 1;
     }
-    println!("{:?}: {runs} runs", began.elapsed());
+    tell(&format!("{:?}: {runs} runs", began.elapsed()));
     assert!(runs <= 20, "{runs} runs");
     let (code, said) = watch.end();
     assert_eq!(code, 0);
@@ -275,8 +280,7 @@ fn a_provider_that_is_away_for_a_while_costs_nothing_but_time() {
     until("another try", || rig.requests.load(Ordering::SeqCst) > asked);
     watch.expect_silence("failed");
     rig.answer(|request| openai_embeddings(request, WIDTH));
-    let line = watch.expect("docs/00.txt changed");
-    println!("{line}");
+    watch.expect("docs/00.txt changed");
     let (code, said) = watch.end();
     assert_eq!(code, 0);
     assert!(!said.iter().any(|line| line.contains("s3cr3t")));

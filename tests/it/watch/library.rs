@@ -205,11 +205,11 @@ async fn days(runs: usize) {
         }
     }
     times.sort_unstable();
-    println!(
+    super::tell(&format!(
         "{runs} runs: {:?} half, {:?} of 95 in 100; KiB: {memory:?}; files: {files:?}",
         times[runs / 2],
         times[runs * 95 / 100]
-    );
+    ));
     let after = memory[1..].iter().max().unwrap();
     assert!(*after < memory[0] + (16 << 10), "memory grows: {memory:?}");
     assert!(files.iter().max().unwrap() <= &(files[0] + 20), "{files:?}");

@@ -28,6 +28,10 @@ const NAMES: [&str; 14] = [
     "b/文.md",
 ];
 
+/// Files, paths that are looked at, what the ignore files say, roots, `include`, `exclude`.
+type Case = (Names, Names, &'static str, Names, Names, Names);
+type Names = Vec<&'static str>;
+
 fn set(globs: &[&str]) -> GlobSet {
     let mut set = GlobSetBuilder::new();
     for glob in globs {
@@ -62,52 +66,50 @@ fn a_narrowed_listing_is_that_part_of_the_whole() {
         select(vec![vec![], vec!["d/**"], vec!["**/c/**"]]),
     );
     let mut runner = TestRunner::new(Config { cases: 200, ..Config::default() });
-    let case =
-        |(names, paths, ignore, roots, include, exclude): (Vec<&str>, Vec<&str>, &str, Vec<&str>, Vec<&str>, Vec<&str>)| {
-            let base = folder.path().join("base");
-            let _ = std::fs::remove_dir_all(&base);
-            std::fs::create_dir_all(&base).unwrap();
-            for name in names {
-                let path = base.join(name);
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(
-                    &path,
-                    if name.ends_with("ignore") {
-                        ignore
-                    } else if name.contains("empty") {
-                        ""
-                    } else {
-                        "text"
-                    },
-                )
-                .unwrap();
-            }
-            let plan = FilesPlan {
-                paths: roots.iter().map(|root| base.join(root)).collect(),
-                include: set(&include),
-                exclude: set(&exclude),
-                max_bytes: 1000,
-            };
-            let focus: Focus = paths.iter().map(|path| base.join(path)).collect();
-            runtime.block_on(async {
-                let narrowed = Files::new(plan.clone(), &base).focused(Arc::new(focus));
-                let within = narrowed.focus().unwrap();
-                // That a folder is left out is told where the folder itself is within.
-                let mut whole = listed(&Files::new(plan, &base)).await;
-                whole.retain(|listed| {
-                    let (uri, what) = listed.split_once(' ').unwrap();
-                    let unreadable =
-                        what == "unreadable" && within.iter().any(|prefix| is_within(prefix, uri) || prefix == uri);
-                    !what.contains("gnored") && (within.iter().any(|prefix| is_within(uri, prefix)) || unreadable)
-                });
-                let found = listed(&narrowed).await;
-                // A folder that is left out may lead to what is within: then that it is left out is told.
-                let leads = |listed: &String| within.iter().any(|prefix| is_within(prefix, listed.split_once(' ').unwrap().0));
-                let found: Vec<String> = found.into_iter().filter(|one| whole.contains(one) || !leads(one)).collect();
-                prop_assert_eq!(found, whole);
-                Ok(())
-            })
+    let case = |(names, paths, ignore, roots, include, exclude): Case| {
+        let base = folder.path().join("base");
+        let _ = std::fs::remove_dir_all(&base);
+        std::fs::create_dir_all(&base).unwrap();
+        for name in names {
+            let path = base.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(
+                &path,
+                if name.ends_with("ignore") {
+                    ignore
+                } else if name.contains("empty") {
+                    ""
+                } else {
+                    "text"
+                },
+            )
+            .unwrap();
+        }
+        let plan = FilesPlan {
+            paths: roots.iter().map(|root| base.join(root)).collect(),
+            include: set(&include),
+            exclude: set(&exclude),
+            max_bytes: 1000,
         };
+        let focus: Focus = paths.iter().map(|path| base.join(path)).collect();
+        runtime.block_on(async {
+            let narrowed = Files::new(plan.clone(), &base).focused(Arc::new(focus));
+            let within = narrowed.focus().unwrap();
+            // That a folder is left out is told where the folder itself is within.
+            let mut whole = listed(&Files::new(plan, &base)).await;
+            whole.retain(|listed| {
+                let (uri, what) = listed.split_once(' ').unwrap();
+                let unreadable = what == "unreadable" && within.iter().any(|prefix| is_within(prefix, uri) || prefix == uri);
+                !what.contains("gnored") && (within.iter().any(|prefix| is_within(uri, prefix)) || unreadable)
+            });
+            let found = listed(&narrowed).await;
+            // A folder that is left out may lead to what is within: then that it is left out is told.
+            let leads = |listed: &String| within.iter().any(|prefix| is_within(prefix, listed.split_once(' ').unwrap().0));
+            let found: Vec<String> = found.into_iter().filter(|one| whole.contains(one) || !leads(one)).collect();
+            prop_assert_eq!(found, whole);
+            Ok(())
+        })
+    };
     runner.run(&strategy, case).unwrap();
 }
 
