@@ -209,9 +209,9 @@ fn body(fields: &Fields<'_>) -> (Markup, String) {
             Some(page)
                 if std::str::from_utf8(bytes).is_err() && !bytes.to_ascii_lowercase().windows(7).any(|w| w == b"charset") =>
             {
-                html::extract(codepage::decode(page, bytes).as_bytes())
+                html::extract(codepage::decode(page, bytes).as_bytes(), None)
             }
-            _ => html::extract(bytes),
+            _ => html::extract(bytes, None),
         };
         page.ok().map(|page| page.text).filter(|text| !text.trim().is_empty())
     };
