@@ -14,6 +14,7 @@ use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::pipeline::is_database;
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 
@@ -86,7 +87,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
 fn source(path: &str) -> anyhow::Result<PathBuf> {
-    if path.starts_with("http://") || path.starts_with("https://") {
+    if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }
     let absolute = std::path::absolute(path)?;

@@ -2,11 +2,14 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+mod sql;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Period, Size};
 use crate::answer::{Duplicates, RetrieveMode};
 use crate::chunk::ChunkBy;
@@ -110,6 +113,8 @@ pub(super) struct SourceKindSpec {
     pub(super) files: Option<FilesSpec>,
     /// Whole sites.
     pub(super) web: Option<WebSpec>,
+    /// Rows of a database.
+    pub(super) sql: Option<SqlSpec>,
 }
 
 /// Files and folders. `.gitignore` is respected; hidden and binary files are skipped.

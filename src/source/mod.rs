@@ -11,6 +11,7 @@ mod documents;
 pub mod files;
 mod globs;
 mod item;
+pub mod sql;
 pub mod state;
 pub mod web;
 
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use globset::GlobSet;
 
+pub use self::sql::{Sql, SqlPlan};
 use self::state::State;
 pub use self::web::{Web, WebPlan};
 pub use documents::{Documents, documents};
@@ -65,6 +67,8 @@ pub enum SourcePlan {
     Files(FilesPlan),
     /// Whole sites.
     Web(WebPlan),
+    /// Rows of a database.
+    Sql(Box<SqlPlan>),
 }
 
 /// Files and folders.
@@ -93,6 +97,7 @@ pub enum Purpose {
 pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Arc<dyn Source> {
     match plan {
         SourcePlan::Files(plan) => Arc::new(Files::new(plan.clone(), base)),
+        SourcePlan::Sql(plan) => Arc::new(Sql::new((**plan).clone())),
         SourcePlan::Web(plan) => Arc::new(Web::new(plan.clone(), state, purpose)),
     }
 }

@@ -316,7 +316,11 @@ impl Database for MySql {
     async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
         let sql = format!("SELECT * FROM {} LIMIT 0", relation.named());
         let mut connection = self.connection().await?;
-        // Prepared, it can be one statement only.
+        // Prepared, it can be one statement only; alone, no bracket in it ends ours.
+        if let Some(query) = &relation.written {
+            let alone = connection.prep(query.as_str()).await.map_err(|error| self.explain(&error))?;
+            connection.close(alone).await.map_err(|error| self.explain(&error))?;
+        }
         let statement = connection.prep(sql.as_str()).await.map_err(|error| self.explain(&error))?;
         let column = |column: &mysql_async::Column| {
             let (kind, ordered) = kind(column.column_type(), column.flags(), column.character_set());

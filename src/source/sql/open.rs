@@ -11,7 +11,21 @@ use super::plan::Connection;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
 use super::url::{UrlProblem, scheme};
+use crate::source::SourceError;
 use crate::suggest::did_you_mean;
+
+impl Connection {
+    /// The database of an address: `postgres://…`, `mysql://…`, `mariadb://…`, `sqlite:FILE`. Nothing is connected yet. Relative
+    /// paths are relative to `base`; a statement may take as long as `timeout`.
+    ///
+    /// # Errors
+    /// What is wrong with the address. Holds no secret.
+    pub fn open(url: &str, base: &Path, timeout: Duration) -> Result<Self, SourceError> {
+        open(url, base, timeout).map_err(|UrlProblem { message, hint }| {
+            SourceError::new(format!("the database's address {message}{}", hint.map_or_else(String::new, |hint| format!(" ({hint})"))))
+        })
+    }
+}
 
 /// How addresses of databases begin.
 pub(crate) const SCHEMES: [&str; 5] = ["postgres", "postgresql", "mysql", "mariadb", "sqlite"];

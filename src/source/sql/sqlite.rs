@@ -245,9 +245,15 @@ impl Database for Sqlite {
     async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
         let sql = format!("SELECT * FROM {}", relation.named());
         let statement = Statement { sql: &sql, relation };
-        let prepared = sql.clone();
+        let (prepared, alone) = (sql.clone(), relation.written.clone());
         let described = self.with(move |connection| {
             let described = || -> Result<Vec<(String, Option<String>)>, Wrong> {
+                // Alone, no bracket in it ends ours.
+                if let Some(query) = &alone
+                    && !connection.prepare(query)?.readonly()
+                {
+                    return Err(Wrong::Writes);
+                }
                 let statement = connection.prepare(&prepared)?;
                 if !statement.readonly() {
                     return Err(Wrong::Writes);

@@ -12,8 +12,11 @@ enum Piece {
 }
 
 impl Template {
-    /// Reads a template; what is wrong with it is the error.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut plain = String::new();
         let mut rest = text;
@@ -52,7 +55,7 @@ impl Template {
     }
 
     /// One column alone.
-    pub(crate) fn column(name: impl Into<String>) -> Self {
+    pub fn column(name: impl Into<String>) -> Self {
         Self(vec![Piece::Column(name.into())])
     }
 
@@ -82,6 +85,11 @@ impl Template {
             [Piece::Column(name)] => Some(name),
             _ => None,
         }
+    }
+
+    /// Whether two columns stand side by side, so that `1` and `23` would be `12` and `3`.
+    pub(crate) fn runs_together(&self) -> bool {
+        self.0.windows(2).any(|pair| matches!(pair, [Piece::Column(_), Piece::Column(_)]))
     }
 
     /// The text before the first column.

@@ -111,7 +111,7 @@ impl Walk<'_> {
         let first = self.page(&reading, None).await?;
         if first.len() <= self.table.plan.page {
             self.keyless(&reading).await?;
-            return self.listed(&first).await;
+            return self.listed(&first, 0).await.map(drop);
         }
         let Table { plan, database, .. } = self.table;
         let second = reading.keys(&**database, first.last().map(|row| row.cells.as_slice()), Some(plan.page + 1));
@@ -128,18 +128,22 @@ impl Walk<'_> {
     /// Pages in the order of the key, as the database has it: each begins with the last row of the one before, which is listed
     /// once it is known that no other row has its key.
     async fn pages(&mut self, reading: &Reading, first: Vec<Row>) -> Result<(), Broken> {
-        let mut page = first;
+        let most = self.table.plan.page;
+        let (mut page, mut begins, mut known) = (first, None, HashSet::new());
         loop {
-            let last = if page.len() > self.table.plan.page { page.pop() } else { None };
-            self.listed(&page).await?;
+            let full = page.len() > most;
+            let last = page.last().filter(|_| full).cloned();
+            // Where the database takes two keys for one, the page before may have had some of these.
+            page.retain(|row| row.key.as_ref().is_none_or(|key| !known.contains(key)));
+            let listed = self.listed(&page, usize::from(full)).await?;
             let Some(last) = last else { return Ok(()) };
-            let next = self.page(reading, Some(&last.cells)).await?;
-            let known: HashSet<&Vec<u8>> = page.iter().chain([&last]).filter_map(|row| row.key.as_ref()).collect();
-            if next.len() > self.table.plan.page && next.iter().filter_map(|row| row.key.as_ref()).all(|key| known.contains(key)) {
-                let message = format!("more than {} rows have the key of {}", self.table.plan.page, last.uri);
+            if listed.is_empty() && begins.as_ref() == Some(&last.key) {
+                let message = format!("more than {most} rows have the key of {}", last.uri);
                 return Err(SqlError::new(message).hint("`key` is to name columns that tell each row from all others").into());
             }
-            page = next;
+            known = listed;
+            page = self.page(reading, Some(&last.cells)).await?;
+            begins = Some(last.key);
         }
     }
 
@@ -163,8 +167,8 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Lists the rows of a page, but those whose key another one has.
-    async fn listed(&mut self, page: &[Row]) -> Result<(), Broken> {
+    /// Lists the rows of a page, but so many at its end, and those whose key another one has; the keys of those that it lists.
+    async fn listed(&mut self, page: &[Row], held_back: usize) -> Result<HashSet<Vec<u8>>, Broken> {
         let (mut seen, mut doubled) = (HashSet::with_capacity(page.len()), HashSet::new());
         for row in page {
             if let Some(key) = &row.key
@@ -176,9 +180,11 @@ impl Walk<'_> {
         if let Some(row) = page.iter().find(|row| row.key.as_ref().is_some_and(|key| doubled.contains(key))) {
             self.faults.push(self.table.doubled(&row.uri, doubled.len() as i64));
         }
-        let single = page.iter().filter(|row| row.key.as_ref().is_some_and(|key| !doubled.contains(key)));
-        let items = single.filter_map(|row| Some(item(row.uri.clone(), row.version, row.key.clone()?))).collect();
-        self.tell(items).await
+        let single = page.iter().take(page.len().saturating_sub(held_back));
+        let single = single.filter_map(|row| row.key.as_ref().filter(|key| !doubled.contains(key)).map(|key| (row, key)));
+        let listed = single.clone().map(|(_, key)| key.clone()).collect();
+        self.tell(single.map(|(row, key)| item(row.uri.clone(), row.version, key.clone())).collect()).await?;
+        Ok(listed)
     }
 
     /// Reads all keys in one pass, and lists them when the transaction is over.

@@ -1,0 +1,7 @@
+//! Tables of real databases: Postgres, Postgres behind pgbouncer, MariaDB and SQLite.
+
+mod errors;
+mod listing;
+mod servers;
+mod types;
+mod walk;
