@@ -37,7 +37,7 @@ impl Plan {
             }
             if path.to_str().is_some_and(is_database) {
                 // Not shown: a password may stand in it.
-                return Err(Diagnostic::error("a database is no source by itself", sql::INSTEAD.to_owned()));
+                return Err(Diagnostic::error("a database is no source by itself", Some(sql::INSTEAD.to_owned())));
             }
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());

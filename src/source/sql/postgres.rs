@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(30);
 /// What a walk in pages may cost beside one in one piece, by the planner's word,
 const DEARER: f64 = 4.0;
 /// or what one page may: more, and pages do not find their beginning by an index.
-const PART: f64 = 0.25;
+const PART: f64 = 0.5;
 
 /// A Postgres database.
 pub(super) struct Postgres {

@@ -43,7 +43,10 @@ async fn of_queries() {
         expect(&asked("SELECT id FROM items; DELETE FROM items", "id").await, &["holds a `;`"]);
         asked("SELECT id, body FROM items) AS q UNION SELECT 1, (SELECT 2", "id").await;
         expect(&asked("SELECT id, body FROM items", "ID").await, &["the query has no column `ID`, which `key` names", "did you mean `id`?"]);
-        expect(&asked("SELECT id, body AS id FROM items", "id").await, if matches!(database, Database::MariaDb { .. }) { &["uplicate"] } else { &["two columns `id`"] });
+        // SQLite gives the second another name.
+        if !database.is_sqlite() {
+            expect(&asked("SELECT id, body AS id FROM items", "id").await, if matches!(database, Database::MariaDb { .. }) { &["uplicate"] } else { &["two columns `id`"] });
+        }
         expect(&error(table(&database, "itemz", &["id"])).await, &["itemz"]);
         let mut plan = table(&database, "items", &["id"]);
         plan.updated = Some("标提".into());
@@ -159,7 +162,7 @@ async fn of_servers_that_die() {
                 note(&mut listing, step);
             }
         }
-        assert!(listing.complete && listing.items.len() < 3000, "{}", listing.items.len());
+        assert!(listing.complete && listing.items.len() < 3000, "{}: {}", database.url(), listing.items.len());
         assert_eq!(listing.unreadable[0].0, plan.prefix());
         expect(listing.error(), &["127.0.0.1"]);
         let answers = source.fetch(&listing.items[..3]).await;
