@@ -41,5 +41,6 @@ mod resume;
 mod rig;
 mod select;
 mod several;
+mod sql;
 mod stand_in;
 mod store;

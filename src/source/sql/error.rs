@@ -32,11 +32,6 @@ impl SqlError {
     pub fn is_transient(&self) -> bool {
         self.transient
     }
-
-    /// That it is of no use to try again.
-    pub fn lasting(self) -> Self {
-        Self { transient: false, ..self }
-    }
 }
 
 impl fmt::Display for SqlError {

@@ -16,25 +16,17 @@ pub(super) struct Rows {
     sender: mpsc::Sender<Vec<Row>>,
     batch: Vec<Row>,
     bytes: usize,
-    /// Rows in all.
-    count: u64,
 }
 
 /// A way for rows.
 pub(super) fn rows() -> (Rows, mpsc::Receiver<Vec<Row>>) {
     let (sender, receiver) = mpsc::channel(WAITING);
-    (Rows { sender, batch: Vec::new(), bytes: 0, count: 0 }, receiver)
+    (Rows { sender, batch: Vec::new(), bytes: 0 }, receiver)
 }
 
 impl Rows {
-    /// How many there were.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// Adds a row; a batch that is to go, if it is full.
     fn add(&mut self, row: Row) -> Option<Vec<Row>> {
-        self.count += 1;
         self.bytes += row.iter().map(Cell::len).sum::<usize>();
         self.batch.push(row);
         (self.batch.len() == BATCH || self.bytes >= BATCH_BYTES).then(|| {

@@ -285,7 +285,7 @@ pub fn mariadb_run(port: u16, database: &str, sql: &str) -> String {
 /// A database of a test's own.
 pub enum Database {
     Postgres { name: String, port: u16 },
-    Bouncer { name: String },
+    Bouncer { name: String, port: u16, behind: u16 },
     MariaDb { name: String, port: u16 },
     Sqlite { folder: TempDir },
 }
@@ -307,9 +307,8 @@ impl Database {
     }
 
     pub fn bouncer() -> Self {
-        bouncer();
-        let Self::Postgres { name, .. } = Self::postgres() else { unreachable!() };
-        Self::Bouncer { name }
+        let Self::Postgres { name, port: behind } = Self::postgres() else { unreachable!() };
+        Self::Bouncer { name, port: bouncer().port, behind }
     }
 
     pub fn mariadb() -> Self {
@@ -333,8 +332,9 @@ impl Database {
 
     pub fn url(&self) -> String {
         match self {
-            Self::Postgres { name, port } => format!("postgres://postgres@127.0.0.1:{port}/{name}"),
-            Self::Bouncer { name } => format!("postgres://postgres@127.0.0.1:{}/{name}", bouncer().port),
+            Self::Postgres { name, port } | Self::Bouncer { name, port, .. } => {
+                format!("postgres://postgres@127.0.0.1:{port}/{name}")
+            }
             Self::MariaDb { name, port } => format!("mysql://root@127.0.0.1:{port}/{name}"),
             Self::Sqlite { folder } => format!("sqlite://{}", folder.path().join("test.db").display()),
         }
@@ -342,23 +342,36 @@ impl Database {
 
     pub fn name(&self) -> &str {
         match self {
-            Self::Postgres { name, .. } | Self::Bouncer { name } | Self::MariaDb { name, .. } => name,
+            Self::Postgres { name, .. } | Self::Bouncer { name, .. } | Self::MariaDb { name, .. } => name,
             Self::Sqlite { .. } => "test",
         }
     }
 
     /// Runs statements by the database's own client.
     pub fn run(&self, sql: &str) -> String {
-        match self {
-            Self::Postgres { name, port } => psql(*port, name, sql),
-            Self::Bouncer { name } => psql(postgres().port, name, sql),
-            Self::MariaDb { name, port } => mariadb_run(*port, name, sql),
-            Self::Sqlite { folder } => {
+        match self.command(sql) {
+            Some(mut command) => run(&mut command),
+            None => {
+                let Self::Sqlite { folder } = self else { unreachable!() };
                 let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
                 file.busy_timeout(START_UP).unwrap();
                 file.execute_batch(sql).unwrap();
                 String::new()
             }
+        }
+    }
+
+    /// [`Self::run`], of a server that may be away.
+    pub fn try_run(&self, sql: &str) -> Option<String> {
+        let done = self.command(sql)?.output().unwrap();
+        done.status.success().then(|| String::from_utf8(done.stdout).unwrap())
+    }
+
+    fn command(&self, sql: &str) -> Option<Command> {
+        match self {
+            Self::Postgres { name, port } | Self::Bouncer { name, behind: port, .. } => Some(psql_command(*port, name, sql)),
+            Self::MariaDb { name, port } => Some(mariadb_command(*port, name, sql)),
+            Self::Sqlite { .. } => None,
         }
     }
 
