@@ -29,6 +29,6 @@ pub use plan::Plan;
 pub use resolve::default_plan;
 pub use schema::schema;
 #[cfg(feature = "cli")]
-pub(crate) use sources::is_database;
-#[cfg(feature = "cli")]
 pub(crate) use sources::MAX_BYTES;
+#[cfg(feature = "cli")]
+pub(crate) use sources::is_database;

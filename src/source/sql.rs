@@ -38,11 +38,11 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 
 pub(crate) use self::open::{SCHEMES, open};
-pub(crate) use self::url::UrlProblem;
 pub use self::plan::{Connection, Format, From, PAGE, SqlPlan, Text};
 use self::render::document;
 use self::table::{Found, Table};
 pub use self::template::Template;
+pub(crate) use self::url::UrlProblem;
 use self::walk::{patiently, walk};
 use super::{FetchError, Fetched, Item, Listed, Source, SourceError, SourceId};
 

@@ -141,7 +141,10 @@ fn columns(file: &mut File<'_>, place: &[&str], spec: &ColumnsSpec) -> Vec<Strin
         let name = name.trim();
         if name.is_empty() || name.contains(['{', '}']) {
             let shown = printable(name);
-            file.error(place, Problem::new(format!("`{shown}` is no name of a column")).hint("braces belong to a text: `{title}: {body}`"));
+            file.error(
+                place,
+                Problem::new(format!("`{shown}` is no name of a column")).hint("braces belong to a text: `{title}: {body}`"),
+            );
         } else if columns.iter().any(|known| known == name) {
             file.error(place, Problem::new(format!("`{}` stands here twice", printable(name))));
         } else {

@@ -107,7 +107,7 @@ impl Cell {
         }
     }
 
-    fn decode<'a>(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+    fn decode(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (tag, rest) = bytes.split_first()?;
         if *tag == 0 {
             return Some((Self::Null, rest));
@@ -129,7 +129,9 @@ impl Cell {
 /// Several values as bytes: equal if and only if the values are.
 pub(super) fn encode(cells: &[Cell]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(cells.len() * 20);
-    cells.iter().for_each(|cell| cell.encode(&mut bytes));
+    for cell in cells {
+        cell.encode(&mut bytes);
+    }
     bytes
 }
 

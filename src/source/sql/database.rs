@@ -44,7 +44,7 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     fn clock(&self) -> &'static str;
 
     /// That a key is not before this one, in the database's own order.
-    fn from_key(&self, key: &[Column], cells: &[Cell]) -> String {
+    fn not_before(&self, key: &[Column], cells: &[Cell]) -> String {
         let columns: Vec<String> = key.iter().map(|column| self.column(&column.name)).collect();
         format!("{} >= {}", tuple(&columns), self.tuple_of(key, cells))
     }

@@ -192,7 +192,9 @@ impl MySql {
     fn explain_server(&self, code: u16, told: &str) -> SqlError {
         let message = format!("{}: {told}", self.place);
         match code {
-            1045 | 1698 => SqlError::new(message).hint("the user and the password stand in `url`: mysql://user:password@host/database"),
+            1045 | 1698 => {
+                SqlError::new(message).hint("the user and the password stand in `url`: mysql://user:password@host/database")
+            }
             1044 | 1142 | 1143 => SqlError::new(message).hint("the user needs SELECT, and nothing more"),
             1049 => SqlError::new(message).hint("the database's name stands at the end of `url`"),
             1064 => SqlError::new(message).hint("`query` is one SELECT"),
@@ -299,7 +301,7 @@ impl Database for MySql {
     }
 
     // Row constructors are not looked up by an index.
-    fn from_key(&self, key: &[Column], cells: &[Cell]) -> String {
+    fn not_before(&self, key: &[Column], cells: &[Cell]) -> String {
         let parts: Vec<(String, String)> =
             key.iter().zip(cells).map(|(column, cell)| (self.column(&column.name), self.literal(cell, column))).collect();
         let mut condition = String::new();
@@ -344,7 +346,9 @@ impl Database for MySql {
         let text = |row: &Row| row.iter().filter_map(Cell::text).map(|text| text.to_lowercase()).collect::<Vec<_>>();
         let steps: Vec<Vec<String>> = plan.iter().map(text).collect();
         let has = |step: &[String], words: &[&str]| step.iter().any(|cell| words.iter().any(|word| cell.contains(word)));
-        let seeks = steps.first().is_some_and(|step| step.iter().any(|cell| matches!(cell.as_str(), "range" | "ref" | "const" | "index")));
+        let seeks = steps
+            .first()
+            .is_some_and(|step| step.iter().any(|cell| matches!(cell.as_str(), "range" | "ref" | "const" | "index")));
         Ok(seeks && !steps.iter().any(|step| has(step, &["filesort", "temporary", "<derived", "materialized"])))
     }
 }
@@ -411,10 +415,7 @@ mod tests {
         let column = |name: &str, kind| Column { name: name.into(), kind, ordered: true };
         let key = [column("a", Kind::Integer), column("b", Kind::Text)];
         let cells = [Cell::Text("9007199254740993".into()), Cell::Text("é'".into())];
-        let condition = open("mysql://h/x").unwrap().from_key(&key, &cells);
-        assert_eq!(
-            condition,
-            "q.`a` >= 9007199254740993 AND (q.`a` > 9007199254740993 OR (q.`b` >= _utf8mb4 x'c3a927'))"
-        );
+        let condition = open("mysql://h/x").unwrap().not_before(&key, &cells);
+        assert_eq!(condition, "q.`a` >= 9007199254740993 AND (q.`a` > 9007199254740993 OR (q.`b` >= _utf8mb4 x'c3a927'))");
     }
 }

@@ -22,7 +22,10 @@ impl Connection {
     /// What is wrong with the address. Holds no secret.
     pub fn open(url: &str, base: &Path, timeout: Duration) -> Result<Self, SourceError> {
         open(url, base, timeout).map_err(|UrlProblem { message, hint }| {
-            SourceError::new(format!("the database's address {message}{}", hint.map_or_else(String::new, |hint| format!(" ({hint})"))))
+            SourceError::new(format!(
+                "the database's address {message}{}",
+                hint.map_or_else(String::new, |hint| format!(" ({hint})"))
+            ))
         })
     }
 }

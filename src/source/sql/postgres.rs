@@ -95,7 +95,9 @@ impl Postgres {
         let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match known.filter(Session::is_open) {
             Some(session) => Ok(session),
-            None => Session::open(&self.config, &self.tls).await.map_err(|error| error.explain(&self.place, None, self.timeout)),
+            None => {
+                Session::open(&self.config, &self.tls).await.map_err(|error| error.explain(&self.place, None, self.timeout))
+            }
         }
     }
 
@@ -178,9 +180,7 @@ async fn receive(
                     let kind = shape.and_then(|shape| shape.get(index));
                     match (row.get(index), kind) {
                         (None, _) => Cell::Null,
-                        (Some(text), Some(Kind::Bytes)) => {
-                            unhex(text).map_or_else(|| Cell::Text(text.to_owned()), Cell::Bytes)
-                        }
+                        (Some(text), Some(Kind::Bytes)) => unhex(text).map_or_else(|| Cell::Text(text.to_owned()), Cell::Bytes),
                         (Some(text), _) => Cell::Text(text.to_owned()),
                     }
                 };
@@ -315,8 +315,9 @@ fn unusable(error: &tokio_postgres::Error) -> UrlProblem {
     let name = message.rsplit('`').nth(1).filter(|name| name.chars().all(plain) && !name.is_empty());
     match name.filter(|_| told) {
         Some(name) => UrlProblem::new(format!("`{name}` is not known, or has a wrong value")),
-        None => UrlProblem::new("is no address of a Postgres database")
-            .hint("postgres://user:password@host:5432/database; in a password, write %40 for @, %2F for /, %3A for :, %25 for %"),
+        None => UrlProblem::new("is no address of a Postgres database").hint(
+            "postgres://user:password@host:5432/database; in a password, write %40 for @, %2F for /, %3A for :, %25 for %",
+        ),
     }
 }
 

@@ -6,6 +6,7 @@ use super::cell::{Cell, Column, Kind, Row, encode};
 use super::database::{Database, Relation};
 use super::error::SqlError;
 use super::plan::{From, SqlPlan, Text};
+use super::template::Template;
 use super::uri::escape;
 use crate::source::Version;
 use crate::suggest::did_you_mean;
@@ -76,7 +77,7 @@ impl Reading {
         let key = all(&plan.key, "key")?;
         let updated = plan.updated.as_deref().map(|name| find(name, "updated")).transpose()?;
         let metadata = all(&plan.metadata, "metadata")?;
-        let title = plan.title.iter().flat_map(|title| title.columns()).map(|name| find(name, "title"));
+        let title = plan.title.iter().flat_map(Template::columns).map(|name| find(name, "title"));
         let title = title.collect::<Result<Vec<_>, _>>()?;
         let in_uri = plan.uri.columns().map(|name| find(name, "uri")).collect::<Result<Vec<_>, _>>()?;
         let text = match &plan.text {
@@ -84,7 +85,13 @@ impl Reading {
             Text::Template(template) => template.columns().map(|name| find(name, "text")).collect::<Result<_, _>>()?,
             Text::All => {
                 let only_title = plan.title.as_ref().and_then(|title| title.only());
-                let other: BTreeSet<&str> = [&key, &metadata, &in_uri].into_iter().flatten().chain(&updated).map(|c| c.name.as_str()).chain(only_title).collect();
+                let other: BTreeSet<&str> = [&key, &metadata, &in_uri]
+                    .into_iter()
+                    .flatten()
+                    .chain(&updated)
+                    .map(|c| c.name.as_str())
+                    .chain(only_title)
+                    .collect();
                 let rest = columns.iter().filter(|c| !other.contains(c.name.as_str()) && c.kind != Kind::Bytes);
                 let rest = rest.map(|column| find(&column.name, "text")).collect::<Result<Vec<_>, _>>()?;
                 if rest.is_empty() {
@@ -115,7 +122,7 @@ impl Reading {
         let mut statement = format!("SELECT {} FROM {}", self.listed(database).join(", "), self.relation.named());
         if limit.is_some() {
             let known: Vec<String> = match from {
-                Some(cells) => vec![database.from_key(&self.key, cells)],
+                Some(cells) => vec![database.not_before(&self.key, cells)],
                 None => self.key.iter().map(|column| format!("{} IS NOT NULL", database.column(&column.name))).collect(),
             };
             statement.push_str(&format!(" WHERE {}", known.join(" AND ")));
@@ -129,8 +136,7 @@ impl Reading {
 
     /// Any row whose key is not whole.
     pub fn without_key(&self, database: &dyn Database) -> String {
-        let unknown: Vec<String> =
-            self.key.iter().map(|column| format!("{} IS NULL", database.column(&column.name))).collect();
+        let unknown: Vec<String> = self.key.iter().map(|column| format!("{} IS NULL", database.column(&column.name))).collect();
         format!("SELECT 1 FROM {} WHERE {} LIMIT 1", self.relation.named(), unknown.join(" OR "))
     }
 

@@ -105,11 +105,26 @@ fn written(text: String, format: Option<Format>, title: Option<String>) -> Body 
     Body::Text { text, markup, title }
 }
 
+/// What closes tags that hold text.
+const CLOSING: [&str; 12] = [
+    "</p>",
+    "</div>",
+    "</ul>",
+    "</ol>",
+    "</table>",
+    "</h1>",
+    "</h2>",
+    "</h3>",
+    "</html>",
+    "</body>",
+    "</section>",
+    "</article>",
+];
+
 /// Begins with a tag, and closes one that holds text.
 fn looks_like_html(text: &str) -> bool {
-    let begins = text.trim_start().strip_prefix('<').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!'));
-    const CLOSING: [&str; 12] =
-        ["</p>", "</div>", "</ul>", "</ol>", "</table>", "</h1>", "</h2>", "</h3>", "</html>", "</body>", "</section>", "</article>"];
+    let begins =
+        text.trim_start().strip_prefix('<').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!'));
     begins && {
         let lower = text.to_ascii_lowercase();
         CLOSING.iter().any(|tag| lower.contains(tag))

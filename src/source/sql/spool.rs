@@ -55,6 +55,7 @@ impl Spool {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
 fn failed(error: rusqlite::Error) -> SqlError {
     SqlError::new(format!("the temporary file for the keys failed: {error}")).hint("is there room in the folder of TMPDIR?")
 }

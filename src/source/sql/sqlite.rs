@@ -34,11 +34,14 @@ impl Sqlite {
         let rest = rest.strip_prefix("//").unwrap_or(rest);
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         if query.split('&').any(|pair| !pair.is_empty() && pair != "mode=ro") {
-            return Err(UrlProblem::new("has settings behind its `?`").hint("a file is opened read-only, and there is nothing to set"));
+            return Err(
+                UrlProblem::new("has settings behind its `?`").hint("a file is opened read-only, and there is nothing to set")
+            );
         }
         let path = decoded(path)?;
         if path.is_empty() || path.contains('\0') || path == ":memory:" {
-            return Err(UrlProblem::new("names no file").hint("sqlite:shop.db, relative to the pipeline file, or sqlite:///srv/shop.db"));
+            return Err(UrlProblem::new("names no file")
+                .hint("sqlite:shop.db, relative to the pipeline file, or sqlite:///srv/shop.db"));
         }
         let path = base.join(path);
         let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
@@ -65,15 +68,14 @@ impl Sqlite {
             Ok(done)
         }));
         // Whoever drops this future drops the rows' receiver, too, at which the work ends.
-        let answered = match tokio::time::timeout(self.timeout, &mut working).await {
-            Ok(answered) => answered,
-            Err(_) => {
-                if let Ok(handle) = interrupt.await {
-                    handle.interrupt();
-                }
-                // One that waits for a lock ends when that wait does.
-                (&mut working).await
+        let answered = if let Ok(answered) = tokio::time::timeout(self.timeout, &mut working).await {
+            answered
+        } else {
+            if let Ok(handle) = interrupt.await {
+                handle.interrupt();
             }
+            // One that waits for a lock ends when that wait does.
+            (&mut working).await
         };
         match answered {
             Ok(done) => done.map_err(|wrong| self.explain(wrong, None)),
@@ -107,7 +109,8 @@ impl Sqlite {
             rusqlite::Error::SqlInputError { msg, sql, offset, .. } => {
                 let character = usize::try_from(*offset).ok().and_then(|at| Some(sql.get(..at)?.chars().count()));
                 let at = character.and_then(|character| statement?.place(sql, character));
-                let at = at.map_or_else(String::new, |(line, column)| format!(", at line {line}, column {column} of the query"));
+                let at =
+                    at.map_or_else(String::new, |(line, column)| format!(", at line {line}, column {column} of the query"));
                 SqlError::new(format!("{place}: {msg}{at}"))
             }
             rusqlite::Error::SqliteFailure(code, _) => match code.code {
@@ -118,9 +121,8 @@ impl Sqlite {
                     let message = format!("{place}: a statement took longer than {} s", self.timeout.as_secs_f64());
                     SqlError::new(message).hint("an index on the key makes pages cheap; `timeout` allows more")
                 }
-                ErrorCode::CannotOpen if !self.path.exists() => {
-                    SqlError::new(format!("{place}: there is no such file")).hint("relative paths are relative to the pipeline file")
-                }
+                ErrorCode::CannotOpen if !self.path.exists() => SqlError::new(format!("{place}: there is no such file"))
+                    .hint("relative paths are relative to the pipeline file"),
                 ErrorCode::CannotOpen => SqlError::new(format!("{place} cannot be opened: {error}"))
                     .hint("a database in WAL mode needs its -wal and -shm files, or a folder that may be written to"),
                 ErrorCode::NotADatabase => SqlError::new(format!("{place} is no SQLite database")),
@@ -297,7 +299,8 @@ mod tests {
 
     #[test]
     fn addresses() {
-        let path = |url: &str| Sqlite::new(url, Path::new("/p"), Duration::from_secs(1)).map(|sqlite| (sqlite.path, sqlite.name));
+        let path =
+            |url: &str| Sqlite::new(url, Path::new("/p"), Duration::from_secs(1)).map(|sqlite| (sqlite.path, sqlite.name));
         for (url, expected, name) in [
             ("sqlite:shop.db", "/p/shop.db", "shop"),
             ("sqlite:./a/商店.sqlite3", "/p/./a/商店.sqlite3", "商店"),

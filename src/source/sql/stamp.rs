@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 /// A stamp as young as this may be given again: clocks have a grain, and a transaction may stamp a little before it is seen.
 const RACY: Duration = Duration::from_secs(2);
 /// And one without microseconds: whoever waits for a row's lock has stamped before, with the same second. Locks are waited for and
-/// held for less than this (MariaDB waits 50 s).
+/// held for less than this (`MariaDB` waits 50 s).
 const RACY_COARSE: Duration = Duration::from_secs(120);
 /// Time zones differ by a multiple of this.
 const ZONES: i64 = 15 * 60;

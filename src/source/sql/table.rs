@@ -53,7 +53,9 @@ impl Table {
                 let query = query.trim().trim_end_matches(';').trim_end();
                 if query.contains([';', '\0']) {
                     let error = SqlError::new("the query holds a `;`");
-                    return Err(error.hint("it is to be one statement; within a text write chr(59), in MySQL and SQLite char(59)"));
+                    return Err(
+                        error.hint("it is to be one statement; within a text write chr(59), in MySQL and SQLite char(59)")
+                    );
                 }
                 // What ends with a comment must not swallow the bracket.
                 Ok(Relation { sql: format!("({query}\n)"), written: Some(query.to_owned()), called: "the query".to_owned() })

@@ -6,7 +6,11 @@ pub(super) fn escape(value: &str, out: &mut String) {
     let dots = matches!(value, "." | "..");
     let mut buffer = [0; 4];
     for c in value.chars() {
-        let kept = if c.is_ascii() { c.is_ascii_alphanumeric() || "-_~!$&'()*+,;=:@".contains(c) || (c == '.' && !dots) } else { !is_unseen(c) };
+        let kept = if c.is_ascii() {
+            c.is_ascii_alphanumeric() || "-_~!$&'()*+,;=:@".contains(c) || (c == '.' && !dots)
+        } else {
+            !is_unseen(c)
+        };
         if kept {
             out.push(c);
         } else {

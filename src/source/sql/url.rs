@@ -104,7 +104,11 @@ pub(super) fn decoded(text: &str) -> Result<String, UrlProblem> {
             let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
             match (digit(), digit()) {
                 (Some(high), Some(low)) => bytes.push((high << 4 | low) as u8),
-                _ => return Err(UrlProblem::new("a `%` is not followed by two hexadecimal digits").hint("a `%` itself is `%25`")),
+                _ => {
+                    return Err(
+                        UrlProblem::new("a `%` is not followed by two hexadecimal digits").hint("a `%` itself is `%25`")
+                    );
+                }
             }
         } else {
             bytes.push(byte);
@@ -131,7 +135,8 @@ mod tests {
     #[test]
     fn tls_is_taken_out_of_an_address() {
         let base = Path::new("/p");
-        let (url, terms) = without_tls("postgres://u:p@h/db?sslmode=verify-full&application_name=x&sslrootcert=ca%20x.pem", base).unwrap();
+        let (url, terms) =
+            without_tls("postgres://u:p@h/db?sslmode=verify-full&application_name=x&sslrootcert=ca%20x.pem", base).unwrap();
         assert_eq!(url, "postgres://u:p@h/db?application_name=x");
         assert_eq!(terms, TlsTerms { mode: Some(TlsMode::Required), roots: Some("/p/ca x.pem".into()) });
         let (url, terms) = without_tls("mysql://h/db?ssl-mode=DISABLED", base).unwrap();

@@ -36,16 +36,25 @@ async fn of_queries() {
         expect(&asked("SELECT id, body FROM itemz", "id").await, &["itemz"]);
         let wrong = asked("SELECT id, body\n  FRM items", "id").await;
         // MySQL says what is near; the others say where.
-        expect(&wrong, if matches!(database, Database::MariaDb { .. }) { &["items", "line 2"] } else { &["at line 2, column"] });
+        expect(
+            &wrong,
+            if matches!(database, Database::MariaDb { .. }) { &["items", "line 2"] } else { &["at line 2, column"] },
+        );
         expect(&asked("SELECT id, body FROM items WHERE boddy = 1", "id").await, &["boddy"]);
         asked("DELETE FROM items", "id").await;
         asked("UPDATE items SET id = 2", "id").await;
         expect(&asked("SELECT id FROM items; DELETE FROM items", "id").await, &["holds a `;`"]);
         asked("SELECT id, body FROM items) AS q UNION SELECT 1, (SELECT 2", "id").await;
-        expect(&asked("SELECT id, body FROM items", "ID").await, &["the query has no column `ID`, which `key` names", "did you mean `id`?"]);
+        expect(
+            &asked("SELECT id, body FROM items", "ID").await,
+            &["the query has no column `ID`, which `key` names", "did you mean `id`?"],
+        );
         // SQLite gives the second another name.
         if !database.is_sqlite() {
-            expect(&asked("SELECT id, body AS id FROM items", "id").await, if matches!(database, Database::MariaDb { .. }) { &["uplicate"] } else { &["two columns `id`"] });
+            expect(
+                &asked("SELECT id, body AS id FROM items", "id").await,
+                if matches!(database, Database::MariaDb { .. }) { &["uplicate"] } else { &["two columns `id`"] },
+            );
         }
         expect(&error(table(&database, "itemz", &["id"])).await, &["itemz"]);
         let mut plan = table(&database, "items", &["id"]);
@@ -65,7 +74,10 @@ async fn of_statements_that_take_too_long() {
         (Database::postgres(), "SELECT 1 AS id, pg_sleep(20)::text AS body"),
         (Database::bouncer(), "SELECT 1 AS id, pg_sleep(20)::text AS body"),
         (Database::mariadb(), "SELECT 1 AS id, concat(sleep(20), '') AS body FROM (SELECT 1 AS one UNION SELECT 2) AS two"),
-        (Database::sqlite(), "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 900000000) SELECT 1 AS id, max(x) AS body FROM n"),
+        (
+            Database::sqlite(),
+            "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 900000000) SELECT 1 AS id, max(x) AS body FROM n",
+        ),
     ];
     for (database, sql) in slow {
         database.run("CREATE TABLE t (id int)");
@@ -77,7 +89,8 @@ async fn of_statements_that_take_too_long() {
         if matches!(database, Database::Bouncer { .. }) {
             // The next one on the same connection has its own time, and nothing of ours.
             let url = database.url();
-            let plan = plan_of(&url, From::Query("SELECT 1 AS id, current_setting('statement_timeout') AS body".into()), &["id"]);
+            let plan =
+                plan_of(&url, From::Query("SELECT 1 AS id, current_setting('statement_timeout') AS body".into()), &["id"]);
             let all = read(&source(plan)).await;
             assert_eq!(super::listing::text(all.values().next().unwrap()), "body: 30s");
             let direct = psql(super::servers::bouncer().port, database.name(), "SHOW statement_timeout");
@@ -93,26 +106,41 @@ async fn of_connections() {
     let asked = |url: String| error(plan_of(&url, any(), &["id"]));
     let database = Database::postgres();
     let name = database.name();
-    expect(&asked(format!("postgres://careful:w0rng@127.0.0.1:{port}/{name}")).await, &["password authentication failed", "`url`"]);
+    expect(
+        &asked(format!("postgres://careful:w0rng@127.0.0.1:{port}/{name}")).await,
+        &["password authentication failed", "`url`"],
+    );
     expect(&asked(format!("postgres://careful@127.0.0.1:{port}/{name}")).await, &["password missing"]);
     expect(&asked(format!("postgres://postgres:{ENCODED}@127.0.0.1:{port}/nothing")).await, &["\"nothing\" does not exist"]);
-    expect(&asked(format!("postgres://careful:{ENCODED}@no-such-host.invalid:{port}/{name}")).await, &["no-such-host.invalid", "there is no host of this name"]);
+    expect(
+        &asked(format!("postgres://careful:{ENCODED}@no-such-host.invalid:{port}/{name}")).await,
+        &["no-such-host.invalid", "there is no host of this name"],
+    );
     expect(&asked(format!("postgres://careful:{ENCODED}@127.0.0.1:1/{name}")).await, &["127.0.0.1:1", "is the server running"]);
     expect(&asked(format!("mysql://careful:w0rng@127.0.0.1:{my}/mysql")).await, &["Access denied", "`url`"]);
     expect(&asked(format!("mysql://careful:{ENCODED}@127.0.0.1:{my}/nothing")).await, &["nothing"]);
     expect(&asked(format!("mysql://careful:{ENCODED}@no-such-host.invalid/x")).await, &["no-such-host.invalid"]);
-    expect(&asked(format!("mysql://careful:{ENCODED}@127.0.0.1:{my}/mysql?sslmode=require")).await, &["does not support TLS", "sslmode=disable"]);
+    expect(
+        &asked(format!("mysql://careful:{ENCODED}@127.0.0.1:{my}/mysql?sslmode=require")).await,
+        &["does not support TLS", "sslmode=disable"],
+    );
     expect(&asked("sqlite:/no/such/file.db".into()).await, &["/no/such/file.db", "there is no such file"]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.db"), "no database, but long enough to be looked at ".repeat(40)).unwrap();
     expect(&asked(format!("sqlite://{}/a.db", folder.path().display())).await, &["is no SQLite database"]);
     // And right.
-    for url in [format!("postgres://careful:{ENCODED}@127.0.0.1:{port}/{name}"), format!("mysql://careful:{ENCODED}@127.0.0.1:{my}/mysql")] {
+    for url in [
+        format!("postgres://careful:{ENCODED}@127.0.0.1:{port}/{name}"),
+        format!("mysql://careful:{ENCODED}@127.0.0.1:{my}/mysql"),
+    ] {
         assert_eq!(read(&source(plan_of(&url, any(), &["id"]))).await.len(), 1, "{url}");
     }
     // Several hosts: the first that answers. A socket.
     let socket = postgres().folder.path().display().to_string().replace('/', "%2F");
-    for url in [format!("postgres://postgres@127.0.0.1:1,127.0.0.1:{port}/{name}"), format!("postgres://postgres@{socket}:{port}/{name}")] {
+    for url in [
+        format!("postgres://postgres@127.0.0.1:1,127.0.0.1:{port}/{name}"),
+        format!("postgres://postgres@{socket}:{port}/{name}"),
+    ] {
         assert_eq!(read(&source(plan_of(&url, any(), &["id"]))).await.len(), 1, "{url}");
     }
 }
@@ -123,7 +151,11 @@ async fn of_certificates() {
     let (port, folder) = (server.port, server.folder.path().display());
     let asked = |host: &str, settings: &str| {
         let url = format!("postgres://careful:{ENCODED}@{host}:{port}/postgres?{settings}");
-        plan_of(&url, From::Query("SELECT 1 AS id, (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())::text AS body".into()), &["id"])
+        plan_of(
+            &url,
+            From::Query("SELECT 1 AS id, (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())::text AS body".into()),
+            &["id"],
+        )
     };
     let answer = |plan: SqlPlan| async move {
         let all = read(&source(plan)).await;
@@ -157,7 +189,11 @@ async fn of_servers_that_die() {
             for _ in 0..150 {
                 note(&mut listing, steps.next().await.unwrap());
             }
-            if number == 0 { postgres.kill() } else { mariadb.kill() }
+            if number == 0 {
+                postgres.kill()
+            } else {
+                mariadb.kill()
+            }
             while let Some(step) = steps.next().await {
                 note(&mut listing, step);
             }
@@ -167,7 +203,11 @@ async fn of_servers_that_die() {
         expect(listing.error(), &["127.0.0.1"]);
         let answers = source.fetch(&listing.items[..3]).await;
         assert!(answers.iter().all(|answer| why(answer).contains("127.0.0.1")), "{answers:?}");
-        if number == 0 { postgres.restart() } else { mariadb.restart() }
+        if number == 0 {
+            postgres.restart()
+        } else {
+            mariadb.restart()
+        }
         // The same source goes on as if nothing had been.
         let began = std::time::Instant::now();
         let again = loop {
@@ -185,13 +225,18 @@ async fn of_servers_that_die() {
 #[tokio::test]
 async fn a_connection_that_is_cut_is_made_anew() {
     let database = Database::postgres();
-    database.run("CREATE TABLE t (id int PRIMARY KEY, body text); INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 1000) n");
+    database.run(
+        "CREATE TABLE t (id int PRIMARY KEY, body text); INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 1000) n",
+    );
     let mut plan = table(&database, "t", &["id"]);
     plan.page = 10;
     let source = source(plan);
     let mut steps = source.list();
     let mut listing = Listing::default();
-    let cut = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()", database.name());
+    let cut = format!(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()",
+        database.name()
+    );
     let mut number = 0;
     while let Some(step) = steps.next().await {
         let done = matches!(step, Listed::Complete);

@@ -44,17 +44,29 @@ fn a_table_is_followed() {
             "INSERT INTO items VALUES (1, 'Whistling kettle', 'It whistles when the water boils.', 24.50, 'kettles', 3),
                (2, '茶壶', '紫砂茶壶，适合泡乌龙茶。', 120, '茶具', NULL), (3, 'Tea towel', 'A towel of linen.', 8, 'textiles', 0)",
         );
-        let project = project(&database.url(), "table: items\nkey: id\ntitle: name\ntext: body\nuri: https://shop.example/items/{id}\nmetadata: [price, category, stock]\npage: 2");
+        let project = project(
+            &database.url(),
+            "table: items\nkey: id\ntitle: name\ntext: body\nuri: https://shop.example/items/{id}\nmetadata: [price, category, stock]\npage: 2",
+        );
         let first = ingest(&project, 0);
         assert_eq!(counts(&first), [3, 0, 0, 0, 0], "{}: {first}", database.url());
         let again = ingest(&project, 0);
         assert_eq!(counts(&again), [0, 0, 0, 3, 0], "{again}");
-        assert_eq!((&again["documents"]["bytes"], &again["embeddings"]["embedded"]), (&0.into(), &0.into()), "no row is read: {again}");
+        assert_eq!(
+            (&again["documents"]["bytes"], &again["embeddings"]["embedded"]),
+            (&0.into(), &0.into()),
+            "no row is read: {again}"
+        );
         let found = |terms: &[&str]| {
             let filters: Vec<&str> = terms.iter().flat_map(|term| ["--where", term]).collect();
             let all = [&["search", "-p", "shop.yaml", "--json", "tea"], filters.as_slice()].concat();
-            let mut uris: Vec<String> =
-                project.run(&all).expect_code(0).of_type("hit").iter().map(|hit| hit["uri"].as_str().unwrap().to_owned()).collect();
+            let mut uris: Vec<String> = project
+                .run(&all)
+                .expect_code(0)
+                .of_type("hit")
+                .iter()
+                .map(|hit| hit["uri"].as_str().unwrap().to_owned())
+                .collect();
             uris.sort_unstable();
             uris.iter().map(|uri| uri.rsplit('/').next().unwrap().to_owned()).collect::<Vec<_>>().join(" ")
         };
@@ -122,11 +134,19 @@ fn what_cannot_be_read_removes_nothing() {
         assert_eq!(uris(&project), before, "{make}");
         database.run(undo);
     };
-    refused(&["several rows have the key (id)", "/t/2"], "INSERT INTO t VALUES (2, 'zwei'); DELETE FROM t WHERE id = 3", "DELETE FROM t WHERE body = 'zwei'; INSERT INTO t VALUES (3, 'three')");
+    refused(
+        &["several rows have the key (id)", "/t/2"],
+        "INSERT INTO t VALUES (2, 'zwei'); DELETE FROM t WHERE id = 3",
+        "DELETE FROM t WHERE body = 'zwei'; INSERT INTO t VALUES (3, 'three')",
+    );
     refused(&["key (id) is NULL"], "UPDATE t SET id = NULL WHERE id = 3", "UPDATE t SET id = 3 WHERE id IS NULL");
     refused(&["no column `id`", "did you mean `idd`?"], "ALTER TABLE t RENAME id TO idd", "ALTER TABLE t RENAME idd TO id");
     refused(&["permission denied", "needs SELECT"], "REVOKE SELECT ON t FROM careful", "GRANT SELECT ON t TO careful");
-    refused(&["password authentication failed"], "ALTER ROLE careful PASSWORD 'other'", &format!("ALTER ROLE careful PASSWORD '{PASSWORD}'"));
+    refused(
+        &["password authentication failed"],
+        "ALTER ROLE careful PASSWORD 'other'",
+        &format!("ALTER ROLE careful PASSWORD '{PASSWORD}'"),
+    );
     refused(&["relation \"t\" does not exist"], "ALTER TABLE t RENAME TO u", "ALTER TABLE u RENAME TO t");
     server.kill();
     let ended = silent(project.run(&["ingest", "-p", "shop.yaml", "--json"])).expect_code(1);
@@ -159,7 +179,9 @@ fn a_database_is_no_argument() {
     let project = Project::new();
     for url in [format!("postgres://u:{ENCODED}@h/db"), format!("mysql://u:{ENCODED}@h/db"), "sqlite:shop.db".to_owned()] {
         let ended = silent(project.run(&["ingest", &url])).expect_code(2);
-        for part in ["a database is no source by itself", "sources:", "- sql:", "url: ${DATABASE_URL}", "table: items", "key: id"] {
+        for part in
+            ["a database is no source by itself", "sources:", "- sql:", "url: ${DATABASE_URL}", "table: items", "key: id"]
+        {
             assert!(ended.stderr.contains(part), "{}", ended.stderr);
         }
     }

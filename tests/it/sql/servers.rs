@@ -201,7 +201,9 @@ fn certificates(folder: &Path) {
     };
     let new = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30";
     for name in ["ca", "other"] {
-        openssl(&format!("req -x509 {new} -keyout {name}.key -out {name}.pem -subj /CN={name} -addext basicConstraints=critical,CA:TRUE"));
+        openssl(&format!(
+            "req -x509 {new} -keyout {name}.key -out {name}.pem -subj /CN={name} -addext basicConstraints=critical,CA:TRUE"
+        ));
     }
     openssl(&format!("req {new} -keyout server.key -out server.csr -subj /CN=localhost"));
     std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
@@ -232,7 +234,9 @@ pub fn new_mariadb() -> Server {
     own(folder.path());
     let data = data.display().to_string();
     let install = program("mariadb-install-db");
-    run(as_user(&install).args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]).arg(format!("--datadir={data}")));
+    run(as_user(&install)
+        .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
+        .arg(format!("--datadir={data}")));
     let socket = folder.path().join("socket").display().to_string();
     let mut arguments = vec![program("mariadbd").display().to_string(), "--no-defaults".to_owned()];
     arguments.extend(

@@ -154,8 +154,14 @@ struct Watermark {
 impl Watermark {
     fn read(&mut self, database: &Database) {
         let sql = match database {
-            Database::MariaDb { .. } => format!("SELECT concat(id, '|', body, '|', changed) FROM t WHERE changed > '{}'", if self.greatest.is_empty() { "1970-01-02" } else { &self.greatest }),
-            _ => format!("SELECT id, body, changed FROM t WHERE changed > '{}'", if self.greatest.is_empty() { "-infinity" } else { &self.greatest }),
+            Database::MariaDb { .. } => format!(
+                "SELECT concat(id, '|', body, '|', changed) FROM t WHERE changed > '{}'",
+                if self.greatest.is_empty() { "1970-01-02" } else { &self.greatest }
+            ),
+            _ => format!(
+                "SELECT id, body, changed FROM t WHERE changed > '{}'",
+                if self.greatest.is_empty() { "-infinity" } else { &self.greatest }
+            ),
         };
         // A server that was killed may not answer yet: the next time.
         for line in database.try_run(&sql).unwrap_or_default().lines() {
@@ -187,7 +193,9 @@ async fn torture(name: &str, database: Database, mut server: Option<Server>, upd
     let updated = if updated { ", updated: changed" } else { "" };
     project.write(
         "t.yaml",
-        format!("name: t\nsources:\n  - sql: {{ url: \"${{TABLE_URL}}\", table: t, key: id, text: body, page: 40{updated} }}\n"),
+        format!(
+            "name: t\nsources:\n  - sql: {{ url: \"${{TABLE_URL}}\", table: t, key: id, text: body, page: 40{updated} }}\n"
+        ),
     );
     let database = Arc::new(database);
     let (over, committed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -245,7 +253,8 @@ async fn torture(name: &str, database: Database, mut server: Option<Server>, upd
             "{name}: missing {missing:?}, left over {left:?}, stale {stale:?}"
         );
         assert!(committed.load(Ordering::SeqCst) > 20, "{name}: the writers hardly wrote");
-        let lost = if database.is_sqlite() { String::new() } else { format!("; a watermark lost {} of them", watermark.lost(&table)) };
+        let lost =
+            if database.is_sqlite() { String::new() } else { format!("; a watermark lost {} of them", watermark.lost(&table)) };
         format!(
             "{name}: {} rows equal after {} transactions, {runs} runs, {killed_runs} of them and {killed_servers} servers killed{lost}",
             table.len(),

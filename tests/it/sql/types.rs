@@ -201,10 +201,14 @@ async fn sqlite_values_have_types_of_their_own() {
     assert_eq!(text(&all["sql://test/t/2"]), "b: deadbeef\n说明: 2.5");
     assert_eq!(text(&all["sql://test/t/3"]), "");
     let known = |n: u32| all[&format!("sql://test/t/{n}")].metadata.clone();
-    let pairs = |pairs: [(&str, Scalar); 3]| pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Metadata>();
+    let pairs =
+        |pairs: [(&str, Scalar); 3]| pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Metadata>();
     let text = |text: &str| Scalar::Text(text.into());
     assert_eq!(known(1), pairs([("a", text("text")), ("c", text("x")), ("d", Scalar::Bool(true))]));
-    assert_eq!(known(2), pairs([("a", Scalar::Integer(9_007_199_254_740_993)), ("c", Scalar::Float(0.1)), ("d", Scalar::Bool(false))]));
+    assert_eq!(
+        known(2),
+        pairs([("a", Scalar::Integer(9_007_199_254_740_993)), ("c", Scalar::Float(0.1)), ("d", Scalar::Bool(false))])
+    );
     assert_eq!(known(3), Metadata::new());
     // Keys, too.
     database.run("CREATE TABLE k (id PRIMARY KEY, body); INSERT INTO k VALUES (1,'a'), ('1','b'), (1.5,'c'), (x'31','d'), ('nul' || char(0) || 'x', 'e')");
@@ -270,7 +274,13 @@ async fn a_young_stamp_is_no_proof() {
             Database::MariaDb { .. } => ("UTC_TIMESTAMP(6)", "'2026-01-01 00:00:00.123456'"),
             _ => ("now()", "'2026-01-01 00:00:00.123456+00'"),
         };
-        let kind = if matches!(database, Database::MariaDb { .. }) { "datetime(6)" } else if database.is_sqlite() { "text" } else { "timestamptz" };
+        let kind = if matches!(database, Database::MariaDb { .. }) {
+            "datetime(6)"
+        } else if database.is_sqlite() {
+            "text"
+        } else {
+            "timestamptz"
+        };
         database.run(&format!("CREATE TABLE t (id int PRIMARY KEY, body varchar(20), changed {kind})"));
         database.run(&format!("INSERT INTO t VALUES (1, 'young', {now}), (2, 'old', {old}), (3, 'none', NULL)"));
         let mut plan = table(&database, "t", &["id"]);
@@ -335,6 +345,7 @@ async fn a_row_that_is_too_large_is_skipped_and_many_large_ones_are_read_one_by_
     assert_eq!(answers.iter().filter(|answer| answer.as_ref().is_ok_and(|row| row.body.len() > 20_000_000)).count(), 5);
     let mut plan = plan_of(&database.url(), ragstream::source::sql::From::Table("t".into()), &["id"]);
     plan.max_bytes = 1_000_000;
-    let answers = super::listing::source(plan).fetch(&list(&super::listing::source(table(&database, "t", &["id"]))).await.items).await;
+    let answers =
+        super::listing::source(plan).fetch(&list(&super::listing::source(table(&database, "t", &["id"]))).await.items).await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
 }

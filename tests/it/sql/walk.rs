@@ -28,7 +28,8 @@ async fn every_row_is_listed_once_whatever_the_page() {
 async fn keys_of_several_columns_and_of_any_text() {
     for database in Database::all() {
         database.run("CREATE TABLE 词条 (语言 varchar(10), 名称 varchar(60), 正文 varchar(100), PRIMARY KEY (语言, 名称))");
-        let names = ["a/b", "100%", "it's", "back\\slash", "\"quoted\"", "茶 壶", "Zürich", "new\nline", "..", "", "`tick`", "q?x#y"];
+        let names =
+            ["a/b", "100%", "it's", "back\\slash", "\"quoted\"", "茶 壶", "Zürich", "new\nline", "..", "", "`tick`", "q?x#y"];
         let texts = |text: &str| match database {
             Database::MariaDb { .. } => text.replace('\\', "\\\\").replace('\'', "''"),
             _ => text.replace('\'', "''"),
@@ -55,7 +56,8 @@ async fn keys_of_several_columns_and_of_any_text() {
 async fn large_numbers_are_exact() {
     for database in Database::all() {
         database.run("CREATE TABLE t (id bigint PRIMARY KEY, body varchar(20))");
-        database.run("INSERT INTO t VALUES (9007199254740992, 'even'), (9007199254740993, 'odd'), (-9223372036854775807, 'least')");
+        database
+            .run("INSERT INTO t VALUES (9007199254740992, 'even'), (9007199254740993, 'odd'), (-9223372036854775807, 'least')");
         for page in [1, 2, 9] {
             let mut plan = table(&database, "t", &["id"]);
             plan.page = page;
@@ -81,7 +83,11 @@ async fn two_rows_with_one_key_are_one_error_and_no_document() {
             if page == 1 && listing.error().contains("more than 1 rows") {
                 continue;
             }
-            assert!(listing.error().contains(&format!("several rows have the key (id) of sql://{name}/t/2")), "{}", listing.error());
+            assert!(
+                listing.error().contains(&format!("several rows have the key (id) of sql://{name}/t/2")),
+                "{}",
+                listing.error()
+            );
             let mut uris = listing.uris();
             uris.sort_unstable();
             assert_eq!(uris, [1, 4, 5].map(|n| format!("sql://{name}/t/{n}")), "{} page {page}", database.url());

@@ -92,12 +92,7 @@ impl Session {
 
 impl Failed {
     /// What a person is told. `place` says where in the user's query a character of what was sent stands.
-    pub fn explain(
-        self,
-        server: &str,
-        place: Option<&dyn Fn(usize) -> Option<(usize, usize)>>,
-        timeout: Duration,
-    ) -> SqlError {
+    pub fn explain(self, server: &str, place: Option<&dyn Fn(usize) -> Option<(usize, usize)>>, timeout: Duration) -> SqlError {
         let error = match self {
             Self::Early(error) => return error,
             Self::Driver(error) => error,
@@ -108,15 +103,15 @@ impl Failed {
         let Some(told) = error.as_db_error() else { return of_connection(server, &error) };
         let (code, message) = (told.code().code(), told.message());
         let at = match told.position() {
-            Some(ErrorPosition::Original(at)) => {
-                place.and_then(|place| place((*at as usize).checked_sub(1)?))
-            }
+            Some(ErrorPosition::Original(at)) => place.and_then(|place| place((*at as usize).checked_sub(1)?)),
             _ => None,
         };
         let at = at.map_or_else(String::new, |(line, column)| format!(", at line {line}, column {column} of the query"));
         let message = format!("{server}: {message}{at}");
         match code {
-            "28P01" | "28000" => SqlError::new(message).hint("the user and the password stand in `url`: postgres://user:password@host/database"),
+            "28P01" | "28000" => {
+                SqlError::new(message).hint("the user and the password stand in `url`: postgres://user:password@host/database")
+            }
             "3D000" => SqlError::new(message).hint("the database's name stands at the end of `url`"),
             "57014" => {
                 let hint = "an index on the key makes pages cheap; `timeout` allows more";
@@ -146,7 +141,9 @@ fn of_connection(server: &str, error: &Error) -> SqlError {
         return SqlError::new(message).hint("postgres://user:password@host/database, best as a variable: url: ${DATABASE_URL}");
     }
     match io_cause(error as &(dyn StdError + 'static)).map(std::io::Error::kind) {
-        Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound) => SqlError::transient(message).hint("is the server running, and is this its port?"),
+        Some(ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+            SqlError::transient(message).hint("is the server running, and is this its port?")
+        }
         Some(ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => SqlError::new(message),
         Some(_) if why.contains("lookup") => SqlError::new(message).hint("there is no host of this name"),
         Some(_) => SqlError::transient(message),
