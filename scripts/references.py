@@ -16,28 +16,42 @@ def pdf(path):
     import pymupdf
     import pypdfium2
 
-    def pdfium():
-        document = pypdfium2.PdfDocument(path)
-        return [page.get_textpage().get_text_range() for page in document]
+    # A code that no font says the letter of is asked of nobody (else it would come as the letter of that number), and what is
+    # drawn over itself, for bold letters or a shadow, is there once.
+    flags = pymupdf.TEXTFLAGS_DICT & ~pymupdf.TEXT_PRESERVE_IMAGES & ~pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE | pymupdf.TEXT_COLLECT_STYLES
+    mupdf, edges = [], []
+    with pymupdf.open(path) as document:
+        for page in document if not document.needs_pass else []:
+            lines = [line for block in page.get_text("dict", flags=flags)["blocks"] for line in block["lines"]]
+            texts = ["".join(span["text"] for span in line["spans"]) for line in lines]
+            mupdf.append("\n".join(texts))
+            top, bottom = (page.rect.y0 + EDGE * page.rect.height, page.rect.y1 - EDGE * page.rect.height)
+            edges.append([text for line, text in zip(lines, texts) if line["bbox"][3] < top or line["bbox"][1] > bottom])
+    pdfium = [page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(path)]
+    furniture = repeated(edges)
+    return [without(furniture, pages) for pages in (pdfium, mupdf)]
 
-    def mupdf():
-        with pymupdf.open(path) as document:
-            if document.needs_pass:
-                return []
-            return [page.get_text() for page in document]
 
-    return [without_furniture(pages) for pages in (pdfium(), mupdf())]
+# The part of a page's height, above and below, in which running headers and footers stand.
+EDGE = 0.15
 
 
-def without_furniture(pages):
-    """Lines that most pages have, whatever their numbers: running headers and footers, which a reader may leave out."""
-    shape = lambda line: re.sub(r"\d+", "0", line.strip())
-    on = collections.Counter(s for page in pages for s in {shape(line) for line in page.splitlines()})
-    repeated = {s for s, n in on.items() if n >= max(3, len(pages) / 3)}
+def shape(line):
+    """A line without what changes from page to page."""
+    return re.sub(r"\d+|\b[ivxlc]+\b", "0", line.strip().casefold())
+
+
+def repeated(edges):
+    """Furniture: lines at the edges of three pages or more, whatever their numbers. A reader may leave them out."""
+    on = collections.Counter(line for page in edges for line in {shape(line) for line in page})
+    return {line for line, pages in on.items() if pages >= 3}
+
+
+def without(furniture, pages):
     parts = []
     for page in pages:
-        for line in page.splitlines(keepends=True):
-            parts.append([line] if shape(line) in repeated else line)
+        parts += [[line] if shape(line) in furniture else line for line in page.splitlines(keepends=True)]
+        parts.append("\n")
     return joined_lines(parts)
 
 
