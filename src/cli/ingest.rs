@@ -14,6 +14,7 @@ use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::pipeline::is_database;
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 
@@ -86,7 +87,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
 fn source(path: &str) -> anyhow::Result<PathBuf> {
-    if path.starts_with("http://") || path.starts_with("https://") {
+    if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }
     let absolute = std::path::absolute(path)?;
@@ -96,7 +97,7 @@ fn source(path: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute)
 }
 
-fn failed(failure: &FailedDocument) -> serde_json::Value {
+pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
     json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 
@@ -114,7 +115,7 @@ pub(super) fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-fn show(summary: &IngestSummary, output: &Output) {
+pub(super) fn show(summary: &IngestSummary, output: &Output) {
     let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [

@@ -1,6 +1,22 @@
 //! Whole sites.
 
+mod access;
+mod address;
+mod body;
+mod client;
+mod escapes;
+mod failure;
+mod links;
+mod llms;
+mod pace;
 mod plan;
+mod robots;
+mod scope;
+mod signal;
+mod sitemap;
+#[cfg(test)]
+mod stand_in;
+mod traps;
 
 use std::sync::Arc;
 

@@ -47,7 +47,9 @@ pub struct PageScan {
     pub hash_routes: usize,
     /// Whether it asks for a password, as a login page does.
     pub password_form: bool,
-    /// A number for each block of text that may stand on other pages of the site as well: the same wherever that says the same.
+    /// A number for each block of text that may stand on other pages of the site as well, each once: what [`Furniture`] counts.
+    ///
+    /// [`Furniture`]: crate::parse::page::Furniture
     pub blocks: Vec<u64>,
 }
 
@@ -109,7 +111,7 @@ fn is_program(tree: &Tree, id: Id) -> bool {
 
 /// Words of the main part.
 fn words(tree: &Tree) -> usize {
-    let selection = select::main(tree);
+    let selection = select::main(tree, None);
     let mut words = 0;
     let mut unspaced = 0;
     for &part in &selection.parts {
