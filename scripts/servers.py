@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-# What a server says of a request that it has answered: `sent` are all bytes, head and body.
-Request = collections.namedtuple("Request", "path status sent known accept agent")
+# What a server says of a request that it has answered: `sent` are all bytes, `body` those after the head.
+Request = collections.namedtuple("Request", "path status sent body known accept agent")
 
 
 def free_port():
@@ -74,7 +74,7 @@ class Server:
         except FileNotFoundError:
             return []
         rows = [line.split("\t") for line in lines.decode("utf-8", "replace").splitlines()]
-        rows = [Request(row[0], int(row[1]), int(row[2]), *row[3:]) for row in rows if len(row) == 6]
+        rows = [Request(row[0], *map(int, row[1:4]), *row[4:]) for row in rows if len(row) == 7]
         return [row for row in rows if row.agent.startswith("ragstream")]
 
 
@@ -92,7 +92,7 @@ class Nginx(Server):
               include {self.root}/etc/nginx/mime.types; default_type application/octet-stream;
               client_body_temp_path {here}/t1; proxy_temp_path {here}/t2; fastcgi_temp_path {here}/t3;
               uwsgi_temp_path {here}/t4; scgi_temp_path {here}/t5;
-              log_format rows escape=none '$request_uri\t$status\t$bytes_sent\t$http_if_none_match\t$http_accept\t$http_user_agent';
+              log_format rows escape=none '$request_uri\t$status\t$bytes_sent\t$body_bytes_sent\t$http_if_none_match\t$http_accept\t$http_user_agent';
               access_log {here}/access rows;
               gzip on; gzip_types text/plain text/xml application/xml text/css; gzip_comp_level 1;
               server {{ listen 127.0.0.1:{self.port}; {tls} root {self.docroot}; index index.html; {rules} }}
@@ -119,7 +119,7 @@ ErrorLog {here}/errors
 {load}
 {user}
 TypesConfig {here}/types
-LogFormat "%U%q\t%>s\t%O\t%{{If-None-Match}}i\t%{{Accept}}i\t%{{User-agent}}i" rows
+LogFormat "%U%q\t%>s\t%O\t%B\t%{{If-None-Match}}i\t%{{Accept}}i\t%{{User-agent}}i" rows
 CustomLog {here}/access rows
 AddOutputFilterByType DEFLATE text/html text/plain text/xml text/css
 DocumentRoot {self.docroot}

@@ -18,7 +18,7 @@ use url::Url;
 
 use self::ended::Ended;
 use self::host::Host;
-use super::super::{Item, Listed, SourceError, Version};
+use super::super::{Item, Listed, SkipReason, SourceError, Version};
 use super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
 use super::shared::Shared;
 use super::site::{Site, now};
@@ -98,13 +98,14 @@ impl Crawl {
         if !resumed {
             shared.clear_queue(site.crawl).await?;
             site = Site {
-                crawl: site.crawl + 1,
+                // Not only one more: where the last number cannot be read any more, what it had visited is not taken for visited.
+                crawl: (site.crawl + 1).max(u64::try_from(now).unwrap_or_default()),
                 running: true,
                 began: now,
                 scopes: site.scopes,
                 moves: site.moves,
                 were_in_sitemaps: site.in_sitemaps.max(if site.running { site.were_in_sitemaps } else { 0 }),
-                generator: site.generator,
+                generators: site.generators,
                 ..Site::default()
             };
             for url in &shared.plan.urls {
@@ -207,6 +208,15 @@ impl Crawl {
             return Ok(frontier.write(batch).await?);
         }
         if visit.turn == Turn::Llms && self.is_variant(&visit.url).await? {
+            let mut batch = Batch::default();
+            batch.done(place);
+            return Ok(frontier.write(batch).await?);
+        }
+        // What the crawl has learned since this was queued.
+        if visit.seed.is_none() && !self.admits(&visit.url) {
+            if self.site.is_generated(&visit.url) {
+                self.skip(&visit.url, SkipReason::Generated).await?;
+            }
             let mut batch = Batch::default();
             batch.done(place);
             return Ok(frontier.write(batch).await?);

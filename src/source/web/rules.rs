@@ -23,8 +23,8 @@ pub(super) fn path(url: &Url) -> String {
 }
 
 /// Whether a generator makes this page of all the others: an index of words, a page for printing, a search form, the sources. What it
-/// says stands elsewhere.
-pub(super) fn is_generated(url: &Url, generator: Option<&str>) -> bool {
+/// says stands elsewhere. `root`: the path of the folder that is the site; deeper down a `search.html` is a page about searching.
+pub(super) fn is_generated(url: &Url, generator: Option<&str>, root: &str) -> bool {
     let path = url.path();
     let name = path.rsplit('/').next().unwrap_or_default();
     // The whole site in one document, beside its pages.
@@ -34,10 +34,11 @@ pub(super) fn is_generated(url: &Url, generator: Option<&str>) -> bool {
     let Some(generator) = generator.map(str::to_ascii_lowercase) else { return false };
     let within = |folder: &str| path.contains(&format!("/{folder}/"));
     let named = |names: &[&str]| names.contains(&name);
+    let search = name == "search.html"
+        && path.strip_suffix(name).is_some_and(|folder| folder.trim_end_matches('/') == root.trim_end_matches('/'));
     if generator.contains("sphinx") || generator.contains("docutils") {
-        let index =
-            name.starts_with("genindex") || named(&["py-modindex.html", "modindex.html", "search.html", "searchindex.js"]);
-        return index || within("_modules") || within("_sources");
+        let index = name.starts_with("genindex") || named(&["py-modindex.html", "modindex.html", "searchindex.js"]);
+        return index || search || within("_modules") || within("_sources");
     }
     if generator.contains("mdbook") {
         return named(&["print.html", "toc.html", "404.html"]);
@@ -46,7 +47,10 @@ pub(super) fn is_generated(url: &Url, generator: Option<&str>) -> bool {
         return named(&["search", "404.html"]) || path.ends_with("/search/") || within("tags");
     }
     if generator.contains("mkdocs") || generator.contains("vitepress") || generator.contains("hugo") {
-        return named(&["404.html", "search.html", "print_page"]);
+        return search || named(&["404.html", "print_page"]);
+    }
+    if generator.contains("docbook") {
+        return named(&["ix01.html", "bookindex.html"]);
     }
     false
 }
@@ -70,16 +74,22 @@ mod tests {
     #[test]
     fn what_a_generator_makes_of_all_pages_is_no_page() {
         let sphinx = Some("Docutils 0.19: https://docutils.sourceforge.io/");
+        let docbook = Some("DocBook XSL Stylesheets V1.79.1");
         for (path, generator, generated) in [
             ("/genindex-A.html", sphinx, true),
             ("/_sources/library/os.rst.txt", sphinx, true),
             ("/library/os.html", sphinx, false),
             ("/genindex.html", None, false),
+            ("/search.html", sphinx, true),
+            ("/ref/contrib/postgres/search.html", sphinx, false),
+            ("/_modules/django/http/request.html", sphinx, true),
+            ("/bookindex.html", docbook, true),
+            ("/sql-createindex.html", docbook, false),
             ("/book/print.html", Some("mdBook"), true),
             ("/book/print.html", Some("Hugo 0.120"), false),
             ("/llms-full.txt", None, true),
         ] {
-            assert_eq!(is_generated(&url(path), generator), generated, "{path} {generator:?}");
+            assert_eq!(is_generated(&url(path), generator, "/"), generated, "{path} {generator:?}");
         }
     }
 }

@@ -40,8 +40,8 @@ impl Crawl {
         if !self.enter(&visit, &links).await? {
             return self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await;
         }
-        if self.site.generator.is_none() {
-            self.site.generator.clone_from(&scan.generator);
+        if let Some(generator) = &scan.generator {
+            self.site.made_with(&visit.url, generator);
         }
         self.probe(&visit.url).await?;
         self.tally.hash_routes += scan.hash_routes as u64;

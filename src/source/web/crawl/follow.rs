@@ -2,9 +2,10 @@
 
 use url::Url;
 
+use super::super::super::SkipReason;
 use super::super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
 use super::super::links;
-use super::super::rules::{self, is_generated};
+use super::super::rules;
 use super::super::scope::Scope;
 use super::Crawl;
 use super::ended::Ended;
@@ -48,9 +49,10 @@ impl Crawl {
         self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await
     }
 
-    /// Puts into the queue what these links lead to; returns those of them that belong to the site.
+    /// Puts into the queue what these links lead to; returns those of them that belong to the site. What is not visited today may be so
+    /// tomorrow, with another `exclude`, and a page that has not changed will not be read again for its links.
     pub(super) async fn follow(&mut self, batch: &mut Batch, visit: &Visit, links: Vec<Url>) -> Result<Vec<Url>, Ended> {
-        let mut inside: Vec<Url> = links.iter().map(|url| self.normal(url)).filter(|url| self.admits(url)).collect();
+        let mut inside: Vec<Url> = links.iter().map(|url| self.normal(url)).filter(|url| self.covers(url)).collect();
         inside.sort_unstable();
         inside.dedup();
         inside.retain(|url| *url != visit.url);
@@ -58,15 +60,27 @@ impl Crawl {
         if visit.turn == Turn::Orphan {
             return Ok(inside);
         }
+        let wanted: Vec<Url> = inside.iter().filter(|url| self.admits(url)).cloned().collect();
         if visit.depth >= self.shared.plan.max_depth {
-            self.tally.deep += u64::from(!inside.is_empty());
+            self.tally.deep += u64::from(!wanted.is_empty());
             return Ok(inside);
         }
-        for url in self.shared.frontier.unmarked(self.site.crawl, inside.clone()).await? {
+        let generated = inside.iter().filter(|url| self.site.is_generated(url)).cloned().collect();
+        self.leave_out(batch, generated).await?;
+        for url in self.shared.frontier.unmarked(self.site.crawl, wanted).await? {
             let next = Visit { url, depth: visit.depth + 1, hops: 0, seed: None, turn: Turn::Linked, lastmod: None };
             self.shared.frontier.queue(batch, self.site.crawl, &next);
         }
         Ok(inside)
+    }
+
+    /// Counts, each once, pages that a generator makes of all the others.
+    async fn leave_out(&self, batch: &mut Batch, generated: Vec<Url>) -> Result<(), Ended> {
+        for url in self.shared.frontier.unmarked(self.site.crawl, generated).await? {
+            self.shared.frontier.mark(batch, self.site.crawl, &url);
+            self.skip(&url, SkipReason::Generated).await?;
+        }
+        Ok(())
     }
 
     /// Whether a page is to be visited, by its address alone.
@@ -75,7 +89,7 @@ impl Crawl {
             && !self.shared.plan.exclude.is_match(rules::path(url))
             && !links::loops(url)
             && !self.traps.is_stopped(url)
-            && !is_generated(url, self.site.generator.as_deref())
+            && !self.site.is_generated(url)
             && !matches!(guess(url.path()), Guess::Unsupported(_))
     }
 
