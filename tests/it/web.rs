@@ -5,6 +5,7 @@ mod crawls;
 mod gone;
 mod history;
 mod interrupted;
+mod leads;
 mod site;
 
 use std::collections::BTreeSet;
