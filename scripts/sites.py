@@ -43,6 +43,10 @@ NAVIGATION = re.compile(
     r")[\s|*_\[\]]*$")
 
 
+# Rows of tables, rules and fences are alike everywhere.
+CODE = re.compile(r"^[\s|\-:*=`~]*$|^`|^\|")
+
+
 class Bench:
     def __init__(self, options):
         self.options = options
@@ -245,8 +249,14 @@ class Bench:
             return self.row("outages", "the first crawl found nothing", "", False)
         all_pages = "location = /robots.txt {{ }} location = /sitemap.txt {{ }} location / {{ {} }}"
         login = "return 302 /login; } location = /login { default_type text/html; return 200 '<title>Log in</title><form><input type=password></form>';"
+        nginx.start("location = /robots.txt { return 503; }")
+        nginx.requests()
+        stranger = self.ingest(self.folder("home"), cache, url, environment=known)
+        asked = pages_of(nginx.requests())
+        self.row("robots.txt answers 503 when it is met first", f"{len(asked)} pages asked for, {len(stranger.failed)} failure said, exit {stranger.code}",
+                 "0 pages", not asked and stranger.code == 1)
         kinds = {
-            "robots.txt answers 503": "location = /robots.txt { return 503; }",
+            "robots.txt answers 503, and did not a day ago": "location = /robots.txt { return 503; }",
             "500 for every page": all_pages.format("return 500;"),
             "401 for every page": all_pages.format("return 401;"),
             "403 for every page": all_pages.format("return 403;"),
@@ -428,9 +438,16 @@ class Bench:
         each = -(-100 // len(self.sites))
         lines, total, bad = [], 0, 0
         for site, hits in zip(self.sites, self.hits(60, "furniture ")):
+            # What stands on many pages is furniture whatever it says. Headings of the same kind of page are none.
+            pages = collections.defaultdict(set)
+            for hit in hits:
+                for line in hit["text"].splitlines():
+                    pages[line.strip()].add(hit["uri"])
+            enough = max(8, 0.3 * len({hit["uri"] for hit in hits}))
+            repeated = {line for line, uris in pages.items() if len(uris) >= enough and len(line.split()) > 1 and not CODE.match(line)}
             for hit in self.lot.sample(hits, min(each, len(hits))):
                 total += 1
-                found = [line for line in hit["text"].splitlines() if NAVIGATION.match(line)]
+                found = [line for line in hit["text"].splitlines() if NAVIGATION.match(line) or line.strip() in repeated]
                 bad += bool(found)
                 lines += [f"{hit['uri']}: {line}" for line in found]
         for line in lines[:20]:

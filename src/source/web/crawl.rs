@@ -232,11 +232,13 @@ impl Crawl {
         host.flying += 1;
         let errand =
             Errand { place: place.clone(), pace: Arc::clone(&host.pace), variants: host.variants.clone(), record, visit };
+        let given_up = host.given_up.clone();
         if let Some(flying) = self.turns.get_mut(errand.visit.turn as usize) {
             *flying += 1;
         }
         self.flying.insert(place);
-        self.flight.spawn(visit::visit(self.shared.client().await?, Arc::clone(&self.shared.agent), errand));
+        let (client, agent) = (self.shared.client().await?, Arc::clone(&self.shared.agent));
+        self.flight.spawn(visit::visit(client, agent, errand, given_up));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::client::{Answer, Ask, Client};
@@ -69,8 +70,8 @@ pub(super) enum Found {
     },
 }
 
-/// Makes a visit.
-pub(super) async fn visit(client: Arc<Client>, agent: Arc<str>, errand: Errand) -> Visited {
+/// Makes a visit, unless its host is given up before it ends.
+pub(super) async fn visit(client: Arc<Client>, agent: Arc<str>, errand: Errand, given_up: CancellationToken) -> Visited {
     let Errand { place, visit, record, pace, variants } = errand;
     let known = record.unwrap_or_default();
     // Without a document that is recorded there is nothing that "unchanged" could mean.
@@ -81,10 +82,17 @@ pub(super) async fn visit(client: Arc<Client>, agent: Arc<str>, errand: Errand) 
         modified_since: known.last_modified.clone().filter(|_| conditional),
         ..Ask::default()
     };
-    let found = match request(&client, &pace, &visit.url, &ask).await {
-        Ok(answer) => read(&client, &agent, &pace, &visit.url, answer, variants).await,
-        Err(Failure { why, cause: Some(cause) }) => Found::Failed { why, cause },
-        Err(Failure { why, cause: None }) => Found::Unusable(why),
+    let asked = async {
+        match request(&client, &pace, &visit.url, &ask).await {
+            Ok(answer) => read(&client, &agent, &pace, &visit.url, answer, variants).await,
+            Err(Failure { why, cause: Some(cause) }) => Found::Failed { why, cause },
+            Err(Failure { why, cause: None }) => Found::Unusable(why),
+        }
+    };
+    let found = tokio::select! {
+        biased;
+        found = asked => found,
+        () = given_up.cancelled() => Found::Failed { why: "its host was given up".to_owned(), cause: Cause::Busy },
     };
     Visited { place, visit, record: known, found }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::access::{Access, RobotsFile};
@@ -20,6 +21,8 @@ pub(super) struct Host {
     pub(super) failures: u32,
     /// Why nothing more is asked of it.
     pub(super) dead: Option<String>,
+    /// Cancelled with that: visits that still wait for their turn would wait for nothing.
+    pub(super) given_up: CancellationToken,
     /// What it answers where there is nothing, if that is no 404: the blocks of that page.
     pub(super) not_found: Option<Vec<u64>>,
     /// It has been asked for a page that it cannot have.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::super::super::{Listed, SourceError};
@@ -66,6 +67,7 @@ impl Crawl {
             flying: 0,
             failures: 0,
             dead: None,
+            given_up: CancellationToken::new(),
             not_found: None,
             probed: false,
             variants: Variants::default(),
@@ -140,7 +142,9 @@ impl Crawl {
         }
         let mut variants = Variants::default();
         let mut llms = Vec::new();
-        let ask = Ask { accept: "text/markdown, text/html;q=0.5", ..Ask::default() };
+        // A server that has no Markdown says "not modified" of the page that is known, and sends none of it again.
+        let etags = self.shared.frontier.page(url).await?.and_then(|record| record.etag).into_iter().collect();
+        let ask = Ask { accept: "text/markdown, text/html;q=0.5", etags, ..Ask::default() };
         if let Ok(answer) = request(&client, &pace, url, &ask).await {
             let said = answer.content_type.as_deref().is_some_and(|kind| kind.trim_start().starts_with("text/markdown"));
             variants.negotiated =
@@ -172,6 +176,7 @@ impl Crawl {
         }
         let why = format!("{why}; {} pages in a row could not be had, and no more are asked for in this run", host.failures);
         host.dead = Some(why.clone());
+        host.given_up.cancel();
         self.away(&url.origin().ascii_serialization(), why).await
     }
 
