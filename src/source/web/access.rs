@@ -123,7 +123,10 @@ pub(super) async fn fetch(client: &Client, page: &Url) -> RobotsFile {
         }
         // A redirect to nowhere is no file.
         Err(ClientError::Elsewhere(_)) => (FileAnswer::Everything, MAX_AGE, None),
-        Err(error) => (FileAnswer::Nothing(format!("its robots.txt cannot be fetched: {error}")), MIN_AGE, None),
+        Err(error) => {
+            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            (FileAnswer::Nothing(format!("its robots.txt cannot be fetched: {error}{hint}")), MIN_AGE, None)
+        }
     };
     RobotsFile { answer, found_at: url, at: seconds_since_1970(SystemTime::now()), keep: keep.as_secs(), retry_after }
 }
@@ -211,7 +214,8 @@ mod tests {
             format!("its robots.txt cannot be fetched: cannot connect to 127.0.0.1:{}", gone.port().unwrap())
         );
         let unknown = fetched(&"http://nowhere.invalid/".parse().unwrap()).await.access("ragstream");
-        assert_eq!(nothing(unknown), "its robots.txt cannot be fetched: no such host: nowhere.invalid");
+        let unknown = nothing(unknown);
+        assert!(unknown.starts_with("its robots.txt cannot be fetched: no such host: nowhere.invalid ("), "{unknown}");
         let cut = StandIn::same("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nUser-agent: *").await;
         assert!(nothing(fetched(&cut.url).await.access("ragstream")).contains("the connection ended"));
     }
