@@ -79,10 +79,8 @@ async fn measured(
     let (lines, told) = (progress.lines(), output.clone());
     let options = Options {
         prune: true,
-        rebuild: false,
-        checksum: false,
-        scoped: false,
         observer: Arc::new(move |failure| lines.above(&told, &format!("failed {}: {}", failure.uri, failure.error))),
+        ..Options::default()
     };
     let summary = runtime.ingest(options, report, stop.clone()).await;
     progress.finish();

@@ -63,6 +63,16 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
         checksum: args.checksum,
         // Without a file the index is the sum of what was ever ingested into it; a file says what it is to be.
         scoped: !args.paths.is_empty() || args.pipeline.pipeline.is_none(),
+        listener: Arc::new({
+            let (output, lines) = (output.clone(), lines.clone());
+            move |source, message| {
+                if output.json {
+                    output.event(&json!({"type": "notice", "source": source, "message": message}));
+                } else {
+                    lines.above(&output, message);
+                }
+            }
+        }),
         observer: Arc::new(move |failure| {
             if output.json {
                 output.event(&failed(failure));
@@ -74,10 +84,10 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
     }
 }
 
-/// A path from the command line: absolute, and there (unless it is a glob).
+/// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
 fn source(path: &str) -> anyhow::Result<PathBuf> {
     if path.starts_with("http://") || path.starts_with("https://") {
-        bail!("{path}: sites cannot be ingested yet; save the pages to a folder and ingest that");
+        return Ok(path.into());
     }
     let absolute = std::path::absolute(path)?;
     if !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists() {
@@ -206,5 +216,11 @@ fn kind(reason: SkipReason) -> &'static str {
         SkipReason::Gitignored => "ignored by .gitignore",
         SkipReason::Ignored => "ignored by .ignore or git's own lists",
         SkipReason::Own => "of ragstream's own",
+        SkipReason::Robots => "forbidden by robots.txt",
+        SkipReason::NoIndex => "that ask not to be indexed",
+        SkipReason::JavaScript => "that need a browser (empty without scripts)",
+        SkipReason::Duplicate => "equal to another page",
+        SkipReason::Generated => "made by the generator of all others (indexes, print, search)",
+        SkipReason::SoftNotFound => "that say \"not found\"",
     }
 }

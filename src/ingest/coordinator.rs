@@ -109,6 +109,7 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
                     failures.push(unlisted(source, &prefix, reason(&error)));
                     unreadable.push(prefix);
                 }
+                Ok(Listed::Notice(message)) => (run.options.listener)(source.id(), &message),
                 Ok(Listed::Complete) => cut_short = None,
                 Err(_panic) => cut_short = Some("the listing broke off"),
             }

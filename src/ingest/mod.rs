@@ -54,7 +54,7 @@ pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::open::{Opened, open};
 use self::report::{IngestSummary, Report};
 use self::run::Mode;
-pub use self::setup::{EmbedTerms, Observer, Options, Setup};
+pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;
 
 /// Brings an index up to date with its sources, once.

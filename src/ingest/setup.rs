@@ -9,7 +9,7 @@ use crate::chunk::ChunkPlan;
 use crate::limits::{Limits, Stats};
 use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, Embedder, Price};
-use crate::source::Source;
+use crate::source::{Source, SourceId};
 use crate::vectordb::VectorStore;
 use crate::vectordb::bm25::Bm25;
 
@@ -116,6 +116,9 @@ impl fmt::Debug for EmbedTerms {
 /// Hears of every failed document as it fails.
 pub type Observer = Arc<dyn Fn(&FailedDocument) + Send + Sync>;
 
+/// Hears what a source has to say to people.
+pub type Listener = Arc<dyn Fn(&SourceId, &str) + Send + Sync>;
+
 /// What a run is told beyond its setup.
 #[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line, and any combination has a meaning")]
@@ -130,12 +133,21 @@ pub struct Options {
     pub scoped: bool,
     /// Told of failures.
     pub observer: Observer,
+    /// Told what sources say.
+    pub listener: Listener,
 }
 
 impl Default for Options {
     /// Removes what is gone from the sources, tells nobody of failures.
     fn default() -> Self {
-        Self { prune: false, rebuild: false, checksum: false, scoped: false, observer: Arc::new(|_| {}) }
+        Self {
+            prune: false,
+            rebuild: false,
+            checksum: false,
+            scoped: false,
+            observer: Arc::new(|_| {}),
+            listener: Arc::new(|_, _| {}),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod embed;
 mod fetch;
 mod finish;
 mod parse;
+mod settle;
 mod store;
 
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! HTML, as Markdown: what a reader came for, without what surrounds it on every page of the site.
 
+mod blocks;
 mod charset;
 mod code;
 mod contents;
@@ -8,6 +9,7 @@ mod line;
 mod math;
 mod nesting;
 mod rows;
+mod scan;
 mod seen;
 mod select;
 #[cfg(test)]
@@ -16,9 +18,11 @@ mod tree;
 mod write;
 mod xhtml;
 
-pub(super) use charset::decode;
+pub(super) use charset::{decode, decode_sent_as};
 pub(super) use contents::entries as contents;
+pub use scan::{Link, PageScan, Robots};
 use tree::{ROOT, Tree};
+use url::Url;
 
 use super::{Extracted, Format, ParseError, title};
 use crate::document::Markup;
@@ -27,10 +31,23 @@ use crate::document::Markup;
 /// that without a bound a few megabytes of `<div>` would keep it busy for hours.
 const MAX_OPEN: usize = 10_000;
 
-pub(super) fn extract(bytes: &[u8]) -> Result<Extracted, ParseError> {
-    let page = to_markdown(&decode(bytes)?, Format::Html)?;
+pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Extracted, ParseError> {
+    Ok(extracted(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
+}
+
+/// Like [`extract`], of a page with an address.
+pub(super) fn extract_at(html: &str, url: &Url) -> Result<Extracted, ParseError> {
+    Ok(extracted(written(&parsed(html, Format::Html)?, Format::Html, Some(url))))
+}
+
+fn extracted(page: Page) -> Extracted {
     let title = page.title.or_else(|| title::of_markdown(&page.text));
-    Ok(Extracted { title, markup: Markup::Markdown, text: page.text })
+    Extracted { title, markup: Markup::Markdown, text: page.text }
+}
+
+/// What a page with an address says besides its text.
+pub(super) fn scan(html: &str, url: &Url) -> Result<PageScan, ParseError> {
+    Ok(scan::scan(&parsed(html, Format::Html)?, url))
 }
 
 /// A page as Markdown.
@@ -43,18 +60,25 @@ pub(super) struct Page {
 
 /// A page as Markdown. Of a page of a site (`Format::Html`) its main part; of what is part of another format, all that is seen.
 pub(super) fn to_markdown(html: &str, format: Format) -> Result<Page, ParseError> {
+    Ok(written(&parsed(html, format)?, format, None))
+}
+
+fn parsed(html: &str, format: Format) -> Result<Tree, ParseError> {
     if nesting::open_at_once(html) > MAX_OPEN {
         return Err(ParseError::broken(format, format_args!("more than {MAX_OPEN} elements nested in one another")));
     }
-    let tree =
-        if format == Format::Epub || xhtml::is_xhtml(html) { Tree::parse(&xhtml::as_html(html)) } else { Tree::parse(html) };
-    let selection = if format == Format::Html { select::main(&tree) } else { select::all(&tree) };
-    let mut text = write::Writer::new(&tree, &selection.left_out).write(&selection.parts);
+    let xml = format == Format::Epub || xhtml::is_xhtml(html);
+    Ok(if xml { Tree::parse(&xhtml::as_html(html)) } else { Tree::parse(html) })
+}
+
+fn written(tree: &Tree, format: Format, url: Option<&Url>) -> Page {
+    let selection = if format == Format::Html { select::main(tree) } else { select::all(tree) };
+    let mut text = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
     if text.trim().is_empty() && format == Format::Html {
         // All of it looked like furniture.
-        text = write::Writer::new(&tree, &[]).write(&[ROOT]);
+        text = write::Writer::new(tree, &[], url).write(&[ROOT]);
     }
-    Ok(Page { title: title_of(&tree), text })
+    Page { title: title_of(tree), text }
 }
 
 fn title_of(tree: &Tree) -> Option<String> {

@@ -43,6 +43,7 @@ mod options;
 mod order;
 #[cfg(feature = "office")]
 mod package;
+pub mod page;
 #[cfg(feature = "pdf")]
 mod pdf;
 #[cfg(feature = "office")]
@@ -246,6 +247,7 @@ fn read(
         return Err(ParseError::Empty);
     }
     let (format, bytes) = detect(hint, bytes)?;
+    let media_type = hint.media_type.map(str::to_owned);
     let options = options.clone();
     let of_inner = options.clone();
     let inner = move |hint: Hint<'_>, bytes, patience| {
@@ -261,7 +263,7 @@ fn read(
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
-        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes))?,
+        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes, media_type.as_deref()))?,
         #[cfg(feature = "pdf")]
         Format::Pdf => {
             let mut parsed = guard::run_within(format, patience, move |deadline| pdf::extract(bytes, &options, deadline))?;

@@ -214,9 +214,9 @@ fn body(fields: &Fields<'_>) -> (Markup, String) {
         let declared = fields.number(0x3fde).filter(|page| *page != 65_001 && *page != 1200);
         let page = match declared {
             Some(page) if std::str::from_utf8(bytes).is_err() && !names_its_charset(bytes) => {
-                html::extract(codepage::decode(page, bytes).as_bytes())
+                html::extract(codepage::decode(page, bytes).as_bytes(), None)
             }
-            _ => html::extract(bytes),
+            _ => html::extract(bytes, None),
         };
         page.ok().map(|page| page.text).filter(|text| !text.trim().is_empty())
     };

@@ -1,5 +1,7 @@
 //! Paths and globs of a source.
 
+mod web;
+
 use std::path::{Path, PathBuf};
 
 use globset::GlobSet;
@@ -9,23 +11,28 @@ use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::Plan;
-use super::spec::{FilesSpec, SourceSpec};
-use crate::source::{FilesPlan, SourcePlan};
+use super::spec::{FilesSpec, SourceKindSpec, SourceSpec};
+
+use crate::source::{FilesPlan, SourcePlan, WebPlan};
 
 /// Larger files are skipped, unless the file says so.
 pub(crate) const MAX_BYTES: u64 = 50_000_000;
 
 impl Plan {
-    /// The plan with these files, folders and globs, as given on the command line, in place of its sources. What exists
+    /// The plan with these files, folders, globs and addresses of sites, as given on the command line, in place of its sources. What exists
     /// under its very name is no glob. Relative paths are relative to the working directory.
     ///
     /// # Errors
-    /// When a glob cannot be read.
+    /// When a glob or an address cannot be read.
     pub fn with_sources(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Result<Self, Diagnostic> {
         let mut plain = Vec::new();
-        let mut sources = Vec::new();
+        let (mut sources, mut urls) = (Vec::new(), Vec::new());
         for path in paths {
             let path: PathBuf = path.into();
+            if let Some(address) = path.to_str().filter(|text| web::is_address(text)) {
+                urls.push(web::address(address).map_err(|Problem { message, hint }| Diagnostic::error(message, hint))?);
+                continue;
+            }
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
             let Some((folder, pattern)) = glob.map(split_glob) else {
@@ -41,6 +48,9 @@ impl Plan {
         }
         if !plain.is_empty() {
             sources.insert(0, files(plain, GlobSet::empty(), GlobSet::empty(), MAX_BYTES));
+        }
+        if !urls.is_empty() {
+            sources.push(SourcePlan::Web(WebPlan::new(urls, MAX_BYTES)));
         }
         self.sources = sources;
         Ok(self)
@@ -58,24 +68,34 @@ pub(super) fn resolve(file: &mut File<'_>, specs: &[Option<SourceSpec>]) -> Vec<
         let index = index.to_string();
         match spec {
             None => {}
+            Some(SourceSpec::Path(text)) if web::is_address(text) => {
+                let place = ["sources", index.as_str()];
+                let url = web::address_at(file, &place, text);
+                sources.extend(url.map(|url| SourcePlan::Web(WebPlan::new(vec![url], MAX_BYTES))));
+            }
             Some(SourceSpec::Path(text)) => {
                 let place = ["sources", index.as_str()];
                 let found = location(file, &place, text);
                 sources.extend(found.map(|(folder, include)| files(vec![folder], include, GlobSet::empty(), MAX_BYTES)));
             }
-            Some(SourceSpec::Kind(kind)) => resolve_files(file, &index, &kind.files, &mut sources),
+            Some(SourceSpec::Kind(kind)) => match &**kind {
+                SourceKindSpec { files: Some(spec), .. } => resolve_files(file, &index, spec, &mut sources),
+                SourceKindSpec { web: Some(spec), .. } => sources.extend(web::resolve(file, &index, spec)),
+                SourceKindSpec { files: None, web: None } => {
+                    let place = ["sources", index.as_str()];
+                    if !file.tainted(&place) {
+                        file.error(&place, Problem::new("a source of no kind").hint("one of `files` and `web`"));
+                    }
+                }
+            },
         }
     }
     sources
 }
 
 fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &mut Vec<SourcePlan>) {
-    let include = patterns(file, &["sources", index, "files", "include"], spec.include.as_deref(), |text| vec![anywhere(text)]);
-    let exclude = patterns(file, &["sources", index, "files", "exclude"], spec.exclude.as_deref(), |text| {
-        let folder = text.trim_end_matches('/');
-        let below = format!("{}/**", anywhere(folder));
-        if folder.len() < text.len() { vec![below] } else { vec![anywhere(folder), below] }
-    });
+    let include = included(file, &["sources", index, "files", "include"], spec.include.as_deref());
+    let exclude = excluded(file, &["sources", index, "files", "exclude"], spec.exclude.as_deref());
     let max_bytes = spec.max_bytes.map_or(MAX_BYTES, |size| size.0);
     let mut plain = Vec::new();
     for (position, text) in spec.paths.iter().enumerate() {
@@ -101,7 +121,7 @@ fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &m
 fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf, GlobSet)> {
     let shown = file.shown(place, text);
     if text.contains("://") {
-        let hint = "sources are files and folders; fetch the pages into a folder first";
+        let hint = "sources are files, folders and sites (http:// or https://)";
         file.error(place, Problem::new(format!("`{shown}` is not a path")).hint(hint));
         return None;
     }
@@ -125,6 +145,20 @@ fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf,
             None
         }
     }
+}
+
+/// What an `include` matches.
+fn included(file: &mut File<'_>, place: &[&str], texts: Option<&[Option<String>]>) -> GlobSet {
+    patterns(file, place, texts, |text| vec![anywhere(text)])
+}
+
+/// What an `exclude` matches: also all that is below what it names.
+fn excluded(file: &mut File<'_>, place: &[&str], texts: Option<&[Option<String>]>) -> GlobSet {
+    patterns(file, place, texts, |text| {
+        let folder = text.trim_end_matches('/');
+        let below = format!("{}/**", anywhere(folder));
+        if folder.len() < text.len() { vec![below] } else { vec![anywhere(folder), below] }
+    })
 }
 
 fn patterns(file: &mut File<'_>, place: &[&str], texts: Option<&[Option<String>]>, expand: fn(&str) -> Vec<String>) -> GlobSet {

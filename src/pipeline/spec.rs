@@ -89,25 +89,27 @@ pub(super) struct RetrySpec {
     pub(super) budget: Option<Period>,
 }
 
-/// A source of documents: a path or glob on its own, or `files:` with more to say.
+/// A source of documents: a path, a glob or a site's address on its own, or one of `files` and `web` with more to say.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "source")]
 pub(super) enum SourceSpec {
-    /// A file, a folder or a glob.
+    /// A file, a folder, a glob, or the address of a site.
     #[schemars(example = &"./docs")]
     Path(#[schemars(length(min = 1))] String),
     /// A kind of source.
-    Kind(SourceKindSpec),
+    Kind(Box<SourceKindSpec>),
 }
 
-/// A kind of source.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// A kind of source: one of these.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "source kind")]
+#[schemars(title = "source kind", extend("maxProperties" = 1))]
 pub(super) struct SourceKindSpec {
     /// Files and folders.
-    pub(super) files: FilesSpec,
+    pub(super) files: Option<FilesSpec>,
+    /// Whole sites.
+    pub(super) web: Option<WebSpec>,
 }
 
 /// Files and folders. `.gitignore` is respected; hidden and binary files are skipped.
@@ -125,6 +127,50 @@ pub(super) struct FilesSpec {
     #[schemars(inner(length(min = 1)), example = ["**/draft/**"])]
     pub(super) exclude: Option<Vec<Option<String>>>,
     /// Larger files are skipped.
+    #[schemars(extend("default" = "50MB"))]
+    pub(super) max_bytes: Option<Size>,
+}
+
+/// Whole sites: every page that can be reached from these by links and sitemaps, as far as robots.txt lets us.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "web")]
+pub(super) struct WebSpec {
+    /// Where to begin. What lies at and below such a page belongs to its site.
+    #[schemars(length(min = 1), inner(length(min = 1)), example = ["https://docs.example.org/"])]
+    pub(super) urls: Vec<Option<String>>,
+    /// When given: only pages whose path matches become documents. The others are followed all the same. A pattern without `/`
+    /// matches at any depth.
+    #[schemars(inner(length(min = 1)), example = ["/guides/**"])]
+    pub(super) include: Option<Vec<Option<String>>>,
+    /// Pages whose path matches are not visited, nor what is below them.
+    #[schemars(inner(length(min = 1)), example = ["/blog/**"])]
+    pub(super) exclude: Option<Vec<Option<String>>>,
+    /// Pages that are visited in one run. What lies beyond is left as it is.
+    #[schemars(range(min = 1, max = 100_000_000), extend("default" = 10_000))]
+    pub(super) max_pages: Option<u64>,
+    /// Links from the first page to another.
+    #[schemars(range(min = 0, max = 10_000), extend("default" = 100))]
+    pub(super) max_depth: Option<u32>,
+    /// Between two requests to a host, at least. robots.txt may ask for more. By default `250ms`, and nothing on this machine.
+    #[schemars(example = &"1s")]
+    pub(super) delay: Option<Period>,
+    /// Requests to a host at once. By default 2, and 8 on this machine.
+    #[schemars(range(min = 1, max = 64))]
+    pub(super) concurrency: Option<usize>,
+    /// Sent to the hosts of `urls` and to no other. Best as variables: `Authorization: "Bearer ${DOCS_TOKEN}"`.
+    #[schemars(example = BTreeMap::from([("Authorization", "Bearer ${DOCS_TOKEN}")]))]
+    pub(super) headers: Option<BTreeMap<String, Option<String>>>,
+    /// Whether sitemaps are looked for.
+    #[schemars(extend("default" = true))]
+    pub(super) sitemap: Option<bool>,
+    /// Whether to believe a sitemap that a page is no newer than the last visit. Many sitemaps are wrong.
+    #[schemars(extend("default" = false))]
+    pub(super) trust_lastmod: Option<bool>,
+    /// What the crawler calls itself. The first word is what robots.txt is asked about.
+    #[schemars(length(min = 1, max = 200), example = &"ragstream/1.0 (+https://example.org/bot)")]
+    pub(super) user_agent: Option<String>,
+    /// Larger pages and files are skipped.
     #[schemars(extend("default" = "50MB"))]
     pub(super) max_bytes: Option<Size>,
 }

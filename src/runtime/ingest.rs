@@ -10,7 +10,7 @@ use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
-use crate::source::{self, files};
+use crate::source::{self, Purpose, files};
 use crate::vectordb::StorePlan;
 
 impl Runtime {
@@ -44,7 +44,7 @@ impl Runtime {
             Some(ledger) => ledger,
             None => SqliteLedger::in_memory().await?,
         };
-        ingest::forecast(self.setup(Arc::new(ledger)).await?, options, report, stop).await
+        ingest::forecast(self.setup(Arc::new(ledger), Purpose::Preview).await?, options, report, stop).await
     }
 
     /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's
@@ -53,15 +53,15 @@ impl Runtime {
     /// # Errors
     /// When another run is writing, or when ledger, model or store cannot be had.
     pub async fn ingest_setup(&self) -> Result<Setup, Error> {
-        self.setup(Arc::new(SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?)).await
+        self.setup(Arc::new(SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?), Purpose::Index).await
     }
 
-    async fn setup(&self, ledger: Arc<dyn Ledger>) -> Result<Setup, Error> {
+    async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose) -> Result<Setup, Error> {
         let (plan, settings) = (&self.plan, &self.settings);
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
         let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
-        let planned = plan.sources.iter().map(|plan| source::open(plan, &base));
+        let planned = plan.sources.iter().map(|plan| source::open(plan, &base, |id| setup.ledger.state(id), purpose));
         setup.sources = planned.chain(self.sources.iter().cloned()).collect();
         setup.parse = plan.parse.clone();
         setup.chunk = plan.chunk.clone();

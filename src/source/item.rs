@@ -155,6 +155,8 @@ pub enum Listed {
         /// Why.
         error: SourceError,
     },
+    /// What a person should know of the source, in a sentence: what belongs to a site and why, what it asks for.
+    Notice(String),
     /// The end, and the last step: whatever was not named is not there. A listing that ends without it was cut short.
     Complete,
 }
@@ -186,6 +188,18 @@ pub enum SkipReason {
     Ignored,
     /// Ragstream itself wrote it: an index, a ledger, a cache.
     Own,
+    /// The site's robots.txt keeps crawlers from it.
+    Robots,
+    /// The page itself asks not to be indexed.
+    NoIndex,
+    /// The page is empty without its scripts: it needs a browser.
+    JavaScript,
+    /// Its content stands under another URL.
+    Duplicate,
+    /// A page that a generator makes of all the others: an index of words, a page for printing, a search form.
+    Generated,
+    /// The site's "not found", told as if it were a page.
+    SoftNotFound,
 }
 
 impl SkipReason {
@@ -203,6 +217,12 @@ impl SkipReason {
             Self::Gitignored => "gitignored",
             Self::Ignored => "ignored",
             Self::Own => "own",
+            Self::Robots => "robots",
+            Self::NoIndex => "no_index",
+            Self::JavaScript => "java_script",
+            Self::Duplicate => "duplicate",
+            Self::Generated => "generated",
+            Self::SoftNotFound => "soft_not_found",
         }
     }
 

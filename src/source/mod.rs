@@ -11,6 +11,8 @@ mod documents;
 pub mod files;
 mod globs;
 mod item;
+pub mod state;
+pub mod web;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use globset::GlobSet;
 
+use self::state::State;
+pub use self::web::{Web, WebPlan};
 pub use documents::{Documents, documents};
 pub(crate) use files::normalise;
 pub use files::{Files, uri_of};
@@ -48,6 +52,9 @@ pub trait Source: std::fmt::Debug + Send + Sync {
     /// Fetches some items that it listed: small ones come together, a large one alone. Called for several groups at once. One answer
     /// an item, in the order of the items. A call that is dropped is cancelled.
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>>;
+
+    /// Told of documents that are recorded as done: what was kept for them alone may go. May not be told of all, after a kill.
+    async fn settled(&self, _uris: &[String]) {}
 }
 
 /// A source of documents, as a pipeline says it.
@@ -56,6 +63,8 @@ pub trait Source: std::fmt::Debug + Send + Sync {
 pub enum SourcePlan {
     /// Files and folders.
     Files(FilesPlan),
+    /// Whole sites.
+    Web(WebPlan),
 }
 
 /// Files and folders.
@@ -71,10 +80,20 @@ pub struct FilesPlan {
     pub max_bytes: u64,
 }
 
-/// Opens a source. `base` is the folder that files' uris are relative to.
-pub fn open(plan: &SourcePlan, base: &Path) -> Arc<dyn Source> {
+/// What a source is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To index what it has.
+    Index,
+    /// To tell what there would be to index. A source that cannot be listed without fetching it tells what it knows.
+    Preview,
+}
+
+/// Opens a source. `base` is the folder that files' uris are relative to; `state` gives what sources of an id remember.
+pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Arc<dyn Source> {
     match plan {
         SourcePlan::Files(plan) => Arc::new(Files::new(plan.clone(), base)),
+        SourcePlan::Web(plan) => Arc::new(Web::new(plan.clone(), state, purpose)),
     }
 }
 

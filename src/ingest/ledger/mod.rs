@@ -17,6 +17,8 @@ mod scope;
 pub mod sqlite;
 mod types;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 pub use self::error::LedgerError;
@@ -27,6 +29,7 @@ pub use self::types::{
     MissingPage, PriorState, RunId, Staged, StoredPoint, Totals,
 };
 use crate::source::SourceId;
+use crate::source::state::State;
 
 /// The record of what an index holds, document by document, one of each uri.
 ///
@@ -90,4 +93,7 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     async fn failures(&self, limit: usize) -> Result<Vec<FailedDocument>, LedgerError>;
     /// How many documents are recorded.
     async fn totals(&self) -> Result<Totals, LedgerError>;
+
+    /// What this source remembers from run to run.
+    fn state(&self, source: &SourceId) -> Arc<dyn State>;
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::settle::settled;
 use super::store::BATCH;
 use crate::ingest::diff::DocumentDiff;
 use crate::ingest::run::{Ended, Run};
@@ -37,5 +38,6 @@ pub(super) async fn finish(run: &Run, documents: Vec<Arc<DocumentDiff>>) -> Resu
             (false, false) => documents.added.add(1),
         }
     }
+    settled(run, documents.iter().map(|diff| (&diff.source, diff.document.uri.as_str()))).await;
     Ok(())
 }

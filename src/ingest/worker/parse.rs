@@ -7,6 +7,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fetch::{FetchedBatch, FetchedItem};
+use super::settle::settled;
 use crate::document::Document;
 use crate::error::reason;
 use crate::ingest::diff::Parsed;
@@ -73,7 +74,9 @@ async fn parse_batch(run: &Arc<Run>, batch: FetchedBatch) -> Result<Vec<Parsed>,
     }
     let mut same = unchanged.len();
     if same > 0 && run.mode == Mode::Write {
+        let uris: Vec<String> = unchanged.iter().map(|commit| commit.uri.clone()).collect();
         let fenced = run.recorded(run.setup.ledger.commit(unchanged).await)?;
+        settled(run, uris.iter().map(|uri| (&source, uri.as_str()))).await;
         same = same.saturating_sub(fenced.uris.len());
     }
     run.report.documents.unchanged.add(same as u64);

@@ -7,12 +7,20 @@ use crate::parse::{ParseError, text};
 /// Where `<meta charset>` has to be, by the standard; sites are late at times.
 const META_WITHIN: usize = 4096;
 
-/// By byte order mark; as UTF-8 where it is that, whatever the page says of itself; then as the page says, then as any text.
+/// Without a word from who sent it; see [`decode_sent_as`].
 pub(in crate::parse) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
+    decode_sent_as(bytes, None)
+}
+
+/// By byte order mark; as UTF-8 where it is that, whatever is said of it; then as the media type says that it was sent with, then
+/// as the page says, then as any text.
+pub(in crate::parse) fn decode_sent_as(bytes: &[u8], media_type: Option<&str>) -> Result<String, ParseError> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return Ok(encoding.decode_with_bom_removal(bytes).0.into_owned());
     }
-    if let Some(encoding) = unmarked_utf16(bytes) {
+    let sent_as = media_type.and_then(label_in).and_then(|label| Encoding::for_label(label.as_bytes()));
+    let wide = sent_as.filter(|&encoding| is_wide(encoding) && bytes.contains(&0));
+    if let Some(encoding) = wide.or_else(|| unmarked_utf16(bytes)) {
         return Ok(encoding.decode_without_bom_handling(bytes).0.into_owned());
     }
     if text::is_binary(bytes) {
@@ -25,7 +33,8 @@ pub(in crate::parse) fn decode(bytes: &[u8]) -> Result<String, ParseError> {
     {
         return Ok(text.to_owned());
     }
-    match declared(bytes) {
+    // What is no UTF-8 is not in it, nor in UTF-16 without a zero.
+    match sent_as.filter(|&encoding| encoding != UTF_8 && !is_wide(encoding)).or_else(|| declared(bytes)) {
         Some(encoding) if encoding != WINDOWS_1252 && encoding != UTF_8 => {
             Ok(encoding.decode_without_bom_handling(bytes).0.into_owned())
         }
@@ -52,12 +61,23 @@ fn declared(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = bytes.get(..META_WITHIN).unwrap_or(bytes).to_ascii_lowercase();
     let head = String::from_utf8_lossy(&head);
     // Also finds the `encoding="…"` of an XML declaration.
-    let (_, after) = head.split_once("charset").or_else(|| head.split_once("encoding"))?;
+    let label = label_in(&head)?;
+    let encoding = Encoding::for_label(label.as_bytes())?;
+    // A page that could be read this far is not in UTF-16, whatever it says.
+    (!is_wide(encoding)).then_some(encoding)
+}
+
+/// The name of an encoding in the first `charset=…` or `encoding="…"`.
+fn label_in(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let (_, after) = lower.split_once("charset").or_else(|| lower.split_once("encoding"))?;
     let label = after.trim_start().strip_prefix('=')?.trim_start().trim_start_matches(['"', '\'']);
     let end = label.find(|c: char| !c.is_ascii_alphanumeric() && !"-_:.".contains(c)).unwrap_or(label.len());
-    let encoding = Encoding::for_label(label.get(..end)?.as_bytes())?;
-    // A page that could be read this far is not in UTF-16, whatever it says.
-    (encoding != UTF_16LE && encoding != UTF_16BE).then_some(encoding)
+    label.get(..end).map(str::to_owned)
+}
+
+fn is_wide(encoding: &'static Encoding) -> bool {
+    encoding == UTF_16LE || encoding == UTF_16BE
 }
 
 #[cfg(test)]
@@ -82,6 +102,23 @@ mod tests {
             let page = format!("<meta charset='{charset}'><p>Grüße 轮换签名密钥 署名鍵を回転</p>");
             assert_eq!(decode(page.as_bytes()).unwrap(), page);
         }
+    }
+
+    #[test]
+    fn what_the_server_says_is_stronger_than_what_the_page_says() {
+        let page = "<meta charset=gb2312><p>Привет, мир</p>";
+        let koi8 = encoding_rs::KOI8_R.encode(page).0.into_owned();
+        assert_eq!(decode_sent_as(&koi8, Some("text/html; Charset=\"KOI8-R\"")).unwrap(), page);
+        assert_ne!(decode_sent_as(&koi8, Some("text/html")).unwrap(), page);
+        // What cannot be so is not believed, and a mark is stronger than all.
+        let gbk = encoding_rs::GBK.encode("<meta charset=gbk><p>轮换签名密钥</p>").0.into_owned();
+        for wrong in ["utf-8", "utf-16", "nonsense"] {
+            assert!(decode_sent_as(&gbk, Some(&format!("text/html;charset={wrong}"))).unwrap().contains("轮换签名密钥"));
+        }
+        assert_eq!(decode_sent_as("\u{feff}é".as_bytes(), Some("text/html;charset=koi8-r")).unwrap(), "é");
+        assert_eq!(decode_sent_as("é".as_bytes(), Some("text/html;charset=iso-8859-1")).unwrap(), "é");
+        let wide: Vec<u8> = "一些汉字 a".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert_eq!(decode_sent_as(&wide, Some("text/html;charset=utf-16le")).unwrap(), "一些汉字 a");
     }
 
     #[test]

@@ -6,6 +6,8 @@ mod inline;
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
 
+use url::Url;
+
 use super::flow::{Flow, Kind};
 use super::line::Mark;
 use super::rows::{self, CellAt};
@@ -23,6 +25,8 @@ pub(super) struct Writer<'a> {
     tree: &'a Tree,
     /// What is furniture, by number of the node.
     left_out: &'a [bool],
+    /// The page's own address, where it has one.
+    url: Option<&'a Url>,
     depth: usize,
     tables: usize,
     /// Within a heading or a preformatted link: no marks, no links.
@@ -35,10 +39,11 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(tree: &'a Tree, left_out: &'a [bool]) -> Self {
+    pub(super) fn new(tree: &'a Tree, left_out: &'a [bool], url: Option<&'a Url>) -> Self {
         Self {
             tree,
             left_out,
+            url,
             depth: 0,
             tables: 0,
             bare: 0,

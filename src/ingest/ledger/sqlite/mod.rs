@@ -9,6 +9,7 @@ mod layout;
 mod lock;
 mod missing;
 mod reconcile;
+mod state;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;
@@ -28,6 +29,7 @@ use super::{
     MissingPage, PriorState, RunId, Scope, Staged, Totals,
 };
 use crate::source::SourceId;
+use crate::source::state::State;
 
 /// Pages of 4 KiB that are kept in memory, of the ledger and of what runs have listed. Another file of this process may use
 /// their places for larger ones (see [`crate::cache`]).
@@ -37,7 +39,7 @@ const CACHED_PAGES: i64 = 32;
 const EPOCH: Epoch = Epoch(0);
 
 /// The ledger of one pipeline's index, in a `SQLite` file. Its work is done off the runtime, a call at a time.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct SqliteLedger {
     inner: Arc<Inner>,
 }
@@ -238,5 +240,9 @@ impl Ledger for SqliteLedger {
 
     async fn totals(&self) -> Result<Totals, LedgerError> {
         self.transact(documents::totals).await
+    }
+
+    fn state(&self, source: &SourceId) -> Arc<dyn State> {
+        Arc::new(state::SourceState { ledger: self.clone(), source: source.clone() })
     }
 }

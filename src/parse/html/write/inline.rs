@@ -1,5 +1,7 @@
 //! Parts of a paragraph.
 
+use url::Url;
+
 use super::super::flow::Flow;
 use super::super::line::Mark;
 use super::super::seen;
@@ -255,7 +257,7 @@ impl Writer<'_> {
                 return;
             }
         }
-        let elsewhere = target.starts_with("http://") || target.starts_with("https://") || target.starts_with("mailto:");
+        let elsewhere = target.starts_with("mailto:") || self.is_elsewhere(target);
         // What would break the brackets around an address.
         let plain = target.len() <= 2000 && !target.contains(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '<' | '>'));
         if !elsewhere || !plain || self.bare > 0 || self.holds_block(id) {
@@ -263,6 +265,13 @@ impl Writer<'_> {
         } else {
             self.marked(id, Mark::Link(target.to_owned()), flow);
         }
+    }
+
+    /// Whether an address is one of the web, and not of the page's own site where that is known.
+    fn is_elsewhere(&self, target: &str) -> bool {
+        let absolute = target.starts_with("http://") || target.starts_with("https://");
+        let Some(url) = self.url.filter(|_| absolute) else { return absolute };
+        Url::parse(target).is_ok_and(|target| site(&target) != site(url))
     }
 
     /// A link that is the mark of a note.
@@ -340,6 +349,11 @@ impl Writer<'_> {
             flow.line.part();
         }
     }
+}
+
+/// What links of one site have in common: whether they say `www` or are encrypted makes no other site.
+fn site(url: &Url) -> (Option<&str>, Option<u16>) {
+    (url.host_str().map(|host| host.strip_prefix("www.").unwrap_or(host)), url.port())
 }
 
 /// What raised text is.
