@@ -180,7 +180,7 @@ const BAD: [(&str, &str, &str, &str, &str); 48] = [
         "`https://x y.org/` is not a URL: invalid international domain name",
         "",
     ),
-    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`", ""),
+    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`, `sql`", ""),
     (
         "sources:\n- {files: {paths: [a]}, web: {urls: [\"https://x.org\"]}}\n",
         "2:25",
@@ -617,7 +617,7 @@ fn shipped() -> BTreeMap<PathBuf, String> {
 fn the_shipped_pipelines_are_valid() {
     let shipped = shipped();
     let names: Vec<_> = shipped.keys().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["default", "ollama", "openai", "qdrant", "website"]);
+    assert_eq!(names, ["default", "ollama", "openai", "postgres", "qdrant", "website"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let lantern = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lantern");
     for path in shipped.keys() {
@@ -626,6 +626,7 @@ fn the_shipped_pipelines_are_valid() {
         match &loaded.plan.sources[0] {
             SourcePlan::Files(files) => assert_eq!(files.paths, std::slice::from_ref(&lantern)),
             SourcePlan::Web(web) => assert_eq!(web.urls[0].as_str(), "https://docs.example.org/"),
+            SourcePlan::Sql(_) => assert!(path.ends_with("postgres.yaml")),
             other => panic!("{other:?}"),
         }
     }
