@@ -111,7 +111,7 @@ fn is_like_a_host(path: &str) -> bool {
     let well_formed = labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-'));
     well_formed
         && (labels.len() > 2 || (below && labels.len() == 2))
-        && (matches!(guess(host), Guess::Unknown) || host.ends_with(".com"))
+        && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| last.eq_ignore_ascii_case("com")))
 }
 
 pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
