@@ -574,7 +574,7 @@ fn shipped() -> BTreeMap<PathBuf, String> {
 fn the_shipped_pipelines_are_valid() {
     let shipped = shipped();
     let names: Vec<_> = shipped.keys().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["default", "ollama", "openai", "qdrant"]);
+    assert_eq!(names, ["default", "ollama", "openai", "postgres", "qdrant"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let lantern = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lantern");
     for path in shipped.keys() {
