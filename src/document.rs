@@ -113,6 +113,8 @@ pub struct Document {
     pub text: Arc<str>,
     /// Where pages begin, ascending, of documents that have some.
     pub pages: Vec<PageStart>,
+    /// Named places, ascending, of documents that have some.
+    pub anchors: Vec<Anchor>,
     /// Modification time, in nanoseconds since the Unix epoch; 0 where it is not known.
     pub modified_ns: i64,
     /// What its source knows of it besides.
@@ -129,6 +131,15 @@ pub struct PageStart {
     pub page: u32,
     /// What the document calls it ("iv", "A-3"); its place where it says nothing.
     pub label: String,
+}
+
+/// The name of a place in a document, by which an address leads to it: `page.html#install`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// Byte offset in [`Document::text`] of the line that the place begins with: a heading, a term that is explained.
+    pub start: usize,
+    /// What follows the `#`, as the document has it: not percent-encoded.
+    pub id: String,
 }
 
 /// A piece of a document, small enough for the embedding model.
@@ -149,6 +160,8 @@ pub struct Chunk {
     pub columns: Option<Arc<str>>,
     /// The page that it begins on.
     pub page: Option<u32>,
+    /// The name of the place that it begins in.
+    pub anchor: Option<Arc<str>>,
     /// Tokens in the text (without the headings), counted by the chunking tokenizer.
     pub tokens: u32,
 }
@@ -187,6 +200,9 @@ pub struct Passage {
     /// The page that the passage begins on, where its document has pages: its place among them, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// The name of the place in the document that the passage begins in: the nearest at or above its first line, in its section.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
     /// The passage itself.
     pub text: String,
     /// The document's modification time, in seconds since the Unix epoch; 0 where it is not known.

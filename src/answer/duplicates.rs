@@ -152,6 +152,7 @@ mod tests {
         let passage = Passage {
             columns: None,
             page: None,
+            anchor: None,
             uri: uri.into(),
             start,
             end,

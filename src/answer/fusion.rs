@@ -76,6 +76,7 @@ mod tests {
         let passage = Passage {
             columns: None,
             page: None,
+            anchor: None,
             uri: "a".into(),
             start: 0,
             end: 1,

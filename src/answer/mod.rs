@@ -27,6 +27,7 @@ pub mod filter;
 pub mod fusion;
 pub mod history;
 mod judge;
+pub mod link;
 mod models;
 mod plan;
 pub mod prompt;

@@ -238,6 +238,7 @@ mod tests {
             headings: Vec::new(),
             columns: None,
             page: None,
+            anchor: None,
             start: 100,
             end: 100 + text.len() as u64,
             lines: (10, 10 + text.trim_end().matches('\n').count() as u32),

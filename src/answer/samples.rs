@@ -19,6 +19,7 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
         headings,
         columns: None,
         page: None,
+        anchor: None,
         start: 120,
         end: 144,
         lines: (10, 11),
@@ -171,6 +172,7 @@ pub(crate) fn hit() -> DedupedHit {
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri,
         start,
         end,

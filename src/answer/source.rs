@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::link::link;
 use crate::document::{Hit, Passage};
 
 /// A numbered piece of a document that an answer may cite.
@@ -25,6 +26,9 @@ pub struct Source {
     /// See [`Passage::page`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<u32>,
+    /// See [`Passage::anchor`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchor: Option<String>,
     /// Byte offset of the first byte in the extracted text.
     pub start: u64,
     /// Byte offset after the last byte in the extracted text.
@@ -48,6 +52,12 @@ impl Source {
     /// `title > heading > heading`, without a title that the first heading repeats. Empty when there is neither.
     pub fn path(&self) -> String {
         heading_path(self.title.as_deref(), &self.headings)
+    }
+
+    /// The address that opens a page of the web at the passage: `https://…/page#name`, or with the passage's first words where the
+    /// place has no name. `None` for other documents.
+    pub fn link(&self) -> Option<String> {
+        link(&self.uri, self.anchor.as_deref(), &self.text)
     }
 }
 
@@ -91,9 +101,9 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let Passage { uri, start, end, lines, index: _, title, headings, columns, page, text, modified, .. } = hit.passage;
+    let Passage { uri, start, end, lines, index: _, title, headings, columns, page, anchor, text, modified, .. } = hit.passage;
     Piece {
-        source: Source { n: 0, uri, title, headings, columns, page, start, end, lines, score: hit.score, text },
+        source: Source { n: 0, uri, title, headings, columns, page, anchor, start, end, lines, score: hit.score, text },
         rank,
         modified,
     }
@@ -179,6 +189,7 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
         headings: source.headings.clone(),
         columns: source.columns.clone(),
         page: source.page,
+        anchor: source.anchor.clone(),
         start: source.start,
         end: source.start + length as u64,
         lines: (source.lines.0, last),
@@ -202,6 +213,7 @@ mod tests {
         let passage = Passage {
             columns: None,
             page: None,
+            anchor: None,
             uri: uri.into(),
             start: span.start as u64,
             end: span.end as u64,

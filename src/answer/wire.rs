@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
+use super::link;
 use super::question::EnsembleMode;
 use super::source::Source;
 use crate::document::Hit;
@@ -35,7 +36,7 @@ pub enum Line<'a> {
     /// The sources that the answer may cite.
     Sources {
         /// Numbered from 1, best first.
-        sources: Vec<&'a Source>,
+        sources: Vec<SourceLine<'a>>,
         /// The models, where several are asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         models: Option<&'a [String]>,
@@ -92,6 +93,21 @@ pub enum Line<'a> {
         /// The words.
         message: &'a str,
     },
+}
+
+/// A source, and the address that opens it where it stands.
+#[derive(Debug, Serialize)]
+pub struct SourceLine<'a> {
+    #[serde(flatten)]
+    source: &'a Source,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
+}
+
+impl<'a> From<&'a Source> for SourceLine<'a> {
+    fn from(source: &'a Source) -> Self {
+        Self { source, link: source.link() }
+    }
 }
 
 /// A model that takes over from another.
@@ -199,6 +215,10 @@ pub struct HitLine<'a> {
     columns: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anchor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
     start: u64,
     end: u64,
     lines: (u32, u32),
@@ -243,7 +263,9 @@ impl AnswerEvent {
     pub fn line(&self) -> Option<Line<'_>> {
         Some(match self {
             Self::Question { text, search } => asked(text, search.as_deref()),
-            Self::Sources { sources, .. } => Line::Sources { sources: sources.iter().collect(), models: None },
+            Self::Sources { sources, .. } => {
+                Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: None }
+            }
             Self::Reasoning(_) => return None,
             Self::Token(text) => token(text, &[]),
             Self::Citation { text, unknown, .. } => token(text, unknown),
@@ -261,7 +283,9 @@ impl EnsembleEvent {
     pub fn line(&self) -> Option<Line<'_>> {
         Some(match self {
             Self::Question { text, search } => asked(text, search.as_deref()),
-            Self::Sources { sources, models } => Line::Sources { sources: sources.iter().collect(), models: Some(models) },
+            Self::Sources { sources, models } => {
+                Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: Some(models) }
+            }
             Self::Part { member, event } => match event.line()? {
                 Line::Token { text, unknown_citations, .. } => {
                     Line::Token { text, unknown_citations, model: Some(&member.model), join: None }
@@ -302,6 +326,8 @@ impl<'a> Line<'a> {
             headings: &passage.headings,
             columns: passage.columns.as_deref(),
             page: passage.page,
+            anchor: passage.anchor.as_deref(),
+            link: link::of(passage),
             start: passage.start,
             end: passage.end,
             lines: passage.lines,

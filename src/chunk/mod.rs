@@ -19,8 +19,9 @@ mod scan;
 mod sections;
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::document::{Chunk, Document, Markup, PageStart};
+use crate::document::{Anchor, Chunk, Document, Markup, PageStart};
 use crate::tokenizer::TokenizerName;
 use crate::tokenizer::{TokenMap, Tokenizer};
 
@@ -79,6 +80,7 @@ impl Chunker {
             plan: self,
             title: document.title.as_deref(),
             pages: &document.pages,
+            anchors: &document.anchors,
             text: map.text(),
             map: &map,
             outline: &outline,
@@ -109,6 +111,7 @@ struct Run<'a> {
     plan: &'a Chunker,
     title: Option<&'a str>,
     pages: &'a [PageStart],
+    anchors: &'a [Anchor],
     text: &'a str,
     map: &'a TokenMap<'a>,
     outline: &'a Outline,
@@ -210,6 +213,7 @@ impl Run<'_> {
                 headings,
                 columns: columns(start),
                 page: self.page_at(start),
+                anchor: self.anchor_at(start),
                 tokens,
             });
             self.before = core;
@@ -249,6 +253,14 @@ impl Run<'_> {
     fn page_at(&self, byte: usize) -> Option<u32> {
         let before = self.pages.partition_point(|page| page.start <= byte);
         self.pages.get(before.checked_sub(1)?).map(|page| page.page)
+    }
+
+    /// The name of the nearest place at or above a byte, within its section: what leads to another section does not lead there.
+    fn anchor_at(&self, byte: usize) -> Option<Arc<str>> {
+        let before = self.anchors.partition_point(|anchor| anchor.start <= byte);
+        let anchor = self.anchors.get(before.checked_sub(1)?)?;
+        let section = self.outline.section_at(byte);
+        (self.outline.section_at(anchor.start) == section).then(|| Arc::from(anchor.id.as_str()))
     }
 
     /// The range without blanks at its ends; a byte order mark at the text's start counts as blank.

@@ -263,7 +263,7 @@ impl Chat<'_> {
         };
         let wanted: Vec<&Source> = last.sources.iter().filter(|source| n.is_none_or(|n| source.n == n)).collect();
         if self.output.json {
-            return self.output.event(&Line::Sources { sources: wanted, models: None });
+            return self.output.event(&Line::Sources { sources: wanted.into_iter().map(Into::into).collect(), models: None });
         }
         if wanted.is_empty() {
             return self.say(&format!("The last answer has {} sources.", last.sources.len()));

@@ -16,8 +16,9 @@ use super::exit;
 use super::jsonl::json_lines;
 use super::output::Output;
 use super::progress::downloads;
-use super::show::place;
+use super::show::{place, shown_place};
 use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed, unwritten};
+use crate::answer::link;
 use crate::answer::source::heading_path;
 use crate::answer::wire::{Failed, Line};
 use crate::answer::{Answerer, DedupedHit, Duplicates, Question};
@@ -227,7 +228,8 @@ fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style
     let hit = &found.hit;
     let passage = &hit.passage;
     let head = format!("{rank:>2}  {:.3}  ", hit.score);
-    let stands = place(&passage.uri, passage.lines);
+    let link = link::of(passage);
+    let stands = shown_place(&passage.uri, passage.lines, link.as_deref(), style);
     let mut left = style.width.saturating_sub(head.len());
     let shown = trimmed(&stands, left);
     left = left.saturating_sub(unicode_width::UnicodeWidthStr::width(shown.as_str()) + 2);
@@ -237,7 +239,7 @@ fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style
         out,
         "{}{}{gap}{}",
         style.paint(Paint::Bold, &head),
-        style.link(&passage.uri, &shown),
+        style.link(&passage.uri, link.as_deref(), &shown),
         style.paint(Paint::Dim, &path)
     )?;
 
@@ -251,7 +253,8 @@ fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style
         writeln!(out, "{indent}{}", style.paint(Paint::Dim, "…"))?;
     }
     if !found.copies.is_empty() {
-        let places = found.copies.iter().map(|copy| place(&copy.passage.uri, copy.passage.lines));
+        let places =
+            found.copies.iter().map(|copy| place(&copy.passage.uri, copy.passage.lines, link::of(&copy.passage).as_deref()));
         let told = format!("Nearly the same: {}", places.collect::<Vec<_>>().join(", "));
         writeln!(out, "{indent}{}", style.paint(Paint::Dim, &trimmed(&told, columns)))?;
     }

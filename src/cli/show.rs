@@ -247,7 +247,7 @@ impl<W: Write> View for Screen<'_, W> {
                 let (text, paint) =
                     if unknown.is_empty() { (text, Paint::Citation) } else { (marked(&text, &unknown), Paint::Warning) };
                 let cited = self.sources.iter().find(|source| sources.first() == Some(&source.n));
-                let address = cited.and_then(|source| self.style.address(&source.uri));
+                let address = cited.and_then(|source| self.style.address(&source.uri, source.link().as_deref()));
                 if let Some(markdown) = self.markdown() {
                     let shown = markdown.cite(&text, unknown.is_empty(), address.as_ref().map(url::Url::as_str));
                     return self.put(&shown, &shown);
@@ -288,19 +288,32 @@ impl<W: Write> View for Screen<'_, W> {
 /// `[1] docs/keys.md:10-31  Title > Heading`
 pub(super) fn listed(source: &Source, style: &Style) -> String {
     let number = format!("[{}]", source.n);
-    let place = place(&source.uri, source.lines);
+    let link = source.link();
+    let place = shown_place(&source.uri, source.lines, link.as_deref(), style);
     let path = one_line(&source.path());
     let gap = if path.is_empty() { "" } else { "  " };
     format!(
         "{} {}{gap}{}",
         style.paint(Paint::Citation, &number),
-        style.link(&source.uri, &place),
+        style.link(&source.uri, link.as_deref(), &place),
         style.paint(Paint::Dim, &path)
     )
 }
 
-/// `docs/keys.md:10-31`
-pub(super) fn place(uri: &str, (first, last): (u32, u32)) -> String {
+/// [`place`], without the words by which a browser finds it where the terminal links to them.
+pub(super) fn shown_place(uri: &str, lines: (u32, u32), link: Option<&str>, style: &Style) -> String {
+    let place = place(uri, lines, link);
+    match place.split_once("#:~:") {
+        Some((page, _)) if style.hyperlinks => page.to_owned(),
+        _ => place,
+    }
+}
+
+/// `docs/keys.md:10-31`, or the address that opens a page of the web there: it has no lines.
+pub(super) fn place(uri: &str, (first, last): (u32, u32), link: Option<&str>) -> String {
+    if let Some(link) = link {
+        return one_line(link);
+    }
     let uri = one_line(uri);
     if first == last { format!("{uri}:{first}") } else { format!("{uri}:{first}-{last}") }
 }

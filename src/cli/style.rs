@@ -73,18 +73,18 @@ impl Style {
         format!("\x1b[{code}m{text}\x1b[0m").into()
     }
 
-    /// `text` as a link to a document, where links are wanted and the document has an address.
-    pub(super) fn link<'a>(&self, uri: &str, text: &'a str) -> Cow<'a, str> {
-        match self.hyperlinks.then(|| self.address(uri)).flatten() {
+    /// `text` as a link to a document, at the passage where it has such a link, where links are wanted and the document has an address.
+    pub(super) fn link<'a>(&self, uri: &str, link: Option<&str>, text: &'a str) -> Cow<'a, str> {
+        match self.hyperlinks.then(|| self.address(uri, link)).flatten() {
             Some(address) => format!("\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\").into(),
             None => text.into(),
         }
     }
 
     /// The address of a document. What a `Url` prints is ASCII without control characters, and cannot end the link.
-    pub(super) fn address(&self, uri: &str) -> Option<Url> {
-        if uri.starts_with("http://") || uri.starts_with("https://") {
-            return Url::parse(uri).ok();
+    pub(super) fn address(&self, uri: &str, link: Option<&str>) -> Option<Url> {
+        if let Some(link) = link {
+            return Url::parse(link).ok();
         }
         let mut path = self.base.clone()?;
         path.push(uri);
@@ -175,13 +175,15 @@ mod tests {
     #[test]
     fn links_only_where_an_address_is_known() {
         let mut style = Style { hyperlinks: true, ..Style::default() };
-        assert_eq!(style.link("docs/a.md", "x"), "x");
-        assert_eq!(style.link("https://e.org/\x1bü", "x"), "\x1b]8;;https://e.org/%1B%C3%BC\x1b\\x\x1b]8;;\x1b\\");
+        assert_eq!(style.link("docs/a.md", None, "x"), "x");
+        let page = "https://e.org/\x1bü";
+        let linked = |link: Option<&str>| style.link(page, link, "x").into_owned();
+        assert_eq!(linked(Some("https://e.org/\x1bü#a")), "\x1b]8;;https://e.org/%1B%C3%BC#a\x1b\\x\x1b]8;;\x1b\\");
         style.base = Some("/srv/kb".into());
-        assert_eq!(style.link("docs/a b.md", "x"), "\x1b]8;;file:///srv/kb/docs/a%20b.md\x1b\\x\x1b]8;;\x1b\\");
-        assert_eq!(style.link("../a.md", "x"), "x");
+        assert_eq!(style.link("docs/a b.md", None, "x"), "\x1b]8;;file:///srv/kb/docs/a%20b.md\x1b\\x\x1b]8;;\x1b\\");
+        assert_eq!(style.link("../a.md", None, "x"), "x");
         style.hyperlinks = false;
-        assert_eq!(style.link("docs/a.md", "x"), "x");
+        assert_eq!(style.link("docs/a.md", None, "x"), "x");
     }
 
     proptest! {

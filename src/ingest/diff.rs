@@ -273,6 +273,7 @@ fn passage(source: &SourceId, document: &Document, language: Option<Language>, c
         headings: chunk.headings.iter().map(ToString::to_string).collect(),
         columns: chunk.columns.as_deref().map(str::to_owned),
         page: chunk.page,
+        anchor: chunk.anchor.as_deref().map(str::to_owned),
         text: text_of(document, chunk).to_owned(),
         modified: document.modified_ns.div_euclid(1_000_000_000),
         lang: language.map(|language| language.code().to_owned()),
@@ -301,6 +302,7 @@ mod tests {
     fn diff(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> DocumentDiff {
         let document = Document {
             pages: Vec::new(),
+            anchors: Vec::new(),
             uri: "a.txt".into(),
             title: None,
             markup: Markup::Text,
@@ -321,6 +323,7 @@ mod tests {
                 headings: vec![],
                 columns: None,
                 page: None,
+                anchor: None,
                 tokens: 1,
             });
         }

@@ -188,7 +188,7 @@ impl Parts {
 fn imported(bytes: &[u8]) -> Option<Vec<Block>> {
     let start = bytes.trim_ascii_start();
     let is_page = start.starts_with(b"<") && !start.starts_with(b"<?mso");
-    let page = is_page.then(|| html::extract(bytes, None).ok()).flatten()?;
+    let page = is_page.then(|| html::extract(bytes, None).ok().map(|page| page.extracted)).flatten()?;
     Some(vec![Block::Paragraph(page.text)])
 }
 

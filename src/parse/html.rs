@@ -1,5 +1,6 @@
 //! HTML, as Markdown: what a reader came for, without what surrounds it on every page of the site.
 
+mod anchors;
 mod blocks;
 mod charset;
 mod code;
@@ -24,25 +25,37 @@ pub use scan::{Link, PageScan, Robots};
 use tree::{ROOT, Tree};
 use url::Url;
 
-use super::{Extracted, Format, ParseError, title};
-use crate::document::Markup;
+use super::{Extracted, Format, ParseError, Parsed, title};
+use crate::document::{Anchor, Markup};
 
 /// Elements that are open at once while the source is read. The tree builder looks through all of them for many a tag, so
 /// that without a bound a few megabytes of `<div>` would keep it busy for hours.
 const MAX_OPEN: usize = 10_000;
 
-pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Extracted, ParseError> {
-    Ok(extracted(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
+pub(super) fn extract(bytes: &[u8], media_type: Option<&str>) -> Result<Parsed, ParseError> {
+    Ok(whole(to_markdown(&decode_sent_as(bytes, media_type)?, Format::Html)?))
 }
 
-/// Like [`extract`], of a page with an address.
-pub(super) fn extract_at(html: &str, url: &Url) -> Result<Extracted, ParseError> {
-    Ok(extracted(written(&parsed(html, Format::Html)?, Format::Html, Some(url))))
+/// Like [`extract`], of a page with an address, of whose blocks those are left out that surround the text and are repeated on other
+/// pages.
+pub(super) fn extract_at(html: &str, url: &Url, is_repeated: &dyn Fn(u64) -> bool) -> Result<Parsed, ParseError> {
+    let site = Site { url, is_repeated };
+    Ok(whole(written(&parsed(html, Format::Html)?, Format::Html, Some(site))))
 }
 
-fn extracted(page: Page) -> Extracted {
+/// What is known of the site that a page is of.
+#[derive(Clone, Copy)]
+struct Site<'a> {
+    /// The page's address.
+    url: &'a Url,
+    /// Whether a block stands on many of its pages.
+    is_repeated: &'a dyn Fn(u64) -> bool,
+}
+
+fn whole(page: Page) -> Parsed {
     let title = page.title.or_else(|| title::of_markdown(&page.text));
-    Extracted { title, markup: Markup::Markdown, text: page.text }
+    let extracted = Extracted { title, markup: Markup::Markdown, text: page.text };
+    Parsed { anchors: page.anchors, ..Parsed::from(extracted) }
 }
 
 /// What a page with an address says besides its text.
@@ -56,6 +69,8 @@ pub(super) struct Page {
     pub(super) title: Option<String>,
     /// Its text.
     pub(super) text: String,
+    /// Where its headings and terms are that have a name.
+    pub(super) anchors: Vec<Anchor>,
 }
 
 /// A page as Markdown. Of a page of a site (`Format::Html`) its main part; of what is part of another format, all that is seen.
@@ -71,14 +86,15 @@ fn parsed(html: &str, format: Format) -> Result<Tree, ParseError> {
     Ok(if xml { Tree::parse(&xhtml::as_html(html)) } else { Tree::parse(html) })
 }
 
-fn written(tree: &Tree, format: Format, url: Option<&Url>) -> Page {
-    let selection = if format == Format::Html { select::main(tree) } else { select::all(tree) };
-    let mut text = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
+fn written(tree: &Tree, format: Format, site: Option<Site<'_>>) -> Page {
+    let (url, is_repeated) = (site.map(|site| site.url), site.map(|site| site.is_repeated));
+    let selection = if format == Format::Html { select::main(tree, is_repeated) } else { select::all(tree) };
+    let (mut text, mut anchors) = write::Writer::new(tree, &selection.left_out, url).write(&selection.parts);
     if text.trim().is_empty() && format == Format::Html {
         // All of it looked like furniture.
-        text = write::Writer::new(tree, &[], url).write(&[ROOT]);
+        (text, anchors) = write::Writer::new(tree, &[], url).write(&[ROOT]);
     }
-    Page { title: title_of(tree), text }
+    Page { title: title_of(tree), text, anchors }
 }
 
 fn title_of(tree: &Tree) -> Option<String> {

@@ -77,7 +77,7 @@ use std::time::Duration;
 pub use format::{Format, Guess, guess};
 pub use options::{Ocr, ParseOptions, Password};
 
-use crate::document::{Markup, PageStart};
+use crate::document::{Anchor, Markup, PageStart};
 
 /// Text that one document may give, in bytes. Far above any book; a file that unpacks to more is a bomb or a dump.
 const MAX_TEXT: usize = 256 << 20;
@@ -139,13 +139,15 @@ pub struct Parsed {
     pub extracted: Extracted,
     /// Where its pages begin, in order; empty for formats without pages.
     pub pages: Vec<PageStart>,
+    /// Named places in it, in order; empty for formats without such names.
+    pub anchors: Vec<Anchor>,
     /// Pages that are pictures without text and were not read, by their number from 1: they need OCR.
     pub unread_pages: Vec<u32>,
 }
 
 impl From<Extracted> for Parsed {
     fn from(extracted: Extracted) -> Self {
-        Self { extracted, pages: Vec::new(), unread_pages: Vec::new() }
+        Self { extracted, pages: Vec::new(), anchors: Vec::new(), unread_pages: Vec::new() }
     }
 }
 
@@ -263,7 +265,11 @@ fn read(
         Format::Text | Format::Markdown | Format::Rst | Format::Code | Format::Csv | Format::Json | Format::JsonLines => {
             text::extract(format, bytes)?
         }
-        Format::Html => guard::run_within(format, patience, move |_| html::extract(&bytes, media_type.as_deref()))?,
+        Format::Html => {
+            let mut parsed = guard::run_within(format, patience, move |_| html::extract(&bytes, media_type.as_deref()))?;
+            parsed.extracted = parsed.extracted.checked(format)?;
+            return Ok(parsed);
+        }
         #[cfg(feature = "pdf")]
         Format::Pdf => {
             let mut parsed = guard::run_within(format, patience, move |deadline| pdf::extract(bytes, &options, deadline))?;

@@ -96,7 +96,7 @@ pub(super) fn extract(bytes: Vec<u8>, options: &ParseOptions, deadline: Instant)
     let pages = starts.collect();
     let title = own_title(&pdf).or_else(|| largest(&sheets));
     let extracted = Extracted { title, markup: Markup::Markdown, text: written.text };
-    Ok(Parsed { extracted, pages, unread_pages: unread })
+    Ok(Parsed { pages, unread_pages: unread, ..Parsed::from(extracted) })
 }
 
 /// Opens the document: without a password, which is enough where only printing or copying is restricted, else with one of

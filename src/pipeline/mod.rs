@@ -32,3 +32,5 @@ pub use schema::schema;
 pub(crate) use sources::MAX_BYTES;
 #[cfg(feature = "cli")]
 pub(crate) use sources::is_database;
+#[cfg(feature = "cli")]
+pub(crate) use units::period;

@@ -104,6 +104,7 @@ mod tests {
         "maximum",
         "minLength",
         "maxLength",
+        "minProperties",
         "maxProperties",
         "format",
         "$defs",

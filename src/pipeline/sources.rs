@@ -91,12 +91,8 @@ pub(super) fn resolve(file: &mut File<'_>, specs: &[Option<SourceSpec>]) -> Vec<
                     let found = sql::resolve(file, &index, spec, &sources);
                     sources.extend(found);
                 }
-                SourceKindSpec { files: None, web: None, sql: None } => {
-                    let place = ["sources", index.as_str()];
-                    if !file.tainted(&place) {
-                        file.error(&place, Problem::new("a source of no kind").hint("one of `files`, `web` and `sql`"));
-                    }
-                }
+                // What was left out has been reported.
+                SourceKindSpec { files: None, web: None, sql: None } => {}
             },
         }
     }

@@ -107,7 +107,7 @@ pub(super) enum SourceSpec {
 /// A kind of source: one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "source kind", extend("maxProperties" = 1))]
+#[schemars(title = "source kind", extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct SourceKindSpec {
     /// Files and folders.
     pub(super) files: Option<FilesSpec>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{Markup, Metadata};
+use crate::document::{Anchor, Markup, Metadata};
 use crate::parse::{Hint, ParseError};
 
 /// The name of a kind of source. Recorded with each document: only the source that gave a document can find it gone.
@@ -249,12 +249,14 @@ pub struct Fetched {
     pub modified_ns: Option<i64>,
     /// What else is known of the document. Part of each of its passages in the index, where it can be filtered by.
     pub metadata: Metadata,
+    /// Named places in a body that is text, ascending. Those of bytes are found by their parser.
+    pub anchors: Vec<Anchor>,
 }
 
 impl Fetched {
     /// Content of this version, with nothing else known.
     pub fn new(body: Body, version: Version) -> Self {
-        Self { body, version, modified_ns: None, metadata: Metadata::new() }
+        Self { body, version, modified_ns: None, metadata: Metadata::new(), anchors: Vec::new() }
     }
 
     /// blake3 of all that the index holds of it, save the time. Of bytes that come with neither a media type nor metadata it is the
@@ -270,6 +272,10 @@ impl Fetched {
         if let Some(rest) = rest {
             // With its length, so that none of it can be taken for content.
             hasher.update(&rest).update(&(rest.len() as u64).to_le_bytes());
+        }
+        if !self.anchors.is_empty() {
+            let anchors = json(&self.anchors);
+            hasher.update(&anchors).update(&(anchors.len() as u64).to_le_bytes()).update(b"anchors");
         }
         *hasher.finalize().as_bytes()
     }
@@ -429,7 +435,9 @@ mod tests {
         };
         let mut priced = text("text", None);
         priced.metadata.insert("price".into(), Scalar::from(3));
-        let all = [bytes(None), bytes(Some("text/html")), text("text", None), text("text", Some("t")), priced];
+        let mut named = text("text", None);
+        named.anchors.push(Anchor { start: 0, id: "top".into() });
+        let all = [bytes(None), bytes(Some("text/html")), text("text", None), text("text", Some("t")), priced, named];
         let hashes: std::collections::HashSet<_> = all.iter().map(Fetched::hash).collect();
         assert_eq!(hashes.len(), all.len());
     }

@@ -44,6 +44,12 @@ pub trait Source: std::fmt::Debug + Send + Sync {
         vec![String::new()]
     }
 
+    /// The prefixes of the part that it lists, where it was narrowed to one, as a watch does it with what has just changed: nothing
+    /// else can be found gone. `None`: it lists all that it has.
+    fn focus(&self) -> Option<Vec<String>> {
+        None
+    }
+
     /// Lists all that there is, in any order; an item that is named twice counts once. Polled from one task, and dropped when the
     /// run is stopped.
     ///
@@ -103,12 +109,18 @@ pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn
 }
 
 /// Whether a document lies at or below a prefix: `docs` covers itself and `docs/a.md`, `https://a.example/docs/` all that begins
-/// with it, `.` every relative path, `/` every absolute one, and the empty prefix everything.
+/// with it, `https://a.example/docs` itself with any query, `.` every relative path, `/` every absolute one, and the empty prefix
+/// everything.
 pub fn is_within(uri: &str, prefix: &str) -> bool {
     match prefix {
         "" => true,
         "." => !Path::new(uri).is_absolute() && !uri.contains("://"),
-        _ => uri.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')),
+        _ => uri.strip_prefix(prefix).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.starts_with('/')
+                || prefix.ends_with('/')
+                || (rest.starts_with('?') && prefix.contains("://"))
+        }),
     }
 }
 
@@ -126,11 +138,13 @@ mod tests {
             ("https://a.example/docs/", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs"),
+            ("https://a.example/docs?page=2", "https://a.example/docs"),
             ("tickets://17", "tickets://"),
             ("anything", ""),
         ];
         let outside = [
             ("docs2/a.md", "docs"),
+            ("docs?a.md", "docs"),
             ("/x/a", "."),
             ("a", "/"),
             ("https://a.example/docs", "."),

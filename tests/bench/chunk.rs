@@ -102,6 +102,7 @@ fn document(markup: Markup, text: String) -> Document {
         markup,
         text: text.into(),
         pages: Vec::new(),
+        anchors: Vec::new(),
         modified_ns: 0,
         metadata: Metadata::new(),
     }

@@ -14,11 +14,13 @@ mod golden;
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use ragstream::chunk::{ChunkBy, ChunkPlan};
 use ragstream::chunk::{Chunker, Fits, embedded_text};
 use ragstream::document::{Chunk, Document, Markup, Metadata, PageStart};
+use ragstream::parse::{Hint, ParseOptions, parse_with};
 use ragstream::tokenizer::Tokenizer;
 use ragstream::tokenizer::TokenizerName;
 use unicode_segmentation::UnicodeSegmentation;
@@ -30,6 +32,7 @@ fn plan(by: ChunkBy, max_tokens: usize, overlap: usize) -> ChunkPlan {
 fn document(markup: Markup, text: &str) -> Document {
     Document {
         pages: Vec::new(),
+        anchors: Vec::new(),
         uri: "a".into(),
         title: Some("Title".into()),
         markup,
@@ -99,6 +102,47 @@ fn check(plan: &ChunkPlan, document: &Document, chunks: &[Chunk], fitted: bool) 
 fn rows<'a>(text: &'a str, chunks: &'a [Chunk]) -> Vec<(Option<&'a str>, &'a str)> {
     let first = |chunk: &'a Chunk| text[chunk.span.clone()].lines().next().unwrap();
     chunks.iter().map(|chunk| (chunk.columns.as_deref(), first(chunk))).collect()
+}
+
+#[test]
+fn a_passage_of_a_page_knows_the_name_of_its_place() {
+    let long = |about: &str| format!("<p>{}</p>", format!("All about {about}. ").repeat(30));
+    let page = format!(
+        "<main><h1 id=top>Ports</h1>{}<section id=fees><h2>Fees</h2>{}<h3>Without a name</h3>{}</section>\
+         <dl><dt id=berth()>berth()</dt><dd>{}</dd></dl></main>",
+        long("ports"),
+        long("fees"),
+        long("nothing"),
+        long("berths")
+    );
+    let parsed = parse_with(Hint::name("a.html"), page.into_bytes(), &ParseOptions::default()).unwrap();
+    let text: Arc<str> = parsed.extracted.text.into();
+    let document = Document { text, anchors: parsed.anchors, ..document(Markup::Markdown, "") };
+    for by in [ChunkBy::Auto, ChunkBy::Sentences] {
+        let chunks = chunks_of(&plan(by, 60, 10), &document, None);
+        let mut named: Vec<_> = chunks
+            .iter()
+            .map(|chunk| {
+                let text = &document.text[chunk.span.clone()];
+                let about = ["ports", "fees", "nothing", "berths"].into_iter().rfind(|word| text.contains(word)).unwrap();
+                (chunk.anchor.as_deref(), about)
+            })
+            .collect();
+        named.dedup();
+        if by == ChunkBy::Auto {
+            // What has no name of its own is not led to by another's.
+            let expected = [
+                (Some("top"), "ports"),
+                (Some("fees"), "fees"),
+                (None, "nothing"),
+                (None, "berths"),
+                (Some("berth()"), "berths"),
+            ];
+            assert_eq!(named, expected);
+        }
+        let starts = |chunk: &Chunk| document.anchors.iter().rfind(|anchor| anchor.start <= chunk.span.start).unwrap();
+        assert!(chunks.iter().all(|chunk| chunk.anchor.as_deref().is_none_or(|name| name == starts(chunk).id)));
+    }
 }
 
 #[test]

@@ -44,3 +44,5 @@ mod several;
 mod sql;
 mod stand_in;
 mod store;
+mod watch;
+mod web;

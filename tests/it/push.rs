@@ -139,6 +139,7 @@ fn loose(bm25: &Bm25, n: u64) -> Point {
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri: format!("loose/{}.txt", n / 10),
         start: n,
         end: n + text.len() as u64,

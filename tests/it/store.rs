@@ -66,6 +66,7 @@ fn passage(n: u64, uri: &str, text: &str) -> Passage {
     Passage {
         columns: n.is_multiple_of(7).then(|| format!("| k{n} | v |")),
         page: n.is_multiple_of(2).then_some(n as u32),
+        anchor: n.is_multiple_of(5).then(|| format!("section-{n}")),
         uri: uri.into(),
         start: n * 10,
         end: n * 10 + text.len() as u64,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Source;
+use crate::cli::show::place;
 
 /// Bytes of a record that are read: of a longer one its end.
 const MAX_READ: u64 = 32 << 20;
@@ -121,7 +122,7 @@ impl Session {
                 text.push('\n');
             }
             for source in cited {
-                text.push_str(&format!("- [{}] {}\n", source.n, crate::cli::show::place(&source.uri, source.lines)));
+                text.push_str(&format!("- [{}] {}\n", source.n, place(&source.uri, source.lines, source.link().as_deref())));
             }
         }
         text

@@ -17,6 +17,7 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri: uri.into(),
         start,
         end: start + text.len() as u64,

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 
 use futures_util::stream;
 
-use super::{Ended, Screen, render};
+use super::{Ended, Screen, listed, render};
+use crate::answer::wire::SourceLine;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleMode, Note, Source, samples};
 use crate::cli::ensemble::EnsembleView;
 use crate::cli::style::Style;
@@ -68,6 +69,25 @@ fn found(n: usize, uri: &str, lines: (u32, u32)) -> Source {
 
 fn citation(text: &str, sources: &[usize], unknown: &[usize]) -> AnswerEvent {
     AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec() }
+}
+
+#[test]
+fn a_page_of_the_web_is_listed_by_the_address_that_opens_the_passage() {
+    let page = |anchor: Option<&str>| {
+        let source = found(1, "https://e.org/keys.html", (10, 11));
+        Source { anchor: anchor.map(str::to_owned), text: "Rotate them every month.".into(), ..source }
+    };
+    let shown = |anchor, hyperlinks| listed(&page(anchor), &Style { hyperlinks, ..Style::default() });
+    assert_eq!(shown(Some("rotate"), false), "[1] https://e.org/keys.html#rotate  Keys > Rotate");
+    let words = "https://e.org/keys.html#:~:text=Rotate%20them%20every%20month.";
+    assert_eq!(shown(None, false), format!("[1] {words}  Keys > Rotate"));
+    let linked = format!("[1] \x1b]8;;{words}\x1b\\https://e.org/keys.html\x1b]8;;\x1b\\  Keys > Rotate");
+    assert_eq!(shown(None, true), linked);
+    let line = serde_json::to_value(SourceLine::from(&page(Some("rotate")))).unwrap();
+    let [anchor, link] = ["anchor", "link"].map(|key| line.get(key).and_then(serde_json::Value::as_str));
+    assert_eq!((anchor, link), (Some("rotate"), Some("https://e.org/keys.html#rotate")));
+    let file = serde_json::to_value(SourceLine::from(&found(1, "a.md", (1, 1)))).unwrap();
+    assert!(file.get("anchor").is_none() && file.get("link").is_none());
 }
 
 #[tokio::test]

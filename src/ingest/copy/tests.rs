@@ -48,6 +48,7 @@ fn made(number: u8, state: u8) -> Point {
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri: format!("docs/{}.md", number / 4),
         start: u64::from(state) * 100,
         end: u64::from(state) * 100 + 10,

@@ -113,13 +113,18 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         },
         Err(_) => return Outcome::Failed { uri, stage: Stage::Parse, error: "the parser broke".to_owned() },
     };
-    let parse::Parsed { extracted: Extracted { title, markup, text }, pages, unread_pages } = parsed;
+    let parse::Parsed { extracted: Extracted { title, markup, text }, pages, mut anchors, unread_pages } = parsed;
+    if anchors.is_empty() {
+        // Text that its source made, which found them.
+        anchors = fetched.anchors;
+    }
     if !unread_pages.is_empty() {
         run.report.unread_pages.add(unread_pages.len() as u64);
         tracing::warn!(document = uri, pages = %listed(&unread_pages), "pages without text need OCR (`parse: {{ ocr: {{}} }}`)");
     }
     let modified_ns = fetched.modified_ns.unwrap_or_default();
-    let document = Document { uri, title, markup, text: Arc::from(text), pages, modified_ns, metadata: fetched.metadata };
+    let document =
+        Document { uri, title, markup, text: Arc::from(text), pages, anchors, modified_ns, metadata: fetched.metadata };
     let source = source.clone();
     Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory }))
 }

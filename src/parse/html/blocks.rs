@@ -6,6 +6,8 @@ use super::tree::{Id, ROOT, Tree};
 
 /// Letters of a block that its signature is made of.
 const MAX_LETTERS: usize = 2000;
+/// Numbers beside it are years.
+const COPYRIGHT: char = '\u{a9}';
 /// Blocks of one page that are looked at: those of the rest have no signature.
 const MAX_BLOCKS: usize = 20_000;
 
@@ -13,7 +15,7 @@ const MAX_BLOCKS: usize = 20_000;
 #[derive(Debug)]
 pub(super) struct Block {
     pub(super) id: Id,
-    /// Of its words, whatever numbers stand among them, and of what sort of box it is; zero where it has no word.
+    /// Of its words and of what sort of box it is; of links whatever numbers stand in them. Zero where it has no word.
     pub(super) signature: u64,
     /// Letters; those of scripts without blanks count as several.
     pub(super) letters: usize,
@@ -53,23 +55,24 @@ pub(super) fn of(tree: &Tree) -> Vec<Block> {
         }
     }
     let signed = |(mut block, words): (Block, String)| {
-        block.signature = signature(tree.name(block.id), words.trim());
+        let name = tree.name(block.id);
+        // "Page 3 of 17" is a way through the site, "Depth: 3 m" is what its page is about.
+        let numbers = is_heading(name) || (block.linked * 2 < block.letters && !words.contains(COPYRIGHT));
+        block.signature = if numbers { signature(name, words.trim()) } else { signature(name, without_numbers(&words).trim()) };
         block
     };
     found.into_iter().map(signed).collect()
 }
 
-/// Letters alone, small, one blank between words and one zero for a number.
+/// Letters and digits, small, with one blank between words.
 fn add(text: &str, words: &mut String) {
     for c in text.chars() {
         if words.len() >= MAX_LETTERS {
             return;
         }
-        if c.is_numeric() {
-            if !words.ends_with('0') {
-                words.push('0');
-            }
-        } else if c.is_alphabetic() {
+        if c == COPYRIGHT {
+            words.push(c);
+        } else if c.is_alphanumeric() {
             words.extend(c.to_lowercase());
         } else if !words.ends_with(' ') {
             words.push(' ');
@@ -80,13 +83,26 @@ fn add(text: &str, words: &mut String) {
     }
 }
 
+/// One zero for each number.
+fn without_numbers(words: &str) -> String {
+    let mut out = String::with_capacity(words.len());
+    for c in words.chars() {
+        if !c.is_numeric() {
+            out.push(c);
+        } else if !out.ends_with('0') {
+            out.push('0');
+        }
+    }
+    out
+}
+
 fn signature(name: &str, words: &str) -> u64 {
     if words.is_empty() {
         return 0;
     }
     // A heading that says "Notes" is not what a menu says.
     let kind: &[u8] = match name {
-        "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => b"heading\0",
+        _ if is_heading(name) => b"heading\0",
         "pre" | "listing" | "xmp" | "plaintext" => b"listing\0",
         _ => b"text\0",
     };
@@ -94,6 +110,11 @@ fn signature(name: &str, words: &str) -> u64 {
     let first = hash.as_bytes().first_chunk().copied().unwrap_or_default();
     // Zero is for those that have none.
     u64::from_le_bytes(first).max(1)
+}
+
+/// What sets its page apart: "Version 3.2", "Version 3.3".
+fn is_heading(name: &str) -> bool {
+    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
 }
 
 #[cfg(test)]
@@ -107,11 +128,14 @@ mod tests {
     #[test]
     fn a_block_is_known_again_by_its_words() {
         let [first, second] =
-            ["<ul><li><a href=a.html>Next ›</a><li>Page 3 of 17</ul>", "<div><p> next <p>page 12\nof 170</div>"];
+            ["<ul><li><a href=a.html>Next ›</a><li><a>Page 3 of 17</a></ul>", "<div><p> next <p><a>page 12\nof 170</a></div>"];
         assert_eq!(signatures(first), signatures(second));
         assert_eq!(signatures("<p>Next<script>x</script>").len(), 1);
         assert_ne!(signatures("<h2>Next</h2>"), signatures("<p>Next</p>"));
         assert_ne!(signatures("<p>上一页</p>"), signatures("<p>下一页</p>"));
+        assert_ne!(signatures("<p>Depth: 3 m</p>"), signatures("<p>Depth: 4 m</p>"));
+        assert_eq!(signatures("<p>\u{a9} 2023 Us</p>"), signatures("<p>\u{a9} 2026 Us</p>"));
+        assert_ne!(signatures("<h1>Version 3.2</h1>"), signatures("<h1>Version 3.3</h1>"));
         assert_eq!(signatures("<p>|</p>"), [0]);
         // They are written to disk: a new version must know the old ones.
         assert_eq!(signatures("<p>Report a bug</p>"), [2_327_951_166_456_701_902]);

@@ -33,11 +33,11 @@ impl Flow {
         }
     }
 
-    /// Ends the paragraph and makes it a heading, on one line and without marks.
-    pub(super) fn end_heading(&mut self, level: usize) {
+    /// Ends the paragraph and makes it a heading, on one line and without marks, of this name.
+    pub(super) fn end_heading(&mut self, level: usize, name: &str) {
         let words = self.line.take(false).split_whitespace().collect::<Vec<_>>().join(" ");
         if !words.is_empty() {
-            self.blocks.push((Kind::Heading, format!("{} {words}", "#".repeat(level.clamp(1, 6)))));
+            self.blocks.push((Kind::Heading, format!("{} {name}{words}", "#".repeat(level.clamp(1, 6)))));
         }
     }
 

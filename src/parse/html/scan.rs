@@ -33,7 +33,7 @@ pub struct PageScan {
     pub alternates: Vec<Url>,
     /// What it asks of robots.
     pub robots: Robots,
-    /// The program that made it, as that calls itself ("Sphinx 7.2", "mdbook").
+    /// The program that made it, as that calls itself ("Sphinx 7.2", "mdbook"); Sphinx is known by what it links to as well.
     pub generator: Option<String>,
     /// The language that it says it is in, as written ("en-GB").
     pub lang: Option<String>,
@@ -47,7 +47,9 @@ pub struct PageScan {
     pub hash_routes: usize,
     /// Whether it asks for a password, as a login page does.
     pub password_form: bool,
-    /// A number for each block of text that may stand on other pages of the site as well: the same wherever that says the same.
+    /// A number for each block of text that may stand on other pages of the site as well, each once: what [`Furniture`] counts.
+    ///
+    /// [`Furniture`]: crate::parse::page::Furniture
     pub blocks: Vec<u64>,
 }
 
@@ -70,9 +72,15 @@ pub(super) fn scan(tree: &Tree, url: &Url) -> PageScan {
         words: words(tree),
         ..PageScan::default()
     };
+    // Its themes may leave out what tells its name, and many do on the first page.
+    let mut sphinx = false;
     for id in tree.all(ROOT).filter(|&id| tree.is_element(id)) {
         match tree.name(id) {
-            "script" => scan.scripts += usize::from(is_program(tree, id)),
+            "script" => {
+                scan.scripts += usize::from(is_program(tree, id));
+                sphinx |= ends_with(tree.attribute(id, "src"), "_static/documentation_options.js");
+            }
+            "link" if is(tree, id, "rel", "index") => sphinx |= ends_with(tree.attribute(id, "href"), "genindex.html"),
             "input" => scan.password_form |= is(tree, id, "type", "password"),
             "html" => {
                 let lang = ["lang", "xml:lang"].into_iter().find_map(|name| tree.attribute(id, name).and_then(title::clean));
@@ -86,6 +94,9 @@ pub(super) fn scan(tree: &Tree, url: &Url) -> PageScan {
             }
             _ => {}
         }
+    }
+    if sphinx && scan.generator.is_none() {
+        scan.generator = Some("Sphinx".to_owned());
     }
     let blocks = blocks::of(tree);
     scan.letters = blocks.iter().map(|block| block.letters).sum();
@@ -101,6 +112,11 @@ fn is(tree: &Tree, id: Id, attribute: &str, value: &str) -> bool {
     tree.attribute(id, attribute).is_some_and(|written| written.trim().eq_ignore_ascii_case(value))
 }
 
+/// Whether the path of an address ends so, whatever its query.
+fn ends_with(address: Option<&str>, end: &str) -> bool {
+    address.is_some_and(|address| address.split(['?', '#']).next().unwrap_or_default().trim_end().ends_with(end))
+}
+
 /// Not the data and the formulas that are also written as scripts.
 fn is_program(tree: &Tree, id: Id) -> bool {
     let kind = tree.attribute(id, "type").unwrap_or_default().trim().to_ascii_lowercase();
@@ -109,7 +125,7 @@ fn is_program(tree: &Tree, id: Id) -> bool {
 
 /// Words of the main part.
 fn words(tree: &Tree) -> usize {
-    let selection = select::main(tree);
+    let selection = select::main(tree, None);
     let mut words = 0;
     let mut unspaced = 0;
     for &part in &selection.parts {

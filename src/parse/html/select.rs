@@ -6,6 +6,7 @@ mod measure;
 mod names;
 mod phrases;
 mod prune;
+mod repeated;
 mod teasers;
 
 use std::collections::HashSet;
@@ -32,8 +33,13 @@ pub(super) fn all(tree: &Tree) -> Selection {
 
 /// The main part of a page of a site. Candidates compete by what share of the text they hold: a small part never stands for
 /// the page.
-pub(super) fn main(tree: &Tree) -> Selection {
+///
+/// `is_repeated`: whether a block, by its signature, stands on many pages of the site.
+pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Selection {
     let mut marks = furniture::unseen(tree);
+    if let Some(is_repeated) = is_repeated {
+        repeated::mark(tree, &mut marks, is_repeated);
+    }
     furniture::mark(tree, &mut marks);
     let measures = Measures::of(tree, &marks);
     let parts = parts(tree, &marks, &measures);

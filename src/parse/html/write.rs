@@ -8,11 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use url::Url;
 
+use super::anchors::Names;
 use super::flow::{Flow, Kind};
 use super::line::Mark;
 use super::rows::{self, CellAt};
 use super::tree::{Id, ROOT, Tree};
 use super::{code, math, seen};
+use crate::document::Anchor;
 use crate::parse::table::{Cell, Table};
 
 /// Elements within elements. Of what lies deeper there is the text alone.
@@ -36,6 +38,7 @@ pub(super) struct Writer<'a> {
     /// Elements by their `id`, once one is asked for.
     named: OnceCell<HashMap<&'a str, Id>>,
     tabs: OnceCell<HashMap<&'a str, Id>>,
+    names: Names<'a>,
 }
 
 impl<'a> Writer<'a> {
@@ -50,17 +53,18 @@ impl<'a> Writer<'a> {
             pictures: HashSet::new(),
             named: OnceCell::new(),
             tabs: OnceCell::new(),
+            names: Names::default(),
         }
     }
 
-    /// Some parts, in their order.
-    pub(super) fn write(&mut self, parts: &[Id]) -> String {
+    /// Some parts, in their order, and the places in the text that have a name.
+    pub(super) fn write(mut self, parts: &[Id]) -> (String, Vec<Anchor>) {
         let mut flow = Flow::default();
         for &part in parts {
             self.node(part, &mut flow);
             flow.end_line();
         }
-        flow.finish()
+        self.names.take_out(&flow.finish())
     }
 
     fn children(&mut self, id: Id, flow: &mut Flow) {
@@ -151,7 +155,8 @@ impl<'a> Writer<'a> {
             self.bare += 1;
             self.children(id, flow);
             self.bare -= 1;
-            flow.end_heading(level);
+            let name = self.names.mark(self.tree, id);
+            flow.end_heading(level, &name);
             return;
         }
         self.children(id, flow);
@@ -233,7 +238,8 @@ impl<'a> Writer<'a> {
         let text = within.finish();
         let words: Vec<&str> = text.split_whitespace().collect();
         if !words.is_empty() {
-            flow.push(Kind::Heading, format!("{} {}", "#".repeat(level.clamp(1, 6)), words.join(" ")));
+            let name = self.names.mark(self.tree, id);
+            flow.push(Kind::Heading, format!("{} {name}{}", "#".repeat(level.clamp(1, 6)), words.join(" ")));
         }
     }
 
@@ -294,6 +300,8 @@ impl<'a> Writer<'a> {
                     let mut term = Flow::default();
                     self.children(part, &mut term);
                     match term.finish_short() {
+                        // In a table the line is not its own.
+                        Ok(term) if self.tables == 0 => terms.push(format!("{}{term}", self.names.mark(tree, part))),
                         Ok(term) => terms.push(term),
                         Err(blocks) => flow.push(Kind::Other, blocks),
                     }

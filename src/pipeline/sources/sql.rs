@@ -46,9 +46,8 @@ pub(super) fn resolve(file: &mut File<'_>, index: &str, spec: &SqlSpec, others: 
     if !named && !file.tainted(&["sources", index, "sql", "key"]) {
         file.error(&place("key"), Problem::new("`key` names no column").hint("the columns that tell each row from all others"));
     }
-    let title = spec.title.as_ref().map(|text| match text.contains(['{', '}']) {
-        true => template(file, &place("title"), text),
-        false => Some(Template::column(text.trim())),
+    let title = spec.title.as_ref().map(|text| {
+        if text.contains(['{', '}']) { template(file, &place("title"), text) } else { Some(Template::column(text.trim())) }
     });
     let text = match &spec.text {
         None => Some(Text::All),

@@ -23,7 +23,7 @@ pub(super) const BUSY: Duration = Duration::from_secs(10);
 
 /// - `documents`: what the passages of a document have in common. A document whose passages differ in it has several rows;
 ///   `digest` tells them apart. Conditions are answered here.
-/// - `points`: a passage each. `headings` are a list, or an object with a table's columns and the page besides (see `passages`). `row` ascends and is never used again; `uri`s of points are their document's.
+/// - `points`: a passage each. `headings` are a list, or an object with a table's columns, the page and the anchor besides (see `passages`). `row` ascends and is never used again; `uri`s of points are their document's.
 /// - `fresh`: what no segment has yet: the vector in half precision, the terms as (id, weight) of 4 and 2 bytes.
 /// - `segments`: the segments that count. Their rows are from `first` to `last`, and no two overlap.
 /// - `dead`: rows that are in a segment (or about to be) and do not count any more, a chunk of 32,768 rows as bits.

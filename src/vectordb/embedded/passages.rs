@@ -28,6 +28,7 @@ pub(super) fn passage(row: &Row<'_>) -> rusqlite::Result<(i64, Uuid, Passage)> {
         headings: place.headings,
         columns: place.columns,
         page: place.page,
+        anchor: place.anchor,
         text: row.get(8)?,
         uri: row.get(9)?,
         title: row.get(10)?,
@@ -49,6 +50,8 @@ struct Place {
     columns: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     page: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anchor: Option<String>,
 }
 
 /// What the column of the headings holds: most passages have nothing else.
@@ -60,11 +63,12 @@ enum Kept {
 }
 
 fn place(passage: &Passage) -> rusqlite::Result<Option<String>> {
-    let Passage { headings, columns, page, .. } = passage;
-    if columns.is_none() && page.is_none() {
+    let Passage { headings, columns, page, anchor, .. } = passage;
+    if columns.is_none() && page.is_none() && anchor.is_none() {
         return to_json(headings, headings.is_empty());
     }
-    to_json(&Place { headings: headings.clone(), columns: columns.clone(), page: *page }, false)
+    let place = Place { headings: headings.clone(), columns: columns.clone(), page: *page, anchor: anchor.clone() };
+    to_json(&place, false)
 }
 
 fn from_json<T: serde::de::DeserializeOwned + Default>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {

@@ -37,6 +37,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let document = Document {
         pages: Vec::new(),
+        anchors: Vec::new(),
         uri: name.to_owned(),
         title: extracted.title,
         markup: extracted.markup,

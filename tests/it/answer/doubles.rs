@@ -188,6 +188,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri: uri.into(),
         start,
         end: start + text.len() as u64,

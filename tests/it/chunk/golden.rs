@@ -52,7 +52,16 @@ fn drawn() -> String {
             let Extracted { title, markup, text: extracted } =
                 parsed(name, std::fs::read(samples().join(name)).unwrap()).unwrap();
             let (uri, extracted, metadata) = (name.to_owned(), extracted.into(), Metadata::new());
-            let document = Document { uri, title, markup, text: extracted, pages: Vec::new(), modified_ns: 0, metadata };
+            let document = Document {
+                uri,
+                title,
+                markup,
+                text: extracted,
+                pages: Vec::new(),
+                anchors: Vec::new(),
+                modified_ns: 0,
+                metadata,
+            };
             writeln!(text, "{name}, {} tokens, {} repeated", plan.max_tokens, plan.overlap).unwrap();
             for chunk in chunker.chunk(&document, None) {
                 writeln!(text, "{}", line(&document, &chunk)).unwrap();

@@ -75,6 +75,7 @@ fn page(n: u64, uri: &str) -> Point {
     let passage = Passage {
         columns: None,
         page: None,
+        anchor: None,
         uri: uri.into(),
         start: 0,
         end: 4,

@@ -28,7 +28,9 @@ mod tests {
     fn the_strictest_rule_wins() {
         let read = |all: &[&str]| {
             let mut robots = Robots::default();
-            all.iter().for_each(|rules| robots.add(rules));
+            for rules in all {
+                robots.add(rules);
+            }
             (robots.noindex, robots.nofollow)
         };
         assert_eq!(read(&[" NoIndex , follow"]), (true, false));

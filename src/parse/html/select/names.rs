@@ -45,7 +45,8 @@ fn sort(word: &str) -> Option<Named> {
         | "cta" => Some(Named::Box),
         "cookie" | "cookies" | "consent" | "gdpr" | "onetrust" | "cookiebar" | "cookiebanner" => Some(Named::Consent),
         "comments" | "comment" | "disqus" | "respond" => Some(Named::Comments),
-        "nav" | "navbar" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio" | "byline" => Some(Named::Menu),
+        "nav" | "navbar" | "navheader" | "navfooter" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio"
+        | "byline" => Some(Named::Menu),
         "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
         | "prev" | "previous" | "more" => Some(Named::Links),
         _ if word.starts_with("social") => Some(Named::Menu),
