@@ -180,7 +180,7 @@ const BAD: [(&str, &str, &str, &str, &str); 48] = [
         "`https://x y.org/` is not a URL: invalid international domain name",
         "",
     ),
-    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`", ""),
+    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`, `sql`", ""),
     (
         "sources:\n- {files: {paths: [a]}, web: {urls: [\"https://x.org\"]}}\n",
         "2:25",
@@ -626,6 +626,7 @@ fn the_shipped_pipelines_are_valid() {
         match &loaded.plan.sources[0] {
             SourcePlan::Files(files) => assert_eq!(files.paths, std::slice::from_ref(&lantern)),
             SourcePlan::Web(web) => assert_eq!(web.urls[0].as_str(), "https://docs.example.org/"),
+            SourcePlan::Sql(table) => assert_eq!(table.prefix(), "https://shop.example/items/"),
             other => panic!("{other:?}"),
         }
     }
