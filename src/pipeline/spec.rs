@@ -92,7 +92,7 @@ pub(super) struct RetrySpec {
     pub(super) budget: Option<Period>,
 }
 
-/// A source of documents: a path, a glob or a site's address on its own, or one of `files` and `web` with more to say.
+/// A source of documents: a path, a glob or a site's address on its own, or one of `files`, `web` and `sql` with more to say.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "source")]

@@ -626,7 +626,7 @@ fn the_shipped_pipelines_are_valid() {
         match &loaded.plan.sources[0] {
             SourcePlan::Files(files) => assert_eq!(files.paths, std::slice::from_ref(&lantern)),
             SourcePlan::Web(web) => assert_eq!(web.urls[0].as_str(), "https://docs.example.org/"),
-            SourcePlan::Sql(_) => assert!(path.ends_with("postgres.yaml")),
+            SourcePlan::Sql(table) => assert_eq!(table.prefix(), "https://shop.example/items/"),
             other => panic!("{other:?}"),
         }
     }

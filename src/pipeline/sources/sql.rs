@@ -39,7 +39,11 @@ pub(super) fn resolve(file: &mut File<'_>, index: &str, spec: &SqlSpec, others: 
     let connection = connect(file, &place("url"), &spec.url, timeout);
     let from = read_from(file, index, spec);
     let key = columns(file, &place("key"), &spec.key);
-    if key.is_empty() && !file.tainted(&["sources", index, "sql"]) {
+    let named = match &spec.key {
+        ColumnsSpec::One(_) => true,
+        ColumnsSpec::Several(names) => names.iter().any(Option::is_some),
+    };
+    if !named && !file.tainted(&["sources", index, "sql", "key"]) {
         file.error(&place("key"), Problem::new("`key` names no column").hint("the columns that tell each row from all others"));
     }
     let title = spec.title.as_ref().map(|text| {
@@ -90,7 +94,8 @@ fn connect(file: &mut File<'_>, place: &[&str], url: &str, timeout: Duration) ->
         Ok(connection) => Some(connection),
         Err(UrlProblem { message, hint }) => {
             // Not shown: a password stands in it, and may not be where it belongs.
-            file.error(place, Problem { message: format!("`url` {message}"), hint });
+            let colon = if message.starts_with('`') { ":" } else { "" };
+            file.error(place, Problem { message: format!("`url`{colon} {message}"), hint });
             None
         }
     }

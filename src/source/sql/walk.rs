@@ -118,7 +118,9 @@ impl Walk<'_> {
         let all = reading.keys(&**database, None, None);
         let [second, all] = [&second, &all].map(|sql| Statement { sql, relation: &reading.relation });
         if !patiently(|| database.pages_well(&second, plan.page, &all)).await? {
-            tracing::debug!("pages cannot be found by an index: all keys are read at once");
+            let prefix = plan.prefix();
+            let notice = format!("{prefix}: no index finds pages of it by its key, so all keys are read in one transaction");
+            self.listener.send(vec![Listed::Notice(notice)]).await.map_err(|_| Broken::Unheard)?;
             return self.at_once(&reading).await;
         }
         self.keyless(&reading).await?;

@@ -49,6 +49,7 @@ pub fn note(listing: &mut Listing, step: Listed) {
         Listed::Item(item) => listing.items.push(item),
         Listed::Unreadable { prefix, error } => listing.unreadable.push((prefix, error.to_string())),
         Listed::Complete => listing.complete = true,
+        Listed::Notice(_) => {}
         other => panic!("{other:?}"),
     }
 }

@@ -38,7 +38,7 @@ pub fn postgres() -> &'static Server {
 /// pgbouncer in transaction mode before [`postgres`], with one connection to it.
 pub fn bouncer() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| new_bouncer(postgres().port))
+    SERVER.get_or_init(|| new_bouncer(postgres().port, 1))
 }
 
 /// MariaDB.
@@ -210,15 +210,13 @@ fn certificates(folder: &Path) {
     openssl("x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out server.pem");
 }
 
-/// A pgbouncer in transaction mode.
-pub fn new_bouncer(to: u16) -> Server {
+/// A pgbouncer in transaction mode, with so many connections for a database.
+pub fn new_bouncer(to: u16, pool: u32) -> Server {
     let (folder, port) = (folder(), free_port());
     let settings = format!(
-        "[databases]\n* = host=127.0.0.1 port={to} pool_size=1\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+        "[databases]\n* = host=127.0.0.1 port={to} pool_size={pool} user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
          unix_socket_dir =\nauth_type = any\npool_mode = transaction\nmax_client_conn = 100\n"
     );
-    // `any` wants a user to log in as.
-    let settings = settings.replace("pool_size=1", "pool_size=1 user=postgres");
     let file = folder.path().join("pgbouncer.ini");
     std::fs::write(&file, settings).unwrap();
     own(folder.path());
@@ -245,7 +243,7 @@ pub fn new_mariadb() -> Server {
             format!("--port={port}"),
             format!("--socket={socket}"),
             "--bind-address=127.0.0.1".into(),
-            "--innodb-flush-log-at-trx-commit=0".into(),
+            "--innodb-flush-log-at-trx-commit=2".into(),
             "--innodb-buffer-pool-size=128M".into(),
             "--character-set-server=utf8mb4".into(),
             "--skip-name-resolve".into(),
