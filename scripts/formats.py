@@ -29,7 +29,9 @@ HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010\u2011](?:[ \t]*\r?\n\s*)?(?=[^\W\d_]
 # Marks are no words. Inside of a word they part nothing.
 TARGET = re.compile(r"\]\((?:[^()\s]|\([^()\s]*\))*(?:\s+\"[^\"]*\")?\)")
 FENCE = re.compile(r"^(\s*)(```+|~~~+).*$", re.M)
-TAG = re.compile(r"</?(?:sup|sub|ins|del|kbd|mark|small|b|i|u|em|strong|span|br)\b[^<>]*>", re.I)
+TAG = re.compile(
+    r"""</?(?:sup|sub|ins|del|kbd|mark|small|b|i|u|em|strong|span|br)(?:\s+[\w:-]+(?:=(?:"[^"]*"|'[^']*'|[^\s"'<>]+))?)*\s*/?>""", re.I
+)
 INNER = re.compile(r"(?<=\w)(?:\*\*?\*?|~~|`|\^|\\)(?=\w)")
 ESCAPE = re.compile(r"\\(?=[^\w\s])")
 

@@ -16,28 +16,43 @@ def pdf(path):
     import pymupdf
     import pypdfium2
 
-    def pdfium():
-        document = pypdfium2.PdfDocument(path)
-        return [page.get_textpage().get_text_range() for page in document]
+    # A code that no font says the letter of is asked of nobody (else it would come as the letter of that number), and what is
+    # drawn over itself, for bold letters or a shadow, is there once.
+    flags = pymupdf.TEXTFLAGS_DICT & ~pymupdf.TEXT_PRESERVE_IMAGES & ~pymupdf.TEXT_CID_FOR_UNKNOWN_UNICODE | pymupdf.TEXT_COLLECT_STYLES
+    mupdf, edges = [], []
+    with pymupdf.open(path) as document:
+        for page in document if not document.needs_pass else []:
+            lines = [line for block in page.get_text("dict", flags=flags)["blocks"] for line in block["lines"]]
+            texts = ["".join(span["text"] for span in line["spans"]) for line in lines]
+            mupdf.append("\n".join(texts))
+            top, bottom = (page.rect.y0 + EDGE * page.rect.height, page.rect.y1 - EDGE * page.rect.height)
+            boxes = [pymupdf.Rect(line["bbox"]) * page.rotation_matrix for line in lines]
+            edges.append([text for box, text in zip(boxes, texts) if box.y1 < top or box.y0 > bottom])
+    pdfium = [page.get_textpage().get_text_range() for page in pypdfium2.PdfDocument(path)]
+    furniture = repeated(edges)
+    return [without(furniture, pages) for pages in (pdfium, mupdf)]
 
-    def mupdf():
-        with pymupdf.open(path) as document:
-            if document.needs_pass:
-                return []
-            return [page.get_text() for page in document]
 
-    return [without_furniture(pages) for pages in (pdfium(), mupdf())]
+# The part of a page's height, above and below, in which running headers and footers stand.
+EDGE = 0.15
 
 
-def without_furniture(pages):
-    """Lines that most pages have, whatever their numbers: running headers and footers, which a reader may leave out."""
-    shape = lambda line: re.sub(r"\d+", "0", line.strip())
-    on = collections.Counter(s for page in pages for s in {shape(line) for line in page.splitlines()})
-    repeated = {s for s, n in on.items() if n >= max(3, len(pages) / 3)}
+def shape(line):
+    """A line without what changes from page to page."""
+    return re.sub(r"\d+|\b[ivxlc]+\b", "0", line.strip().casefold())
+
+
+def repeated(edges):
+    """Furniture: lines at the edges of three pages or more, whatever their numbers. A reader may leave them out."""
+    on = collections.Counter(line for page in edges for line in {shape(line) for line in page})
+    return {line for line, pages in on.items() if pages >= 3}
+
+
+def without(furniture, pages):
     parts = []
     for page in pages:
-        for line in page.splitlines(keepends=True):
-            parts.append([line] if shape(line) in repeated else line)
+        parts += [[line] if shape(line) in furniture else line for line in page.splitlines(keepends=True)]
+        parts.append("\n")
     return joined_lines(parts)
 
 
@@ -78,6 +93,10 @@ def pptx(path):
 
     def shapes(group):
         for shape in group:
+            # A date that is filled in whenever it is shown is none of the file's.
+            for date in shape._element.xpath(".//a:fld[starts-with(@type, 'datetime')]"):
+                yield [date.text]
+                date.getparent().remove(date)
             if shape.shape_type == 6:
                 yield from shapes(shape.shapes)
             elif shape.has_text_frame:
@@ -217,10 +236,13 @@ def visible(page):
 
 
 def html(path):
+    with open(path, "rb") as file:
+        return content_of(file.read())
+
+
+def content_of(page):
     import trafilatura
 
-    with open(path, "rb") as file:
-        page = file.read()
     content = trafilatura.extract(page, include_comments=True, include_tables=True, favor_recall=True) or ""
     content = re.sub(r"^[|\s:-]+$", "", content, flags=re.M)
     # What is right, for precision, is the content alone; what is asked for is what is there as well.
@@ -313,7 +335,15 @@ def eml(path):
     return [list(message_parts(email.message_from_bytes(source, policy=email.policy.default)))]
 
 
-mht = eml
+def mht(path):
+    """A page as a browser saves it: its content, as of any page."""
+    import email
+    import email.policy
+
+    with open(path, "rb") as file:
+        message = email.message_from_binary_file(file, policy=email.policy.default)
+    page = next((decoded(part) for part in message.walk() if part.get_content_type() == "text/html"), None)
+    return list(eml(path)) if page is None else content_of(page)
 
 
 def mbox(path):
@@ -325,13 +355,32 @@ def mbox(path):
     return [[part for message in messages for part in [*message_parts(message), None]]]
 
 
+# Code pages of the languages whose letters are not those of Western Europe; letters of one byte are in that of the message's
+# language where it names none, which extract-msg does not look at.
+PAGES = {1028: 950, 2052: 936, 1041: 932, 1042: 949, 1049: 1251, 1058: 1251, 1026: 1251, 1032: 1253, 1055: 1254, 1037: 1255,
+         1025: 1256, 1054: 874, 1029: 1250, 1038: 1250, 1045: 1250, 1048: 1250, 1051: 1250}  # fmt: skip
+
+
 def msg(path):
     import extract_msg
 
-    with extract_msg.openMsg(path) as message:
-        parts = [message.subject or "", None]
-        parts.append(getattr(message, "body", None) or "")
-        return [parts]
+    def read(encoding):
+        with extract_msg.openMsg(path, overrideEncoding=encoding) as message:
+            numbers = {name: message.props[name].value for name in ("3FFD0003", "3FF10003") if name in message.props}
+            try:
+                page = message.getStream("__substg1.0_1013001E") or message.htmlBody
+            except Exception:
+                page = None
+            return numbers, message.areStringsUnicode, message.subject or "", getattr(message, "body", None) or "", page
+
+    numbers, is_wide, subject, body, page = read(None)
+    if not is_wide and "3FFD0003" not in numbers and numbers.get("3FF10003") in PAGES:
+        _, _, subject, body, page = read(f"cp{PAGES[numbers['3FF10003']]}")
+    # Plain text writes the addresses of links and pictures out beside them.
+    parts = [[part] if nth % 2 else part for nth, part in enumerate(re.split(r"(<(?:\w+:|#)[^<>\s]*>|\[(?:https?|cid):[^\[\]\s]*\])", body))]
+    # Where there is a page as well, either is read: what both say is asked for.
+    seen = [subject, None, visible(page)] if page else None
+    return [[subject, None, *parts]] + ([seen] if seen and len(words(seen[2])) >= 1 else [])
 
 
 def ipynb(path):

@@ -1,6 +1,7 @@
 //! The arguments of the command line.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,7 +23,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Index folders and files; a second run does only what changed
-    Ingest(IngestArgs),
+    Ingest(IngestCommand),
     /// Tell what an ingest would do and cost; changes nothing
     Plan(IngestArgs),
     /// Answer a question from the index, with sources
@@ -89,6 +90,30 @@ pub(super) struct ReadArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub pipeline: PipelineArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct IngestCommand {
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+    #[command(flatten)]
+    pub watch: WatchArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    /// Go on until Ctrl-C, and index what changes as it changes; --prune, --rebuild and --checksum hold for the first run
+    #[arg(long)]
+    pub watch: bool,
+    /// How often sources are compared in whole, as 30s or 10m: sites and tables tell of no changes, and folders may miss
+    /// one [default: 10m, of sites 1h]
+    #[arg(long, value_name = "TIME", requires = "watch", value_parser = every)]
+    pub every: Option<Duration>,
+}
+
+fn every(text: &str) -> Result<Duration, String> {
+    let period = pipeline::period(text)?;
+    if period < Duration::from_secs(1) { Err("must be at least 1s".to_owned()) } else { Ok(period) }
 }
 
 #[derive(Debug, Args)]

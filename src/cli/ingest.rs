@@ -14,6 +14,8 @@ use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::parse::{Guess, guess};
+use crate::pipeline::is_database;
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 
@@ -86,17 +88,33 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
 fn source(path: &str) -> anyhow::Result<PathBuf> {
-    if path.starts_with("http://") || path.starts_with("https://") {
+    if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }
     let absolute = std::path::absolute(path)?;
     if !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists() {
+        if path.contains("://") {
+            bail!("{path}: no such kind of source; a site begins with http:// or https://");
+        }
+        if is_like_a_host(path) {
+            bail!("{path}: no such file or folder; if a site is meant, it is https://{path}");
+        }
         bail!("{path}: no such file or folder");
     }
     Ok(absolute)
 }
 
-fn failed(failure: &FailedDocument) -> serde_json::Value {
+/// Whether somebody may have meant a site: `www.example.org`, `example.org/docs`.
+fn is_like_a_host(path: &str) -> bool {
+    let (host, below) = path.split_once('/').map_or((path, false), |(host, _)| (host, true));
+    let labels: Vec<&str> = host.split('.').collect();
+    let well_formed = labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-'));
+    well_formed
+        && (labels.len() > 2 || (below && labels.len() == 2))
+        && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| last.eq_ignore_ascii_case("com")))
+}
+
+pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
     json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 
@@ -114,7 +132,7 @@ pub(super) fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-fn show(summary: &IngestSummary, output: &Output) {
+pub(super) fn show(summary: &IngestSummary, output: &Output) {
     let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [
@@ -222,5 +240,26 @@ fn kind(reason: SkipReason) -> &'static str {
         SkipReason::Duplicate => "equal to another page",
         SkipReason::Generated => "made by the generator of all others (indexes, print, search)",
         SkipReason::SoftNotFound => "that say \"not found\"",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_without_its_scheme_is_told_from_a_file() {
+        for (path, is) in [
+            ("docs.example.org", true),
+            ("example.com/docs", true),
+            ("例子.中国/文档", true),
+            ("docs/guide", false),
+            ("guide.md", false),
+            ("report.v2.pdf", false),
+            ("../docs", false),
+            ("archive.tar.gz", false),
+        ] {
+            assert_eq!(is_like_a_host(path), is, "{path}");
+        }
     }
 }

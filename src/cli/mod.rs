@@ -12,6 +12,7 @@ mod ingest;
 mod jsonl;
 mod markdown;
 mod models;
+mod once;
 mod output;
 mod plan;
 mod progress;
@@ -22,6 +23,7 @@ mod search;
 mod show;
 mod status;
 mod style;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -29,7 +31,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use tokio_util::sync::CancellationToken;
 
-use self::args::{Cli, Command};
+use self::args::{Cli, Command, IngestCommand};
 use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::Output;
 
@@ -49,7 +51,7 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
         }
     };
     let output = Output::new(&cli.common);
-    output.start_logging();
+    output.start_logging(matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch));
     quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
@@ -74,7 +76,10 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     let stop = interruptible();
     let common = &cli.common;
     match cli.command {
-        Command::Ingest(args) => ingest::run(args, common, output, stop).await,
+        Command::Ingest(IngestCommand { ingest, watch }) if watch.watch => {
+            watch::run(ingest, watch, common, output, stop).await
+        }
+        Command::Ingest(args) => ingest::run(args.ingest, common, output, stop).await,
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,

@@ -4,8 +4,10 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use super::args::{Color, Common, Invalid};
+use super::once::Once;
 use super::style::{Style, reader_left, unwritten};
 use crate::error::Error;
 
@@ -37,8 +39,8 @@ impl Output {
         Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal, emphasis }
     }
 
-    /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says.
-    pub fn start_logging(&self) {
+    /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says. `for_days`: each line once.
+    pub fn start_logging(&self, for_days: bool) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (_, 0) => "ragstream=warn,error",
@@ -47,7 +49,8 @@ impl Output {
             _ => "trace",
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(self.color.1);
+        let writer = if for_days { BoxMakeWriter::new(Once::default()) } else { BoxMakeWriter::new(io::stderr) };
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(self.color.1);
         // Already set when the library's user has a subscriber of its own.
         let _ = if self.verbose == 0 { logs.without_time().with_target(false).try_init() } else { logs.try_init() };
     }

@@ -26,6 +26,16 @@ pub(super) struct Progress {
 pub(super) struct Lines(ProgressBar);
 
 impl Lines {
+    /// Above nothing.
+    pub fn nowhere() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Says above the progress what is wrong, whether asked to be quiet or not.
+    pub fn complain_above(&self, output: &Output, line: &str) {
+        self.0.suspend(|| output.complain(&format!("{line}\n")));
+    }
+
     /// Prints a line that the progress does not overwrite.
     pub fn above(&self, output: &Output, line: &str) {
         self.0.suspend(|| output.note(line));

@@ -33,7 +33,7 @@ pub(super) async fn list(run: &Run, mut queue: impl Submit) -> Result<Scope, End
     for (number, source) in run.setup.sources.iter().enumerate() {
         let unreadable = list_source(run, number, &**source, &mut queue).await?;
         let roots = if run.options.scoped { source.roots() } else { vec![String::new()] };
-        scope.sources.push(SourceScope { source: source.id().clone(), roots, unreadable });
+        scope.sources.push(SourceScope { source: source.id().clone(), roots, focus: source.focus(), unreadable });
     }
     Ok(merged(scope))
 }
@@ -72,6 +72,11 @@ fn merged(scope: Scope) -> Scope {
             Some(known) => {
                 known.roots.extend(part.roots);
                 known.unreadable.extend(part.unreadable);
+                // Were one of them narrowed and another not, only what the narrowed one lists can be told to be gone.
+                known.focus = match (known.focus.take(), part.focus) {
+                    (Some(one), Some(other)) => Some([one, other].concat()),
+                    (one, other) => one.or(other),
+                };
             }
             None => merged.push(part),
         }

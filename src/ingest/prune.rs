@@ -51,8 +51,9 @@ async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
     let mut documents = Vec::with_capacity(missing.len());
     let mut intents = Vec::with_capacity(missing.len());
     for (document, prior) in missing.iter().zip(prior) {
+        let known = prior.entry.is_some();
         let points = prior.entry.map(|entry| entry.points).unwrap_or_default();
-        documents.push((document.uri.clone(), prior.epoch, points.len() as u64));
+        documents.push((document.uri.clone(), prior.epoch, points.len() as u64, known));
         intents.push(Intent {
             source: document.source.clone(),
             uri: document.uri.clone(),
@@ -70,11 +71,12 @@ async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
         })
         .await?;
     }
-    let points: u64 = documents.iter().map(|(.., points)| points).sum();
-    let removed: Vec<_> = documents.into_iter().map(|(uri, epoch, _)| (uri, epoch)).collect();
-    let count = removed.len();
+    let points: u64 = documents.iter().map(|(_, _, points, _)| points).sum();
+    let removed: Vec<_> = documents.iter().map(|(uri, epoch, ..)| (uri.clone(), *epoch)).collect();
     let fenced = run.recorded(run.setup.ledger.forget(removed).await)?.uris;
-    run.report.documents.removed.add((count - fenced.len().min(count)) as u64);
+    // What only ever failed (a folder that could not be listed, too) was never in the index.
+    let gone = documents.iter().filter(|(uri, _, _, known)| *known && !fenced.contains(uri));
+    run.report.documents.removed.add(gone.count() as u64);
     run.report.chunks.deleted.add(points);
     Ok(())
 }

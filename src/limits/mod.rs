@@ -89,6 +89,23 @@ pub struct Stats {
     pub slot_wait: Duration,
 }
 
+impl Stats {
+    /// What came after an earlier count of the same.
+    #[must_use]
+    pub fn since(self, earlier: &Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            retries: self.retries.saturating_sub(earlier.retries),
+            throttled: self.throttled.saturating_sub(earlier.throttled),
+            hedged: self.hedged.saturating_sub(earlier.hedged),
+            wasted: self.wasted.saturating_sub(earlier.wasted),
+            tokens: self.tokens.saturating_sub(earlier.tokens),
+            quota_wait: self.quota_wait.saturating_sub(earlier.quota_wait),
+            slot_wait: self.slot_wait.saturating_sub(earlier.slot_wait),
+        }
+    }
+}
+
 impl std::ops::AddAssign for Stats {
     fn add_assign(&mut self, other: Self) {
         self.requests += other.requests;

@@ -1,5 +1,6 @@
 //! The format of some bytes: by their name, and where that says nothing or lies, by their first bytes.
 
+use super::compound::Compound;
 use super::format::{Format, Guess};
 use super::{ParseError, container, mail, text};
 
@@ -47,7 +48,7 @@ fn magic(bytes: &[u8]) -> Option<Format> {
         return container::sniff(bytes);
     }
     if bytes.starts_with(COMPOUND) {
-        return [
+        let kinds = [
             // First, since documents are attached to messages.
             ("__nameid_version1.0", Format::Msg),
             ("WordDocument", Format::Doc),
@@ -56,9 +57,16 @@ fn magic(bytes: &[u8]) -> Option<Format> {
             ("Book", Format::Xls),
             ("__properties_version1.0", Format::Msg),
             ("EncryptedPackage", Format::Docx),
-        ]
-        .into_iter()
-        .find_map(|(stream, format)| holds(bytes, stream).then_some(format));
+        ];
+        let mut named: Vec<(&str, Format)> = kinds.into_iter().filter(|(stream, _)| holds(bytes, stream)).collect();
+        // Documents lie in one another: what it is itself stands at the root.
+        if named.iter().any(|(_, format)| Some(*format) != named.first().map(|n| n.1))
+            && let Some(file) = Compound::open(bytes.to_vec())
+        {
+            let at_root = file.children(0);
+            named.sort_by_key(|(stream, _)| !at_root.iter().any(|(name, _)| name.eq_ignore_ascii_case(stream)));
+        }
+        return named.first().map(|(_, format)| *format);
     }
     if start(bytes).starts_with(b"{\\rtf") {
         return Some(Format::Rtf);
@@ -208,5 +216,14 @@ mod tests {
         ] {
             assert_eq!(detect(name, bytes), Ok(format), "{name} {}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn a_document_is_what_stands_at_its_root() {
+        use super::super::compound::built;
+        let book = built(&[("Workbook", b"x"), ("MBD1/WordDocument", b"y"), ("MBD2/PowerPoint Document", b"z")]);
+        assert_eq!(detect("a.xls", &book), Ok(Format::Xls));
+        let letter = built(&[("WordDocument", b"x"), ("ObjectPool/Workbook", b"y")]);
+        assert_eq!(detect("a.doc", &letter), Ok(Format::Doc));
     }
 }

@@ -91,12 +91,11 @@ impl Story {
             side.get(from..from.saturating_add(length).min(side.len())).unwrap_or_default()
         };
         let parts = [long(0x4c), long(0x50), long(0x54), long(0x5c), long(0x60), long(0x64)];
-        // Narrow letters are those of the system that the document was written on.
-        let page = if is_of_mac(main) { 10_000 } else { 1252 };
-        let mut letters = pieces(main, table(0x1a2), page);
+        // Narrow letters are those of Windows, on a Macintosh as well.
+        let mut letters = pieces(main, table(0x1a2), 1252);
         if letters.is_empty() {
             let (from, to) = (long(0x18), long(0x1c).min(main.len()));
-            letters = narrow(main, from, to, page);
+            letters = narrow(main, from, to, 1252);
         }
         Self {
             letters,

@@ -85,10 +85,10 @@ impl Fields<'_> {
 impl Reader<'_> {
     fn message(&self, at: Storage, nesting: usize) -> (Option<String>, String, Markup) {
         let mut fields = Fields { file: self.file, at, page: 1252 };
-        let declared = [0x3ffd, 0x3fde].iter().find_map(|tag| fields.number(*tag));
-        // Text in UTF-8 is seen to be that; what is not is in the code page of the language.
-        let by_language = || fields.number(0x3ff1).map_or(1252, codepage::of_language);
-        fields.page = declared.filter(|page| !matches!(page, 1200 | 65_001)).unwrap_or_else(by_language);
+        // The one that its text is in, that of its language, that of its page. Text in UTF-8 is seen to be that.
+        let declared = |tag| fields.number(tag).filter(|page| !matches!(page, 1200 | 65_001));
+        let of_language = || fields.number(0x3ff1).map(codepage::of_language);
+        fields.page = declared(0x3ffd).or_else(of_language).or_else(|| declared(0x3fde)).unwrap_or(1252);
         let title = fields.line(&[0x0037, 0x0070]);
         let mut text = String::new();
         let mut field = |name: &str, value: Option<String>| {
@@ -198,6 +198,13 @@ fn person(name: Option<String>, address: Option<String>) -> Option<String> {
     }
 }
 
+/// Whether a page that is not in UTF-8 says what it is in: "UTF-8" is what converters leave there.
+fn names_its_charset(bytes: &[u8]) -> bool {
+    let lower = bytes.to_ascii_lowercase();
+    let name = lower.windows(7).position(|w| w == b"charset").and_then(|at| lower.get(at..(at + 20).min(lower.len())));
+    name.is_some_and(|name| !name.windows(3).any(|w| w == b"utf"))
+}
+
 /// The text: as a page, as plain text, or as RTF, which may hold either.
 fn body(fields: &Fields<'_>) -> (Markup, String) {
     let page =
@@ -206,9 +213,7 @@ fn body(fields: &Fields<'_>) -> (Markup, String) {
     let from_page = |bytes: &[u8]| {
         let declared = fields.number(0x3fde).filter(|page| *page != 65_001 && *page != 1200);
         let page = match declared {
-            Some(page)
-                if std::str::from_utf8(bytes).is_err() && !bytes.to_ascii_lowercase().windows(7).any(|w| w == b"charset") =>
-            {
+            Some(page) if std::str::from_utf8(bytes).is_err() && !names_its_charset(bytes) => {
                 html::extract(codepage::decode(page, bytes).as_bytes(), None)
             }
             _ => html::extract(bytes, None),

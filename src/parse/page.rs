@@ -110,6 +110,18 @@ mod tests {
     }
 
     #[test]
+    fn sphinx_is_known_by_what_its_pages_link_to() {
+        let of = |head: &str| scan(format!("{head}<p>Text").as_bytes(), None, &url()).unwrap().generator;
+        assert_eq!(of("<script src='../_static/documentation_options.js?v=1'></script>").as_deref(), Some("Sphinx"));
+        assert_eq!(of("<link rel=index title=Index href=../genindex.html>").as_deref(), Some("Sphinx"));
+        assert_eq!(
+            of("<link rel=index href=genindex.html><meta name=generator content='Docutils 0.19'>").as_deref(),
+            Some("Docutils 0.19")
+        );
+        assert_eq!(of("<link rel=index href=all.html><a rel=index href=genindex.html>x</a>"), None);
+    }
+
+    #[test]
     fn a_page_that_programs_fill_is_told() {
         let shell =
             "<title>App</title><div id=app></div><noscript>Please turn on JavaScript.</noscript><script src=a.js></script>";

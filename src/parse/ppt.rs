@@ -12,7 +12,7 @@ use self::records::{Record, records};
 use super::compound::{Compound, u16_at, u32_at, utf16};
 use super::order::{self, Frame};
 use super::writer::{Block, Writer};
-use super::{Extracted, Format, ParseError, codepage, letters, summary, title};
+use super::{Extracted, Format, ParseError, codepage, letters, summary, text, title};
 use crate::document::Markup;
 
 /// Edits that were saved one after another.
@@ -46,6 +46,14 @@ pub(super) fn extract(bytes: Vec<u8>) -> Result<Extracted, ParseError> {
             if said.insert(text.clone()) {
                 out.paragraph(&text);
             }
+        }
+        // PowerPoint 95 has other records, and all its text once more by itself.
+        if said.is_empty()
+            && let Some(mut bytes) = file.stream(0, "Text_Content")
+        {
+            bytes.retain(|b| *b != 0);
+            let lines = text::decode(bytes).unwrap_or_default();
+            lines.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).for_each(|line| out.paragraph(line));
         }
     }
     let text = out.finish();

@@ -85,6 +85,15 @@ impl<'a> Walk<'a, '_> {
             self.taint();
             return None;
         }
+        let least = schema.get("minProperties").and_then(Json::as_u64).unwrap_or_default();
+        if (taken.len() as u64) < least {
+            if !self.tainted.contains(&self.path) {
+                let keys: Vec<String> = known.into_iter().flatten().map(|(key, _)| format!("`{key}`")).collect();
+                self.findings.error(key, format!("one of these is missing: {}", keys.join(", ")), None);
+            }
+            self.taint();
+            return None;
+        }
         for required in schema.get("required").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
             if !out.contains_key(required) {
                 // Present but wrong, or misspelt, has been said already.

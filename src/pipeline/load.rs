@@ -16,6 +16,7 @@ use super::resolve::{default_plan, resolve};
 use super::schema;
 use super::spec::Spec;
 use super::tree::{self, Value};
+use crate::source::sql::SCHEMES;
 
 /// Bytes of a pipeline file, at most.
 const MAX_FILE: u64 = 1 << 20;
@@ -146,7 +147,13 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
         let start = at + mark.len();
         let rest = text.get(start..).unwrap_or_default();
         let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '"' | '\'' | '?' | '#')).unwrap_or(rest.len());
-        let authority = rest.get(..end).unwrap_or_default();
+        let mut authority = rest.get(..end).unwrap_or_default();
+        let scheme = text.get(..at).and_then(|before| before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next());
+        if scheme.is_some_and(|scheme| SCHEMES.contains(&scheme)) && !authority.contains('@') {
+            // A `/` or a `?` in a password, not encoded as it should be.
+            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'')).unwrap_or(rest.len());
+            authority = rest.get(..end).unwrap_or_default();
+        }
         if let Some(at) = authority.rfind('@').filter(|_| !authority.contains("${")) {
             found.push(start..start + at);
         }

@@ -30,3 +30,7 @@ pub use resolve::default_plan;
 pub use schema::schema;
 #[cfg(feature = "cli")]
 pub(crate) use sources::MAX_BYTES;
+#[cfg(feature = "cli")]
+pub(crate) use sources::is_database;
+#[cfg(feature = "cli")]
+pub(crate) use units::period;

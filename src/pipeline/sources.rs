@@ -1,5 +1,6 @@
 //! Paths and globs of a source.
 
+mod sql;
 mod web;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use globset::GlobSet;
 
 use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_glob};
 
+pub(crate) use self::sql::is_database;
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::Plan;
@@ -32,6 +34,10 @@ impl Plan {
             if let Some(address) = path.to_str().filter(|text| web::is_address(text)) {
                 urls.push(web::address(address).map_err(|Problem { message, hint }| Diagnostic::error(message, hint))?);
                 continue;
+            }
+            if path.to_str().is_some_and(is_database) {
+                // Not shown: a password may stand in it.
+                return Err(Diagnostic::error("a database is no source by itself", Some(sql::INSTEAD.to_owned())));
             }
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
@@ -81,12 +87,12 @@ pub(super) fn resolve(file: &mut File<'_>, specs: &[Option<SourceSpec>]) -> Vec<
             Some(SourceSpec::Kind(kind)) => match &**kind {
                 SourceKindSpec { files: Some(spec), .. } => resolve_files(file, &index, spec, &mut sources),
                 SourceKindSpec { web: Some(spec), .. } => sources.extend(web::resolve(file, &index, spec)),
-                SourceKindSpec { files: None, web: None } => {
-                    let place = ["sources", index.as_str()];
-                    if !file.tainted(&place) {
-                        file.error(&place, Problem::new("a source of no kind").hint("one of `files` and `web`"));
-                    }
+                SourceKindSpec { sql: Some(spec), .. } => {
+                    let found = sql::resolve(file, &index, spec, &sources);
+                    sources.extend(found);
                 }
+                // What was left out has been reported.
+                SourceKindSpec { files: None, web: None, sql: None } => {}
             },
         }
     }
@@ -120,6 +126,10 @@ fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &m
 /// Where a path points, and for a glob what is to match below. `None` has been reported.
 fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf, GlobSet)> {
     let shown = file.shown(place, text);
+    if is_database(text) {
+        file.error(place, Problem::new("a database is no source by itself").hint(sql::INSTEAD));
+        return None;
+    }
     if text.contains("://") {
         let hint = "sources are files, folders and sites (http:// or https://)";
         file.error(place, Problem::new(format!("`{shown}` is not a path")).hint(hint));

@@ -2,11 +2,14 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+mod sql;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Period, Size};
 use crate::answer::{Duplicates, RetrieveMode};
 use crate::chunk::ChunkBy;
@@ -104,12 +107,14 @@ pub(super) enum SourceSpec {
 /// A kind of source: one of these.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "source kind", extend("maxProperties" = 1))]
+#[schemars(title = "source kind", extend("minProperties" = 1, "maxProperties" = 1))]
 pub(super) struct SourceKindSpec {
     /// Files and folders.
     pub(super) files: Option<FilesSpec>,
     /// Whole sites.
     pub(super) web: Option<WebSpec>,
+    /// Rows of a database.
+    pub(super) sql: Option<SqlSpec>,
 }
 
 /// Files and folders. `.gitignore` is respected; hidden and binary files are skipped.

@@ -84,6 +84,12 @@ impl Period {
     }
 }
 
+/// A length of time as it is written in a pipeline file: `500ms`, `1m30s`; at most seven days.
+#[cfg(feature = "cli")]
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    Period::parse(text).map(|Period(period)| period)
+}
+
 /// Digits and a point, then what follows without the blanks between.
 fn split(text: &str) -> (&str, &str) {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
+use super::part::Part;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
-use crate::source::{self, Purpose, files};
+use crate::source::state::{MemoryState, State};
+use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
 use crate::vectordb::StorePlan;
 
 impl Runtime {
@@ -44,7 +46,7 @@ impl Runtime {
             Some(ledger) => ledger,
             None => SqliteLedger::in_memory().await?,
         };
-        ingest::forecast(self.setup(Arc::new(ledger), Purpose::Preview).await?, options, report, stop).await
+        ingest::forecast(self.setup(Arc::new(ledger), Purpose::Preview, None).await?, options, report, stop).await
     }
 
     /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's
@@ -53,16 +55,28 @@ impl Runtime {
     /// # Errors
     /// When another run is writing, or when ledger, model or store cannot be had.
     pub async fn ingest_setup(&self) -> Result<Setup, Error> {
-        self.setup(Arc::new(SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?), Purpose::Index).await
+        self.setup_of(None).await
     }
 
-    async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose) -> Result<Setup, Error> {
+    /// [`Self::ingest_setup`], over a part of the sources where one is named.
+    pub(super) async fn setup_of(&self, part: Option<&Part>) -> Result<Setup, Error> {
+        let ledger = SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?;
+        self.setup(Arc::new(ledger), Purpose::Index, part).await
+    }
+
+    async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
         let (plan, settings) = (&self.plan, &self.settings);
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
         let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
-        let planned = plan.sources.iter().map(|plan| source::open(plan, &base, |id| setup.ledger.state(id), purpose));
-        setup.sources = planned.chain(self.sources.iter().cloned()).collect();
+        let open = |plan: &SourcePlan| -> Arc<dyn Source> {
+            match (plan, part.and_then(Part::focus)) {
+                (SourcePlan::Files(plan), Some(focus)) => Arc::new(Files::new(plan.clone(), &base).focused(focus)),
+                _ => source::open(plan, &base, |id| setup.ledger.state(id), purpose),
+            }
+        };
+        let sources = plan.sources.iter().map(open).chain(self.sources.iter().cloned());
+        setup.sources = sources.filter(|source| part.is_none_or(|part| part.has(source.id()))).collect();
         setup.parse = plan.parse.clone();
         setup.chunk = plan.chunk.clone();
         setup.terms = self.embed_terms()?;
@@ -73,8 +87,16 @@ impl Runtime {
         Ok(setup)
     }
 
+    /// What the sources are called, and which of them are told by a plan.
+    pub(super) fn source_ids(&self) -> Vec<(SourceId, Option<&SourcePlan>)> {
+        let nothing = |_: &SourceId| -> Arc<dyn State> { Arc::new(MemoryState::default()) };
+        let id = |plan| source::open(plan, &self.settings.cwd, nothing, Purpose::Preview).id().clone();
+        let planned = self.plan.sources.iter().map(|plan| (id(plan), Some(plan)));
+        planned.chain(self.sources.iter().map(|source| (source.id().clone(), None))).collect()
+    }
+
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {
-        if self.embedder.is_some() {
+        if self.own_embedder {
             return Ok(EmbedTerms::default());
         }
         let embed = &self.plan.embed;
@@ -87,7 +109,9 @@ impl Runtime {
         terms.in_process = provider.kind == ProviderKind::Local;
         if !terms.in_process {
             let connection = self.providers.connection(&provider.name)?;
-            terms.counted = Some(Arc::new(move || connection.stats()));
+            // It may have served others, and earlier runs.
+            let before = connection.stats();
+            terms.counted = Some(Arc::new(move || connection.stats().since(&before)));
         }
         Ok(terms)
     }

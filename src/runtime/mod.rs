@@ -3,11 +3,16 @@
 mod answerer;
 mod copy;
 mod ingest;
+mod part;
 mod settings;
+mod watch;
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::OnceCell;
+
 pub use self::settings::Settings;
+pub use self::watch::{WatchEvent, WatchOptions};
 use crate::answer::{RerankPlan, RetrieveMode, Retriever};
 use crate::cache::EmbeddingCache;
 use crate::error::Error;
@@ -31,7 +36,8 @@ pub struct Runtime {
     /// Connections to providers, with their limits.
     pub providers: Arc<Providers>,
     sources: Vec<Arc<dyn Source>>,
-    embedder: Option<Arc<dyn Embedder>>,
+    embedder: OnceCell<Arc<dyn Embedder>>,
+    own_embedder: bool,
     reranker: Option<Arc<dyn Reranker>>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
@@ -46,7 +52,8 @@ impl Runtime {
             settings,
             providers,
             sources: Vec::new(),
-            embedder: None,
+            embedder: OnceCell::new(),
+            own_embedder: false,
             reranker: None,
             store: OnceLock::new(),
             bm25: OnceLock::new(),
@@ -64,7 +71,7 @@ impl Runtime {
     /// model can be used with.
     #[must_use]
     pub fn with_embedder(self, embedder: Arc<dyn Embedder>) -> Self {
-        Self { embedder: Some(embedder), ..self }
+        Self { embedder: OnceCell::from(embedder), own_embedder: true, ..self }
     }
 
     /// The same with a reranker of one's own in place of the plan's. Candidates and patience are those of the plan's, or the usual
@@ -88,10 +95,7 @@ impl Runtime {
     /// # Errors
     /// When the provider has no such model, or a local model's files cannot be had.
     pub async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
-        match &self.embedder {
-            Some(own) => Ok(Arc::clone(own)),
-            None => Ok(self.providers.embedder(&self.plan.embed).await?),
-        }
+        Ok(Arc::clone(self.embedder.get_or_try_init(|| self.providers.embedder(&self.plan.embed)).await?))
     }
 
     /// The store.

@@ -3,6 +3,9 @@
 //! Listing stats and opens nothing: an unchanged file costs one `stat`. What the file system says of a file is its version.
 
 mod base;
+mod changes;
+mod events;
+mod focus;
 mod own;
 mod uri;
 mod walk;
@@ -10,12 +13,15 @@ mod walk;
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt as _};
 
 pub use self::base::{base_of, kept_base};
+pub use self::events::{Changes, Events};
+pub use self::focus::Focus;
 pub(crate) use self::uri::normalise;
 use self::uri::path_of_key;
 pub use self::uri::uri_of;
@@ -40,12 +46,19 @@ pub struct Files {
     id: SourceId,
     plan: FilesPlan,
     base: PathBuf,
+    focus: Option<Arc<Focus>>,
 }
 
 impl Files {
     /// The files of a plan; their uris are relative to `base`.
     pub fn new(plan: FilesPlan, base: &Path) -> Self {
-        Self { id: SourceId::files(), plan, base: normalise(base) }
+        Self { id: SourceId::files(), plan, base: normalise(base), focus: None }
+    }
+
+    /// The same, narrowed to what is at or below some paths: only folders that lead there are entered, by the same rules.
+    #[must_use]
+    pub fn focused(self, focus: Arc<Focus>) -> Self {
+        Self { focus: Some(focus), ..self }
     }
 
     /// Where an item is on disk.
@@ -64,8 +77,12 @@ impl Source for Files {
         self.plan.paths.iter().map(|path| uri_of(path, &self.base)).collect()
     }
 
+    fn focus(&self) -> Option<Vec<String>> {
+        self.focus.as_ref().map(|focus| focus.paths().map(|path| uri_of(path, &self.base)).collect())
+    }
+
     fn list(&self) -> BoxStream<'_, Listed> {
-        walk::walk(self.plan.clone(), self.base.clone()).boxed()
+        walk::walk(self.plan.clone(), self.base.clone(), self.focus.clone()).boxed()
     }
 
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {

@@ -11,6 +11,7 @@ mod documents;
 pub mod files;
 mod globs;
 mod item;
+pub mod sql;
 pub mod state;
 pub mod web;
 
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use globset::GlobSet;
 
+pub use self::sql::{Sql, SqlPlan};
 use self::state::State;
 pub use self::web::{Web, WebPlan};
 pub use documents::{Documents, documents};
@@ -40,6 +42,12 @@ pub trait Source: std::fmt::Debug + Send + Sync {
     /// (`ingest ./docs`), only documents below these can be found gone.
     fn roots(&self) -> Vec<String> {
         vec![String::new()]
+    }
+
+    /// The prefixes of the part that it lists, where it was narrowed to one, as a watch does it with what has just changed: nothing
+    /// else can be found gone. `None`: it lists all that it has.
+    fn focus(&self) -> Option<Vec<String>> {
+        None
     }
 
     /// Lists all that there is, in any order; an item that is named twice counts once. Polled from one task, and dropped when the
@@ -65,6 +73,8 @@ pub enum SourcePlan {
     Files(FilesPlan),
     /// Whole sites.
     Web(WebPlan),
+    /// Rows of a database.
+    Sql(Box<SqlPlan>),
 }
 
 /// Files and folders.
@@ -93,17 +103,24 @@ pub enum Purpose {
 pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Arc<dyn Source> {
     match plan {
         SourcePlan::Files(plan) => Arc::new(Files::new(plan.clone(), base)),
+        SourcePlan::Sql(plan) => Arc::new(Sql::new((**plan).clone())),
         SourcePlan::Web(plan) => Arc::new(Web::new(plan.clone(), state, purpose)),
     }
 }
 
 /// Whether a document lies at or below a prefix: `docs` covers itself and `docs/a.md`, `https://a.example/docs/` all that begins
-/// with it, `.` every relative path, `/` every absolute one, and the empty prefix everything.
+/// with it, `https://a.example/docs` itself with any query, `.` every relative path, `/` every absolute one, and the empty prefix
+/// everything.
 pub fn is_within(uri: &str, prefix: &str) -> bool {
     match prefix {
         "" => true,
         "." => !Path::new(uri).is_absolute() && !uri.contains("://"),
-        _ => uri.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/') || prefix.ends_with('/')),
+        _ => uri.strip_prefix(prefix).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.starts_with('/')
+                || prefix.ends_with('/')
+                || (rest.starts_with('?') && prefix.contains("://"))
+        }),
     }
 }
 
@@ -121,11 +138,13 @@ mod tests {
             ("https://a.example/docs/", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs/"),
             ("https://a.example/docs/b", "https://a.example/docs"),
+            ("https://a.example/docs?page=2", "https://a.example/docs"),
             ("tickets://17", "tickets://"),
             ("anything", ""),
         ];
         let outside = [
             ("docs2/a.md", "docs"),
+            ("docs?a.md", "docs"),
             ("/x/a", "."),
             ("a", "/"),
             ("https://a.example/docs", "."),

@@ -4,7 +4,7 @@
 //! ```text
 //! scripts/bench                        the table of the README, about ten minutes
 //! scripts/bench --quick                the same in small, for a first look
-//! scripts/bench --only quota,ask       some of it: efficiency gain quota files memory kill chunker ask
+//! scripts/bench --only quota,ask       some of it: efficiency gain quota files memory kill chunker ask site
 //! scripts/bench stand-in --rpm 600     the provider alone, to try things against (--help tells what it can do)
 //! ```
 //! Without `--bench`, as `cargo test --all-targets` starts it: a smoke run that looks at no time.
@@ -23,6 +23,7 @@ mod corpus;
 mod process;
 mod provider;
 mod sink;
+mod site;
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -65,7 +66,7 @@ fn main() {
     };
     let only = arguments.iter().skip_while(|argument| *argument != "--only").nth(1);
     let mut bench = Bench { scale, folder: tempfile::tempdir().unwrap(), rows: Vec::new(), corpora: 0 };
-    let all: [(&str, Measure); 8] = [
+    let all: [(&str, Measure); 9] = [
         ("efficiency", efficiency),
         ("gain", gain),
         ("quota", quota),
@@ -74,6 +75,7 @@ fn main() {
         ("kill", kill),
         ("chunker", chunker),
         ("ask", ask),
+        ("site", site),
     ];
     for (name, measure) in all {
         if only.is_none_or(|only| only.split(',').any(|wanted| wanted == name)) {
@@ -460,6 +462,25 @@ fn chunker(bench: &mut Bench) {
     let (encoding, chunking) = (bytes / encoding.as_secs_f64(), bytes / chunking.as_secs_f64());
     let seen = format!("{chunking:.1} and {encoding:.1} MB/s, Markdown, one thread; `cargo bench --bench chunk` tells more");
     bench.row("chunker over the raw tokenizer", &format!("{:.2} ×", chunking / encoding), "", &seen);
+}
+
+/// A site, one page after the other and several at a time, by the same program.
+fn site(bench: &mut Bench) {
+    let (pages, latency) = bench.pick((12, 5), (100, 50), (400, 50));
+    let (provider, site) = (StandIn::start("--latency-ms 1"), site::Site::start(pages, Duration::from_millis(latency)));
+    let crawl = |concurrency: usize| {
+        let project = Project::new(std::path::Path::new("none")).pipeline(&provider, "concurrency: 16", 400, 64);
+        let ended = project.of_site(&site.url, concurrency).ingest(PATIENCE);
+        assert_eq!(ended.summary["documents"]["added"], pages, "not all pages were found");
+        ended
+    };
+    let (one, many) = (crawl(1), crawl(8));
+    let seen = format!(
+        "{:.1} and {:.1} s, {:.2} and {:.2} s of CPU, chunks embedded and stored",
+        many.wall, one.wall, many.cpu, one.cpu
+    );
+    let figure = format!("a site of {pages} pages of {latency} ms, 8 at a time over one at a time");
+    bench.row(&figure, &format!("{:.1} ×", one.wall / many.wall), "≥ 6 ×", &seen);
 }
 
 fn ask(bench: &mut Bench) {

@@ -145,6 +145,13 @@ impl Project {
         }
     }
 
+    /// Of a site instead of a folder, asked for so many pages at a time without a pause.
+    pub fn of_site(self, url: &str, concurrency: usize) -> Self {
+        let files = format!("files: {{ paths: [{}] }}", self.documents.display());
+        let site = format!("web: {{ urls: [\"{url}\"], concurrency: {concurrency}, delay: 1ms }}");
+        self.rewrite(|text| text.replace(&files, &site))
+    }
+
     /// With vectors of another width.
     pub fn wide(self, dimensions: u32) -> Self {
         self.rewrite(|text| text.replace("dimensions: 256", &format!("dimensions: {dimensions}")))

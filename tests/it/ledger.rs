@@ -92,7 +92,7 @@ fn done(source: SourceId, uri: &str, version: &str, points: &[StoredPoint]) -> C
 
 fn scope(source: SourceId, roots: &[&str], unreadable: &[&str]) -> Scope {
     let owned = |uris: &[&str]| uris.iter().map(ToString::to_string).collect();
-    Scope { sources: vec![SourceScope { source, roots: owned(roots), unreadable: owned(unreadable) }] }
+    Scope { sources: vec![SourceScope { source, roots: owned(roots), focus: None, unreadable: owned(unreadable) }] }
 }
 
 /// All pages of what is missing, as (source, uri).

@@ -41,5 +41,8 @@ mod resume;
 mod rig;
 mod select;
 mod several;
+mod sql;
 mod stand_in;
 mod store;
+mod watch;
+mod web;

@@ -143,13 +143,19 @@ async fn what_ragstream_wrote_is_passed_over() {
         ("home/default/index-0123456789abcdef/segment-1", b"x"),
         ("cache/embeddings.sqlite3", b"SQLite format 3\0"),
         ("cache/embeddings.lock", b"17"),
+        ("cache/embeddings.sqlite3-wal", b"x"),
+        ("cache/limits/openai.json", b"{}"),
         ("cache/models/potion/tokenizer.json", b"{}"),
+        ("limits/a.md", b"x"),
     ]);
     let got = walked(plan(vec![dir.path().into()]), dir.path()).await;
-    assert_eq!(got.found, ["Cargo.lock", "a.md", "accounts.ledger", "models/a.md", "notes/meta.json"]);
+    assert_eq!(got.found, ["Cargo.lock", "a.md", "accounts.ledger", "limits/a.md", "models/a.md", "notes/meta.json"]);
     let own: Vec<_> = got.skipped.iter().filter(|(_, why)| **why == SkipReason::Own).map(|(uri, _)| uri.as_str()).collect();
     let wanted = [
         "cache/embeddings.lock",
+        "cache/embeddings.sqlite3",
+        "cache/embeddings.sqlite3-wal",
+        "cache/limits",
         "cache/models",
         "home/default",
         "home/default.ledger",

@@ -156,7 +156,7 @@ fn a_rendered_error_shows_the_line_with_a_caret() {
 }
 
 /// File, place, underlined text, message, part of the hint.
-const BAD: [(&str, &str, &str, &str, &str); 41] = [
+const BAD: [(&str, &str, &str, &str, &str); 48] = [
     ("", "1:1", " ", "the file is empty", "`version: 1`"),
     ("# nothing\n", "1:1", "#", "the file is empty", "`version: 1`"),
     ("hello\n", "1:1", "hello", "a pipeline file must be a mapping (`key: value`), not text (`hello`)", ""),
@@ -172,7 +172,50 @@ const BAD: [(&str, &str, &str, &str, &str); 41] = [
     ("sources: ./docs\n", "1:10", "./docs", "`sources` must be a list, not text (`./docs`)", "[./docs]"),
     ("sources:\n- files: {}\n", "2:3", "files", "`paths` is missing", ""),
     ("sources:\n- files: {paths: []}\n", "2:18", "[]", "`sources[0].files.paths` must hold at least 1 item", ""),
-    ("sources: [https://x.org]\n", "1:11", "https://x.org", "`https://x.org` is not a path", "folder"),
+    ("sources: [ftp://x.org]\n", "1:11", "ftp://x.org", "`ftp://x.org` is not a path", "sites"),
+    (
+        "sources: [\"https://x y.org/\"]\n",
+        "1:11",
+        "\"https://x y.org/\"",
+        "`https://x y.org/` is not a URL: invalid international domain name",
+        "",
+    ),
+    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`, `sql`", ""),
+    (
+        "sources:\n- {files: {paths: [a]}, web: {urls: [\"https://x.org\"]}}\n",
+        "2:25",
+        "web",
+        "only one of these can be given, and `files` is",
+        "remove",
+    ),
+    (
+        "sources:\n- web: {urls: [\"https://x.org\"], headers: {Host: y}}\n",
+        "2:44",
+        "Host",
+        "`Host` is set by ragstream itself",
+        "",
+    ),
+    (
+        "sources:\n- web: {urls: [\"https://x.org\"], headers: {\"a b\": y}}\n",
+        "2:44",
+        "\"a b\"",
+        "`a b` is no name of a header",
+        "",
+    ),
+    (
+        "sources:\n- web: {urls: [\"https://x.org\"], user_agent: \"é\"}\n",
+        "2:46",
+        "\"é\"",
+        "this cannot be sent as a User-Agent",
+        "a name",
+    ),
+    (
+        "sources:\n- web: {urls: [\"https://x.org\"], delays: 1s}\n",
+        "2:34",
+        "delays",
+        "unknown key `delays` in `sources[0].web`",
+        "did you mean `delay`?",
+    ),
     ("sources: [~/docs]\n", "1:11", "~/docs", "`~/docs`: `~` has no meaning in a pipeline file", "${HOME}"),
     (
         "sources: [\"{a/*.md\"]\n",
@@ -574,14 +617,18 @@ fn shipped() -> BTreeMap<PathBuf, String> {
 fn the_shipped_pipelines_are_valid() {
     let shipped = shipped();
     let names: Vec<_> = shipped.keys().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["default", "ollama", "openai", "qdrant"]);
+    assert_eq!(names, ["default", "ollama", "openai", "postgres", "qdrant", "website"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let lantern = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lantern");
     for path in shipped.keys() {
         let loaded = pipeline::load(path, &env).unwrap_or_else(|errors| panic!("{}", errors.render(false, 100)));
         assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-        let files = files_of(&loaded.plan.sources[0]);
-        assert_eq!(files.paths, std::slice::from_ref(&lantern));
+        match &loaded.plan.sources[0] {
+            SourcePlan::Files(files) => assert_eq!(files.paths, std::slice::from_ref(&lantern)),
+            SourcePlan::Web(web) => assert_eq!(web.urls[0].as_str(), "https://docs.example.org/"),
+            SourcePlan::Sql(_) => assert!(path.ends_with("postgres.yaml")),
+            other => panic!("{other:?}"),
+        }
     }
     let plan = |name: &str| pipeline::load(&folder.join(format!("{name}.yaml")), &env).unwrap().plan;
     assert_eq!(plan("openai").query.model.unwrap().to_string(), "openai/gpt-5.4-mini");

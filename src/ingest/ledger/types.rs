@@ -142,7 +142,8 @@ pub struct Totals {
 /// How much of a scope is missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MissingCount {
-    /// Documents in scope: recorded, begun or failed.
+    /// Documents in scope: recorded, begun or failed. Of a source that was narrowed to a part of what it has, all those that it would
+    /// have listed otherwise; not counted where none is missing.
     pub known: u64,
     /// Those of them that the run has not listed.
     pub missing: u64,

@@ -118,6 +118,15 @@ fn old_code_pages_by_language_and_by_look() {
     assert_eq!(old(0x409, &russian), "Договор аренды причала заключён сторонами в городе.\n");
     assert_eq!(old(0x409, b"caf\xe9 one\x07two\x07\x07\r"), "| | |\n| - | - |\n| café one | two |\n");
     assert_eq!(old(0x804, b"\xd6\xd0\xce\xc4\r"), "中文\n");
+    // Word 97 and later write the letters of Windows on a Macintosh, too, and say that they are on one.
+    let mut main = vec![0u8; 1024];
+    main[..4].copy_from_slice(&[0xec, 0xa5, 0xc1, 0]);
+    main[0x12] = 1;
+    main.extend(b"a \x93pier\x94\r");
+    put(&mut main, 0x18, 1024);
+    put(&mut main, 0x1c, 1033);
+    put(&mut main, 0x4c, 9);
+    assert_eq!(extract(built(&[("WordDocument", &main)])).unwrap().text, "a “pier”\n");
 }
 
 #[test]

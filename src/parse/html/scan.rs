@@ -33,7 +33,7 @@ pub struct PageScan {
     pub alternates: Vec<Url>,
     /// What it asks of robots.
     pub robots: Robots,
-    /// The program that made it, as that calls itself ("Sphinx 7.2", "mdbook").
+    /// The program that made it, as that calls itself ("Sphinx 7.2", "mdbook"); Sphinx is known by what it links to as well.
     pub generator: Option<String>,
     /// The language that it says it is in, as written ("en-GB").
     pub lang: Option<String>,
@@ -72,9 +72,15 @@ pub(super) fn scan(tree: &Tree, url: &Url) -> PageScan {
         words: words(tree),
         ..PageScan::default()
     };
+    // Its themes may leave out what tells its name, and many do on the first page.
+    let mut sphinx = false;
     for id in tree.all(ROOT).filter(|&id| tree.is_element(id)) {
         match tree.name(id) {
-            "script" => scan.scripts += usize::from(is_program(tree, id)),
+            "script" => {
+                scan.scripts += usize::from(is_program(tree, id));
+                sphinx |= ends_with(tree.attribute(id, "src"), "_static/documentation_options.js");
+            }
+            "link" if is(tree, id, "rel", "index") => sphinx |= ends_with(tree.attribute(id, "href"), "genindex.html"),
             "input" => scan.password_form |= is(tree, id, "type", "password"),
             "html" => {
                 let lang = ["lang", "xml:lang"].into_iter().find_map(|name| tree.attribute(id, name).and_then(title::clean));
@@ -89,6 +95,9 @@ pub(super) fn scan(tree: &Tree, url: &Url) -> PageScan {
             _ => {}
         }
     }
+    if sphinx && scan.generator.is_none() {
+        scan.generator = Some("Sphinx".to_owned());
+    }
     let blocks = blocks::of(tree);
     scan.letters = blocks.iter().map(|block| block.letters).sum();
     let mut signatures: Vec<u64> = blocks.iter().map(|block| block.signature).filter(|&signature| signature != 0).collect();
@@ -101,6 +110,11 @@ pub(super) fn scan(tree: &Tree, url: &Url) -> PageScan {
 
 fn is(tree: &Tree, id: Id, attribute: &str, value: &str) -> bool {
     tree.attribute(id, attribute).is_some_and(|written| written.trim().eq_ignore_ascii_case(value))
+}
+
+/// Whether the path of an address ends so, whatever its query.
+fn ends_with(address: Option<&str>, end: &str) -> bool {
+    address.is_some_and(|address| address.split(['?', '#']).next().unwrap_or_default().trim_end().ends_with(end))
 }
 
 /// Not the data and the formulas that are also written as scripts.

@@ -46,3 +46,24 @@ fn fields_text_and_what_is_attached() {
     );
     assert!(extract(b"no".to_vec(), Instant::now(), &open).is_err());
 }
+
+#[test]
+fn letters_of_one_byte_by_what_is_said_of_them() {
+    let number = |tag: u32, value: u32| property(tag, u64::from(value).to_le_bytes());
+    let open = |_: Hint<'_>, _: Vec<u8>, _: Duration| Err(ParseError::Binary);
+    let read = |numbers: &[Vec<u8>], subject: &[u8], page: &[u8]| {
+        let properties = [vec![0; 32], numbers.concat()].concat();
+        let file = built(&[
+            ("__properties_version1.0", &properties),
+            ("__substg1.0_0037001E", subject),
+            ("__substg1.0_10130102", page),
+        ]);
+        extract(file, Instant::now() + Duration::from_mins(1), &open).unwrap().text.replace('\0', "").trim_end().to_owned()
+    };
+    // The page is in Cyrillic letters, whatever its head says; the subject in those of its language.
+    let (page, cyrillic) =
+        (b"<meta charset='utf-8'><p>\xcf\xb8\xf2\xf0", [number(0x3fde_0003, 1251), number(0x3ff1_0003, 1031)]);
+    assert_eq!(read(&cyrillic, b"Gr\xfc\xdfe", page), "Subject: Grüße\n\nПётр");
+    assert_eq!(read(&cyrillic[..1], b"\xcf\xb8\xf2\xf0", page), "Subject: Пётр\n\nПётр");
+    assert_eq!(read(&[number(0x3ffd_0003, 950)], b"\xa4\xa4\xa4\xe5", b"<p>pier"), "Subject: 中文\n\npier");
+}

@@ -2,7 +2,7 @@
 
 use unicode_bidi::{BidiClass, bidi_class};
 
-fn is_right_to_left(c: char) -> bool {
+pub(super) fn is_right_to_left(c: char) -> bool {
     // Nearly all text is below.
     c >= '\u{590}' && matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
 }

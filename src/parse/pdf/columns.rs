@@ -328,9 +328,9 @@ fn kind_of(band: &[Word], cuts: &[f64], size: f64) -> Kind {
     if prose == columns.len() {
         return Kind::Columns;
     }
-    // Rows: lines that stand at the height of a line of the next column.
+    // Rows: lines that stand at the height of a line of the next column. A part that was read before is no cell.
     let rows = aligned(&columns, size);
-    if rows >= 0.7 && least >= 2 {
+    if rows >= 0.7 && least >= 2 && band.iter().all(|w| w.part.is_none()) {
         return if prose * 2 > columns.len() && columns.iter().all(|c| c.letters > 20.0) { Kind::Columns } else { Kind::Table };
     }
     // Cells of several lines: the first line of each stands at the height of one of the fullest column.

@@ -120,6 +120,10 @@ impl Unnamed {
         let Some(descendant) = descendant else {
             return Self::of_simple(dict);
         };
+        // In place of a table, the name of one that changes nothing.
+        if dict.get::<Name<'_>>(b"ToUnicode".as_slice()).is_some_and(|n| n.starts_with(b"Identity")) {
+            return Self::Utf16;
+        }
         let name = dict.get::<Name<'_>>(b"Encoding".as_slice());
         let name = name.as_deref().map(CMapName::from_bytes);
         if let Some(name) = &name {

@@ -64,11 +64,13 @@ pub(super) fn text_of(words: &[Word], size: f64) -> String {
     let mut pieces: Vec<(String, bool)> = Vec::new();
     let mut before: Option<&Word> = None;
     let line = words.iter().find(|w| (w.size - size).abs() < 0.2 * size).map_or(0.0, |w| w.y);
-    for word in words {
-        let apart = before.is_some_and(|b| b.is_apart_from(word));
-        let raised = word.size < 0.85 * size && line - word.y > 0.15 * size;
+    let is_raised = |w: &Word| w.size < 0.85 * size && line - w.y > 0.15 * size;
+    for (word, is_stacked) in unstacked(words, is_raised, |w| w.size < 0.85 * size && w.y - line > 0.05 * size) {
+        let apart = if is_stacked { !is_exponent(&word.text) } else { before.is_some_and(|b| b.is_apart_from(word)) };
+        let raised = is_raised(word);
         let text = match before.filter(|b| raised && !apart && (b.size - size).abs() < 0.2 * size) {
             Some(base) => raised_after(&base.text, &word.text),
+            None if is_stacked && !apart => format!("^{}", word.text),
             None => word.text.clone(),
         };
         match pieces.last_mut() {
@@ -78,6 +80,31 @@ pub(super) fn text_of(words: &[Word], size: f64) -> String {
         before = Some(word);
     }
     bidi::reading_order(&pieces)
+}
+
+/// The words of a line, from left to right; of those that stand above one another behind the same letter, the lower ones first.
+/// The first of the upper ones is marked.
+fn unstacked(words: &[Word], is_raised: impl Fn(&Word) -> bool, is_lowered: impl Fn(&Word) -> bool) -> Vec<(&Word, bool)> {
+    let mut out = Vec::with_capacity(words.len());
+    let mut rest = words;
+    while !rest.is_empty() {
+        let run = rest.iter().take_while(|w| is_raised(w) || is_lowered(w)).count();
+        let (scripts, after) = rest.split_at(run.max(1));
+        let (upper, lower): (Vec<&Word>, Vec<&Word>) = scripts.iter().partition(|w| is_raised(w));
+        let over = upper.iter().any(|u| lower.iter().any(|l| u.x1.min(l.x1) - u.x0.max(l.x0) > 0.2 * u.size.min(l.size)));
+        if over {
+            out.extend(lower.into_iter().map(|w| (w, false)));
+            out.extend(upper.into_iter().enumerate().map(|(i, w)| (w, i == 0)));
+        } else {
+            out.extend(scripts.iter().map(|w| (w, false)));
+        }
+        rest = after;
+    }
+    out
+}
+
+fn is_exponent(raised: &str) -> bool {
+    raised.chars().all(|c| c.is_ascii_digit())
 }
 
 /// Dots that lead the eye to a number, as three.

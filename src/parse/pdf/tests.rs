@@ -176,6 +176,95 @@ fn rules_make_tables() {
     assert!(text.find("Before") < text.find("| Name") && text.find("| Name") < text.find("After"), "{text}");
 }
 
+/// A box around text, as a cell is drawn.
+fn boxed(x: f64, y: f64, width: f64, height: f64, text: &str) -> String {
+    format!("{x:.2} {y:.2} {width:.2} {height:.2} re S\n") + &put("F1", 9.0, x + 4.0, y + 4.0, text)
+}
+
+#[test]
+fn a_ruled_table_within_aligned_rows_stays() {
+    let mut page = String::new();
+    for (row, y) in [650.0, 634.0, 618.0, 450.0, 434.0, 418.0].into_iter().enumerate() {
+        page += &put("F1", 9.0, 72.0, y, &format!("Left {row}"));
+        page += &put("F1", 9.0, 330.0, y, &format!("Right {row}"));
+    }
+    for (side, x) in [("port", 72.0), ("starboard", 330.0)] {
+        for row in 0..4 {
+            let y = 580.0 - 20.0 * f64::from(row);
+            page += &boxed(x, y, 80.0, 20.0, &format!("{side} {row}"));
+            page += &boxed(x + 80.0, y, 80.0, 20.0, &format!("{}", 7 * row));
+        }
+    }
+    let text = text(&[page]);
+    for row in ["Left 2", "Right 5", "| port 3 | 21 |", "| starboard 0 | 0 |"] {
+        assert!(text.contains(row), "{row} in {text}");
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    /// Wherever words stand and rules run, no word is lost.
+    #[test]
+    fn no_word_is_lost(
+        loose in proptest::collection::btree_set((0u32..12, 0u32..40), 0..40),
+        columns in proptest::collection::btree_set(0u32..12, 0..5),
+        rows in proptest::collection::btree_set(0u32..40, 0..20),
+        frames in proptest::collection::vec((0u32..12, 0u32..40, 1u32..4, 1u32..4, 1u32..4, 1u32..6), 0..5),
+    ) {
+        let words: std::collections::BTreeSet<(u32, u32)> =
+            columns.iter().flat_map(|column| rows.iter().map(move |row| (*column, *row))).chain(loose).collect();
+        proptest::prop_assume!(!words.is_empty());
+        let place = |column: u32, row: u32| (50.0 + 42.0 * f64::from(column), 740.0 - 17.0 * f64::from(row));
+        let mut page = String::new();
+        for (column, row, wide, high, columns, rows) in frames {
+            let (x, y) = place(column, row);
+            for (i, j) in (0..columns).flat_map(|i| (0..rows).map(move |j| (i, j))) {
+                let (width, height) = (42.0 * f64::from(wide), 17.0 * f64::from(high));
+                let (left, top) = (x - 3.0 + width * f64::from(i), y + 13.0 - height * f64::from(j));
+                let _ = writeln!(page, "{left} {} {width} {height} re S", top - height);
+            }
+        }
+        for (column, row) in &words {
+            let (x, y) = place(*column, *row);
+            page += &put("F1", 9.0, x, y, &format!("w{column}x{row}"));
+        }
+        let text = text(&[page]);
+        let read: std::collections::BTreeSet<&str> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+        for (column, row) in words {
+            let word = format!("w{column}x{row}");
+            proptest::prop_assert!(read.contains(word.as_str()), "{} in {}", word, text);
+        }
+    }
+}
+
+#[test]
+fn values_that_touch_are_two_and_what_stands_above_something_is_no_part_of_it() {
+    let page = put("F1", 10.0, 72.0, 700.0, "73.3") + &put("F1", 10.0, 92.4, 700.0, "72.6");
+    assert_eq!(text(&[page]), "73.3 72.6");
+    // The caption of a button, and what its field says.
+    let page = put("F1", 10.0, 72.0, 700.0, "Submitted") + &put("F1", 10.0, 80.0, 700.0, "yes");
+    assert_eq!(text(&[page]), "Submitted yes");
+    // A raised letter above a lowered one, and a raised number.
+    let scripts = |upper: &str| {
+        put("F1", 12.0, 72.0, 700.0, "The value of v")
+            + &put("F1", 7.0, 148.0, 705.0, upper)
+            + &put("F1", 7.0, 147.5, 697.0, "max")
+            + &put("F1", 12.0, 180.0, 700.0, "is known")
+    };
+    assert_eq!(text(&[scripts("C")]), "The value of vmax C is known");
+    assert_eq!(text(&[scripts("2")]), "The value of vmax^2 is known");
+}
+
+#[test]
+fn codes_are_letters_where_a_font_says_so_by_a_name() {
+    let font = "<< /Type /Font /Subtype /Type0 /BaseFont /Pier /Encoding /Identity-H /ToUnicode /Identity-H /DescendantFonts [11 0 R] >>";
+    let own = "<< /Type /Font /Subtype /CIDFontType2 /BaseFont /Pier /CIDSystemInfo << /Registry (Adobe) /Ordering (Identity) \
+               /Supplement 0 >> >>";
+    let page = "BT /F4 12 Tf 72 700 Td <007000ED006500720020706F> Tj ET".to_owned();
+    assert_eq!(read(document(&[page], "", &[font, own])).unwrap().extracted.text, "píer 灯");
+}
+
 #[test]
 fn wide_lines_stay_one_paragraph_and_divided_words_are_joined() {
     for step in [12.0, 18.0, 24.0] {

@@ -70,6 +70,9 @@ impl Word {
             return true;
         }
         let gap = next.x0 - self.x1;
+        if self.is_over(next) || (is_decimal(&self.text) && is_decimal(&next.text)) {
+            return true;
+        }
         let wide =
             self.text.chars().next_back().is_some_and(letters::is_cjk) && next.text.chars().next().is_some_and(letters::is_cjk);
         let numbers = [self, next].iter().all(|w| w.text.chars().all(|c| c.is_ascii_digit()));
@@ -81,6 +84,24 @@ impl Word {
             BLANK
         } * self.size.min(next.size).max(0.6 * self.size.max(next.size))
     }
+}
+
+impl Word {
+    /// Whether two words are drawn over one another, as the value of a field over its name: no letters of one word are.
+    fn is_over(&self, next: &Self) -> bool {
+        let shared = self.x1.min(next.x1) - self.x0.max(next.x0);
+        let narrow = (self.x1 - self.x0).min(next.x1 - next.x0);
+        let is_plain = |c: char| c.is_alphanumeric() && !bidi::is_right_to_left(c);
+        shared > 0.8 * narrow.max(0.5 * self.size.min(next.size))
+            && self.text.ends_with(is_plain)
+            && next.text.starts_with(is_plain)
+    }
+}
+
+/// Whether this is a whole number with its decimals: what follows it is another one, however near.
+fn is_decimal(text: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    text.split_once('.').is_some_and(|(whole, rest)| is_digits(whole) && is_digits(rest))
 }
 
 /// The directions in which a page's text runs, the upright one first, then by the amount of text.

@@ -82,6 +82,13 @@ fn slides_notes_and_the_outline() {
 }
 
 #[test]
+fn the_text_of_powerpoint_95() {
+    let text = b"The pier\r\rOne caf\xe9\rTwo boats, one na\xefve captain\r\r";
+    let got = extract(built(&[("PowerPoint Document", &[3, 0, 0, 0, 0xff, 0xff, 0, 0]), ("Text_Content", text)])).unwrap();
+    assert_eq!(got.text, "The pier\n\nOne café\n\nTwo boats, one naïve captain\n");
+}
+
+#[test]
 fn damage_and_passwords() {
     let (stream, edit) = presentation();
     let lost = extract(built(&[("PowerPoint Document", stream.get(40..).unwrap()), ("Current User", b"")]));

@@ -28,17 +28,18 @@ pub(super) fn address(text: &str) -> Result<Url, Problem> {
         let problem = Problem::new(format!("`{}` is not a web address", printable(text)));
         return Err(problem.hint("it begins with http:// or https://"));
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        let problem = Problem::new("the address of a site holds a user name or a password");
-        return Err(problem.hint("give it under `web: { headers: … }` in a pipeline file, as a variable"));
-    }
     Ok(url)
 }
 
 /// [`address`], of a value in the file. `None` has been reported.
 pub(super) fn address_at(file: &mut File<'_>, place: &[&str], text: &str) -> Option<Url> {
     match address(text) {
-        Ok(url) => Some(url),
+        Ok(url) => {
+            if url.password().is_some() {
+                warn_of_plain_sight(file, place, "a password");
+            }
+            Some(url)
+        }
         // A variable may hold a secret: then it is not shown.
         Err(problem) if file.has_variable(place) => {
             let shown = file.shown(place, text);

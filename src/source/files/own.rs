@@ -8,7 +8,7 @@ pub(super) fn is_own(path: &Path, is_dir: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_str().unwrap_or_default();
     let beside = |sibling: &str| path.with_file_name(sibling).exists();
     if is_dir {
-        return is_index(path) || (name == "models" && beside("embeddings.sqlite3"));
+        return is_index(path) || (matches!(name, "models" | "limits") && beside("embeddings.sqlite3"));
     }
     // `x.ledger`, and what SQLite keeps next to it; `x.lock`.
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
@@ -18,7 +18,7 @@ pub(super) fn is_own(path: &Path, is_dir: bool) -> bool {
             let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
             path.with_extension("ledger").exists() || (stem == "embeddings" && beside("embeddings.sqlite3"))
         }
-        _ => false,
+        _ => name.strip_prefix("embeddings.sqlite3").is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal")),
     }
 }
 

@@ -5,13 +5,14 @@ use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use futures_util::Stream;
 use ignore::{DirEntry, WalkBuilder};
 
 use super::FileStamp;
+use super::focus::Focus;
 use super::own::is_own;
 use super::uri::{below, is_exact, is_plain, key_of, normalise, uri_of};
 use crate::parse::{Guess, guess};
@@ -28,14 +29,14 @@ const BATCH_AGE: Duration = Duration::from_millis(20);
 const MOST_IGNORED: usize = 10_000;
 
 /// Lists the files; see [`super::Files`].
-pub(super) fn walk(files: FilesPlan, base: PathBuf) -> impl Stream<Item = Listed> + Send {
+pub(super) fn walk(files: FilesPlan, base: PathBuf, focus: Option<Arc<Focus>>) -> impl Stream<Item = Listed> + Send {
     async_stream::stream! {
         let roots: Vec<String> = files.paths.iter().map(|p| uri_of(p, &base)).collect();
         let (tx, mut rx) = tokio::sync::mpsc::channel::<Vec<Listed>>(BATCHES);
         let walking = tokio::task::spawn_blocking(move || {
             let mut out = Outbox { tx, batch: Vec::with_capacity(BATCH), since: Instant::now() };
             // `Err` means that nobody listens any more, which is a way to end and no failure.
-            let _ = walk_roots(&files, &base, &mut out).and_then(|()| out.flush());
+            let _ = walk_roots(&files, &base, focus.as_ref(), &mut out).and_then(|()| out.flush());
         });
         while let Some(batch) = rx.recv().await {
             for listed in batch {
@@ -77,13 +78,41 @@ impl Outbox {
     }
 }
 
-fn walk_roots(files: &FilesPlan, base: &Path, out: &mut Outbox) -> Result<(), Dropped> {
+/// The folders that are entered for these files, at or below one of `within` where that is said, and `most` of them and one more.
+/// Blocks.
+pub(super) fn folders(files: &FilesPlan, within: Option<&Arc<Focus>>, most: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in files.paths.iter().filter(|path| within.is_none_or(|focus| focus.touches(path))) {
+        let root = Root { files, path, uri: String::new(), plain: false, focus: within };
+        let (refuse, _) = mpsc::channel();
+        let walker = root.walker().filter_entry(root.filter(refuse)).build().filter_map(Result::ok);
+        // A root may be a link.
+        let folders = walker.filter(|entry| entry.depth() == 0 || entry.file_type().is_some_and(|kind| kind.is_dir()));
+        let folders = folders.map(DirEntry::into_path).filter(|folder| within.is_none_or(|focus| focus.covers(folder)));
+        found.extend(folders.filter(|folder| folder.is_dir()).take((most + 1).saturating_sub(found.len())));
+    }
+    found
+}
+
+/// Those of some files that are come across, which those are not that an ignore file hides. Blocks.
+pub(super) fn reached(files: &FilesPlan, focus: &Arc<Focus>) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in files.paths.iter().filter(|path| focus.touches(path)) {
+        let root = Root { files, path, uri: String::new(), plain: false, focus: Some(focus) };
+        let (refuse, _) = mpsc::channel();
+        let walker = root.walker().filter_entry(root.filter(refuse)).build().filter_map(Result::ok);
+        found.extend(walker.map(DirEntry::into_path).filter(|path| focus.covers(path)));
+    }
+    found
+}
+
+fn walk_roots(files: &FilesPlan, base: &Path, focus: Option<&Arc<Focus>>, out: &mut Outbox) -> Result<(), Dropped> {
     // Only roots within one another can name a file twice; without them the set would be memory for nothing.
     let paths: Vec<PathBuf> = files.paths.iter().map(|p| normalise(p)).collect();
     let nested = paths.iter().enumerate().any(|(i, a)| paths.iter().enumerate().any(|(j, b)| i != j && a.starts_with(b)));
     let mut taken = nested.then(HashSet::new);
-    for path in &files.paths {
-        let root = Root { files, path, uri: uri_of(path, base), plain: is_plain(path) };
+    for path in files.paths.iter().filter(|path| focus.is_none_or(|focus| focus.touches(path))) {
+        let root = Root { files, path, uri: uri_of(path, base), plain: is_plain(path), focus };
         match std::fs::metadata(path) {
             Err(error) => out.push(Listed::Unreadable { prefix: root.uri, error: error.into() })?,
             Ok(meta) if meta.is_dir() => root.walk(taken.as_mut(), out)?,
@@ -104,6 +133,8 @@ struct Root<'a> {
     uri: String,
     /// See [`is_plain`].
     plain: bool,
+    /// What alone is of interest.
+    focus: Option<&'a Arc<Focus>>,
 }
 
 impl Root<'_> {
@@ -111,23 +142,7 @@ impl Root<'_> {
         // The walker drops in silence what its filter refuses: the filter tells of it through this channel, which is emptied
         // after every step and so holds what is refused of one folder at most.
         let (refuse, refused) = mpsc::channel::<(PathBuf, SkipReason)>();
-        let exclude = self.files.exclude.clone();
-        let root = self.path.to_owned();
-        let filter = move |entry: &DirEntry| {
-            let reason = if is_hidden(entry.file_name()) {
-                SkipReason::Hidden
-            } else if !exclude.is_empty() && entry.path().strip_prefix(&root).is_ok_and(|below| exclude.is_match(below)) {
-                SkipReason::Excluded
-            } else if is_own(entry.path(), entry.file_type().is_some_and(|kind| kind.is_dir())) {
-                SkipReason::Own
-            } else {
-                return true;
-            };
-            // The receiver lives as long as the walker.
-            let _ = refuse.send((entry.path().to_owned(), reason));
-            false
-        };
-        let walker = self.walker().sort_by_file_name(OsStr::cmp).filter_entry(filter).build();
+        let walker = self.walker().sort_by_file_name(OsStr::cmp).filter_entry(self.filter(refuse)).build();
         let mut found = false;
         for entry in walker {
             for (path, reason) in refused.try_iter() {
@@ -152,7 +167,31 @@ impl Root<'_> {
         for (path, reason) in refused.try_iter() {
             out.push(Listed::Skipped { uri: self.below(&path), reason })?;
         }
-        if found { Ok(()) } else { self.ignored(out) }
+        if found || self.focus.is_some() { Ok(()) } else { self.ignored(out) }
+    }
+
+    /// Which entries are entered or looked at; what is refused of those in focus is told to `refuse`.
+    fn filter(&self, refuse: mpsc::Sender<(PathBuf, SkipReason)>) -> impl Fn(&DirEntry) -> bool + Send + Sync + 'static {
+        let (exclude, focus, root) = (self.files.exclude.clone(), self.focus.cloned(), self.path.to_owned());
+        move |entry: &DirEntry| {
+            let is_folder = || entry.file_type().is_some_and(|kind| kind.is_dir());
+            let (path, name) = (entry.path(), entry.file_name());
+            if focus.as_ref().is_some_and(|focus| !(focus.covers(path) || focus.touches(path) && is_folder())) {
+                return false;
+            }
+            let reason = if is_hidden(name) {
+                SkipReason::Hidden
+            } else if !exclude.is_empty() && path.strip_prefix(&root).is_ok_and(|below| exclude.is_match(below)) {
+                SkipReason::Excluded
+            } else if is_own(path, is_folder()) {
+                SkipReason::Own
+            } else {
+                return true;
+            };
+            // Whoever does not ask has dropped the other end.
+            let _ = refuse.send((path.to_owned(), reason));
+            false
+        }
     }
 
     /// Goes through the folder as its ignore files say.
@@ -200,11 +239,10 @@ impl Root<'_> {
         if kind.is_symlink() {
             return skipped(uri, SkipReason::SymbolicLink);
         }
-        let include = &self.files.include;
-        if !include.is_empty() && entry.path().strip_prefix(self.path).is_ok_and(|below| !include.is_match(below)) {
+        if !entry.path().strip_prefix(self.path).is_ok_and(|below| includes(self.files, below)) {
             return skipped(uri, SkipReason::Excluded);
         }
-        if matches!(guess(&entry.file_name().to_string_lossy()), Guess::Unsupported(_)) {
+        if is_unsupported(entry.file_name()) {
             return skipped(uri, SkipReason::UnsupportedFormat);
         }
         // Not `entry.metadata()`: its error is wrapped, and "gone" has to be told from "forbidden".
@@ -255,6 +293,19 @@ fn dig(error: &ignore::Error) -> (Option<&Path>, Option<&io::Error>) {
     }
 }
 
-fn is_hidden(name: &OsStr) -> bool {
+/// Whether no file of this name, below a root, is ever taken.
+pub(super) fn is_refused(files: &FilesPlan, below: &Path) -> bool {
+    !includes(files, below) || files.exclude.is_match(below) || below.file_name().is_some_and(is_unsupported)
+}
+
+fn includes(files: &FilesPlan, below: &Path) -> bool {
+    files.include.is_empty() || files.include.is_match(below)
+}
+
+fn is_unsupported(name: &OsStr) -> bool {
+    matches!(guess(&name.to_string_lossy()), Guess::Unsupported(_))
+}
+
+pub(super) fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().first() == Some(&b'.')
 }

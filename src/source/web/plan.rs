@@ -12,6 +12,8 @@ use crate::providers::Secret;
 pub const MAX_PAGES: u64 = 10_000;
 /// Links from a seed to a page at most, unless the pipeline says otherwise.
 pub const MAX_DEPTH: u32 = 100;
+/// A server that is started anew is back by then.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// What the crawler calls itself.
 pub const USER_AGENT: &str = concat!("ragstream/", env!("CARGO_PKG_VERSION"), " (+https://docs.rs/ragstream)");
 
@@ -42,6 +44,8 @@ pub struct WebPlan {
     pub user_agent: String,
     /// Larger pages and files are skipped.
     pub max_bytes: u64,
+    /// How long a host that answers nothing but failures is waited for, before nothing more is asked of it in a run.
+    pub patience: Duration,
 }
 
 impl WebPlan {
@@ -60,6 +64,7 @@ impl WebPlan {
             trust_lastmod: false,
             user_agent: USER_AGENT.to_owned(),
             max_bytes,
+            patience: PATIENCE,
         }
     }
 }

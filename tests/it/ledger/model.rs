@@ -135,8 +135,10 @@ impl Model {
     }
 
     pub fn count_missing(&self, scope: &Scope) -> MissingCount {
-        let known = self.documents.iter().filter(|(uri, document)| scope.covers(&document.source, uri)).count();
-        MissingCount { known: known as u64, missing: self.missing(scope).len() as u64 }
+        let missing = self.missing(scope);
+        let counted = |source: &SourceId| scope.beginnings(source).is_none() || missing.iter().any(|gone| gone.0 == *source);
+        let known = self.documents.iter().filter(|(uri, of)| scope.would_cover(&of.source, uri) && counted(&of.source)).count();
+        MissingCount { known: known as u64, missing: missing.len() as u64 }
     }
 
     pub fn stage_stored(&mut self, page: Vec<Staged>) {

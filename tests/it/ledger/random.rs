@@ -182,8 +182,16 @@ fn imagine(model: &mut Model, change: &Change) -> Answer {
 fn scopes() -> Vec<Scope> {
     let mut both = scope(site(), &["https://w.org"], &[]);
     both.sources.extend(scope(files(), &["", "docs"], &["docs/b"]).sources);
+    let narrowed = |mut scope: Scope, focus: &[&str]| {
+        scope.sources[0].focus = Some(focus.iter().map(ToString::to_string).collect());
+        scope
+    };
     vec![
         Scope::default(),
+        narrowed(scope(files(), &[""], &[]), &["docs/b", "docs2", "docs/b/c.md"]),
+        narrowed(scope(files(), &["docs"], &["docs/b"]), &["docs", "docs2/x.md"]),
+        narrowed(both.clone(), &["https://w.org/b"]),
+        narrowed(scope(files(), &["docs"], &[]), &[]),
         scope(files(), &["docs"], &[]),
         scope(files(), &["."], &["docs/b"]),
         scope(site(), &[""], &["https://w.org/a"]),

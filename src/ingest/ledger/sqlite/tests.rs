@@ -84,7 +84,7 @@ async fn is_as_first(ledger: &SqliteLedger) {
     let changed: Vec<_> = std::iter::zip(uris, differences).filter(|(_, d)| *d != Difference::Unchanged).collect();
     assert_eq!(changed.len(), uris.len() - 1, "only what is certain is unchanged: {changed:?}");
     let scope = |source| {
-        let part = SourceScope { source, roots: vec![String::new()], unreadable: vec![] };
+        let part = SourceScope { source, roots: vec![String::new()], focus: None, unreadable: vec![] };
         Scope { sources: vec![part] }
     };
     let run = ledger.begin_run().await.unwrap();

@@ -1,0 +1,364 @@
+//! Postgres, also behind a pgbouncer that gives each transaction another connection.
+//!
+//! Everything travels by the simple protocol: a transaction is one message, and values come as text, whatever their types. The
+//! session is not touched: what a statement needs is `SET LOCAL`, since a connection behind a pooler is somebody else's next.
+
+mod session;
+mod tls;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use serde_json::Value as Json;
+use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::{Config, SimpleQueryMessage};
+
+use self::session::Session;
+use super::cell::{Cell, Column, Kind, Row, hex, unhex};
+use super::database::{Database, Relation, Statement};
+use super::error::SqlError;
+use super::rows::{Rows, rows};
+use super::url::{TlsMode, TlsTerms, UrlProblem, is_local, without_tls};
+
+/// How long a connection may take, unless the address says it.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How long a lock is waited for: reading waits for those alone that change a table's columns.
+const LOCK: Duration = Duration::from_secs(15);
+/// An answer that has not ended so long after the server's own limit will not come.
+const GRACE: Duration = Duration::from_secs(30);
+/// What a walk in pages may cost beside one in one piece, by the planner's word,
+const DEARER: f64 = 4.0;
+/// or what one page may: more, and pages do not find their beginning by an index.
+const PART: f64 = 0.5;
+
+/// A Postgres database.
+pub(super) struct Postgres {
+    config: Config,
+    tls: TlsTerms,
+    name: String,
+    place: String,
+    timeout: Duration,
+    settings: String,
+    idle: Mutex<Vec<Session>>,
+}
+
+impl Postgres {
+    /// The database of an address.
+    pub fn new(url: &str, base: &Path, timeout: Duration) -> Result<Self, UrlProblem> {
+        let (url, tls) = without_tls(url, base)?;
+        let mut config: Config = url.parse().map_err(|error| unusable(&error))?;
+        let hosts = config.get_hosts();
+        if hosts.is_empty() && config.get_hostaddrs().is_empty() {
+            return Err(UrlProblem::new("names no host").hint("postgres://user:password@host:5432/database"));
+        }
+        let name = config.get_dbname().or(config.get_user()).map(str::to_owned);
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            return Err(UrlProblem::new("names no database").hint("postgres://user:password@host:5432/database"));
+        };
+        let host = |host: &Host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        };
+        let hosts: Vec<String> = hosts.iter().map(host).collect();
+        let local = hosts.iter().all(|host| is_local(host)) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
+        config.ssl_mode(match tls.mode(local) {
+            TlsMode::Off => SslMode::Disable,
+            TlsMode::Preferred => SslMode::Prefer,
+            TlsMode::Required => SslMode::Require,
+        });
+        let port = config.get_ports().first().copied().unwrap_or(5432);
+        let place = format!("Postgres at {}:{port}", hosts.join(","));
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(CONNECT);
+        }
+        if config.get_application_name().is_none() {
+            config.application_name("ragstream");
+        }
+        let lock = LOCK.min(timeout);
+        let settings = format!(
+            "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
+             SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO, MDY'; SET LOCAL IntervalStyle = 'iso_8601'; \
+             SET LOCAL bytea_output = 'hex'; SET LOCAL extra_float_digits = 1; SET LOCAL lc_monetary = 'C'; ",
+            timeout.as_millis(),
+            lock.as_millis()
+        );
+        Ok(Self { config, tls, name, place, timeout, settings, idle: Mutex::default() })
+    }
+
+    /// A connection: one that was used before, or a new one.
+    async fn session(&self) -> Result<Session, SqlError> {
+        let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match known.filter(Session::is_open) {
+            Some(session) => Ok(session),
+            None => {
+                Session::open(&self.config, &self.tls).await.map_err(|error| error.explain(&self.place, None, self.timeout))
+            }
+        }
+    }
+
+    /// Whoever is done with a transaction gives the connection back.
+    fn give_back(&self, session: Session) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(session);
+    }
+
+    /// Runs a statement as a transaction of its own; the columns' names.
+    async fn run(&self, statement: &Statement<'_>, shape: Option<&[Kind]>, rows: &mut Rows) -> Result<Vec<String>, SqlError> {
+        let session = self.session().await?;
+        let sent = format!("{}{}; COMMIT", self.settings, statement.sql);
+        let place = |character: usize| statement.place(&sent, character);
+        let answered = tokio::time::timeout(self.timeout + GRACE, receive(&session, &sent, shape, rows)).await;
+        match answered {
+            Ok(Ok(Some(names))) => {
+                self.give_back(session);
+                Ok(names)
+            }
+            // Nobody wants more: what is still to come ends with the connection.
+            Ok(Ok(None)) => Ok(Vec::new()),
+            Ok(Err(error)) => {
+                let error = session.failed(error).await.explain(&self.place, Some(&place), self.timeout);
+                if session.roll_back().await {
+                    self.give_back(session);
+                }
+                Err(error)
+            }
+            Err(_) => Err(SqlError::transient(format!("{} does not answer any more", self.place))),
+        }
+    }
+
+    /// [`Self::run`], where all of a small answer is wanted.
+    async fn all(&self, statement: &Statement<'_>, shape: Option<&[Kind]>) -> Result<(Vec<String>, Vec<Row>), SqlError> {
+        let (mut sink, mut coming) = rows();
+        let run = async {
+            let names = self.run(statement, shape, &mut sink).await;
+            sink.finish().await;
+            names
+        };
+        let gathering = async {
+            let mut all = Vec::new();
+            while let Some(rows) = coming.recv().await {
+                all.extend(rows);
+            }
+            all
+        };
+        let (names, rows) = tokio::join!(run, gathering);
+        Ok((names?, rows))
+    }
+
+    async fn explain(&self, statement: &Statement<'_>) -> Result<(f64, f64), SqlError> {
+        let sql = format!("EXPLAIN (FORMAT JSON) {}", statement.sql);
+        let (_, rows) = self.all(&Statement { sql: &sql, ..*statement }, None).await?;
+        let text = rows.first().and_then(|row| row.first()).and_then(Cell::text).unwrap_or_default().into_owned();
+        let plan: Json = serde_json::from_str(&text).unwrap_or_default();
+        let number = |key: &str| plan.pointer(&format!("/0/Plan/{key}")).and_then(Json::as_f64);
+        number("Total Cost")
+            .zip(number("Plan Rows"))
+            .ok_or_else(|| SqlError::new(format!("{} explains no statement", self.place)))
+    }
+}
+
+/// Sends a transaction and passes its rows on. `None`: nobody wanted more.
+async fn receive(
+    session: &Session,
+    sent: &str,
+    shape: Option<&[Kind]>,
+    rows: &mut Rows,
+) -> Result<Option<Vec<String>>, tokio_postgres::Error> {
+    let mut answer = std::pin::pin!(session.client.simple_query_raw(sent).await?);
+    let mut names = None;
+    while let Some(message) = answer.next().await {
+        match message? {
+            SimpleQueryMessage::RowDescription(columns) => {
+                names = Some(columns.iter().map(|column| column.name().to_owned()).collect::<Vec<_>>());
+            }
+            SimpleQueryMessage::Row(row) => {
+                let cell = |index: usize| {
+                    let kind = shape.and_then(|shape| shape.get(index));
+                    match (row.get(index), kind) {
+                        (None, _) => Cell::Null,
+                        (Some(text), Some(Kind::Bytes)) => unhex(text).map_or_else(|| Cell::Text(text.to_owned()), Cell::Bytes),
+                        (Some(text), _) => Cell::Text(text.to_owned()),
+                    }
+                };
+                if !rows.push((0..row.len()).map(cell).collect()).await {
+                    return Ok(None);
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(Some(names.unwrap_or_default()))
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.place)
+    }
+}
+
+#[async_trait]
+impl Database for Postgres {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    fn quote(&self, name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+
+    fn value(&self, column: &Column) -> String {
+        let name = self.column(&column.name);
+        if column.kind == Kind::Bytes { format!("encode({name}, 'hex')") } else { format!("{name}::text") }
+    }
+
+    fn literal(&self, cell: &Cell, _: &Column) -> String {
+        match cell {
+            // Its type is the column's.
+            Cell::Text(text) => quoted(text),
+            Cell::Bytes(bytes) => quoted(&format!("\\x{}", hex(bytes))),
+            Cell::Integer(number) => quoted(&number.to_string()),
+            Cell::Float(number) => quoted(&number.to_string()),
+            Cell::Null => "NULL".to_owned(),
+        }
+    }
+
+    fn digest(&self, columns: &[Column]) -> Option<String> {
+        let columns: Vec<String> = columns.iter().map(|column| self.column(&column.name)).collect();
+        Some(format!("hashtextextended(ROW({})::text COLLATE \"C\", 0)::text", columns.join(", ")))
+    }
+
+    fn clock(&self) -> &'static str {
+        "now()::text"
+    }
+
+    async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
+        if let Some(query) = &relation.written {
+            // Alone, so that no bracket in it ends ours.
+            let sql = format!("EXPLAIN (COSTS OFF) {query}");
+            self.all(&Statement { sql: &sql, relation }, None).await?;
+        }
+        let sql = format!("SELECT * FROM {} LIMIT 0", relation.named());
+        let (names, _) = self.all(&Statement { sql: &sql, relation }, None).await?;
+        // A join that finds nothing tells the types and runs nothing. A name that is there twice would be ambiguous.
+        let unique = |name: &&String| names.iter().filter(|other| other == name).count() == 1;
+        let typed: Vec<&String> = names.iter().filter(unique).collect();
+        let types: Vec<String> = typed.iter().map(|name| format!("pg_typeof({})::oid", self.column(name))).collect();
+        let sql = format!(
+            "SELECT (SELECT coalesce(b.typname, t.typname) FROM pg_catalog.pg_type t LEFT JOIN pg_catalog.pg_type b ON b.oid = t.typbasetype \
+             WHERE t.oid = c.type)::text FROM (SELECT ARRAY[{}]::oid[] AS types FROM (SELECT 1) AS one LEFT JOIN {} ON false) AS found, \
+             LATERAL unnest(found.types) WITH ORDINALITY AS c(type, at) ORDER BY c.at",
+            types.join(", "),
+            relation.named()
+        );
+        let statement = Statement { sql: &sql, relation };
+        // By the extended protocol, which takes one statement and no more.
+        let session = self.session().await?;
+        let place = |character: usize| statement.place(&sql, character);
+        let answered = tokio::time::timeout(self.timeout + GRACE, session.client.query_typed(&sql, &[])).await;
+        let answered = answered.map_err(|_| SqlError::transient(format!("{} does not answer any more", self.place)))?;
+        let found = match answered {
+            Ok(rows) => rows,
+            Err(error) => {
+                return Err(session.failed(error).await.explain(&self.place, Some(&place), self.timeout));
+            }
+        };
+        self.give_back(session);
+        let kinds: Vec<Kind> = found.iter().map(|row| row.try_get::<_, &str>(0).map_or(Kind::Text, kind)).collect();
+        let kind = |name: &String| typed.iter().position(|typed| *typed == name).and_then(|at| kinds.get(at)).copied();
+        Ok(names
+            .iter()
+            .map(|name| Column { name: name.clone(), kind: kind(name).unwrap_or(Kind::Text), ordered: true })
+            .collect())
+    }
+
+    async fn query(&self, statement: &Statement<'_>, shape: &[Kind], mut rows: Rows) -> Result<(), SqlError> {
+        self.run(statement, Some(shape), &mut rows).await?;
+        rows.finish().await;
+        Ok(())
+    }
+
+    async fn pages_well(&self, page: &Statement<'_>, rows: usize, all: &Statement<'_>) -> Result<bool, SqlError> {
+        let ((page, _), (all, count)) = (self.explain(page).await?, self.explain(all).await?);
+        Ok(page <= PART * all || page * (count / rows as f64).max(1.0) <= DEARER * all)
+    }
+}
+
+/// A literal that means the same under every setting of the session.
+fn quoted(text: &str) -> String {
+    format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+fn kind(type_name: &str) -> Kind {
+    match type_name {
+        "bool" => Kind::Bool,
+        "int2" | "int4" | "int8" | "oid" => Kind::Integer,
+        "numeric" => Kind::Decimal,
+        "float4" | "float8" => Kind::Float,
+        "bytea" => Kind::Bytes,
+        _ => Kind::Text,
+    }
+}
+
+/// What is wrong with an address; a piece of a password may look like the name of a setting.
+fn unusable(error: &tokio_postgres::Error) -> UrlProblem {
+    let message = crate::error::reason(error);
+    let told = ["unknown option", "invalid value for option"].iter().any(|known| message.contains(known));
+    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
+    let name = message.rsplit('`').nth(1).filter(|name| name.chars().all(plain) && !name.is_empty());
+    match name.filter(|_| told) {
+        Some(name) => UrlProblem::new(format!("`{name}` is not known, or has a wrong value")),
+        None => UrlProblem::new("is no address of a Postgres database").hint(
+            "postgres://user:password@host:5432/database; in a password, write %40 for @, %2F for /, %3A for :, %25 for %",
+        ),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    fn open(url: &str) -> Result<Postgres, UrlProblem> {
+        Postgres::new(url, Path::new("/p"), Duration::from_secs(5))
+    }
+
+    #[test]
+    fn addresses() {
+        for (url, name, place) in [
+            ("postgres://u:p%40ss@db.example/shop", "shop", "Postgres at db.example:5432"),
+            ("postgresql://u@a.example:1,b.example:2/商店", "商店", "Postgres at a.example,b.example:1"),
+            ("postgres://u@%2Frun%2Fpostgresql/shop", "shop", "Postgres at /run/postgresql:5432"),
+            ("postgres:///shop?host=/run/postgresql&user=me", "shop", "Postgres at /run/postgresql:5432"),
+            ("postgres://me@h?sslmode=require", "me", "Postgres at h:5432"),
+        ] {
+            let database = open(url).unwrap();
+            assert_eq!((database.name(), database.place().as_str()), (name, place), "{url}");
+        }
+        assert_eq!(open("postgres://u@localhost/x").unwrap().config.get_ssl_mode(), SslMode::Disable);
+        assert_eq!(open("postgres://u@db.example/x").unwrap().config.get_ssl_mode(), SslMode::Prefer);
+        assert_eq!(open("postgres://u@db.example/x?sslmode=verify-full").unwrap().config.get_ssl_mode(), SslMode::Require);
+    }
+
+    #[test]
+    fn wrong_addresses_tell_no_secret() {
+        for url in ["postgres://u:secret@", "postgres://u:secret@h:port/x", "postgres://u:secret@h/x?secret=1"] {
+            let problem = open(url).unwrap_err();
+            let told = format!("{problem:?}");
+            assert!(!told.contains("ret@") && !told.contains("sec?"), "{told}");
+        }
+        assert_eq!(open("postgres://h/x?keepalive=1").unwrap_err().message, "`keepalive` is not known, or has a wrong value");
+    }
+
+    #[test]
+    fn literals_hold_under_every_setting() {
+        assert_eq!(quoted(r"it's \ 品"), r"E'it''s \\ 品'");
+    }
+}

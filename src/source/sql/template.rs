@@ -1,0 +1,162 @@
+//! Texts with columns in them: `{title}\n\n{body}`.
+
+/// A text with columns in it. `{{` and `}}` are braces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(Vec<Piece>);
+
+/// A part of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    Column(String),
+}
+
+impl Template {
+    /// Reads a template.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut plain = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, from) = rest.split_at_checked(at).unwrap_or((rest, ""));
+            plain.push_str(before);
+            if let Some(after) = from.strip_prefix("{{") {
+                plain.push('{');
+                rest = after;
+            } else if let Some(after) = from.strip_prefix("}}") {
+                plain.push('}');
+                rest = after;
+            } else if let Some(inside) = from.strip_prefix('{') {
+                let (name, after) = inside.split_once('}').ok_or("a `{` is not closed; a brace itself is `{{`")?;
+                let name = name.trim();
+                if name.is_empty() {
+                    return Err("`{}` names no column; a brace itself is `{{`".to_owned());
+                }
+                if name.contains('{') {
+                    return Err(format!("`{{{name}}}`: a `{{` within a column's name"));
+                }
+                if !plain.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut plain)));
+                }
+                pieces.push(Piece::Column(name.to_owned()));
+                rest = after;
+            } else {
+                return Err("a `}` closes nothing; a brace itself is `}}`".to_owned());
+            }
+        }
+        plain.push_str(rest);
+        if !plain.is_empty() {
+            pieces.push(Piece::Text(plain));
+        }
+        Ok(Self(pieces))
+    }
+
+    /// One column alone.
+    pub fn column(name: impl Into<String>) -> Self {
+        Self(vec![Piece::Column(name.into())])
+    }
+
+    /// A text, then these columns with `/` between them.
+    pub(super) fn path(prefix: String, columns: &[String]) -> Self {
+        let mut pieces = vec![Piece::Text(prefix)];
+        for (index, column) in columns.iter().enumerate() {
+            if index > 0 {
+                pieces.push(Piece::Text("/".to_owned()));
+            }
+            pieces.push(Piece::Column(column.clone()));
+        }
+        Self(pieces)
+    }
+
+    /// The columns in it, as often as they stand there.
+    pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Text(_) => None,
+            Piece::Column(name) => Some(name.as_str()),
+        })
+    }
+
+    /// The column that it is, where it is nothing else.
+    pub(super) fn only(&self) -> Option<&str> {
+        match self.0.as_slice() {
+            [Piece::Column(name)] => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether two columns stand side by side, so that `1` and `23` would be `12` and `3`.
+    pub(crate) fn runs_together(&self) -> bool {
+        self.0.windows(2).any(|pair| matches!(pair, [Piece::Column(_), Piece::Column(_)]))
+    }
+
+    /// The text before the first column.
+    pub(crate) fn head(&self) -> &str {
+        match self.0.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    /// What is the same for all rows: two templates that say the same here may give the same text.
+    pub(crate) fn skeleton(&self) -> String {
+        let piece = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Column(_) => "\0".to_owned(),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
+    /// The text, with what `value` puts for each column.
+    pub(super) fn fill(&self, mut value: impl FnMut(&str, &mut String)) -> String {
+        let mut text = String::new();
+        for piece in &self.0 {
+            match piece {
+                Piece::Text(plain) => text.push_str(plain),
+                Piece::Column(name) => value(name, &mut text),
+            }
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_in_braces_and_braces_are_doubled() {
+        let filled = |text: &str| Template::parse(text).unwrap().fill(|name, out| out.extend(["<", name, ">"]));
+        for (text, expected) in [
+            ("{title}\n\n{body}", "<title>\n\n<body>"),
+            ("{{{ 标题 }}}", "{<标题>}"),
+            ("plain", "plain"),
+            ("", ""),
+            ("a{{b}}c", "a{b}c"),
+            ("{a b}", "<a b>"),
+        ] {
+            assert_eq!(filled(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_template_is_told() {
+        for (text, why) in [("{a", "not closed"), ("a}", "closes nothing"), ("{}", "names no column"), ("{a{b}", "within")] {
+            assert!(Template::parse(text).unwrap_err().contains(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_columns_of_a_template() {
+        let template = Template::parse("https://a.example/{lang}/{id}").unwrap();
+        assert_eq!(template.columns().collect::<Vec<_>>(), ["lang", "id"]);
+        assert_eq!((template.head(), template.only()), ("https://a.example/", None));
+        assert_eq!(Template::column("id").only(), Some("id"));
+        assert_eq!(template.skeleton(), Template::parse("https://a.example/{a}/{b}").unwrap().skeleton());
+        let path = Template::path("sql://shop/items/".into(), &["a".into(), "b".into()]);
+        assert_eq!(path, Template::parse("sql://shop/items/{a}/{b}").unwrap());
+    }
+}

@@ -1,0 +1,184 @@
+//! The end of a crawl: what is kept although it was not seen, what is gone, and what a person should know.
+
+use std::collections::HashMap;
+
+use url::Url;
+
+use super::super::frontier::{Batch, Look, PageRecord};
+use super::super::rules;
+use super::Crawl;
+use super::ended::Ended;
+
+/// Documents that lead to one and the same page: no move, but a wall (a login, a "we are closed").
+const WALL: u32 = 3;
+
+impl Crawl {
+    pub(super) async fn end(&mut self) -> Result<(), Ended> {
+        self.release().await?;
+        let targets = self.targets().await?;
+        let mut after: Option<Url> = None;
+        loop {
+            let pages = self.shared.frontier.pages(after.as_ref()).await?;
+            let Some((last, _)) = pages.last() else { break };
+            after = Some(last.clone());
+            let mut batch = Batch::default();
+            for (url, record) in pages {
+                self.conclude(&mut batch, &targets, url, record).await?;
+            }
+            self.shared.frontier.write(batch).await?;
+        }
+        self.site.running = false;
+        let mut batch = Batch::default();
+        self.shared.save_furniture(&mut batch);
+        self.shared.frontier.set_site(&mut batch, "site", &self.site);
+        self.shared.frontier.write(batch).await?;
+        // What was not visited since there was no more to be visited than so much, is not of this crawl any more.
+        self.shared.clear_queue(self.site.crawl).await?;
+        self.sum_up().await
+    }
+
+    /// Where documents lead to by redirects, with how many of them.
+    async fn targets(&self) -> Result<HashMap<Url, u32>, Ended> {
+        let mut targets: HashMap<Url, u32> = HashMap::new();
+        let mut after: Option<Url> = None;
+        loop {
+            let pages = self.shared.frontier.pages(after.as_ref()).await?;
+            let Some((last, _)) = pages.last() else { return Ok(targets) };
+            after = Some(last.clone());
+            for (_, record) in pages {
+                if let (Look::Redirect(to), true, true) =
+                    (record.look, record.version.is_some(), record.seen == self.site.crawl)
+                {
+                    *targets.entry(to).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// Decides on one page: what is not listed, and lies where everything could be read, is gone.
+    async fn conclude(
+        &mut self,
+        batch: &mut Batch,
+        targets: &HashMap<Url, u32>,
+        url: Url,
+        record: PageRecord,
+    ) -> Result<(), Ended> {
+        let frontier = std::sync::Arc::clone(&self.shared.frontier);
+        let seen = record.seen == self.site.crawl;
+        if let (true, Look::Alias(of)) = (seen, &record.look) {
+            let alive = frontier.page(of).await?.is_some_and(|other| {
+                other.look == Look::Document && other.content == record.content && other.seen == self.site.crawl
+            });
+            if !alive && self.admits(&url) {
+                // The page that it was equal to is another now, or gone: this one is the document.
+                let version = record.content.clone();
+                self.list(&url, version.as_deref()).await?;
+                frontier.set_page(batch, &url, &PageRecord { look: Look::Document, version, ..record });
+            }
+            return Ok(());
+        }
+        let Some(version) = record.version.clone() else {
+            if !seen {
+                frontier.forget_page(batch, &url);
+            }
+            return Ok(());
+        };
+        let keep = if seen {
+            match &record.look {
+                // Listed when it was visited, or said to have failed.
+                Look::Document | Look::Failed => return Ok(()),
+                Look::Redirect(to) => !self.has_moved(targets, to).await?,
+                Look::SoftNotFound => record.orphaned == 0,
+                // It may be down for maintenance: a page with nothing but scripts, or with nothing at all.
+                Look::Skipped(_) => true,
+                Look::Missing | Look::Gone | Look::Alias(_) | Look::Never => false,
+            }
+        } else {
+            let outside = !self.admits(&url);
+            !outside && (self.tally.limited || self.site.blurred || self.is_away(&url))
+        };
+        if keep {
+            if !self.is_away(&url) {
+                self.tally.kept += 1;
+            }
+            self.list(&url, Some(&version)).await?;
+        } else if seen {
+            frontier.drop_body(batch, url.as_str());
+            frontier.set_page(batch, &url, &PageRecord { version: None, ..record });
+        } else {
+            frontier.forget_page(batch, &url);
+        }
+        Ok(())
+    }
+
+    /// Whether a document is at another place of the site now, and not behind a wall.
+    async fn has_moved(&mut self, targets: &HashMap<Url, u32>, to: &Url) -> Result<bool, Ended> {
+        let wall = targets.get(to).is_some_and(|from| *from >= WALL);
+        let home = self.site.scopes.iter().any(|(seed, scope)| seed == to || scope.url() == to);
+        if rules::is_login(to) || wall || home || !self.covers(to) {
+            self.tally.walls += 1;
+            return Ok(false);
+        }
+        let target = self.shared.frontier.page(to).await?;
+        Ok(target
+            .is_some_and(|record| record.seen == self.site.crawl && matches!(record.look, Look::Document | Look::Alias(_))))
+    }
+
+    /// Says what a person should know.
+    async fn sum_up(&mut self) -> Result<(), Ended> {
+        let tally = std::mem::take(&mut self.tally);
+        let mut notices = Vec::new();
+        if tally.limited {
+            notices.push(format!(
+                "stopped after {} pages (`max_pages`): what lies beyond was left as it is",
+                self.shared.plan.max_pages
+            ));
+        }
+        if tally.deep > 0 {
+            notices.push(format!("{} have links that lie deeper than `max_depth`", pages(tally.deep)));
+        }
+        for shape in self.traps.stopped() {
+            notices.push(format!("no more pages like {shape} were visited: they bring nothing new"));
+        }
+        if tally.orphans > 0 {
+            notices.push(format!(
+                "{} no link and no sitemap leads to any more: kept until that is so in the next crawl, too",
+                pages(tally.orphans)
+            ));
+        }
+        if tally.walls > 0 {
+            notices
+                .push(format!("{} lead to a login, the first page or another site now: kept as they were", pages(tally.walls)));
+        }
+        if tally.outside > 0 {
+            notices.push(format!("{} lead out of the site by a redirect", pages(tally.outside)));
+        }
+        if tally.refused > 0 {
+            notices.push(format!(
+                "{} need a login (`web: {{ headers: … }}` in a pipeline file can hold one)",
+                pages(tally.refused)
+            ));
+        }
+        if tally.shells > 0 {
+            notices.push(format!(
+                "{} seem to need a browser: there is next to no text in them before scripts run",
+                pages(tally.shells)
+            ));
+        }
+        if tally.hash_routes > 0 && self.site.visited < 10 {
+            notices.push(format!("{} lead to pages that only scripts can show (#/…)", links(tally.hash_routes)));
+        }
+        for notice in notices {
+            self.tell(notice).await?;
+        }
+        Ok(())
+    }
+}
+
+fn pages(count: u64) -> String {
+    if count == 1 { "1 page".to_owned() } else { format!("{count} pages") }
+}
+
+fn links(count: u64) -> String {
+    if count == 1 { "1 link".to_owned() } else { format!("{count} links") }
+}

@@ -1,0 +1,179 @@
+//! What listing and fetching have in common.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use url::{Origin, Url};
+
+use super::super::SourceError;
+use super::super::state::State;
+use super::address::{self, Guard, Reach};
+use super::client::{Client, ClientPlan, login_of, without_login};
+use super::frontier::{Batch, Frontier};
+use super::pace::{Pace, PacePlan};
+use super::plan::WebPlan;
+use super::scope::Scope;
+use crate::parse::page::Furniture;
+use crate::providers::Secret;
+
+/// How long the first byte of an answer may take, and the last one.
+const FIRST_BYTE: Duration = Duration::from_secs(30);
+const LAST_BYTE: Duration = Duration::from_mins(2);
+
+/// Between two requests to a host, and requests at once, unless the plan or robots.txt says otherwise.
+const DELAY: Duration = Duration::from_millis(250);
+const CONCURRENCY: usize = 2;
+/// The same, to this machine.
+const CONCURRENCY_HERE: usize = 8;
+
+/// What stands on the pages of a host.
+#[derive(Debug, Default)]
+struct Known {
+    counted: Furniture,
+    /// Pages that were counted when `blocks` was made.
+    pages: u32,
+    blocks: Arc<HashSet<u64>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) plan: WebPlan,
+    pub(super) frontier: Arc<Frontier>,
+    /// What robots.txt is asked about.
+    pub(super) agent: Arc<str>,
+    /// User names and passwords that stood in the seeds.
+    logins: Vec<(Origin, Secret)>,
+    client: OnceCell<Arc<Client>>,
+    /// The prefixes of all that belongs to the sites, as far as it is known.
+    roots: Mutex<Vec<String>>,
+    /// What stands on many pages of a host.
+    furniture: Mutex<HashMap<String, Known>>,
+    /// How fast each host is asked.
+    paces: tokio::sync::Mutex<HashMap<String, Arc<Pace>>>,
+}
+
+impl Shared {
+    pub(super) fn new(mut plan: WebPlan, state: Arc<dyn State>) -> Self {
+        let logins = plan.urls.iter().filter_map(login_of).collect();
+        plan.urls = plan.urls.iter().map(without_login).collect();
+        let frontier = Frontier::new(state, &plan.urls);
+        let agent: String = plan.user_agent.chars().take_while(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_')).collect();
+        let roots = plan.urls.iter().map(Url::to_string).collect();
+        Self {
+            agent: if agent.is_empty() { "ragstream".into() } else { agent.into() },
+            plan,
+            frontier: Arc::new(frontier),
+            logins,
+            client: OnceCell::new(),
+            roots: Mutex::new(roots),
+            furniture: Mutex::default(),
+            paces: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The client. Nothing more private than the seeds' own addresses can be reached by it.
+    pub(super) async fn client(&self) -> Result<Arc<Client>, SourceError> {
+        let made = self.client.get_or_try_init(|| async {
+            let mut most = Reach::Public;
+            for url in &self.plan.urls {
+                most = most.max(address::reach_of(url).await.unwrap_or(Reach::Public));
+            }
+            let plan = ClientPlan {
+                user_agent: self.plan.user_agent.clone(),
+                headers: self.plan.headers.clone(),
+                origins: self.plan.urls.iter().map(Url::origin).collect(),
+                guard: Guard::new(most),
+                max_bytes: usize::try_from(self.plan.max_bytes).unwrap_or(usize::MAX),
+                logins: self.logins.clone(),
+                timeout: FIRST_BYTE,
+                body_timeout: LAST_BYTE,
+            };
+            Client::new(plan).map(Arc::new).map_err(SourceError::new)
+        });
+        made.await.cloned()
+    }
+
+    /// How fast the host of an address is asked.
+    pub(super) async fn pace(&self, url: &Url) -> Arc<Pace> {
+        let mut paces = self.paces.lock().await;
+        if let Some(pace) = paces.get(&url.origin().ascii_serialization()) {
+            return Arc::clone(pace);
+        }
+        let here = address::reach_of(url).await.is_ok_and(|reach| reach == Reach::Loopback);
+        let (delay, concurrency) = if here { (Duration::ZERO, CONCURRENCY_HERE) } else { (DELAY, CONCURRENCY) };
+        let plan = PacePlan {
+            delay: self.plan.delay.unwrap_or(delay),
+            concurrency: self.plan.concurrency.unwrap_or(concurrency),
+            patience: self.plan.patience,
+        };
+        let pace = Arc::new(Pace::new(plan));
+        paces.insert(url.origin().ascii_serialization(), Arc::clone(&pace));
+        pace
+    }
+
+    pub(super) fn roots(&self) -> Vec<String> {
+        self.roots.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_roots(&self, scopes: &[(Url, Scope)]) {
+        let mut roots: Vec<String> = scopes.iter().map(|(_, scope)| scope.prefix().to_owned()).collect();
+        roots.extend(self.plan.urls.iter().map(Url::to_string));
+        roots.sort_unstable();
+        roots.dedup();
+        *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
+    }
+
+    /// Counts what stands on a page.
+    pub(super) fn learn(&self, host: &str, blocks: &[u64]) {
+        let mut furniture = self.furniture.lock().unwrap_or_else(PoisonError::into_inner);
+        furniture.entry(host.to_owned()).or_default().counted.add(blocks);
+    }
+
+    /// What stands on many pages of a host. Made anew when a tenth more pages have been counted.
+    pub(super) fn furniture(&self, host: &str) -> Arc<HashSet<u64>> {
+        let mut furniture = self.furniture.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = furniture.get_mut(host) else { return Arc::default() };
+        let pages = known.counted.pages();
+        if pages > known.pages + known.pages / 10 {
+            known.pages = pages;
+            known.blocks = Arc::new(known.counted.blocks().collect());
+        }
+        Arc::clone(&known.blocks)
+    }
+
+    pub(super) async fn load_furniture(&self, scopes: &[(Url, Scope)]) -> Result<(), SourceError> {
+        self.set_roots(scopes);
+        let mut hosts: Vec<String> = scopes.iter().map(|(_, scope)| scope.url().origin().ascii_serialization()).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        for host in hosts {
+            let Some(known) = self.frontier.blob(&host).await?.as_deref().and_then(Furniture::from_bytes) else { continue };
+            let known = Known { counted: known, ..Known::default() };
+            self.furniture.lock().unwrap_or_else(PoisonError::into_inner).insert(host, known);
+        }
+        Ok(())
+    }
+
+    pub(super) fn save_furniture(&self, batch: &mut Batch) {
+        for (host, known) in &*self.furniture.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.frontier.set_blob(batch, host, known.counted.to_bytes());
+        }
+    }
+
+    /// Forgets what a crawl had not visited.
+    pub(super) async fn clear_queue(&self, crawl: u64) -> Result<(), SourceError> {
+        loop {
+            let left = self.frontier.queued(crawl, None, 1000).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::default();
+            for (place, _) in left {
+                batch.done(place);
+            }
+            self.frontier.write(batch).await?;
+        }
+    }
+}

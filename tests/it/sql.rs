@@ -1,0 +1,10 @@
+//! Tables of real databases: Postgres, Postgres behind pgbouncer, MariaDB and SQLite.
+
+mod check;
+mod errors;
+mod ingest;
+mod listing;
+mod servers;
+mod torture;
+mod types;
+mod walk;

@@ -1,0 +1,89 @@
+//! Sites on the command line and in a pipeline file: what a person and a program are told.
+
+use crate::project::Project;
+
+use super::site::{Page, Site, manual};
+
+/// A small site with a robots.txt and a sitemap, on a runtime of its own: the program is waited for.
+fn site() -> (Site, tokio::runtime::Runtime) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let site = runtime.block_on(Site::start());
+    site.put(
+        "/robots.txt",
+        Page::text("text/plain", format!("User-agent: *\nDisallow: /docs/secret\nSitemap: {}/map.xml\n", site.url)),
+    );
+    let map = format!("<urlset><url><loc>{0}/docs/</loc></url><url><loc>{0}/docs/lonely.html</loc></url></urlset>", site.url);
+    site.put("/map.xml", Page::text("application/xml", map));
+    site.put("/docs/", manual("keys", &["rotate.html", "secret/plan.html", "notes.txt"]));
+    site.put("/docs/rotate.html", manual("rotation", &[]));
+    site.put("/docs/lonely.html", manual("loneliness", &[]));
+    site.put("/docs/notes.txt", Page::text("text/plain", "The wick is trimmed on Mondays."));
+    (site, runtime)
+}
+
+#[test]
+fn a_site_is_planned_ingested_searched_and_ingested_again() {
+    let ((site, _runtime), project) = (site(), Project::new());
+    let seed = site.at("/docs/");
+
+    let plan = project.run(&["plan", &seed]).expect_code(0);
+    assert!(
+        plan.stderr.contains("its sitemaps name 2 pages, 2 of them new") && plan.stderr.contains("lets us in"),
+        "{}",
+        plan.stderr
+    );
+    let asked: Vec<String> = site.asked().into_iter().map(|asked| asked.path).collect();
+    assert!(asked.iter().all(|path| path.contains("robots") || path.contains("map")), "nothing else is fetched: {asked:?}");
+
+    let first = project.run(&["ingest", &seed, "--json"]).expect_code(0);
+    let summary = first.last("summary");
+    assert_eq!((&summary["documents"]["added"], &summary["documents"]["failed"]), (&4.into(), &0.into()));
+    let notice = first.of_type("notice").remove(0);
+    assert_eq!(notice["source"], "web");
+    assert!(notice["message"].as_str().unwrap().contains("`/docs/` and below"), "{notice}");
+
+    // A hit opens at its own heading.
+    let found = project.run(&["search", "details of rotation", "--json"]).expect_code(0);
+    let hits = found.of_type("hit");
+    let hit = hits.iter().find(|hit| hit["uri"] == site.at("/docs/rotate.html")).unwrap_or_else(|| panic!("{hits:?}"));
+    assert!(hit["link"].as_str().unwrap().ends_with("/docs/rotate.html#top"), "{hit}");
+    let spoken = project.run(&["search", "details of rotation"]).expect_code(0);
+    assert!(spoken.stdout.contains("/docs/rotate.html#"), "{}", spoken.stdout);
+
+    let again = project.run(&["ingest", &seed]).expect_code(0);
+    assert!(again.stderr.contains("4 unchanged") && again.stderr.contains("forbidden by robots.txt"), "{}", again.stderr);
+    let plan = project.run(&["plan", &seed, "--json"]).expect_code(0).last("plan");
+    assert_eq!((&plan["documents"]["unchanged"], &plan["documents"]["removed"]), (&4.into(), &0.into()));
+}
+
+#[test]
+fn a_site_that_leaves_the_file_leaves_the_index() {
+    let ((site, _runtime), (other, _other)) = (site(), site());
+    let project = Project::new();
+    let write = |urls: &[&str]| {
+        let urls: Vec<String> = urls.iter().map(|url| format!("  - {url}\n")).collect();
+        project.write("p.yaml", format!("version: 1\nsources:\n  - docs\n{}", urls.concat()));
+    };
+    project.write("docs/a.md", "# A file\n\nBeside the sites.");
+    write(&[&site.at("/docs/"), &other.at("/docs/")]);
+    let summary = project.run(&["ingest", "-p", "p.yaml", "--json"]).expect_code(0).last("summary");
+    assert_eq!(summary["documents"]["added"], 9);
+    write(&[&site.at("/docs/")]);
+    let summary = project.run(&["ingest", "-p", "p.yaml", "--json"]).expect_code(0).last("summary");
+    assert_eq!((&summary["documents"]["removed"], &summary["documents"]["unchanged"]), (&4.into(), &5.into()));
+}
+
+#[test]
+fn what_cannot_be_a_site_is_said() {
+    let project = Project::new();
+    let spoken = project.run(&["ingest", "http://127.0.0.1:1/"]).expect_code(1);
+    assert!(
+        spoken.stderr.contains("cannot connect to 127.0.0.1:1") && spoken.stderr.contains("Nothing of it was removed"),
+        "{}",
+        spoken.stderr
+    );
+    let spoken = project.run(&["ingest", "https://[::1"]).expect_code(2);
+    assert!(spoken.stderr.contains("is not a URL"), "{}", spoken.stderr);
+    let spoken = project.run(&["ingest", "ftp://a.example/"]).expect_code(2);
+    assert!(spoken.stderr.contains("ftp://a.example/"), "{}", spoken.stderr);
+}

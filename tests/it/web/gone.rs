@@ -1,0 +1,157 @@
+//! What removes a document: its page's own word. An outage of any kind removes nothing.
+
+use super::site::{Fault, Page, manual};
+use super::{Bench, path};
+
+#[tokio::test]
+async fn ten_kinds_of_outage_remove_nothing() {
+    let bench = Bench::manual(25).await;
+    let sitemap = |urls: &str| Page::text("application/xml", format!("<urlset>{urls}</urlset>"));
+    let whole: Vec<String> = (0..25).map(|n| format!("<url><loc>{}</loc></url>", bench.site.at(&path(n)))).collect();
+    bench.site.put("/sitemap.xml", sitemap(&whole.concat()));
+    bench.site.put("/login", Page::html("<form><input type=password name=p></form><p>Please log in."));
+    for path in ["/closed.html", "/docs/closed.html"] {
+        bench.site.put(path, Page::html("<p>The manual is closed for the night."));
+    }
+    bench.ingest().await;
+    assert_eq!(bench.indexed().await.len(), 25);
+    let mut removed = Vec::new();
+    for (name, fault) in [
+        ("robots.txt 503", Fault::Robots(503)),
+        ("500 for all", Fault::Status(500)),
+        ("401 for all", Fault::Status(401)),
+        ("403 for all", Fault::Status(403)),
+        ("429 for all", Fault::Status(429)),
+        ("a login", Fault::Redirect("/login".to_owned())),
+        ("a page that says closed", Fault::Redirect("/closed.html".to_owned())),
+        ("a page of the manual that says closed", Fault::Redirect("/docs/closed.html".to_owned())),
+        ("halved answers", Fault::Cut),
+    ] {
+        bench.site.fault(fault);
+        let run = bench.ingest().await;
+        removed.push((name, run.counts()[4]));
+        let indexed = bench.indexed().await;
+        assert!((0..25).all(|n| indexed.contains(&path(n))), "{name}: {:?}", run.failures);
+        assert!(!run.failures.is_empty() || !run.notices.is_empty(), "{name} is said");
+        assert!(run.failures.len() <= 12, "{name}: {:?}", run.failures);
+    }
+    bench.site.fault(Fault::None);
+    // An empty sitemap, and no link any more: the crawl cannot tell that from a site that was broken in a release.
+    bench.site.put("/sitemap.xml", sitemap(""));
+    for n in 0..25 {
+        bench.site.put(&path(n), manual(&format!("chapter-{n}"), &[]));
+    }
+    let run = bench.ingest().await;
+    removed.push(("an empty sitemap, and no links", run.counts()[4]));
+    let indexed = bench.indexed().await;
+    assert!((0..25).all(|n| indexed.contains(&path(n))), "{:?}", run.notices);
+    assert!(removed.iter().all(|(_, count)| *count == 0), "{removed:?}");
+}
+
+#[tokio::test]
+async fn a_site_that_is_away_removes_nothing() {
+    let mut bench = Bench::manual(5).await;
+    bench.ingest().await;
+    // The same index, and nobody there.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    bench.plan.urls = vec![url::Url::parse(&format!("http://{gone}/docs/")).unwrap(), bench.plan.urls[0].clone()];
+    bench.site.fault(Fault::Status(503));
+    let run = bench.ingest().await;
+    assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 5));
+}
+
+#[tokio::test]
+async fn what_is_really_deleted_is_removed() {
+    let bench = Bench::manual(30).await;
+    // All of them are linked from the first, so that a page that is gone takes no other with it.
+    let links: Vec<String> = (1..30).map(path).collect();
+    let links: Vec<&str> = links.iter().map(String::as_str).collect();
+    bench.site.put("/docs/", manual("start", &links));
+    bench.ingest().await;
+    for n in 3..8 {
+        bench.site.remove(&path(n));
+    }
+    for n in 8..13 {
+        bench.site.put(&path(n), Page::status(410));
+    }
+    let run = bench.ingest().await;
+    assert_eq!(run.counts(), [20, 0, 0, 20, 10, 0], "{:?}", run.failures);
+    assert_eq!(bench.indexed().await.len(), 20);
+    // They come back as they went.
+    bench.page(3, 30);
+    let run = bench.ingest().await;
+    assert_eq!(run.counts()[1], 1);
+}
+
+#[tokio::test]
+async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl() {
+    let bench = Bench::manual(12).await;
+    bench.site.put(&path(9), manual("chapter-9", &["/docs/"]));
+    let first = bench.ingest().await;
+    assert_eq!(first.counts()[1], 10);
+    bench.site.put(&path(8), manual("chapter-8", &["/docs/"]));
+    let run = bench.ingest().await;
+    assert_eq!(run.counts()[4], 0);
+    assert!(run.told("no link"), "{:?}", run.notices);
+    let run = bench.ingest().await;
+    assert_eq!(run.counts()[4], 1, "{:?}", run.notices);
+    assert!(!bench.indexed().await.contains(&path(9)));
+}
+
+#[tokio::test]
+async fn a_page_that_moved_is_where_it_moved_to() {
+    let bench = Bench::manual(8).await;
+    bench.ingest().await;
+    bench.site.put("/docs/new-name.html", manual("chapter-4", &["/docs/", "/docs/p5.html"]));
+    bench.site.put(&path(4), Page::redirect("/docs/new-name.html"));
+    let run = bench.ingest().await;
+    let indexed = bench.indexed().await;
+    assert!(indexed.contains("/docs/new-name.html") && !indexed.contains(&path(4)), "{:?}", run.notices);
+    assert_eq!(indexed.len(), 8);
+}
+
+#[tokio::test]
+async fn a_page_that_says_not_found_with_200_is_told() {
+    let bench = Bench::manual(12).await;
+    bench.ingest().await;
+    // From now on the site answers everything that it does not have with a page.
+    let lost = || Page::html("<h1>Oops</h1><p>We could not find what you were looking for, try the search.</p>");
+    bench.site.otherwise(lost());
+    bench.site.remove(&path(11));
+    let run = bench.ingest().await;
+    // A link leads to it still: the site is not sure itself.
+    assert_eq!((run.counts()[4], run.skipped("soft_not_found")), (0, 1), "{:?}", run.summary.skipped);
+    bench.site.put(&path(10), manual("chapter-10", &["/docs/"]));
+    bench.ingest().await;
+    let run = bench.ingest().await;
+    assert!(!bench.indexed().await.contains(&path(11)), "{:?}", run.notices);
+}
+
+#[tokio::test]
+async fn a_page_that_fails_leads_where_it_led() {
+    let bench = Bench::manual(9).await;
+    bench.ingest().await;
+    bench.site.put(&path(3), Page::status(500));
+    for _ in 0..3 {
+        let run = bench.ingest().await;
+        assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 9), "{:?}", run.failures);
+        assert!(run.failures.len() == 1 && run.failures[0].contains("p3.html"), "{:?}", run.failures);
+    }
+    // Nor does the first page, whatever lies behind it.
+    bench.page(3, 9);
+    bench.site.put("/docs/", Page::status(404));
+    for _ in 0..3 {
+        let run = bench.ingest().await;
+        assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 9), "{:?}", run.failures);
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_made_anew_asks_for_every_page_again_and_then_for_none() {
+    let bench = Bench::manual(9).await;
+    bench.ingest().await;
+    let run = bench.ingest_with(ragstream::ingest::Options { rebuild: true, ..Default::default() }).await;
+    assert_eq!((run.counts()[1], bench.indexed().await.len()), (9, 9));
+    let run = bench.ingest().await;
+    assert_eq!(run.counts(), [9, 0, 0, 9, 0, 0]);
+}
