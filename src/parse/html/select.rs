@@ -56,7 +56,7 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
     }
     let measures = Measures::of(tree, &marks);
     for &part in &parts {
-        teasers::mark(tree, part, &mut marks, &measures, is_article);
+        teasers::mark(tree, part, &mut marks, &measures);
     }
     let measures = Measures::of(tree, &marks);
     if let [part] = *parts.as_slice().split_at(parts.len().saturating_sub(1)).1 {

@@ -149,7 +149,8 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
 
 /// Pictures with captions that are seen one at a time.
 fn is_gallery(tree: &Tree, id: Id) -> bool {
-    any_word(tree, id, |word| matches!(word, "gallery" | "slideshow" | "carousel" | "slider" | "photogallery"))
+    any_word(tree, id, |word| matches!(word, "gallery" | "slideshow" | "photogallery"))
+        && tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "img" | "figure"))
 }
 
 /// What lies over the page until it is closed.

@@ -12,7 +12,7 @@ struct Heads {
 }
 
 /// Marks boxes in which most headlines are links, as long as they are the smaller part of the page.
-pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures, is_article: bool) {
+pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures) {
     let total = measures.of_node(part);
     let mut heads = vec![Heads::default(); tree.len()];
     let order: Vec<Id> = tree.all(part).collect();
@@ -43,11 +43,9 @@ pub(super) fn mark(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures
         }
         let here = heads.get(id as usize).copied().unwrap_or_default();
         let size = measures.of_node(id);
-        // An article may be short, and show many others.
-        let (prose, letters) = if is_article { (60, 70) } else { (30, 40) };
-        let smaller = size.prose * 100 <= total.prose * prose && size.letters * 100 <= total.letters * letters;
+        let smaller = size.prose * 100 <= total.prose * 30 && size.letters * 100 <= total.letters * 40;
         // Links to what a page lists stand in its midst; those to what else there is, at its end or before it.
-        let aside = before * 100 >= total.letters * if is_article { 25 } else { 60 } || before * 20 <= total.letters;
+        let aside = before * 100 >= total.letters * 60 || before * 20 <= total.letters;
         if id != part
             && aside
             && here.linked >= 2
