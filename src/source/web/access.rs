@@ -151,18 +151,18 @@ fn read(answer: &Answer) -> FileAnswer {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-    use super::super::address::{Guard, Reach};
+    use super::super::address::Guard;
     use super::super::client::ClientPlan;
     use super::super::stand_in::{Piece, StandIn, answer};
     use super::*;
 
-    fn client(most: Reach) -> Client {
+    fn client() -> Client {
         let second = Duration::from_secs(1);
         Client::new(ClientPlan {
             user_agent: "ragstream".to_owned(),
             headers: Vec::new(),
             origins: Vec::new(),
-            guard: Guard::new(most),
+            guard: Guard::of(&["http://127.0.0.1/".parse().unwrap()]),
             max_bytes: 1000,
             timeout: second,
             body_timeout: second,
@@ -172,7 +172,7 @@ mod tests {
     }
 
     async fn fetched(url: &Url) -> RobotsFile {
-        fetch(&client(Reach::Loopback), url).await
+        fetch(&client(), url).await
     }
 
     fn nothing(access: Access) -> String {

@@ -3,16 +3,19 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use super::super::address::Reach;
 use super::super::stand_in::{Piece, StandIn, answer};
 use super::*;
+
+fn began_at(seed: &str) -> Guard {
+    Guard::of(&[seed.parse().unwrap()])
+}
 
 fn plan() -> ClientPlan {
     ClientPlan {
         user_agent: "ragstream/0.1 (+https://example.org)".to_owned(),
         headers: Vec::new(),
         origins: Vec::new(),
-        guard: Guard::new(Reach::Loopback),
+        guard: began_at("http://127.0.0.1/"),
         max_bytes: 100_000,
         timeout: Duration::from_millis(500),
         body_timeout: Duration::from_millis(500),
@@ -139,7 +142,7 @@ async fn secrets_go_to_their_origin_alone() {
 async fn what_must_not_be_reached_is_not_connected_to() {
     let server = StandIn::same(answer("200 OK", &[], "")).await;
     let port = server.url.port().unwrap();
-    let client = Client::new(ClientPlan { guard: Guard::new(Reach::Private), ..plan() }).unwrap();
+    let client = Client::new(ClientPlan { guard: began_at("http://10.0.0.1/"), ..plan() }).unwrap();
     for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "[::1]"] {
         let error = client.get(&format!("http://{host}:{port}/").parse().unwrap(), &Ask::default()).await.unwrap_err();
         assert!(matches!(error, ClientError::Refused(_)), "{host}: {error:?}");
