@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use super::super::stand_in::{Piece, StandIn, answer};
+use super::super::stand_in::{Piece, StandIn, answer, closed};
 use super::*;
 
 fn began_at(seed: &str) -> Guard {
@@ -17,8 +17,8 @@ fn plan() -> ClientPlan {
         origins: Vec::new(),
         guard: began_at("http://127.0.0.1/"),
         max_bytes: 100_000,
-        timeout: Duration::from_millis(500),
-        body_timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(20),
+        body_timeout: Duration::from_secs(20),
         logins: Vec::new(),
     }
 }
@@ -159,7 +159,7 @@ async fn hosts_that_are_not_there_are_told_apart() {
     let error = ask(&"http://nowhere.invalid/".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), "no such host: nowhere.invalid");
     assert!(error.is_host_failure() && error.hint().is_some());
-    let gone = StandIn::same("").await.url.clone();
+    let gone = closed();
     let error = ask(&gone).await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot connect to 127.0.0.1:{}", gone.port().unwrap()));
     assert!(error.is_host_failure() && error.is_transient());
@@ -171,8 +171,11 @@ async fn hosts_that_are_not_there_are_told_apart() {
 
 #[tokio::test]
 async fn time_is_bounded_to_the_first_byte_and_to_the_last() {
+    let half = Duration::from_millis(500);
+    let hasty = Client::new(ClientPlan { timeout: half, body_timeout: half, ..plan() }).unwrap();
+    let ask = async |url: Url| hasty.get(&url, &Ask::default()).await;
     let silent = StandIn::new(|_| vec![Piece::Wait(Duration::from_secs(60))]).await;
-    let error = ask(&silent.url).await.unwrap_err();
+    let error = ask(silent.url.clone()).await.unwrap_err();
     assert_eq!(error.to_string(), "no answer within 0.5 s");
     assert!(!error.is_host_failure() && error.is_transient());
     let drip = || {
@@ -181,12 +184,13 @@ async fn time_is_bounded_to_the_first_byte_and_to_the_last() {
         std::iter::once(head).chain((0..1000).flat_map(drop)).collect::<Vec<_>>()
     };
     let slow = StandIn::new(move |_| drip()).await;
-    assert_eq!(ask(&slow.url).await.unwrap_err().to_string(), "the answer was not complete within 0.5 s");
+    assert_eq!(ask(slow.url.clone()).await.unwrap_err().to_string(), "the answer was not complete within 0.5 s");
     let slow_head = StandIn::new(|_| {
         let head = b"HTTP/1.1 200 OK\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
         head.iter().flat_map(|byte| [Piece::Bytes(vec![*byte]), Piece::Wait(Duration::from_millis(30))]).collect()
     });
-    assert!(matches!(ask(&slow_head.await.url).await, Err(ClientError::Timeout { .. })));
+    let slow_head = slow_head.await;
+    assert!(matches!(ask(slow_head.url.clone()).await, Err(ClientError::Timeout { .. })));
 }
 
 #[tokio::test]
