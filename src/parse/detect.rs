@@ -1,5 +1,6 @@
 //! The format of some bytes: by their name, and where that says nothing or lies, by their first bytes.
 
+#[cfg(feature = "office")]
 use super::compound::Compound;
 use super::format::{Format, Guess};
 use super::{ParseError, container, mail, text};
@@ -58,8 +59,10 @@ fn magic(bytes: &[u8]) -> Option<Format> {
             ("__properties_version1.0", Format::Msg),
             ("EncryptedPackage", Format::Docx),
         ];
+        #[cfg_attr(not(feature = "office"), expect(unused_mut, reason = "the feature sorts them"))]
         let mut named: Vec<(&str, Format)> = kinds.into_iter().filter(|(stream, _)| holds(bytes, stream)).collect();
         // Documents lie in one another: what it is itself stands at the root.
+        #[cfg(feature = "office")]
         if named.iter().any(|(_, format)| Some(*format) != named.first().map(|n| n.1))
             && let Some(file) = Compound::open(bytes.to_vec())
         {

@@ -416,3 +416,19 @@ fn a_caption_is_written_once_and_a_sentence_of_documentation_each_time() {
     assert_eq!(site(&page.replace(ARTICLE, "")).matches("last Sunday").count(), 2);
     assert_eq!(site(&format!("{page}<pre>ship()</pre>")).matches("last Sunday").count(), 2);
 }
+
+#[test]
+fn the_navigation_of_docbook_is_a_table_and_no_text() {
+    let bar = |class: &str| {
+        format!(
+            "<div class={class}><table width=100%><tr><th colspan=4>Chapter 4. Keys</th></tr><tr><td><a href=a>Prev</a></td>\
+             <td><a href=b>Up</a></td><td><a href=c>Home</a></td><td><a href=d>Next</a></td></tr></table><hr></div>"
+        )
+    };
+    let words = "Keys are rotated once a week, and the service is started again after that. ".repeat(8);
+    let table = "<table><tr><th>Key</th><th>Days</th></tr><tr><td>signing</td><td>7</td></tr></table>";
+    let page = format!("{}<div class=chapter><h1>Keys</h1><p>{words}</p>{table}</div>{}", bar("navheader"), bar("navfooter"));
+    let text = extract(page.as_bytes(), None).unwrap().extracted.text;
+    assert!(!text.contains("Prev") && !text.contains("Chapter 4"), "{text}");
+    assert!(text.contains("| signing | 7 |"), "{text}");
+}

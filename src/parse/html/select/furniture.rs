@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::marks::{MAX_LOOK, Marks, holds_listing};
+use super::marks::{MAX_LOOK, Marks, holds_code, holds_listing};
 use super::measure::{Measure, Measures};
 use super::names::{Named, any_word, is_admonition, named};
 use crate::parse::html::seen;
@@ -134,7 +134,9 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
     if page.is_article && !inline && prose < 0.35 && text < 0.5 && is_gallery(tree, id) {
         return true;
     }
-    let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
+    // DocBook's navigation is a table whose header row is the chapter's title.
+    let is_bar = |kind: Named| kind == Named::Menu && prose < 0.05 && text < 0.2 && !holds_code(tree, id);
+    let kind = named(tree, id).filter(|kind| !holds_listing(tree, id) || is_bar(*kind));
     kind.is_some_and(|kind| match kind {
         Named::Consent => prose < 0.7 && here.letters < MAX_CONSENT && !inline,
         Named::Box if page.is_article => prose < 0.6 && text < 0.7 && !inline,

@@ -30,6 +30,11 @@ impl Marks {
     }
 }
 
+/// Whether there is a listing.
+pub(super) fn holds_code(tree: &Tree, id: Id) -> bool {
+    tree.all(id).take(MAX_LOOK).any(|id| tree.name(id) == "pre")
+}
+
 /// Whether there is a listing or a table of values, which furniture has not.
 pub(super) fn holds_listing(tree: &Tree, id: Id) -> bool {
     tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "pre" | "th"))
