@@ -104,14 +104,14 @@ fn source(path: &str) -> anyhow::Result<PathBuf> {
     Ok(absolute)
 }
 
-/// Whether somebody may have meant a site: `www.example.org`, `example.org/docs`.
+/// Whether somebody may have meant a site: `www.example.org`, `example.org/docs`. Programs end with `.com`, too, and notes with `.org`.
 fn is_like_a_host(path: &str) -> bool {
     let (host, below) = path.split_once('/').map_or((path, false), |(host, _)| (host, true));
     let labels: Vec<&str> = host.split('.').collect();
     let well_formed = labels.iter().all(|label| !label.is_empty() && label.chars().all(|c| c.is_alphanumeric() || c == '-'));
     well_formed
         && (labels.len() > 2 || (below && labels.len() == 2))
-        && (matches!(guess(host), Guess::Unknown) || host.ends_with(".com"))
+        && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| ["com", "org"].contains(last)))
 }
 
 pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {

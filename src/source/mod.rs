@@ -1,8 +1,8 @@
 //! Where documents come from: what there is is listed, and each item is fetched.
 //!
 //! A [`Source`] lists all that it has, each item with an opaque [`Version`]; only items whose version is not the recorded one are
-//! fetched. [`files`] is one, [`documents()`] makes one of what a program has in memory; a new kind is one file, one variant of
-//! [`SourcePlan`] and one line in [`open`].
+//! fetched. There are [`files`], whole sites ([`web`]) and tables ([`sql`]); [`documents()`] makes one of what a program has in memory. A new
+//! kind is one file, one variant of [`SourcePlan`] and one line in [`open`].
 //!
 //! Invariant: what is gone is decided by source. A document is removed when the source that gave it could list the place where it
 //! was, to the end, and did not name it any more; no source can remove what another gave.

@@ -38,9 +38,9 @@ impl Site {
 }
 
 fn page(n: usize, pages: usize) -> String {
-    let links: String =
-        (1..=10).map(|k| format!("<li><a href=\"/docs/{}\">page {0}</a></li>\n", (n * 10 + k) % pages)).collect();
+    let link = |k: usize| format!("<li><a href=\"/docs/{}\">page {0}</a></li>\n", (n * 10 + k) % pages);
+    let links = (1..=10).map(link).collect::<Vec<_>>().concat();
     let text = Writer::new(n as u64).markdown(4_000);
-    let paragraphs: String = text.split("\n\n").map(|paragraph| format!("<p>{paragraph}</p>\n")).collect();
+    let paragraphs = text.split("\n\n").map(|paragraph| format!("<p>{paragraph}</p>\n")).collect::<Vec<_>>().concat();
     format!("<!doctype html><title>Page {n}</title><nav><ul>{links}</ul></nav><main><h1>Page {n}</h1>{paragraphs}</main>")
 }

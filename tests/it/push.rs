@@ -335,7 +335,7 @@ fn an_ingest_and_a_push_exclude_each_other() {
     let two = Two::new();
     two.rig.complete();
     two.put_many(1500);
-    two.other.faults.slow_ms.store(100, SeqCst);
+    two.other.faults.slow_ms.store(400, SeqCst);
     let child = two.rig.project.start(&two.arguments(&[]));
     until("some pages", || two.other.faults.calls.load(SeqCst) > 5);
     let refused = two.rig.ingest(&[]).expect_code(2);

@@ -137,6 +137,10 @@ pub(super) fn is_for_screen_readers(tree: &Tree, id: Id) -> bool {
             "sr_only",
             "u-visually-hidden",
             "show-for-sr",
+            "off-screen",
+            "offscreen",
+            "assistive-text",
+            "screenreader-only",
         ],
     )
 }
@@ -144,6 +148,10 @@ pub(super) fn is_for_screen_readers(tree: &Tree, id: Id) -> bool {
 /// Hidden when the page opens.
 pub(super) fn is_hidden(tree: &Tree, id: Id) -> bool {
     if tree.attribute(id, "hidden").is_some_and(|how| !how.trim().eq_ignore_ascii_case("until-found")) {
+        return true;
+    }
+    // On paper alone.
+    if has_class(tree, id, &["print-only", "printonly", "only-print", "print-header", "print-footer", "visible-print"]) {
         return true;
     }
     tree.attribute(id, "style").is_some_and(|style| {

@@ -1,5 +1,7 @@
 //! Which parts of a page are what it is about, and what surrounds them on every page of the site.
 
+mod again;
+mod article;
 mod furniture;
 mod marks;
 mod measure;
@@ -36,14 +38,22 @@ pub(super) fn all(tree: &Tree) -> Selection {
 ///
 /// `is_repeated`: whether a block, by its signature, stands on many pages of the site.
 pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Selection {
+    let is_article = article::is_one(tree);
     let mut marks = furniture::unseen(tree);
     if let Some(is_repeated) = is_repeated {
         repeated::mark(tree, &mut marks, is_repeated);
     }
-    furniture::mark(tree, &mut marks);
+    furniture::mark(tree, &mut marks, is_article);
     let measures = Measures::of(tree, &marks);
-    let parts = parts(tree, &marks, &measures);
+    let parts = parts(tree, &marks, &measures, is_article);
     prune::sections(tree, &parts, &mut marks, &measures);
+    if is_article {
+        prune::pointers(tree, &parts, &mut marks, &measures);
+    }
+    // Documentation says the same of one thing as of another, and means it.
+    if is_article && !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
+        again::mark(tree, &parts, &mut marks);
+    }
     let measures = Measures::of(tree, &marks);
     for &part in &parts {
         teasers::mark(tree, part, &mut marks, &measures);
@@ -59,11 +69,12 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
     selection
 }
 
-fn parts(tree: &Tree, marks: &Marks, measures: &Measures) -> Vec<Id> {
+fn parts(tree: &Tree, marks: &Marks, measures: &Measures, is_article: bool) -> Vec<Id> {
     let mut current = vec![ROOT];
-    for narrower in [is_main, is_article, is_body_of_text] {
+    for narrower in [is_main, is_article_box, is_body_of_text] {
         let found = outermost(tree, marks, &current, narrower);
-        let narrower = chosen(measures, &current, found);
+        let titled = is_article.then(|| article::titled(tree, marks, measures, &found)).flatten();
+        let narrower = titled.map(|one| vec![one]).or_else(|| chosen(measures, &current, found, is_article));
         current = narrower.filter(|parts| !loses(tree, marks, measures, &current, parts)).unwrap_or(current);
     }
     if current == [ROOT] {
@@ -120,11 +131,14 @@ fn outermost(tree: &Tree, marks: &Marks, within: &[Id], kind: fn(&Tree, Id) -> b
 }
 
 /// The largest of the candidates if it is most of the text, else all of them if they are.
-fn chosen(measures: &Measures, current: &[Id], found: Vec<Id>) -> Option<Vec<Id>> {
+///
+/// Of a page that is an article by its own word, a single box that is named for its text may be less of it.
+fn chosen(measures: &Measures, current: &[Id], found: Vec<Id>, is_article: bool) -> Option<Vec<Id>> {
     let weight = |ids: &[Id]| ids.iter().map(|&id| measures.weight(id)).sum::<u64>();
     let all = weight(current);
     let largest = found.iter().copied().max_by_key(|&id| measures.weight(id))?;
-    if measures.weight(largest) * 100 >= all * 75 {
+    let enough = if is_article && found.len() == 1 && measures.of_node(largest).prose >= article::PROSE { 40 } else { 75 };
+    if measures.weight(largest) * 100 >= all * enough {
         Some(vec![largest])
     } else if weight(&found) * 100 >= all * 60 {
         Some(found)
@@ -151,7 +165,7 @@ fn is_main(tree: &Tree, id: Id) -> bool {
     tree.name(id) == "main" || tree.attribute(id, "role").map(str::trim) == Some("main")
 }
 
-fn is_article(tree: &Tree, id: Id) -> bool {
+fn is_article_box(tree: &Tree, id: Id) -> bool {
     tree.name(id) == "article" || tree.attribute(id, "role").map(str::trim) == Some("article")
 }
 

@@ -364,3 +364,55 @@ fn depth_is_flattened_or_refused() {
     assert!(shallow.contains("x_y") && shallow.contains("after"), "{shallow}");
     assert!(matches!(to_markdown(&deep(20_000), Format::Html), Err(ParseError::Broken { .. })));
 }
+
+const ARTICLE: &str = "<meta property=og:type content=article><meta property=og:title content='The pier of Nord'>";
+
+fn prose(about: &str) -> String {
+    let sentence = |n: usize| format!("Sentence {n} about {about} says what nobody else has said of it before. ");
+    format!("<p>{}</p>", (0..12).map(sentence).collect::<Vec<_>>().concat())
+}
+
+#[test]
+fn an_article_is_told_from_the_others_on_its_page() {
+    let others: Vec<String> =
+        (0..4).map(|n| format!("<article><h1>Number {n}</h1>{}</article>", prose("another place"))).collect();
+    let page = format!("{ARTICLE}<article><h1>The pier of Nord</h1>{}</article>{}", prose("the pier"), others.concat());
+    let text = site(&page);
+    assert!(text.starts_with("# The pier of Nord\n\nSentence 0 about the pier") && !text.contains("another place"), "{text}");
+    // A page that does not say so is a list of all of them.
+    assert!(site(&page.replace("content=article", "content=website")).contains("another place"));
+    // One that is hardly more than a headline does not stand for the page.
+    let hollow = format!("{ARTICLE}<article><h1>The pier of Nord</h1><p>Soon.</p></article>{}", others.concat());
+    assert!(site(&hollow).contains("another place"));
+}
+
+#[test]
+fn what_an_article_shows_besides_is_left_out() {
+    let about = prose("the pier");
+    let page = format!(
+        "{ARTICLE}<div class=print-header>Print logo</div><h1>The pier of Nord</h1>{about}\
+         <div class=slideshow><figure><figcaption>A crane lifts the first stone of the new pier in the spring of that year.</figcaption></figure></div>\
+         <p>Read more: <a href=/a>The pier that never was built, and why</a></p><p>Read more slowly than you would, and look.</p>\
+         <p><span class=off-screen>Image copyright</span>By hand.</p><div class=x><div>You may also like...</div><p><a href=/b>Another pier</a></p>\
+         <p><a href=/c>A third one</a></p></div>{}<div class='cli-modal' role=dialog><p>This site uses cookies that are needed, and other\
+         cookies that it would like to have.</p></div>",
+        prose("the harbour")
+    );
+    let text = site(&page);
+    for gone in ["Print logo", "A crane", "never was built", "Image copyright", "also like", "third one", "cookies"] {
+        assert!(!text.contains(gone), "{gone}: {text}");
+    }
+    for kept in ["Read more slowly", "By hand.", "about the harbour"] {
+        assert!(text.contains(kept), "{kept}: {text}");
+    }
+}
+
+#[test]
+fn a_caption_is_written_once_and_a_sentence_of_documentation_each_time() {
+    let said = "<p>In this photograph of last Sunday, a long row of cars stands at the pier and waits for the ship.</p>";
+    let page =
+        format!("{ARTICLE}<h1>The pier of Nord</h1>{}<div>{said}<div>Photo: A</div>{said}</div>{}", prose("it"), prose("us"));
+    assert_eq!(site(&page).matches("last Sunday").count(), 1);
+    assert_eq!(site(&page.replace(ARTICLE, "")).matches("last Sunday").count(), 2);
+    assert_eq!(site(&format!("{page}<pre>ship()</pre>")).matches("last Sunday").count(), 2);
+}

@@ -45,7 +45,9 @@ struct Tally {
     outside: u64,
     walls: u64,
     hash_routes: u64,
+    /// Pages that are empty without their scripts, and the first of them.
     shells: u64,
+    first_shells: Vec<Url>,
     refused: u64,
     kept: u64,
     limited: bool,

@@ -64,7 +64,7 @@ fn a_site_that_leaves_the_file_leaves_the_index() {
         let urls: Vec<String> = urls.iter().map(|url| format!("  - {url}\n")).collect();
         project.write("p.yaml", format!("version: 1\nsources:\n  - docs\n{}", urls.concat()));
     };
-    project.write("docs/a.md", "# A file\n\nBeside the sites.".to_owned());
+    project.write("docs/a.md", "# A file\n\nBeside the sites.");
     write(&[&site.at("/docs/"), &other.at("/docs/")]);
     let summary = project.run(&["ingest", "-p", "p.yaml", "--json"]).expect_code(0).last("summary");
     assert_eq!(summary["documents"]["added"], 9);

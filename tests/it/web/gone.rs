@@ -7,8 +7,8 @@ use super::{Bench, path};
 async fn ten_kinds_of_outage_remove_nothing() {
     let bench = Bench::manual(25).await;
     let sitemap = |urls: &str| Page::text("application/xml", format!("<urlset>{urls}</urlset>"));
-    let whole: String = (0..25).map(|n| format!("<url><loc>{}</loc></url>", bench.site.at(&path(n)))).collect();
-    bench.site.put("/sitemap.xml", sitemap(&whole));
+    let whole: Vec<String> = (0..25).map(|n| format!("<url><loc>{}</loc></url>", bench.site.at(&path(n)))).collect();
+    bench.site.put("/sitemap.xml", sitemap(&whole.concat()));
     bench.site.put("/login", Page::html("<form><input type=password name=p></form><p>Please log in."));
     for path in ["/closed.html", "/docs/closed.html"] {
         bench.site.put(path, Page::html("<p>The manual is closed for the night."));

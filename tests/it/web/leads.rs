@@ -5,7 +5,7 @@ use super::{Bench, globs, paths};
 
 /// A page as Sphinx themes make it that do not tell the generator's name.
 fn sphinx(title: &str, links: &[&str]) -> Page {
-    let links: String = links.iter().map(|link| format!("<a href=\"{link}\">{link}</a> ")).collect();
+    let links = links.iter().map(|link| format!("<a href=\"{link}\">{link}</a> ")).collect::<Vec<_>>().concat();
     Page::html(format!(
         "<link rel=\"index\" title=\"Index\" href=\"/docs/genindex.html\"><title>{title}</title><h1>{title}</h1><p>What {title} is for. {links}</p>"
     ))

@@ -45,7 +45,7 @@ impl Page {
 
 /// A page of a manual: a heading, words of its own, and links.
 pub fn manual(title: &str, links: &[&str]) -> Page {
-    let links: String = links.iter().map(|link| format!("<li><a href=\"{link}\">{link}</a></li>")).collect();
+    let links = links.iter().map(|link| format!("<li><a href=\"{link}\">{link}</a></li>")).collect::<Vec<_>>().concat();
     let words = format!("{title} describes the {title} of the lantern, and why {title} matters to whoever keeps the light.");
     Page::html(format!(
         "<title>{title}</title><nav><ul>{links}</ul></nav><main><h1 id=\"top\">{title}</h1><p>{words}</p>\
@@ -186,9 +186,8 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
         }
         _ => page,
     };
-    let etag = format!("\"{}\"", blake3::hash(&page.body).to_hex().get(..16).unwrap());
-    let sent = etag.replacen("\"", "", 1).replace('"', &format!("{suffix}\""));
-    let sent = format!("\"{sent}");
+    let hash = blake3::hash(&page.body).to_hex();
+    let (etag, sent) = (format!("\"{}\"", &hash[..16]), format!("\"{}{suffix}\"", &hash[..16]));
     let known = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let known = known.flat_map(|line| line.split(',')).any(|known| known.trim() == etag);
     let mut response = if known && validators && page.status == 200 {

@@ -57,9 +57,9 @@ pub(super) fn mark_ways(tree: &Tree, marks: &mut Marks) {
 }
 
 /// Marks the furniture.
-pub(super) fn mark(tree: &Tree, marks: &mut Marks) {
+pub(super) fn mark(tree: &Tree, marks: &mut Marks, is_article: bool) {
     let measures = Measures::of(tree, marks);
-    let page = Page { all: measures.of_node(ROOT), has_main: tree.all(ROOT).any(|id| is_main(tree, id)) };
+    let page = Page { all: measures.of_node(ROOT), has_main: tree.all(ROOT).any(|id| is_main(tree, id)), is_article };
     let mut walk = tree.all(ROOT);
     while let Some(id) = walk.next() {
         if marks.has(id) {
@@ -77,6 +77,8 @@ struct Page {
     all: Measure,
     /// Whether it says where its text is.
     has_main: bool,
+    /// Whether it says that it is an article: what else it shows may then be more than the text.
+    is_article: bool,
 }
 
 fn is_main(tree: &Tree, id: Id) -> bool {
@@ -122,13 +124,20 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
     if name == "a" && (is_button(tree, id) || shares(tree, id)) {
         return true;
     }
+    if here.letters < MAX_CONSENT && prose < 0.8 && is_overlay(tree, id, role) && asks_for_consent(tree, id) {
+        return true;
+    }
     let inline = matches!(
         name,
         "span" | "a" | "b" | "strong" | "em" | "i" | "label" | "h2" | "h3" | "h4" | "h5" | "h6" | "dt" | "dd" | "svg" | "img"
     );
+    if page.is_article && !inline && prose < 0.35 && text < 0.5 && is_gallery(tree, id) {
+        return true;
+    }
     let kind = named(tree, id).filter(|_| !holds_listing(tree, id));
     kind.is_some_and(|kind| match kind {
         Named::Consent => prose < 0.7 && here.letters < MAX_CONSENT && !inline,
+        Named::Box if page.is_article => prose < 0.6 && text < 0.7 && !inline,
         Named::Box => prose < 0.35 && text < 0.5 && !inline,
         Named::Comments => prose < 0.5 && !inline,
         Named::Menu => {
@@ -136,6 +145,23 @@ fn is_furniture(tree: &Tree, id: Id, here: Measure, page: Page) -> bool {
         }
         Named::Links => !inline && name != "p" && ((links > 0.4 && prose < 0.2) || (here.prose == 0 && text < 0.05)),
     })
+}
+
+/// Pictures with captions that are seen one at a time.
+fn is_gallery(tree: &Tree, id: Id) -> bool {
+    any_word(tree, id, |word| matches!(word, "gallery" | "slideshow" | "photogallery"))
+        && tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "img" | "figure"))
+}
+
+/// What lies over the page until it is closed.
+fn is_overlay(tree: &Tree, id: Id, role: &str) -> bool {
+    matches!(role, "dialog" | "alertdialog")
+        || any_word(tree, id, |word| matches!(word, "modal" | "popup" | "overlay" | "lightbox" | "dialog"))
+}
+
+fn asks_for_consent(tree: &Tree, id: Id) -> bool {
+    let mentions = |id: Id| tree.text(id).map_or(0, |text| text.to_ascii_lowercase().matches("cookie").count());
+    tree.all(id).take(MAX_LOOK).map(mentions).sum::<usize>() > 1
 }
 
 fn is_of_quotation(tree: &Tree, id: Id) -> bool {

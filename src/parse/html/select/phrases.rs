@@ -10,9 +10,15 @@ const SURE: &str = "\
     about author|meet the author|leave a reply|join the conversation|follow us|connect with us|stay connected|\
     sign up for our|sign up to our|join our newsletter|join our mailing|advertisement|sponsored content|\
     from our partners|around the web|republish this|what to read next|similar articles|similar posts|\
-    weitere artikel|das könnte sie auch interessieren|auch interessant|à lire aussi|articles similaires|\
+    top rated comments|don't miss|don’t miss|você pode gostar|você também pode|veja também|самые популярные|читайте также|\
+    похожие статьи|weitere artikel|das könnte sie auch interessieren|auch interessant|à lire aussi|articles similaires|\
     artículos relacionados|lea también|te puede interesar|leia também|相关文章|推荐阅读|猜你喜欢|热门文章|最新文章|相关推荐|\
     為您推薦|関連記事|おすすめ記事|人気記事";
+
+/// Beginnings of paragraphs that point to other articles.
+const POINTERS: &str = "\
+    read more|read also|also read|don't miss|don’t miss|related:|see more:|more:|watch:|lesen sie auch|mehr zum thema|lire aussi|\
+    à lire aussi|leia também|leia mais|lea también|читайте также|相关阅读|延伸阅读";
 
 /// Beginnings of labels that head parts of a text as well: "Subscribe to a topic".
 const MAYBE: &str = "\
@@ -39,6 +45,11 @@ pub(super) fn is_of_other_pages(label: &str) -> Option<bool> {
     let counted = label.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
     let counted = counted.trim_end_matches(|c: char| c.is_ascii_digit() || " ()".contains(c));
     (MAYBE.split('|').any(begins) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
+}
+
+/// Whether a paragraph of links that begins with these words, in small letters, points to another article.
+pub(super) fn points(words: &str) -> bool {
+    POINTERS.split('|').any(|phrase| words.starts_with(phrase))
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! Within the main part: sections about other pages, and what stands beside the text without being one.
 
 use super::marks::{MAX_LOOK, Marks, holds_listing};
-use super::measure::Measures;
-use super::phrases::is_of_other_pages;
+use super::measure::{Measure, Measures};
+use super::phrases::{is_of_other_pages, points};
 use crate::parse::html::tree::{Id, ROOT, Tree};
 
 /// Letters of a heading that says what a section is for, at most.
 const LABEL: usize = 60;
+/// Letters of a paragraph that points to another page, at most.
+const POINTER: u64 = 300;
+/// Nodes below a label that are looked at.
+const MAX_LINKS_BELOW: usize = 40;
 
 /// Leaves out sections that their headings give away: what else there is to read, who wrote it, where to subscribe.
 pub(super) fn sections(tree: &Tree, parts: &[Id], marks: &mut Marks, measures: &Measures) {
@@ -82,7 +86,12 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     // Or what follows, up to the next heading.
     let level = level(tree, whole).or_else(|| tree.all(whole).find_map(|id| level(tree, id)));
-    let Some(level) = level else { return };
+    let Some(level) = level else {
+        if sure {
+            links_below(tree, whole, marks, measures);
+        }
+        return;
+    };
     let mut rest = vec![whole];
     let mut next = tree.after(whole);
     while let Some(id) = next {
@@ -99,6 +108,47 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
             marks.set(id);
         }
     }
+}
+
+/// Marks a label that is no heading, and the links that follow it.
+fn links_below(tree: &Tree, label: Id, marks: &mut Marks, measures: &Measures) {
+    let mut rest = Vec::new();
+    let mut next = tree.after(label);
+    while let Some(id) = next.filter(|_| rest.len() < MAX_LINKS_BELOW) {
+        let here = measures.of_node(id);
+        if here.letters > 0 && (here.linked * 10 < here.letters * 7 || holds_listing(tree, id)) {
+            break;
+        }
+        rest.push(id);
+        next = tree.after(id);
+    }
+    if rest.iter().any(|&id| measures.of_node(id).letters > 0) {
+        for id in rest.into_iter().chain([label]) {
+            marks.set(id);
+        }
+    }
+}
+
+/// Marks paragraphs of an article that point to others: "Read more: …".
+pub(super) fn pointers(tree: &Tree, parts: &[Id], marks: &mut Marks, measures: &Measures) {
+    for &part in parts {
+        let mut walk = tree.all(part);
+        while let Some(id) = walk.next() {
+            let here = measures.of_node(id);
+            if marks.has(id)
+                || (matches!(tree.name(id), "p" | "div" | "li") && here.letters <= POINTER && is_pointer(tree, id, here))
+            {
+                marks.set(id);
+                walk.skip_below(id);
+            }
+        }
+    }
+}
+
+fn is_pointer(tree: &Tree, id: Id, here: Measure) -> bool {
+    let words: String = tree.all(id).take(100).filter_map(|id| tree.text(id)).collect::<Vec<_>>().join(" ");
+    let words = words.split_whitespace().take(4).collect::<Vec<_>>().join(" ").to_lowercase();
+    here.linked * 2 > here.letters && points(words.trim_start_matches(|c: char| !c.is_alphanumeric()))
 }
 
 /// Whether it ends as a sentence does: a warning of a few words is one, a label is none.

@@ -36,7 +36,7 @@ impl Crawl {
                 self.stays(place, visit, record).await
             }
             Found::Failed { why, cause } => {
-                self.failed(&visit.url, &why, cause).await?;
+                self.failed(&visit.url, &why, cause, visit.seed.is_some()).await?;
                 // A host that is away has been said; one more sentence for each of its pages is no help.
                 if self.host(&visit.url).await?.dead.is_none() {
                     // Nor is one for a page behind a login that was never seen.

@@ -17,6 +17,9 @@ use crate::parse::{Guess, guess};
 /// Pages that are seen before the first is handed on: until then nothing is known of what stands on all of them.
 const HELD: usize = 30;
 
+/// Pages that are named where many are counted.
+const NAMED: usize = 3;
+
 impl Crawl {
     /// A page of HTML.
     pub(super) async fn page(
@@ -101,6 +104,9 @@ impl Crawl {
         }
         if scan.needs_browser() && variant.is_none() && scan.links.is_empty() {
             self.tally.shells += 1;
+            if self.tally.first_shells.len() < NAMED {
+                self.tally.first_shells.push(visit.url.clone());
+            }
             return Ok(Look::Skipped(SkipReason::JavaScript));
         }
         if scan.letters == 0 && variant.is_none() {

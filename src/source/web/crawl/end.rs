@@ -160,9 +160,12 @@ impl Crawl {
             ));
         }
         if tally.shells > 0 {
+            let names: Vec<&str> = tally.first_shells.iter().map(Url::as_str).collect();
+            let more = if tally.shells > names.len() as u64 { ", …" } else { "" };
             notices.push(format!(
-                "{} seem to need a browser: there is next to no text in them before scripts run",
-                pages(tally.shells)
+                "{} seem to need a browser, as there is next to no text in them before scripts run: {}{more}",
+                pages(tally.shells),
+                names.join(", ")
             ));
         }
         if tally.hash_routes > 0 && self.site.visited < 10 {

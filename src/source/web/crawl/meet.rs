@@ -167,14 +167,20 @@ impl Crawl {
     }
 
     /// Notes that a host could not give a page. After several in a row nothing more is asked of it in this run.
-    pub(super) async fn failed(&mut self, url: &Url, why: &str, cause: Cause) -> Result<(), Ended> {
+    pub(super) async fn failed(&mut self, url: &Url, why: &str, cause: Cause, is_seed: bool) -> Result<(), Ended> {
         let host = self.host(url).await?;
         host.failures += 1;
-        let enough = if cause == Cause::Unreachable { UNREACHABLE } else { FAILURES };
+        let enough = match cause {
+            Cause::Unreachable if is_seed => 1,
+            Cause::Unreachable => UNREACHABLE,
+            Cause::Busy | Cause::Refused => FAILURES,
+        };
         if (host.failures < enough && !host.pace.is_hopeless()) || host.dead.is_some() {
             return Ok(());
         }
-        let why = format!("{why}; {} pages in a row could not be had, and no more are asked for in this run", host.failures);
+        let several =
+            if host.failures > 1 { format!("{} pages in a row could not be had, ", host.failures) } else { String::new() };
+        let why = format!("{why}; {several}no more are asked for in this run");
         host.dead = Some(why.clone());
         host.given_up.cancel();
         self.away(&url.origin().ascii_serialization(), why).await

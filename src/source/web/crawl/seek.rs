@@ -77,6 +77,11 @@ impl Crawl {
                 continue;
             }
             let pace = Arc::clone(&host.pace);
+            if pace.is_hopeless() {
+                // Each of them would have to wait for a pause of its own, and in vain.
+                self.site.blurred = true;
+                continue;
+            }
             let answer = self.followed(&client, &pace, &place).await;
             let Some(answer) = answer.filter(|answer| answer.status == 200) else {
                 // Where one only might have been, nothing is missing.

@@ -1,0 +1,49 @@
+//! Pages that say that they are an article, and show others besides.
+
+use super::marks::Marks;
+use super::measure::Measures;
+use crate::parse::html::tree::{Id, ROOT, Tree};
+
+/// Letters of paragraphs that an article has at least.
+pub(super) const PROSE: u64 = 400;
+/// Nodes of a heading that are looked at.
+const MAX_LOOK: usize = 200;
+
+/// Whether the page calls itself an article.
+pub(super) fn is_one(tree: &Tree) -> bool {
+    tree.all(ROOT).any(|id| {
+        tree.name(id) == "meta"
+            && tree.attribute(id, "property") == Some("og:type")
+            && tree.attribute(id, "content").is_some_and(|kind| kind.trim().eq_ignore_ascii_case("article"))
+    })
+}
+
+/// The one of several boxes that has the title of the page as its heading; `None` where there is none, or more than one, or
+/// hardly a word in it.
+pub(super) fn titled(tree: &Tree, marks: &Marks, measures: &Measures, boxes: &[Id]) -> Option<Id> {
+    let title = title(tree)?;
+    let is_title = |id: Id| {
+        matches!(tree.name(id), "h1" | "h2") && !marks.has(id) && {
+            let heading: String = tree.all(id).take(MAX_LOOK).filter_map(|id| tree.text(id)).collect();
+            let heading = letters(&heading);
+            !heading.is_empty() && (heading == title || (heading.chars().count() >= 15 && title.starts_with(&heading)))
+        }
+    };
+    let mut titled = boxes.iter().copied().filter(|&id| tree.all(id).any(is_title));
+    let found = titled.next().filter(|_| titled.next().is_none())?;
+    (measures.of_node(found).prose >= PROSE).then_some(found)
+}
+
+/// The title of the page as social networks show it, or its `<title>`.
+fn title(tree: &Tree) -> Option<String> {
+    let social = |id: Id| {
+        let is_title = tree.name(id) == "meta" && tree.attribute(id, "property") == Some("og:title");
+        is_title.then(|| tree.attribute(id, "content").map(letters)).flatten()
+    };
+    let own = || tree.all(ROOT).find(|&id| tree.name(id) == "title").map(|id| letters(&tree.whole_text(id)));
+    tree.all(ROOT).find_map(social).or_else(own).filter(|title| !title.is_empty())
+}
+
+fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).take(500).collect()
+}
