@@ -151,28 +151,28 @@ fn read(answer: &Answer) -> FileAnswer {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-    use super::super::address::{Guard, Reach};
+    use super::super::address::Guard;
     use super::super::client::ClientPlan;
-    use super::super::stand_in::{Piece, StandIn, answer};
+    use super::super::stand_in::{Piece, StandIn, answer, closed};
     use super::*;
 
-    fn client(most: Reach) -> Client {
-        let second = Duration::from_secs(1);
+    fn client() -> Client {
+        let patience = Duration::from_secs(20);
         Client::new(ClientPlan {
             user_agent: "ragstream".to_owned(),
             headers: Vec::new(),
             origins: Vec::new(),
-            guard: Guard::new(most),
+            guard: Guard::of(&["http://127.0.0.1/".parse().unwrap()]),
             max_bytes: 1000,
-            timeout: second,
-            body_timeout: second,
+            timeout: patience,
+            body_timeout: patience,
             logins: Vec::new(),
         })
         .unwrap()
     }
 
     async fn fetched(url: &Url) -> RobotsFile {
-        fetch(&client(Reach::Loopback), url).await
+        fetch(&client(), url).await
     }
 
     fn nothing(access: Access) -> String {
@@ -208,7 +208,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_cannot_be_reached_lets_nothing_be_fetched() {
-        let gone = StandIn::same("").await.url.clone();
+        let gone = closed();
         assert_eq!(
             nothing(fetched(&gone).await.access("ragstream")),
             format!("its robots.txt cannot be fetched: cannot connect to 127.0.0.1:{}", gone.port().unwrap())

@@ -1,10 +1,11 @@
 //! How private an address is, and the guard that checks it at each connection: a page must not lead a crawler to what its author
 //! cannot reach. The address is checked, not the name, and when it is connected to: a name may lead elsewhere a second later.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
@@ -95,44 +96,54 @@ pub(super) enum AddressError {
     Unknown { host: String, source: Arc<io::Error> },
 }
 
+impl AddressError {
+    /// The same, of a host by another name.
+    fn of(self, name: &str) -> Self {
+        let host = name.to_owned();
+        match self {
+            Self::Refused { address, reach, most, .. } => Self::Refused { host, address, reach, most },
+            Self::Nowhere { address, .. } => Self::Nowhere { host, address },
+            Self::Unknown { source, .. } => Self::Unknown { host, source },
+        }
+    }
+}
+
 /// Lets nothing be connected to that is more private than what the site began with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Guard {
-    most: Reach,
+    /// The hosts that began, each with how private it was when it was first connected to: of a name that is not known before, and
+    /// from then on it leads to nothing more private.
+    own: Arc<Mutex<BTreeMap<String, Option<Reach>>>>,
+    /// What other hosts are held to while none of those is known.
+    others: Reach,
 }
 
 impl Guard {
-    /// The guard of a site that began so.
-    pub(super) fn new(most: Reach) -> Self {
-        Self { most }
-    }
-
-    /// Whether this address may be connected to. What is at a link-local address gives keys to whoever asks: only a site that is
-    /// there itself leads to such, not even one on this machine.
-    pub(super) fn allows(self, address: IpAddr) -> bool {
-        let reach = Reach::of(address);
-        reach <= self.most && reach != Reach::Never && (reach != Reach::LinkLocal || self.most == reach)
+    /// The guard of sites that begin here. Each leads to what is as private as itself; hosts that are none of theirs, to what is as
+    /// private as the least private of them: one in this machine lets no other look into it.
+    pub(super) fn of(seeds: &[Url]) -> Self {
+        let own = seeds.iter().filter_map(|seed| Some((seed.host_str()?.to_owned(), written(seed).map(Reach::of))));
+        Self { own: Arc::new(Mutex::new(own.collect())), others: Reach::Public }
     }
 
     /// Checks the address that is written in a URL; a name is checked when it is resolved. An HTTP client resolves names alone, so
     /// each URL has to come by here.
-    pub(super) fn check_url(self, url: &Url) -> Result<(), AddressError> {
-        let address = match url.host() {
-            Some(Host::Ipv4(address)) => IpAddr::V4(address),
-            Some(Host::Ipv6(address)) => IpAddr::V6(address),
-            Some(Host::Domain(_)) | None => return Ok(()),
-        };
-        self.allowed("the server", &[SocketAddr::new(address, 0)]).map(drop)
+    pub(super) fn check_url(&self, url: &Url) -> Result<(), AddressError> {
+        let (Some(host), Some(address)) = (url.host_str(), written(url)) else { return Ok(()) };
+        let checked = self.allowed(host, &[SocketAddr::new(address, 0)]);
+        // Its address is its name.
+        checked.map(drop).map_err(|error| error.of("the server"))
     }
 
     /// Those of the addresses of a host that may be connected to.
-    fn allowed(self, host: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, AddressError> {
-        let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| self.allows(address.ip())).collect();
+    fn allowed(&self, host: &str, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, AddressError> {
+        let most = self.most(host, found);
+        let allowed: Vec<SocketAddr> = found.iter().copied().filter(|address| is_allowed(address.ip(), most)).collect();
         // The least private is what says most about the site.
         let refused = found.iter().map(SocketAddr::ip).min_by_key(|address| Reach::of(*address));
         match refused {
             Some(address) if allowed.is_empty() => {
-                let (host, reach, most) = (host.to_owned(), Reach::of(address), self.most);
+                let (host, reach) = (host.to_owned(), Reach::of(address));
                 Err(if reach == Reach::Never {
                     AddressError::Nowhere { host, address }
                 } else {
@@ -142,11 +153,41 @@ impl Guard {
             _ => Ok(allowed),
         }
     }
+
+    /// How private what a host leads to may be.
+    fn most(&self, host: &str, found: &[SocketAddr]) -> Reach {
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        match own.get_mut(host) {
+            Some(known) => *known.get_or_insert_with(|| least(found)),
+            None => own.values().flatten().min().copied().unwrap_or(self.others),
+        }
+    }
+}
+
+/// Whether an address may be connected to by a site that began so. What is at a link-local address gives keys to whoever asks:
+/// only a site that is there itself leads to such, not even one on this machine.
+fn is_allowed(address: IpAddr, most: Reach) -> bool {
+    let reach = Reach::of(address);
+    reach <= most && reach != Reach::Never && (reach != Reach::LinkLocal || most == reach)
+}
+
+/// The address that is written in a URL.
+fn written(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        Host::Ipv4(address) => Some(address.into()),
+        Host::Ipv6(address) => Some(address.into()),
+        Host::Domain(_) => None,
+    }
+}
+
+/// Of several addresses the least private counts: the others are not needed.
+fn least(found: &[SocketAddr]) -> Reach {
+    found.iter().map(|address| Reach::of(address.ip())).min().unwrap_or(Reach::Public)
 }
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let guard = *self;
+        let guard = self.clone();
         Box::pin(async move {
             let found = addresses(name.as_str()).await?;
             let allowed = guard.allowed(name.as_str(), &found)?;
@@ -155,15 +196,14 @@ impl Resolve for Guard {
     }
 }
 
-/// How private the host of a seed is. Of several addresses the least private counts: the others are not needed.
+/// How private the host of an address is.
 pub(super) async fn reach_of(url: &Url) -> Result<Reach, AddressError> {
-    let found = match url.host() {
-        Some(Host::Ipv4(address)) => vec![SocketAddr::new(address.into(), 0)],
-        Some(Host::Ipv6(address)) => vec![SocketAddr::new(address.into(), 0)],
-        Some(Host::Domain(name)) => addresses(name).await?,
-        None => Vec::new(),
+    let found = match (written(url), url.host_str()) {
+        (Some(address), _) => vec![SocketAddr::new(address, 0)],
+        (None, Some(name)) => addresses(name).await?,
+        (None, None) => Vec::new(),
     };
-    Ok(found.iter().map(|address| Reach::of(address.ip())).min().unwrap_or(Reach::Never))
+    Ok(least(&found))
 }
 
 async fn addresses(name: &str) -> Result<Vec<SocketAddr>, AddressError> {
@@ -174,11 +214,17 @@ async fn addresses(name: &str) -> Result<Vec<SocketAddr>, AddressError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
     use proptest::prelude::*;
 
     use super::*;
+
+    /// A guard of a site whose host is nobody's here.
+    fn guard(most: Reach) -> Guard {
+        let own = BTreeMap::from([("own.example".to_owned(), Some(most))]);
+        Guard { own: Arc::new(Mutex::new(own)), others: Reach::Public }
+    }
 
     fn reach(address: &str) -> Reach {
         Reach::of(address.parse().unwrap())
@@ -207,7 +253,7 @@ mod tests {
     #[test]
     fn nothing_more_private_than_the_beginning_is_allowed() {
         let one_each = ["1.1.1.1", "100.64.0.1", "10.0.0.1", "169.254.169.254", "127.0.0.1", "0.0.0.0"];
-        let allowed = |most| one_each.map(|address| u8::from(Guard::new(most).allows(address.parse().unwrap())));
+        let allowed = |most| one_each.map(|address| u8::from(is_allowed(address.parse().unwrap(), most)));
         assert_eq!(allowed(Reach::Public), [1, 0, 0, 0, 0, 0]);
         assert_eq!(allowed(Reach::Shared), [1, 1, 0, 0, 0, 0]);
         assert_eq!(allowed(Reach::Private), [1, 1, 1, 0, 0, 0]);
@@ -218,24 +264,24 @@ mod tests {
 
     #[test]
     fn an_address_in_a_url_is_checked_in_all_its_spellings() {
-        let public = Guard::new(Reach::Public);
+        let public = guard(Reach::Public);
         for host in ["127.0.0.1", "2130706433", "0x7f.1", "127.1", "0177.0.0.1", "127.0.0.1.", "[::1]", "[::ffff:7f00:1]"] {
             let error = public.check_url(&format!("http://{host}:8080/a").parse().unwrap()).unwrap_err().to_string();
             assert!(error.contains("loopback address") && error.ends_with("and the site began at a public one"), "{error}");
         }
         public.check_url(&"http://1.1.1.1/".parse().unwrap()).unwrap();
         public.check_url(&"http://example.org/".parse().unwrap()).unwrap();
-        let error = Guard::new(Reach::Loopback).check_url(&"http://0.0.0.0/".parse().unwrap()).unwrap_err();
+        let error = guard(Reach::Loopback).check_url(&"http://0.0.0.0/".parse().unwrap()).unwrap_err();
         assert_eq!(error.to_string(), "the server is at a reserved address (0.0.0.0), which nobody can be reached at");
     }
 
     #[tokio::test]
     async fn names_are_checked_by_what_they_lead_to() {
         let name = || "localhost".parse::<Name>().unwrap();
-        let error = Guard::new(Reach::Private).resolve(name()).await.err().unwrap();
+        let error = guard(Reach::Private).resolve(name()).await.err().unwrap();
         let said = error.to_string();
         assert!(said.starts_with("localhost is at a loopback address (") && said.ends_with("began at a private one"), "{said}");
-        assert!(Guard::new(Reach::Loopback).resolve(name()).await.unwrap().all(|address| address.ip().is_loopback()));
+        assert!(guard(Reach::Loopback).resolve(name()).await.unwrap().all(|address| address.ip().is_loopback()));
         assert_eq!(reach_of(&"http://localhost:1/".parse().unwrap()).await.unwrap(), Reach::Loopback);
         assert_eq!(reach_of(&"http://[::ffff:10.0.0.1]/".parse().unwrap()).await.unwrap(), Reach::Private);
         let none = reach_of(&"http://nowhere.invalid/".parse().unwrap()).await.unwrap_err();
@@ -245,10 +291,31 @@ mod tests {
     #[test]
     fn of_several_addresses_the_allowed_ones_are_kept() {
         let both = ["10.0.0.5:0".parse().unwrap(), "1.1.1.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()];
-        assert_eq!(Guard::new(Reach::Public).allowed("a", &both).unwrap(), [both[1]]);
-        assert_eq!(Guard::new(Reach::Private).allowed("a", &both).unwrap(), both[..2]);
-        let error = Guard::new(Reach::Public).allowed("a.example", &[both[2], both[0]]).unwrap_err();
+        assert_eq!(guard(Reach::Public).allowed("a", &both).unwrap(), [both[1]]);
+        assert_eq!(guard(Reach::Private).allowed("a", &both).unwrap(), both[..2]);
+        let error = guard(Reach::Public).allowed("a.example", &[both[2], both[0]]).unwrap_err();
         assert_eq!(error.to_string(), "a.example is at a private address (10.0.0.5), and the site began at a public one");
+    }
+
+    #[test]
+    fn a_site_in_this_machine_lets_no_other_look_into_it() {
+        let seeds = ["https://docs.example/", "http://127.0.0.1:8000/", "http://wiki.corp/"].map(|seed| seed.parse().unwrap());
+        let guard = Guard::of(&seeds);
+        let at = |host: &str, address: &str| guard.allowed(host, &[SocketAddr::new(address.parse().unwrap(), 0)]).is_ok();
+        assert!(at("127.0.0.1", "127.0.0.1") && guard.check_url(&seeds[1]).is_ok());
+        // The first connection tells how private a name is.
+        assert!(at("wiki.corp", "10.0.0.5") && at("files.corp", "10.0.0.6"), "so far nothing less private is known");
+        assert!(at("docs.example", "1.1.1.1"));
+        assert!(!at("files.corp", "10.0.0.6") && at("wiki.corp", "10.0.0.7") && !at("wiki.corp", "127.0.0.1"));
+        assert!(
+            !at("docs.example", "127.0.0.1") && !at("docs.example", "10.0.0.5") && at("docs.example", "1.0.0.1"),
+            "a name that leads elsewhere now"
+        );
+        assert!(
+            guard.check_url(&"http://10.0.0.5/".parse().unwrap()).is_err()
+                && guard.check_url(&"http://1.1.1.1/".parse().unwrap()).is_ok()
+        );
+        assert!(guard.check_url(&"http://[::1]/".parse().unwrap()).is_err());
     }
 
     proptest! {
@@ -266,7 +333,7 @@ mod tests {
         #[test]
         fn who_began_more_privately_may_go_wherever_others_may(bits: u128) {
             let address = IpAddr::V6(bits.into());
-            let allowed = [Reach::Public, Reach::Shared, Reach::Private, Reach::Loopback].map(|most| Guard::new(most).allows(address));
+            let allowed = [Reach::Public, Reach::Shared, Reach::Private, Reach::Loopback].map(|most| is_allowed(address, most));
             prop_assert!(allowed.is_sorted());
         }
     }

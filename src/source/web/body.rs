@@ -1,5 +1,6 @@
 //! A body as it comes, decompressed and bounded: what is small on the wire may be endless when it is decoded.
 
+use std::borrow::Cow;
 use std::io::{self, Read as _, Write};
 
 use flate2::write::MultiGzDecoder;
@@ -130,18 +131,18 @@ impl Bounded {
 
 /// The content of a file that may be compressed, whatever it is named or said to be: so many bytes of it at most, and as far as it
 /// is not damaged. Also whether that is all of it. Work for a thread of its own where the file is large.
-pub(super) fn unpacked(bytes: &[u8], limit: usize) -> (Vec<u8>, bool) {
+pub(super) fn unpacked(bytes: &[u8], limit: usize) -> (Cow<'_, [u8]>, bool) {
+    if !bytes.starts_with(&MAGIC) {
+        let cut = bytes.get(..limit).unwrap_or(bytes);
+        return (Cow::Borrowed(cut), cut.len() == bytes.len());
+    }
     let mut content = Vec::new();
     // One byte beyond the limit tells that there is more.
     let most = limit.saturating_add(1) as u64;
-    let read = if bytes.starts_with(&MAGIC) {
-        flate2::read::MultiGzDecoder::new(bytes).take(most).read_to_end(&mut content)
-    } else {
-        bytes.take(most).read_to_end(&mut content)
-    };
+    let read = flate2::read::MultiGzDecoder::new(bytes).take(most).read_to_end(&mut content);
     let all = read.is_ok() && content.len() <= limit;
     content.truncate(limit);
-    (content, all)
+    (Cow::Owned(content), all)
 }
 
 #[cfg(test)]
@@ -206,13 +207,13 @@ mod tests {
     #[test]
     fn files_are_unpacked_as_far_as_they_go() {
         let file = gzip(b"<urlset>");
-        assert_eq!(unpacked(&file, 100), (b"<urlset>".to_vec(), true));
-        assert_eq!(unpacked(&file, 8), (b"<urlset>".to_vec(), true));
-        assert_eq!(unpacked(&file, 7), (b"<urlset".to_vec(), false));
-        assert_eq!(unpacked(b"<urlset>", 100), (b"<urlset>".to_vec(), true));
-        assert_eq!(unpacked(b"<urlset>", 3), (b"<ur".to_vec(), false));
+        assert_eq!(unpacked(&file, 100), (b"<urlset>".into(), true));
+        assert_eq!(unpacked(&file, 8), (b"<urlset>".into(), true));
+        assert_eq!(unpacked(&file, 7), (b"<urlset".into(), false));
+        assert_eq!(unpacked(b"<urlset>", 100), (b"<urlset>".into(), true));
+        assert_eq!(unpacked(b"<urlset>", 3), (b"<ur".into(), false));
         assert!(!unpacked(&file[..file.len() - 4], 100).1);
-        assert_eq!(unpacked(b"", 3), (Vec::new(), true));
+        assert_eq!(unpacked(b"", 3), (b"".into(), true));
     }
 
     proptest! {
@@ -221,7 +222,7 @@ mod tests {
             let members: Vec<u8> = parts.iter().flat_map(|part| gzip(part)).collect();
             let all = parts.concat();
             prop_assert_eq!(pushed(true, all.len(), &members, piece).unwrap(), all.clone());
-            prop_assert_eq!(unpacked(&members, all.len().max(1)), (all, true));
+            prop_assert_eq!(unpacked(&members, all.len().max(1)), (all.into(), true));
         }
 
         #[test]

@@ -137,7 +137,7 @@ impl Client {
                 .redirect(reqwest::redirect::Policy::none())
                 // A proxy would connect to what the guard never sees.
                 .no_proxy()
-                .dns_resolver(Arc::new(plan.guard))
+                .dns_resolver(Arc::new(plan.guard.clone()))
                 .connect_timeout(CONNECT_TIMEOUT.min(plan.timeout))
                 // What is decoded is bounded here, and what came is counted.
                 .no_gzip()

@@ -69,6 +69,11 @@ impl ClientError {
         }
     }
 
+    /// Whether the host did answer, and it was the answer that could not be used: no sign that it is overloaded.
+    pub(super) fn is_answer(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Damaged(_) | Self::Elsewhere(_))
+    }
+
     /// Whether a second attempt may fare better.
     pub(super) fn is_transient(&self) -> bool {
         match self {

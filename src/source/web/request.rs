@@ -50,7 +50,9 @@ pub(super) async fn request(client: &Client, pace: &Pace, url: &Url, ask: &Ask<'
                 }
             }
             Err(error) => {
-                say(url, admission.settle(None, began.elapsed(), None));
+                // What is too large, or leads nowhere, is an answer all the same.
+                let status = error.is_answer().then_some(200);
+                say(url, admission.settle(status, began.elapsed(), None));
                 let failed = failure(&error);
                 if attempt == ATTEMPTS || !error.is_transient() || pace.is_hopeless() {
                     return Err(failed);

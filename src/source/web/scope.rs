@@ -144,6 +144,8 @@ fn has_extension(segment: &str) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn url(text: &str) -> Url {
@@ -227,5 +229,17 @@ mod tests {
         assert!(!ports.covers(&url("http://a.example:8080/")), "another port is another server");
         let kept: Scope = serde_json::from_str(&serde_json::to_string(&scope).unwrap()).unwrap();
         assert_eq!(kept, scope);
+    }
+
+    proptest! {
+        /// Else what is not listed could be taken for gone where it was never looked for.
+        #[test]
+        fn what_it_covers_is_what_lies_below_its_prefix(seed in "/[ab./]{0,8}[?]?", below in proptest::option::of(any::<bool>()), path in "/[ab./]{0,10}[?]?[ab]?") {
+            let at = |path: &str| Url::parse("https://a.example").unwrap().join(&format!("https://a.example{path}")).unwrap();
+            let scope = Scope::new(&at(&seed), &at(&seed), below);
+            prop_assert_eq!(scope.covers(&at(&path)), is_within(at(&path).as_str(), scope.prefix()));
+            prop_assert!(scope.covers(&at(&seed)), "a seed belongs to its own site");
+            prop_assert!(!scope.covers(&"https://b.example/".parse().unwrap()));
+        }
     }
 }

@@ -76,15 +76,11 @@ impl Shared {
     /// The client. Nothing more private than the seeds' own addresses can be reached by it.
     pub(super) async fn client(&self) -> Result<Arc<Client>, SourceError> {
         let made = self.client.get_or_try_init(|| async {
-            let mut most = Reach::Public;
-            for url in &self.plan.urls {
-                most = most.max(address::reach_of(url).await.unwrap_or(Reach::Public));
-            }
             let plan = ClientPlan {
                 user_agent: self.plan.user_agent.clone(),
                 headers: self.plan.headers.clone(),
                 origins: self.plan.urls.iter().map(Url::origin).collect(),
-                guard: Guard::new(most),
+                guard: Guard::of(&self.plan.urls),
                 max_bytes: usize::try_from(self.plan.max_bytes).unwrap_or(usize::MAX),
                 logins: self.logins.clone(),
                 timeout: FIRST_BYTE,

@@ -1,6 +1,7 @@
 //! Lists of a site's pages: sitemaps (sitemaps.org), indexes of them, feeds, lines of text; plain or gzip, and broken as they are in
 //! the wild. A list is where to begin, not what the site is.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
@@ -67,14 +68,13 @@ pub(super) fn places(named: &[Url], seed: &Url) -> Vec<Url> {
 pub(super) fn read(bytes: &[u8], at: &Url) -> Sitemap {
     let (bytes, all) = unpacked(bytes, MAX_BYTES);
     let text = decoded(&bytes);
-    drop(bytes);
     let mut found = if text.trim_start().starts_with('<') { xml(&text, at) } else { lines(&text, at) };
     found.truncated |= !all;
     found
 }
 
 /// By its byte order mark, else by what it says itself, else UTF-8.
-fn decoded(bytes: &[u8]) -> String {
+fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     let said = || {
         let head = bytes.get(..200).unwrap_or(bytes);
         let head = String::from_utf8_lossy(head).into_owned();
@@ -83,7 +83,7 @@ fn decoded(bytes: &[u8]) -> String {
     };
     let encoding =
         encoding_rs::Encoding::for_bom(bytes).map(|(encoding, _)| encoding).or_else(said).unwrap_or(encoding_rs::UTF_8);
-    encoding.decode_with_bom_removal(bytes).0.into_owned()
+    encoding.decode_with_bom_removal(bytes).0
 }
 
 /// One address a line. What is none is passed over.

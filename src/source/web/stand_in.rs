@@ -88,6 +88,12 @@ async fn talk(mut stream: TcpStream, answer: Arc<impl Fn(&str) -> Vec<Piece>>, s
     }
 }
 
+/// An address that nobody listens at.
+pub(super) fn closed() -> Url {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap()
+}
+
 /// An answer with its length.
 pub(super) fn answer(status: &str, headers: &[&str], body: impl AsRef<[u8]>) -> Vec<u8> {
     let lines: Vec<String> = headers.iter().map(|line| format!("{line}\r\n")).collect();

@@ -3,19 +3,22 @@
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
-use super::super::address::Reach;
-use super::super::stand_in::{Piece, StandIn, answer};
+use super::super::stand_in::{Piece, StandIn, answer, closed};
 use super::*;
+
+fn began_at(seed: &str) -> Guard {
+    Guard::of(&[seed.parse().unwrap()])
+}
 
 fn plan() -> ClientPlan {
     ClientPlan {
         user_agent: "ragstream/0.1 (+https://example.org)".to_owned(),
         headers: Vec::new(),
         origins: Vec::new(),
-        guard: Guard::new(Reach::Loopback),
+        guard: began_at("http://127.0.0.1/"),
         max_bytes: 100_000,
-        timeout: Duration::from_millis(500),
-        body_timeout: Duration::from_millis(500),
+        timeout: Duration::from_secs(20),
+        body_timeout: Duration::from_secs(20),
         logins: Vec::new(),
     }
 }
@@ -139,7 +142,7 @@ async fn secrets_go_to_their_origin_alone() {
 async fn what_must_not_be_reached_is_not_connected_to() {
     let server = StandIn::same(answer("200 OK", &[], "")).await;
     let port = server.url.port().unwrap();
-    let client = Client::new(ClientPlan { guard: Guard::new(Reach::Private), ..plan() }).unwrap();
+    let client = Client::new(ClientPlan { guard: began_at("http://10.0.0.1/"), ..plan() }).unwrap();
     for host in ["127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "[::1]"] {
         let error = client.get(&format!("http://{host}:{port}/").parse().unwrap(), &Ask::default()).await.unwrap_err();
         assert!(matches!(error, ClientError::Refused(_)), "{host}: {error:?}");
@@ -156,7 +159,7 @@ async fn hosts_that_are_not_there_are_told_apart() {
     let error = ask(&"http://nowhere.invalid/".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.to_string(), "no such host: nowhere.invalid");
     assert!(error.is_host_failure() && error.hint().is_some());
-    let gone = StandIn::same("").await.url.clone();
+    let gone = closed();
     let error = ask(&gone).await.unwrap_err();
     assert_eq!(error.to_string(), format!("cannot connect to 127.0.0.1:{}", gone.port().unwrap()));
     assert!(error.is_host_failure() && error.is_transient());
@@ -168,8 +171,11 @@ async fn hosts_that_are_not_there_are_told_apart() {
 
 #[tokio::test]
 async fn time_is_bounded_to_the_first_byte_and_to_the_last() {
+    let half = Duration::from_millis(500);
+    let hasty = Client::new(ClientPlan { timeout: half, body_timeout: half, ..plan() }).unwrap();
+    let ask = async |url: Url| hasty.get(&url, &Ask::default()).await;
     let silent = StandIn::new(|_| vec![Piece::Wait(Duration::from_secs(60))]).await;
-    let error = ask(&silent.url).await.unwrap_err();
+    let error = ask(silent.url.clone()).await.unwrap_err();
     assert_eq!(error.to_string(), "no answer within 0.5 s");
     assert!(!error.is_host_failure() && error.is_transient());
     let drip = || {
@@ -178,12 +184,13 @@ async fn time_is_bounded_to_the_first_byte_and_to_the_last() {
         std::iter::once(head).chain((0..1000).flat_map(drop)).collect::<Vec<_>>()
     };
     let slow = StandIn::new(move |_| drip()).await;
-    assert_eq!(ask(&slow.url).await.unwrap_err().to_string(), "the answer was not complete within 0.5 s");
+    assert_eq!(ask(slow.url.clone()).await.unwrap_err().to_string(), "the answer was not complete within 0.5 s");
     let slow_head = StandIn::new(|_| {
         let head = b"HTTP/1.1 200 OK\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
         head.iter().flat_map(|byte| [Piece::Bytes(vec![*byte]), Piece::Wait(Duration::from_millis(30))]).collect()
     });
-    assert!(matches!(ask(&slow_head.await.url).await, Err(ClientError::Timeout { .. })));
+    let slow_head = slow_head.await;
+    assert!(matches!(ask(slow_head.url.clone()).await, Err(ClientError::Timeout { .. })));
 }
 
 #[tokio::test]
