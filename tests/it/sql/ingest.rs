@@ -118,7 +118,7 @@ fn what_cannot_be_read_removes_nothing() {
     ingest(&project, 0);
     let before = uris(&project);
     assert_eq!(before.len(), 3);
-    let mut refused = |parts: &[&str], make: &str, undo: &str| {
+    let refused = |parts: &[&str], make: &str, undo: &str| {
         database.run(make);
         let ended = silent(project.run(&["ingest", "-p", "shop.yaml", "--json"])).expect_code(1);
         let failed = ended.of_type("failed");
