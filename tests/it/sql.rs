@@ -1,4 +1,4 @@
-//! Tables of real databases: Postgres, Postgres behind pgbouncer, MariaDB and SQLite.
+//! Tables of real databases: Postgres, Postgres behind pgbouncer, `MariaDB` and SQLite.
 
 mod check;
 mod errors;

@@ -190,9 +190,9 @@ async fn of_servers_that_die() {
                 note(&mut listing, steps.next().await.unwrap());
             }
             if number == 0 {
-                postgres.kill()
+                postgres.kill();
             } else {
-                mariadb.kill()
+                mariadb.kill();
             }
             while let Some(step) = steps.next().await {
                 note(&mut listing, step);
@@ -204,9 +204,9 @@ async fn of_servers_that_die() {
         let answers = source.fetch(&listing.items[..3]).await;
         assert!(answers.iter().all(|answer| why(answer).contains("127.0.0.1")), "{answers:?}");
         if number == 0 {
-            postgres.restart()
+            postgres.restart();
         } else {
-            mariadb.restart()
+            mariadb.restart();
         }
         // The same source goes on as if nothing had been.
         let began = std::time::Instant::now();

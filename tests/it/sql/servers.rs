@@ -1,4 +1,4 @@
-//! Real servers, one of each for all tests: Postgres, pgbouncer before it, MariaDB. Each runs in a folder of its own on a free
+//! Real servers, one of each for all tests: Postgres, pgbouncer before it, `MariaDB`. Each runs in a folder of its own on a free
 //! port, as an ordinary user, and ends with the tests, however they end.
 
 use std::io::{BufRead as _, BufReader};
@@ -41,7 +41,7 @@ pub fn bouncer() -> &'static Server {
     SERVER.get_or_init(|| new_bouncer(postgres().port, 1))
 }
 
-/// MariaDB.
+/// `MariaDB`.
 pub fn mariadb() -> &'static Server {
     static SERVER: OnceLock<Server> = OnceLock::new();
     SERVER.get_or_init(new_mariadb)
@@ -224,7 +224,7 @@ pub fn new_bouncer(to: u16, pool: u32) -> Server {
     Server::start(port, folder, arguments)
 }
 
-/// A MariaDB of one's own, to be killed.
+/// A `MariaDB` of one's own, to be killed.
 pub fn new_mariadb() -> Server {
     let (folder, port) = (folder(), free_port());
     let data = folder.path().join("data");
@@ -237,19 +237,16 @@ pub fn new_mariadb() -> Server {
         .arg(format!("--datadir={data}")));
     let socket = folder.path().join("socket").display().to_string();
     let mut arguments = vec![program("mariadbd").display().to_string(), "--no-defaults".to_owned()];
-    arguments.extend(
-        [
-            format!("--datadir={data}"),
-            format!("--port={port}"),
-            format!("--socket={socket}"),
-            "--bind-address=127.0.0.1".into(),
-            "--innodb-flush-log-at-trx-commit=2".into(),
-            "--innodb-buffer-pool-size=128M".into(),
-            "--character-set-server=utf8mb4".into(),
-            "--skip-name-resolve".into(),
-        ]
-        .into_iter(),
-    );
+    arguments.extend([
+        format!("--datadir={data}"),
+        format!("--port={port}"),
+        format!("--socket={socket}"),
+        "--bind-address=127.0.0.1".into(),
+        "--innodb-flush-log-at-trx-commit=2".into(),
+        "--innodb-buffer-pool-size=128M".into(),
+        "--character-set-server=utf8mb4".into(),
+        "--skip-name-resolve".into(),
+    ]);
     let server = Server::start(port, folder, arguments);
     let began = Instant::now();
     while !mariadb_command(port, "mysql", "SELECT 1").output().is_ok_and(|done| done.status.success()) {
@@ -279,7 +276,7 @@ fn mariadb_command(port: u16, database: &str, sql: &str) -> Command {
     command
 }
 
-/// Statements by MariaDB's own client.
+/// Statements by `MariaDB`'s own client.
 pub fn mariadb_run(port: u16, database: &str, sql: &str) -> String {
     run(&mut mariadb_command(port, database, sql))
 }
@@ -351,15 +348,14 @@ impl Database {
 
     /// Runs statements by the database's own client.
     pub fn run(&self, sql: &str) -> String {
-        match self.command(sql) {
-            Some(mut command) => run(&mut command),
-            None => {
-                let Self::Sqlite { folder } = self else { unreachable!() };
-                let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
-                file.busy_timeout(START_UP).unwrap();
-                file.execute_batch(sql).unwrap();
-                String::new()
-            }
+        if let Some(mut command) = self.command(sql) {
+            run(&mut command)
+        } else {
+            let Self::Sqlite { folder } = self else { unreachable!() };
+            let file = rusqlite::Connection::open(folder.path().join("test.db")).unwrap();
+            file.busy_timeout(START_UP).unwrap();
+            file.execute_batch(sql).unwrap();
+            String::new()
         }
     }
 

@@ -7,6 +7,7 @@
 //! `scripts/torture-sql` runs it for as long as one likes.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -279,7 +280,7 @@ async fn torture_all(terms: Terms) {
         tokio::spawn(torture("SQLite, by hashes", Database::sqlite(), None, false, terms)),
     ];
     for told in all {
-        println!("{}", told.await.unwrap());
+        writeln!(std::io::stdout(), "{}", told.await.unwrap()).unwrap();
     }
     drop(bouncer);
 }
