@@ -280,7 +280,7 @@ async fn torture_all(terms: Terms) {
         tokio::spawn(torture("SQLite, by hashes", Database::sqlite(), None, false, terms)),
     ];
     for told in all {
-        writeln!(std::io::stdout(), "{}", told.await.unwrap()).unwrap();
+        std::io::stdout().write_all(format!("{}\n", told.await.unwrap()).as_bytes()).unwrap();
     }
     drop(bouncer);
 }
