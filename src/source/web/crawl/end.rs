@@ -89,9 +89,10 @@ impl Crawl {
                 Look::Document | Look::Failed => return Ok(()),
                 Look::Redirect(to) => !self.has_moved(targets, to).await?,
                 Look::SoftNotFound => record.orphaned == 0,
-                // It may be down for maintenance: a page with nothing but scripts, or with nothing at all.
-                Look::Skipped(_) => true,
-                Look::Missing | Look::Gone | Look::Alias(_) | Look::Never => false,
+                // It may be down for maintenance: a page with nothing but scripts, or with nothing at all. And what was missing was to
+                // be looked at once more: the crawl did not come to that.
+                Look::Skipped(_) | Look::Missing => true,
+                Look::Gone | Look::Alias(_) | Look::Never => false,
             }
         } else {
             let outside = !self.admits(&url);
