@@ -64,9 +64,9 @@ pub(super) struct Crawl {
     flying: HashSet<Place>,
     /// By turn: what comes later waits for what comes before.
     turns: [usize; 5],
-    /// Documents that wait for the statistics; `None` once those are there.
-    held: Option<Vec<Listed>>,
-    scanned: usize,
+    /// Documents that wait for the statistics of their site, and the sites whose documents need not wait.
+    held: HashMap<String, Vec<Listed>>,
+    ready: HashSet<String>,
     /// Sitemaps that somebody names: those that are missing are a loss.
     declared: HashSet<Url>,
     orphans_sought: bool,
@@ -130,8 +130,8 @@ impl Crawl {
             flight: JoinSet::new(),
             flying: HashSet::new(),
             turns: [0; 5],
-            held: Some(Vec::new()),
-            scanned: 0,
+            held: HashMap::new(),
+            ready: HashSet::new(),
             declared: HashSet::new(),
             orphans_sought: false,
             tally: Tally::default(),
@@ -275,17 +275,28 @@ impl Crawl {
     async fn list(&mut self, url: &Url, version: Option<&str>) -> Result<(), Ended> {
         let item = Item::new(url.as_str(), version.map_or(Version::UNKNOWN, Version::new));
         let listed = Listed::Item(item);
-        match &mut self.held {
-            Some(held) => held.push(listed),
-            None => self.say(listed).await?,
+        let site = self.shared.site_of(url);
+        if self.ready.contains(&site) {
+            return self.say(listed).await;
+        }
+        self.held.entry(site).or_default().push(listed);
+        Ok(())
+    }
+
+    /// Lets go of what waited for the statistics of a site.
+    async fn release(&mut self, site: &str) -> Result<(), Ended> {
+        if self.ready.insert(site.to_owned()) {
+            for listed in self.held.remove(site).unwrap_or_default() {
+                self.say(listed).await?;
+            }
         }
         Ok(())
     }
 
-    /// Lets go of what waited for statistics.
-    async fn release(&mut self) -> Result<(), Ended> {
-        for listed in self.held.take().unwrap_or_default() {
-            self.say(listed).await?;
+    /// Lets go of all that waited.
+    async fn release_all(&mut self) -> Result<(), Ended> {
+        for site in self.held.keys().cloned().collect::<Vec<_>>() {
+            self.release(&site).await?;
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(super) async fn fetch(shared: &Shared, item: &Item) -> Result<Fetched, Fetch
         // It was done once, and is wanted again: the index is made anew, say.
         None => ask_again(shared, &url).await?,
     };
-    let furniture = shared.furniture(&url.origin().ascii_serialization());
+    let furniture = shared.furniture(&shared.site_of(&url));
     let version = item.version;
     let document = tokio::task::spawn_blocking(move || document(spooled, &url, version, furniture));
     document.await.map_err(SourceError::new)?

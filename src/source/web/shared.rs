@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use url::{Origin, Url};
 
-use super::super::SourceError;
 use super::super::state::State;
+use super::super::{SourceError, is_within};
 use super::address::{self, Guard, Reach};
 use super::client::{Client, ClientPlan, login_of, without_login};
 use super::frontier::{Batch, Frontier};
@@ -28,7 +28,7 @@ const CONCURRENCY: usize = 2;
 /// The same, to this machine.
 const CONCURRENCY_HERE: usize = 8;
 
-/// What stands on the pages of a host.
+/// What stands on the pages of a site.
 #[derive(Debug, Default)]
 struct Known {
     counted: Furniture,
@@ -48,7 +48,9 @@ pub(super) struct Shared {
     client: OnceCell<Arc<Client>>,
     /// The prefixes of all that belongs to the sites, as far as it is known.
     roots: Mutex<Vec<String>>,
-    /// What stands on many pages of a host.
+    /// The prefixes of the sites.
+    sites: Mutex<Vec<String>>,
+    /// What stands on many pages of a site, by its prefix.
     furniture: Mutex<HashMap<String, Known>>,
     /// How fast each host is asked.
     paces: tokio::sync::Mutex<HashMap<String, Arc<Pace>>>,
@@ -68,6 +70,7 @@ impl Shared {
             logins,
             client: OnceCell::new(),
             roots: Mutex::new(roots),
+            sites: Mutex::default(),
             furniture: Mutex::default(),
             paces: tokio::sync::Mutex::default(),
         }
@@ -119,18 +122,29 @@ impl Shared {
         roots.sort_unstable();
         roots.dedup();
         *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = roots;
+        let sites = scopes.iter().map(|(_, scope)| scope.prefix().to_owned()).collect();
+        *self.sites.lock().unwrap_or_else(PoisonError::into_inner) = sites;
     }
 
-    /// Counts what stands on a page.
-    pub(super) fn learn(&self, host: &str, blocks: &[u64]) {
-        let mut furniture = self.furniture.lock().unwrap_or_else(PoisonError::into_inner);
-        furniture.entry(host.to_owned()).or_default().counted.add(blocks);
+    /// The prefix of the site that a page belongs to: of several within one another that of the innermost.
+    pub(super) fn site_of(&self, url: &Url) -> String {
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let around = sites.iter().filter(|prefix| is_within(url.as_str(), prefix));
+        around.max_by_key(|prefix| prefix.len()).cloned().unwrap_or_else(|| url.origin().ascii_serialization())
     }
 
-    /// What stands on many pages of a host. Made anew when a tenth more pages have been counted.
-    pub(super) fn furniture(&self, host: &str) -> Arc<HashSet<u64>> {
+    /// Counts what stands on a page. Returns how many pages of its site have been counted.
+    pub(super) fn learn(&self, site: &str, blocks: &[u64]) -> u32 {
         let mut furniture = self.furniture.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(known) = furniture.get_mut(host) else { return Arc::default() };
+        let known = furniture.entry(site.to_owned()).or_default();
+        known.counted.add(blocks);
+        known.counted.pages()
+    }
+
+    /// What stands on many pages of a site. Made anew when a tenth more pages have been counted.
+    pub(super) fn furniture(&self, site: &str) -> Arc<HashSet<u64>> {
+        let mut furniture = self.furniture.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = furniture.get_mut(site) else { return Arc::default() };
         let pages = known.counted.pages();
         if pages > known.pages + known.pages / 10 {
             known.pages = pages;
@@ -141,20 +155,18 @@ impl Shared {
 
     pub(super) async fn load_furniture(&self, scopes: &[(Url, Scope)]) -> Result<(), SourceError> {
         self.set_roots(scopes);
-        let mut hosts: Vec<String> = scopes.iter().map(|(_, scope)| scope.url().origin().ascii_serialization()).collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        for host in hosts {
-            let Some(known) = self.frontier.blob(&host).await?.as_deref().and_then(Furniture::from_bytes) else { continue };
+        for (_, scope) in scopes {
+            let site = scope.prefix().to_owned();
+            let Some(known) = self.frontier.blob(&site).await?.as_deref().and_then(Furniture::from_bytes) else { continue };
             let known = Known { counted: known, ..Known::default() };
-            self.furniture.lock().unwrap_or_else(PoisonError::into_inner).insert(host, known);
+            self.furniture.lock().unwrap_or_else(PoisonError::into_inner).insert(site, known);
         }
         Ok(())
     }
 
     pub(super) fn save_furniture(&self, batch: &mut Batch) {
-        for (host, known) in &*self.furniture.lock().unwrap_or_else(PoisonError::into_inner) {
-            self.frontier.set_blob(batch, host, known.counted.to_bytes());
+        for (site, known) in &*self.furniture.lock().unwrap_or_else(PoisonError::into_inner) {
+            self.frontier.set_blob(batch, site, known.counted.to_bytes());
         }
     }
 

@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// How long a machine that is busy with everything else may take to start a server.
 const START_UP: Duration = Duration::from_mins(2);
+/// And then it is started once more.
+const TRY_AGAIN: Duration = Duration::from_secs(10);
 
 /// The password of the one role that has one. What no output may show.
 pub const PASSWORD: &str = "p@ss/w:rd%?";
@@ -102,9 +104,8 @@ impl Server {
         server
     }
 
-    /// Starts it, again.
-    pub fn restart(&mut self) {
-        self.kill();
+    /// Starts the program, and who ends it when nobody holds its input any more.
+    fn start(&self) -> Child {
         let (program, arguments) = self.arguments.split_first().unwrap();
         let user = as_user(Path::new(program));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
@@ -122,11 +123,24 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(guard.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.guard = Some(guard);
+        guard
+    }
+
+    /// Starts it, again.
+    pub fn restart(&mut self) {
+        self.kill();
         let began = Instant::now();
+        self.guard = Some(self.start());
+        let mut tried = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(began.elapsed() < START_UP, "no server: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
+            // Postgres refuses while a connection of the killed one lives on ("pre-existing shared memory block is still in use").
+            if tried.elapsed() > TRY_AGAIN {
+                self.kill();
+                self.guard = Some(self.start());
+                tried = Instant::now();
+            }
         }
     }
 

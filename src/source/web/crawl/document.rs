@@ -14,8 +14,8 @@ use super::ended::Ended;
 use crate::parse::page::PageScan;
 use crate::parse::{Guess, guess};
 
-/// Pages that are seen before the first is handed on: until then nothing is known of what stands on all of them.
-const HELD: usize = 30;
+/// Pages of a site that are seen before the first is handed on: until then nothing is known of what stands on all of them.
+const HELD: u32 = 30;
 
 /// Pages that are named where many are counted.
 const NAMED: usize = 3;
@@ -48,7 +48,7 @@ impl Crawl {
         }
         self.probe(&visit.url).await?;
         self.tally.hash_routes += scan.hash_routes as u64;
-        self.learn(&visit.url, &scan.blocks);
+        self.learn(&visit.url, &scan.blocks).await?;
 
         let content = hash(&[&body]);
         // A calendar's empty days are all alike but for their dates, which blocks leave out.
@@ -212,7 +212,6 @@ impl Crawl {
 
     /// Lists what a page is, and counts it.
     async fn found(&mut self, visit: &Visit, record: &mut PageRecord, look: Look) -> Result<(), Ended> {
-        self.scanned += 1;
         record.orphaned = if visit.turn == Turn::Orphan { record.orphaned + 1 } else { 0 };
         self.tally.orphans += u64::from(visit.turn == Turn::Orphan);
         match &look {
@@ -227,9 +226,6 @@ impl Crawl {
             record.version = None;
         }
         record.look = look;
-        if self.held.is_some() && self.scanned >= HELD {
-            self.release().await?;
-        }
         Ok(())
     }
 
@@ -237,8 +233,10 @@ impl Crawl {
         self.say(Listed::Skipped { uri: url.to_string(), reason }).await
     }
 
-    fn learn(&mut self, url: &Url, blocks: &[u64]) {
-        self.shared.learn(&url.origin().ascii_serialization(), blocks);
+    /// Counts what stands on a page; lets go of the documents of its site when there is enough to tell by.
+    async fn learn(&mut self, url: &Url, blocks: &[u64]) -> Result<(), Ended> {
+        let site = self.shared.site_of(url);
+        if self.shared.learn(&site, blocks) >= HELD { self.release(&site).await } else { Ok(()) }
     }
 }
 

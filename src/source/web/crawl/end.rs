@@ -14,7 +14,7 @@ const WALL: u32 = 3;
 
 impl Crawl {
     pub(super) async fn end(&mut self) -> Result<(), Ended> {
-        self.release().await?;
+        self.release_all().await?;
         let targets = self.targets().await?;
         let mut after: Option<Url> = None;
         loop {
