@@ -105,7 +105,7 @@ impl Server {
     }
 
     /// Starts the program, and who ends it when nobody holds its input any more.
-    fn start(&self) -> Child {
+    fn spawn(&self) -> Child {
         let (program, arguments) = self.arguments.split_first().unwrap();
         let user = as_user(Path::new(program));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
@@ -130,7 +130,7 @@ impl Server {
     pub fn restart(&mut self) {
         self.kill();
         let began = Instant::now();
-        self.guard = Some(self.start());
+        self.guard = Some(self.spawn());
         let mut tried = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(began.elapsed() < START_UP, "no server: {}", self.log());
@@ -138,7 +138,7 @@ impl Server {
             // Postgres refuses while a connection of the killed one lives on ("pre-existing shared memory block is still in use").
             if tried.elapsed() > TRY_AGAIN {
                 self.kill();
-                self.guard = Some(self.start());
+                self.guard = Some(self.spawn());
                 tried = Instant::now();
             }
         }

@@ -77,7 +77,7 @@ impl Crawl {
         self.found(&visit, &mut record, look).await?;
         let links = self.follow(&mut batch, &visit, links).await?;
         frontier.set_links(&mut batch, &visit.url, &links);
-        self.settle(place, &visit, record, batch).await
+        self.enroll(place, &visit, record, batch).await
     }
 
     /// What a page is to the index.
@@ -174,7 +174,7 @@ impl Crawl {
         };
         let links = self.follow(&mut batch, &visit, links).await?;
         self.shared.frontier.set_links(&mut batch, &visit.url, &links);
-        self.settle(place, &visit, record, batch).await
+        self.enroll(place, &visit, record, batch).await
     }
 
     /// A page that is as it was: what it linked to then, it links to now.
@@ -197,7 +197,7 @@ impl Crawl {
         }
         self.found(&visit, &mut record, look).await?;
         self.follow(&mut batch, &visit, links).await?;
-        self.settle(place, &visit, record, batch).await
+        self.enroll(place, &visit, record, batch).await
     }
 
     /// A page that a sitemap calls older than the last visit, and that may be believed.
@@ -207,15 +207,14 @@ impl Crawl {
         let mut batch = Batch::default();
         self.found(&visit, &mut record, Look::Document).await?;
         self.follow(&mut batch, &visit, links).await?;
-        self.settle(place, &visit, record, batch).await
+        self.enroll(place, &visit, record, batch).await
     }
 
-    /// Lists what a page is, and counts it.
+    /// Counts what a page is. A document is listed when all that there is of it has been written.
     async fn found(&mut self, visit: &Visit, record: &mut PageRecord, look: Look) -> Result<(), Ended> {
         record.orphaned = if visit.turn == Turn::Orphan { record.orphaned + 1 } else { 0 };
         self.tally.orphans += u64::from(visit.turn == Turn::Orphan);
         match &look {
-            Look::Document => self.list(&visit.url, record.version.as_deref()).await?,
             Look::Alias(_) => self.skip(&visit.url, SkipReason::Duplicate).await?,
             Look::SoftNotFound => self.skip(&visit.url, SkipReason::SoftNotFound).await?,
             Look::Skipped(reason) => self.skip(&visit.url, *reason).await?,
@@ -231,6 +230,16 @@ impl Crawl {
 
     pub(super) async fn skip(&self, url: &Url, reason: SkipReason) -> Result<(), Ended> {
         self.say(Listed::Skipped { uri: url.to_string(), reason }).await
+    }
+
+    /// Writes what a visit has changed, and then lists the document that the page is: whoever hears of it may ask for it at once.
+    async fn enroll(&mut self, place: Place, visit: &Visit, record: PageRecord, batch: Batch) -> Result<(), Ended> {
+        let version = record.version.clone().filter(|_| record.look == Look::Document);
+        self.settle(place, visit, record, batch).await?;
+        match version {
+            Some(version) => self.list(&visit.url, Some(&version)).await,
+            None => Ok(()),
+        }
     }
 
     /// Counts what stands on a page; lets go of the documents of its site when there is enough to tell by.
