@@ -11,6 +11,7 @@ use super::output::{Output, counted, grouped};
 use super::progress::{Progress, downloads};
 use crate::ingest::Forecast;
 use crate::ingest::report::Report;
+use crate::source::SourcePlan;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
@@ -29,6 +30,9 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
         output.event(&forecast);
     } else {
         output.print(&show(&forecast));
+        if runtime.plan.sources.iter().any(|source| matches!(source, SourcePlan::Web(_))) {
+            output.print("sites      only what earlier runs have seen is counted: a plan fetches no page\n");
+        }
     }
     Ok(if forecast.documents.failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }
