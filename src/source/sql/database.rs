@@ -11,7 +11,7 @@ use super::rows::Rows;
 /// The alias of what is read in every statement.
 pub(super) const ROWS: &str = "q";
 
-/// A database: how its SQL is written, and how a statement is run. A new one is one file and one line in [`super::open`].
+/// A database: how its SQL is written, and how a statement is run. A new one is one file and one line in [`super::open()`].
 ///
 /// Every statement is a short, read-only transaction of its own in which the forms of values do not depend on the session, has a
 /// time limit, and leaves nothing behind on a connection that others may get after us.
