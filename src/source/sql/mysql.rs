@@ -17,7 +17,7 @@ use url::Url;
 use super::cell::{Cell, Column, Kind, Row, hex};
 use super::database::{Database, Relation, Statement};
 use super::error::SqlError;
-use super::rows::{Rows, rows};
+use super::rows::{Rows, gathered, rows};
 use super::tls::{cause, hint, roots};
 use super::url::{TlsMode, TlsTerms, UrlProblem, is_local, without_tls};
 use crate::error::reason;
@@ -211,20 +211,13 @@ impl MySql {
     }
 
     async fn all(&self, sql: &str) -> Result<Vec<Row>, SqlError> {
-        let (mut sink, mut coming) = rows();
+        let (mut sink, coming) = rows();
         let run = async {
             let asked = self.run(sql, &[], &mut sink).await;
             sink.finish().await;
             asked
         };
-        let gathering = async {
-            let mut all = Vec::new();
-            while let Some(rows) = coming.recv().await {
-                all.extend(rows);
-            }
-            all
-        };
-        let (asked, all) = tokio::join!(run, gathering);
+        let (asked, all) = tokio::join!(run, gathered(coming));
         asked.map(|()| all)
     }
 }

@@ -21,7 +21,7 @@ use self::session::Session;
 use super::cell::{Cell, Column, Kind, Row, hex, unhex};
 use super::database::{Database, Relation, Statement};
 use super::error::SqlError;
-use super::rows::{Rows, rows};
+use super::rows::{Rows, gathered, rows};
 use super::url::{TlsMode, TlsTerms, UrlProblem, is_local, without_tls};
 
 /// How long a connection may take, unless the address says it.
@@ -132,20 +132,13 @@ impl Postgres {
 
     /// [`Self::run`], where all of a small answer is wanted.
     async fn all(&self, statement: &Statement<'_>, shape: Option<&[Kind]>) -> Result<(Vec<String>, Vec<Row>), SqlError> {
-        let (mut sink, mut coming) = rows();
+        let (mut sink, coming) = rows();
         let run = async {
             let names = self.run(statement, shape, &mut sink).await;
             sink.finish().await;
             names
         };
-        let gathering = async {
-            let mut all = Vec::new();
-            while let Some(rows) = coming.recv().await {
-                all.extend(rows);
-            }
-            all
-        };
-        let (names, rows) = tokio::join!(run, gathering);
+        let (names, rows) = tokio::join!(run, gathered(coming));
         Ok((names?, rows))
     }
 

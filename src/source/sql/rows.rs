@@ -24,6 +24,15 @@ pub(super) fn rows() -> (Rows, mpsc::Receiver<Vec<Row>>) {
     (Rows { sender, batch: Vec::new(), bytes: 0 }, receiver)
 }
 
+/// All rows of a statement that has few.
+pub(super) async fn gathered(mut coming: mpsc::Receiver<Vec<Row>>) -> Vec<Row> {
+    let mut all = Vec::new();
+    while let Some(rows) = coming.recv().await {
+        all.extend(rows);
+    }
+    all
+}
+
 impl Rows {
     /// Adds a row; a batch that is to go, if it is full.
     fn add(&mut self, row: Row) -> Option<Vec<Row>> {

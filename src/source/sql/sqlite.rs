@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::cell::{Cell, Column, Kind, Row, hex};
 use super::database::{Database, Relation, Statement};
 use super::error::SqlError;
-use super::rows::{Rows, rows};
+use super::rows::{Rows, gathered, rows};
 use super::url::{UrlProblem, decoded};
 
 /// How long a lock is waited for before it is tried again.
@@ -84,16 +84,9 @@ impl Sqlite {
     }
 
     async fn all(&self, sql: String, shape: Vec<Kind>) -> Result<Vec<Row>, SqlError> {
-        let (rows, mut coming) = rows();
+        let (rows, coming) = rows();
         let run = self.with(move |connection| run(connection, &sql, &shape, rows));
-        let gathering = async {
-            let mut all = Vec::new();
-            while let Some(rows) = coming.recv().await {
-                all.extend(rows);
-            }
-            all
-        };
-        let (asked, all) = tokio::join!(run, gathering);
+        let (asked, all) = tokio::join!(run, gathered(coming));
         asked.map(|()| all)
     }
 

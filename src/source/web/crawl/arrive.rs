@@ -52,7 +52,7 @@ impl Crawl {
     }
 
     /// A page that could not be had is what it was, and leads to where it led.
-    async fn stays(&mut self, place: Place, visit: Visit, record: PageRecord) -> Result<(), Ended> {
+    pub(super) async fn stays(&mut self, place: Place, visit: Visit, record: PageRecord) -> Result<(), Ended> {
         let mut batch = Batch::default();
         if visit.seed.is_none() {
             let links = self.shared.frontier.links(&visit.url).await?;

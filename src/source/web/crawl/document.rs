@@ -41,7 +41,7 @@ impl Crawl {
             return self.not_let_in(place, visit, record).await;
         }
         if !self.enter(&visit, &links).await? {
-            return self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await;
+            return self.stays(place, visit, record).await;
         }
         if let Some(generator) = &scan.generator {
             self.site.made_with(&visit.url, generator);
@@ -137,7 +137,7 @@ impl Crawl {
         body: Vec<u8>,
     ) -> Result<(), Ended> {
         if !self.enter(&visit, &[]).await? {
-            return self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await;
+            return self.stays(place, visit, record).await;
         }
         let content = hash(&[&body]);
         let included = self.shared.plan.include.is_empty() || self.shared.plan.include.is_match(rules::path(&visit.url));
@@ -181,7 +181,7 @@ impl Crawl {
     pub(super) async fn unchanged(&mut self, place: Place, visit: Visit, mut record: PageRecord) -> Result<(), Ended> {
         let links = self.shared.frontier.links(&visit.url).await?;
         if !self.enter(&visit, &links).await? {
-            return self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await;
+            return self.stays(place, visit, record).await;
         }
         self.probe(&visit.url).await?;
         let mut batch = Batch::default();

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::super::super::SkipReason;
-use super::super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
+use super::super::frontier::{Batch, PageRecord, Place, Turn, Visit};
 use super::super::links;
 use super::super::rules;
 use super::super::scope::Scope;
@@ -46,7 +46,7 @@ impl Crawl {
     pub(super) async fn not_let_in(&mut self, place: Place, visit: Visit, record: PageRecord) -> Result<(), Ended> {
         let why = "it leads to a login: what opens it can be given under `web: { headers: … }` in a pipeline file".to_owned();
         self.lost(&visit, why).await?;
-        self.settle(place, &visit, PageRecord { look: Look::Failed, ..record }, Batch::default()).await
+        self.stays(place, visit, record).await
     }
 
     /// Puts into the queue what these links lead to; returns those of them that belong to the site. What is not visited today may be so
