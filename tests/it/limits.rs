@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -54,7 +55,12 @@ async fn declared_places_are_all_taken_by_full_batches() {
     const ITEMS: usize = 16;
     for places in [8, 32] {
         let api = StandIn::start().await;
-        api.always("/embeddings", |request| openai_embeddings(request, 16).after(Duration::from_millis(100)));
+        // The first wait until a busy machine, too, has sent as many as may be in flight.
+        let came = AtomicUsize::new(0);
+        api.always("/embeddings", move |request| {
+            let first = came.fetch_add(1, Ordering::Relaxed) < places;
+            openai_embeddings(request, 16).after(Duration::from_millis(if first { 3000 } else { 100 }))
+        });
         let project = project(api.url(), places * ITEMS * 8, &format!("concurrency: {places}"), ITEMS);
         let (_project, summary) = run(project).await;
         let chunks: usize = api.requests().iter().map(inputs).sum();
@@ -69,14 +75,16 @@ async fn declared_places_are_all_taken_by_full_batches() {
 #[tokio::test(flavor = "multi_thread")]
 async fn undeclared_places_grow_and_what_was_learned_is_kept() {
     let api = StandIn::start().await;
+    // So long an answer that a busy machine does not make it look like a server that has become slower: of the growth itself
+    // the simulations tell, on a clock of their own.
     let quota = |request: &Request| {
         openai_embeddings(request, 16)
-            .after(Duration::from_millis(300))
+            .after(Duration::from_millis(1500))
             .header("x-ratelimit-limit-requests", 6000)
             .header("x-ratelimit-remaining-requests", 5000)
     };
     api.always("/embeddings", quota);
-    let (project, summary) = run(project(api.url(), 2000, "", 8)).await;
+    let (project, summary) = run(project(api.url(), 1000, "", 8)).await;
     assert_eq!(summary["embeddings"]["throttled"], 0);
     assert!(api.most_in_flight() >= 8, "{}", api.most_in_flight());
     let kept: Vec<_> = std::fs::read_dir(project.path("cache/limits")).unwrap().flatten().collect();
