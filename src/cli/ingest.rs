@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
@@ -14,6 +13,7 @@ use super::progress::{Lines, Progress, downloads, stage_label};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
 use crate::pipeline::is_database;
 use crate::runtime::Runtime;
@@ -69,7 +69,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
             let (output, lines) = (output.clone(), lines.clone());
             move |source, message| {
                 if output.json {
-                    output.event(&json!({"type": "notice", "source": source, "message": message}));
+                    output.event(&Line::Notice { source, message });
                 } else {
                     lines.above(&output, message);
                 }
@@ -77,7 +77,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
         }),
         observer: Arc::new(move |failure| {
             if output.json {
-                output.event(&failed(failure));
+                output.event(&Line::from(failure));
             } else {
                 let FailedDocument { uri, stage, error, .. } = failure;
                 lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
@@ -112,10 +112,6 @@ fn is_like_a_host(path: &str) -> bool {
     well_formed
         && (labels.len() > 2 || (below && labels.len() == 2))
         && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| ["com", "org"].contains(last)))
-}
-
-pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
-    json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 
 /// Says once that Ctrl-C was heard.

@@ -20,6 +20,8 @@ mod push;
 mod read;
 mod schema;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod status;
 mod style;
@@ -85,6 +87,8 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Read(args) => read::run(args, common, output, stop).await,
         Command::Status(args) => tokio::select! {

@@ -14,13 +14,14 @@ use tokio_util::task::AbortOnDropHandle;
 use self::told::Told;
 use super::args::{Common, IngestArgs, WatchArgs};
 use super::exit;
-use super::ingest::{failed, options, runtime, show};
+use super::ingest::{options, runtime, show};
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, downloads};
 use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::wire::Line;
 use crate::runtime::{WatchEvent, WatchOptions};
 
 pub(super) async fn run(
@@ -148,7 +149,7 @@ impl Screen {
                 return;
             }
             if output.json {
-                return output.event(&failed(failure));
+                return output.event(&Line::from(failure));
             }
             let FailedDocument { uri, stage, error, .. } = failure;
             state.complain(&format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")), output);

@@ -1,0 +1,112 @@
+//! `POST /api/ask`: an answer as it is written, or whole.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::read::{Body, filter, model};
+use crate::answer::{AnswerEvent, Exchange, Question};
+use crate::error::Error;
+use crate::serve::Service;
+use crate::serve::fault::Fault;
+use crate::serve::sse;
+
+/// A question.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    question: String,
+    #[serde(default)]
+    pipeline: Option<String>,
+    #[serde(default)]
+    limit: Option<NonZeroUsize>,
+    #[serde(default, rename = "where")]
+    terms: Vec<String>,
+    /// As `provider/model`.
+    #[serde(default)]
+    model: Option<String>,
+    /// What was asked and answered before, oldest first.
+    #[serde(default)]
+    history: Option<Vec<Turn>>,
+    /// `false`: one object when all is written.
+    #[serde(default = "yes")]
+    stream: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    question: String,
+    answer: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask>) -> Result<Response, Fault> {
+    let served = service.pipelines.get(ask.pipeline.as_deref())?;
+    let history =
+        ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
+    let question = Question {
+        text: ask.question,
+        limit: ask.limit,
+        filter: filter(&ask.terms)?,
+        model: model(ask.model.as_deref(), &served.runtime.plan)?,
+        history,
+        ..Question::default()
+    };
+    let place = service.answers.take().await?;
+    let answer = served.answerer().await?.ask(question);
+    if ask.stream { Ok(streamed(answer, place)) } else { whole(answer).await }
+}
+
+/// The answer lives in the response: who leaves drops it, and with it the request upstream.
+fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
+    sse::respond(async_stream::stream! {
+        let _place = place;
+        while let Some(event) = answer.next().await {
+            match event {
+                Ok(event) => if let Some(line) = event.line() {
+                    yield sse::event(&line);
+                },
+                Err(error) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+            }
+        }
+    })
+}
+
+/// The end's line, with the text and the sources in it.
+async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Response, Fault> {
+    let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
+    while let Some(event) = answer.next().await {
+        let event = event?;
+        match &event {
+            AnswerEvent::Token(piece) | AnswerEvent::Citation { text: piece, .. } => text.push_str(piece),
+            AnswerEvent::Sources { .. } => {
+                sources = event
+                    .line()
+                    .and_then(|line| serde_json::to_value(line).ok())
+                    .and_then(|mut line| line.get_mut("sources").map(Value::take))
+                    .unwrap_or_default();
+            }
+            // What was written before it is void.
+            AnswerEvent::Fallback { interrupted: true, .. } => text.clear(),
+            AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    let mut body = json!({"type": "answer", "answer": text, "sources": sources});
+    if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
+        body.extend(end.into_iter().filter(|(key, _)| key != "type"));
+    }
+    Ok(Json(body).into_response())
+}

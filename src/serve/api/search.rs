@@ -1,0 +1,43 @@
+//! `POST /api/search`: the passages alone.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::read::{Body, filter};
+use crate::answer::wire::Line;
+use crate::answer::{Duplicates, Question};
+use crate::serve::Service;
+use crate::serve::fault::Fault;
+
+/// What is searched for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    query: String,
+    #[serde(default)]
+    pipeline: Option<String>,
+    #[serde(default)]
+    limit: Option<NonZeroUsize>,
+    #[serde(default, rename = "where")]
+    terms: Vec<String>,
+    /// Near-copies are hits of their own.
+    #[serde(default)]
+    copies: bool,
+}
+
+pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
+    let Search { query, pipeline, limit, terms, copies } = search;
+    let served = service.pipelines.get(pipeline.as_deref())?;
+    let duplicates = copies.then_some(Duplicates::Keep);
+    let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
+    let _place = service.searches.take().await?;
+    let hits = served.answerer().await?.search(&question).await?;
+    let lines: Vec<Line<'_>> = (1..).zip(&hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
+    Ok(Json(json!({"type": "hits", "pipeline": served.name, "hits": lines})).into_response())
+}
