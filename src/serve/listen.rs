@@ -7,7 +7,7 @@ mod patient;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::patient::Patient;
-use super::Service;
+use super::error::ServeError;
+use super::peer::Peer;
+use super::service::Service;
 
 /// Connections at once.
 const CONNECTIONS: usize = 4096;
@@ -36,59 +38,6 @@ const VANISHED: Duration = Duration::from_secs(10);
 const DRAIN: Duration = Duration::from_secs(8);
 /// After accepting has failed (too many open files, say).
 const PAUSE: Duration = Duration::from_millis(200);
-
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
-    /// Anybody who can connect.
-    Network,
-    /// This user, through the socket in the home folder.
-    Local,
-}
-
-/// Why there is no service.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServeError {
-    /// The address is not to be had.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        source: io::Error,
-    },
-    /// Anybody in the network could ask.
-    #[error("{0} can be reached from other machines, and no token is set: anybody could read the index")]
-    Open(SocketAddr),
-    /// A token that can be guessed, or not be sent.
-    #[error("a token has at least 16 letters, digits or signs, none of them a space, `;`, `,`, `\"` or `\\`")]
-    WeakToken,
-    /// Two pipelines have one name.
-    #[error("two pipelines are called {0}: give one of them another `name`")]
-    SameName(String),
-    /// A pipeline file is not valid.
-    #[error("the pipeline is not valid")]
-    Pipeline(crate::pipeline::Diagnostics),
-    /// Another service has this home.
-    #[error("a service runs on this home already ({})", .0.display())]
-    Running(PathBuf),
-}
-
-impl ServeError {
-    /// What the user can do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Open(_) => Some("set one with --token, --token-file or RAGSTREAM_TOKEN, or listen on 127.0.0.1".to_owned()),
-            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
-                Some("another program listens there: choose another port with --listen".to_owned())
-            }
-            Self::Running(_) => Some("ask that one, or give this one another --home".to_owned()),
-            Self::WeakToken => Some("make one: `openssl rand -hex 16`".to_owned()),
-            Self::Listen { .. } | Self::SameName(_) | Self::Pipeline(_) => None,
-        }
-    }
-}
 
 /// What accepts connections.
 pub(super) struct Listener {
@@ -237,8 +186,8 @@ mod local {
 
     use tokio::net::{UnixListener, UnixStream};
 
-    use super::ServeError;
-    use crate::serve::SOCKET;
+    use crate::serve::error::ServeError;
+    use crate::serve::service::SOCKET;
 
     pub(super) struct Local {
         listener: UnixListener,

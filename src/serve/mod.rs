@@ -15,41 +15,35 @@
 //! - Connections, bodies, answers at once, those that wait for their turn, jobs and what is kept of them: all have a bound.
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
+mod access;
 mod api;
+mod error;
 mod fault;
 mod guard;
 mod jobs;
 mod listen;
+mod peer;
 mod pipelines;
+mod router;
+mod service;
 mod slots;
 mod sse;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::guard::{Access, Token};
-use self::jobs::Jobs;
-pub use self::listen::ServeError;
+pub use self::access::{Access, Token};
+pub use self::error::ServeError;
 use self::pipelines::Pipelines;
-use self::slots::Slots;
+pub use self::service::SOCKET;
+use self::service::Service;
 use crate::runtime::Settings;
 
 /// The address where none is said.
 pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7171);
-
-/// The socket in the home folder by which this user's commands find the service.
-pub const SOCKET: &str = "serve.sock";
-
-/// Answers that are written at once, and questions that wait for their turn.
-const ANSWERS: (usize, usize) = (64, 64);
-/// Searches at once, and those that wait.
-const SEARCHES: (usize, usize) = (16, 256);
-/// How long one waits for its turn.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a service is told.
 #[derive(Debug)]
@@ -70,17 +64,6 @@ pub struct Server {
     listener: listen::Listener,
 }
 
-/// What all routes share.
-struct Service {
-    pipelines: Pipelines,
-    jobs: Jobs,
-    access: Access,
-    answers: Slots,
-    searches: Slots,
-    started: Instant,
-    stopping: CancellationToken,
-}
-
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Server").field("address", &self.address()).finish_non_exhaustive()
@@ -97,15 +80,7 @@ impl Server {
         access.check(listen)?;
         let pipelines = Pipelines::load(&pipelines, &settings)?;
         let listener = listen::Listener::bind(listen, &settings.home).await?;
-        let service = Service {
-            pipelines,
-            jobs: Jobs::default(),
-            access,
-            answers: Slots::new(ANSWERS, PATIENCE),
-            searches: Slots::new(SEARCHES, PATIENCE),
-            started: Instant::now(),
-            stopping: CancellationToken::new(),
-        };
+        let service = Service::new(pipelines, access);
         Ok(Self { service: Arc::new(service), listener })
     }
 
@@ -125,8 +100,8 @@ impl Server {
     /// When it can listen no longer.
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { service, listener } = self;
-        let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service), stop.clone()));
-        let router = api::router(Arc::clone(&service));
+        let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+        let router = router::router(Arc::clone(&service));
         let ran = listener.run(router, &service, stop).await;
         reloading.abort();
         ran

@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::Service;
+use super::error::ServeError;
 use super::fault::Fault;
-use super::listen::ServeError;
+
 use crate::answer::Answerer;
 use crate::error::{Error, reason};
 use crate::pipeline::{self, Plan};
@@ -188,8 +188,8 @@ fn stamp(file: &Path) -> Option<Stamp> {
 }
 
 /// Looks at the pipelines' files now and then, and opens what answers before the first question does.
-pub(super) async fn watch(service: Arc<Service>, stop: CancellationToken) {
-    for served in service.pipelines.all() {
+pub(super) async fn watch(pipelines: Arc<Pipelines>, stop: CancellationToken) {
+    for served in pipelines.all() {
         if let Err(error) = served.answerer().await {
             tracing::info!(pipeline = served.name, "{}", reason(&error));
         }
@@ -198,8 +198,8 @@ pub(super) async fn watch(service: Arc<Service>, stop: CancellationToken) {
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !stop.is_cancelled() {
         ticks.tick().await;
-        let looked = Arc::clone(&service);
-        let look = move || looked.pipelines.all().iter().for_each(|served| looked.pipelines.reload(served));
+        let looked = Arc::clone(&pipelines);
+        let look = move || looked.all().iter().for_each(|served| looked.reload(served));
         let _ = tokio::task::spawn_blocking(look).await;
     }
 }

@@ -15,8 +15,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::read::{Body, filter, model};
 use crate::answer::{AnswerEvent, Exchange, Question};
 use crate::error::Error;
-use crate::serve::Service;
 use crate::serve::fault::Fault;
+use crate::serve::service::Service;
 use crate::serve::sse;
 
 /// A question.

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-use crate::serve::Service;
 use crate::serve::fault::Fault;
+use crate::serve::service::Service;
 
 /// Which pipeline's.
 #[derive(Debug, Deserialize)]

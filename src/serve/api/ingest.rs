@@ -14,11 +14,11 @@ use uuid::Uuid;
 
 use super::read::Body;
 use crate::runtime::Runtime;
-use crate::serve::Service;
 use crate::serve::fault::Fault;
 use crate::serve::jobs::{Job, JobOptions};
-use crate::serve::listen::Peer;
+use crate::serve::peer::Peer;
 use crate::serve::pipelines::Served;
+use crate::serve::service::Service;
 use crate::serve::sse;
 
 /// What is to be ingested, and how.

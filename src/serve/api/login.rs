@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::read::Body;
-use crate::serve::Service;
+use crate::serve::access::cookie;
 use crate::serve::fault::Fault;
-use crate::serve::guard::cookie;
+use crate::serve::service::Service;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,18 +11,11 @@ mod status;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::http::StatusCode;
-use axum::middleware::from_fn_with_state;
-use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 
-use super::Service;
-use super::fault::Fault;
-use super::guard::guard;
+use super::service::Service;
 
-/// All routes, behind the guard.
-pub(super) fn router(service: Arc<Service>) -> Router {
-    let guarded = from_fn_with_state(Arc::clone(&service), guard);
+pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/api/ask", post(ask::ask))
         .route("/api/search", post(search::search))
@@ -34,12 +27,4 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .route("/login", post(login::login))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(status::ready))
-        .fallback(async || Fault::missing("there is nothing at this address"))
-        .method_not_allowed_fallback(not_allowed)
-        .layer(guarded)
-        .with_state(service)
-}
-
-async fn not_allowed() -> Response {
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "this address is not asked that way").into_response()
 }

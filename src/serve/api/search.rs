@@ -12,8 +12,8 @@ use serde_json::json;
 use super::read::{Body, filter};
 use crate::answer::wire::Line;
 use crate::answer::{Duplicates, Question};
-use crate::serve::Service;
 use crate::serve::fault::Fault;
+use crate::serve::service::Service;
 
 /// What is searched for.
 #[derive(Debug, Deserialize)]

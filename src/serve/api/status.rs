@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error::reason;
-use crate::serve::Service;
+use crate::serve::service::Service;
 
 pub(super) async fn status(State(service): State<Arc<Service>>) -> Response {
     let mut pipelines = Vec::new();

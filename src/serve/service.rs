@@ -1,0 +1,46 @@
+//! What all routes share.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::jobs::Jobs;
+use super::pipelines::Pipelines;
+use super::slots::Slots;
+
+/// The socket in the home folder by which this user's commands find the service.
+pub const SOCKET: &str = "serve.sock";
+
+/// Answers that are written at once, and questions that wait for their turn.
+const ANSWERS: (usize, usize) = (64, 64);
+/// Searches at once, and those that wait.
+const SEARCHES: (usize, usize) = (16, 256);
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all routes share.
+pub(super) struct Service {
+    pub(super) pipelines: Arc<Pipelines>,
+    pub(super) jobs: Jobs,
+    pub(super) access: Access,
+    pub(super) answers: Slots,
+    pub(super) searches: Slots,
+    pub(super) started: Instant,
+    pub(super) stopping: CancellationToken,
+}
+
+impl Service {
+    pub(super) fn new(pipelines: Pipelines, access: Access) -> Self {
+        Self {
+            pipelines: Arc::new(pipelines),
+            jobs: Jobs::default(),
+            access,
+            answers: Slots::new(ANSWERS, PATIENCE),
+            searches: Slots::new(SEARCHES, PATIENCE),
+            started: Instant::now(),
+            stopping: CancellationToken::new(),
+        }
+    }
+}
