@@ -21,6 +21,12 @@ use crate::source::SkipReason;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
+    #[cfg(all(unix, feature = "serve"))]
+    if let Some(service) = super::remote::Remote::find(&runtime.settings).await
+        && let Some(code) = service.ingest(&asked(&args, &runtime.settings)?, &runtime.settings, output, &stop).await?
+    {
+        return Ok(code);
+    }
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
@@ -36,11 +42,26 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     } else {
         show(&summary, output);
     }
-    Ok(match summary.outcome {
+    Ok(ended(&summary))
+}
+
+/// The exit code that the contract gives a run.
+pub(super) fn ended(summary: &IngestSummary) -> u8 {
+    match summary.outcome {
         Outcome::Interrupted => exit::INTERRUPTED,
         Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
         Outcome::Complete => exit::OK,
-    })
+    }
+}
+
+/// What a running service is asked to do in place of this program.
+#[cfg(all(unix, feature = "serve"))]
+fn asked(args: &IngestArgs, settings: &crate::runtime::Settings) -> anyhow::Result<super::remote::Asked> {
+    let find = |name: &String| crate::pipeline::find(name, &settings.cwd).map_err(Invalid::from);
+    let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
+    let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let IngestArgs { prune, rebuild, checksum, .. } = *args;
+    Ok(super::remote::Asked { file, paths, prune, rebuild, checksum })
 }
 
 /// The pipeline that `ingest` and `plan` are about.

@@ -18,6 +18,8 @@ mod plan;
 mod progress;
 mod push;
 mod read;
+#[cfg(all(unix, feature = "serve"))]
+mod remote;
 mod schema;
 mod search;
 #[cfg(feature = "serve")]

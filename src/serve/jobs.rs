@@ -18,7 +18,7 @@ use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
 use crate::ingest::wire::Line;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, is_busy};
 
 /// Jobs that are remembered, the oldest that have ended being forgotten first.
 const KEPT: usize = 64;
@@ -28,6 +28,9 @@ const UNDER_WAY: usize = 16;
 const LINES: usize = 1000;
 /// How often its progress is told.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long another program that is writing is waited for at a time.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// All jobs.
 #[derive(Default)]
@@ -255,10 +258,25 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
         observer: Arc::new(move |failure| failing.tell(&Line::from(failure))),
         listener: Arc::new(move |source, message| noticing.tell(&Line::Notice { source, message })),
     };
-    // A run that panics has failed, and the service goes on.
-    let (report, stop) = (Arc::clone(&job.report), job.stop.clone());
-    let ran = tokio::spawn(async move { runtime.ingest(options, report, stop).await }).await;
-    match ran.unwrap_or_else(|error| Err(Error::worker("ingest", error))) {
+    let ran = loop {
+        let (runtime, options, report, stop) =
+            (Arc::clone(&runtime), options.clone(), Arc::clone(&job.report), job.stop.clone());
+        // A run that panics has failed, and the service goes on.
+        let ran = tokio::spawn(async move { runtime.ingest(options, report, stop).await }).await;
+        let ran = ran.unwrap_or_else(|error| Err(Error::worker("ingest", error)));
+        match ran {
+            // A command that began before the service did.
+            Err(error) if is_busy(&error) && !job.stop.is_cancelled() => {
+                tracing::info!(pipeline = job.pipeline, "{}: waiting for it", reason(&error));
+                tokio::select! {
+                    () = tokio::time::sleep(BUSY) => {}
+                    () = job.stop.cancelled() => {}
+                }
+            }
+            ran => break ran,
+        }
+    };
+    match ran {
         Ok(summary) => {
             job.tell(&summary);
             job.enter(if summary.outcome == Outcome::Interrupted { Phase::Interrupted } else { Phase::Done });

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::read::{Body, filter, model};
+use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Exchange, Question};
 use crate::error::Error;
 use crate::serve::fault::Fault;
@@ -52,7 +54,11 @@ fn yes() -> bool {
     true
 }
 
-pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask>) -> Result<Response, Fault> {
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Body(ask): Body<Ask>,
+) -> Result<Response, Fault> {
     let served = service.pipelines.get(ask.pipeline.as_deref())?;
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
@@ -65,23 +71,35 @@ pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask
         ..Question::default()
     };
     let place = service.answers.take().await?;
-    let answer = served.answerer().await?.ask(question);
-    if ask.stream { Ok(streamed(answer, place)) } else { whole(answer).await }
+    let mut answer = served.answerer().await?.ask(question);
+    if !ask.stream {
+        return whole(answer).await;
+    }
+    // What fails before anything is said fails with a status.
+    let first = answer.next().await.transpose()?;
+    let first = futures_util::stream::iter(first.map(Ok));
+    Ok(streamed(&headers, first.chain(answer).boxed(), place))
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
-    sse::respond(async_stream::stream! {
+fn streamed(
+    headers: &HeaderMap,
+    mut answer: BoxStream<'static, Result<AnswerEvent, Error>>,
+    place: OwnedSemaphorePermit,
+) -> Response {
+    let lines = async_stream::stream! {
         let _place = place;
         while let Some(event) = answer.next().await {
-            match event {
-                Ok(event) => if let Some(line) = event.line() {
-                    yield sse::event(&line);
-                },
-                Err(error) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+            let line = match &event {
+                Ok(event) => event.line(),
+                Err(error) => Some(Line::from(error)),
+            };
+            if let Some(line) = line.and_then(|line| serde_json::to_value(line).ok()) {
+                yield line;
             }
         }
-    })
+    };
+    sse::lines(headers, lines)
 }
 
 /// The end's line, with the text and the sources in it.

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::read::{Body, filter};
 use crate::answer::wire::Line;
@@ -31,6 +30,16 @@ pub(super) struct Search {
     copies: bool,
 }
 
+/// What was found, best first.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the wire's")]
+struct Hits<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    pipeline: &'a str,
+    hits: Vec<Line<'a>>,
+}
+
 pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
     let Search { query, pipeline, limit, terms, copies } = search;
     let served = service.pipelines.get(pipeline.as_deref())?;
@@ -39,5 +48,5 @@ pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Bo
     let _place = service.searches.take().await?;
     let hits = served.answerer().await?.search(&question).await?;
     let lines: Vec<Line<'_>> = (1..).zip(&hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
-    Ok(Json(json!({"type": "hits", "pipeline": served.name, "hits": lines})).into_response())
+    Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines }).into_response())
 }
