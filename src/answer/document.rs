@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn passage(text: &str, start: usize, end: usize) -> Passage {
-        let line = |at: usize| text[..at].matches('\n').count() as u32 + 1;
+        let line = |at: usize| text.bytes().take(at).filter(|&byte| byte == b'\n').count() as u32 + 1;
         Passage {
             uri: "docs/a.md".into(),
             start: start as u64,

@@ -21,12 +21,6 @@ use crate::source::SkipReason;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
-    #[cfg(all(unix, feature = "serve"))]
-    if let Some(service) = super::remote::Remote::find(&runtime.settings).await
-        && let Some(code) = service.ingest(&asked(&args, &runtime.settings)?, &runtime.settings, output, &stop).await?
-    {
-        return Ok(code);
-    }
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report));
@@ -52,16 +46,6 @@ pub(super) fn ended(summary: &IngestSummary) -> u8 {
         Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
         Outcome::Complete => exit::OK,
     }
-}
-
-/// What a running service is asked to do in place of this program.
-#[cfg(all(unix, feature = "serve"))]
-fn asked(args: &IngestArgs, settings: &crate::runtime::Settings) -> anyhow::Result<super::remote::Asked> {
-    let find = |name: &String| crate::pipeline::find(name, &settings.cwd).map_err(Invalid::from);
-    let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
-    let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
-    let IngestArgs { prune, rebuild, checksum, .. } = *args;
-    Ok(super::remote::Asked { file, paths, prune, rebuild, checksum })
 }
 
 /// The pipeline that `ingest` and `plan` are about.
@@ -108,7 +92,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 }
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
-fn source(path: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
     if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }

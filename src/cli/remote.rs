@@ -1,6 +1,5 @@
 //! A running service, through the socket that it has in the home folder: an ingest that would find the index in use is its to do.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,12 +8,14 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
-use super::ingest::{ended, show};
+use super::ingest::{ended, runtime, show, source};
 use super::output::Output;
 use super::progress::Progress;
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::wire;
+use crate::pipeline;
 use crate::runtime::Settings;
 use crate::serve::SOCKET;
 
@@ -26,23 +27,35 @@ const LINE: usize = 4 << 20;
 const ADDRESS: &str = "http://localhost";
 
 /// A service that runs on a home.
-pub(super) struct Remote {
+struct Remote {
     client: reqwest::Client,
 }
 
-/// What is asked of it.
-pub(super) struct Asked {
-    /// The pipeline's file, if there is one.
-    pub file: Option<PathBuf>,
-    pub paths: Vec<PathBuf>,
-    pub prune: bool,
-    pub rebuild: bool,
-    pub checksum: bool,
+/// Has the service that runs on the home ingest, if one does, and shows it as if this program did. `None`: none does, or it serves
+/// another pipeline, and nothing was done.
+pub(super) async fn ingest(
+    args: &IngestArgs,
+    common: &Common,
+    output: &Output,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<u8>> {
+    let settings = common.settings()?;
+    let Some(service) = Remote::find(&settings).await else { return Ok(None) };
+    // What makes no sense is said as always.
+    runtime(args, common)?;
+    let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
+    let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
+    let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let asked = json!({
+        "prune": args.prune, "rebuild": args.rebuild, "checksum": args.checksum,
+        "local": {"file": file, "paths": paths, "cwd": settings.cwd, "cache": settings.cache},
+    });
+    service.ingest(&asked, output, stop).await
 }
 
 impl Remote {
     /// The service that runs on this home, if one does.
-    pub async fn find(settings: &Settings) -> Option<Self> {
+    async fn find(settings: &Settings) -> Option<Self> {
         let path = settings.home.join(SOCKET);
         tokio::net::UnixStream::connect(&path).await.ok()?;
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -50,20 +63,9 @@ impl Remote {
         Some(Self { client })
     }
 
-    /// Has the service ingest, and shows it as if this program did. `None`: it serves another pipeline, and nothing was done.
-    pub async fn ingest(
-        &self,
-        asked: &Asked,
-        settings: &Settings,
-        output: &Output,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Option<u8>> {
-        let Asked { file, paths, prune, rebuild, checksum } = asked;
-        let body = json!({
-            "prune": prune, "rebuild": rebuild, "checksum": checksum,
-            "local": {"file": file, "paths": paths, "cwd": settings.cwd, "cache": settings.cache},
-        });
-        let begun = self.client.post(format!("{ADDRESS}/api/ingest")).timeout(PATIENCE).json(&body).send().await;
+    /// `None` where it does not serve this pipeline.
+    async fn ingest(&self, asked: &Value, output: &Output, stop: &CancellationToken) -> anyhow::Result<Option<u8>> {
+        let begun = self.client.post(format!("{ADDRESS}/api/ingest")).timeout(PATIENCE).json(asked).send().await;
         let begun = begun.context("the service on this home does not answer")?;
         let status = begun.status();
         let job: Value = begun.json().await.context("the service on this home does not answer as expected")?;

@@ -8,15 +8,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::read::{Body, filter, model};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Exchange, Question};
-use crate::error::Error;
+use crate::serve::answering::{self, Answer};
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 use crate::serve::sse;
@@ -70,25 +68,13 @@ pub(super) async fn ask(
         history,
         ..Question::default()
     };
-    let place = service.answers.take().await?;
-    let mut answer = served.answerer().await?.ask(question);
-    if !ask.stream {
-        return whole(answer).await;
-    }
-    // What fails before anything is said fails with a status.
-    let first = answer.next().await.transpose()?;
-    let first = futures_util::stream::iter(first.map(Ok));
-    Ok(streamed(&headers, first.chain(answer).boxed(), place))
+    let answer = answering::ask(&service, &served, question).await?;
+    if ask.stream { Ok(streamed(&headers, answer)) } else { whole(answer).await }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(
-    headers: &HeaderMap,
-    mut answer: BoxStream<'static, Result<AnswerEvent, Error>>,
-    place: OwnedSemaphorePermit,
-) -> Response {
+fn streamed(headers: &HeaderMap, mut answer: Answer) -> Response {
     let lines = async_stream::stream! {
-        let _place = place;
         while let Some(event) = answer.next().await {
             let line = match &event {
                 Ok(event) => event.line(),
@@ -103,7 +89,7 @@ fn streamed(
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Response, Fault> {
+async fn whole(mut answer: Answer) -> Result<Response, Fault> {
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::read::{Body, filter};
 use crate::answer::wire::Line;
 use crate::answer::{Duplicates, Question};
+use crate::serve::answering;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
@@ -45,8 +46,7 @@ pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Bo
     let served = service.pipelines.get(pipeline.as_deref())?;
     let duplicates = copies.then_some(Duplicates::Keep);
     let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
-    let _place = service.searches.take().await?;
-    let hits = served.answerer().await?.search(&question).await?;
+    let hits = answering::search(&service, &served, &question).await?;
     let lines: Vec<Line<'_>> = (1..).zip(&hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
     Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines }).into_response())
 }
