@@ -24,7 +24,7 @@ use crate::serve::sse;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
-    #[schemars(regex(pattern = r"\S"), length(max = 8192))]
+    #[schemars(regex(pattern = r"\S"))]
     question: String,
     #[serde(default)]
     pipeline: Option<String>,

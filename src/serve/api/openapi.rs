@@ -51,8 +51,10 @@ fn answer(description: &str, schema: &Value) -> Value {
 
 /// Lines of this schema, as events or one a line.
 fn lines(description: &str, schema: &Value) -> Value {
-    let text = json!({"schema": {"type": "string"}, "x-event": schema});
-    json!({"description": description, "content": {"text/event-stream": text, "application/x-ndjson": text}})
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+    let event = json!({"type": "object", "properties": {"event": {"type": "string"}, "data": data}});
+    let content = json!({"text/event-stream": {"schema": event}, "application/x-ndjson": {"schema": {"type": "string"}}});
+    json!({"description": description, "content": content})
 }
 
 /// A path's methods, each of which may fail with a line that says why.

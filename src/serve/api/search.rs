@@ -20,7 +20,7 @@ use crate::serve::service::Service;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Search {
-    #[schemars(regex(pattern = r"\S"), length(max = 8192))]
+    #[schemars(regex(pattern = r"\S"))]
     query: String,
     #[serde(default)]
     pipeline: Option<String>,
