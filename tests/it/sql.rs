@@ -8,3 +8,4 @@ mod servers;
 mod torture;
 mod types;
 mod walk;
+mod writers;
