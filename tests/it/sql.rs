@@ -1,5 +1,6 @@
 //! Tables of real databases: Postgres, Postgres behind pgbouncer, `MariaDB` and SQLite.
 
+mod adversary;
 mod check;
 mod errors;
 mod ingest;
