@@ -33,12 +33,12 @@ const PASSWORD: &str = "${DATABASE_PASSWORD}";
 /// An address with a variable in place of its password. `None`: it cannot be told where in it a password stands.
 fn without_password(url: &str) -> Option<String> {
     open(url, Path::new("/"), TIMEOUT).ok()?;
-    // A second `@` belongs to a password that was not encoded.
-    if url.matches('@').count() > 1 {
-        return None;
-    }
     let (scheme, rest) = url.split_once("://")?;
     let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    // A second `@` belongs to a password that was not encoded, and so may one behind a `?`.
+    if url.matches('@').count() > 1 || query.contains('@') {
+        return None;
+    }
     let (login, place) = match address.split_once('@') {
         Some((login, place)) => (Some(login), place),
         None => (None, address),
@@ -84,13 +84,15 @@ mod tests {
                 "postgresql:///shop?host=/run/postgresql&user=me",
             ),
             ("postgres://localhost/shop", "postgres://localhost/shop"),
+            ("postgres://u:s3cr3t/x@h/db", "postgres://u:${DATABASE_PASSWORD}@h/db"),
             ("sqlite:shop.db", "sqlite:shop.db"),
             ("sqlite:my shop #1.db", "\"sqlite:my shop #1.db\""),
             // Whoever cannot say which part is the password shows none of it.
             ("postgres://u:s3cr3t@s3cr3t@h/db", "${DATABASE_URL}"),
-            ("postgres://u:s3cr3t/x@h/db", "${DATABASE_URL}"),
             ("postgres://u:s3cr3t?x@h/db", "${DATABASE_URL}"),
-            ("postgres://u:s3cr3t#x@h/db", "${DATABASE_URL}"),
+            ("postgres://h/db?user=u&password=s3cr3t@s3cr3t", "${DATABASE_URL}"),
+            ("mysql://u:s3cr3t/x@h/db", "${DATABASE_URL}"),
+            ("mysql://u:s3cr3t#x@h/db", "${DATABASE_URL}"),
             ("postgres://", "${DATABASE_URL}"),
         ] {
             assert_eq!(filled(url), line, "{url}");

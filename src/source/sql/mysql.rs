@@ -329,9 +329,8 @@ impl Database for MySql {
             connection.close(statement).await?;
             Ok(columns)
         };
-        let described = match tokio::time::timeout(self.timeout + GRACE, describing).await {
-            Ok(described) => described,
-            Err(_) => return Err(SqlError::transient(format!("{} does not answer any more", self.place))),
+        let Ok(described) = tokio::time::timeout(self.timeout + GRACE, describing).await else {
+            return Err(SqlError::transient(format!("{} does not answer any more", self.place)));
         };
         let described: Vec<mysql_async::Column> = match described {
             Ok(described) => described,
