@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress, downloads, stage_label};
+use super::progress::{Lines, Progress, Reading, downloads};
+use super::style::harmless;
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
@@ -18,12 +19,14 @@ use crate::parse::{Guess, guess};
 use crate::pipeline::is_database;
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
+use crate::source::readable::readable;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
-    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let reading = Reading::of(&runtime.plan.sources);
+    let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
     let lines = progress.lines();
     let options = options(&args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
@@ -34,7 +37,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     if output.json {
         output.event(&summary);
     } else {
-        show(&summary, output);
+        show(&summary, reading, output);
     }
     Ok(match summary.outcome {
         Outcome::Interrupted => exit::INTERRUPTED,
@@ -71,7 +74,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
                 if output.json {
                     output.event(&json!({"type": "notice", "source": source, "message": message}));
                 } else {
-                    lines.above(&output, message);
+                    lines.above(&output, &harmless(&readable(message)));
                 }
             }
         }),
@@ -79,8 +82,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
             if output.json {
                 output.event(&failed(failure));
             } else {
-                let FailedDocument { uri, stage, error, .. } = failure;
-                lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
+                lines.above(&output, &failed_line(failure, &output));
             }
         }),
     }
@@ -114,6 +116,13 @@ fn is_like_a_host(path: &str) -> bool {
         && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| ["com", "org"].contains(last)))
 }
 
+/// What a person is told of a document that failed.
+pub(super) fn failed_line(failure: &FailedDocument, output: &Output) -> String {
+    let FailedDocument { uri, stage, error, .. } = failure;
+    let what = format!("{uri}: {error} (at {stage})");
+    format!("{} {}", output.paint("failed", "31"), harmless(&readable(&what)))
+}
+
 pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
     json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
@@ -132,7 +141,7 @@ pub(super) fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-pub(super) fn show(summary: &IngestSummary, output: &Output) {
+pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [
@@ -187,7 +196,7 @@ pub(super) fn show(summary: &IngestSummary, output: &Output) {
     if summary.seconds > 1.0
         && let Some(stage) = summary.bottleneck
     {
-        output.note(&format!("  slowest: {}", stage_label(stage)));
+        output.note(&format!("  slowest: {}", reading.label(stage)));
     }
     if !summary.skipped.is_empty() {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();

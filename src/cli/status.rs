@@ -6,9 +6,11 @@ use serde_json::json;
 use super::args::{Common, PipelineArg};
 use super::exit;
 use super::output::{Output, counted, grouped};
+use super::style::harmless;
 use crate::cache;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger as _, SqliteLedger, Totals};
+use crate::source::readable::readable;
 
 /// Failed documents that are shown.
 const SHOWN: usize = 100;
@@ -51,7 +53,8 @@ pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> 
         if failed > 0 {
             text.push_str(&format!("failed     {}\n", counted(failed, "document")));
             for failure in &failures {
-                text.push_str(&format!("  {}: {} (at {})\n", failure.uri, failure.error, failure.stage));
+                let failed = format!("{}: {} (at {})", failure.uri, failure.error, failure.stage);
+                text.push_str(&format!("  {}\n", harmless(&readable(&failed))));
             }
             if failed > failures.len() as u64 {
                 text.push_str(&format!("  and {} more\n", grouped(failed - failures.len() as u64)));
