@@ -466,19 +466,21 @@ class Bench:
         nginx = self.server(servers.Nginx).start()
         for site in [site for site in ("postgresql", "django") if site in self.sites] or self.sites[:1]:
             url = nginx.url(f"{site}/")
-            # Pages, CPU seconds, seconds.
-            alone, whole, theirs = [], [], []
+            # Pages, CPU seconds.
+            read = {"alone": [], "theirs": [], "whole": []}
+
+            def note(name, pages, cpu, wall):
+                read[name].append((pages, cpu))
+                self.say(f"  {site}, {name}: {pages} pages, {cpu:.2f} s of CPU, {wall:.1f} s by the clock")
+
             for turn in range(3):
-                alone.append(self.crawl_alone(url))
+                note("alone", *self.crawl_alone(url))
                 rows = self.spider(url, "--extract")
-                theirs.append((sum("characters" in row for row in rows), *self.made["spider"]))
+                note("theirs", sum("characters" in row for row in rows), *self.made["spider"])
                 result = self.ingest(self.folder("home"), self.cache(f"cache-speed-{site}-{turn}"), url)
-                whole.append((result.documents.get("added", 0), result.cpu, result.wall))
-            rates = {}
-            for name, runs in (("alone", alone), ("whole", whole), ("theirs", theirs)):
-                self.say("  " + f"{name}: " + "; ".join(f"{pages} pages, {cpu:.2f} s of CPU, {wall:.1f} s" for pages, cpu, wall in runs))
-                rates[name] = sum(run[0] for run in runs) / max(sum(run[1] for run in runs), 0.01)
-            if not all(pages for pages, *_ in alone + whole + theirs):
+                note("whole", result.documents.get("added", 0), result.cpu, result.wall)
+            rates = {name: sum(pages for pages, _ in runs) / max(sum(cpu for _, cpu in runs), 0.01) for name, runs in read.items()}
+            if not all(pages for runs in read.values() for pages, _ in runs):
                 self.row(f"speed on {site}", "somebody read nothing", "", False)
                 continue
             told = lambda ours: f"{rates[ours]:.0f} pages per CPU second and {rates['theirs']:.1f}: {rates[ours] / rates['theirs']:.1f} ×"
