@@ -38,7 +38,8 @@
 //! 15. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
 //! 16. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
 //! 17. [`eval`]: retrieval measured on a labelled set.
-//! 18. [`cli`]: the commands, and the only module that prints.
+//! 18. [`serve`]: the service: what the commands do, over HTTP.
+//! 19. [`cli`]: the commands, and the only module that prints.
 //!
 //! # As a library
 //!
@@ -223,6 +224,8 @@ pub mod parse;
 pub mod pipeline;
 pub mod providers;
 pub mod runtime;
+#[cfg(feature = "serve")]
+pub mod serve;
 pub mod source;
 mod suggest;
 pub mod tokenizer;

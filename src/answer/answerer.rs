@@ -101,6 +101,11 @@ impl Answerer {
         Ok(self.models.line_up(question).await?)
     }
 
+    /// What finds passages.
+    pub(super) fn retriever(&self) -> &Retriever {
+        &self.retriever
+    }
+
     /// One of several models: one that cannot be had fails when it is asked.
     pub(super) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
         self.models.member(choice).await

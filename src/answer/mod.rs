@@ -19,6 +19,7 @@
 mod answerer;
 pub mod batch;
 pub mod cite;
+pub mod document;
 pub mod duplicates;
 mod ensemble;
 mod event;

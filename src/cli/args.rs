@@ -36,6 +36,9 @@ pub(super) enum Command {
     Push(PushArgs),
     /// Measure retrieval on a labelled set
     Eval(EvalArgs),
+    /// Answer over HTTP: for browsers, programs and agents
+    #[cfg(feature = "serve")]
+    Serve(ServeArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Print what files are read as, before they are cut; indexes nothing
@@ -296,6 +299,26 @@ pub(super) enum Destination {
     Qdrant,
     /// An embedded index in a folder
     Embedded,
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// A pipeline file, or the name of one in ./pipelines; several are served together
+    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
+    pub pipelines: Vec<String>,
+    /// Where to listen; other addresses than this machine's own need a token
+    #[arg(long, value_name = "ADDRESS", default_value_t = crate::serve::ADDRESS)]
+    pub listen: std::net::SocketAddr,
+    /// Answer only who bears this token (it shows in the list of processes: --token-file does not)
+    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
+    /// Answer only who bears one of the tokens in this file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Answer pages of this origin, too, as `https://app.example`
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    pub origins: Vec<url::Url>,
 }
 
 #[derive(Debug, Args)]

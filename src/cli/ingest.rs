@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
@@ -13,8 +12,8 @@ use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
 use crate::ingest::Options;
-use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
 use crate::pipeline::is_database;
 use crate::runtime::Runtime;
@@ -39,11 +38,16 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     } else {
         show(&summary, reading, output);
     }
-    Ok(match summary.outcome {
+    Ok(ended(&summary))
+}
+
+/// The exit code that the contract gives a run.
+pub(super) fn ended(summary: &IngestSummary) -> u8 {
+    match summary.outcome {
         Outcome::Interrupted => exit::INTERRUPTED,
         Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
         Outcome::Complete => exit::OK,
-    })
+    }
 }
 
 /// The pipeline that `ingest` and `plan` are about.
@@ -72,7 +76,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
             let (output, lines) = (output.clone(), lines.clone());
             move |source, message| {
                 if output.json {
-                    output.event(&json!({"type": "notice", "source": source, "message": message}));
+                    output.event(&Line::Notice { source, message });
                 } else {
                     lines.above(&output, &harmless(&readable(message)));
                 }
@@ -80,16 +84,16 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
         }),
         observer: Arc::new(move |failure| {
             if output.json {
-                output.event(&failed(failure));
+                output.event(&Line::from(failure));
             } else {
-                lines.above(&output, &failed_line(failure, &output));
+                lines.above(&output, &failed_line(&failure.uri, failure.stage.name(), &failure.error, &output));
             }
         }),
     }
 }
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
-fn source(path: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
     if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }
@@ -117,14 +121,9 @@ fn is_like_a_host(path: &str) -> bool {
 }
 
 /// What a person is told of a document that failed.
-pub(super) fn failed_line(failure: &FailedDocument, output: &Output) -> String {
-    let FailedDocument { uri, stage, error, .. } = failure;
+pub(super) fn failed_line(uri: &str, stage: &str, error: &str, output: &Output) -> String {
     let what = format!("{uri}: {error} (at {stage})");
     format!("{} {}", output.paint("failed", "31"), harmless(&readable(&what)))
-}
-
-pub(super) fn failed(failure: &FailedDocument) -> serde_json::Value {
-    json!({"type": "failed", "uri": failure.uri, "stage": failure.stage, "error": failure.error})
 }
 
 /// Says once that Ctrl-C was heard.

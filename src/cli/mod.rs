@@ -18,8 +18,12 @@ mod plan;
 mod progress;
 mod push;
 mod read;
+#[cfg(all(unix, feature = "serve"))]
+mod remote;
 mod schema;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod show;
 mod status;
 mod style;
@@ -79,12 +83,20 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Ingest(IngestCommand { ingest, watch }) if watch.watch => {
             watch::run(ingest, watch, common, output, stop).await
         }
-        Command::Ingest(args) => ingest::run(args.ingest, common, output, stop).await,
+        Command::Ingest(args) => {
+            #[cfg(all(unix, feature = "serve"))]
+            if let Some(code) = remote::ingest(&args.ingest, common, output, &stop).await? {
+                return Ok(code);
+            }
+            ingest::run(args.ingest, common, output, stop).await
+        }
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Serve(args) => serve::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Read(args) => read::run(args, common, output, stop).await,
         Command::Status(args) => tokio::select! {

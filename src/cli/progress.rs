@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::json;
+use serde::Serialize;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::output::{Output, counted, grouped};
 use crate::ingest::report::{Report, Stage};
+use crate::ingest::wire::Line;
 use crate::providers::local::Download;
 use crate::source::SourcePlan;
 
@@ -83,13 +84,13 @@ impl Progress {
     pub fn start(output: Output, report: Arc<Report>, reading: Reading) -> Self {
         let (counted, mut rate) = (Arc::clone(&report), Rate::default());
         let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate, reading));
-        Self::show(output, move || event(&counted), line)
+        Self::show(output, move || Line::from(&*counted), line)
     }
 
     /// Starts to show something that goes on: an event a second, or a line, as soon as there is one.
-    pub fn show(
+    pub fn show<E: Serialize>(
         output: Output,
-        event: impl Fn() -> serde_json::Value + Send + 'static,
+        event: impl Fn() -> E + Send + 'static,
         mut line: impl FnMut() -> Option<String> + Send + 'static,
     ) -> Self {
         let target = if output.watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -193,22 +194,6 @@ fn line(report: &Report, rate: &mut Rate, reading: Reading) -> String {
 pub(super) fn clock(elapsed: Duration) -> String {
     let seconds = elapsed.as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
-}
-
-fn event(report: &Report) -> serde_json::Value {
-    json!({
-        "type": "progress",
-        "seconds": report.elapsed().as_secs_f64(),
-        "documents": {
-            "seen": report.documents.seen.get(),
-            "added": report.documents.added.get(),
-            "changed": report.documents.changed.get(),
-            "unchanged": report.documents.unchanged.get(),
-            "failed": report.documents.failed.get(),
-        },
-        "chunks": {"made": report.chunks.made.get(), "upserted": report.chunks.upserted.get()},
-        "embeddings": {"embedded": report.embeddings.embedded.get(), "tokens": report.embeddings.tokens.get()},
-    })
 }
 
 #[cfg(test)]

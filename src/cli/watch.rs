@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::told::Told;
 use super::args::{Common, IngestArgs, WatchArgs};
 use super::exit;
-use super::ingest::{failed, failed_line, options, runtime, show};
+use super::ingest::{failed_line, options, runtime, show};
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
@@ -22,6 +22,7 @@ use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::wire::Line;
 use crate::runtime::{WatchEvent, WatchOptions};
 use crate::source::readable::readable;
 
@@ -152,9 +153,9 @@ impl Screen {
                 return;
             }
             if output.json {
-                return output.event(&failed(failure));
+                return output.event(&Line::from(failure));
             }
-            state.complain(&failed_line(failure, output), output);
+            state.complain(&failed_line(&failure.uri, failure.stage.name(), &failure.error, output), output);
         });
     }
 

@@ -43,6 +43,7 @@ pub mod report;
 mod run;
 mod setup;
 mod summary;
+pub mod wire;
 mod worker;
 
 use std::sync::Arc;

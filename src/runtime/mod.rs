@@ -5,6 +5,7 @@ mod copy;
 mod ingest;
 mod part;
 mod settings;
+mod status;
 mod watch;
 
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 pub use self::settings::Settings;
+pub use self::status::{Status, StatusCache, StatusFailure};
+#[cfg(feature = "serve")]
+pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
 use crate::answer::{RerankPlan, RetrieveMode, Retriever};
 use crate::cache::EmbeddingCache;

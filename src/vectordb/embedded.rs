@@ -235,6 +235,11 @@ impl VectorStore for EmbeddedStore {
         .await
     }
 
+    async fn passages_of(&self, uri: &str) -> Result<Vec<Passage>, StoreError> {
+        let uri = uri.to_owned();
+        self.run(move |folder| folder.read("read a document", |reader| reader.passages_of(&uri)).map(super::in_order)).await
+    }
+
     async fn flush(&self) -> Result<(), StoreError> {
         self.run(|folder| {
             let writing = folder.writing()?;

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore
 }
 
 /// What an index was made with. Kept in the index itself; an index made with something else is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexMeta {
     /// Layout of points and payloads. Now [`IndexMeta::VERSION`].
     pub version: u32,
@@ -191,6 +192,12 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
         let message = "it does not give its vectors out".to_owned();
         Err(StoreError::Failed { store: self.describe(), action: "read vectors", message, source: None })
     }
+    /// The passages of one document in the order of its text, at most [`MAX_PAGE`]; none where the index has no such document.
+    async fn passages_of(&self, uri: &str) -> Result<Vec<Passage>, StoreError> {
+        let _ = uri;
+        let message = "it does not show a document's passages".to_owned();
+        Err(StoreError::Failed { store: self.describe(), action: "read a document", message, source: None })
+    }
     /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
     /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;
@@ -242,6 +249,12 @@ fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
 pub(crate) fn rank(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
     hits
+}
+
+/// In the order of the document's text.
+fn in_order(mut passages: Vec<Passage>) -> Vec<Passage> {
+    passages.sort_by_key(|passage| (passage.start, passage.end));
+    passages
 }
 
 /// The first id that a scroll after `after` may return; `None` when there can be none.

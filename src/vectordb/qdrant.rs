@@ -29,7 +29,7 @@ use self::batches::{BATCH_BYTES, BATCH_POINTS, batches, passage_bytes};
 use self::bounds::{About, Bound, Bounds};
 use super::{
     Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore,
-    check_points, check_query, first_after, rank,
+    check_points, check_query, first_after, in_order, rank,
 };
 use crate::document::{Hit, Passage, Point};
 use crate::providers::Secret;
@@ -459,6 +459,15 @@ impl VectorStore for QdrantStore {
         let size = (BATCH_BYTES / (self.dimensions(ACTION).await? * 4 + USUAL_PASSAGE)).clamp(1, PAGE);
         let pages = Pages { size, filter: None, with_payload: true.into(), with_vectors: vec![DENSE].into(), action: ACTION };
         self.pages(after, limit.min(MAX_PAGE), pages, wire::with_vector, |(id, ..)| *id).await
+    }
+
+    async fn passages_of(&self, uri: &str) -> Result<Vec<Passage>, StoreError> {
+        const ACTION: &str = "read a document";
+        self.dimensions(ACTION).await?;
+        let filter = Some(Filter::must([qdrant_client::qdrant::Condition::matches(URI, uri.to_owned())]));
+        let pages = Pages { size: PAGE, filter, with_payload: true.into(), with_vectors: false.into(), action: ACTION };
+        let found = self.pages(None, MAX_PAGE, pages, |point| wire::passage(point.id, point.payload), |(id, _)| *id).await?;
+        Ok(in_order(found.into_iter().map(|(_, passage)| passage).collect()))
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ mod samples;
 use read::{Crate, Sources};
 
 /// The rooms above `pipeline`: who runs a plan may know the file that it was written in.
-const ROOF: [&str; 3] = ["runtime", "eval", "cli"];
+const ROOF: [&str; 4] = ["runtime", "eval", "serve", "cli"];
 
 static SOURCES: LazyLock<Sources> = LazyLock::new(|| {
     let mut sources = Sources::new();

@@ -16,7 +16,7 @@ use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
-use crate::vectordb::{Condition, Query};
+use crate::vectordb::{Condition, MAX_PAGE, Query};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
@@ -71,6 +71,18 @@ impl Reader {
     /// The documents with a passage that meets the conditions.
     pub(super) fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, Fault> {
         self.with(|database| database.call(|connection| filter::uris(connection, conditions)))
+    }
+
+    /// The passages of a document, in no order.
+    pub(super) fn passages_of(&self, uri: &str) -> Result<Vec<Passage>, Fault> {
+        let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE documents.uri = ?1 LIMIT ?2");
+        self.with(|database| {
+            database.call(|connection| {
+                let mut statement = connection.prepare_cached(&sql)?;
+                let passages = statement.query_map(params![uri, MAX_PAGE as i64], passage)?;
+                passages.map(|row| row.map(|(_, _, passage)| passage)).collect()
+            })
+        })
     }
 
     /// How many points there are.

@@ -1,0 +1,55 @@
+//! `serve`: answers over HTTP until it is stopped.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, Invalid, ServeArgs};
+use super::exit;
+use super::output::Output;
+use crate::pipeline;
+use crate::serve::{Access, ServeError, ServeOptions, Server, Token};
+
+pub(super) async fn run(args: ServeArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+    let settings = common.settings()?;
+    let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
+    let pipelines = args.pipelines.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let access = Access { tokens: tokens(&args)?, origins: args.origins };
+    let options = ServeOptions { listen: args.listen, pipelines, access, settings };
+    let server = match Server::bind(options).await {
+        Ok(server) => server,
+        Err(ServeError::Pipeline(diagnostics)) => return Err(Invalid(diagnostics).into()),
+        Err(error) => {
+            let hint = error.hint();
+            let error = anyhow::Error::new(error);
+            output.error(&error);
+            if let Some(hint) = hint {
+                output.complain(&format!("{} {hint}\n", output.paint("hint:", "1;36")));
+            }
+            return Ok(exit::FAILED);
+        }
+    };
+    let address = server.address();
+    if output.json {
+        output.event(&json!({"type": "listening", "url": format!("http://{address}"), "pipelines": server.pipelines()}));
+    } else {
+        output.note(&format!("{} http://{address} ({})", output.paint("serving", "32"), server.pipelines().join(", ")));
+    }
+    server.run(stop).await?;
+    Ok(exit::OK)
+}
+
+/// The tokens that were named, of which any will do.
+fn tokens(args: &ServeArgs) -> anyhow::Result<Vec<Token>> {
+    let read = |file: &Path| std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()));
+    let file = args.token_file.as_deref().map(read).transpose()?;
+    let lines =
+        file.iter().flat_map(|text| text.lines()).map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let tokens = args.token.as_deref().into_iter().chain(lines).map(Token::new).collect::<Result<Vec<_>, _>>()?;
+    if let Some(file) = args.token_file.as_ref().filter(|_| tokens.is_empty()) {
+        anyhow::bail!("there is no token in {}", file.display());
+    }
+    Ok(tokens)
+}

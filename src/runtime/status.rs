@@ -1,0 +1,88 @@
+//! What a pipeline's index holds.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Runtime;
+use crate::cache;
+use crate::error::Error;
+use crate::ingest::ledger::{Ledger as _, SqliteLedger, Totals};
+use crate::ingest::report::Stage;
+use crate::vectordb::IndexMeta;
+
+/// Failed documents that are named.
+const NAMED: usize = 100;
+
+/// What a pipeline's index holds. The keys are the contract's.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "type", rename = "status")]
+pub struct Status {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// What a person calls the store.
+    pub store: String,
+    /// What the index was made with; `None` where there is none yet.
+    pub index: Option<IndexMeta>,
+    /// Documents in the index.
+    pub documents: u64,
+    /// Chunks in the index.
+    pub chunks: u64,
+    /// Documents that failed, and have not been read since.
+    pub failed: u64,
+    /// The first of them.
+    pub failures: Vec<StatusFailure>,
+    /// Vectors that were paid for once, of all projects; `None` where there is no such cache.
+    pub cache: Option<StatusCache>,
+}
+
+/// A document that failed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct StatusFailure {
+    /// The document.
+    pub uri: String,
+    /// Where it failed.
+    pub stage: Stage,
+    /// Why.
+    pub error: String,
+}
+
+/// What the cache of vectors holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct StatusCache {
+    /// Vectors.
+    pub entries: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+}
+
+impl Runtime {
+    /// What the pipeline's index holds.
+    ///
+    /// # Errors
+    /// When store, ledger or cache cannot be read.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let store = self.store()?;
+        let index = store.meta().await?;
+        let chunks = if index.is_some() { store.count().await? } else { 0 };
+        let folder = self.settings.cache.clone();
+        let held = tokio::task::spawn_blocking(move || cache::held(&folder)).await;
+        let held = held.map_err(|error| Error::worker("read the cache", error))?;
+        let (totals, failures) = match SqliteLedger::open_to_read(&self.settings.ledger(&self.plan.name)).await? {
+            Some(ledger) => (ledger.totals().await?, ledger.failures(NAMED).await?),
+            None => (Totals::default(), Vec::new()),
+        };
+        Ok(Status {
+            pipeline: self.plan.name.clone(),
+            store: store.describe(),
+            index,
+            documents: totals.documents,
+            chunks,
+            failed: totals.failed,
+            failures: failures
+                .into_iter()
+                .map(|failure| StatusFailure { uri: failure.uri, stage: failure.stage, error: failure.error })
+                .collect(),
+            cache: held.map(|held| StatusCache { entries: held.entries, bytes: held.bytes }),
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! `POST /api/ask`: an answer as it is written, or whole.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::read::{Body, filter, model};
+use crate::answer::wire::Line;
+use crate::answer::{AnswerEvent, Exchange, Question};
+use crate::serve::answering::{self, Answer};
+use crate::serve::fault::Fault;
+use crate::serve::service::Service;
+use crate::serve::sse;
+
+/// A question.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ask {
+    #[schemars(regex(pattern = r"\S"))]
+    question: String,
+    #[serde(default)]
+    pipeline: Option<String>,
+    #[serde(default)]
+    limit: Option<NonZeroUsize>,
+    #[serde(default, rename = "where")]
+    terms: Vec<String>,
+    /// As `provider/model`.
+    #[serde(default)]
+    model: Option<String>,
+    /// What was asked and answered before, oldest first.
+    #[serde(default)]
+    history: Option<Vec<Turn>>,
+    /// `false`: one object when all is written.
+    #[serde(default = "yes")]
+    stream: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    question: String,
+    answer: String,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Body(ask): Body<Ask>,
+) -> Result<Response, Fault> {
+    let served = service.pipelines.get(ask.pipeline.as_deref())?;
+    let history =
+        ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
+    let question = Question {
+        text: ask.question,
+        limit: ask.limit,
+        filter: filter(&ask.terms)?,
+        model: model(ask.model.as_deref(), &served.runtime.plan)?,
+        history,
+        ..Question::default()
+    };
+    let answer = answering::ask(&service, &served, question).await?;
+    if ask.stream { Ok(streamed(&headers, answer)) } else { whole(answer).await }
+}
+
+/// The answer lives in the response: who leaves drops it, and with it the request upstream.
+fn streamed(headers: &HeaderMap, mut answer: Answer) -> Response {
+    let lines = async_stream::stream! {
+        while let Some(event) = answer.next().await {
+            let line = match &event {
+                Ok(event) => event.line(),
+                Err(error) => Some(Line::from(error)),
+            };
+            if let Some(line) = line.and_then(|line| serde_json::to_value(line).ok()) {
+                yield line;
+            }
+        }
+    };
+    sse::lines(headers, lines)
+}
+
+/// The end's line, with the text and the sources in it.
+async fn whole(mut answer: Answer) -> Result<Response, Fault> {
+    let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
+    while let Some(event) = answer.next().await {
+        let event = event?;
+        match &event {
+            AnswerEvent::Token(piece) | AnswerEvent::Citation { text: piece, .. } => text.push_str(piece),
+            AnswerEvent::Sources { .. } => {
+                sources = event
+                    .line()
+                    .and_then(|line| serde_json::to_value(line).ok())
+                    .and_then(|mut line| line.get_mut("sources").map(Value::take))
+                    .unwrap_or_default();
+            }
+            // What was written before it is void.
+            AnswerEvent::Fallback { interrupted: true, .. } => text.clear(),
+            AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    let mut body = json!({"type": "answer", "answer": text, "sources": sources});
+    if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
+        body.extend(end.into_iter().filter(|(key, _)| key != "type"));
+    }
+    Ok(Json(body).into_response())
+}

@@ -1,0 +1,125 @@
+//! `/api/ingest`: ingests that live longer than their request.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::read::Body;
+use crate::runtime::Runtime;
+use crate::serve::fault::Fault;
+use crate::serve::jobs::{Job, JobOptions};
+use crate::serve::peer::Peer;
+use crate::serve::pipelines::Served;
+use crate::serve::service::Service;
+use crate::serve::sse;
+
+/// What is to be ingested, and how.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Ingest {
+    pipeline: Option<String>,
+    prune: bool,
+    rebuild: bool,
+    checksum: bool,
+    /// What this user's own command says besides.
+    #[schemars(skip)]
+    local: Option<Local>,
+}
+
+/// What only this user's own commands may say, through the socket in the home folder: which file, which paths.
+#[derive(Debug, Clone, Deserialize)]
+struct Local {
+    /// The pipeline's file; none: the pipeline without one.
+    file: Option<PathBuf>,
+    paths: Vec<PathBuf>,
+    cwd: PathBuf,
+    cache: PathBuf,
+}
+
+pub(super) async fn begin(
+    State(service): State<Arc<Service>>,
+    Extension(peer): Extension<Peer>,
+    Body(ingest): Body<Ingest>,
+) -> Result<Response, Fault> {
+    let Ingest { pipeline, prune, rebuild, checksum, local } = ingest;
+    let (runtime, scoped) = match local {
+        Some(_) if peer != Peer::Local => return Err(Fault::bad("paths are taken from this machine's own commands alone")),
+        Some(local) => of_command(&service, local)?,
+        None => {
+            let served = service.pipelines.get(pipeline.as_deref())?;
+            if served.runtime.plan.sources.is_empty() {
+                let fault = Fault::bad(format!("the pipeline {} names no sources", served.name));
+                return Err(
+                    fault.hint("start the service with a pipeline file that has `sources`, or run `ingest ./docs` beside it")
+                );
+            }
+            (served.for_ingest(|_, _| Ok::<_, Fault>(()))?, served.file.is_none())
+        }
+    };
+    let job = service.jobs.begin(runtime, JobOptions { prune, rebuild, checksum, scoped })?;
+    Ok((StatusCode::ACCEPTED, Json(job.view())).into_response())
+}
+
+/// What a command of this user's wants done: by a pipeline that is served, over other paths where some are named.
+fn of_command(service: &Service, local: Local) -> Result<(Arc<Runtime>, bool), Fault> {
+    let Local { file, paths, cwd, cache } = local;
+    let served = service.pipelines.all().into_iter().find(|served| same_file(served, file.as_deref()));
+    let served = served.ok_or_else(|| Fault::missing("this pipeline is not served here"))?;
+    if cache != served.runtime.settings.cache {
+        return Err(Fault::missing("the service has another cache"));
+    }
+    let scoped = !paths.is_empty() || file.is_none();
+    let runtime = served.for_ingest(|plan, settings| {
+        settings.cwd = cwd;
+        if !paths.is_empty() {
+            *plan = plan.clone().with_sources(paths).map_err(|diagnostic| Fault::bad(diagnostic.to_string()))?;
+        }
+        Ok::<_, Fault>(())
+    })?;
+    Ok((runtime, scoped))
+}
+
+fn same_file(served: &Served, file: Option<&std::path::Path>) -> bool {
+    let canonical = |path: &std::path::Path| std::fs::canonicalize(path).ok();
+    match (&served.file, file) {
+        (None, None) => true,
+        (Some(served), Some(file)) => canonical(served).is_some_and(|served| canonical(file) == Some(served)),
+        _ => false,
+    }
+}
+
+pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
+    Json(json!({"type": "jobs", "jobs": service.jobs.all()})).into_response()
+}
+
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    let job = find(&service, &id)?;
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepts.contains("text/event-stream") || accepts.contains(sse::NDJSON) {
+        return Ok(sse::lines(&headers, job.follow()));
+    }
+    Ok(Json(job.view()).into_response())
+}
+
+pub(super) async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Response, Fault> {
+    let job = find(&service, &id)?;
+    job.cancel();
+    Ok((StatusCode::ACCEPTED, Json(job.view())).into_response())
+}
+
+fn find(service: &Service, id: &str) -> Result<Arc<Job>, Fault> {
+    let job = id.parse::<Uuid>().ok().and_then(|id| service.jobs.get(id));
+    job.ok_or_else(|| Fault::missing("there is no such ingest; those that ended long ago are forgotten"))
+}

@@ -1,0 +1,33 @@
+//! The routes of the API, and of what operators ask. A file a route.
+
+mod ask;
+mod documents;
+mod ingest;
+mod login;
+mod openapi;
+mod read;
+mod search;
+mod status;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use super::service::Service;
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/api/ask", post(ask::ask))
+        .route("/api/search", post(search::search))
+        .route("/api/ingest", post(ingest::begin).get(ingest::list))
+        .route("/api/ingest/{id}", get(ingest::show).delete(ingest::cancel))
+        .route("/api/status", get(status::status))
+        .route("/api/documents", get(documents::of_uri))
+        .route("/api/documents/{id}", get(documents::show))
+        .route("/login", post(login::login))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/openapi.json", get(openapi::document))
+        .route("/metrics", get(status::metrics))
+        .route("/readyz", get(status::ready))
+}

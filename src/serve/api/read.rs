@@ -1,0 +1,70 @@
+//! The body of a request: bounded in bytes and in time, and JSON.
+
+use std::time::Duration;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::answer::{Filter, ModelChoice, Term};
+use crate::pipeline::{Plan, Purpose};
+use crate::providers::ModelRef;
+use crate::serve::fault::Fault;
+
+/// Bytes of a body, at most.
+const MOST: usize = 4 << 20;
+/// How long a client may take to send it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A JSON body.
+pub(in crate::serve) struct Body<T>(pub(in crate::serve) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Fault> {
+        let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), MOST)).await;
+        let bytes = match read {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) if is_too_long(&error) => {
+                let message = format!("the body is larger than {} MiB", MOST >> 20);
+                return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
+            }
+            Ok(Err(error)) => return Err(Fault::bad(format!("the body could not be read: {error}"))),
+            Err(_) => return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
+        };
+        // A list of a type's fields in their order would do for serde.
+        if bytes.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
+            return Err(Fault::bad("the body is not the JSON that is expected: it is a list, and an object is meant"));
+        }
+        match serde_json::from_slice(&bytes) {
+            Ok(body) => Ok(Self(body)),
+            Err(error) => Err(Fault::bad(format!("the body is not the JSON that is expected: {error}"))),
+        }
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Terms that narrow a search, as `--where` has them.
+pub(in crate::serve) fn filter(terms: &[String]) -> Result<Filter, Fault> {
+    let terms = terms.iter().map(|term| term.parse::<Term>().map_err(|error| Fault::bad(error.to_string()).hint(error.hint)));
+    Ok(terms.collect::<Result<Vec<_>, _>>()?.into())
+}
+
+/// A model by its name, as `--model` has it; the planned one where none is named.
+pub(in crate::serve) fn model(name: Option<&str>, plan: &Plan) -> Result<ModelChoice, Fault> {
+    let Some(name) = name else { return Ok(ModelChoice::Planned) };
+    let named = ModelRef::parse(name, plan, Purpose::Answer);
+    named.map(ModelChoice::Named).map_err(|diagnostic| Fault::bad(diagnostic.to_string()))
+}

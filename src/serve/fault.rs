@@ -1,0 +1,92 @@
+//! Why a request is not answered: a status, and the error line that the commands print.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::answer::wire::Line;
+use crate::error::{Error, Origin, reason};
+
+/// After how long somebody who was turned away may come again, in seconds.
+const COME_AGAIN: u64 = 2;
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) status: StatusCode,
+    pub(super) message: String,
+    pub(super) kind: &'static str,
+    pub(super) hint: Option<String>,
+    /// Seconds until the same may succeed.
+    pub(super) retry_after: Option<u64>,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Self { status, message: message.into(), kind, hint: None, retry_after: None }
+    }
+
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The request makes no sense.
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message)
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
+    }
+
+    /// Too many at once.
+    pub(super) fn busy() -> Self {
+        let message = "too many are being answered; ask again in a moment";
+        Self { retry_after: Some(COME_AGAIN), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
+    }
+
+    /// The service is about to end.
+    pub(super) fn stopping() -> Self {
+        Self {
+            retry_after: Some(COME_AGAIN),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the service is about to end")
+        }
+    }
+
+    /// The line of it.
+    pub(super) fn line(&self) -> Line<'_> {
+        Line::Error { message: self.message.as_str().into(), kind: self.kind, hint: self.hint.clone() }
+    }
+}
+
+impl From<&Error> for Fault {
+    fn from(error: &Error) -> Self {
+        let kind = error.code();
+        let status = match error.origin() {
+            Origin::Question => StatusCode::BAD_REQUEST,
+            _ if kind == "index_missing" => StatusCode::NOT_FOUND,
+            _ if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+            Origin::Provider => StatusCode::BAD_GATEWAY,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let retry_after = error.is_transient().then_some(COME_AGAIN);
+        Self { status, message: reason(error), kind, hint: error.hint(), retry_after }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.line())).into_response();
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,347 @@
+//! Ingests that somebody asked for. One lives on when its request has ended; of one pipeline, one runs at a time and the others wait.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use futures_util::Stream;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use crate::answer::wire;
+use crate::error::{Error, reason};
+use crate::ingest::Options;
+use crate::ingest::report::{Outcome, Report};
+use crate::ingest::wire::Line;
+use crate::runtime::{Runtime, is_busy};
+
+/// Jobs that are remembered, the oldest that have ended being forgotten first.
+const KEPT: usize = 64;
+/// Jobs that wait or run.
+const UNDER_WAY: usize = 16;
+/// Lines of a job that are kept for who comes later; of more, the first are forgotten.
+const LINES: usize = 1000;
+/// How often its progress is told.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// How long another program that is writing is waited for at a time.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// All jobs.
+#[derive(Default)]
+pub(super) struct Jobs {
+    known: Mutex<VecDeque<Arc<Job>>>,
+    /// A pipeline's jobs take turns.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// What those have done that are forgotten: a counter never falls.
+    forgotten: Mutex<Work>,
+    running: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What is asked of an ingest.
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "as those of `Options`")]
+pub(super) struct JobOptions {
+    pub(super) prune: bool,
+    pub(super) rebuild: bool,
+    pub(super) checksum: bool,
+    pub(super) scoped: bool,
+}
+
+/// An ingest that was asked for.
+pub(super) struct Job {
+    id: Uuid,
+    pipeline: String,
+    asked: SystemTime,
+    report: Arc<Report>,
+    stop: CancellationToken,
+    state: watch::Sender<State>,
+    lines: Mutex<Lines>,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Phase {
+    /// Another of the same pipeline is running.
+    Waiting,
+    Running,
+    /// It has ended with a summary.
+    Done,
+    /// It was stopped; what was in flight is stored.
+    Interrupted,
+    /// It could not be done.
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    phase: Phase,
+    /// How many lines there have been.
+    lines: u64,
+}
+
+/// What all ingests of the service have done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work {
+    pub(super) added: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+    pub(super) failed: u64,
+    pub(super) made: u64,
+    pub(super) upserted: u64,
+    pub(super) embedded: u64,
+    pub(super) cached: u64,
+    pub(super) waiting: u64,
+    pub(super) running: u64,
+    pub(super) ended: u64,
+    pub(super) broken: u64,
+}
+
+impl Work {
+    fn add(&mut self, job: &Job) {
+        let Report { documents, chunks, embeddings, .. } = &*job.report;
+        self.added += documents.added.get();
+        self.changed += documents.changed.get();
+        self.unchanged += documents.unchanged.get();
+        self.failed += documents.failed.get();
+        self.made += chunks.made.get();
+        self.upserted += chunks.upserted.get();
+        self.embedded += embeddings.embedded.get();
+        self.cached += embeddings.cache_hits.get();
+    }
+}
+
+#[derive(Default)]
+struct Lines {
+    /// Those that are kept, the last of all.
+    kept: VecDeque<Value>,
+    /// How many there have been.
+    all: u64,
+}
+
+/// What is told of a job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobView {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: Uuid,
+    pipeline: String,
+    state: Phase,
+    /// Seconds since the Unix epoch.
+    asked: u64,
+    progress: crate::ingest::wire::Progress,
+    /// The last line: a summary or an error, once it has ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end: Option<Value>,
+}
+
+impl Jobs {
+    /// Begins an ingest, or has it wait for its turn.
+    pub(super) fn begin(&self, runtime: Arc<Runtime>, options: JobOptions) -> Result<Arc<Job>, Fault> {
+        let mut known = lock(&self.known);
+        if self.stop.is_cancelled() {
+            return Err(Fault::stopping());
+        }
+        if known.iter().filter(|job| !job.has_ended()).count() >= UNDER_WAY {
+            return Err(Fault::busy());
+        }
+        let pipeline = runtime.plan.name.clone();
+        let job = Arc::new(Job {
+            id: Uuid::from_u128(rand::random()),
+            pipeline: pipeline.clone(),
+            asked: SystemTime::now(),
+            report: Arc::default(),
+            stop: self.stop.child_token(),
+            state: watch::Sender::new(State { phase: Phase::Waiting, lines: 0 }),
+            lines: Mutex::default(),
+        });
+        known.push_back(Arc::clone(&job));
+        while known.len() > KEPT {
+            let Some(oldest) = known.iter().position(|job| job.has_ended()) else { break };
+            if let Some(job) = known.remove(oldest) {
+                lock(&self.forgotten).add(&job);
+            }
+        }
+        drop(known);
+        let turn = Arc::clone(lock(&self.turns).entry(pipeline).or_default());
+        self.running.spawn(run(Arc::clone(&job), runtime, options, turn));
+        Ok(job)
+    }
+
+    pub(super) fn get(&self, id: Uuid) -> Option<Arc<Job>> {
+        lock(&self.known).iter().find(|job| job.id == id).cloned()
+    }
+
+    /// All that are remembered, the oldest first.
+    pub(super) fn all(&self) -> Vec<JobView> {
+        lock(&self.known).iter().map(|job| job.view()).collect()
+    }
+
+    /// What all have done so far, and where those are that are remembered.
+    pub(super) fn work(&self) -> Work {
+        // In the same order as where one is forgotten, so that none is counted twice or never.
+        let known = lock(&self.known);
+        let mut work = *lock(&self.forgotten);
+        for job in &*known {
+            work.add(job);
+            match job.state.borrow().phase {
+                Phase::Waiting => work.waiting += 1,
+                Phase::Running => work.running += 1,
+                Phase::Done | Phase::Interrupted => work.ended += 1,
+                Phase::Failed => work.broken += 1,
+            }
+        }
+        work
+    }
+
+    /// Has all of them end, and takes no more.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+        self.running.close();
+    }
+
+    /// Returns when all have ended.
+    pub(super) async fn ended(&self) {
+        self.running.wait().await;
+    }
+}
+
+impl Job {
+    fn has_ended(&self) -> bool {
+        !matches!(self.state.borrow().phase, Phase::Waiting | Phase::Running)
+    }
+
+    /// Has it finish what is in flight and end.
+    pub(super) fn cancel(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) fn view(&self) -> JobView {
+        let asked = self.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let end = self.has_ended().then(|| lock(&self.lines).kept.back().cloned()).flatten();
+        JobView {
+            kind: "job",
+            id: self.id,
+            pipeline: self.pipeline.clone(),
+            state: self.state.borrow().phase,
+            asked,
+            progress: (&*self.report).into(),
+            end,
+        }
+    }
+
+    fn tell(&self, line: &impl Serialize) {
+        let Ok(line) = serde_json::to_value(line) else { return };
+        let all = {
+            let mut lines = lock(&self.lines);
+            lines.kept.push_back(line);
+            if lines.kept.len() > LINES {
+                lines.kept.pop_front();
+            }
+            lines.all += 1;
+            lines.all
+        };
+        self.state.send_modify(|state| state.lines = all);
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.state.send_modify(|state| state.phase = phase);
+    }
+
+    /// Lines from number `from` on that are kept, and the number of the next.
+    fn since(&self, from: u64) -> (Vec<Value>, u64) {
+        let lines = lock(&self.lines);
+        let first = lines.all - lines.kept.len() as u64;
+        let skipped = usize::try_from(from.saturating_sub(first)).unwrap_or(usize::MAX);
+        (lines.kept.iter().skip(skipped).cloned().collect(), lines.all)
+    }
+
+    /// What it has told that is kept, and what it tells from now on, with its progress once a second; ends when it does.
+    pub(super) fn follow(self: Arc<Self>) -> impl Stream<Item = Value> + Send {
+        async_stream::stream! {
+            let mut state = self.state.subscribe();
+            let mut ticks = tokio::time::interval(TICK);
+            let mut told = 0;
+            loop {
+                // In this order: what it has told last is seen after it has ended.
+                let ended = !matches!(state.borrow_and_update().phase, Phase::Waiting | Phase::Running);
+                let (lines, next) = self.since(told);
+                told = next;
+                for line in lines {
+                    yield line;
+                }
+                if ended {
+                    return;
+                }
+                tokio::select! {
+                    _ = state.changed() => {}
+                    _ = ticks.tick() => if let Ok(progress) = serde_json::to_value(Line::from(&*self.report)) {
+                        yield progress;
+                    },
+                }
+            }
+        }
+    }
+}
+
+async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Arc<tokio::sync::Mutex<()>>) {
+    let _turn = tokio::select! {
+        turn = turn.lock() => turn,
+        () = job.stop.cancelled() => {
+            job.tell(&crate::ingest::report::IngestSummary::interrupted(&job.pipeline, job.report.elapsed()));
+            return job.enter(Phase::Interrupted);
+        }
+    };
+    job.enter(Phase::Running);
+    let (failing, noticing) = (Arc::clone(&job), Arc::clone(&job));
+    let JobOptions { prune, rebuild, checksum, scoped } = options;
+    let options = Options {
+        prune,
+        rebuild,
+        checksum,
+        scoped,
+        observer: Arc::new(move |failure| failing.tell(&Line::from(failure))),
+        listener: Arc::new(move |source, message| noticing.tell(&Line::Notice { source, message })),
+    };
+    let ran = loop {
+        let (runtime, options, report, stop) =
+            (Arc::clone(&runtime), options.clone(), Arc::clone(&job.report), job.stop.clone());
+        // A run that panics has failed, and the service goes on.
+        let ran = tokio::spawn(async move { runtime.ingest(options, report, stop).await }).await;
+        let ran = ran.unwrap_or_else(|error| Err(Error::worker("ingest", error)));
+        match ran {
+            // A command that began before the service did.
+            Err(error) if is_busy(&error) && !job.stop.is_cancelled() => {
+                tracing::info!(pipeline = job.pipeline, "{}: waiting for it", reason(&error));
+                tokio::select! {
+                    () = tokio::time::sleep(BUSY) => {}
+                    () = job.stop.cancelled() => {}
+                }
+            }
+            ran => break ran,
+        }
+    };
+    match ran {
+        Ok(summary) => {
+            job.tell(&summary);
+            job.enter(if summary.outcome == Outcome::Interrupted { Phase::Interrupted } else { Phase::Done });
+        }
+        Err(error) => {
+            tracing::warn!(pipeline = job.pipeline, "{}", reason(&error));
+            job.tell(&wire::Line::from(&error));
+            job.enter(Phase::Failed);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,111 @@
+//! The service: everything that the commands do, over HTTP.
+//!
+//! ```text
+//!  connections ─▶ [listen] ─▶ [guard] ─▶ a route ─▶ [pipelines] ─▶ an answerer ─▶ events as JSON lines or server-sent events
+//!                 timers,     Host,       /api, /v1     reloaded      │
+//!                 caps,       Origin,     the page      when their    └─▶ [jobs]: an ingest lives longer than its request
+//!                 drain       token                     file changes
+//! ```
+//!
+//! What is answered here is what the commands print with `--json`, from the same types ([`crate::answer::wire`],
+//! [`crate::ingest::wire`]); `/v1` says it in the words of `OpenAI`'s API.
+//!
+//! Invariants:
+//! - An answer lives in its response: when the client leaves, it is dropped, and with it the request upstream. An ingest does not.
+//! - Connections, bodies, answers at once, those that wait for their turn, jobs and what is kept of them: all have a bound.
+//! - Without a token nobody but this machine is heard, and no page of another origin.
+
+mod access;
+mod answering;
+mod api;
+mod error;
+mod fault;
+mod guard;
+mod jobs;
+mod listen;
+mod metrics;
+mod peer;
+mod pipelines;
+mod router;
+mod service;
+mod slots;
+mod sse;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::access::{Access, Token};
+pub use self::error::ServeError;
+use self::pipelines::Pipelines;
+pub use self::service::SOCKET;
+use self::service::Service;
+use crate::runtime::Settings;
+
+/// The address where none is said.
+pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7171);
+
+/// What a service is told.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Pipeline files; none: the one without a file.
+    pub pipelines: Vec<PathBuf>,
+    /// Who is heard.
+    pub access: Access,
+    /// Where index, ledger and cache are kept.
+    pub settings: Settings,
+}
+
+/// A service that listens.
+pub struct Server {
+    service: Arc<Service>,
+    listener: listen::Listener,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("address", &self.address()).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Reads the pipelines and begins to listen. Nothing is answered before [`Self::run`].
+    ///
+    /// # Errors
+    /// When a pipeline is not valid, two have one name, the address is not to be had, or only a token would make it safe.
+    pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
+        let ServeOptions { listen, pipelines, access, settings } = options;
+        access.check(listen)?;
+        let pipelines = Pipelines::load(&pipelines, &settings)?;
+        let listener = listen::Listener::bind(listen, &settings.home).await?;
+        let service = Service::new(pipelines, access);
+        Ok(Self { service: Arc::new(service), listener })
+    }
+
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The names of the pipelines that it serves.
+    pub fn pipelines(&self) -> Vec<String> {
+        self.service.pipelines.names()
+    }
+
+    /// Answers until `stop` is cancelled; then nothing new is taken, answers and ingests have a while to end, and what is left is cut.
+    ///
+    /// # Errors
+    /// When it can listen no longer.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
+        let Self { service, listener } = self;
+        let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+        let router = router::router(Arc::clone(&service));
+        let ran = listener.run(router, &service, stop).await;
+        reloading.abort();
+        ran
+    }
+}

@@ -1,0 +1,53 @@
+//! What all routes share.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::access::Access;
+use super::jobs::Jobs;
+use super::metrics::Metrics;
+use super::pipelines::Pipelines;
+use super::slots::Slots;
+
+/// The socket in the home folder by which this user's commands find the service.
+pub const SOCKET: &str = "serve.sock";
+
+/// Answers that are written at once, and questions that wait for their turn.
+const ANSWERS: (usize, usize) = (64, 64);
+/// Searches at once, and those that wait.
+const SEARCHES: (usize, usize) = (16, 256);
+/// How long one waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What all routes share.
+pub(super) struct Service {
+    pub(super) pipelines: Arc<Pipelines>,
+    pub(super) jobs: Arc<Jobs>,
+    pub(super) access: Access,
+    pub(super) answers: Arc<Slots>,
+    pub(super) searches: Arc<Slots>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) started: Instant,
+    pub(super) stopping: CancellationToken,
+}
+
+impl Service {
+    pub(super) fn new(pipelines: Pipelines, access: Access) -> Self {
+        let (pipelines, jobs) = (Arc::new(pipelines), Arc::new(Jobs::default()));
+        let answers = Arc::new(Slots::new(ANSWERS, PATIENCE));
+        let searches = Arc::new(Slots::new(SEARCHES, PATIENCE));
+        let metrics = Metrics::new(Arc::clone(&pipelines), Arc::clone(&jobs), Arc::clone(&answers), Arc::clone(&searches));
+        Self {
+            pipelines,
+            jobs,
+            access,
+            answers,
+            searches,
+            metrics: Arc::new(metrics),
+            started: Instant::now(),
+            stopping: CancellationToken::new(),
+        }
+    }
+}
