@@ -1,5 +1,8 @@
 //! Labels that give a section away.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Beginnings of labels that can say nothing else.
 const SURE: &str = "\
     related articles|related posts|related stories|related content|related reading|related news|related blog|\
@@ -33,18 +36,34 @@ const WHOLE: &str = "\
     read more|learn more|more|table of contents|contents|on this page|in this article|testimonials|get started|\
     get in touch|search|follow|news|评论|分享|标签|目录|更多|热门|推荐";
 
+/// Phrases by their first letter: most labels begin like none of them.
+type Phrases = LazyLock<HashMap<char, Vec<&'static str>>>;
+
+static SURE_BY_LETTER: Phrases = LazyLock::new(|| by_letter(SURE));
+static MAYBE_BY_LETTER: Phrases = LazyLock::new(|| by_letter(MAYBE));
+
+fn by_letter(list: &'static str) -> HashMap<char, Vec<&'static str>> {
+    let mut phrases = HashMap::<char, Vec<&str>>::new();
+    for phrase in list.split('|') {
+        phrases.entry(phrase.chars().next().unwrap_or_default()).or_default().push(phrase);
+    }
+    phrases
+}
+
 /// Whether a label, in small letters, is of a section about other pages; `Some(true)`: it can say nothing else.
 pub(super) fn is_of_other_pages(label: &str) -> Option<bool> {
-    let begins = |phrase: &str| {
-        label.strip_prefix(phrase).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii()))
+    let first = label.chars().next()?;
+    let begins = |phrases: &Phrases| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii());
+        phrases.get(&first).is_some_and(|phrases| phrases.iter().any(|phrase| label.strip_prefix(phrase).is_some_and(ends)))
     };
-    if SURE.split('|').any(begins) {
+    if begins(&SURE_BY_LETTER) {
         return Some(true);
     }
     // "3 comments", "Comments (3)".
     let counted = label.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
     let counted = counted.trim_end_matches(|c: char| c.is_ascii_digit() || " ()".contains(c));
-    (MAYBE.split('|').any(begins) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
+    (begins(&MAYBE_BY_LETTER) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
 }
 
 /// Whether a paragraph of links that begins with these words, in small letters, points to another article.
