@@ -29,10 +29,12 @@ pub(super) struct Service {
     pub(super) searches: Slots,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
+    /// Whether agents may begin ingests.
+    pub(super) agents_ingest: bool,
 }
 
 impl Service {
-    pub(super) fn new(pipelines: Pipelines, access: Access) -> Self {
+    pub(super) fn new(pipelines: Pipelines, access: Access, agents_ingest: bool) -> Self {
         Self {
             pipelines: Arc::new(pipelines),
             jobs: Jobs::default(),
@@ -41,6 +43,7 @@ impl Service {
             searches: Slots::new(SEARCHES, PATIENCE),
             started: Instant::now(),
             stopping: CancellationToken::new(),
+            agents_ingest,
         }
     }
 }

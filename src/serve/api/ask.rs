@@ -66,7 +66,7 @@ pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask
     };
     let place = service.answers.take().await?;
     let answer = served.answerer().await?.ask(question);
-    if ask.stream { Ok(streamed(answer, place)) } else { whole(answer).await }
+    if ask.stream { Ok(streamed(answer, place)) } else { Ok(Json(whole(answer).await?).into_response()) }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
@@ -85,7 +85,7 @@ fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: O
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Response, Fault> {
+pub(in crate::serve) async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Value, Fault> {
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;
@@ -108,5 +108,5 @@ async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Re
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
     }
-    Ok(Json(body).into_response())
+    Ok(body)
 }
