@@ -18,6 +18,7 @@
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
 mod access;
+mod answering;
 mod api;
 mod error;
 mod fault;
@@ -25,6 +26,7 @@ mod guard;
 mod jobs;
 mod listen;
 mod mcp;
+mod metrics;
 mod peer;
 mod pipelines;
 mod router;

@@ -12,6 +12,7 @@ use super::told::{Told, cut};
 use crate::answer::Question;
 use crate::answer::source::heading_path;
 use crate::error::Error;
+use crate::serve::answering;
 use crate::serve::api::ask::whole;
 use crate::serve::api::read::{filter, model};
 use crate::serve::fault::Fault;
@@ -64,8 +65,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let served = service.pipelines.get(pipeline.as_deref())?;
     let model = model(named.as_deref(), &served.runtime.plan)?;
     let question = Question { text: question, limit, filter: filter(&terms)?, model, ..Question::default() };
-    let _place = service.answers.take().await?;
-    let answer = whole(served.answerer().await?.ask(question)).await?;
+    let answer = whole(answering::ask(service, &served, question).await?).await?;
     let shown = tokio::task::spawn_blocking(move || shown(answer, budget)).await;
     Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)
 }

@@ -13,6 +13,7 @@ use crate::answer::source::heading_path;
 use crate::answer::wire::Line;
 use crate::answer::{DedupedHit, Question};
 use crate::error::Error;
+use crate::serve::answering;
 use crate::serve::api::read::filter;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
@@ -76,8 +77,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     }
     let served = service.pipelines.get(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let _place = service.searches.take().await?;
-    let hits = served.answerer().await?.search(&question).await?;
+    let hits = answering::search(service, &served, &question).await?;
     let name = served.name.clone();
     let shown = tokio::task::spawn_blocking(move || shown(&hits, &name, budget, page.get() as usize)).await;
     shown.map_err(|error| Error::worker("cut the passages into pages", error))?
