@@ -25,6 +25,7 @@ mod search;
 mod status;
 mod stdio;
 mod told;
+mod tool;
 
 pub(super) use self::http::routes;
 pub(super) use self::stdio::serve;

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::pages::{Pages, TOKENS};
 use super::told::{Told, cut};
+use super::tool;
 use crate::answer::Question;
 use crate::answer::source::heading_path;
 use crate::error::Error;
@@ -39,6 +40,7 @@ pub(super) struct Arguments {
     pipeline: Option<String>,
     /// Passages that are retrieved, at most.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<NonZeroUsize>,
     /// Answer only from documents like `path=docs/api/**`, `lang=zh` or `modified>=2026-01-31`; all must hold.
     #[serde(default, rename = "where")]
@@ -48,6 +50,7 @@ pub(super) struct Arguments {
     model: Option<String>,
     /// Tokens of the result, at most; a longer answer is cut.
     #[serde(default = "tokens")]
+    #[schemars(range(min = 500, max = 100_000))]
     max_tokens: u32,
 }
 
@@ -56,12 +59,13 @@ fn tokens() -> u32 {
 }
 
 pub(super) fn tool() -> Tool {
-    Tool::new(NAME, DESCRIPTION, JsonObject::new()).with_title("Ask the documents").with_input_schema::<Arguments>()
+    tool::tool::<Arguments>(NAME, "Ask the documents", DESCRIPTION)
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
     let Arguments { question, pipeline, limit, terms, model: named, max_tokens } = arguments;
     let budget = Pages::bound(max_tokens)?;
+    Pages::passages(limit)?;
     let served = service.pipelines.get(pipeline.as_deref())?;
     let model = model(named.as_deref(), &served.runtime.plan)?;
     let question = Question { text: question, limit, filter: filter(&terms)?, model, ..Question::default() };

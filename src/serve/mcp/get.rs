@@ -1,12 +1,13 @@
 //! `get`: a document's text, or some lines of it.
 
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{At, Item, Pages, TOKENS, lines_of};
 use super::told::{Told, cut};
+use super::tool;
 use crate::answer::document::{Document, Part};
 use crate::error::Error;
 use crate::serve::api::documents::{id_of, uri_of};
@@ -39,9 +40,11 @@ pub(super) struct Arguments {
     id: Option<String>,
     /// The first line, from 1; none: from the beginning.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     first: Option<u32>,
     /// The last line, which is included; none: to the end.
     #[serde(default)]
+    #[schemars(range(min = 1))]
     last: Option<u32>,
     /// Go on at this byte of the text, as the page before says.
     #[serde(default)]
@@ -51,6 +54,7 @@ pub(super) struct Arguments {
     pipeline: Option<String>,
     /// Tokens of the result, at most.
     #[serde(default = "tokens")]
+    #[schemars(range(min = 500, max = 100_000))]
     max_tokens: u32,
 }
 
@@ -67,7 +71,7 @@ struct Wanted {
 }
 
 pub(super) fn tool() -> Tool {
-    Tool::new(NAME, DESCRIPTION, JsonObject::new()).with_title("Read a document").with_input_schema::<Arguments>()
+    tool::tool::<Arguments>(NAME, "Read a document", DESCRIPTION)
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::status::of_job;
 use super::told::Told;
+use super::tool;
 use crate::serve::api::ingest::of_pipeline;
 use crate::serve::fault::Fault;
 use crate::serve::jobs::JobOptions;
@@ -32,8 +33,9 @@ pub(super) struct Arguments {
     /// Compare contents even where size and time say "unchanged".
     #[serde(default)]
     checksum: bool,
-    /// Seconds to wait for its end (120 at most).
+    /// Seconds to wait for its end.
     #[serde(default = "wait")]
+    #[schemars(range(max = 120))]
     wait: u64,
 }
 
@@ -42,7 +44,7 @@ fn wait() -> u64 {
 }
 
 pub(super) fn tool() -> Tool {
-    Tool::new(NAME, DESCRIPTION, JsonObject::new()).with_title("Index what has changed").with_input_schema::<Arguments>()
+    tool::tool::<Arguments>(NAME, "Index what has changed", DESCRIPTION)
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {

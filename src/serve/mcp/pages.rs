@@ -2,6 +2,7 @@
 //!
 //! A text is worth what it is worth to whoever reads it: in tokens as it stands, or as a JSON string where that has more.
 
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use crate::serve::fault::Fault;
@@ -12,6 +13,8 @@ pub(super) const TOKENS: u32 = 8_000;
 /// The bounds that can be asked for.
 const FEWEST: u32 = 500;
 const MOST: u32 = 100_000;
+/// Passages that can be asked for.
+const PASSAGES: usize = 200;
 /// Letters of the largest result, for clients that cut what they do not expect.
 pub(super) const LETTERS: u32 = 500_000;
 /// A text longer than a page is begun on one of which this part is free.
@@ -64,6 +67,14 @@ impl Pages {
             return Ok(asked as usize);
         }
         Err(Fault::bad(format!("`max_tokens` is {asked}")).hint(format!("say a number from {FEWEST} to {MOST}")))
+    }
+
+    /// Whether so many passages may be asked for.
+    pub(super) fn passages(asked: Option<NonZeroUsize>) -> Result<(), Fault> {
+        if asked.is_none_or(|asked| asked.get() <= PASSAGES) {
+            return Ok(());
+        }
+        Err(Fault::bad("too many passages are asked for").hint(format!("`limit` is at most {PASSAGES}")))
     }
 
     /// Tokens of a text as it stands.

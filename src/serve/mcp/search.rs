@@ -2,13 +2,14 @@
 
 use std::num::{NonZeroU32, NonZeroUsize};
 
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{At, Item, Pages, Piece, TOKENS, lines_of};
 use super::told::{Told, cut};
+use super::tool;
 use crate::answer::source::heading_path;
 use crate::answer::wire::Line;
 use crate::answer::{DedupedHit, Question};
@@ -23,8 +24,6 @@ const DESCRIPTION: &str = "Searches the indexed documents by meaning and by word
 each as `path:first-last` (lines) and the text exactly as it stands in the document. Ask in full words, in the documents' language or \
 another; one question a call. Use it before you read whole files, and `get` to read on around a passage. It asks no language model.";
 
-/// Passages, at most.
-const MOST: usize = 200;
 /// Near-copies of a passage that are named.
 const COPIES: usize = 10;
 /// Tokens for what stands around all passages.
@@ -43,14 +42,16 @@ pub(super) struct Arguments {
     /// Which index, where several are served; `status` names them.
     #[serde(default)]
     pipeline: Option<String>,
-    /// Passages, at most (200).
+    /// Passages, at most.
     #[serde(default)]
+    #[schemars(range(min = 1, max = 200))]
     limit: Option<NonZeroUsize>,
     /// Search only documents like `path=docs/api/**`, `lang=zh` or `modified>=2026-01-31`; all must hold.
     #[serde(default, rename = "where")]
     terms: Vec<String>,
     /// Tokens of the result, at most.
     #[serde(default = "tokens")]
+    #[schemars(range(min = 500, max = 100_000))]
     max_tokens: u32,
     /// Which page of the passages, from 1.
     #[serde(default = "first")]
@@ -66,15 +67,13 @@ fn first() -> NonZeroU32 {
 }
 
 pub(super) fn tool() -> Tool {
-    Tool::new(NAME, DESCRIPTION, JsonObject::new()).with_title("Search the documents").with_input_schema::<Arguments>()
+    tool::tool::<Arguments>(NAME, "Search the documents", DESCRIPTION)
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
     let Arguments { query, pipeline, limit, terms, max_tokens, page } = arguments;
     let budget = Pages::bound(max_tokens)?;
-    if limit.is_some_and(|limit| limit.get() > MOST) {
-        return Err(Fault::bad("too many passages are asked for").hint(format!("`limit` is at most {MOST}")));
-    }
+    Pages::passages(limit)?;
     let served = service.pipelines.get(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
     let hits = answering::search(service, &served, &question).await?;

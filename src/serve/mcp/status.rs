@@ -1,11 +1,12 @@
 //! `status`: what the indexes hold, and what goes on.
 
-use rmcp::model::{JsonObject, Tool};
+use rmcp::model::Tool;
 use rmcp::schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::told::{Told, cut};
+use super::tool;
 use crate::serve::api::status::told;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
@@ -32,7 +33,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn tool() -> Tool {
-    Tool::new(NAME, DESCRIPTION, JsonObject::new()).with_title("State of the index").with_input_schema::<Arguments>()
+    tool::tool::<Arguments>(NAME, "State of the index", DESCRIPTION)
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
