@@ -160,13 +160,12 @@ impl Pages {
 
 /// Lines of a piece of a text that begins on line `first`.
 pub(super) fn lines_of(text: &str, first: u32, range: &Range<usize>) -> (u32, u32) {
-    let breaks = |range: Range<usize>| {
-        let bytes = text.as_bytes().get(range).unwrap_or_default();
-        bytes.iter().filter(|byte| **byte == b'\n').count() as u32
-    };
-    let begins = first + breaks(0..range.start);
+    let before = text.get(..range.start).unwrap_or_default().matches('\n').count();
+    let piece = text.get(range.clone()).unwrap_or_default();
     // A line feed belongs to the line that it ends.
-    (begins, begins + breaks(range.start..range.end.saturating_sub(1).max(range.start)))
+    let within = piece.strip_suffix('\n').unwrap_or(piece).matches('\n').count();
+    let begins = first.saturating_add(before as u32);
+    (begins, begins.saturating_add(within as u32))
 }
 
 fn json(text: &str) -> String {
