@@ -24,7 +24,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Fault> {
-        match serde_json::from_slice(&whole(request.into_body()).await?) {
+        let bytes = whole(request.into_body()).await?;
+        // A list of a type's fields in their order would do for serde.
+        if bytes.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
+            return Err(Fault::bad("the body is not the JSON that is expected: it is a list, and an object is meant"));
+        }
+        match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Fault::bad(format!("the body is not the JSON that is expected: {error}"))),
         }

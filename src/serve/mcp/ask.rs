@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 use rmcp::model::Tool;
-use rmcp::schemars::JsonSchema;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -31,7 +31,6 @@ const FRAME: usize = 200;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(crate = "rmcp::schemars")]
 pub(super) struct Arguments {
     /// The question; it must stand alone.
     question: String,

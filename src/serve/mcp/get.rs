@@ -1,7 +1,7 @@
 //! `get`: a document's text, or some lines of it.
 
 use rmcp::model::Tool;
-use rmcp::schemars::JsonSchema;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,7 +30,6 @@ const TITLE: usize = 200;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(crate = "rmcp::schemars")]
 pub(super) struct Arguments {
     /// The document, as `search` and `ask` name it: `docs/a.md`, or a passage's place: `docs/a.md:10-31`.
     #[serde(default)]

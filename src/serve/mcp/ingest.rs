@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rmcp::model::Tool;
-use rmcp::schemars::JsonSchema;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::status::of_job;
@@ -25,7 +25,6 @@ const LONGEST: u64 = 120;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(crate = "rmcp::schemars")]
 pub(super) struct Arguments {
     /// Which index, where several are served; `status` names them.
     #[serde(default)]

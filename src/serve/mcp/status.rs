@@ -1,7 +1,7 @@
 //! `status`: what the indexes hold, and what goes on.
 
 use rmcp::model::Tool;
-use rmcp::schemars::JsonSchema;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -25,7 +25,6 @@ const REASON: usize = 200;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(crate = "rmcp::schemars")]
 pub(super) struct Arguments {
     /// Tell of this index alone.
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! What an agent is told of a tool.
 
 use rmcp::model::{JsonObject, Tool};
-use rmcp::schemars::JsonSchema;
+use schemars::JsonSchema;
 use serde_json::Value;
 
 /// A tool with these arguments. Their schema is plain, as every client's validator takes it: no formats of Rust's numbers, and what may
@@ -36,7 +36,6 @@ mod tests {
 
     #[derive(Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
-    #[schemars(crate = "rmcp::schemars")]
     #[expect(dead_code, reason = "for its schema")]
     struct Arguments {
         /// What.
