@@ -26,8 +26,8 @@ lists the sources as `path:first-last`. It costs a model's tokens and takes seco
 
 /// Letters of a source's title and headings.
 const PATH: usize = 160;
-/// Tokens for what stands around the answer and its sources.
-const FRAME: usize = 200;
+/// Tokens for what is said besides the answer and its sources.
+const FRAME: usize = 60;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -84,7 +84,9 @@ fn shown(mut answer: Value, budget: usize) -> Told {
     });
     let is_cited = |source: &Value| source.get("n").and_then(Value::as_u64).is_some_and(|n| cited.contains(&n));
     let (first, others): (Vec<Value>, Vec<Value>) = sources.unwrap_or_default().into_iter().partition(is_cited);
-    let (mut kept, mut lines, mut spent) = (Vec::new(), String::new(), FRAME);
+    let text = answer.get_mut("answer").map(Value::take).and_then(|text| text.as_str().map(|text| text.trim_end().to_owned()));
+    let text = text.unwrap_or_default();
+    let (mut kept, mut lines, mut spent) = (Vec::new(), String::new(), counts.count(&answer.to_string()) + FRAME);
     for mut source in first.into_iter().chain(others) {
         if let Some(source) = source.as_object_mut() {
             source.remove("text");
@@ -98,10 +100,16 @@ fn shown(mut answer: Value, budget: usize) -> Told {
         lines.push_str(&line);
         kept.push(source);
     }
-    let text = answer.get("answer").and_then(Value::as_str).unwrap_or_default().trim_end().to_owned();
     let fitting = counts.fitting(&text, budget.saturating_sub(spent));
     let is_cut = fitting.len() < text.len();
-    let mut shown = if text.is_empty() { "Nothing was found that answers this.\n".to_owned() } else { format!("{fitting}\n") };
+    let nothing_found = answer.get("stop").is_some_and(|stop| stop == "nothing_found");
+    let mut shown = match text.as_str() {
+        "" if nothing_found => {
+            "Nothing was found that answers this: ask in other words, or with fewer terms in `where`.\n".to_owned()
+        }
+        "" => "The model wrote nothing.\n".to_owned(),
+        _ => format!("{fitting}\n"),
+    };
     if is_cut {
         shown.push_str("(cut here: a larger `max_tokens` shows more)\n");
     }
@@ -177,6 +185,8 @@ mod tests {
     #[test]
     fn where_nothing_is_found_it_says_so() {
         let told = shown(json!({"type": "answer", "answer": "", "sources": [], "stop": "nothing_found"}), 8_000);
-        assert_eq!(told.text, "Nothing was found that answers this.\n");
+        assert!(told.text.starts_with("Nothing was found"), "{}", told.text);
+        let told = shown(json!({"type": "answer", "answer": " ", "sources": [], "stop": "refused"}), 8_000);
+        assert_eq!(told.text, "The model wrote nothing.\n");
     }
 }

@@ -14,18 +14,40 @@ fn tokens(result: &Value) -> usize {
     tokenizer.count(text).max(tokenizer.count(&result["structuredContent"].to_string()))
 }
 
-/// Long sections in two languages, code that is indented, a line that is longer than a page, and quotes that grow in JSON.
+const WORDS: &str = "valve boiler lantern harbour engine parrot window mountain teacher bridge copper letter morning river garden \
+    station winter market sailor butter candle forest hammer island jacket kettle ladder mirror needle orchard pepper quarry";
+const CHINESE: &str =
+    "阀门 锅炉 灯笼 港口 引擎 鹦鹉 窗户 山脉 老师 桥梁 铜线 信件 早晨 河流 花园 车站 冬天 市场 水手 黄油 蜡烛 森林";
+
+/// Long sections in two languages of which no two are alike, code that is indented, a line that is longer than a page, and quotes that
+/// grow in JSON.
 fn long_document() -> String {
-    let mut text = String::from("# Everything\n\n");
+    let (words, chinese): (Vec<&str>, Vec<&str>) = (WORDS.split_whitespace().collect(), CHINESE.split(' ').collect());
+    let (mut text, mut seed) = (String::from("# Everything\n\n"), 7_u64);
+    let mut any = |of: &[&str], count: usize| -> String {
+        let mut next = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            of[(seed >> 33) as usize % of.len()].to_owned()
+        };
+        let picked: Vec<String> = (0..count).map(|_| next()).collect();
+        picked.join(if of[0].is_ascii() { " " } else { "和" })
+    };
     for n in 0..60 {
         text.push_str(&format!(
-            "## Section {n}\n\nThe valve {n} opens at {n} bar, \"slowly\", and closes when it is cold.\n\n"
+            "## Section {n}: {}\n\n\"{}\", it said, {}.\n\n",
+            any(&words, 2),
+            any(&words, 20),
+            any(&words, 20)
         ));
         text.push_str(&format!(
-            "第{n}节：阀门在{n}巴时打开，冷却后关闭。请每周检查一次。\n\n    let valve = open({n}); // \\\"quoted\\\"\n\n"
+            "{}在{}旁边。\n\n    let {} = \"\\\\{}\";\n\n",
+            any(&chinese, 12),
+            any(&chinese, 6),
+            any(&words, 1),
+            any(&words, 3)
         ));
     }
-    text.push_str(&"a long line of words that goes on and on, ".repeat(300));
+    text.push_str(&any(&words, 3_000));
     text.push_str("\n\nThe end.\n");
     text
 }
@@ -86,13 +108,15 @@ async fn the_pages_of_a_search_are_its_passages() {
     project.write("docs/long.md", long_document());
     tokio::task::block_in_place(|| project.run(&["ingest", "-p", "docs.yaml", "-q"]).expect_code(0));
     let service = start(&project, &[]);
-    let whole = called(&service, "search", &json!({"query": "valve 阀门", "limit": 12, "max_tokens": 100_000})).await;
+    let whole =
+        called(&service, "search", &json!({"query": "a valve beside the harbour 港口", "limit": 12, "max_tokens": 100_000}))
+            .await;
     let whole = whole["structuredContent"]["hits"].as_array().unwrap().clone();
     assert!(whole.len() > 5, "{whole:?}");
     for bound in [500, 1_000, 3_000] {
         let (mut texts, mut page, mut pages) = (vec![String::new(); whole.len()], 1, 1);
         while page <= pages {
-            let arguments = json!({"query": "valve 阀门", "limit": 12, "max_tokens": bound, "page": page});
+            let arguments = json!({"query": "a valve beside the harbour 港口", "limit": 12, "max_tokens": bound, "page": page});
             let result = called(&service, "search", &arguments).await;
             assert!(tokens(&result) <= bound, "{} above {bound}", tokens(&result));
             let told = &result["structuredContent"];
