@@ -28,6 +28,7 @@ mod installed;
 mod ledger;
 mod limits;
 mod local;
+mod mcp;
 mod own_source;
 mod parse;
 mod peers;

@@ -71,7 +71,7 @@ pub(super) async fn ask(
         ..Question::default()
     };
     let answer = answering::ask(&service, &served, question).await?;
-    if ask.stream { Ok(streamed(&headers, answer)) } else { whole(answer).await }
+    if ask.stream { Ok(streamed(&headers, answer)) } else { Ok(Json(whole(answer).await?).into_response()) }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
@@ -91,7 +91,7 @@ fn streamed(headers: &HeaderMap, mut answer: Answer) -> Response {
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: Answer) -> Result<Response, Fault> {
+pub(in crate::serve) async fn whole(mut answer: Answer) -> Result<Value, Fault> {
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;
@@ -114,5 +114,5 @@ async fn whole(mut answer: Answer) -> Result<Response, Fault> {
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
     }
-    Ok(Json(body).into_response())
+    Ok(body)
 }
