@@ -11,7 +11,7 @@ use crate::error::{Error, Origin, reason};
 const COME_AGAIN: u64 = 2;
 
 /// Why a request is not answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fault {
     pub(super) status: StatusCode,
     pub(super) message: String,
@@ -87,6 +87,8 @@ impl IntoResponse for Fault {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For those who word it anew.
+        response.extensions_mut().insert(self);
         response
     }
 }

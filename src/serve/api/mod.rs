@@ -1,10 +1,10 @@
 //! The routes of the API, and of what operators ask. A file a route.
 
 mod ask;
-mod documents;
+pub(super) mod documents;
 mod ingest;
 mod login;
-mod read;
+pub(super) mod read;
 mod search;
 mod status;
 
