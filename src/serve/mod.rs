@@ -16,12 +16,14 @@
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
 mod access;
+mod answering;
 mod api;
 mod error;
 mod fault;
 mod guard;
 mod jobs;
 mod listen;
+mod metrics;
 mod peer;
 mod pipelines;
 mod router;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::read::{Body, filter, model};
+use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Exchange, Question};
-use crate::error::Error;
+use crate::serve::answering::{self, Answer};
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 use crate::serve::sse;
@@ -52,7 +52,11 @@ fn yes() -> bool {
     true
 }
 
-pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask>) -> Result<Response, Fault> {
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Body(ask): Body<Ask>,
+) -> Result<Response, Fault> {
     let served = service.pipelines.get(ask.pipeline.as_deref())?;
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
@@ -64,28 +68,28 @@ pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask
         history,
         ..Question::default()
     };
-    let place = service.answers.take().await?;
-    let answer = served.answerer().await?.ask(question);
-    if ask.stream { Ok(streamed(answer, place)) } else { whole(answer).await }
+    let answer = answering::ask(&service, &served, question).await?;
+    if ask.stream { Ok(streamed(&headers, answer)) } else { whole(answer).await }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
-    sse::respond(async_stream::stream! {
-        let _place = place;
+fn streamed(headers: &HeaderMap, mut answer: Answer) -> Response {
+    let lines = async_stream::stream! {
         while let Some(event) = answer.next().await {
-            match event {
-                Ok(event) => if let Some(line) = event.line() {
-                    yield sse::event(&line);
-                },
-                Err(error) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+            let line = match &event {
+                Ok(event) => event.line(),
+                Err(error) => Some(Line::from(error)),
+            };
+            if let Some(line) = line.and_then(|line| serde_json::to_value(line).ok()) {
+                yield line;
             }
         }
-    })
+    };
+    sse::lines(headers, lines)
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Response, Fault> {
+async fn whole(mut answer: Answer) -> Result<Response, Fault> {
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;
