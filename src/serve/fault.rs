@@ -19,11 +19,13 @@ pub(super) struct Fault {
     pub(super) hint: Option<String>,
     /// Seconds until the same may succeed.
     pub(super) retry_after: Option<u64>,
+    /// What failed, where it was not the request.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Fault {
     pub(super) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), kind, hint: None, retry_after: None }
+        Self { status, message: message.into(), kind, hint: None, retry_after: None, origin: None }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -71,7 +73,7 @@ impl From<&Error> for Fault {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let retry_after = error.is_transient().then_some(COME_AGAIN);
-        Self { status, message: reason(error), kind, hint: error.hint(), retry_after }
+        Self { status, message: reason(error), kind, hint: error.hint(), retry_after, origin: Some(error.origin()) }
     }
 }
 

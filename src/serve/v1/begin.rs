@@ -1,22 +1,20 @@
 //! An answer that has begun: what can be refused has been by then, with a status.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::http::HeaderMap;
 use futures_util::StreamExt as _;
-use futures_util::stream::{self, BoxStream};
-use tokio::sync::OwnedSemaphorePermit;
+use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
 
 use super::citations::Links;
 use super::conversation::Conversation;
-use super::errors;
 use super::models;
 use super::options::Options;
 use super::tell::{Mode, Teller};
 use crate::answer::{AnswerEvent, Question};
 use crate::error::Error;
+use crate::serve::answering::{self, Answer};
 use crate::serve::api::read::{filter, model};
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
@@ -37,10 +35,8 @@ pub(super) struct Asked {
 pub(super) struct Begun {
     /// The model's name, as the client has it.
     pub(super) model: String,
-    pub(super) events: BoxStream<'static, Result<AnswerEvent, Error>>,
+    pub(super) events: Answer,
     pub(super) teller: Teller,
-    /// Held until the answer has ended.
-    pub(super) place: OwnedSemaphorePermit,
 }
 
 /// Begins to answer. Returns with the first word, or when it has taken so long that the client had better hear something.
@@ -57,23 +53,18 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
         ..Question::default()
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &served.name), mode, lists_sources);
-    let place = service.answers.take().await?;
-    let answerer = served.answerer().await.map_err(|error| errors::of(&error))?;
     let answer = if conversation.is_task() {
-        answerer.chat(conversation.messages(), how)
+        answering::begin(service, &served, |answerer| answerer.chat(conversation.messages(), how)).await?
     } else {
         let Conversation { history, question: text, .. } = conversation;
         let history = Some(history).filter(|history| !history.is_empty());
-        answerer.ask(Question { text, history, ..how })
+        answering::ask(service, &served, Question { text, history, ..how }).await?
     };
-    let events = begun(answer).await.map_err(|error| errors::of(&error))?;
-    Ok(Begun { model: id, events, teller, place })
+    Ok(Begun { model: id, events: begun(answer).await?, teller })
 }
 
 /// Waits for the first word, for a while.
-async fn begun(
-    mut answer: BoxStream<'static, Result<AnswerEvent, Error>>,
-) -> Result<BoxStream<'static, Result<AnswerEvent, Error>>, Error> {
+async fn begun(mut answer: Answer) -> Result<Answer, Error> {
     let (until, mut came) = (Instant::now() + KEEP_ALIVE, Vec::new());
     loop {
         let Ok(next) = timeout_at(until, answer.next()).await else { break };
@@ -91,12 +82,14 @@ async fn begun(
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failed test panics")]
 mod tests {
+    use std::time::Duration;
+
     use async_stream::stream;
 
     use super::*;
     use crate::providers::{ErrorKind, ProviderError};
 
-    fn events(pause: Duration, last: Result<AnswerEvent, Error>) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+    fn events(pause: Duration, last: Result<AnswerEvent, Error>) -> Answer {
         stream! {
             yield Ok(AnswerEvent::Sources { sources: Vec::new(), model: None });
             tokio::time::sleep(pause).await;

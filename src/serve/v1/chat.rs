@@ -128,8 +128,7 @@ pub(super) async fn complete(
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
 fn streamed(begun: Begun, mut wire: Wire) -> Response {
     sse::respond(async_stream::stream! {
-        let Begun { mut events, mut teller, place, .. } = begun;
-        let _place = place;
+        let Begun { mut events, mut teller, .. } = begun;
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => for said in teller.tell(event) {
@@ -137,7 +136,7 @@ fn streamed(begun: Begun, mut wire: Wire) -> Response {
                         yield Event::default().data(chunk.to_string());
                     }
                 },
-                Err(error) => yield Event::default().data(errors::body(&errors::of(&error)).to_string()),
+                Err(error) => yield Event::default().data(errors::body(&Fault::from(&error)).to_string()),
             }
         }
         yield Event::default().data("[DONE]");
@@ -148,7 +147,7 @@ async fn whole(begun: Begun, wire: &Wire) -> Result<Response, Fault> {
     let Begun { mut events, mut teller, .. } = begun;
     let mut message = Message::default();
     while let Some(event) = events.next().await {
-        for said in teller.tell(event.map_err(|error| errors::of(&error))?) {
+        for said in teller.tell(event?) {
             message.add(said);
         }
     }
@@ -390,9 +389,10 @@ mod tests {
     #[test]
     fn a_whole_answer_is_one_object() {
         let mut message = Message::default();
-        [text("void", &[1], &[1]), Said::Void, Said::Thought("hm".into()), text("a", &[], &[]), text("[2]", &[2], &[2])]
-            .into_iter()
-            .for_each(|said| message.add(said));
+        let said =
+            [text("void", &[1], &[1]), Said::Void, Said::Thought("hm".into()), text("a", &[], &[]), text("[2]", &[2], &[2])]
+                .into_iter();
+        said.for_each(|said| message.add(said));
         message.add(Said::End(End { stop: StopReason::Length, usage: Some((1, 2)) }));
         let object = wired(false, false).object(message, &sources());
         assert_eq!(object["object"], "chat.completion");

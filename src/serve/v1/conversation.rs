@@ -129,7 +129,7 @@ fn part_text(part: &Value) -> Result<&str, Fault> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
     use serde_json::json;

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::errors;
 use super::models::{self, Model};
+use crate::error::Error;
 use crate::providers::{EmbedLimits, Embedder, InputType, ProviderError};
 use crate::serve::api::read::Body;
 use crate::serve::fault::Fault;
@@ -65,8 +65,11 @@ pub(super) async fn embed(State(service): State<Arc<Service>>, Body(embeddings):
     let inputs = match input {
         Input::One(text) => vec![text],
         Input::Several(texts) => texts,
-        Input::Tokens(_) => {
-            let fault = Fault::bad("texts are embedded, not numbers of tokens, which mean something else to every model");
+        Input::Tokens(tokens) => {
+            let fault = Fault::bad(format!(
+                "texts are embedded, not tokens ({} of them), which every model has its own of",
+                tokens.len()
+            ));
             return Err(fault.hint("in LangChain, say `check_embedding_ctx_length=False`"));
         }
     };
@@ -77,8 +80,8 @@ pub(super) async fn embed(State(service): State<Arc<Service>>, Body(embeddings):
         return Err(Fault::bad(format!("`input[{n}]` is empty")));
     }
     let _place = service.searches.take().await?;
-    let embedder = served.runtime.embedder().await.map_err(|error| errors::of(&error))?;
-    let failed = |error: ProviderError| errors::of(&error.into());
+    let embedder = served.runtime.embedder().await.map_err(|error| Fault::from(&error))?;
+    let failed = |error: ProviderError| Fault::from(Error::from(error));
     if let Some(asked) = dimensions {
         let width = embedder.dimensions().await.map_err(failed)?;
         if asked != width {
@@ -125,7 +128,7 @@ async fn counted(embedder: &Arc<dyn Embedder>, inputs: Vec<String>) -> Result<(V
         Ok((inputs, tokens))
     };
     let counted = tokio::task::spawn_blocking(count).await;
-    counted.unwrap_or_else(|error| Err(errors::of(&crate::error::Error::worker("count tokens", error))))
+    counted.unwrap_or_else(|error| Err(Error::worker("count tokens", error).into()))
 }
 
 /// Texts in the requests that the model takes.

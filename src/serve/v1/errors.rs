@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::error::{Error, Origin};
+use crate::error::Origin;
 use crate::serve::fault::Fault;
 
 /// Without it the clients ask twice more, whatever the error is.
@@ -21,7 +21,9 @@ pub(in crate::serve) async fn reword(request: Request, next: Next) -> Response {
     let (mut parts, _) = response.into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
-    let again = if fault.retry_after.is_some() { "true" } else { "false" };
+    // What a provider refuses has been tried again here already, for as long as makes sense.
+    let may_succeed = fault.retry_after.is_some() && fault.origin != Some(Origin::Provider);
+    let again = if may_succeed { "true" } else { "false" };
     parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static(again));
     (parts, Json(body(&fault))).into_response()
 }
@@ -44,12 +46,4 @@ pub(super) fn message(fault: &Fault) -> String {
         Some(hint) => format!("{} ({hint})", fault.message),
         None => fault.message.clone(),
     }
-}
-
-/// What failed on the way to an answer. What a provider refuses has been tried again here already, for as long as makes sense:
-/// clients shall not do all of it anew.
-pub(super) fn of(error: &Error) -> Fault {
-    let fault = Fault::from(error);
-    let retry_after = fault.retry_after.filter(|_| error.origin() != Origin::Provider);
-    Fault { retry_after, ..fault }
 }

@@ -16,7 +16,6 @@ use serde_json::Value;
 use self::wire::{Echo, Wire};
 use super::begin::{Asked, Begun, begin};
 use super::conversation::{Conversation, Turn};
-use super::errors;
 use super::options::{self, Options, no_tools};
 use super::tell::Mode;
 use crate::serve::api::read::Body;
@@ -130,8 +129,7 @@ pub(super) async fn respond(
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
 fn streamed(begun: Begun, mut wire: Wire) -> Response {
     sse::respond(async_stream::stream! {
-        let Begun { mut events, mut teller, place, .. } = begun;
-        let _place = place;
+        let Begun { mut events, mut teller, .. } = begun;
         for event in wire.begin() {
             yield named(&event);
         }
@@ -142,7 +140,7 @@ fn streamed(begun: Begun, mut wire: Wire) -> Response {
                         yield named(&event);
                     }
                 },
-                Err(error) => for event in wire.fail(&errors::of(&error)) {
+                Err(error) => for event in wire.fail(&Fault::from(&error)) {
                     yield named(&event);
                 },
             }
@@ -159,7 +157,7 @@ fn named(event: &Value) -> Event {
 async fn whole(begun: Begun, mut wire: Wire) -> Result<Response, Fault> {
     let Begun { mut events, mut teller, .. } = begun;
     while let Some(event) = events.next().await {
-        for said in teller.tell(event.map_err(|error| errors::of(&error))?) {
+        for said in teller.tell(event?) {
             wire.say(said, &teller.sources);
         }
     }
