@@ -191,6 +191,8 @@ struct Wire {
     created: u64,
     model: String,
     shows: Shows,
+    /// Annotations that were sent.
+    annotations: usize,
     /// The first chunk was sent.
     begun: bool,
     /// The sources were sent beside a text.
@@ -200,7 +202,7 @@ struct Wire {
 impl Wire {
     fn new(model: &str, shows: Shows) -> Self {
         let id = format!("chatcmpl-{}", Uuid::from_u128(rand::random()).simple());
-        Self { id, created: now().as_secs(), model: model.to_owned(), shows, begun: false, sourced: false }
+        Self { id, created: now().as_secs(), model: model.to_owned(), shows, annotations: 0, begun: false, sourced: false }
     }
 
     /// The chunks of what is said, each of them whole.
@@ -210,7 +212,13 @@ impl Wire {
             Said::Thought(_) if !self.shows.thoughts => Vec::new(),
             Said::Thought(text) => vec![self.chunk(json!({"reasoning_content": text}), sources, false)],
             Said::Text { text, citations, new } => {
-                let annotations: Vec<Value> = citations.into_iter().filter_map(|citation| citation.nested(sources)).collect();
+                let mut annotations: Vec<Value> =
+                    citations.into_iter().filter_map(|citation| citation.nested(sources)).collect();
+                for annotation in &mut annotations {
+                    // By it, the clients that gather a stream tell the entries of a list apart.
+                    insert(annotation, "index", self.annotations.into());
+                    self.annotations += 1;
+                }
                 let mut delta = json!({"content": text});
                 if !annotations.is_empty() {
                     insert(&mut delta, "annotations", annotations.into());
@@ -364,6 +372,13 @@ mod tests {
         assert_eq!(*deltas[0], json!({"role": "assistant", "reasoning_content": "hm"}));
         assert_eq!(*deltas[1], json!({"content": "a"}));
         assert_eq!((deltas[2]["annotations"].as_array().unwrap().len(), &deltas[3]["content"]), (2, &json!("")));
+        let indices: Vec<u64> = deltas
+            .iter()
+            .filter_map(|delta| delta["annotations"].as_array())
+            .flatten()
+            .filter_map(|note| note["index"].as_u64())
+            .collect();
+        assert_eq!(indices, [0, 1, 2]);
         let events: Vec<&str> = chunks.iter().filter_map(|chunk| chunk.pointer("/event/data/source/name")?.as_str()).collect();
         assert_eq!(events, ["A", "b.md"], "each the first time it is cited");
         let sourced: Vec<usize> = (0..chunks.len()).filter(|n| chunks[*n].get("search_results").is_some()).collect();
