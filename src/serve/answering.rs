@@ -68,7 +68,15 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
     };
     let begun = async {
         let mut answer = ask(&served.answerer().await?);
-        let first = answer.next().await.transpose()?;
+        let mut first = Vec::new();
+        // What a question of a conversation is searched for is said before it is.
+        while let Some(event) = answer.next().await.transpose()? {
+            let goes_on = matches!(event, AnswerEvent::Question { .. });
+            first.push(event);
+            if !goes_on {
+                break;
+            }
+        }
         Ok::<_, Error>((first, answer))
     };
     let (first, mut answer) = match begun.await {
@@ -80,9 +88,9 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
     };
     let answer = async_stream::stream! {
         let _place = place;
-        if let Some(first) = first.map(Ok) {
-            counted.note(&first);
-            yield first;
+        for event in first.into_iter().map(Ok) {
+            counted.note(&event);
+            yield event;
         }
         while let Some(event) = answer.next().await {
             counted.note(&event);
