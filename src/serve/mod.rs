@@ -33,6 +33,7 @@ mod router;
 mod service;
 mod slots;
 mod sse;
+mod v1;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

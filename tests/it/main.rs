@@ -42,6 +42,7 @@ mod resume;
 mod rig;
 mod select;
 mod serve;
+mod serve_v1;
 mod service;
 mod several;
 mod sql;
