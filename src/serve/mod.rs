@@ -17,13 +17,17 @@
 
 mod access;
 mod api;
+mod blocks;
 mod error;
 mod fault;
 mod guard;
 mod jobs;
 mod listen;
+mod markdown;
+mod page;
 mod peer;
 mod pipelines;
+mod rendering;
 mod router;
 mod service;
 mod slots;

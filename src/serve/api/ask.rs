@@ -16,6 +16,7 @@ use super::read::{Body, filter, model};
 use crate::answer::{AnswerEvent, Exchange, Question};
 use crate::error::Error;
 use crate::serve::fault::Fault;
+use crate::serve::rendering::Rendering;
 use crate::serve::service::Service;
 use crate::serve::sse;
 
@@ -39,6 +40,10 @@ pub(super) struct Ask {
     /// `false`: one object when all is written.
     #[serde(default = "yes")]
     stream: bool,
+    /// With the answer as HTML besides, piece by piece: `html` events, of which a later one of the same `block` takes the place of
+    /// an earlier one. Not of passages that no model has put into words.
+    #[serde(default)]
+    html: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,7 +71,11 @@ pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask
     };
     let place = service.answers.take().await?;
     let answer = served.answerer().await?.ask(question);
-    if ask.stream { Ok(streamed(answer, place)) } else { whole(answer).await }
+    match (ask.stream, ask.html) {
+        (true, false) => Ok(streamed(answer, place)),
+        (true, true) => Ok(rendered(answer, place)),
+        (false, _) => whole(answer).await,
+    }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
@@ -79,6 +88,37 @@ fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: O
                     yield sse::event(&line);
                 },
                 Err(error) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+            }
+        }
+    })
+}
+
+/// The same with HTML.
+fn rendered(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
+    sse::respond(async_stream::stream! {
+        let _place = place;
+        let mut rendering = Rendering::default();
+        loop {
+            let event = tokio::select! {
+                event = answer.next() => event,
+                () = rendering.due() => {
+                    yield sse::event(&rendering.open().await);
+                    continue;
+                }
+            };
+            let finished = match &event {
+                Some(Ok(event)) => rendering.event(event).await,
+                Some(Err(_)) | None => rendering.end().await,
+            };
+            for piece in finished {
+                yield sse::event(&piece);
+            }
+            match event {
+                Some(Ok(event)) => if let Some(line) = event.line() {
+                    yield sse::event(&line);
+                },
+                Some(Err(error)) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+                None => return,
             }
         }
     })

@@ -1,0 +1,105 @@
+//! An answer as HTML while it is written: a finished piece once, the one that is being written again and again.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::blocks::Blocks;
+use super::markdown::{citation, html, unmarked};
+use crate::answer::AnswerEvent;
+
+/// The least time between two renderings of the piece that is being written.
+const PACE: Duration = Duration::from_millis(50);
+/// One of so many bytes is rendered half as often: what is sent in a second has a bound, however long a piece is.
+const LONG: usize = 4 << 10;
+/// A piece of more bytes is not rendered on a worker of the runtime.
+const HEAVY: usize = 16 << 10;
+
+/// A piece of an answer as HTML.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename = "html")]
+pub(super) struct Html {
+    /// The pieces are numbered from 0; one that comes again takes its own place.
+    block: usize,
+    html: String,
+    /// It will come again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    open: bool,
+}
+
+/// An answer that is being written.
+#[derive(Debug, Default)]
+pub(super) struct Rendering {
+    blocks: Blocks,
+    /// The number of the piece that is being written.
+    block: usize,
+    /// No model writes it: what comes are the passages themselves.
+    passages: bool,
+    /// When the piece that is being written may be sent again; `None` when nothing has come since.
+    due: Option<Instant>,
+    sent: Option<Instant>,
+}
+
+impl Rendering {
+    /// Takes a piece of the answer in; what has been finished by it comes back.
+    pub(super) async fn event(&mut self, event: &AnswerEvent) -> Vec<Html> {
+        let mut finished = Vec::new();
+        match event {
+            AnswerEvent::Sources { model, .. } => self.passages = model.is_none(),
+            AnswerEvent::Fallback { interrupted: true, .. } => *self = Self::default(),
+            AnswerEvent::Token(text) if !self.passages => self.blocks.push(&unmarked(text), &mut finished),
+            AnswerEvent::Citation { sources, unknown, .. } if !self.passages => {
+                self.blocks.push(&citation(sources, unknown), &mut finished);
+            }
+            AnswerEvent::Done(_) => return self.end().await,
+            _ => return Vec::new(),
+        }
+        let all = self.number(finished).await;
+        self.due = (self.blocks.open_len() > 0).then(|| self.sent.map_or_else(Instant::now, |sent| sent + self.pace()));
+        all
+    }
+
+    /// The answer ends, complete or not.
+    pub(super) async fn end(&mut self) -> Vec<Html> {
+        let mut finished = Vec::new();
+        self.blocks.finish(&mut finished);
+        self.due = None;
+        self.number(finished).await
+    }
+
+    /// Returns when it is time to send [`Self::open`]; never while nothing has come.
+    pub(super) async fn due(&self) {
+        match self.due {
+            Some(due) => tokio::time::sleep_until(due).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The piece that is being written.
+    pub(super) async fn open(&mut self) -> Html {
+        let html = rendered(self.blocks.open()).await;
+        (self.due, self.sent) = (None, Some(Instant::now()));
+        Html { block: self.block, html, open: true }
+    }
+
+    fn pace(&self) -> Duration {
+        PACE * u32::try_from(1 + self.blocks.open_len() / LONG).unwrap_or(u32::MAX)
+    }
+
+    async fn number(&mut self, finished: Vec<String>) -> Vec<Html> {
+        let mut all = Vec::with_capacity(finished.len());
+        for piece in finished {
+            all.push(Html { block: self.block, html: rendered(piece).await, open: false });
+            self.block += 1;
+        }
+        all
+    }
+}
+
+async fn rendered(markdown: String) -> String {
+    if markdown.len() < HEAVY {
+        return html(&markdown);
+    }
+    tokio::task::spawn_blocking(move || html(&markdown)).await.unwrap_or_default()
+}
