@@ -36,11 +36,16 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     } else {
         show(&summary, output);
     }
-    Ok(match summary.outcome {
+    Ok(ended(&summary))
+}
+
+/// The exit code that the contract gives a run.
+pub(super) fn ended(summary: &IngestSummary) -> u8 {
+    match summary.outcome {
         Outcome::Interrupted => exit::INTERRUPTED,
         Outcome::Complete if summary.documents.failed > 0 || summary.kept_although_gone > 0 => exit::SOME_FAILED,
         Outcome::Complete => exit::OK,
-    })
+    }
 }
 
 /// The pipeline that `ingest` and `plan` are about.
@@ -87,7 +92,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 }
 
 /// A path from the command line: absolute, and there (unless it is a glob). An address of a site is left as it is.
-fn source(path: &str) -> anyhow::Result<PathBuf> {
+pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
     if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
     }

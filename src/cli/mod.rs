@@ -18,6 +18,8 @@ mod plan;
 mod progress;
 mod push;
 mod read;
+#[cfg(all(unix, feature = "serve"))]
+mod remote;
 mod schema;
 mod search;
 #[cfg(feature = "serve")]
@@ -81,7 +83,13 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Ingest(IngestCommand { ingest, watch }) if watch.watch => {
             watch::run(ingest, watch, common, output, stop).await
         }
-        Command::Ingest(args) => ingest::run(args.ingest, common, output, stop).await,
+        Command::Ingest(args) => {
+            #[cfg(all(unix, feature = "serve"))]
+            if let Some(code) = remote::ingest(&args.ingest, common, output, &stop).await? {
+                return Ok(code);
+            }
+            ingest::run(args.ingest, common, output, stop).await
+        }
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,

@@ -213,7 +213,7 @@ impl Report {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// Everything was looked at.
@@ -223,7 +223,7 @@ pub enum Outcome {
 }
 
 /// The last line of `ingest --json`. The keys are the contract's.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename = "summary")]
 pub struct IngestSummary {
     /// The pipeline's name.
@@ -239,19 +239,19 @@ pub struct IngestSummary {
     /// Embeddings.
     pub embeddings: Embeddings,
     /// The stage that limited the run, if any did.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bottleneck: Option<Stage>,
     /// Documents that seem gone and were kept, since they are more than half of the index and `--prune` was not given.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub kept_although_gone: u64,
     /// The home that wrote to the index last, where that is another one: what only its sources have was kept, too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_home: Option<String>,
     /// Pages that are pictures without text, and were not read: they need OCR.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unread_pages: u64,
     /// Why items were passed over, with how many.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(SkipReason, u64)>,
 }
 
@@ -280,7 +280,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// Documents by what became of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct Documents {
     pub seen: u64,
@@ -293,7 +293,7 @@ pub struct Documents {
 }
 
 /// Chunks by what became of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct Chunks {
     pub upserted: u64,
@@ -302,7 +302,7 @@ pub struct Chunks {
 }
 
 /// Embeddings: what was asked for, what it took and what it cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct Embeddings {
     pub embedded: u64,

@@ -228,7 +228,9 @@ impl From<Diagnostic> for Diagnostics {
 
 impl fmt::Display for Diagnostics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(first) = self.list.first() {
+        // A warning may stand before what is wrong.
+        let error = self.list.iter().find(|finding| finding.level == Level::Error);
+        if let Some(first) = error.or(self.list.first()) {
             write!(f, "{first}")?;
         }
         match self.count() {

@@ -14,6 +14,8 @@ use tokio::sync::OnceCell;
 
 pub use self::settings::Settings;
 pub use self::status::{Status, StatusCache, StatusFailure};
+#[cfg(feature = "serve")]
+pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
 use crate::answer::{RerankPlan, RetrieveMode, Retriever};
 use crate::cache::EmbeddingCache;

@@ -321,7 +321,7 @@ fn pause(failures: u32) -> Duration {
 }
 
 /// Whether another run has what this one needs.
-fn is_busy(error: &Error) -> bool {
+pub(crate) fn is_busy(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(LedgerError::Busy { .. }))
         || matches!(error.downcast_ref(), Some(StoreError::Locked { .. }))
 }

@@ -18,7 +18,7 @@ use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
 use crate::ingest::wire::Line;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, is_busy};
 
 /// Jobs that are remembered, the oldest that have ended being forgotten first.
 const KEPT: usize = 64;
@@ -29,12 +29,17 @@ const LINES: usize = 1000;
 /// How often its progress is told.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);
 
+/// How long another program that is writing is waited for at a time.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// All jobs.
 #[derive(Default)]
 pub(super) struct Jobs {
     known: Mutex<VecDeque<Arc<Job>>>,
     /// A pipeline's jobs take turns.
     turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    /// What those have done that are forgotten: a counter never falls.
+    forgotten: Mutex<Work>,
     running: TaskTracker,
     stop: CancellationToken,
 }
@@ -80,6 +85,37 @@ struct State {
     phase: Phase,
     /// How many lines there have been.
     lines: u64,
+}
+
+/// What all ingests of the service have done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Work {
+    pub(super) added: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+    pub(super) failed: u64,
+    pub(super) made: u64,
+    pub(super) upserted: u64,
+    pub(super) embedded: u64,
+    pub(super) cached: u64,
+    pub(super) waiting: u64,
+    pub(super) running: u64,
+    pub(super) ended: u64,
+    pub(super) broken: u64,
+}
+
+impl Work {
+    fn add(&mut self, job: &Job) {
+        let Report { documents, chunks, embeddings, .. } = &*job.report;
+        self.added += documents.added.get();
+        self.changed += documents.changed.get();
+        self.unchanged += documents.unchanged.get();
+        self.failed += documents.failed.get();
+        self.made += chunks.made.get();
+        self.upserted += chunks.upserted.get();
+        self.embedded += embeddings.embedded.get();
+        self.cached += embeddings.cache_hits.get();
+    }
 }
 
 #[derive(Default)]
@@ -129,7 +165,9 @@ impl Jobs {
         known.push_back(Arc::clone(&job));
         while known.len() > KEPT {
             let Some(oldest) = known.iter().position(|job| job.has_ended()) else { break };
-            known.remove(oldest);
+            if let Some(job) = known.remove(oldest) {
+                lock(&self.forgotten).add(&job);
+            }
         }
         drop(known);
         let turn = Arc::clone(lock(&self.turns).entry(pipeline).or_default());
@@ -144,6 +182,23 @@ impl Jobs {
     /// All that are remembered, the oldest first.
     pub(super) fn all(&self) -> Vec<JobView> {
         lock(&self.known).iter().map(|job| job.view()).collect()
+    }
+
+    /// What all have done so far, and where those are that are remembered.
+    pub(super) fn work(&self) -> Work {
+        // In the same order as where one is forgotten, so that none is counted twice or never.
+        let known = lock(&self.known);
+        let mut work = *lock(&self.forgotten);
+        for job in &*known {
+            work.add(job);
+            match job.state.borrow().phase {
+                Phase::Waiting => work.waiting += 1,
+                Phase::Running => work.running += 1,
+                Phase::Done | Phase::Interrupted => work.ended += 1,
+                Phase::Failed => work.broken += 1,
+            }
+        }
+        work
     }
 
     /// Has all of them end, and takes no more.
@@ -263,10 +318,25 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
         observer: Arc::new(move |failure| failing.tell(&Line::from(failure))),
         listener: Arc::new(move |source, message| noticing.tell(&Line::Notice { source, message })),
     };
-    // A run that panics has failed, and the service goes on.
-    let (report, stop) = (Arc::clone(&job.report), job.stop.clone());
-    let ran = tokio::spawn(async move { runtime.ingest(options, report, stop).await }).await;
-    match ran.unwrap_or_else(|error| Err(Error::worker("ingest", error))) {
+    let ran = loop {
+        let (runtime, options, report, stop) =
+            (Arc::clone(&runtime), options.clone(), Arc::clone(&job.report), job.stop.clone());
+        // A run that panics has failed, and the service goes on.
+        let ran = tokio::spawn(async move { runtime.ingest(options, report, stop).await }).await;
+        let ran = ran.unwrap_or_else(|error| Err(Error::worker("ingest", error)));
+        match ran {
+            // A command that began before the service did.
+            Err(error) if is_busy(&error) && !job.stop.is_cancelled() => {
+                tracing::info!(pipeline = job.pipeline, "{}: waiting for it", reason(&error));
+                tokio::select! {
+                    () = tokio::time::sleep(BUSY) => {}
+                    () = job.stop.cancelled() => {}
+                }
+            }
+            ran => break ran,
+        }
+    };
+    match ran {
         Ok(summary) => {
             job.tell(&summary);
             job.enter(if summary.outcome == Outcome::Interrupted { Phase::Interrupted } else { Phase::Done });

@@ -16,6 +16,7 @@
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
 mod access;
+mod answering;
 mod api;
 mod blocks;
 mod error;
@@ -24,6 +25,7 @@ mod guard;
 mod jobs;
 mod listen;
 mod markdown;
+mod metrics;
 mod page;
 mod peer;
 mod pipelines;

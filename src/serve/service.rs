@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::jobs::Jobs;
+use super::metrics::Metrics;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
 
@@ -23,22 +24,28 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What all routes share.
 pub(super) struct Service {
     pub(super) pipelines: Arc<Pipelines>,
-    pub(super) jobs: Jobs,
+    pub(super) jobs: Arc<Jobs>,
     pub(super) access: Access,
-    pub(super) answers: Slots,
-    pub(super) searches: Slots,
+    pub(super) answers: Arc<Slots>,
+    pub(super) searches: Arc<Slots>,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
 }
 
 impl Service {
     pub(super) fn new(pipelines: Pipelines, access: Access) -> Self {
+        let (pipelines, jobs) = (Arc::new(pipelines), Arc::new(Jobs::default()));
+        let answers = Arc::new(Slots::new(ANSWERS, PATIENCE));
+        let searches = Arc::new(Slots::new(SEARCHES, PATIENCE));
+        let metrics = Metrics::new(Arc::clone(&pipelines), Arc::clone(&jobs), Arc::clone(&answers), Arc::clone(&searches));
         Self {
-            pipelines: Arc::new(pipelines),
-            jobs: Jobs::default(),
+            pipelines,
+            jobs,
             access,
-            answers: Slots::new(ANSWERS, PATIENCE),
-            searches: Slots::new(SEARCHES, PATIENCE),
+            answers,
+            searches,
+            metrics: Arc::new(metrics),
             started: Instant::now(),
             stopping: CancellationToken::new(),
         }

@@ -40,6 +40,8 @@ mod rerankers;
 mod resume;
 mod rig;
 mod select;
+mod serve;
+mod service;
 mod several;
 mod sql;
 mod stand_in;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::read::{Body, filter, model};
+use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Exchange, Question};
-use crate::error::Error;
+use crate::serve::answering::{self, Answer};
 use crate::serve::fault::Fault;
 use crate::serve::rendering::Rendering;
 use crate::serve::service::Service;
@@ -57,7 +57,11 @@ fn yes() -> bool {
     true
 }
 
-pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask>) -> Result<Response, Fault> {
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Body(ask): Body<Ask>,
+) -> Result<Response, Fault> {
     let served = service.pipelines.get(ask.pipeline.as_deref())?;
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
@@ -69,63 +73,57 @@ pub(super) async fn ask(State(service): State<Arc<Service>>, Body(ask): Body<Ask
         history,
         ..Question::default()
     };
-    let place = service.answers.take().await?;
-    let answer = served.answerer().await?.ask(question);
-    match (ask.stream, ask.html) {
-        (true, false) => Ok(streamed(answer, place)),
-        (true, true) => Ok(rendered(answer, place)),
-        (false, _) => whole(answer).await,
-    }
+    let answer = answering::ask(&service, &served, question).await?;
+    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { whole(answer).await }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
-    sse::respond(async_stream::stream! {
-        let _place = place;
-        while let Some(event) = answer.next().await {
-            match event {
-                Ok(event) => if let Some(line) = event.line() {
-                    yield sse::event(&line);
-                },
-                Err(error) => yield sse::event(&crate::answer::wire::Line::from(&error)),
-            }
-        }
-    })
-}
-
-/// The same with HTML.
-fn rendered(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>, place: OwnedSemaphorePermit) -> Response {
-    sse::respond(async_stream::stream! {
-        let _place = place;
-        let mut rendering = Rendering::default();
+fn streamed(headers: &HeaderMap, mut answer: Answer, html: bool) -> Response {
+    let lines = async_stream::stream! {
+        let mut rendering = html.then(Rendering::default);
         loop {
+            let due = async {
+                match &rendering {
+                    Some(rendering) => rendering.due().await,
+                    None => std::future::pending().await,
+                }
+            };
             let event = tokio::select! {
                 event = answer.next() => event,
-                () = rendering.due() => {
-                    yield sse::event(&rendering.open().await);
+                () = due => {
+                    if let Some(rendering) = &mut rendering {
+                        yield value(&rendering.open().await);
+                    }
                     continue;
                 }
             };
-            let finished = match &event {
-                Some(Ok(event)) => rendering.event(event).await,
-                Some(Err(_)) | None => rendering.end().await,
-            };
-            for piece in finished {
-                yield sse::event(&piece);
+            if let Some(rendering) = &mut rendering {
+                let finished = match &event {
+                    Some(Ok(event)) => rendering.event(event).await,
+                    Some(Err(_)) | None => rendering.end().await,
+                };
+                for piece in finished {
+                    yield value(&piece);
+                }
             }
-            match event {
+            match &event {
                 Some(Ok(event)) => if let Some(line) = event.line() {
-                    yield sse::event(&line);
+                    yield value(&line);
                 },
-                Some(Err(error)) => yield sse::event(&crate::answer::wire::Line::from(&error)),
+                Some(Err(error)) => yield value(&Line::from(error)),
                 None => return,
             }
         }
-    })
+    };
+    sse::lines(headers, lines)
+}
+
+fn value(line: &impl serde::Serialize) -> Value {
+    serde_json::to_value(line).unwrap_or_default()
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: BoxStream<'static, Result<AnswerEvent, Error>>) -> Result<Response, Fault> {
+async fn whole(mut answer: Answer) -> Result<Response, Fault> {
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;

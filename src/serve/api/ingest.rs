@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -106,8 +105,8 @@ pub(super) async fn show(
 ) -> Result<Response, Fault> {
     let job = find(&service, &id)?;
     let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") {
-        return Ok(sse::respond(job.follow().map(|line| sse::event(&line))));
+    if accepts.contains("text/event-stream") || accepts.contains(sse::NDJSON) {
+        return Ok(sse::lines(&headers, job.follow()));
     }
     Ok(Json(job.view()).into_response())
 }

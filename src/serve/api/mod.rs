@@ -26,5 +26,6 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/api/documents/{id}", get(documents::show))
         .route("/login", post(login::login))
         .route("/healthz", get(async || "ok\n"))
+        .route("/metrics", get(status::metrics))
         .route("/readyz", get(status::ready))
 }

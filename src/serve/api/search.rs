@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 
 use super::read::{Body, filter};
 use crate::answer::wire::Line;
 use crate::answer::{Duplicates, Question};
+use crate::serve::answering;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
@@ -31,13 +31,22 @@ pub(super) struct Search {
     copies: bool,
 }
 
+/// What was found, best first.
+#[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "the wire's")]
+struct Hits<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    pipeline: &'a str,
+    hits: Vec<Line<'a>>,
+}
+
 pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
     let Search { query, pipeline, limit, terms, copies } = search;
     let served = service.pipelines.get(pipeline.as_deref())?;
     let duplicates = copies.then_some(Duplicates::Keep);
     let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
-    let _place = service.searches.take().await?;
-    let hits = served.answerer().await?.search(&question).await?;
+    let hits = answering::search(&service, &served, &question).await?;
     let lines: Vec<Line<'_>> = (1..).zip(&hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
-    Ok(Json(json!({"type": "hits", "pipeline": served.name, "hits": lines})).into_response())
+    Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines }).into_response())
 }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error::reason;
+use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
 pub(super) async fn status(State(service): State<Arc<Service>>) -> Response {
@@ -46,4 +47,13 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
     "ready\n".into_response()
+}
+
+/// What is counted, for Prometheus.
+pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    match service.metrics.text() {
+        Ok(text) => ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
+        Err(error) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()).into_response(),
+    }
 }

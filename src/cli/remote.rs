@@ -1,0 +1,165 @@
+//! A running service, through the socket that it has in the home folder: an ingest that would find the index in use is its to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::args::{Common, IngestArgs, Invalid};
+use super::exit;
+use super::ingest::{ended, runtime, show, source};
+use super::output::Output;
+use super::progress::Progress;
+use crate::ingest::report::{IngestSummary, Report};
+use crate::ingest::wire;
+use crate::pipeline;
+use crate::runtime::Settings;
+use crate::serve::SOCKET;
+
+/// How long a service may take to take a connection and to answer: it is on this machine.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of a line, at most.
+const LINE: usize = 4 << 20;
+/// Of the address, only the path counts.
+const ADDRESS: &str = "http://localhost";
+
+/// A service that runs on a home.
+struct Remote {
+    client: reqwest::Client,
+}
+
+/// Has the service that runs on the home ingest, if one does, and shows it as if this program did. `None`: none does, or it serves
+/// another pipeline, and nothing was done.
+pub(super) async fn ingest(
+    args: &IngestArgs,
+    common: &Common,
+    output: &Output,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<u8>> {
+    let settings = common.settings()?;
+    let Some(service) = Remote::find(&settings).await else { return Ok(None) };
+    // What makes no sense is said as always.
+    runtime(args, common)?;
+    let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
+    let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
+    let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let asked = json!({
+        "prune": args.prune, "rebuild": args.rebuild, "checksum": args.checksum,
+        "local": {"file": file, "paths": paths, "cwd": settings.cwd, "cache": settings.cache},
+    });
+    service.ingest(&asked, output, stop).await
+}
+
+impl Remote {
+    /// The service that runs on this home, if one does.
+    async fn find(settings: &Settings) -> Option<Self> {
+        let path = settings.home.join(SOCKET);
+        tokio::net::UnixStream::connect(&path).await.ok()?;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder().unix_socket(path).no_proxy().connect_timeout(PATIENCE).build().ok()?;
+        Some(Self { client })
+    }
+
+    /// `None` where it does not serve this pipeline.
+    async fn ingest(&self, asked: &Value, output: &Output, stop: &CancellationToken) -> anyhow::Result<Option<u8>> {
+        let begun = self.client.post(format!("{ADDRESS}/api/ingest")).timeout(PATIENCE).json(asked).send().await;
+        let begun = begun.context("the service on this home does not answer")?;
+        let status = begun.status();
+        let job: Value = begun.json().await.context("the service on this home does not answer as expected")?;
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let Some(id) = job.get("id").and_then(Value::as_str) else {
+            bail!("the service on this home refuses: {}", job.get("message").and_then(Value::as_str).unwrap_or_default());
+        };
+        output.verbose().then(|| output.note("the service on this home ingests"));
+        self.follow(&format!("{ADDRESS}/api/ingest/{id}"), output, stop).await.map(Some)
+    }
+
+    async fn follow(&self, job: &str, output: &Output, stop: &CancellationToken) -> anyhow::Result<u8> {
+        let gone = "the service has ended before the ingest did; run it again to go on where it stopped";
+        let response = self.client.get(job).header("accept", "application/x-ndjson").send().await.context(gone)?;
+        let report = Arc::new(Report::default());
+        let progress = Progress::start(output.clone(), Arc::clone(&report));
+        let told = super::ingest::tell_when_interrupted(stop, output, &progress);
+        let lines = progress.lines();
+        let mut pieces = response.bytes_stream();
+        let (mut kept, mut cancelled) = (Vec::new(), false);
+        let last = loop {
+            let piece = tokio::select! {
+                piece = pieces.next() => piece,
+                () = stop.cancelled(), if !cancelled => {
+                    cancelled = true;
+                    let _ = self.client.delete(job).timeout(PATIENCE).send().await;
+                    continue;
+                }
+            };
+            let Some(piece) = piece else { bail!(gone) };
+            kept.extend_from_slice(&piece.context(gone)?);
+            if kept.len() > LINE {
+                bail!("the service says more than is understood");
+            }
+            let mut last = None;
+            while let Some(end) = kept.iter().position(|&byte| byte == b'\n') {
+                let line: Value = serde_json::from_slice(kept.get(..end).unwrap_or_default()).unwrap_or_default();
+                kept.drain(..=end);
+                match line.get("type").and_then(Value::as_str) {
+                    Some("progress") => catch_up(&report, &line),
+                    Some("summary" | "error") => last = Some(line),
+                    Some("failed" | "notice") if output.json => output.event(&line),
+                    Some("failed") => {
+                        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                        let (uri, error, stage) = (text("uri"), text("error"), text("stage"));
+                        lines.above(output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
+                    }
+                    Some("notice") => lines.above(output, line.get("message").and_then(Value::as_str).unwrap_or_default()),
+                    _ => {}
+                }
+            }
+            if let Some(last) = last {
+                break last;
+            }
+        };
+        drop(told);
+        progress.finish();
+        if last.get("type").and_then(Value::as_str) == Some("error") {
+            let text = |key: &str| last.get(key).and_then(Value::as_str);
+            output.complain(&format!("{} {}\n", output.paint("error:", "1;31"), text("message").unwrap_or_default()));
+            if let Some(hint) = text("hint") {
+                output.complain(&format!("{} {hint}\n", output.paint("hint:", "1;36")));
+            }
+            return Ok(exit::FAILED);
+        }
+        let summary: IngestSummary =
+            serde_json::from_value(last).context("the service speaks of its ingest in unknown words")?;
+        if output.json {
+            output.event(&summary);
+        } else {
+            show(&summary, output);
+        }
+        Ok(ended(&summary))
+    }
+}
+
+/// Counts what the service has counted.
+fn catch_up(report: &Report, line: &Value) {
+    let Ok(now) = serde_json::from_value::<wire::Progress>(line.clone()) else { return };
+    let was = wire::Progress::from(report);
+    let Report { documents, chunks, embeddings, .. } = report;
+    for (counter, was, now) in [
+        (&documents.seen, was.documents.seen, now.documents.seen),
+        (&documents.added, was.documents.added, now.documents.added),
+        (&documents.changed, was.documents.changed, now.documents.changed),
+        (&documents.unchanged, was.documents.unchanged, now.documents.unchanged),
+        (&documents.failed, was.documents.failed, now.documents.failed),
+        (&chunks.made, was.chunks.made, now.chunks.made),
+        (&chunks.upserted, was.chunks.upserted, now.chunks.upserted),
+        (&embeddings.embedded, was.embeddings.embedded, now.embeddings.embedded),
+        (&embeddings.tokens, was.embeddings.tokens, now.embeddings.tokens),
+    ] {
+        counter.add(now.saturating_sub(was));
+    }
+}

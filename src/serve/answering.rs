@@ -1,0 +1,97 @@
+//! Questions on their way to an answer: a place, an open index, the first event; counted however they end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+
+use super::fault::Fault;
+use super::metrics::{Ending, Metrics};
+use super::pipelines::Served;
+use super::service::Service;
+use crate::answer::{AnswerEvent, DedupedHit, Question};
+use crate::error::Error;
+
+/// Events of an answer.
+pub(super) type Answer = BoxStream<'static, Result<AnswerEvent, Error>>;
+
+/// Counts an answer when it is dropped.
+struct Counted {
+    metrics: Arc<Metrics>,
+    pipeline: String,
+    asked: Instant,
+    first: Option<Duration>,
+    ending: Ending,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.metrics.answered(&self.pipeline, self.ending, self.first, self.asked.elapsed());
+    }
+}
+
+impl Counted {
+    fn note(&mut self, event: &Result<AnswerEvent, Error>) {
+        match event {
+            Ok(AnswerEvent::Token(_) | AnswerEvent::Citation { .. }) => {
+                self.first.get_or_insert(self.asked.elapsed());
+            }
+            Ok(AnswerEvent::Done(_)) => self.ending = Ending::Done,
+            Ok(_) => {}
+            Err(_) => self.ending = Ending::Failed,
+        }
+    }
+}
+
+/// Begins an answer. It holds its place until it is dropped, which also cancels the request upstream.
+///
+/// # Errors
+/// What fails before anything can be said: none is free, there is no index, the question makes no sense.
+pub(super) async fn ask(service: &Service, served: &Served, question: Question) -> Result<Answer, Fault> {
+    let asked = Instant::now();
+    let place = service.answers.take().await?;
+    let mut counted = Counted {
+        metrics: Arc::clone(&service.metrics),
+        pipeline: served.name.clone(),
+        asked,
+        first: None,
+        ending: Ending::Left,
+    };
+    let begun = async {
+        let mut answer = served.answerer().await?.ask(question);
+        let first = answer.next().await.transpose()?;
+        Ok::<_, Error>((first, answer))
+    };
+    let (first, mut answer) = match begun.await {
+        Ok(begun) => begun,
+        Err(error) => {
+            counted.ending = Ending::Failed;
+            return Err(error.into());
+        }
+    };
+    let answer = async_stream::stream! {
+        let _place = place;
+        if let Some(first) = first {
+            yield Ok(first);
+        }
+        while let Some(event) = answer.next().await {
+            counted.note(&event);
+            yield event;
+        }
+    };
+    Ok(answer.boxed())
+}
+
+/// Searches.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn search(service: &Service, served: &Served, question: &Question) -> Result<Vec<DedupedHit>, Fault> {
+    let asked = Instant::now();
+    let _place = service.searches.take().await?;
+    let found = async { served.answerer().await?.search(question).await }.await;
+    let ending = if found.is_ok() { Ending::Done } else { Ending::Failed };
+    service.metrics.searched(&served.name, ending, asked.elapsed());
+    Ok(found?)
+}

@@ -1,0 +1,393 @@
+//! The service, as a child process, asked over the wire.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::project::{Project, ended, samples};
+use crate::service::{Service, answer, client, get, post};
+use crate::stand_in::{Reply, StandIn, openai_embeddings};
+
+/// A project with the sample documents and a pipeline over them whose answers a stand-in writes.
+fn project(api: &StandIn) -> Project {
+    let project = Project::new();
+    for entry in std::fs::read_dir(samples().join("guides")).unwrap() {
+        let path = entry.unwrap().path();
+        project.write(&format!("docs/{}", path.file_name().unwrap().to_str().unwrap()), std::fs::read(path).unwrap());
+    }
+    let pipeline = format!(
+        "version: 1\nname: docs\nproviders:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k }}\n\
+         sources: [{{ files: {{ paths: [docs] }} }}]\nquery:\n  retrieve: {{ limit: 3 }}\n  answer: {{ model: api/m }}\n",
+        api.url()
+    );
+    project.write("docs.yaml", pipeline);
+    project
+}
+
+/// An answer that comes word by word, so many times.
+fn chat(words: usize, between: Duration) -> Reply {
+    let piece = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    let mut pieces: Vec<String> = (0..words).map(|n| piece(&format!("word{n} "))).collect();
+    pieces.push(piece("[1]."));
+    pieces.push("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n".to_owned());
+    Reply::stream(pieces, between)
+}
+
+async fn ingested(api: &StandIn) -> Project {
+    let project = project(api);
+    tokio::task::spawn_blocking(move || {
+        project.run(&["ingest", "-p", "docs.yaml", "-q"]).expect_code(0);
+        project
+    })
+    .await
+    .unwrap()
+}
+
+fn start(project: &Project, arguments: &[&str]) -> Service {
+    tokio::task::block_in_place(|| Service::start(project, arguments))
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let since = Instant::now();
+    while !holds().await {
+        assert!(since.elapsed() < Duration::from_secs(30), "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The names and the data of events.
+fn events(text: &str) -> Vec<(String, Value)> {
+    let field = |event: &str, name: &str| event.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+    let event = |event: &str| Some((field(event, "event: ")?, serde_json::from_str(&field(event, "data: ")?).unwrap()));
+    text.split("\n\n").filter_map(event).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_answered_is_what_the_commands_print() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(3, Duration::ZERO));
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+
+    let (status, hits) = post(&service.at("/api/search"), &json!({"query": "rotate keys", "limit": 4})).await;
+    let printed =
+        tokio::task::block_in_place(|| project.run(&["search", "rotate keys", "-k", "4", "-p", "docs.yaml", "--json"]));
+    assert_eq!((status, &hits["pipeline"]), (200, &json!("docs")));
+    assert_eq!(hits["hits"], json!(printed.expect_code(0).events()));
+
+    let (status, told) = get(&service.at("/api/status")).await;
+    let mut printed =
+        tokio::task::block_in_place(|| project.run(&["status", "-p", "docs.yaml", "--json"])).expect_code(0).last("status");
+    printed["cache"] = told["pipelines"][0]["cache"].clone();
+    for (key, value) in printed.as_object().unwrap() {
+        assert_eq!(&told["pipelines"][0][key], value, "{key}");
+    }
+    assert_eq!((status, &told["type"]), (200, &json!("service")));
+
+    let asked = json!({"question": "How do I rotate keys?"});
+    let text = client().post(service.at("/api/ask")).json(&asked).send().await.unwrap().text().await.unwrap();
+    let told = events(&text);
+    let names: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!((names[0], *names.last().unwrap()), ("sources", "done"));
+    assert!(told.iter().all(|(name, data)| data["type"] == json!(name)));
+    let printed = tokio::task::block_in_place(|| project.run(&["ask", "How do I rotate keys?", "-p", "docs.yaml", "--json"]));
+    let printed = printed.expect_code(0);
+    assert_eq!(json!(printed.of_type("sources")), json!([told[0].1]));
+    let written = |events: &[Value]| events.iter().filter_map(|event| event["text"].as_str()).collect::<String>();
+    let streamed: Vec<Value> = told.iter().filter(|(name, _)| name == "token").map(|(_, data)| data.clone()).collect();
+    assert_eq!(written(&streamed), written(&printed.of_type("token")));
+
+    let lines =
+        client().post(service.at("/api/ask")).header("accept", "application/x-ndjson").json(&asked).send().await.unwrap();
+    let lines: Vec<Value> = lines.text().await.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.first().unwrap(), &told[0].1, "lines for who wants lines");
+
+    let (status, whole) = post(&service.at("/api/ask"), &json!({"question": "How do I rotate keys?", "stream": false})).await;
+    assert_eq!((status, whole["answer"].as_str().unwrap()), (200, written(&streamed).as_str()));
+    assert_eq!((&whole["citations"], &whole["model"]), (&json!([1]), &json!("api/m")));
+
+    let source = &whole["sources"][0];
+    let (status, document) = get(&service.at(&format!("/api/documents?uri={}", source["uri"].as_str().unwrap()))).await;
+    let (start, end) = (source["start"].as_u64().unwrap() as usize, source["end"].as_u64().unwrap() as usize);
+    let file = String::from_utf8(project.read(source["uri"].as_str().unwrap())).unwrap();
+    assert_eq!((status, &document["parts"][0]["text"].as_str().unwrap()[..20]), (200, &file[..20]));
+    assert_eq!(source["text"].as_str().unwrap(), &file[start..end]);
+    let (status, again) = get(&service.at(&format!("/api/documents/{}", document["id"].as_str().unwrap()))).await;
+    assert_eq!((status, again), (200, document));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_makes_no_sense_is_told_why_and_who_is_not_heard_learns_nothing() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let faults = [
+        ("/api/ask", json!({"question": " "}), 400, "bad_question"),
+        ("/api/ask", json!({"question": "q", "pipeline": "other"}), 404, "not_found"),
+        ("/api/ask", json!({"question": "q", "where": ["colour=red"]}), 400, "bad_request"),
+        ("/api/ask", json!({"question": "q", "model": "nobody/m"}), 400, "bad_request"),
+        ("/api/ask", json!({"qestion": "q"}), 400, "bad_request"),
+        ("/api/search", json!({"query": "q", "limit": 0}), 400, "bad_request"),
+        ("/api/search", json!([1]), 400, "bad_request"),
+        ("/api/nothing", json!({}), 404, "not_found"),
+        ("/api/ingest", json!({"local": {"paths": ["/etc"], "cwd": "/", "cache": "/"}}), 400, "bad_request"),
+    ];
+    for (path, body, status, kind) in faults {
+        let (got, fault) = post(&service.at(path), &body).await;
+        assert_eq!((got, &fault["type"], &fault["kind"]), (status, &json!("error"), &json!(kind)), "{path} {body}: {fault}");
+        assert!(fault["message"].as_str().is_some_and(|message| message.len() > 10), "{fault}");
+    }
+    for path in ["/api/documents/x", "/api/documents/Li4vLi4vZXRjL3Bhc3N3ZA", "/api/ingest/7"] {
+        assert_eq!(get(&service.at(path)).await.0, 404, "{path}");
+    }
+    assert_eq!(answer(client().put(service.at("/api/ask"))).await.0, 405);
+    let large = client().post(service.at("/api/search")).body(vec![b' '; 5 << 20]);
+    assert_eq!(answer(large).await.0, 413);
+
+    let status = client().get(service.at("/api/status"));
+    let refused = answer(status.try_clone().unwrap().header("host", "evil.example")).await;
+    assert_eq!((refused.0, &refused.1["kind"]), (421, &json!("foreign_host")));
+    let refused = answer(status.try_clone().unwrap().header("origin", "http://evil.example")).await;
+    assert_eq!((refused.0, &refused.1["kind"]), (403, &json!("foreign_origin")));
+    assert_eq!(answer(status.header("origin", service.url())).await.0, 200, "its own page");
+
+    let open = tokio::task::block_in_place(|| project.run(&["serve", "--listen", "0.0.0.0:0"]));
+    assert!(open.code == 2 && open.stderr.contains("token"), "{open:?}");
+    let second = tokio::task::block_in_place(|| project.run(&["serve", "--listen", "127.0.0.1:0"]));
+    assert!(second.code == 2 && second.stderr.contains("runs on this home already"), "{second:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_opens_it_and_listed_origins_are_answered() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let token = "0123456789abcdef0123";
+    project.write("tokens", format!("# for the team\n{token}\n"));
+    let service = start(&project, &["-p", "docs.yaml", "--token-file", "tokens", "--allow-origin", "https://app.example"]);
+    let status = || client().get(service.at("/api/status"));
+    assert_eq!(answer(status()).await.0, 401);
+    assert_eq!(answer(status().bearer_auth("0123456789abcdef0124")).await.0, 401);
+    assert_eq!(answer(status().bearer_auth(token)).await.0, 200);
+    assert_eq!(client().get(service.at("/healthz")).send().await.unwrap().status(), 200, "health needs none");
+    assert_eq!(answer(client().post(service.at("/login")).json(&json!({"token": "0000000000000000"}))).await.0, 401);
+    let login = client().post(service.at("/login")).json(&json!({"token": token})).send().await.unwrap();
+    let cookie = login.headers()["set-cookie"].to_str().unwrap();
+    assert!(login.status() == 204 && cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert_eq!(answer(status().header("cookie", cookie.split(';').next().unwrap())).await.0, 200);
+
+    let preflight = client()
+        .request(reqwest::Method::OPTIONS, service.at("/api/ask"))
+        .header("origin", "https://app.example")
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "authorization, x-stainless-os");
+    let preflight = preflight.send().await.unwrap();
+    assert_eq!(preflight.status(), 204);
+    assert_eq!(preflight.headers()["access-control-allow-headers"], "authorization, x-stainless-os");
+    assert_eq!(preflight.headers()["access-control-allow-origin"], "https://app.example");
+    let refused = answer(status().bearer_auth(token).header("origin", "https://other.example")).await;
+    assert_eq!(refused.0, 403, "with a token, too");
+    let stderr = service.stop().0.stderr;
+    assert!(!stderr.contains(token), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_leaves_cancels_the_request_upstream() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(2000, Duration::from_millis(20)));
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    for pieces in 1..4 {
+        let mut response = client().post(service.at("/api/ask")).json(&json!({"question": "keys"})).send().await.unwrap();
+        for _ in 0..pieces {
+            response.chunk().await.unwrap().unwrap();
+        }
+        until("the model is asked", async || api.in_flight() == 1).await;
+        drop(response);
+        until("the request upstream ends", async || api.in_flight() == 0).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_outlives_its_request_is_watched_and_cancelled() {
+    let api = StandIn::start().await;
+    api.always("/embeddings", |request| openai_embeddings(request, 16).after(Duration::from_millis(700)));
+    let project = project(&api);
+    for n in 0..40 {
+        project.write(&format!("docs/more{n}.md"), format!("# More {n}\n\nWhat is said in {n}.\n"));
+    }
+    let pipeline = String::from_utf8(project.read("docs.yaml")).unwrap();
+    project.write(
+        "docs.yaml",
+        format!("{pipeline}embed: {{ model: api/e, dimensions: 16, batch: {{ items: 2 }} }}\n")
+            .replace("api_key: k", "api_key: k, limits: { concurrency: 1 }"),
+    );
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let (status, missing) = post(&service.at("/api/search"), &json!({"query": "more"})).await;
+    assert_eq!((status, &missing["kind"]), (404, &json!("index_missing")), "{missing}");
+
+    let (status, job) = post(&service.at("/api/ingest"), &json!({"pipeline": "docs"})).await;
+    assert_eq!((status, &job["type"]), (202, &json!("job")));
+    let job = service.at(&format!("/api/ingest/{}", job["id"].as_str().unwrap()));
+    let mut watched = client().get(&job).header("accept", "text/event-stream").send().await.unwrap();
+    let mut seen = String::new();
+    while !events(&seen).iter().any(|(name, data)| name == "progress" && data["documents"]["added"].as_u64() > Some(2)) {
+        seen.push_str(std::str::from_utf8(&watched.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    // Who watches may leave; the index is read while it is written.
+    drop(watched);
+    let (status, hits) = post(&service.at("/api/search"), &json!({"query": "more", "limit": 1})).await;
+    assert_eq!((status, hits["hits"].as_array().unwrap().len()), (200, 1), "{hits}");
+    assert_eq!(answer(client().delete(&job)).await.0, 202);
+    until("it ends", async || get(&job).await.1["state"] == "interrupted").await;
+    let (_, ended) = get(&job).await;
+    assert_eq!((&ended["end"]["type"], &ended["end"]["outcome"]), (&json!("summary"), &json!("interrupted")), "{ended}");
+
+    api.always("/embeddings", |request| openai_embeddings(request, 16));
+    let (_, second) = post(&service.at("/api/ingest"), &json!({})).await;
+    let second = service.at(&format!("/api/ingest/{}", second["id"].as_str().unwrap()));
+    let text = client().get(&second).header("accept", "text/event-stream").send().await.unwrap().text().await.unwrap();
+    let summary = events(&text).pop().unwrap().1;
+    let documents = &summary["documents"];
+    assert_eq!((&summary["type"], &documents["failed"]), (&json!("summary"), &json!(0)));
+    assert!(documents["unchanged"].as_u64() > Some(2), "what the first had done is not done again: {summary}");
+    assert_eq!(get(&service.at("/api/ingest")).await.1["jobs"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_has_the_service_ingest_and_prints_what_it_always_does() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    project.write("docs/new.md", "# New\n\nA new document.\n");
+    project.write("docs/broken.pdf", "%PDF-1.4 not one");
+    let through = tokio::task::block_in_place(|| project.run(&["ingest", "-p", "docs.yaml", "--json"]));
+    assert_eq!(through.code, 1, "{through:?}");
+    let summary = through.last("summary");
+    assert_eq!((&summary["documents"]["added"], &summary["documents"]["failed"]), (&json!(1), &json!(1)), "{summary}");
+    assert_eq!(through.of_type("failed")[0]["uri"], json!("docs/broken.pdf"));
+    assert_eq!(get(&service.at("/api/ingest")).await.1["jobs"].as_array().unwrap().len(), 1, "the service did it");
+
+    project.remove("docs/broken.pdf");
+    project.write("docs/newer.md", "# Newer\n\nA newer document.\n");
+    let person = tokio::task::block_in_place(|| project.run(&["ingest", "docs/newer.md", "-p", "docs.yaml"])).expect_code(0);
+    assert!(person.stderr.contains("done 1 document (1 added)"), "{person:?}");
+    let (_, hits) = post(&service.at("/api/search"), &json!({"query": "newer document", "limit": 1})).await;
+    assert_eq!(hits["hits"][0]["uri"], json!("docs/newer.md"));
+    let other = tokio::task::block_in_place(|| project.run(&["ingest", "docs", "--json"])).expect_code(0).last("summary");
+    assert_eq!(other["pipeline"], "default", "what is not served is done by the command itself");
+    assert_eq!(get(&service.at("/api/ingest")).await.1["jobs"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_is_read_anew_and_a_broken_file_keeps_the_old_one() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let search = json!({"query": "keys"});
+    let hits = async || post(&service.at("/api/search"), &search).await.1["hits"].as_array().map_or(0, Vec::len);
+    assert_eq!(hits().await, 3);
+    let good = String::from_utf8(project.read("docs.yaml")).unwrap();
+    project.write("docs.yaml", good.replace("limit: 3", "limmit: 2"));
+    let told = async || get(&service.at("/api/status")).await.1["pipelines"][0]["not_reloaded"].clone();
+    until("what is wrong is said", async || told().await.as_str().is_some_and(|told| told.contains("limmit"))).await;
+    assert_eq!(hits().await, 3, "the old one is served on");
+    project.write("docs.yaml", good.replace("limit: 3", "limit: 1"));
+    until("the new one is served", async || hits().await == 1).await;
+    assert_eq!(told().await, Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_ends_within_seconds_whatever_goes_on() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(100_000, Duration::from_millis(20)));
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let mut answers = Vec::new();
+    for _ in 0..8 {
+        let mut response = client().post(service.at("/api/ask")).json(&json!({"question": "keys"})).send().await.unwrap();
+        response.chunk().await.unwrap().unwrap();
+        answers.push(response);
+    }
+    // One that sends its headers letter by letter, one that says nothing.
+    let address = service.url().strip_prefix("http://").unwrap().to_owned();
+    let mut slow = TcpStream::connect(&address).await.unwrap();
+    slow.write_all(b"GET /api/status HT").await.unwrap();
+    let _silent = TcpStream::connect(&address).await.unwrap();
+    let (ended, took) = tokio::task::block_in_place(|| service.stop());
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    until("no request upstream is left", async || api.in_flight() == 0).await;
+    assert!(!project.path(".ragstream/serve.sock").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_headers_end_and_a_thousand_who_wait_cost_little() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let address = service.url().strip_prefix("http://").unwrap().to_owned();
+    assert_eq!(post(&service.at("/api/search"), &json!({"query": "keys"})).await.0, 200);
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let before = resident();
+    let mut idle = Vec::new();
+    for _ in 0..1000 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        stream.read_exact(&mut [0; 15]).await.unwrap();
+        idle.push(stream);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 100 << 10, "{grown} KiB");
+    assert_eq!(post(&service.at("/api/search"), &json!({"query": "keys"})).await.0, 200, "others are served beside them");
+    drop(idle);
+    let mut slow = TcpStream::connect(&address).await.unwrap();
+    let since = Instant::now();
+    let dribble = async {
+        // A letter every second: hyper counts from the first.
+        for letter in b"GET /api/status HTTP/1.1\r\nX-Long: ".iter().chain([b'x'; 60].iter()) {
+            if slow.write_all(&[*letter]).await.is_err() || slow.flush().await.is_err() {
+                break;
+            }
+            let mut byte = [0; 1];
+            if let Ok(Ok(0) | Err(_)) = tokio::time::timeout(Duration::from_secs(1), slow.read(&mut byte)).await {
+                break;
+            }
+        }
+    };
+    dribble.await;
+    assert!(since.elapsed() < Duration::from_secs(40), "{:?}", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_go_on_while_another_program_ingests() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    for n in 0..300 {
+        project.write(
+            &format!("more/{n}.md"),
+            format!("# Number {n}\n\nA document about number {n}, and nothing else.\n").repeat(5),
+        );
+    }
+    let other = project.path("docs.yaml");
+    let text = std::fs::read_to_string(&other).unwrap().replace("paths: [docs]", "paths: [docs, more]");
+    // The same index by a file that the service does not serve: the command ingests by itself.
+    project.write("more.yaml", text);
+    let ingest = project.start(&["ingest", "-p", "more.yaml", "-q"]);
+    let ingesting = tokio::task::spawn_blocking(move || ended(ingest));
+    let mut asked = 0;
+    while !ingesting.is_finished() || asked < 20 {
+        let (status, hits) = post(&service.at("/api/search"), &json!({"query": "rotate keys", "limit": 3})).await;
+        assert_eq!((status, hits["hits"].as_array().map(Vec::len)), (200, Some(3)), "{hits}");
+        asked += 1;
+    }
+    assert_eq!(ingesting.await.unwrap().code, 0);
+    let (_, found) = post(&service.at("/api/search"), &json!({"query": "document about number 77", "limit": 1})).await;
+    assert_eq!(found["hits"][0]["uri"], json!("more/77.md"), "what was written meanwhile is found");
+}
