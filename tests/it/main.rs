@@ -29,6 +29,7 @@ mod ledger;
 mod limits;
 mod local;
 mod own_source;
+mod page;
 mod parse;
 mod peers;
 mod pipeline;

@@ -18,7 +18,7 @@ export function watch(job, { signal, ended }) {
   const chart = h("div", {});
   const failures = h("ul", { class: "failures", role: "list" });
   const said = h("div", {});
-  const whole = h("section", { class: "job", label: "ingest" }, h("header", {}, h("h3", {}, h("span", { t: "ingest" }), " ", h("span", { class: "muted" }, job.pipeline)), state, cancel), counts, limit, chart, failures, said);
+  const whole = h("article", { class: "job" }, h("header", {}, h("h3", {}, h("span", { t: "ingest" }), " ", h("span", { class: "muted" }, job.pipeline)), state, cancel), counts, limit, chart, failures, said);
   const samples = [[0, 0]];
   let failed = 0;
 
@@ -35,7 +35,7 @@ export function watch(job, { signal, ended }) {
     counts.replaceChildren(...shown.filter(([key, n]) => n || key === "seen" || key === "stored").map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))));
     const [before] = samples.at(-1);
     if (told.seconds > before) samples.push([told.seconds, chunks.upserted]);
-    if (samples.length > 2) chart.replaceChildren(plot(samples));
+    if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples));
   }
 
   // How much of each stage goes on at once.

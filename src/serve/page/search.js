@@ -4,7 +4,7 @@ import { json } from "./api.js";
 import { announce, h, number, seconds } from "./dom.js";
 import { noIndex } from "./ask.js";
 import * as options from "./options.js";
-import { roving } from "./source.js";
+import { body, roving } from "./source.js";
 import { t } from "./strings.js";
 import { open } from "./viewer.js";
 
@@ -73,7 +73,7 @@ function card(hit, { at, all, best, pipeline }) {
       { class: "card hit", onclick: () => open(all, at, pipeline) },
       h("span", { class: "title" }, `${hit.rank}. `, hit.title || hit.uri.split("/").at(-1), path ? h("span", { class: "path" }, ` › ${path}`) : ""),
       h("span", { class: "scored" }, h("span", { class: "unseen", t: "score" }), meter, number(hit.score, { minimumFractionDigits: 3, maximumFractionDigits: 3 })),
-      h("span", { class: "passage" }, marked(hit.text.length > 700 ? `${hit.text.slice(0, 700)}…` : hit.text)),
+      h("span", { class: "passage" }, marked(body(hit.text).replace(/\n{2,}/g, "\n").slice(0, 700))),
       h("span", { class: "foot" }, h("span", { class: "uri" }, hit.uri), " ", h("span", { class: "at", t: hit.lines[0] === hit.lines[1] ? "line" : "lines", vars: { from: hit.lines[0], to: hit.lines[1] } }), hit.page ? h("span", { class: "at", t: "page", vars: { n: hit.page } }) : "", copies),
     ),
   );

@@ -7,9 +7,12 @@ import { open } from "./viewer.js";
 // The headings above a passage, without a title that the first repeats.
 const pathOf = ({ title, headings }) => (headings ?? []).filter((heading, i) => i > 0 || heading !== title).join(" › ");
 
+// A passage without what stands before the text of its document.
+export const body = (text) => text.replace(/^---\n[\s\S]*?\n---\n/, "").trim();
+
 // The first words of a passage, without the marks of Markdown.
 function excerpt(text) {
-  const bare = text.replace(/^---\n[\s\S]*?\n---\n/, "").split("\n").filter((line) => line.trim() && !/^(#|```|\|?[-: |]+$)/.test(line.trim()));
+  const bare = body(text).split("\n").filter((line) => line.trim() && !/^(#|```|\|?[-: |]+$)/.test(line.trim()));
   return bare.join(" ").replace(/[*`|]+/g, "").slice(0, 240);
 }
 
@@ -26,7 +29,7 @@ function card(source, { at, all, pipeline, cited }) {
       h("span", { class: "badge", "aria-hidden": "true" }, String(source.n)),
       h("span", { class: "title" }, h("span", { class: "unseen" }, `${t("source", { n: source.n })}: `), source.title || source.uri.split("/").at(-1), path ? h("span", { class: "path" }, ` › ${path}`) : ""),
       h("span", { class: "excerpt" }, excerpt(source.text)),
-      h("span", { class: "foot" }, where, " ", lines, source.page ? h("span", { class: "at", t: "page", vars: { n: source.page } }) : "", h("span", { class: "score", hint: "score" }, number(source.score, { maximumFractionDigits: 2 }))),
+      h("span", { class: "foot" }, where, " ", lines, source.page ? h("span", { class: "at", t: "page", vars: { n: source.page } }) : "", h("span", { class: "score", hint: "score" }, number(source.score, { minimumFractionDigits: 2, maximumFractionDigits: 2 }))),
     ),
   );
 }

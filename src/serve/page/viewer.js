@@ -16,7 +16,9 @@ function linesOf(parts) {
   const lines = [];
   let page;
   for (const part of parts) {
-    if (lines.length && part.lines[0] > lines.at(-1).n + 1) lines.push({ gap: true, n: part.lines[0] - 1 });
+    const missing = lines.length ? part.lines[0] - lines.at(-1).n - 1 : 0;
+    // One line that no passage holds is an empty one.
+    if (missing > 0) lines.push({ gap: missing > 1, n: part.lines[0] - 1, text: "" });
     part.text.split("\n").forEach((text, i) => {
       const line = { n: part.lines[0] + i, text };
       if (i === 0 && part.page && part.page !== page) line.page = page = part.page;

