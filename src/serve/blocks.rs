@@ -1,7 +1,7 @@
 //! Cuts Markdown that is being written into pieces that stand for themselves: what is finished is rendered once.
 //!
 //! A piece ends at an empty line outside of a listing, where the next line begins at the margin and does not go on with a list.
-//! That is decided by whole lines alone, so the pieces are the same however the text comes. A piece is as CommonMark has it in the
+//! That is decided by whole lines alone, so the pieces are the same however the text comes. A piece is as `CommonMark` has it in the
 //! whole text, but for addresses that are defined elsewhere (`[name]: https://…`), which a piece knows of itself alone.
 
 /// Bytes of a piece, and of a line, at most: they end there whatever they are.

@@ -17,6 +17,8 @@ use pulldown_cmark::{Alignment, Event, HeadingLevel, Options, Parser, Tag, TagEn
 /// Stand around the number of a source. Unicode has set them aside for programs, and texts have none of them.
 const OPEN: char = '\u{fdd0}';
 const CLOSE: char = '\u{fdd1}';
+/// Stands beside `**` where `CommonMark` would take it for text ([`eased`]), and is shown nowhere.
+const EASE: char = '\u{fdd2}';
 /// Quotes and lists in each other, at most: what is nested deeper stands in the last of them.
 const DEEPEST: usize = 16;
 /// What comes out, and nothing else.
@@ -55,14 +57,16 @@ pub(super) fn citation(sources: &[usize], unknown: &[usize]) -> String {
 
 /// A text without the marks of citations.
 pub(super) fn unmarked(text: &str) -> Cow<'_, str> {
-    if text.contains([OPEN, CLOSE]) { text.replace([OPEN, CLOSE], "").into() } else { text.into() }
+    const MARKS: [char; 3] = [OPEN, CLOSE, EASE];
+    if text.contains(MARKS) { text.replace(MARKS, "").into() } else { text.into() }
 }
 
 /// A whole Markdown text as HTML: blocks next to each other. Headings begin at the third level, as those above are the page's.
 pub(super) fn html(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH;
     let mut shown = Shown::default();
-    let events = TextMergeStream::new(Parser::new_ext(markdown, options)).flat_map(|event| shown.event(event));
+    let eased = eased(markdown);
+    let events = TextMergeStream::new(Parser::new_ext(&eased, options)).flat_map(|event| shown.event(event));
     let mut written = String::with_capacity(markdown.len() * 3 / 2);
     html::push_html(&mut written, events);
     SANITISER.clean(&written).to_string()
@@ -87,6 +91,34 @@ static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
 fn source(address: &str) -> Option<Cow<'_, str>> {
     let number = address.strip_prefix("#s")?;
     (!number.is_empty() && number.chars().all(|digit| digit.is_ascii_digit())).then_some(address.into())
+}
+
+/// `**重点：**请` is bold to everybody but `CommonMark`, whose rules ask for blanks that Chinese does not have: beside such a `**`
+/// stands something that is neither a blank nor punctuation.
+fn eased(markdown: &str) -> Cow<'_, str> {
+    // Closing and opening punctuation of Chinese and Japanese.
+    let ends = |c: char| "，。：；！？、）》〉」』】〕”’…".contains(c);
+    let begins = |c: char| "（《〈「『【〔“‘".contains(c);
+    let mut written = String::new();
+    let mut rest = markdown;
+    while let Some((before, after)) = rest.split_once("**") {
+        written.push_str(before);
+        let (left, right) = (before.chars().next_back(), after.chars().next());
+        let is = |c: Option<char>, what: &dyn Fn(char) -> bool| c.is_some_and(what);
+        if is(left, &ends) && is(right, &char::is_alphanumeric) {
+            written.extend([EASE]);
+        }
+        written.push_str("**");
+        if is(left, &char::is_alphanumeric) && is(right, &begins) {
+            written.push(EASE);
+        }
+        rest = after;
+    }
+    if written.is_empty() {
+        return markdown.into();
+    }
+    written.push_str(rest);
+    written.into()
 }
 
 /// Where in the text the events are.
@@ -220,16 +252,14 @@ impl Shown {
 
     /// A text with its citations as links; in a listing or a link as the model wrote them.
     fn text<'a>(&self, text: pulldown_cmark::CowStr<'a>) -> Vec<Event<'a>> {
-        if !text.contains(OPEN) {
+        if !text.contains(OPEN) || self.code || self.links > 0 {
+            let text = if text.contains([OPEN, CLOSE, EASE]) { literal(&text).into_owned().into() } else { text };
             return vec![Event::Text(text)];
-        }
-        if self.code || self.links > 0 {
-            return vec![Event::Text(literal(&text).into_owned().into())];
         }
         let pieces = text.split(OPEN).enumerate().flat_map(|(place, piece)| {
             let (number, rest) = if place == 0 { (None, piece) } else { cited(piece) };
             let link = number.map(|n| raw(format!("<a class=\"cite\" href=\"#s{n}\">{n}</a>")));
-            let rest = (!rest.is_empty()).then(|| Event::Text(rest.to_owned().into()));
+            let rest = (!rest.is_empty()).then(|| Event::Text(literal(rest).into_owned().into()));
             link.into_iter().chain(rest)
         });
         pieces.collect()
@@ -246,7 +276,11 @@ fn cited(piece: &str) -> (Option<usize>, &str) {
 
 /// A text with its citations in brackets.
 fn literal(text: &str) -> Cow<'_, str> {
-    if text.contains([OPEN, CLOSE]) { text.replace(OPEN, "[").replace(CLOSE, "]").into() } else { text.into() }
+    if text.contains([OPEN, CLOSE, EASE]) {
+        text.replace(OPEN, "[").replace(CLOSE, "]").replace(EASE, "").into()
+    } else {
+        text.into()
+    }
 }
 
 fn raw<'a>(html: impl Into<pulldown_cmark::CowStr<'a>>) -> Event<'a> {

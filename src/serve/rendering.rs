@@ -103,3 +103,76 @@ async fn rendered(markdown: String) -> String {
     }
     tokio::task::spawn_blocking(move || html(&markdown)).await.unwrap_or_default()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+
+    fn sources(model: Option<&str>) -> AnswerEvent {
+        AnswerEvent::Sources { sources: Vec::new(), model: model.map(str::to_owned) }
+    }
+
+    fn token(text: &str) -> AnswerEvent {
+        AnswerEvent::Token(text.to_owned())
+    }
+
+    /// What is sent of these events, each so long after the one before.
+    async fn sent(events: impl IntoIterator<Item = (Duration, AnswerEvent)>) -> Vec<Html> {
+        let (mut rendering, mut all) = (Rendering::default(), Vec::new());
+        for (gap, event) in events {
+            let next = Instant::now() + gap;
+            loop {
+                tokio::select! {
+                    biased;
+                    () = rendering.due() => all.push(rendering.open().await),
+                    () = tokio::time::sleep_until(next) => break,
+                }
+            }
+            all.extend(rendering.event(&event).await);
+        }
+        all.extend(rendering.end().await);
+        all
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finished_piece_is_sent_once_and_the_last_again_and_again() {
+        let words = (0..200).map(|n| token(if n % 50 == 49 { "end.\n\n" } else { "word " }));
+        let gap = Duration::from_millis(5);
+        let all = sent([sources(Some("m"))].into_iter().chain(words).map(|event| (gap, event))).await;
+        let finished: Vec<&Html> = all.iter().filter(|piece| !piece.open).collect();
+        assert_eq!(finished.iter().map(|piece| piece.block).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert!(finished.iter().all(|piece| piece.html == format!("<p>{}end.</p>\n", "word ".repeat(49))));
+        let open = all.len() - finished.len();
+        assert!((10..=25).contains(&open), "{open} in a second");
+        assert!(all.iter().rposition(|piece| piece.open) < all.iter().rposition(|piece| !piece.open));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_in_a_second_has_a_bound_however_long_a_piece_is() {
+        let line = token(&format!("{}\n", "x".repeat(63)));
+        let events = [sources(Some("m")), token("```\n")].into_iter().chain(std::iter::repeat_n(line, 1500));
+        let since = Instant::now();
+        let all = sent(events.map(|event| (Duration::from_millis(4), event))).await;
+        let bytes: usize = all.iter().map(|piece| piece.html.len()).sum();
+        let seconds = since.elapsed().as_secs_f64();
+        assert!(all.last().unwrap().html.len() > 90_000);
+        assert!((bytes as f64) < 100_000.0 + 90_000.0 * seconds, "{bytes} bytes in {seconds} s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_model_begins_anew_and_passages_are_not_rendered() {
+        let fallback = AnswerEvent::Fallback {
+            from: "a".into(),
+            to: "b".into(),
+            kind: crate::providers::ErrorKind::Timeout,
+            reason: String::new(),
+            interrupted: true,
+        };
+        let events = [sources(Some("a")), token("one\n\ntwo\n\nth"), fallback, token("other")];
+        let all = sent(events.map(|event| (Duration::ZERO, event))).await;
+        assert_eq!(all.last().unwrap(), &Html { block: 0, html: "<p>other</p>\n".into(), open: false });
+        let events = [sources(None), token("a passage\n\n"), token("another")];
+        assert!(sent(events.map(|event| (Duration::from_millis(60), event))).await.is_empty());
+    }
+}

@@ -21,6 +21,11 @@ fn what_models_write_is_shown_as_they_mean_it() {
     );
     assert_eq!(html("3. three\n4. ~~four~~").replace('\n', ""), "<ol start=\"3\"><li>three</li><li><del>four</del></li></ol>");
     assert_eq!(html("轮换**所有**密钥。"), "<p>轮换<strong>所有</strong>密钥。</p>\n");
+    // As CommonMark does not have it.
+    let bold = "<p><strong>注意：</strong>先备份<strong>“密钥”</strong>（<strong>必须</strong>）</p>\n";
+    assert_eq!(html("**注意：**先备份**“密钥”**（**必须**）"), bold);
+    assert_eq!(html("`：**请`"), "<p><code>：**请</code></p>\n");
+    assert_eq!(html("```\n：**请\n```"), "<pre><code>：**请\n</code></pre>\n");
 }
 
 #[test]
@@ -55,7 +60,7 @@ fn nothing_of_it_acts_and_no_image_is_fetched() {
 fn what_is_nested_too_deeply_is_shown_without_its_depth() {
     let deep = format!("{} end", ">".repeat(200));
     assert!(html(&deep).contains("end") && html(&deep).matches("<blockquote>").count() <= 2 * DEEPEST);
-    let list = (0..100).map(|n| format!("{}- {n}\n", "  ".repeat(n))).collect::<String>();
+    let list: String = (0..100).flat_map(|n| ["  ".repeat(n), "- item\n".to_owned()]).collect();
     assert!(html(&list).matches("<ul>").count() <= DEEPEST);
 }
 

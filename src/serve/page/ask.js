@@ -12,6 +12,8 @@ const KEY = "ragstream.chat";
 const KEPT = 30;
 // What was asked before goes with a question, this many times at most.
 const HISTORY = 10;
+// How often an index that is not there yet is looked for, in milliseconds.
+const LOOK = 3000;
 
 let turns = [];
 let running = null;
@@ -46,9 +48,19 @@ export function show(main) {
 
 function welcome() {
   const index = options.current();
-  if (index && !index.index) return noIndex();
+  if (index && !index.index) {
+    setTimeout(notice, LOOK);
+    return noIndex();
+  }
   const holds = index ? h("p", { class: "muted", t: "ask_holds", vars: { documents: number(index.documents), pipeline: index.pipeline } }) : "";
   return h("div", { class: "empty" }, h("p", { class: "greeting", t: "ask_title" }), holds);
+}
+
+// An index that was not there may be now.
+async function notice() {
+  if (!view || turns.length) return;
+  await options.status().catch(() => {});
+  if (view && !turns.length) view.log.replaceChildren(welcome());
 }
 
 export function noIndex() {

@@ -7,7 +7,7 @@ import { failure, watch } from "./ingest.js";
 import * as options from "./options.js";
 
 // Ingests that are shown.
-const JOBS = 5;
+const JOBS = 3;
 // How often an index that is not there yet is looked for, in milliseconds.
 const LOOK = 3000;
 

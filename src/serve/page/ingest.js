@@ -35,7 +35,7 @@ export function watch(job, { signal, ended }) {
     counts.replaceChildren(...shown.filter(([key, n]) => n || key === "seen" || key === "stored").map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))));
     const [before] = samples.at(-1);
     if (told.seconds > before) samples.push([told.seconds, chunks.upserted]);
-    if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples));
+    if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples, chart.clientWidth));
   }
 
   // How much of each stage goes on at once.

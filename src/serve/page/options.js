@@ -2,8 +2,6 @@
 
 import { json } from "./api.js";
 import { h } from "./dom.js";
-import { t } from "./strings.js";
-
 const KEY = "ragstream.options";
 const held = { pipeline: null, model: "", terms: [] };
 try {
@@ -40,11 +38,11 @@ export function chosen({ model }) {
 
 // The fields. `onchange` hears of another pipeline.
 export function fields({ model, onchange }) {
-  let id = model ? "ask" : "search";
+  const id = model ? "ask" : "search";
   const several = known.length > 1;
   const select = several && h("select", { id: `${id}-pipeline`, onchange: () => ((held.pipeline = select.value), keep(), onchange?.()) }, known.map((one) => h("option", { value: one.pipeline, selected: one.pipeline === held.pipeline }, one.pipeline)));
   const planned = current()?.model;
-  const input = model && h("input", { id: `${id}-model`, value: held.model, autocomplete: "off", spellcheck: "false", oninput: () => ((held.model = input.value), keep()), ...(planned ? { placeholder: "model_placeholder" } : { placeholder: "model_placeholder" }), list: `${id}-models` });
+  const input = model && h("input", { id: `${id}-model`, value: held.model, autocomplete: "off", spellcheck: "false", oninput: () => ((held.model = input.value), keep(), tally()), placeholder: "model_placeholder" });
   if (input && planned) {
     input.removeAttribute("data-placeholder");
     input.placeholder = planned;
@@ -65,10 +63,15 @@ export function fields({ model, onchange }) {
     if (event.key === "Backspace" && !term.value && held.terms.pop()) draw();
   });
   term.addEventListener("change", add);
+  function tally() {
+    const set = held.terms.length + (model && held.model.trim() ? 1 : 0);
+    count.textContent = set ? ` (${set})` : "";
+  }
   function draw() {
     keep();
     terms.replaceChildren(...held.terms.map((text) => h("li", {}, h("button", { type: "button", class: "term", label: "remove", vars: { term: text }, onclick: () => ((held.terms = held.terms.filter((other) => other !== text)), draw(), term.focus()) }, text, h("span", { "aria-hidden": "true" }, " ✕")))));
-    count.textContent = held.terms.length ? ` (${held.terms.length})` : "";
+    term.classList.toggle("bare", held.terms.length > 0);
+    tally();
   }
   const field = (key, control) => control && h("div", { class: "field" }, h("label", { for: control.id, t: key }), control);
   const count = h("span", {});
