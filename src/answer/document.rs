@@ -3,6 +3,7 @@
 //! It is put together from the passages, which are slices of the extracted text: so it is there for every kind of source, without
 //! asking the source again, and no path that somebody sends is ever opened.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answerer::Answerer;
@@ -11,7 +12,7 @@ use crate::document::Passage;
 use crate::error::Error;
 
 /// A document as the index has it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "document")]
 #[non_exhaustive]
 pub struct Document {
@@ -32,7 +33,7 @@ pub struct Document {
 }
 
 /// A part of a document's text without a gap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Part {
     /// Byte offset of the first byte in the extracted text.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::question::EnsembleMode;
@@ -114,7 +115,7 @@ impl AnswerSummary {
 }
 
 /// How an answer ended. Serialises as one word: "end", "length", "refused", "passages" or "`nothing_found`".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AnswerOutcome {

@@ -4,13 +4,14 @@
 //! where they overlap and agree on the overlap, where they touch, and where the lines between them prove that the gap holds
 //! nothing but line feeds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::link::link;
 use crate::document::{Hit, Passage};
 
 /// A numbered piece of a document that an answer may cite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// Its number in the prompt and in citations, from 1.
     pub n: usize,
@@ -37,6 +38,7 @@ pub struct Source {
     pub lines: (u32, u32),
     /// The best score among its passages. Higher is better; the scale depends on the retrieval mode.
     #[serde(serialize_with = "widened")]
+    #[schemars(with = "f64")]
     pub score: f32,
     /// The text itself.
     pub text: String,

@@ -10,6 +10,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::duplicates::DedupedHit;
@@ -22,7 +23,7 @@ use crate::error::{Error, reason};
 use crate::providers::{StopReason, Usage};
 
 /// A line. `type` says which.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Line<'a> {
@@ -96,7 +97,7 @@ pub enum Line<'a> {
 }
 
 /// A source, and the address that opens it where it stands.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SourceLine<'a> {
     #[serde(flatten)]
     source: &'a Source,
@@ -111,7 +112,7 @@ impl<'a> From<&'a Source> for SourceLine<'a> {
 }
 
 /// A model that takes over from another.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Takeover<'a> {
     from: &'a str,
     to: &'a str,
@@ -120,7 +121,7 @@ pub struct Takeover<'a> {
 }
 
 /// A model's preference among several answers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Preference<'a> {
     model: &'a str,
     choice: &'a str,
@@ -128,7 +129,7 @@ pub struct Preference<'a> {
 }
 
 /// A failed part: a model, a question by its id, a query by its id, or a line of a file.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct Failed<'a> {
     /// One of several models.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -153,7 +154,7 @@ pub struct Failed<'a> {
 }
 
 /// A step of answering that can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stage {
@@ -166,7 +167,7 @@ pub enum Stage {
 }
 
 /// How an answer ended.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Done<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     join: Option<EnsembleMode>,
@@ -186,14 +187,14 @@ pub struct Done<'a> {
 }
 
 /// How one of several models fared.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct MemberLine<'a> {
     model: &'a str,
     #[serde(flatten)]
     state: MemberState<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum MemberState<'a> {
     Answered { ttft_ms: Option<u64>, seconds: f64, usage: Usage, cost_usd: Option<f64> },
@@ -202,7 +203,7 @@ enum MemberState<'a> {
 }
 
 /// A passage that was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HitLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     query_id: Option<&'a str>,
@@ -228,7 +229,7 @@ pub struct HitLine<'a> {
 }
 
 /// Where a passage lies that says nearly the same.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct CopyLine<'a> {
     uri: &'a str,
     start: u64,
@@ -237,7 +238,7 @@ struct CopyLine<'a> {
 }
 
 /// The end of a batch of questions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BatchSummary {
     /// All of them.
     pub questions: usize,
@@ -255,6 +256,7 @@ pub struct BatchSummary {
     pub usage: Usage,
     /// How long it took.
     #[serde(serialize_with = "as_seconds")]
+    #[schemars(with = "f64")]
     pub seconds: Duration,
 }
 

@@ -1,6 +1,7 @@
 //! The JSON of an ingest, an object a line: what `--json` prints while it goes on, and what a service sends. Its end is an
 //! [`IngestSummary`](super::report::IngestSummary).
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::FailedDocument;
@@ -8,7 +9,7 @@ use super::report::{Report, Stage};
 use crate::source::SourceId;
 
 /// A line. `type` says which.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Line<'a> {
@@ -33,7 +34,7 @@ pub enum Line<'a> {
 }
 
 /// How far an ingest is.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     /// Since it began.
     pub seconds: f64,
@@ -46,7 +47,7 @@ pub struct Progress {
 }
 
 /// Documents by what became of them so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct ProgressDocuments {
     pub seen: u64,
@@ -57,7 +58,7 @@ pub struct ProgressDocuments {
 }
 
 /// Chunks by what became of them so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct ProgressChunks {
     pub made: u64,
@@ -65,7 +66,7 @@ pub struct ProgressChunks {
 }
 
 /// What was embedded so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct ProgressEmbeddings {
     pub embedded: u64,

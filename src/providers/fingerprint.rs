@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stands before the server, where that is not the vendor's own.
@@ -12,7 +13,7 @@ const AT: &str = " at ";
 /// localhost:8080/v1`.
 ///
 /// Part of every cache key and of every index, as this text: the text of a model that exists must never change.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Fingerprint(String);
 

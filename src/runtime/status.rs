@@ -1,5 +1,6 @@
 //! What a pipeline's index holds.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Runtime;
@@ -13,7 +14,7 @@ use crate::vectordb::IndexMeta;
 const NAMED: usize = 100;
 
 /// What a pipeline's index holds. The keys are the contract's.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "status")]
 pub struct Status {
     /// The pipeline's name.
@@ -35,7 +36,7 @@ pub struct Status {
 }
 
 /// A document that failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StatusFailure {
     /// The document.
     pub uri: String,
@@ -46,7 +47,7 @@ pub struct StatusFailure {
 }
 
 /// What the cache of vectors holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StatusCache {
     /// Vectors.
     pub entries: u64,

@@ -60,7 +60,15 @@ pub(super) async fn ask(service: &Service, served: &Served, question: Question) 
     };
     let begun = async {
         let mut answer = served.answerer().await?.ask(question);
-        let first = answer.next().await.transpose()?;
+        let mut first = Vec::new();
+        // What a question of a conversation is searched for is said before it is.
+        while let Some(event) = answer.next().await.transpose()? {
+            let goes_on = matches!(event, AnswerEvent::Question { .. });
+            first.push(event);
+            if !goes_on {
+                break;
+            }
+        }
         Ok::<_, Error>((first, answer))
     };
     let (first, mut answer) = match begun.await {
@@ -72,8 +80,8 @@ pub(super) async fn ask(service: &Service, served: &Served, question: Question) 
     };
     let answer = async_stream::stream! {
         let _place = place;
-        if let Some(first) = first {
-            yield Ok(first);
+        for event in first {
+            yield Ok(event);
         }
         while let Some(event) = answer.next().await {
             counted.note(&event);

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -52,7 +53,7 @@ pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore
 }
 
 /// What an index was made with. Kept in the index itself; an index made with something else is refused.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexMeta {
     /// Layout of points and payloads. Now [`IndexMeta::VERSION`].
     pub version: u32,

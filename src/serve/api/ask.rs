@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use futures_util::StreamExt as _;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,9 +22,10 @@ use crate::serve::service::Service;
 use crate::serve::sse;
 
 /// A question.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Ask {
+    #[schemars(regex(pattern = r"\S"))]
     question: String,
     #[serde(default)]
     pipeline: Option<String>,
@@ -46,7 +48,7 @@ pub(super) struct Ask {
     html: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Turn {
     question: String,

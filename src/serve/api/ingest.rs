@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Extension, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -21,7 +22,7 @@ use crate::serve::service::Service;
 use crate::serve::sse;
 
 /// What is to be ingested, and how.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Ingest {
     pipeline: Option<String>,
@@ -29,6 +30,7 @@ pub(super) struct Ingest {
     rebuild: bool,
     checksum: bool,
     /// What this user's own command says besides.
+    #[schemars(skip)]
     local: Option<Local>,
 }
 

@@ -4,6 +4,7 @@ mod ask;
 mod documents;
 mod ingest;
 mod login;
+mod openapi;
 mod read;
 mod search;
 mod status;
@@ -26,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/api/documents/{id}", get(documents::show))
         .route("/login", post(login::login))
         .route("/healthz", get(async || "ok\n"))
+        .route("/openapi.json", get(openapi::document))
         .route("/metrics", get(status::metrics))
         .route("/readyz", get(status::ready))
 }

@@ -34,6 +34,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(Err(error)) => return Err(Fault::bad(format!("the body could not be read: {error}"))),
             Err(_) => return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
         };
+        // A list of a type's fields in their order would do for serde.
+        if bytes.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
+            return Err(Fault::bad("the body is not the JSON that is expected: it is a list, and an object is meant"));
+        }
         match serde_json::from_slice(&bytes) {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Fault::bad(format!("the body is not the JSON that is expected: {error}"))),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::read::{Body, filter};
@@ -16,9 +17,10 @@ use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
 /// What is searched for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Search {
+    #[schemars(regex(pattern = r"\S"))]
     query: String,
     #[serde(default)]
     pipeline: Option<String>,
@@ -32,9 +34,9 @@ pub(super) struct Search {
 }
 
 /// What was found, best first.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[expect(clippy::struct_field_names, reason = "the wire's")]
-struct Hits<'a> {
+pub(super) struct Hits<'a> {
     #[serde(rename = "type")]
     kind: &'static str,
     pipeline: &'a str,

@@ -1,0 +1,176 @@
+//! `GET /openapi.json`: the API in `OpenAPI` 3.1, made of the types that are read and written.
+
+use std::sync::LazyLock;
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::{ask, ingest, login, search};
+use crate::answer::document::Document;
+use crate::answer::wire;
+use crate::ingest::report::IngestSummary;
+use crate::ingest::wire as ingest_wire;
+use crate::runtime::Status;
+use crate::serve::jobs::JobView;
+
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| described().to_string());
+
+pub(super) async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], DOCUMENT.as_str()).into_response()
+}
+
+/// Writes schemas of types, each once.
+struct Schemas(SchemaGenerator);
+
+impl Schemas {
+    fn of<T: JsonSchema>(&mut self) -> Value {
+        self.0.subschema_for::<T>().to_value()
+    }
+
+    /// An object with these properties, all of them there.
+    fn object(kind: &str, properties: &Value) -> Value {
+        let required: Vec<&String> = properties.as_object().map(|properties| properties.keys().collect()).unwrap_or_default();
+        let mut schema = json!({"type": "object", "properties": properties, "required": required});
+        if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert("type".to_owned(), json!({"const": kind}));
+        }
+        schema
+    }
+}
+
+fn body(schema: &Value) -> Value {
+    json!({"required": true, "content": {"application/json": {"schema": schema}}})
+}
+
+fn answer(description: &str, schema: &Value) -> Value {
+    json!({"description": description, "content": {"application/json": {"schema": schema}}})
+}
+
+/// Lines of this schema, as events or one a line.
+fn lines(description: &str, schema: &Value) -> Value {
+    let data = json!({"type": "string", "contentMediaType": "application/json", "contentSchema": schema});
+    let event = json!({"type": "object", "properties": {"event": {"type": "string"}, "data": data}});
+    let content = json!({"text/event-stream": {"schema": event}, "application/x-ndjson": {"schema": {"type": "string"}}});
+    json!({"description": description, "content": content})
+}
+
+/// A path's methods, each of which may fail with a line that says why.
+fn operation(id: &str, summary: &str, parts: Value, fault: &Value) -> Value {
+    let mut operation = json!({"operationId": id, "summary": summary});
+    if let (Some(operation), Value::Object(parts)) = (operation.as_object_mut(), parts) {
+        operation.extend(parts);
+    }
+    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
+        responses.insert("default".to_owned(), answer("Why there is no answer", fault));
+    }
+    operation
+}
+
+fn parameter(name: &str, place: &str, description: &str) -> Value {
+    json!({"name": name, "in": place, "required": place == "path", "description": description, "schema": {"type": "string"}})
+}
+
+fn described() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut schemas = Schemas(settings.for_serialize().into_generator());
+    let fault = Schemas::object("error", &json!({"message": {"type": "string"}, "kind": {"type": "string"}}));
+    let line = schemas.of::<wire::Line<'_>>();
+    let told = schemas.of::<ingest_wire::Line<'_>>();
+    let summary = schemas.of::<IngestSummary>();
+    let job = schemas.of::<JobView>();
+    let status = schemas.of::<Status>();
+    let document = schemas.of::<Document>();
+    let hits = schemas.of::<search::Hits<'_>>();
+    let mut asked = Schemas(
+        SchemaSettings::draft2020_12()
+            .with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+            })
+            .into_generator(),
+    );
+    let (ask, search) = (asked.of::<ask::Ask>(), asked.of::<search::Search>());
+    let (ingest, login) = (asked.of::<ingest::Ingest>(), asked.of::<login::Login>());
+
+    let jobs = Schemas::object("jobs", &json!({"jobs": {"type": "array", "items": job}}));
+    let service = Schemas::object(
+        "service",
+        &json!({
+            "version": {"type": "string"}, "seconds": {"type": "number"}, "free": {"type": "object"},
+            "pipelines": {"type": "array", "items": {"anyOf": [status, {"type": "object"}]}}, "jobs": {"type": "array", "items": job},
+        }),
+    );
+    let whole = Schemas::object("answer", &json!({"answer": {"type": "string"}, "sources": {"type": "array"}}));
+    let mut written = lines("The answer as it is written", &line);
+    if let Some(content) = written.get_mut("content").and_then(Value::as_object_mut) {
+        content.insert("application/json".to_owned(), json!({"schema": whole}));
+    }
+    let mut followed = lines("What it tells, from its beginning to its end", &json!({"anyOf": [told, summary, fault]}));
+    if let Some(content) = followed.get_mut("content").and_then(Value::as_object_mut) {
+        content.insert("application/json".to_owned(), json!({"schema": job}));
+    }
+    let accepted = json!({"202": answer("It is under way, or waits for its turn", &job)});
+    let (id, pipeline) =
+        (parameter("id", "path", "Its id"), parameter("pipeline", "query", "Which pipeline; the first where none is named"));
+    let found = json!({"200": answer("Its text as the index has it", &document)});
+    let paths = json!({
+        "/api/ask": {"post": operation("ask", "Answer a question", json!({"requestBody": body(&ask), "responses": {"200": written}}), &fault)},
+        "/api/search": {"post": operation("search", "Find passages", json!({"requestBody": body(&search), "responses": {"200": answer("Passages, best first", &hits)}}), &fault)},
+        "/api/ingest": {
+            "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": accepted}), &fault),
+            "get": operation("ingests", "The ingests that are remembered", json!({"responses": {"200": answer("All of them, the oldest first", &jobs)}}), &fault),
+        },
+        "/api/ingest/{id}": {
+            "get": operation("follow", "Follow an ingest", json!({"parameters": [id], "responses": {"200": followed}}), &fault),
+            "delete": operation("cancel", "Have an ingest finish what is in flight and end", json!({"parameters": [id], "responses": accepted}), &fault),
+        },
+        "/api/status": {"get": operation("status", "What the indexes hold, and what goes on", json!({"responses": {"200": answer("The service", &service)}}), &fault)},
+        "/api/documents": {"get": operation("documentOfUri", "A document by its uri", json!({"parameters": [{"name": "uri", "in": "query", "required": true, "schema": {"type": "string"}}, pipeline], "responses": found}), &fault)},
+        "/api/documents/{id}": {"get": operation("document", "A document by its id", json!({"parameters": [id, pipeline], "responses": found}), &fault)},
+        "/login": {"post": operation("login", "A cookie for a token", json!({"requestBody": body(&login), "responses": {"204": {"description": "The cookie is set"}}}), &fault)},
+    });
+    let mut components: Map<String, Value> = schemas.0.take_definitions(true);
+    components.extend(asked.0.take_definitions(true));
+    json!({
+        "openapi": "3.1.0",
+        "info": {"title": "ragstream", "version": env!("CARGO_PKG_VERSION"), "description": "Ask and search documents, and keep their index up to date."},
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{}, {"token": []}],
+    })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` leads somewhere.
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(list) => list.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = described();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 10, "{found:?}");
+        for reference in found {
+            assert!(document.pointer(reference.strip_prefix('#').unwrap()).is_some(), "{reference}");
+        }
+    }
+}
