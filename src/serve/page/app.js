@@ -14,13 +14,20 @@ const main = document.getElementById("main");
 let leave = () => {};
 let shown = null;
 
-const links = Object.keys(VIEWS).map((name) => h("a", { href: name === "ask" ? "/" : `/#${name}`, "data-view": name, t: name }));
+const links = Object.keys(VIEWS).map((name) =>
+  h("a", { href: name === "ask" ? "/" : `/#${name}`, "data-view": name, t: name }),
+);
 document.getElementById("views").setAttribute("data-label", "views");
 document.getElementById("views").append(...links);
-const language = h("button", { class: "quiet", t: "other_language", label: "switch_language", onclick: () => {
-  setLang(lang() === "zh" ? "en" : "zh");
-  translateAll();
-} });
+const language = h("button", {
+  class: "quiet",
+  t: "other_language",
+  label: "switch_language",
+  onclick: () => {
+    setLang(lang() === "zh" ? "en" : "zh");
+    translateAll();
+  },
+});
 document.getElementById("tools").append(language);
 translateAll();
 
@@ -32,19 +39,34 @@ function login() {
   return new Promise((entered) => {
     const token = h("input", { id: "token", type: "password", autocomplete: "current-password", required: true });
     const fault = h("p", { class: "fault", role: "alert", hidden: true });
-    const dialog = h("dialog", { class: "login", "aria-labelledby": "login-title" }, h("form", { onsubmit: async (event) => {
-      event.preventDefault();
-      try {
-        await json("/login", { method: "POST", body: { token: token.value } });
-        dialog.close();
-        dialog.remove();
-        entered();
-      } catch (error) {
-        fault.hidden = false;
-        fault.textContent = error.message;
-        token.select();
-      }
-    } }, h("h2", { id: "login-title", t: "login_title" }), h("p", { class: "muted", t: "login_hint" }), h("label", { for: "token", t: "token" }), token, fault, h("button", { class: "primary", type: "submit", t: "login" })));
+    const dialog = h(
+      "dialog",
+      { class: "login", "aria-labelledby": "login-title" },
+      h(
+        "form",
+        {
+          onsubmit: async (event) => {
+            event.preventDefault();
+            try {
+              await json("/login", { method: "POST", body: { token: token.value } });
+              dialog.close();
+              dialog.remove();
+              entered();
+            } catch (error) {
+              fault.hidden = false;
+              fault.textContent = error.message;
+              token.select();
+            }
+          },
+        },
+        h("h2", { id: "login-title", t: "login_title" }),
+        h("p", { class: "muted", t: "login_hint" }),
+        h("label", { for: "token", t: "token" }),
+        token,
+        fault,
+        h("button", { class: "primary", type: "submit", t: "login" }),
+      ),
+    );
     // Nothing can be done without it.
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     document.body.append(dialog);
@@ -89,7 +111,8 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     VIEWS[shown].focus();
   }
-  if (event.key === "Escape" && !document.querySelector("dialog[open]") && shown === "ask" && ask.stop()) event.preventDefault();
+  if (event.key === "Escape" && !document.querySelector("dialog[open]") && shown === "ask" && ask.stop())
+    event.preventDefault();
 });
 
 if (location.pathname.startsWith("/documents/")) {
@@ -100,7 +123,14 @@ if (location.pathname.startsWith("/documents/")) {
     await options.status();
   } catch (error) {
     const said = error instanceof Fault ? error : new Fault(String(error));
-    main.replaceChildren(h("div", { class: "fault", role: "alert" }, h("p", {}, said.message), h("button", { class: "quiet", t: "try_again", onclick: () => location.reload() })));
+    main.replaceChildren(
+      h(
+        "div",
+        { class: "fault", role: "alert" },
+        h("p", {}, said.message),
+        h("button", { class: "quiet", t: "try_again", onclick: () => location.reload() }),
+      ),
+    );
     throw error;
   }
   addEventListener("popstate", route);

@@ -38,6 +38,7 @@ export function show(main) {
   const box = composer();
   main.replaceChildren(h("h1", { class: "unseen", t: "ask" }), log, box.form);
   view = { log, box };
+  if (running) box.busy(true);
   if (turns.length === 0) log.append(welcome());
   for (const turn of turns) log.append(draw(turn));
   const last = log.lastElementChild;
@@ -52,7 +53,9 @@ function welcome() {
     setTimeout(notice, LOOK);
     return noIndex();
   }
-  const holds = index ? h("p", { class: "muted", t: "ask_holds", vars: { documents: number(index.documents), pipeline: index.pipeline } }) : "";
+  const holds = index
+    ? h("p", { class: "muted", t: "ask_holds", vars: { documents: number(index.documents), pipeline: index.pipeline } })
+    : "";
   return h("div", { class: "empty" }, h("p", { class: "greeting", t: "ask_title" }), holds);
 }
 
@@ -64,15 +67,45 @@ async function notice() {
 }
 
 export function noIndex() {
-  return h("div", { class: "empty" }, h("p", { class: "greeting", t: "no_index" }), h("p", { class: "muted", t: "no_index_hint" }), h("pre", {}, h("code", {}, "ragstream ingest ./docs")));
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "greeting", t: "no_index" }),
+    h("p", { class: "muted", t: "no_index_hint" }),
+    h("pre", {}, h("code", {}, "ragstream ingest ./docs")),
+  );
 }
 
 function composer() {
-  const input = h("textarea", { id: "question", rows: "1", label: "question", placeholder: "ask_placeholder", "aria-describedby": "keys", enterkeyhint: "send" });
+  const input = h("textarea", {
+    id: "question",
+    rows: "1",
+    label: "question",
+    placeholder: "ask_placeholder",
+    "aria-describedby": "keys",
+    enterkeyhint: "send",
+  });
   const send = h("button", { class: "primary send", type: "submit", t: "send" });
   const stop = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => running?.abort() });
-  const fresh = h("button", { class: "quiet", type: "button", t: "new_chat", hidden: turns.length === 0, onclick: () => begin() });
-  const form = h("form", { class: "composer", onsubmit: (event) => (event.preventDefault(), submit()) }, h("div", { class: "box" }, input, send, stop), h("div", { class: "under" }, options.fields({ model: true, onchange: () => turns.length === 0 && view.log.replaceChildren(welcome()) }), fresh), h("p", { id: "keys", class: "unseen", t: "keys" }));
+  const fresh = h("button", {
+    class: "quiet",
+    type: "button",
+    t: "new_chat",
+    hidden: turns.length === 0,
+    onclick: () => begin(),
+  });
+  const form = h(
+    "form",
+    { class: "composer", onsubmit: (event) => (event.preventDefault(), submit()) },
+    h("div", { class: "box" }, input, send, stop),
+    h(
+      "div",
+      { class: "under" },
+      options.fields({ model: true, onchange: () => turns.length === 0 && view.log.replaceChildren(welcome()) }),
+      fresh,
+    ),
+    h("p", { id: "keys", class: "unseen", t: "keys" }),
+  );
   const grow = () => {
     input.style.height = "auto";
     input.style.height = `${Math.min(input.scrollHeight, innerHeight * 0.4)}px`;
@@ -130,27 +163,41 @@ function again(turn) {
 }
 
 async function ask(question) {
-  const turn = { id: crypto.randomUUID?.() ?? String(Date.now()), question, answer: "", blocks: [], sources: [], notes: [], asked: options.chosen({ model: true }) };
-  const history = turns.filter((turn) => turn.answer && turn.done).slice(-HISTORY).map(({ question, answer }) => ({ question, answer }));
+  const turn = {
+    id: crypto.randomUUID?.() ?? String(Date.now()),
+    question,
+    answer: "",
+    blocks: [],
+    sources: [],
+    notes: [],
+    asked: options.chosen({ model: true }),
+  };
+  const history = turns
+    .filter((turn) => turn.answer && turn.done)
+    .slice(-HISTORY)
+    .map(({ question, answer }) => ({ question, answer }));
   if (turns.length === 0) view.log.replaceChildren();
   turns.push(turn);
   view.log.append(draw(turn));
   view.log.lastElementChild.scrollIntoView({ block: "start" });
   running = new AbortController();
   view.box.busy(true);
-  const speak = speaker();
   try {
-    await events("/api/ask", { method: "POST", signal: running.signal, body: { question, html: true, history: history.length ? history : undefined, ...turn.asked } }, (event) => {
-      take(turn, event);
-      if (event.type === "token" && turn.worded) speak(event.text);
-    });
+    await events(
+      "/api/ask",
+      {
+        method: "POST",
+        signal: running.signal,
+        body: { question, html: true, history: history.length ? history : undefined, ...turn.asked },
+      },
+      (event) => take(turn, event),
+    );
     if (!turn.done && !turn.error) turn.notes.push({ key: "cut_off" });
   } catch (error) {
     if (error.name === "AbortError") turn.notes.push({ key: "stopped" });
     else if (error instanceof Fault) turn.error = { message: error.message, hint: error.hint };
     else turn.notes.push({ key: "cut_off" });
   }
-  speak("", true);
   running = null;
   turn.ended = true;
   keep();
@@ -175,6 +222,7 @@ function take(turn, event) {
       turn.worded = true;
       turn.blocks[event.block] = event.html;
       block(turn, event.block);
+      if (!event.open) speak(turn, event.block);
       return;
     case "interrupted":
       [turn.answer, turn.blocks] = ["", []];
@@ -198,7 +246,13 @@ const part = (turn, selector) => document.getElementById(`turn-${turn.id}`)?.que
 // A turn's place on the page. What is in it is drawn by `block`, `update` and `finish`.
 function draw(turn) {
   const article = h("article", { class: "turn", id: `turn-${turn.id}`, "aria-busy": turn.ended ? null : "true" });
-  article.append(h("h2", { class: "question" }, h("span", { class: "unseen", t: "you" }), turn.question), h("p", { class: "status muted" }), h("div", { class: "prose" }), h("div", { class: "notes" }), h("div", { class: "after" }));
+  article.append(
+    h("h2", { class: "question" }, h("span", { class: "unseen", t: "you" }), turn.question),
+    h("p", { class: "status muted" }),
+    h("div", { class: "prose" }),
+    h("div", { class: "notes" }),
+    h("div", { class: "after" }),
+  );
   article.querySelector(".prose").addEventListener("click", (event) => {
     const cite = event.target.closest("a.cite");
     if (!cite) return;
@@ -252,8 +306,19 @@ function update(turn) {
   if (done && done.stop !== "end") notes.push({ key: `note_${done.stop}` });
   if (done?.unknown_citations) notes.push({ key: "unknown", vars: { n: done.unknown_citations.join(", ") } });
   part(turn, ".notes").replaceChildren(
-    ...notes.map(({ key, vars, more }) => h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : "")),
-    ...(turn.error ? [h("div", { class: "fault", role: "alert" }, h("p", {}, turn.error.message), turn.error.hint ? h("p", { class: "muted" }, turn.error.hint) : "")] : []),
+    ...notes.map(({ key, vars, more }) =>
+      h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : ""),
+    ),
+    ...(turn.error
+      ? [
+          h(
+            "div",
+            { class: "fault", role: "alert" },
+            h("p", {}, turn.error.message),
+            turn.error.hint ? h("p", { class: "muted" }, turn.error.hint) : "",
+          ),
+        ]
+      : []),
   );
 }
 
@@ -267,36 +332,49 @@ function finish(turn) {
   if (done) {
     if (done.model) facts.push(done.model);
     facts.push(seconds(done.seconds));
-    if (done.ttft_ms !== null && done.ttft_ms !== undefined) facts.push(t("first_after", { time: seconds(done.ttft_ms / 1000) }));
+    if (done.ttft_ms !== null && done.ttft_ms !== undefined)
+      facts.push(t("first_after", { time: seconds(done.ttft_ms / 1000) }));
     const { input_tokens: read, output_tokens: written } = done.usage;
     if (read !== null && written !== null) facts.push(t("tokens", { in: number(read), out: number(written) }));
-    if (done.cost_usd !== null) facts.push(number(done.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }));
+    if (done.cost_usd !== null)
+      facts.push(number(done.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }));
   }
-  const copy = h("button", { class: "quiet", t: "copy", onclick: async () => {
-    await navigator.clipboard?.writeText(turn.answer);
-    Object.assign(copy.dataset, { t: "copied" });
-    translate(copy);
-  } });
+  const copy = h("button", {
+    class: "quiet",
+    t: "copy",
+    onclick: async () => {
+      await navigator.clipboard?.writeText(turn.answer);
+      Object.assign(copy.dataset, { t: "copied" });
+      translate(copy);
+    },
+  });
   after.replaceChildren(
-    h("div", { class: "meta" }, h("span", { class: "facts" }, facts.join(" · ")), turn.worded ? copy : "", turns.at(-1) === turn ? h("button", { class: "quiet", t: "again", onclick: () => again(turn) }) : ""),
-    turn.sources.length ? h("section", { "aria-labelledby": `sources-${turn.id}` }, h("h3", { id: `sources-${turn.id}`, t: "sources" }), cards(turn.sources, { pipeline: turn.asked.pipeline, citations: turn.worded ? done?.citations : null })) : "",
+    h(
+      "div",
+      { class: "meta" },
+      h("span", { class: "facts" }, facts.join(" · ")),
+      turn.worded ? copy : "",
+      turns.at(-1) === turn ? h("button", { class: "quiet", t: "again", onclick: () => again(turn) }) : "",
+    ),
+    turn.sources.length
+      ? h(
+          "section",
+          { "aria-labelledby": `sources-${turn.id}` },
+          h("h3", { id: `sources-${turn.id}`, t: "sources" }),
+          cards(turn.sources, { pipeline: turn.asked.pipeline, citations: turn.worded ? done?.citations : null }),
+        )
+      : "",
   );
   // A question is asked again only while it is the last.
   for (const button of view.log.querySelectorAll(".turn:not(:last-child) [data-t=again]")) button.remove();
   reachable(part(turn, ".prose"));
 }
 
-// Says what is written to those who hear it: whole sentences, and not one by one.
-function speaker() {
-  let held = "";
-  let last = 0;
-  return (text, end = false) => {
-    held += text;
-    const cut = end ? held.length : Math.max(...[". ", "! ", "? ", "。", "！", "？", "\n\n"].map((mark) => held.lastIndexOf(mark) + mark.length * (held.includes(mark) ? 1 : 0)));
-    if (cut <= 0 || (!end && Date.now() - last < 1000)) return;
-    const said = held.slice(0, cut).replace(/[#*`|>]+/g, "").trim();
-    held = held.slice(cut);
-    last = Date.now();
-    if (said) announce(said);
-  };
+// Says a piece of an answer, when it is whole, to those who hear it: without the numbers of its sources.
+function speak(turn, i) {
+  const said = part(turn, ".prose")?.children[i]?.cloneNode(true);
+  if (!said) return;
+  for (const cite of said.querySelectorAll("a.cite")) cite.remove();
+  const text = said.textContent.trim();
+  if (text) announce(text);
 }

@@ -19,7 +19,11 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 const said = { t: (element, text) => (element.textContent = text) };
-for (const [name, attribute] of [["label", "aria-label"], ["hint", "title"], ["placeholder", "placeholder"]]) {
+for (const [name, attribute] of [
+  ["label", "aria-label"],
+  ["hint", "title"],
+  ["placeholder", "placeholder"],
+]) {
   said[name] = (element, text) => element.setAttribute(attribute, text);
 }
 

@@ -18,7 +18,16 @@ export function watch(job, { signal, ended }) {
   const chart = h("div", {});
   const failures = h("ul", { class: "failures", role: "list" });
   const said = h("div", {});
-  const whole = h("article", { class: "job" }, h("header", {}, h("h3", {}, h("span", { t: "ingest" }), " ", h("span", { class: "muted" }, job.pipeline)), state, cancel), counts, limit, chart, failures, said);
+  const whole = h(
+    "article",
+    { class: "job" },
+    h("header", {}, h("h3", {}, h("span", { t: "ingest" }), " ", h("span", { class: "muted" }, job.pipeline)), state, cancel),
+    counts,
+    limit,
+    chart,
+    failures,
+    said,
+  );
   const samples = [[0, 0]];
   let failed = 0;
 
@@ -31,8 +40,21 @@ export function watch(job, { signal, ended }) {
 
   function progress(told) {
     const { documents, chunks, embeddings } = told;
-    const shown = [["seen", documents.seen], ["added", documents.added], ["changed", documents.changed], ["unchanged", documents.unchanged], ["removed", documents.removed], ["failed", documents.failed], ["stored", chunks.upserted], ["tokens_count", embeddings.tokens]];
-    counts.replaceChildren(...shown.filter(([key, n]) => n || key === "seen" || key === "stored").map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))));
+    const shown = [
+      ["seen", documents.seen],
+      ["added", documents.added],
+      ["changed", documents.changed],
+      ["unchanged", documents.unchanged],
+      ["removed", documents.removed],
+      ["failed", documents.failed],
+      ["stored", chunks.upserted],
+      ["tokens_count", embeddings.tokens],
+    ];
+    counts.replaceChildren(
+      ...shown
+        .filter(([key, n]) => n || key === "seen" || key === "stored")
+        .map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))),
+    );
     const [before] = samples.at(-1);
     if (told.seconds > before) samples.push([told.seconds, chunks.upserted]);
     if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples, chart.clientWidth));
@@ -43,7 +65,14 @@ export function watch(job, { signal, ended }) {
     const all = STAGES.map((stage) => [stage, load[stage] ?? 0]);
     const most = Math.max(...all.map(([, n]) => n));
     if (most < 0.05) return;
-    const bars = all.map(([stage, n]) => h("li", { class: n === most ? "most" : "" }, h("span", { t: `stage_${stage}` }), h("meter", { min: "0", max: String(most), value: String(n), label: `stage_${stage}` })));
+    const bars = all.map(([stage, n]) =>
+      h(
+        "li",
+        { class: n === most ? "most" : "" },
+        h("span", { t: `stage_${stage}` }),
+        h("meter", { min: "0", max: String(most), value: String(n), label: `stage_${stage}` }),
+      ),
+    );
     limit.replaceChildren(h("span", { t: "busiest" }), h("ul", { class: "stages", role: "list" }, bars));
   }
 
@@ -52,12 +81,24 @@ export function watch(job, { signal, ended }) {
       progress(told);
       const facts = [t("took", { time: seconds(told.seconds) })];
       if (told.bottleneck) facts.push(t("limited_by", { stage: t(`stage_${told.bottleneck}`) }));
-      if (told.embeddings.cost_usd) facts.push(t("cost", { usd: number(told.embeddings.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }) }));
+      if (told.embeddings.cost_usd)
+        facts.push(
+          t("cost", {
+            usd: number(told.embeddings.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }),
+          }),
+        );
       limit.replaceChildren(facts.join(" · "));
       phase(told.outcome === "interrupted" ? "interrupted" : "done");
     } else {
       phase("failed");
-      said.append(h("div", { class: "fault", role: "alert" }, h("p", {}, told.message), told.hint ? h("p", { class: "muted" }, told.hint) : ""));
+      said.append(
+        h(
+          "div",
+          { class: "fault", role: "alert" },
+          h("p", {}, told.message),
+          told.hint ? h("p", { class: "muted" }, told.hint) : "",
+        ),
+      );
     }
     announce(`${t("ingest")}: ${state.textContent}`);
   }
@@ -114,4 +155,5 @@ export function watch(job, { signal, ended }) {
   return whole;
 }
 
-export const failure = ({ uri, stage, error }) => h("li", {}, h("span", { class: "uri" }, uri), h("span", { class: "muted" }, ` ${t(`stage_${stage}`)}: `), error);
+export const failure = ({ uri, stage, error }) =>
+  h("li", {}, h("span", { class: "uri" }, uri), h("span", { class: "muted" }, ` ${t(`stage_${stage}`)}: `), error);

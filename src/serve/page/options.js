@@ -40,9 +40,24 @@ export function chosen({ model }) {
 export function fields({ model, onchange }) {
   const id = model ? "ask" : "search";
   const several = known.length > 1;
-  const select = several && h("select", { id: `${id}-pipeline`, onchange: () => ((held.pipeline = select.value), keep(), onchange?.()) }, known.map((one) => h("option", { value: one.pipeline, selected: one.pipeline === held.pipeline }, one.pipeline)));
+  const select =
+    several &&
+    h(
+      "select",
+      { id: `${id}-pipeline`, onchange: () => ((held.pipeline = select.value), keep(), onchange?.()) },
+      known.map((one) => h("option", { value: one.pipeline, selected: one.pipeline === held.pipeline }, one.pipeline)),
+    );
   const planned = current()?.model;
-  const input = model && h("input", { id: `${id}-model`, value: held.model, autocomplete: "off", spellcheck: "false", oninput: () => ((held.model = input.value), keep(), tally()), placeholder: "model_placeholder" });
+  const input =
+    model &&
+    h("input", {
+      id: `${id}-model`,
+      value: held.model,
+      autocomplete: "off",
+      spellcheck: "false",
+      oninput: () => ((held.model = input.value), keep(), tally()),
+      placeholder: "model_placeholder",
+    });
   if (input && planned) {
     input.removeAttribute("data-placeholder");
     input.placeholder = planned;
@@ -69,14 +84,44 @@ export function fields({ model, onchange }) {
   }
   function draw() {
     keep();
-    terms.replaceChildren(...held.terms.map((text) => h("li", {}, h("button", { type: "button", class: "term", label: "remove", vars: { term: text }, onclick: () => ((held.terms = held.terms.filter((other) => other !== text)), draw(), term.focus()) }, text, h("span", { "aria-hidden": "true" }, " ✕")))));
+    terms.replaceChildren(
+      ...held.terms.map((text) =>
+        h(
+          "li",
+          {},
+          h(
+            "button",
+            {
+              type: "button",
+              class: "term",
+              label: "remove",
+              vars: { term: text },
+              onclick: () => ((held.terms = held.terms.filter((other) => other !== text)), draw(), term.focus()),
+            },
+            text,
+            h("span", { "aria-hidden": "true" }, " ✕"),
+          ),
+        ),
+      ),
+    );
     term.classList.toggle("bare", held.terms.length > 0);
     tally();
   }
   const field = (key, control) => control && h("div", { class: "field" }, h("label", { for: control.id, t: key }), control);
   const count = h("span", {});
   const summary = h("summary", {}, h("span", { t: "options" }), count);
-  const whole = h("details", { class: "options" }, summary, h("div", { class: "fields" }, field("pipeline", select), field("model", input), h("div", { class: "field wide" }, h("label", { for: term.id, t: "filters" }), h("div", { class: "filter" }, terms, term))));
+  const whole = h(
+    "details",
+    { class: "options" },
+    summary,
+    h(
+      "div",
+      { class: "fields" },
+      field("pipeline", select),
+      field("model", input),
+      h("div", { class: "field wide" }, h("label", { for: term.id, t: "filters" }), h("div", { class: "filter" }, terms, term)),
+    ),
+  );
   draw();
   return whole;
 }

@@ -35,10 +35,21 @@ export function plot(samples, room) {
   const y = (rate) => TOP + (1 - rate / top) * (HEIGHT - TOP - BOTTOM);
   const line = points.map(([at, rate]) => `${x(at).toFixed(1)},${y(rate).toFixed(1)}`);
   const ground = y(0);
-  const area = line.length ? `M${x(points[0][0]).toFixed(1)},${ground}L${line.join("L")}L${x(until).toFixed(1)},${ground}Z` : "";
-  const grid = [0, 0.5, 1].map((part) => `<line x1="${LEFT}" x2="${width - 8}" y1="${y(top * part)}" y2="${y(top * part)}"/><text x="${LEFT - 8}" y="${y(top * part) + 4}" text-anchor="end">${number(top * part, { notation: "compact" })}</text>`).join("");
+  const area = line.length
+    ? `M${x(points[0][0]).toFixed(1)},${ground}L${line.join("L")}L${x(until).toFixed(1)},${ground}Z`
+    : "";
+  const grid = [0, 0.5, 1]
+    .map(
+      (part) =>
+        `<line x1="${LEFT}" x2="${width - 8}" y1="${y(top * part)}" y2="${y(top * part)}"/><text x="${LEFT - 8}" y="${y(top * part) + 4}" text-anchor="end">${number(top * part, { notation: "compact" })}</text>`,
+    )
+    .join("");
   const now = points.at(-1)?.[1] ?? 0;
-  const label = t("throughput_label", { time: seconds(until), now: number(now, { maximumFractionDigits: 0 }), most: number(most, { maximumFractionDigits: 0 }) });
+  const label = t("throughput_label", {
+    time: seconds(until),
+    now: number(now, { maximumFractionDigits: 0 }),
+    most: number(most, { maximumFractionDigits: 0 }),
+  });
   // Numbers alone, and no text of a document.
   figure.innerHTML = `<svg viewBox="0 0 ${width} ${HEIGHT}" role="img"><g class="grid">${grid}</g><path class="area" d="${area}"/><path class="line" d="${line.length ? `M${line.join("L")}` : ""}"/><text class="time" x="${width - 8}" y="${HEIGHT - 4}" text-anchor="end">${seconds(until)}</text></svg>`;
   figure.firstElementChild.setAttribute("aria-label", label);

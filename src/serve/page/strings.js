@@ -16,7 +16,10 @@ const table = {
   question: ["Question", "问题"],
   send: ["Ask", "提问"],
   stop: ["Stop", "停止"],
-  keys: ["Enter asks, Shift+Enter begins a new line, / comes back here, Esc stops.", "Enter 提问，Shift+Enter 换行，/ 回到输入框，Esc 停止。"],
+  keys: [
+    "Enter asks, Shift+Enter begins a new line, / comes back here, Esc stops.",
+    "Enter 提问，Shift+Enter 换行，/ 回到输入框，Esc 停止。",
+  ],
   you: ["Question", "问题"],
   answer: ["Answer", "回答"],
   searching: ["Looking for passages…", "正在查找相关段落……"],
@@ -78,8 +81,14 @@ const table = {
   not_reloaded: ["Its file has changed and is not valid; the old one is served on:", "文件已更改但无效，仍使用旧版本："],
   failures: ["Documents that failed", "失败的文档"],
   no_index: ["There is no index yet", "还没有索引"],
-  no_index_hint: ["Make one in a terminal, in this service's folder; this page notices.", "在终端里、本服务的目录中运行以下命令；本页会自动更新。"],
-  no_sources: ["This pipeline names no folders of its own: run this beside the service to index some.", "此流水线没有指定来源：在服务旁运行以下命令来建立索引。"],
+  no_index_hint: [
+    "Make one in a terminal, in this service's folder; this page notices.",
+    "在终端里、本服务的目录中运行以下命令；本页会自动更新。",
+  ],
+  no_sources: [
+    "This pipeline names no folders of its own: run this beside the service to index some.",
+    "此流水线没有指定来源：在服务旁运行以下命令来建立索引。",
+  ],
   update: ["Update the index", "更新索引"],
   prune: ["Remove documents that are gone, however many", "移除已不存在的文档，无论多少"],
   checksum: ["Compare contents, not dates", "比较内容而非日期"],
@@ -109,7 +118,10 @@ const table = {
   stage_embed: ["embedding", "向量化"],
   stage_store: ["storing", "写入"],
   throughput: ["Passages a second", "每秒段落数"],
-  throughput_label: ["Passages stored a second over {time}: now {now}, at most {most}", "{time}内每秒写入段落数：当前 {now}，最高 {most}"],
+  throughput_label: [
+    "Passages stored a second over {time}: now {now}, at most {most}",
+    "{time}内每秒写入段落数：当前 {now}，最高 {most}",
+  ],
 
   document: ["Document", "文档"],
   close: ["Close", "关闭"],

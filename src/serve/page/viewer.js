@@ -30,7 +30,14 @@ function linesOf(parts) {
 
 const row = ({ n, text, page, gap }) => [
   page ? h("p", { class: "page", t: "page", vars: { n: page } }) : null,
-  gap ? h("p", { class: "gap", "aria-hidden": "true" }, "⋯") : h("div", { class: "line" }, h("span", { class: "n", "aria-hidden": "true" }, String(n)), h("span", { class: "text" }, text || "\u200b")),
+  gap
+    ? h("p", { class: "gap", "aria-hidden": "true" }, "⋯")
+    : h(
+        "div",
+        { class: "line" },
+        h("span", { class: "n", "aria-hidden": "true" }, String(n)),
+        h("span", { class: "text" }, text || "\u200b"),
+      ),
 ];
 
 // The text, and how to bring the marked lines into view.
@@ -41,23 +48,47 @@ function text(document, [from, to]) {
   const last = Math.max(lines.findLastIndex(within), first);
   let [start, end] = [Math.max(first - AROUND, 0), Math.min(last + AROUND, lines.length)];
   const rows = (some) => some.flatMap(row);
-  const marked = from > 0 ? h("mark", { class: "lines", tabindex: "-1", "data-label": "marked", vars: { where: place([from, to]) }, role: "group" }, rows(lines.slice(first, last + 1))) : null;
-  const body = h("div", { class: "text-lines", lang: document.lang }, rows(lines.slice(start, marked ? first : end)), marked, marked ? rows(lines.slice(last + 1, end)) : []);
+  const marked =
+    from > 0
+      ? h(
+          "mark",
+          { class: "lines", tabindex: "-1", "data-label": "marked", vars: { where: place([from, to]) }, role: "group" },
+          rows(lines.slice(first, last + 1)),
+        )
+      : null;
+  const body = h(
+    "div",
+    { class: "text-lines", lang: document.lang },
+    rows(lines.slice(start, marked ? first : end)),
+    marked,
+    marked ? rows(lines.slice(last + 1, end)) : [],
+  );
   const more = (t, shown, show) => {
     const button = h("button", { class: "quiet more", t, onclick: () => (show(), shown() && button.remove()) });
     return shown() ? null : button;
   };
-  const earlier = more("earlier", () => start === 0, () => {
-    const next = Math.max(start - 5 * AROUND, 0);
-    body.prepend(...rows(lines.slice(next, start)).filter(Boolean));
-    start = next;
-  });
-  const later = more("later", () => end === lines.length, () => {
-    const next = Math.min(end + 5 * AROUND, lines.length);
-    body.append(...rows(lines.slice(end, next)).filter(Boolean));
-    end = next;
-  });
-  return { whole: h("div", { class: "document", tabindex: "0", role: "region", "data-label": "document" }, earlier, body, later), marked };
+  const earlier = more(
+    "earlier",
+    () => start === 0,
+    () => {
+      const next = Math.max(start - 5 * AROUND, 0);
+      body.prepend(...rows(lines.slice(next, start)).filter(Boolean));
+      start = next;
+    },
+  );
+  const later = more(
+    "later",
+    () => end === lines.length,
+    () => {
+      const next = Math.min(end + 5 * AROUND, lines.length);
+      body.append(...rows(lines.slice(end, next)).filter(Boolean));
+      end = next;
+    },
+  );
+  return {
+    whole: h("div", { class: "document", tabindex: "0", role: "region", "data-label": "document" }, earlier, body, later),
+    marked,
+  };
 }
 
 function reveal({ whole, marked }) {
@@ -67,7 +98,8 @@ function reveal({ whole, marked }) {
   marked.scrollIntoView({ block: tall ? "start" : "center", behavior: "instant" });
 }
 
-const load = (uri, pipeline) => json(`/api/documents/${idOf(uri)}${pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : ""}`);
+const load = (uri, pipeline) =>
+  json(`/api/documents/${idOf(uri)}${pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : ""}`);
 
 // A panel over the page, for one of several sources: the arrows go from one to the next.
 let panel;
@@ -78,7 +110,18 @@ export function open(sources, at, pipeline) {
   const where = h("p", { class: "where" });
   const actions = h("div", { class: "actions" });
   const body = h("div", { class: "viewer-body" });
-  const dialog = h("dialog", { class: "viewer", "aria-labelledby": "viewer-title" }, h("header", {}, h("div", {}, title, where), h("button", { class: "icon", label: "close", hint: "close", onclick: () => dialog.close() }, "✕")), actions, body);
+  const dialog = h(
+    "dialog",
+    { class: "viewer", "aria-labelledby": "viewer-title" },
+    h(
+      "header",
+      {},
+      h("div", {}, title, where),
+      h("button", { class: "icon", label: "close", hint: "close", onclick: () => dialog.close() }, "✕"),
+    ),
+    actions,
+    body,
+  );
   panel = dialog;
   dialog.addEventListener("close", () => {
     dialog.remove();
@@ -97,9 +140,25 @@ export function open(sources, at, pipeline) {
     const source = sources[at];
     const web = webLink(source.link);
     title.textContent = `${source.n ? `${source.n} · ` : ""}${source.title || source.uri.split("/").at(-1)}`;
-    where.replaceChildren(h("span", { class: "uri" }, source.uri), " ", h("span", { t: source.lines[0] === source.lines[1] ? "line" : "lines", vars: { from: source.lines[0], to: source.lines[1] } }));
-    const step = (t, to, sign) => sources.length > 1 && h("button", { class: "quiet", label: t, hint: t, disabled: !sources[to], onclick: () => show(to) }, sign);
-    actions.replaceChildren(...[step("previous", at - 1, "←"), step("next", at + 1, "→"), h("a", { class: "quiet", href: addressOf({ ...source, pipeline }), target: "_blank", t: "open_alone" }), web && h("a", { class: "quiet", href: web, target: "_blank", rel: "noopener noreferrer nofollow", t: "open_web" })].filter(Boolean));
+    where.replaceChildren(
+      h("span", { class: "uri" }, source.uri),
+      " ",
+      h("span", {
+        t: source.lines[0] === source.lines[1] ? "line" : "lines",
+        vars: { from: source.lines[0], to: source.lines[1] },
+      }),
+    );
+    const step = (t, to, sign) =>
+      sources.length > 1 &&
+      h("button", { class: "quiet", label: t, hint: t, disabled: !sources[to], onclick: () => show(to) }, sign);
+    actions.replaceChildren(
+      ...[
+        step("previous", at - 1, "←"),
+        step("next", at + 1, "→"),
+        h("a", { class: "quiet", href: addressOf({ ...source, pipeline }), target: "_blank", t: "open_alone" }),
+        web && h("a", { class: "quiet", href: web, target: "_blank", rel: "noopener noreferrer nofollow", t: "open_web" }),
+      ].filter(Boolean),
+    );
     body.replaceChildren(h("p", { class: "muted", t: "loading" }));
     try {
       const document = await load(source.uri, pipeline);
@@ -127,19 +186,38 @@ export async function alone(main) {
     return from ? [Number(from), Number(to ?? from)] : [0, -1];
   };
   try {
-    const of = await json(`/api/documents/${encodeURIComponent(id)}${pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : ""}`);
+    const of = await json(
+      `/api/documents/${encodeURIComponent(id)}${pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : ""}`,
+    );
     const show = () => {
       const [from, to] = lines();
       const web = webLink(of.link);
       const shown = text(of, [from, to]);
       const where = from > 0 && h("span", { t: from === to ? "line" : "lines", vars: { from, to } });
-      shell.replaceChildren(h("header", {}, h("h1", {}, of.title || of.uri.split("/").at(-1)), h("p", { class: "where" }, h("span", { class: "uri" }, of.uri), " ", where || ""), h("p", { class: "actions" }, web ? h("a", { class: "quiet", href: web, rel: "noopener noreferrer nofollow", t: "open_web" }) : "", h("a", { class: "quiet", href: "/", t: "back" }))), shown.whole);
+      shell.replaceChildren(
+        h(
+          "header",
+          {},
+          h("h1", {}, of.title || of.uri.split("/").at(-1)),
+          h("p", { class: "where" }, h("span", { class: "uri" }, of.uri), " ", where || ""),
+          h(
+            "p",
+            { class: "actions" },
+            web ? h("a", { class: "quiet", href: web, rel: "noopener noreferrer nofollow", t: "open_web" }) : "",
+            h("a", { class: "quiet", href: "/", t: "back" }),
+          ),
+        ),
+        shown.whole,
+      );
       document.title = `${of.title || of.uri} – ragstream`;
       reveal(shown);
     };
     show();
     addEventListener("hashchange", show);
   } catch (error) {
-    shell.replaceChildren(h("div", { class: "fault", role: "alert" }, h("p", {}, error.message), error.hint ? h("p", {}, error.hint) : ""), h("p", {}, h("a", { class: "quiet", href: "/", t: "back" })));
+    shell.replaceChildren(
+      h("div", { class: "fault", role: "alert" }, h("p", {}, error.message), error.hint ? h("p", {}, error.hint) : ""),
+      h("p", {}, h("a", { class: "quiet", href: "/", t: "back" })),
+    );
   }
 }

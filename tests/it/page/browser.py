@@ -27,6 +27,12 @@ class Visit:
         self.page.on("request", lambda request: self.asked.append(request.url))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
         self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
+        # What moves under the eyes, but for half a second after a key.
+        self.page.add_init_script("""
+            window.moved = 0;
+            new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.hadRecentInput || (window.moved += entry.value)))
+                .observe({ type: "layout-shift", buffered: true });
+        """)
         self.page.goto(URL)
 
     def ask(self, question=QUESTION):
@@ -64,6 +70,10 @@ def answer(browser):
     visit.ask()
     expect(page.locator(".prose strong")).to_have_text("primary")
     visit.answered()
+    moved = page.evaluate("window.moved")
+    assert moved < 0.02, f"things moved while the answer came: {moved}"
+    # Who hears the page has heard it.
+    expect(page.locator("#live")).to_contain_text("the primary at once.")
     expect(page.locator(".prose pre code")).to_contain_text("lanternctl keys rotate")
     expect(page.locator(".prose td.right").first).to_have_text("72 hours")
     # The picture is a link, and nothing of the HTML acts.
@@ -88,6 +98,11 @@ def answer(browser):
     address = page.locator(".viewer .actions a").first.get_attribute("href")
     page.keyboard.press("Escape")
     expect(cards.nth(1)).to_be_focused()
+    page.keyboard.press("/")
+    page.keyboard.type("two")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("lines")
+    expect(page.locator("#question")).to_have_value("two\nlines")
     page.reload()
     expect(page.locator(".prose strong")).to_have_text("primary")
     visit.ask("And how often?")
@@ -98,6 +113,15 @@ def answer(browser):
     expect(page.locator("mark.lines")).to_be_in_viewport()
     expect(page.locator("h1")).not_to_be_empty()
     visit.is_clean()
+    # And should HTML of somebody else's ever get in, the browser itself fetches nothing for it and runs none of it.
+    refused = page.evaluate("""
+        new Promise((done) => {
+            const refused = [];
+            addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective) === 3 && done(refused.sort()));
+            document.body.insertAdjacentHTML("beforeend", "<img src='http://images.example/a.png'><p style='color: red' onclick='0'></p>");
+        })
+    """)
+    assert refused == ["img-src", "script-src-attr", "style-src-attr"], refused
 
 
 def stop(browser):
