@@ -19,7 +19,7 @@ const HEAVY: usize = 16 << 10;
 /// A piece of an answer as HTML.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename = "html")]
-pub(super) struct Html {
+pub(super) struct Piece {
     /// The pieces are numbered from 0; one that comes again takes its own place.
     block: usize,
     html: String,
@@ -43,7 +43,7 @@ pub(super) struct Rendering {
 
 impl Rendering {
     /// Takes a piece of the answer in; what has been finished by it comes back.
-    pub(super) async fn event(&mut self, event: &AnswerEvent) -> Vec<Html> {
+    pub(super) async fn event(&mut self, event: &AnswerEvent) -> Vec<Piece> {
         let mut finished = Vec::new();
         match event {
             AnswerEvent::Sources { model, .. } => self.passages = model.is_none(),
@@ -61,7 +61,7 @@ impl Rendering {
     }
 
     /// The answer ends, complete or not.
-    pub(super) async fn end(&mut self) -> Vec<Html> {
+    pub(super) async fn end(&mut self) -> Vec<Piece> {
         let mut finished = Vec::new();
         self.blocks.finish(&mut finished);
         self.due = None;
@@ -77,20 +77,20 @@ impl Rendering {
     }
 
     /// The piece that is being written.
-    pub(super) async fn open(&mut self) -> Html {
+    pub(super) async fn open(&mut self) -> Piece {
         let html = rendered(self.blocks.open()).await;
         (self.due, self.sent) = (None, Some(Instant::now()));
-        Html { block: self.block, html, open: true }
+        Piece { block: self.block, html, open: true }
     }
 
     fn pace(&self) -> Duration {
         PACE * u32::try_from(1 + self.blocks.open_len() / LONG).unwrap_or(u32::MAX)
     }
 
-    async fn number(&mut self, finished: Vec<String>) -> Vec<Html> {
+    async fn number(&mut self, finished: Vec<String>) -> Vec<Piece> {
         let mut all = Vec::with_capacity(finished.len());
         for piece in finished {
-            all.push(Html { block: self.block, html: rendered(piece).await, open: false });
+            all.push(Piece { block: self.block, html: rendered(piece).await, open: false });
             self.block += 1;
         }
         all
@@ -118,7 +118,7 @@ mod tests {
     }
 
     /// What is sent of these events, each so long after the one before.
-    async fn sent(events: impl IntoIterator<Item = (Duration, AnswerEvent)>) -> Vec<Html> {
+    async fn sent(events: impl IntoIterator<Item = (Duration, AnswerEvent)>) -> Vec<Piece> {
         let (mut rendering, mut all) = (Rendering::default(), Vec::new());
         for (gap, event) in events {
             let next = Instant::now() + gap;
@@ -140,7 +140,7 @@ mod tests {
         let words = (0..200).map(|n| token(if n % 50 == 49 { "end.\n\n" } else { "word " }));
         let gap = Duration::from_millis(5);
         let all = sent([sources(Some("m"))].into_iter().chain(words).map(|event| (gap, event))).await;
-        let finished: Vec<&Html> = all.iter().filter(|piece| !piece.open).collect();
+        let finished: Vec<&Piece> = all.iter().filter(|piece| !piece.open).collect();
         assert_eq!(finished.iter().map(|piece| piece.block).collect::<Vec<_>>(), [0, 1, 2, 3]);
         assert!(finished.iter().all(|piece| piece.html == format!("<p>{}end.</p>\n", "word ".repeat(49))));
         let open = all.len() - finished.len();
@@ -171,7 +171,7 @@ mod tests {
         };
         let events = [sources(Some("a")), token("one\n\ntwo\n\nth"), fallback, token("other")];
         let all = sent(events.map(|event| (Duration::ZERO, event))).await;
-        assert_eq!(all.last().unwrap(), &Html { block: 0, html: "<p>other</p>\n".into(), open: false });
+        assert_eq!(all.last().unwrap(), &Piece { block: 0, html: "<p>other</p>\n".into(), open: false });
         let events = [sources(None), token("a passage\n\n"), token("another")];
         assert!(sent(events.map(|event| (Duration::from_millis(60), event))).await.is_empty());
     }
