@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -17,12 +18,12 @@ const LONG: usize = 4 << 10;
 const HEAVY: usize = 16 << 10;
 
 /// A piece of an answer as HTML.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename = "html")]
 pub(super) struct Piece {
     /// The pieces are numbered from 0; one that comes again takes its own place.
     block: usize,
-    html: String,
+    pub(super) html: String,
     /// It will come again.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     open: bool,

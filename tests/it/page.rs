@@ -1,13 +1,14 @@
 //! The page, in a real Chromium that does what a person does (`page/browser.py`).
 
+use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::installed::{chromium, python_with_peers};
 use crate::project::{Project, samples};
-use crate::service::Service;
+use crate::service::{Service, client, post};
 use crate::stand_in::{Reply, StandIn, openai_embeddings};
 
 const CHAT: &str = "/chat/completions";
@@ -111,4 +112,41 @@ async fn every_view_is_for_all_in_any_light_on_a_phone_and_in_chinese() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_asked_for_and_what_to_do_is_said() {
     visited(&Project::new(), &["--token", "0123456789abcdef"], "token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_comes_in_pieces_that_are_the_whole() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::from_millis(10)));
+    let project = project(&api, "");
+    ingested(&project);
+    let service = tokio::task::block_in_place(|| Service::start(&project, &["-p", "lantern.yaml"]));
+
+    let asked = json!({"question": "How do I rotate keys?", "html": true});
+    let text = client().post(service.at("/api/ask")).json(&asked).send().await.unwrap().text().await.unwrap();
+    let events: Vec<Value> =
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!(events.last().unwrap()["type"], "done");
+    let mut pieces = BTreeMap::new();
+    for piece in events.iter().filter(|event| event["type"] == "html") {
+        let (block, open) = (piece["block"].as_u64().unwrap(), piece["open"] == true);
+        let before = pieces.insert(block, (piece["html"].as_str().unwrap(), open));
+        assert!(before.is_none_or(|(_, open)| open), "a finished piece came again");
+    }
+    assert!(pieces.len() > 4 && pieces.values().all(|(_, open)| !open));
+
+    let whole = json!({"question": "How do I rotate keys?", "html": true, "stream": false});
+    let (status, whole) = post(&service.at("/api/ask"), &whole).await;
+    let html: String = pieces.values().map(|(html, _)| *html).collect();
+    assert_eq!((status, whole["html"].as_str().unwrap()), (200, html.as_str()));
+    assert!(html.contains("<a class=\"cite\" href=\"#s1\"") && !html.contains("<img"), "{html}");
+    let (_, without) = post(&service.at("/api/ask"), &json!({"question": "How do I rotate keys?", "stream": false})).await;
+    assert!(without.get("html").is_none());
+
+    let page = client().get(service.at("/")).send().await.unwrap();
+    let tag = page.headers()["etag"].clone();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
+    let again = client().get(service.at("/assets/app.js")).header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+    assert_eq!(client().get(service.at("/assets/other.js")).send().await.unwrap().status(), 404);
 }

@@ -42,8 +42,8 @@ pub(super) struct Ask {
     /// `false`: one object when all is written.
     #[serde(default = "yes")]
     stream: bool,
-    /// With the answer as HTML besides, piece by piece: `html` events, of which a later one of the same `block` takes the place of
-    /// an earlier one. Not of passages that no model has put into words.
+    /// With the answer as HTML besides: `html`, or piece by piece in `html` events, of which a later one of the same `block` takes
+    /// the place of an earlier one. Not of passages that no model has put into words.
     #[serde(default)]
     html: bool,
 }
@@ -76,7 +76,7 @@ pub(super) async fn ask(
         ..Question::default()
     };
     let answer = answering::ask(&service, &served, question).await?;
-    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { whole(answer).await }
+    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { whole(answer, ask.html).await }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
@@ -125,10 +125,14 @@ fn value(line: &impl serde::Serialize) -> Value {
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: Answer) -> Result<Response, Fault> {
+async fn whole(mut answer: Answer, html: bool) -> Result<Response, Fault> {
+    let (mut rendering, mut pieces) = (html.then(Rendering::default), Vec::new());
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;
+        if let Some(rendering) = &mut rendering {
+            pieces.extend(rendering.event(&event).await);
+        }
         match &event {
             AnswerEvent::Token(piece) | AnswerEvent::Citation { text: piece, .. } => text.push_str(piece),
             AnswerEvent::Sources { .. } => {
@@ -139,12 +143,18 @@ async fn whole(mut answer: Answer) -> Result<Response, Fault> {
                     .unwrap_or_default();
             }
             // What was written before it is void.
-            AnswerEvent::Fallback { interrupted: true, .. } => text.clear(),
+            AnswerEvent::Fallback { interrupted: true, .. } => {
+                text.clear();
+                pieces.clear();
+            }
             AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
             _ => {}
         }
     }
     let mut body = json!({"type": "answer", "answer": text, "sources": sources});
+    if html && let Some(body) = body.as_object_mut() {
+        body.insert("html".to_owned(), pieces.into_iter().map(|piece| piece.html).collect::<String>().into());
+    }
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
     }

@@ -26,6 +26,9 @@ const language = h("button", {
   onclick: () => {
     setLang(lang() === "zh" ? "en" : "zh");
     translateAll();
+    // With the numbers and the sentences that are put together.
+    if (shown) draw();
+    language.focus();
   },
 });
 document.getElementById("tools").append(language);
@@ -78,16 +81,20 @@ function route() {
   // An address within a view (a source, the text) is not one of a view.
   const name = location.hash.slice(1) || "ask";
   if (!VIEWS[name] || name === shown) return;
-  leave();
   shown = name;
+  draw();
+  scrollTo({ top: name === "ask" ? scrollY : 0, behavior: "instant" });
+}
+
+function draw() {
+  leave();
   for (const link of links) {
-    if (link.dataset.view === name) link.setAttribute("aria-current", "page");
+    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  document.body.dataset.view = name;
-  document.title = name === "ask" ? "ragstream" : `${t(name)} – ragstream`;
-  leave = VIEWS[name].show(main) ?? (() => {});
-  scrollTo({ top: name === "ask" ? scrollY : 0, behavior: "instant" });
+  document.body.dataset.view = shown;
+  document.title = shown === "ask" ? "ragstream" : `${t(shown)} – ragstream`;
+  leave = VIEWS[shown].show(main) ?? (() => {});
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => {

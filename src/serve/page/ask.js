@@ -18,6 +18,8 @@ const LOOK = 3000;
 let turns = [];
 let running = null;
 let view;
+// What is being written, while another view is shown.
+let draft = "";
 
 try {
   turns = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
@@ -110,7 +112,11 @@ function composer() {
     input.style.height = "auto";
     input.style.height = `${Math.min(input.scrollHeight, innerHeight * 0.4)}px`;
   };
-  input.addEventListener("input", grow);
+  input.addEventListener("input", () => {
+    draft = input.value;
+    grow();
+  });
+  input.value = draft;
   input.addEventListener("keydown", (event) => {
     // Enter also ends what an input method is composing; that is no question yet.
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
@@ -126,7 +132,7 @@ function composer() {
   function submit() {
     const question = input.value.trim();
     if (!question || running) return;
-    input.value = "";
+    draft = input.value = "";
     grow();
     ask(question);
   }
@@ -343,7 +349,7 @@ function finish(turn) {
     class: "quiet",
     t: "copy",
     onclick: async () => {
-      await navigator.clipboard?.writeText(turn.answer);
+      await navigator.clipboard.writeText(turn.answer);
       Object.assign(copy.dataset, { t: "copied" });
       translate(copy);
     },
@@ -353,7 +359,7 @@ function finish(turn) {
       "div",
       { class: "meta" },
       h("span", { class: "facts" }, facts.join(" · ")),
-      turn.worded ? copy : "",
+      turn.worded && navigator.clipboard ? copy : "",
       turns.at(-1) === turn ? h("button", { class: "quiet", t: "again", onclick: () => again(turn) }) : "",
     ),
     turn.sources.length
