@@ -72,7 +72,8 @@ async fn a_question_is_answered_and_its_sources_open_at_their_lines() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_stopped_and_so_is_the_model() {
     let api = StandIn::start().await;
-    let words: String = (0..2000).map(|n| format!("word{n} ")).collect();
+    let words: Vec<String> = (0..2000).map(|n| format!("word{n} ")).collect();
+    let words = words.concat();
     api.always(CHAT, move |_| chat(&words, Duration::from_millis(20)));
     let project = project(&api, "");
     ingested(&project);

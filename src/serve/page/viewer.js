@@ -166,6 +166,8 @@ export function open(sources, at, pipeline) {
       const shown = text(document, source.lines);
       body.replaceChildren(shown.whole);
       reveal(shown);
+      // The keys that scroll do so at once.
+      shown.whole.focus({ preventScroll: true });
     } catch (error) {
       body.replaceChildren(h("p", { class: "fault", role: "alert" }, error.message));
     }

@@ -86,6 +86,7 @@ def answer(browser):
     marked = page.locator(".viewer mark.lines")
     expect(marked).to_be_in_viewport()
     expect(marked).to_contain_text("Rotating a key replaces it")
+    expect(page.locator(".viewer .document")).to_be_focused()
     page.keyboard.press("Escape")
     expect(page.locator(".viewer")).to_have_count(0)
     # By the keyboard alone: to the cards, along them, and into one.
