@@ -261,9 +261,10 @@ function draw(turn) {
   );
   article.querySelector(".prose").addEventListener("click", (event) => {
     const cite = event.target.closest("a.cite");
-    if (!cite) return;
+    // With a key held down the browser opens it beside this page.
+    if (!cite || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    const at = turn.sources.findIndex((source) => source.n === Number(cite.hash.slice(2)));
+    const at = turn.sources.findIndex((source) => source.n === Number(cite.dataset.n));
     if (at >= 0) open(turn.sources, at, turn.asked.pipeline);
   });
   // Before it stands in the page, where `part` finds it.
@@ -286,8 +287,8 @@ function block(turn, i) {
   for (const cite of place.querySelectorAll("a.cite")) {
     const source = turn.sources.find((source) => source.n === Number(cite.hash.slice(2)));
     if (!source) continue;
+    cite.dataset.n = source.n;
     cite.href = addressOf({ ...source, pipeline: turn.asked.pipeline });
-    cite.hash = `#s${source.n}`;
     cite.title = source.title || source.uri;
     cite.setAttribute("aria-label", t("source", { n: source.n }));
   }

@@ -1,4 +1,4 @@
-// Which pipeline, which model, which documents: remembered by the browser.
+// Which pipeline, which model, which documents.
 
 import { json } from "./api.js";
 import { h } from "./dom.js";
@@ -12,7 +12,8 @@ try {
 
 function keep() {
   try {
-    localStorage.setItem(KEY, JSON.stringify(held));
+    // Not the filters: one that is forgotten hides what one looks for.
+    localStorage.setItem(KEY, JSON.stringify({ pipeline: held.pipeline, model: held.model }));
   } catch {
     // As above.
   }

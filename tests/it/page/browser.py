@@ -82,11 +82,13 @@ def answer(browser):
     expect(picture).to_have_attribute("rel", "noopener noreferrer nofollow")
     assert page.locator(".prose img, .prose script").count() == 0
     expect(page.locator(".prose")).to_contain_text("<img src=x onerror=")
+    assert page.locator(".prose a.cite").first.get_attribute("href").startswith("/documents/")
     page.locator(".prose a.cite").first.click()
     marked = page.locator(".viewer mark.lines")
     expect(marked).to_be_in_viewport()
     expect(marked).to_contain_text("Rotating a key replaces it")
     expect(page.locator(".viewer .document")).to_be_focused()
+    address = page.locator(".viewer .actions a").first.get_attribute("href")
     page.keyboard.press("Escape")
     expect(page.locator(".viewer")).to_have_count(0)
     # By the keyboard alone: to the cards, along them, and into one.
@@ -96,7 +98,6 @@ def answer(browser):
     expect(cards.nth(1)).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".viewer h2")).to_be_visible()
-    address = page.locator(".viewer .actions a").first.get_attribute("href")
     page.keyboard.press("Escape")
     expect(cards.nth(1)).to_be_focused()
     page.keyboard.press("/")
@@ -110,14 +111,17 @@ def answer(browser):
     visit.answered()
     expect(page.locator(".turn")).to_have_count(2)
     # A document by itself, at the lines of its address.
-    page.goto(URL + address)
-    expect(page.locator("mark.lines")).to_be_in_viewport()
-    expect(page.locator("h1")).not_to_be_empty()
+    page.goto(URL + address.split("#")[0] + "#L46-50")
+    expect(page.locator("mark.lines")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("window.scrollY") > 0, "they lie below the first screen"
+    expect(page.locator("mark.lines .n")).to_have_text(["46", "47", "48", "49", "50"])
+    expect(page.locator("h1")).to_have_text("Rotating keys")
     visit.is_clean()
     # And should HTML of somebody else's ever get in, the browser itself fetches nothing for it and runs none of it.
     refused = page.evaluate("""
         new Promise((done) => {
             const refused = [];
+            setTimeout(() => done(refused), 10_000);
             addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective) === 3 && done(refused.sort()));
             document.body.insertAdjacentHTML("beforeend", "<img src='http://images.example/a.png'><p style='color: red' onclick='0'></p>");
         })
