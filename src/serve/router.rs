@@ -11,6 +11,7 @@ use super::api;
 use super::fault::Fault;
 use super::guard::guard;
 use super::mcp;
+use super::page;
 use super::service::Service;
 use super::v1;
 
@@ -20,6 +21,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .merge(api::routes())
         .merge(mcp::routes(&service))
         .merge(v1::routes())
+        .merge(page::routes())
         .fallback(async || Fault::missing("there is nothing at this address"))
         .method_not_allowed_fallback(not_allowed)
         .layer(guarded)

@@ -68,7 +68,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let served = service.pipelines.get(pipeline.as_deref())?;
     let model = model(named.as_deref(), &served.runtime.plan)?;
     let question = Question { text: question, limit, filter: filter(&terms)?, model, ..Question::default() };
-    let answer = whole(answering::ask(service, &served, question).await?).await?;
+    let answer = whole(answering::ask(service, &served, question).await?, false).await?;
     let shown = tokio::task::spawn_blocking(move || shown(answer, budget)).await;
     Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)
 }
