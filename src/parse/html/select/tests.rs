@@ -1,0 +1,115 @@
+#![allow(clippy::unwrap_used, reason = "tests may")]
+
+use proptest::prelude::*;
+
+use crate::parse::Format;
+use crate::parse::html::to_markdown;
+
+fn site(html: &str) -> String {
+    to_markdown(html, Format::Html).unwrap().text
+}
+
+/// A paragraph of that many sentences, each of which says what it is.
+fn prose(about: &str, sentences: usize) -> String {
+    let sentence =
+        |n: usize| format!("Sentence {n} about {about} says what nobody else has ever said of it in all its years. ");
+    format!("<p>{}</p>", (0..sentences).map(sentence).collect::<String>())
+}
+
+/// A page of documentation as Sphinx made it in 2015, beside a column of links.
+fn sphinx(section: &str) -> String {
+    let links = (0..20).map(|n| format!("<li><a href=p{n}>Part {n} of the guide</a></li>")).collect::<String>();
+    format!(
+        "<div class=document><div id=hd><h1><a href=/>The guide</a></h1><div class=nav><a href=a>previous</a></div></div>\
+         <div id=bd><div class=body>{section}</div><div class=column><h3>Contents</h3><ul>{links}</ul></div></div></div>"
+    )
+}
+
+#[test]
+fn what_leads_to_a_section_is_a_part_of_it() {
+    let text = site(&sphinx(&format!(
+        "<div class=section><h1>Version 2.1.5</h1><p>January 4, 2019</p><p>Fixes a security issue and several bugs.</p>\
+         <div class=section><h2>The issue</h2>{}<ul><li>Fixed the pier.</ul></div></div>",
+        prose("the issue", 12)
+    )));
+    assert!(text.starts_with("# Version 2.1.5\n\nJanuary 4, 2019\n\nFixes a security issue"), "{text}");
+    assert!(!text.contains("Part 3 of the guide"), "{text}");
+    // DocBook writes pages whose highest heading is not of the first level.
+    let text = site(
+        &sphinx(&format!(
+            "<div class=sect1><div class=titlepage><div><h2>E.11. Release 15.10</h2></div></div><p>Release date: 2024-11-21</p>\
+         <div class=sect2><h3>Changes</h3>{}</div></div>",
+            prose("the change", 12)
+        ))
+        .replace("<h1><a href=/>The guide</a></h1>", "")
+        .replace("<h3>Contents</h3>", ""),
+    );
+    assert!(text.starts_with("## E.11. Release 15.10\n\nRelease date: 2024-11-21\n\n### Changes"), "{text}");
+}
+
+#[test]
+fn a_list_of_links_below_a_paragraph_is_a_part_of_the_text() {
+    let page = sphinx(&format!(
+        "<div class=section><h1>First steps</h1><p>New to the harbour? You came to the right place: read this to begin.</p>\
+         <div class=toctree-wrapper><ul><li><a href=1>At a glance</a><li><a href=2>A first ship</a></ul></div>\
+         <div class=admonition>{}</div></div>",
+        prose("ships", 12)
+    ));
+    assert!(site(&page).contains("- At a glance\n- A first ship"), "{}", site(&page));
+}
+
+#[test]
+fn a_section_that_is_named_for_its_heading_is_text() {
+    let page = |section: &str| sphinx(&format!("<div class=section><h1>Reference</h1>{}{section}</div>", prose("it", 30)));
+    for (id, heading) in [
+        ("cookie-objects", "Cookie objects"),
+        ("s-csrf-cookie-age", "<code>CSRF_COOKIE_AGE</code>"),
+        ("related-documents", "1.4. Related documents"),
+        ("comments", "Comments<a class=headerlink href='#comments'>¶</a>"),
+    ] {
+        let text = site(&page(&format!("<div class=section id={id}><h2>{heading}</h2>{}</div>", prose("this", 2))));
+        assert!(text.contains("about this"), "{id}: {text}");
+    }
+    for part in [
+        "<div class='section related' id=related-posts><h2>Related posts</h2>",
+        "<div id=related-posts><h2>Related posts</h2>",
+        "<div id=comments><h2>Comments</h2>",
+        "<div class=cookie-box id=cookie-objects><h2>Cookie objects</h2>",
+    ] {
+        let text = site(&page(&format!("{part}{}</div>", prose("this", 2))));
+        assert!(!text.contains("about this"), "{part}: {text}");
+    }
+}
+
+proptest! {
+    /// However the text is boxed, and whatever stands around it.
+    #[test]
+    fn no_prose_between_the_heading_and_the_chosen_part_is_left_behind(
+        leads in 0usize..4,
+        text in prop::sample::select(vec![
+            "<div>", "<main>", "<article>", "<section>", "<div class=entry-content>", "<div itemprop=articleBody>", "<div class=x><div>",
+        ]),
+        around in prop::sample::select(vec!["", "<div class=page>", "<div><div id=wrap>", "<section>"]),
+        apart in any::<bool>(),
+        article in any::<bool>(),
+        links in 0usize..40,
+        sentences in 1usize..30,
+    ) {
+        let close = |open: &str| open.matches("<").count();
+        let end = |open: &str| "</div></section></main></article>".to_owned().repeat(close(open));
+        let leads: String = (0..leads).map(|n| prose(&format!("lead {n}"), 1)).collect();
+        let menu: String = (0..links).map(|n| format!("<li><a href=p{n}>Another page of this site, number {n}</a>")).collect();
+        let meta = if article { "<meta property=og:type content=article>" } else { "" };
+        let (from, to) = if apart { ("<div class=lead>", "</div>") } else { ("", "") };
+        let page = format!(
+            "{meta}<body><div>{menu}</div>{around}<h1>The pier of Nord</h1>{from}{leads}{to}{text}{}<h2>More</h2>{}{}{}<div>{menu}</div>",
+            prose("the pier", sentences), prose("the port", sentences), end(text), end(around)
+        );
+        let read = site(&page);
+        prop_assert!(read.contains("about the pier"), "{page}\n{read}");
+        for n in 0..leads.matches("<p>").count() {
+            let wanted = format!("about lead {n}");
+            prop_assert!(read.contains(&wanted), "{wanted}: {page}\n{read}");
+        }
+    }
+}
