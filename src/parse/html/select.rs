@@ -2,6 +2,7 @@
 
 mod again;
 mod article;
+mod besides;
 mod densest;
 mod furniture;
 mod marks;
@@ -56,6 +57,7 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
     // Documentation says the same of one thing as of another, and means it.
     if is_article && !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
         again::mark(tree, &parts, &mut marks);
+        besides::mark(tree, &parts, &mut marks, &measures);
     }
     let measures = Measures::of(tree, &marks);
     for &part in &parts {

@@ -71,12 +71,13 @@ fn sort(word: &str) -> Option<Named> {
     match word {
         "breadcrumbs" | "footer" | "share" | "sharing" | "sharedaddy" | "addtoany" | "related" | "recommended"
         | "recommendations" | "recommend" | "subscribe" | "signup" | "promo" | "ads" | "popup" | "pagination" | "pager"
-        | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola" | "wpcnt" | "authorbox" | "paywall" | "modal"
-        | "cta" => Some(Named::Box),
+        | "skiplink" | "masthead" | "trending" | "outbrain" | "taboola" | "wpcnt" | "authorbox" | "modal" | "cta" => {
+            Some(Named::Box)
+        }
         "cookie" | "cookies" | "consent" | "gdpr" | "onetrust" | "cookiebar" | "cookiebanner" => Some(Named::Consent),
         "comments" | "comment" | "disqus" | "respond" => Some(Named::Comments),
         "nav" | "navbar" | "navheader" | "navfooter" | "navigation" | "menu" | "menus" | "toolbar" | "login" | "bio"
-        | "byline" => Some(Named::Menu),
+        | "byline" | "paywall" => Some(Named::Menu),
         "widget" | "toc" | "tags" | "tag" | "categories" | "author" | "meta" | "links" | "popular" | "latest" | "next"
         | "prev" | "previous" | "more" => Some(Named::Links),
         _ if word.starts_with("social") => Some(Named::Menu),

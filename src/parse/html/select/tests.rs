@@ -81,6 +81,70 @@ fn a_section_that_is_named_for_its_heading_is_text() {
     }
 }
 
+const ARTICLE: &str = "<meta property=og:type content=article><meta property=og:title content='The pier of Nord'>\
+    <meta property=og:url content='https://www.e.org/a'>";
+
+#[test]
+fn an_article_is_its_text_and_not_its_pictures_and_ways() {
+    let (before, after) = (prose("the pier", 12), prose("the port", 12));
+    let page = |within: &str| format!("{ARTICLE}<article><h1>The pier of Nord</h1>{before}{within}{after}</article>");
+    for gone in [
+        "<img src=a alt='A gone crane'>",
+        "<figure><img src=a><figcaption>A gone crane lifts the stone.</figcaption></figure>",
+        "<div class='wp-caption-text caption'>A gone crane lifts the stone.</div>",
+        "<div>Advertisement</div>",
+        "<p><b><a href=/gone>WHY THE GONE PIER WAS NEVER BUILT</a></b></p>",
+        "<ul><li><a href='https://e.org/gone'>The gone pier of Sud</a><li><a href='//news.e.org/gone'>The gone one</a></ul>",
+    ] {
+        let text = site(&page(gone));
+        assert!(!text.to_lowercase().contains("gone") && !text.contains("Advert"), "{gone}: {text}");
+        assert!(text.contains("about the pier") && text.contains("about the port"), "{gone}");
+        // A page that is no article shows its pictures, and says where they lead.
+        let other = page(gone).replace("content=article", "content=website");
+        assert!(site(&other).to_lowercase().contains("gone") || gone.contains("Advert"), "{gone}: {}", site(&other));
+    }
+    for kept in [
+        "<ul><li><a href='https://sources.org/1'>The kept records of the port</a><li><a href=b>Kept</a> since 1910</ul>",
+        "<p><a href='https://sources.org/1'>The kept records of the port, as a book</a></p>",
+        "<p>The kept pier is <a href=/b>the longest of all piers on this coast</a>, by far and for good.</p>",
+        "<p>Advertisements were kept.</p>",
+        "<table class=caption><tr><th>Kept<tr><td>1</table>",
+    ] {
+        assert!(site(&page(kept)).to_lowercase().contains("kept"), "{kept}: {}", site(&page(kept)));
+    }
+    // A page that is a list of links is about them.
+    let list = (0..60).map(|n| format!("<li><a href=/c{n}>The course of kept number {n}</a>")).collect::<String>();
+    assert!(site(&page(&format!("<ul>{list}</ul>"))).contains("kept number 59"));
+}
+
+#[test]
+fn an_article_begins_with_its_title_and_ends_with_its_text() {
+    let card = |n: usize| {
+        format!("<div class=card><a href=/n{n}><span>Card {n} of the news of this day</span><ul><li>11/20/2019</ul></a></div>")
+    };
+    let cards = (0..40).map(card).collect::<String>();
+    let page = format!(
+        "{ARTICLE}<body><div><div>Breaking news</div><ul><li>A card of another day, which is told in one long line of text, ahead of all.</ul>\
+         <h1>The pier of Nord</h1>{}{cards}</div></body>",
+        prose("the pier", 12)
+    );
+    let text = site(&page);
+    assert!(text.starts_with("# The pier of Nord\n\nSentence 0") && !text.contains("ard "), "{text}");
+    // Of a page of cards nothing is left but them.
+    let page = format!("{ARTICLE}<h1>The pier of Nord</h1><p>Soon.</p>{cards}");
+    assert!(site(&page).contains("Card 39"), "{}", site(&page));
+}
+
+#[test]
+fn a_text_that_is_paid_for_is_text() {
+    let page = format!(
+        "{ARTICLE}<article><h1>The pier of Nord</h1>{}<div class=paywall>{}</div></article>",
+        prose("it", 2),
+        prose("this", 9)
+    );
+    assert!(site(&page).contains("about this"));
+}
+
 proptest! {
     /// However the text is boxed, and whatever stands around it.
     #[test]
