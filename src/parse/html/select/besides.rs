@@ -28,18 +28,19 @@ pub(super) fn mark(tree: &Tree, parts: &[Id], marks: &mut Marks, measures: &Meas
     for &part in parts {
         let mut walk = tree.all(part);
         while let Some(id) = walk.next() {
+            if id == part || !tree.is_element(id) {
+                continue;
+            }
             if marks.has(id) {
                 walk.skip_below(id);
-            } else if id == part || !tree.is_element(id) {
-                continue;
             } else if is_of_picture(tree, id, measures) || is_notice_alone(tree, id, measures) {
                 marks.set(id);
                 walk.skip_below(id);
             } else if leads_on(tree, id, site.as_deref(), measures) {
                 if matches!(tree.name(id), "div" | "section" | "article") {
-                    cards.push(id)
+                    cards.push(id);
                 } else {
-                    ways.push(id)
+                    ways.push(id);
                 }
                 walk.skip_below(id);
             } else if measures.of_node(id).prose > 0 && tree.children(id).all(|child| measures.of_node(child).prose == 0) {

@@ -61,8 +61,8 @@ fn headed(tree: &Tree, marks: &Marks, measures: &Measures, best: Id, part: Id) -
     }
     let mut before = best;
     for around in tree.above(best).take_while(|&id| id != part) {
-        let ahead = tree.children(around).take_while(|&id| id != before);
-        let head = ahead.filter(|&id| id == heading || tree.above(heading).any(|above| above == id)).next();
+        let mut ahead = tree.children(around).take_while(|&id| id != before);
+        let head = ahead.find(|&id| id == heading || tree.above(heading).any(|above| above == id));
         if let Some(head) = head {
             // A box of the heading and a line or two, not the head of a site.
             let more = measures.of_node(head).letters.saturating_sub(measures.of_node(heading).letters);

@@ -183,7 +183,8 @@ pub(super) fn beside(tree: &Tree, part: Id, is_article: bool, marks: &mut Marks,
             let here = measures.of_node(id);
             let paragraph = !is_article && tree.name(id) == "p" && here.linked * 2 < here.letters;
             let introduced = std::mem::replace(&mut kept, paragraph || is_text(tree, id, measures));
-            if !kept && !(!is_article && introduced && is_list(tree, id)) {
+            let listed = !is_article && introduced && is_list(tree, id);
+            if !kept && !listed {
                 marks.set(id);
             }
         }
