@@ -55,9 +55,13 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
         prune::pointers(tree, &parts, &mut marks, &measures);
     }
     // Documentation says the same of one thing as of another, and means it.
-    if is_article && !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
-        again::mark(tree, &parts, &mut marks);
-        besides::mark(tree, &parts, &mut marks, &measures);
+    if !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
+        if is_article {
+            again::mark(tree, &parts, &mut marks);
+        }
+        if is_article || article::is_marked(tree) {
+            besides::mark(tree, &parts, &mut marks, &measures);
+        }
     }
     let measures = Measures::of(tree, &marks);
     for &part in &parts {

@@ -23,6 +23,30 @@ pub(super) fn is_one(tree: &Tree) -> bool {
     })
 }
 
+/// Kinds of articles by schema.org: those of the news, not those of documentation.
+const KINDS: [&str; 5] = ["NewsArticle", "BlogPosting", "Article", "ReportageNewsArticle", "AnalysisNewsArticle"];
+
+/// Whether the page is marked as an article by what it says to machines that look for one.
+pub(super) fn is_marked(tree: &Tree) -> bool {
+    tree.all(ROOT).any(|id| match tree.name(id) {
+        "script" => tree.attribute(id, "type") == Some("application/ld+json") && is_told(&tree.whole_text(id)),
+        "" => false,
+        _ => {
+            let kind = tree.attribute(id, "itemtype").and_then(|kind| kind.trim().split_once("schema.org/"));
+            kind.is_some_and(|(_, kind)| KINDS.contains(&kind)) || tree.attribute(id, "itemprop") == Some("articleBody")
+        }
+    })
+}
+
+/// Whether structured data are of an article.
+fn is_told(data: &str) -> bool {
+    data.match_indices("\"@type\"").any(|(at, found)| {
+        let rest = data.get(at + found.len()..).unwrap_or_default();
+        let mut value = rest.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, ':' | '[')).split('"');
+        value.next() == Some("") && value.next().is_some_and(|kind| KINDS.contains(&kind))
+    })
+}
+
 /// The one of several boxes that has the title of the page as its heading; `None` where there is none, or more than one, or
 /// hardly a word in it.
 pub(super) fn titled(tree: &Tree, marks: &Marks, measures: &Measures, boxes: &[Id]) -> Option<Id> {

@@ -81,7 +81,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let here = measures.of_node(whole);
     if whole != label && here.letters > measures.of_node(label).letters + 10 {
-        if linked(here.letters, here.linked) && !holds_listing(tree, whole) {
+        if (linked(here.letters, here.linked) || asks(tree, whole)) && !holds_listing(tree, whole) {
             marks.set(whole);
         }
         return;
@@ -105,11 +105,22 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let sum =
         rest.iter().map(|&id| measures.of_node(id)).fold((0, 0, 0), |(a, b, c), m| (a + m.letters, b + m.linked, c + m.prose));
-    if small(sum.2) && linked(sum.0, sum.1) && !rest.iter().any(|&id| holds_listing(tree, id)) {
+    if small(sum.2)
+        && (linked(sum.0, sum.1) || rest.iter().any(|&id| asks(tree, id)))
+        && !rest.iter().any(|&id| holds_listing(tree, id))
+    {
         for id in rest {
             marks.set(id);
         }
     }
+}
+
+/// Whether something is asked of the reader: where to send the newsletter, what to say of the text.
+fn asks(tree: &Tree, id: Id) -> bool {
+    tree.all(id).take(MAX_LOOK).any(|id| {
+        tree.name(id) == "textarea"
+            || (tree.name(id) == "input" && matches!(tree.attribute(id, "type"), None | Some("email" | "text")))
+    })
 }
 
 /// Marks a label that is no heading, and the links that follow it.

@@ -136,6 +136,39 @@ fn an_article_begins_with_its_title_and_ends_with_its_text() {
 }
 
 #[test]
+fn structured_data_tell_an_article_as_well() {
+    let body =
+        format!("<h1>The pier</h1>{}<figure><figcaption>A gone crane</figcaption></figure>{}", prose("it", 9), prose("us", 9));
+    for article in [
+        format!(
+            "<script type='application/ld+json'>{{\"@graph\": [{{\"@type\" : [\"NewsArticle\"]}}]}}</script><div>{body}</div>"
+        ),
+        format!("<div itemscope itemtype='https://schema.org/BlogPosting'>{body}</div>"),
+        format!("<div itemprop=articleBody>{body}</div>"),
+    ] {
+        assert!(!site(&article).contains("gone"), "{article}");
+    }
+    for other in ["TechArticle", "Organization", "", "Articles\", \"x"] {
+        let page = format!("<script type='application/ld+json'>{{\"@type\": \"{other}\"}}</script><div>{body}</div>");
+        assert!(site(&page).contains("gone"), "{other}");
+    }
+}
+
+#[test]
+fn a_section_that_asks_for_an_address_is_none_of_the_text() {
+    let page = |asks: &str| {
+        format!(
+            "<main><h1>The pier</h1>{}<div class=x><h2>Subscribe to the morning review</h2><p>Get the day’s top headlines delivered to \
+             your inbox every morning, by this.</p><div>{asks}</div></div>{}</main>",
+            prose("it", 20),
+            prose("us", 9)
+        )
+    };
+    assert!(!site(&page("<input type=email>")).contains("headlines"));
+    assert!(site(&page("<p>Call the port.</p>")).contains("headlines"));
+}
+
+#[test]
 fn a_text_that_is_paid_for_is_text() {
     let page = format!(
         "{ARTICLE}<article><h1>The pier of Nord</h1>{}<div class=paywall>{}</div></article>",
