@@ -50,6 +50,24 @@ fn by_letter(list: &'static str) -> HashMap<char, Vec<&'static str>> {
     phrases
 }
 
+/// What stands by itself in the midst of an article and is none of it.
+const NOTICES: &str = "\
+    advertisement|advertisements|advert|ad|ads|anzeige|werbung|publicité|publicidad|publicidade|реклама|广告|廣告|\
+    continue reading below|story continues below|story continues below advertisement|article continues below|\
+    article continues below advertisement|continue reading the main story|media playback is unsupported on your device|\
+    close|video|text size|caption|hide caption|toggle caption|sponsored|view gallery|image caption|image copyright|\
+    read more|read full article|load more|show more|share|share this|share this article|print|email|save|comments|\
+    0 comments|no comments|leave a comment|click to share|print this article|this slideshow requires javascript|\
+    scroll to continue|skip advertisement|supported by|loading|tweet|copy link|link copied|listen to this article|\
+    explore further|related|like this story share it with a friend|click to enlarge|enlarge this image|play video|watch video";
+
+/// Whether it says one of them and nothing else.
+pub(super) fn is_notice(words: &str) -> bool {
+    let words: String = words.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).flat_map(char::to_lowercase).collect();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    !words.is_empty() && NOTICES.split('|').any(|notice| notice == words)
+}
+
 /// Whether a label, in small letters, is of a section about other pages; `Some(true)`: it can say nothing else.
 pub(super) fn is_of_other_pages(label: &str) -> Option<bool> {
     let first = label.chars().next()?;
