@@ -140,7 +140,9 @@ impl<'a> Shown<'a> {
         for more in [Some(path).filter(|path| !path.is_empty()), page, copies].into_iter().flatten() {
             about.push_str(&format!(" · {more}"));
         }
-        let mut object = serde_json::to_value(Line::hit(hit, rank, None)).unwrap_or_default();
+        // By way of its text: a score as a value has more digits than `--json` prints.
+        let printed = serde_json::to_string(&Line::hit(hit, rank, None)).unwrap_or_default();
+        let mut object: Value = serde_json::from_str(&printed).unwrap_or_default();
         if let Some(copies) = object.get_mut("copies").and_then(Value::as_array_mut) {
             copies.truncate(COPIES);
         }
