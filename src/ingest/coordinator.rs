@@ -101,7 +101,7 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
             break;
         }
         let mut page = Page::default();
-        let mut failures = Vec::new();
+        let (mut failures, mut unanswered, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Ok(Listed::Item(item)) => page.items.push(item),
@@ -114,15 +114,30 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
                     failures.push(unlisted(source, &prefix, reason(&error)));
                     unreadable.push(prefix);
                 }
+                Ok(Listed::Unanswered { prefix, error }) => {
+                    unanswered.push(unlisted(source, &prefix, reason(&error)));
+                    unreadable.push(prefix);
+                }
+                Ok(Listed::Withdrawn { uri }) => withdrawn.push(uri),
                 Ok(Listed::Notice(message)) => (run.options.listener)(source.id(), &message),
                 Ok(Listed::Complete) => cut_short = None,
                 Err(_panic) => cut_short = Some("the listing broke off"),
             }
         }
         run.report.documents.seen.add(page.items.len() as u64);
+        if run.options.scoped {
+            // Whoever named it has been told; no later run would look at it again.
+            run.tell_of(&unanswered);
+        } else {
+            failures.append(&mut unanswered);
+        }
         run.fail(failures).await?;
         for batch in page.changed(run, number, source).await? {
             queue.submit(batch).await.map_err(|Closed| Ended::Stopped)?;
+        }
+        // What has been made of them meanwhile is removed with what is gone.
+        if !withdrawn.is_empty() {
+            run.recorded(run.setup.ledger.unlist(run.id, withdrawn).await)?;
         }
     }
     if let Some(why) = cut_short {
@@ -185,17 +200,20 @@ impl Page {
         let changed = self.items.into_iter().zip(differences).filter(|(_, difference)| wanted(*difference));
         let changed: Vec<Item> = changed.map(|(item, _)| item).collect();
         run.report.documents.unchanged.add((count - changed.len()) as u64);
-        Ok(batches(number, changed, self.fetched))
+        Ok(batches(number, changed, self.fetched, source.at_once()))
     }
 }
 
-/// Puts small items together, and leaves every worker some.
-fn batches(source: usize, items: Vec<Item>, mut fetched: HashMap<String, Fetched>) -> Vec<Batch> {
-    let most = (items.len() / (Run::cores() * 4)).clamp(1, BATCH);
+/// Puts small items together, and leaves every worker some. `at_once`: see [`Source::at_once`].
+fn batches(source: usize, items: Vec<Item>, mut fetched: HashMap<String, Fetched>, at_once: Option<usize>) -> Vec<Batch> {
+    // Who asks a server waits more than it works: one group a worker is enough.
+    let (groups, most) = at_once.map_or((Run::cores() * 4, BATCH), |items| (Run::cores(), items));
+    let usual = at_once.map_or(USUAL_BYTES, |items| BATCH_BYTES / items.max(1) as u64);
+    let most = (items.len() / groups).clamp(1, most.max(1));
     let (mut batches, mut bytes) = (Vec::<Batch>::new(), 0_u64);
     for item in items {
         let body = fetched.remove(&item.uri);
-        let size = body.as_ref().map_or(item.size.unwrap_or(USUAL_BYTES), |fetched| fetched.body.len() as u64);
+        let size = body.as_ref().map_or(item.size.unwrap_or(usual), |fetched| fetched.body.len() as u64);
         bytes = bytes.saturating_add(size);
         let fits =
             |batch: &&mut Batch| batch.items.len() < most && bytes <= BATCH_BYTES && batch.fetched.is_some() == body.is_some();
@@ -224,7 +242,7 @@ mod tests {
     }
 
     fn sizes(sizes: &[u64]) -> Vec<Vec<u64>> {
-        let batches = batches(0, sizes.iter().map(|size| item(*size)).collect(), HashMap::new());
+        let batches = batches(0, sizes.iter().map(|size| item(*size)).collect(), HashMap::new(), None);
         batches.iter().map(|batch| batch.items.iter().filter_map(|item| item.size).collect()).collect()
     }
 
@@ -246,11 +264,27 @@ mod tests {
     }
 
     #[test]
+    fn items_of_unknown_size_come_as_their_source_likes_them() {
+        let items: Vec<Item> = (0..1024).map(|n| Item::new(n.to_string(), Version::UNKNOWN)).collect();
+        let counts = |at_once| {
+            let batches = batches(0, items.clone(), HashMap::new(), at_once);
+            assert_eq!(batches.iter().flat_map(|batch| batch.items.clone()).collect::<Vec<_>>(), items);
+            batches.iter().map(|batch| batch.items.len()).max()
+        };
+        let spread = 1024 / Run::cores();
+        assert_eq!(counts(None), Some(16.min(spread / 4)), "as many as files of a usual size");
+        for at_once in [1, 3, 100, 256] {
+            assert_eq!(counts(Some(at_once)), Some(at_once.min(spread)));
+        }
+        assert_eq!(counts(Some(0)), Some(1));
+    }
+
+    #[test]
     fn what_was_fetched_with_its_item_stays_with_it() {
         let items: Vec<Item> = (0..2000).map(item).collect();
         let body = |n: u64| Body::Bytes { bytes: vec![0; n as usize], hint: FormatHint::default() };
         let fetched = (0..2000).filter(|n| n % 7 < 3).map(|n| (n.to_string(), Fetched::new(body(n), Version::UNKNOWN)));
-        let batches = batches(0, items.clone(), fetched.collect());
+        let batches = batches(0, items.clone(), fetched.collect(), None);
         assert_eq!(batches.iter().flat_map(|batch| batch.items.clone()).collect::<Vec<_>>(), items);
         for batch in &batches {
             let expected = batch.items.iter().filter_map(|item| item.size.filter(|n| n % 7 < 3)).collect::<Vec<_>>();

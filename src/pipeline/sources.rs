@@ -1,5 +1,6 @@
 //! Paths and globs of a source.
 
+mod instead;
 mod sql;
 mod web;
 
@@ -9,6 +10,7 @@ use globset::GlobSet;
 
 use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_glob};
 
+use self::instead::instead;
 pub(crate) use self::sql::is_database;
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
@@ -35,9 +37,8 @@ impl Plan {
                 urls.push(web::address(address).map_err(|Problem { message, hint }| Diagnostic::error(message, hint))?);
                 continue;
             }
-            if path.to_str().is_some_and(is_database) {
-                // Not shown: a password may stand in it.
-                return Err(Diagnostic::error("a database is no source by itself", Some(sql::INSTEAD.to_owned())));
+            if let Some(url) = path.to_str().filter(|text| is_database(text)) {
+                return Err(Diagnostic::error("a database is no source by itself", Some(instead(url))));
             }
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
@@ -127,7 +128,7 @@ fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &m
 fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf, GlobSet)> {
     let shown = file.shown(place, text);
     if is_database(text) {
-        file.error(place, Problem::new("a database is no source by itself").hint(sql::INSTEAD));
+        file.error(place, Problem::new("a database is no source by itself").hint(instead(text)));
         return None;
     }
     if text.contains("://") {

@@ -73,7 +73,9 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, request: Request,
     response
 }
 
-/// What tells nothing of the data: the page itself, where a token is entered, and whether the service lives.
+/// What tells nothing of the data: the page itself, where a token is entered (it is the same for every document), and whether the
+/// service lives.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/" | "/login" | "/healthz" | "/readyz" | "/favicon.svg") || path.starts_with("/assets/")
+    let page = ["/assets/", "/documents/"];
+    matches!(path, "/" | "/login" | "/healthz" | "/readyz" | "/favicon.svg") || page.iter().any(|page| path.starts_with(page))
 }

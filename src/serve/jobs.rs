@@ -224,6 +224,13 @@ impl Job {
         self.stop.cancel();
     }
 
+    /// Returns when it has ended.
+    pub(super) async fn ended(&self) {
+        let ended = |state: &State| !matches!(state.phase, Phase::Waiting | Phase::Running);
+        // The sender is its own.
+        let _ = self.state.subscribe().wait_for(ended).await;
+    }
+
     pub(super) fn view(&self) -> JobView {
         let asked = self.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let end = self.has_ended().then(|| lock(&self.lines).kept.back().cloned()).flatten();
@@ -264,6 +271,14 @@ impl Job {
         (lines.kept.iter().skip(skipped).cloned().collect(), lines.all)
     }
 
+    /// How far it is, and how much of each stage goes on at once: the fullest is the one that limits it.
+    fn progress(&self) -> Option<Value> {
+        let mut progress = serde_json::to_value(Line::from(&*self.report)).ok()?;
+        let busy = self.report.load().map(|(stage, load)| (stage.name().to_owned(), ((load * 100.0).round() / 100.0).into()));
+        progress.as_object_mut()?.insert("busy".to_owned(), Value::Object(busy.into_iter().collect()));
+        Some(progress)
+    }
+
     /// What it has told that is kept, and what it tells from now on, with its progress once a second; ends when it does.
     pub(super) fn follow(self: Arc<Self>) -> impl Stream<Item = Value> + Send {
         async_stream::stream! {
@@ -283,7 +298,7 @@ impl Job {
                 }
                 tokio::select! {
                     _ = state.changed() => {}
-                    _ = ticks.tick() => if let Ok(progress) = serde_json::to_value(Line::from(&*self.report)) {
+                    _ = ticks.tick() => if let Some(progress) = self.progress() {
                         yield progress;
                     },
                 }

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use super::api;
 use super::fault::Fault;
 use super::guard::guard;
+use super::mcp;
+use super::page;
 use super::service::Service;
 use super::v1;
 
@@ -17,7 +19,9 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     let guarded = from_fn_with_state(Arc::clone(&service), guard);
     Router::new()
         .merge(api::routes())
+        .merge(mcp::routes(&service))
         .merge(v1::routes())
+        .merge(page::routes())
         .fallback(async || Fault::missing("there is nothing at this address"))
         .method_not_allowed_fallback(not_allowed)
         .layer(guarded)

@@ -11,6 +11,7 @@ mod documents;
 pub mod files;
 mod globs;
 mod item;
+pub(crate) mod readable;
 pub mod sql;
 pub mod state;
 pub mod web;
@@ -60,6 +61,12 @@ pub trait Source: std::fmt::Debug + Send + Sync {
     /// Fetches some items that it listed: small ones come together, a large one alone. Called for several groups at once. One answer
     /// an item, in the order of the items. A call that is dropped is cancelled.
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>>;
+
+    /// How many items of unknown size it likes to be asked for at once, as far as it knows by now, so that they hold a megabyte or so
+    /// together: whoever asks a server pays for each way there and back. `None`: a few, as files are read.
+    fn at_once(&self) -> Option<usize> {
+        None
+    }
 
     /// Told of documents that are recorded as done: what was kept for them alone may go. May not be told of all, after a kill.
     async fn settled(&self, _uris: &[String]) {}

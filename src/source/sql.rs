@@ -38,6 +38,7 @@ mod url;
 mod walk;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
@@ -51,17 +52,36 @@ pub(crate) use self::url::UrlProblem;
 use self::walk::{patiently, walk};
 use super::{FetchError, Fetched, Item, Listed, Source, SourceError, SourceId};
 
+/// Rows that are asked for at once, at most,
+const AT_ONCE: usize = 256;
+/// and the bytes that they may hold together, about.
+const AT_ONCE_BYTES: u64 = 1 << 20;
+/// What a row is taken for before one was read: it may be a book.
+const UNKNOWN_BYTES: u64 = 64 << 10;
+
 /// A table as a source.
 #[derive(Debug)]
 pub struct Sql {
     id: SourceId,
     table: Arc<Table>,
+    /// Bytes of a row, as the last ones had them; large ones are not soon forgotten.
+    usual: AtomicU64,
 }
 
 impl Sql {
     /// The rows of a plan.
     pub fn new(plan: SqlPlan) -> Self {
-        Self { id: SourceId::new("sql"), table: Arc::new(Table::new(plan)) }
+        Self { id: SourceId::new("sql"), table: Arc::new(Table::new(plan)), usual: AtomicU64::new(UNKNOWN_BYTES) }
+    }
+
+    /// Notes how large rows are.
+    fn learn(&self, rows: &[Result<Fetched, FetchError>]) {
+        let read: Vec<u64> = rows.iter().flatten().map(|row| row.body.len() as u64).collect();
+        if let Some(mean) = read.iter().sum::<u64>().checked_div(read.len() as u64) {
+            let known = |usual: u64| Some(mean.max(usual - usual.div_ceil(4)).max(1));
+            // It always says something.
+            let _ = self.usual.fetch_update(Ordering::Relaxed, Ordering::Relaxed, known);
+        }
     }
 }
 
@@ -97,6 +117,42 @@ impl Source for Sql {
             Some(Found::One(whole)) if whole.listed.uri != item.uri => Err(FetchError::Gone),
             Some(Found::One(whole)) => document(plan, &reading, *whole),
         };
-        items.iter().map(fetched).collect()
+        let fetched: Vec<_> = items.iter().map(fetched).collect();
+        self.learn(&fetched);
+        fetched
+    }
+
+    fn at_once(&self) -> Option<usize> {
+        let rows = AT_ONCE_BYTES / self.usual.load(Ordering::Relaxed).max(1);
+        Some(usize::try_from(rows).unwrap_or(AT_ONCE).clamp(1, AT_ONCE))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+    use crate::source::{Body, FormatHint, Version};
+
+    #[test]
+    fn as_many_rows_are_asked_for_at_once_as_hold_a_megabyte() {
+        let connection = Connection::open("sqlite:a.db", std::path::Path::new("/"), std::time::Duration::from_secs(1)).unwrap();
+        let source = Sql::new(SqlPlan::new(connection, From::Table("t".into()), vec!["id".into()]));
+        let read = |bytes: usize, times: usize| {
+            let body = Body::Bytes { bytes: vec![0; bytes], hint: FormatHint::default() };
+            for _ in 0..times {
+                source.learn(&[Ok(Fetched::new(body.clone(), Version::UNKNOWN)), Err(FetchError::Gone)]);
+            }
+            source.at_once().unwrap()
+        };
+        assert_eq!(source.at_once(), Some(16), "nothing is known yet");
+        source.learn(&[Err(FetchError::Gone)]);
+        assert_eq!(source.at_once(), Some(16));
+        assert_eq!(read(900, 30), AT_ONCE);
+        assert_eq!(read(0, 30), AT_ONCE);
+        assert_eq!(read(10 << 10, 1), 102);
+        assert_eq!(read(5 << 20, 1), 1);
+        assert!(read(900, 1) < 3, "there may be more of them");
+        assert_eq!(read(900, 40), AT_ONCE);
     }
 }

@@ -34,6 +34,17 @@ pub fn python_with_peers() -> PathBuf {
     python
 }
 
+/// A Chromium, by any of its names.
+pub fn chromium() -> PathBuf {
+    let names = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&folders).collect();
+    let of_path = names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let apps =
+        ["Chromium", "Google Chrome"].map(|name| PathBuf::from(format!("/Applications/{name}.app/Contents/MacOS/{name}")));
+    of_path.chain(apps).find(|program| program.is_file()).unwrap_or_else(|| give_up(&cache()))
+}
+
 /// Ends the process: the other tests are spared saying the same.
 fn give_up(cache: &Path) -> ! {
     static SAID: Mutex<()> = Mutex::new(());

@@ -88,7 +88,7 @@ async fn ingested(api: &StandIn) -> Project {
     .unwrap()
 }
 
-async fn start(project: &Project, arguments: &[&str]) -> Service {
+fn start(project: &Project, arguments: &[&str]) -> Service {
     tokio::task::block_in_place(|| Service::start(project, arguments))
 }
 
@@ -118,7 +118,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 async fn a_streamed_chat_field_by_field() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml", "-p", "bare.yaml"]).await;
+    let service = start(&project, &["-p", "docs.yaml", "-p", "bare.yaml"]);
     let url = service.at("/v1/chat/completions");
     let asked = json!({
         "model": "docs", "stream": true, "stream_options": {"include_usage": true}, "max_tokens": 77, "temperature": 0.5, "top_p": 0.9,
@@ -200,7 +200,7 @@ async fn a_streamed_chat_field_by_field() {
 async fn conversations_tasks_and_pipelines_without_a_model() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml", "-p", "bare.yaml"]).await;
+    let service = start(&project, &["-p", "docs.yaml", "-p", "bare.yaml"]);
     let url = service.at("/v1/chat/completions");
 
     let (_, models) = get(&service.at("/v1/models")).await;
@@ -258,7 +258,7 @@ async fn conversations_tasks_and_pipelines_without_a_model() {
 async fn a_response_is_streamed_and_whole_the_same() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml"]).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
     let url = service.at("/v1/responses");
     let asked = |stream: bool| json!({"model": "docs", "input": "How often are keys rotated?", "instructions": "Be brief.", "stream": stream});
     let text = posted(&url, &asked(true)).await.text().await.unwrap();
@@ -298,7 +298,7 @@ async fn a_response_is_streamed_and_whole_the_same() {
 async fn vectors_are_the_pipelines_own() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml"]).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
     let url = service.at("/v1/embeddings");
     let texts = json!(["keys", "密钥", "keys"]);
     let (status, floats) = post(&url, &json!({"model": "docs", "input": texts})).await;
@@ -334,7 +334,7 @@ async fn vectors_are_the_pipelines_own() {
 async fn what_is_refused_says_so_as_the_clients_expect() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml", "--token", TOKEN]).await;
+    let service = start(&project, &["-p", "docs.yaml", "--token", TOKEN]);
     let ask = async |path: &str, token: &str, body: &str| {
         let request = client().post(service.at(path)).bearer_auth(token).header("content-type", "application/json");
         let response = request.body(body.to_owned()).send().await.unwrap();
@@ -391,7 +391,7 @@ async fn what_is_refused_says_so_as_the_clients_expect() {
 async fn who_finds_it_busy_may_come_again() {
     let api = provider().await;
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml"]).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
     let (http, url, body) =
         (client(), service.at("/v1/chat/completions"), json!({"messages": user("hang keys"), "stream": true}));
     let ask = || http.post(&url).json(&body).send();
@@ -425,7 +425,7 @@ async fn the_official_client_finds_all_that_it_knows() {
         move |_| Reply::raw(200, "text/plain", api.in_flight().to_string())
     });
     let project = ingested(&api).await;
-    let service = start(&project, &["-p", "docs.yaml", "--token", TOKEN]).await;
+    let service = start(&project, &["-p", "docs.yaml", "--token", TOKEN]);
     let ran = tokio::task::block_in_place(|| {
         let mut client = Command::new(python_with_peers());
         client.args([concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/serve_v1/client.py"), &service.at("/v1"), waiting.url()]);
@@ -433,5 +433,4 @@ async fn the_official_client_finds_all_that_it_knows() {
     });
     let stderr = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{stderr}");
-    println!("{}", String::from_utf8_lossy(&ran.stdout));
 }

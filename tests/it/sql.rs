@@ -1,5 +1,6 @@
 //! Tables of real databases: Postgres, Postgres behind pgbouncer, `MariaDB` and SQLite.
 
+mod adversary;
 mod check;
 mod errors;
 mod ingest;
@@ -8,3 +9,4 @@ mod servers;
 mod torture;
 mod types;
 mod walk;
+mod writers;

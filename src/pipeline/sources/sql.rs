@@ -11,7 +11,7 @@ use crate::source::SourcePlan;
 use crate::source::sql::{Connection, From, PAGE, SCHEMES, SqlPlan, Template, Text, UrlProblem, open};
 
 /// How long one statement may take, unless the file says it.
-const TIMEOUT: Duration = Duration::from_mins(5);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// Whether a source is the address of a database.
 pub(crate) fn is_database(text: &str) -> bool {
@@ -20,16 +20,6 @@ pub(crate) fn is_database(text: &str) -> bool {
         SCHEMES.contains(&scheme.as_str()) && (scheme == "sqlite" || rest.starts_with("//"))
     })
 }
-
-/// What to write where an address of a database stands in place of a file.
-pub(super) const INSTEAD: &str = "\
-tables go through a pipeline file, which says what makes a document of a row:
-
-sources:
-  - sql:
-      url: ${DATABASE_URL}
-      table: items
-      key: id";
 
 /// What the file says of a table; `None` where nothing of it can be used, which has been reported. `others` are the sources before
 /// it.

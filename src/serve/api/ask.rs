@@ -17,6 +17,7 @@ use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Exchange, Question};
 use crate::serve::answering::{self, Answer};
 use crate::serve::fault::Fault;
+use crate::serve::rendering::Rendering;
 use crate::serve::service::Service;
 use crate::serve::sse;
 
@@ -41,6 +42,10 @@ pub(super) struct Ask {
     /// `false`: one object when all is written.
     #[serde(default = "yes")]
     stream: bool,
+    /// With the answer as HTML besides: `html`, or piece by piece in `html` events, of which a later one of the same `block` takes
+    /// the place of an earlier one. Not of passages that no model has put into words.
+    #[serde(default)]
+    html: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -71,30 +76,63 @@ pub(super) async fn ask(
         ..Question::default()
     };
     let answer = answering::ask(&service, &served, question).await?;
-    if ask.stream { Ok(streamed(&headers, answer)) } else { whole(answer).await }
+    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { Ok(Json(whole(answer, ask.html).await?).into_response()) }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(headers: &HeaderMap, mut answer: Answer) -> Response {
+fn streamed(headers: &HeaderMap, mut answer: Answer, html: bool) -> Response {
     let lines = async_stream::stream! {
-        while let Some(event) = answer.next().await {
-            let line = match &event {
-                Ok(event) => event.line(),
-                Err(error) => Some(Line::from(error)),
+        let mut rendering = html.then(Rendering::default);
+        loop {
+            let due = async {
+                match &rendering {
+                    Some(rendering) => rendering.due().await,
+                    None => std::future::pending().await,
+                }
             };
-            if let Some(line) = line.and_then(|line| serde_json::to_value(line).ok()) {
-                yield line;
+            let event = tokio::select! {
+                event = answer.next() => event,
+                () = due => {
+                    if let Some(rendering) = &mut rendering {
+                        yield value(&rendering.open().await);
+                    }
+                    continue;
+                }
+            };
+            if let Some(rendering) = &mut rendering {
+                let finished = match &event {
+                    Some(Ok(event)) => rendering.event(event).await,
+                    Some(Err(_)) | None => rendering.end().await,
+                };
+                for piece in finished {
+                    yield value(&piece);
+                }
+            }
+            match &event {
+                Some(Ok(event)) => if let Some(line) = event.line() {
+                    yield value(&line);
+                },
+                Some(Err(error)) => yield value(&Line::from(error)),
+                None => return,
             }
         }
     };
     sse::lines(headers, lines)
 }
 
+fn value(line: &impl serde::Serialize) -> Value {
+    serde_json::to_value(line).unwrap_or_default()
+}
+
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: Answer) -> Result<Response, Fault> {
+pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Value, Fault> {
+    let (mut rendering, mut pieces) = (html.then(Rendering::default), Vec::new());
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
         let event = event?;
+        if let Some(rendering) = &mut rendering {
+            pieces.extend(rendering.event(&event).await);
+        }
         match &event {
             AnswerEvent::Token(piece) | AnswerEvent::Citation { text: piece, .. } => text.push_str(piece),
             AnswerEvent::Sources { .. } => {
@@ -105,14 +143,20 @@ async fn whole(mut answer: Answer) -> Result<Response, Fault> {
                     .unwrap_or_default();
             }
             // What was written before it is void.
-            AnswerEvent::Fallback { interrupted: true, .. } => text.clear(),
+            AnswerEvent::Fallback { interrupted: true, .. } => {
+                text.clear();
+                pieces.clear();
+            }
             AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
             _ => {}
         }
     }
     let mut body = json!({"type": "answer", "answer": text, "sources": sources});
+    if html && let Some(body) = body.as_object_mut() {
+        body.insert("html".to_owned(), pieces.into_iter().map(|piece| piece.html).collect::<String>().into());
+    }
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
     }
-    Ok(Json(body).into_response())
+    Ok(body)
 }

@@ -15,6 +15,7 @@ use crate::ingest::report::IngestSummary;
 use crate::ingest::wire as ingest_wire;
 use crate::runtime::Status;
 use crate::serve::jobs::JobView;
+use crate::serve::rendering::Piece;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| described().to_string());
 
@@ -80,7 +81,7 @@ fn described() -> Value {
     });
     let mut schemas = Schemas(settings.for_serialize().into_generator());
     let fault = Schemas::object("error", &json!({"message": {"type": "string"}, "kind": {"type": "string"}}));
-    let line = schemas.of::<wire::Line<'_>>();
+    let line = json!({"anyOf": [schemas.of::<wire::Line<'_>>(), schemas.of::<Piece>()]});
     let told = schemas.of::<ingest_wire::Line<'_>>();
     let summary = schemas.of::<IngestSummary>();
     let job = schemas.of::<JobView>();

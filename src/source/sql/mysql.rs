@@ -102,12 +102,20 @@ impl MySql {
         let lock = LOCK.min(self.timeout).as_secs().max(1);
         let settings = format!(
             "SET NAMES utf8mb4; SET SESSION time_zone = '+00:00', lock_wait_timeout = {lock}, innodb_lock_wait_timeout = {lock}; \
-             SET SESSION TRANSACTION READ ONLY; SET SESSION {limit}"
+             SET SESSION TRANSACTION READ ONLY; SET SESSION {limit}; SET SESSION sql_select_limit = {}",
+            u64::MAX
         );
         for setting in settings.split("; ") {
             connection.query_drop(setting).await.map_err(|error| self.explain(&error))?;
         }
         Ok(connection)
+    }
+
+    /// What becomes of a connection after an error. Where one broke, those that were not used for longer have broken, too: the server
+    /// was away, or had waited for long enough.
+    fn after(&self, error: &Error, connection: Conn) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(error, Error::Server(_)) { idle.push(connection) } else { idle.clear() }
     }
 
     async fn connect(&self, encrypted: Option<SslOpts>) -> Result<Conn, Error> {
@@ -146,9 +154,7 @@ impl MySql {
             Ok(Err(error)) => {
                 let error: Error = error;
                 let told = self.explain(&error);
-                if matches!(error, Error::Server(_)) {
-                    self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-                }
+                self.after(&error, connection);
                 Err(told)
             }
             Err(_) => Err(SqlError::transient(format!("{} does not answer any more", self.place))),
@@ -283,7 +289,8 @@ impl Database for MySql {
             let name = self.column(&column.name);
             let value = if column.kind == Kind::Bytes { format!("HEX({name})") } else { name };
             // With its length, so that none can be taken for another's part.
-            format!("IFNULL(CONCAT(LENGTH({value}), ':', {value}), 'N')")
+            // Of what is too large for one packet a CONCAT is NULL, and so is the hash, which proves nothing then.
+            format!("IF({value} IS NULL, 'N', CONCAT(LENGTH({value}), ':', {value}))")
         };
         let parts: Vec<String> = columns.iter().map(part).collect();
         Some(format!("MD5(CONCAT({}))", parts.join(", ")))
@@ -311,18 +318,33 @@ impl Database for MySql {
     async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, SqlError> {
         let sql = format!("SELECT * FROM {} LIMIT 0", relation.named());
         let mut connection = self.connection().await?;
-        // Prepared, it can be one statement only; alone, no bracket in it ends ours.
-        if let Some(query) = &relation.written {
-            let alone = connection.prep(query.as_str()).await.map_err(|error| self.explain(&error))?;
-            connection.close(alone).await.map_err(|error| self.explain(&error))?;
-        }
-        let statement = connection.prep(sql.as_str()).await.map_err(|error| self.explain(&error))?;
+        let describing = async {
+            // Prepared, it can be one statement only; alone, no bracket in it ends ours.
+            if let Some(query) = &relation.written {
+                let alone = connection.prep(query.as_str()).await?;
+                connection.close(alone).await?;
+            }
+            let statement = connection.prep(sql.as_str()).await?;
+            let columns = statement.columns().to_vec();
+            connection.close(statement).await?;
+            Ok(columns)
+        };
+        let Ok(described) = tokio::time::timeout(self.timeout + GRACE, describing).await else {
+            return Err(SqlError::transient(format!("{} does not answer any more", self.place)));
+        };
+        let described: Vec<mysql_async::Column> = match described {
+            Ok(described) => described,
+            Err(error) => {
+                let told = self.explain(&error);
+                self.after(&error, connection);
+                return Err(told);
+            }
+        };
         let column = |column: &mysql_async::Column| {
             let (kind, ordered) = kind(column.column_type(), column.flags(), column.character_set());
             Column { name: column.name_str().into_owned(), kind, ordered }
         };
-        let columns = statement.columns().iter().map(column).collect();
-        connection.close(statement).await.map_err(|error| self.explain(&error))?;
+        let columns = described.iter().map(column).collect();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(columns)
     }

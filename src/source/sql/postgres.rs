@@ -171,13 +171,15 @@ async fn receive(
             SimpleQueryMessage::Row(row) => {
                 let cell = |index: usize| {
                     let kind = shape.and_then(|shape| shape.get(index));
-                    match (row.get(index), kind) {
+                    // An error where what the server sent is no UTF-8, which was agreed upon.
+                    Ok(match (row.try_get(index)?, kind) {
                         (None, _) => Cell::Null,
                         (Some(text), Some(Kind::Bytes)) => unhex(text).map_or_else(|| Cell::Text(text.to_owned()), Cell::Bytes),
                         (Some(text), _) => Cell::Text(text.to_owned()),
-                    }
+                    })
                 };
-                if !rows.push((0..row.len()).map(cell).collect()).await {
+                let cells = (0..row.len()).map(cell).collect::<Result<Row, tokio_postgres::Error>>()?;
+                if !rows.push(cells).await {
                     return Ok(None);
                 }
             }

@@ -121,10 +121,9 @@ impl Reading {
     pub fn keys(&self, database: &dyn Database, from: Option<&[Cell]>, limit: Option<usize>) -> String {
         let mut statement = format!("SELECT {} FROM {}", self.listed(database).join(", "), self.relation.named());
         if limit.is_some() {
-            let known: Vec<String> = match from {
-                Some(cells) => vec![database.not_before(&self.key, cells)],
-                None => self.key.iter().map(|column| format!("{} IS NOT NULL", database.column(&column.name))).collect(),
-            };
+            // Where a part of a key is not known, `>=` is not, either: no page may begin there.
+            let whole = self.key.iter().map(|column| format!("{} IS NOT NULL", database.column(&column.name)));
+            let known: Vec<String> = from.map(|cells| database.not_before(&self.key, cells)).into_iter().chain(whole).collect();
             statement.push_str(&format!(" WHERE {}", known.join(" AND ")));
         }
         if let Some(limit) = limit {

@@ -118,6 +118,11 @@ impl Sqlite {
                     .hint("relative paths are relative to the pipeline file"),
                 ErrorCode::CannotOpen => SqlError::new(format!("{place} cannot be opened: {error}"))
                     .hint("a database in WAL mode needs its -wal and -shm files, or a folder that may be written to"),
+                // Its journal has to be played back first, which whoever only reads cannot do.
+                ErrorCode::ReadOnly => {
+                    SqlError::new(format!("{place} was left in the middle of a write, by a program that was killed"))
+                        .hint("open it once with a program that may write to it, such as sqlite3 FILE .tables")
+                }
                 ErrorCode::NotADatabase => SqlError::new(format!("{place} is no SQLite database")),
                 _ => SqlError::new(format!("{place}: {error}")),
             },
@@ -214,8 +219,12 @@ impl Database for Sqlite {
             Cell::Float(number) if number.is_infinite() => format!("{}9e999", if *number < 0.0 { "-" } else { "" }),
             // Shortest digits that mean this very number, and a sign that it is one with a point.
             Cell::Float(number) => format!("{number:e}"),
-            // As bytes, so that a NUL in it is no end.
-            Cell::Text(text) => format!("CAST(x'{}' AS TEXT)", hex(text.as_bytes())),
+            // A NUL would be the end of the statement. (A CAST of bytes would be read in the file's encoding, which may be UTF-16, and
+            // would turn the other side of a comparison into text, too.)
+            Cell::Text(text) => {
+                let parts: Vec<String> = text.split('\0').map(|part| format!("'{}'", part.replace('\'', "''"))).collect();
+                if parts.len() == 1 { parts.concat() } else { format!("({})", parts.join(" || char(0) || ")) }
+            }
             Cell::Bytes(bytes) => format!("x'{}'", hex(bytes)),
         }
     }

@@ -50,7 +50,7 @@ impl Table {
                 Ok(Relation { sql: parts.join("."), written: None, called: format!("the table `{table}`") })
             }
             From::Query(query) => {
-                let query = query.trim().trim_end_matches(';').trim_end();
+                let query = statement(query);
                 if query.contains([';', '\0']) {
                     let error = SqlError::new("the query holds a `;`");
                     return Err(
@@ -148,6 +148,26 @@ impl Table {
     }
 }
 
+/// A query without what may stand behind its end: a `;`, blanks, comments.
+fn statement(query: &str) -> &str {
+    let query = query.trim();
+    let Some((before, mut after)) = query.rsplit_once(';') else { return query };
+    loop {
+        after = after.trim_start();
+        let end = match after.get(..2) {
+            Some("--") => Some(after.find('\n').unwrap_or(after.len())),
+            Some("/*") => after.find("*/").map(|end| end + 2),
+            _ => None,
+        };
+        match end.and_then(|end| after.get(end..)) {
+            Some(rest) => after = rest,
+            None if after.is_empty() => return before.trim_end_matches(|c: char| c == ';' || c.is_whitespace()),
+            // It goes on: whoever looks at it will say so.
+            None => return query,
+        }
+    }
+}
+
 /// What was found of a key.
 #[derive(Debug)]
 pub(super) enum Found {
@@ -155,4 +175,27 @@ pub(super) enum Found {
     One(Box<Whole>),
     /// More than one.
     Several,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_behind_a_statement_is_left_out() {
+        for (query, alone) in [
+            ("SELECT 1", "SELECT 1"),
+            (" SELECT 1 ;; \n", "SELECT 1"),
+            ("SELECT 1; -- the end", "SELECT 1"),
+            ("SELECT 1 -- one\n; /* 注释 ** */\n-- more\n", "SELECT 1 -- one"),
+            ("SELECT 1 -- no end", "SELECT 1 -- no end"),
+            ("SELECT 1; SELECT 2", "SELECT 1; SELECT 2"),
+            ("SELECT 1; /* no end", "SELECT 1; /* no end"),
+            ("SELECT 'a; b'", "SELECT 'a; b'"),
+            (";", ""),
+            ("", ""),
+        ] {
+            assert_eq!(statement(query), alone);
+        }
+    }
 }

@@ -174,11 +174,14 @@ fn two_tables_of_one_pipeline_have_their_own_documents() {
 #[test]
 fn a_database_is_no_argument() {
     let project = Project::new();
-    for url in [format!("postgres://u:{ENCODED}@h/db"), format!("mysql://u:{ENCODED}@h/db"), "sqlite:shop.db".to_owned()] {
+    for (url, shown) in [
+        (format!("postgres://u:{ENCODED}@h/db"), "url: postgres://u:${DATABASE_PASSWORD}@h/db"),
+        (format!("mysql://u:{ENCODED}@h/db"), "url: mysql://u:${DATABASE_PASSWORD}@h/db"),
+        (format!("postgres://u:{PASSWORD}@h/db"), "url: ${DATABASE_URL}"),
+        ("sqlite:shop.db".to_owned(), "url: sqlite:shop.db"),
+    ] {
         let ended = silent(project.run(&["ingest", &url])).expect_code(2);
-        for part in
-            ["a database is no source by itself", "sources:", "- sql:", "url: ${DATABASE_URL}", "table: items", "key: id"]
-        {
+        for part in ["a database is no source by itself", "sources:", "- sql:", shown, "table: items", "key: id"] {
             assert!(ended.stderr.contains(part), "{}", ended.stderr);
         }
     }

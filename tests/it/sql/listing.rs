@@ -17,6 +17,8 @@ pub struct Listing {
     pub items: Vec<Item>,
     /// What could not be listed: below what, and why.
     pub unreadable: Vec<(String, String)>,
+    /// What a person is told.
+    pub notices: Vec<String>,
     /// Whether the end was told.
     pub complete: bool,
 }
@@ -49,7 +51,7 @@ pub fn note(listing: &mut Listing, step: Listed) {
         Listed::Item(item) => listing.items.push(item),
         Listed::Unreadable { prefix, error } => listing.unreadable.push((prefix, error.to_string())),
         Listed::Complete => listing.complete = true,
-        Listed::Notice(_) => {}
+        Listed::Notice(notice) => listing.notices.push(notice),
         other => panic!("{other:?}"),
     }
 }

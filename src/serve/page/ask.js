@@ -1,0 +1,387 @@
+// A conversation with the documents.
+
+import { addressOf, events, Fault } from "./api.js";
+import { announce, h, number, reachable, seconds, translate } from "./dom.js";
+import * as options from "./options.js";
+import { cards } from "./source.js";
+import { t } from "./strings.js";
+import { open } from "./viewer.js";
+
+// A reload, and a look at a document, find the conversation again; it ends with the tab.
+const KEY = "ragstream.chat";
+const KEPT = 30;
+// What was asked before goes with a question, this many times at most.
+const HISTORY = 10;
+// How often an index that is not there yet is looked for, in milliseconds.
+const LOOK = 3000;
+
+let turns = [];
+let running = null;
+let view;
+// What is being written, while another view is shown.
+let draft = "";
+
+try {
+  turns = JSON.parse(sessionStorage.getItem(KEY) ?? "[]");
+} catch {
+  turns = [];
+}
+
+function keep() {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(turns.slice(-KEPT)));
+  } catch {
+    // Too long to be kept.
+  }
+}
+
+export function show(main) {
+  const log = h("div", { class: "turns" });
+  const box = composer();
+  main.replaceChildren(h("h1", { class: "unseen", t: "ask" }), log, box.form);
+  view = { log, box };
+  if (running) box.busy(true);
+  if (turns.length === 0) log.append(welcome());
+  for (const turn of turns) log.append(draw(turn));
+  const last = log.lastElementChild;
+  if (turns.length) last.scrollIntoView({ block: "start" });
+  box.input.focus({ preventScroll: true });
+  return () => (view = null);
+}
+
+function welcome() {
+  const index = options.current();
+  if (index && !index.index) {
+    setTimeout(notice, LOOK);
+    return noIndex();
+  }
+  const holds = index
+    ? h("p", { class: "muted", t: "ask_holds", vars: { documents: number(index.documents), pipeline: index.pipeline } })
+    : "";
+  return h("div", { class: "empty" }, h("p", { class: "greeting", t: "ask_title" }), holds);
+}
+
+// An index that was not there may be now.
+async function notice() {
+  if (!view || turns.length) return;
+  await options.status().catch(() => {});
+  if (view && !turns.length) view.log.replaceChildren(welcome());
+}
+
+export function noIndex() {
+  return h(
+    "div",
+    { class: "empty" },
+    h("p", { class: "greeting", t: "no_index" }),
+    h("p", { class: "muted", t: "no_index_hint" }),
+    h("pre", {}, h("code", {}, "ragstream ingest ./docs")),
+  );
+}
+
+function composer() {
+  const input = h("textarea", {
+    id: "question",
+    rows: "1",
+    label: "question",
+    placeholder: "ask_placeholder",
+    "aria-describedby": "keys",
+    enterkeyhint: "send",
+  });
+  const send = h("button", { class: "primary send", type: "submit", t: "send" });
+  const stop = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => running?.abort() });
+  const fresh = h("button", {
+    class: "quiet",
+    type: "button",
+    t: "new_chat",
+    hidden: turns.length === 0,
+    onclick: () => begin(),
+  });
+  const form = h(
+    "form",
+    { class: "composer", onsubmit: (event) => (event.preventDefault(), submit()) },
+    h("div", { class: "box" }, input, send, stop),
+    h(
+      "div",
+      { class: "under" },
+      options.fields({ model: true, onchange: () => turns.length === 0 && view.log.replaceChildren(welcome()) }),
+      fresh,
+    ),
+    h("p", { id: "keys", class: "unseen", t: "keys" }),
+  );
+  const grow = () => {
+    input.style.height = "auto";
+    input.style.height = `${Math.min(input.scrollHeight, innerHeight * 0.4)}px`;
+  };
+  input.addEventListener("input", () => {
+    draft = input.value;
+    grow();
+  });
+  input.value = draft;
+  input.addEventListener("keydown", (event) => {
+    // Enter also ends what an input method is composing; that is no question yet.
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
+      event.preventDefault();
+      submit();
+    }
+    if (event.key === "ArrowUp" && !input.value && turns.length) {
+      event.preventDefault();
+      input.value = turns.at(-1).question;
+      grow();
+    }
+  });
+  function submit() {
+    const question = input.value.trim();
+    if (!question || running) return;
+    draft = input.value = "";
+    grow();
+    ask(question);
+  }
+  const busy = (is) => {
+    send.hidden = is;
+    stop.hidden = !is;
+    fresh.hidden = is || turns.length === 0;
+  };
+  return { form, input, busy };
+}
+
+function begin() {
+  turns = [];
+  keep();
+  view.log.replaceChildren(welcome());
+  view.box.busy(false);
+  view.box.input.focus();
+}
+
+export const focus = () => view?.box.input.focus();
+
+// Whether there was something to stop.
+export function stop() {
+  running?.abort();
+  return running !== null;
+}
+
+// The last turn once more.
+function again(turn) {
+  if (running) return;
+  turns = turns.filter((other) => other !== turn);
+  document.getElementById(`turn-${turn.id}`)?.remove();
+  ask(turn.question);
+}
+
+async function ask(question) {
+  const turn = {
+    id: crypto.randomUUID?.() ?? String(Date.now()),
+    question,
+    answer: "",
+    blocks: [],
+    sources: [],
+    notes: [],
+    asked: options.chosen({ model: true }),
+  };
+  const history = turns
+    .filter((turn) => turn.answer && turn.done)
+    .slice(-HISTORY)
+    .map(({ question, answer }) => ({ question, answer }));
+  if (turns.length === 0) view.log.replaceChildren();
+  turns.push(turn);
+  view.log.append(draw(turn));
+  view.log.lastElementChild.scrollIntoView({ block: "start" });
+  running = new AbortController();
+  view.box.busy(true);
+  try {
+    await events(
+      "/api/ask",
+      {
+        method: "POST",
+        signal: running.signal,
+        body: { question, html: true, history: history.length ? history : undefined, ...turn.asked },
+      },
+      (event) => take(turn, event),
+    );
+    if (!turn.done && !turn.error) turn.notes.push({ key: "cut_off" });
+  } catch (error) {
+    if (error.name === "AbortError") turn.notes.push({ key: "stopped" });
+    else if (error instanceof Fault) turn.error = { message: error.message, hint: error.hint };
+    else turn.notes.push({ key: "cut_off" });
+  }
+  running = null;
+  turn.ended = true;
+  keep();
+  view?.box.busy(false);
+  update(turn);
+  finish(turn);
+}
+
+// An event of the answer.
+function take(turn, event) {
+  switch (event.type) {
+    case "question":
+      if (event.search !== event.question) turn.searched = event.search;
+      break;
+    case "sources":
+      turn.sources = event.sources;
+      break;
+    case "token":
+      turn.answer += event.text;
+      return;
+    case "html":
+      turn.worded = true;
+      turn.blocks[event.block] = event.html;
+      block(turn, event.block);
+      if (!event.open) speak(turn, event.block);
+      return;
+    case "interrupted":
+      [turn.answer, turn.blocks] = ["", []];
+      part(turn, ".prose")?.replaceChildren();
+    // The same is said of both.
+    case "fallback":
+      turn.notes.push({ key: "fallback", vars: { from: event.from, to: event.to }, more: event.error });
+      break;
+    case "done":
+      turn.done = event;
+      break;
+    case "error":
+      turn.error = { message: event.message, hint: event.hint };
+      break;
+  }
+  update(turn);
+}
+
+const part = (turn, selector) => document.getElementById(`turn-${turn.id}`)?.querySelector(selector);
+
+// A turn's place on the page. What is in it is drawn by `block`, `update` and `finish`.
+function draw(turn) {
+  const article = h("article", { class: "turn", id: `turn-${turn.id}`, "aria-busy": turn.ended ? null : "true" });
+  article.append(
+    h("h2", { class: "question" }, h("span", { class: "unseen", t: "you" }), turn.question),
+    h("p", { class: "status muted" }),
+    h("div", { class: "prose" }),
+    h("div", { class: "notes" }),
+    h("div", { class: "after" }),
+  );
+  article.querySelector(".prose").addEventListener("click", (event) => {
+    const cite = event.target.closest("a.cite");
+    // With a key held down the browser opens it beside this page.
+    if (!cite || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const at = turn.sources.findIndex((source) => source.n === Number(cite.dataset.n));
+    if (at >= 0) open(turn.sources, at, turn.asked.pipeline);
+  });
+  // Before it stands in the page, where `part` finds it.
+  queueMicrotask(() => {
+    turn.blocks.forEach((_, i) => block(turn, i));
+    update(turn);
+    if (turn.ended) finish(turn);
+  });
+  return article;
+}
+
+function block(turn, i) {
+  const prose = part(turn, ".prose");
+  if (!prose) return;
+  const follow = innerHeight + scrollY >= document.documentElement.scrollHeight - 80;
+  while (prose.childElementCount <= i) prose.append(h("div", {}));
+  // What the service has sanitised, and nothing else, is ever set as HTML.
+  const place = prose.children[i];
+  place.innerHTML = turn.blocks[i];
+  for (const cite of place.querySelectorAll("a.cite")) {
+    const source = turn.sources.find((source) => source.n === Number(cite.hash.slice(2)));
+    if (!source) continue;
+    cite.dataset.n = source.n;
+    cite.href = addressOf({ ...source, pipeline: turn.asked.pipeline });
+    cite.title = source.title || source.uri;
+    cite.setAttribute("aria-label", t("source", { n: source.n }));
+  }
+  if (follow && !turn.ended) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+}
+
+// The line above an answer while it is awaited, and what is to be said of it below.
+function update(turn) {
+  const status = part(turn, ".status");
+  if (!status) return;
+  const waits = !turn.ended && turn.blocks.length === 0;
+  const what = turn.sources.length ? ["reading", { n: turn.sources.length }] : ["searching", {}];
+  const line = turn.searched ? ["searched_for", { text: turn.searched }] : null;
+  const [key, vars] = (waits ? what : line) ?? ["", {}];
+  status.hidden = !key;
+  status.classList.toggle("waits", waits);
+  Object.assign(status.dataset, { t: key, vars: JSON.stringify(vars) });
+  if (key) translate(status);
+  const notes = [...turn.notes];
+  const done = turn.done;
+  if (done?.stop === "end" && done.ttft_ms === null) notes.push({ key: "note_empty" });
+  if (done && done.stop !== "end") notes.push({ key: `note_${done.stop}` });
+  if (done?.unknown_citations) notes.push({ key: "unknown", vars: { n: done.unknown_citations.join(", ") } });
+  part(turn, ".notes").replaceChildren(
+    ...notes.map(({ key, vars, more }) =>
+      h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : ""),
+    ),
+    ...(turn.error
+      ? [
+          h(
+            "div",
+            { class: "fault", role: "alert" },
+            h("p", {}, turn.error.message),
+            turn.error.hint ? h("p", { class: "muted" }, turn.error.hint) : "",
+          ),
+        ]
+      : []),
+  );
+}
+
+// What stands below an answer when no more of it comes: before, it would be pushed down line by line.
+function finish(turn) {
+  const after = part(turn, ".after");
+  if (!after) return;
+  document.getElementById(`turn-${turn.id}`).removeAttribute("aria-busy");
+  const { done } = turn;
+  const facts = [];
+  if (done) {
+    if (done.model) facts.push(done.model);
+    facts.push(seconds(done.seconds));
+    if (done.ttft_ms !== null && done.ttft_ms !== undefined)
+      facts.push(t("first_after", { time: seconds(done.ttft_ms / 1000) }));
+    const { input_tokens: read, output_tokens: written } = done.usage;
+    if (read !== null && written !== null) facts.push(t("tokens", { in: number(read), out: number(written) }));
+    if (done.cost_usd !== null)
+      facts.push(number(done.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }));
+  }
+  const copy = h("button", {
+    class: "quiet",
+    t: "copy",
+    onclick: async () => {
+      await navigator.clipboard.writeText(turn.answer);
+      Object.assign(copy.dataset, { t: "copied" });
+      translate(copy);
+    },
+  });
+  after.replaceChildren(
+    h(
+      "div",
+      { class: "meta" },
+      h("span", { class: "facts" }, facts.join(" · ")),
+      turn.worded && navigator.clipboard ? copy : "",
+      turns.at(-1) === turn ? h("button", { class: "quiet", t: "again", onclick: () => again(turn) }) : "",
+    ),
+    turn.sources.length
+      ? h(
+          "section",
+          { "aria-labelledby": `sources-${turn.id}` },
+          h("h3", { id: `sources-${turn.id}`, t: "sources" }),
+          cards(turn.sources, { pipeline: turn.asked.pipeline, citations: turn.worded ? done?.citations : null }),
+        )
+      : "",
+  );
+  // A question is asked again only while it is the last.
+  for (const button of view.log.querySelectorAll(".turn:not(:last-child) [data-t=again]")) button.remove();
+  reachable(part(turn, ".prose"));
+}
+
+// Says a piece of an answer, when it is whole, to those who hear it: without the numbers of its sources.
+function speak(turn, i) {
+  const said = part(turn, ".prose")?.children[i]?.cloneNode(true);
+  if (!said) return;
+  for (const cite of said.querySelectorAll("a.cite")) cite.remove();
+  const text = said.textContent.trim();
+  if (text) announce(text);
+}

@@ -1,0 +1,156 @@
+// What the indexes hold, and ingests.
+
+import { json } from "./api.js";
+import { noIndex } from "./ask.js";
+import { h, number } from "./dom.js";
+import { failure, watch } from "./ingest.js";
+import * as options from "./options.js";
+
+// Ingests that are shown.
+const JOBS = 3;
+// How often an index that is not there yet is looked for, in milliseconds.
+const LOOK = 3000;
+
+export function show(main) {
+  const left = new AbortController();
+  const indexes = h("div", { class: "indexes" });
+  const jobs = h("div", { class: "jobs" });
+  const watched = new Set();
+  main.replaceChildren(h("h1", { t: "index_title" }), indexes, jobs);
+
+  async function look() {
+    let told;
+    try {
+      told = await options.status();
+    } catch (error) {
+      indexes.replaceChildren(
+        h(
+          "div",
+          { class: "fault", role: "alert" },
+          h("p", {}, error.message),
+          h("button", { class: "quiet", t: "try_again", onclick: look }),
+        ),
+      );
+      return;
+    }
+    if (left.signal.aborted) return;
+    indexes.replaceChildren(...told.pipelines.map((one) => index(one, begun)));
+    for (const job of told.jobs.slice(-JOBS)) add(job);
+    if (told.pipelines.some((one) => !one.index && !one.error)) setTimeout(() => left.signal.aborted || look(), LOOK);
+  }
+
+  function add(job) {
+    if (watched.has(job.id)) return;
+    watched.add(job.id);
+    jobs.prepend(watch(job, { signal: left.signal, ended: look }));
+  }
+
+  function begun(job) {
+    add(job);
+    jobs.firstElementChild.scrollIntoView({ block: "nearest" });
+  }
+
+  look();
+  return () => left.abort();
+}
+
+function index(told, begun) {
+  const title = h("h2", {}, told.pipeline);
+  if (told.error) return h("section", { class: "held" }, title, h("div", { class: "fault", role: "alert" }, told.error));
+  const trouble =
+    told.not_reloaded && h("div", { class: "fault" }, h("p", { t: "not_reloaded" }), h("pre", {}, told.not_reloaded));
+  const body = told.index
+    ? [figures(told), facts(told)]
+    : told.sources
+      ? [h("p", { class: "greeting", t: "no_index" })]
+      : [noIndex()];
+  return h("section", { class: "held" }, title, trouble, body, failures(told), update(told, begun));
+}
+
+function figures({ documents, chunks, failed }) {
+  const figure = (key, n) =>
+    h("div", { class: key === "failed" && n ? "bad" : "" }, h("dd", {}, number(n)), h("dt", { t: key }));
+  return h(
+    "dl",
+    { class: "figures" },
+    figure("documents", documents),
+    figure("chunks", chunks),
+    failed ? figure("failed", failed) : null,
+  );
+}
+
+function facts({ index, model, store, file, cache }) {
+  const fact = (key, value) => value && h("div", {}, h("dt", { t: key }), h("dd", {}, value));
+  const size =
+    cache &&
+    `${number(cache.entries)} · ${number(cache.bytes / 1e6, { style: "unit", unit: "megabyte", maximumFractionDigits: 1 })}`;
+  return h(
+    "dl",
+    { class: "facts" },
+    fact("embedded_by", `${index.model} · ${number(index.dimensions)}`),
+    fact("answers_by", model ?? h("span", { t: "first_there" })),
+    fact("store", store),
+    fact("file", file),
+    fact("cache", size),
+  );
+}
+
+function failures({ failed, failures }) {
+  if (!failed) return null;
+  return h(
+    "details",
+    { class: "failed-list" },
+    h("summary", {}, h("span", { t: "failures" }), ` (${number(failed)})`),
+    h("ul", { class: "failures", role: "list" }, failures.map(failure)),
+  );
+}
+
+function update({ pipeline, sources, index }, begun) {
+  if (!sources)
+    return index
+      ? h(
+          "div",
+          { class: "update" },
+          h("p", { class: "muted", t: "no_sources" }),
+          h("pre", {}, h("code", {}, "ragstream ingest ./docs")),
+        )
+      : null;
+  const fault = h("div", {});
+  const box = (key) => {
+    const input = h("input", { type: "checkbox" });
+    return [h("label", { class: "choice" }, input, h("span", { t: key })), () => input.checked];
+  };
+  const [[prune, pruned], [checksum, summed]] = [box("prune"), box("checksum")];
+  const button = h("button", {
+    class: "primary",
+    t: "update",
+    onclick: async () => {
+      button.disabled = true;
+      fault.replaceChildren();
+      try {
+        begun(await json("/api/ingest", { method: "POST", body: { pipeline, prune: pruned(), checksum: summed() } }));
+      } catch (error) {
+        fault.replaceChildren(
+          h(
+            "div",
+            { class: "fault", role: "alert" },
+            h("p", {}, error.message),
+            error.hint ? h("p", { class: "muted" }, error.hint) : "",
+          ),
+        );
+      }
+      button.disabled = false;
+    },
+  });
+  return h(
+    "div",
+    { class: "update" },
+    h(
+      "div",
+      { class: "choices" },
+      button,
+      h("details", { class: "options" }, h("summary", { t: "options" }), h("div", { class: "fields" }, checksum, prune)),
+    ),
+    fault,
+  );
+}

@@ -1,0 +1,159 @@
+// An ingest, watched while it goes on.
+
+import { events, json } from "./api.js";
+import { announce, h, number, seconds } from "./dom.js";
+import { plot } from "./plot.js";
+import { t } from "./strings.js";
+
+// Failed documents that are listed while they come in.
+const LISTED = 100;
+const STAGES = ["read", "parse", "chunk", "embed", "store"];
+
+// A card of a job; it is followed until it ends, or `signal` says that nobody looks any more.
+export function watch(job, { signal, ended }) {
+  const state = h("span", { class: "state", t: `state_${job.state}` });
+  const cancel = h("button", { class: "quiet", t: "cancel", onclick: stop, hidden: true });
+  const counts = h("dl", { class: "counts" });
+  const limit = h("p", { class: "muted limit" });
+  const chart = h("div", {});
+  const failures = h("ul", { class: "failures", role: "list" });
+  const said = h("div", {});
+  const whole = h(
+    "article",
+    { class: "job" },
+    h("header", {}, h("h3", {}, h("span", { t: "ingest" }), " ", h("span", { class: "muted" }, job.pipeline)), state, cancel),
+    counts,
+    limit,
+    chart,
+    failures,
+    said,
+  );
+  const samples = [[0, 0]];
+  let failed = 0;
+
+  function phase(name) {
+    state.dataset.t = `state_${name}`;
+    state.textContent = t(`state_${name}`);
+    whole.dataset.state = name;
+    cancel.hidden = !["waiting", "running"].includes(name);
+  }
+
+  function progress(told) {
+    const { documents, chunks, embeddings } = told;
+    const shown = [
+      ["seen", documents.seen],
+      ["added", documents.added],
+      ["changed", documents.changed],
+      ["unchanged", documents.unchanged],
+      ["removed", documents.removed],
+      ["failed", documents.failed],
+      ["stored", chunks.upserted],
+      ["tokens_count", embeddings.tokens],
+    ];
+    counts.replaceChildren(
+      ...shown
+        .filter(([key, n]) => n || key === "seen" || key === "stored")
+        .map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))),
+    );
+    const [before] = samples.at(-1);
+    if (told.seconds > before) samples.push([told.seconds, chunks.upserted]);
+    if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples, chart.clientWidth));
+  }
+
+  // How much of each stage goes on at once.
+  function busy(load) {
+    const all = STAGES.map((stage) => [stage, load[stage] ?? 0]);
+    const most = Math.max(...all.map(([, n]) => n));
+    if (most < 0.05) return;
+    const bars = all.map(([stage, n]) =>
+      h(
+        "li",
+        { class: n === most ? "most" : "" },
+        h("span", { t: `stage_${stage}` }),
+        h("meter", { min: "0", max: String(most), value: String(n), label: `stage_${stage}` }),
+      ),
+    );
+    limit.replaceChildren(h("span", { t: "busiest" }), h("ul", { class: "stages", role: "list" }, bars));
+  }
+
+  function end(told) {
+    if (told.type === "summary") {
+      progress(told);
+      const facts = [t("took", { time: seconds(told.seconds) })];
+      if (told.bottleneck) facts.push(t("limited_by", { stage: t(`stage_${told.bottleneck}`) }));
+      if (told.embeddings.cost_usd)
+        facts.push(
+          t("cost", {
+            usd: number(told.embeddings.cost_usd, { style: "currency", currency: "USD", maximumSignificantDigits: 2 }),
+          }),
+        );
+      limit.replaceChildren(facts.join(" · "));
+      phase(told.outcome === "interrupted" ? "interrupted" : "done");
+    } else {
+      phase("failed");
+      said.append(
+        h(
+          "div",
+          { class: "fault", role: "alert" },
+          h("p", {}, told.message),
+          told.hint ? h("p", { class: "muted" }, told.hint) : "",
+        ),
+      );
+    }
+    announce(`${t("ingest")}: ${state.textContent}`);
+  }
+
+  function take(line) {
+    if (line.type === "progress") {
+      phase("running");
+      progress(line);
+      if (line.busy) busy(line.busy);
+    } else if (line.type === "failed") {
+      failed += 1;
+      if (failed <= LISTED) failures.append(failure(line));
+    } else if (line.type === "notice") {
+      said.append(h("p", { class: "note" }, line.message));
+    } else {
+      end(line);
+    }
+  }
+
+  async function stop() {
+    cancel.disabled = true;
+    state.dataset.t = "cancelling";
+    state.textContent = t("cancelling");
+    await json(`/api/ingest/${job.id}`, { method: "DELETE" }).catch(() => {});
+  }
+
+  async function follow() {
+    // A connection that was lost is asked for again: what it has told comes once more, from the beginning.
+    while (!signal.aborted) {
+      let over = false;
+      failures.replaceChildren();
+      said.replaceChildren();
+      failed = 0;
+      try {
+        await events(`/api/ingest/${job.id}`, { signal }, (line) => {
+          over ||= line.type === "summary" || line.type === "error";
+          take(line);
+        });
+      } catch (error) {
+        if (error.name === "AbortError" || error.status === 404) return;
+      }
+      if (over) return ended();
+      await new Promise((wait) => setTimeout(wait, 1000));
+    }
+  }
+
+  phase(job.state);
+  if (job.end) {
+    end(job.end);
+  } else {
+    progress(job.progress);
+    follow();
+  }
+  return whole;
+}
+
+export const failure = ({ uri, stage, error }) =>
+  h("li", {}, h("span", { class: "uri" }, uri), h("span", { class: "muted" }, ` ${t(`stage_${stage}`)}: `), error);

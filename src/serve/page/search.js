@@ -1,0 +1,164 @@
+// The passages alone, with their scores.
+
+import { json } from "./api.js";
+import { announce, h, number, seconds } from "./dom.js";
+import { noIndex } from "./ask.js";
+import * as options from "./options.js";
+import { body, roving } from "./source.js";
+import { t } from "./strings.js";
+import { open } from "./viewer.js";
+
+let last = { query: "", limit: 10, copies: false };
+let input;
+
+export function show(main) {
+  const results = h("div", { class: "results" });
+  input = h("input", {
+    type: "search",
+    id: "query",
+    label: "search_title",
+    placeholder: "search_placeholder",
+    autocomplete: "off",
+    enterkeyhint: "search",
+  });
+  input.value = last.query;
+  const limit = h(
+    "select",
+    { id: "limit", onchange: () => ((last.limit = Number(limit.value)), find()) },
+    [10, 20, 50].map((n) => h("option", { value: n, selected: n === last.limit }, String(n))),
+  );
+  const copies = h("input", {
+    type: "checkbox",
+    id: "copies",
+    checked: last.copies,
+    onchange: () => ((last.copies = copies.checked), find()),
+  });
+  const form = h(
+    "form",
+    { class: "composer top-box", role: "search", onsubmit: (event) => (event.preventDefault(), find()) },
+    h("div", { class: "box" }, input, h("button", { class: "primary", type: "submit", t: "search" })),
+    h(
+      "div",
+      { class: "under" },
+      options.fields({ model: false, onchange: () => find() }),
+      h("span", { class: "choice" }, h("label", { for: "limit", t: "results" }), limit),
+      h("label", { class: "choice" }, copies, h("span", { t: "copies" })),
+    ),
+  );
+  const index = options.current();
+  const empty = () =>
+    index && !index.index
+      ? noIndex()
+      : h(
+          "div",
+          { class: "empty" },
+          h("p", { class: "greeting", t: "search_title" }),
+          h("p", { class: "muted", t: "search_empty" }),
+        );
+  main.replaceChildren(h("h1", { class: "unseen", t: "search" }), form, results);
+  let asked = null;
+  async function find() {
+    last.query = input.value.trim();
+    asked?.abort();
+    if (!last.query) return results.replaceChildren(empty());
+    asked = new AbortController();
+    const since = performance.now();
+    const said = options.chosen({ model: false });
+    try {
+      const { hits } = await json("/api/search", {
+        method: "POST",
+        signal: asked.signal,
+        body: { query: last.query, limit: last.limit, copies: last.copies, ...said },
+      });
+      draw(hits, performance.now() - since, said.pipeline);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      results.replaceChildren(
+        h(
+          "div",
+          { class: "fault", role: "alert" },
+          h("p", {}, error.message),
+          error.hint ? h("p", { class: "muted" }, error.hint) : "",
+        ),
+      );
+    }
+  }
+  function draw(hits, ms, pipeline) {
+    const found = hits.length ? ["found", { n: number(hits.length), time: seconds(ms / 1000) }] : ["found_none", {}];
+    announce(t(...found));
+    const best = Math.max(...hits.map((hit) => hit.score), 1e-9);
+    const all = hits.map((hit) => ({ ...hit, n: hit.rank }));
+    const list = roving(
+      h(
+        "ol",
+        { class: "cards hits" },
+        all.map((hit, at) => card(hit, { at, all, best, pipeline })),
+      ),
+    );
+    results.replaceChildren(h("p", { class: "muted", t: found[0], vars: found[1] }), list);
+  }
+  results.replaceChildren(empty());
+  if (last.query) find();
+  input.focus();
+  return () => asked?.abort();
+}
+
+export const focus = () => input?.focus();
+
+// A passage with the words of the query marked.
+function marked(text) {
+  const words = last.query.split(/[\s\p{P}]+/u).filter((word) => word.length > 1);
+  if (words.length === 0) return [text];
+  const escaped = words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return text.split(new RegExp(`(${escaped.join("|")})`, "giu")).map((piece, i) => (i % 2 ? h("mark", {}, piece) : piece));
+}
+
+function card(hit, { at, all, best, pipeline }) {
+  const meter = h("meter", { min: "0", max: "1", value: Math.max(hit.score / best, 0), "aria-hidden": "true" });
+  const path = (hit.headings ?? []).filter((heading, i) => i > 0 || heading !== hit.title).join(" › ");
+  const copies = (hit.copies ?? []).map((copy) => h("span", { class: "at", t: "also_in", vars: { uri: copy.uri } }));
+  return h(
+    "li",
+    {},
+    h(
+      "button",
+      { class: "card hit", onclick: () => open(all, at, pipeline) },
+      h(
+        "span",
+        { class: "title" },
+        `${hit.rank}. `,
+        hit.title || hit.uri.split("/").at(-1),
+        path ? h("span", { class: "path" }, ` › ${path}`) : "",
+      ),
+      h(
+        "span",
+        { class: "scored" },
+        h("span", { class: "unseen", t: "score" }),
+        meter,
+        number(hit.score, { minimumFractionDigits: 3, maximumFractionDigits: 3 }),
+      ),
+      h(
+        "span",
+        { class: "passage" },
+        marked(
+          body(hit.text)
+            .replace(/\n{2,}/g, "\n")
+            .slice(0, 700),
+        ),
+      ),
+      h(
+        "span",
+        { class: "foot" },
+        h("span", { class: "uri" }, hit.uri),
+        " ",
+        h("span", {
+          class: "at",
+          t: hit.lines[0] === hit.lines[1] ? "line" : "lines",
+          vars: { from: hit.lines[0], to: hit.lines[1] },
+        }),
+        hit.page ? h("span", { class: "at", t: "page", vars: { n: hit.page } }) : "",
+        copies,
+      ),
+    ),
+  );
+}

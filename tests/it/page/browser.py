@@ -1,0 +1,224 @@
+"""Does in a real Chromium what a person does with the page: `browser.py CHROMIUM URL SCENARIO`. What is wrong ends it with a word."""
+
+import importlib.util
+import pathlib
+import re
+import sys
+
+from playwright.sync_api import expect, sync_playwright
+
+CHROMIUM, URL, SCENARIO = sys.argv[1:]
+QUESTION = "How do I rotate keys?"
+# A machine that is busy with everything else.
+PATIENCE = 60_000
+
+expect.set_options(timeout=PATIENCE)
+
+
+class Visit:
+    """A tab, and all that it asked for."""
+
+    def __init__(self, browser, **options):
+        options = {"viewport": {"width": 1100, "height": 800}, "locale": "en-US"} | options
+        self.context = browser.new_context(**options)
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.asked, self.faults = [], []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
+        # What moves under the eyes, but for half a second after a key.
+        self.page.add_init_script("""
+            window.moved = 0;
+            new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.hadRecentInput || (window.moved += entry.value)))
+                .observe({ type: "layout-shift", buffered: true });
+        """)
+        self.page.goto(URL)
+
+    def ask(self, question=QUESTION):
+        expect(self.page.locator("#question")).to_be_focused()
+        self.page.keyboard.type(question)
+        self.page.keyboard.press("Enter")
+
+    def answered(self):
+        expect(self.page.locator(".turn").last.locator(".meta")).to_be_visible()
+
+    def is_accessible(self):
+        """axe-core finds nothing serious."""
+        (folder,) = importlib.util.find_spec("axe_playwright_python").submodule_search_locations
+        self.page.evaluate((pathlib.Path(folder) / "axe.min.js").read_text())
+        # What fades in has no contrast yet.
+        self.page.evaluate("Promise.all(document.getAnimations().map((animation) => animation.finished.catch(() => {})))")
+        found = self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
+        grave = [(one["impact"], one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in ("serious", "critical")]
+        assert not grave, grave
+
+    def fits(self):
+        wide = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
+        assert wide[0] <= wide[1], f"it scrolls sideways: {wide}"
+
+    def is_clean(self):
+        assert not self.faults, self.faults
+        foreign = [url for url in self.asked if not url.startswith(URL)]
+        assert not foreign, f"asked elsewhere: {foreign}"
+
+
+def answer(browser):
+    """An answer comes piece by piece; its citations and its sources open at their lines; the reload finds it again."""
+    visit = Visit(browser)
+    page = visit.page
+    visit.ask()
+    expect(page.locator(".prose strong")).to_have_text("primary")
+    visit.answered()
+    moved = page.evaluate("window.moved")
+    assert moved < 0.02, f"things moved while the answer came: {moved}"
+    # Who hears the page has heard it.
+    expect(page.locator("#live")).to_contain_text("the primary at once.")
+    expect(page.locator(".prose pre code")).to_contain_text("lanternctl keys rotate")
+    expect(page.locator(".prose td.right").first).to_have_text("72 hours")
+    # The picture is a link, and nothing of the HTML acts.
+    picture = page.locator(".prose a[href^='http://images.example']")
+    expect(picture).to_have_text("a picture")
+    expect(picture).to_have_attribute("rel", "noopener noreferrer nofollow")
+    assert page.locator(".prose img, .prose script").count() == 0
+    expect(page.locator(".prose")).to_contain_text("<img src=x onerror=")
+    assert page.locator(".prose a.cite").first.get_attribute("href").startswith("/documents/")
+    page.locator(".prose a.cite").first.click()
+    marked = page.locator(".viewer mark.lines")
+    expect(marked).to_be_in_viewport()
+    expect(marked).to_contain_text("Rotating a key replaces it")
+    expect(page.locator(".viewer .document")).to_be_focused()
+    address = page.locator(".viewer .actions a").first.get_attribute("href")
+    page.keyboard.press("Escape")
+    expect(page.locator(".viewer")).to_have_count(0)
+    # By the keyboard alone: to the cards, along them, and into one.
+    cards = page.locator(".card")
+    cards.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(cards.nth(1)).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".viewer h2")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(cards.nth(1)).to_be_focused()
+    page.keyboard.press("/")
+    page.keyboard.type("two")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("lines")
+    expect(page.locator("#question")).to_have_value("two\nlines")
+    page.reload()
+    expect(page.locator(".prose strong")).to_have_text("primary")
+    visit.ask("And how often?")
+    visit.answered()
+    expect(page.locator(".turn")).to_have_count(2)
+    # A document by itself, at the lines of its address.
+    page.goto(URL + address.split("#")[0] + "#L46-50")
+    expect(page.locator("mark.lines")).to_be_in_viewport(ratio=1)
+    assert page.evaluate("window.scrollY") > 0, "they lie below the first screen"
+    expect(page.locator("mark.lines .n")).to_have_text(["46", "47", "48", "49", "50"])
+    expect(page.locator("h1")).to_have_text("Rotating keys")
+    visit.is_clean()
+    # And should HTML of somebody else's ever get in, the browser itself fetches nothing for it and runs none of it.
+    refused = page.evaluate("""
+        new Promise((done) => {
+            const refused = [];
+            setTimeout(() => done(refused), 10_000);
+            addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective) === 3 && done(refused.sort()));
+            document.body.insertAdjacentHTML("beforeend", "<img src='http://images.example/a.png'><p style='color: red' onclick='0'></p>");
+        })
+    """)
+    assert refused == ["img-src", "script-src-attr", "style-src-attr"], refused
+
+
+def stop(browser):
+    """What was written stays; the question can be asked again."""
+    visit = Visit(browser)
+    page = visit.page
+    visit.ask()
+    expect(page.locator(".prose")).to_contain_text("word3")
+    page.keyboard.press("Escape")
+    expect(page.locator(".note")).to_contain_text("Stopped")
+    written = page.locator(".prose").inner_text()
+    page.wait_for_timeout(500)
+    assert page.locator(".prose").inner_text() == written
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".prose")).to_contain_text("word3")
+    expect(page.locator(".turn")).to_have_count(1)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator(".note")).to_contain_text("Stopped")
+    visit.is_clean()
+
+
+def ingest(browser):
+    """Begun from the page, watched, stopped; the next one ends by itself."""
+    visit = Visit(browser)
+    page = visit.page
+    page.get_by_role("link", name="Index").click()
+    page.get_by_role("button", name="Update the index").click()
+    job = page.locator(".job").first
+    expect(job).to_have_attribute("data-state", "running")
+    expect(job.locator(".stored dd")).not_to_have_text("0")
+    expect(job.locator(".plot svg")).to_be_visible()
+    expect(job.locator(".stages .most")).to_be_visible()
+    job.get_by_role("button", name="Stop the ingest").click()
+    expect(job).to_have_attribute("data-state", "interrupted")
+    visit.is_accessible()
+    visit.is_clean()
+
+
+def views(browser):
+    """Every view in both lights, on a phone and in Chinese: nothing serious for axe-core, nothing that scrolls sideways."""
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+    looks = [{}, {"color_scheme": "dark"}, phone, phone | {"locale": "zh-CN"}]
+    for look in looks:
+        visit = Visit(browser, **look)
+        page = visit.page
+        chinese = look.get("locale") == "zh-CN"
+        expect(page.locator("#question")).to_have_attribute("aria-label", "问题" if chinese else "Question")
+        assert page.locator("html").get_attribute("lang") == ("zh-Hans" if chinese else "en")
+        visit.is_accessible()
+        visit.ask()
+        visit.answered()
+        visit.is_accessible()
+        visit.fits()
+        page.locator(".card").first.click()
+        expect(page.locator("mark.lines")).to_be_in_viewport()
+        visit.is_accessible()
+        page.keyboard.press("Escape")
+        page.locator("[data-view=search]").click()
+        page.locator("#query").fill("rotate keys")
+        page.keyboard.press("Enter")
+        expect(page.locator(".hit mark").first).to_be_visible()
+        expect(page.locator(".hit meter").first).to_be_visible()
+        visit.is_accessible()
+        visit.fits()
+        page.locator("[data-view=index]").click()
+        expect(page.locator(".figures dd").first).to_have_text(re.compile(r"\d"))
+        visit.is_accessible()
+        visit.fits()
+        # The language changes where one stands.
+        page.locator("#tools button").click()
+        expect(page.locator("h1")).to_have_text("What the index holds" if chinese else "索引内容")
+        visit.is_clean()
+        visit.context.close()
+
+
+def token(browser):
+    """A token is asked for once; a wrong one is said to be wrong."""
+    visit = Visit(browser)
+    page = visit.page
+    page.locator("#token").fill("not-the-token-at-all")
+    page.keyboard.press("Enter")
+    expect(page.locator(".login .fault")).to_be_visible()
+    visit.is_accessible()
+    page.locator("#token").fill("0123456789abcdef")
+    page.keyboard.press("Enter")
+    # No index yet: what to do is said.
+    expect(page.locator(".empty code")).to_have_text("ragstream ingest ./docs")
+    page.reload()
+    expect(page.locator(".empty code")).to_be_visible()
+    expect(page.locator(".login")).to_have_count(0)
+
+
+with sync_playwright() as playwright:
+    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    {"answer": answer, "stop": stop, "ingest": ingest, "views": views, "token": token}[SCENARIO](chromium)
