@@ -85,7 +85,7 @@ def main():
     for name, text in DOCUMENTS.items():
         (project / "docs" / name).write_text(text)
     (project / "docs.yaml").write_text(
-        f'version: 1\nname: docs\nproviders:\n  api: {{ kind: openai, base_url: "{model}", api_key: ${{KEY}} }}\n'
+        f'version: 1\nname: docs\nproviders:\n  api: {{ kind: openai, base_url: "{model}", api_key: "${{KEY}}" }}\n'
         "sources: [{ files: { paths: [docs] } }]\nquery: { answer: { model: api/m } }\n"
     )
     environment = {**os.environ, "KEY": "k"}
