@@ -129,6 +129,7 @@ impl Answerer {
     pub fn ask(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
         let answerer = self.clone();
         let events = try_stream! {
+            let wishes = question.wishes()?;
             let mut models = answerer.models(&question).await?;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
@@ -157,7 +158,7 @@ impl Answerer {
                 yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed()));
                 return;
             };
-            let (sources, request) = answerer.compose(&question.text, conversation.history, found, &plan).await?;
+            let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             let given = sources.len();
             yield AnswerEvent::Sources { sources, model: Some(model) };
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, given, plan.fallback_after));
@@ -179,7 +180,7 @@ impl Answerer {
     pub fn ask_all(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
         let answerer = self.clone();
         let events = try_stream! {
-            let mode = ensemble.mode;
+            let (mode, wishes) = (ensemble.mode, question.wishes()?);
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
@@ -196,7 +197,7 @@ impl Answerer {
                 yield EnsembleEvent::Done(EnsembleSummary::nothing_found(mode, started.elapsed()));
                 return;
             }
-            let (sources, request) = answerer.compose(&question.text, conversation.history, found, &plan).await?;
+            let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
             let judge = match &ensemble.judge {
                 Some(choice) => Some(answerer.member(choice).await),
@@ -211,6 +212,31 @@ impl Answerer {
         events.boxed()
     }
 
+    /// Streams what a model says to a conversation as it is, without a search: for what a program asks of one beside its questions,
+    /// such as a title. Of `how`, the models, the instructions (here they are all that the model is told), the tokens and the
+    /// temperature count. No sources are told, so what looks like a citation is unknown. Without a model nothing is said.
+    ///
+    /// # Errors
+    /// As [`Self::models`], else what the (last) model says.
+    pub fn chat(&self, messages: Vec<Message>, how: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+        let answerer = self.clone();
+        let events = try_stream! {
+            let system = how.wishes()?.unwrap_or_default();
+            let models = answerer.models(&how).await?;
+            let (started, plan) = (Instant::now(), answerer.plan_for(&how));
+            if models.is_empty() {
+                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, Vec::new(), started.elapsed()));
+                return;
+            }
+            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+            let mut answer = pin!(write_with_fallback(models, request, 0, plan.fallback_after));
+            while let Some(event) = answer.next().await {
+                yield event?;
+            }
+        };
+        events.boxed()
+    }
+
     /// How a question is answered: as planned, save for what it says itself.
     pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
         let mut plan = QueryPlan::clone(&self.plan);
@@ -218,6 +244,8 @@ impl Answerer {
         plan.select.filter.extend_with(&question.filter);
         plan.select.duplicates = question.duplicates.unwrap_or(plan.select.duplicates);
         plan.fallback_after = question.fallback_after.unwrap_or(plan.fallback_after);
+        plan.max_tokens = question.max_tokens.unwrap_or(plan.max_tokens);
+        plan.temperature = question.temperature.or(plan.temperature);
         if let Some(fallback) = &question.fallback {
             plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
         }
@@ -257,6 +285,7 @@ impl Answerer {
     async fn compose(
         &self,
         question: &str,
+        wishes: Option<String>,
         history: Vec<Message>,
         found: Vec<Source>,
         plan: &QueryPlan,
@@ -269,7 +298,7 @@ impl Answerer {
             let said = said.iter().map(|text| count_tokens(text)).reduce(|a, b| a + b);
             let said = said.map_or(0, |said| said + count_tokens(HISTORY));
             let budget = tokens.saturating_sub(said);
-            compose(instructions.as_deref(), question.trim(), found, budget, &*count_tokens)
+            compose(instructions.as_deref(), wishes.as_deref(), question.trim(), found, budget, &*count_tokens)
         })
         .await??;
         messages.push(Message { role: Role::User, text: prompt.user });

@@ -96,7 +96,7 @@ pub struct AnswerSummary {
 
 impl AnswerSummary {
     /// The summary of an answer that no model wrote.
-    pub(super) fn without_model(outcome: AnswerOutcome, citations: Vec<usize>, took: Duration) -> Self {
+    pub(crate) fn without_model(outcome: AnswerOutcome, citations: Vec<usize>, took: Duration) -> Self {
         let usage = Usage::default();
         Self { model: None, citations, unknown_citations: Vec::new(), usage, cost_usd: None, ttft: None, took, outcome }
     }

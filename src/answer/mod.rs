@@ -52,6 +52,6 @@ pub use filter::{Filter, FilterError, Term};
 pub use history::Exchange;
 pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use plan::{Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
-pub use question::{Ensemble, EnsembleMode, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
+pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Retriever, SparseQuery};
 pub use source::Source;

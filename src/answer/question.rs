@@ -15,6 +15,9 @@ use crate::providers::{ChatModel, ModelRef};
 /// A question's bytes, at most, whatever the model: far above any question, far below what would stall a tokenizer.
 pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
 
+/// Bytes of the instructions that come with a question, at most.
+pub const MAX_INSTRUCTIONS_BYTES: usize = 32 * 1024;
+
 /// A question to an [`Answerer`](super::Answerer). All but the text has a default: `"How are keys rotated?".into()` is one.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
@@ -35,6 +38,27 @@ pub struct Question {
     /// Earlier exchanges, oldest first. With `Some`, even of none, the question belongs to a conversation: the answer's first event
     /// tells what is searched for, which is the question as it stands alone.
     pub history: Option<Vec<Exchange>>,
+    /// Wishes of whoever asks for how it is answered. They come after the plan's own instructions, fenced, and change no rule of
+    /// those; they take room from the passages.
+    pub instructions: Option<String>,
+    /// Tokens the answer may have; `None`: as many as the plan says.
+    pub max_tokens: Option<u32>,
+    /// The model's temperature; `None`: the plan's.
+    pub temperature: Option<f32>,
+}
+
+impl Question {
+    /// The instructions, where they say anything.
+    ///
+    /// # Errors
+    /// When they are longer than [`MAX_INSTRUCTIONS_BYTES`].
+    pub(super) fn wishes(&self) -> Result<Option<String>, QuestionError> {
+        let wishes = self.instructions.as_deref().map(str::trim).filter(|wishes| !wishes.is_empty());
+        match wishes.map_or(0, str::len) {
+            bytes if bytes > MAX_INSTRUCTIONS_BYTES => Err(QuestionError::InstructionsTooLong { bytes }),
+            _ => Ok(wishes.map(str::to_owned)),
+        }
+    }
 }
 
 impl From<String> for Question {
@@ -139,6 +163,12 @@ pub enum QuestionError {
         /// Its length.
         bytes: usize,
     },
+    /// Instructions of more bytes than [`MAX_INSTRUCTIONS_BYTES`].
+    #[error("the instructions that come with the question have {bytes} bytes; at most {MAX_INSTRUCTIONS_BYTES} are taken")]
+    InstructionsTooLong {
+        /// Their length.
+        bytes: usize,
+    },
     /// More tokens than the embedding model reads: it would be cut silently.
     #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
     TooManyTokens {
@@ -172,6 +202,7 @@ impl Failure for QuestionError {
         let hint = match self {
             Self::Empty => "ask something: `ask \"How are keys rotated?\"`",
             Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
+            Self::InstructionsTooLong { .. } => "say in a few sentences how you want it answered",
             Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
         };
         Some(hint.into())

@@ -39,6 +39,9 @@ pub(super) enum Command {
     /// Answer over HTTP: for browsers, programs and agents
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
+    /// Answer an agent over stdin and stdout, by the Model Context Protocol
+    #[cfg(feature = "serve")]
+    Mcp(McpArgs),
     /// Validate pipeline files without running anything
     Check(CheckArgs),
     /// Print what files are read as, before they are cut; indexes nothing
@@ -319,6 +322,20 @@ pub(super) struct ServeArgs {
     /// Answer pages of this origin, too, as `https://app.example`
     #[arg(long = "allow-origin", value_name = "ORIGIN")]
     pub origins: Vec<url::Url>,
+    /// Let agents (/mcp) begin ingests, too
+    #[arg(long)]
+    pub allow_ingest: bool,
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct McpArgs {
+    /// A pipeline file, or the name of one in ./pipelines; several are served together
+    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
+    pub pipelines: Vec<String>,
+    /// Let the agent begin ingests, too
+    #[arg(long)]
+    pub allow_ingest: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, EvalArgs, Invalid, PipelineArg};
 use super::exit;
 use super::output::{Output, counted};
-use super::progress::{Progress, downloads};
+use super::progress::{Progress, Reading, downloads};
 use super::style::{one_line, trimmed};
 use crate::answer::Answerer;
 use crate::eval;
@@ -75,7 +75,7 @@ async fn measured(
     let runtime = eval::index(plan, &settings, set).map_err(Invalid::from)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
-    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let progress = Progress::start(output.clone(), Arc::clone(&report), Reading::of(&[]));
     let (lines, told) = (progress.lines(), output.clone());
     let options = Options {
         prune: true,

@@ -9,21 +9,23 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress, downloads, stage_label};
+use super::progress::{Lines, Progress, Reading, downloads};
+use super::style::harmless;
 use crate::ingest::Options;
-use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
 use crate::pipeline::is_database;
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
+use crate::source::readable::readable;
 
 pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
-    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let reading = Reading::of(&runtime.plan.sources);
+    let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
     let lines = progress.lines();
     let options = options(&args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
@@ -34,7 +36,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     if output.json {
         output.event(&summary);
     } else {
-        show(&summary, output);
+        show(&summary, reading, output);
     }
     Ok(ended(&summary))
 }
@@ -76,7 +78,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
                 if output.json {
                     output.event(&Line::Notice { source, message });
                 } else {
-                    lines.above(&output, message);
+                    lines.above(&output, &harmless(&readable(message)));
                 }
             }
         }),
@@ -84,8 +86,7 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
             if output.json {
                 output.event(&Line::from(failure));
             } else {
-                let FailedDocument { uri, stage, error, .. } = failure;
-                lines.above(&output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
+                lines.above(&output, &failed_line(&failure.uri, failure.stage.name(), &failure.error, &output));
             }
         }),
     }
@@ -119,6 +120,12 @@ fn is_like_a_host(path: &str) -> bool {
         && (matches!(guess(host), Guess::Unknown) || labels.last().is_some_and(|last| ["com", "org"].contains(last)))
 }
 
+/// What a person is told of a document that failed.
+pub(super) fn failed_line(uri: &str, stage: &str, error: &str, output: &Output) -> String {
+    let what = format!("{uri}: {error} (at {stage})");
+    format!("{} {}", output.paint("failed", "31"), harmless(&readable(&what)))
+}
+
 /// Says once that Ctrl-C was heard.
 pub(super) fn tell_when_interrupted(
     stop: &CancellationToken,
@@ -133,7 +140,7 @@ pub(super) fn tell_when_interrupted(
 }
 
 /// The summary that a person reads, on stderr: stdout stays for results.
-pub(super) fn show(summary: &IngestSummary, output: &Output) {
+pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     let IngestSummary { documents, chunks, embeddings, .. } = summary;
     let mut parts = Vec::new();
     for (count, what) in [
@@ -188,7 +195,7 @@ pub(super) fn show(summary: &IngestSummary, output: &Output) {
     if summary.seconds > 1.0
         && let Some(stage) = summary.bottleneck
     {
-        output.note(&format!("  slowest: {}", stage_label(stage)));
+        output.note(&format!("  slowest: {}", reading.label(stage)));
     }
     if !summary.skipped.is_empty() {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();

@@ -11,6 +11,8 @@ mod exit;
 mod ingest;
 mod jsonl;
 mod markdown;
+#[cfg(feature = "serve")]
+mod mcp;
 mod models;
 mod once;
 mod output;
@@ -97,6 +99,8 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, common, output, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Mcp(args) => mcp::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Read(args) => read::run(args, common, output, stop).await,
         Command::Status(args) => tokio::select! {

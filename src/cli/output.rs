@@ -10,6 +10,7 @@ use super::args::{Color, Common, Invalid};
 use super::once::Once;
 use super::style::{Style, reader_left, unwritten};
 use crate::error::Error;
+use crate::source::readable::readable;
 
 /// Where and how things are printed.
 #[derive(Debug, Clone)]
@@ -141,7 +142,7 @@ impl Output {
         }
         let mut text = String::new();
         for (n, cause) in error.chain().enumerate() {
-            let message = cause.to_string();
+            let message = readable(&cause.to_string()).into_owned();
             // A transparent error says the same as the one it wraps.
             if n > 0 && text.contains(&message) {
                 continue;

@@ -8,7 +8,7 @@ use super::args::{Common, IngestArgs};
 use super::exit;
 use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
-use super::progress::{Progress, downloads};
+use super::progress::{Progress, Reading, downloads};
 use crate::ingest::Forecast;
 use crate::ingest::report::Report;
 use crate::source::SourcePlan;
@@ -17,7 +17,7 @@ pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
-    let progress = Progress::start(output.clone(), Arc::clone(&report));
+    let progress = Progress::start(output.clone(), Arc::clone(&report), Reading::of(&runtime.plan.sources));
     let options = options(&args, output.clone(), progress.lines());
     let forecast = tokio::select! {
         forecast = runtime.forecast(options, report, stop.child_token()) => forecast,

@@ -12,9 +12,45 @@ use super::output::{Output, counted, grouped};
 use crate::ingest::report::{Report, Stage};
 use crate::ingest::wire::Line;
 use crate::providers::local::Download;
+use crate::source::SourcePlan;
 
 /// How often the line is drawn anew.
 const TICK: Duration = Duration::from_millis(200);
+
+/// What a run reads, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// One of what it counts.
+    one: &'static str,
+    /// What it does with them.
+    stage: &'static str,
+}
+
+impl Reading {
+    pub fn of(sources: &[SourcePlan]) -> Self {
+        let all = |is: fn(&SourcePlan) -> bool| !sources.is_empty() && sources.iter().all(is);
+        if all(|source| matches!(source, SourcePlan::Web(_))) {
+            Self { one: "page", stage: "fetching pages" }
+        } else if all(|source| matches!(source, SourcePlan::Sql(_))) {
+            Self { one: "row", stage: "reading rows" }
+        } else if all(|source| matches!(source, SourcePlan::Files(_))) {
+            Self { one: "file", stage: "reading files" }
+        } else {
+            Self { one: "document", stage: "reading" }
+        }
+    }
+
+    /// A stage in words.
+    pub fn label(self, stage: Stage) -> &'static str {
+        match stage {
+            Stage::Read => self.stage,
+            Stage::Parse => "parsing",
+            Stage::Chunk => "chunking",
+            Stage::Embed => "embedding",
+            Stage::Store => "writing to the store",
+        }
+    }
+}
 
 /// Shows a run's report until finished or dropped.
 pub(super) struct Progress {
@@ -45,9 +81,9 @@ impl Lines {
 
 impl Progress {
     /// Starts to show an ingest; runs shorter than a second stay silent when piped.
-    pub fn start(output: Output, report: Arc<Report>) -> Self {
+    pub fn start(output: Output, report: Arc<Report>, reading: Reading) -> Self {
         let (counted, mut rate) = (Arc::clone(&report), Rate::default());
-        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate));
+        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate, reading));
         Self::show(output, move || Line::from(&*counted), line)
     }
 
@@ -134,11 +170,11 @@ impl Rate {
     }
 }
 
-fn line(report: &Report, rate: &mut Rate) -> String {
+fn line(report: &Report, rate: &mut Rate, reading: Reading) -> String {
     let seen = report.documents.seen.get();
     let (made, stored) = (report.chunks.made.get(), report.chunks.upserted.get());
     let per_second = rate.next(stored);
-    let mut line = format!("{} · {}/{} chunks", counted(seen, "file"), grouped(stored), grouped(made));
+    let mut line = format!("{} · {}/{} chunks", counted(seen, reading.one), grouped(stored), grouped(made));
     if per_second >= 1.0 {
         line.push_str(&format!(" · {}/s", grouped(per_second as u64)));
     }
@@ -148,7 +184,7 @@ fn line(report: &Report, rate: &mut Rate) -> String {
     }
     // Places are not known here; what is busiest in absolute terms is a fair hint while it runs.
     if let Some(stage) = report.bottleneck(|stage| if stage == Stage::Embed { 2 } else { 1 }) {
-        line.push_str(&format!(" · mostly {}", stage_label(stage)));
+        line.push_str(&format!(" · mostly {}", reading.label(stage)));
     }
     line.push_str(&format!(" · {}", clock(report.elapsed())));
     line
@@ -160,13 +196,22 @@ pub(super) fn clock(elapsed: Duration) -> String {
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
 
-/// A stage in words.
-pub(super) fn stage_label(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Read => "reading files",
-        Stage::Parse => "parsing",
-        Stage::Chunk => "chunking",
-        Stage::Embed => "embedding",
-        Stage::Store => "writing to the store",
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::source::WebPlan;
+
+    #[test]
+    fn what_is_read_has_its_own_words() {
+        let plan = |paths: &[&str]| crate::Plan::from_env().with_sources(paths.iter().map(PathBuf::from));
+        let files = plan(&["/docs"]).map(|plan| plan.sources).unwrap_or_default();
+        let site = || SourcePlan::Web(WebPlan::new(Vec::new(), 1));
+        let label = |sources: &[SourcePlan]| (Reading::of(sources).one, Reading::of(sources).label(Stage::Read));
+        assert_eq!(label(&files), ("file", "reading files"));
+        assert_eq!(label(&[site(), site()]), ("page", "fetching pages"));
+        assert_eq!(label(&[files, vec![site()]].concat()), ("document", "reading"));
+        assert_eq!(label(&[]), ("document", "reading"));
     }
 }

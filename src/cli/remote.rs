@@ -10,14 +10,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
-use super::ingest::{ended, runtime, show, source};
+use super::ingest::{ended, failed_line, runtime, show, source};
 use super::output::Output;
-use super::progress::Progress;
+use super::progress::{Progress, Reading};
+use super::style::harmless;
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::wire;
 use crate::pipeline;
 use crate::runtime::Settings;
 use crate::serve::SOCKET;
+use crate::source::readable::readable;
 
 /// How long a service may take to take a connection and to answer: it is on this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,7 +44,7 @@ pub(super) async fn ingest(
     let settings = common.settings()?;
     let Some(service) = Remote::find(&settings).await else { return Ok(None) };
     // What makes no sense is said as always.
-    runtime(args, common)?;
+    let reading = Reading::of(&runtime(args, common)?.plan.sources);
     let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
     let file = args.pipeline.pipeline.as_ref().map(find).transpose()?;
     let paths = args.paths.iter().map(|path| source(path)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -50,7 +52,7 @@ pub(super) async fn ingest(
         "prune": args.prune, "rebuild": args.rebuild, "checksum": args.checksum,
         "local": {"file": file, "paths": paths, "cwd": settings.cwd, "cache": settings.cache},
     });
-    service.ingest(&asked, output, stop).await
+    service.ingest(&asked, reading, output, stop).await
 }
 
 impl Remote {
@@ -64,7 +66,13 @@ impl Remote {
     }
 
     /// `None` where it does not serve this pipeline.
-    async fn ingest(&self, asked: &Value, output: &Output, stop: &CancellationToken) -> anyhow::Result<Option<u8>> {
+    async fn ingest(
+        &self,
+        asked: &Value,
+        reading: Reading,
+        output: &Output,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<u8>> {
         let begun = self.client.post(format!("{ADDRESS}/api/ingest")).timeout(PATIENCE).json(asked).send().await;
         let begun = begun.context("the service on this home does not answer")?;
         let status = begun.status();
@@ -76,14 +84,14 @@ impl Remote {
             bail!("the service on this home refuses: {}", job.get("message").and_then(Value::as_str).unwrap_or_default());
         };
         output.verbose().then(|| output.note("the service on this home ingests"));
-        self.follow(&format!("{ADDRESS}/api/ingest/{id}"), output, stop).await.map(Some)
+        self.follow(&format!("{ADDRESS}/api/ingest/{id}"), reading, output, stop).await.map(Some)
     }
 
-    async fn follow(&self, job: &str, output: &Output, stop: &CancellationToken) -> anyhow::Result<u8> {
+    async fn follow(&self, job: &str, reading: Reading, output: &Output, stop: &CancellationToken) -> anyhow::Result<u8> {
         let gone = "the service has ended before the ingest did; run it again to go on where it stopped";
         let response = self.client.get(job).header("accept", "application/x-ndjson").send().await.context(gone)?;
         let report = Arc::new(Report::default());
-        let progress = Progress::start(output.clone(), Arc::clone(&report));
+        let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
         let told = super::ingest::tell_when_interrupted(stop, output, &progress);
         let lines = progress.lines();
         let mut pieces = response.bytes_stream();
@@ -113,9 +121,12 @@ impl Remote {
                     Some("failed") => {
                         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
                         let (uri, error, stage) = (text("uri"), text("error"), text("stage"));
-                        lines.above(output, &format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")));
+                        lines.above(output, &failed_line(&uri, &stage, &error, output));
                     }
-                    Some("notice") => lines.above(output, line.get("message").and_then(Value::as_str).unwrap_or_default()),
+                    Some("notice") => {
+                        let message = line.get("message").and_then(Value::as_str).unwrap_or_default();
+                        lines.above(output, &harmless(&readable(message)));
+                    }
                     _ => {}
                 }
             }
@@ -138,7 +149,7 @@ impl Remote {
         if output.json {
             output.event(&summary);
         } else {
-            show(&summary, output);
+            show(&summary, reading, output);
         }
         Ok(ended(&summary))
     }

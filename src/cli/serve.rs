@@ -1,6 +1,6 @@
 //! `serve`: answers over HTTP until it is stopped.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -10,26 +10,17 @@ use super::args::{Common, Invalid, ServeArgs};
 use super::exit;
 use super::output::Output;
 use crate::pipeline;
+use crate::runtime::Settings;
 use crate::serve::{Access, ServeError, ServeOptions, Server, Token};
 
 pub(super) async fn run(args: ServeArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let settings = common.settings()?;
-    let find = |name: &String| pipeline::find(name, &settings.cwd).map_err(Invalid::from);
-    let pipelines = args.pipelines.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let pipelines = files(&args.pipelines, &settings)?;
     let access = Access { tokens: tokens(&args)?, origins: args.origins };
-    let options = ServeOptions { listen: args.listen, pipelines, access, settings };
+    let options = ServeOptions { listen: args.listen, pipelines, access, allow_ingest: args.allow_ingest, settings };
     let server = match Server::bind(options).await {
         Ok(server) => server,
-        Err(ServeError::Pipeline(diagnostics)) => return Err(Invalid(diagnostics).into()),
-        Err(error) => {
-            let hint = error.hint();
-            let error = anyhow::Error::new(error);
-            output.error(&error);
-            if let Some(hint) = hint {
-                output.complain(&format!("{} {hint}\n", output.paint("hint:", "1;36")));
-            }
-            return Ok(exit::FAILED);
-        }
+        Err(error) => return refused(error, output),
     };
     let address = server.address();
     if output.json {
@@ -39,6 +30,24 @@ pub(super) async fn run(args: ServeArgs, common: &Common, output: &Output, stop:
     }
     server.run(stop).await?;
     Ok(exit::OK)
+}
+
+/// The files of pipelines that were named.
+pub(super) fn files(names: &[String], settings: &Settings) -> Result<Vec<PathBuf>, Invalid> {
+    names.iter().map(|name| pipeline::find(name, &settings.cwd).map_err(Invalid::from)).collect()
+}
+
+/// Says why there is no service, and what to do.
+pub(super) fn refused(error: ServeError, output: &Output) -> anyhow::Result<u8> {
+    let hint = error.hint();
+    if let ServeError::Pipeline(diagnostics) = error {
+        return Err(Invalid(diagnostics).into());
+    }
+    output.error(&anyhow::Error::new(error));
+    if let Some(hint) = hint {
+        output.complain(&format!("{} {hint}\n", output.paint("hint:", "1;36")));
+    }
+    Ok(exit::FAILED)
 }
 
 /// The tokens that were named, of which any will do.

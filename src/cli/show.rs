@@ -17,6 +17,7 @@ use super::style::{Paint, Style, harmless, json_line, one_line, reader_left};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Note, Source, cite};
 use crate::error::Error;
+use crate::source::readable::readable;
 
 /// How showing an answer ended.
 #[derive(Debug)]
@@ -312,7 +313,7 @@ pub(super) fn shown_place(uri: &str, lines: (u32, u32), link: Option<&str>, styl
 /// `docs/keys.md:10-31`, or the address that opens a page of the web there: it has no lines.
 pub(super) fn place(uri: &str, (first, last): (u32, u32), link: Option<&str>) -> String {
     if let Some(link) = link {
-        return one_line(link);
+        return one_line(&readable(link));
     }
     let uri = one_line(uri);
     if first == last { format!("{uri}:{first}") } else { format!("{uri}:{first}-{last}") }

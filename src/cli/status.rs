@@ -3,7 +3,9 @@
 use super::args::{Common, PipelineArg};
 use super::exit;
 use super::output::{Output, counted, grouped};
+use super::style::harmless;
 use crate::runtime::Status;
+use crate::source::readable::readable;
 
 pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> anyhow::Result<u8> {
     let runtime = args.runtime(common, |_| Ok(()))?;
@@ -30,7 +32,8 @@ fn shown(status: &Status) -> String {
     if *failed > 0 {
         text.push_str(&format!("failed     {}\n", counted(*failed, "document")));
         for failure in failures {
-            text.push_str(&format!("  {}: {} (at {})\n", failure.uri, failure.error, failure.stage));
+            let failed = format!("{}: {} (at {})", failure.uri, failure.error, failure.stage);
+            text.push_str(&format!("  {}\n", harmless(&readable(&failed))));
         }
         if *failed > failures.len() as u64 {
             text.push_str(&format!("  and {} more\n", grouped(failed - failures.len() as u64)));

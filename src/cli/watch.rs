@@ -14,15 +14,17 @@ use tokio_util::task::AbortOnDropHandle;
 use self::told::Told;
 use super::args::{Common, IngestArgs, WatchArgs};
 use super::exit;
-use super::ingest::{options, runtime, show};
+use super::ingest::{failed_line, options, runtime, show};
 use super::output::{Output, counted, grouped};
-use super::progress::{Lines, Progress, downloads};
+use super::progress::{Lines, Progress, Reading, downloads};
+use super::style::harmless;
 use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::ingest::wire::Line;
 use crate::runtime::{WatchEvent, WatchOptions};
+use crate::source::readable::readable;
 
 pub(super) async fn run(
     args: IngestArgs,
@@ -34,7 +36,7 @@ pub(super) async fn run(
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
-    let screen = Arc::new(Screen::new(output.clone()));
+    let screen = Arc::new(Screen::new(output.clone(), Reading::of(&runtime.plan.sources)));
     let (observer, failures) = (Arc::clone(&screen), Arc::clone(&screen));
     let said = Arc::clone(&screen);
     let ingest = Options {
@@ -64,6 +66,7 @@ struct Screen {
 }
 
 struct State {
+    reading: Reading,
     /// The run that goes on.
     progress: Option<Progress>,
     lines: Lines,
@@ -80,8 +83,9 @@ struct State {
 }
 
 impl Screen {
-    fn new(output: Output) -> Self {
+    fn new(output: Output, reading: Reading) -> Self {
         let state = State {
+            reading,
             progress: None,
             lines: Lines::nowhere(),
             told: Told::default(),
@@ -101,7 +105,7 @@ impl Screen {
     fn show(&self, event: WatchEvent) {
         self.with(|state, output| match event {
             WatchEvent::Begins(report) => {
-                let progress = Progress::start(output.clone(), report);
+                let progress = Progress::start(output.clone(), report, state.reading);
                 state.lines = progress.lines();
                 state.progress = Some(progress);
             }
@@ -151,8 +155,7 @@ impl Screen {
             if output.json {
                 return output.event(&Line::from(failure));
             }
-            let FailedDocument { uri, stage, error, .. } = failure;
-            state.complain(&format!("{} {uri}: {error} (at {stage})", output.paint("failed", "31")), output);
+            state.complain(&failed_line(&failure.uri, failure.stage.name(), &failure.error, output), output);
         });
     }
 
@@ -167,7 +170,7 @@ impl Screen {
             if output.json {
                 output.event(&json!({"type": "notice", "source": source, "message": message}));
             } else {
-                state.note(message, output);
+                state.note(&harmless(&readable(message)), output);
             }
         });
     }
@@ -242,7 +245,7 @@ impl State {
                 output.event(summary);
             }
         } else if first {
-            show(summary, output);
+            show(summary, self.reading, output);
         } else {
             if changed {
                 self.note(&line(summary, document), output);

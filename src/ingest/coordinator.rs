@@ -101,7 +101,7 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
             break;
         }
         let mut page = Page::default();
-        let mut failures = Vec::new();
+        let (mut failures, mut unanswered, mut withdrawn) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
             match step {
                 Ok(Listed::Item(item)) => page.items.push(item),
@@ -114,15 +114,30 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
                     failures.push(unlisted(source, &prefix, reason(&error)));
                     unreadable.push(prefix);
                 }
+                Ok(Listed::Unanswered { prefix, error }) => {
+                    unanswered.push(unlisted(source, &prefix, reason(&error)));
+                    unreadable.push(prefix);
+                }
+                Ok(Listed::Withdrawn { uri }) => withdrawn.push(uri),
                 Ok(Listed::Notice(message)) => (run.options.listener)(source.id(), &message),
                 Ok(Listed::Complete) => cut_short = None,
                 Err(_panic) => cut_short = Some("the listing broke off"),
             }
         }
         run.report.documents.seen.add(page.items.len() as u64);
+        if run.options.scoped {
+            // Whoever named it has been told; no later run would look at it again.
+            run.tell_of(&unanswered);
+        } else {
+            failures.append(&mut unanswered);
+        }
         run.fail(failures).await?;
         for batch in page.changed(run, number, source).await? {
             queue.submit(batch).await.map_err(|Closed| Ended::Stopped)?;
+        }
+        // What has been made of them meanwhile is removed with what is gone.
+        if !withdrawn.is_empty() {
+            run.recorded(run.setup.ledger.unlist(run.id, withdrawn).await)?;
         }
     }
     if let Some(why) = cut_short {

@@ -140,12 +140,17 @@ impl Run {
         drained(&self.stop, work).await
     }
 
-    /// Counts and records documents that cannot be indexed; the others go on.
-    pub async fn fail(&self, failures: Vec<FailedDocument>) -> Result<(), Ended> {
+    /// Counts what cannot be indexed, and says so.
+    pub fn tell_of(&self, failures: &[FailedDocument]) {
         self.report.documents.failed.add(failures.len() as u64);
-        for failure in &failures {
+        for failure in failures {
             (self.options.observer)(failure);
         }
+    }
+
+    /// Counts and records documents that cannot be indexed; the others go on.
+    pub async fn fail(&self, failures: Vec<FailedDocument>) -> Result<(), Ended> {
+        self.tell_of(&failures);
         if failures.is_empty() || self.mode == Mode::Look {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 //! Runs parsers that others wrote on bytes that strangers wrote.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::{Format, ParseError};
@@ -15,6 +16,43 @@ const STACK: usize = 256 << 20;
 pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 /// What a parser that looks at its deadline may take to notice it.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Documents after which a thread is replaced: what a deep one has touched of its stack is given back.
+const DOCUMENTS: u32 = 64;
+
+type Work = Box<dyn FnOnce() + Send>;
+
+thread_local! {
+    /// The thread that this one has its parsers run on: to begin one anew for each small page costs as much as to read the page. It ends
+    /// with this one.
+    static OWN: Cell<Option<Parser>> = const { Cell::new(None) };
+}
+
+/// A thread with a deep stack.
+struct Parser {
+    work: mpsc::SyncSender<Work>,
+    thread: JoinHandle<()>,
+    /// Documents that it may still read.
+    left: u32,
+}
+
+impl Parser {
+    fn start() -> std::io::Result<Self> {
+        let (work, waiting) = mpsc::sync_channel::<Work>(1);
+        let thread = thread::Builder::new().name("parse".to_owned()).stack_size(STACK).spawn(move || {
+            while let Ok(work) = waiting.recv() {
+                work();
+            }
+        })?;
+        Ok(Self { work, thread, left: DOCUMENTS })
+    }
+
+    /// Waits for its end, and so for its stack to be freed: no more threads are about than two a caller.
+    fn end(self) {
+        drop(self.work);
+        let _ = self.thread.join();
+    }
+}
 
 /// Runs a parser on a thread of its own; it gets the moment by which it should be done.
 pub(super) fn run<T: Send + 'static>(
@@ -41,19 +79,26 @@ fn run_until<T: Send + 'static>(
 ) -> Result<T, ParseError> {
     let deadline = Instant::now() + patience;
     let (tx, rx) = mpsc::sync_channel(1);
-    let thread = thread::Builder::new()
-        .name("parse".to_owned())
-        .stack_size(STACK)
-        .spawn(move || {
-            // Nobody waits any more if this fails.
-            let _ = tx.send(catch_unwind(AssertUnwindSafe(|| work(deadline))));
-        })
-        .map_err(|e| ParseError::broken(format, format_args!("no thread to read it on: {e}")))?;
+    let no_thread =
+        |error: &dyn std::fmt::Display| ParseError::broken(format, format_args!("no thread to read it on: {error}"));
+    // Taken out while it is at work: a parser that reads what lies in a document has one of its own.
+    let mut parser = match OWN.take() {
+        Some(parser) => parser,
+        None => Parser::start().map_err(|error| no_thread(&error))?,
+    };
+    let work: Work = Box::new(move || {
+        // Nobody waits any more if this fails.
+        let _ = tx.send(catch_unwind(AssertUnwindSafe(|| work(deadline))));
+    });
+    parser.work.send(work).map_err(|error| no_thread(&error))?;
     match rx.recv_timeout(patience + grace) {
         Ok(outcome) => {
-            // It has sent its last message; this waits for the stack to be freed, so that no more threads are about than
-            // there are callers.
-            let _ = thread.join();
+            parser.left -= 1;
+            if outcome.is_ok() && parser.left > 0 {
+                OWN.set(Some(parser));
+            } else {
+                parser.end();
+            }
             outcome.unwrap_or_else(|panic| {
                 Err(ParseError::broken(format, format_args!("its parser panicked: {}", said(panic.as_ref()))))
             })
@@ -76,7 +121,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic, reason = "tests may")]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 mod tests {
     use super::*;
 
@@ -97,6 +142,35 @@ mod tests {
         });
         assert!(matches!(got, Err(ParseError::TimedOut { format: Format::Epub, .. })), "{got:?}");
         drop(stop);
+    }
+
+    #[test]
+    fn a_thread_reads_many_documents_and_not_for_ever() {
+        let on = |_: Instant| Ok(thread::current().id());
+        let threads: Vec<_> = (0..DOCUMENTS * 2).map(|_| run(Format::Html, on).unwrap()).collect();
+        let (first, second) = threads.split_at(DOCUMENTS as usize);
+        assert!(first.iter().all(|id| *id == first[0]) && second.iter().all(|id| *id == second[0]) && first[0] != second[0]);
+        // What panicked, and what was left behind, is not gone on with.
+        let before = run(Format::Html, on).unwrap();
+        let _: Result<(), _> = run(Format::Html, |_| panic!("as it may"));
+        let after = run(Format::Html, on).unwrap();
+        assert_ne!(before, after);
+        let late = |_| {
+            thread::sleep(Duration::from_millis(50));
+            Ok(())
+        };
+        assert!(run_until(Format::Html, Duration::from_millis(1), Duration::ZERO, late).is_err());
+        assert_ne!(run(Format::Html, on).unwrap(), after);
+    }
+
+    #[test]
+    fn a_document_in_a_document_has_a_thread_of_its_own() {
+        let outer = run(Format::Epub, |_| {
+            let inner = run(Format::Html, |_| Ok(thread::current().id()))?;
+            Ok((thread::current().id(), inner))
+        });
+        let (outer, inner) = outer.unwrap();
+        assert_ne!(outer, inner);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::diagnose::{Findings, printable};
 use super::schema::{branches, types};
 use super::tree::{Entry, Filled, Node, Scalar, Value};
-use super::units::{Period, Size};
+use super::units::{Pause, Period, Size};
 use crate::suggest::did_you_mean;
 
 /// What is left of the tree.
@@ -343,6 +343,7 @@ fn wrong_value(branch: &Json, value: &Json) -> Option<String> {
     match branch.get("format").and_then(Json::as_str) {
         Some(Size::FORMAT) => Size::parse(text).err(),
         Some(Period::FORMAT) => Period::parse(text).err(),
+        Some(Pause::FORMAT) => Pause::parse(text).err(),
         _ => None,
     }
 }
@@ -361,7 +362,7 @@ fn wants(branch: &Json) -> Vec<&'static str> {
     let format = branch.get("format").and_then(Json::as_str);
     match format {
         Some(Size::FORMAT) => return vec!["a size such as 50MB"],
-        Some(Period::FORMAT) => return vec!["a time with its unit, such as 60s"],
+        Some(Period::FORMAT | Pause::FORMAT) => return vec!["a time with its unit, such as 60s"],
         _ => {}
     }
     let name = |kind| match kind {

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
-use super::units::{Period, Size};
+use super::units::{Pause, Period, Size};
 use crate::answer::{Duplicates, RetrieveMode};
 use crate::chunk::ChunkBy;
 use crate::limits::Limits;
@@ -157,9 +157,10 @@ pub(super) struct WebSpec {
     /// Links from the first page to another.
     #[schemars(range(min = 0, max = 10_000), extend("default" = 100))]
     pub(super) max_depth: Option<u32>,
-    /// Between two requests to a host, at least. robots.txt may ask for more. By default `250ms`, and nothing on this machine.
+    /// Between two requests to a host, at least. By default `250ms`, and nothing on this machine. `0s`: as robots.txt and the host's
+    /// own answers have it, which may ask for more in any case.
     #[schemars(example = &"1s")]
-    pub(super) delay: Option<Period>,
+    pub(super) delay: Option<Pause>,
     /// Requests to a host at once. By default 2, and 8 on this machine.
     #[schemars(range(min = 1, max = 64))]
     pub(super) concurrency: Option<usize>,

@@ -18,6 +18,10 @@ pub(super) struct Size(pub(super) u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period(pub(super) Duration);
 
+/// A length of time that may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pause(pub(super) Duration);
+
 impl Size {
     /// The schema's `format` that stands for [`Self::parse`].
     pub(super) const FORMAT: &'static str = "size";
@@ -55,6 +59,19 @@ impl Period {
 
     /// Reads `500ms`, `60s`, `1m30s`, `1.5h` or `2d`. Above zero, at most seven days.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
+        match Pause::parse(text)? {
+            Pause(Duration::ZERO) => Err("must be more than zero".to_owned()),
+            Pause(period) => Ok(Self(period)),
+        }
+    }
+}
+
+impl Pause {
+    /// The schema's `format` that stands for [`Self::parse`].
+    pub(super) const FORMAT: &'static str = "pause";
+
+    /// Reads what [`Period::parse`] reads, and `0s`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         const SHAPE: &str = "is not a time; write `500ms`, `60s`, `5m` or `1h`";
         let (mut rest, mut seconds) = (text.trim(), 0.0);
         if rest.is_empty() {
@@ -77,7 +94,6 @@ impl Period {
             rest = next.trim_start();
         }
         match Duration::try_from_secs_f64(seconds) {
-            Ok(Duration::ZERO) => Err("must be more than zero".to_owned()),
             Ok(period) if period <= MAX_PERIOD => Ok(Self(period)),
             _ => Err("must be at most 7 days".to_owned()),
         }
@@ -120,6 +136,13 @@ impl<'de> Deserialize<'de> for Period {
     }
 }
 
+impl<'de> Deserialize<'de> for Pause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+}
+
 impl JsonSchema for Size {
     fn schema_name() -> Cow<'static, str> {
         "Size".into()
@@ -147,11 +170,30 @@ impl JsonSchema for Period {
             "description": "A length of time with its unit: ms, s, m, h or d. At most 7 days.",
             "type": "string",
             "format": Period::FORMAT,
-            "pattern": r"^\s*([0-9.]+\s*(ms|s|m|h|d)\s*)+$",
+            "pattern": TIMES,
             "examples": ["500ms", "60s", "5m"],
         })
     }
 }
+
+impl JsonSchema for Pause {
+    fn schema_name() -> Cow<'static, str> {
+        "Pause".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time with its unit: ms, s, m, h or d; `0s` is none. At most 7 days.",
+            "type": "string",
+            "format": Pause::FORMAT,
+            "pattern": TIMES,
+            "examples": ["0s", "250ms", "1s"],
+        })
+    }
+}
+
+/// Numbers, each with its unit.
+const TIMES: &str = r"^\s*([0-9.]+\s*(ms|s|m|h|d)\s*)+$";
 
 #[cfg(test)]
 mod tests {
@@ -175,6 +217,9 @@ mod tests {
         for text in ["", "60", "0s", "s", "1y", "8d", "-5s", "1..5s", "5 m s", "99999999999999999999999d"] {
             assert!(Period::parse(text).is_err(), "{text}");
         }
+        assert_eq!(Pause::parse("0s"), Ok(Pause(Duration::ZERO)));
+        assert_eq!(Pause::parse("1m30s"), Ok(Pause(Duration::from_secs(90))));
+        assert!(Pause::parse("0").is_err() && Pause::parse("-1s").is_err() && Pause::parse("8d").is_err());
         assert!(Period::parse("60").is_err_and(|e| e.contains("`60s`")));
     }
 }

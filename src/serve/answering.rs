@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::metrics::{Ending, Metrics};
 use super::pipelines::Served;
 use super::service::Service;
-use crate::answer::{AnswerEvent, DedupedHit, Question};
+use crate::answer::{AnswerEvent, Answerer, DedupedHit, Question};
 use crate::error::Error;
 
 /// Events of an answer.
@@ -44,11 +44,19 @@ impl Counted {
     }
 }
 
-/// Begins an answer. It holds its place until it is dropped, which also cancels the request upstream.
+/// Begins an answer to a question. It holds its place until it is dropped, which also cancels the request upstream.
 ///
 /// # Errors
 /// What fails before anything can be said: none is free, there is no index, the question makes no sense.
 pub(super) async fn ask(service: &Service, served: &Served, question: Question) -> Result<Answer, Fault> {
+    begin(service, served, |answerer| answerer.ask(question)).await
+}
+
+/// Begins what an answerer says to something.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&Answerer) -> Answer) -> Result<Answer, Fault> {
     let asked = Instant::now();
     let place = service.answers.take().await?;
     let mut counted = Counted {
@@ -59,7 +67,7 @@ pub(super) async fn ask(service: &Service, served: &Served, question: Question) 
         ending: Ending::Left,
     };
     let begun = async {
-        let mut answer = served.answerer().await?.ask(question);
+        let mut answer = ask(&served.answerer().await?);
         let mut first = Vec::new();
         // What a question of a conversation is searched for is said before it is.
         while let Some(event) = answer.next().await.transpose()? {
@@ -80,8 +88,9 @@ pub(super) async fn ask(service: &Service, served: &Served, question: Question) 
     };
     let answer = async_stream::stream! {
         let _place = place;
-        for event in first {
-            yield Ok(event);
+        for event in first.into_iter().map(Ok) {
+            counted.note(&event);
+            yield event;
         }
         while let Some(event) = answer.next().await {
             counted.note(&event);

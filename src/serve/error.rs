@@ -28,6 +28,9 @@ pub enum ServeError {
     /// A pipeline file is not valid.
     #[error("the pipeline is not valid")]
     Pipeline(crate::pipeline::Diagnostics),
+    /// Who speaks on stdin does not speak the protocol.
+    #[error("what came on stdin is not the Model Context Protocol: {0}")]
+    Protocol(String),
     /// Another service has this home.
     #[error("a service runs on this home already ({})", .0.display())]
     Running(PathBuf),
@@ -43,6 +46,9 @@ impl ServeError {
             }
             Self::Running(_) => Some("ask that one, or give this one another --home".to_owned()),
             Self::WeakToken => Some("make one: `openssl rand -hex 16`".to_owned()),
+            Self::Protocol(_) => {
+                Some("an agent starts this command by itself: name it in the agent's list of MCP servers".to_owned())
+            }
             Self::Listen { .. } | Self::SameName(_) | Self::Pipeline(_) => None,
         }
     }

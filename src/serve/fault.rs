@@ -11,7 +11,7 @@ use crate::error::{Error, Origin, reason};
 const COME_AGAIN: u64 = 2;
 
 /// Why a request is not answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Fault {
     pub(super) status: StatusCode,
     pub(super) message: String,
@@ -19,11 +19,13 @@ pub(super) struct Fault {
     pub(super) hint: Option<String>,
     /// Seconds until the same may succeed.
     pub(super) retry_after: Option<u64>,
+    /// What failed, where it was not the request.
+    pub(super) origin: Option<Origin>,
 }
 
 impl Fault {
     pub(super) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), kind, hint: None, retry_after: None }
+        Self { status, message: message.into(), kind, hint: None, retry_after: None, origin: None }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -71,7 +73,7 @@ impl From<&Error> for Fault {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let retry_after = error.is_transient().then_some(COME_AGAIN);
-        Self { status, message: reason(error), kind, hint: error.hint(), retry_after }
+        Self { status, message: reason(error), kind, hint: error.hint(), retry_after, origin: Some(error.origin()) }
     }
 }
 
@@ -87,6 +89,8 @@ impl IntoResponse for Fault {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        // For those who word it anew.
+        response.extensions_mut().insert(self);
         response
     }
 }

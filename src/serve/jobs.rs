@@ -224,6 +224,13 @@ impl Job {
         self.stop.cancel();
     }
 
+    /// Returns when it has ended.
+    pub(super) async fn ended(&self) {
+        let ended = |state: &State| !matches!(state.phase, Phase::Waiting | Phase::Running);
+        // The sender is its own.
+        let _ = self.state.subscribe().wait_for(ended).await;
+    }
+
     pub(super) fn view(&self) -> JobView {
         let asked = self.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let end = self.has_ended().then(|| lock(&self.lines).kept.back().cloned()).flatten();

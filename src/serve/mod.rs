@@ -7,6 +7,8 @@
 //!                 drain       token                     file changes
 //! ```
 //!
+//! `/mcp` says it in the words of the Model Context Protocol, which is spoken over stdin and stdout, too ([`serve_agent`]).
+//!
 //! What is answered here is what the commands print with `--json`, from the same types ([`crate::answer::wire`],
 //! [`crate::ingest::wire`]); `/v1` says it in the words of `OpenAI`'s API.
 //!
@@ -25,6 +27,7 @@ mod guard;
 mod jobs;
 mod listen;
 mod markdown;
+mod mcp;
 mod metrics;
 mod page;
 mod peer;
@@ -34,6 +37,7 @@ mod router;
 mod service;
 mod slots;
 mod sse;
+mod v1;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -60,8 +64,35 @@ pub struct ServeOptions {
     pub pipelines: Vec<PathBuf>,
     /// Who is heard.
     pub access: Access,
+    /// Agents may begin ingests, too.
+    pub allow_ingest: bool,
     /// Where index, ledger and cache are kept.
     pub settings: Settings,
+}
+
+/// What an agent's server on stdin and stdout is told.
+#[derive(Debug)]
+pub struct McpOptions {
+    /// Pipeline files; none: the one without a file.
+    pub pipelines: Vec<PathBuf>,
+    /// The agent may begin ingests.
+    pub allow_ingest: bool,
+    /// Where index, ledger and cache are kept.
+    pub settings: Settings,
+}
+
+/// Answers an agent over stdin and stdout, until it leaves or `stop` is cancelled. Nothing else may be written to stdout meanwhile.
+///
+/// # Errors
+/// When a pipeline is not valid or two have one name, or what comes is no such protocol.
+pub async fn serve_agent(options: McpOptions, stop: CancellationToken) -> Result<(), ServeError> {
+    let McpOptions { pipelines, allow_ingest, settings } = options;
+    let pipelines = Pipelines::load(&pipelines, &settings)?;
+    let service = Arc::new(Service::new(pipelines, Access::default(), allow_ingest));
+    let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+    let served = mcp::serve(service, stop).await;
+    reloading.abort();
+    served
 }
 
 /// A service that listens.
@@ -82,11 +113,11 @@ impl Server {
     /// # Errors
     /// When a pipeline is not valid, two have one name, the address is not to be had, or only a token would make it safe.
     pub async fn bind(options: ServeOptions) -> Result<Self, ServeError> {
-        let ServeOptions { listen, pipelines, access, settings } = options;
+        let ServeOptions { listen, pipelines, access, allow_ingest, settings } = options;
         access.check(listen)?;
         let pipelines = Pipelines::load(&pipelines, &settings)?;
         let listener = listen::Listener::bind(listen, &settings.home).await?;
-        let service = Service::new(pipelines, access);
+        let service = Service::new(pipelines, access, allow_ingest);
         Ok(Self { service: Arc::new(service), listener })
     }
 

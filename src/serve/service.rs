@@ -31,10 +31,12 @@ pub(super) struct Service {
     pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
+    /// Whether agents may begin ingests.
+    pub(super) agents_ingest: bool,
 }
 
 impl Service {
-    pub(super) fn new(pipelines: Pipelines, access: Access) -> Self {
+    pub(super) fn new(pipelines: Pipelines, access: Access, agents_ingest: bool) -> Self {
         let (pipelines, jobs) = (Arc::new(pipelines), Arc::new(Jobs::default()));
         let answers = Arc::new(Slots::new(ANSWERS, PATIENCE));
         let searches = Arc::new(Slots::new(SEARCHES, PATIENCE));
@@ -48,6 +50,7 @@ impl Service {
             metrics: Arc::new(metrics),
             started: Instant::now(),
             stopping: CancellationToken::new(),
+            agents_ingest,
         }
     }
 }

@@ -156,6 +156,19 @@ pub enum Listed {
         /// Why.
         error: SourceError,
     },
+    /// Nothing that lies there ever answered, and nothing is known of it: said as [`Self::Unreadable`] is, but a run over what a person
+    /// named (a mistyped address, say) does not remember it as failed.
+    Unanswered {
+        /// See [`Self::Unreadable`].
+        prefix: String,
+        /// Why.
+        error: SourceError,
+    },
+    /// An item that was listed is no document after all: another with the same content is.
+    Withdrawn {
+        /// See [`Item::uri`].
+        uri: String,
+    },
     /// What a person should know of the source, in a sentence: what belongs to a site and why, what it asks for.
     Notice(String),
     /// The end, and the last step: whatever was not named is not there. A listing that ends without it was cut short.

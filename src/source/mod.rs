@@ -11,6 +11,7 @@ mod documents;
 pub mod files;
 mod globs;
 mod item;
+pub(crate) mod readable;
 pub mod sql;
 pub mod state;
 pub mod web;

@@ -25,6 +25,7 @@ mod frontier;
 mod links;
 mod llms;
 mod pace;
+mod paces;
 mod plan;
 mod preview;
 mod request;

@@ -126,6 +126,24 @@ impl Project {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The same with a stdin that is written to.
+    pub fn start_with_stdin(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// How another program is to start `ragstream` with these arguments.
+    pub fn as_started(&self, arguments: &[&str]) -> Value {
+        let program = self.command(arguments);
+        let text = |value: &std::ffi::OsStr| value.to_str().unwrap().to_owned();
+        let variables = program.get_envs().filter_map(|(name, value)| Some((text(name), text(value?))));
+        serde_json::json!({
+            "command": text(program.get_program()),
+            "args": program.get_args().map(text).collect::<Vec<_>>(),
+            "cwd": self.folder.path(),
+            "env": variables.collect::<BTreeMap<_, _>>(),
+        })
+    }
+
     /// Runs `ragstream` to its end with its results going to this file.
     pub fn run_into(&self, arguments: &[&str], file: std::fs::File) -> Ended {
         ended(self.command(arguments).stdout(file).stderr(Stdio::piped()).spawn().unwrap())

@@ -48,7 +48,11 @@ pub(super) fn of(tree: &Tree) -> Vec<Block> {
             found.push((Block { id: block, signature: 0, letters: 0, linked: 0 }, String::new()));
         }
         if let Some((block, words)) = place.and_then(|place| found.get_mut(place)) {
-            let letters: usize = text.chars().map(|c| if is_unspaced(c) { 3 } else { usize::from(!c.is_whitespace()) }).sum();
+            let letters = if text.is_ascii() {
+                text.bytes().filter(|byte| !is_blank(*byte)).count()
+            } else {
+                text.chars().map(|c| if is_unspaced(c) { 3 } else { usize::from(!c.is_whitespace()) }).sum()
+            };
             block.letters += letters;
             block.linked += if linked { letters } else { 0 };
             add(text, words);
@@ -64,13 +68,20 @@ pub(super) fn of(tree: &Tree) -> Vec<Block> {
     found.into_iter().map(signed).collect()
 }
 
+/// A blank, as [`char::is_whitespace`] has it.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ')
+}
+
 /// Letters and digits, small, with one blank between words.
 fn add(text: &str, words: &mut String) {
     for c in text.chars() {
         if words.len() >= MAX_LETTERS {
             return;
         }
-        if c == COPYRIGHT {
+        if c.is_ascii_alphanumeric() {
+            words.push(c.to_ascii_lowercase());
+        } else if c == COPYRIGHT {
             words.push(c);
         } else if c.is_alphanumeric() {
             words.extend(c.to_lowercase());

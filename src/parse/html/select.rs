@@ -2,6 +2,8 @@
 
 mod again;
 mod article;
+mod besides;
+mod densest;
 mod furniture;
 mod marks;
 mod measure;
@@ -10,6 +12,8 @@ mod phrases;
 mod prune;
 mod repeated;
 mod teasers;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 
@@ -51,8 +55,13 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
         prune::pointers(tree, &parts, &mut marks, &measures);
     }
     // Documentation says the same of one thing as of another, and means it.
-    if is_article && !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
-        again::mark(tree, &parts, &mut marks);
+    if !tree.all(ROOT).any(|id| tree.name(id) == "pre") {
+        if is_article {
+            again::mark(tree, &parts, &mut marks);
+        }
+        if is_article || article::is_marked(tree) {
+            besides::mark(tree, &parts, &mut marks, &measures);
+        }
     }
     let measures = Measures::of(tree, &marks);
     for &part in &parts {
@@ -60,7 +69,7 @@ pub(super) fn main(tree: &Tree, is_repeated: Option<&dyn Fn(u64) -> bool>) -> Se
     }
     let measures = Measures::of(tree, &marks);
     if let [part] = *parts.as_slice().split_at(parts.len().saturating_sub(1)).1 {
-        prune::beside(tree, part, &mut marks, &measures);
+        prune::beside(tree, part, is_article, &mut marks, &measures);
     }
     let mut selection = Selection { parts, left_out: marks.into_left_out() };
     if selection.parts.is_empty() {
@@ -78,39 +87,10 @@ fn parts(tree: &Tree, marks: &Marks, measures: &Measures, is_article: bool) -> V
         current = narrower.filter(|parts| !loses(tree, marks, measures, &current, parts)).unwrap_or(current);
     }
     if current == [ROOT] {
-        current = densest(tree, marks, measures, ROOT).map_or(current, |denser| vec![denser]);
+        let denser = densest::within(tree, marks, measures, ROOT).map(|denser| vec![denser]);
+        current = denser.filter(|parts| !loses(tree, marks, measures, &current, parts)).unwrap_or(current);
     }
-    with_heading(tree, marks, current)
-}
-
-/// The box that most paragraphs stand in, if what is around it is mostly links or next to nothing, and no listing or table.
-fn densest(tree: &Tree, marks: &Marks, measures: &Measures, part: Id) -> Option<Id> {
-    let mut own = vec![0u64; tree.len()];
-    let mut walk = tree.all(part);
-    while let Some(id) = walk.next() {
-        if marks.has(id) {
-            walk.skip_below(id);
-        } else if matches!(tree.name(id), "p" | "pre" | "ul" | "ol" | "blockquote" | "table" | "h2" | "h3") {
-            let prose = measures.of_node(id).prose;
-            for (above, share) in tree.above(id).zip([2, 1]) {
-                if let Some(sum) = own.get_mut(above as usize) {
-                    *sum += prose * share;
-                }
-            }
-            walk.skip_below(id);
-        }
-    }
-    let best = (0..tree.len() as Id).max_by_key(|&id| own.get(id as usize).copied().unwrap_or(0))?;
-    if best == part || !tree.above(best).any(|id| id == part) {
-        return None;
-    }
-    let (all, here) = (measures.of_node(part), measures.of_node(best));
-    let (rest, linked) = (all.letters.saturating_sub(here.letters), all.linked.saturating_sub(here.linked));
-    let most = if linked * 100 >= rest * 35 { 55 } else { 90 };
-    if all.prose < 500 || here.prose * 100 < all.prose * most {
-        return None;
-    }
-    (!loses(tree, marks, measures, &[part], &[best])).then_some(best)
+    with_heading(tree, marks, measures, current)
 }
 
 /// The outermost elements of a kind.
@@ -219,19 +199,25 @@ fn is_body_of_text(tree: &Tree, id: Id) -> bool {
     tree.attribute(id, "class").is_some_and(named) || tree.attribute(id, "id").is_some_and(named)
 }
 
-/// Adds the heading of the page, which stands above the box of the text as often as in it.
-fn with_heading(tree: &Tree, marks: &Marks, parts: Vec<Id>) -> Vec<Id> {
+/// Adds the heading of the page, which stands above the box of the text as often as in it, and the paragraphs below it.
+fn with_heading(tree: &Tree, marks: &Marks, measures: &Measures, parts: Vec<Id>) -> Vec<Id> {
     let heading = |id: &Id| tree.name(*id) == "h1" && !marks.has(*id);
     if parts == [ROOT] || parts.iter().any(|&part| tree.all(part).any(|id| heading(&id))) {
         return parts;
     }
     let first = parts.first().copied();
-    let mut above = tree
-        .all(ROOT)
-        .take_while(|&id| Some(id) != first)
-        .filter(heading)
-        .filter(|&id| !tree.above(id).any(|id| marks.has(id)));
-    // The last one before the text is its own; those before that are the site's.
-    let found = above.by_ref().last();
-    found.into_iter().chain(parts).collect()
+    let mut ahead = Vec::new();
+    let mut walk = tree.all(ROOT);
+    while let Some(id) = walk.next().filter(|&id| Some(id) != first) {
+        if marks.has(id) {
+            walk.skip_below(id);
+        } else if heading(&id) {
+            // The last one before the text is its own; those before that are the site's.
+            ahead = vec![id];
+        } else if !ahead.is_empty() && tree.name(id) == "p" && measures.of_node(id).prose > 0 {
+            ahead.push(id);
+            walk.skip_below(id);
+        }
+    }
+    ahead.into_iter().chain(parts).collect()
 }

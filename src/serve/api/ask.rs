@@ -76,7 +76,7 @@ pub(super) async fn ask(
         ..Question::default()
     };
     let answer = answering::ask(&service, &served, question).await?;
-    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { whole(answer, ask.html).await }
+    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { Ok(Json(whole(answer, ask.html).await?).into_response()) }
 }
 
 /// The answer lives in the response: who leaves drops it, and with it the request upstream.
@@ -125,7 +125,7 @@ fn value(line: &impl serde::Serialize) -> Value {
 }
 
 /// The end's line, with the text and the sources in it.
-async fn whole(mut answer: Answer, html: bool) -> Result<Response, Fault> {
+pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Value, Fault> {
     let (mut rendering, mut pieces) = (html.then(Rendering::default), Vec::new());
     let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
     while let Some(event) = answer.next().await {
@@ -158,5 +158,5 @@ async fn whole(mut answer: Answer, html: bool) -> Result<Response, Fault> {
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
     }
-    Ok(Json(body).into_response())
+    Ok(body)
 }

@@ -53,19 +53,20 @@ pub(super) async fn begin(
     let (runtime, scoped) = match local {
         Some(_) if peer != Peer::Local => return Err(Fault::bad("paths are taken from this machine's own commands alone")),
         Some(local) => of_command(&service, local)?,
-        None => {
-            let served = service.pipelines.get(pipeline.as_deref())?;
-            if served.runtime.plan.sources.is_empty() {
-                let fault = Fault::bad(format!("the pipeline {} names no sources", served.name));
-                return Err(
-                    fault.hint("start the service with a pipeline file that has `sources`, or run `ingest ./docs` beside it")
-                );
-            }
-            (served.for_ingest(|_, _| Ok::<_, Fault>(()))?, served.file.is_none())
-        }
+        None => of_pipeline(&service, pipeline.as_deref())?,
     };
     let job = service.jobs.begin(runtime, JobOptions { prune, rebuild, checksum, scoped })?;
     Ok((StatusCode::ACCEPTED, Json(job.view())).into_response())
+}
+
+/// What a pipeline's file says; and whether it is over a part of the index alone.
+pub(in crate::serve) fn of_pipeline(service: &Service, pipeline: Option<&str>) -> Result<(Arc<Runtime>, bool), Fault> {
+    let served = service.pipelines.get(pipeline)?;
+    if served.runtime.plan.sources.is_empty() {
+        let fault = Fault::bad(format!("the pipeline {} names no sources", served.name));
+        return Err(fault.hint("start the service with a pipeline file that has `sources`, or run `ingest ./docs` beside it"));
+    }
+    Ok((served.for_ingest(|_, _| Ok::<_, Fault>(()))?, served.file.is_none()))
 }
 
 /// What a command of this user's wants done: by a pipeline that is served, over other paths where some are named.

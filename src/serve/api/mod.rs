@@ -1,13 +1,13 @@
 //! The routes of the API, and of what operators ask. A file a route.
 
-mod ask;
-mod documents;
-mod ingest;
+pub(super) mod ask;
+pub(super) mod documents;
+pub(super) mod ingest;
 mod login;
 mod openapi;
-mod read;
+pub(super) mod read;
 mod search;
-mod status;
+pub(super) mod status;
 
 use std::sync::Arc;
 

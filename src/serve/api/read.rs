@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::to_bytes;
+use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
@@ -24,16 +24,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Fault;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Fault> {
-        let read = tokio::time::timeout(PATIENCE, to_bytes(request.into_body(), MOST)).await;
-        let bytes = match read {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) if is_too_long(&error) => {
-                let message = format!("the body is larger than {} MiB", MOST >> 20);
-                return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message));
-            }
-            Ok(Err(error)) => return Err(Fault::bad(format!("the body could not be read: {error}"))),
-            Err(_) => return Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
-        };
+        let bytes = whole(request.into_body()).await?;
         // A list of a type's fields in their order would do for serde.
         if bytes.trim_ascii_start().first().is_some_and(|&byte| byte == b'[') {
             return Err(Fault::bad("the body is not the JSON that is expected: it is a list, and an object is meant"));
@@ -42,6 +33,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Fault::bad(format!("the body is not the JSON that is expected: {error}"))),
         }
+    }
+}
+
+/// A body of any kind, as far as it is within its bounds.
+pub(in crate::serve) async fn whole(body: axum::body::Body) -> Result<Bytes, Fault> {
+    match tokio::time::timeout(PATIENCE, to_bytes(body, MOST)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => {
+            let message = format!("the body is larger than {} MiB", MOST >> 20);
+            Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message))
+        }
+        Ok(Err(error)) => Err(Fault::bad(format!("the body could not be read: {error}"))),
+        Err(_) => Err(Fault::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time")),
     }
 }
 

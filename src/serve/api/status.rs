@@ -13,6 +13,11 @@ use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
 pub(super) async fn status(State(service): State<Arc<Service>>) -> Response {
+    Json(told(&service).await).into_response()
+}
+
+/// What the service tells of itself.
+pub(in crate::serve) async fn told(service: &Service) -> Value {
     let mut pipelines = Vec::new();
     for served in service.pipelines.all() {
         let mut told = match served.runtime.status().await {
@@ -30,15 +35,14 @@ pub(super) async fn status(State(service): State<Arc<Service>>) -> Response {
         }
         pipelines.push(told);
     }
-    Json(json!({
+    json!({
         "type": "service",
         "version": env!("CARGO_PKG_VERSION"),
         "seconds": service.started.elapsed().as_secs_f64(),
         "free": {"answers": service.answers.free(), "searches": service.searches.free()},
         "pipelines": pipelines,
         "jobs": service.jobs.all(),
-    }))
-    .into_response()
+    })
 }
 
 /// Whether new requests are taken.

@@ -32,6 +32,12 @@ pub(super) enum Access {
 }
 
 impl Access {
+    /// Whether a page may be fetched and given to a model.
+    pub(super) fn may_be_read(&self, page: &Url) -> bool {
+        let kept_from_ai = matches!(self, Self::Rules(robots) if robots.signal().ai_input == Some(false));
+        self.allows(page) && !kept_from_ai
+    }
+
     /// Whether a page may be fetched.
     pub(super) fn allows(&self, page: &Url) -> bool {
         match self {

@@ -196,14 +196,13 @@ impl Resolve for Guard {
     }
 }
 
-/// How private the host of an address is.
-pub(super) async fn reach_of(url: &Url) -> Result<Reach, AddressError> {
-    let found = match (written(url), url.host_str()) {
-        (Some(address), _) => vec![SocketAddr::new(address, 0)],
-        (None, Some(name)) => addresses(name).await?,
-        (None, None) => Vec::new(),
-    };
-    Ok(least(&found))
+/// Where the host of a URL is.
+pub(super) async fn addresses_of(url: &Url) -> Result<Vec<IpAddr>, AddressError> {
+    match (written(url), url.host_str()) {
+        (Some(address), _) => Ok(vec![address]),
+        (None, Some(name)) => Ok(addresses(name).await?.iter().map(SocketAddr::ip).collect()),
+        (None, None) => Ok(Vec::new()),
+    }
 }
 
 async fn addresses(name: &str) -> Result<Vec<SocketAddr>, AddressError> {
@@ -282,9 +281,12 @@ mod tests {
         let said = error.to_string();
         assert!(said.starts_with("localhost is at a loopback address (") && said.ends_with("began at a private one"), "{said}");
         assert!(guard(Reach::Loopback).resolve(name()).await.unwrap().all(|address| address.ip().is_loopback()));
-        assert_eq!(reach_of(&"http://localhost:1/".parse().unwrap()).await.unwrap(), Reach::Loopback);
-        assert_eq!(reach_of(&"http://[::ffff:10.0.0.1]/".parse().unwrap()).await.unwrap(), Reach::Private);
-        let none = reach_of(&"http://nowhere.invalid/".parse().unwrap()).await.unwrap_err();
+        let reaches = async |url: &str| -> Vec<Reach> {
+            addresses_of(&url.parse().unwrap()).await.unwrap().into_iter().map(Reach::of).collect()
+        };
+        assert!(reaches("http://localhost:1/").await.iter().all(|reach| *reach == Reach::Loopback));
+        assert_eq!(reaches("http://[::ffff:10.0.0.1]/").await, [Reach::Private]);
+        let none = addresses_of(&"http://nowhere.invalid/".parse().unwrap()).await.unwrap_err();
         assert_eq!(none.to_string(), "the name nowhere.invalid cannot be resolved");
     }
 

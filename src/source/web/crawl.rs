@@ -4,6 +4,7 @@ mod arrive;
 mod document;
 mod end;
 mod ended;
+mod equal;
 mod follow;
 mod host;
 mod meet;
@@ -70,6 +71,8 @@ pub(super) struct Crawl {
     /// Sitemaps that somebody names: those that are missing are a loss.
     declared: HashSet<Url>,
     orphans_sought: bool,
+    /// By content: of pages that were equal to one that is the document no more, the one that is it from now on.
+    heirs: HashMap<String, (Url, PageRecord)>,
     tally: Tally,
 }
 
@@ -134,6 +137,7 @@ impl Crawl {
             ready: HashSet::new(),
             declared: HashSet::new(),
             orphans_sought: false,
+            heirs: HashMap::new(),
             tally: Tally::default(),
         };
         if resumed {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use url::Url;
 
 use super::super::{Body, FetchError, Fetched, FormatHint, Item, SkipReason, SourceError, Version};
+use super::access::Access;
 use super::client::Ask;
+use super::frontier::Look;
 use super::request::{ACCEPT, looks_like_html, request};
 use super::shared::Shared;
 use super::site::now;
@@ -34,9 +36,20 @@ pub(super) async fn fetch(shared: &Shared, item: &Item) -> Result<Fetched, Fetch
 }
 
 async fn ask_again(shared: &Shared, url: &Url) -> Result<Spooled, FetchError> {
+    if shared.frontier.page(url).await?.is_some_and(|record| matches!(record.look, Look::Alias(_))) {
+        return Err(FetchError::Skipped(SkipReason::Duplicate));
+    }
     let (client, pace) = (shared.client().await?, shared.pace(url).await);
+    let access = shared.robots(url, &pace, None).await?.access(&shared.agent);
+    if let Access::Nothing { why } = &access {
+        return Err(SourceError::new(why.clone()).into());
+    }
     let mut at = url.clone();
     for _ in 0..5 {
+        // A redirect may lead to what the site keeps for itself.
+        if !access.may_be_read(&at) {
+            return Err(FetchError::Skipped(SkipReason::Robots));
+        }
         match request(&client, &pace, &at, &Ask { accept: ACCEPT, ..Ask::default() }).await {
             Ok(answer) if answer.status == 200 => {
                 let html = looks_like_html(answer.content_type.as_deref(), &answer.body);

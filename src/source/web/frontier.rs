@@ -61,6 +61,9 @@ pub(super) struct PageRecord {
     /// The hash of its content, by which equal pages are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<String>,
+    /// The address that it calls its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) canonical: Option<Url>,
     /// Crawls in a row that neither a link nor a sitemap led to it.
     #[serde(default)]
     pub(super) orphaned: u32,
@@ -217,6 +220,17 @@ impl Frontier {
             if !pages.is_empty() {
                 return Ok(pages);
             }
+        }
+    }
+
+    /// Forgets all that is known of these seeds' pages.
+    pub(super) async fn clear(&self) -> Result<(), SourceError> {
+        loop {
+            let left = self.state.scan(&self.space, None, PAGE).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            self.state.write(left.into_iter().map(|(key, _)| (key, None)).collect()).await?;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Politeness to one host: how many requests at once, how far apart, and what its refusals teach.
+//! Politeness to one machine: how many requests at once, how far apart, and what its refusals teach.
 //!
 //! The places, the pauses and a rate that only refusals tell are [`Limiter`]'s, as for providers. What is a crawler's alone is here: a
 //! time between requests that was promised (by us, or to robots.txt), that grows with the host's latency and doubles where it
@@ -82,9 +82,10 @@ impl Pace {
         Self { plan, limiter, state: Mutex::default() }
     }
 
-    /// Keeps to what robots.txt asks for, up to [`MAX_DELAY`].
+    /// Keeps to what robots.txt asks for, up to [`MAX_DELAY`]; of several names of a machine, to what asks for most.
     pub(super) fn keep_to(&self, asked: Duration) {
-        self.state().asked = asked.min(MAX_DELAY);
+        let mut state = self.state();
+        state.asked = state.asked.max(asked.min(MAX_DELAY));
     }
 
     /// Requests at once, at most.

@@ -30,7 +30,8 @@ pub struct WebPlan {
     pub max_pages: u64,
     /// Links from a seed to a page, at most.
     pub max_depth: u32,
-    /// Between two requests to a host, at least; `None`: a quarter of a second, and none to this machine.
+    /// Between two requests to a host, at least; `None`: a quarter of a second, and none to this machine. Zero: robots.txt and what
+    /// the host's answers teach (its latency, its refusals) alone decide.
     pub delay: Option<Duration>,
     /// Requests to a host at once, at most; `None`: 2, and 8 to this machine.
     pub concurrency: Option<usize>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use url::{Origin, Url};
 
 use crate::source::is_within;
+use crate::source::readable::readable_path;
 
 /// Where a crawl stays.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +100,7 @@ impl Scope {
 impl fmt::Display for Scope {
     /// "`/docs/` and below, after a redirect".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = percent_encoding::percent_decode_str(self.prefix.path()).decode_utf8_lossy();
+        let path = readable_path(self.prefix.path());
         write!(f, "`{path}` and below, {}", self.reason)
     }
 }

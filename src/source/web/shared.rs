@@ -2,17 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use url::{Origin, Url};
 
 use super::super::state::State;
 use super::super::{SourceError, is_within};
-use super::address::{self, Guard, Reach};
+use super::access::{self, RobotsFile};
+use super::address::Guard;
 use super::client::{Client, ClientPlan, login_of, without_login};
 use super::frontier::{Batch, Frontier};
-use super::pace::{Pace, PacePlan};
+use super::pace::Pace;
+use super::paces::{Manners, Paces};
 use super::plan::WebPlan;
 use super::scope::Scope;
 use crate::parse::page::Furniture;
@@ -22,11 +25,13 @@ use crate::providers::Secret;
 const FIRST_BYTE: Duration = Duration::from_secs(30);
 const LAST_BYTE: Duration = Duration::from_mins(2);
 
-/// Between two requests to a host, and requests at once, unless the plan or robots.txt says otherwise.
-const DELAY: Duration = Duration::from_millis(250);
-const CONCURRENCY: usize = 2;
-/// The same, to this machine.
-const CONCURRENCY_HERE: usize = 8;
+/// A robots.txt as it is kept.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// Which crawl asked for it.
+    crawl: u64,
+    file: RobotsFile,
+}
 
 /// What stands on the pages of a site.
 #[derive(Debug, Default)]
@@ -52,8 +57,8 @@ pub(super) struct Shared {
     sites: Mutex<Vec<String>>,
     /// What stands on many pages of a site, by its prefix.
     furniture: Mutex<HashMap<String, Known>>,
-    /// How fast each host is asked.
-    paces: tokio::sync::Mutex<HashMap<String, Arc<Pace>>>,
+    /// How fast each machine is asked.
+    paces: Paces,
 }
 
 impl Shared {
@@ -63,6 +68,7 @@ impl Shared {
         let frontier = Frontier::new(state, &plan.urls);
         let agent: String = plan.user_agent.chars().take_while(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_')).collect();
         let roots = plan.urls.iter().map(Url::to_string).collect();
+        let manners = Manners { delay: plan.delay, concurrency: plan.concurrency, patience: plan.patience };
         Self {
             agent: if agent.is_empty() { "ragstream".into() } else { agent.into() },
             plan,
@@ -72,7 +78,7 @@ impl Shared {
             roots: Mutex::new(roots),
             sites: Mutex::default(),
             furniture: Mutex::default(),
-            paces: tokio::sync::Mutex::default(),
+            paces: Paces::new(manners),
         }
     }
 
@@ -94,22 +100,35 @@ impl Shared {
         made.await.cloned()
     }
 
-    /// How fast the host of an address is asked.
+    /// How fast whoever answers at an address is asked.
     pub(super) async fn pace(&self, url: &Url) -> Arc<Pace> {
-        let mut paces = self.paces.lock().await;
-        if let Some(pace) = paces.get(&url.origin().ascii_serialization()) {
-            return Arc::clone(pace);
+        self.paces.of(url).await
+    }
+
+    /// What the robots.txt of a host says. Where none can be had, that of the last day still holds: a host that is away shows at its
+    /// first page. `crawl`: one that another crawl has asked for is not enough.
+    pub(super) async fn robots(&self, url: &Url, pace: &Pace, crawl: Option<u64>) -> Result<RobotsFile, SourceError> {
+        let key = format!("robots:{}", url.origin().ascii_serialization());
+        let kept: Option<Kept> = self.frontier.site(&key).await?;
+        let now = SystemTime::now();
+        let is_enough = |kept: &&Kept| crawl.is_none_or(|crawl| kept.crawl == crawl) && kept.file.is_fresh(now);
+        if let Some(kept) = kept.as_ref().filter(is_enough) {
+            return Ok(kept.file.clone());
         }
-        let here = address::reach_of(url).await.is_ok_and(|reach| reach == Reach::Loopback);
-        let (delay, concurrency) = if here { (Duration::ZERO, CONCURRENCY_HERE) } else { (DELAY, CONCURRENCY) };
-        let plan = PacePlan {
-            delay: self.plan.delay.unwrap_or(delay),
-            concurrency: self.plan.concurrency.unwrap_or(concurrency),
-            patience: self.plan.patience,
+        let client = self.client().await?;
+        let file = {
+            let _admission = pace.admit().await;
+            access::fetch(&client, url).await
         };
-        let pace = Arc::new(Pace::new(plan));
-        paces.insert(url.origin().ascii_serialization(), Arc::clone(&pace));
-        pace
+        if let Some(kept) = kept.filter(|kept| !file.is_known() && kept.file.is_of_today(now)) {
+            return Ok(kept.file);
+        }
+        if file.is_known() {
+            let mut batch = Batch::default();
+            self.frontier.set_site(&mut batch, &key, &Kept { crawl: crawl.unwrap_or_default(), file: file.clone() });
+            self.frontier.write(batch).await?;
+        }
+        Ok(file)
     }
 
     pub(super) fn roots(&self) -> Vec<String> {

@@ -74,6 +74,58 @@ fn a_site_that_leaves_the_file_leaves_the_index() {
 }
 
 #[test]
+fn an_address_that_was_mistyped_leaves_nothing_behind() {
+    let ((site, _runtime), project) = (site(), Project::new());
+    let lost = site.at("/dosc/");
+    for seed in ["http://nowhere.invalid/docs/", "http://127.0.0.1:1/", lost.as_str()] {
+        let run = project.run(&["ingest", seed, "--json"]).expect_code(1);
+        assert_eq!(run.of_type("failed").len(), 1, "{seed}: {}", run.stdout);
+        assert_eq!(run.last("summary")["documents"]["failed"], 1);
+        let status = project.run(&["status", "--json"]).last("status");
+        assert_eq!((&status["failed"], &status["documents"]), (&0.into(), &0.into()), "{seed}: {status}");
+    }
+    // Beside one that answers, and with an index that is there.
+    let seed = site.at("/docs/");
+    project.run(&["ingest", &seed, &lost]).expect_code(1);
+    project.run(&["status"]).expect_code(0);
+    project.run(&["ingest", "http://nowhere.invalid/docs/"]).expect_code(1);
+    project.run(&["status"]).expect_code(0);
+    // What fails of a site that is known is remembered. (Where a sitemap goes on to name the page, it counts as there.)
+    site.put("/robots.txt", Page::status(404));
+    project.run(&["ingest", &seed]).expect_code(0);
+    site.put("/docs/", Page::status(404));
+    project.run(&["ingest", &seed]).expect_code(1);
+    let status = project.run(&["status"]).expect_code(1);
+    assert!(status.stdout.contains("404"), "{}", status.stdout);
+}
+
+#[test]
+fn chinese_addresses_are_shown_as_they_are_read() {
+    let ((site, _runtime), project) = (site(), Project::new());
+    let escaped = "/docs/%E6%8C%87%E5%8D%97/";
+    site.put(escaped, manual("密钥轮换指南", &["%E7%A9%BA.html", "%E2%80%AEa%20b.html"]));
+    site.put("/docs/%E6%8C%87%E5%8D%97/%E2%80%AEa%20b.html", manual("turned", &[]));
+    site.put("/docs/%E6%8C%87%E5%8D%97/%E7%A9%BA.html", Page::text("application/pdf", "no PDF"));
+    let seed = site.at(escaped);
+    let run = project.run(&["ingest", &seed]).expect_code(1);
+    let (read, turned) = (site.at("/docs/指南/"), "%E2%80%AEa%20b.html");
+    assert!(run.stderr.contains(&format!("{read}: `/docs/指南/` and below")), "{}", run.stderr);
+    assert!(run.stderr.contains(&format!("failed {read}空.html: ")), "{}", run.stderr);
+    let status = project.run(&["status"]).expect_code(1);
+    assert!(status.stdout.contains(&format!("{read}空.html: ")), "{}", status.stdout);
+    let found = project.run(&["search", "密钥轮换指南"]).expect_code(0);
+    assert!(found.stdout.contains(&format!("{read}#")), "{}", found.stdout);
+    let found = project.run(&["search", "turned"]).expect_code(0);
+    assert!(found.stdout.contains(&format!("{read}{turned}#")), "{}", found.stdout);
+    // Programs are given the address as it is.
+    let json = project.run(&["search", "密钥轮换指南", "--json"]).expect_code(0);
+    let links: Vec<String> = json.of_type("hit").iter().map(|hit| hit["link"].as_str().unwrap().to_owned()).collect();
+    assert!(links.iter().any(|link| link.starts_with(&seed)) && links.iter().all(|link| link.is_ascii()), "{links:?}");
+    let json = project.run(&["ingest", &seed, "--json"]).expect_code(1);
+    assert!(json.of_type("failed")[0]["uri"].as_str().unwrap().starts_with(&seed), "{}", json.stdout);
+}
+
+#[test]
 fn what_cannot_be_a_site_is_said() {
     let project = Project::new();
     let spoken = project.run(&["ingest", "http://127.0.0.1:1/"]).expect_code(1);

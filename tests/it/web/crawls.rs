@@ -205,6 +205,17 @@ async fn include_exclude_and_bounds() {
 }
 
 #[tokio::test]
+async fn a_delay_of_nothing_is_no_delay_and_robots_txt_is_kept_to() {
+    let mut bench = Bench::manual(3).await;
+    bench.plan.delay = Some(std::time::Duration::ZERO);
+    bench.site.put("/robots.txt", Page::text("text/plain", "User-agent: *\nCrawl-delay: 0.2\n"));
+    let run = bench.ingest().await;
+    assert!(run.told("asks for 0.2 s") && run.counts()[1] == 3, "{:?}", run.notices);
+    // robots.txt, three pages, and three looks at what the site is like.
+    assert!(run.summary.seconds > 0.2 * 6.0, "{}", run.summary.seconds);
+}
+
+#[tokio::test]
 async fn secrets_go_to_their_origin_alone() {
     let (mut bench, other) = (Bench::manual(2).await, Site::start().await);
     other.put("/docs/away.html", manual("away", &[]));

@@ -155,3 +155,74 @@ async fn an_index_that_is_made_anew_asks_for_every_page_again_and_then_for_none(
     let run = bench.ingest().await;
     assert_eq!(run.counts(), [9, 0, 0, 9, 0, 0]);
 }
+
+#[tokio::test]
+async fn of_equal_pages_the_same_one_is_the_document_whatever_leads_to_them() {
+    let bench = Bench::manual(3).await;
+    let twin = || manual("twin", &["/docs/"]);
+    for path in ["/docs/twin.html", "/docs/twin/index.html", "/docs/another-twin.html"] {
+        bench.site.put(path, twin());
+    }
+    // The longest is met first.
+    bench.site.put("/docs/", manual("start", &["twin/index.html", "p1.html"]));
+    bench.site.put("/docs/p1.html", manual("one", &["another-twin.html", "p2.html"]));
+    bench.site.put("/docs/p2.html", manual("two", &["twin.html"]));
+    let kept = super::paths(["/docs/", "/docs/p1.html", "/docs/p2.html", "/docs/twin.html"]);
+    let first = bench.ingest().await;
+    assert_eq!((bench.indexed().await, first.skipped("duplicate")), (kept.clone(), 2), "{:?}", first.summary.skipped);
+    let again = bench.ingest().await;
+    assert_eq!((again.counts(), again.summary.embeddings.embedded), ([4, 0, 0, 4, 0, 0], 0));
+
+    // Nothing leads to it, and something does to the others: it stays, until that is so in a second crawl.
+    bench.site.put("/docs/p2.html", manual("two", &[]));
+    let run = bench.ingest().await;
+    assert_eq!((bench.indexed().await, run.counts()[4]), (kept.clone(), 0), "{:?}", run.notices);
+    bench.ingest().await;
+    let next = super::paths(["/docs/", "/docs/p1.html", "/docs/p2.html", "/docs/twin/index.html"]);
+    assert_eq!(bench.indexed().await, next, "what is still there is in the index");
+
+    // It is led to again.
+    bench.site.put("/docs/p2.html", manual("two", &["twin.html"]));
+    bench.ingest().await;
+    assert_eq!(bench.indexed().await, kept);
+}
+
+#[tokio::test]
+async fn of_equal_pages_the_one_that_both_call_their_address_is_the_document() {
+    let bench = Bench::manual(60).await;
+    let equal = || {
+        let canonical = format!("<link rel=canonical href={}>", bench.site.at("/docs/the-name-of-it.html"));
+        Page::html(format!("{canonical}<main><h1>Equal</h1><p>What is said here is said twice, word for word.</p></main>"))
+    };
+    bench.site.put("/docs/e.html", equal());
+    bench.site.put("/docs/the-name-of-it.html", equal());
+    // Met after many pages, so that the shorter one has long been handed on.
+    bench.site.put(&path(50), manual("chapter-50", &["e.html", "/docs/p51.html"]));
+    bench.site.put(&path(59), manual("chapter-59", &["the-name-of-it.html"]));
+    for _ in 0..2 {
+        let run = bench.ingest().await;
+        let indexed = bench.indexed().await;
+        assert!(indexed.contains("/docs/the-name-of-it.html") && !indexed.contains("/docs/e.html"), "{:?}", run.failures);
+        assert_eq!(indexed.len(), 61);
+    }
+    // What is gone leaves its place to the other.
+    bench.site.remove("/docs/the-name-of-it.html");
+    bench.ingest().await;
+    assert!(bench.indexed().await.contains("/docs/e.html"));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed_to_what_robots_txt_keeps_for_itself() {
+    let bench = Bench::manual(4).await;
+    bench.ingest().await;
+    bench.site.put("/robots.txt", Page::text("text/plain", "User-agent: *\nDisallow: /docs/private/\n"));
+    bench.ingest().await;
+    // What was done once is asked for again when the index is made anew. Until then the page says that it has not changed.
+    let rebuild = ragstream::ingest::Options { rebuild: true, ..Default::default() };
+    bench.site.moved_when_asked_anew(&path(2), "/docs/private/plan.html");
+    bench.site.put("/docs/private/plan.html", manual("plan", &[]));
+    let run = bench.ingest_with(rebuild).await;
+    assert!(run.asked.iter().all(|asked| !asked.path.contains("private")), "{:?}", run.paths());
+    assert!(!bench.indexed().await.contains(&path(2)), "{:?}", run.failures);
+    assert_eq!(run.skipped("robots"), 1, "{:?}", run.summary.skipped);
+}

@@ -87,6 +87,8 @@ struct Inner {
     delay: Duration,
     /// What is answered where there is nothing.
     otherwise: Page,
+    /// What is elsewhere for whoever does not know it.
+    moved: BTreeMap<String, String>,
 }
 
 /// A running site.
@@ -106,6 +108,7 @@ impl Site {
             validators: true,
             delay: Duration::ZERO,
             otherwise: Page::status(404),
+            moved: BTreeMap::new(),
         };
         let inner = Arc::new(Mutex::new(inner));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -137,6 +140,11 @@ impl Site {
 
     pub fn otherwise(&self, page: Page) {
         self.inner.lock().unwrap().otherwise = page;
+    }
+
+    /// "Not modified" for whoever knows a page, and a redirect for all others.
+    pub fn moved_when_asked_anew(&self, path: &str, to: &str) {
+        self.inner.lock().unwrap().moved.insert(path.into(), to.into());
     }
 
     pub fn slow(&self, delay: Duration) {
@@ -190,6 +198,8 @@ async fn answer(State(inner): State<Arc<Mutex<Inner>>>, request: Request) -> Res
     let (etag, sent) = (format!("\"{}\"", &hash[..16]), format!("\"{}{suffix}\"", &hash[..16]));
     let known = request.headers().get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let known = known.flat_map(|line| line.split(',')).any(|known| known.trim() == etag);
+    let moved = inner.lock().unwrap().moved.get(&path).filter(|_| !known).cloned();
+    let page = moved.map_or(page, |to| Page::redirect(&to));
     let mut response = if known && validators && page.status == 200 {
         note(&inner, &path, 304, 0, request.headers());
         StatusCode::NOT_MODIFIED.into_response()

@@ -39,3 +39,11 @@ pub(super) fn holds_code(tree: &Tree, id: Id) -> bool {
 pub(super) fn holds_listing(tree: &Tree, id: Id) -> bool {
     tree.all(id).take(MAX_LOOK).any(|id| matches!(tree.name(id), "pre" | "th"))
 }
+
+/// The level of a heading.
+pub(super) fn level(tree: &Tree, id: Id) -> Option<u8> {
+    match tree.name(id).as_bytes() {
+        [b'h', n @ b'1'..=b'6'] => Some(*n),
+        _ => None,
+    }
+}

@@ -1,5 +1,8 @@
 //! Labels that give a section away.
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// Beginnings of labels that can say nothing else.
 const SURE: &str = "\
     related articles|related posts|related stories|related content|related reading|related news|related blog|\
@@ -33,18 +36,52 @@ const WHOLE: &str = "\
     read more|learn more|more|table of contents|contents|on this page|in this article|testimonials|get started|\
     get in touch|search|follow|news|评论|分享|标签|目录|更多|热门|推荐";
 
+/// Phrases by their first letter: most labels begin like none of them.
+type Phrases = LazyLock<HashMap<char, Vec<&'static str>>>;
+
+static SURE_BY_LETTER: Phrases = LazyLock::new(|| by_letter(SURE));
+static MAYBE_BY_LETTER: Phrases = LazyLock::new(|| by_letter(MAYBE));
+
+fn by_letter(list: &'static str) -> HashMap<char, Vec<&'static str>> {
+    let mut phrases = HashMap::<char, Vec<&str>>::new();
+    for phrase in list.split('|') {
+        phrases.entry(phrase.chars().next().unwrap_or_default()).or_default().push(phrase);
+    }
+    phrases
+}
+
+/// What stands by itself in the midst of an article and is none of it.
+const NOTICES: &str = "\
+    advertisement|advertisements|advert|ad|ads|anzeige|werbung|publicité|publicidad|publicidade|реклама|广告|廣告|\
+    continue reading below|story continues below|story continues below advertisement|article continues below|\
+    article continues below advertisement|continue reading the main story|media playback is unsupported on your device|\
+    close|video|text size|caption|hide caption|toggle caption|sponsored|view gallery|image caption|image copyright|\
+    read more|read full article|load more|show more|share|share this|share this article|print|email|save|comments|\
+    0 comments|no comments|leave a comment|click to share|print this article|this slideshow requires javascript|\
+    scroll to continue|skip advertisement|supported by|loading|tweet|copy link|link copied|listen to this article|\
+    explore further|related|like this story share it with a friend|click to enlarge|enlarge this image|play video|watch video";
+
+/// Whether it says one of them and nothing else.
+pub(super) fn is_notice(words: &str) -> bool {
+    let words: String = words.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).flat_map(char::to_lowercase).collect();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    !words.is_empty() && NOTICES.split('|').any(|notice| notice == words)
+}
+
 /// Whether a label, in small letters, is of a section about other pages; `Some(true)`: it can say nothing else.
 pub(super) fn is_of_other_pages(label: &str) -> Option<bool> {
-    let begins = |phrase: &str| {
-        label.strip_prefix(phrase).is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii()))
+    let first = label.chars().next()?;
+    let begins = |phrases: &Phrases| {
+        let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() && c.is_ascii());
+        phrases.get(&first).is_some_and(|phrases| phrases.iter().any(|phrase| label.strip_prefix(phrase).is_some_and(ends)))
     };
-    if SURE.split('|').any(begins) {
+    if begins(&SURE_BY_LETTER) {
         return Some(true);
     }
     // "3 comments", "Comments (3)".
     let counted = label.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start();
     let counted = counted.trim_end_matches(|c: char| c.is_ascii_digit() || " ()".contains(c));
-    (MAYBE.split('|').any(begins) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
+    (begins(&MAYBE_BY_LETTER) || WHOLE.split('|').any(|phrase| phrase == counted)).then_some(false)
 }
 
 /// Whether a paragraph of links that begins with these words, in small letters, points to another article.

@@ -1,6 +1,6 @@
 //! Within the main part: sections about other pages, and what stands beside the text without being one.
 
-use super::marks::{MAX_LOOK, Marks, holds_listing};
+use super::marks::{MAX_LOOK, Marks, holds_listing, level};
 use super::measure::{Measure, Measures};
 use super::phrases::{is_of_other_pages, points};
 use crate::parse::html::tree::{Id, ROOT, Tree};
@@ -9,6 +9,8 @@ use crate::parse::html::tree::{Id, ROOT, Tree};
 const LABEL: usize = 60;
 /// Letters of a paragraph that points to another page, at most.
 const POINTER: u64 = 300;
+/// Letters of a sentence that are in no link, at least.
+const SENTENCE: u64 = 40;
 /// Nodes below a label that are looked at.
 const MAX_LINKS_BELOW: usize = 40;
 
@@ -79,7 +81,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let here = measures.of_node(whole);
     if whole != label && here.letters > measures.of_node(label).letters + 10 {
-        if linked(here.letters, here.linked) && !holds_listing(tree, whole) {
+        if (linked(here.letters, here.linked) || asks(tree, whole)) && !holds_listing(tree, whole) {
             marks.set(whole);
         }
         return;
@@ -95,7 +97,7 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     let mut rest = vec![whole];
     let mut next = tree.after(whole);
     while let Some(id) = next {
-        if tree.all(id).take(200).find_map(|id| self::level(tree, id)).is_some_and(|found| found <= level) {
+        if tree.all(id).take(200).find_map(|id| super::marks::level(tree, id)).is_some_and(|found| found <= level) {
             break;
         }
         rest.push(id);
@@ -103,11 +105,22 @@ fn section(tree: &Tree, label: Id, part: Id, sure: bool, total: u64, marks: &mut
     }
     let sum =
         rest.iter().map(|&id| measures.of_node(id)).fold((0, 0, 0), |(a, b, c), m| (a + m.letters, b + m.linked, c + m.prose));
-    if small(sum.2) && linked(sum.0, sum.1) && !rest.iter().any(|&id| holds_listing(tree, id)) {
+    if small(sum.2)
+        && (linked(sum.0, sum.1) || rest.iter().any(|&id| asks(tree, id)))
+        && !rest.iter().any(|&id| holds_listing(tree, id))
+    {
         for id in rest {
             marks.set(id);
         }
     }
+}
+
+/// Whether something is asked of the reader: where to send the newsletter, what to say of the text.
+fn asks(tree: &Tree, id: Id) -> bool {
+    tree.all(id).take(MAX_LOOK).any(|id| {
+        tree.name(id) == "textarea"
+            || (tree.name(id) == "input" && matches!(tree.attribute(id, "type"), None | Some("email" | "text")))
+    })
 }
 
 /// Marks a label that is no heading, and the links that follow it.
@@ -151,26 +164,20 @@ fn is_pointer(tree: &Tree, id: Id, here: Measure) -> bool {
     here.linked * 2 > here.letters && points(words.trim_start_matches(|c: char| !c.is_alphanumeric()))
 }
 
-/// Whether it ends as a sentence does: a warning of a few words is one, a label is none.
+/// Whether it ends as a sentence does, or as what leads to a list: a warning of a few words is one, a label is none.
 fn is_sentence(tree: &Tree, id: Id) -> bool {
     let last = tree.all(id).take(MAX_LOOK).filter_map(|id| tree.text(id)).filter(|text| !text.trim().is_empty()).last();
-    last.is_some_and(|text| text.trim_end().ends_with(['.', '!', '?', '。', '！', '？', '…']))
+    last.is_some_and(|text| text.trim_end().ends_with(['.', '!', '?', ':', '。', '！', '？', '：', '…']))
 }
 
 fn is_blank(tree: &Tree, id: Id, measures: &Measures) -> bool {
     tree.text(id).is_none_or(|text| text.trim().is_empty()) && measures.of_node(id).letters == 0
 }
 
-fn level(tree: &Tree, id: Id) -> Option<u8> {
-    match tree.name(id).as_bytes() {
-        [b'h', n @ b'1'..=b'6'] => Some(*n),
-        _ => None,
-    }
-}
-
 /// Follows the text down to the box that holds most of it, and leaves out what stands beside the boxes on the way without
-/// being text: lists of links, labels, forms. Paragraphs, listings, tables and headings of the page stay.
-pub(super) fn beside(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measures) {
+/// being text: lists of links, labels, forms. Paragraphs, listings, tables and headings of the page stay; of what is no
+/// article also short ones, and lists of links right below.
+pub(super) fn beside(tree: &Tree, part: Id, is_article: bool, marks: &mut Marks, measures: &Measures) {
     let whole = measures.of_node(part);
     let total = whole.prose;
     // Lists of goods and of headlines have little else.
@@ -182,13 +189,34 @@ pub(super) fn beside(tree: &Tree, part: Id, marks: &mut Marks, measures: &Measur
         let child = tree.children(at).filter(|&id| !marks.has(id)).max_by_key(|&id| measures.of_node(id).prose);
         let Some(child) = child.filter(|&id| measures.of_node(id).prose * 100 >= total * 75) else { return };
         let siblings: Vec<Id> = tree.children(at).filter(|&id| id != child && tree.is_element(id) && !marks.has(id)).collect();
+        let mut kept = false;
         for id in siblings {
-            if !is_text(tree, id, measures) {
+            let here = measures.of_node(id);
+            let paragraph = !is_article && tree.name(id) == "p" && here.linked * 2 < here.letters;
+            let introduced = std::mem::replace(&mut kept, paragraph || is_text(tree, id, measures));
+            let listed = !is_article && introduced && is_list(tree, id);
+            if !kept && !listed {
                 marks.set(id);
             }
         }
         at = child;
     }
+}
+
+/// Whether it is a list, or a box that holds nothing else.
+fn is_list(tree: &Tree, id: Id) -> bool {
+    let mut only = id;
+    for _ in 0..4 {
+        if matches!(tree.name(only), "ul" | "ol") {
+            return true;
+        }
+        let mut within = tree.children(only).filter(|&id| tree.text(id).is_none_or(|text| !text.trim().is_empty()));
+        match (within.next(), within.next()) {
+            (Some(child), None) => only = child,
+            _ => return false,
+        }
+    }
+    false
 }
 
 /// Whether it is a part of the text: prose, a list, a listing, a heading; and not mostly links, a form or a label.
@@ -199,6 +227,10 @@ fn is_text(tree: &Tree, id: Id, measures: &Measures) -> bool {
     }
     let holds = |names: &[&str]| tree.all(id).take(MAX_LOOK).any(|id| names.contains(&tree.name(id)));
     if holds(&["pre", "table", "h1", "math", "dl"]) {
+        return true;
+    }
+    // A sentence may name much that it links to.
+    if tree.name(id) == "p" && here.letters.saturating_sub(here.linked) >= SENTENCE && is_sentence(tree, id) {
         return true;
     }
     here.linked * 2 < here.letters

@@ -5,9 +5,9 @@ use url::Url;
 use super::super::super::{Listed, SkipReason, SourceError};
 use super::super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
 use super::super::request::Cause;
-use super::super::rules;
 use super::super::site::now;
 use super::super::visit::{Found, Visited};
+use super::super::{links, rules};
 use super::Crawl;
 use super::ended::Ended;
 
@@ -113,7 +113,7 @@ impl Crawl {
     pub(super) async fn forbidden(&mut self, place: Place, visit: Visit, record: PageRecord) -> Result<(), Ended> {
         if let Some(seed) = &visit.seed {
             let error = SourceError::new("the site's robots.txt keeps crawlers from this page, with which to begin");
-            self.say(Listed::Unreadable { prefix: seed.to_string(), error }).await?;
+            self.say(unread(seed.to_string(), error, self.is_known(seed))).await?;
         }
         self.skip(&visit.url, SkipReason::Robots).await?;
         let record = PageRecord { seen: self.site.crawl, look: Look::Skipped(SkipReason::Robots), version: None, ..record };
@@ -140,8 +140,20 @@ impl Crawl {
     pub(super) async fn lost(&mut self, visit: &Visit, why: String) -> Result<(), Ended> {
         // Without its first page a site is not seen whole.
         self.site.blurred |= visit.seed.is_some();
+        let known = visit.seed.as_ref().is_none_or(|seed| self.is_known(seed));
         let seed = visit.seed.as_ref().map(|seed| self.prefix_of(seed));
         let prefix = seed.unwrap_or_else(|| visit.url.to_string());
-        self.say(Listed::Unreadable { prefix, error: SourceError::new(why) }).await
+        self.say(unread(prefix, SourceError::new(why), known)).await
     }
+
+    /// Whether a seed, as it is written in the plan or in the queue, has ever led to a page.
+    pub(super) fn is_known(&self, seed: &Url) -> bool {
+        let seed = links::normal(seed);
+        self.site.scopes.iter().any(|(known, _)| *known == seed)
+    }
+}
+
+/// What could not be had, where it is `known` that there was something.
+pub(super) fn unread(prefix: String, error: SourceError, known: bool) -> Listed {
+    if known { Listed::Unreadable { prefix, error } } else { Listed::Unanswered { prefix, error } }
 }

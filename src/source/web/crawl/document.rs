@@ -57,8 +57,13 @@ impl Crawl {
         let first = self.shared.frontier.with_content(&said).await?;
         self.traps.note(&visit.url, first.as_ref().is_none_or(|first| *first == visit.url));
         let version = variant.as_ref().map_or_else(|| content.clone(), |variant| hash(&[&body, variant.text.as_bytes()]));
-        let look = self.judge(&visit, &facts, &scan, &content, variant.as_ref()).await?;
+        // Real pages name files, other sites, and what is no address of theirs.
+        record.canonical = scan.canonical.as_ref().map(|named| self.normal(named)).filter(|named| self.admits(named));
         let mut batch = Batch::default();
+        let look = match self.judge(&visit, &facts, &scan, variant.as_ref()).await? {
+            Look::Document => self.contest(&mut batch, &visit.url, &content, record.canonical.as_ref()).await?,
+            look => look,
+        };
         let frontier = Arc::clone(&self.shared.frontier);
         record.etag.clone_from(&facts.etag);
         record.last_modified.clone_from(&facts.last_modified);
@@ -80,15 +85,8 @@ impl Crawl {
         self.enroll(place, &visit, record, batch).await
     }
 
-    /// What a page is to the index.
-    async fn judge(
-        &mut self,
-        visit: &Visit,
-        facts: &Facts,
-        scan: &PageScan,
-        content: &str,
-        variant: Option<&Variant>,
-    ) -> Result<Look, Ended> {
+    /// What a page is to the index, as long as no other has the same content.
+    async fn judge(&mut self, visit: &Visit, facts: &Facts, scan: &PageScan, variant: Option<&Variant>) -> Result<Look, Ended> {
         if facts.no_ai {
             return Ok(Look::Skipped(SkipReason::Robots));
         }
@@ -112,19 +110,7 @@ impl Crawl {
         if scan.letters == 0 && variant.is_none() {
             return Ok(Look::Skipped(SkipReason::Empty));
         }
-        self.alias(visit, content).await
-    }
-
-    /// A document, unless another page has the very same content.
-    async fn alias(&self, visit: &Visit, content: &str) -> Result<Look, Ended> {
-        let frontier = &self.shared.frontier;
-        let Some(other) = frontier.with_content(content).await?.filter(|other| *other != visit.url) else {
-            return Ok(Look::Document);
-        };
-        let alive = frontier.page(&other).await?.is_some_and(|record| {
-            record.look == Look::Document && record.content.as_deref() == Some(content) && record.seen == self.site.crawl
-        });
-        Ok(if alive { Look::Alias(other) } else { Look::Document })
+        Ok(Look::Document)
     }
 
     /// A document of another format: a PDF, say.
@@ -140,6 +126,7 @@ impl Crawl {
             return self.stays(place, visit, record).await;
         }
         let content = hash(&[&body]);
+        let mut batch = Batch::default();
         let included = self.shared.plan.include.is_empty() || self.shared.plan.include.is_match(rules::path(&visit.url));
         let look = if facts.no_ai {
             Look::Skipped(SkipReason::Robots)
@@ -152,10 +139,9 @@ impl Crawl {
         } else if !is_document(facts.media_type.as_deref(), &visit.url) {
             Look::Skipped(SkipReason::UnsupportedFormat)
         } else {
-            self.alias(&visit, &content).await?
+            self.contest(&mut batch, &visit.url, &content, None).await?
         };
         self.traps.note(&visit.url, look == Look::Document);
-        let mut batch = Batch::default();
         record.etag.clone_from(&facts.etag);
         record.last_modified.clone_from(&facts.last_modified);
         record.content = Some(content.clone());
@@ -186,15 +172,7 @@ impl Crawl {
         self.probe(&visit.url).await?;
         let mut batch = Batch::default();
         self.traps.note(&visit.url, record.version.is_some());
-        if let Some(content) = &record.content {
-            self.shared.frontier.set_content(&mut batch, content, &visit.url);
-        }
-        let look = record.look.clone();
-        // An answer that says nothing new about one that could not be had before.
-        let look = if matches!(look, Look::Alias(_)) { look } else { Look::Document };
-        if let (Look::Alias(_), Some(_)) = (&look, &record.content) {
-            batch = Batch::default();
-        }
+        let look = self.still(&mut batch, &visit.url, &record).await?;
         self.found(&visit, &mut record, look).await?;
         self.follow(&mut batch, &visit, links).await?;
         self.enroll(place, &visit, record, batch).await
@@ -205,7 +183,8 @@ impl Crawl {
         let links = self.shared.frontier.links(&visit.url).await?;
         record.seen = self.site.crawl;
         let mut batch = Batch::default();
-        self.found(&visit, &mut record, Look::Document).await?;
+        let look = self.still(&mut batch, &visit.url, &record).await?;
+        self.found(&visit, &mut record, look).await?;
         self.follow(&mut batch, &visit, links).await?;
         self.enroll(place, &visit, record, batch).await
     }

@@ -8,6 +8,7 @@ use super::super::frontier::{Batch, Look, PageRecord};
 use super::super::rules;
 use super::Crawl;
 use super::ended::Ended;
+use super::equal::is_preferred;
 
 /// Documents that lead to one and the same page: no move, but a wall (a login, a "we are closed").
 const WALL: u32 = 3;
@@ -26,6 +27,12 @@ impl Crawl {
                 self.conclude(&mut batch, &targets, url, record).await?;
             }
             self.shared.frontier.write(batch).await?;
+        }
+        self.list_heirs().await?;
+        if self.site.scopes.is_empty() {
+            // Nothing that was asked for ever answered: an address that was mistyped leaves nothing behind.
+            self.shared.frontier.clear().await?;
+            return self.sum_up().await;
         }
         self.site.running = false;
         let mut batch = Batch::default();
@@ -65,15 +72,18 @@ impl Crawl {
     ) -> Result<(), Ended> {
         let frontier = std::sync::Arc::clone(&self.shared.frontier);
         let seen = record.seen == self.site.crawl;
-        if let (true, Look::Alias(of)) = (seen, &record.look) {
-            let alive = frontier.page(of).await?.is_some_and(|other| {
-                other.look == Look::Document && other.content == record.content && other.seen == self.site.crawl
-            });
+        if let (true, Look::Alias(_), Some(content)) = (seen, &record.look, &record.content) {
+            let document = self.document_with(content).await?;
+            let alive = document.is_some_and(|(of, other)| other.seen == self.site.crawl || self.is_kept(&of, &other));
             if !alive && self.admits(&url) {
-                // The page that it was equal to is another now, or gone: this one is the document.
-                let version = record.content.clone();
-                self.list(&url, version.as_deref()).await?;
-                frontier.set_page(batch, &url, &PageRecord { look: Look::Document, version, ..record });
+                // The page that it was equal to is another now, or gone.
+                let before = self.heirs.get(content);
+                let preferred = |(heir, known): &(Url, PageRecord)| {
+                    is_preferred((&url, record.canonical.as_ref()), (heir, known.canonical.as_ref()))
+                };
+                if before.is_none_or(preferred) {
+                    self.heirs.insert(content.clone(), (url, record));
+                }
             }
             return Ok(());
         }
@@ -95,8 +105,7 @@ impl Crawl {
                 Look::Gone | Look::Alias(_) | Look::Never => false,
             }
         } else {
-            let outside = !self.admits(&url);
-            !outside && (self.tally.limited || self.site.blurred || self.is_away(&url))
+            self.is_kept(&url, &record)
         };
         if keep {
             if !self.is_away(&url) {
@@ -108,6 +117,25 @@ impl Crawl {
             frontier.set_page(batch, &url, &PageRecord { version: None, ..record });
         } else {
             frontier.forget_page(batch, &url);
+        }
+        Ok(())
+    }
+
+    /// Whether a document that was not seen is kept, as the crawl cannot tell.
+    fn is_kept(&self, url: &Url, record: &PageRecord) -> bool {
+        let known = record.version.is_some() && self.admits(url);
+        known && (self.tally.limited || self.site.blurred || self.is_away(url))
+    }
+
+    /// Lists what is the document now of each content that has lost its own.
+    async fn list_heirs(&mut self) -> Result<(), Ended> {
+        for (content, (url, record)) in std::mem::take(&mut self.heirs) {
+            let mut batch = Batch::default();
+            self.shared.frontier.set_content(&mut batch, &content, &url);
+            let record = PageRecord { look: Look::Document, version: Some(content.clone()), ..record };
+            self.shared.frontier.set_page(&mut batch, &url, &record);
+            self.shared.frontier.write(batch).await?;
+            self.list(&url, Some(&content)).await?;
         }
         Ok(())
     }

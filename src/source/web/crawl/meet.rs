@@ -3,20 +3,19 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::super::super::{Listed, SourceError};
-use super::super::access::{self, Access, RobotsFile};
+use super::super::super::SourceError;
+use super::super::access::Access;
 use super::super::client::Ask;
-use super::super::frontier::Batch;
 use super::super::llms;
-use super::super::pace::{MAX_DELAY, Pace};
+use super::super::pace::MAX_DELAY;
 use super::super::request::{ACCEPT, Cause, request};
 use super::super::robots::Robots;
 use super::super::variant::{Variants, markdown};
 use super::Crawl;
+use super::arrive::unread;
 use super::ended::Ended;
 use super::host::Host;
 use crate::parse::page;
@@ -25,14 +24,6 @@ use crate::parse::page;
 const FAILURES: u32 = 10;
 /// The same, where no connection came about.
 const UNREACHABLE: u32 = 3;
-
-/// A robots.txt as it is kept.
-#[derive(Debug, Serialize, Deserialize)]
-struct Kept {
-    /// Which crawl asked for it.
-    crawl: u64,
-    file: RobotsFile,
-}
 
 impl Crawl {
     /// The host of an address; asked for its robots.txt when it is met first.
@@ -60,7 +51,8 @@ impl Crawl {
 
     async fn meet(&mut self, url: &Url, name: &str) -> Result<Host, Ended> {
         let pace = self.shared.pace(url).await;
-        let robots = self.robots(url, name, &pace).await?;
+        // An interrupted crawl does not ask for it again.
+        let robots = self.shared.robots(url, &pace, Some(self.site.crawl)).await?;
         let access = robots.access(&self.shared.agent);
         let mut host = Host {
             pace,
@@ -94,31 +86,6 @@ impl Crawl {
             Access::Everything => {}
         }
         Ok(host)
-    }
-
-    /// What its robots.txt lets us do. An interrupted crawl does not ask for it again, and where none can be had, that of the last day
-    /// still holds: a host that is away shows at its first page.
-    async fn robots(&self, url: &Url, name: &str, pace: &Pace) -> Result<RobotsFile, Ended> {
-        let key = format!("robots:{name}");
-        let kept: Option<Kept> = self.shared.frontier.site(&key).await?;
-        let now = SystemTime::now();
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.crawl == self.site.crawl && kept.file.is_fresh(now)) {
-            return Ok(kept.file.clone());
-        }
-        let client = self.shared.client().await?;
-        let file = {
-            let _admission = pace.admit().await;
-            access::fetch(&client, url).await
-        };
-        if let Some(kept) = kept.filter(|kept| !file.is_known() && kept.file.is_of_today(now)) {
-            return Ok(kept.file);
-        }
-        if file.is_known() {
-            let mut batch = Batch::default();
-            self.shared.frontier.set_site(&mut batch, &key, &Kept { crawl: self.site.crawl, file: file.clone() });
-            self.shared.frontier.write(batch).await?;
-        }
-        Ok(file)
     }
 
     /// Asks a host, once, for a page that it cannot have, for Markdown, and for its llms.txt. Called where it has given a page.
@@ -189,25 +156,25 @@ impl Crawl {
     /// Says that a host is away: nothing of it may be taken for gone.
     async fn away(&mut self, name: &str, why: String) -> Result<(), Ended> {
         let of = |url: &Url| url.origin().ascii_serialization() == name;
-        let mut prefixes: Vec<String> = Vec::new();
+        let mut prefixes: Vec<(String, bool)> = Vec::new();
         for (seed, scope) in &self.site.scopes {
             if of(scope.url()) || of(seed) {
-                prefixes.push(scope.prefix().to_owned());
+                prefixes.push((scope.prefix().to_owned(), true));
             }
         }
         for seed in self.shared.plan.urls.iter().filter(|seed| of(seed)) {
-            if !self.site.scopes.iter().any(|(known, _)| super::super::links::normal(seed) == *known) {
-                prefixes.push(seed.to_string());
+            if !self.is_known(seed) {
+                prefixes.push((seed.to_string(), false));
             }
         }
         if prefixes.is_empty() {
-            prefixes.push(format!("{name}/"));
+            prefixes.push((format!("{name}/"), true));
         }
         prefixes.sort_unstable();
         prefixes.dedup();
-        for prefix in prefixes {
+        for (prefix, known) in prefixes {
             let error = SourceError::new(format!("{why}. Nothing of it was removed"));
-            self.say(Listed::Unreadable { prefix, error }).await?;
+            self.say(unread(prefix, error, known)).await?;
         }
         Ok(())
     }

@@ -1,0 +1,192 @@
+//! `ask`: an answer with its sources.
+
+use std::num::NonZeroUsize;
+
+use rmcp::model::Tool;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::pages::{Pages, TOKENS};
+use super::told::{Told, cut};
+use super::tool;
+use crate::answer::Question;
+use crate::answer::source::heading_path;
+use crate::error::Error;
+use crate::serve::answering;
+use crate::serve::api::ask::whole;
+use crate::serve::api::read::{filter, model};
+use crate::serve::fault::Fault;
+use crate::serve::service::Service;
+
+pub(super) const NAME: &str = "ask";
+const DESCRIPTION: &str = "Has a language model answer a question from the indexed documents, with citations `[n]` that are checked, and \
+lists the sources as `path:first-last`. It costs a model's tokens and takes seconds: where you would read the passages yourself, use \
+`search`. The text of the sources is not part of the result: `get` has it.";
+
+/// Letters of a source's title and headings.
+const PATH: usize = 160;
+/// Tokens for what is said besides the answer and its sources.
+const FRAME: usize = 60;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arguments {
+    /// The question; it must stand alone.
+    question: String,
+    /// Which index, where several are served; `status` names them.
+    #[serde(default)]
+    pipeline: Option<String>,
+    /// Passages that are retrieved, at most.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 200))]
+    limit: Option<NonZeroUsize>,
+    /// Answer only from documents like `path=docs/api/**`, `lang=zh` or `modified>=2026-01-31`; all must hold.
+    #[serde(default, rename = "where")]
+    terms: Vec<String>,
+    /// The model that answers, as `provider/model`; none: the pipeline's.
+    #[serde(default)]
+    model: Option<String>,
+    /// Tokens of the result, at most; a longer answer is cut.
+    #[serde(default = "tokens")]
+    #[schemars(range(min = 500, max = 100_000))]
+    max_tokens: u32,
+}
+
+fn tokens() -> u32 {
+    TOKENS
+}
+
+pub(super) fn tool() -> Tool {
+    tool::tool::<Arguments>(NAME, "Ask the documents", DESCRIPTION)
+}
+
+pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
+    let Arguments { question, pipeline, limit, terms, model: named, max_tokens } = arguments;
+    let budget = Pages::bound(max_tokens)?;
+    Pages::passages(limit)?;
+    let served = service.pipelines.get(pipeline.as_deref())?;
+    let model = model(named.as_deref(), &served.runtime.plan)?;
+    let question = Question { text: question, limit, filter: filter(&terms)?, model, ..Question::default() };
+    let answer = whole(answering::ask(service, &served, question).await?, false).await?;
+    let shown = tokio::task::spawn_blocking(move || shown(answer, budget)).await;
+    Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)
+}
+
+/// The sources are as many as there is room for, those that are cited first; then the answer, as much as there is room for.
+fn shown(mut answer: Value, budget: usize) -> Told {
+    let counts = Pages::new();
+    let cited: Vec<u64> =
+        answer.get("citations").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_u64).collect();
+    let sources = answer.get_mut("sources").map(Value::take).and_then(|sources| match sources {
+        Value::Array(sources) => Some(sources),
+        _ => None,
+    });
+    let is_cited = |source: &Value| source.get("n").and_then(Value::as_u64).is_some_and(|n| cited.contains(&n));
+    let (first, others): (Vec<Value>, Vec<Value>) = sources.unwrap_or_default().into_iter().partition(is_cited);
+    let text = answer.get_mut("answer").map(Value::take).and_then(|text| text.as_str().map(|text| text.trim_end().to_owned()));
+    let text = text.unwrap_or_default();
+    let (mut kept, mut lines, mut spent) = (Vec::new(), String::new(), counts.count(&answer.to_string()) + FRAME);
+    for mut source in first.into_iter().chain(others) {
+        if let Some(source) = source.as_object_mut() {
+            source.remove("text");
+        }
+        let line = line(&source, is_cited(&source));
+        let tokens = counts.count(&line).max(counts.count(&source.to_string())) + 1;
+        if spent + tokens > budget / 2 {
+            break;
+        }
+        spent += tokens;
+        lines.push_str(&line);
+        kept.push(source);
+    }
+    let fitting = counts.fitting(&text, budget.saturating_sub(spent));
+    let is_cut = fitting.len() < text.len();
+    let nothing_found = answer.get("stop").is_some_and(|stop| stop == "nothing_found");
+    let mut shown = match text.as_str() {
+        "" if nothing_found => {
+            "Nothing was found that answers this: ask in other words, or with fewer terms in `where`.\n".to_owned()
+        }
+        "" => "The model wrote nothing.\n".to_owned(),
+        _ => format!("{fitting}\n"),
+    };
+    if is_cut {
+        shown.push_str("(cut here: a larger `max_tokens` shows more)\n");
+    }
+    if !lines.is_empty() {
+        shown.push_str(&format!("\nSources (* is cited):\n{lines}"));
+    }
+    if let Some(answer) = answer.as_object_mut() {
+        answer.insert("answer".to_owned(), fitting.into());
+        answer.insert("sources".to_owned(), kept.into());
+        if is_cut {
+            answer.insert("cut".to_owned(), true.into());
+        }
+    }
+    Told { text: shown, objects: answer }
+}
+
+/// `*[1] docs/a.md:10-31 Title > Heading`
+fn line(source: &Value, is_cited: bool) -> String {
+    let text = |key: &str| source.get(key).and_then(Value::as_str);
+    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or_default();
+    let lines = source.get("lines");
+    let headings: Vec<String> =
+        source.get("headings").and_then(|headings| serde_json::from_value(headings.clone()).ok()).unwrap_or_default();
+    let path = cut(&heading_path(text("title"), &headings), PATH);
+    format!(
+        "{}[{}] {}:{}-{} {path}\n",
+        if is_cited { "*" } else { "" },
+        number(source.get("n")),
+        text("uri").unwrap_or_default(),
+        number(lines.and_then(|lines| lines.get(0))),
+        number(lines.and_then(|lines| lines.get(1))),
+    )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn source(n: usize) -> Value {
+        let headings = ["Keys", "Rotate"];
+        json!({"n": n, "uri": format!("docs/{n}.md"), "title": "Keys", "headings": headings, "start": 0, "end": 9, "lines": [3, 5], "score": 0.5, "text": "secret text"})
+    }
+
+    fn answer(text: &str, sources: usize) -> Value {
+        json!({"type": "answer", "answer": text, "sources": (1..=sources).map(source).collect::<Vec<_>>(), "citations": [2], "model": "own/one"})
+    }
+
+    #[test]
+    fn what_is_cited_stands_first_and_no_source_has_its_text() {
+        let told = shown(answer("Weekly [2].", 3), 8_000);
+        assert_eq!(
+            told.text,
+            "Weekly [2].\n\nSources (* is cited):\n*[2] docs/2.md:3-5 Keys > Rotate\n[1] docs/1.md:3-5 Keys > Rotate\n[3] docs/3.md:3-5 Keys > Rotate\n"
+        );
+        assert_eq!((told.objects["sources"][0]["n"].as_u64(), told.objects["model"].as_str()), (Some(2), Some("own/one")));
+        assert!(!told.objects.to_string().contains("secret text") && told.objects.get("cut").is_none());
+    }
+
+    #[test]
+    fn it_stays_within_its_bound_and_says_where_it_is_cut() {
+        let (counts, long) = (Pages::new(), "Keys are rotated \"weekly\" 密钥 [2].\n".repeat(400));
+        for budget in [500, 1_000, 3_000] {
+            let told = shown(answer(&long, 200), budget);
+            let tokens = counts.count(&told.text).max(counts.count(&told.objects.to_string()));
+            assert!(tokens <= budget && tokens > budget / 2, "{tokens} of {budget}");
+            assert!(told.text.contains("(cut here") && told.objects["cut"].as_bool().unwrap());
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_found_it_says_so() {
+        let told = shown(json!({"type": "answer", "answer": "", "sources": [], "stop": "nothing_found"}), 8_000);
+        assert!(told.text.starts_with("Nothing was found"), "{}", told.text);
+        let told = shown(json!({"type": "answer", "answer": " ", "sources": [], "stop": "refused"}), 8_000);
+        assert_eq!(told.text, "The model wrote nothing.\n");
+    }
+}

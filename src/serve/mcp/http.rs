@@ -1,0 +1,55 @@
+//! `POST /mcp`: a message in, its answer out. Nothing is kept of a client between two requests.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+
+use super::handler::Handler;
+use crate::serve::access::Access;
+use crate::serve::api::read::whole;
+use crate::serve::service::Service;
+use crate::serve::sse::KEEP_ALIVE;
+
+type Mcp = StreamableHttpService<Handler, NeverSessionManager>;
+
+pub(in crate::serve) fn routes(service: &Arc<Service>) -> Router<Arc<Service>> {
+    let of = Arc::clone(service);
+    let handler = move || Ok(Handler::new(&of));
+    let mcp = Arc::new(StreamableHttpService::new(handler, Arc::default(), config(&service.access)));
+    Router::new().route("/mcp", any(answer).with_state(mcp))
+}
+
+async fn answer(State(mcp): State<Arc<Mcp>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    // Bounded in bytes and in time, as every body is.
+    let body = match whole(body).await {
+        Ok(body) => Body::from(body),
+        Err(fault) => return fault.into_response(),
+    };
+    mcp.handle(Request::from_parts(parts, body)).await.map(Body::new)
+}
+
+/// Our own guard has looked at Host, Origin and token before. Where no token is needed this looks once more.
+fn config(access: &Access) -> StreamableHttpServerConfig {
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_sse_keep_alive(Some(KEEP_ALIVE));
+    if access.tokens.is_empty() {
+        let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:*"));
+        let listed = access.origins.iter().filter(|origin| origin.origin().is_tuple()).map(|origin| {
+            let port = origin.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
+            format!("{}://{}{port}", origin.scheme(), origin.host_str().unwrap_or_default())
+        });
+        config.with_allowed_origins(own.into_iter().chain(listed))
+    } else {
+        // With a token it may have any name, and be a page's own origin under any.
+        config.disable_allowed_hosts().disable_allowed_origins()
+    }
+}

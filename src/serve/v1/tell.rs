@@ -1,0 +1,214 @@
+//! What an answer's events come to for a client that knows of texts, citations and an end.
+
+use std::collections::BTreeSet;
+
+use super::citations::{Citation, Linked, Links, list};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary};
+use crate::language::Language;
+use crate::providers::{StopReason, Usage};
+
+/// What is said.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Said {
+    /// The model thinks aloud.
+    Thought(String),
+    /// A piece of the answer.
+    Text {
+        text: String,
+        /// What it cites.
+        citations: Vec<Citation>,
+        /// Of that, what is cited for the first time.
+        new: Vec<usize>,
+    },
+    /// What was said so far is void.
+    Void,
+    /// The answer is complete.
+    End(End),
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct End {
+    pub(super) stop: StopReason,
+    /// Tokens read and written; `None` where the provider does not say.
+    pub(super) usage: Option<(u64, u64)>,
+}
+
+/// Whether the client can be told that something is void.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// What is said is said.
+    Streamed,
+    /// It hears the end of it.
+    Whole,
+}
+
+/// Tells one answer.
+#[derive(Debug)]
+pub(super) struct Teller {
+    links: Links,
+    mode: Mode,
+    /// The sources are listed at the end.
+    lists_sources: bool,
+    /// Whether our own words are Chinese.
+    chinese: bool,
+    /// Best first, as soon as they are known.
+    pub(super) sources: Vec<Linked>,
+    cited: Vec<usize>,
+    shown: BTreeSet<usize>,
+    /// Characters so far.
+    written: usize,
+}
+
+impl Teller {
+    /// One for the answer to this question.
+    pub(super) fn new(question: &str, links: Links, mode: Mode, lists_sources: bool) -> Self {
+        let chinese = Language::of(question) == Some(Language::CHINESE);
+        let (sources, cited, shown) = (Vec::new(), Vec::new(), BTreeSet::new());
+        Self { links, mode, lists_sources, chinese, sources, cited, shown, written: 0 }
+    }
+
+    /// What an event says.
+    pub(super) fn tell(&mut self, event: AnswerEvent) -> Vec<Said> {
+        match event {
+            AnswerEvent::Question { .. } | AnswerEvent::Fallback { interrupted: false, .. } => Vec::new(),
+            AnswerEvent::Sources { sources, .. } => {
+                self.sources = sources.iter().map(|source| Linked::new(source, &self.links)).collect();
+                Vec::new()
+            }
+            AnswerEvent::Reasoning(text) => vec![Said::Thought(text)],
+            AnswerEvent::Token(text) => vec![self.text(text, &[])],
+            AnswerEvent::Citation { text, sources, .. } => vec![self.text(text, &sources)],
+            AnswerEvent::Fallback { from, to, .. } => vec![self.begin_anew(&from, &to)],
+            AnswerEvent::Done(summary) => self.end(&summary),
+        }
+    }
+
+    fn text(&mut self, text: String, sources: &[usize]) -> Said {
+        let start = self.written;
+        self.written += text.chars().count();
+        let citations = sources.iter().map(|n| Citation { n: *n, start, end: self.written }).collect();
+        let new = sources.iter().copied().filter(|n| self.shown.insert(*n)).collect();
+        for n in sources {
+            if !self.cited.contains(n) {
+                self.cited.push(*n);
+            }
+        }
+        Said::Text { text, citations, new }
+    }
+
+    /// Two models' words are never spliced: where what was said cannot be taken back, a line says what follows it.
+    fn begin_anew(&mut self, from: &str, to: &str) -> Said {
+        self.cited.clear();
+        if self.mode == Mode::Whole {
+            self.shown.clear();
+            self.written = 0;
+            return Said::Void;
+        }
+        let line = match (from == to, self.chinese) {
+            // Those were its thoughts.
+            (true, _) => "\n\n---\n\n".to_owned(),
+            (false, false) => format!("\n\n*{from} broke off; {to} answers from the beginning:*\n\n"),
+            (false, true) => format!("\n\n*{from} 中断了，由 {to} 从头回答：*\n\n"),
+        };
+        self.text(line, &[])
+    }
+
+    fn end(&mut self, summary: &AnswerSummary) -> Vec<Said> {
+        let mut said = Vec::new();
+        if summary.outcome == AnswerOutcome::NothingFound {
+            let english = summary.note().map_or("", crate::answer::Note::text);
+            said.push(self.text(if self.chinese { "没有找到与此问题有关的内容。" } else { english }.to_owned(), &[]));
+        }
+        if self.lists_sources {
+            let list = list(&self.sources, &self.cited, self.chinese);
+            if !list.is_empty() {
+                said.push(self.text(list, &[]));
+            }
+        }
+        let (stop, usage) = match summary.outcome {
+            AnswerOutcome::Answered(stop) => (stop, summary.usage),
+            // No model was asked.
+            AnswerOutcome::Passages | AnswerOutcome::NothingFound => (StopReason::End, Usage::new(Some(0), Some(0))),
+        };
+        said.push(Said::End(End { stop, usage: usage.input_tokens.zip(usage.output_tokens) }));
+        said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::citations::tests::{links, source};
+    use super::*;
+    use crate::providers::ErrorKind;
+
+    fn teller(question: &str, mode: Mode, lists_sources: bool) -> Teller {
+        let mut teller = Teller::new(question, links(), mode, lists_sources);
+        let sources = vec![source(1, "a.md", Some("A")), source(2, "b.md", None)];
+        assert_eq!(teller.tell(AnswerEvent::Sources { sources, model: Some("p/m".into()) }), []);
+        teller
+    }
+
+    fn cite(text: &str, sources: &[usize]) -> AnswerEvent {
+        AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: Vec::new() }
+    }
+
+    fn broken(from: &str, to: &str, interrupted: bool) -> AnswerEvent {
+        let (kind, reason) = (ErrorKind::Network, "cut".to_owned());
+        AnswerEvent::Fallback { from: from.into(), to: to.into(), kind, reason, interrupted }
+    }
+
+    fn done(outcome: AnswerOutcome, usage: Usage) -> AnswerEvent {
+        AnswerEvent::Done(AnswerSummary { usage, ..AnswerSummary::without_model(outcome, Vec::new(), Duration::ZERO) })
+    }
+
+    fn plain(text: &str) -> Said {
+        Said::Text { text: text.into(), citations: Vec::new(), new: Vec::new() }
+    }
+
+    #[test]
+    fn a_citation_is_placed_in_characters_and_new_once() {
+        let mut teller = teller("Keys?", Mode::Streamed, false);
+        assert_eq!(teller.tell(AnswerEvent::Token("密钥é".into())), [plain("密钥é")]);
+        let at = |n, start, end| Citation { n, start, end };
+        let text = |text: &str, citations, new| vec![Said::Text { text: text.into(), citations, new }];
+        assert_eq!(teller.tell(cite("[1, 2]", &[1, 2])), text("[1, 2]", vec![at(1, 3, 9), at(2, 3, 9)], vec![1, 2]));
+        assert_eq!(teller.tell(cite("[2]", &[2])), text("[2]", vec![at(2, 9, 12)], vec![]));
+        assert_eq!(teller.tell(AnswerEvent::Reasoning("hm".into())), [Said::Thought("hm".into())]);
+        let usage = Usage::new(Some(7), Some(3));
+        let end = Said::End(End { stop: StopReason::Length, usage: Some((7, 3)) });
+        assert_eq!(teller.tell(done(AnswerOutcome::Answered(StopReason::Length), usage)), [end]);
+    }
+
+    #[test]
+    fn what_is_void_is_taken_back_where_it_can_be() {
+        let mut whole = teller("Keys?", Mode::Whole, true);
+        whole.tell(cite("[1]", &[1]));
+        assert_eq!(whole.tell(broken("p/a", "p/b", false)), [], "nothing was said yet");
+        assert_eq!(whole.tell(broken("p/a", "p/b", true)), [Said::Void]);
+        let expected = Said::Text { text: "[2]".into(), citations: vec![Citation { n: 2, start: 0, end: 3 }], new: vec![2] };
+        assert_eq!(whole.tell(cite("[2]", &[2])), [expected]);
+        let said = whole.tell(done(AnswerOutcome::Answered(StopReason::End), Usage::default()));
+        assert!(matches!(&said[..], [Said::Text { text, .. }, Said::End(End { usage: None, .. })]
+            if text.contains("- [2] b.md") && !text.contains("- [1]")));
+
+        let mut streamed = teller("如何轮换密钥？", Mode::Streamed, false);
+        streamed.tell(cite("[1]", &[1]));
+        let said = streamed.tell(broken("p/a", "p/b", true));
+        assert_eq!(said, [plain("\n\n*p/a 中断了，由 p/b 从头回答：*\n\n")]);
+        assert_eq!(streamed.tell(broken("p/b", "p/b", true)), [plain("\n\n---\n\n")]);
+        assert!(matches!(&streamed.tell(cite("[1]", &[1]))[..], [Said::Text { new, .. }] if new.is_empty()), "shown already");
+    }
+
+    #[test]
+    fn nothing_found_is_said_in_words_and_costs_nothing() {
+        for (question, said) in [("Keys?", "Nothing was found on this question."), ("密钥？", "没有找到与此问题有关的内容。")]
+        {
+            let mut teller = Teller::new(question, links(), Mode::Streamed, true);
+            let end = Said::End(End { stop: StopReason::End, usage: Some((0, 0)) });
+            assert_eq!(teller.tell(done(AnswerOutcome::NothingFound, Usage::default())), [plain(said), end]);
+        }
+    }
+}
