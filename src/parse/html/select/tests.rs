@@ -18,7 +18,7 @@ fn prose(about: &str, sentences: usize) -> String {
 
 /// A page of documentation as Sphinx made it in 2015, beside a column of links.
 fn sphinx(section: &str) -> String {
-    let links = (0..20).map(|n| format!("<li><a href=p{n}>Part {n} of the guide</a></li>")).collect::<String>();
+    let links = (0..20).map(|n| format!("<li><a href=p{n}>Part {n} of the guide</a></li>")).collect::<Vec<_>>().concat();
     format!(
         "<div class=document><div id=hd><h1><a href=/>The guide</a></h1><div class=nav><a href=a>previous</a></div></div>\
          <div id=bd><div class=body>{section}</div><div class=column><h3>Contents</h3><ul>{links}</ul></div></div></div>"
@@ -113,7 +113,7 @@ fn an_article_is_its_text_and_not_its_pictures_and_ways() {
         assert!(site(&page(kept)).to_lowercase().contains("kept"), "{kept}: {}", site(&page(kept)));
     }
     // A page that is a list of links is about them.
-    let list = (0..60).map(|n| format!("<li><a href=/c{n}>The course of kept number {n}</a>")).collect::<String>();
+    let list = (0..60).map(|n| format!("<li><a href=/c{n}>The course of kept number {n}</a>")).collect::<Vec<_>>().concat();
     assert!(site(&page(&format!("<ul>{list}</ul>"))).contains("kept number 59"));
 }
 
@@ -192,10 +192,10 @@ proptest! {
         links in 0usize..40,
         sentences in 1usize..30,
     ) {
-        let close = |open: &str| open.matches("<").count();
+        let close = |open: &str| open.matches('<').count();
         let end = |open: &str| "</div></section></main></article>".to_owned().repeat(close(open));
         let leads: String = (0..leads).map(|n| prose(&format!("lead {n}"), 1)).collect();
-        let menu: String = (0..links).map(|n| format!("<li><a href=p{n}>Another page of this site, number {n}</a>")).collect();
+        let menu = (0..links).map(|n| format!("<li><a href=p{n}>Another page of this site, number {n}</a>")).collect::<Vec<_>>().concat();
         let meta = if article { "<meta property=og:type content=article>" } else { "" };
         let (from, to) = if apart { ("<div class=lead>", "</div>") } else { ("", "") };
         let page = format!(
