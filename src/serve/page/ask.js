@@ -382,6 +382,8 @@ function speak(turn, i) {
   const said = part(turn, ".prose")?.children[i]?.cloneNode(true);
   if (!said) return;
   for (const cite of said.querySelectorAll("a.cite")) cite.remove();
-  const text = said.textContent.trim();
+  for (const cell of said.querySelectorAll("td, th, li")) cell.append(" ");
+  // Before a full stop the number's blank is left.
+  const text = said.textContent.replace(/\s+([.,:;!?])/g, "$1").trim();
   if (text) announce(text);
 }

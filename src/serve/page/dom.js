@@ -47,7 +47,8 @@ export function announce(text) {
 }
 
 export const number = (value, options) => new Intl.NumberFormat(lang(), options).format(value);
-export const seconds = (value) => t("seconds", { n: number(value, { maximumFractionDigits: value < 10 ? 1 : 0 }) });
+export const seconds = (value) =>
+  t("seconds", { n: number(value, { maximumFractionDigits: value < 1 ? 2 : value < 10 ? 1 : 0 }) });
 
 // What scrolls sideways can be reached by the keyboard.
 export function reachable(root) {
