@@ -211,6 +211,8 @@ impl ConcurrencyLimiter {
             ceiling.raise_at = now + ceiling.lull;
         }
         let step = match self.growth {
+            // A stream goes on when it has answered: it makes room for one like it and, in place of itself, for another.
+            Growth::Doubling if took.is_none() => 2.0,
             Growth::Doubling => 1.0,
             Growth::Linear => 1.0 / self.allowed,
             Growth::Held => return was_alone,
@@ -220,7 +222,9 @@ impl ConcurrencyLimiter {
         {
             self.allowed = self.allowed.max(latency.as_secs_f64().mul_add(pace * SPARE, 1.0).min(most));
         }
-        if self.allowed >= most || !(self.wanted || self.declared) {
+        // Streams begin at a pace, so that who waits for it does not wait for a place: what is in flight tells of the demand, too.
+        let used = took.is_none() && f64::from(self.in_flight) * 2.0 >= self.allowed;
+        if self.allowed >= most || !(self.wanted || self.declared || used) {
             return true;
         }
         self.allowed = (self.allowed + step).min(most);

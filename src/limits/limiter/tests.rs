@@ -51,6 +51,33 @@ fn refusals_halve_what_is_in_flight_once_a_burst_and_answers_raise_it() {
 }
 
 #[test]
+fn long_answers_to_many_at_once_begin_in_few_rounds() {
+    paused(async {
+        let limiter = Limiter::new(limits(None, None, None));
+        let began = Instant::now();
+        let asking = (0..64).map(|_| {
+            let limiter = limiter.clone();
+            tokio::spawn(async move {
+                let permit = limiter.admit(limiter.ticket(), 1).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                limiter.answered(permit.sent, None);
+                let begun = Instant::now();
+                // It is written for a minute.
+                tokio::time::sleep(Duration::from_mins(1)).await;
+                drop(permit);
+                begun
+            })
+        });
+        let mut last = began;
+        for asked in asking.collect::<Vec<_>>() {
+            last = last.max(asked.await.unwrap());
+        }
+        // One after the other it would be 32 s; two seconds of it are the pace while no quota is known.
+        assert!(last - began < Duration::from_secs(6), "{:?}", last - began);
+    });
+}
+
+#[test]
 fn what_was_learned_is_learned_anew_after_a_day() {
     paused(async {
         let learned = LearnedLimits { rpm: Some(6), tpm: Some(100), concurrency: Some(2), ceiling: Some(2) };
