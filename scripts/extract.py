@@ -71,6 +71,21 @@ def plain(text):
     return "\n".join(line.rstrip() for line in html.unescape(text).replace("\xa0", " ").strip("\n").split("\n")).strip()
 
 
+def titles(source):
+    """What the page's <h1> elements say."""
+    try:
+        tree = lxml.html.fromstring(source)
+    except (ValueError, lxml.etree.ParserError):
+        return []
+    return [words(element.text_content()) for element in tree.iter("h1")]
+
+
+def body(text, titles):
+    """The text without the page's title above it, which the references leave out and which a document has beside its text."""
+    first, _, rest = text.lstrip().partition("\n")
+    return rest if words(first) and words(first) in titles else text
+
+
 def by_ragstream(command, sources):
     """The texts by key, and the seconds that the processes took of the processor."""
     read, before = {}, os.times()
@@ -116,9 +131,14 @@ def main():
         f"trafilatura {trafilatura.__version__}": by_trafilatura(sources),
     }
     scores = {name: {page.key: score(read.get(page.key, ""), page.reference) for page in pages} for name, (read, _) in readings.items()}
+    headings = {page.key: titles(sources[page.key]) for page in pages}
+    bodies = {
+        name: {page.key: score(body(read.get(page.key, ""), headings[page.key]), page.reference)[0] for page in pages}
+        for name, (read, _) in readings.items()
+    }
     kinds = list(dict.fromkeys(page.kind for page in pages))
-    print("| set | pages | " + " | ".join(f"{name} F1 | P | R | code" for name in readings) + " |")
-    print("|---" * (2 + 4 * len(readings)) + "|")
+    print("| set | pages | " + " | ".join(f"{name} F1 | P | R | body | code" for name in readings) + " |")
+    print("|---" * (2 + 5 * len(readings)) + "|")
     found = {}
     for kind in kinds:
         keys = [page.key for page in pages if page.kind == kind]
@@ -128,7 +148,8 @@ def main():
             f1, precision, recall = (statistics.mean(scores[name][key][n] for key in keys) for n in range(3))
             texts = {key: plain(read.get(key, "")) for key in keys if code[key]}
             kept = sum(listing in texts[key] for key in texts for listing in code[key])
-            row += [f"{f1:.3f}", f"{precision:.3f}", f"{recall:.3f}", f"{kept} of {sum(map(len, code.values()))}"]
+            own = statistics.mean(bodies[name][key] for key in keys)
+            row += [f"{f1:.3f}", f"{precision:.3f}", f"{recall:.3f}", f"{own:.3f}", f"{kept} of {sum(map(len, code.values()))}"]
             found.setdefault(kind, f1)
         print("| " + " | ".join(row) + " |")
     print()
