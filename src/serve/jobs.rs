@@ -234,13 +234,18 @@ impl Job {
     pub(super) fn view(&self) -> JobView {
         let asked = self.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let end = self.has_ended().then(|| lock(&self.lines).kept.back().cloned()).flatten();
+        let mut progress = crate::ingest::wire::Progress::from(&*self.report);
+        if let Some(seconds) = end.as_ref().and_then(|end| end.get("seconds")?.as_f64()) {
+            // The report's clock goes on.
+            progress.seconds = seconds;
+        }
         JobView {
             kind: "job",
             id: self.id,
             pipeline: self.pipeline.clone(),
             state: self.state.borrow().phase,
             asked,
-            progress: (&*self.report).into(),
+            progress,
             end,
         }
     }

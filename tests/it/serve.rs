@@ -243,6 +243,7 @@ async fn an_ingest_outlives_its_request_is_watched_and_cancelled() {
     until("it ends", async || get(&job).await.1["state"] == "interrupted").await;
     let (_, ended) = get(&job).await;
     assert_eq!((&ended["end"]["type"], &ended["end"]["outcome"]), (&json!("summary"), &json!("interrupted")), "{ended}");
+    assert_eq!(ended["progress"]["seconds"], ended["end"]["seconds"], "its clock has stopped");
 
     api.always("/embeddings", |request| openai_embeddings(request, 16));
     let (_, second) = post(&service.at("/api/ingest"), &json!({})).await;
