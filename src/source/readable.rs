@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 /// A text in which the addresses of web pages are written in letters: `https://例子.中国/指南.html`. What has a meaning of its own in an
 /// address, blanks, what steers a terminal, what is not seen and what is no text stays as it is, so that each is still the same address.
+#[cfg(any(feature = "cli", test))]
 pub fn readable(text: &str) -> Cow<'_, str> {
     if !text.contains('%') && !text.contains("xn--") {
         return text.into();
@@ -95,6 +96,7 @@ fn is_plain(c: char) -> bool {
 
 /// A host. Of its labels only those are decoded that are Chinese or Korean throughout: no such letter is like one of ASCII, nor like a
 /// slash.
+#[cfg(any(feature = "cli", test))]
 fn readable_host(host: &str) -> Cow<'_, str> {
     if !host.contains("xn--") {
         return host.into();
@@ -107,11 +109,13 @@ fn readable_host(host: &str) -> Cow<'_, str> {
     host.split('.').map(label).collect::<Vec<_>>().join(".").into()
 }
 
+#[cfg(any(feature = "cli", test))]
 fn is_unlike_ascii(c: char) -> bool {
     let stroke = matches!(c, '一' | '丨' | '丶' | '丿' | '乀' | '乁' | '乙' | '乚' | '亅' | '工' | '口');
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}') && !stroke
 }
 
+#[cfg(any(feature = "cli", test))]
 fn next_address(text: &str) -> Option<(&str, &str)> {
     let at = ["http://", "https://"].iter().filter_map(|scheme| text.find(scheme)).min()?;
     text.split_at_checked(at)
