@@ -49,7 +49,7 @@ const TAGS: [&str; 24] = [
     "ul",
 ];
 
-/// The citation of these sources, and the numbers that no source has, for Markdown that [`html`] will read.
+/// The citation of these sources, and the numbers that no source has, for Markdown that [`html()`] will read.
 pub(super) fn citation(sources: &[usize], unknown: &[usize]) -> String {
     let known = sources.iter().map(|n| format!("{OPEN}{n}{CLOSE}"));
     known.chain(unknown.iter().map(|n| format!("\\[{n}\\]"))).collect()
