@@ -14,6 +14,7 @@ use crate::answer::Answerer;
 use crate::error::{Error, reason};
 use crate::pipeline::{self, Plan};
 use crate::runtime::{Runtime, Settings};
+use crate::tokenizer::{Tokenizer, TokenizerName};
 use crate::vectordb::IndexMeta;
 
 /// How often pipeline files are looked at.
@@ -189,6 +190,8 @@ fn stamp(file: &Path) -> Option<Stamp> {
 
 /// Looks at the pipelines' files now and then, and opens what answers before the first question does.
 pub(super) async fn watch(pipelines: Arc<Pipelines>, stop: CancellationToken) {
+    // The table takes a fifth of a second to build: before the first prompt needs it.
+    tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
     for served in pipelines.all() {
         if let Err(error) = served.answerer().await {
             tracing::info!(pipeline = served.name, "{}", reason(&error));

@@ -126,7 +126,8 @@ export function open(sources, at, pipeline) {
   dialog.addEventListener("close", () => {
     dialog.remove();
     if (panel === dialog) panel = null;
-    invoker?.focus?.();
+    // The browser has given the focus back by now, and whoever types already keeps it.
+    if (document.activeElement === document.body) invoker?.focus?.();
   });
   // Beside it is outside of it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
