@@ -7,19 +7,25 @@ use std::sync::{Arc, Mutex};
 use rusqlite::{OptionalExtension as _, params};
 use uuid::Uuid;
 
-use super::database::Database;
+use super::best::Scored;
+use super::database::{Database, Listed, State};
 use super::fault::Fault;
 use super::filter;
 use super::passages::{COLUMNS, passage};
+use super::scan::Scanner;
 use super::search::Search;
 use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
-use crate::vectordb::{Condition, MAX_PAGE, Query};
+use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
+/// Bytes of vectors that are kept in memory: a quarter of a million of 256 numbers. What does not fit is read by each scan.
+const BYTES_KEPT: u64 = 64 << 20;
+/// Searches after which a segment's vectors are kept: who asks once has nothing of it.
+const SEARCHES: u32 = 8;
 /// How often a state is read again whose segments were merged away before they could be opened.
 const ATTEMPTS: usize = 20;
 
@@ -30,13 +36,33 @@ pub(super) struct Reader {
     dimensions: usize,
     idle: Mutex<Vec<Database>>,
     /// The segments of the last state that was seen.
-    segments: Mutex<HashMap<String, Arc<Segment>>>,
+    segments: Mutex<HashMap<String, Known>>,
+    scanner: Scanner,
+    /// Held by who brings vectors into memory: one is enough.
+    keeping: Mutex<()>,
+}
+
+/// A segment, and which of its rows count while so many of them do not: a row that is dead stays so.
+#[derive(Debug, Clone)]
+struct Known {
+    segment: Arc<Segment>,
+    dead: u64,
+    alive: Option<Arc<[bool]>>,
+    /// Of which it was part.
+    searches: u32,
 }
 
 impl Reader {
     /// The index in `folder`. Nothing is opened yet.
     pub(super) fn new(folder: PathBuf, dimensions: usize) -> Self {
-        Self { folder, dimensions, idle: Mutex::default(), segments: Mutex::default() }
+        Self {
+            folder,
+            dimensions,
+            idle: Mutex::default(),
+            segments: Mutex::default(),
+            scanner: Scanner::default(),
+            keeping: Mutex::default(),
+        }
     }
 
     /// The width of the vectors.
@@ -48,24 +74,70 @@ impl Reader {
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
         self.with(|database| {
             let snapshot = self.snapshot(database)?;
-            let allowed = database.call(|connection| filter::allowed(connection, conditions))?;
-            let best = Search { snapshot: &snapshot, allowed }.best(query, limit)?;
-            let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE row = ?1");
-            let hits = database.call(|connection| {
-                let mut statement = connection.prepare_cached(&sql)?;
-                let hits = best.iter().map(|scored| {
-                    let found = statement.query_row([scored.row], passage).optional()?;
-                    Ok(found.map(|(_, id, passage)| Hit { id, score: scored.score, passage }))
-                });
-                hits.collect::<rusqlite::Result<Vec<_>>>()
-            })?;
-            let found = hits.len();
-            let hits: Vec<Hit> = hits.into_iter().flatten().collect();
-            if hits.len() < found {
-                return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has a row that it does not have"));
-            }
-            Ok(crate::vectordb::rank(hits))
+            let best = self.search(&snapshot, conditions)?.best(query, limit)?;
+            let hits = best.iter().map(|scored| {
+                let (id, passage) = self.passage(database, scored.row)?;
+                Ok(Hit { id, score: scored.score, passage })
+            });
+            Ok(rank(hits.collect::<Result<_, _>>()?))
         })
+    }
+
+    /// The best passages of what is made of two rankings.
+    pub(super) fn query_two(&self, two: &TwoRankings, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
+        self.with(|database| {
+            let snapshot = self.snapshot(database)?;
+            let search = self.search(&snapshot, conditions)?;
+            let mut rows = HashMap::new();
+            let dense = self.ranked(database, &search.dense(&two.dense, two.depth)?, &mut rows)?;
+            let sparse = self.ranked(database, &search.sparse(&two.sparse, two.depth)?, &mut rows)?;
+            let fused = (two.fuse)(&dense, &sparse).into_iter().take(limit).filter_map(|Ranked { id, score }| {
+                let row = rows.get(&id)?;
+                Some(self.passage(database, *row).map(|(id, passage)| Hit { id, score, passage }))
+            });
+            fused.collect()
+        })
+    }
+
+    fn search<'a>(&'a self, snapshot: &'a Snapshot<'a>, conditions: &[Condition]) -> Result<Search<'a>, Fault> {
+        let allowed = snapshot.database.call(|connection| filter::allowed(connection, conditions))?;
+        Ok(Search { snapshot, allowed, scanner: &self.scanner })
+    }
+
+    /// Rows as a ranking of ids; equal ones in the order of their ids.
+    fn ranked(&self, database: &Database, best: &[Scored], rows: &mut HashMap<Uuid, i64>) -> Result<Vec<Ranked>, Fault> {
+        let mut ranked = database.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
+            let ids = best.iter().map(|scored| {
+                let id: Option<[u8; 16]> = statement.query_row([scored.row], |row| row.get(0)).optional()?;
+                Ok(id.map(|id| (Uuid::from_bytes(id), *scored)))
+            });
+            ids.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        if ranked.contains(&None) {
+            return Err(self.torn());
+        }
+        let mut ranked: Vec<Ranked> = ranked
+            .drain(..)
+            .flatten()
+            .map(|(id, scored)| {
+                rows.insert(id, scored.row);
+                Ranked { id, score: scored.score }
+            })
+            .collect();
+        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+        Ok(ranked)
+    }
+
+    /// What the point of a row says.
+    fn passage(&self, database: &Database, row: i64) -> Result<(Uuid, Passage), Fault> {
+        let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE row = ?1");
+        let found = database.call(|connection| connection.prepare_cached(&sql)?.query_row([row], passage).optional())?;
+        found.map(|(_, id, passage)| (id, passage)).ok_or_else(|| self.torn())
+    }
+
+    fn torn(&self) -> Fault {
+        Fault::damaged(&super::database::path(&self.folder), "a segment has a row that it does not have")
     }
 
     /// The documents with a passage that meets the conditions.
@@ -142,18 +214,48 @@ impl Reader {
     fn snapshot<'a>(&self, database: &'a Database) -> Result<Snapshot<'a>, Fault> {
         let state = database.state()?;
         let known = lock(&self.segments).clone();
-        let segments = state.segments.iter().map(|listed| match known.get(&listed.name) {
-            Some(segment) => Ok(Arc::clone(segment)),
-            None => Segment::open(&self.folder.join(&listed.name), self.dimensions).map(Arc::new),
-        });
+        let segments = state.segments.iter().map(|listed| self.known(known.get(&listed.name), listed, &state));
         let segments = segments.collect::<Result<Vec<_>, _>>()?;
-        if segments.iter().zip(&state.segments).any(|(segment, listed)| segment.count() != listed.count) {
-            return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has not as many rows as it says"));
+        if let Ok(_keeping) = self.keeping.try_lock() {
+            keep_bytes(&segments)?;
         }
         let names = state.segments.iter().map(|listed| listed.name.clone());
         *lock(&self.segments) = names.zip(segments.iter().cloned()).collect();
-        Ok(Snapshot { database, state, segments, dimensions: self.dimensions })
+        let (segments, alive) = segments.into_iter().map(|known| (known.segment, known.alive)).unzip();
+        Ok(Snapshot { database, state, segments, alive })
     }
+
+    /// A segment as of this state.
+    fn known(&self, known: Option<&Known>, listed: &Listed, state: &State) -> Result<Known, Fault> {
+        let segment = match known {
+            Some(known) => Arc::clone(&known.segment),
+            None => Arc::new(Segment::open(&self.folder.join(&listed.name), self.dimensions)?),
+        };
+        if segment.count() != listed.count {
+            return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has not as many rows as it says"));
+        }
+        let dead = u64::from(listed.count) - state.living(listed);
+        if let Some(known) = known.filter(|known| known.dead == dead) {
+            return Ok(Known { searches: known.searches.saturating_add(1), ..known.clone() });
+        }
+        let alive = || Ok(segment.rows()?.into_iter().map(|row| !state.dead.contains(row)).collect());
+        let alive = if dead == 0 { None } else { Some(alive()?) };
+        Ok(Known { segment, dead, alive, searches: known.map_or(0, |known| known.searches.saturating_add(1)) })
+    }
+}
+
+/// Keeps the vectors of what is searched again and again in memory, as far as there is room.
+fn keep_bytes(segments: &[Known]) -> Result<(), Fault> {
+    let sizes = segments.iter().map(|known| known.segment.size_of_bytes());
+    let mut held: u64 = sizes.filter(|(_, kept)| *kept).map(|(size, _)| size).sum();
+    for known in segments.iter().filter(|known| known.searches >= SEARCHES) {
+        let (size, kept) = known.segment.size_of_bytes();
+        if !kept && held + size <= BYTES_KEPT {
+            known.segment.keep_bytes()?;
+            held += size;
+        }
+    }
+    Ok(())
 }
 
 fn page(database: &Database, from: Uuid, limit: usize) -> Result<Vec<(i64, Uuid, Passage)>, Fault> {
