@@ -36,7 +36,8 @@ impl From<Hit> for DedupedHit {
 pub fn dedupe(question: &str, hits: Vec<Hit>) -> Vec<DedupedHit> {
     let asked = ShingleSet::of(question).words;
     let sets: Vec<ShingleSet> = hits.iter().map(|hit| ShingleSet::of(&hit.passage.text)).collect();
-    let mut frequency: HashMap<u64, usize, FixedState> = HashMap::default();
+    let shingles = sets.iter().map(|set| set.shingles.len()).sum();
+    let mut frequency: HashMap<u64, usize, FixedState> = HashMap::with_capacity_and_hasher(shingles, FixedState::default());
     for shingle in sets.iter().flat_map(|set| &set.shingles) {
         *frequency.entry(*shingle).or_default() += 1;
     }

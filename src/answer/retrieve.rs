@@ -18,6 +18,8 @@ use crate::vectordb::{Fuse, MAX_PAGE, Query, TwoRankings, VectorStore, fuse_hits
 const SPARE: usize = 4;
 /// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
 const SHORT: usize = 1024;
+/// Bytes of passages that another thread is not worth: they are compared within a quarter of a millisecond.
+const FEW: usize = 64 << 10;
 /// Tokens that a model sets around a text, at most. No other is shorter than a byte.
 const MARKS: usize = 8;
 /// How often more are looked at where most of them were copies.
@@ -66,8 +68,12 @@ impl Retriever {
             round += 1;
             let hits = self.ranked(question, depth, plan).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
-            let asked = question.to_owned();
-            let mut found = off_runtime("compare passages", move || dedupe(&asked, hits)).await?;
+            let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
+                dedupe(question, hits)
+            } else {
+                let asked = question.to_owned();
+                off_runtime("compare passages", move || dedupe(&asked, hits)).await?
+            };
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
                 return Ok(found);

@@ -88,45 +88,25 @@ impl Reader {
         self.with(|database| {
             let snapshot = self.snapshot(database)?;
             let search = self.search(&snapshot, conditions)?;
-            let mut rows = HashMap::new();
-            let dense = self.ranked(database, &search.dense(&two.dense, two.depth)?, &mut rows)?;
-            let sparse = self.ranked(database, &search.sparse(&two.sparse, two.depth)?, &mut rows)?;
-            let fused = (two.fuse)(&dense, &sparse).into_iter().take(limit).filter_map(|Ranked { id, score }| {
-                let row = rows.get(&id)?;
-                Some(self.passage(database, *row).map(|(id, passage)| Hit { id, score, passage }))
+            let mut names = Names::default();
+            let dense = names.ordered(self, database, search.dense(&two.dense, two.depth)?)?;
+            let sparse = names.ordered(self, database, search.sparse(&two.sparse, two.depth)?)?;
+            let mut fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
+            let scores: Vec<_> = fused.iter().map(|one| (names.row(one.id), one.score)).collect();
+            if names.look_up(self, database, &scores)? {
+                fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
+            }
+            let hits = fused.into_iter().take(limit).map(|Ranked { id, score }| {
+                let (id, passage) = self.passage(database, names.row(id))?;
+                Ok(Hit { id, score, passage })
             });
-            fused.collect()
+            hits.collect()
         })
     }
 
     fn search<'a>(&'a self, snapshot: &'a Snapshot<'a>, conditions: &[Condition]) -> Result<Search<'a>, Fault> {
         let allowed = snapshot.database.call(|connection| filter::allowed(connection, conditions))?;
         Ok(Search { snapshot, allowed, scanner: &self.scanner })
-    }
-
-    /// Rows as a ranking of ids; equal ones in the order of their ids.
-    fn ranked(&self, database: &Database, best: &[Scored], rows: &mut HashMap<Uuid, i64>) -> Result<Vec<Ranked>, Fault> {
-        let mut ranked = database.call(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
-            let ids = best.iter().map(|scored| {
-                let id: Option<[u8; 16]> = statement.query_row([scored.row], |row| row.get(0)).optional()?;
-                Ok(id.map(|id| (Uuid::from_bytes(id), *scored)))
-            });
-            ids.collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        if ranked.contains(&None) {
-            return Err(self.torn());
-        }
-        let mut ranked: Vec<Ranked> = ranked
-            .drain(..)
-            .flatten()
-            .map(|(id, scored)| {
-                rows.insert(id, scored.row);
-                Ranked { id, score: scored.score }
-            })
-            .collect();
-        ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-        Ok(ranked)
     }
 
     /// What the point of a row says.
@@ -241,6 +221,52 @@ impl Reader {
         let alive = || Ok(segment.rows()?.into_iter().map(|row| !state.dead.contains(row)).collect());
         let alive = if dead == 0 { None } else { Some(alive()?) };
         Ok(Known { segment, dead, alive, searches: known.map_or(0, |known| known.searches.saturating_add(1)) })
+    }
+}
+
+/// The ids of rows that are ranked. They decide among equals alone, and a look at one is a page read: the others go by their row.
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashMap<i64, Uuid>,
+    rows: HashMap<Uuid, i64>,
+}
+
+impl Names {
+    fn name(&self, row: i64) -> Uuid {
+        self.ids.get(&row).copied().unwrap_or_else(|| Uuid::from_u128(row.unsigned_abs().into()))
+    }
+
+    fn row(&self, name: Uuid) -> i64 {
+        self.rows.get(&name).copied().unwrap_or_else(|| name.as_u128() as i64)
+    }
+
+    fn ranked(&self, best: &[Scored]) -> Vec<Ranked> {
+        best.iter().map(|scored| Ranked { id: self.name(scored.row), score: scored.score }).collect()
+    }
+
+    /// Rows best first, equal ones in the order of their ids.
+    fn ordered(&mut self, reader: &Reader, database: &Database, mut best: Vec<Scored>) -> Result<Vec<Scored>, Fault> {
+        let scores: Vec<_> = best.iter().map(|scored| (scored.row, scored.score)).collect();
+        self.look_up(reader, database, &scores)?;
+        best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| self.name(a.row).cmp(&self.name(b.row))));
+        Ok(best)
+    }
+
+    /// Looks up the ids of rows that are as good as their neighbour. Whether there were any that were not known.
+    fn look_up(&mut self, reader: &Reader, database: &Database, best: &[(i64, f32)]) -> Result<bool, Fault> {
+        let equal = best.chunk_by(|a, b| a.1.total_cmp(&b.1).is_eq()).filter(|equals| equals.len() > 1).flatten();
+        let unknown: Vec<i64> = equal.map(|(row, _)| *row).filter(|row| !self.ids.contains_key(row)).collect();
+        let ids = database.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
+            let ids = unknown.iter().map(|row| statement.query_row([row], |found| found.get::<_, [u8; 16]>(0)).optional());
+            ids.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        for (row, id) in unknown.iter().zip(ids) {
+            let id = Uuid::from_bytes(id.ok_or_else(|| reader.torn())?);
+            self.ids.insert(*row, id);
+            self.rows.insert(id, *row);
+        }
+        Ok(!unknown.is_empty())
     }
 }
 
