@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
+use super::legs::{Legs, Rankings};
 use super::question::{QuestionError, checked};
 use super::rerank::rerank;
 use super::{Duplicates, QueryPlan, RetrieveMode};
@@ -43,7 +44,10 @@ impl Retriever {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
         let mut found = match select.duplicates {
-            Duplicates::Keep => self.ranked(question, wanted, plan).await?.into_iter().map(DedupedHit::from).collect(),
+            Duplicates::Keep => {
+                let (hits, rankings) = self.ranked(question, wanted, plan).await?;
+                labelled(hits.into_iter().map(DedupedHit::from).collect(), &rankings)
+            }
             Duplicates::Drop => self.distinct(question, wanted, plan).await?,
         };
         if let (Some(reranker), Some(rerank_plan)) = (&self.reranker, &select.rerank) {
@@ -60,43 +64,61 @@ impl Retriever {
         loop {
             depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
             round += 1;
-            let hits = self.ranked(question, depth, plan).await?;
+            let (hits, rankings) = self.ranked(question, depth, plan).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
             let asked = question.to_owned();
             let mut found = off_runtime("compare passages", move || dedupe(&asked, hits)).await?;
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
-                return Ok(found);
+                return Ok(labelled(found, &rankings));
             }
         }
     }
 
     /// The first `limit` passages, as far as there are any: by one ranking, or by two that are asked for at the same time and
-    /// fused.
-    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+    /// fused; and where each stood in them.
+    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<(Vec<Hit>, Rankings), Error> {
         let started = Instant::now();
+        let mut rankings = Rankings::default();
         let mut hits = match plan.mode {
-            RetrieveMode::Sparse => self.sparse_search(question, limit, plan).await?.unwrap_or_default(),
-            RetrieveMode::Dense => self.dense_search(question, limit, plan).await?,
-            RetrieveMode::Hybrid => self.hybrid_search(question, limit.max(fusion::DEPTH), plan).await?,
+            RetrieveMode::Sparse => {
+                let hits = self.sparse_search(question, limit, plan).await?.unwrap_or_default();
+                rankings.note(&hits, Legs::words_mut);
+                hits
+            }
+            RetrieveMode::Dense => {
+                let hits = self.dense_search(question, limit, plan).await?;
+                rankings.note(&hits, Legs::vector_mut);
+                hits
+            }
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit.max(fusion::DEPTH), plan, &mut rankings).await?,
         };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
-        Ok(hits)
+        Ok((hits, rankings))
     }
 
-    async fn hybrid_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+    async fn hybrid_search(
+        &self,
+        question: &str,
+        limit: usize,
+        plan: &QueryPlan,
+        rankings: &mut Rankings,
+    ) -> Result<Vec<Hit>, Error> {
         let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
         if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
+            rankings.note(&hits, Legs::words_mut);
             return Ok(hits);
         }
         let dense = self.dense_search(question, limit, plan);
         let (dense, sparse) = tokio::try_join!(dense, self.sparse_search(question, limit, plan))?;
-        Ok(match sparse {
-            Some(sparse) => fusion::fuse(&plan.fusion, dense, sparse),
-            None => dense,
-        })
+        rankings.note(&dense, Legs::vector_mut);
+        let Some(sparse) = sparse else { return Ok(dense) };
+        rankings.note(&sparse, Legs::words_mut);
+        let fused = fusion::fuse(&plan.fusion, dense, sparse);
+        rankings.note(&fused, Legs::fused_mut);
+        Ok(fused)
     }
 
     async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
@@ -152,6 +174,14 @@ impl Retriever {
             }
         }
     }
+}
+
+/// The same passages, each with where it stood.
+fn labelled(mut found: Vec<DedupedHit>, rankings: &Rankings) -> Vec<DedupedHit> {
+    for found in &mut found {
+        found.legs = rankings.of(found.hit.id);
+    }
+    found
 }
 
 /// Runs CPU work where it stalls no stream.
