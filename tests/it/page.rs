@@ -120,13 +120,13 @@ async fn what_was_measured_is_shown_with_its_confidence() {
     let questions = "{\"id\": \"k\", \"text\": \"How are keys rotated?\"}\n{\"id\": \"b\", \"text\": \"什么时候备份？\"}\n";
     project.write("set/queries.jsonl", questions);
     project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\nb\t备份.md\t1\n");
-    for (name, mode) in [("both", "hybrid"), ("意思", "dense")] {
+    for (name, mode) in [("both", "hybrid"), ("meaning", "dense")] {
         project
             .write(&format!("{name}.yaml"), format!("version: 1\nname: {name}\nquery: {{ retrieve: {{ mode: {mode} }} }}\n"));
     }
     let told = tokio::task::block_in_place(|| {
         project.run(&["eval", "set", "-p", "both.yaml"]).expect_code(0);
-        project.run(&["eval", "set", "--compare", "both.yaml", "意思.yaml", "--json"]).expect_code(0)
+        project.run(&["eval", "set", "--compare", "both.yaml", "meaning.yaml", "--json"]).expect_code(0)
     });
     let interval = &told.last("scores")["intervals"]["ndcg@10"];
     assert!(interval[0].as_f64().unwrap() <= interval[1].as_f64().unwrap(), "{interval}");

@@ -15,7 +15,6 @@ const RANGES = [
 let range = 0;
 
 const rate = (value) => number(value, { maximumFractionDigits: value < 10 ? 1 : 0 });
-const minutely = (value) => number(value * 60, { maximumFractionDigits: 1 });
 const percent = (value) => number(value, { style: "percent", maximumFractionDigits: 0 });
 const whole = (value) => number(value);
 
@@ -29,8 +28,8 @@ const INGEST = [
   ["held", "quota_held", percent, 1],
 ];
 const ASKED = [
-  ["answers", "rate_answers", minutely],
-  ["searches", "rate_searches", minutely],
+  ["answers", "rate_answers", rate],
+  ["searches", "rate_searches", rate],
   ["answering", "answering", whole],
   ["searching", "searching_now", whole],
 ];
@@ -91,6 +90,7 @@ export function show(main) {
       const told = await json(`/api/history?seconds=${RANGES[range][1]}`, { signal: left.signal });
       if (left.signal.aborted) return;
       series = told.series;
+      for (const key of ["answers", "searches"]) series[key] = lastMinute(series.at, series[key]);
       up.textContent = t("up_for", { time: span(told.up) });
       fault.replaceChildren();
       if (series.at.length) draw();
@@ -111,6 +111,16 @@ export function show(main) {
   addEventListener("resize", resized, { signal: left.signal });
   watch();
   return () => left.abort();
+}
+
+// Of rates a second, how many there were in the minute before each time.
+function lastMinute(at, rates) {
+  const step = at.length > 1 ? (at.at(-1) - at[0]) / (at.length - 1) : 1;
+  const window = Math.max(Math.round(60 / step), 1);
+  return rates.map((_, i) => {
+    const some = rates.slice(Math.max(i + 1 - window, 0), i + 1);
+    return (some.reduce((sum, rate) => sum + rate * step, 0) * 60) / (window * step);
+  });
 }
 
 function span(seconds) {

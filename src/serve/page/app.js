@@ -92,8 +92,10 @@ function route() {
 function draw() {
   leave();
   for (const link of links) {
-    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === shown) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+    } else link.removeAttribute("aria-current");
   }
   document.body.dataset.view = shown;
   document.title = shown === "ask" ? "ragstream" : `${t(shown)} – ragstream`;

@@ -104,7 +104,7 @@ function composer() {
     enterkeyhint: "send",
   });
   const send = h("button", { class: "primary send", type: "submit", t: "send" });
-  const stop = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => stop() });
+  const halt = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => stop() });
   const another = h("button", {
     class: "quiet",
     type: "button",
@@ -115,7 +115,7 @@ function composer() {
   const form = h(
     "form",
     { class: "composer", onsubmit: (event) => (event.preventDefault(), submit()) },
-    h("div", { class: "box" }, input, send, stop),
+    h("div", { class: "box" }, input, send, halt),
     h(
       "div",
       { class: "under" },
@@ -154,7 +154,7 @@ function composer() {
   }
   const busy = (is) => {
     send.hidden = is;
-    stop.hidden = !is;
+    halt.hidden = !is;
     another.hidden = is || turns.length === 0;
   };
   return { form, input, busy };

@@ -113,7 +113,7 @@ function about({ points, chunks, shares }) {
   );
 }
 
-const groupName = (map, group) => map.groups[group] ?? t("others");
+const groupName = (map, group) => (map.groups[group] === "." ? t("top_folder") : (map.groups[group] ?? t("others")));
 
 // How many passages each group has, in words.
 function groups(map) {
@@ -124,7 +124,7 @@ function groups(map) {
     h("summary", { t: "as_table" }),
     h(
       "div",
-      { class: "table", tabindex: "0", role: "region", label: "as_table" },
+      { class: "table", tabindex: "0", role: "group", label: "as_table" },
       h(
         "table",
         {},
@@ -190,8 +190,13 @@ function chart(map, pipeline, signal) {
     h("p", { id: "map-keys", class: "unseen", t: "map_keys" }),
   );
   let [width, height] = [0, 0];
+  // Both axes have the same scale, or nearness would mean nothing; they are as large as the frame has room for.
+  const [xs, ys] = [0, 1].map((axis) => map.points.map((point) => point[axis]));
+  const middle = (all) => (all.length ? (Math.min(...all) + Math.max(...all)) / 2 : 0);
+  const reach = (all) => Math.max(all.length ? (Math.max(...all) - Math.min(...all)) / 2 : 0, 0.05);
+  const home = { k: 1, x: middle(xs), y: middle(ys) };
   // What is seen: so many times as large, around this place.
-  const eye = { k: 1, x: 0, y: 0 };
+  const eye = { ...home };
   let marked = [];
   let shown = null;
   let only = null;
@@ -219,11 +224,9 @@ function chart(map, pipeline, signal) {
     legend.append(h("li", {}, button));
   }
 
-  // Both axes have the same scale, or nearness would mean nothing.
-  const scale = () => (Math.min(width, height) / 2 - 16) * eye.k;
-  const wide = () => Math.max(width / Math.max(height, 1), 1);
-  const px = ([x, y]) => [width / 2 + (x - eye.x) * scale() * stretch(), height / 2 - (y - eye.y) * scale()];
-  const stretch = () => Math.min(wide(), 1.6);
+  const scale = () => Math.min((width / 2 - 20) / reach(xs), (height / 2 - 20) / reach(ys)) * eye.k;
+  let size = 1;
+  const px = ([x, y]) => [width / 2 + (x - eye.x) * size, height / 2 - (y - eye.y) * size];
   const at = (i) => (i < map.points.length ? map.points[i] : marked[i - map.points.length].place);
   const count = () => map.points.length + marked.length;
   const passage = (i) => {
@@ -241,6 +244,7 @@ function chart(map, pipeline, signal) {
     width = frame.clientWidth;
     height = Math.round(Math.min(Math.max(width * 0.62, 280), innerHeight * 0.7));
     const dense = devicePixelRatio || 1;
+    size = scale();
     Object.assign(canvas, { width: width * dense, height: height * dense });
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d");
@@ -291,10 +295,10 @@ function chart(map, pipeline, signal) {
   }
 
   function zoom(by) {
-    if (by === 0) Object.assign(eye, { k: 1, x: 0, y: 0 });
+    if (by === 0) Object.assign(eye, home);
     else eye.k = Math.min(Math.max(eye.k * by, 1), MOST);
     if (by > 1 && shown !== null) [eye.x, eye.y] = at(shown);
-    if (eye.k === 1) Object.assign(eye, { x: 0, y: 0 });
+    if (eye.k === 1) Object.assign(eye, home);
     draw();
   }
 
@@ -375,7 +379,7 @@ function chart(map, pipeline, signal) {
     if (drag && event.buttons && eye.k > 1) {
       const [dx, dy] = [event.offsetX - drag.x, event.offsetY - drag.y];
       drag.moved ||= Math.hypot(dx, dy) > 4;
-      Object.assign(eye, { x: drag.eye.x - dx / scale() / stretch(), y: drag.eye.y + dy / scale() });
+      Object.assign(eye, { x: drag.eye.x - dx / size, y: drag.eye.y + dy / size });
       return draw();
     }
     const near = nearest(event.offsetX, event.offsetY);

@@ -190,6 +190,7 @@ const table = {
   zoom_out: ["Zoom out", "缩小"],
   zoom_all: ["Show all", "显示全部"],
   others: ["others", "其他"],
+  top_folder: ["in no folder", "顶层"],
   group: ["Group", "组"],
   share: ["Share", "占比"],
   middle: ["Middle", "中心"],

@@ -224,7 +224,7 @@ def ingest(browser):
     expect(reader).to_have_attribute("aria-valuetext", re.compile(r"\d.* · \d"))
     page.keyboard.press("ArrowRight")
     expect(reader).to_have_attribute("aria-valuenow", "1" if int(newest) > 0 else "0")
-    expect(plot.locator(".cross")).to_be_visible()
+    expect(plot.locator(".cross")).not_to_have_attribute("hidden", "")
     page.keyboard.press("Escape")
     page.locator(".as-table summary").click()
     expect(page.locator(".as-table tbody tr").first).to_be_visible()
