@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::document::Hit;
+use crate::vectordb::Ranked;
 
 /// A passage's standing in each ranking; `None`: it was not among those that the ranking gave, or there was none.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, JsonSchema)]
@@ -46,10 +46,6 @@ impl Legs {
     pub(super) fn words_mut(&mut self) -> &mut Option<Leg> {
         &mut self.words
     }
-
-    pub(super) fn fused_mut(&mut self) -> &mut Option<Leg> {
-        &mut self.fused
-    }
 }
 
 /// The standings of all that was found, by the passages' ids.
@@ -57,9 +53,18 @@ impl Legs {
 pub(super) struct Rankings(HashMap<Uuid, Legs>);
 
 impl Rankings {
+    /// Of two rankings and what was made of them.
+    pub(super) fn fused(dense: &[Ranked], sparse: &[Ranked], fused: &[Ranked]) -> Self {
+        let mut all = Self(HashMap::with_capacity(fused.len()));
+        all.note(dense.iter().copied(), Legs::vector_mut);
+        all.note(sparse.iter().copied(), Legs::words_mut);
+        all.note(fused.iter().copied(), |legs| &mut legs.fused);
+        all
+    }
+
     /// Notes the places of a ranking, best first.
-    pub(super) fn note(&mut self, hits: &[Hit], leg: fn(&mut Legs) -> &mut Option<Leg>) {
-        for (rank, hit) in (1..).zip(hits) {
+    pub(super) fn note(&mut self, ranking: impl Iterator<Item = Ranked>, leg: fn(&mut Legs) -> &mut Option<Leg>) {
+        for (rank, hit) in (1..).zip(ranking) {
             *leg(self.0.entry(hit.id).or_default()) = Some(Leg { rank, score: hit.score });
         }
     }

@@ -1,6 +1,6 @@
 //! Finds the passages that a question is about: searched for, fused, freed of copies, reranked.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::duplicates::{DedupedHit, dedupe};
@@ -13,10 +13,16 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
-use crate::vectordb::{MAX_PAGE, Query, VectorStore};
+use crate::vectordb::{Fuse, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
 /// Passages looked at for each that is wanted, since some will be copies.
 const SPARE: usize = 4;
+/// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
+const SHORT: usize = 1024;
+/// Bytes of passages that another thread is not worth: they are compared within a quarter of a millisecond.
+const FEW: usize = 64 << 10;
+/// Tokens that a model sets around a text, at most. No other is shorter than a byte.
+const MARKS: usize = 8;
 /// How often more are looked at where most of them were copies.
 const ROUNDS: usize = 3;
 
@@ -66,8 +72,12 @@ impl Retriever {
             round += 1;
             let (hits, rankings) = self.ranked(question, depth, plan).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
-            let asked = question.to_owned();
-            let mut found = off_runtime("compare passages", move || dedupe(&asked, hits)).await?;
+            let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
+                dedupe(question, hits)
+            } else {
+                let asked = question.to_owned();
+                off_runtime("compare passages", move || dedupe(&asked, hits)).await?
+            };
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
                 return Ok(labelled(found, &rankings));
@@ -83,15 +93,15 @@ impl Retriever {
         let mut hits = match plan.mode {
             RetrieveMode::Sparse => {
                 let hits = self.sparse_search(question, limit, plan).await?.unwrap_or_default();
-                rankings.note(&hits, Legs::words_mut);
+                rankings.note(ranked(&hits), Legs::words_mut);
                 hits
             }
             RetrieveMode::Dense => {
                 let hits = self.dense_search(question, limit, plan).await?;
-                rankings.note(&hits, Legs::vector_mut);
+                rankings.note(ranked(&hits), Legs::vector_mut);
                 hits
             }
-            RetrieveMode::Hybrid => self.hybrid_search(question, limit.max(fusion::DEPTH), plan, &mut rankings).await?,
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan, &mut rankings).await?,
         };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
@@ -108,17 +118,35 @@ impl Retriever {
         let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
         if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
-            rankings.note(&hits, Legs::words_mut);
+            rankings.note(ranked(&hits), Legs::words_mut);
             return Ok(hits);
         }
-        let dense = self.dense_search(question, limit, plan);
-        let (dense, sparse) = tokio::try_join!(dense, self.sparse_search(question, limit, plan))?;
-        rankings.note(&dense, Legs::vector_mut);
-        let Some(sparse) = sparse else { return Ok(dense) };
-        rankings.note(&sparse, Legs::words_mut);
-        let fused = fusion::fuse(&plan.fusion, dense, sparse);
-        rankings.note(&fused, Legs::fused_mut);
-        Ok(fused)
+        let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
+        let (store, filter) = (&*self.store, &plan.select.filter);
+        if sparse.indices.is_empty() {
+            let hits = filter.search(store, Query::Dense(dense), limit).await?;
+            rankings.note(ranked(&hits), Legs::vector_mut);
+            return Ok(hits);
+        }
+        let how = plan.fusion;
+        // Only here are both seen, wherever they are fused. A store may do so again: the last time counts.
+        let seen: Arc<Mutex<Rankings>> = Arc::default();
+        let noting = Arc::clone(&seen);
+        let fuse: Fuse = Arc::new(move |dense, sparse| {
+            let fused = fusion::fuse(&how, dense, sparse);
+            *noting.lock().unwrap_or_else(PoisonError::into_inner) = Rankings::fused(dense, sparse, &fused);
+            fused
+        });
+        let two = TwoRankings { dense, sparse, depth: limit.max(fusion::DEPTH), fuse };
+        let found = if let Some(found) = filter.search_two(store, two.clone(), limit).await {
+            found?
+        } else {
+            let dense = filter.search(store, Query::Dense(two.dense), two.depth);
+            let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
+            fuse_hits(&two.fuse, dense, sparse, limit)
+        };
+        *rankings = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(found)
     }
 
     async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
@@ -136,6 +164,9 @@ impl Retriever {
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {
+        if question.len() <= SHORT {
+            return Ok((self.bm25)(question));
+        }
         let (bm25, question) = (Arc::clone(&self.bm25), question.to_owned());
         off_runtime("make the question's BM25 vector", move || bm25(&question)).await
     }
@@ -146,9 +177,13 @@ impl Retriever {
             error.hint = Some("set `embed.model`, or `query.retrieve.mode: sparse`".into());
             return Err(error.into());
         };
-        let (counter, text) = (Arc::clone(embedder), question.to_owned());
-        let tokens = off_runtime("count the question's tokens", move || counter.count_tokens(&text)).await?;
         let limit = embedder.limits().input_tokens;
+        let tokens = if question.len() + MARKS <= limit {
+            None
+        } else {
+            let (counter, text) = (Arc::clone(embedder), question.to_owned());
+            off_runtime("count the question's tokens", move || counter.count_tokens(&text)).await?
+        };
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }
@@ -174,6 +209,11 @@ impl Retriever {
             }
         }
     }
+}
+
+/// A ranking without its passages.
+fn ranked(hits: &[Hit]) -> impl Iterator<Item = Ranked> {
+    hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score })
 }
 
 /// The same passages, each with where it stood.

@@ -22,6 +22,7 @@ mod access;
 mod answering;
 mod answers;
 mod api;
+mod background;
 mod blocks;
 mod error;
 mod fault;

@@ -39,6 +39,8 @@ pub(super) struct Service {
     pub(super) history: Mutex<History>,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
+    /// Answers that still go on say that they end here, before their connections are cut.
+    pub(super) ending: CancellationToken,
     /// Whether agents may begin ingests.
     pub(super) agents_ingest: bool,
 }
@@ -61,6 +63,7 @@ impl Service {
             history: Mutex::default(),
             started: Instant::now(),
             stopping: CancellationToken::new(),
+            ending: CancellationToken::new(),
             agents_ingest,
         }
     }
