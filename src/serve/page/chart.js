@@ -196,7 +196,7 @@ export function band({ title, shared, stages, name = clock }) {
 
 // The same in words and numbers. `columns()` gives [key, values, format] each, and is asked when the table is opened.
 export function table(times, columns) {
-  const place = h("div", { class: "table", tabindex: "0", role: "group", label: "as_table" });
+  const place = h("div", { class: "data", tabindex: "0", role: "group", label: "as_table" });
   const fill = () => {
     const at = times();
     const step = Math.max(1, Math.ceil(at.length / ROWS));

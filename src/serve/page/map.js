@@ -124,7 +124,7 @@ function groups(map) {
     h("summary", { t: "as_table" }),
     h(
       "div",
-      { class: "table", tabindex: "0", role: "group", label: "as_table" },
+      { class: "data", tabindex: "0", role: "group", label: "as_table" },
       h(
         "table",
         {},
@@ -257,7 +257,7 @@ function chart(map, pipeline, signal) {
     map.points.forEach((point) => {
       const [x, y] = px(point);
       if (x < -5 || y < -5 || x > width + 5 || y > height + 5) return;
-      pen.globalAlpha = only !== null && point[2] !== only ? 0.08 : dim && only === null ? 0.4 : 0.8;
+      pen.globalAlpha = only !== null && point[2] !== only ? 0.08 : dim && only === null ? 0.55 : 0.8;
       pen.fillStyle = colours[point[2]];
       pen.beginPath();
       pen.arc(x, y, radius, 0, 7);

@@ -80,7 +80,7 @@ function card({ at, set, queries, runs, comparison = [] }) {
       ),
     ),
     dots(runs),
-    h("div", { class: "table", tabindex: "0", role: "group", "aria-labelledby": id }, figures(runs, comparison)),
+    h("div", { class: "data", tabindex: "0", role: "group", "aria-labelledby": id }, figures(runs, comparison)),
   );
 }
 
