@@ -202,7 +202,9 @@ async fn a_map_of_the_corpus_and_what_went_on_are_told() {
     .await;
     let (_, told) = get(&service.at("/api/history?seconds=3600")).await;
     assert_eq!(told["type"], "history");
-    assert_eq!(get(&service.at("/api/history?seconds=soon")).await.0, 400);
+    for wrong in ["/api/history?seconds=soon", "/api/history?seconds=1&seconds=2", "/api/documents?uri=a&uri=b"] {
+        assert_eq!(get(&service.at(wrong)).await.0, 400, "{wrong}");
+    }
     assert_eq!(get(&service.at("/api/eval")).await.1, json!({"type": "measurements", "measurements": []}));
 }
 

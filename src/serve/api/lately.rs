@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::read::Asked;
 use crate::error::Error;
 use crate::eval::kept::{self, Measurement};
 use crate::serve::fault::Fault;
@@ -42,7 +43,7 @@ pub(super) struct Measurements {
     measurements: Vec<Measurement>,
 }
 
-pub(super) async fn history(State(service): State<Arc<Service>>, Query(back): Query<Back>) -> Result<Response, Fault> {
+pub(super) async fn history(State(service): State<Arc<Service>>, Asked(back): Asked<Back>) -> Result<Response, Fault> {
     let seconds = match back.seconds.as_deref().map(str::parse) {
         None => LAST,
         Some(Ok(seconds)) => seconds,

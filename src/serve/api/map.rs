@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::read::{Body, filter};
+use super::read::{Asked, Body, filter};
 use crate::answer::Question;
 use crate::answer::wire::Line;
 use crate::serve::answering;
@@ -42,7 +42,7 @@ pub(super) struct Look {
     terms: Vec<String>,
 }
 
-pub(super) async fn show(State(service): State<Arc<Service>>, Query(of): Query<Of>) -> Result<Response, Fault> {
+pub(super) async fn show(State(service): State<Arc<Service>>, Asked(of): Asked<Of>) -> Result<Response, Fault> {
     let served = service.pipelines.get(of.pipeline.as_deref())?;
     let map = service.maps.of(&served).await?;
     Ok(Json(&*map).into_response())
