@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::{OptionalExtension as _, params};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::best::Scored;
@@ -25,7 +26,7 @@ const KEPT: usize = 4;
 /// Bytes of vectors that are kept in memory: a quarter of a million of 256 numbers. What does not fit is read by each scan.
 const BYTES_KEPT: u64 = 64 << 20;
 /// Searches after which a segment's vectors are kept: who asks once has nothing of it.
-const SEARCHES: u32 = 8;
+const SEARCHES: u32 = 32;
 /// How often a state is read again whose segments were merged away before they could be opened.
 const ATTEMPTS: usize = 20;
 
@@ -38,8 +39,8 @@ pub(super) struct Reader {
     /// The segments of the last state that was seen.
     segments: Mutex<HashMap<String, Known>>,
     scanner: Scanner,
-    /// Held by who brings vectors into memory: one is enough.
-    keeping: Mutex<()>,
+    /// For who brings vectors into memory: one is enough.
+    keeping: Arc<Semaphore>,
 }
 
 /// A segment, and which of its rows count while so many of them do not: a row that is dead stays so.
@@ -61,7 +62,7 @@ impl Reader {
             idle: Mutex::default(),
             segments: Mutex::default(),
             scanner: Scanner::default(),
-            keeping: Mutex::default(),
+            keeping: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -89,8 +90,8 @@ impl Reader {
             let snapshot = self.snapshot(database)?;
             let search = self.search(&snapshot, conditions)?;
             let mut names = Names::default();
-            let dense = names.ordered(self, database, search.dense(&two.dense, two.depth)?)?;
-            let sparse = names.ordered(self, database, search.sparse(&two.sparse, two.depth)?)?;
+            let [dense, sparse] = search.both(two)?;
+            let (dense, sparse) = (names.ordered(self, database, dense)?, names.ordered(self, database, sparse)?);
             let mut fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
             let scores: Vec<_> = fused.iter().map(|one| (names.row(one.id), one.score)).collect();
             if names.look_up(self, database, &scores)? {
@@ -106,7 +107,7 @@ impl Reader {
 
     fn search<'a>(&'a self, snapshot: &'a Snapshot<'a>, conditions: &[Condition]) -> Result<Search<'a>, Fault> {
         let allowed = snapshot.database.call(|connection| filter::allowed(connection, conditions))?;
-        Ok(Search { snapshot, allowed, scanner: &self.scanner })
+        Ok(Search::new(snapshot, allowed, &self.scanner))
     }
 
     /// What the point of a row says.
@@ -139,7 +140,7 @@ impl Reader {
 
     /// How many points there are.
     pub(super) fn count(&self) -> Result<u64, Fault> {
-        self.with(|database| Ok(database.state()?.points()))
+        self.with(|database| Ok(database.state()?.sealed() + database.fresh()?.unsigned_abs()))
     }
 
     /// Points from `from` on, in the order of their ids.
@@ -196,13 +197,34 @@ impl Reader {
         let known = lock(&self.segments).clone();
         let segments = state.segments.iter().map(|listed| self.known(known.get(&listed.name), listed, &state));
         let segments = segments.collect::<Result<Vec<_>, _>>()?;
-        if let Ok(_keeping) = self.keeping.try_lock() {
-            keep_bytes(&segments)?;
-        }
+        self.keep_bytes(&segments);
         let names = state.segments.iter().map(|listed| listed.name.clone());
         *lock(&self.segments) = names.zip(segments.iter().cloned()).collect();
         let (segments, alive) = segments.into_iter().map(|known| (known.segment, known.alive)).unzip();
         Ok(Snapshot { database, state, segments, alive })
+    }
+
+    /// Brings the vectors of what is searched again and again into memory, as far as there is room: one segment at a time, beside the
+    /// searches. One that is damaged is found by who reads it.
+    fn keep_bytes(&self, segments: &[Known]) {
+        let sizes = segments.iter().map(|known| known.segment.size_of_bytes());
+        let held: u64 = sizes.filter(|(_, kept)| *kept).map(|(size, _)| size).sum();
+        let wanted = segments.iter().filter(|known| known.searches >= SEARCHES).find(|known| {
+            let (size, kept) = known.segment.size_of_bytes();
+            !kept && held + size <= BYTES_KEPT
+        });
+        let Some(wanted) = wanted else { return };
+        let Ok(keeping) = Arc::clone(&self.keeping).try_acquire_owned() else { return };
+        let segment = Arc::clone(&wanted.segment);
+        let keep = move || {
+            let _keeping = keeping;
+            if let Err(fault) = segment.keep_bytes() {
+                tracing::warn!(%fault, "the vectors of a segment are not kept in memory");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("index".into()).spawn(keep) {
+            tracing::debug!(%error, "the vectors of a segment are not kept in memory");
+        }
     }
 
     /// A segment as of this state.
@@ -268,20 +290,6 @@ impl Names {
         }
         Ok(!unknown.is_empty())
     }
-}
-
-/// Keeps the vectors of what is searched again and again in memory, as far as there is room.
-fn keep_bytes(segments: &[Known]) -> Result<(), Fault> {
-    let sizes = segments.iter().map(|known| known.segment.size_of_bytes());
-    let mut held: u64 = sizes.filter(|(_, kept)| *kept).map(|(size, _)| size).sum();
-    for known in segments.iter().filter(|known| known.searches >= SEARCHES) {
-        let (size, kept) = known.segment.size_of_bytes();
-        if !kept && held + size <= BYTES_KEPT {
-            known.segment.keep_bytes()?;
-            held += size;
-        }
-    }
-    Ok(())
 }
 
 fn page(database: &Database, from: Uuid, limit: usize) -> Result<Vec<(i64, Uuid, Passage)>, Fault> {

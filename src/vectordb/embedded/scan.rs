@@ -20,7 +20,7 @@ const THREAD: usize = 4 << 20;
 /// What a search wants of a scan.
 #[derive(Debug)]
 pub(super) struct Scan {
-    pub(super) asked: Asked,
+    pub(super) asked: Arc<Asked>,
     pub(super) segments: Vec<Arc<Segment>>,
     /// Which of each segment's rows may be found; `None`: all.
     pub(super) living: Vec<Option<Arc<[bool]>>>,

@@ -4,6 +4,7 @@
 //! precision. What no segment has yet is compared in half precision at once. By words: term at a time, with the document frequencies of the
 //! rows that count, so that scores do not depend on what was deleted or merged.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::best::{Best, Scored};
@@ -16,38 +17,53 @@ use super::snapshot::Snapshot;
 use super::vectors::Asked;
 use super::writer::{ANY, from_terms};
 use crate::document::SparseVector;
-use crate::vectordb::Query;
+use crate::vectordb::{Query, TwoRankings};
 
 /// Rows that are compared in half precision beyond twice as many as are wanted.
 const SPARE: usize = 50;
 
 /// A search in one state of the index.
 pub(super) struct Search<'a> {
-    pub(super) snapshot: &'a Snapshot<'a>,
+    snapshot: &'a Snapshot<'a>,
     /// `None`: all rows.
-    pub(super) allowed: Option<Allowed>,
-    pub(super) scanner: &'a Scanner,
+    allowed: Option<Allowed>,
+    scanner: &'a Scanner,
+    living: OnceCell<Vec<Option<Arc<[bool]>>>>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot<'a>, allowed: Option<Allowed>, scanner: &'a Scanner) -> Self {
+        Self { snapshot, allowed, scanner, living: OnceCell::new() }
+    }
+
     /// The best rows, best first.
     pub(super) fn best(&self, query: &Query, limit: usize) -> Result<Vec<Scored>, Fault> {
         match query {
-            Query::Dense(vector) => self.dense(vector, limit),
-            Query::Sparse(words) => self.sparse(words, limit),
+            Query::Dense(vector) => {
+                let asked = Asked::new(vector);
+                let fresh = self.fresh(Some((&asked, limit)), &[])?;
+                self.dense(asked, limit, fresh.near)
+            }
+            Query::Sparse(words) => {
+                let terms = terms(words);
+                let fresh = self.fresh(None, &terms)?;
+                self.sparse(&terms, limit, fresh)
+            }
         }
     }
 
-    pub(super) fn dense(&self, vector: &[f32], limit: usize) -> Result<Vec<Scored>, Fault> {
-        let asked = Asked::new(vector);
-        let mut fresh = Best::new(limit);
-        self.each_fresh(|row, half, _| {
-            fresh.add(asked.cosine(half), row);
-            Ok(())
-        })?;
+    /// The best rows by either, best first; what no segment has yet is read once for both.
+    pub(super) fn both(&self, two: &TwoRankings) -> Result<[Vec<Scored>; 2], Fault> {
+        let (asked, terms) = (Asked::new(&two.dense), terms(&two.sparse));
+        let mut fresh = self.fresh(Some((&asked, two.depth)), &terms)?;
+        let near = std::mem::replace(&mut fresh.near, Best::new(0));
+        Ok([self.dense(asked, two.depth, near)?, self.sparse(&terms, two.depth, fresh)?])
+    }
+
+    fn dense(&self, asked: Asked, limit: usize, fresh: Best) -> Result<Vec<Scored>, Fault> {
         let (segments, amount) = (self.snapshot.segments.clone(), limit.saturating_mul(2).saturating_add(SPARE));
-        // Its own copy of the question: the scan may be another thread's.
-        let scan = Scan { asked: Asked::new(vector), segments, living: self.living()?, amount };
+        let asked = Arc::new(asked);
+        let scan = Scan { asked: Arc::clone(&asked), segments, living: self.living()?.to_vec(), amount };
         let mut candidates = self.scanner.scan(scan)?;
         // In the order in which they are in the files.
         candidates.sort_unstable_by_key(|place| (place.segment, place.local));
@@ -69,15 +85,10 @@ impl Search<'_> {
         Ok(fresh.into_sorted())
     }
 
-    pub(super) fn sparse(&self, words: &SparseVector, limit: usize) -> Result<Vec<Scored>, Fault> {
-        let mut terms: Vec<(u32, f32)> = words.indices.iter().copied().zip(words.values.iter().copied()).collect();
-        terms.retain(|(id, _)| *id != ANY);
-        terms.sort_by_key(|(id, _)| *id);
-        terms.dedup_by_key(|(id, _)| *id);
-        // Counted, and worth nothing.
-        terms.push((ANY, 0.0));
+    /// By terms with their weights in the question, ascending.
+    fn sparse(&self, terms: &[(u32, f32)], limit: usize, fresh: Fresh) -> Result<Vec<Scored>, Fault> {
         // How many rows that count have each term.
-        let mut frequencies = vec![0_u64; terms.len()];
+        let mut frequencies = fresh.frequencies;
         let mut places: Vec<Vec<Option<Term>>> = Vec::new();
         for (segment, alive) in self.snapshot.segments.iter().zip(&self.snapshot.alive) {
             let found = terms.iter().map(|(id, _)| segment.term(*id)).collect::<Result<Vec<_>, _>>()?;
@@ -94,28 +105,8 @@ impl Search<'_> {
             }
             places.push(found);
         }
-        let mut fresh: Vec<(i64, Vec<(usize, u16)>)> = Vec::new();
-        self.each_fresh_of_all(|row, _, kept| {
-            let mut has = Vec::new();
-            for (id, weight) in from_terms(kept) {
-                if let Ok(at) = terms.binary_search_by_key(&id, |(id, _)| *id) {
-                    has.push((at, weight));
-                }
-            }
-            for (at, _) in &has {
-                if let Some(frequency) = frequencies.get_mut(*at) {
-                    *frequency += 1;
-                }
-            }
-            has.retain(|(at, _)| *at + 1 < terms.len());
-            if !has.is_empty() && self.allows(row) {
-                fresh.push((row, has));
-            }
-            Ok(())
-        })?;
         // As in Qdrant: of the points that have terms at all.
         let points = frequencies.pop().unwrap_or_default() as f64;
-        terms.pop();
         let factors: Vec<f32> =
             terms.iter().zip(&frequencies).map(|((_, weight), frequency)| weight * idf(points, *frequency as f64)).collect();
 
@@ -133,7 +124,7 @@ impl Search<'_> {
             }
         }
         let mut best = Best::new(limit);
-        for (row, has) in fresh {
+        for (row, has) in fresh.having {
             let scores = has.iter().filter_map(|(at, weight)| Some(factors.get(*at)? * from_half(*weight)));
             best.add(scores.sum(), row);
         }
@@ -141,45 +132,84 @@ impl Search<'_> {
     }
 
     /// Which of each segment's rows count and may be found; `None`: all.
-    fn living(&self) -> Result<Vec<Option<Arc<[bool]>>>, Fault> {
+    fn living(&self) -> Result<&[Option<Arc<[bool]>>], Fault> {
         let alive = &self.snapshot.alive;
         if self.allowed.is_none() {
-            return Ok(alive.clone());
+            return Ok(alive);
+        }
+        if let Some(living) = self.living.get() {
+            return Ok(living);
         }
         let living = self.snapshot.segments.iter().zip(alive).map(|(segment, alive)| {
             let rows = segment.rows()?.into_iter().zip(0..);
             let may = |(row, local)| self.allows(row) && alive.as_ref().is_none_or(|alive| lives(alive, local));
             Ok(Some(rows.map(may).collect()))
         });
-        living.collect()
+        let living = living.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.living.get_or_init(|| living))
     }
 
     fn allows(&self, row: i64) -> bool {
         self.allowed.as_ref().is_none_or(|allowed| allowed.contains(row))
     }
 
-    /// Every row that no segment has yet and that may be found, with its vector and its terms.
-    fn each_fresh(&self, mut work: impl FnMut(i64, &[u8], &[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-        self.each_fresh_of_all(|row, half, terms| if self.allows(row) { work(row, half, terms) } else { Ok(()) })
-    }
-
-    fn each_fresh_of_all(&self, mut work: impl FnMut(i64, &[u8], &[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
+    /// Reads every row that no segment has yet: compares those that may be found with what is asked, if anything, and gathers those
+    /// that have some of the terms.
+    fn fresh(&self, asked: Option<(&Asked, usize)>, terms: &[(u32, f32)]) -> Result<Fresh, Fault> {
+        let near = Best::new(asked.map_or(0, |(_, limit)| limit));
+        let mut fresh = Fresh { near, frequencies: vec![0; terms.len()], having: Vec::new() };
         let database = self.snapshot.database;
-        if self.snapshot.state.fresh == 0 {
-            return Ok(());
-        }
         let fault = |error| database.fault(error);
         let mut statement = database.connection.prepare_cached("SELECT row, half, terms FROM fresh").map_err(fault)?;
         let mut rows = statement.query([]).map_err(fault)?;
         while let Some(row) = rows.next().map_err(fault)? {
             let read = || -> rusqlite::Result<_> { Ok((row.get(0)?, row.get_ref(1)?, row.get_ref(2)?)) };
-            let (number, half, terms) = read().map_err(fault)?;
-            let half = half.as_blob().map_err(|error| fault(error.into()))?;
-            let terms = terms.as_blob().map_err(|error| fault(error.into()))?;
-            work(number, half, terms)?;
+            let (number, half, kept) = read().map_err(fault)?;
+            let allowed = self.allows(number);
+            if let Some((asked, _)) = asked.filter(|_| allowed) {
+                fresh.near.add(asked.cosine(half.as_blob().map_err(|error| fault(error.into()))?), number);
+            }
+            if terms.is_empty() {
+                continue;
+            }
+            let mut has = Vec::new();
+            for (id, weight) in from_terms(kept.as_blob().map_err(|error| fault(error.into()))?) {
+                if let Ok(at) = terms.binary_search_by_key(&id, |(id, _)| *id) {
+                    has.push((at, weight));
+                }
+            }
+            for (at, _) in &has {
+                if let Some(frequency) = fresh.frequencies.get_mut(*at) {
+                    *frequency += 1;
+                }
+            }
+            has.retain(|(at, _)| *at + 1 < terms.len());
+            if !has.is_empty() && allowed {
+                fresh.having.push((number, has));
+            }
         }
-        Ok(())
+        Ok(fresh)
     }
+}
+
+/// What was found in the rows that no segment has yet.
+struct Fresh {
+    /// The nearest.
+    near: Best,
+    /// How many have each term.
+    frequencies: Vec<u64>,
+    /// Those that have some: which, with their weights.
+    having: Vec<(i64, Vec<(usize, u16)>)>,
+}
+
+/// A question's terms, ascending, and at the end what every row with terms has: it is counted, and worth nothing.
+fn terms(words: &SparseVector) -> Vec<(u32, f32)> {
+    let mut terms: Vec<(u32, f32)> = words.indices.iter().copied().zip(words.values.iter().copied()).collect();
+    terms.retain(|(id, _)| *id != ANY);
+    terms.sort_by_key(|(id, _)| *id);
+    terms.dedup_by_key(|(id, _)| *id);
+    terms.push((ANY, 0.0));
+    terms
 }
 
 fn lives(living: &[bool], local: u32) -> bool {
