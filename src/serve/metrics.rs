@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -37,6 +38,17 @@ pub(super) struct Metrics {
     first_token_seconds: Family<Pipeline, Histogram, fn() -> Histogram>,
     searches: Family<Ended, Counter>,
     search_seconds: Family<Pipeline, Histogram, fn() -> Histogram>,
+    /// Of all pipelines: answers, those of them that failed, searches.
+    all: [AtomicU64; 3],
+}
+
+/// What has been asked of all pipelines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Totals {
+    pub(super) answers: u64,
+    /// Those of them that failed.
+    pub(super) failed: u64,
+    pub(super) searches: u64,
 }
 
 /// How something ended that somebody asked for.
@@ -73,9 +85,11 @@ impl Metrics {
             first_token_seconds: seconds(),
             searches: Family::default(),
             search_seconds: seconds(),
+            all: Default::default(),
         };
-        let Self { registry, answers: answered, answer_seconds, first_token_seconds, searches: searched, search_seconds } =
-            &mut metrics;
+        let Self {
+            registry, answers: answered, answer_seconds, first_token_seconds, searches: searched, search_seconds, ..
+        } = &mut metrics;
         registry.register("answers", "Questions that were answered, by how that ended", answered.clone());
         let unit = || Unit::Seconds;
         registry.register_with_unit("answer", "From a question to the end of its answer", unit(), answer_seconds.clone());
@@ -94,6 +108,9 @@ impl Metrics {
     /// A question of this pipeline has been answered, or not.
     pub(super) fn answered(&self, pipeline: &str, ending: Ending, first_token: Option<Duration>, took: Duration) {
         let of = [("pipeline", pipeline.to_owned())];
+        let [answers, failed, _] = &self.all;
+        answers.fetch_add(1, Ordering::Relaxed);
+        failed.fetch_add(u64::from(ending == Ending::Failed), Ordering::Relaxed);
         self.answers.get_or_create(&ended(pipeline, ending)).inc();
         self.answer_seconds.get_or_create(&of).observe(took.as_secs_f64());
         if let Some(first_token) = first_token {
@@ -103,8 +120,16 @@ impl Metrics {
 
     /// A search in this pipeline has ended.
     pub(super) fn searched(&self, pipeline: &str, ending: Ending, took: Duration) {
+        let [_, _, searches] = &self.all;
+        searches.fetch_add(1, Ordering::Relaxed);
         self.searches.get_or_create(&ended(pipeline, ending)).inc();
         self.search_seconds.get_or_create(&[("pipeline", pipeline.to_owned())]).observe(took.as_secs_f64());
+    }
+
+    /// What has been asked of all pipelines.
+    pub(super) fn totals(&self) -> Totals {
+        let [answers, failed, searches] = self.all.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Totals { answers, failed, searches }
     }
 
     /// All of it as `OpenMetrics` text.

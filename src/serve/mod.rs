@@ -13,20 +13,24 @@
 //! [`crate::ingest::wire`]); `/v1` says it in the words of `OpenAI`'s API.
 //!
 //! Invariants:
-//! - An answer lives in its response: when the client leaves, it is dropped, and with it the request upstream. An ingest does not.
+//! - An answer lives in its response: when the client leaves, it is dropped, and with it the request upstream; one that was asked
+//!   for with an id is dropped when nobody has come back to it for three seconds ([answers]). An ingest does not.
 //! - Connections, bodies, answers at once, those that wait for their turn, jobs and what is kept of them: all have a bound.
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
 mod access;
 mod answering;
+mod answers;
 mod api;
 mod background;
 mod blocks;
 mod error;
 mod fault;
 mod guard;
+mod history;
 mod jobs;
 mod listen;
+mod map;
 mod markdown;
 mod mcp;
 mod metrics;
@@ -35,6 +39,7 @@ mod peer;
 mod pipelines;
 mod rendering;
 mod router;
+mod sampler;
 mod service;
 mod slots;
 mod sse;
@@ -139,9 +144,11 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { service, listener } = self;
         let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+        let looking = tokio::spawn(sampler::keep(Arc::clone(&service), stop.clone()));
         let router = router::router(Arc::clone(&service));
         let ran = listener.run(router, &service, stop).await;
         reloading.abort();
+        looking.abort();
         ran
     }
 }

@@ -91,6 +91,11 @@ impl Http {
         self.timeout
     }
 
+    /// Requests and tokens a minute, as far as they are known.
+    pub fn quota(&self) -> (Option<u64>, Option<u64>) {
+        (self.limiter.rpm(), self.limiter.tpm())
+    }
+
     /// The requests so far.
     pub fn stats(&self) -> Stats {
         self.limiter.stats()
