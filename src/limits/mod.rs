@@ -28,6 +28,7 @@ mod limiter;
 mod log;
 mod permit;
 mod quota;
+mod readings;
 mod state;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) use cache::LimitsCache;
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
+pub(crate) use readings::readings;
 pub use state::Sent;
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
