@@ -130,8 +130,8 @@ impl Telemetry {
     }
 
     fn client(&self, runtime: &Handle, signal: &str) -> Result<Client, ExporterBuildError> {
-        let timeout = ["OTEL_EXPORTER_OTLP_SIGNAL_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"].into_iter();
-        let timeout = timeout.filter_map(|name| variable(&name.replace("SIGNAL", signal))?.trim().parse().ok()).next();
+        let names = [format!("OTEL_EXPORTER_OTLP_{signal}_TIMEOUT"), "OTEL_EXPORTER_OTLP_TIMEOUT".to_owned()];
+        let timeout = names.iter().find_map(|name| variable(name)?.trim().parse().ok());
         let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
         Client::new(runtime.clone(), timeout, Arc::clone(&self.trouble))
             .map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))

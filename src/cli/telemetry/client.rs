@@ -3,7 +3,7 @@
 //! They export on threads of their own, with an executor that has no reactor: a client of reqwest's would panic there. So the request
 //! is sent to the program's runtime, and only waited for here.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,11 +19,11 @@ const MOST: usize = 1 << 20;
 /// Sends what is exported.
 #[derive(Debug)]
 pub(super) struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     runtime: Handle,
     /// How long one request may take.
     patience: Duration,
-    trouble: std::sync::Arc<Trouble>,
+    trouble: Arc<Trouble>,
 }
 
 /// Why the last request that failed did so.
@@ -42,27 +42,27 @@ impl Trouble {
 
 impl Client {
     /// Follows no redirect: what is sent may carry a key.
-    pub fn new(runtime: Handle, patience: Duration, trouble: std::sync::Arc<Trouble>) -> Result<Self, reqwest::Error> {
+    pub fn new(runtime: Handle, patience: Duration, trouble: Arc<Trouble>) -> Result<Self, reqwest::Error> {
         // Fails when one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let http = reqwest::Client::builder()
             .user_agent(concat!("ragstream/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .connect_timeout(patience)
             .build()?;
-        Ok(Self { client, runtime, patience, trouble })
+        Ok(Self { http, runtime, patience, trouble })
     }
 
-    async fn sent(client: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
+    async fn sent(http: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
         let (parts, body) = request.into_parts();
-        let request = client.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
-        let mut answer = request.send().await.map_err(|error| why(error))?;
+        let request = http.request(parts.method, parts.uri.to_string()).headers(parts.headers).body(body);
+        let mut answer = request.send().await.map_err(why)?;
         let mut response = Response::builder().status(answer.status());
         if let Some(headers) = response.headers_mut() {
             headers.clone_from(answer.headers());
         }
         let mut body = BytesMut::new();
-        while let Some(piece) = answer.chunk().await.map_err(|error| why(error))? {
+        while let Some(piece) = answer.chunk().await.map_err(why)? {
             if body.len() + piece.len() > MOST {
                 return Err("the answer is too long".to_owned());
             }
@@ -85,10 +85,10 @@ fn why(error: reqwest::Error) -> String {
 #[async_trait]
 impl HttpClient for Client {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (client, patience) = (self.client.clone(), self.patience);
+        let (http, patience) = (self.http.clone(), self.patience);
         let sent = self.runtime.spawn(async move {
             let late = |_| format!("no answer within {} s", patience.as_secs_f64());
-            timeout(patience, Self::sent(client, request)).await.map_err(late).and_then(|sent| sent)
+            timeout(patience, Self::sent(http, request)).await.map_err(late).and_then(|sent| sent)
         });
         let sent = sent.await.unwrap_or_else(|ended| Err(ended.to_string()));
         match &sent {

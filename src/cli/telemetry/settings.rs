@@ -3,6 +3,7 @@
 
 /// What is sent.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct Settings {
     pub traces: bool,
     pub metrics: bool,
