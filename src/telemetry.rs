@@ -36,7 +36,7 @@ pub const CONTENT: &str = "ragstream::content";
 /// The target of an event for each piece of a streamed answer after its first, with its `seconds` since the one before, at the level
 /// `trace`.
 pub const CHUNK: &str = "ragstream::chunk";
-/// Enabled at the level `trace`, a caller's `traceparent` is taken over: by a subscriber with a layer of tracing-opentelemetry.
+/// Enabled at the level `trace`, the service takes a caller's `traceparent` over: by a subscriber with a layer of tracing-opentelemetry.
 pub const PARENT: &str = "ragstream::parent";
 /// The conventions that names and attributes are taken from.
 pub const SCHEMA_URL: &str = "https://opentelemetry.io/schemas/gen-ai/0.1.0";
@@ -154,6 +154,7 @@ pub(crate) fn retrieval(query: &str, limit: usize, mode: &'static str) -> Span {
 }
 
 /// A request to the service. `route` is a pattern, never what somebody has typed.
+#[cfg(feature = "serve")]
 pub(crate) fn served(method: &str, route: Option<&str>, scheme: &'static str) -> Span {
     let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
     let span = info_span!(
@@ -168,6 +169,7 @@ pub(crate) fn served(method: &str, route: Option<&str>, scheme: &'static str) ->
 }
 
 /// A tool that an agent calls.
+#[cfg(feature = "serve")]
 pub(crate) fn tool(parent: Option<&Span>, name: &str) -> Span {
     info_span!(
         target: TARGET, parent: parent.and_then(Span::id), "tool", otel.name = format!("execute_tool {name}"),
@@ -225,7 +227,7 @@ impl<T> Stream for Within<T> {
 }
 
 /// The work that `span` is was asked for by a caller who is in a trace of its own (W3C Trace Context, level 1).
-#[cfg(feature = "otel")]
+#[cfg(all(feature = "otel", feature = "serve"))]
 pub(crate) fn asked_by(span: &Span, traceparent: Option<&str>, tracestate: Option<&str>) {
     use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
     use opentelemetry::trace::TraceContextExt as _;
@@ -259,7 +261,7 @@ pub(crate) fn asked_by(span: &Span, traceparent: Option<&str>, tracestate: Optio
 }
 
 /// Nothing takes it over.
-#[cfg(not(feature = "otel"))]
+#[cfg(all(not(feature = "otel"), feature = "serve"))]
 pub(crate) fn asked_by(_: &Span, _: Option<&str>, _: Option<&str>) {}
 
 /// What is counted elsewhere, as it is now.

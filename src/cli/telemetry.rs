@@ -14,10 +14,11 @@
 mod client;
 mod delivery;
 mod measures;
+mod partial;
 mod settings;
 mod watched;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -49,12 +50,20 @@ const ENDING: Duration = Duration::from_millis(100);
 /// How long a request may take where `OTEL_EXPORTER_OTLP_TIMEOUT` says nothing else.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many the collector got and has refused.
+#[derive(Debug, Default)]
+struct Refused {
+    spans: Arc<AtomicU64>,
+    points: Arc<AtomicU64>,
+}
+
 /// What is sent, and where to.
 pub(super) struct Telemetry {
     traces: Option<SdkTracerProvider>,
     metrics: Option<(SdkMeterProvider, Meter)>,
     counts: Arc<Counts>,
     trouble: Arc<Trouble>,
+    refused: Refused,
     open: Arc<AtomicI64>,
     problems: Vec<String>,
 }
@@ -68,6 +77,7 @@ impl Telemetry {
             metrics: None,
             counts: Arc::default(),
             trouble: Arc::default(),
+            refused: Refused::default(),
             open: Arc::default(),
             problems,
         };
@@ -115,7 +125,10 @@ impl Telemetry {
     }
 
     fn tracer_provider(&self, runtime: &Handle) -> Result<SdkTracerProvider, ExporterBuildError> {
-        let exporter = SpanExporter::builder().with_http().with_http_client(self.client(runtime, "TRACES")?).build()?;
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(self.client(runtime, "TRACES", &self.refused.spans)?)
+            .build()?;
         let spans = delivery::Spans { next: exporter, counts: Arc::clone(&self.counts) };
         let next = BatchSpanProcessor::builder(spans).build();
         let processor = delivery::Processor { next, counts: Arc::clone(&self.counts) };
@@ -123,17 +136,20 @@ impl Telemetry {
     }
 
     fn meter_provider(&self, runtime: &Handle) -> Result<SdkMeterProvider, ExporterBuildError> {
-        let exporter = MetricExporter::builder().with_http().with_http_client(self.client(runtime, "METRICS")?).build()?;
+        let exporter = MetricExporter::builder()
+            .with_http()
+            .with_http_client(self.client(runtime, "METRICS", &self.refused.points)?)
+            .build()?;
         let metrics = delivery::Metrics { next: exporter, counts: Arc::clone(&self.counts) };
         let reader = PeriodicReader::builder(metrics).build();
         Ok(SdkMeterProvider::builder().with_resource(resource()).with_reader(reader).build())
     }
 
-    fn client(&self, runtime: &Handle, signal: &str) -> Result<Client, ExporterBuildError> {
+    fn client(&self, runtime: &Handle, signal: &str, refused: &Arc<AtomicU64>) -> Result<Client, ExporterBuildError> {
         let names = [format!("OTEL_EXPORTER_OTLP_{signal}_TIMEOUT"), "OTEL_EXPORTER_OTLP_TIMEOUT".to_owned()];
         let timeout = names.iter().find_map(|name| variable(name)?.trim().parse().ok());
         let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
-        Client::new(runtime.clone(), timeout, Arc::clone(&self.trouble))
+        Client::new(runtime.clone(), timeout, Arc::clone(&self.trouble), Arc::clone(refused))
             .map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))
     }
 
@@ -184,20 +200,26 @@ impl Telemetry {
             // Whoever does not end in time is left behind, and ends with the program.
             let _ = ended.recv_timeout(PATIENCE.saturating_sub(began.elapsed()));
         }
-        if let Some(lost) = told(self.counts.lost(), self.trouble.get().as_deref()) {
+        let mut lost = self.counts.lost();
+        lost.spans.0 += self.refused.spans.load(Ordering::Relaxed);
+        let points = self.refused.points.load(Ordering::Relaxed);
+        if let Some(lost) = told(lost, points, self.trouble.get().as_deref()) {
             output.note(&format!("{} {lost}", output.paint("warning:", "1;33")));
         }
     }
 }
 
 /// What did not arrive, in words.
-fn told(lost: Lost, why: Option<&str>) -> Option<String> {
+fn told(lost: Lost, points: u64, why: Option<&str>) -> Option<String> {
     let mut parts = Vec::new();
     for ((lost, all), what) in [(lost.spans, "span"), (lost.metrics, "export of metrics")] {
         let all = if what == "span" || all == 1 { counted(all, what) } else { format!("{all} exports of metrics") };
         if lost > 0 {
             parts.push(format!("{lost} of {all}"));
         }
+    }
+    if points > 0 {
+        parts.push(format!("{} of metrics", counted(points, "data point")));
     }
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
     (!parts.is_empty())
@@ -223,15 +245,15 @@ mod tests {
 
     #[test]
     fn what_did_not_arrive_is_said_in_a_line_and_nothing_else() {
-        assert_eq!(told(Lost { spans: (0, 9), metrics: (0, 1) }, Some("HTTP 503")), None);
+        assert_eq!(told(Lost { spans: (0, 9), metrics: (0, 1) }, 0, Some("HTTP 503")), None);
         assert_eq!(
-            told(Lost { spans: (12, 1240), metrics: (1, 1) }, Some("Connection refused")).as_deref(),
+            told(Lost { spans: (12, 1240), metrics: (1, 1) }, 0, Some("Connection refused")).as_deref(),
             Some(
                 "12 of 1,240 spans and 1 of 1 export of metrics did not reach the collector (OTEL_EXPORTER_OTLP_ENDPOINT): \
                  Connection refused"
             )
         );
-        let metrics = told(Lost { spans: (0, 0), metrics: (2, 3) }, None);
+        let metrics = told(Lost { spans: (0, 0), metrics: (2, 3) }, 0, None);
         assert_eq!(
             metrics.as_deref(),
             Some("2 of 3 exports of metrics did not reach the collector (OTEL_EXPORTER_OTLP_ENDPOINT)")

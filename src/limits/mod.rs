@@ -28,6 +28,7 @@ mod limiter;
 mod log;
 mod permit;
 mod quota;
+#[cfg(any(feature = "cli", feature = "serve"))]
 mod readings;
 mod state;
 
@@ -40,6 +41,7 @@ pub(crate) use cache::LimitsCache;
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
+#[cfg(any(feature = "cli", feature = "serve"))]
 pub(crate) use readings::readings;
 pub use state::Sent;
 

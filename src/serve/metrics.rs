@@ -1,5 +1,6 @@
 //! What is counted, for Prometheus: `GET /metrics`. No label ever comes from a document or a question.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -128,6 +129,26 @@ impl Metrics {
     }
 }
 
+/// `OpenMetrics` text as Prometheus had it before: counters are called `_total` where they are described, too, units are in their
+/// names alone, and nothing marks the end.
+pub(super) fn classic(text: &str) -> String {
+    let described =
+        |line: &'_ str| line.strip_prefix("# TYPE ").and_then(|told| told.strip_suffix(" counter")).map(str::to_owned);
+    let counters: HashSet<String> = text.lines().filter_map(described).collect();
+    let mut classic = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let told = ["# HELP ", "# TYPE "].into_iter().find_map(|what| Some((what, line.strip_prefix(what)?.split_once(' ')?)));
+        match told {
+            Some((what, (name, rest))) if counters.contains(name) => {
+                classic.extend([what, name, "_total ", rest]);
+            }
+            _ => classic.push_str(line),
+        }
+        classic.push('\n');
+    }
+    classic
+}
+
 fn ended(pipeline: &str, ending: Ending) -> Ended {
     [("pipeline", pipeline.to_owned()), ("ended", ending.name().to_owned())]
 }
@@ -235,5 +256,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");
         }
+        let classic = classic(&text);
+        assert!(classic.contains("# TYPE ragstream_answers_total counter\nragstream_answers_total{"), "{classic}");
+        assert!(classic.contains("# TYPE ragstream_answer_seconds histogram\nragstream_answer_seconds_sum{"), "{classic}");
+        assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
     }
 }

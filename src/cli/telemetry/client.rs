@@ -3,6 +3,7 @@
 //! They export on threads of their own, with an executor that has no reactor: a client of reqwest's would panic there. So the request
 //! is sent to the program's runtime, and only waited for here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+
+use super::partial::refused;
 
 /// Bytes of an answer that are read. A collector says little.
 const MOST: usize = 1 << 20;
@@ -24,6 +27,8 @@ pub(super) struct Client {
     /// How long one request may take.
     patience: Duration,
     trouble: Arc<Trouble>,
+    /// How much the collector got and has refused.
+    refused: Arc<AtomicU64>,
 }
 
 /// Why the last request that failed did so.
@@ -42,7 +47,12 @@ impl Trouble {
 
 impl Client {
     /// Follows no redirect: what is sent may carry a key.
-    pub fn new(runtime: Handle, patience: Duration, trouble: Arc<Trouble>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        runtime: Handle,
+        patience: Duration,
+        trouble: Arc<Trouble>,
+        refused: Arc<AtomicU64>,
+    ) -> Result<Self, reqwest::Error> {
         // Fails when one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -50,7 +60,7 @@ impl Client {
             .redirect(Policy::none())
             .connect_timeout(patience)
             .build()?;
-        Ok(Self { http, runtime, patience, trouble })
+        Ok(Self { http, runtime, patience, trouble, refused })
     }
 
     async fn sent(http: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
@@ -92,7 +102,13 @@ impl HttpClient for Client {
         });
         let sent = sent.await.unwrap_or_else(|ended| Err(ended.to_string()));
         match &sent {
-            Ok(answer) if answer.status().is_success() => {}
+            Ok(answer) if answer.status().is_success() => {
+                let refused = refused(answer.body());
+                if refused > 0 {
+                    self.refused.fetch_add(refused, Ordering::Relaxed);
+                    self.trouble.set("the collector has refused a part".to_owned());
+                }
+            }
             Ok(answer) => self.trouble.set(format!("HTTP {}", answer.status())),
             Err(why) => self.trouble.set(why.clone()),
         }
