@@ -41,6 +41,7 @@ pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod source;
+mod told;
 pub mod wire;
 mod write;
 

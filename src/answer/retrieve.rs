@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use tracing::Instrument as _;
+
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::legs::{Legs, Rankings};
@@ -13,6 +15,7 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
+use crate::telemetry;
 use crate::vectordb::{Fuse, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
 /// Passages looked at for each that is wanted, since some will be copies.
@@ -47,6 +50,16 @@ pub struct Retriever {
 impl Retriever {
     /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
     pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+        let span = telemetry::retrieval(question, plan.limit.get(), plan.mode.name());
+        let found = self.found(question, plan).instrument(span.clone()).await;
+        match &found {
+            Ok(found) => telemetry::count(&span, "ragstream.retrieval.hits", found.len() as u64),
+            Err(error) => telemetry::failed(&span, error.code()),
+        }
+        found
+    }
+
+    async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
         let mut found = match select.duplicates {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use super::batching::Batching;
 use super::blame::{Blame, can_be_a_texts, complete};
@@ -16,6 +17,7 @@ use super::report::{Report, Stage};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
 use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
+use crate::telemetry;
 
 /// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
 const LINGER_IDLE: Duration = Duration::from_millis(5);
@@ -23,6 +25,8 @@ const LINGER_IDLE: Duration = Duration::from_millis(5);
 const LINGER_BUSY: Duration = Duration::from_millis(50);
 /// In all it waits so many times that: a trickle must not hold back what came first.
 const LINGER_TIMES: u32 = 4;
+/// Links of a span at most: OpenTelemetry's own limit.
+const LINKS: usize = 128;
 
 /// Why a text has no vector.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,8 @@ struct EmbedRequest {
     key: Key,
     text: String,
     tokens: usize,
+    /// The span of its document.
+    document: Span,
     answer: oneshot::Sender<Result<Vector, EmbedError>>,
 }
 
@@ -83,7 +89,8 @@ pub struct EmbedQueue {
 }
 
 impl EmbedQueue {
-    /// Starts the batcher for an index of so many `dimensions` (0: not known). After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
+    /// Starts the batcher for an index of so many `dimensions` (0: not known). After `stop`, what is in flight is finished and the
+    /// rest is answered with [`EmbedError::Stopped`]. The spans of batches are below `span`.
     pub fn start(
         embedder: Arc<dyn Embedder>,
         dimensions: usize,
@@ -91,6 +98,7 @@ impl EmbedQueue {
         batching: Batching,
         report: Arc<Report>,
         stop: CancellationToken,
+        span: Span,
     ) -> Self {
         let (queue, requests) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
@@ -104,6 +112,7 @@ impl EmbedQueue {
             report: Arc::clone(&report),
             breaker,
             stop: stop.clone(),
+            span,
         };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(requests)));
         Self { cache, fingerprint, queue, report, stop, _batcher: batcher }
@@ -111,17 +120,25 @@ impl EmbedQueue {
 
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
     pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
+        self.embed_of(text, tokens, &Span::none()).await
+    }
+
+    /// The same for a text of the document that a span is of: that of the batch is linked to it.
+    pub async fn embed_of(&self, text: String, tokens: usize, document: &Span) -> Result<Vector, Arc<EmbedError>> {
         let key = Key::new(self.fingerprint.as_str(), InputType::Passage, &text);
-        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens)).await?;
+        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens, document)).await?;
         if !fresh {
             self.report.embeddings.cache_hits.add(1);
         }
         Ok(vector)
     }
 
-    async fn ask(&self, key: Key, text: String, tokens: usize) -> Result<Vector, EmbedError> {
+    async fn ask(&self, key: Key, text: String, tokens: usize, document: &Span) -> Result<Vector, EmbedError> {
         let (answer, vector) = oneshot::channel();
-        self.queue.send(EmbedRequest { key, text, tokens, answer }).await.map_err(|_| self.gone())?;
+        self.queue
+            .send(EmbedRequest { key, text, tokens, document: document.clone(), answer })
+            .await
+            .map_err(|_| self.gone())?;
         vector.await.map_err(|_| self.gone())?
     }
 
@@ -141,6 +158,7 @@ struct Batcher {
     breaker: Arc<Breaker>,
     blame: Blame,
     stop: CancellationToken,
+    span: Span,
 }
 
 /// A batch, or a part of one.
@@ -188,7 +206,8 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            in_flight.spawn(async move { batcher.send(batch).await });
+            let span = batcher.told(&batch);
+            in_flight.spawn(async move { batcher.send(batch).await }.instrument(span));
         }
         // Whoever still waits in the queue hears "stopped" when it is dropped.
         requests.close();
@@ -234,6 +253,17 @@ impl Batcher {
             batch.push(next);
         }
         batch
+    }
+
+    /// The span of a batch. It mixes documents: none is its parent, but those that have a span are linked to.
+    fn told(&self, batch: &[EmbedRequest]) -> Span {
+        let span = telemetry::batch(&self.span, batch.len(), batch.iter().map(|request| request.tokens).sum());
+        let mut last = None;
+        let documents = batch.iter().filter_map(|request| request.document.id());
+        for document in documents.filter(|id| last.replace(id.clone()).as_ref() != Some(id)).take(LINKS) {
+            span.follows_from(document);
+        }
+        span
     }
 
     /// Sends a batch and answers everyone in it. Texts that the provider will never accept, or that its model breaks on, are found

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::source::SkipReason;
+use crate::telemetry::Reading;
 
 /// A stage of an ingest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -199,6 +200,41 @@ impl Report {
             let busy = clocks.next().map_or(0, |clock| clock.busy_ns.load(Ordering::Relaxed));
             (stage, busy as f64 / 1e9 / elapsed)
         })
+    }
+
+    /// What is counted, for metrics.
+    pub fn readings(&self) -> Vec<Reading> {
+        let (documents, chunks, embeddings) = (&self.documents, &self.chunks, &self.embeddings);
+        let what = |name, help, of: &[(&str, &Counter)]| Reading {
+            name,
+            help,
+            seconds: false,
+            grows: true,
+            label: "what",
+            series: of.iter().map(|(what, counter)| ((*what).to_owned(), counter.get() as f64)).collect(),
+        };
+        vec![
+            what(
+                "ingest_documents",
+                "Documents that the ingest has looked at",
+                &[
+                    ("added", &documents.added),
+                    ("changed", &documents.changed),
+                    ("unchanged", &documents.unchanged),
+                    ("failed", &documents.failed),
+                ],
+            ),
+            what(
+                "ingest_chunks",
+                "Chunks of the ingest",
+                &[
+                    ("made", &chunks.made),
+                    ("upserted", &chunks.upserted),
+                    ("embedded", &embeddings.embedded),
+                    ("cached", &embeddings.cache_hits),
+                ],
+            ),
+        ]
     }
 
     /// The stage that limits the run: the one whose concurrency is used most, given how much each has.

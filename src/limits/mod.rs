@@ -28,6 +28,8 @@ mod limiter;
 mod log;
 mod permit;
 mod quota;
+#[cfg(any(feature = "cli", feature = "serve"))]
+mod readings;
 mod state;
 
 use std::time::Duration;
@@ -39,6 +41,8 @@ pub(crate) use cache::LimitsCache;
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
+#[cfg(any(feature = "cli", feature = "serve"))]
+pub(crate) use readings::readings;
 pub use state::Sent;
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run

@@ -43,6 +43,7 @@ mod sampler;
 mod service;
 mod slots;
 mod sse;
+mod traced;
 mod v1;
 
 use std::net::SocketAddr;
@@ -57,6 +58,7 @@ use self::pipelines::Pipelines;
 pub use self::service::SOCKET;
 use self::service::Service;
 use crate::runtime::Settings;
+use crate::telemetry::Reading;
 
 /// The address where none is said.
 pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7171);
@@ -135,6 +137,12 @@ impl Server {
     /// The names of the pipelines that it serves.
     pub fn pipelines(&self) -> Vec<String> {
         self.service.pipelines.names()
+    }
+
+    /// What is counted, read as it is then: the counters and gauges of `GET /metrics`.
+    pub fn readings(&self) -> impl Fn() -> Vec<Reading> + Send + Sync + use<> {
+        let metrics = Arc::clone(&self.service.metrics);
+        move || metrics.readings()
     }
 
     /// Answers until `stop` is cancelled; then nothing new is taken, answers and ingests have a while to end, and what is left is cut.
