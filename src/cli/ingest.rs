@@ -16,7 +16,7 @@ use crate::ingest::Options;
 use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
-use crate::pipeline::is_database;
+use crate::pipeline::{instead_of_bucket, is_database};
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 use crate::source::readable::readable;
@@ -115,6 +115,9 @@ pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
     }
     let absolute = std::path::absolute(path)?;
     if !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists() {
+        if let Some(instead) = instead_of_bucket(path) {
+            bail!("{path}: a bucket is no source by itself; {instead}");
+        }
         if path.contains("://") {
             bail!("{path}: no such kind of source; a site begins with http:// or https://");
         }

@@ -33,6 +33,8 @@ impl Reading {
             Self { one: "page", stage: "fetching pages" }
         } else if all(|source| matches!(source, SourcePlan::Sql(_))) {
             Self { one: "row", stage: "reading rows" }
+        } else if all(is_bucket) {
+            Self { one: "object", stage: "reading objects" }
         } else if all(|source| matches!(source, SourcePlan::Files(_))) {
             Self { one: "file", stage: "reading files" }
         } else {
@@ -50,6 +52,16 @@ impl Reading {
             Stage::Store => "writing to the store",
         }
     }
+}
+
+#[cfg(feature = "s3")]
+fn is_bucket(source: &SourcePlan) -> bool {
+    matches!(source, SourcePlan::S3(_))
+}
+
+#[cfg(not(feature = "s3"))]
+fn is_bucket(_: &SourcePlan) -> bool {
+    false
 }
 
 /// Shows a run's report until finished or dropped.

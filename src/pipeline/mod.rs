@@ -31,6 +31,6 @@ pub use schema::schema;
 #[cfg(feature = "cli")]
 pub(crate) use sources::MAX_BYTES;
 #[cfg(feature = "cli")]
-pub(crate) use sources::is_database;
+pub(crate) use sources::{instead_of_bucket, is_database};
 #[cfg(feature = "cli")]
 pub(crate) use units::period;

@@ -1,6 +1,7 @@
 //! Paths and globs of a source.
 
 mod instead;
+mod s3;
 mod sql;
 mod web;
 
@@ -11,6 +12,7 @@ use globset::GlobSet;
 use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_glob};
 
 use self::instead::instead;
+pub(crate) use self::s3::instead_of_bucket;
 pub(crate) use self::sql::is_database;
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
@@ -39,6 +41,9 @@ impl Plan {
             }
             if let Some(url) = path.to_str().filter(|text| is_database(text)) {
                 return Err(Diagnostic::error("a database is no source by itself", Some(instead(url))));
+            }
+            if let Some(instead) = path.to_str().and_then(instead_of_bucket) {
+                return Err(Diagnostic::error("a bucket is no source by itself", Some(instead)));
             }
             let absolute = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let glob = path.to_str().filter(|text| is_glob(text) && !path.exists());
@@ -92,8 +97,12 @@ pub(super) fn resolve(file: &mut File<'_>, specs: &[Option<SourceSpec>]) -> Vec<
                     let found = sql::resolve(file, &index, spec, &sources);
                     sources.extend(found);
                 }
+                SourceKindSpec { s3: Some(spec), .. } => {
+                    let found = s3::resolve(file, &index, spec, &sources);
+                    sources.extend(found);
+                }
                 // What was left out has been reported.
-                SourceKindSpec { files: None, web: None, sql: None } => {}
+                SourceKindSpec { files: None, web: None, sql: None, s3: None } => {}
             },
         }
     }
@@ -129,6 +138,10 @@ fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf,
     let shown = file.shown(place, text);
     if is_database(text) {
         file.error(place, Problem::new("a database is no source by itself").hint(instead(text)));
+        return None;
+    }
+    if let Some(instead) = instead_of_bucket(text) {
+        file.error(place, Problem::new("a bucket is no source by itself").hint(instead));
         return None;
     }
     if text.contains("://") {

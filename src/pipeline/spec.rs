@@ -2,6 +2,7 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+mod s3;
 mod sql;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::s3::S3Spec;
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Pause, Period, Size};
 use crate::answer::{Duplicates, RetrieveMode};
@@ -92,7 +94,7 @@ pub(super) struct RetrySpec {
     pub(super) budget: Option<Period>,
 }
 
-/// A source of documents: a path, a glob or a site's address on its own, or one of `files`, `web` and `sql` with more to say.
+/// A source of documents: a path, a glob or a site's address on its own, or one of `files`, `web`, `sql` and `s3` with more to say.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(title = "source")]
@@ -115,6 +117,8 @@ pub(super) struct SourceKindSpec {
     pub(super) web: Option<WebSpec>,
     /// Rows of a database.
     pub(super) sql: Option<SqlSpec>,
+    /// Objects of a bucket.
+    pub(super) s3: Option<S3Spec>,
 }
 
 /// Files and folders. `.gitignore` is respected; hidden and binary files are skipped.

@@ -114,7 +114,7 @@ impl Runtime {
     pub async fn watch(&self, options: WatchOptions, report: Arc<Report>, stop: CancellationToken) -> Result<Outcome, Error> {
         let plans = self.plan.sources.iter().filter_map(|plan| match plan {
             SourcePlan::Files(files) => Some(files.clone()),
-            SourcePlan::Web(_) | SourcePlan::Sql(_) => None,
+            _ => None,
         });
         let plans: Vec<FilesPlan> = plans.collect();
         let WatchOptions { every, quiet, ingest, observer } = options;
@@ -145,7 +145,7 @@ impl Runtime {
             let usual = match plan {
                 Some(SourcePlan::Web(_)) => SITES,
                 Some(SourcePlan::Sql(_)) => TABLES,
-                Some(SourcePlan::Files(_)) | None => USUAL,
+                _ => USUAL,
             };
             let period = periods.entry(id).or_insert(Duration::MAX);
             *period = every.unwrap_or(usual).min(*period);

@@ -1,17 +1,20 @@
 //! Where documents come from: what there is is listed, and each item is fetched.
 //!
 //! A [`Source`] lists all that it has, each item with an opaque [`Version`]; only items whose version is not the recorded one are
-//! fetched. There are [`files`], whole sites ([`web`]) and tables ([`sql`]); [`documents()`] makes one of what a program has in memory. A new
+//! fetched. There are [`files`], whole sites ([`web`]), tables ([`sql`]) and buckets (`s3`); [`documents()`] makes one of what a program has in memory. A new
 //! kind is one file, one variant of [`SourcePlan`] and one line in [`open`].
 //!
 //! Invariant: what is gone is decided by source. A document is removed when the source that gave it could list the place where it
 //! was, to the end, and did not name it any more; no source can remove what another gave.
 
+mod body;
 mod documents;
 pub mod files;
 mod globs;
 mod item;
 pub(crate) mod readable;
+#[cfg(feature = "s3")]
+pub mod s3;
 pub mod sql;
 pub mod state;
 pub mod web;
@@ -23,6 +26,8 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use globset::GlobSet;
 
+#[cfg(feature = "s3")]
+pub use self::s3::{S3, S3Plan};
 pub use self::sql::{Sql, SqlPlan};
 use self::state::State;
 pub use self::web::{Web, WebPlan};
@@ -82,6 +87,9 @@ pub enum SourcePlan {
     Web(WebPlan),
     /// Rows of a database.
     Sql(Box<SqlPlan>),
+    /// Objects of a bucket.
+    #[cfg(feature = "s3")]
+    S3(Box<S3Plan>),
 }
 
 /// Files and folders.
@@ -111,6 +119,8 @@ pub fn open(plan: &SourcePlan, base: &Path, state: impl Fn(&SourceId) -> Arc<dyn
     match plan {
         SourcePlan::Files(plan) => Arc::new(Files::new(plan.clone(), base)),
         SourcePlan::Sql(plan) => Arc::new(Sql::new((**plan).clone())),
+        #[cfg(feature = "s3")]
+        SourcePlan::S3(plan) => Arc::new(S3::new((**plan).clone())),
         SourcePlan::Web(plan) => Arc::new(Web::new(plan.clone(), state, purpose)),
     }
 }

@@ -15,7 +15,6 @@
 
 mod access;
 mod address;
-mod body;
 mod client;
 mod crawl;
 mod escapes;

@@ -41,6 +41,7 @@ mod qdrant_server;
 mod rerankers;
 mod resume;
 mod rig;
+mod s3;
 mod select;
 mod serve;
 mod serve_v1;

@@ -1,4 +1,4 @@
-//! Against programs that nobody here wrote: llmock plays the providers, with their quotas and faults, and judges the client;
+//! Against programs that nobody here wrote: llmock plays the providers, with their quotas and faults, and judges the client; moto plays S3;
 //! a llama.cpp server with a small model really answers. `scripts/peers` puts both where these tests look for them.
 
 use std::io::{BufRead, BufReader};
@@ -24,9 +24,9 @@ const START_UP: Duration = Duration::from_mins(2);
 const KEY: &str = "sk-peers-s3cr3t-0123456789";
 
 /// A server in a process of its own. It ends when this is dropped; and as its stdin is ours, also when the test is killed.
-struct Peer {
+pub struct Peer {
     process: Child,
-    url: String,
+    pub url: String,
     /// Its stderr.
     log: NamedTempFile,
 }
@@ -41,6 +41,11 @@ impl Peer {
     /// A llama.cpp server whose model stops when it wants to, or only at `max_tokens`.
     fn llama(stops: bool) -> Self {
         Self::start(if stops { "llama" } else { "llama-endless" }, [])
+    }
+
+    /// A moto, which plays S3 and lets everyone in who signs.
+    pub fn moto() -> Self {
+        Self::start("moto", [])
     }
 
     fn start(name: &str, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {

@@ -48,6 +48,7 @@ fn env(name: &str) -> Option<String> {
         "OPENAI_API_KEY" => Some("sk-secret".to_owned()),
         "KEY" => Some("hunter2".to_owned()),
         "RPM" => Some("250".to_owned()),
+        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("aws-secret".to_owned()),
         _ => None,
     }
 }
@@ -617,7 +618,7 @@ fn shipped() -> BTreeMap<PathBuf, String> {
 fn the_shipped_pipelines_are_valid() {
     let shipped = shipped();
     let names: Vec<_> = shipped.keys().map(|path| path.file_stem().unwrap().to_str().unwrap()).collect();
-    assert_eq!(names, ["default", "ollama", "openai", "postgres", "qdrant", "website"]);
+    assert_eq!(names, ["bucket", "default", "ollama", "openai", "postgres", "qdrant", "website"]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("pipelines");
     let lantern = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/lantern");
     for path in shipped.keys() {
@@ -627,6 +628,7 @@ fn the_shipped_pipelines_are_valid() {
             SourcePlan::Files(files) => assert_eq!(files.paths, std::slice::from_ref(&lantern)),
             SourcePlan::Web(web) => assert_eq!(web.urls[0].as_str(), "https://docs.example.org/"),
             SourcePlan::Sql(table) => assert_eq!(table.prefix(), "https://shop.example/items/"),
+            SourcePlan::S3(bucket) => assert_eq!(bucket.root(), "s3://handbook/docs/"),
             other => panic!("{other:?}"),
         }
     }

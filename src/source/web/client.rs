@@ -12,11 +12,11 @@ use tokio::time::{Instant, timeout};
 use url::{Origin, Url};
 
 use super::address::Guard;
-use super::body::{Bounded, Unread};
 pub(super) use super::failure::ClientError;
 use super::failure::{causes, shown, unsent};
 use crate::limits::parse_duration;
 use crate::providers::Secret;
+use crate::source::body::{Bounded, Unread};
 
 /// A connection is there sooner, or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

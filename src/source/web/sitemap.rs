@@ -11,8 +11,8 @@ use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 use url::Url;
 
-use super::body::unpacked;
 use super::links::resolve;
+use crate::source::body::unpacked;
 
 /// Bytes of one list, unpacked; also what to ask for at most. The protocol's own bounds.
 pub(super) const MAX_BYTES: usize = 50 << 20;

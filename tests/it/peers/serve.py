@@ -1,4 +1,4 @@
-"""Serves llmock or llama.cpp on a free port, says where in the first line of stdout, and ends when stdin does."""
+"""Serves llmock, llama.cpp or moto on a free port, says where in the first line of stdout, and ends when stdin does."""
 
 import os
 import sys
@@ -43,10 +43,23 @@ def llama(endless=False):
     threading.Event().wait()
 
 
+def moto():
+    import time
+
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    print(f"http://{host}:{port}", flush=True)
+    while True:
+        time.sleep(3600)
+
+
 def end_with_stdin():
     sys.stdin.buffer.read()
     os._exit(0)
 
 
 threading.Thread(target=end_with_stdin, daemon=True).start()
-{"llmock": llmock, "llama": llama, "llama-endless": lambda: llama(endless=True)}[sys.argv[1]]()
+{"llmock": llmock, "llama": llama, "llama-endless": lambda: llama(endless=True), "moto": moto}[sys.argv[1]]()
