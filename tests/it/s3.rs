@@ -42,7 +42,7 @@ impl Stored {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stored = Self { bucket, login: Credentials::new(KEY, SECRET), http, runtime };
         let create = CreateBucket::new(&stored.bucket, &stored.login).sign(HOUR);
-        stored.runtime.block_on(sent(stored.http.put(create)));
+        stored.runtime.block_on(sent(stored.http.put(create).header("content-length", "0")));
         stored
     }
 

@@ -86,7 +86,7 @@ impl Client {
                 Ok(Answer::Page(page)) => Ok(page),
                 Ok(Answer::Refused(refusal)) => Err(refusal.means(&self.asked(&self.host(), false, &self.secrets()))),
                 // A connection may have broken off without a word.
-                Err("it ends too early") => Err(Failure::transient("a page of the list of objects ends too early")),
+                Err(listing::CUT) => Err(Failure::transient("a page of the list of objects ends too early")),
                 Err(why) => {
                     Err(Failure::new(format!("{} does not answer as S3 does: {why}", self.host())).hint("look at `endpoint`"))
                 }

@@ -10,6 +10,12 @@ use super::failure::Refusal;
 /// Elements within each other. A page has three, with owners four.
 const MAX_DEPTH: usize = 16;
 
+/// What is wrong with an answer that did not come in whole.
+pub(super) const CUT: &str = "it ends too early";
+/// How a list begins, wherever its namespace stands, and ends.
+const ROOT: &[u8] = b"ListBucketResult";
+const END: &[u8] = b"ListBucketResult>";
+
 /// A page.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
@@ -39,7 +45,10 @@ pub(super) enum Answer {
 
 /// Reads an answer to a listing. The error says what is wrong with it.
 pub(super) fn read(bytes: &[u8]) -> Result<Answer, &'static str> {
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8")?;
+    // A cut may go through a letter, or through a tag.
+    let cut = |text: &[u8]| text.windows(ROOT.len()).any(|part| part == ROOT) && !text.trim_ascii_end().ends_with(END);
+    let why = |what| if cut(bytes) { CUT } else { what };
+    let text = std::str::from_utf8(bytes).map_err(|_| why("it is no UTF-8"))?;
     let mut page = Page::default();
     let (mut object, mut truncated, mut encoded, mut token) = (Object::default(), false, false, None);
     let (mut refusal, mut root) = (Refusal::default(), None);
@@ -62,7 +71,8 @@ pub(super) fn read(bytes: &[u8]) -> Result<Answer, &'static str> {
             ["Error", "Region"] => refusal.region = Some(text.trim().to_owned()),
             _ => {}
         }
-    })?;
+    })
+    .map_err(why)?;
     match root.as_deref() {
         Some("Error") => return Ok(Answer::Refused(refusal)),
         Some("ListBucketResult") => {}
@@ -102,7 +112,7 @@ fn elements(text: &str, mut each: impl FnMut(&[String], &str)) -> Result<(), &'s
     loop {
         match reader.read_event().map_err(|_| "it is no XML")? {
             Event::Eof if path.is_empty() && seen => return Ok(()),
-            Event::Eof => return Err("it ends too early"),
+            Event::Eof => return Err(CUT),
             Event::Start(_) if path.len() >= MAX_DEPTH || (seen && path.is_empty()) => return Err("it is no list of objects"),
             Event::Start(start) => {
                 seen = true;
@@ -182,7 +192,8 @@ mod tests {
         // Without a word of an encoding there is none.
         assert_eq!(page(&whole).unwrap().objects.first().unwrap().key, Some(Ok("a+%61".into())));
         for end in 0..whole.len() {
-            assert!(page(whole.get(..end).unwrap_or_default()).is_err(), "cut at {end}");
+            let cut = page(whole.get(..end).unwrap_or_default()).unwrap_err();
+            assert!(cut == CUT || end < 60, "cut at {end}: {cut}");
         }
         assert!(page(&listing("<IsTruncated>true</IsTruncated>")).is_err(), "no token");
         assert!(page("<html><body>hello</body></html>").is_err() && page("").is_err() && page("{}").is_err());

@@ -12,7 +12,7 @@ use crate::parse::{Guess, guess};
 use crate::source::{Item, Listed, SkipReason, SourceError, Version};
 
 /// Pages in a row that may be without an object: a server may pass over what was deleted.
-const EMPTY_PAGES: usize = 1_000;
+const EMPTY_PAGES: usize = 250;
 
 /// Lists the objects of a plan.
 pub(super) fn walk<'a>(plan: &'a S3Plan, client: &'a Client) -> impl Stream<Item = Listed> + Send + 'a {

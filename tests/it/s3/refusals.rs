@@ -125,7 +125,7 @@ async fn a_list_without_an_end_ends() {
     }
     let (api, source) = server(|n| page(&[], Some(&n.to_string()))).await;
     assert!(listed(&source).await.unreadable[0].1.contains("does not go on"));
-    assert!(api.requests().len() < 1_100);
+    assert!(api.requests().len() < 300);
     let (_api, source) = server(|_| page(&["other/a.md"], None)).await;
     drop(source);
     let strange = S3::new(plan(_api.url(), "docs").below("docs"));
