@@ -86,7 +86,8 @@ impl Style {
         if let Some(link) = link {
             return Url::parse(link).ok();
         }
-        let mut path = self.base.clone()?;
+        // An object of a bucket, a row: no file, and no page that a browser knows.
+        let mut path = self.base.clone().filter(|_| !uri.contains("://"))?;
         path.push(uri);
         let plain = !path.components().any(|part| part == Component::ParentDir);
         plain.then(|| Url::from_file_path(path).ok()).flatten()
@@ -182,6 +183,7 @@ mod tests {
         style.base = Some("/srv/kb".into());
         assert_eq!(style.link("docs/a b.md", None, "x"), "\x1b]8;;file:///srv/kb/docs/a%20b.md\x1b\\x\x1b]8;;\x1b\\");
         assert_eq!(style.link("../a.md", None, "x"), "x");
+        assert_eq!(style.link("s3://docs/a.md", None, "x"), "x");
         style.hyperlinks = false;
         assert_eq!(style.link("docs/a.md", None, "x"), "x");
     }

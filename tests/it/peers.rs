@@ -43,9 +43,9 @@ impl Peer {
         Self::start(if stops { "llama" } else { "llama-endless" }, [])
     }
 
-    /// A moto, which plays S3 and lets everyone in who signs.
-    pub fn moto() -> Self {
-        Self::start("moto", [])
+    /// A moto, which plays S3, for one login: what is signed with another one, or not rightly by botocore's sum, is refused.
+    pub fn moto(key: &str, secret: &str) -> Self {
+        Self::start("moto", [("S3_KEY", key.to_owned()), ("S3_SECRET", secret.to_owned())])
     }
 
     fn start(name: &str, variables: impl IntoIterator<Item = (&'static str, String)>) -> Self {

@@ -1,5 +1,5 @@
-//! Buckets: against moto, which nobody here wrote, and against a stand-in for what moto never does: refusals, lists and bodies that are
-//! cut, objects that change between two requests.
+//! Buckets: against moto, which nobody here wrote (botocore checks the signatures), and against a stand-in for what moto never does:
+//! refusals, lists and bodies that are cut, objects that change between two requests.
 
 mod ingest;
 mod refusals;
@@ -23,7 +23,7 @@ const KEY: &str = "AKIDEXAMPLE0123";
 /// One server for all tests. It ends with the tests.
 fn moto() -> &'static str {
     static MOTO: OnceLock<Peer> = OnceLock::new();
-    &MOTO.get_or_init(Peer::moto).url
+    &MOTO.get_or_init(|| Peer::moto(KEY, SECRET)).url
 }
 
 /// A bucket of its own in moto.
@@ -245,7 +245,6 @@ fn a_body_is_unpacked_and_bounded_and_its_type_is_a_hint() {
     assert_eq!(hint(d), None);
 }
 
-/// Signed here, and read by another program: that a signature is right, the refusals below and moto's own check of a login tell.
 #[test]
 fn an_object_that_is_gone_or_changed_since_the_list_is_told() {
     let stored = Stored::new("changes");
@@ -267,4 +266,28 @@ fn an_object_that_is_gone_or_changed_since_the_list_is_told() {
     assert!(matches!(stored.runtime.block_on(source.fetch(&[strange]))[0], Err(FetchError::Failed(_))));
     let url = GetObject::new(&stored.bucket, Some(&stored.login), "a.md").sign(HOUR);
     assert_eq!(stored.runtime.block_on(async { stored.http.get(url).send().await.unwrap().text().await.unwrap() }), "another");
+}
+
+#[test]
+fn a_wrong_login_is_refused_by_another_ones_sum() {
+    let stored = Stored::new("logins");
+    stored.put("a.md", "one");
+    let told = |access_key: &str, secret_key: &str| {
+        let (access_key, secret_key) = (Secret::new(access_key), Secret::new(secret_key));
+        let mut plan = stored.plan();
+        plan.login = Some(Login { access_key, secret_key, session_token: None });
+        let source = S3::new(plan);
+        let told = stored.runtime.block_on(listed(&source));
+        assert!(told.complete && told.items.is_empty(), "{told:?}");
+        let item = Item::new("s3://logins/a.md", ragstream::source::Version::UNKNOWN);
+        let fetched = stored.runtime.block_on(source.fetch(&[item])).remove(0);
+        assert!(matches!(fetched, Err(FetchError::Failed(_))), "{fetched:?}");
+        told.unreadable[0].1.clone()
+    };
+    assert!(told("AKIDOTHER", SECRET).contains("does not know the access key"));
+    assert!(told(KEY, "wr0ng").contains("the secret key is not the one of the access key"));
+    let mut public = stored.plan();
+    public.login = None;
+    let told = stored.runtime.block_on(listed(&S3::new(public)));
+    assert!(told.unreadable[0].1.contains("it is not public"), "{told:?}");
 }

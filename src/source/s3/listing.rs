@@ -1,5 +1,7 @@
 //! A page of what a bucket has, and the refusals of a server, as it writes them.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use quick_xml::events::{BytesRef, Event};
@@ -101,7 +103,7 @@ pub(super) fn refusal(bytes: &[u8]) -> Refusal {
 /// As forms are encoded.
 fn decoded(text: &str) -> Option<String> {
     let text = text.replace('+', " ");
-    percent_decode_str(&text).decode_utf8().ok().map(|text| text.into_owned())
+    percent_decode_str(&text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 /// Tells each element as it ends, with all that are open and its own text.
@@ -139,13 +141,11 @@ fn elements(text: &str, mut each: impl FnMut(&[String], &str)) -> Result<(), &'s
 }
 
 fn resolved(reference: &BytesRef<'_>) -> Option<String> {
-    match reference.resolve_char_ref() {
-        Ok(Some(c)) => Some(c.to_string()),
-        _ => {
-            let name = reference.xml_content(XmlVersion::Implicit1_0);
-            quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned)
-        }
+    if let Ok(Some(c)) = reference.resolve_char_ref() {
+        return Some(c.to_string());
     }
+    let name = reference.xml_content(XmlVersion::Implicit1_0);
+    quick_xml::escape::resolve_predefined_entity(&name).map(str::to_owned)
 }
 
 #[cfg(test)]

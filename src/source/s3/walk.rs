@@ -150,7 +150,7 @@ mod tests {
                     assert_eq!((item.uri, item.size, item.key), (format!("s3://docs/{key}"), Some(size), b"\"1\"".to_vec()));
                 }
                 (Listed::Skipped { uri, reason }, Some(expected)) => {
-                    assert_eq!((uri, reason), (format!("s3://docs/{key}"), expected))
+                    assert_eq!((uri, reason), (format!("s3://docs/{key}"), expected));
                 }
                 (other, _) => panic!("{key}: {other:?}"),
             }
