@@ -71,10 +71,15 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
             output.start_logging(for_days, layers);
             telemetry.complain();
             let code = runtime.block_on(dispatch(cli, &output, &telemetry));
+            // Before what is still to be sent is waited for.
+            let code = code.unwrap_or_else(|error| {
+                output.error(&error);
+                FAILED
+            });
             telemetry.finish(&output);
             // A parser that hangs in a blocking thread must not keep the program.
             runtime.shutdown_background();
-            code
+            Ok(code)
         }
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
