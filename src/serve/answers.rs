@@ -15,6 +15,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -136,7 +137,8 @@ impl Answers {
         let kept = match self.find_or_make(id)? {
             (kept, false) => kept,
             (kept, true) => {
-                tokio::spawn(write(Arc::clone(&kept), begin));
+                // What it does belongs to the request that asked for it.
+                tokio::spawn(write(Arc::clone(&kept), begin).in_current_span());
                 kept
             }
         };
