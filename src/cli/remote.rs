@@ -158,6 +158,7 @@ impl Remote {
 /// Counts what the service has counted.
 fn catch_up(report: &Report, line: &Value) {
     let Ok(now) = serde_json::from_value::<wire::Progress>(line.clone()) else { return };
+    now.limit.inspect(|limit| report.tell_limit(*limit));
     let was = wire::Progress::from(report);
     let Report { documents, chunks, embeddings, .. } = report;
     for (counter, was, now) in [

@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use self::hedge::hedged;
 use self::request::Call;
-use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent};
+use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent, Waiting, tell, unheard};
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
@@ -148,6 +148,7 @@ impl Http {
             self.limiter.overloaded(left);
             Err(self.too_late(self.timeout))
         })?;
+        tell(Waiting::Nothing);
         read(answer).await.map_err(|wrong| {
             self.limiter.count_wasted(cost.tokens);
             let error = self.error(ErrorKind::BadAnswer, wrong);
@@ -185,13 +186,23 @@ impl Http {
     ) -> Result<T, ProviderError> {
         let ticket = self.limiter.ticket();
         let mut tries = Tries::new(self.retry);
+        let mut again = false;
         loop {
-            let permit = self.limiter.admit(ticket, cost.tokens).await;
+            let permit = if again {
+                unheard(self.limiter.admit(ticket, cost.tokens)).await
+            } else {
+                self.limiter.admit(ticket, cost.tokens).await
+            };
             tries.attempt();
+            tell(if again { Waiting::Retry } else { Waiting::Wire });
             match attempt(permit).await {
                 Ok(done) => return Ok(done),
-                Err(failure) => self.wait_or_give_up(&tries, failure).await?,
+                Err(failure) => {
+                    tell(Waiting::Retry);
+                    self.wait_or_give_up(&tries, failure).await?;
+                }
             }
+            again = true;
         }
     }
 

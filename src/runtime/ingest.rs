@@ -111,6 +111,10 @@ impl Runtime {
             let connection = self.providers.connection(&provider.name)?;
             // It may have served others, and earlier runs.
             let before = connection.stats();
+            terms.allowed = Some(Arc::new({
+                let connection = Arc::clone(&connection);
+                move || connection.limiter().allowed()
+            }));
             terms.counted = Some(Arc::new(move || connection.stats().since(&before)));
         }
         Ok(terms)
