@@ -29,6 +29,8 @@ mod serve;
 mod show;
 mod status;
 mod style;
+#[cfg(feature = "serve")]
+mod top;
 mod watch;
 
 use std::ffi::OsString;
@@ -99,6 +101,8 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, common, output, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Top(args) => top::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Mcp(args) => mcp::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
-use crate::providers::{ProviderKind, prices};
+use crate::providers::{Price, ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
 use crate::vectordb::StorePlan;
@@ -93,6 +93,12 @@ impl Runtime {
         let id = |plan| source::open(plan, &self.settings.cwd, nothing, Purpose::Preview).id().clone();
         let planned = self.plan.sources.iter().map(|plan| (id(plan), Some(plan)));
         planned.chain(self.sources.iter().map(|source| (source.id().clone(), None))).collect()
+    }
+
+    /// What embedding costs, where that is known.
+    pub(crate) fn embed_price(&self) -> Option<Price> {
+        let provider = self.plan.providers.get(&self.plan.embed.model.provider).filter(|_| !self.own_embedder)?;
+        prices::of(provider, &self.plan.embed.model.model)
     }
 
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {

@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::jobs::Jobs;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
+use crate::ingest::clocks::Times;
 use crate::limits::Stats;
 
 /// Which pipeline.
@@ -179,12 +180,27 @@ impl Collector for Others {
         let chunks =
             of([("made", work.made), ("upserted", work.upserted), ("embedded", work.embedded), ("cached", work.cached)]);
         write(&mut encoder, "ingest_chunks", "Chunks of ingests of this service", MetricType::Counter, &chunks)?;
+        write_steps(&mut encoder, &work.time)?;
         let jobs = of([("waiting", work.waiting), ("running", work.running), ("ended", work.ended), ("broken", work.broken)]);
         write(&mut encoder, "ingests", "Ingests that are remembered, by state", MetricType::Gauge, &jobs)?;
         let free = [("answers", &self.answers), ("searches", &self.searches)];
         let free: Series = free.into_iter().map(|(what, slots)| ([("of", what.to_owned())], slots.free() as f64)).collect();
         write(&mut encoder, "free_places", "Places that are free for more at once", MetricType::Gauge, &free)
     }
+}
+
+/// The seconds of the steps of all ingests, by step and by what they were spent on.
+fn write_steps(encoder: &mut DescriptorEncoder, time: &Times) -> fmt::Result {
+    let steps = time.steps().into_iter().flat_map(|(step, times)| times.states().map(|(state, spent)| (step, state, spent)));
+    let embed = time.embed.states().map(|(state, spent)| ("embed", state, spent));
+    let help = "Places times the time that they spent so; a stage's sum is its places times the time of all ingests";
+    let mut metric = encoder.encode_descriptor("ingest_stage_seconds", help, None, MetricType::Counter)?;
+    for (stage, state, spent) in steps.chain(embed) {
+        let labels = [("stage", stage), ("state", state)];
+        let one = metric.encode_family(&labels)?;
+        ConstCounter::new(spent).encode(one)?;
+    }
+    Ok(())
 }
 
 fn write(encoder: &mut DescriptorEncoder, name: &str, help: &str, kind: MetricType, series: &Series) -> fmt::Result {
@@ -225,6 +241,8 @@ mod tests {
             r#"ragstream_searches_total{pipeline="docs",ended="failed"} 1"#,
             r#"ragstream_free_places{of="searches"} 9.0"#,
             r#"ragstream_ingests{what="running"} 0.0"#,
+            r#"ragstream_ingest_stage_seconds_total{stage="parse",state="blocked"} 0.0"#,
+            r#"ragstream_ingest_stage_seconds_total{stage="embed",state="quota"} 0.0"#,
             "# EOF",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");

@@ -49,5 +49,6 @@ mod several;
 mod sql;
 mod stand_in;
 mod store;
+mod time;
 mod watch;
 mod web;

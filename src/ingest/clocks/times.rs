@@ -104,20 +104,30 @@ impl Times {
     /// What came after an earlier look.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
+        self.with(earlier, |now, earlier| (now - earlier).max(0.0))
+    }
+
+    fn with(&self, other: &Self, join: fn(f64, f64) -> f64) -> Self {
         Self {
-            opening: after(self.opening, earlier.opening),
-            running: after(self.running, earlier.running),
-            closing: after(self.closing, earlier.closing),
-            cpu: after(self.cpu, earlier.cpu),
+            opening: join(self.opening, other.opening),
+            running: join(self.running, other.running),
+            closing: join(self.closing, other.closing),
+            cpu: join(self.cpu, other.cpu),
             cores: self.cores,
-            list: self.list.since(&earlier.list),
-            read: self.read.since(&earlier.read),
-            parse: self.parse.since(&earlier.parse),
-            chunk: self.chunk.since(&earlier.chunk),
-            embed: self.embed.since(&earlier.embed),
-            store: self.store.since(&earlier.store),
-            commit: self.commit.since(&earlier.commit),
+            list: self.list.with(&other.list, join),
+            read: self.read.with(&other.read, join),
+            parse: self.parse.with(&other.parse, join),
+            chunk: self.chunk.with(&other.chunk, join),
+            embed: self.embed.with(&other.embed, join),
+            store: self.store.with(&other.store, join),
+            commit: self.commit.with(&other.commit, join),
         }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        self.with(other, |one, other| one + other)
     }
 
     /// Wall time.
@@ -139,11 +149,11 @@ impl Times {
 }
 
 impl StepTimes {
-    fn since(&self, earlier: &Self) -> Self {
+    fn with(&self, other: &Self, join: fn(f64, f64) -> f64) -> Self {
         Self {
-            working: after(self.working, earlier.working),
-            starved: after(self.starved, earlier.starved),
-            blocked: after(self.blocked, earlier.blocked),
+            working: join(self.working, other.working),
+            starved: join(self.starved, other.starved),
+            blocked: join(self.blocked, other.blocked),
         }
     }
 
@@ -164,21 +174,21 @@ impl StepTimes {
 }
 
 impl EmbedTimes {
-    fn since(&self, earlier: &Self) -> Self {
-        let (held, before) = (&self.held_back, &earlier.held_back);
+    fn with(&self, other: &Self, join: fn(f64, f64) -> f64) -> Self {
+        let (held, before) = (&self.held_back, &other.held_back);
         Self {
-            working: after(self.working, earlier.working),
-            starved: after(self.starved, earlier.starved),
-            blocked: after(self.blocked, earlier.blocked),
-            quota: after(self.quota, earlier.quota),
-            places: after(self.places, earlier.places),
-            wire: after(self.wire, earlier.wire),
-            retry: after(self.retry, earlier.retry),
+            working: join(self.working, other.working),
+            starved: join(self.starved, other.starved),
+            blocked: join(self.blocked, other.blocked),
+            quota: join(self.quota, other.quota),
+            places: join(self.places, other.places),
+            wire: join(self.wire, other.wire),
+            retry: join(self.retry, other.retry),
             held_back: HeldBack {
-                quota: after(held.quota, before.quota),
-                places: after(held.places, before.places),
-                latency: after(held.latency, before.latency),
-                working: after(held.working, before.working),
+                quota: join(held.quota, before.quota),
+                places: join(held.places, before.places),
+                latency: join(held.latency, before.latency),
+                working: join(held.working, before.working),
             },
         }
     }
@@ -227,10 +237,6 @@ impl From<&Sums> for EmbedTimes {
             },
         }
     }
-}
-
-fn after(now: f64, earlier: f64) -> f64 {
-    (now - earlier).max(0.0)
 }
 
 fn nanoseconds(time: Duration) -> u64 {
