@@ -1,9 +1,11 @@
 //! Where the time of an ingest goes: told in its summary, while it goes on, and by a service.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::project::ended;
 use crate::rig::{CONCURRENCY, Kind, Rig, WIDTH, signal};
@@ -14,6 +16,9 @@ use crate::stand_in::{Reply, openai_embeddings};
 fn slow(documents: usize, latency: Duration) -> Rig {
     let rig = Rig::new(Kind::Embedded);
     rig.answer(move |request| openai_embeddings(request, WIDTH).after(latency));
+    // A busy machine, too, answers in time.
+    let pipeline = String::from_utf8(rig.project.read("docs.yaml")).unwrap();
+    rig.project.write("docs.yaml", pipeline.replace("timeout: 1s", "timeout: 60s"));
     rig.write_documents(documents);
     rig
 }
@@ -37,7 +42,10 @@ fn is_whole(summary: &Value) {
     let embed = seconds(&time["embed"], &["working", "starved", "blocked", "quota", "places", "wire", "retry"]);
     // Those on the wire, and a few that are put on the disk.
     let places = (CONCURRENCY + CONCURRENCY / 4 + 1) as f64;
-    assert!((embed / (places * running) - 1.0).abs() < 0.01, "embed: {embed} of {places} places: {time}");
+    let share = embed / (places * running);
+    // Fewer, where the server was found to be overloaded.
+    let fewest = if time["embed"]["retry"] == 0.0 { 0.99 } else { 1.0 / places };
+    assert!((fewest..1.01).contains(&share), "embed: {embed} of {places} places: {time}");
 }
 
 #[test]
@@ -66,22 +74,22 @@ fn a_run_that_waits_for_places_says_so_and_what_more_would_bring() {
     assert!(limits.contains(&Value::from("places")), "{limits:?}");
     child.wait().unwrap();
 
-    rig.project.remove("docs");
     let rig = slow(60, Duration::from_millis(250));
-    let run = rig.run(&["ingest", "-p", "docs.yaml"]);
+    let run = rig.run(&["ingest"]);
     let last = run.stderr.lines().last().unwrap();
     assert!(last.starts_with("  limited by requests in flight ") && last.contains("concurrency"), "{}", run.stderr);
-    let nothing_new = rig.run(&["ingest", "-p", "docs.yaml"]);
+    let nothing_new = rig.run(&["ingest"]);
     assert!(!nothing_new.stderr.contains("limited"), "{}", nothing_new.stderr);
 }
 
 #[test]
 fn retries_are_no_work() {
     let rig = slow(24, Duration::from_millis(5));
-    let failures = std::sync::atomic::AtomicUsize::new(0);
+    let asked = Mutex::new(HashSet::new());
     rig.answer(move |request| {
-        if failures.fetch_add(1, std::sync::atomic::Ordering::SeqCst).is_multiple_of(2) {
-            return Reply::status(500, &serde_json::json!({"error": {"message": "not now"}}));
+        // Each for the first time.
+        if asked.lock().unwrap().insert(request.body["input"].to_string()) {
+            return Reply::status(500, &json!({"error": {"message": "not now"}}));
         }
         openai_embeddings(request, WIDTH).after(Duration::from_millis(5))
     });
@@ -95,14 +103,16 @@ fn retries_are_no_work() {
 #[test]
 fn a_service_is_looked_at_from_outside() {
     let rig = slow(240, Duration::from_millis(250));
-    let none = rig.run(&["top", "--json"]);
-    assert!(none.code == Some(2) && none.stderr.contains("ragstream serve"), "{}", none.stderr);
+    let none = rig.project.run(&["top", "--json"]);
+    assert!(none.code == 2 && none.stderr.contains("ragstream serve"), "{}", none.stderr);
     let service = Service::start(&rig.project, &["-p", "docs.yaml", "--token", "a-token-of-sixteen"]);
     let ingest = rig.start(&[]);
     for address in [None, Some(service.url().to_owned())] {
-        let url: Vec<&str> = address.as_deref().into_iter().collect();
-        let told = [&["top", "--json"], url.as_slice(), if url.is_empty() { &[] } else { &["--token", "a-token-of-sixteen"] }];
-        let mut top = rig.project.start(&told.concat());
+        let mut told = vec!["top", "--json"];
+        if let Some(url) = &address {
+            told.extend([url, "--token", "a-token-of-sixteen"]);
+        }
+        let mut top = rig.project.start(&told);
         let mut lines = BufReader::new(top.stdout.take().unwrap()).lines();
         let mut told = (0..30).map(|_| serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap());
         let line = told.find(|line| line["jobs"][0]["progress"]["limit"]["cause"] == "places").expect("it is limited");
@@ -116,10 +126,10 @@ fn a_service_is_looked_at_from_outside() {
         assert_eq!(provider["concurrency"].as_u64(), Some(CONCURRENCY as u64), "{next}");
         assert!(provider["in_flight"].as_u64().unwrap() <= CONCURRENCY as u64, "{next}");
         signal(&top, "INT");
-        assert_eq!(ended(top).code, Some(0));
+        assert_eq!(ended(top).code, 0);
     }
-    let refused = rig.run(&["top", service.url()]);
-    assert!(refused.code == Some(2) && refused.stderr.contains("--token"), "{}", refused.stderr);
+    let refused = rig.project.run(&["top", service.url()]);
+    assert!(refused.code == 2 && refused.stderr.contains("--token"), "{}", refused.stderr);
     let ended = ended(ingest).expect_code(0);
     is_whole(&ended.last("summary"));
 }

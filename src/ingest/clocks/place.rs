@@ -89,13 +89,13 @@ pub struct Wanted<S> {
     stream: S,
     clocks: Arc<Clocks>,
     step: Step,
-    is_wanted: bool,
+    asked: bool,
 }
 
 impl<S> Wanted<S> {
     /// Of this step.
     pub fn new(stream: S, clocks: &Arc<Clocks>, step: Step) -> Self {
-        Self { stream, clocks: Arc::clone(clocks), step, is_wanted: true }
+        Self { stream, clocks: Arc::clone(clocks), step, asked: true }
     }
 }
 
@@ -106,8 +106,8 @@ impl<S: Stream + Unpin> Stream for Wanted<S> {
         let polled = Pin::new(&mut self.stream).poll_next(cx);
         let ended = matches!(polled, Poll::Ready(None));
         let wanted = polled.is_pending() || ended;
-        if wanted != self.is_wanted || ended {
-            self.is_wanted = wanted;
+        if wanted != self.asked || ended {
+            self.asked = wanted;
             self.clocks.change(self.step, |step| {
                 step.wanted = wanted;
                 step.ended = ended;
