@@ -39,7 +39,19 @@ impl Language {
 
     /// The language of a piece of prose; `None` when unsure. Takes time in proportion to the text.
     pub fn of(text: &str) -> Option<Self> {
-        let Scripts { han, kana, hangul, other } = Scripts::of(text);
+        let scripts = Scripts::of(text);
+        if let Some(language) = Self::of_scripts(&scripts) {
+            return Some(language);
+        }
+        if scripts.other < FEWEST_LETTERS {
+            return None;
+        }
+        Detector::new().detect(text).filter(whatlang::Info::is_reliable).and_then(|info| Self::from_whatlang(info.lang()))
+    }
+
+    /// The language that the letters alone tell of.
+    fn of_scripts(scripts: &Scripts) -> Option<Self> {
+        let Scripts { han, kana, hangul, other } = *scripts;
         let east_asian = han + kana + hangul;
         if east_asian > 0 && east_asian * LETTERS_PER_CHARACTER >= other {
             return Some(Self(if hangul * 2 > east_asian {
@@ -51,10 +63,7 @@ impl Language {
                 "zh"
             }));
         }
-        if other < FEWEST_LETTERS {
-            return None;
-        }
-        Detector::new().detect(text).filter(whatlang::Info::is_reliable).and_then(|info| Self::from_whatlang(info.lang()))
+        None
     }
 
     /// The languages that are told apart, with their English names.
@@ -64,7 +73,8 @@ impl Language {
 
     /// The likeliest language of a few words, however uncertain.
     pub fn guess(text: &str) -> Option<Self> {
-        Self::of(text).or_else(|| Self::from_whatlang(Detector::new().detect(text)?.lang()))
+        // What is likely enough for [`Self::of`] is likeliest, too.
+        Self::of_scripts(&Scripts::of(text)).or_else(|| Self::from_whatlang(Detector::new().detect(text)?.lang()))
     }
 
     /// The language of this ISO 639-1 code, if it is one of [`Self::known`].

@@ -6,7 +6,9 @@
 //! B"), and a neighbour in the same document, which overlaps by design.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hasher as _};
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::FixedState;
 
 use crate::document::Hit;
 
@@ -34,20 +36,24 @@ impl From<Hit> for DedupedHit {
 pub fn dedupe(question: &str, hits: Vec<Hit>) -> Vec<DedupedHit> {
     let asked = ShingleSet::of(question).words;
     let sets: Vec<ShingleSet> = hits.iter().map(|hit| ShingleSet::of(&hit.passage.text)).collect();
-    let mut frequency: HashMap<u64, usize> = HashMap::new();
+    let shingles = sets.iter().map(|set| set.shingles.len()).sum();
+    let mut frequency: HashMap<u64, usize, FixedState> = HashMap::with_capacity_and_hasher(shingles, FixedState::default());
     for shingle in sets.iter().flat_map(|set| &set.shingles) {
         *frequency.entry(*shingle).or_default() += 1;
     }
+    let frequency = |shingle: &u64| frequency.get(shingle).copied().unwrap_or_default();
     let mut kept: Vec<(DedupedHit, ShingleSet)> = Vec::new();
-    // Where each shingle of what is kept stands.
-    let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+    // Where each shingle of what is kept stands, of those that others have.
+    let mut places: HashMap<u64, Vec<usize>, FixedState> = HashMap::default();
     for (hit, set) in hits.into_iter().zip(sets) {
         // Of a copy's shingles at most `own` are not in the better passage, hence one of any `own + 1` is: of the rarest, which few
         // passages share.
-        let mut rarest = set.shingles.clone();
-        rarest.sort_by_key(|shingle| frequency.get(shingle));
+        let mut rarest: Vec<(usize, u64)> = set.shingles.iter().map(|shingle| (frequency(shingle), *shingle)).collect();
+        if rarest.len() > set.own() {
+            rarest.select_nth_unstable(set.own());
+        }
         rarest.truncate(set.own() + 1);
-        let mut better: Vec<usize> = rarest.iter().filter_map(|shingle| places.get(shingle)).flatten().copied().collect();
+        let mut better: Vec<usize> = rarest.iter().filter_map(|(_, shingle)| places.get(shingle)).flatten().copied().collect();
         better.sort_unstable();
         better.dedup();
         let original = better.into_iter().find(|place| {
@@ -57,7 +63,7 @@ pub fn dedupe(question: &str, hits: Vec<Hit>) -> Vec<DedupedHit> {
             found.copies.push(hit);
             continue;
         }
-        for shingle in &set.shingles {
+        for shingle in set.shingles.iter().filter(|shingle| frequency(shingle) > 1) {
             places.entry(*shingle).or_default().push(kept.len());
         }
         kept.push((hit.into(), set));
@@ -112,16 +118,19 @@ fn words(text: &str) -> Vec<u64> {
     for c in text.chars() {
         let alone = is_written_without_spaces(c);
         if (alone || !c.is_alphanumeric()) && !word.is_empty() {
-            words.push(hash(&std::mem::take(&mut word)));
+            words.push(hash(word.as_str()));
+            word.clear();
         }
         if alone {
             words.push(hash(&c));
+        } else if c.is_ascii_alphanumeric() {
+            word.push(c.to_ascii_lowercase());
         } else if c.is_alphanumeric() {
             word.extend(c.to_lowercase());
         }
     }
     if !word.is_empty() {
-        words.push(hash(&word));
+        words.push(hash(word.as_str()));
     }
     words
 }
@@ -133,9 +142,7 @@ fn is_written_without_spaces(c: char) -> bool {
 }
 
 fn hash<T: std::hash::Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    FixedState::default().hash_one(value)
 }
 
 #[cfg(test)]

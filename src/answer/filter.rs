@@ -17,7 +17,7 @@ use crate::document::{Hit, Scalar};
 use crate::language::Language;
 use crate::source::{anywhere, is_glob, path_globs, split_glob};
 use crate::suggest::did_you_mean;
-use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, VectorStore, rank};
+use crate::vectordb::{Condition, MAX_PAGE, Query, StoreError, TwoRankings, VectorStore, rank};
 
 /// Documents that one query names, at most.
 const DOCUMENTS: usize = 1000;
@@ -131,6 +131,21 @@ impl Filter {
         }
         hits.truncate(limit);
         Ok(hits)
+    }
+
+    /// The best `limit` passages of what is made of two rankings, of the documents that pass; `None` where they have to be looked
+    /// for ranking by ranking.
+    pub async fn search_two(
+        &self,
+        store: &dyn VectorStore,
+        two: TwoRankings,
+        limit: usize,
+    ) -> Option<Result<Vec<Hit>, StoreError>> {
+        let conditions = self.conditions();
+        if contradict(&conditions) || !self.globs().all(|glob| glob.exact) {
+            return None;
+        }
+        Some(store.query_two(two, &conditions, limit).await)
     }
 
     /// As [`Self::search`], where few documents pass.

@@ -12,10 +12,16 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
-use crate::vectordb::{MAX_PAGE, Query, VectorStore};
+use crate::vectordb::{Fuse, MAX_PAGE, Query, TwoRankings, VectorStore, fuse_hits};
 
 /// Passages looked at for each that is wanted, since some will be copies.
 const SPARE: usize = 4;
+/// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
+const SHORT: usize = 1024;
+/// Bytes of passages that another thread is not worth: they are compared within a quarter of a millisecond.
+const FEW: usize = 64 << 10;
+/// Tokens that a model sets around a text, at most. No other is shorter than a byte.
+const MARKS: usize = 8;
 /// How often more are looked at where most of them were copies.
 const ROUNDS: usize = 3;
 
@@ -62,8 +68,12 @@ impl Retriever {
             round += 1;
             let hits = self.ranked(question, depth, plan).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
-            let asked = question.to_owned();
-            let mut found = off_runtime("compare passages", move || dedupe(&asked, hits)).await?;
+            let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
+                dedupe(question, hits)
+            } else {
+                let asked = question.to_owned();
+                off_runtime("compare passages", move || dedupe(&asked, hits)).await?
+            };
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
                 return Ok(found);
@@ -78,7 +88,7 @@ impl Retriever {
         let mut hits = match plan.mode {
             RetrieveMode::Sparse => self.sparse_search(question, limit, plan).await?.unwrap_or_default(),
             RetrieveMode::Dense => self.dense_search(question, limit, plan).await?,
-            RetrieveMode::Hybrid => self.hybrid_search(question, limit.max(fusion::DEPTH), plan).await?,
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan).await?,
         };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
@@ -91,12 +101,20 @@ impl Retriever {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
             return Ok(hits);
         }
-        let dense = self.dense_search(question, limit, plan);
-        let (dense, sparse) = tokio::try_join!(dense, self.sparse_search(question, limit, plan))?;
-        Ok(match sparse {
-            Some(sparse) => fusion::fuse(&plan.fusion, dense, sparse),
-            None => dense,
-        })
+        let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
+        let (store, filter) = (&*self.store, &plan.select.filter);
+        if sparse.indices.is_empty() {
+            return Ok(filter.search(store, Query::Dense(dense), limit).await?);
+        }
+        let how = plan.fusion;
+        let fuse: Fuse = Arc::new(move |dense, sparse| fusion::fuse(&how, dense, sparse));
+        let two = TwoRankings { dense, sparse, depth: limit.max(fusion::DEPTH), fuse };
+        if let Some(found) = filter.search_two(store, two.clone(), limit).await {
+            return Ok(found?);
+        }
+        let dense = filter.search(store, Query::Dense(two.dense), two.depth);
+        let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
+        Ok(fuse_hits(&two.fuse, dense, sparse, limit))
     }
 
     async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
@@ -114,6 +132,9 @@ impl Retriever {
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {
+        if question.len() <= SHORT {
+            return Ok((self.bm25)(question));
+        }
         let (bm25, question) = (Arc::clone(&self.bm25), question.to_owned());
         off_runtime("make the question's BM25 vector", move || bm25(&question)).await
     }
@@ -124,9 +145,13 @@ impl Retriever {
             error.hint = Some("set `embed.model`, or `query.retrieve.mode: sparse`".into());
             return Err(error.into());
         };
-        let (counter, text) = (Arc::clone(embedder), question.to_owned());
-        let tokens = off_runtime("count the question's tokens", move || counter.count_tokens(&text)).await?;
         let limit = embedder.limits().input_tokens;
+        let tokens = if question.len() + MARKS <= limit {
+            None
+        } else {
+            let (counter, text) = (Arc::clone(embedder), question.to_owned());
+            off_runtime("count the question's tokens", move || counter.count_tokens(&text)).await?
+        };
         if let Some(tokens) = tokens.filter(|tokens| *tokens > limit) {
             return Err(QuestionError::TooManyTokens { tokens, limit, model: embedder.model().to_owned() }.into());
         }

@@ -11,7 +11,7 @@ use super::metrics::{Ending, Metrics};
 use super::pipelines::Served;
 use super::service::Service;
 use crate::answer::{AnswerEvent, Answerer, DedupedHit, Question};
-use crate::error::Error;
+use crate::error::{Error, Failure, Origin};
 
 /// Events of an answer.
 pub(super) type Answer = BoxStream<'static, Result<AnswerEvent, Error>>;
@@ -41,6 +41,33 @@ impl Counted {
             Ok(_) => {}
             Err(_) => self.ending = Ending::Failed,
         }
+    }
+}
+
+/// The service ends before the answer does.
+#[derive(Debug, thiserror::Error)]
+#[error("the service ends before the answer does")]
+struct ServiceEnds;
+
+impl Failure for ServiceEnds {
+    fn origin(&self) -> Origin {
+        Origin::Worker
+    }
+
+    fn code(&self) -> &'static str {
+        "stopping"
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("ask again in a moment: it may be starting anew".to_owned())
+    }
+
+    fn is_transient(&self) -> bool {
+        true
+    }
+
+    fn stops_all(&self) -> bool {
+        true
     }
 }
 
@@ -86,15 +113,25 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
             return Err(error.into());
         }
     };
+    let ending = service.ending.clone();
     let answer = async_stream::stream! {
         let _place = place;
         for event in first.into_iter().map(Ok) {
             counted.note(&event);
             yield event;
         }
-        while let Some(event) = answer.next().await {
+        loop {
+            let event = tokio::select! {
+                event = answer.next() => event,
+                () = ending.cancelled() => Some(Err(ServiceEnds.into())),
+            };
+            let Some(event) = event else { break };
+            let is_last = event.is_err();
             counted.note(&event);
             yield event;
+            if is_last {
+                break;
+            }
         }
     };
     Ok(answer.boxed())

@@ -1,7 +1,7 @@
 //! Ingests that somebody asked for. One lives on when its request has ended; of one pipeline, one runs at a time and the others wait.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use futures_util::Stream;
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::background::Background;
 use super::fault::Fault;
 use crate::error::{Error, reason};
 use crate::ingest::Options;
@@ -44,6 +45,8 @@ pub(super) struct Jobs {
     /// What those have done that are forgotten: a counter never falls.
     forgotten: Mutex<Work>,
     running: TaskTracker,
+    /// Where they run, once there has been one.
+    background: OnceLock<Background>,
     stop: CancellationToken,
 }
 
@@ -186,7 +189,8 @@ impl Jobs {
         }
         drop(known);
         let turn = Arc::clone(lock(&self.turns).entry(pipeline).or_default());
-        self.running.spawn(run(Arc::clone(&job), runtime, options, turn));
+        let background = self.background.get_or_init(Background::new);
+        background.spawn(&self.running, run(Arc::clone(&job), runtime, options, turn));
         Ok(job)
     }
 

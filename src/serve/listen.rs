@@ -35,7 +35,9 @@ const WRITES: Duration = Duration::from_secs(30);
 /// How long the system sends into the void before it gives a connection up: with it, who has vanished is noticed within 20 s.
 const VANISHED: Duration = Duration::from_secs(10);
 /// How long answers have to end when the service does.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(7);
+/// And how long to say that they do not, before they are cut.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// After accepting has failed (too many open files, say).
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -69,7 +71,7 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stop` is cancelled, and then for as long as [`DRAIN`].
+    /// Serves until `stop` is cancelled, and then for as long as [`DRAIN`]: what goes on is told that it ends, and cut [`LAST_WORDS`] later.
     pub(super) async fn run(self, router: Router, service: &Arc<Service>, stop: CancellationToken) -> Result<(), ServeError> {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let (connections, cut) = (TaskTracker::new(), CancellationToken::new());
@@ -100,13 +102,16 @@ impl Listener {
         service.stopping.cancel();
         service.jobs.stop();
         connections.close();
-        let ended = async {
+        let mut ended = std::pin::pin!(async {
             connections.wait().await;
             service.jobs.ended().await;
-        };
-        if tokio::time::timeout(DRAIN, ended).await.is_err() {
-            cut.cancel();
-            let _ = tokio::time::timeout(Duration::from_secs(1), connections.wait()).await;
+        });
+        if tokio::time::timeout(DRAIN, &mut ended).await.is_err() {
+            service.ending.cancel();
+            if tokio::time::timeout(LAST_WORDS, ended).await.is_err() {
+                cut.cancel();
+                let _ = tokio::time::timeout(Duration::from_secs(1), connections.wait()).await;
+            }
         }
         Ok(())
     }

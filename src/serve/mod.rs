@@ -20,6 +20,7 @@
 mod access;
 mod answering;
 mod api;
+mod background;
 mod blocks;
 mod error;
 mod fault;

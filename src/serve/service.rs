@@ -31,6 +31,8 @@ pub(super) struct Service {
     pub(super) metrics: Arc<Metrics>,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
+    /// Answers that still go on say that they end here, before their connections are cut.
+    pub(super) ending: CancellationToken,
     /// Whether agents may begin ingests.
     pub(super) agents_ingest: bool,
 }
@@ -50,6 +52,7 @@ impl Service {
             metrics: Arc::new(metrics),
             started: Instant::now(),
             stopping: CancellationToken::new(),
+            ending: CancellationToken::new(),
             agents_ingest,
         }
     }

@@ -128,7 +128,7 @@ impl Bm25 {
     /// likeliest language and of English, and the likeliest decides nothing else, unless words without meaning speak for it.
     pub fn query(&self, text: &str) -> SparseVector {
         let Terms { words, pairs } = Terms::of(text);
-        let likely = place(Language::of(text).or_else(|| Language::guess(text)));
+        let likely = place(Language::guess(text));
         let english = self.analyzer(0);
         // Of a few words of technology ("docker compose up fails") trigrams know nothing, and say so or not.
         let speak_for_it = words.split_whitespace().filter(|term| english.word(term).is_some());

@@ -24,6 +24,7 @@ mod passages;
 mod postings;
 mod reader;
 mod rows;
+mod scan;
 mod search;
 mod segment;
 mod snapshot;
@@ -49,7 +50,7 @@ use self::maintenance::Maintenance;
 use self::merge::Sizes;
 use self::reader::Reader;
 use self::writer::{Change, Writer};
-use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, VectorStore, check_points, check_query};
+use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, TwoRankings, VectorStore, check_points, check_query};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -195,6 +196,20 @@ impl VectorStore for EmbeddedStore {
                 let finds = check_query(&query, reader.dimensions()).map_err(Fault::Unfit)?;
                 match limit.min(MAX_PAGE) {
                     limit @ 1.. if finds => reader.query(&query, &conditions, limit),
+                    _ => Ok(Vec::new()),
+                }
+            })
+        })
+        .await
+    }
+
+    async fn query_two(&self, two: TwoRankings, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        let (conditions, asked) = (conditions.to_vec(), Query::Dense(two.dense.clone()));
+        self.run(move |folder| {
+            folder.read("search", |reader| {
+                check_query(&asked, reader.dimensions()).map_err(Fault::Unfit)?;
+                match (limit.min(MAX_PAGE), two.depth.min(MAX_PAGE)) {
+                    (limit @ 1.., depth @ 1..) => reader.query_two(&TwoRankings { depth, ..two.clone() }, &conditions, limit),
                     _ => Ok(Vec::new()),
                 }
             })

@@ -6,6 +6,8 @@ mod plan;
 pub mod qdrant;
 mod terms;
 
+use std::collections::HashMap;
+use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
@@ -112,6 +114,37 @@ pub enum Query {
     Sparse(SparseVector),
 }
 
+/// A point in a ranking.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranked {
+    /// Which.
+    pub id: Uuid,
+    /// How well it fits; what it is measured in depends on the ranking.
+    pub score: f32,
+}
+
+/// Makes one ranking of two, each best first: by [`Query::Dense`] and by [`Query::Sparse`].
+pub type Fuse = Arc<dyn Fn(&[Ranked], &[Ranked]) -> Vec<Ranked> + Send + Sync>;
+
+/// A search by two rankings of which one is made.
+#[derive(Clone)]
+pub struct TwoRankings {
+    /// As of [`Query::Dense`].
+    pub dense: Vec<f32>,
+    /// As of [`Query::Sparse`].
+    pub sparse: SparseVector,
+    /// Places of each ranking that are looked at.
+    pub depth: usize,
+    /// Makes one of them.
+    pub fuse: Fuse,
+}
+
+impl fmt::Debug for TwoRankings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TwoRankings").field("sparse", &self.sparse).field("depth", &self.depth).finish_non_exhaustive()
+    }
+}
+
 /// What a passage must be to be found: a query's conditions all hold.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -175,6 +208,14 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     }
     /// As [`Self::query`], of the passages that meet all conditions.
     async fn query_where(&self, query: Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError>;
+    /// The best `limit` passages (at most [`MAX_PAGE`]) of what is made of two rankings, of those that meet all conditions. A store that
+    /// can see one state of itself twice, or read the passages of the best alone, does so.
+    async fn query_two(&self, two: TwoRankings, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
+        let TwoRankings { dense, sparse, depth, fuse } = two;
+        let dense = self.query_where(Query::Dense(dense), conditions, depth);
+        let (dense, sparse) = tokio::try_join!(dense, self.query_where(Query::Sparse(sparse), conditions, depth))?;
+        Ok(fuse_hits(&fuse, dense, sparse, limit))
+    }
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;
     /// Takes the index for writing, until it is [released](Self::release): [`StoreError::Locked`] where another process writes.
@@ -243,6 +284,15 @@ fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
         Query::Dense(dense) if dense.len() == dimensions => Ok(true),
         Query::Dense(dense) => Err(format!("the question's vector has {} dimensions, the index {dimensions}", dense.len())),
     }
+}
+
+/// One ranking of two, with the passages of its best `limit`.
+pub(crate) fn fuse_hits(fuse: &Fuse, dense: Vec<Hit>, sparse: Vec<Hit>, limit: usize) -> Vec<Hit> {
+    let ranked = |hits: &[Hit]| hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score }).collect::<Vec<_>>();
+    let fused = fuse(&ranked(&dense), &ranked(&sparse));
+    let mut found: HashMap<Uuid, Hit> = dense.into_iter().chain(sparse).map(|hit| (hit.id, hit)).collect();
+    let hits = fused.into_iter().take(limit).filter_map(|Ranked { id, score }| Some(Hit { score, ..found.remove(&id)? }));
+    hits.collect()
 }
 
 /// Best first; of equal scores the ids decide.

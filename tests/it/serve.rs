@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -209,6 +210,42 @@ async fn who_leaves_cancels_the_request_upstream() {
     }
 }
 
+/// In a storm of clients that leave at any moment, who stays is answered, and nothing is left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_who_leave_leave_nothing_behind() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(200, Duration::from_millis(5)));
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let address = service.url().strip_prefix("http://").unwrap().to_owned();
+    let files = || std::fs::read_dir(format!("/proc/{}/fd", service.id())).unwrap().count();
+    let before = files();
+    let body = json!({"question": "keys"}).to_string();
+    let request = format!(
+        "POST /api/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let storm = futures_util::stream::iter(0..1000_u64).for_each_concurrent(100, |n| {
+        let (address, request) = (address.clone(), request.clone());
+        async move {
+            let mut stream = TcpStream::connect(&address).await.unwrap();
+            // Some leave in the middle of their request, some while they wait, some while they are answered.
+            let sent = if n % 5 == 0 { request.len() * (n as usize % 90) / 100 } else { request.len() };
+            stream.write_all(&request.as_bytes()[..sent]).await.unwrap();
+            let patience = Duration::from_millis(n * 7 % 60);
+            let _ = tokio::time::timeout(patience, stream.read(&mut [0; 4096])).await;
+        }
+    });
+    storm.await;
+    until("nothing upstream is left", async || api.in_flight() == 0).await;
+    let free = async || get(&service.at("/api/status")).await.1["free"]["answers"].as_u64();
+    until("all places are free", async || free().await == Some(64)).await;
+    until("all connections are closed", async || files() <= before + 16).await;
+    let answered = client().post(service.at("/api/ask")).json(&json!({"question": "keys"})).send().await.unwrap();
+    assert_eq!(answered.status(), 200);
+    assert!(answered.text().await.unwrap().contains("event: done"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ingest_outlives_its_request_is_watched_and_cancelled() {
     let api = StandIn::start().await;
@@ -311,6 +348,11 @@ async fn it_ends_within_seconds_whatever_goes_on() {
         response.chunk().await.unwrap().unwrap();
         answers.push(response);
     }
+    let chat = json!({"model": "docs", "stream": true, "messages": [{"role": "user", "content": "keys"}]});
+    let mut program = client().post(service.at("/v1/chat/completions")).json(&chat).send().await.unwrap();
+    program.chunk().await.unwrap().unwrap();
+    let mut read = vec![tokio::spawn(program.text())];
+    read.extend(answers.into_iter().map(|answer| tokio::spawn(answer.text())));
     // One that sends its headers letter by letter, one that says nothing.
     let address = service.url().strip_prefix("http://").unwrap().to_owned();
     let mut slow = TcpStream::connect(&address).await.unwrap();
@@ -319,6 +361,19 @@ async fn it_ends_within_seconds_whatever_goes_on() {
     let (ended, took) = tokio::task::block_in_place(|| service.stop());
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
+    // Nobody is left to guess what happened.
+    let mut texts = Vec::new();
+    for text in read {
+        texts.push(text.await.unwrap().expect("the stream ends, it is not cut"));
+    }
+    let (program, answers) = texts.split_first().unwrap();
+    let said: Vec<&str> = program.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    let error: Value = serde_json::from_str(said[said.len() - 2]).unwrap();
+    assert_eq!((&error["error"]["code"], said.last()), (&json!("stopping"), Some(&"[DONE]")), "{error}");
+    for answer in answers {
+        let last = events(answer).pop().unwrap();
+        assert_eq!((last.0.as_str(), &last.1["kind"]), ("error", &json!("stopping")), "{last:?}");
+    }
     until("no request upstream is left", async || api.in_flight() == 0).await;
     assert!(!project.path(".ragstream/serve.sock").exists());
 }

@@ -66,14 +66,12 @@ pub(super) struct State {
     /// In the order of their rows.
     pub(super) segments: Vec<Listed>,
     pub(super) dead: RowSet,
-    /// Rows that no segment has yet.
-    pub(super) fresh: u64,
 }
 
 impl State {
-    /// How many points there are.
-    pub(super) fn points(&self) -> u64 {
-        self.segments.iter().map(|segment| self.living(segment)).sum::<u64>() + self.fresh
+    /// How many points are in segments.
+    pub(super) fn sealed(&self) -> u64 {
+        self.segments.iter().map(|segment| self.living(segment)).sum()
     }
 
     /// Rows of a segment that count.
@@ -178,7 +176,7 @@ impl Database {
         for (chunk, bits) in chunks {
             dead.set_bytes(chunk, &bits).ok_or_else(|| Fault::damaged(&path(&self.folder), "its table `dead` is not ours"))?;
         }
-        Ok(State { segments, dead, fresh: self.fresh()?.unsigned_abs() })
+        Ok(State { segments, dead })
     }
 
     /// How many rows no segment has yet.

@@ -5,21 +5,28 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::{OptionalExtension as _, params};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use super::database::Database;
+use super::best::Scored;
+use super::database::{Database, Listed, State};
 use super::fault::Fault;
 use super::filter;
 use super::passages::{COLUMNS, passage};
+use super::scan::Scanner;
 use super::search::Search;
 use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
-use crate::vectordb::{Condition, MAX_PAGE, Query};
+use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
+/// Bytes of vectors that are kept in memory: a quarter of a million of 256 numbers. What does not fit is read by each scan.
+const BYTES_KEPT: u64 = 64 << 20;
+/// Searches after which a segment's vectors are kept: who asks once has nothing of it.
+const SEARCHES: u32 = 32;
 /// How often a state is read again whose segments were merged away before they could be opened.
 const ATTEMPTS: usize = 20;
 
@@ -30,13 +37,33 @@ pub(super) struct Reader {
     dimensions: usize,
     idle: Mutex<Vec<Database>>,
     /// The segments of the last state that was seen.
-    segments: Mutex<HashMap<String, Arc<Segment>>>,
+    segments: Mutex<HashMap<String, Known>>,
+    scanner: Scanner,
+    /// For who brings vectors into memory: one is enough.
+    keeping: Arc<Semaphore>,
+}
+
+/// A segment, and which of its rows count while so many of them do not: a row that is dead stays so.
+#[derive(Debug, Clone)]
+struct Known {
+    segment: Arc<Segment>,
+    dead: u64,
+    alive: Option<Arc<[bool]>>,
+    /// Of which it was part.
+    searches: u32,
 }
 
 impl Reader {
     /// The index in `folder`. Nothing is opened yet.
     pub(super) fn new(folder: PathBuf, dimensions: usize) -> Self {
-        Self { folder, dimensions, idle: Mutex::default(), segments: Mutex::default() }
+        Self {
+            folder,
+            dimensions,
+            idle: Mutex::default(),
+            segments: Mutex::default(),
+            scanner: Scanner::default(),
+            keeping: Arc::new(Semaphore::new(1)),
+        }
     }
 
     /// The width of the vectors.
@@ -48,24 +75,50 @@ impl Reader {
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
         self.with(|database| {
             let snapshot = self.snapshot(database)?;
-            let allowed = database.call(|connection| filter::allowed(connection, conditions))?;
-            let best = Search { snapshot: &snapshot, allowed }.best(query, limit)?;
-            let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE row = ?1");
-            let hits = database.call(|connection| {
-                let mut statement = connection.prepare_cached(&sql)?;
-                let hits = best.iter().map(|scored| {
-                    let found = statement.query_row([scored.row], passage).optional()?;
-                    Ok(found.map(|(_, id, passage)| Hit { id, score: scored.score, passage }))
-                });
-                hits.collect::<rusqlite::Result<Vec<_>>>()
-            })?;
-            let found = hits.len();
-            let hits: Vec<Hit> = hits.into_iter().flatten().collect();
-            if hits.len() < found {
-                return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has a row that it does not have"));
-            }
-            Ok(crate::vectordb::rank(hits))
+            let best = self.search(&snapshot, conditions)?.best(query, limit)?;
+            let hits = best.iter().map(|scored| {
+                let (id, passage) = self.passage(database, scored.row)?;
+                Ok(Hit { id, score: scored.score, passage })
+            });
+            Ok(rank(hits.collect::<Result<_, _>>()?))
         })
+    }
+
+    /// The best passages of what is made of two rankings.
+    pub(super) fn query_two(&self, two: &TwoRankings, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
+        self.with(|database| {
+            let snapshot = self.snapshot(database)?;
+            let search = self.search(&snapshot, conditions)?;
+            let mut names = Names::default();
+            let [dense, sparse] = search.both(two)?;
+            let (dense, sparse) = (names.ordered(self, database, dense)?, names.ordered(self, database, sparse)?);
+            let mut fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
+            let scores: Vec<_> = fused.iter().map(|one| (names.row(one.id), one.score)).collect();
+            if names.look_up(self, database, &scores)? {
+                fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
+            }
+            let hits = fused.into_iter().take(limit).map(|Ranked { id, score }| {
+                let (id, passage) = self.passage(database, names.row(id))?;
+                Ok(Hit { id, score, passage })
+            });
+            hits.collect()
+        })
+    }
+
+    fn search<'a>(&'a self, snapshot: &'a Snapshot<'a>, conditions: &[Condition]) -> Result<Search<'a>, Fault> {
+        let allowed = snapshot.database.call(|connection| filter::allowed(connection, conditions))?;
+        Ok(Search::new(snapshot, allowed, &self.scanner))
+    }
+
+    /// What the point of a row says.
+    fn passage(&self, database: &Database, row: i64) -> Result<(Uuid, Passage), Fault> {
+        let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE row = ?1");
+        let found = database.call(|connection| connection.prepare_cached(&sql)?.query_row([row], passage).optional())?;
+        found.map(|(_, id, passage)| (id, passage)).ok_or_else(|| self.torn())
+    }
+
+    fn torn(&self) -> Fault {
+        Fault::damaged(&super::database::path(&self.folder), "a segment has a row that it does not have")
     }
 
     /// The documents with a passage that meets the conditions.
@@ -87,7 +140,7 @@ impl Reader {
 
     /// How many points there are.
     pub(super) fn count(&self) -> Result<u64, Fault> {
-        self.with(|database| Ok(database.state()?.points()))
+        self.with(|database| Ok(database.state()?.sealed() + database.fresh()?.unsigned_abs()))
     }
 
     /// Points from `from` on, in the order of their ids.
@@ -142,17 +195,100 @@ impl Reader {
     fn snapshot<'a>(&self, database: &'a Database) -> Result<Snapshot<'a>, Fault> {
         let state = database.state()?;
         let known = lock(&self.segments).clone();
-        let segments = state.segments.iter().map(|listed| match known.get(&listed.name) {
-            Some(segment) => Ok(Arc::clone(segment)),
-            None => Segment::open(&self.folder.join(&listed.name), self.dimensions).map(Arc::new),
-        });
+        let segments = state.segments.iter().map(|listed| self.known(known.get(&listed.name), listed, &state));
         let segments = segments.collect::<Result<Vec<_>, _>>()?;
-        if segments.iter().zip(&state.segments).any(|(segment, listed)| segment.count() != listed.count) {
-            return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has not as many rows as it says"));
-        }
+        self.keep_bytes(&segments);
         let names = state.segments.iter().map(|listed| listed.name.clone());
         *lock(&self.segments) = names.zip(segments.iter().cloned()).collect();
-        Ok(Snapshot { database, state, segments, dimensions: self.dimensions })
+        let (segments, alive) = segments.into_iter().map(|known| (known.segment, known.alive)).unzip();
+        Ok(Snapshot { database, state, segments, alive })
+    }
+
+    /// Brings the vectors of what is searched again and again into memory, as far as there is room: one segment at a time, beside the
+    /// searches. One that is damaged is found by who reads it.
+    fn keep_bytes(&self, segments: &[Known]) {
+        let sizes = segments.iter().map(|known| known.segment.size_of_bytes());
+        let held: u64 = sizes.filter(|(_, kept)| *kept).map(|(size, _)| size).sum();
+        let wanted = segments.iter().filter(|known| known.searches >= SEARCHES).find(|known| {
+            let (size, kept) = known.segment.size_of_bytes();
+            !kept && held + size <= BYTES_KEPT
+        });
+        let Some(wanted) = wanted else { return };
+        let Ok(keeping) = Arc::clone(&self.keeping).try_acquire_owned() else { return };
+        let segment = Arc::clone(&wanted.segment);
+        let keep = move || {
+            let _keeping = keeping;
+            if let Err(fault) = segment.keep_bytes() {
+                tracing::warn!(%fault, "the vectors of a segment are not kept in memory");
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("index".into()).spawn(keep) {
+            tracing::debug!(%error, "the vectors of a segment are not kept in memory");
+        }
+    }
+
+    /// A segment as of this state.
+    fn known(&self, known: Option<&Known>, listed: &Listed, state: &State) -> Result<Known, Fault> {
+        let segment = match known {
+            Some(known) => Arc::clone(&known.segment),
+            None => Arc::new(Segment::open(&self.folder.join(&listed.name), self.dimensions)?),
+        };
+        if segment.count() != listed.count {
+            return Err(Fault::damaged(&super::database::path(&self.folder), "a segment has not as many rows as it says"));
+        }
+        let dead = u64::from(listed.count) - state.living(listed);
+        if let Some(known) = known.filter(|known| known.dead == dead) {
+            return Ok(Known { searches: known.searches.saturating_add(1), ..known.clone() });
+        }
+        let alive = || Ok(segment.rows()?.into_iter().map(|row| !state.dead.contains(row)).collect());
+        let alive = if dead == 0 { None } else { Some(alive()?) };
+        Ok(Known { segment, dead, alive, searches: known.map_or(0, |known| known.searches.saturating_add(1)) })
+    }
+}
+
+/// The ids of rows that are ranked. They decide among equals alone, and a look at one is a page read: the others go by their row.
+#[derive(Debug, Default)]
+struct Names {
+    ids: HashMap<i64, Uuid>,
+    rows: HashMap<Uuid, i64>,
+}
+
+impl Names {
+    fn name(&self, row: i64) -> Uuid {
+        self.ids.get(&row).copied().unwrap_or_else(|| Uuid::from_u128(row.unsigned_abs().into()))
+    }
+
+    fn row(&self, name: Uuid) -> i64 {
+        self.rows.get(&name).copied().unwrap_or_else(|| name.as_u128() as i64)
+    }
+
+    fn ranked(&self, best: &[Scored]) -> Vec<Ranked> {
+        best.iter().map(|scored| Ranked { id: self.name(scored.row), score: scored.score }).collect()
+    }
+
+    /// Rows best first, equal ones in the order of their ids.
+    fn ordered(&mut self, reader: &Reader, database: &Database, mut best: Vec<Scored>) -> Result<Vec<Scored>, Fault> {
+        let scores: Vec<_> = best.iter().map(|scored| (scored.row, scored.score)).collect();
+        self.look_up(reader, database, &scores)?;
+        best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| self.name(a.row).cmp(&self.name(b.row))));
+        Ok(best)
+    }
+
+    /// Looks up the ids of rows that are as good as their neighbour. Whether there were any that were not known.
+    fn look_up(&mut self, reader: &Reader, database: &Database, best: &[(i64, f32)]) -> Result<bool, Fault> {
+        let equal = best.chunk_by(|a, b| a.1.total_cmp(&b.1).is_eq()).filter(|equals| equals.len() > 1).flatten();
+        let unknown: Vec<i64> = equal.map(|(row, _)| *row).filter(|row| !self.ids.contains_key(row)).collect();
+        let ids = database.call(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
+            let ids = unknown.iter().map(|row| statement.query_row([row], |found| found.get::<_, [u8; 16]>(0)).optional());
+            ids.collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        for (row, id) in unknown.iter().zip(ids) {
+            let id = Uuid::from_bytes(id.ok_or_else(|| reader.torn())?);
+            self.ids.insert(*row, id);
+            self.rows.insert(id, *row);
+        }
+        Ok(!unknown.is_empty())
     }
 }
 

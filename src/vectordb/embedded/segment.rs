@@ -92,6 +92,10 @@ pub(super) struct Segment {
     file: File,
     header: Header,
     fences: OnceLock<Vec<u32>>,
+    /// That they are what was written was seen.
+    checked_rows: OnceLock<()>,
+    /// All vectors in 8 bits, where they are kept in memory.
+    kept: OnceLock<Vec<u8>>,
 }
 
 impl Segment {
@@ -109,7 +113,14 @@ impl Segment {
         if header.dimensions != dimensions || !header.fits(length) {
             return Err(Fault::damaged(path, format!("it is {length} bytes long, and its header tells of others")));
         }
-        Ok(Self { path: path.to_owned(), file, header, fences: OnceLock::new() })
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            header,
+            fences: OnceLock::new(),
+            checked_rows: OnceLock::new(),
+            kept: OnceLock::new(),
+        })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -124,11 +135,15 @@ impl Segment {
     /// The numbers of its rows, ascending.
     pub(super) fn rows(&self) -> Result<Vec<i64>, Fault> {
         let bytes = self.whole(self.header.rows)?;
+        self.checked_rows.get_or_init(|| ());
         Ok(bytes.as_chunks::<4>().0.iter().map(|row| self.header.first + i64::from(u32::from_le_bytes(*row))).collect())
     }
 
-    /// The number of one of its rows.
+    /// The number of one of its rows. At the first, all of them are compared with their checksum.
     pub(super) fn row(&self, local: u32) -> Result<i64, Fault> {
+        if self.checked_rows.get().is_none() {
+            self.rows()?;
+        }
         let mut bytes = [0; 4];
         self.read(&mut bytes, self.header.rows, u64::from(local) * 4)?;
         Ok(self.header.first + i64::from(u32::from_le_bytes(bytes)))
@@ -139,9 +154,27 @@ impl Segment {
         self.header.dimensions + SCALE
     }
 
-    /// Vectors in 8 bits of as many rows as `buffer` has room for, from `local` on.
-    pub(super) fn bytes(&self, local: u32, buffer: &mut [u8]) -> Result<(), Fault> {
-        self.read(buffer, self.header.bytes, u64::from(local) * self.stride() as u64)
+    /// Vectors in 8 bits of `rows` rows from `local` on: those that are kept, else read into `buffer`.
+    pub(super) fn bytes<'a>(&'a self, local: u32, rows: u32, buffer: &'a mut Vec<u8>) -> Result<&'a [u8], Fault> {
+        let (from, length) = (local as usize * self.stride(), rows as usize * self.stride());
+        if let Some(kept) = self.kept.get().and_then(|kept| kept.get(from..from + length)) {
+            return Ok(kept);
+        }
+        buffer.resize(length, 0);
+        self.read(buffer, self.header.bytes, from as u64)?;
+        Ok(buffer)
+    }
+
+    /// Keeps the vectors in 8 bits in memory.
+    pub(super) fn keep_bytes(&self) -> Result<(), Fault> {
+        let bytes = self.whole(self.header.bytes)?;
+        self.kept.get_or_init(|| bytes);
+        Ok(())
+    }
+
+    /// The size of the vectors in 8 bits, and whether they are kept.
+    pub(super) fn size_of_bytes(&self) -> (u64, bool) {
+        (self.header.bytes.length, self.kept.get().is_some())
     }
 
     /// A row's vector in half precision.

@@ -13,7 +13,8 @@ pub(super) struct Snapshot<'a> {
     pub(super) database: &'a Database,
     pub(super) state: State,
     pub(super) segments: Vec<Arc<Segment>>,
-    pub(super) dimensions: usize,
+    /// Which of each segment's rows count; `None`: all.
+    pub(super) alive: Vec<Option<Arc<[bool]>>>,
 }
 
 impl Snapshot<'_> {

@@ -22,7 +22,7 @@ async fn each_mode_asks_the_store_its_own_way() {
         (RetrieveMode::Sparse, false, "two words", vec![(Query::Sparse(sparse.clone()), 5)]),
         // The words need not wait for the embedding model.
         (RetrieveMode::Hybrid, true, "two words", vec![(Query::Sparse(sparse), 100), (Query::Dense(dense.clone()), 100)]),
-        (RetrieveMode::Hybrid, true, "???", vec![(Query::Dense(dense), 100)]),
+        (RetrieveMode::Hybrid, true, "???", vec![(Query::Dense(dense), 5)]),
         (RetrieveMode::Sparse, false, "???", vec![]),
     ];
     for (mode, embeds, question, expected) in cases {

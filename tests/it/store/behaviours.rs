@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ragstream::document::{Point, SparseVector};
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::embedded::EmbeddedStore;
-use ragstream::vectordb::{IndexMeta, Query, StoreError, VectorStore};
+use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, TwoRankings, VectorStore};
 use uuid::Uuid;
 
 use super::filters::{
@@ -282,6 +282,42 @@ async fn many_write_and_read_at_once(store: Store) {
     assert_eq!(store.count().await.unwrap(), 12 * 4 * 19);
 }
 
+/// Searches that come together may share their work: none may see another's.
+async fn many_ask_at_once_and_each_finds_its_own(store: Store) {
+    let bm25 = Arc::new(made(&store).await);
+    let uri = |n: u64| format!("d{}/doc{n}", n % 3);
+    let points = (0..600).map(|n| point(&bm25, n, &uri(n), &format!("common w{} v{}", n % 17, n % 5))).collect();
+    store.upsert(points).await.unwrap();
+    store.delete((0..600).step_by(7).map(id).collect()).await.unwrap();
+    let ask = |n: u64| {
+        let (store, bm25) = (Arc::clone(&store), Arc::clone(&bm25));
+        async move {
+            let conditions = match n % 3 {
+                0 => vec![],
+                1 => vec![Condition::Within(vec!["d1".into()])],
+                _ => vec![Condition::NotWithin(vec!["d2".into()])],
+            };
+            let two = TwoRankings {
+                dense: direction(n * 31, WIDTH),
+                sparse: bm25.query(&format!("common w{} v{}", n % 17, n % 5)),
+                depth: 20,
+                fuse: Arc::new(|dense, sparse| [dense, sparse].concat().into_iter().filter(|one| one.id != id(5)).collect()),
+            };
+            let dense = store.query_where(Query::Dense(two.dense.clone()), &conditions, 1 + n as usize % 40).await.unwrap();
+            (dense, store.query_two(two, &conditions, 10).await.unwrap())
+        }
+    };
+    let mut alone = Vec::new();
+    for n in 0..40 {
+        alone.push(ask(n).await);
+    }
+    let together = futures_util::future::join_all((0..40).map(|n| tokio::spawn(ask(n)))).await;
+    for (n, (alone, together)) in alone.iter().zip(together).enumerate() {
+        assert_eq!(*alone, together.unwrap(), "search {n}");
+        assert!(!alone.1.is_empty());
+    }
+}
+
 /// Every behaviour, as a test over each store.
 macro_rules! over_every_store {
     ($($behaviour:ident)*) => {
@@ -326,6 +362,7 @@ over_every_store! {
     payloads_come_back_as_they_were
     thousands_of_points_in_one_call
     many_write_and_read_at_once
+    many_ask_at_once_and_each_finds_its_own
     a_filtered_ranking_is_the_ranking_filtered
     the_few_that_match_are_found_below_the_many_that_do_not
     documents_are_named

@@ -1,12 +1,13 @@
 //! Any history of an embedded index against a plain model of it: what is there, what is found, and by what score.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use ragstream::document::{Point, SparseVector};
+use ragstream::document::{Hit, Point, SparseVector};
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::embedded::EmbeddedStore;
-use ragstream::vectordb::{Condition, Query, VectorStore};
+use ragstream::vectordb::{Condition, Fuse, Query, Ranked, TwoRankings, VectorStore};
 use uuid::Uuid;
 
 use super::{WIDTH, direction, id, meta, passage};
@@ -85,6 +86,13 @@ async fn assert_same(store: &EmbeddedStore, model: &BTreeMap<Uuid, Point>, bm25:
     let uris: BTreeSet<_> = store.uris(&[]).await.unwrap().into_iter().collect();
     assert_eq!(uris, model.values().map(|point| point.passage.uri.clone()).collect());
 
+    let fuse: Fuse = Arc::new(|dense, sparse| {
+        let mut all: BTreeMap<Uuid, f32> = BTreeMap::new();
+        dense.iter().chain(sparse).for_each(|one| *all.entry(one.id).or_default() += one.score);
+        let mut all: Vec<Ranked> = all.into_iter().map(|(id, score)| Ranked { id, score }).collect();
+        all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        all
+    });
     let within = Condition::Documents(vec!["docs/d1".into(), "docs/d3".into(), "docs/d6".into()]);
     for n in [1, 4, 777] {
         let (asked, direction) = (bm25.query(&format!("w{n} common more")), direction(n, WIDTH));
@@ -92,6 +100,16 @@ async fn assert_same(store: &EmbeddedStore, model: &BTreeMap<Uuid, Point>, bm25:
             (Query::Sparse(asked.clone()), words(model, &asked), 5e-4),
             (Query::Dense(direction.clone()), directions(model, &direction), 1e-3),
         ];
+        for conditions in [&[][..], std::slice::from_ref(&within)] {
+            let dense = store.query_where(Query::Dense(direction.clone()), conditions, 12).await.unwrap();
+            let sparse = store.query_where(Query::Sparse(asked.clone()), conditions, 12).await.unwrap();
+            let ranked = |hits: &[Hit]| hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score }).collect::<Vec<_>>();
+            let expected: Vec<Ranked> = fuse(&ranked(&dense), &ranked(&sparse)).into_iter().take(9).collect();
+            let two = TwoRankings { dense: direction.clone(), sparse: asked.clone(), depth: 12, fuse: Arc::clone(&fuse) };
+            let found = store.query_two(two, conditions, 9).await.unwrap();
+            assert_eq!(ranked(&found), expected, "two rankings, {conditions:?}");
+            assert!(found.iter().all(|hit| hit.passage == model[&hit.id].passage));
+        }
         for (query, expected, grain) in rankings {
             let both = [within.clone(), Condition::Lang("zh".into())];
             for conditions in [&[][..], std::slice::from_ref(&within), &both] {
