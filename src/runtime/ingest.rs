@@ -96,6 +96,7 @@ impl Runtime {
     }
 
     /// What embedding costs, where that is known.
+    #[cfg(feature = "serve")]
     pub(crate) fn embed_price(&self) -> Option<Price> {
         let provider = self.plan.providers.get(&self.plan.embed.model.provider).filter(|_| !self.own_embedder)?;
         prices::of(provider, &self.plan.embed.model.model)

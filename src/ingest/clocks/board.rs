@@ -128,6 +128,24 @@ impl Clocks {
         self.change(step, |step| step.free = why);
     }
 
+    /// Whether the next step waits for this one, from now on; `ended`: nothing more will come.
+    pub(super) fn asked(&self, step: Step, asked: bool, ended: bool) {
+        self.change(step, |step| (step.asked, step.ended) = (asked, ended));
+        let mut next = true;
+        for upstream in FLOW {
+            let mut changed = false;
+            self.change(upstream, |step| {
+                let wanted = step.asked && next;
+                changed = wanted != step.wanted;
+                step.wanted = wanted;
+                next = wanted || step.ended;
+            });
+            if !changed && upstream == step {
+                return;
+            }
+        }
+    }
+
     /// A look-up in the cache begins (or ends).
     pub fn look_up(&self, begins: bool) {
         self.change(Step::Embed, |step| {
@@ -164,6 +182,9 @@ impl Clocks {
 }
 
 const STEPS: [Step; 7] = [Step::List, Step::Read, Step::Parse, Step::Chunk, Step::Embed, Step::Store, Step::Commit];
+
+/// The steps that are asked by the next one, from the last one up.
+const FLOW: [Step; 5] = [Step::Store, Step::Embed, Step::Chunk, Step::Parse, Step::Read];
 
 impl Course {
     fn advance(&mut self, now: Instant) {

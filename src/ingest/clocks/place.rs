@@ -108,10 +108,7 @@ impl<S: Stream + Unpin> Stream for Wanted<S> {
         let wanted = polled.is_pending() || ended;
         if wanted != self.asked || ended {
             self.asked = wanted;
-            self.clocks.change(self.step, |step| {
-                step.wanted = wanted;
-                step.ended = ended;
-            });
+            self.clocks.asked(self.step, wanted, ended);
         }
         polled
     }

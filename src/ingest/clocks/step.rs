@@ -73,7 +73,9 @@ pub(super) struct StepClock {
     pub(super) free: Free,
     /// Look-ups in the cache: nobody waits for input meanwhile.
     pub(super) lookups: u64,
-    /// The next step waits for this one.
+    /// The next step has asked for something that was not there yet.
+    pub(super) asked: bool,
+    /// The same of all that come after it: who is not asked does not ask.
     pub(super) wanted: bool,
     /// Nothing more will come.
     pub(super) ended: bool,
@@ -88,6 +90,7 @@ impl StepClock {
             doing: [0; DOINGS],
             free: Free::Input,
             lookups: 0,
+            asked: true,
             wanted: true,
             ended: false,
             sums: Sums::default(),
