@@ -25,7 +25,7 @@ use super::prompt::{Composed, HISTORY, compose};
 use super::question::{Ensemble, ModelChoice, Question};
 use super::retrieve::{Retriever, off_runtime};
 use super::source::{Source, join};
-use super::{history, rewrite};
+use super::{history, rewrite, told};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -169,7 +169,7 @@ impl Answerer {
                 };
             }
         };
-        events.boxed()
+        told::answer(events.boxed())
     }
 
     /// Streams the answers of several models to a question, as they come. The question's own model and those that stand by are not
@@ -209,7 +209,7 @@ impl Answerer {
                 yield event?;
             }
         };
-        events.boxed()
+        told::answers(events.boxed())
     }
 
     /// Streams what a model says to a conversation as it is, without a search: for what a program asks of one beside its questions,

@@ -10,6 +10,7 @@ use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
 
+use super::legs::Legs;
 use crate::document::Hit;
 
 /// Words that are compared at once (Broder 1997, "On the resemblance and containment of documents", calls them shingles).
@@ -24,11 +25,13 @@ pub struct DedupedHit {
     pub hit: Hit,
     /// The others, best first.
     pub copies: Vec<Hit>,
+    /// Where the best of them stood in each ranking.
+    pub legs: Legs,
 }
 
 impl From<Hit> for DedupedHit {
     fn from(hit: Hit) -> Self {
-        Self { hit, copies: Vec::new() }
+        Self { hit, copies: Vec::new(), legs: Legs::default() }
     }
 }
 

@@ -28,6 +28,7 @@ pub mod filter;
 pub mod fusion;
 pub mod history;
 mod judge;
+mod legs;
 pub mod link;
 mod models;
 mod plan;
@@ -40,6 +41,7 @@ pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod source;
+mod told;
 pub mod wire;
 mod write;
 
@@ -50,6 +52,7 @@ pub use event::{
 };
 pub use filter::{Filter, FilterError, Term};
 pub use history::Exchange;
+pub use legs::{Leg, Legs};
 pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use plan::{Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};

@@ -32,6 +32,17 @@ pub enum RetrieveMode {
     Sparse,
 }
 
+impl RetrieveMode {
+    /// Its name in a pipeline file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hybrid => "hybrid",
+            Self::Dense => "dense",
+            Self::Sparse => "sparse",
+        }
+    }
+}
+
 /// How the two rankings of [`RetrieveMode::Hybrid`] become one (see `answer::fusion`).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum FusionPlan {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::duplicates::DedupedHit;
+use super::legs::Leg;
 use crate::chunk::embedded_text;
 use crate::error::Error;
 use crate::providers::Reranker;
@@ -41,5 +42,8 @@ pub(super) async fn rerank(
     }
     // Equally good ones stay in the order of the ranking.
     found.sort_by(|a, b| b.hit.score.total_cmp(&a.hit.score));
+    for (rank, found) in (1..).zip(&mut found) {
+        found.legs.rerank = Some(Leg { rank, score: found.hit.score });
+    }
     Ok(found)
 }

@@ -1,10 +1,13 @@
 //! Finds the passages that a question is about: searched for, fused, freed of copies, reranked.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use tracing::Instrument as _;
 
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
+use super::legs::{self, Legs, Rankings};
 use super::question::{QuestionError, checked};
 use super::rerank::rerank;
 use super::{Duplicates, QueryPlan, RetrieveMode};
@@ -12,7 +15,8 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
-use crate::vectordb::{Fuse, MAX_PAGE, Query, TwoRankings, VectorStore, fuse_hits};
+use crate::telemetry;
+use crate::vectordb::{Fuse, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
 /// Passages looked at for each that is wanted, since some will be copies.
 const SPARE: usize = 4;
@@ -46,10 +50,23 @@ pub struct Retriever {
 impl Retriever {
     /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
     pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+        let span = telemetry::retrieval(question, plan.limit.get(), plan.mode.name());
+        let found = self.found(question, plan).instrument(span.clone()).await;
+        match &found {
+            Ok(found) => telemetry::count(&span, "ragstream.retrieval.hits", found.len() as u64),
+            Err(error) => telemetry::failed(&span, error.code()),
+        }
+        found
+    }
+
+    async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
         let mut found = match select.duplicates {
-            Duplicates::Keep => self.ranked(question, wanted, plan).await?.into_iter().map(DedupedHit::from).collect(),
+            Duplicates::Keep => {
+                let (hits, rankings) = self.ranked(question, wanted, plan).await?;
+                labelled(hits.into_iter().map(DedupedHit::from).collect(), &rankings)
+            }
             Duplicates::Drop => self.distinct(question, wanted, plan).await?,
         };
         if let (Some(reranker), Some(rerank_plan)) = (&self.reranker, &select.rerank) {
@@ -66,7 +83,7 @@ impl Retriever {
         loop {
             depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
             round += 1;
-            let hits = self.ranked(question, depth, plan).await?;
+            let (hits, rankings) = self.ranked(question, depth, plan).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
             let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
                 dedupe(question, hits)
@@ -76,45 +93,74 @@ impl Retriever {
             };
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
-                return Ok(found);
+                return Ok(labelled(found, &rankings));
             }
         }
     }
 
     /// The first `limit` passages, as far as there are any: by one ranking, or by two that are asked for at the same time and
-    /// fused.
-    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+    /// fused; and where each stood in them.
+    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<(Vec<Hit>, Rankings), Error> {
         let started = Instant::now();
+        let mut rankings = Rankings::default();
         let mut hits = match plan.mode {
-            RetrieveMode::Sparse => self.sparse_search(question, limit, plan).await?.unwrap_or_default(),
-            RetrieveMode::Dense => self.dense_search(question, limit, plan).await?,
-            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan).await?,
+            RetrieveMode::Sparse => {
+                let hits = self.sparse_search(question, limit, plan).await?.unwrap_or_default();
+                rankings.note(ranked(&hits), Legs::words_mut);
+                hits
+            }
+            RetrieveMode::Dense => {
+                let hits = self.dense_search(question, limit, plan).await?;
+                rankings.note(ranked(&hits), Legs::vector_mut);
+                hits
+            }
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan, &mut rankings).await?,
         };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
-        Ok(hits)
+        Ok((hits, rankings))
     }
 
-    async fn hybrid_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
+    async fn hybrid_search(
+        &self,
+        question: &str,
+        limit: usize,
+        plan: &QueryPlan,
+        rankings: &mut Rankings,
+    ) -> Result<Vec<Hit>, Error> {
         let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
         if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
+            rankings.note(ranked(&hits), Legs::words_mut);
             return Ok(hits);
         }
         let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
         let (store, filter) = (&*self.store, &plan.select.filter);
         if sparse.indices.is_empty() {
-            return Ok(filter.search(store, Query::Dense(dense), limit).await?);
+            let hits = filter.search(store, Query::Dense(dense), limit).await?;
+            rankings.note(ranked(&hits), Legs::vector_mut);
+            return Ok(hits);
         }
         let how = plan.fusion;
-        let fuse: Fuse = Arc::new(move |dense, sparse| fusion::fuse(&how, dense, sparse));
+        // Only here are both seen, wherever they are fused. A store may do so again, and the last time counts; and it may name its points
+        // as it likes while it does, but what it finds comes in the order of what was fused.
+        let seen: Arc<Mutex<Vec<Legs>>> = Arc::default();
+        let noting = Arc::clone(&seen);
+        let fuse: Fuse = Arc::new(move |dense, sparse| {
+            let fused = fusion::fuse(&how, dense, sparse);
+            *noting.lock().unwrap_or_else(PoisonError::into_inner) = legs::of_two(dense, sparse, &fused);
+            fused
+        });
         let two = TwoRankings { dense, sparse, depth: limit.max(fusion::DEPTH), fuse };
-        if let Some(found) = filter.search_two(store, two.clone(), limit).await {
-            return Ok(found?);
-        }
-        let dense = filter.search(store, Query::Dense(two.dense), two.depth);
-        let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
-        Ok(fuse_hits(&two.fuse, dense, sparse, limit))
+        let found = if let Some(found) = filter.search_two(store, two.clone(), limit).await {
+            found?
+        } else {
+            let dense = filter.search(store, Query::Dense(two.dense), two.depth);
+            let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
+            fuse_hits(&two.fuse, dense, sparse, limit)
+        };
+        rankings.note_all(&found, &seen.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(found)
     }
 
     async fn dense_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Vec<Hit>, Error> {
@@ -177,6 +223,19 @@ impl Retriever {
             }
         }
     }
+}
+
+/// A ranking without its passages.
+fn ranked(hits: &[Hit]) -> impl Iterator<Item = Ranked> {
+    hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score })
+}
+
+/// The same passages, each with where it stood.
+fn labelled(mut found: Vec<DedupedHit>, rankings: &Rankings) -> Vec<DedupedHit> {
+    for found in &mut found {
+        found.legs = rankings.of(found.hit.id);
+    }
+    found
 }
 
 /// Runs CPU work where it stalls no stream.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    AnswerEvent, AnswerOutcome, AnswerSummary, DedupedHit, EnsembleEvent, EnsembleMode, EnsembleSummary, Judging, Member,
-    ModelOutcome, Source, Verdict,
+    AnswerEvent, AnswerOutcome, AnswerSummary, DedupedHit, EnsembleEvent, EnsembleMode, EnsembleSummary, Judging, Leg, Legs,
+    Member, ModelOutcome, Source, Verdict,
 };
 use crate::document::{Hit, Metadata, Passage};
 use crate::providers::{ErrorKind, StopReason, Usage};
@@ -189,5 +189,6 @@ pub(crate) fn hit() -> DedupedHit {
     let hit = Hit { id: uuid::Uuid::nil(), score, passage };
     let mut copy = hit.clone();
     copy.passage.uri = "old/keys.md".into();
-    DedupedHit { hit, copies: vec![copy] }
+    let legs = Legs { vector: Some(Leg { rank: 2, score: 0.83 }), words: Some(Leg { rank: 1, score: 4.5 }), ..Legs::default() };
+    DedupedHit { hit, copies: vec![copy], legs }
 }

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
+use super::legs::Legs;
 use super::link;
 use super::question::EnsembleMode;
 use super::source::Source;
@@ -226,6 +227,8 @@ pub struct HitLine<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     copies: Vec<CopyLine<'a>>,
+    #[serde(skip_serializing_if = "Legs::is_empty")]
+    legs: Legs,
 }
 
 /// Where a passage lies that says nearly the same.
@@ -335,6 +338,7 @@ impl<'a> Line<'a> {
             lines: passage.lines,
             text: &passage.text,
             copies: found.copies.iter().map(CopyLine::from).collect(),
+            legs: found.legs,
         })
     }
 }

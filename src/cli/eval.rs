@@ -14,7 +14,8 @@ use super::style::{one_line, trimmed};
 use crate::answer::Answerer;
 use crate::eval;
 use crate::eval::compare::compare;
-use crate::eval::scores::{QueryScore, Scores};
+use crate::eval::kept::{Measurement, Run};
+use crate::eval::scores::{FIGURES, QueryScore, Scores};
 use crate::eval::set::LabelledSet;
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
@@ -26,6 +27,8 @@ const WORST: usize = 10;
 struct Measured {
     /// The pipeline's name.
     pipeline: String,
+    /// The embedding model.
+    model: String,
     queries: Vec<QueryScore>,
     /// Documents that could not be indexed.
     failed: u64,
@@ -47,8 +50,16 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
             None => return Ok(exit::INTERRUPTED),
         }
     }
+    let measurement = kept(&set.name, &runs);
+    let home = common.settings()?.home;
+    let keeping = measurement.clone();
+    let keeping =
+        tokio::task::spawn_blocking(move || keeping.keep(&home)).await.context("what was measured could not be kept")?;
+    if let Err(error) = keeping {
+        tracing::warn!(%error, "what was measured could not be kept");
+    }
     if output.json {
-        events(&runs, output);
+        events(&runs, &measurement, output);
     } else {
         output.print(&table(&args.directory, &runs));
         if output.verbose() {
@@ -71,7 +82,7 @@ async fn measured(
 ) -> anyhow::Result<Option<Measured>> {
     let settings = common.settings()?;
     let plan = pipeline.plan(&settings.cwd)?;
-    let name = plan.name.clone();
+    let (name, model) = (plan.name.clone(), plan.embed.model.to_string());
     let runtime = eval::index(plan, &settings, set).map_err(Invalid::from)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
@@ -90,46 +101,36 @@ async fn measured(
     }
     let answerer = Answerer::open(&runtime).await?;
     let queries = eval::measure(&answerer, set, stop).await?;
-    Ok(queries.map(|queries| Measured { pipeline: name, queries, failed: summary.documents.failed }))
+    Ok(queries.map(|queries| Measured { pipeline: name, model, queries, failed: summary.documents.failed }))
 }
 
-/// A figure of one question.
-type Figure = fn(&QueryScore) -> f64;
-
-/// The figures that are compared.
-const FIGURES: [(&str, Figure); 6] = [
-    ("nDCG@10", |query| query.ndcg_10),
-    ("recall@1", |query| recall(query, 0)),
-    ("recall@5", |query| recall(query, 1)),
-    ("recall@10", |query| recall(query, 2)),
-    ("recall@100", |query| recall(query, 3)),
-    ("MRR@10", |query| query.mrr_10),
-];
-
-fn recall(query: &QueryScore, n: usize) -> f64 {
-    query.recall.get(n).copied().unwrap_or(0.0)
+/// What the page shows later.
+fn kept(set: &str, runs: &[Measured]) -> Measurement {
+    let summed = runs.iter().map(|run| Run::new(&run.pipeline, &run.model, &run.queries)).collect();
+    Measurement::new(set, summed, &runs.iter().map(|run| run.queries.as_slice()).collect::<Vec<_>>())
 }
 
-fn events(runs: &[Measured], output: &Output) {
+fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
     if output.verbose() {
         for query in runs.iter().flat_map(|run| run.queries.iter().map(move |query| query_event(run, query))) {
             output.event(&query);
         }
     }
     if let [a, b] = runs {
-        let figures = FIGURES.map(|(name, figure)| {
-            let difference = compare(&a.queries, &b.queries, figure);
-            (name.to_lowercase(), json!({"difference": difference.mean, "p": difference.p}))
-        });
-        let figures: serde_json::Map<_, _> = figures.into_iter().collect();
+        let compared = measurement.comparison.iter();
+        let figures: serde_json::Map<_, _> =
+            compared.map(|one| (one.name.clone(), json!({"difference": one.difference, "p": one.p}))).collect();
         output.event(&json!({"type": "comparison", "a": a.pipeline, "b": b.pipeline, "figures": figures}));
     }
-    for run in runs {
+    for (run, summed) in runs.iter().zip(&measurement.runs) {
         let mut event = json!({"type": "scores", "pipeline": run.pipeline});
+        let intervals: serde_json::Map<_, _> =
+            summed.figures.iter().map(|figure| (figure.name.clone(), json!([figure.low, figure.high]))).collect();
         if let (Some(event), Ok(serde_json::Value::Object(scores))) =
             (event.as_object_mut(), serde_json::to_value(Scores::of(&run.queries)))
         {
             event.extend(scores);
+            event.insert("intervals".to_owned(), intervals.into());
         }
         output.event(&event);
     }

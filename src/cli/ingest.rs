@@ -11,6 +11,7 @@ use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
+use super::telemetry::Telemetry;
 use crate::ingest::Options;
 use crate::ingest::limit::{Cause, Limit};
 use crate::ingest::report::{IngestSummary, Outcome, Report};
@@ -22,10 +23,25 @@ use crate::runtime::Runtime;
 use crate::source::SkipReason;
 use crate::source::readable::readable;
 
-pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+pub(super) async fn run(
+    args: IngestArgs,
+    common: &Common,
+    output: &Output,
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<u8> {
     let runtime = runtime(&args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
+    let _watching = telemetry.watch({
+        let (report, providers, name) = (Arc::clone(&report), Arc::clone(&runtime.providers), runtime.plan.name.clone());
+        move || {
+            let providers = providers.stats().into_iter().map(|(provider, stats)| (format!("{name}/{provider}"), stats));
+            let mut readings = crate::limits::readings(&providers.collect::<Vec<_>>());
+            readings.extend(report.readings());
+            readings
+        }
+    });
     let reading = Reading::of(&runtime.plan.sources);
     let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
     let lines = progress.lines();

@@ -29,6 +29,11 @@ mod serve;
 mod show;
 mod status;
 mod style;
+#[cfg(feature = "otel")]
+mod telemetry;
+#[cfg(not(feature = "otel"))]
+#[path = "telemetry/absent.rs"]
+mod telemetry;
 #[cfg(feature = "serve")]
 mod top;
 mod watch;
@@ -42,6 +47,7 @@ use tokio_util::sync::CancellationToken;
 use self::args::{Cli, Command, IngestCommand};
 use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::Output;
+use self::telemetry::Telemetry;
 
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
 /// `ingest` and `ask`. Not generic, so that the commands are compiled once, here, and not in every program.
@@ -59,11 +65,15 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
         }
     };
     let output = Output::new(&cli.common);
-    output.start_logging(matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch));
+    let for_days = matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch);
     quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
-            let code = runtime.block_on(dispatch(cli, &output));
+            let (telemetry, layers) = Telemetry::start(runtime.handle());
+            output.start_logging(for_days, layers);
+            telemetry.complain();
+            let code = runtime.block_on(dispatch(cli, &output, &telemetry));
+            telemetry.finish(&output);
             // A parser that hangs in a blocking thread must not keep the program.
             runtime.shutdown_background();
             code
@@ -76,7 +86,7 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
     }))
 }
 
-async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
+async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::Result<u8> {
     // There Ctrl-C has a meaning of its own.
     if let Command::Chat(args) = cli.command {
         return Box::pin(chat::run(args, &cli.common, output)).await;
@@ -92,7 +102,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
             if let Some(code) = remote::ingest(&args.ingest, common, output, &stop).await? {
                 return Ok(code);
             }
-            ingest::run(args.ingest, common, output, stop).await
+            ingest::run(args.ingest, common, output, telemetry, stop).await
         }
         Command::Plan(args) => plan::run(args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
@@ -100,7 +110,7 @@ async fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
-        Command::Serve(args) => serve::run(args, common, output, stop).await,
+        Command::Serve(args) => serve::run(args, common, output, telemetry, stop).await,
         #[cfg(feature = "serve")]
         Command::Top(args) => top::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]

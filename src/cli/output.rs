@@ -3,14 +3,20 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
 use super::style::{Style, reader_left, unwritten};
 use crate::error::Error;
 use crate::source::readable::readable;
+use crate::telemetry::{CHUNK, CONTENT, PARENT, TARGET};
+
+/// What listens beside the log.
+pub(super) type Layers = Vec<Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>>;
 
 /// Where and how things are printed.
 #[derive(Debug, Clone)]
@@ -41,7 +47,8 @@ impl Output {
     }
 
     /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says. `for_days`: each line once.
-    pub fn start_logging(&self, for_days: bool) {
+    /// What `others` listen to is their own.
+    pub fn start_logging(&self, for_days: bool, others: Layers) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (_, 0) => "ragstream=warn,error",
@@ -49,11 +56,18 @@ impl Output {
             (_, 2) => "ragstream=debug,info",
             _ => "trace",
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        let mut filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+        // Spans are not for the log, whatever it is told.
+        for directive in [TARGET, CONTENT, CHUNK, PARENT].iter().filter_map(|target| format!("{target}=off").parse().ok()) {
+            filter = filter.add_directive(directive);
+        }
         let writer = if for_days { BoxMakeWriter::new(Once::default()) } else { BoxMakeWriter::new(io::stderr) };
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(self.color.1);
+        let logs = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(self.color.1);
+        let logs = if self.verbose == 0 { logs.without_time().with_target(false).boxed() } else { logs.boxed() };
+        let mut layers: Layers = vec![logs.with_filter(filter).boxed()];
+        layers.extend(others);
         // Already set when the library's user has a subscriber of its own.
-        let _ = if self.verbose == 0 { logs.without_time().with_target(false).try_init() } else { logs.try_init() };
+        let _ = tracing_subscriber::registry().with(layers).try_init();
     }
 
     /// How results are shown on stdout.

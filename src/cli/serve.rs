@@ -9,11 +9,18 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, Invalid, ServeArgs};
 use super::exit;
 use super::output::Output;
+use super::telemetry::Telemetry;
 use crate::pipeline;
 use crate::runtime::Settings;
 use crate::serve::{Access, ServeError, ServeOptions, Server, Token};
 
-pub(super) async fn run(args: ServeArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
+pub(super) async fn run(
+    args: ServeArgs,
+    common: &Common,
+    output: &Output,
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<u8> {
     let settings = common.settings()?;
     let pipelines = files(&args.pipelines, &settings)?;
     let access = Access { tokens: tokens(&args)?, origins: args.origins };
@@ -28,6 +35,7 @@ pub(super) async fn run(args: ServeArgs, common: &Common, output: &Output, stop:
     } else {
         output.note(&format!("{} http://{address} ({})", output.paint("serving", "32"), server.pipelines().join(", ")));
     }
+    let _watching = telemetry.watch(server.readings());
     server.run(stop).await?;
     Ok(exit::OK)
 }

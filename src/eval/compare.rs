@@ -1,5 +1,6 @@
 //! A test of whether one pipeline is better than another, or only luckier with these questions.
 
+use super::dice::SplitMix;
 use super::scores::QueryScore;
 
 /// Times that the labels are dealt anew.
@@ -33,19 +34,6 @@ pub fn compare(a: &[QueryScore], b: &[QueryScore], figure: impl Fn(&QueryScore) 
     // The run as it was is one of the ways to deal.
     let p = f64::from(count + 1) / f64::from(ROUNDS + 1);
     Difference { mean: observed / differences.len().max(1) as f64, p }
-}
-
-/// `SplitMix64` (Steele, Lea and Flood 2014): small, and the same on every machine.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn flip(&mut self) -> bool {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) >> 63 == 1
-    }
 }
 
 #[cfg(test)]

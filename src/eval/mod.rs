@@ -1,9 +1,12 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
 //! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! and [`compare`] tells whether two pipelines differ by more than chance.
+//! [`compare`] tells whether two pipelines differ by more than chance, and [`kept`] keeps what was measured.
 
 pub mod compare;
+pub mod confidence;
+mod dice;
+pub mod kept;
 pub mod scores;
 pub mod set;
 

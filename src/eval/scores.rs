@@ -60,6 +60,23 @@ fn dcg_10(grades: impl IntoIterator<Item = u32>) -> f64 {
     grades.into_iter().take(10).zip(2_u32..).map(|(grade, place)| f64::from(grade) / f64::from(place).log2()).sum()
 }
 
+/// A figure of one question.
+pub type Figure = fn(&QueryScore) -> f64;
+
+/// The figures that are shown and compared, under the names that people know; the contract's are theirs in lower case.
+pub const FIGURES: [(&str, Figure); 6] = [
+    ("nDCG@10", |query| query.ndcg_10),
+    ("recall@1", |query| recall(query, 0)),
+    ("recall@5", |query| recall(query, 1)),
+    ("recall@10", |query| recall(query, 2)),
+    ("recall@100", |query| recall(query, 3)),
+    ("MRR@10", |query| query.mrr_10),
+];
+
+fn recall(query: &QueryScore, n: usize) -> f64 {
+    query.recall.get(n).copied().unwrap_or(0.0)
+}
+
 /// The means over all questions, under the names of the contract.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Scores {

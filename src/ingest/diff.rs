@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use tracing::Span;
 use uuid::Uuid;
 
 use super::ledger::{Commit, Epoch, Intent, PriorState, StoredPoint};
@@ -12,6 +13,7 @@ use crate::chunk::embedded_text;
 use crate::document::{Chunk, Document, Passage};
 use crate::language::Language;
 use crate::source::{SourceId, Version};
+use crate::telemetry;
 
 /// The namespace of point ids (a random UUID; changing it would change every id).
 const POINTS: Uuid = Uuid::from_u128(0x6f0d_3b1c_2f9e_4a57_9c46_1f7a_8e5b_d023);
@@ -33,6 +35,8 @@ pub(super) struct Parsed {
     pub prior: PriorState,
     /// Its share of the run's memory.
     pub memory: Share,
+    /// Tells of its way; disabled for most.
+    pub span: Span,
 }
 
 /// A document with its chunks, compared with what the ledger has of it.
@@ -57,6 +61,8 @@ pub(super) struct DocumentDiff {
     chunks: Vec<DiffedChunk>,
     waiting: AtomicUsize,
     failed: AtomicBool,
+    /// Ends with it.
+    pub span: Span,
     /// Given back when the last chunk is gone.
     _memory: Share,
 }
@@ -83,7 +89,7 @@ enum Change {
 impl DocumentDiff {
     /// Compares a document's chunks with what is recorded and intended for it, and tells its language. CPU work.
     pub fn new(parsed: Parsed, chunks: Vec<Chunk>) -> Self {
-        let Parsed { source, document, version, hash, modified, prior, memory } = parsed;
+        let Parsed { source, document, version, hash, modified, prior, memory, span } = parsed;
         let PriorState { entry, intended, epoch } = prior;
         let language = Language::of_document(&document.text, document.markup);
         let recorded: HashMap<Uuid, u64> = entry.iter().flat_map(|entry| &entry.points).map(|p| (p.id, p.digest)).collect();
@@ -107,6 +113,11 @@ impl DocumentDiff {
         stale.sort_unstable();
         stale.dedup();
         let new = chunks.iter().filter(|chunk| chunk.change == Change::New).count();
+        telemetry::count(&span, "ragstream.document.chunks", chunks.len() as u64);
+        telemetry::count(&span, "ragstream.document.chunks.new", new as u64);
+        if let Some(language) = language {
+            span.record("ragstream.document.language", language.code());
+        }
         Self {
             known: entry.is_some(),
             touched: entry.is_some_and(|entry| entry.hash == Some(hash)),
@@ -121,6 +132,7 @@ impl DocumentDiff {
             chunks,
             waiting: AtomicUsize::new(new),
             failed: AtomicBool::new(false),
+            span,
             _memory: memory,
         }
     }
@@ -335,6 +347,7 @@ mod tests {
             modified: Some(5),
             prior: PriorState { entry, intended: intended.to_vec(), epoch: Epoch::default() },
             memory: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+            span: Span::none(),
         };
         DocumentDiff::new(parsed, chunks)
     }

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument as _, Span};
 
 use super::batching::Batching;
 use super::blame::{Blame, can_be_a_texts, complete};
@@ -18,6 +19,7 @@ use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
 use crate::limits::{Waiting, WaitingListener, listened};
 use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
+use crate::telemetry;
 
 /// How long an unfilled batch waits for more when nothing else is in flight: the provider is idle, so hardly at all.
 const LINGER_IDLE: Duration = Duration::from_millis(5);
@@ -25,6 +27,8 @@ const LINGER_IDLE: Duration = Duration::from_millis(5);
 const LINGER_BUSY: Duration = Duration::from_millis(50);
 /// In all it waits so many times that: a trickle must not hold back what came first.
 const LINGER_TIMES: u32 = 4;
+/// Links of a span at most: OpenTelemetry's own limit.
+const LINKS: usize = 128;
 
 /// Why a text has no vector.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +73,8 @@ struct EmbedRequest {
     key: Key,
     text: String,
     tokens: usize,
+    /// The span of its document.
+    document: Span,
     answer: oneshot::Sender<Result<Vector, EmbedError>>,
 }
 
@@ -85,7 +91,8 @@ pub struct EmbedQueue {
 }
 
 impl EmbedQueue {
-    /// Starts the batcher for an index of so many `dimensions` (0: not known). After `stop`, what is in flight is finished and the rest is answered with [`EmbedError::Stopped`].
+    /// Starts the batcher for an index of so many `dimensions` (0: not known). After `stop`, what is in flight is finished and the
+    /// rest is answered with [`EmbedError::Stopped`]. The spans of batches are below `span`.
     pub fn start(
         embedder: Arc<dyn Embedder>,
         dimensions: usize,
@@ -93,6 +100,7 @@ impl EmbedQueue {
         batching: Batching,
         report: Arc<Report>,
         stop: CancellationToken,
+        span: Span,
     ) -> Self {
         let (queue, requests) = mpsc::channel(batching.items);
         let fingerprint = embedder.fingerprint();
@@ -106,6 +114,7 @@ impl EmbedQueue {
             report: Arc::clone(&report),
             breaker,
             stop: stop.clone(),
+            span,
         };
         let batcher = AbortOnDropHandle::new(tokio::spawn(batcher.run(requests)));
         Self { cache, fingerprint, queue, report, stop, _batcher: batcher }
@@ -113,11 +122,16 @@ impl EmbedQueue {
 
     /// The vector of a passage. `tokens` is what it will cost, as far as known.
     pub async fn embed(&self, text: String, tokens: usize) -> Result<Vector, Arc<EmbedError>> {
+        self.embed_of(text, tokens, &Span::none()).await
+    }
+
+    /// The same for a text of the document that a span is of: that of the batch is linked to it.
+    pub async fn embed_of(&self, text: String, tokens: usize, document: &Span) -> Result<Vector, Arc<EmbedError>> {
         let key = Key::new(self.fingerprint.as_str(), InputType::Passage, &text);
         let looks = LooksUp::begin(&self.report.clocks);
         let asked = async {
             drop(looks);
-            self.ask(key, text, tokens).await
+            self.ask(key, text, tokens, document).await
         };
         let (vector, fresh) = self.cache.get_or_embed(key, asked).await?;
         if !fresh {
@@ -126,9 +140,12 @@ impl EmbedQueue {
         Ok(vector)
     }
 
-    async fn ask(&self, key: Key, text: String, tokens: usize) -> Result<Vector, EmbedError> {
+    async fn ask(&self, key: Key, text: String, tokens: usize, document: &Span) -> Result<Vector, EmbedError> {
         let (answer, vector) = oneshot::channel();
-        self.queue.send(EmbedRequest { key, text, tokens, answer }).await.map_err(|_| self.gone())?;
+        self.queue
+            .send(EmbedRequest { key, text, tokens, document: document.clone(), answer })
+            .await
+            .map_err(|_| self.gone())?;
         vector.await.map_err(|_| self.gone())?
     }
 
@@ -164,6 +181,7 @@ struct Batcher {
     breaker: Arc<Breaker>,
     blame: Blame,
     stop: CancellationToken,
+    span: Span,
 }
 
 /// What the next batch waits for, as the clocks are to show it.
@@ -228,8 +246,9 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            let place = Place::take(&clocks, Step::Embed);
-            in_flight.spawn(async move { listened(place.listener(), batcher.send(batch, &place)).await });
+            let (place, span) = (Place::take(&clocks, Step::Embed), batcher.told(&batch));
+            let sent = async move { listened(place.listener(), batcher.send(batch, &place)).await };
+            in_flight.spawn(sent.instrument(span));
         }
         clocks.free(Step::Embed, Free::Input);
         // Whoever still waits in the queue hears "stopped" when it is dropped.
@@ -278,6 +297,17 @@ impl Batcher {
             batch.push(next);
         }
         batch
+    }
+
+    /// The span of a batch. It mixes documents: none is its parent, but those that have a span are linked to.
+    fn told(&self, batch: &[EmbedRequest]) -> Span {
+        let span = telemetry::batch(&self.span, batch.len(), batch.iter().map(|request| request.tokens).sum());
+        let mut last = None;
+        let documents = batch.iter().filter_map(|request| request.document.id());
+        for document in documents.filter(|id| last.replace(id.clone()).as_ref() != Some(id)).take(LINKS) {
+            span.follows_from(document);
+        }
+        span
     }
 
     /// Sends a batch and answers everyone in it. Texts that the provider will never accept, or that its model breaks on, are found

@@ -46,6 +46,7 @@ mod run;
 mod setup;
 mod stage;
 mod summary;
+mod told;
 pub mod whatif;
 pub mod wire;
 mod worker;
@@ -53,6 +54,7 @@ mod worker;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
@@ -61,6 +63,7 @@ use self::report::{IngestSummary, Report};
 use self::run::Mode;
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;
+use crate::telemetry;
 
 /// Brings an index up to date with its sources, once.
 ///
@@ -72,6 +75,18 @@ use crate::error::Error;
 /// What ends the whole run: the index was made with something else, another run is writing, the provider or the store refuses or
 /// stays away, the ledger fails. A document that fails is counted, and told to [`Options::observer`].
 pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
+    let span = telemetry::workflow("ingest", Some(&setup.name));
+    let ran = run_within(setup, options, report, stop).instrument(span.clone()).await;
+    told::ended(&span, &ran);
+    ran
+}
+
+async fn run_within(
+    setup: Setup,
+    options: Options,
+    report: Arc<Report>,
+    stop: CancellationToken,
+) -> Result<IngestSummary, Error> {
     let name = setup.name.clone();
     let opened = tokio::select! {
         // A token of the run's own: a run that stops itself was not interrupted by anyone.
@@ -90,5 +105,6 @@ pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: Canc
     run.report.clocks.close();
     let kept = coordinator::close(&run, listed, index).await?;
     run.report.clocks.end();
+    run.told.loads(&report.load());
     Ok(summary::summary(&run, kept))
 }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::batching::Batching;
 use super::embed::EmbedQueue;
 use super::ledger::SqliteLedger;
 use super::memory::MemoryBudget;
 use super::reconcile::{new_generation, reconcile};
-use super::report::Report;
+use super::report::{Report, Stage};
 use super::run::{Fatal, Mode, Run, STARTING, waited_for};
 use super::setup::{Options, Setup};
+use super::told::Told;
 use crate::cache::EmbeddingCache;
 use crate::chunk::Chunker;
 use crate::error::Error;
@@ -84,8 +86,10 @@ pub(super) async fn open(
         (Mode::Write, None) => EmbeddingCache::new(MEMORY_CACHE),
         (Mode::Look, _) => EmbeddingCache::new(0),
     };
+    let told = if mode == Mode::Write { Told::within(Span::current()) } else { Told::default() };
+    let span = told.stage(Stage::Embed);
     let embed_queue =
-        EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone());
+        EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone(), span);
     let run = Run {
         options,
         mode,
@@ -98,6 +102,7 @@ pub(super) async fn open(
         stop,
         memory: MemoryBudget::default(),
         fatal: Fatal::default(),
+        told,
         setup,
     };
     Ok(Some(Opened { run, index }))

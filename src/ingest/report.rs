@@ -13,6 +13,7 @@ use super::limit::Limit;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
 use crate::source::SkipReason;
+use crate::telemetry::Reading;
 
 /// A number that only grows, counted from anywhere.
 #[derive(Debug, Default)]
@@ -137,6 +138,41 @@ impl Report {
     /// Why items were passed over, with how many, by the names of the reasons.
     pub fn skipped(&self) -> Vec<(SkipReason, u64)> {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+
+    /// What is counted, for metrics.
+    pub fn readings(&self) -> Vec<Reading> {
+        let (documents, chunks, embeddings) = (&self.documents, &self.chunks, &self.embeddings);
+        let what = |name, help, of: &[(&str, &Counter)]| Reading {
+            name,
+            help,
+            seconds: false,
+            grows: true,
+            label: "what",
+            series: of.iter().map(|(what, counter)| ((*what).to_owned(), counter.get() as f64)).collect(),
+        };
+        vec![
+            what(
+                "ingest_documents",
+                "Documents that the ingest has looked at",
+                &[
+                    ("added", &documents.added),
+                    ("changed", &documents.changed),
+                    ("unchanged", &documents.unchanged),
+                    ("failed", &documents.failed),
+                ],
+            ),
+            what(
+                "ingest_chunks",
+                "Chunks of the ingest",
+                &[
+                    ("made", &chunks.made),
+                    ("upserted", &chunks.upserted),
+                    ("embedded", &embeddings.embedded),
+                    ("cached", &embeddings.cache_hits),
+                ],
+            ),
+        ]
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use super::batching::Batching;
 use super::clocks::{Step, cores};
@@ -13,6 +14,7 @@ use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
 use super::report::{Report, Stage};
 use super::setup::{Options, Setup};
+use super::told::Told;
 use crate::chunk::Chunker;
 use crate::error::{Error, Failure, Origin};
 use crate::source::SourceId;
@@ -66,6 +68,8 @@ pub(super) struct Run {
     pub stop: CancellationToken,
     pub memory: MemoryBudget,
     pub fatal: Fatal,
+    /// Spans of the run and of its stages.
+    pub told: Told,
 }
 
 /// Why the run ends early; the first reason counts.
@@ -161,6 +165,11 @@ impl Run {
     /// [`Self::fail`], of one.
     pub async fn fail_one(&self, source: &SourceId, uri: &str, stage: Stage, error: String) -> Result<(), Ended> {
         self.fail(vec![FailedDocument { source: source.clone(), uri: uri.to_owned(), stage, error }]).await
+    }
+
+    /// The span of a document, where it is one of those that have one.
+    pub fn told_of(&self, uri: &str, bytes: usize) -> Span {
+        self.told.document(uri, bytes)
     }
 
     /// What a text will cost, as far as can be told without the model's tokenizer.

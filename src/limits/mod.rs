@@ -28,6 +28,8 @@ mod limiter;
 mod log;
 mod permit;
 mod quota;
+#[cfg(any(feature = "cli", feature = "serve"))]
+mod readings;
 mod state;
 mod waiting;
 
@@ -40,6 +42,8 @@ pub(crate) use cache::LimitsCache;
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
+#[cfg(any(feature = "cli", feature = "serve"))]
+pub(crate) use readings::readings;
 pub use state::Sent;
 pub use waiting::{Waiting, WaitingListener, listened};
 pub(crate) use waiting::{tell, unheard};

@@ -88,6 +88,11 @@ impl Providers {
         self.connections().iter().map(|(name, http)| (name.clone(), http.limiter().allowed())).collect()
     }
 
+    /// Requests and tokens a minute of every provider that was used, by name: as declared, as it says, or as learned.
+    pub fn quotas(&self) -> BTreeMap<String, (Option<u64>, Option<u64>)> {
+        self.connections().iter().map(|(name, http)| (name.clone(), http.quota())).collect()
+    }
+
     fn plan(&self, model: &ModelRef) -> Result<&ProviderPlan, ProviderError> {
         self.plan_of(&model.provider)
     }

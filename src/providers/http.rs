@@ -26,6 +26,7 @@ use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
 use crate::providers::{ErrorKind, ProviderError, ProviderPlan};
+use crate::telemetry;
 
 /// Attempts for an answer that makes no sense, at most. A glitch is hardly met twice, and each answer is paid for.
 const READ_ATTEMPTS: u32 = 3;
@@ -72,6 +73,11 @@ impl Http {
             retry: plan.retry,
             limiter: Limiter::new(plan.limits),
             peer: Arc::new(peer),
+            told: telemetry::Provider {
+                name: plan.kind.conventional_name(),
+                address: plan.base_url.host_str().unwrap_or_default().to_owned(),
+                port: plan.base_url.port_or_known_default().unwrap_or_default(),
+            },
             answered: AtomicBool::new(false),
             works_on: AtomicBool::new(false),
             cache: None,
@@ -186,13 +192,16 @@ impl Http {
     ) -> Result<T, ProviderError> {
         let ticket = self.limiter.ticket();
         let mut tries = Tries::new(self.retry);
-        let mut again = false;
+        let (mut again, mut waited) = (false, Duration::ZERO);
         loop {
+            let asked = Instant::now();
             let permit = if again {
                 unheard(self.limiter.admit(ticket, cost.tokens)).await
             } else {
                 self.limiter.admit(ticket, cost.tokens).await
             };
+            waited += asked.elapsed();
+            telemetry::sent(waited, tries.attempts());
             tries.attempt();
             tell(if again { Waiting::Retry } else { Waiting::Wire });
             match attempt(permit).await {

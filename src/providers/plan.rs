@@ -50,6 +50,21 @@ impl ProviderKind {
         Self::Mistral,
         Self::Local,
     ];
+
+    /// What OpenTelemetry's conventions for generative AI call it; those that they do not know keep their own names.
+    pub(crate) const fn conventional_name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gcp.gemini",
+            Self::Ollama => "ollama",
+            Self::Cohere => "cohere",
+            Self::Voyage => "voyage",
+            Self::Jina => "jina",
+            Self::Mistral => "mistral_ai",
+            Self::Local => "local",
+        }
+    }
 }
 
 /// A secret: prints as `***`.

@@ -52,6 +52,11 @@ impl Tries {
         Self { plan, attempts: 0, since: None }
     }
 
+    /// The attempts so far.
+    pub(super) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
     /// Counts an attempt, which is about to leave.
     pub(super) fn attempt(&mut self) {
         self.attempts += 1;

@@ -5,9 +5,9 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
 
-/// What a thread of an ingest yields by: where another wants to run, it gets about a thirtieth of the time.
+/// What a thread of an ingest yields by: where another wants to run, it gets hardly any of the time.
 #[cfg(target_os = "linux")]
-const NICE: i32 = 15;
+const NICE: i32 = 19;
 
 /// A runtime of its own, whose threads yield. Where there can be none, ingests run beside the rest.
 #[derive(Debug)]

@@ -107,6 +107,7 @@ pub(super) struct Work {
     pub(super) upserted: u64,
     pub(super) embedded: u64,
     pub(super) cached: u64,
+    pub(super) tokens: u64,
     pub(super) waiting: u64,
     pub(super) running: u64,
     pub(super) ended: u64,
@@ -126,6 +127,7 @@ impl Work {
         self.embedded += embeddings.embedded.get();
         self.cached += embeddings.cache_hits.get();
         self.time = self.time.and(&job.report.clocks.times());
+        self.tokens += embeddings.tokens.get();
     }
 }
 
@@ -218,6 +220,17 @@ impl Jobs {
             }
         }
         work
+    }
+
+    /// Of each that runs, how long its stages have been at work, in seconds.
+    pub(super) fn busy(&self) -> Vec<(Uuid, [f64; 5])> {
+        let known = lock(&self.known);
+        let running = known.iter().filter(|job| job.state.borrow().phase == Phase::Running);
+        let busy = |job: &Arc<Job>| {
+            let elapsed = job.report.elapsed().as_secs_f64();
+            (job.id, job.report.load().map(|(_, load)| load * elapsed))
+        };
+        running.map(busy).collect()
     }
 
     /// Has all of them end, and takes no more.

@@ -1,7 +1,9 @@
 //! What is counted, for Prometheus: `GET /metrics`. No label ever comes from a document or a question.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
@@ -18,14 +20,13 @@ use super::jobs::Jobs;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
 use crate::ingest::clocks::Times;
-use crate::limits::Stats;
+use crate::limits::{self, Stats};
+use crate::telemetry::Reading;
 
 /// Which pipeline.
 type Pipeline = [(&'static str, String); 1];
 /// Which pipeline, and how it ended.
 type Ended = [(&'static str, String); 2];
-/// One series of one label.
-type Series = Vec<([(&'static str, String); 1], f64)>;
 
 /// Seconds, from a millisecond to two minutes.
 const BUCKETS: [f64; 16] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0];
@@ -33,11 +34,23 @@ const BUCKETS: [f64; 16] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// What is counted.
 pub(super) struct Metrics {
     registry: Registry,
+    others: Arc<Others>,
     answers: Family<Ended, Counter>,
     answer_seconds: Family<Pipeline, Histogram, fn() -> Histogram>,
     first_token_seconds: Family<Pipeline, Histogram, fn() -> Histogram>,
     searches: Family<Ended, Counter>,
     search_seconds: Family<Pipeline, Histogram, fn() -> Histogram>,
+    /// Of all pipelines: answers, those of them that failed, searches.
+    all: [AtomicU64; 3],
+}
+
+/// What has been asked of all pipelines.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Totals {
+    pub(super) answers: u64,
+    /// Those of them that failed.
+    pub(super) failed: u64,
+    pub(super) searches: u64,
 }
 
 /// How something ended that somebody asked for.
@@ -69,14 +82,24 @@ impl Metrics {
         let seconds = || Family::<Pipeline, Histogram, fn() -> Histogram>::new_with_constructor(histogram);
         let mut metrics = Self {
             registry: Registry::with_prefix("ragstream"),
+            others: Arc::new(Others { pipelines, jobs, answers, searches }),
             answers: Family::default(),
             answer_seconds: seconds(),
             first_token_seconds: seconds(),
             searches: Family::default(),
             search_seconds: seconds(),
+            all: Default::default(),
         };
-        let Self { registry, answers: answered, answer_seconds, first_token_seconds, searches: searched, search_seconds } =
-            &mut metrics;
+        let Self {
+            registry,
+            others,
+            answers: answered,
+            answer_seconds,
+            first_token_seconds,
+            searches: searched,
+            search_seconds,
+            ..
+        } = &mut metrics;
         registry.register("answers", "Questions that were answered, by how that ended", answered.clone());
         let unit = || Unit::Seconds;
         registry.register_with_unit("answer", "From a question to the end of its answer", unit(), answer_seconds.clone());
@@ -88,13 +111,16 @@ impl Metrics {
         );
         registry.register("searches", "Searches, by how they ended", searched.clone());
         registry.register_with_unit("search", "How long a search takes", unit(), search_seconds.clone());
-        registry.register_collector(Box::new(Others { pipelines, jobs, answers, searches }));
+        registry.register_collector(Box::new(Scraped(Arc::clone(others))));
         metrics
     }
 
     /// A question of this pipeline has been answered, or not.
     pub(super) fn answered(&self, pipeline: &str, ending: Ending, first_token: Option<Duration>, took: Duration) {
         let of = [("pipeline", pipeline.to_owned())];
+        let [answers, failed, _] = &self.all;
+        answers.fetch_add(1, Ordering::Relaxed);
+        failed.fetch_add(u64::from(ending == Ending::Failed), Ordering::Relaxed);
         self.answers.get_or_create(&ended(pipeline, ending)).inc();
         self.answer_seconds.get_or_create(&of).observe(took.as_secs_f64());
         if let Some(first_token) = first_token {
@@ -104,8 +130,21 @@ impl Metrics {
 
     /// A search in this pipeline has ended.
     pub(super) fn searched(&self, pipeline: &str, ending: Ending, took: Duration) {
+        let [_, _, searches] = &self.all;
+        searches.fetch_add(1, Ordering::Relaxed);
         self.searches.get_or_create(&ended(pipeline, ending)).inc();
         self.search_seconds.get_or_create(&[("pipeline", pipeline.to_owned())]).observe(took.as_secs_f64());
+    }
+
+    /// What has been asked of all pipelines.
+    pub(super) fn totals(&self) -> Totals {
+        let [answers, failed, searches] = self.all.each_ref().map(|count| count.load(Ordering::Relaxed));
+        Totals { answers, failed, searches }
+    }
+
+    /// The counters and gauges that others keep.
+    pub(super) fn readings(&self) -> Vec<Reading> {
+        self.others.readings()
     }
 
     /// All of it as `OpenMetrics` text.
@@ -114,6 +153,26 @@ impl Metrics {
         encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// `OpenMetrics` text as Prometheus had it before: counters are called `_total` where they are described, too, units are in their
+/// names alone, and nothing marks the end.
+pub(super) fn classic(text: &str) -> String {
+    let described =
+        |line: &'_ str| line.strip_prefix("# TYPE ").and_then(|told| told.strip_suffix(" counter")).map(str::to_owned);
+    let counters: HashSet<String> = text.lines().filter_map(described).collect();
+    let mut classic = String::with_capacity(text.len());
+    for line in text.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+        let told = ["# HELP ", "# TYPE "].into_iter().find_map(|what| Some((what, line.strip_prefix(what)?.split_once(' ')?)));
+        match told {
+            Some((what, (name, rest))) if counters.contains(name) => {
+                classic.extend([what, name, "_total ", rest]);
+            }
+            _ => classic.push_str(line),
+        }
+        classic.push('\n');
+    }
+    classic
 }
 
 fn ended(pipeline: &str, ending: Ending) -> Ended {
@@ -134,58 +193,51 @@ impl fmt::Debug for Others {
     }
 }
 
-impl Collector for Others {
-    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+/// The same for the registry, which reads it when it is scraped.
+#[derive(Debug)]
+struct Scraped(Arc<Others>);
+
+impl Others {
+    fn readings(&self) -> Vec<Reading> {
         let mut providers: Vec<(String, Stats)> = Vec::new();
         for served in self.pipelines.all() {
             providers.extend(
                 served.runtime.providers.stats().into_iter().map(|(name, stats)| (format!("{}/{name}", served.name), stats)),
             );
         }
-        let of = |value: fn(&Stats) -> f64| -> Series {
-            providers.iter().map(|(name, stats)| ([("provider", name.clone())], value(stats))).collect()
-        };
-        let counters: [(&str, &str, Series); 6] = [
-            ("provider_requests", "Requests to a provider, retries included", of(|stats| stats.requests as f64)),
-            ("provider_retries", "Requests to a provider that were sent again", of(|stats| stats.retries as f64)),
-            ("provider_throttled", "Refusals of a provider that asked to slow down", of(|stats| stats.throttled as f64)),
-            ("provider_tokens", "Tokens, as a provider bills them where it says so", of(|stats| stats.tokens as f64)),
-            (
-                "provider_quota_wait_seconds",
-                "Time in which a request was ready and the quota held it back",
-                of(|stats| stats.quota_wait.as_secs_f64()),
-            ),
-            (
-                "provider_slot_wait_seconds",
-                "Time in which a request was ready and too many were in flight",
-                of(|stats| stats.slot_wait.as_secs_f64()),
-            ),
-        ];
-        for (name, help, series) in counters {
-            write(&mut encoder, name, help, MetricType::Counter, &series)?;
-        }
+        let mut readings = limits::readings(&providers);
         let work = self.jobs.work();
-        let of = |of: [(&'static str, u64); 4]| -> Series {
-            of.into_iter().map(|(what, n)| ([("what", what.to_owned())], n as f64)).collect()
-        };
-        let documents =
-            of([("added", work.added), ("changed", work.changed), ("unchanged", work.unchanged), ("failed", work.failed)]);
-        write(
-            &mut encoder,
+        let of = |of: &[(&str, u64)]| of.iter().map(|(what, n)| ((*what).to_owned(), *n as f64)).collect();
+        let what = |name, help, grows, series| Reading { name, help, seconds: false, grows, label: "what", series };
+        readings.push(what(
             "ingest_documents",
             "Documents that ingests of this service have looked at",
-            MetricType::Counter,
-            &documents,
-        )?;
-        let chunks =
-            of([("made", work.made), ("upserted", work.upserted), ("embedded", work.embedded), ("cached", work.cached)]);
-        write(&mut encoder, "ingest_chunks", "Chunks of ingests of this service", MetricType::Counter, &chunks)?;
-        write_steps(&mut encoder, &work.time)?;
-        let jobs = of([("waiting", work.waiting), ("running", work.running), ("ended", work.ended), ("broken", work.broken)]);
-        write(&mut encoder, "ingests", "Ingests that are remembered, by state", MetricType::Gauge, &jobs)?;
-        let free = [("answers", &self.answers), ("searches", &self.searches)];
-        let free: Series = free.into_iter().map(|(what, slots)| ([("of", what.to_owned())], slots.free() as f64)).collect();
-        write(&mut encoder, "free_places", "Places that are free for more at once", MetricType::Gauge, &free)
+            true,
+            of(&[("added", work.added), ("changed", work.changed), ("unchanged", work.unchanged), ("failed", work.failed)]),
+        ));
+        readings.push(what(
+            "ingest_chunks",
+            "Chunks of ingests of this service",
+            true,
+            of(&[("made", work.made), ("upserted", work.upserted), ("embedded", work.embedded), ("cached", work.cached)]),
+        ));
+        readings.push(what(
+            "ingests",
+            "Ingests that are remembered, by state",
+            false,
+            of(&[("waiting", work.waiting), ("running", work.running), ("ended", work.ended), ("broken", work.broken)]),
+        ));
+        let free = [("answers", self.answers.free() as u64), ("searches", self.searches.free() as u64)];
+        let free = what("free_places", "Places that are free for more at once", false, of(&free));
+        readings.push(Reading { label: "of", ..free });
+        readings
+    }
+}
+
+impl Collector for Scraped {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        self.0.readings().iter().try_for_each(|reading| write(&mut encoder, reading))?;
+        write_steps(&mut encoder, &self.0.jobs.work().time)
     }
 }
 
@@ -203,17 +255,17 @@ fn write_steps(encoder: &mut DescriptorEncoder, time: &Times) -> fmt::Result {
     Ok(())
 }
 
-fn write(encoder: &mut DescriptorEncoder, name: &str, help: &str, kind: MetricType, series: &Series) -> fmt::Result {
-    if series.is_empty() {
+fn write(encoder: &mut DescriptorEncoder, reading: &Reading) -> fmt::Result {
+    if reading.series.is_empty() {
         return Ok(());
     }
-    let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
-    for (labels, value) in series {
-        let one = metric.encode_family(labels)?;
-        match kind {
-            MetricType::Gauge => ConstGauge::new(*value).encode(one)?,
-            _ => ConstCounter::new(*value).encode(one)?,
-        }
+    let kind = if reading.grows { MetricType::Counter } else { MetricType::Gauge };
+    let unit = reading.seconds.then_some(Unit::Seconds);
+    let mut metric = encoder.encode_descriptor(reading.name, reading.help, unit.as_ref(), kind)?;
+    for (of, value) in &reading.series {
+        let labels = [(reading.label, of.as_str())];
+        let one = metric.encode_family(&labels)?;
+        if reading.grows { ConstCounter::new(*value).encode(one)? } else { ConstGauge::new(*value).encode(one)? }
     }
     Ok(())
 }
@@ -247,5 +299,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");
         }
+        let classic = classic(&text);
+        assert!(classic.contains("# TYPE ragstream_answers_total counter\nragstream_answers_total{"), "{classic}");
+        assert!(classic.contains("# TYPE ragstream_answer_seconds histogram\nragstream_answer_seconds_sum{"), "{classic}");
+        assert!(!classic.contains("# EOF") && !classic.contains("# UNIT"));
     }
 }

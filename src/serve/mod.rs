@@ -13,20 +13,24 @@
 //! [`crate::ingest::wire`]); `/v1` says it in the words of `OpenAI`'s API.
 //!
 //! Invariants:
-//! - An answer lives in its response: when the client leaves, it is dropped, and with it the request upstream. An ingest does not.
+//! - An answer lives in its response: when the client leaves, it is dropped, and with it the request upstream; one that was asked
+//!   for with an id is dropped when nobody has come back to it for three seconds ([answers]). An ingest does not.
 //! - Connections, bodies, answers at once, those that wait for their turn, jobs and what is kept of them: all have a bound.
 //! - Without a token nobody but this machine is heard, and no page of another origin.
 
 mod access;
 mod answering;
+mod answers;
 mod api;
 mod background;
 mod blocks;
 mod error;
 mod fault;
 mod guard;
+mod history;
 mod jobs;
 mod listen;
+mod map;
 mod markdown;
 mod mcp;
 mod metrics;
@@ -35,9 +39,11 @@ mod peer;
 mod pipelines;
 mod rendering;
 mod router;
+mod sampler;
 mod service;
 mod slots;
 mod sse;
+mod traced;
 mod v1;
 
 use std::net::SocketAddr;
@@ -52,6 +58,7 @@ use self::pipelines::Pipelines;
 pub use self::service::SOCKET;
 use self::service::Service;
 use crate::runtime::Settings;
+use crate::telemetry::Reading;
 
 /// The address where none is said.
 pub const ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7171);
@@ -132,6 +139,12 @@ impl Server {
         self.service.pipelines.names()
     }
 
+    /// What is counted, read as it is then: the counters and gauges of `GET /metrics`.
+    pub fn readings(&self) -> impl Fn() -> Vec<Reading> + Send + Sync + use<> {
+        let metrics = Arc::clone(&self.service.metrics);
+        move || metrics.readings()
+    }
+
     /// Answers until `stop` is cancelled; then nothing new is taken, answers and ingests have a while to end, and what is left is cut.
     ///
     /// # Errors
@@ -139,9 +152,11 @@ impl Server {
     pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
         let Self { service, listener } = self;
         let reloading = tokio::spawn(pipelines::watch(Arc::clone(&service.pipelines), stop.clone()));
+        let looking = tokio::spawn(sampler::keep(Arc::clone(&service), stop.clone()));
         let router = router::router(Arc::clone(&service));
         let ran = listener.run(router, &service, stop).await;
         reloading.abort();
+        looking.abort();
         ran
     }
 }

@@ -25,16 +25,19 @@ const INDEX: &str = include_str!("page/index.html");
 const ICON: &str = include_str!("page/icon.svg");
 
 /// What lies under `/assets/`: its name, its type, and itself.
-const ASSETS: [(&str, &str, &str); 13] = [
+const ASSETS: [(&str, &str, &str); 16] = [
+    ("activity.js", JS, include_str!("page/activity.js")),
     ("app.css", "text/css; charset=utf-8", include_str!("page/app.css")),
     ("app.js", JS, include_str!("page/app.js")),
     ("api.js", JS, include_str!("page/api.js")),
     ("ask.js", JS, include_str!("page/ask.js")),
+    ("chart.js", JS, include_str!("page/chart.js")),
     ("dom.js", JS, include_str!("page/dom.js")),
     ("index.js", JS, include_str!("page/index.js")),
     ("ingest.js", JS, include_str!("page/ingest.js")),
+    ("map.js", JS, include_str!("page/map.js")),
     ("options.js", JS, include_str!("page/options.js")),
-    ("plot.js", JS, include_str!("page/plot.js")),
+    ("quality.js", JS, include_str!("page/quality.js")),
     ("search.js", JS, include_str!("page/search.js")),
     ("source.js", JS, include_str!("page/source.js")),
     ("strings.js", JS, include_str!("page/strings.js")),

@@ -13,6 +13,7 @@ use super::guard::guard;
 use super::mcp;
 use super::page;
 use super::service::Service;
+use super::traced::traced;
 use super::v1;
 
 pub(super) fn router(service: Arc<Service>) -> Router {
@@ -24,6 +25,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
         .merge(page::routes())
         .fallback(async || Fault::missing("there is nothing at this address"))
         .method_not_allowed_fallback(not_allowed)
+        .route_layer(from_fn(traced))
         .layer(guarded)
         .layer(from_fn(v1::reword))
         .with_state(service)

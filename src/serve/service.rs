@@ -1,12 +1,15 @@
 //! What all routes share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
+use super::answers::Answers;
+use super::history::History;
 use super::jobs::Jobs;
+use super::map::Maps;
 use super::metrics::Metrics;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
@@ -27,8 +30,13 @@ pub(super) struct Service {
     pub(super) jobs: Arc<Jobs>,
     pub(super) access: Access,
     pub(super) answers: Arc<Slots>,
+    /// Answers that outlive their connection for a while.
+    pub(super) kept: Answers,
     pub(super) searches: Arc<Slots>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) maps: Maps,
+    /// What it did lately.
+    pub(super) history: Mutex<History>,
     pub(super) started: Instant,
     pub(super) stopping: CancellationToken,
     /// Answers that still go on say that they end here, before their connections are cut.
@@ -48,8 +56,11 @@ impl Service {
             jobs,
             access,
             answers,
+            kept: Answers::default(),
             searches,
             metrics: Arc::new(metrics),
+            maps: Maps::default(),
+            history: Mutex::default(),
             started: Instant::now(),
             stopping: CancellationToken::new(),
             ending: CancellationToken::new(),

@@ -12,6 +12,7 @@ use super::fault::Fault;
 #[derive(Debug)]
 pub(super) struct Slots {
     places: Arc<Semaphore>,
+    all: usize,
     waiting: AtomicUsize,
     most_waiting: usize,
     patience: Duration,
@@ -29,7 +30,13 @@ impl Drop for Waiting<'_> {
 impl Slots {
     /// So many places, and so many that wait, each for at most `patience`.
     pub(super) fn new((places, waiting): (usize, usize), patience: Duration) -> Self {
-        Self { places: Arc::new(Semaphore::new(places)), waiting: AtomicUsize::new(0), most_waiting: waiting, patience }
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            all: places,
+            waiting: AtomicUsize::new(0),
+            most_waiting: waiting,
+            patience,
+        }
     }
 
     /// A place, until it is dropped.
@@ -49,6 +56,11 @@ impl Slots {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_)) | Err(_) => Err(Fault::busy()),
         }
+    }
+
+    /// Places that are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.all.saturating_sub(self.free())
     }
 
     /// Free places.

@@ -49,6 +49,7 @@ mod several;
 mod sql;
 mod stand_in;
 mod store;
+mod telemetry;
 mod time;
 mod watch;
 mod web;

@@ -88,6 +88,52 @@ async fn an_answer_is_stopped_and_so_is_the_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_goes_on_over_a_reload_and_is_paid_for_once() {
+    let api = StandIn::start().await;
+    let words = |count: usize| (0..count).map(|n| format!("word{n} ")).collect::<Vec<_>>().concat();
+    let (short, long) = (words(80), words(4000));
+    api.always(CHAT, move |request| {
+        let last = request.body["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        match () {
+            () if is_rewrite(&request.body) => chat("How are keys rotated?", Duration::ZERO),
+            () if last.contains("What comes first?") => chat(&short, Duration::ZERO),
+            () if last.contains("How do I rotate keys?") => chat(&short, Duration::from_millis(40)),
+            () => chat(&long, Duration::from_millis(40)),
+        }
+    });
+    let project = project(&api, "");
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "reload");
+    assert_eq!(api.requests().iter().filter(|request| !is_rewrite(&request.body)).count(), 4, "each question is asked once");
+}
+
+/// Whether a model is asked to put a question of a conversation so that it stands alone.
+fn is_rewrite(body: &Value) -> bool {
+    body["messages"][0]["content"].as_str().is_some_and(|system| system.starts_with("You rewrite the last question"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_measured_is_shown_with_its_confidence() {
+    let project = Project::new();
+    project.write("set/corpus/keys.md", "# Keys\n\nKeys are rotated every month.\n");
+    project.write("set/corpus/备份.md", "# 备份\n\n每天凌晨备份数据库。\n");
+    let questions = "{\"id\": \"k\", \"text\": \"How are keys rotated?\"}\n{\"id\": \"b\", \"text\": \"什么时候备份？\"}\n";
+    project.write("set/queries.jsonl", questions);
+    project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\nb\t备份.md\t1\n");
+    for (name, mode) in [("both", "hybrid"), ("meaning", "dense")] {
+        project
+            .write(&format!("{name}.yaml"), format!("version: 1\nname: {name}\nquery: {{ retrieve: {{ mode: {mode} }} }}\n"));
+    }
+    let told = tokio::task::block_in_place(|| {
+        project.run(&["eval", "set", "-p", "both.yaml"]).expect_code(0);
+        project.run(&["eval", "set", "--compare", "both.yaml", "meaning.yaml", "--json"]).expect_code(0)
+    });
+    let interval = &told.last("scores")["intervals"]["ndcg@10"];
+    assert!(interval[0].as_f64().unwrap() <= interval[1].as_f64().unwrap(), "{interval}");
+    visited(&project, &["-p", "both.yaml"], "quality");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_ingest_is_watched_and_stopped() {
     let api = StandIn::start().await;
     api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(500)));

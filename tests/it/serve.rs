@@ -120,6 +120,95 @@ async fn what_is_answered_is_what_the_commands_print() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_with_an_id_is_gone_on_with_and_paid_for_once() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(60, Duration::from_millis(30)));
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let id = "6f0d3b1c-2f9e-4a57-9c46-1f7a8e5bd023";
+    let asked = json!({"question": "How do I rotate keys?", "id": id, "html": true});
+    let at = service.at(&format!("/api/ask/{id}"));
+    let ask = async || client().post(service.at("/api/ask")).json(&asked).send().await.unwrap();
+
+    let mut first = ask().await;
+    assert!(first.chunk().await.unwrap().is_some());
+    drop(first);
+    let (again, beside) = tokio::join!(ask(), client().get(&at).send());
+    let (again, beside) = (events(&again.text().await.unwrap()), events(&beside.unwrap().text().await.unwrap()));
+    for told in [&again, &beside] {
+        let written: String = told.iter().filter_map(|(_, data)| data["text"].as_str()).collect();
+        assert!(written.starts_with("word0 word1 ") && written.ends_with("word59 [1]."), "{written}");
+        assert_eq!((told[0].0.as_str(), told.last().unwrap().0.as_str()), ("sources", "done"));
+    }
+    assert_eq!(api.requests().len(), 1, "whoever comes back pays nothing");
+
+    // Stopped, it ends at once; left, after a while.
+    let slow = json!({"question": "How do I rotate keys?", "id": "00000000-0000-4000-8000-000000000001"});
+    let mut stopped = client().post(service.at("/api/ask")).json(&slow).send().await.unwrap();
+    assert!(stopped.chunk().await.unwrap().is_some());
+    let ended = client().delete(service.at("/api/ask/00000000-0000-4000-8000-000000000001")).send().await.unwrap();
+    assert_eq!(ended.status(), 204);
+    until("a stopped answer is cancelled upstream", async || api.in_flight() == 0).await;
+    api.always("/chat/completions", |_| chat(4000, Duration::from_millis(30)));
+    let left = json!({"question": "How do I rotate keys?", "id": "00000000-0000-4000-8000-000000000002"});
+    let mut reader = client().post(service.at("/api/ask")).json(&left).send().await.unwrap();
+    assert!(reader.chunk().await.unwrap().is_some());
+    let since = Instant::now();
+    drop(reader);
+    until("one that nobody comes back to is cancelled upstream", async || api.in_flight() == 0).await;
+    assert!((2..10).contains(&since.elapsed().as_secs()), "it waits for its reader: {:?}", since.elapsed());
+
+    let faults = [
+        (json!({"question": "q", "id": "not-an-id"}), 400),
+        (json!({"question": "q", "id": id, "stream": false}), 400),
+        (json!({"question": " ", "id": "00000000-0000-4000-8000-000000000003"}), 400),
+    ];
+    for (body, status) in faults {
+        assert_eq!(post(&service.at("/api/ask"), &body).await.0, status, "{body}");
+    }
+    assert_eq!(get(&service.at("/api/ask/not-an-id")).await.0, 404);
+    assert_eq!(get(&service.at("/api/ask/00000000-0000-4000-8000-000000000009")).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_of_the_corpus_and_what_went_on_are_told() {
+    let api = StandIn::start().await;
+    let project = ingested(&api).await;
+    let service = start(&project, &["-p", "docs.yaml"]);
+    let (status, map) = get(&service.at("/api/map")).await;
+    let points = map["points"].as_array().unwrap();
+    assert_eq!((status, points.len() as u64), (200, map["chunks"].as_u64().unwrap()), "all of them, of so few");
+    assert!(points.iter().all(|point| (0..2).all(|axis| point[axis].as_f64().unwrap().abs() <= 1.0001)));
+    let shares = [0, 1].map(|axis| map["shares"][axis].as_f64().unwrap());
+    assert!(shares[0] >= shares[1] && shares[1] > 0.0 && shares[0] + shares[1] < 1.0, "{shares:?}");
+    assert_eq!(get(&service.at("/api/map")).await.1, map, "the same as long as the index is");
+    let (status, found) = post(&service.at("/api/map"), &json!({"query": "rotate keys", "limit": 4})).await;
+    assert_eq!((status, found["hits"].as_array().unwrap().len()), (200, 4));
+    for hit in found["hits"].as_array().unwrap() {
+        let lies = |point: &&Value| {
+            map["documents"][point[3].as_u64().unwrap() as usize]["uri"] == hit["uri"] && point[4] == hit["lines"][0]
+        };
+        let point = points.iter().find(lies).unwrap();
+        for axis in 0..2 {
+            let (a, b) = (point[axis].as_f64().unwrap(), hit["place"][axis].as_f64().unwrap());
+            assert!((a - b).abs() < 1e-3, "a hit lies where its point does: {a} {b}");
+        }
+        assert!(hit["legs"]["vector"]["rank"].is_u64() || hit["legs"]["words"]["rank"].is_u64(), "{hit}");
+    }
+    until("two looks have been taken", async || {
+        let (_, told) = get(&service.at("/api/history")).await;
+        told["series"]["at"].as_array().unwrap().len() >= 2
+    })
+    .await;
+    let (_, told) = get(&service.at("/api/history?seconds=3600")).await;
+    assert_eq!(told["type"], "history");
+    for wrong in ["/api/history?seconds=soon", "/api/history?seconds=1&seconds=2", "/api/documents?uri=a&uri=b"] {
+        assert_eq!(get(&service.at(wrong)).await.0, 400, "{wrong}");
+    }
+    assert_eq!(get(&service.at("/api/eval")).await.1, json!({"type": "measurements", "measurements": []}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_makes_no_sense_is_told_why_and_who_is_not_heard_learns_nothing() {
     let api = StandIn::start().await;
     let project = ingested(&api).await;
@@ -240,7 +329,8 @@ async fn a_thousand_who_leave_leave_nothing_behind() {
     until("nothing upstream is left", async || api.in_flight() == 0).await;
     let free = async || get(&service.at("/api/status")).await.1["free"]["answers"].as_u64();
     until("all places are free", async || free().await == Some(64)).await;
-    until("all connections are closed", async || files() <= before + 16).await;
+    // Some of the index and of the provider stay open for the next.
+    until("all connections are closed", async || files() <= before + 100).await;
     let answered = client().post(service.at("/api/ask")).json(&json!({"question": "keys"})).send().await.unwrap();
     assert_eq!(answered.status(), 200);
     assert!(answered.text().await.unwrap().contains("event: done"));

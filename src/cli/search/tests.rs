@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Searched, search, search_file};
-use crate::answer::{DedupedHit, QuestionError};
+use crate::answer::{DedupedHit, Legs, QuestionError};
 use crate::cli::style::Style;
 use crate::document::{Hit, Metadata, Passage};
 use crate::error::Error;
@@ -89,7 +89,7 @@ async fn found_passages_as_json_and_for_a_person() {
 async fn shown_with_where_the_copies_are() {
     let found = async |_| {
         let copies = vec![hit("2.md", 0, (1, 2), 0.9, "The same words in each, and else")];
-        Ok(vec![DedupedHit { hit: hit("0.md", 0, (1, 2), 1.0, "the same words in each"), copies }])
+        Ok(vec![DedupedHit { hit: hit("0.md", 0, (1, 2), 1.0, "the same words in each"), copies, legs: Legs::default() }])
     };
     let mut out = Vec::new();
     search(found, "words".into(), &mut out, &json_style()).await.unwrap();

@@ -68,7 +68,7 @@ fn start(embedder: &Arc<Lengths>, stop: &CancellationToken) -> (EmbedQueue, Arc<
     let batching = Batching { items: 8, tokens: 100, in_flight: 2, texts: 16, waiting: 0 };
     let embedder: Arc<dyn Embedder> = Arc::<Lengths>::clone(embedder);
     let cache = EmbeddingCache::new(1 << 20);
-    (EmbedQueue::start(embedder, 1, cache, batching, Arc::clone(&report), stop.clone()), report)
+    (EmbedQueue::start(embedder, 1, cache, batching, Arc::clone(&report), stop.clone(), Span::none()), report)
 }
 
 #[tokio::test(start_paused = true)]

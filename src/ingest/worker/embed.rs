@@ -34,7 +34,7 @@ async fn embed_one(run: &Run, task: ChunkTask) -> Result<Option<(ChunkTask, Vect
     run.goes_on()?;
     let text = task.text();
     let tokens = run.estimate(&text, task.tokens());
-    let error = match run.embed_queue.embed(text, tokens).await {
+    let error = match run.embed_queue.embed_of(text, tokens, &task.diff.span).await {
         Ok(vector) => return Ok(Some((task, vector))),
         Err(error) => error,
     };

@@ -98,6 +98,7 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         let (points, version, epoch) = (entry.points.clone(), fetched.version, prior.epoch);
         return Outcome::Unchanged(Commit { source: source.clone(), uri, epoch, version, hash, modified, points });
     }
+    let span = run.told_of(&uri, fetched.body.len());
     let parsed = match catch_unwind(AssertUnwindSafe(|| extract(run, &uri, fetched.body))) {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => match SkipReason::of(&error) {
@@ -119,7 +120,7 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
     let document =
         Document { uri, title, markup, text: Arc::from(text), pages, anchors, modified_ns, metadata: fetched.metadata };
     let source = source.clone();
-    Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory }))
+    Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory, span }))
 }
 
 fn extract(run: &Run, uri: &str, body: Body) -> Result<parse::Parsed, parse::ParseError> {

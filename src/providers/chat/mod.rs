@@ -10,6 +10,7 @@ pub(super) mod openai;
 mod remote;
 mod stream;
 mod thoughts;
+mod told;
 pub(super) mod wire;
 
 pub use model::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage};

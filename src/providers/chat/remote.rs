@@ -4,13 +4,17 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::model::{ChatModel, ChatRequest, ChatStream};
 use super::stream;
 use super::thoughts::thinks_untagged;
+use super::told::told;
 use super::wire::{ChatApi, Parameters};
 use crate::providers::http::{Cost, Http};
 use crate::providers::{ModelRef, Price, ProviderError};
+use crate::telemetry;
 
 /// A chat model behind HTTP.
 #[derive(Debug)]
@@ -51,13 +55,25 @@ impl ChatModel for Remote {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let span = telemetry::chat(self.http.told(), &self.id, request.max_tokens, request.temperature);
+        let asked = Instant::now();
+        let answer = self.begun(&request).instrument(span.clone()).await;
+        if span.is_disabled() {
+            return answer;
+        }
+        told(span, asked, &request, answer)
+    }
+}
+
+impl Remote {
+    async fn begun(&self, request: &ChatRequest) -> Result<ChatStream, ProviderError> {
         let wire = self.api.wire;
         let cost = Cost { tokens: request.estimated_tokens() };
         let path = wire.path(self.http.base_path(), &self.id);
         let mut parameters = *self.parameters.lock().unwrap_or_else(PoisonError::into_inner);
         // Each turn gives one parameter up for good, so this ends.
         loop {
-            let body = wire.body(&self.id, &request, parameters);
+            let body = wire.body(&self.id, request, parameters);
             match stream::begin(&self.http, wire, &path, &body, cost, &self.untagged).await {
                 Ok(answer) => {
                     *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) = parameters;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::OnceCell;
+use tracing::Instrument as _;
 
 use super::embedder::{EmbedLimits, Embedded, Embedder, InputType};
 use super::prefix::Prefixes;
@@ -14,6 +15,7 @@ use crate::document::unusable;
 use crate::providers::http::{Cost, Http, Response};
 use crate::providers::tokens::{self, Correction};
 use crate::providers::{EmbedPlan, ErrorKind, Fingerprint, ProviderError};
+use crate::telemetry;
 
 /// A body above this is read off the runtime: a megabyte of numbers takes milliseconds.
 const LARGE_BODY: usize = 64 << 10;
@@ -144,6 +146,23 @@ impl Remote {
     }
 
     async fn ask(&self, inputs: &[String], kind: InputType, attempts: u32) -> Result<Embedded, ProviderError> {
+        let span = telemetry::embeddings(self.http.told(), &self.id, inputs.len(), self.asked);
+        let answer = self.asked_for(inputs, kind, attempts).instrument(span.clone()).await;
+        match &answer {
+            Ok(embedded) => {
+                if let Some(tokens) = embedded.tokens {
+                    telemetry::count(&span, "gen_ai.usage.input_tokens", tokens);
+                }
+                if let (None, Some(vector)) = (self.asked, embedded.vectors.first()) {
+                    telemetry::count(&span, "gen_ai.embeddings.dimension.count", vector.len() as u64);
+                }
+            }
+            Err(error) => telemetry::failed(&span, error.kind.code()),
+        }
+        answer
+    }
+
+    async fn asked_for(&self, inputs: &[String], kind: InputType, attempts: u32) -> Result<Embedded, ProviderError> {
         let prefixed: Vec<Cow<'_, str>> = inputs.iter().map(|input| self.prefixes.put_before(input, kind)).collect();
         let read = self.send_as_taken(&prefixed, kind, attempts).await?;
         // The model made it of one input and will again: the input is refused, and no other attempt is paid for in vain.

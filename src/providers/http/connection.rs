@@ -13,6 +13,7 @@ use url::Url;
 use crate::limits::{LearnedLimits, Limiter, LimitsCache, Stats};
 use crate::providers::peer::Peer;
 use crate::providers::{ErrorKind, ProviderError, RetryPlan};
+use crate::telemetry::Provider;
 
 /// The expected cost of a request, reserved before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,6 +32,8 @@ pub struct Http {
     pub(super) retry: RetryPlan,
     pub(super) limiter: Limiter,
     pub(super) peer: Arc<Peer>,
+    /// What spans call it.
+    pub(super) told: Provider,
     /// Whether it ever answered: a server that never did is more likely not there than away for a moment.
     pub(super) answered: AtomicBool,
     /// Whether it goes on working for a request whose client has left (llama.cpp: seen with xllamacpp 2026.10, while another
@@ -71,6 +74,11 @@ impl Http {
         &self.peer.name
     }
 
+    /// What spans call it.
+    pub(in crate::providers) fn told(&self) -> &Provider {
+        &self.told
+    }
+
     /// The path of the base URL, without a trailing `/`: some users write a version into it, some do not.
     pub fn base_path(&self) -> &str {
         self.base_url.path().trim_end_matches('/')
@@ -89,6 +97,11 @@ impl Http {
     /// The longest that one answer, or a silence within one, may take.
     pub(in crate::providers) fn timeout(&self) -> Duration {
         self.timeout
+    }
+
+    /// Requests and tokens a minute, as far as they are known.
+    pub fn quota(&self) -> (Option<u64>, Option<u64>) {
+        (self.limiter.rpm(), self.limiter.tpm())
     }
 
     /// The requests so far.

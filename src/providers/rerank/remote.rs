@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
+use tracing::Instrument as _;
 
 use super::reranker::{Reranked, Reranker};
 use super::wire::{RerankApi, RerankLimits, RerankRequest};
 use crate::providers::http::{Cost, Http};
 use crate::providers::{ErrorKind, ModelRef, ProviderError, tokens};
+use crate::telemetry;
 
 /// A reranker behind HTTP.
 #[derive(Debug)]
@@ -52,6 +54,17 @@ impl Reranker for Remote {
 
 impl Remote {
     async fn ask(&self, question: &str, passages: &[&str], tokens: u64) -> Result<Reranked, ProviderError> {
+        let span = telemetry::rerank(self.http.told(), &self.id, passages.len());
+        let answer = self.asked(question, passages, tokens).instrument(span.clone()).await;
+        match &answer {
+            Ok(Reranked { tokens: Some(tokens), .. }) => telemetry::count(&span, "gen_ai.usage.input_tokens", *tokens),
+            Ok(_) => {}
+            Err(error) => telemetry::failed(&span, error.kind.code()),
+        }
+        answer
+    }
+
+    async fn asked(&self, question: &str, passages: &[&str], tokens: u64) -> Result<Reranked, ProviderError> {
         let request = RerankRequest { model: &self.id, question, passages };
         let (path, body) = self.api.wire.request(self.http.base_path(), &request);
         let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;

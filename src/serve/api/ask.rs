@@ -1,16 +1,17 @@
-//! `POST /api/ask`: an answer as it is written, or whole.
+//! `POST /api/ask`: an answer as it is written, or whole. `/api/ask/ID`: one that was asked for with an id, gone on with or stopped.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::read::{Body, filter, model};
 use crate::answer::wire::Line;
@@ -46,6 +47,10 @@ pub(super) struct Ask {
     /// the place of an earlier one. Not of passages that no model has put into words.
     #[serde(default)]
     html: bool,
+    /// A random id makes the answer resumable: it goes on for three seconds without a reader, and `GET /api/ask/ID`, or the same
+    /// request once more, goes on with it from its beginning without another request to the model. Only of one that is streamed.
+    #[serde(default)]
+    id: Option<Uuid>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -75,13 +80,49 @@ pub(super) async fn ask(
         history,
         ..Question::default()
     };
-    let answer = answering::ask(&service, &served, question).await?;
-    if ask.stream { Ok(streamed(&headers, answer, ask.html)) } else { Ok(Json(whole(answer, ask.html).await?).into_response()) }
+    match ask.id {
+        // The answer lives in the response: who leaves drops it, and with it the request upstream.
+        None => {
+            let answer = answering::ask(&service, &served, question).await?;
+            Ok(if ask.stream {
+                sse::lines(&headers, written(answer, ask.html))
+            } else {
+                Json(whole(answer, ask.html).await?).into_response()
+            })
+        }
+        Some(_) if !ask.stream => {
+            Err(Fault::bad("an answer that comes whole cannot be gone on with: `id` without `stream: false`"))
+        }
+        Some(id) => {
+            let asked = Arc::clone(&service);
+            let begin = async move { Ok(written(answering::ask(&asked, &served, question).await?, ask.html)) };
+            Ok(sse::lines(&headers, service.kept.ask(id, begin).await?))
+        }
+    }
 }
 
-/// The answer lives in the response: who leaves drops it, and with it the request upstream.
-fn streamed(headers: &HeaderMap, mut answer: Answer, html: bool) -> Response {
-    let lines = async_stream::stream! {
+/// Goes on with an answer.
+pub(super) async fn follow(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Fault> {
+    Ok(sse::lines(&headers, service.kept.follow(named(&id)?)?))
+}
+
+/// Has an answer end, and with it the request upstream.
+pub(super) async fn stop(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<StatusCode, Fault> {
+    service.kept.stop(named(&id)?)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn named(id: &str) -> Result<Uuid, Fault> {
+    Uuid::try_parse(id).map_err(|_| Fault::missing("there is no such answer, or none any more"))
+}
+
+/// The lines of an answer as it is written.
+fn written(mut answer: Answer, html: bool) -> impl Stream<Item = Value> + Send + 'static {
+    async_stream::stream! {
         let mut rendering = html.then(Rendering::default);
         loop {
             let due = async {
@@ -116,8 +157,7 @@ fn streamed(headers: &HeaderMap, mut answer: Answer, html: bool) -> Response {
                 None => return,
             }
         }
-    };
-    sse::lines(headers, lines)
+    }
 }
 
 fn value(line: &impl serde::Serialize) -> Value {

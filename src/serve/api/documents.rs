@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use super::read::Asked;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
@@ -35,13 +36,13 @@ pub(in crate::serve) fn uri_of(id: &str) -> Option<String> {
 pub(super) async fn show(
     State(service): State<Arc<Service>>,
     Path(id): Path<String>,
-    Query(of): Query<Of>,
+    Asked(of): Asked<Of>,
 ) -> Result<Response, Fault> {
     let uri = uri_of(&id).ok_or_else(|| Fault::missing("there is no such document"))?;
     document(&service, of.pipeline.as_deref(), &uri).await
 }
 
-pub(super) async fn of_uri(State(service): State<Arc<Service>>, Query(of): Query<Of>) -> Result<Response, Fault> {
+pub(super) async fn of_uri(State(service): State<Arc<Service>>, Asked(of): Asked<Of>) -> Result<Response, Fault> {
     let uri = of.uri.ok_or_else(|| Fault::bad("which document? `?uri=…`, or its id in the path"))?;
     document(&service, of.pipeline.as_deref(), &uri).await
 }

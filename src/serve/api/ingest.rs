@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -124,8 +124,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let job = find(&service, &id)?;
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") || accepts.contains(sse::NDJSON) {
+    if sse::accepts(&headers, "text/event-stream") || sse::accepts(&headers, sse::NDJSON) {
         return Ok(sse::lines(&headers, job.follow()));
     }
     Ok(Json(job.view()).into_response())

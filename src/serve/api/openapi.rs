@@ -8,13 +8,14 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{ask, ingest, login, search};
+use super::{ask, ingest, lately, login, map, search};
 use crate::answer::document::Document;
 use crate::answer::wire;
 use crate::ingest::report::IngestSummary;
 use crate::ingest::wire as ingest_wire;
 use crate::runtime::Status;
 use crate::serve::jobs::JobView;
+use crate::serve::map::Map as CorpusMap;
 use crate::serve::rendering::Piece;
 
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| described().to_string());
@@ -74,12 +75,15 @@ fn parameter(name: &str, place: &str, description: &str) -> Value {
     json!({"name": name, "in": place, "required": place == "path", "description": description, "schema": {"type": "string"}})
 }
 
-fn described() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
-    });
-    let mut schemas = Schemas(settings.for_serialize().into_generator());
+    })
+}
+
+fn described() -> Value {
+    let mut schemas = Schemas(settings().for_serialize().into_generator());
     let fault = Schemas::object("error", &json!({"message": {"type": "string"}, "kind": {"type": "string"}}));
     let line = json!({"anyOf": [schemas.of::<wire::Line<'_>>(), schemas.of::<Piece>()]});
     let told = schemas.of::<ingest_wire::Line<'_>>();
@@ -88,15 +92,15 @@ fn described() -> Value {
     let status = schemas.of::<Status>();
     let document = schemas.of::<Document>();
     let hits = schemas.of::<search::Hits<'_>>();
-    let mut asked = Schemas(
-        SchemaSettings::draft2020_12()
-            .with(|settings| {
-                settings.definitions_path = "/components/schemas".into();
-                settings.meta_schema = None;
-            })
-            .into_generator(),
+    let (history, measured, mapped) =
+        (schemas.of::<lately::Told>(), schemas.of::<lately::Measurements>(), schemas.of::<CorpusMap>());
+    let placed = Schemas::object(
+        "hits",
+        &json!({"pipeline": {"type": "string"}, "hits": {"type": "array", "items": {"type": "object"}}}),
     );
+    let mut asked = Schemas(settings().into_generator());
     let (ask, search) = (asked.of::<ask::Ask>(), asked.of::<search::Search>());
+    let look = asked.of::<map::Look>();
     let (ingest, login) = (asked.of::<ingest::Ingest>(), asked.of::<login::Login>());
 
     let jobs = Schemas::object(
@@ -116,6 +120,7 @@ fn described() -> Value {
     );
     let whole = Schemas::object("answer", &json!({"answer": {"type": "string"}, "sources": {"type": "array"}}));
     let mut written = lines("The answer as it is written", &line);
+    let resumed = lines("The answer from its beginning, as it is written", &line);
     if let Some(content) = written.get_mut("content").and_then(Value::as_object_mut) {
         content.insert("application/json".to_owned(), json!({"schema": whole}));
     }
@@ -126,9 +131,14 @@ fn described() -> Value {
     let accepted = json!({"202": answer("It is under way, or waits for its turn", &job)});
     let (id, pipeline) =
         (parameter("id", "path", "Its id"), parameter("pipeline", "query", "Which pipeline; the first where none is named"));
+    let back = json!({"name": "seconds", "in": "query", "required": false, "description": "How far back, at most four hours; 600 where it is not said", "schema": {"type": "integer", "minimum": 0}});
     let found = json!({"200": answer("Its text as the index has it", &document)});
     let paths = json!({
         "/api/ask": {"post": operation("ask", "Answer a question", json!({"requestBody": body(&ask), "responses": {"200": written}}), &fault)},
+        "/api/ask/{id}": {
+            "get": operation("resume", "Go on with an answer that was asked for with an id, from its beginning", json!({"parameters": [id], "responses": {"200": resumed}}), &fault),
+            "delete": operation("stop", "Have an answer that was asked for with an id end at once", json!({"parameters": [id], "responses": {"204": {"description": "It ends"}}}), &fault),
+        },
         "/api/search": {"post": operation("search", "Find passages", json!({"requestBody": body(&search), "responses": {"200": answer("Passages, best first", &hits)}}), &fault)},
         "/api/ingest": {
             "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": accepted}), &fault),
@@ -137,6 +147,12 @@ fn described() -> Value {
         "/api/ingest/{id}": {
             "get": operation("follow", "Follow an ingest", json!({"parameters": [id], "responses": {"200": followed}}), &fault),
             "delete": operation("cancel", "Have an ingest finish what is in flight and end", json!({"parameters": [id], "responses": accepted}), &fault),
+        },
+        "/api/history": {"get": operation("history", "What the service did lately", json!({"parameters": [back], "responses": {"200": answer("Rates and levels, in columns", &history)}}), &fault)},
+        "/api/eval": {"get": operation("measured", "What `eval` has measured", json!({"responses": {"200": answer("Measurements, the newest first", &measured)}}), &fault)},
+        "/api/map": {
+            "get": operation("map", "A map of an index: a sample of its chunks by their vectors", json!({"parameters": [pipeline], "responses": {"200": answer("Points of a plane", &mapped)}}), &fault),
+            "post": operation("look", "Find passages, and where they lie on the map", json!({"requestBody": body(&look), "responses": {"200": answer("Passages, best first, each with its `place`", &placed)}}), &fault),
         },
         "/api/status": {"get": operation("status", "What the indexes hold, and what goes on", json!({"responses": {"200": answer("The service", &service)}}), &fault)},
         "/api/documents": {"get": operation("documentOfUri", "A document by its uri", json!({"parameters": [{"name": "uri", "in": "query", "required": true, "schema": {"type": "string"}}, pipeline], "responses": found}), &fault)},

@@ -1,10 +1,11 @@
-//! The body of a request: bounded in bytes and in time, and JSON.
+//! The body of a request: bounded in bytes and in time, and JSON. And what its address asks.
 
 use std::time::Duration;
 
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use crate::answer::{Filter, ModelChoice, Term};
@@ -33,6 +34,18 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Ok(body) => Ok(Self(body)),
             Err(error) => Err(Fault::bad(format!("the body is not the JSON that is expected: {error}"))),
         }
+    }
+}
+
+/// What the address says behind its question mark.
+pub(in crate::serve) struct Asked<T>(pub(in crate::serve) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let asked = Query::<T>::from_request_parts(parts, state).await;
+        asked.map(|Query(asked)| Self(asked)).map_err(|error| Fault::bad(error.body_text()))
     }
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::error::reason;
 use crate::serve::fault::Fault;
+use crate::serve::metrics::classic;
 use crate::serve::service::Service;
 
 pub(super) async fn status(State(service): State<Arc<Service>>) -> Response {
@@ -53,11 +54,16 @@ pub(super) async fn ready(State(service): State<Arc<Service>>) -> Response {
     "ready\n".into_response()
 }
 
-/// What is counted, for Prometheus.
-pub(super) async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// What is counted, for Prometheus: as `OpenMetrics` for who asks for that, else as its own older text, which all read.
+pub(super) async fn metrics(State(service): State<Arc<Service>>, headers: HeaderMap) -> Response {
+    const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|accepted| accepted.to_str().ok());
+    let open =
+        accepted.flat_map(|accepted| accepted.split(',')).any(|one| one.trim().starts_with("application/openmetrics-text"));
     match service.metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
+        Ok(text) if open => ([(header::CONTENT_TYPE, OPEN)], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, CLASSIC)], classic(&text)).into_response(),
         Err(error) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", error.to_string()).into_response(),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::http::request::Parts;
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
@@ -11,12 +12,15 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::{Instrument as _, Span};
 
 use super::pages::LETTERS;
 use super::told::{Told, cut};
 use super::{ask, get, ingest, search, status};
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
+use crate::serve::traced::Asked;
+use crate::telemetry;
 
 const INSTRUCTIONS: &str = "ragstream has indexed documents (files, sites, tables) and finds passages in them by meaning and by words. \
 Start with `search`; `get` reads on around a passage; `ask` has a model answer with citations; `status` tells what is indexed. \
@@ -116,17 +120,30 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let called = self.call(&request.name, request.arguments.unwrap_or_default());
+        let span = told(&request, &context);
+        let called = self.call(&request.name, request.arguments.unwrap_or_default()).instrument(span.clone());
         // Who leaves drops the call, and with it what it has asked for.
         let called = tokio::select! {
             called = called => called,
             () = context.ct.cancelled() => Some(Err(Fault::bad("the call was cancelled"))),
         };
+        if !matches!(&called, Some(Ok(_))) {
+            telemetry::failed(&span, "tool_error");
+        }
         let Some(told) = called else {
             return Err(ErrorData::invalid_params(format!("there is no tool {}", cut(&request.name, NAME)), None));
         };
         Ok(told.map_or_else(CallToolResult::from, CallToolResult::from).into())
     }
+}
+
+/// The span of a call: a part of the agent's own trace, where it says which that is (SEP-414), else of its HTTP request.
+fn told(request: &CallToolRequestParams, context: &RequestContext<RoleServer>) -> Span {
+    let asked = context.extensions.get::<Parts>().and_then(|parts| parts.extensions.get::<Asked>());
+    let span = telemetry::tool(asked.map(|Asked(span)| span), &cut(&request.name, NAME));
+    let meta = request.meta.as_ref().unwrap_or(&context.meta);
+    telemetry::asked_by(&span, meta.0.get_traceparent(), meta.0.get_tracestate());
+    span
 }
 
 /// A tool's arguments. An agent reads what is wrong with them, and says them anew.

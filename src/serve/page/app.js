@@ -1,15 +1,18 @@
 // The page: which view is shown, the keys, the language, and the login.
 
 import { Fault, json, onLogin } from "./api.js";
+import * as activity from "./activity.js";
 import * as ask from "./ask.js";
 import { h, translateAll } from "./dom.js";
 import * as index from "./index.js";
+import * as map from "./map.js";
 import * as options from "./options.js";
+import * as quality from "./quality.js";
 import * as search from "./search.js";
 import { lang, setLang, t } from "./strings.js";
 import { alone } from "./viewer.js";
 
-const VIEWS = { ask, search, index };
+const VIEWS = { ask, search, map, index, activity, quality };
 const main = document.getElementById("main");
 let leave = () => {};
 let shown = null;
@@ -89,8 +92,10 @@ function route() {
 function draw() {
   leave();
   for (const link of links) {
-    if (link.dataset.view === shown) link.setAttribute("aria-current", "page");
-    else link.removeAttribute("aria-current");
+    if (link.dataset.view === shown) {
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "center", behavior: "instant" });
+    } else link.removeAttribute("aria-current");
   }
   document.body.dataset.view = shown;
   document.title = shown === "ask" ? "ragstream" : `${t(shown)} – ragstream`;

@@ -1,6 +1,6 @@
 // A conversation with the documents.
 
-import { addressOf, events, Fault } from "./api.js";
+import { addressOf, events, Fault, json } from "./api.js";
 import { announce, h, number, reachable, seconds, translate } from "./dom.js";
 import * as options from "./options.js";
 import { cards } from "./source.js";
@@ -15,8 +15,15 @@ const HISTORY = 10;
 // How often an index that is not there yet is looked for, in milliseconds.
 const LOOK = 3000;
 
+// A connection that breaks is asked for again so often: the answer goes on for three seconds without a reader.
+const TRIES = 3;
+
 let turns = [];
 let running = null;
+// The page is left: what breaks off now goes on in the next one.
+let leaving = false;
+addEventListener("pagehide", () => (leaving = true));
+addEventListener("pageshow", () => (leaving = false));
 let view;
 // What is being written, while another view is shown.
 let draft = "";
@@ -28,11 +35,20 @@ try {
 }
 
 function keep() {
-  try {
-    sessionStorage.setItem(KEY, JSON.stringify(turns.slice(-KEPT)));
-  } catch {
-    // Too long to be kept.
+  for (let most = KEPT; most >= 1; most = Math.floor(most / 3)) {
+    try {
+      return sessionStorage.setItem(KEY, JSON.stringify(turns.slice(-most)));
+    } catch {
+      // Too long to be kept: fewer, then.
+    }
   }
+}
+
+// A random id, also where the page came over plain HTTP.
+function fresh() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }
 
 export function show(main) {
@@ -88,8 +104,8 @@ function composer() {
     enterkeyhint: "send",
   });
   const send = h("button", { class: "primary send", type: "submit", t: "send" });
-  const stop = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => running?.abort() });
-  const fresh = h("button", {
+  const halt = h("button", { class: "primary stop", type: "button", t: "stop", hidden: true, onclick: () => stop() });
+  const another = h("button", {
     class: "quiet",
     type: "button",
     t: "new_chat",
@@ -99,12 +115,12 @@ function composer() {
   const form = h(
     "form",
     { class: "composer", onsubmit: (event) => (event.preventDefault(), submit()) },
-    h("div", { class: "box" }, input, send, stop),
+    h("div", { class: "box" }, input, send, halt),
     h(
       "div",
       { class: "under" },
       options.fields({ model: true, onchange: () => turns.length === 0 && view.log.replaceChildren(welcome()) }),
-      fresh,
+      another,
     ),
     h("p", { id: "keys", class: "unseen", t: "keys" }),
   );
@@ -138,8 +154,8 @@ function composer() {
   }
   const busy = (is) => {
     send.hidden = is;
-    stop.hidden = !is;
-    fresh.hidden = is || turns.length === 0;
+    halt.hidden = !is;
+    another.hidden = is || turns.length === 0;
   };
   return { form, input, busy };
 }
@@ -156,8 +172,12 @@ export const focus = () => view?.box.input.focus();
 
 // Whether there was something to stop.
 export function stop() {
-  running?.abort();
-  return running !== null;
+  if (!running) return false;
+  const { turn } = running;
+  running.abort();
+  // It would go on for a while without a reader.
+  json(`/api/ask/${turn.id}`, { method: "DELETE" }).catch(() => {});
+  return true;
 }
 
 // The last turn once more.
@@ -170,7 +190,7 @@ function again(turn) {
 
 async function ask(question) {
   const turn = {
-    id: crypto.randomUUID?.() ?? String(Date.now()),
+    id: fresh(),
     question,
     answer: "",
     blocks: [],
@@ -186,23 +206,44 @@ async function ask(question) {
   turns.push(turn);
   view.log.append(draw(turn));
   view.log.lastElementChild.scrollIntoView({ block: "start" });
+  // A reload finds it, and goes on with it.
+  keep();
+  const body = { id: turn.id, question, html: true, history: history.length ? history : undefined, ...turn.asked };
+  await follow(turn, ["/api/ask", { method: "POST", body }]);
+}
+
+// Reads an answer to its end; one whose connection breaks is gone on with, and not asked for again.
+async function follow(turn, request) {
   running = new AbortController();
-  view.box.busy(true);
-  try {
-    await events(
-      "/api/ask",
-      {
-        method: "POST",
-        signal: running.signal,
-        body: { question, html: true, history: history.length ? history : undefined, ...turn.asked },
-      },
-      (event) => take(turn, event),
-    );
-    if (!turn.done && !turn.error) turn.notes.push({ key: "cut_off" });
-  } catch (error) {
-    if (error.name === "AbortError") turn.notes.push({ key: "stopped" });
-    else if (error instanceof Fault) turn.error = { message: error.message, hint: error.hint };
-    else turn.notes.push({ key: "cut_off" });
+  running.turn = turn;
+  const { signal } = running;
+  view?.box.busy(true);
+  let [path, options] = request;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await events(path, { ...options, signal }, (event) => take(turn, event));
+      if (turn.done || turn.error) break;
+    } catch (error) {
+      if (leaving) return;
+      if (error.name === "AbortError") {
+        turn.notes.push({ key: "stopped" });
+        break;
+      }
+      // What the service says itself is final.
+      if (error instanceof Fault && (error.status || tries === 0)) {
+        if (!options.method && [404, 410].includes(error.status)) turn.notes.push({ key: "cut_off" });
+        else turn.error = { message: error.message, hint: error.hint };
+        break;
+      }
+    }
+    if (leaving) return;
+    if (tries === TRIES) {
+      turn.notes.push({ key: "cut_off" });
+      break;
+    }
+    await new Promise((wait) => setTimeout(wait, 300));
+    if (!signal.aborted) anew(turn);
+    [path, options] = [`/api/ask/${turn.id}`, {}];
   }
   running = null;
   turn.ended = true;
@@ -210,6 +251,12 @@ async function ask(question) {
   view?.box.busy(false);
   update(turn);
   finish(turn);
+}
+
+// What has come of an answer comes again, from its beginning.
+function anew(turn) {
+  Object.assign(turn, { answer: "", blocks: [], sources: [], notes: [] });
+  part(turn, ".prose")?.replaceChildren();
 }
 
 // An event of the answer.
@@ -386,4 +433,12 @@ function speak(turn, i) {
   // Before a full stop the number's blank is left.
   const text = said.textContent.replace(/\s+([.,:;!?])/g, "$1").trim();
   if (text) announce(text);
+}
+
+// After a reload: the last answer goes on, and of those before it nothing more comes.
+for (const turn of turns.slice(0, -1)) turn.ended = true;
+if (turns.length && !turns.at(-1).ended) {
+  const turn = turns.at(-1);
+  anew(turn);
+  follow(turn, [`/api/ask/${turn.id}`, {}]);
 }

@@ -2,12 +2,14 @@
 
 import { events, json } from "./api.js";
 import { announce, h, number, seconds } from "./dom.js";
-import { plot } from "./plot.js";
+import * as plots from "./chart.js";
 import { t } from "./strings.js";
 
 // Failed documents that are listed while they come in.
 const LISTED = 100;
-const STAGES = ["read", "parse", "chunk", "embed", "store"];
+// Points that are drawn, at most.
+const POINTS = 240;
+export const STAGES = ["read", "parse", "chunk", "embed", "store"];
 
 // A card of a job; it is followed until it ends, or `signal` says that nobody looks any more.
 export function watch(job, { signal, ended }) {
@@ -15,7 +17,10 @@ export function watch(job, { signal, ended }) {
   const cancel = h("button", { class: "quiet", t: "cancel", onclick: stop, hidden: true });
   const counts = h("dl", { class: "counts" });
   const limit = h("p", { class: "muted limit" });
-  const chart = h("div", {});
+  const shared = plots.cursor();
+  const per = (value) => number(value, { maximumFractionDigits: value < 10 ? 1 : 0 });
+  const rate = plots.line({ title: "throughput", shared, format: per, name: seconds });
+  const chart = h("div", { hidden: true }, rate.whole);
   const failures = h("ul", { class: "failures", role: "list" });
   const said = h("div", {});
   const whole = h(
@@ -57,7 +62,14 @@ export function watch(job, { signal, ended }) {
     );
     const [before] = samples.at(-1);
     if (told.seconds > before) samples.push([told.seconds, chunks.upserted]);
-    if (samples.length > 2 && chunks.upserted) chart.replaceChildren(plot(samples, chart.clientWidth));
+    if (samples.length > 2 && chunks.upserted) {
+      chart.hidden = false;
+      const points = rates(samples);
+      rate.update(
+        points.map(([at]) => at),
+        points.map(([, value]) => value),
+      );
+    }
   }
 
   // How much of each stage goes on at once.
@@ -153,6 +165,16 @@ export function watch(job, { signal, ended }) {
     follow();
   }
   return whole;
+}
+
+// Of samples [seconds, total], the rate in each step. A total that shrinks has begun anew. Of a long run each step is of several.
+export function rates(samples) {
+  const every = Math.max(1, Math.ceil(samples.length / POINTS));
+  const kept = samples.filter((_, i) => i % every === 0 || i === samples.length - 1);
+  return kept.slice(1).map(([at, total], i) => {
+    const [before, less] = kept[i];
+    return [at, Math.max(0, (total - less) / Math.max(at - before, 0.05))];
+  });
 }
 
 export const failure = ({ uri, stage, error }) =>

@@ -8,6 +8,8 @@ import { body, roving } from "./source.js";
 import { t } from "./strings.js";
 import { open } from "./viewer.js";
 
+const LEGS = ["vector", "words", "rerank"];
+
 let last = { query: "", limit: 10, copies: false };
 let input;
 
@@ -87,12 +89,14 @@ export function show(main) {
     const found = hits.length ? ["found", { n: number(hits.length), time: seconds(ms / 1000) }] : ["found_none", {}];
     announce(t(...found));
     const best = Math.max(...hits.map((hit) => hit.score), 1e-9);
+    // Each leg has a scale of its own: a bar is as long as its part of the best among these.
+    const most = Object.fromEntries(LEGS.map((leg) => [leg, Math.max(...hits.map((hit) => hit.legs?.[leg]?.score ?? 0), 1e-9)]));
     const all = hits.map((hit) => ({ ...hit, n: hit.rank }));
     const list = roving(
       h(
         "ol",
         { class: "cards hits" },
-        all.map((hit, at) => card(hit, { at, all, best, pipeline })),
+        all.map((hit, at) => card(hit, { at, all, best, most, pipeline })),
       ),
     );
     results.replaceChildren(h("p", { class: "muted", t: found[0], vars: found[1] }), list);
@@ -113,7 +117,32 @@ function marked(text) {
   return text.split(new RegExp(`(${escaped.join("|")})`, "giu")).map((piece, i) => (i % 2 ? h("mark", {}, piece) : piece));
 }
 
-function card(hit, { at, all, best, pipeline }) {
+// Where a passage stood by meaning, by words, and after reranking.
+function legs(hit, most) {
+  const shown = LEGS.filter((leg) => leg === "rerank" ? most.rerank > 1e-9 || hit.legs?.rerank : most[leg] > 1e-9);
+  return h(
+    "span",
+    { class: "legs" },
+    shown.map((leg) => {
+      const of = hit.legs?.[leg];
+      return h(
+        "span",
+        { class: `leg ${leg}` },
+        h("span", { class: "by", t: `leg_${leg}` }),
+        h("meter", { min: "0", max: "1", value: of ? Math.max(of.score / most[leg], 0) : 0, "aria-hidden": "true" }),
+        of
+          ? h("span", {
+              class: "at",
+              t: "leg_at",
+              vars: { rank: number(of.rank), score: number(of.score, { maximumFractionDigits: 2, minimumFractionDigits: 2 }) },
+            })
+          : h("span", { class: "at", t: "leg_not" }),
+      );
+    }),
+  );
+}
+
+function card(hit, { at, all, best, most, pipeline }) {
   const meter = h("meter", { min: "0", max: "1", value: Math.max(hit.score / best, 0), "aria-hidden": "true" });
   const path = (hit.headings ?? []).filter((heading, i) => i > 0 || heading !== hit.title).join(" › ");
   const copies = (hit.copies ?? []).map((copy) => h("span", { class: "at", t: "also_in", vars: { uri: copy.uri } }));
@@ -146,6 +175,7 @@ function card(hit, { at, all, best, pipeline }) {
             .slice(0, 700),
         ),
       ),
+      legs(hit, most),
       h(
         "span",
         { class: "foot" },

@@ -47,4 +47,11 @@ async fn a_hybrid_retrieval_gives_as_many_as_were_asked_for() {
     assert_eq!(ids(&few), ids(&many[..7]), "asking for more changes nothing at the top");
     let depths: Vec<usize> = store.asked.lock().unwrap().iter().map(|(_, limit)| *limit).collect();
     assert_eq!(depths, [100, 100, 200, 200]);
+    for (n, found) in (1..).zip(&few) {
+        let legs = found.legs;
+        let places = [legs.vector, legs.words, legs.fused].map(|leg| leg.map(|leg| leg.rank));
+        assert_eq!(places, [Some(n); 3], "both legs gave the same order");
+        assert_eq!(legs.fused.unwrap().score.to_bits(), found.hit.score.to_bits());
+        assert_eq!(legs.rerank, None);
+    }
 }

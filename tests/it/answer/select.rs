@@ -116,6 +116,9 @@ async fn a_reranker_has_the_last_word_over_its_candidates() {
     assert_eq!(told, "which?");
     let shown = ["one thing", "two things", "the best thing", "four"].map(|text| format!("Keys > Rotate\n\n{text}"));
     assert_eq!(passages, shown, "each with its headings, copies left out");
+    let places = found.iter().map(|found| (found.legs.vector.unwrap().rank, found.legs.rerank.unwrap().rank));
+    assert_eq!(places.collect::<Vec<_>>(), [(4, 1), (1, 2)], "where each stood before, and stands now");
+    assert_eq!((found[0].legs.words, found[0].legs.fused), (None, None), "nobody asked for words");
 
     let found = answerer.search(&question("which?", 5)).await.unwrap();
     assert_eq!(uris(&found), ["3.md", "5.md", "0.md", "1.md", "4.md"], "as many as are asked for are ranked");

@@ -148,6 +148,58 @@ def stop(browser):
     visit.is_clean()
 
 
+def reload(browser):
+    """An answer goes on where a reload has cut it; one that nobody comes back to does not."""
+    visit = Visit(browser)
+    page = visit.page
+    visit.ask("What comes first?")
+    visit.answered()
+    visit.ask()
+    expect(page.locator(".prose").last).to_contain_text("word3")
+    before = page.locator(".prose").last.inner_text()
+    page.reload()
+    expect(page.locator(".turn")).to_have_count(2)
+    expect(page.locator(".question").first).to_contain_text("What comes first?")
+    expect(page.locator(".prose").last).to_contain_text("word79")
+    visit.answered()
+    assert page.locator(".prose").last.inner_text().startswith(before[:20]), "from its beginning"
+    expect(page.locator(".note")).to_have_count(0)
+    expect(page.locator(".turn").last.locator(".card").first).to_be_visible()
+    # The end is kept as well, and what goes on is stopped as ever.
+    page.reload()
+    expect(page.locator(".prose").last).to_contain_text("word79")
+    visit.ask("And after that?")
+    expect(page.locator(".prose").last).to_contain_text("word3")
+    page.reload()
+    expect(page.locator(".prose").last).to_contain_text("word3")
+    page.keyboard.press("Escape")
+    expect(page.locator(".note")).to_contain_text("Stopped")
+    visit.ask("And at last?")
+    expect(page.locator(".prose").last).to_contain_text("word3")
+    visit.is_clean()
+    visit.context.close()
+
+
+def quality(browser):
+    """What was measured is shown with its confidence, two pipelines side by side."""
+    for look in [{}, {"color_scheme": "dark"}, {"viewport": {"width": 360, "height": 740}, "locale": "zh-CN"}]:
+        visit = Visit(browser, **look)
+        page = visit.page
+        page.goto(URL + "/#quality")
+        measured = page.locator(".measured")
+        expect(measured).to_have_count(2)
+        # The newest first: that one compares two.
+        expect(measured.first.locator(".legend li")).to_have_count(2)
+        expect(measured.first.locator("svg .whisker")).to_have_count(12)
+        expect(measured.first.locator("tbody tr").first.locator("td")).to_have_count(4)
+        expect(measured.first.locator("tbody tr").first).to_contain_text("nDCG@10")
+        expect(measured.last.locator("svg .whisker")).to_have_count(6)
+        visit.is_accessible()
+        visit.fits()
+        visit.is_clean()
+        visit.context.close()
+
+
 def ingest(browser):
     """Begun from the page, watched, stopped; the next one ends by itself."""
     visit = Visit(browser)
@@ -159,6 +211,27 @@ def ingest(browser):
     expect(job.locator(".stored dd")).not_to_have_text("0")
     expect(job.locator(".plot svg")).to_be_visible()
     expect(job.locator(".stages .most")).to_be_visible()
+    # The plots of all that goes on, read by the keyboard.
+    page.get_by_role("link", name="Activity").click()
+    plot = page.locator(".plots .plot").filter(has_text="Passages stored a second")
+    expect(plot.locator("svg")).to_be_visible()
+    expect(page.locator(".plot rect.stage-embed").first).to_be_attached()
+    reader = plot.locator("[role=slider]")
+    reader.focus()
+    newest = reader.get_attribute("aria-valuenow")
+    page.keyboard.press("Home")
+    expect(reader).to_have_attribute("aria-valuenow", "0")
+    expect(reader).to_have_attribute("aria-valuetext", re.compile(r"\d.* · \d"))
+    page.keyboard.press("ArrowRight")
+    expect(reader).to_have_attribute("aria-valuenow", "1" if int(newest) > 0 else "0")
+    expect(plot.locator(".cross")).not_to_have_attribute("hidden", "")
+    page.keyboard.press("Escape")
+    page.locator(".as-table summary").click()
+    expect(page.locator(".as-table tbody tr").first).to_be_visible()
+    expect(page.locator(".as-table thead th")).to_have_count(12)
+    visit.is_accessible()
+    visit.fits()
+    page.get_by_role("link", name="Index").click()
     job.get_by_role("button", name="Stop the ingest").click()
     expect(job).to_have_attribute("data-state", "interrupted")
     visit.is_accessible()
@@ -189,12 +262,50 @@ def views(browser):
         page.keyboard.press("Enter")
         expect(page.locator(".hit mark").first).to_be_visible()
         expect(page.locator(".hit meter").first).to_be_visible()
+        legs = page.locator(".hit").first.locator(".leg")
+        expect(legs).to_have_count(2)
+        expect(legs.first).to_contain_text("语义" if chinese else "meaning")
+        expect(legs.last).to_contain_text(re.compile(r"第 \d+ 位 · \d" if chinese else r"no\. \d+ · \d"))
         visit.is_accessible()
         visit.fits()
         page.locator("[data-view=index]").click()
         expect(page.locator(".figures dd").first).to_have_text(re.compile(r"\d"))
         visit.is_accessible()
         visit.fits()
+        page.locator("[data-view=map]").click()
+        page.locator("#look").fill("rotate keys")
+        page.keyboard.press("Enter")
+        canvas = page.locator("canvas")
+        expect(canvas).to_have_attribute("data-marked", re.compile(r"^[1-9]"))
+        expect(page.locator(".about")).to_contain_text("%")
+        drawn = page.evaluate("""() => {
+            const canvas = document.querySelector("canvas");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return data.filter((value, i) => i % 4 === 3 && value > 0).length;
+        }""")
+        assert drawn > 500, f"{drawn} points of the screen are drawn on"
+        page.locator(".as-table summary").click()
+        expect(page.locator(".as-table tbody tr").first).to_be_visible()
+        visit.is_accessible()
+        visit.fits()
+        # By the keyboard alone: to the best passage, on to another, and into it.
+        canvas.focus()
+        page.keyboard.press("ArrowRight")
+        expect(page.locator(".tip")).to_contain_text("1. ")
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Enter")
+        expect(page.locator(".viewer mark.lines")).to_be_in_viewport()
+        page.keyboard.press("Escape")
+        expect(canvas).to_be_focused()
+        page.locator("[data-view=activity]").click()
+        expect(page.locator(".plot svg").first).to_be_visible()
+        visit.is_accessible()
+        visit.fits()
+        page.locator("[data-view=quality]").click()
+        expect(page.locator(".empty code")).to_contain_text("ragstream eval")
+        visit.is_accessible()
+        visit.fits()
+        page.locator("[data-view=index]").click()
         # The language changes where one stands.
         page.locator("#tools button").click()
         expect(page.locator("h1")).to_have_text("What the index holds" if chinese else "索引内容")
@@ -221,4 +332,4 @@ def token(browser):
 
 with sync_playwright() as playwright:
     chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    {"answer": answer, "stop": stop, "ingest": ingest, "views": views, "token": token}[SCENARIO](chromium)
+    {"answer": answer, "stop": stop, "reload": reload, "quality": quality, "ingest": ingest, "views": views, "token": token}[SCENARIO](chromium)

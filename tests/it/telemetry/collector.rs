@@ -1,0 +1,133 @@
+//! A collector that nobody here wrote (rotel), and what it says that it got.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+use crate::installed::python_with_peers;
+
+/// A collector in a process of its own; killed when it is dropped.
+pub struct Collector {
+    process: Child,
+    url: String,
+    said: NamedTempFile,
+}
+
+/// A span that came.
+#[derive(Debug, Clone, Default)]
+pub struct Span {
+    pub trace: String,
+    pub id: String,
+    pub parent: String,
+    pub name: String,
+    pub kind: String,
+    pub status: String,
+    pub attributes: BTreeMap<String, String>,
+    pub links: usize,
+}
+
+impl Span {
+    /// An attribute as the collector prints it: `Str(docs)`, `Int(3)`.
+    pub fn told(&self, name: &str) -> &str {
+        self.attributes.get(name).unwrap_or_else(|| panic!("no {name}: {self:#?}"))
+    }
+}
+
+impl Collector {
+    pub fn start() -> Self {
+        let find = "import importlib.util; print(importlib.util.find_spec('rotel').submodule_search_locations[0])";
+        let found = Command::new(python_with_peers()).args(["-c", find]).output().unwrap();
+        let folder = String::from_utf8(found.stdout).unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let (http, grpc) = (free(), free());
+        let said = NamedTempFile::new().unwrap();
+        let process = Command::new(format!("{}/rotel-agent", folder.trim()))
+            .args(["start", "--otlp-http-endpoint", &http, "--otlp-grpc-endpoint", &grpc])
+            .args(["--debug-log", "traces", "--debug-log", "metrics", "--debug-log-verbosity", "detailed"])
+            .args(["--exporter", "blackhole"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(said.reopen().unwrap())
+            .stderr(said.reopen().unwrap())
+            .spawn()
+            .unwrap();
+        let since = Instant::now();
+        while std::net::TcpStream::connect(&http).is_err() {
+            assert!(since.elapsed() < Duration::from_mins(1), "{}", std::fs::read_to_string(said.path()).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { process, url: format!("http://{http}"), said }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// All that it has printed.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.said.path()).unwrap()
+    }
+
+    /// What it has printed once all of these are in it.
+    pub fn with(&self, awaited: &[&str]) -> String {
+        let since = Instant::now();
+        loop {
+            let said = self.said();
+            match awaited.iter().find(|awaited| !said.contains(**awaited)) {
+                None => return said,
+                Some(missing) => assert!(since.elapsed() < Duration::from_secs(20), "no {missing} in\n{said}"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+/// The spans of what a collector has printed.
+pub fn spans(said: &str) -> Vec<Span> {
+    let (mut spans, mut links) = (Vec::<Span>::new(), false);
+    let mut within = false;
+    for line in said.lines() {
+        if line.starts_with("Span #") {
+            spans.push(Span::default());
+            (within, links) = (true, false);
+            continue;
+        }
+        // What is told of the sender comes before its spans.
+        if line.starts_with("Resource") || line.starts_with("Scope") {
+            within = false;
+        }
+        let Some(span) = spans.last_mut().filter(|_| within) else { continue };
+        if line.starts_with("SpanLink #") {
+            span.links += 1;
+            links = true;
+        }
+        if let Some((name, value)) = line.trim_start().strip_prefix("-> ").and_then(|told| told.split_once(": "))
+            && !links
+        {
+            span.attributes.insert(name.to_owned(), value.to_owned());
+            continue;
+        }
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let value = value.trim().to_owned();
+        match name.trim() {
+            "Trace ID" => span.trace = value,
+            "Parent ID" => span.parent = value,
+            "ID" => span.id = value,
+            "Name" => span.name = value,
+            "Kind" => span.kind = value,
+            "Status code" => span.status = value,
+            _ => {}
+        }
+    }
+    spans
+}
