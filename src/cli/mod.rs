@@ -34,6 +34,8 @@ mod telemetry;
 #[cfg(not(feature = "otel"))]
 #[path = "telemetry/absent.rs"]
 mod telemetry;
+#[cfg(feature = "serve")]
+mod top;
 mod watch;
 
 use std::ffi::OsString;
@@ -114,6 +116,8 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, common, output, telemetry, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Top(args) => top::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Mcp(args) => mcp::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),

@@ -103,7 +103,14 @@ fn described() -> Value {
     let look = asked.of::<map::Look>();
     let (ingest, login) = (asked.of::<ingest::Ingest>(), asked.of::<login::Login>());
 
-    let jobs = Schemas::object("jobs", &json!({"jobs": {"type": "array", "items": job}}));
+    let jobs = Schemas::object(
+        "jobs",
+        &json!({
+            "seconds": {"type": "number", "description": "Since the service began"},
+            "jobs": {"type": "array", "items": job},
+            "providers": {"type": "array", "items": {"type": "object"}, "description": "What each allows, and how much of it is used"},
+        }),
+    );
     let service = Schemas::object(
         "service",
         &json!({
