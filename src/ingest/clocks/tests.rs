@@ -152,7 +152,7 @@ async fn embedded(limits: Limits, latency_ms: u64, fails_of_ten: u32, gap_ms: u6
     let began = Instant::now();
     clocks.begin(|_| 0);
     let cache = EmbeddingCache::new(1 << 20);
-    let queue = EmbedQueue::start(embedder, 2, cache, batching, report, CancellationToken::new());
+    let queue = EmbedQueue::start(embedder, 2, cache, batching, report, CancellationToken::new(), tracing::Span::none());
     let texts = (0..TEXTS).map(|n| {
         let queue = &queue;
         async move {
