@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::fault::Fault;
 
 /// How long an answer goes on without a reader.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(10);
 /// How long one is kept that has ended.
 const AFTER: Duration = Duration::from_secs(60);
 /// Answers that are kept, under way or not. Of those that have ended, the oldest make room.
