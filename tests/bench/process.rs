@@ -154,6 +154,18 @@ impl Project {
         self.rewrite(|text| text.replace(&files, &site))
     }
 
+    /// With the usual model in process in the place of the provider's, which takes time of the cores, too.
+    pub fn in_process(self) -> Self {
+        let cache = self.path("cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        let models = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/ragstream/models");
+        assert!(models.exists(), "{} is not there: run scripts/models", models.display());
+        std::os::unix::fs::symlink(models, cache.join("models")).unwrap();
+        let lines =
+            |text: String| text.lines().filter(|line| !line.starts_with("embed:")).map(|line| format!("{line}\n")).collect();
+        self.rewrite(lines)
+    }
+
     /// With vectors of another width.
     pub fn wide(self, dimensions: u32) -> Self {
         self.rewrite(|text| text.replace("dimensions: 256", &format!("dimensions: {dimensions}")))
