@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::document::Hit;
 use crate::vectordb::Ranked;
 
 /// A passage's standing in each ranking; `None`: it was not among those that the ranking gave, or there was none.
@@ -53,15 +54,6 @@ impl Legs {
 pub(super) struct Rankings(HashMap<Uuid, Legs>);
 
 impl Rankings {
-    /// Of two rankings and what was made of them.
-    pub(super) fn fused(dense: &[Ranked], sparse: &[Ranked], fused: &[Ranked]) -> Self {
-        let mut all = Self(HashMap::with_capacity(fused.len()));
-        all.note(dense.iter().copied(), Legs::vector_mut);
-        all.note(sparse.iter().copied(), Legs::words_mut);
-        all.note(fused.iter().copied(), |legs| &mut legs.fused);
-        all
-    }
-
     /// Notes the places of a ranking, best first.
     pub(super) fn note(&mut self, ranking: impl Iterator<Item = Ranked>, leg: fn(&mut Legs) -> &mut Option<Leg>) {
         for (rank, hit) in (1..).zip(ranking) {
@@ -69,8 +61,27 @@ impl Rankings {
         }
     }
 
+    /// Notes what was found, in the order in which it was fused.
+    pub(super) fn note_all(&mut self, found: &[Hit], legs: &[Legs]) {
+        for (hit, legs) in found.iter().zip(legs) {
+            // A store that keeps to another order is believed in nothing.
+            if legs.fused.is_some_and(|fused| fused.score.to_bits() == hit.score.to_bits()) {
+                self.0.insert(hit.id, *legs);
+            }
+        }
+    }
+
     /// Where this passage stood.
     pub(super) fn of(&self, id: Uuid) -> Legs {
         self.0.get(&id).copied().unwrap_or_default()
     }
+}
+
+/// The legs of what was made of two rankings, in its order.
+pub(super) fn of_two(dense: &[Ranked], sparse: &[Ranked], fused: &[Ranked]) -> Vec<Legs> {
+    let mut all = Rankings(HashMap::with_capacity(fused.len()));
+    all.note(dense.iter().copied(), Legs::vector_mut);
+    all.note(sparse.iter().copied(), Legs::words_mut);
+    all.note(fused.iter().copied(), |legs| &mut legs.fused);
+    fused.iter().map(|one| all.of(one.id)).collect()
 }

@@ -7,7 +7,7 @@ use tracing::Instrument as _;
 
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
-use super::legs::{Legs, Rankings};
+use super::legs::{self, Legs, Rankings};
 use super::question::{QuestionError, checked};
 use super::rerank::rerank;
 use super::{Duplicates, QueryPlan, RetrieveMode};
@@ -142,12 +142,13 @@ impl Retriever {
             return Ok(hits);
         }
         let how = plan.fusion;
-        // Only here are both seen, wherever they are fused. A store may do so again: the last time counts.
-        let seen: Arc<Mutex<Rankings>> = Arc::default();
+        // Only here are both seen, wherever they are fused. A store may do so again, and the last time counts; and it may name its points
+        // as it likes while it does, but what it finds comes in the order of what was fused.
+        let seen: Arc<Mutex<Vec<Legs>>> = Arc::default();
         let noting = Arc::clone(&seen);
         let fuse: Fuse = Arc::new(move |dense, sparse| {
             let fused = fusion::fuse(&how, dense, sparse);
-            *noting.lock().unwrap_or_else(PoisonError::into_inner) = Rankings::fused(dense, sparse, &fused);
+            *noting.lock().unwrap_or_else(PoisonError::into_inner) = legs::of_two(dense, sparse, &fused);
             fused
         });
         let two = TwoRankings { dense, sparse, depth: limit.max(fusion::DEPTH), fuse };
@@ -158,7 +159,7 @@ impl Retriever {
             let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
             fuse_hits(&two.fuse, dense, sparse, limit)
         };
-        *rankings = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        rankings.note_all(&found, &seen.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(found)
     }
 

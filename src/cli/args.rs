@@ -39,6 +39,9 @@ pub(super) enum Command {
     /// Answer over HTTP: for browsers, programs and agents
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
+    /// Show what a running service ingests, and what holds it back, until Ctrl-C
+    #[cfg(feature = "serve")]
+    Top(TopArgs),
     /// Answer an agent over stdin and stdout, by the Model Context Protocol
     #[cfg(feature = "serve")]
     Mcp(McpArgs),
@@ -325,6 +328,17 @@ pub(super) struct ServeArgs {
     /// Let agents (/mcp) begin ingests, too
     #[arg(long)]
     pub allow_ingest: bool,
+}
+
+#[cfg(feature = "serve")]
+#[derive(Debug, Args)]
+pub(super) struct TopArgs {
+    /// The service's address, as `http://127.0.0.1:7171` [default: the one that runs on the home folder]
+    #[arg(value_name = "URL")]
+    pub url: Option<url::Url>,
+    /// The service's token (it shows in the list of processes: the variable does not)
+    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 #[cfg(feature = "serve")]

@@ -13,7 +13,9 @@ use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
+use crate::ingest::limit::{Cause, Limit};
 use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
 use crate::pipeline::{instead_of_bucket, is_database};
@@ -55,6 +57,35 @@ pub(super) async fn run(
         show(&summary, reading, output);
     }
     Ok(ended(&summary))
+}
+
+/// A run of fewer seconds is fast enough, whatever limits it.
+const WORTH_TELLING: f64 = 2.0;
+
+/// What limits a run, what would raise that, and what it would bring.
+fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
+    let (remedy, twice) = match limit.cause {
+        Cause::Quota => ("another key or a higher tier", ("twice the quota", doubled.quota)),
+        Cause::Places if doubled.concurrency.is_some() => {
+            ("a higher `limits: { concurrency }`", ("twice as many", doubled.concurrency))
+        }
+        Cause::Places => ("as many as the provider takes well: another provider, or fuller batches", ("", None)),
+        Cause::Retries => ("the provider fails or refuses (-v tells how)", ("", None)),
+        Cause::Latency => ("too little is left to send while answers are on their way", ("", None)),
+        Cause::Embedding => ("a smaller model, or one behind an API", ("twice the cores", doubled.cores)),
+        Cause::Cores | Cause::Parsing | Cause::Chunking => ("more cores", ("twice as many", doubled.cores)),
+        Cause::Listing | Cause::Reading => ("the source gives no more", ("", None)),
+        Cause::Storing | Cause::Recording => ("a faster disk or store", ("", None)),
+        Cause::Opening | Cause::Closing => ("", ("", None)),
+    };
+    let mut text = reading.limit(limit);
+    if !remedy.is_empty() {
+        text.push_str(&format!(": {remedy}"));
+    }
+    if let (what, Some(times)) = twice {
+        text.push_str(&format!(" ({what}: {times:.1} × as fast)"));
+    }
+    text
 }
 
 /// The exit code that the contract gives a run.
@@ -211,11 +242,6 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         }
         output.note(&line);
     }
-    if summary.seconds > 1.0
-        && let Some(stage) = summary.bottleneck
-    {
-        output.note(&format!("  slowest: {}", reading.label(stage)));
-    }
     if !summary.skipped.is_empty() {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
         skipped.sort_unstable();
@@ -244,6 +270,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     }
     if summary.outcome == Outcome::Interrupted {
         output.note("  run the same command again to go on");
+    }
+    if let Some(limit) = summary.limit.filter(|_| summary.seconds >= WORTH_TELLING) {
+        output.note(&format!("  limited by {}", verdict(&limit, summary.doubled.unwrap_or_default(), reading)));
     }
 }
 

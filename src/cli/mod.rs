@@ -34,6 +34,8 @@ mod telemetry;
 #[cfg(not(feature = "otel"))]
 #[path = "telemetry/absent.rs"]
 mod telemetry;
+#[cfg(feature = "serve")]
+mod top;
 mod watch;
 
 use std::ffi::OsString;
@@ -71,10 +73,15 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
             output.start_logging(for_days, layers);
             telemetry.complain();
             let code = runtime.block_on(dispatch(cli, &output, &telemetry));
+            // Before what is still to be sent is waited for.
+            let code = code.unwrap_or_else(|error| {
+                output.error(&error);
+                FAILED
+            });
             telemetry.finish(&output);
             // A parser that hangs in a blocking thread must not keep the program.
             runtime.shutdown_background();
-            code
+            Ok(code)
         }
         Err(error) => Err(anyhow::Error::new(error).context("cannot start the runtime")),
     };
@@ -109,6 +116,8 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args, common, output, telemetry, stop).await,
+        #[cfg(feature = "serve")]
+        Command::Top(args) => top::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Mcp(args) => mcp::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),

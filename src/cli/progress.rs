@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::output::{Output, counted, grouped};
+use crate::ingest::limit::{Cause, Limit, Recent};
 use crate::ingest::report::{Report, Stage};
-use crate::ingest::wire::Line;
+use crate::ingest::wire::{self, Line};
 use crate::providers::local::Download;
 use crate::source::SourcePlan;
 
@@ -51,6 +52,26 @@ impl Reading {
             Stage::Embed => "embedding",
             Stage::Store => "writing to the store",
         }
+    }
+
+    /// What limits a run, in a few words: "quota 93 %".
+    pub fn limit(self, limit: &Limit) -> String {
+        let what = match (limit.cause, limit.stage) {
+            (Cause::Opening, _) => "opening",
+            (Cause::Listing, _) => "listing",
+            (Cause::Quota, _) => "quota",
+            (Cause::Places, _) => "requests in flight",
+            (Cause::Retries, _) => "retries",
+            (Cause::Latency, _) => "the provider's latency",
+            (Cause::Recording, _) => "recording what is done",
+            (Cause::Closing, _) => "closing",
+            (Cause::Cores, Some(stage)) => {
+                return format!("cores {:.0} %, mostly {}", limit.share * 100.0, self.label(stage));
+            }
+            (_, Some(stage)) => self.label(stage),
+            (_, None) => limit.cause.name(),
+        };
+        format!("{what} {:.0} %", limit.share * 100.0)
     }
 }
 
@@ -94,15 +115,16 @@ impl Lines {
 impl Progress {
     /// Starts to show an ingest; runs shorter than a second stay silent when piped.
     pub fn start(output: Output, report: Arc<Report>, reading: Reading) -> Self {
-        let (counted, mut rate) = (Arc::clone(&report), Rate::default());
-        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate, reading));
-        Self::show(output, move || Line::from(&*counted), line)
+        let (counted, mut rate, mut recent) = (Arc::clone(&report), Rate::default(), Recent::default());
+        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate, &mut recent, reading));
+        let mut recent = Recent::default();
+        Self::show(output, move || Line::Progress(wire::Progress::limited(&counted, &mut recent)), line)
     }
 
     /// Starts to show something that goes on: an event a second, or a line, as soon as there is one.
     pub fn show<E: Serialize>(
         output: Output,
-        event: impl Fn() -> E + Send + 'static,
+        mut event: impl FnMut() -> E + Send + 'static,
         mut line: impl FnMut() -> Option<String> + Send + 'static,
     ) -> Self {
         let target = if output.watched() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -182,7 +204,7 @@ impl Rate {
     }
 }
 
-fn line(report: &Report, rate: &mut Rate, reading: Reading) -> String {
+fn line(report: &Report, rate: &mut Rate, recent: &mut Recent, reading: Reading) -> String {
     let seen = report.documents.seen.get();
     let (made, stored) = (report.chunks.made.get(), report.chunks.upserted.get());
     let per_second = rate.next(stored);
@@ -194,9 +216,8 @@ fn line(report: &Report, rate: &mut Rate, reading: Reading) -> String {
     if failed > 0 {
         line.push_str(&format!(" · {} failed", grouped(failed)));
     }
-    // Places are not known here; what is busiest in absolute terms is a fair hint while it runs.
-    if let Some(stage) = report.bottleneck(|stage| if stage == Stage::Embed { 2 } else { 1 }) {
-        line.push_str(&format!(" · mostly {}", reading.label(stage)));
+    if let Some(limit) = report.told_limit().or_else(|| recent.look(&report.clocks)) {
+        line.push_str(&format!(" · {}", reading.limit(&limit)));
     }
     line.push_str(&format!(" · {}", clock(report.elapsed())));
     line

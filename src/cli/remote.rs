@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a line, at most.
 const LINE: usize = 4 << 20;
 /// Of the address, only the path counts.
-const ADDRESS: &str = "http://localhost";
+pub(super) const ADDRESS: &str = "http://localhost";
 
 /// A service that runs on a home.
 struct Remote {
@@ -55,14 +55,18 @@ pub(super) async fn ingest(
     service.ingest(&asked, reading, output, stop).await
 }
 
+/// What talks to the service that runs on this home, if one does, at [`ADDRESS`].
+pub(super) async fn client(settings: &Settings) -> Option<reqwest::Client> {
+    let path = settings.home.join(SOCKET);
+    tokio::net::UnixStream::connect(&path).await.ok()?;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().unix_socket(path).no_proxy().connect_timeout(PATIENCE).build().ok()
+}
+
 impl Remote {
     /// The service that runs on this home, if one does.
     async fn find(settings: &Settings) -> Option<Self> {
-        let path = settings.home.join(SOCKET);
-        tokio::net::UnixStream::connect(&path).await.ok()?;
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder().unix_socket(path).no_proxy().connect_timeout(PATIENCE).build().ok()?;
-        Some(Self { client })
+        client(settings).await.map(|client| Self { client })
     }
 
     /// `None` where it does not serve this pipeline.
@@ -158,6 +162,7 @@ impl Remote {
 /// Counts what the service has counted.
 fn catch_up(report: &Report, line: &Value) {
     let Ok(now) = serde_json::from_value::<wire::Progress>(line.clone()) else { return };
+    now.limit.inspect(|limit| report.tell_limit(*limit));
     let was = wire::Progress::from(report);
     let Report { documents, chunks, embeddings, .. } = report;
     for (counter, was, now) in [

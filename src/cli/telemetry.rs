@@ -47,6 +47,8 @@ use crate::telemetry::{CHUNK, CONTENT, PARENT, Reading, SCHEMA_URL, TARGET};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it waits for spans to end that others hold: tasks that were told to stop a moment ago.
 const ENDING: Duration = Duration::from_millis(100);
+/// Where a collector is that nothing else is said of.
+const ENDPOINT: &str = "http://localhost:4318";
 /// How long a request may take where `OTEL_EXPORTER_OTLP_TIMEOUT` says nothing else.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -149,7 +151,10 @@ impl Telemetry {
         let names = [format!("OTEL_EXPORTER_OTLP_{signal}_TIMEOUT"), "OTEL_EXPORTER_OTLP_TIMEOUT".to_owned()];
         let timeout = names.iter().find_map(|name| variable(name)?.trim().parse().ok());
         let timeout = timeout.map_or(TIMEOUT, Duration::from_millis);
-        Client::new(runtime.clone(), timeout, Arc::clone(&self.trouble), Arc::clone(refused))
+        let names = [format!("OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"), "OTEL_EXPORTER_OTLP_ENDPOINT".to_owned()];
+        let endpoint = names.iter().find_map(|name| variable(name).filter(|url| !url.trim().is_empty()));
+        let endpoint = endpoint.as_deref().unwrap_or(ENDPOINT).trim().parse().ok();
+        Client::new(endpoint.as_ref(), runtime.clone(), timeout, Arc::clone(&self.trouble), Arc::clone(refused))
             .map_err(|error| ExporterBuildError::InternalFailure(error.to_string()))
     }
 

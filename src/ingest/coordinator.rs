@@ -6,6 +6,7 @@ use std::pin::pin;
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
+use super::clocks::{Doing, Place, Step};
 use super::ledger::{Difference, FailedDocument, Listing, Scope, SourceScope};
 use super::queue::{Batch, Closed, Submit};
 use super::report::Stage;
@@ -30,8 +31,9 @@ const USUAL_BYTES: u64 = 8 << 10;
 /// found gone now.
 pub(super) async fn list(run: &Run, mut queue: impl Submit) -> Result<Scope, Ended> {
     let mut scope = Scope::default();
+    let place = Place::take(&run.report.clocks, Step::List);
     for (number, source) in run.setup.sources.iter().enumerate() {
-        let unreadable = list_source(run, number, &**source, &mut queue).await?;
+        let unreadable = list_source(run, number, &**source, &mut queue, &place).await?;
         let roots = if run.options.scoped { source.roots() } else { vec![String::new()] };
         scope.sources.push(SourceScope { source: source.id().clone(), roots, focus: source.focus(), unreadable });
     }
@@ -85,7 +87,13 @@ fn merged(scope: Scope) -> Scope {
 }
 
 /// Lists one source; the prefixes below which nothing may be taken for gone.
-async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut impl Submit) -> Result<Vec<String>, Ended> {
+async fn list_source(
+    run: &Run,
+    number: usize,
+    source: &dyn Source,
+    queue: &mut impl Submit,
+    place: &Place,
+) -> Result<Vec<String>, Ended> {
     let mut unreadable = Vec::new();
     // An end that came too early must not look like "everything else is gone".
     let mut cut_short = Some("the listing ended before it was complete");
@@ -133,7 +141,9 @@ async fn list_source(run: &Run, number: usize, source: &dyn Source, queue: &mut 
         }
         run.fail(failures).await?;
         for batch in page.changed(run, number, source).await? {
+            place.does(Doing::Held);
             queue.submit(batch).await.map_err(|Closed| Ended::Stopped)?;
+            place.does(Doing::Working);
         }
         // What has been made of them meanwhile is removed with what is gone.
         if !withdrawn.is_empty() {
@@ -154,7 +164,7 @@ fn unlisted(source: &dyn Source, prefix: &str, error: String) -> FailedDocument 
 }
 
 /// The next steps of a listing, as far as they are there; none at its end.
-async fn next_page(listing: &mut (impl Stream<Item = Step> + Unpin)) -> Vec<Step> {
+async fn next_page(listing: &mut (impl Stream<Item = Told> + Unpin)) -> Vec<Told> {
     let (mut steps, mut bytes) = (Vec::new(), 0);
     let mut next = listing.next().await;
     while let Some(step) = next {
@@ -171,7 +181,7 @@ async fn next_page(listing: &mut (impl Stream<Item = Step> + Unpin)) -> Vec<Step
 }
 
 /// A step of a listing, unless the source broke.
-type Step = Result<Listed, Box<dyn std::any::Any + Send>>;
+type Told = Result<Listed, Box<dyn std::any::Any + Send>>;
 
 /// Items that were listed, and what was fetched with them.
 #[derive(Default)]

@@ -13,9 +13,11 @@ use tracing::{Instrument as _, Span};
 use super::batching::Batching;
 use super::blame::{Blame, can_be_a_texts, complete};
 use super::breaker::Breaker;
-use super::report::{Report, Stage};
+use super::clocks::{Clocks, Doing, Free, Place, Step};
+use super::report::Report;
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
+use crate::limits::{Waiting, WaitingListener, listened};
 use crate::providers::{Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 use crate::telemetry;
 
@@ -126,7 +128,12 @@ impl EmbedQueue {
     /// The same for a text of the document that a span is of: that of the batch is linked to it.
     pub async fn embed_of(&self, text: String, tokens: usize, document: &Span) -> Result<Vector, Arc<EmbedError>> {
         let key = Key::new(self.fingerprint.as_str(), InputType::Passage, &text);
-        let (vector, fresh) = self.cache.get_or_embed(key, self.ask(key, text, tokens, document)).await?;
+        let looks = LooksUp::begin(&self.report.clocks);
+        let asked = async {
+            drop(looks);
+            self.ask(key, text, tokens, document).await
+        };
+        let (vector, fresh) = self.cache.get_or_embed(key, asked).await?;
         if !fresh {
             self.report.embeddings.cache_hits.add(1);
         }
@@ -148,6 +155,22 @@ impl EmbedQueue {
     }
 }
 
+/// Looks in the cache until dropped.
+struct LooksUp<'a>(&'a Clocks);
+
+impl<'a> LooksUp<'a> {
+    fn begin(clocks: &'a Clocks) -> Self {
+        clocks.look_up(true);
+        Self(clocks)
+    }
+}
+
+impl Drop for LooksUp<'_> {
+    fn drop(&mut self) {
+        self.0.look_up(false);
+    }
+}
+
 struct Batcher {
     embedder: Arc<dyn Embedder>,
     /// How wide its vectors must be; 0 where that is not known.
@@ -159,6 +182,16 @@ struct Batcher {
     blame: Blame,
     stop: CancellationToken,
     span: Span,
+}
+
+/// What the next batch waits for, as the clocks are to show it.
+fn waits(clocks: &Arc<Clocks>) -> WaitingListener {
+    let clocks = Arc::clone(clocks);
+    Arc::new(move |waiting| match waiting {
+        Waiting::Quota => clocks.free(Step::Embed, Free::Quota),
+        Waiting::Place => clocks.free(Step::Embed, Free::Places),
+        Waiting::Nothing | Waiting::Wire | Waiting::Retry => {}
+    })
 }
 
 /// A batch, or a part of one.
@@ -188,13 +221,20 @@ impl Batcher {
         let batcher = Arc::new(self);
         let mut in_flight = JoinSet::new();
         let mut left_over = None;
+        let clocks = Arc::clone(&batcher.report.clocks);
+        let waits = waits(&clocks);
         loop {
+            clocks.places(Step::Embed, batcher.concurrency());
             // The place first: while all are taken the queue fills up, and so do the batches.
-            while in_flight.len() >= batcher.concurrency() && in_flight.join_next().await.is_some() {}
+            while in_flight.len() >= batcher.concurrency() {
+                clocks.free(Step::Embed, Free::Places);
+                in_flight.join_next().await;
+            }
             tokio::select! {
-                () = batcher.embedder.ready() => {}
+                () = listened(Arc::clone(&waits), batcher.embedder.ready()) => {}
                 () = batcher.stop.cancelled() => break,
             }
+            clocks.free(Step::Embed, Free::Input);
             while in_flight.try_join_next().is_some() {}
             let idle = in_flight.is_empty();
             let batch = tokio::select! {
@@ -206,9 +246,11 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            let span = batcher.told(&batch);
-            in_flight.spawn(async move { batcher.send(batch).await }.instrument(span));
+            let (place, span) = (Place::take(&clocks, Step::Embed), batcher.told(&batch));
+            let sent = async move { listened(place.listener(), batcher.send(batch, &place)).await };
+            in_flight.spawn(sent.instrument(span));
         }
+        clocks.free(Step::Embed, Free::Input);
         // Whoever still waits in the queue hears "stopped" when it is dropped.
         requests.close();
         drop((requests, left_over));
@@ -239,6 +281,7 @@ impl Batcher {
         let linger = if idle { LINGER_IDLE } else { LINGER_BUSY };
         // Learned limits may ask for smaller batches than the plan.
         let most = self.batching.tokens.min(self.embedder.limits().tokens);
+        self.report.embeddings.batches.add(1);
         let until = Instant::now() + linger * LINGER_TIMES;
         let mut tokens = first.tokens;
         let mut batch = vec![first];
@@ -247,6 +290,7 @@ impl Batcher {
             let Ok(Some(next)) = next.await else { break };
             if tokens + next.tokens > most {
                 *left_over = Some(next);
+                self.report.embeddings.batches_of_tokens.add(1);
                 break;
             }
             tokens += next.tokens;
@@ -268,7 +312,7 @@ impl Batcher {
 
     /// Sends a batch and answers everyone in it. Texts that the provider will never accept, or that its model breaks on, are found
     /// by halving.
-    async fn send(&self, batch: Vec<EmbedRequest>) {
+    async fn send(&self, batch: Vec<EmbedRequest>, place: &Place) {
         let mut parts = vec![Part { texts: batch, failed: false }];
         // What the whole batch failed with says more than what a part of it did.
         let mut whole: Option<Arc<ProviderError>> = None;
@@ -279,7 +323,9 @@ impl Batcher {
                 continue;
             }
             let sent = Instant::now();
-            let Err(error) = self.ask(&mut part).await else { continue };
+            let Err(error) = self.ask(&mut part, place).await else { continue };
+            // What is found out by further requests, and these themselves.
+            place.does(Doing::Retry);
             let (several, refused) = (part.texts.len() > 1, error.kind == ErrorKind::InvalidInput);
             let the_texts = self.blame.is_the_texts(&error, sent).await;
             if several && (refused || the_texts) {
@@ -307,15 +353,14 @@ impl Batcher {
     }
 
     /// Sends a part of a batch, and answers everyone in it where it is embedded. Where it is not, the part is as it was.
-    async fn ask(&self, part: &mut Part) -> Result<(), ProviderError> {
+    async fn ask(&self, part: &mut Part, place: &Place) -> Result<(), ProviderError> {
         let inputs: Vec<String> = part.texts.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
-        let busy = self.report.busy(Stage::Embed);
         let answer = if part.failed {
             self.embedder.embed_briefly(&inputs, InputType::Passage).await
         } else {
             self.embedder.embed(&inputs, InputType::Passage).await
         };
-        drop(busy);
+        place.does(Doing::Working);
         let answer = answer.and_then(|embedded| complete(embedded, inputs.len(), self.dimensions, self.embedder.model()));
         let embedded: Embedded = answer.inspect_err(|_| {
             part.texts.iter_mut().zip(inputs).for_each(|(request, text)| request.text = text);

@@ -27,12 +27,14 @@
 mod batching;
 mod blame;
 pub mod breaker;
+pub mod clocks;
 mod coordinator;
 pub mod copy;
 mod diff;
 pub mod embed;
 mod forecast;
 pub mod ledger;
+pub mod limit;
 mod memory;
 mod open;
 mod point;
@@ -42,8 +44,10 @@ mod reconcile;
 pub mod report;
 mod run;
 mod setup;
+mod stage;
 mod summary;
 mod told;
+pub mod whatif;
 pub mod wire;
 mod worker;
 
@@ -93,11 +97,14 @@ async fn run_within(
     let Some(Opened { run, index }) = opened else { return Ok(IngestSummary::interrupted(&name, report.elapsed())) };
     let run = Arc::new(run);
 
+    run.report.clocks.begin(|step| run.places(step));
     let (batches, claims) = queue::local();
     let work = async { tokio::join!(coordinator::list(&run, batches), worker::work(&run, claims)).0 };
     let listed = run.drained(work).await;
 
+    run.report.clocks.close();
     let kept = coordinator::close(&run, listed, index).await?;
+    run.report.clocks.end();
     run.told.loads(&report.load());
     Ok(summary::summary(&run, kept))
 }

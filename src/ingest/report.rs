@@ -1,59 +1,19 @@
 //! What a run counts: for the progress that a person sees, and for the summary.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::clocks::{Clocks, Times};
+use super::limit::Limit;
+pub use super::stage::Stage;
+use super::whatif::Doubled;
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
-
-/// A stage of an ingest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Files are opened and read.
-    Read,
-    /// Text is extracted.
-    Parse,
-    /// Text is cut.
-    Chunk,
-    /// Vectors are made.
-    Embed,
-    /// Points are written.
-    Store,
-}
-
-impl Stage {
-    /// All of them, in the order of the flow.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Parse, Self::Chunk, Self::Embed, Self::Store];
-
-    /// Its name in messages and events.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Parse => "parse",
-            Self::Chunk => "chunk",
-            Self::Embed => "embed",
-            Self::Store => "store",
-        }
-    }
-
-    /// The stage of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|stage| stage.name() == name)
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// A number that only grows, counted from anywhere.
 #[derive(Debug, Default)]
@@ -103,13 +63,10 @@ pub struct EmbeddingCounters {
     pub embedded: Counter,
     pub cache_hits: Counter,
     pub tokens: Counter,
-}
-
-/// How long a stage was at work, summed over all that worked in it at once.
-#[derive(Debug, Default)]
-struct Clock {
-    busy_ns: AtomicU64,
-    active: AtomicU64,
+    /// Batches.
+    pub batches: Counter,
+    /// Those that held as many tokens as they may.
+    pub batches_of_tokens: Counter,
 }
 
 /// What a run has counted so far. Shared by all stages.
@@ -124,8 +81,10 @@ pub struct Report {
     pub embeddings: EmbeddingCounters,
     /// Pages that are pictures without text, and were not read.
     pub unread_pages: Counter,
-    clocks: [Clock; 5],
+    /// Where the time goes.
+    pub clocks: Arc<Clocks>,
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
+    told: Mutex<Option<Limit>>,
 }
 
 impl Default for Report {
@@ -136,28 +95,11 @@ impl Default for Report {
             chunks: ChunkCounters::default(),
             embeddings: EmbeddingCounters::default(),
             unread_pages: Counter::default(),
-            clocks: Default::default(),
+            clocks: Arc::default(),
             skipped: Mutex::default(),
+            told: Mutex::default(),
         }
     }
-}
-
-/// Counts a stage as busy until dropped.
-#[derive(Debug)]
-pub struct Busy<'a> {
-    clock: &'a Clock,
-    since: Instant,
-}
-
-impl Drop for Busy<'_> {
-    fn drop(&mut self) {
-        self.clock.busy_ns.fetch_add(nanoseconds(self.since.elapsed()), Ordering::Relaxed);
-        self.clock.active.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Report {
@@ -173,33 +115,29 @@ impl Report {
         skipped.entry(reason.name()).or_insert((reason, 0)).1 += 1;
     }
 
+    /// How much of each stage went on at once, on average over the run so far (1.5: one and a half calls).
+    pub fn load(&self) -> [(Stage, f64); 5] {
+        let times = self.clocks.times();
+        let running = times.running.max(1e-9);
+        let embed = times.embed.working + times.embed.wire + times.embed.retry;
+        let working = [times.read.working, times.parse.working, times.chunk.working, embed, times.store.working];
+        let mut working = working.into_iter();
+        Stage::ALL.map(|stage| (stage, working.next().unwrap_or_default() / running))
+    }
+
+    /// What limits it now is known elsewhere: the run goes on in a service.
+    pub fn tell_limit(&self, limit: Limit) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+    }
+
+    /// What limits it now, where that was told.
+    pub fn told_limit(&self) -> Option<Limit> {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Why items were passed over, with how many, by the names of the reasons.
     pub fn skipped(&self) -> Vec<(SkipReason, u64)> {
         self.skipped.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
-    }
-
-    /// Counts a stage as busy until the value is dropped.
-    pub fn busy(&self, stage: Stage) -> Busy<'_> {
-        let [read, parse, chunk, embed, store] = &self.clocks;
-        let clock = match stage {
-            Stage::Read => read,
-            Stage::Parse => parse,
-            Stage::Chunk => chunk,
-            Stage::Embed => embed,
-            Stage::Store => store,
-        };
-        clock.active.fetch_add(1, Ordering::Relaxed);
-        Busy { clock, since: Instant::now() }
-    }
-
-    /// How much of each stage went on at once, on average over the run so far (1.5: one and a half calls).
-    pub fn load(&self) -> [(Stage, f64); 5] {
-        let elapsed = self.elapsed().as_secs_f64().max(1e-9);
-        let mut clocks = self.clocks.iter();
-        Stage::ALL.map(|stage| {
-            let busy = clocks.next().map_or(0, |clock| clock.busy_ns.load(Ordering::Relaxed));
-            (stage, busy as f64 / 1e9 / elapsed)
-        })
     }
 
     /// What is counted, for metrics.
@@ -236,17 +174,6 @@ impl Report {
             ),
         ]
     }
-
-    /// The stage that limits the run: the one whose concurrency is used most, given how much each has.
-    /// Chunking and parsing share the cores; a stage that is mostly waited for is the one to widen.
-    pub fn bottleneck(&self, concurrency: impl Fn(Stage) -> usize) -> Option<Stage> {
-        self.load()
-            .into_iter()
-            .map(|(stage, load)| (stage, load / concurrency(stage).max(1) as f64))
-            .filter(|(_, used)| *used > 0.05)
-            .max_by(|a, b| a.1.total_cmp(&b.1))
-            .map(|(stage, _)| stage)
-    }
 }
 
 /// How a run ended.
@@ -278,6 +205,15 @@ pub struct IngestSummary {
     /// The stage that limited the run, if any did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bottleneck: Option<Stage>,
+    /// What limited the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// What would have made it faster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubled: Option<Doubled>,
+    /// Where the time has gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Times>,
     /// Documents that seem gone and were kept, since they are more than half of the index and `--prune` was not given.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub kept_although_gone: u64,
@@ -303,6 +239,9 @@ impl IngestSummary {
             chunks: Chunks::default(),
             embeddings: Embeddings::default(),
             bottleneck: None,
+            limit: None,
+            doubled: None,
+            time: None,
             kept_although_gone: 0,
             other_home: None,
             unread_pages: 0,
@@ -377,28 +316,5 @@ mod tests {
         summary.skipped = report.skipped();
         let ends = "\"bottleneck\":\"embed\",\"skipped\":[[\"hidden\",1],[\"too_large\",2],[\"unsupported_format\",1]]";
         assert_eq!(json(&summary), format!("{begins},{counted},{ends}}}"));
-    }
-
-    #[test]
-    fn a_stage_has_one_name() {
-        for stage in Stage::ALL {
-            assert_eq!(Stage::named(stage.name()), Some(stage));
-            assert_eq!(serde_json::to_value(stage).ok(), Some(stage.name().into()));
-            assert_eq!(stage.to_string(), stage.name());
-        }
-        assert_eq!(Stage::named("dream"), None);
-    }
-
-    #[test]
-    fn the_bottleneck_is_the_stage_whose_places_are_used_most() {
-        let report = Report::default();
-        assert_eq!(report.bottleneck(|_| 1), None);
-        let elapsed = 1_000_000_000;
-        for (clock, busy) in report.clocks.iter().zip([1, 2, 3, 90, 20]) {
-            clock.busy_ns.store(busy * elapsed, Ordering::Relaxed);
-        }
-        assert_eq!(report.bottleneck(|_| 1), Some(Stage::Embed));
-        let wide = |stage| if stage == Stage::Embed { 64 } else { 1 };
-        assert_eq!(report.bottleneck(wide), Some(Stage::Store));
     }
 }

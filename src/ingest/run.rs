@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::batching::Batching;
+use super::clocks::{Step, cores};
 use super::embed::EmbedQueue;
 use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
@@ -78,7 +79,7 @@ pub(super) struct Fatal(Mutex<Option<Error>>);
 impl Run {
     /// How many batches a stage that needs cores does at once.
     pub fn cores() -> usize {
-        std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+        cores()
     }
 
     /// What the ledger answered. A ledger that fails ends the run: nothing could be recorded as done any more.
@@ -176,12 +177,13 @@ impl Run {
         self.setup.embedder.count_tokens(text).unwrap_or(chunk_tokens as usize + 16)
     }
 
-    /// How many of a stage can be at work at once.
-    pub fn concurrency(&self, stage: Stage) -> usize {
-        match stage {
-            Stage::Read | Stage::Parse | Stage::Chunk => Self::cores(),
-            Stage::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
-            Stage::Store => WRITERS,
+    /// How much of a step can be at work at once. As for embedding, the batcher knows it.
+    pub fn places(&self, step: Step) -> usize {
+        match step {
+            Step::List => 1,
+            Step::Read | Step::Parse | Step::Chunk => Self::cores(),
+            Step::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
+            Step::Store | Step::Commit => WRITERS,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::ledger::{FailedDocument, Ledger};
 use crate::chunk::ChunkPlan;
-use crate::limits::{Limits, Stats};
+use crate::limits::{Allowed, Limits, Stats};
 use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, Embedder, Price};
 use crate::source::{Source, SourceId};
@@ -93,6 +93,8 @@ pub struct EmbedTerms {
     pub prices_as_of: Option<&'static str>,
     /// What the connection has counted so far: requests, retries, refusals.
     pub counted: Option<Arc<dyn Fn() -> Stats + Send + Sync>>,
+    /// What the provider allows, as far as that is known by now.
+    pub allowed: Option<Arc<dyn Fn() -> Allowed + Send + Sync>>,
 }
 
 impl EmbedTerms {

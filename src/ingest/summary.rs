@@ -1,7 +1,10 @@
 //! Sums a run up.
 
+use super::clocks::Times;
+use super::limit::Limit;
 use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
-use super::run::Run;
+use super::run::{Run, WRITERS};
+use super::whatif::{Doubled, Recorded};
 
 /// What a run has come to.
 pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
@@ -10,6 +13,8 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
     let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + requests.wasted;
+    let times = run.report.clocks.times();
+    let limit = Limit::of(&times);
     IngestSummary {
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
@@ -34,10 +39,47 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
             hedged: requests.hedged,
             cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
         },
-        bottleneck: run.report.bottleneck(|stage| run.concurrency(stage)),
+        bottleneck: limit.and_then(|limit| limit.stage),
+        limit,
+        doubled: Some(recorded(run, &times).doubled()).filter(|doubled| *doubled != Doubled::default()),
+        time: Some(times),
         kept_although_gone,
         other_home: run.other_home.clone(),
         unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
+    }
+}
+
+/// What is known of a run, to tell what would have made it faster.
+fn recorded(run: &Run, times: &Times) -> Recorded {
+    let (terms, embeddings, latencies) = (&run.setup.terms, &run.report.embeddings, run.report.clocks.latencies());
+    let allowed = terms.allowed.as_ref().map(|allowed| allowed()).unwrap_or_default();
+    let requests = latencies.seen();
+    let each = |seconds: f64| seconds / requests.max(1) as f64;
+    let before = times.list.working + times.read.working + times.parse.working + times.chunk.working;
+    let after = times.embed.working + times.store.working + times.commit.working;
+    let cores = times.cores.max(1) as f64;
+    // Where cores are short, a step that asks for something waits for a core more than for what it asked for.
+    let idle = (1.0 - times.cpu / (cores * times.running.max(f64::MIN_POSITIVE))).clamp(0.0, 1.0);
+    Recorded {
+        around: times.opening + times.closing,
+        running: times.running,
+        margins: run.report.clocks.margins().unwrap_or_default(),
+        cpu: times.cpu,
+        before: before / (before + after).max(f64::MIN_POSITIVE),
+        cores: times.cores,
+        texts: embeddings.embedded.get(),
+        requests,
+        latencies: latencies.kept().to_vec(),
+        places: allowed.concurrency as usize,
+        declared: terms.limits.concurrency.is_some(),
+        under_way: run.batching.texts / run.batching.items.max(1),
+        rpm: allowed.rpm.map(|rpm| rpm as f64),
+        tpm: allowed.tpm.map(|tpm| tpm as f64),
+        tokens: embeddings.tokens.get() as f64,
+        items: run.batching.items,
+        full_of_tokens: embeddings.batches_of_tokens.get() * 2 > embeddings.batches.get(),
+        reading: each(times.list.working.max(times.read.working / cores)) * idle,
+        storing: each(times.store.working / WRITERS as f64) * idle,
     }
 }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::FailedDocument;
+use super::limit::{Limit, Recent};
 use super::report::{Report, Stage};
 use crate::source::SourceId;
 
@@ -44,6 +45,9 @@ pub struct Progress {
     pub chunks: ProgressChunks,
     /// Embeddings.
     pub embeddings: ProgressEmbeddings,
+    /// What limits it, over the last seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
 }
 
 /// Documents by what became of them so far.
@@ -73,6 +77,14 @@ pub struct ProgressEmbeddings {
     pub tokens: u64,
 }
 
+impl Progress {
+    /// With what limits it now.
+    pub fn limited(report: &Report, recent: &mut Recent) -> Self {
+        let progress = Self::from(report);
+        Self { limit: progress.limit.or_else(|| recent.look(&report.clocks)), ..progress }
+    }
+}
+
 impl From<&Report> for Progress {
     fn from(report: &Report) -> Self {
         let Report { documents, chunks, embeddings, .. } = report;
@@ -87,6 +99,7 @@ impl From<&Report> for Progress {
             },
             chunks: ProgressChunks { made: chunks.made.get(), upserted: chunks.upserted.get() },
             embeddings: ProgressEmbeddings { embedded: embeddings.embedded.get(), tokens: embeddings.tokens.get() },
+            limit: report.told_limit(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod fetch;
 mod finish;
 mod parse;
 mod settle;
+mod stage;
 mod store;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use futures_util::{Stream, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
+use super::clocks::{Place, Step};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::queue::Claim;
 use super::run::{Run, WRITERS};
@@ -28,6 +30,7 @@ pub(super) async fn work(run: &Arc<Run>, claims: impl Claim) {
     let stored = store::store(run, embedded);
     select(stored, nothing_new)
         .for_each_concurrent(WRITERS, |documents| async {
+            let _place = Place::take(&run.report.clocks, Step::Commit);
             // Why it was not finished is known to the run.
             let _ = finish::finish(run, documents).await;
         })
@@ -35,7 +38,7 @@ pub(super) async fn work(run: &Arc<Run>, claims: impl Claim) {
 }
 
 /// Documents, cut and compared with what the index has of them.
-pub(super) fn diffs(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send {
+pub(super) fn diffs(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send + Unpin {
     let fetched = fetch::fetch(run, claims);
     let parsed = parse::parse(run, fetched);
     chunk::chunk(run, parsed)

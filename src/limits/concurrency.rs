@@ -137,6 +137,11 @@ impl ConcurrencyLimiter {
         self.allowed as u32
     }
 
+    /// The number that is in flight.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// The latency that 95 of 100 answers keep to, once enough came to tell.
     pub(super) fn p95(&self) -> Option<Duration> {
         self.latency.p95()

@@ -15,7 +15,8 @@ use super::headers::{RateLimits, RateWindow};
 use super::permit::{Permit, QueueEntry};
 use super::quota::Quota;
 use super::state::{Sent, Shared, State, Wait};
-use super::{LearnedLimits, Limits, MAX_TOKENS, Stats, Ticket};
+use super::waiting::{Waiting, tell};
+use super::{Allowed, LearnedLimits, Limits, MAX_TOKENS, Stats, Ticket};
 
 /// The number of requests of which one may be sent a second time.
 const HEDGED: u64 = 20;
@@ -64,6 +65,7 @@ impl Limiter {
             learned_at: (learned != LearnedLimits::default()).then_some(now),
             quota_waited: 0.0,
             slot_waited: 0.0,
+            first_waits: Waiting::Place,
             freed: Arc::default(),
         };
         Self { declared, next_ticket: Arc::default(), shared: Shared::new(state) }
@@ -81,10 +83,14 @@ impl Limiter {
         let entry = QueueEntry::join(&self.shared, ticket);
         loop {
             let now = Instant::now();
-            let wait = match self.shared.lock().try_admit(ticket, tokens, now) {
-                Ok(sent) => return Permit::new(&self.shared, sent, tokens),
-                Err(wait) => wait,
+            let (wait, first) = {
+                let mut state = self.shared.lock();
+                match state.try_admit(ticket, tokens, now) {
+                    Ok(sent) => return Permit::new(&self.shared, sent, tokens),
+                    Err(wait) => (wait, state.first_waits),
+                }
             };
+            tell(waiting(wait, first));
             match wait {
                 Wait::Turn => entry.turn.notified().await,
                 Wait::Slot => {
@@ -116,7 +122,13 @@ impl Limiter {
             let mut freed = std::pin::pin!(freed);
             // From here on a notification counts, before the state is looked at.
             freed.as_mut().enable();
-            let wait = self.shared.lock().is_ready(Instant::now());
+            let (wait, first) = {
+                let mut state = self.shared.lock();
+                (state.is_ready(Instant::now()), state.first_waits)
+            };
+            if let Err(wait) = wait {
+                tell(waiting(wait, first));
+            }
             match wait {
                 Ok(()) => return,
                 Err(Wait::Until(at) | Wait::Pause(at)) => {
@@ -145,6 +157,20 @@ impl Limiter {
     /// Requests a minute, as far as they are known.
     pub fn rpm(&self) -> Option<u64> {
         self.shared.lock().requests.limit()
+    }
+
+    /// What is allowed now, and how much of it is used.
+    pub fn allowed(&self) -> Allowed {
+        let mut state = self.shared.lock();
+        let now = Instant::now();
+        let used = (state.requests.used(now), state.tokens.used(now));
+        Allowed {
+            rpm: state.requests.limit(),
+            tpm: state.tokens.limit(),
+            concurrency: state.concurrency.allowed(),
+            in_flight: state.concurrency.in_flight(),
+            used,
+        }
     }
 
     /// Sends nothing before `until`: one `Retry-After` holds for the whole provider.
@@ -287,6 +313,15 @@ impl Limiter {
     /// The requests so far.
     pub fn stats(&self) -> Stats {
         self.shared.lock().stats
+    }
+}
+
+/// What somebody waits for who is told to; `first`: what the first of the queue waited for when it asked last.
+fn waiting(wait: Wait, first: Waiting) -> Waiting {
+    match wait {
+        Wait::Turn => first,
+        Wait::Slot => Waiting::Place,
+        Wait::Until(_) | Wait::Pause(_) => Waiting::Quota,
     }
 }
 

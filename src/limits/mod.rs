@@ -31,6 +31,7 @@ mod quota;
 #[cfg(any(feature = "cli", feature = "serve"))]
 mod readings;
 mod state;
+mod waiting;
 
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub use permit::{InFlight, Permit, Reservation};
 #[cfg(any(feature = "cli", feature = "serve"))]
 pub(crate) use readings::readings;
 pub use state::Sent;
+pub use waiting::{Waiting, WaitingListener, listened};
+pub(crate) use waiting::{tell, unheard};
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
 /// for good.
@@ -121,6 +124,21 @@ impl std::ops::AddAssign for Stats {
         self.quota_wait += other.quota_wait;
         self.slot_wait += other.slot_wait;
     }
+}
+
+/// What a provider allows, as far as it is known by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Allowed {
+    /// Requests a minute.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+    /// Requests in flight.
+    pub concurrency: u32,
+    /// Requests that are in flight.
+    pub in_flight: u32,
+    /// Requests and tokens that were sent in the last minute.
+    pub used: (u64, u64),
 }
 
 /// The limits that were learned because nobody declared them.

@@ -101,6 +101,12 @@ impl Quota {
         self.exact_limit().map(|limit| limit as u64)
     }
 
+    /// The amount that was sent in the last minute.
+    pub(super) fn used(&mut self, now: Instant) -> u64 {
+        self.refill(now);
+        self.log.used()
+    }
+
     fn exact_limit(&self) -> Option<f64> {
         match self.knowledge {
             Knowledge::Unknown => None,

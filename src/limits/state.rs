@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::concurrency::ConcurrencyLimiter;
 use super::quota::Quota;
+use super::waiting::Waiting;
 use super::{Stats, Ticket};
 
 /// The time for which what was learned is believed, from when the first of it was: limits change with what a customer pays, and
@@ -48,6 +49,8 @@ pub(super) struct State {
     /// Seconds that the last requests waited for a quota, and for a place, the older the less they count.
     pub(super) quota_waited: f64,
     pub(super) slot_waited: f64,
+    /// What the first of the queue waited for when it asked last: those behind it wait for the same.
+    pub(super) first_waits: Waiting,
     /// Told when somebody may leave who could not: a place came free, the queue is empty, a pause ended.
     pub(super) freed: Arc<Notify>,
 }
@@ -115,7 +118,10 @@ impl State {
             self.concurrency.forget_ceiling();
             self.learned_at = None;
         }
-        self.may_leave(tokens, now)?;
+        if let Err(wait) = self.may_leave(tokens, now) {
+            self.first_waits = if matches!(wait, Wait::Slot) { Waiting::Place } else { Waiting::Quota };
+            return Err(wait);
+        }
         let id = self.next_id;
         self.next_id += 1;
         self.requests.take(id, 1, now);

@@ -11,7 +11,7 @@ use super::local::{Download, Hub};
 use super::vendors::{EmbedBackend, Vendor};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
 use super::{EmbedPlan, ModelRef, ProviderPlan};
-use crate::limits::Stats;
+use crate::limits::{Allowed, Stats};
 
 /// The providers of a run. Everything that talks to one of them goes through the same connection and the same limits.
 #[derive(Debug)]
@@ -81,6 +81,11 @@ impl Providers {
     /// The requests to every provider so far, by name; those that were not used are left out.
     pub fn stats(&self) -> BTreeMap<String, Stats> {
         self.connections().iter().map(|(name, http)| (name.clone(), http.stats())).collect()
+    }
+
+    /// What every provider allows, as far as it is known, by name; those that were not used are left out.
+    pub fn allowed(&self) -> BTreeMap<String, Allowed> {
+        self.connections().iter().map(|(name, http)| (name.clone(), http.limiter().allowed())).collect()
     }
 
     /// Requests and tokens a minute of every provider that was used, by name: as declared, as it says, or as learned.

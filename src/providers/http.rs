@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use self::hedge::hedged;
 use self::request::Call;
-use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent};
+use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent, Waiting, tell, unheard};
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
@@ -154,6 +154,7 @@ impl Http {
             self.limiter.overloaded(left);
             Err(self.too_late(self.timeout))
         })?;
+        tell(Waiting::Nothing);
         read(answer).await.map_err(|wrong| {
             self.limiter.count_wasted(cost.tokens);
             let error = self.error(ErrorKind::BadAnswer, wrong);
@@ -191,17 +192,26 @@ impl Http {
     ) -> Result<T, ProviderError> {
         let ticket = self.limiter.ticket();
         let mut tries = Tries::new(self.retry);
-        let mut waited = Duration::ZERO;
+        let (mut again, mut waited) = (false, Duration::ZERO);
         loop {
             let asked = Instant::now();
-            let permit = self.limiter.admit(ticket, cost.tokens).await;
+            let permit = if again {
+                unheard(self.limiter.admit(ticket, cost.tokens)).await
+            } else {
+                self.limiter.admit(ticket, cost.tokens).await
+            };
             waited += asked.elapsed();
             telemetry::sent(waited, tries.attempts());
             tries.attempt();
+            tell(if again { Waiting::Retry } else { Waiting::Wire });
             match attempt(permit).await {
                 Ok(done) => return Ok(done),
-                Err(failure) => self.wait_or_give_up(&tries, failure).await?,
+                Err(failure) => {
+                    tell(Waiting::Retry);
+                    self.wait_or_give_up(&tries, failure).await?;
+                }
             }
+            again = true;
         }
     }
 

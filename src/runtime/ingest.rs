@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
-use crate::providers::{ProviderKind, prices};
+use crate::providers::{Price, ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
 use crate::vectordb::StorePlan;
@@ -95,6 +95,13 @@ impl Runtime {
         planned.chain(self.sources.iter().map(|source| (source.id().clone(), None))).collect()
     }
 
+    /// What embedding costs, where that is known.
+    #[cfg(feature = "serve")]
+    pub(crate) fn embed_price(&self) -> Option<Price> {
+        let provider = self.plan.providers.get(&self.plan.embed.model.provider).filter(|_| !self.own_embedder)?;
+        prices::of(provider, &self.plan.embed.model.model)
+    }
+
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {
         if self.own_embedder {
             return Ok(EmbedTerms::default());
@@ -111,6 +118,10 @@ impl Runtime {
             let connection = self.providers.connection(&provider.name)?;
             // It may have served others, and earlier runs.
             let before = connection.stats();
+            terms.allowed = Some(Arc::new({
+                let connection = Arc::clone(&connection);
+                move || connection.limiter().allowed()
+            }));
             terms.counted = Some(Arc::new(move || connection.stats().since(&before)));
         }
         Ok(terms)

@@ -15,12 +15,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::fault::Fault;
 
 /// How long an answer goes on without a reader.
-const GRACE: Duration = Duration::from_secs(3);
+const GRACE: Duration = Duration::from_secs(10);
 /// How long one is kept that has ended.
 const AFTER: Duration = Duration::from_secs(60);
 /// Answers that are kept, under way or not. Of those that have ended, the oldest make room.
@@ -136,7 +137,8 @@ impl Answers {
         let kept = match self.find_or_make(id)? {
             (kept, false) => kept,
             (kept, true) => {
-                tokio::spawn(write(Arc::clone(&kept), begin));
+                // What it does belongs to the request that asked for it.
+                tokio::spawn(write(Arc::clone(&kept), begin).in_current_span());
                 kept
             }
         };

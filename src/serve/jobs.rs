@@ -15,11 +15,13 @@ use uuid::Uuid;
 
 use super::background::Background;
 use super::fault::Fault;
-use crate::answer::wire;
 use crate::error::{Error, reason};
 use crate::ingest::Options;
+use crate::ingest::clocks::Times;
+use crate::ingest::limit::Recent;
 use crate::ingest::report::{Outcome, Report};
-use crate::ingest::wire::Line;
+use crate::ingest::wire::{self, Line};
+use crate::providers::Price;
 use crate::runtime::{Runtime, is_busy};
 
 /// Jobs that are remembered, the oldest that have ended being forgotten first.
@@ -67,6 +69,9 @@ pub(super) struct Job {
     stop: CancellationToken,
     state: watch::Sender<State>,
     lines: Mutex<Lines>,
+    /// What limits it.
+    recent: Mutex<Recent>,
+    price: Option<Price>,
 }
 
 /// Where a job is.
@@ -107,6 +112,7 @@ pub(super) struct Work {
     pub(super) running: u64,
     pub(super) ended: u64,
     pub(super) broken: u64,
+    pub(super) time: Times,
 }
 
 impl Work {
@@ -120,6 +126,7 @@ impl Work {
         self.upserted += chunks.upserted.get();
         self.embedded += embeddings.embedded.get();
         self.cached += embeddings.cache_hits.get();
+        self.time = self.time.and(&job.report.clocks.times());
         self.tokens += embeddings.tokens.get();
     }
 }
@@ -142,7 +149,12 @@ pub(super) struct JobView {
     state: Phase,
     /// Seconds since the Unix epoch.
     asked: u64,
-    progress: crate::ingest::wire::Progress,
+    progress: wire::Progress,
+    /// What its embeddings have cost so far, in US dollars, where the price is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    /// Where its time has gone.
+    time: Times,
     /// The last line: a summary or an error, once it has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<Value>,
@@ -167,6 +179,8 @@ impl Jobs {
             stop: self.stop.child_token(),
             state: watch::Sender::new(State { phase: Phase::Waiting, lines: 0 }),
             lines: Mutex::default(),
+            recent: Mutex::default(),
+            price: runtime.embed_price(),
         });
         known.push_back(Arc::clone(&job));
         while known.len() > KEPT {
@@ -251,7 +265,10 @@ impl Job {
     pub(super) fn view(&self) -> JobView {
         let asked = self.asked.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let end = self.has_ended().then(|| lock(&self.lines).kept.back().cloned()).flatten();
-        let mut progress = crate::ingest::wire::Progress::from(&*self.report);
+        let mut progress = wire::Progress::limited(&self.report, &mut lock(&self.recent));
+        if self.has_ended() {
+            progress.limit = None;
+        }
         if let Some(seconds) = end.as_ref().and_then(|end| end.get("seconds")?.as_f64()) {
             // The report's clock goes on.
             progress.seconds = seconds;
@@ -263,6 +280,8 @@ impl Job {
             state: self.state.borrow().phase,
             asked,
             progress,
+            cost_usd: self.price.and_then(|price| price.cost(self.report.embeddings.tokens.get(), 0)),
+            time: self.report.clocks.times(),
             end,
         }
     }
@@ -295,7 +314,8 @@ impl Job {
 
     /// How far it is, and how much of each stage goes on at once: the fullest is the one that limits it.
     fn progress(&self) -> Option<Value> {
-        let mut progress = serde_json::to_value(Line::from(&*self.report)).ok()?;
+        let progress = wire::Progress::limited(&self.report, &mut lock(&self.recent));
+        let mut progress = serde_json::to_value(Line::Progress(progress)).ok()?;
         let busy = self.report.load().map(|(stage, load)| (stage.name().to_owned(), ((load * 100.0).round() / 100.0).into()));
         progress.as_object_mut()?.insert("busy".to_owned(), Value::Object(busy.into_iter().collect()));
         Some(progress)
@@ -333,6 +353,7 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
     let _turn = tokio::select! {
         turn = turn.lock() => turn,
         () = job.stop.cancelled() => {
+            job.report.clocks.end();
             job.tell(&crate::ingest::report::IngestSummary::interrupted(&job.pipeline, job.report.elapsed()));
             return job.enter(Phase::Interrupted);
         }
@@ -366,6 +387,9 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
             ran => break ran,
         }
     };
+    // However it ended, its clocks are not to go on.
+    job.report.clocks.close();
+    job.report.clocks.end();
     match ran {
         Ok(summary) => {
             job.tell(&summary);
@@ -373,7 +397,7 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
         }
         Err(error) => {
             tracing::warn!(pipeline = job.pipeline, "{}", reason(&error));
-            job.tell(&wire::Line::from(&error));
+            job.tell(&crate::answer::wire::Line::from(&error));
             job.enter(Phase::Failed);
         }
     }

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::jobs::Jobs;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
+use crate::ingest::clocks::Times;
 use crate::limits::{self, Stats};
 use crate::telemetry::Reading;
 
@@ -235,8 +236,23 @@ impl Others {
 
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        self.0.readings().iter().try_for_each(|reading| write(&mut encoder, reading))
+        self.0.readings().iter().try_for_each(|reading| write(&mut encoder, reading))?;
+        write_steps(&mut encoder, &self.0.jobs.work().time)
     }
+}
+
+/// The seconds of the steps of all ingests, by step and by what they were spent on.
+fn write_steps(encoder: &mut DescriptorEncoder, time: &Times) -> fmt::Result {
+    let steps = time.steps().into_iter().flat_map(|(step, times)| times.states().map(|(state, spent)| (step, state, spent)));
+    let embed = time.embed.states().map(|(state, spent)| ("embed", state, spent));
+    let help = "Places times the time that they spent so; a stage's sum is its places times the time of all ingests";
+    let mut metric = encoder.encode_descriptor("ingest_stage_seconds", help, None, MetricType::Counter)?;
+    for (stage, state, spent) in steps.chain(embed) {
+        let labels = [("stage", stage), ("state", state)];
+        let one = metric.encode_family(&labels)?;
+        ConstCounter::new(spent).encode(one)?;
+    }
+    Ok(())
 }
 
 fn write(encoder: &mut DescriptorEncoder, reading: &Reading) -> fmt::Result {
@@ -277,6 +293,8 @@ mod tests {
             r#"ragstream_searches_total{pipeline="docs",ended="failed"} 1"#,
             r#"ragstream_free_places{of="searches"} 9.0"#,
             r#"ragstream_ingests{what="running"} 0.0"#,
+            r#"ragstream_ingest_stage_seconds_total{stage="parse",state="blocked"} 0.0"#,
+            r#"ragstream_ingest_stage_seconds_total{stage="embed",state="quota"} 0.0"#,
             "# EOF",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");

@@ -24,10 +24,14 @@ pub(super) fn event(line: &impl Serialize) -> Event {
     Event::default().event(name).data(value.to_string())
 }
 
+/// Whether the client names this kind of content.
+pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accepted| accepted.contains(kind))
+}
+
 /// A response of lines, as the client accepts them: JSON lines for `application/x-ndjson`, else events.
 pub(super) fn lines(headers: &HeaderMap, lines: impl Stream<Item = Value> + Send + 'static) -> Response {
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if !accepts.contains(NDJSON) {
+    if !accepts(headers, NDJSON) {
         return respond(lines.map(|line| event(&line)));
     }
     let body = Body::from_stream(lines.map(|line| Ok::<_, Infallible>(format!("{line}\n"))));

@@ -4,7 +4,7 @@
 //! ```text
 //! scripts/bench                        the table of the README, about ten minutes
 //! scripts/bench --quick                the same in small, for a first look
-//! scripts/bench --only quota,ask       some of it: efficiency gain quota files memory kill chunker ask site
+//! scripts/bench --only quota,ask       some of it: efficiency gain quota files memory kill chunker ask site whatif
 //! scripts/bench stand-in --rpm 600     the provider alone, to try things against (--help tells what it can do)
 //! ```
 //! Without `--bench`, as `cargo test --all-targets` starts it: a smoke run that looks at no time.
@@ -24,6 +24,7 @@ mod process;
 mod provider;
 mod sink;
 mod site;
+mod whatif;
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -66,7 +67,7 @@ fn main() {
     };
     let only = arguments.iter().skip_while(|argument| *argument != "--only").nth(1);
     let mut bench = Bench { scale, folder: tempfile::tempdir().unwrap(), rows: Vec::new(), corpora: 0 };
-    let all: [(&str, Measure); 9] = [
+    let all: [(&str, Measure); 10] = [
         ("efficiency", efficiency),
         ("gain", gain),
         ("quota", quota),
@@ -76,6 +77,7 @@ fn main() {
         ("chunker", chunker),
         ("ask", ask),
         ("site", site),
+        ("whatif", whatif::whatif),
     ];
     for (name, measure) in all {
         if only.is_none_or(|only| only.split(',').any(|wanted| wanted == name)) {

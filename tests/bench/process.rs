@@ -99,6 +99,8 @@ pub struct Project {
     folder: TempDir,
     documents: PathBuf,
     runs: u32,
+    /// The only core that it may use.
+    core: Option<u32>,
 }
 
 /// How a run of `ragstream` went.
@@ -118,7 +120,7 @@ pub struct Ended {
 
 impl Project {
     pub fn new(documents: &Path) -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), documents: documents.to_owned(), runs: 0 }
+        Self { folder: tempfile::tempdir().unwrap(), documents: documents.to_owned(), runs: 0, core: None }
     }
 
     /// Writes the pipeline: what the provider is declared to allow, how large chunks and batches are.
@@ -152,9 +154,26 @@ impl Project {
         self.rewrite(|text| text.replace(&files, &site))
     }
 
+    /// With the usual model in process in the place of the provider's, which takes time of the cores, too.
+    pub fn in_process(self) -> Self {
+        let cache = self.path("cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        let models = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/ragstream/models");
+        assert!(models.exists(), "{} is not there: run scripts/models", models.display());
+        std::os::unix::fs::symlink(models, cache.join("models")).unwrap();
+        let lines =
+            |text: String| text.lines().filter(|line| !line.starts_with("embed:")).map(|line| format!("{line}\n")).collect();
+        self.rewrite(lines)
+    }
+
     /// With vectors of another width.
     pub fn wide(self, dimensions: u32) -> Self {
         self.rewrite(|text| text.replace("dimensions: 256", &format!("dimensions: {dimensions}")))
+    }
+
+    /// On this core alone.
+    pub fn on_core(self, core: u32) -> Self {
+        Self { core: Some(core), ..self }
     }
 
     fn rewrite(self, change: impl FnOnce(String) -> String) -> Self {
@@ -168,7 +187,11 @@ impl Project {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ragstream"));
+        let program = env!("CARGO_BIN_EXE_ragstream");
+        let mut command = Command::new(if self.core.is_some() { "taskset" } else { program });
+        if let Some(core) = self.core {
+            command.args(["-c", &core.to_string(), program]);
+        }
         command.args(arguments).args(["-p", "bench.yaml", "--home", "home", "--cache", "cache", "--json"]);
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         // No key, proxy or variable of the machine decides a figure.

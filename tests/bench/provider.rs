@@ -32,6 +32,9 @@ pub struct Flags {
     /// How long an answer, or the first token of a stream, takes
     #[arg(long, default_value_t = 0)]
     pub latency_ms: u64,
+    /// How much shorter or longer it takes, each as likely as any between
+    #[arg(long, default_value_t = 0)]
+    pub latency_spread_ms: u64,
     /// And how much longer for each input
     #[arg(long, default_value_t = 0)]
     pub latency_per_input_us: u64,
@@ -215,6 +218,13 @@ impl Server {
         self.began.elapsed().as_secs_f64() * 1e3
     }
 
+    /// Of the request that came last.
+    fn latency(&self) -> Duration {
+        let Flags { latency_ms, latency_spread_ms: spread, seed, .. } = self.flags;
+        let at = Random(seed ^ self.counts().requests.wrapping_mul(0x9e37_79b9_7f4a_7c15)).unit();
+        Duration::from_secs_f64((latency_ms as f64 + spread as f64 * (at * 2.0 - 1.0)).max(0.0) / 1e3)
+    }
+
     /// Takes a request's share of every limit, or refuses it. Either way the headers tell what is left.
     fn admit(&self, inputs: u64, tokens: u64) -> Result<(HeaderMap, Option<Fault>), Response<Body>> {
         let mut guard = self.counts();
@@ -357,7 +367,7 @@ async fn embeddings(State(server): State<Arc<Server>>, body: Bytes) -> Response<
         Err(refused) => return refused,
     };
     let per_input = Duration::from_micros(server.flags.latency_per_input_us) * inputs.len() as u32;
-    tokio::time::sleep(Duration::from_millis(server.flags.latency_ms) + per_input).await;
+    tokio::time::sleep(server.latency() + per_input).await;
     match fault {
         Some(Fault::Hang) => std::future::pending::<()>().await,
         Some(Fault::Error) => {

@@ -51,5 +51,6 @@ mod sql;
 mod stand_in;
 mod store;
 mod telemetry;
+mod time;
 mod watch;
 mod web;

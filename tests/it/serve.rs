@@ -153,6 +153,7 @@ async fn an_answer_with_an_id_is_gone_on_with_and_paid_for_once() {
     let left = json!({"question": "How do I rotate keys?", "id": "00000000-0000-4000-8000-000000000002"});
     let mut reader = client().post(service.at("/api/ask")).json(&left).send().await.unwrap();
     assert!(reader.chunk().await.unwrap().is_some());
+    until("the model is asked", async || api.in_flight() == 1).await;
     let since = Instant::now();
     drop(reader);
     until("one that nobody comes back to is cancelled upstream", async || api.in_flight() == 0).await;

@@ -13,6 +13,7 @@ use opentelemetry_http::{HttpClient, HttpError, Request, Response};
 use reqwest::redirect::Policy;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
+use url::{Host, Url};
 
 use super::partial::refused;
 
@@ -46,8 +47,9 @@ impl Trouble {
 }
 
 impl Client {
-    /// Follows no redirect: what is sent may carry a key.
+    /// Follows no redirect: what is sent may carry a key. `endpoint` is where it is sent to.
     pub fn new(
+        endpoint: Option<&Url>,
         runtime: Handle,
         patience: Duration,
         trouble: Arc<Trouble>,
@@ -55,12 +57,19 @@ impl Client {
     ) -> Result<Self, reqwest::Error> {
         // Fails when one is installed already, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("ragstream/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
-            .connect_timeout(patience)
-            .build()?;
-        Ok(Self { http, runtime, patience, trouble, refused })
+            .connect_timeout(patience);
+        if endpoint.is_some_and(|url| url.scheme() == "http") {
+            // It needs no root certificates, and a bare container has none.
+            http = http.tls_certs_only([]);
+        }
+        if endpoint.is_some_and(is_loopback) {
+            // Another machine's "localhost" is not this one's.
+            http = http.no_proxy();
+        }
+        Ok(Self { http: http.build()?, runtime, patience, trouble, refused })
     }
 
     async fn sent(http: reqwest::Client, request: Request<Bytes>) -> Result<Response<Bytes>, String> {
@@ -79,6 +88,15 @@ impl Client {
             body.extend_from_slice(&piece);
         }
         response.body(body.freeze()).map_err(|error| error.to_string())
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _};
-use tokio_util::task::AbortOnDropHandle;
+use futures_util::Stream;
 
+use super::stage::stage;
+use crate::ingest::clocks::Step;
 use crate::ingest::diff::{DocumentDiff, Parsed};
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::Stage;
@@ -14,16 +15,9 @@ use crate::ingest::run::{Ended, Mode, Run};
 /// Cuts and compares, a core's worth of batches at once.
 pub(super) fn chunk(
     run: &Arc<Run>,
-    documents: impl Stream<Item = Vec<Parsed>> + Send,
-) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send {
-    let (run, joined) = (Arc::clone(run), Arc::clone(run));
-    documents
-        .map(move |batch| {
-            let run = Arc::clone(&run);
-            AbortOnDropHandle::new(tokio::spawn(async move { chunk_batch(&run, batch).await }))
-        })
-        .buffer_unordered(Run::cores())
-        .filter_map(move |diffs| std::future::ready(joined.joined("cut documents", diffs).ok()))
+    documents: impl Stream<Item = Vec<Parsed>> + Send + Unpin,
+) -> impl Stream<Item = Vec<Arc<DocumentDiff>>> + Send + Unpin {
+    stage(run, Step::Chunk, "cut documents", documents, |run, batch, _| async move { chunk_batch(&run, batch).await })
 }
 
 async fn chunk_batch(run: &Arc<Run>, batch: Vec<Parsed>) -> Result<Vec<Arc<DocumentDiff>>, Ended> {
@@ -50,7 +44,6 @@ async fn chunk_batch(run: &Arc<Run>, batch: Vec<Parsed>) -> Result<Vec<Arc<Docum
 
 /// Cuts one document. CPU work.
 fn chunk_one(run: &Run, parsed: Parsed) -> Result<DocumentDiff, FailedDocument> {
-    let _busy = run.report.busy(Stage::Chunk);
     let (source, uri) = (parsed.source.clone(), parsed.document.uri.clone());
     let max_tokens = run.setup.embedder.limits().input_tokens;
     let cut = AssertUnwindSafe(|| {

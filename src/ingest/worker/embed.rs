@@ -6,6 +6,7 @@ use futures_util::{Stream, StreamExt as _};
 
 use crate::cache::Vector;
 use crate::error::{Error, reason};
+use crate::ingest::clocks::{Step, Wanted};
 use crate::ingest::diff::ChunkTask;
 use crate::ingest::embed::EmbedError;
 use crate::ingest::report::Stage;
@@ -17,14 +18,15 @@ pub(super) fn embed(
     tasks: impl Stream<Item = ChunkTask> + Send,
 ) -> impl Stream<Item = (ChunkTask, Vector)> + Send {
     let at_once = run.batching.texts;
-    let run = Arc::clone(run);
-    tasks
+    let (run, clocks) = (Arc::clone(run), Arc::clone(&run.report.clocks));
+    let embedded = tasks
         .map(move |task| {
             let run = Arc::clone(&run);
             async move { embed_one(&run, task).await.ok().flatten() }
         })
         .buffer_unordered(at_once)
-        .filter_map(std::future::ready)
+        .filter_map(std::future::ready);
+    Wanted::new(Box::pin(embedded), &clocks, Step::Embed)
 }
 
 /// `None`: the provider refused this text, and the document fails.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use futures_util::{Stream, StreamExt as _, stream};
-use tokio_util::task::AbortOnDropHandle;
 
+use super::stage::stage;
+use crate::ingest::clocks::{Doing, Place, Step};
 use crate::ingest::ledger::PriorState;
 use crate::ingest::memory::Share;
 use crate::ingest::queue::{Batch, Claim};
-use crate::ingest::report::Stage;
 use crate::ingest::run::{Ended, Run};
 use crate::source::{FetchError, Fetched, Item, Source, SourceError, SourceId};
 
@@ -29,37 +29,36 @@ pub(super) struct FetchedItem {
 }
 
 /// Fetches what the queue holds, a core's worth of batches at once.
-pub(super) fn fetch(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = FetchedBatch> + Send {
-    let (run, joined) = (Arc::clone(run), Arc::clone(run));
+pub(super) fn fetch(run: &Arc<Run>, claims: impl Claim) -> impl Stream<Item = FetchedBatch> + Send + Unpin {
     let batches = stream::unfold(claims, |mut claims| async { claims.claim().await.map(|batch| (batch, claims)) });
-    batches
-        .take_until(run.stop.clone().cancelled_owned())
-        .map(move |batch| {
-            let run = Arc::clone(&run);
-            AbortOnDropHandle::new(tokio::spawn(async move { fetch_batch(&run, batch).await }))
-        })
-        .buffer_unordered(Run::cores())
-        .filter_map(move |fetched| std::future::ready(joined.joined("fetch documents", fetched).ok()))
+    let batches = Box::pin(batches.take_until(run.stop.clone().cancelled_owned()));
+    stage(
+        run,
+        Step::Read,
+        "fetch documents",
+        batches,
+        |run, batch, place| async move { fetch_batch(&run, batch, &place).await },
+    )
 }
 
-async fn fetch_batch(run: &Run, batch: Batch) -> Result<FetchedBatch, Ended> {
+async fn fetch_batch(run: &Run, batch: Batch, place: &Place) -> Result<FetchedBatch, Ended> {
     let Batch { source, items, fetched } = batch;
     #[expect(clippy::expect_used, reason = "the coordinator numbers the run's own sources")]
     let source = run.setup.sources.get(source).expect("a source of this run");
     let uris = items.iter().map(|item| item.uri.clone()).collect();
     let (fetched, memory) = if let Some(fetched) = fetched {
-        let memory = run.memory.reserve(fetched.iter().map(|fetched| fetched.body.len() as u64)).await;
+        let memory = reserve(run, place, fetched.iter().map(|fetched| fetched.body.len() as u64)).await;
         (fetched.into_iter().map(Ok).collect(), memory)
     } else if items.iter().all(|item| item.size.is_some()) {
-        let memory = run.memory.reserve(items.iter().filter_map(|item| item.size)).await;
+        let memory = reserve(run, place, items.iter().filter_map(|item| item.size)).await;
         run.goes_on()?;
-        (ask(run, &**source, &items).await, memory)
+        (ask(&**source, &items).await, memory)
     } else {
         // How much it is shows when it is there.
         run.goes_on()?;
-        let fetched = ask(run, &**source, &items).await;
+        let fetched = ask(&**source, &items).await;
         let size = |fetched: &Result<Fetched, _>| fetched.as_ref().map_or(0, |fetched| fetched.body.len() as u64);
-        let memory = run.memory.reserve(fetched.iter().map(size)).await;
+        let memory = reserve(run, place, fetched.iter().map(size)).await;
         (fetched, memory)
     };
     let prior = run.answered(items.len(), run.setup.ledger.claim(uris).await)?;
@@ -68,9 +67,16 @@ async fn fetch_batch(run: &Run, batch: Batch) -> Result<FetchedBatch, Ended> {
     Ok(FetchedBatch { source: source.id().clone(), items: items.collect() })
 }
 
+/// Waits for memory, which what is under way in the stages after this one gives back.
+async fn reserve(run: &Run, place: &Place, sizes: impl Iterator<Item = u64> + Clone + Send) -> Vec<Share> {
+    place.does(Doing::Held);
+    let shares = run.memory.reserve(sizes).await;
+    place.does(Doing::Working);
+    shares
+}
+
 /// The source's answers, one an item.
-async fn ask(run: &Run, source: &dyn Source, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
-    let _busy = run.report.busy(Stage::Read);
+async fn ask(source: &dyn Source, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
     let answers = source.fetch(items).await;
     if answers.len() == items.len() {
         return answers;

@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use futures_util::{Stream, StreamExt as _};
-use tokio_util::task::AbortOnDropHandle;
+use futures_util::Stream;
 
 use super::fetch::{FetchedBatch, FetchedItem};
 use super::settle::settled;
+use super::stage::stage;
 use crate::document::Document;
 use crate::error::reason;
+use crate::ingest::clocks::Step;
 use crate::ingest::diff::Parsed;
 use crate::ingest::ledger::{Commit, Entry, FailedDocument};
 use crate::ingest::report::Stage;
@@ -34,16 +35,9 @@ enum Outcome {
 /// Parses, a core's worth of batches at once.
 pub(super) fn parse(
     run: &Arc<Run>,
-    batches: impl Stream<Item = FetchedBatch> + Send,
-) -> impl Stream<Item = Vec<Parsed>> + Send {
-    let (run, joined) = (Arc::clone(run), Arc::clone(run));
-    batches
-        .map(move |batch| {
-            let run = Arc::clone(&run);
-            AbortOnDropHandle::new(tokio::spawn(async move { parse_batch(&run, batch).await }))
-        })
-        .buffer_unordered(Run::cores())
-        .filter_map(move |parsed| std::future::ready(joined.joined("parse documents", parsed).ok()))
+    batches: impl Stream<Item = FetchedBatch> + Send + Unpin,
+) -> impl Stream<Item = Vec<Parsed>> + Send + Unpin {
+    stage(run, Step::Parse, "parse documents", batches, |run, batch, _| async move { parse_batch(&run, batch).await })
 }
 
 async fn parse_batch(run: &Arc<Run>, batch: FetchedBatch) -> Result<Vec<Parsed>, Ended> {
@@ -105,7 +99,6 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         return Outcome::Unchanged(Commit { source: source.clone(), uri, epoch, version, hash, modified, points });
     }
     let span = run.told_of(&uri, fetched.body.len());
-    let _busy = run.report.busy(Stage::Parse);
     let parsed = match catch_unwind(AssertUnwindSafe(|| extract(run, &uri, fetched.body))) {
         Ok(Ok(parsed)) => parsed,
         Ok(Err(error)) => match SkipReason::of(&error) {

@@ -9,9 +9,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::cache::Vector;
 use crate::document::Point;
+use crate::ingest::clocks::{Place, Step, Wanted};
 use crate::ingest::diff::{ChunkTask, DocumentDiff};
 use crate::ingest::point::point;
-use crate::ingest::report::Stage;
 use crate::ingest::run::{Ended, Run, WRITERS};
 
 /// Points a write.
@@ -27,7 +27,8 @@ pub(super) fn store(
     let (run, joined) = (Arc::clone(run), Arc::clone(run));
     let writers = Arc::new(Semaphore::new(WRITERS));
     let waiting = run.batching.waiting / BATCH;
-    tokio_stream::StreamExt::chunks_timeout(embedded, BATCH, LINGER)
+    let clocks = Arc::clone(&run.report.clocks);
+    let stored = tokio_stream::StreamExt::chunks_timeout(embedded, BATCH, LINGER)
         .map(move |batch| {
             let (run, writers) = (Arc::clone(&run), Arc::clone(&writers));
             // A task of its own: a write goes on while the stages before it are looked after.
@@ -39,12 +40,13 @@ pub(super) fn store(
         })
         .buffer_unordered(WRITERS + waiting)
         .filter_map(move |finished| std::future::ready(joined.joined("write to the store", finished).ok()))
-        .filter(|finished| std::future::ready(!finished.is_empty()))
+        .filter(|finished| std::future::ready(!finished.is_empty()));
+    Wanted::new(Box::pin(stored), &clocks, Step::Store)
 }
 
 /// Writes one batch; the documents that it completed, if any.
 async fn write(run: &Run, batch: Vec<(ChunkTask, Vector)>) -> Result<Vec<Arc<DocumentDiff>>, Ended> {
-    let _busy = run.report.busy(Stage::Store);
+    let _place = Place::take(&run.report.clocks, Step::Store);
     let batch = Arc::new(batch);
     // Made anew for another attempt, which is seldom: a copy to go back to would be as large as the batch.
     run.with_store(|store| {

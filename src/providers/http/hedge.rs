@@ -3,7 +3,7 @@
 use tokio::time::timeout;
 
 use super::connection::Cost;
-use crate::limits::{Limiter, Permit};
+use crate::limits::{Limiter, Permit, unheard};
 use crate::providers::retry::FailedAttempt;
 
 /// Attempts, and sends a second copy when the first is most likely lost. The first answer wins; dropping the other hangs up.
@@ -23,7 +23,7 @@ pub(super) async fn hedged<T, F: Future<Output = Result<T, FailedAttempt>>>(
         return first.await;
     }
     tracing::debug!(?silence, "no answer: a second copy is sent");
-    let mut second = std::pin::pin!(async { attempt(limiter.admit(limiter.ticket(), cost.tokens).await).await });
+    let mut second = std::pin::pin!(async { attempt(unheard(limiter.admit(limiter.ticket(), cost.tokens)).await).await });
     tokio::select! {
         done = &mut first => match done {
             Err(failure) if failure.error.is_transient() => second.await.map_err(|_| failure),

@@ -47,7 +47,7 @@ pub(super) struct Ask {
     /// the place of an earlier one. Not of passages that no model has put into words.
     #[serde(default)]
     html: bool,
-    /// A random id makes the answer resumable: it goes on for three seconds without a reader, and `GET /api/ask/ID`, or the same
+    /// A random id makes the answer resumable: it goes on for ten seconds without a reader, and `GET /api/ask/ID`, or the same
     /// request once more, goes on with it from its beginning without another request to the model. Only of one that is streamed.
     #[serde(default)]
     id: Option<Uuid>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Extension, Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::read::Body;
+use crate::limits::Allowed;
 use crate::runtime::Runtime;
 use crate::serve::fault::Fault;
 use crate::serve::jobs::{Job, JobOptions};
@@ -98,7 +99,23 @@ fn same_file(served: &Served, file: Option<&std::path::Path>) -> bool {
 }
 
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
-    Json(json!({"type": "jobs", "jobs": service.jobs.all()})).into_response()
+    let providers: Vec<_> = service
+        .pipelines
+        .all()
+        .iter()
+        .flat_map(|served| {
+            let told = move |(name, allowed): (String, Allowed)| {
+                let Allowed { rpm, tpm, concurrency, in_flight, used: (requests, tokens) } = allowed;
+                json!({
+                    "pipeline": served.name, "provider": name, "rpm": rpm, "tpm": tpm, "concurrency": concurrency,
+                    "in_flight": in_flight, "requests_last_minute": requests, "tokens_last_minute": tokens,
+                })
+            };
+            served.runtime.providers.allowed().into_iter().map(told).collect::<Vec<_>>()
+        })
+        .collect();
+    let seconds = service.started.elapsed().as_secs_f64();
+    Json(json!({"type": "jobs", "seconds": seconds, "jobs": service.jobs.all(), "providers": providers})).into_response()
 }
 
 pub(super) async fn show(
@@ -107,8 +124,7 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Response, Fault> {
     let job = find(&service, &id)?;
-    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    if accepts.contains("text/event-stream") || accepts.contains(sse::NDJSON) {
+    if sse::accepts(&headers, "text/event-stream") || sse::accepts(&headers, sse::NDJSON) {
         return Ok(sse::lines(&headers, job.follow()));
     }
     Ok(Json(job.view()).into_response())

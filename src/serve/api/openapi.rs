@@ -75,12 +75,15 @@ fn parameter(name: &str, place: &str, description: &str) -> Value {
     json!({"name": name, "in": place, "required": place == "path", "description": description, "schema": {"type": "string"}})
 }
 
-fn described() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
+fn settings() -> SchemaSettings {
+    SchemaSettings::draft2020_12().with(|settings| {
         settings.definitions_path = "/components/schemas".into();
         settings.meta_schema = None;
-    });
-    let mut schemas = Schemas(settings.for_serialize().into_generator());
+    })
+}
+
+fn described() -> Value {
+    let mut schemas = Schemas(settings().for_serialize().into_generator());
     let fault = Schemas::object("error", &json!({"message": {"type": "string"}, "kind": {"type": "string"}}));
     let line = json!({"anyOf": [schemas.of::<wire::Line<'_>>(), schemas.of::<Piece>()]});
     let told = schemas.of::<ingest_wire::Line<'_>>();
@@ -95,19 +98,19 @@ fn described() -> Value {
         "hits",
         &json!({"pipeline": {"type": "string"}, "hits": {"type": "array", "items": {"type": "object"}}}),
     );
-    let mut asked = Schemas(
-        SchemaSettings::draft2020_12()
-            .with(|settings| {
-                settings.definitions_path = "/components/schemas".into();
-                settings.meta_schema = None;
-            })
-            .into_generator(),
-    );
+    let mut asked = Schemas(settings().into_generator());
     let (ask, search) = (asked.of::<ask::Ask>(), asked.of::<search::Search>());
     let look = asked.of::<map::Look>();
     let (ingest, login) = (asked.of::<ingest::Ingest>(), asked.of::<login::Login>());
 
-    let jobs = Schemas::object("jobs", &json!({"jobs": {"type": "array", "items": job}}));
+    let jobs = Schemas::object(
+        "jobs",
+        &json!({
+            "seconds": {"type": "number", "description": "Since the service began"},
+            "jobs": {"type": "array", "items": job},
+            "providers": {"type": "array", "items": {"type": "object"}, "description": "What each allows, and how much of it is used"},
+        }),
+    );
     let service = Schemas::object(
         "service",
         &json!({

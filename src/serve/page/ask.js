@@ -15,7 +15,7 @@ const HISTORY = 10;
 // How often an index that is not there yet is looked for, in milliseconds.
 const LOOK = 3000;
 
-// A connection that breaks is asked for again so often: the answer goes on for three seconds without a reader.
+// A connection that breaks is asked for again so often: the answer goes on for ten seconds without a reader.
 const TRIES = 3;
 
 let turns = [];

@@ -1,0 +1,115 @@
+//! A place of a step, and the way in which a step hears whether the next one waits for it.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::Stream;
+use tokio::time::Instant;
+
+use super::board::{Clocks, lock};
+use super::step::{DOINGS, Doing, Step};
+use crate::limits::{Waiting, WaitingListener};
+
+/// A place that is taken until the last copy of it is dropped.
+#[derive(Debug, Clone)]
+pub struct Place(Arc<Taken>);
+
+#[derive(Debug)]
+struct Taken {
+    clocks: Arc<Clocks>,
+    step: Step,
+    now: Mutex<(Doing, Instant)>,
+}
+
+impl Place {
+    /// Takes a place of this step.
+    pub fn take(clocks: &Arc<Clocks>, step: Step) -> Self {
+        let clocks = Arc::clone(clocks);
+        clocks.change(step, |step| count(&mut step.doing, Doing::Working, true));
+        Self(Arc::new(Taken { clocks, step, now: Mutex::new((Doing::Working, Instant::now())) }))
+    }
+
+    /// Something else is done in it from now on.
+    pub fn does(&self, doing: Doing) {
+        let Taken { clocks, step, now } = &*self.0;
+        let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (was, since) = *now;
+        if was == doing {
+            return;
+        }
+        *now = (doing, Instant::now());
+        clocks.change(*step, |step| {
+            count(&mut step.doing, was, false);
+            count(&mut step.doing, doing, true);
+        });
+        if was == Doing::Wire {
+            lock(&clocks.latencies).note(since.elapsed(), Instant::now());
+        }
+    }
+
+    /// What its requests wait for is what it does.
+    pub fn listener(&self) -> WaitingListener {
+        let place = self.clone();
+        Arc::new(move |waiting| {
+            place.does(match waiting {
+                Waiting::Nothing => Doing::Working,
+                Waiting::Quota => Doing::Quota,
+                Waiting::Place => Doing::Places,
+                Waiting::Wire => Doing::Wire,
+                Waiting::Retry => Doing::Retry,
+            });
+        })
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        let (was, _) = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        self.clocks.change(self.step, |step| count(&mut step.doing, was, false));
+    }
+}
+
+fn count(doing: &mut [u64; DOINGS], what: Doing, more: bool) {
+    let [working, quota, places, wire, retry, held] = doing;
+    let count = match what {
+        Doing::Working => working,
+        Doing::Quota => quota,
+        Doing::Places => places,
+        Doing::Wire => wire,
+        Doing::Retry => retry,
+        Doing::Held => held,
+    };
+    *count = if more { *count + 1 } else { count.saturating_sub(1) };
+}
+
+/// What comes out of a step. The step is wanted from when it was asked and had nothing until it has given something.
+#[derive(Debug)]
+pub struct Wanted<S> {
+    stream: S,
+    clocks: Arc<Clocks>,
+    step: Step,
+    asked: bool,
+}
+
+impl<S> Wanted<S> {
+    /// Of this step.
+    pub fn new(stream: S, clocks: &Arc<Clocks>, step: Step) -> Self {
+        Self { stream, clocks: Arc::clone(clocks), step, asked: true }
+    }
+}
+
+impl<S: Stream + Unpin> Stream for Wanted<S> {
+    type Item = S::Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let polled = Pin::new(&mut self.stream).poll_next(cx);
+        let ended = matches!(polled, Poll::Ready(None));
+        let wanted = polled.is_pending() || ended;
+        if wanted != self.asked || ended {
+            self.asked = wanted;
+            self.clocks.asked(self.step, wanted, ended);
+        }
+        polled
+    }
+}
