@@ -83,7 +83,10 @@ fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
         text.push_str(&format!(": {remedy}"));
     }
     if let (what, Some(times)) = twice {
-        text.push_str(&format!(" ({what}: {times:.1} × as fast)"));
+        // What cores share (memory, a disk, the store's one writer) is not predicted.
+        let is_of_cores = matches!(limit.cause, Cause::Embedding | Cause::Cores | Cause::Parsing | Cause::Chunking);
+        let at_most = if is_of_cores { "up to " } else { "" };
+        text.push_str(&format!(" ({what}: {at_most}{times:.1} × as fast)"));
     }
     text
 }

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
-use crate::providers::{Price, ProviderKind, prices};
+use crate::providers::{ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
 use crate::vectordb::StorePlan;
@@ -97,7 +97,7 @@ impl Runtime {
 
     /// What embedding costs, where that is known.
     #[cfg(feature = "serve")]
-    pub(crate) fn embed_price(&self) -> Option<Price> {
+    pub(crate) fn embed_price(&self) -> Option<crate::providers::Price> {
         let provider = self.plan.providers.get(&self.plan.embed.model.provider).filter(|_| !self.own_embedder)?;
         prices::of(provider, &self.plan.embed.model.model)
     }

@@ -161,9 +161,8 @@ impl Project {
         let models = PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/ragstream/models");
         assert!(models.exists(), "{} is not there: run scripts/models", models.display());
         std::os::unix::fs::symlink(models, cache.join("models")).unwrap();
-        let lines =
-            |text: String| text.lines().filter(|line| !line.starts_with("embed:")).map(|line| format!("{line}\n")).collect();
-        self.rewrite(lines)
+        let kept = |text: String| text.split_inclusive('\n').filter(|line| !line.starts_with("embed:")).collect();
+        self.rewrite(kept)
     }
 
     /// With vectors of another width.

@@ -49,8 +49,8 @@ impl Setting {
         let has_quota = !bound_by_cores && (twice == Twice::Quota || kind < 0.5);
         let tokens = f64::from(chunk_tokens * items);
         let by_tokens = has_quota && kind < 0.25;
-        let rpm = (has_quota && !by_tokens).then(|| (quota * 60.0).max(30.0) as u32);
-        let tpm = by_tokens.then(|| (quota * 60.0 * tokens) as u32);
+        let rpm = (has_quota && !by_tokens).then_some((quota * 60.0).max(30.0) as u32);
+        let tpm = by_tokens.then_some((quota * 60.0 * tokens) as u32);
         let pace = if has_quota { quota.min(by_places) } else { by_places };
         let bytes = if bound_by_cores { 25_000_000 } else { (pace * SECONDS * tokens * 3.4) as u64 };
         let document = within(2_000.0, 30_000.0) as usize;

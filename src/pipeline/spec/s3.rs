@@ -10,7 +10,7 @@ use crate::pipeline::units::Size;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "s3")]
-#[cfg_attr(not(feature = "s3"), allow(dead_code, reason = "the file is checked where no bucket is read"))]
+#[cfg_attr(not(feature = "s3"), expect(dead_code, reason = "without the feature it is refused as a whole"))]
 pub(in crate::pipeline) struct S3Spec {
     /// Its name.
     #[schemars(length(min = 3, max = 255), example = &"handbook")]

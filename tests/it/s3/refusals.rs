@@ -126,7 +126,8 @@ async fn a_list_without_an_end_ends() {
     let (api, source) = server(|n| page(&[], Some(&n.to_string()))).await;
     assert!(listed(&source).await.unreadable[0].1.contains("does not go on"));
     assert!(api.requests().len() < 300);
-    let (api, _) = server(|_| page(&["other/a.md"], None)).await;
+    let (api, source) = server(|_| page(&["other/a.md"], None)).await;
+    drop(source);
     let strange = S3::new(plan(api.url(), "docs").below("docs"));
     assert!(listed(&strange).await.unreadable[0].1.contains("not asked for"));
 }
