@@ -22,7 +22,7 @@ use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, Ens
 use super::fallback::write_with_fallback;
 use super::models::Models;
 use super::prompt::{Composed, HISTORY, compose};
-use super::question::{Ensemble, ModelChoice, Question};
+use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Retriever, off_runtime};
 use super::source::{Source, join};
 use super::{history, rewrite, told};
@@ -130,6 +130,8 @@ impl Answerer {
         let answerer = self.clone();
         let events = try_stream! {
             let wishes = question.wishes()?;
+            // Before a model is asked to put it so that it stands alone.
+            checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
@@ -181,6 +183,7 @@ impl Answerer {
         let answerer = self.clone();
         let events = try_stream! {
             let (mode, wishes) = (ensemble.mode, question.wishes()?);
+            checked(&question.text)?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {

@@ -92,6 +92,11 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// How many terms it has.
+    pub fn len(&self) -> usize {
+        self.terms.len()
+    }
+
     /// Adds terms; those that are there already still have to hold.
     pub fn extend(&mut self, terms: impl IntoIterator<Item = Term>) {
         self.terms.extend(terms);

@@ -18,6 +18,9 @@ pub const MAX_QUESTION_BYTES: usize = 32 * 1024;
 /// Bytes of the instructions that come with a question, at most.
 pub const MAX_INSTRUCTIONS_BYTES: usize = 32 * 1024;
 
+/// Terms that narrow a question, at most, those of the plan included.
+pub const MAX_TERMS: usize = 100;
+
 /// A question to an [`Answerer`](super::Answerer). All but the text has a default: `"How are keys rotated?".into()` is one.
 #[derive(Debug, Clone, Default)]
 pub struct Question {
@@ -169,6 +172,12 @@ pub enum QuestionError {
         /// Their length.
         bytes: usize,
     },
+    /// More terms than [`MAX_TERMS`] that narrow it.
+    #[error("the question is narrowed by {terms} terms; at most {MAX_TERMS} are taken")]
+    TooManyTerms {
+        /// How many.
+        terms: usize,
+    },
     /// More tokens than the embedding model reads: it would be cut silently.
     #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
     TooManyTokens {
@@ -203,6 +212,7 @@ impl Failure for QuestionError {
             Self::Empty => "ask something: `ask \"How are keys rotated?\"`",
             Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
             Self::InstructionsTooLong { .. } => "say in a few sentences how you want it answered",
+            Self::TooManyTerms { .. } => "say it with fewer: `path=docs/**` is all below a folder",
             Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
         };
         Some(hint.into())

@@ -8,7 +8,7 @@ use tracing::Instrument as _;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::legs::{self, Legs, Rankings};
-use super::question::{QuestionError, checked};
+use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::rerank;
 use super::{Duplicates, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
@@ -61,6 +61,9 @@ impl Retriever {
 
     async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
+        if select.filter.len() > MAX_TERMS {
+            return Err(QuestionError::TooManyTerms { terms: select.filter.len() }.into());
+        }
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
         let mut found = match select.duplicates {
             Duplicates::Keep => {

@@ -62,6 +62,9 @@ pub(super) async fn run(
 /// A run of fewer seconds is fast enough, whatever limits it.
 const WORTH_TELLING: f64 = 2.0;
 
+/// What makes a run this many times as fast is worth a word.
+const WORTH_RAISING: f64 = 1.15;
+
 /// What limits a run, what would raise that, and what it would bring.
 fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
     let (remedy, twice) = match limit.cause {
@@ -79,6 +82,10 @@ fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
         Cause::Opening | Cause::Closing => ("", ("", None)),
     };
     let mut text = reading.limit(limit);
+    // What would bring next to nothing is no advice.
+    if twice.1.is_some_and(|times| times < WORTH_RAISING) {
+        return text;
+    }
     if !remedy.is_empty() {
         text.push_str(&format!(": {remedy}"));
     }

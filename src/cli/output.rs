@@ -50,8 +50,9 @@ impl Output {
     /// What `others` listen to is their own.
     pub fn start_logging(&self, for_days: bool, others: Layers) {
         let level = match (self.quiet, self.verbose) {
-            (true, _) => "error",
-            (_, 0) => "ragstream=warn,error",
+            // Agents that leave are no error, whatever rmcp says.
+            (true, _) => "error,rmcp=off",
+            (_, 0) => "ragstream=warn,error,rmcp=off",
             (_, 1) => "ragstream=info,warn",
             (_, 2) => "ragstream=debug,info",
             _ => "trace",

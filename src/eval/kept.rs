@@ -152,7 +152,12 @@ pub fn all(home: &Path) -> io::Result<Vec<Measurement>> {
 fn read(file: &Path) -> io::Result<Measurement> {
     let mut text = Vec::new();
     fs::File::open(file)?.take(BYTES).read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    let told: Measurement = serde_json::from_slice(&text)?;
+    // The last second of the year 9999: what is later is no time that anybody can read.
+    if told.at > 253_402_300_799 {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "its time is none"));
+    }
+    Ok(told)
 }
 
 fn folder(home: &Path) -> PathBuf {
@@ -161,7 +166,9 @@ fn folder(home: &Path) -> PathBuf {
 
 /// The files, the oldest first.
 fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let paths = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+    let entries = fs::read_dir(folder)?.filter_map(Result::ok);
+    // A pipe would be waited for.
+    let paths = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path());
     let mut files: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json")).collect();
     files.sort();
     Ok(files)
@@ -211,5 +218,9 @@ mod tests {
         assert_eq!(kept.first(), Some(&told));
         fs::write(folder(home.path()).join("999999999999999-x.json"), "{").unwrap();
         assert_eq!(all(home.path()).unwrap().len(), KEPT - 1, "what is damaged hides nothing but itself");
+        fs::create_dir(folder(home.path()).join("999999999999998-x.json")).unwrap();
+        let never = Measurement { at: 100_000_000_000_000_000, ..told };
+        fs::write(folder(home.path()).join("999999999999997-x.json"), serde_json::to_vec(&never).unwrap()).unwrap();
+        assert!(all(home.path()).unwrap().iter().all(|one| one.at < 1000), "neither does what is no file, or of no time");
     }
 }

@@ -46,6 +46,8 @@ impl Drop for Answers {
 /// An answer with an id.
 pub(super) struct Kept {
     id: Uuid,
+    /// Of all that was asked.
+    asked: blake3::Hash,
     stop: CancellationToken,
     readers: watch::Sender<usize>,
     state: watch::Sender<State>,
@@ -65,8 +67,8 @@ struct Lines {
     /// What has come, `None` where something later has taken its place.
     all: Vec<Option<Value>>,
     bytes: usize,
-    /// Too much has come: the first ones are forgotten.
-    cut: bool,
+    /// Too much has come: so many of the first ones are forgotten.
+    lost: usize,
 }
 
 impl Lines {
@@ -81,13 +83,13 @@ impl Lines {
         self.bytes += size(&line);
         self.all.push(Some(line));
         if self.bytes > BYTES {
-            self.cut = true;
             let most = self.all.len() - 1;
-            for old in self.all.iter_mut().take(most) {
+            for (old, n) in self.all.iter_mut().take(most).zip(1..) {
                 if self.bytes <= BYTES / 2 {
                     break;
                 }
                 self.bytes -= old.take().as_ref().map_or(0, size);
+                self.lost = self.lost.max(n);
             }
         }
     }
@@ -121,21 +123,29 @@ impl Drop for Reader {
 }
 
 impl Answers {
-    /// Begins an answer under this id, by a task of its own: `begin` makes its lines. Who asks with an id that is known goes on with
-    /// that answer, and nothing is begun. Returns when it has begun.
+    /// Begins an answer under this id, by a task of its own: `begin` makes its lines. Who asks the same with an id that is known goes
+    /// on with that answer, and nothing is begun. Returns when it has begun.
     ///
     /// # Errors
-    /// What `begin` says, or [`Fault::busy`].
+    /// What `begin` says, or [`Fault::busy`]; where something else was asked under this id, or the beginning of its answer is forgotten.
     pub(super) async fn ask<L>(
         &self,
         id: Uuid,
+        asked: blake3::Hash,
         begin: impl Future<Output = Result<L, Fault>> + Send + 'static,
     ) -> Result<BoxStream<'static, Value>, Fault>
     where
         L: Stream<Item = Value> + Send + 'static,
     {
-        let kept = match self.find_or_make(id)? {
-            (kept, false) => kept,
+        let kept = match self.find_or_make(id, asked)? {
+            (kept, false) if kept.asked != asked => {
+                let conflict = axum::http::StatusCode::CONFLICT;
+                return Err(Fault::new(conflict, "conflict", "something else was asked under this id: take another one"));
+            }
+            (kept, false) => {
+                kept.check_whole()?;
+                kept
+            }
             (kept, true) => {
                 // What it does belongs to the request that asked for it.
                 tokio::spawn(write(Arc::clone(&kept), begin).in_current_span());
@@ -161,10 +171,7 @@ impl Answers {
     /// When there is none (any more), or its beginning is forgotten.
     pub(super) fn follow(&self, id: Uuid) -> Result<BoxStream<'static, Value>, Fault> {
         let kept = self.get(id)?;
-        if lock(&kept.lines).cut {
-            let gone = axum::http::StatusCode::GONE;
-            return Err(Fault::new(gone, "gone", "so much of the answer has come that its beginning is forgotten"));
-        }
+        kept.check_whole()?;
         Ok(kept.follow())
     }
 
@@ -183,7 +190,7 @@ impl Answers {
     }
 
     /// The answer of this id, and whether it is a new one, which its maker reads already.
-    fn find_or_make(&self, id: Uuid) -> Result<(Arc<Kept>, bool), Fault> {
+    fn find_or_make(&self, id: Uuid, asked: blake3::Hash) -> Result<(Arc<Kept>, bool), Fault> {
         let mut known = lock(&self.known);
         known.retain(|kept| !kept.is_stale());
         if let Some(kept) = known.iter().find(|kept| kept.id == id) {
@@ -195,6 +202,7 @@ impl Answers {
         }
         let kept = Arc::new(Kept {
             id,
+            asked,
             stop: self.over.child_token(),
             readers: watch::Sender::new(0),
             state: watch::Sender::default(),
@@ -223,10 +231,17 @@ impl Kept {
         self.state.send_modify(|state| state.lines = lines);
     }
 
-    /// Lines from this one on, and the number of the next.
-    fn since(&self, from: usize) -> (Vec<Value>, usize) {
+    /// Lines from this one on, and the number of the next; an error where some of them are forgotten.
+    fn since(&self, from: usize) -> Result<(Vec<Value>, usize), Fault> {
         let lines = lock(&self.lines);
-        (lines.all.iter().skip(from).flatten().cloned().collect(), lines.all.len())
+        if from < lines.lost {
+            return Err(forgotten());
+        }
+        Ok((lines.all.iter().skip(from).flatten().cloned().collect(), lines.all.len()))
+    }
+
+    fn check_whole(&self) -> Result<(), Fault> {
+        if lock(&self.lines).lost > 0 { Err(forgotten()) } else { Ok(()) }
     }
 
     /// Its lines from the beginning to the end; whoever holds this reads.
@@ -240,10 +255,18 @@ impl Kept {
             loop {
                 // In this order: what has come last is seen after it has ended.
                 let ended = state.borrow_and_update().ended.is_some();
-                let (lines, next) = kept.since(told);
-                told = next;
-                for line in lines {
-                    yield line;
+                match kept.since(told) {
+                    Ok((lines, next)) => {
+                        told = next;
+                        for line in lines {
+                            yield line;
+                        }
+                    }
+                    // Who reads more slowly than is kept must not take what is left for all of it.
+                    Err(fault) => {
+                        yield serde_json::to_value(fault.line()).unwrap_or_default();
+                        return;
+                    }
                 }
                 if ended || state.changed().await.is_err() {
                     return;
@@ -266,6 +289,15 @@ impl Kept {
             }
         }
     }
+}
+
+fn forgotten() -> Fault {
+    let gone = axum::http::StatusCode::GONE;
+    Fault::new(
+        gone,
+        "gone",
+        "so much of the answer has come that some of it is forgotten: read it as it comes, or without an id",
+    )
 }
 
 /// Ends an answer, however its task does.

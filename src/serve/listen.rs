@@ -32,8 +32,9 @@ const CONNECTIONS: usize = 4096;
 const HEADERS: Duration = Duration::from_secs(20);
 /// How long a client may read nothing of what it is sent.
 const WRITES: Duration = Duration::from_secs(30);
-/// How long the system sends into the void before it gives a connection up: with it, who has vanished is noticed within 20 s.
-const VANISHED: Duration = Duration::from_secs(10);
+/// How long the system sends into the void before it gives a connection up: with it, who has vanished is noticed within 20 s. It counts
+/// against who reads nothing for so long as well.
+const VANISHED: Duration = Duration::from_secs(15);
 /// How long answers have to end when the service does.
 const DRAIN: Duration = Duration::from_secs(7);
 /// And how long to say that they do not, before they are cut.

@@ -17,6 +17,15 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What its file holds is not what was written.
+    #[error("the ledger {} is damaged", path.display())]
+    Damaged {
+        /// The ledger's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The file system refused.
     #[error("cannot open the ledger {}", path.display())]
     Io {
@@ -56,6 +65,11 @@ impl Failure for LedgerError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Busy { .. } => "wait until it has ended, or give this run another --home".into(),
+            Self::Damaged { path, .. } => format!(
+                "remove {} and the files beside it whose names begin like it: `ingest` then looks through the index and goes on from \
+                 what that holds",
+                path.display()
+            ),
             Self::Layout { .. } => "use the ragstream that wrote it, or a later one".into(),
             _ => "check the disk's space and permissions; `ingest` again goes on where it stopped".into(),
         })

@@ -29,6 +29,10 @@ async fn words(count: usize, under: Arc<AtomicUsize>) -> Result<impl Stream<Item
     })
 }
 
+fn asked() -> blake3::Hash {
+    blake3::hash(b"what is asked")
+}
+
 fn texts(lines: &[Value]) -> Vec<u64> {
     lines.iter().map(|line| line["text"].as_u64().unwrap()).collect()
 }
@@ -36,12 +40,12 @@ fn texts(lines: &[Value]) -> Vec<u64> {
 #[tokio::test(start_paused = true)]
 async fn who_comes_back_in_time_gets_all_of_it_and_nothing_is_begun_twice() {
     let (answers, under, id) = (Answers::default(), Arc::new(AtomicUsize::new(0)), Uuid::from_u128(1));
-    let mut first = Box::pin(answers.ask(id, words(10, Arc::clone(&under))).await.unwrap());
+    let mut first = Box::pin(answers.ask(id, asked(), words(10, Arc::clone(&under))).await.unwrap());
     assert_eq!(first.next().await.unwrap()["text"], 0);
     drop(first);
     tokio::time::sleep(Duration::from_millis(2900)).await;
     assert_eq!(under.load(Ordering::SeqCst), 1, "it goes on without a reader");
-    let again = answers.ask(id, async { Err::<futures_util::stream::Empty<Value>, _>(Fault::busy()) }).await.unwrap();
+    let again = answers.ask(id, asked(), async { Err::<futures_util::stream::Empty<Value>, _>(Fault::busy()) }).await.unwrap();
     let beside = answers.follow(id).unwrap();
     let (again, beside) = tokio::join!(again.collect::<Vec<_>>(), beside.collect::<Vec<_>>());
     assert_eq!((texts(&again), texts(&beside)), ((0..10).collect(), (0..10).collect()));
@@ -54,7 +58,7 @@ async fn who_comes_back_in_time_gets_all_of_it_and_nothing_is_begun_twice() {
 #[tokio::test(start_paused = true)]
 async fn who_does_not_come_back_has_it_dropped() {
     let (answers, under, id) = (Answers::default(), Arc::new(AtomicUsize::new(0)), Uuid::from_u128(1));
-    drop(answers.ask(id, words(100, Arc::clone(&under))).await.unwrap());
+    drop(answers.ask(id, asked(), words(100, Arc::clone(&under))).await.unwrap());
     let since = Instant::now();
     while under.load(Ordering::SeqCst) > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -65,7 +69,7 @@ async fn who_does_not_come_back_has_it_dropped() {
 #[tokio::test(start_paused = true)]
 async fn one_that_is_stopped_ends_for_all_at_once() {
     let (answers, under, id) = (Answers::default(), Arc::new(AtomicUsize::new(0)), Uuid::from_u128(1));
-    let mut lines = Box::pin(answers.ask(id, words(100, Arc::clone(&under))).await.unwrap());
+    let mut lines = Box::pin(answers.ask(id, asked(), words(100, Arc::clone(&under))).await.unwrap());
     lines.next().await.unwrap();
     answers.stop(id).unwrap();
     assert_eq!(lines.collect::<Vec<_>>().await.len(), 0);
@@ -82,10 +86,10 @@ async fn one_that_is_stopped_ends_for_all_at_once() {
 async fn what_cannot_begin_says_why_and_is_forgotten() {
     let (answers, id) = (Answers::default(), Uuid::from_u128(1));
     let begin = async { Err::<futures_util::stream::Empty<Value>, _>(Fault::bad("no sense")) };
-    assert_eq!(answers.ask(id, begin).await.err().unwrap().message, "no sense");
+    assert_eq!(answers.ask(id, asked(), begin).await.err().unwrap().message, "no sense");
     assert!(answers.follow(id).is_err());
     let panics = async { if true { panic!("on purpose") } else { Ok(futures_util::stream::empty::<Value>()) } };
-    assert!(answers.ask(id, panics).await.is_err());
+    assert!(answers.ask(id, asked(), panics).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -107,7 +111,7 @@ async fn how_many_and_how_much_has_a_bound() {
         assert!(lines.bytes <= BYTES);
         assert_eq!(lines.bytes, lines.all.iter().flatten().map(size).sum::<usize>());
     }
-    assert!(lines.cut && lines.all.last().unwrap().is_some());
+    assert!(lines.lost > 0 && lines.all.last().unwrap().is_some());
 }
 
 #[test]
@@ -129,4 +133,36 @@ fn of_a_piece_that_comes_again_the_last_is_kept() {
     let kept: Vec<&Value> = lines.all.iter().flatten().filter(|line| line["type"] == "html").collect();
     assert_eq!(kept, [&piece(0, "whole", false), &piece(1, "next", true)]);
     assert_eq!(lines.all.iter().flatten().filter(|line| line["type"] == "token").count(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_of_one_question() {
+    let (answers, under, id) = (Answers::default(), Arc::new(AtomicUsize::new(0)), Uuid::from_u128(1));
+    let first = answers.ask(id, asked(), words(3, Arc::clone(&under))).await.unwrap();
+    let other = answers.ask(id, blake3::hash(b"something else"), words(3, Arc::clone(&under))).await;
+    assert_eq!(other.err().map(|fault| fault.kind), Some("conflict"));
+    assert_eq!(texts(&first.collect::<Vec<_>>().await), [0, 1, 2]);
+}
+
+/// Pieces of a hundredth of what is kept, as fast as they can be made.
+async fn flood(count: usize) -> Result<impl Stream<Item = Value> + Send, Fault> {
+    Ok(async_stream::stream! {
+        for _ in 0..count {
+            tokio::task::yield_now().await;
+            yield json!({"type": "token", "text": "x".repeat(BYTES / 100)});
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_too_slowly_is_told_what_is_missing() {
+    let (answers, id) = (Answers::default(), Uuid::from_u128(1));
+    let mut slow = answers.ask(id, asked(), flood(300)).await.unwrap();
+    slow.next().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let rest: Vec<Value> = slow.collect().await;
+    let last = rest.last().unwrap();
+    assert_eq!((&last["type"], &last["kind"]), (&json!("error"), &json!("gone")), "{} lines, {last}", rest.len());
+    assert_eq!(answers.ask(id, asked(), flood(1)).await.err().map(|fault| fault.kind), Some("gone"));
+    assert_eq!(answers.follow(id).err().map(|fault| fault.kind), Some("gone"));
 }

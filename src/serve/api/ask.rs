@@ -70,6 +70,7 @@ pub(super) async fn ask(
     Body(ask): Body<Ask>,
 ) -> Result<Response, Fault> {
     let served = service.pipelines.get(ask.pipeline.as_deref())?;
+    let print = blake3::hash(format!("{ask:?}").as_bytes());
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
     let question = Question {
@@ -96,7 +97,7 @@ pub(super) async fn ask(
         Some(id) => {
             let asked = Arc::clone(&service);
             let begin = async move { Ok(written(answering::ask(&asked, &served, question).await?, ask.html)) };
-            Ok(sse::lines(&headers, service.kept.ask(id, begin).await?))
+            Ok(sse::lines(&headers, service.kept.ask(id, print, begin).await?))
         }
     }
 }

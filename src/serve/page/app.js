@@ -82,8 +82,9 @@ function login() {
 
 function route() {
   // An address within a view (a source, the text) is not one of a view.
-  const name = location.hash.slice(1) || "ask";
-  if (!VIEWS[name] || name === shown) return;
+  const asked = location.hash.slice(1);
+  const name = Object.hasOwn(VIEWS, asked) ? asked : asked && shown ? shown : "ask";
+  if (name === shown) return;
   shown = name;
   draw();
   scrollTo({ top: name === "ask" ? scrollY : 0, behavior: "instant" });

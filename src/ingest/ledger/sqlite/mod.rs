@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use self::layout::Layout;
 use super::{
@@ -148,6 +148,11 @@ async fn off_the_runtime<T: Send + 'static>(
 }
 
 fn failed(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -> LedgerError {
+    let code =
+        (&source as &dyn std::error::Error).downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    if matches!(code, Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt)) {
+        return LedgerError::Damaged { path: path.to_owned(), source: Box::new(source) };
+    }
     LedgerError::Failed { ledger: path.display().to_string(), source: Box::new(source) }
 }
 

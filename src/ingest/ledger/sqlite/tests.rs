@@ -155,3 +155,16 @@ async fn one_writer_at_a_time_and_readers_beside_it() {
     drop(ledger);
     SqliteLedger::open(&path).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_damaged_file_says_what_to_remove() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("docs.ledger");
+    std::fs::write(&path, [7; 4096]).unwrap();
+    let error = SqliteLedger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged { .. }), "{error:?}");
+    let hint = crate::error::Failure::hint(&error).unwrap();
+    assert!(hint.contains("remove") && hint.contains("docs.ledger"), "{hint}");
+    std::fs::remove_file(&path).unwrap();
+    assert!(SqliteLedger::open(&path).await.is_ok());
+}
