@@ -140,6 +140,8 @@ async fn an_answer_with_an_id_is_gone_on_with_and_paid_for_once() {
         assert!(written.starts_with("word0 word1 ") && written.ends_with("word59 [1]."), "{written}");
         assert_eq!((told[0].0.as_str(), told.last().unwrap().0.as_str()), ("sources", "done"));
     }
+    let other = json!({"question": "Something else?", "id": id, "html": true});
+    assert_eq!(post(&service.at("/api/ask"), &other).await.0, 409, "an id is of one question");
     assert_eq!(api.requests().len(), 1, "whoever comes back pays nothing");
 
     // Stopped, it ends at once; left, after a while.
@@ -163,7 +165,6 @@ async fn an_answer_with_an_id_is_gone_on_with_and_paid_for_once() {
         (json!({"question": "q", "id": "not-an-id"}), 400),
         (json!({"question": "q", "id": id, "stream": false}), 400),
         (json!({"question": " ", "id": "00000000-0000-4000-8000-000000000003"}), 400),
-        (json!({"question": "Something else?", "id": id}), 409),
         (json!({"question": " ", "history": [{"question": "a", "answer": "b"}]}), 400),
         (json!({"question": "q", "where": vec!["path=docs/**"; 101]}), 400),
     ];
