@@ -181,7 +181,7 @@ const BAD: [(&str, &str, &str, &str, &str); 48] = [
         "`https://x y.org/` is not a URL: invalid international domain name",
         "",
     ),
-    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`, `sql`", ""),
+    ("sources:\n- {}\n", "2:3", "{}", "one of these is missing: `files`, `web`, `sql`, `s3`", ""),
     (
         "sources:\n- {files: {paths: [a]}, web: {urls: [\"https://x.org\"]}}\n",
         "2:25",

