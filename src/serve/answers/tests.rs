@@ -76,7 +76,7 @@ async fn one_that_is_stopped_ends_for_all_at_once() {
     assert_eq!(under.load(Ordering::SeqCst), 0);
     assert!(answers.stop(Uuid::from_u128(2)).is_err());
     // The service ends.
-    let other = answers.ask(Uuid::from_u128(3), words(100, Arc::clone(&under))).await.unwrap();
+    let other = answers.ask(Uuid::from_u128(3), asked(), words(100, Arc::clone(&under))).await.unwrap();
     drop(answers);
     assert_eq!(other.collect::<Vec<_>>().await.len(), 0);
     assert_eq!(under.load(Ordering::SeqCst), 0);
@@ -97,12 +97,12 @@ async fn how_many_and_how_much_has_a_bound() {
     let answers = Answers::default();
     let mut held = Vec::new();
     for n in 0..KEPT as u128 {
-        held.push(answers.ask(Uuid::from_u128(n), words(1 + n as usize, Arc::default())).await.unwrap());
+        held.push(answers.ask(Uuid::from_u128(n), asked(), words(1 + n as usize, Arc::default())).await.unwrap());
     }
-    assert!(answers.ask(Uuid::from_u128(9999), words(1, Arc::default())).await.is_err(), "all are under way");
+    assert!(answers.ask(Uuid::from_u128(9999), asked(), words(1, Arc::default())).await.is_err(), "all are under way");
     let mut lines = pin!(held.remove(0));
     while lines.next().await.is_some() {}
-    assert!(answers.ask(Uuid::from_u128(9999), words(1, Arc::default())).await.is_ok(), "one that has ended makes room");
+    assert!(answers.ask(Uuid::from_u128(9999), asked(), words(1, Arc::default())).await.is_ok(), "one that has ended makes room");
 
     let long = |n: usize| json!({"type": "token", "text": "x".repeat(n)});
     let mut lines = Lines::default();

@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 CHROMIUM, URL, SCENARIO = sys.argv[1:]
 QUESTION = "How do I rotate keys?"
 # A machine that is busy with everything else.
-PATIENCE = 60_000
+PATIENCE = 90_000  # a browser that draws by itself beside all other tests
 
 expect.set_options(timeout=PATIENCE)
 
