@@ -102,7 +102,10 @@ async fn how_many_and_how_much_has_a_bound() {
     assert!(answers.ask(Uuid::from_u128(9999), asked(), words(1, Arc::default())).await.is_err(), "all are under way");
     let mut lines = pin!(held.remove(0));
     while lines.next().await.is_some() {}
-    assert!(answers.ask(Uuid::from_u128(9999), asked(), words(1, Arc::default())).await.is_ok(), "one that has ended makes room");
+    assert!(
+        answers.ask(Uuid::from_u128(9999), asked(), words(1, Arc::default())).await.is_ok(),
+        "one that has ended makes room"
+    );
 
     let long = |n: usize| json!({"type": "token", "text": "x".repeat(n)});
     let mut lines = Lines::default();
