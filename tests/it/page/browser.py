@@ -10,7 +10,7 @@ from playwright.sync_api import expect, sync_playwright
 CHROMIUM, URL, SCENARIO = sys.argv[1:]
 QUESTION = "How do I rotate keys?"
 # A machine that is busy with everything else.
-PATIENCE = 90_000  # a browser that draws by itself beside all other tests
+PATIENCE = 60_000
 
 expect.set_options(timeout=PATIENCE)
 
@@ -174,6 +174,7 @@ def reload(browser):
     expect(page.locator(".turn").last.locator(".prose")).to_contain_text("word3")
     page.get_by_role("button", name="Stop", exact=True).click()
     expect(page.locator(".note")).to_contain_text("Stopped")
+    page.locator("#question").focus()
     visit.ask("And at last?")
     expect(page.locator(".prose").last).to_contain_text("word3")
     visit.is_clean()
