@@ -1,4 +1,4 @@
-//! Looks once a second at what is counted, for the [history](super::history).
+//! Looks once a second at what is counted, for the [`history`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
