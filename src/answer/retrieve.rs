@@ -109,12 +109,12 @@ impl Retriever {
         let mut hits = match plan.mode {
             RetrieveMode::Sparse => {
                 let hits = self.sparse_search(question, limit, plan).await?.unwrap_or_default();
-                rankings.note(ranked(&hits), Legs::words_mut);
+                rankings.note(hits.iter().map(Ranked::from), Legs::words_mut);
                 hits
             }
             RetrieveMode::Dense => {
                 let hits = self.dense_search(question, limit, plan).await?;
-                rankings.note(ranked(&hits), Legs::vector_mut);
+                rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
                 hits
             }
             RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan, &mut rankings).await?,
@@ -134,14 +134,14 @@ impl Retriever {
         let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
         if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
-            rankings.note(ranked(&hits), Legs::words_mut);
+            rankings.note(hits.iter().map(Ranked::from), Legs::words_mut);
             return Ok(hits);
         }
         let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
         let (store, filter) = (&*self.store, &plan.select.filter);
         if sparse.indices.is_empty() {
             let hits = filter.search(store, Query::Dense(dense), limit).await?;
-            rankings.note(ranked(&hits), Legs::vector_mut);
+            rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
             return Ok(hits);
         }
         let how = plan.fusion;
@@ -226,11 +226,6 @@ impl Retriever {
             }
         }
     }
-}
-
-/// A ranking without its passages.
-fn ranked(hits: &[Hit]) -> impl Iterator<Item = Ranked> {
-    hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score })
 }
 
 /// The same passages, each with where it stood.

@@ -2,6 +2,7 @@
 
 pub mod bm25;
 pub mod embedded;
+mod error;
 mod plan;
 pub mod qdrant;
 mod terms;
@@ -17,10 +18,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::error::StoreError;
 pub use self::plan::StorePlan;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
-use crate::error::{Failure, Origin};
 use crate::providers::Fingerprint;
 
 /// The dense vector's name in a store.
@@ -121,6 +122,12 @@ pub struct Ranked {
     pub id: Uuid,
     /// How well it fits; what it is measured in depends on the ranking.
     pub score: f32,
+}
+
+impl From<&Hit> for Ranked {
+    fn from(hit: &Hit) -> Self {
+        Self { id: hit.id, score: hit.score }
+    }
 }
 
 /// Makes one ranking of two, each best first: by [`Query::Dense`] and by [`Query::Sparse`].
@@ -288,7 +295,7 @@ fn check_query(query: &Query, dimensions: usize) -> Result<bool, String> {
 
 /// One ranking of two, with the passages of its best `limit`.
 pub(crate) fn fuse_hits(fuse: &Fuse, dense: Vec<Hit>, sparse: Vec<Hit>, limit: usize) -> Vec<Hit> {
-    let ranked = |hits: &[Hit]| hits.iter().map(|hit| Ranked { id: hit.id, score: hit.score }).collect::<Vec<_>>();
+    let ranked = |hits: &[Hit]| hits.iter().map(Ranked::from).collect::<Vec<_>>();
     let fused = fuse(&ranked(&dense), &ranked(&sparse));
     let mut found: HashMap<Uuid, Hit> = dense.into_iter().chain(sparse).map(|hit| (hit.id, hit)).collect();
     let hits = fused.into_iter().take(limit).filter_map(|Ranked { id, score }| Some(Hit { score, ..found.remove(&id)? }));
@@ -313,144 +320,6 @@ fn first_after(after: Option<Uuid>) -> Option<Uuid> {
         None => Some(Uuid::nil()),
         Some(id) => id.as_u128().checked_add(1).map(Uuid::from_u128),
     }
-}
-
-/// A store refused, failed or could not be reached.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process writes to the embedded index.
-    #[error("the index {path} is in use by {holder}")]
-    Locked {
-        /// The index's folder.
-        path: String,
-        /// Who holds it, as far as known ("process 4711 (ragstream ingest)").
-        holder: String,
-    },
-    /// The index was made with something else.
-    #[error("the index {store} was made with {what} {found}, and the pipeline now says {wanted}")]
-    Mismatch {
-        /// The store's description.
-        store: String,
-        /// "model", "dimensions", or "chunking".
-        what: &'static str,
-        /// What the index has.
-        found: String,
-        /// What the pipeline says.
-        wanted: String,
-    },
-    /// The index was laid out by another version of ragstream.
-    #[error("the index {store} is of layout {found}; this ragstream reads layout {reads}")]
-    Layout {
-        /// The store's description.
-        store: String,
-        /// The index's layout.
-        found: u32,
-        /// The layout that this version reads.
-        reads: u32,
-    },
-    /// A file of the embedded index is not what was written to it.
-    #[error("the index {store} is damaged: {message}")]
-    Damaged {
-        /// The store's description.
-        store: String,
-        /// Which file, and what is wrong with it.
-        message: String,
-    },
-    /// There is no index to read.
-    #[error("there is no index at {store} yet")]
-    Missing {
-        /// The store's description.
-        store: String,
-    },
-    /// The server could not be reached, or answered that it is not ready; trying again may help.
-    #[error("cannot reach the store {store}: {message}")]
-    Unavailable {
-        /// The store's description.
-        store: String,
-        /// What happened.
-        message: String,
-        /// What caused it.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-    /// The store refused or broke; trying again does not help.
-    #[error("the store {store} failed to {action}: {message}")]
-    Failed {
-        /// The store's description.
-        store: String,
-        /// "write points", "open", …
-        action: &'static str,
-        /// What happened.
-        message: String,
-        /// What caused it.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
-    },
-}
-
-impl StoreError {
-    /// Whether the same call may succeed later.
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
-    }
-
-    /// What the user can do.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Locked { .. } => Some("wait until it has ended, or give this run another --home".into()),
-            Self::Mismatch { found, wanted, .. } if found != wanted && same_model(found, wanted) => {
-                let found = Fingerprint::from(found.as_str());
-                let identity = found.server().unwrap_or("the vendor's host and path, as in `api.openai.com/v1`");
-                Some(format!(
-                    "run `ingest --rebuild` to make the index anew; or, if the same model answers at both addresses, \
-                     set `identity` of its provider: {identity}"
-                ))
-            }
-            Self::Mismatch { .. } => Some("run `ingest --rebuild` to make the index anew, or restore the old setting".into()),
-            Self::Layout { found, reads, .. } if found > reads => Some("update ragstream to the version that made it".into()),
-            Self::Layout { .. } | Self::Damaged { .. } => {
-                Some("run `ingest --rebuild`; what was embedded before comes from the cache".into())
-            }
-            Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
-            Self::Unavailable { .. } => {
-                Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
-            }
-            Self::Failed { .. } => None,
-        }
-    }
-}
-
-impl Failure for StoreError {
-    fn origin(&self) -> Origin {
-        Origin::Store
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Locked { .. } => "index_locked",
-            Self::Mismatch { .. } | Self::Layout { .. } => "index_mismatch",
-            Self::Missing { .. } => "index_missing",
-            Self::Unavailable { .. } => "store_unavailable",
-            Self::Failed { .. } | Self::Damaged { .. } => "store_failed",
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.hint()
-    }
-
-    fn is_transient(&self) -> bool {
-        self.is_transient()
-    }
-
-    fn stops_all(&self) -> bool {
-        !self.is_transient()
-    }
-}
-
-/// Whether two fingerprints differ in the server alone.
-fn same_model(one: &str, other: &str) -> bool {
-    Fingerprint::from(one).model() == Fingerprint::from(other).model()
 }
 
 #[cfg(test)]
