@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::file::EmbeddingFile;
-use super::{Key, Vector};
+use super::key::{Key, Vector};
+use super::tier::Tier;
 
 /// Keys that are looked up in one go: those that were asked for while the last ones were looked up.
 const ROUND: usize = 512;
@@ -33,18 +35,20 @@ impl Disk {
         let worker = tokio::spawn(serve(EmbeddingFile::new(path, max_bytes), wanted, paid));
         Self { gets, puts, _worker: AbortOnDropHandle::new(worker) }
     }
+}
 
-    /// What the file has of a key.
-    pub async fn get(&self, key: Key) -> Option<Vector> {
+#[async_trait]
+impl Tier for Disk {
+    async fn get(&self, key: Key) -> Option<Vector> {
         let (answer, vector) = oneshot::channel();
         self.gets.send((key, answer)).await.ok()?;
         vector.await.ok()?
     }
 
-    /// Writes, in one transaction, and returns when it is done, or cannot be done.
-    pub async fn put(&self, paid: Vec<(Key, Vector)>) {
+    /// Writes, in one transaction.
+    async fn put(&self, paid: &[(Key, Vector)]) {
         let (answer, written) = oneshot::channel();
-        if self.puts.send((paid, answer)).await.is_ok() {
+        if self.puts.send((paid.to_vec(), answer)).await.is_ok() {
             let _ = written.await;
         }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
-use super::{Key, Vector};
+use super::key::{Key, Vector};
 
 /// Marks a file as ours ("ragc").
 const APPLICATION: i32 = 0x7261_6763;

@@ -1,10 +1,15 @@
 //! Embeddings that were paid for, so that none is paid for twice.
 //!
-//! Two tiers: a `moka` cache in memory with single flight, and below it a file that all projects and processes share (see
-//! [`disk`] and [`mod@file`]). Whatever is wrong with the file is a miss and never an error.
+//! A `moka` cache in memory with single flight, and below it tiers that are asked one after the other: a file that all projects and
+//! processes share (see [`disk`] and [`mod@file`]), and where a run is of several machines a collection that they share (see
+//! [`shared`]). What one of them has comes into those above it. Whatever is wrong with a tier is a miss and never an error.
 
 mod disk;
 mod file;
+mod key;
+mod refill;
+mod shared;
+mod tier;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +19,12 @@ use moka::policy::EvictionPolicy;
 
 use self::disk::Disk;
 pub use self::file::Held;
-use crate::providers::{Embedder, InputType};
+pub use self::key::{Key, Vector};
+use self::refill::Refill;
+use self::shared::Shared;
+pub use self::shared::SharedCache;
+use self::tier::Tier;
+use crate::providers::Embedder;
 
 /// Vectors kept in memory, in bytes, where there is no file to ask.
 const MEMORY_BYTES: u64 = 32 << 20;
@@ -28,35 +38,15 @@ const ENTRY: usize = 384;
 /// What the file may hold, in bytes: some 300,000 vectors of 1536 numbers, or 1.1 million of 384.
 const DISK_BYTES: u64 = 2 << 30;
 
-/// A vector, shared by all who asked for the same text.
-pub type Vector = Arc<[f32]>;
-
-/// What an embedding depends on: model fingerprint, input type and the exact text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Key([u8; 32]);
-
-impl Key {
-    /// `fingerprint` is the embedder's (provider kind, model, dimensions).
-    pub fn new(fingerprint: &str, kind: InputType, text: &str) -> Self {
-        let mut hash = blake3::Hasher::new();
-        // Lengths first, so that no two (fingerprint, text) pairs run into the same bytes.
-        hash.update(&(fingerprint.len() as u64).to_le_bytes());
-        hash.update(fingerprint.as_bytes());
-        hash.update(match kind {
-            InputType::Query => b"q",
-            InputType::Passage => b"p",
-        });
-        hash.update(text.as_bytes());
-        Self(*hash.finalize().as_bytes())
-    }
-}
-
 /// Embeddings by key, bounded in bytes.
 #[derive(Debug, Clone)]
 pub struct EmbeddingCache {
     memory: Cache<Key, Vector>,
-    disk: Option<Arc<Disk>>,
-    /// What is as wide as this may come from the disk. A fingerprint names a model as its provider does, and two servers may
+    /// Fastest first.
+    tiers: Vec<Arc<dyn Tier>>,
+    /// Brings what a tier has into those above it.
+    refill: Option<Arc<Refill>>,
+    /// What is as wide as this may come from a tier. A fingerprint names a model as its provider does, and two servers may
     /// mean two models by one name.
     dimensions: usize,
 }
@@ -65,9 +55,25 @@ impl EmbeddingCache {
     /// The cache of an embedder's vectors, `dimensions` wide, with the file in `folder` below it where they are worth keeping.
     /// Must be called within a runtime, which does the reading and writing.
     pub fn open(folder: &Path, embedder: &dyn Embedder, dimensions: usize) -> Self {
-        let disk = embedder.worth_caching().then(|| Arc::new(Disk::open(path(folder), DISK_BYTES)));
-        let memory = if disk.is_some() { MEMORY_ABOVE_DISK_BYTES } else { MEMORY_BYTES };
-        Self { disk, dimensions, ..Self::new(memory) }
+        if !embedder.worth_caching() {
+            return Self { dimensions, ..Self::new(MEMORY_BYTES) };
+        }
+        let disk: Arc<dyn Tier> = Arc::new(Disk::open(path(folder), DISK_BYTES));
+        Self { tiers: vec![disk], dimensions, ..Self::new(MEMORY_ABOVE_DISK_BYTES) }
+    }
+
+    /// The same with what several machines share below all others, where the embedder's vectors are worth keeping.
+    /// Must be called within a runtime, which does the asking.
+    #[must_use]
+    pub fn with_shared(mut self, shared: &SharedCache, embedder: &dyn Embedder, dimensions: usize) -> Self {
+        if embedder.worth_caching()
+            && let Some(shared) = Shared::open(shared, embedder.fingerprint().as_str(), dimensions)
+        {
+            self.dimensions = dimensions;
+            self.refill = (!self.tiers.is_empty()).then(|| Arc::new(Refill::start(self.tiers.clone())));
+            self.tiers.push(Arc::new(shared));
+        }
+        self
     }
 
     /// A cache in memory alone, of at most `max_bytes` of vectors.
@@ -80,7 +86,7 @@ impl EmbeddingCache {
             // moka's default keeps what is asked for often and turns new keys away; a corpus is a stream of new keys.
             .eviction_policy(EvictionPolicy::lru())
             .build();
-        Self { memory, disk: None, dimensions: 0 }
+        Self { memory, tiers: Vec::new(), refill: None, dimensions: 0 }
     }
 
     /// The vector of a key; `embed` is run when it is not there, and once only however many ask at the same time.
@@ -96,7 +102,7 @@ impl EmbeddingCache {
     {
         let mut paid = false;
         let look = async {
-            if let Some(vector) = self.on_disk(key).await {
+            if let Some(vector) = self.in_tiers(key).await {
                 return Ok(vector);
             }
             paid = true;
@@ -106,16 +112,23 @@ impl EmbeddingCache {
         Ok((vector, paid))
     }
 
-    /// Puts what one request was answered with on disk; returns when it is there.
+    /// Puts what one request was answered with into the tiers, one after the other; returns when it is there.
     pub async fn keep(&self, paid: Vec<(Key, Vector)>) {
-        if let Some(disk) = &self.disk {
-            disk.put(paid).await;
+        for tier in &self.tiers {
+            tier.put(&paid).await;
         }
     }
 
-    async fn on_disk(&self, key: Key) -> Option<Vector> {
-        let vector = self.disk.as_ref()?.get(key).await?;
-        (vector.len() == self.dimensions).then_some(vector)
+    async fn in_tiers(&self, key: Key) -> Option<Vector> {
+        for (place, tier) in self.tiers.iter().enumerate() {
+            if let Some(vector) = tier.get(key).await.filter(|vector| vector.len() == self.dimensions) {
+                if let Some(refill) = self.refill.as_ref().filter(|_| place > 0) {
+                    refill.offer(key, &vector);
+                }
+                return Some(vector);
+            }
+        }
+        None
     }
 }
 
@@ -139,6 +152,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::providers::InputType;
 
     #[tokio::test]
     async fn a_thousand_who_ask_at_once_pay_once() {
@@ -162,8 +176,8 @@ mod tests {
         let paid = AtomicUsize::new(0);
         let keys: Vec<Key> = (0..10).map(|n| Key::new("m", InputType::Passage, &n.to_string())).collect();
         for _process in 0..2 {
-            let disk = Some(Arc::new(Disk::open(path(folder.path()), 1 << 20)));
-            let cache = EmbeddingCache { disk, dimensions: 2, ..EmbeddingCache::new(1 << 20) };
+            let disk: Arc<dyn Tier> = Arc::new(Disk::open(path(folder.path()), 1 << 20));
+            let cache = EmbeddingCache { tiers: vec![disk], dimensions: 2, ..EmbeddingCache::new(1 << 20) };
             let ask = |n: usize| {
                 let (cache, paid, key) = (&cache, &paid, keys[n % 10]);
                 cache.get_or_embed(key, async move {

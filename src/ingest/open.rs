@@ -86,6 +86,10 @@ pub(super) async fn open(
         (Mode::Write, None) => EmbeddingCache::new(MEMORY_CACHE),
         (Mode::Look, _) => EmbeddingCache::new(0),
     };
+    let cache = match setup.shared_cache.as_ref().filter(|_| mode == Mode::Write && dimensions > 0) {
+        Some(shared) => cache.with_shared(shared, &*setup.embedder, dimensions),
+        None => cache,
+    };
     let told = if mode == Mode::Write { Told::within(Span::current()) } else { Told::default() };
     let span = told.stage(Stage::Embed);
     let embed_queue =

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ledger::{FailedDocument, Ledger};
+use crate::cache::SharedCache;
 use crate::chunk::ChunkPlan;
 use crate::limits::{Allowed, Limits, Stats};
 use crate::parse::ParseOptions;
@@ -32,6 +33,8 @@ pub struct Setup {
     pub terms: EmbedTerms,
     /// The folder of vectors that were paid for once; `None`: they are kept in memory alone, for the run.
     pub cache: Option<PathBuf>,
+    /// Where several machines share what they paid for; `None`: this machine is alone.
+    pub shared_cache: Option<SharedCache>,
     /// Where the vectors go.
     pub store: Arc<dyn VectorStore>,
     /// What makes BM25 vectors.
@@ -60,6 +63,7 @@ impl Setup {
             embedder,
             terms: EmbedTerms::default(),
             cache: None,
+            shared_cache: None,
             store,
             bm25: Arc::new(Bm25::new()),
             ledger,

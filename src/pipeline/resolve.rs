@@ -18,7 +18,7 @@ use crate::answer::{FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
-use crate::vectordb::StorePlan;
+use crate::vectordb::{Spread, StorePlan};
 
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
 const RRF_K: f32 = 2.0;
@@ -234,7 +234,23 @@ fn qdrant_server(file: &mut File<'_>, spec: &QdrantSpec, name: &str) -> StorePla
         let shown = file.shown(&path, &collection);
         file.error(&path, Problem::new(format!("`{shown}` cannot be the name of a collection")));
     }
-    StorePlan::Qdrant { url, api_key, collection, timeout: spec.timeout.map_or(QDRANT_TIMEOUT, |timeout| timeout.0) }
+    let copies = spec.replication_factor.unwrap_or(1);
+    // A factor that was left out as wrong, or is misspelt, is not known.
+    let known = spec.replication_factor.is_some() || !file.tainted(&["store", "qdrant"]);
+    if let Some(written) = spec.write_consistency_factor.filter(|written| known && *written > copies) {
+        let problem = Problem::new(format!(
+            "{written} copies are to have a write before it counts, and `replication_factor` is {copies}"
+        ));
+        file.error(&["store", "qdrant", "write_consistency_factor"], problem.hint("at most the `replication_factor`"));
+    }
+    let timeout = spec.timeout.map_or(QDRANT_TIMEOUT, |timeout| timeout.0);
+    let spread = Spread {
+        shard_number: spec.shard_number,
+        replication_factor: spec.replication_factor,
+        write_consistency_factor: spec.write_consistency_factor,
+        ordering: spec.ordering.unwrap_or_default(),
+    };
+    StorePlan::Qdrant { url, api_key, collection, timeout, spread }
 }
 
 fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections) -> SelectPlan {

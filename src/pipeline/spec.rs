@@ -18,6 +18,7 @@ use crate::chunk::ChunkBy;
 use crate::limits::Limits;
 use crate::providers::{Price, ProviderKind};
 use crate::tokenizer::TokenizerName;
+use crate::vectordb::Ordering;
 
 /// A ragstream pipeline: where documents come from, how they are cut and embedded, where the vectors go, and how
 /// questions are answered. Everything has a default.
@@ -138,6 +139,10 @@ pub(super) struct FilesSpec {
     /// Larger files are skipped.
     #[schemars(extend("default" = "50MB"))]
     pub(super) max_bytes: Option<Size>,
+    /// Whether every machine reaches them under the same paths, by a mount or by copies that are kept alike. Several machines work
+    /// on files together only where they do (`--cluster`).
+    #[schemars(extend("default" = false))]
+    pub(super) shared: Option<bool>,
 }
 
 /// Whole sites: every page that can be reached from these by links and sitemaps, as far as robots.txt lets us.
@@ -308,6 +313,20 @@ pub(super) struct QdrantSpec {
     /// How long one call may take.
     #[schemars(extend("default" = "60s"))]
     pub(super) timeout: Option<Period>,
+    /// Of a cluster: parts of the collection, when it is made. By default as many as there are nodes.
+    #[schemars(range(min = 1, max = 65_536), example = 6)]
+    pub(super) shard_number: Option<u32>,
+    /// Of a cluster: copies of each part, when it is made, each on another node. By default the server's own, which is 1: what is on
+    /// a node is away with it.
+    #[schemars(range(min = 1, max = 1000), example = 2)]
+    pub(super) replication_factor: Option<u32>,
+    /// Of a cluster: copies that must have a write before it counts. By default the server's own, which is 1; the other copies get it
+    /// as well, or are known to be behind.
+    #[schemars(range(min = 1, max = 1000), example = 1)]
+    pub(super) write_consistency_factor: Option<u32>,
+    /// Of a cluster: in which order the writes of several workers are applied.
+    #[schemars(extend("default" = "strong"))]
+    pub(super) ordering: Option<Ordering>,
 }
 
 /// How questions are answered.

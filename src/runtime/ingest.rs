@@ -81,6 +81,7 @@ impl Runtime {
         setup.chunk = plan.chunk.clone();
         setup.terms = self.embed_terms()?;
         setup.cache = Some(settings.cache.clone());
+        setup.shared_cache.clone_from(&self.shared_cache);
         setup.bm25 = self.bm25();
         setup.base = Some(files::kept_base(&base, &settings.home));
         setup.home = self.home_name(&plan.store);

@@ -18,7 +18,7 @@ pub use self::status::{Status, StatusCache, StatusFailure};
 pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
 use crate::answer::{RerankPlan, RetrieveMode, Retriever};
-use crate::cache::EmbeddingCache;
+use crate::cache::{EmbeddingCache, SharedCache};
 use crate::error::Error;
 use crate::pipeline::Plan;
 use crate::providers::{Embedder, ModelRef, Providers, Reranker};
@@ -43,6 +43,7 @@ pub struct Runtime {
     embedder: OnceCell<Arc<dyn Embedder>>,
     own_embedder: bool,
     reranker: Option<Arc<dyn Reranker>>,
+    shared_cache: Option<SharedCache>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
 }
@@ -59,6 +60,7 @@ impl Runtime {
             embedder: OnceCell::new(),
             own_embedder: false,
             reranker: None,
+            shared_cache: None,
             store: OnceLock::new(),
             bm25: OnceLock::new(),
         }
@@ -92,6 +94,13 @@ impl Runtime {
     #[must_use]
     pub fn with_store(self, store: Arc<dyn VectorStore>) -> Self {
         Self { store: OnceLock::from(store), ..self }
+    }
+
+    /// The same with vectors that were paid for shared among machines, below those that this one has kept (see
+    /// [`vectordb::StorePlan::shared_cache`]).
+    #[must_use]
+    pub fn with_shared_cache(self, shared: SharedCache) -> Self {
+        Self { shared_cache: Some(shared), ..self }
     }
 
     /// The model that embeds.

@@ -26,6 +26,18 @@ pub enum StoreError {
         /// What the pipeline says.
         wanted: String,
     },
+    /// A cluster spreads the index otherwise than the pipeline says.
+    #[error("the collection {store} has {found}, and the pipeline says {wanted}")]
+    Spread {
+        /// The store's description.
+        store: String,
+        /// What it has, as keys and values.
+        found: String,
+        /// What the pipeline says of the same keys.
+        wanted: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// The index was laid out by another version of ragstream.
     #[error("the index {store} is of layout {found}; this ragstream reads layout {reads}")]
     Layout {
@@ -99,7 +111,9 @@ impl StoreError {
             Self::Layout { .. } | Self::Damaged { .. } => {
                 Some("run `ingest --rebuild`; what was embedded before comes from the cache".into())
             }
+            Self::Spread { hint, .. } => Some(hint.clone()),
             Self::Missing { .. } => Some("index something first: `ingest ./docs`".into()),
+            Self::Unavailable { message, .. } if let Some(hint) = super::qdrant::outage_hint(message) => Some(hint.into()),
             Self::Unavailable { .. } => {
                 Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
             }
@@ -116,7 +130,7 @@ impl Failure for StoreError {
     fn code(&self) -> &'static str {
         match self {
             Self::Locked { .. } => "index_locked",
-            Self::Mismatch { .. } | Self::Layout { .. } => "index_mismatch",
+            Self::Mismatch { .. } | Self::Layout { .. } | Self::Spread { .. } => "index_mismatch",
             Self::Missing { .. } => "index_missing",
             Self::Unavailable { .. } => "store_unavailable",
             Self::Failed { .. } | Self::Damaged { .. } => "store_failed",

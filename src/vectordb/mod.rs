@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::error::StoreError;
-pub use self::plan::StorePlan;
+pub use self::plan::{Ordering, Spread, StorePlan};
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
 use crate::providers::Fingerprint;
@@ -49,8 +49,8 @@ pub const MAX_PAGE: usize = 10_000;
 pub fn open(plan: &StorePlan, default_path: &Path) -> Result<Arc<dyn VectorStore>, StoreError> {
     Ok(match plan {
         StorePlan::Embedded { path } => Arc::new(embedded::EmbeddedStore::new(path.as_deref().unwrap_or(default_path))),
-        StorePlan::Qdrant { url, api_key, collection, timeout } => {
-            Arc::new(qdrant::QdrantStore::new(url, api_key.as_ref(), collection, *timeout)?)
+        StorePlan::Qdrant { url, api_key, collection, timeout, spread } => {
+            Arc::new(qdrant::QdrantStore::new(url, api_key.as_ref(), collection, *timeout)?.with_spread(*spread))
         }
     })
 }
@@ -346,6 +346,7 @@ mod tests {
             api_key: None,
             collection: "docs".into(),
             timeout: Duration::from_secs(1),
+            spread: Spread::default(),
         };
         assert_eq!(describe(server), "docs at http://localhost:6334");
     }

@@ -8,9 +8,11 @@
 
 mod batches;
 mod bounds;
+mod cluster;
 mod wire;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +20,8 @@ use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
     CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, Filter, GetPoints,
-    PointsSelector, RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithPayloadSelector,
-    WithVectorsSelector, facet_value,
+    PointsSelector, RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpdateResult, UpsertPoints,
+    WithPayloadSelector, WithVectorsSelector, WriteOrdering, facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
@@ -27,8 +29,10 @@ use uuid::Uuid;
 
 use self::batches::{BATCH_BYTES, BATCH_POINTS, batches, passage_bytes};
 use self::bounds::{About, Bound, Bounds};
+use self::cluster::Differs;
+pub(super) use self::cluster::hint as outage_hint;
 use super::{
-    Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, StoreError, URI, VectorStore,
+    Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, Spread, StoreError, URI, VectorStore,
     check_points, check_query, first_after, in_order, rank,
 };
 use crate::document::{Hit, Passage, Point};
@@ -51,6 +55,9 @@ pub struct QdrantStore {
     /// Set once the collection was seen to be ours.
     known: Mutex<Option<IndexMeta>>,
     bounds: Bounds,
+    spread: Spread,
+    /// Copies of each shard, as last seen.
+    copies: AtomicU32,
 }
 
 /// How points are read.
@@ -88,7 +95,21 @@ impl QdrantStore {
             message: format!("the URL cannot be used: {error}"),
             source: None,
         })?;
-        Ok(Self { client, collection: collection.to_owned(), described, known: Mutex::new(None), bounds: Bounds::none() })
+        Ok(Self {
+            client,
+            collection: collection.to_owned(),
+            described,
+            known: Mutex::new(None),
+            bounds: Bounds::none(),
+            spread: Spread::default(),
+            copies: AtomicU32::new(1),
+        })
+    }
+
+    /// The same with a collection that is made as it says, and must be so where it is written to.
+    #[must_use]
+    pub fn with_spread(self, spread: Spread) -> Self {
+        Self { spread, ..self }
     }
 
     fn failed(&self, action: &'static str, message: impl Into<String>) -> StoreError {
@@ -100,13 +121,29 @@ impl QdrantStore {
         move |error| wire::explain(error, &self.described, action)
     }
 
+    /// How each write is ordered.
+    fn ordering(&self) -> WriteOrdering {
+        cluster::ordering(self.spread.ordering)
+    }
+
+    /// A write that was received and not carried out may still be, or not at all: it is written again.
+    fn applied(&self, results: impl IntoIterator<Item = UpdateResult>) -> Result<(), StoreError> {
+        let results: Vec<_> = results.into_iter().collect();
+        let unavailable = |message| StoreError::Unavailable { store: self.described.clone(), message, source: None };
+        cluster::applied(&results).map_err(unavailable)
+    }
+
     fn remember(&self, meta: Option<IndexMeta>) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = meta;
     }
 
     async fn info(&self, action: &'static str) -> Result<Option<CollectionInfo>, StoreError> {
         match self.client.collection_info(&self.collection).await.map_err(self.explain(action)) {
-            Ok(info) => Ok(info.result),
+            Ok(info) => {
+                let params = info.result.as_ref().and_then(wire::params);
+                self.copies.store(cluster::copies(params), Relaxed);
+                Ok(info.result)
+            }
             Err(StoreError::Missing { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -146,6 +183,7 @@ impl QdrantStore {
                 wait: Some(true),
                 field_name: key.to_owned(),
                 field_type: Some(kind.into()),
+                ordering: Some(self.ordering()),
                 ..CreateFieldIndexCollection::default()
             };
             match self.client.create_field_index(index).await.map_err(self.explain(action)) {
@@ -305,10 +343,10 @@ impl QdrantStore {
             collection_name: self.collection.clone(),
             wait: Some(true),
             points: Some(points),
+            ordering: Some(self.ordering()),
             ..DeletePoints::default()
         };
-        self.client.delete_points(request).await.map_err(self.explain(action))?;
-        Ok(())
+        self.applied(self.client.delete_points(request).await.map_err(self.explain(action))?.result)
     }
 }
 
@@ -330,7 +368,7 @@ impl VectorStore for QdrantStore {
         if meta.dimensions == 0 {
             return Err(self.failed(ACTION, "vectors need at least one dimension"));
         }
-        let request = wire::create(&self.collection, meta).map_err(|reason| self.failed(ACTION, reason))?;
+        let request = wire::create(&self.collection, meta, &self.spread).map_err(|reason| self.failed(ACTION, reason))?;
         self.client.create_collection(request).await.map_err(self.explain(ACTION))?;
         // Another run may have written its own generation by now.
         let info = self.info(ACTION).await?.unwrap_or_default();
@@ -371,8 +409,9 @@ impl VectorStore for QdrantStore {
             batches(points, |point| point.dense.len() * 4 + point.sparse.indices.len() * 8 + passage_bytes(&point.passage));
         let send = async |points| {
             let collection_name = self.collection.clone();
-            let request = UpsertPoints { collection_name, wait: Some(true), points, ..UpsertPoints::default() };
-            self.client.upsert_points(request).await.map(drop).map_err(self.explain(ACTION))
+            let ordering = Some(self.ordering());
+            let request = UpsertPoints { collection_name, wait: Some(true), points, ordering, ..UpsertPoints::default() };
+            self.applied(self.client.upsert_points(request).await.map_err(self.explain(ACTION))?.result)
         };
         stream::iter(batches.into_iter().map(|batch| async {
             let points = batch.into_iter().map(wire::point).collect::<Result<_, _>>();
@@ -390,8 +429,9 @@ impl VectorStore for QdrantStore {
         let batches = batches(passages, |(_, passage)| passage_bytes(passage));
         let send = async |operations| {
             let collection_name = self.collection.clone();
-            let request = UpdateBatchPoints { collection_name, wait: Some(true), operations, ..UpdateBatchPoints::default() };
-            self.client.update_points_batch(request).await.map(drop).map_err(self.explain(ACTION))
+            let (wait, ordering) = (Some(true), Some(self.ordering()));
+            let request = UpdateBatchPoints { collection_name, wait, operations, ordering, ..UpdateBatchPoints::default() };
+            self.applied(self.client.update_points_batch(request).await.map_err(self.explain(ACTION))?.result)
         };
         stream::iter(batches.into_iter().map(|batch| async {
             let operations = batch.into_iter().map(|(id, passage)| wire::overwrite(id, &passage)).collect::<Result<_, _>>();
@@ -439,6 +479,18 @@ impl VectorStore for QdrantStore {
         Ok(uris.into_iter().take(MAX_DOCUMENTS).collect())
     }
 
+    async fn acquire(&self) -> Result<(), StoreError> {
+        const ACTION: &str = "read how the collection is spread";
+        let Some(info) = self.info(ACTION).await? else { return Ok(()) };
+        self.meta_of(&info, ACTION)?;
+        match Differs::of(&self.spread, wire::params(&info), &self.collection) {
+            None => Ok(()),
+            Some(Differs { found, wanted, hint }) => {
+                Err(StoreError::Spread { store: self.described.clone(), found, wanted, hint })
+            }
+        }
+    }
+
     async fn count(&self) -> Result<u64, StoreError> {
         const ACTION: &str = "count points";
         self.dimensions(ACTION).await?;
@@ -483,6 +535,7 @@ impl VectorStore for QdrantStore {
                 ids: part.iter().map(|id| wire::to_id(*id)).collect(),
                 with_payload: Some(true.into()),
                 with_vectors: Some(false.into()),
+                read_consistency: cluster::decisive(self.copies.load(Relaxed)),
                 ..GetPoints::default()
             };
             let points = match self.client.get_points(request).await.map_err(self.explain(ACTION)) {

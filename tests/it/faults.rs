@@ -68,6 +68,19 @@ fn a_provider_s_passing_trouble_is_waited_for() {
 }
 
 #[test]
+fn a_node_of_the_cluster_that_is_away_is_waited_for() {
+    let rig = with_store_fault(|faults| faults.leader_away.store(true, Ordering::SeqCst));
+    let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
+    let child = rig.start(&[]);
+    until("the outage", || faults.leader_away.load(Ordering::SeqCst));
+    let calls = faults.calls.load(Ordering::SeqCst);
+    until("calls to the store", || faults.calls.load(Ordering::SeqCst) > calls + 4);
+    faults.leader_away.store(false, Ordering::SeqCst);
+    without_secrets(ended(child)).expect_code(0);
+    rig.expect_whole("leader away");
+}
+
+#[test]
 fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
     for (kind, from) in [(Kind::Embedded, 0), (Kind::Qdrant, 4)] {
         let rig = answering(kind, move |n| n >= from, |_| refused(503, "server_error"));

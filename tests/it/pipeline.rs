@@ -10,7 +10,7 @@ use ragstream::answer::{Duplicates, FusionPlan, RetrieveMode};
 use ragstream::pipeline::{self, Diagnostic, Diagnostics, Level, Loaded, Plan, Purpose};
 use ragstream::providers::{ModelRef, ProviderKind, Secret};
 use ragstream::source::{FilesPlan, SourcePlan};
-use ragstream::vectordb::StorePlan;
+use ragstream::vectordb::{Ordering, Spread, StorePlan};
 
 /// The contract's example, with one store.
 const EXAMPLE: &str = r#"version: 1
@@ -127,6 +127,22 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
 }
 
 #[test]
+fn a_collection_is_spread_as_the_file_says() {
+    let spread = |text: &str| match plan(&format!("store: {{qdrant: {{{text}}}}}")).store {
+        StorePlan::Qdrant { spread, .. } => spread,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(spread(""), Spread::default());
+    let all = Spread {
+        shard_number: Some(6),
+        replication_factor: Some(3),
+        write_consistency_factor: Some(2),
+        ordering: Ordering::Medium,
+    };
+    assert_eq!(spread("shard_number: 6, replication_factor: 3, write_consistency_factor: 2, ordering: medium"), all);
+}
+
+#[test]
 fn no_file_at_all() {
     let plan = pipeline::default_plan(&env);
     assert_eq!((plan.name.as_str(), plan.sources.len(), plan.query.model.is_none()), ("default", 0, true));
@@ -157,7 +173,7 @@ fn a_rendered_error_shows_the_line_with_a_caret() {
 }
 
 /// File, place, underlined text, message, part of the hint.
-const BAD: [(&str, &str, &str, &str, &str); 48] = [
+const BAD: [(&str, &str, &str, &str, &str); 52] = [
     ("", "1:1", " ", "the file is empty", "`version: 1`"),
     ("# nothing\n", "1:1", "#", "the file is empty", "`version: 1`"),
     ("hello\n", "1:1", "hello", "a pipeline file must be a mapping (`key: value`), not text (`hello`)", ""),
@@ -276,6 +292,22 @@ const BAD: [(&str, &str, &str, &str, &str); 48] = [
     ("store: {embedded: {}, edge: {}}\n", "1:23", "edge", "only one of these can be given, and `embedded` is", "remove"),
     // A carriage return ends a line by itself, as YAML has it (found by fuzzing).
     ("chunk: {}\r\rembed: {modle: x}\n", "3:9", "modle", "unknown key `modle` in `embed`", "did you mean `model`"),
+    (
+        "store: {qdrant: {replication_factor: 2, write_consistency_factor: 3}}\n",
+        "1:67",
+        "3",
+        "3 copies are to have a write before it counts, and `replication_factor` is 2",
+        "at most the `replication_factor`",
+    ),
+    (
+        "store: {qdrant: {write_consistency_factor: 2}}\n",
+        "1:44",
+        "2",
+        "2 copies are to have a write before it counts, and `replication_factor` is 1",
+        "at most the `replication_factor`",
+    ),
+    ("store: {qdrant: {shard_number: 0}}\n", "1:32", "0", "`store.qdrant.shard_number` must be at least 1", ""),
+    ("store: {qdrant: {ordering: weak}}\n", "1:28", "weak", "`store.qdrant.ordering` cannot be `weak`", "strong, medium"),
     ("store: {edge: {}, qdrant: {}}\n", "1:19", "qdrant", "only one of these can be given, and `edge` is", "remove"),
     ("# ÿ\nname: ÿÿ\nÿ: \"é\" # ÿ\n", "2:7", "ÿÿ", "`ÿÿ`: not a name", "letters"),
     ("a: &a [*a]\n", "1:8", "*a", "an alias to the very thing that it stands in", ""),

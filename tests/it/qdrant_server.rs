@@ -1,6 +1,6 @@
 //! A small Qdrant server for tests: the RPCs that ragstream uses, over real gRPC, on a model of our own ([`model`]). All others
 //! answer `Unimplemented`. It differs from a real one in that it keeps nothing on disk, has one node, wants every write to be
-//! waited for, and can be told to misbehave.
+//! waited for and ordered, and can be told to misbehave.
 #![allow(dead_code, reason = "each test uses the switches it needs")]
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "a test's server may panic")]
 
@@ -93,6 +93,16 @@ pub struct Faults {
     pub broken: AtomicUsize,
     /// So many of the next calls are carried out, and then the connection breaks instead of the answer.
     pub cut: AtomicUsize,
+    /// So many of the next writes are answered as received and not yet carried out, and are not.
+    pub late: AtomicUsize,
+    /// Whether the node is away that leads the shards: what is strongly ordered waits for it.
+    pub leader_away: AtomicBool,
+    /// Whether one of three copies is away: what asks for all of them fails.
+    pub copy_away: AtomicBool,
+    /// Whether two of them are: what asks for more than half fails as well.
+    pub half_away: AtomicBool,
+    /// Reads so far that asked for more than half of the copies.
+    pub quorums: AtomicUsize,
     /// How long every call takes on top, in milliseconds.
     pub slow_ms: AtomicU64,
     /// Calls received so far.

@@ -13,6 +13,7 @@
 )]
 
 mod behaviours;
+mod cluster;
 mod embedded;
 mod faults;
 mod filters;

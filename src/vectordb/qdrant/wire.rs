@@ -8,21 +8,21 @@ use qdrant_client::qdrant::points_update_operation::{Operation, OverwritePayload
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::vectors_output::VectorsOptions;
 use qdrant_client::qdrant::{
-    CollectionInfo, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId, PointStruct, PointsIdsList,
-    PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, RetrievedPoint, ScoredPoint,
-    SparseVectorConfig, SparseVectorParams, Value, Vector, VectorInput, VectorOutput, VectorParams, VectorParamsMap,
-    VectorsConfig, point_id, points_selector, value, vector, vector_input, vector_output, vectors_config,
+    CollectionInfo, CollectionParams, Condition, CreateCollection, Distance, Filter, Modifier, NamedVectors, PointId,
+    PointStruct, PointsIdsList, PointsSelector, PointsUpdateOperation, QueryPoints, Range, RepeatedStrings, RetrievedPoint,
+    ScoredPoint, SparseVectorConfig, SparseVectorParams, Value, Vector, VectorInput, VectorOutput, VectorParams,
+    VectorParamsMap, VectorsConfig, point_id, points_selector, value, vector, vector_input, vector_output, vectors_config,
 };
 use qdrant_client::{Payload, QdrantError};
 use uuid::Uuid;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector};
-use crate::vectordb::{Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, StoreError, URI};
+use crate::vectordb::{Condition as Narrow, DENSE, FOLDERS, IndexMeta, LANG, MODIFIED, Query, SPARSE, Spread, StoreError, URI};
 
 /// The key of the collection's metadata under which [`IndexMeta`] is kept.
 const META: &str = "ragstream";
 
-pub(super) fn create(collection: &str, meta: &IndexMeta) -> Result<CreateCollection, String> {
+pub(super) fn create(collection: &str, meta: &IndexMeta, spread: &Spread) -> Result<CreateCollection, String> {
     let dense = VectorParams { size: meta.dimensions as u64, distance: Distance::Cosine.into(), ..VectorParams::default() };
     let sparse = SparseVectorParams { modifier: Some(Modifier::Idf.into()), ..SparseVectorParams::default() };
     Ok(CreateCollection {
@@ -31,9 +31,16 @@ pub(super) fn create(collection: &str, meta: &IndexMeta) -> Result<CreateCollect
             config: Some(vectors_config::Config::ParamsMap(VectorParamsMap { map: HashMap::from([(DENSE.into(), dense)]) })),
         }),
         sparse_vectors_config: Some(SparseVectorConfig { map: HashMap::from([(SPARSE.into(), sparse)]) }),
+        shard_number: spread.shard_number,
+        replication_factor: spread.replication_factor,
+        write_consistency_factor: spread.write_consistency_factor,
         metadata: metadata(meta)?,
         ..CreateCollection::default()
     })
+}
+
+pub(super) fn params(info: &CollectionInfo) -> Option<&CollectionParams> {
+    info.config.as_ref()?.params.as_ref()
 }
 
 pub(super) fn metadata(meta: &IndexMeta) -> Result<HashMap<String, Value>, String> {
@@ -295,7 +302,7 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     let transport = std::error::Error::source(&status).is_some();
     let transient = match i32::from(status.code()) {
         CANCELLED | DEADLINE_EXCEEDED | RESOURCE_EXHAUSTED | ABORTED | UNAVAILABLE => true,
-        UNKNOWN | INTERNAL => unconnected || transport,
+        UNKNOWN | INTERNAL => unconnected || transport || super::cluster::is_outage(said),
         NOT_FOUND => return StoreError::Missing { store },
         _ => false,
     };

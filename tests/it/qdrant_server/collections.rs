@@ -39,10 +39,12 @@ impl Collection {
         let mut points = Points::default();
         for (name, params) in &dense.map {
             without(params.quantization_config.as_ref(), "quantization")?;
-            without(params.datatype, "numbers other than 32-bit floats")?;
+            without(params.datatype.filter(|kind| *kind != i32::from(Datatype::Float32)), "numbers other than 32-bit floats")?;
             without(params.multivector_config.as_ref(), "multivectors")?;
-            if params.distance != i32::from(Distance::Cosine) {
-                return Err(odd("this distance"));
+            match params.distance() {
+                Distance::Cosine => {}
+                Distance::Dot => drop(points.raw.insert(name.clone())),
+                _ => return Err(odd("this distance")),
             }
             if !(1..=65_536).contains(&params.size) {
                 let words = format!("value {} invalid, must be from 1 to 65536", params.size);
@@ -91,11 +93,11 @@ impl Collection {
     fn config(&self) -> CollectionConfig {
         CollectionConfig {
             params: Some(CollectionParams {
-                shard_number: 1,
+                shard_number: self.created.shard_number.unwrap_or(1),
                 vectors_config: self.created.vectors_config.clone(),
                 sparse_vectors_config: self.created.sparse_vectors_config.clone(),
-                replication_factor: Some(1),
-                write_consistency_factor: Some(1),
+                replication_factor: self.created.replication_factor.or(Some(1)),
+                write_consistency_factor: self.created.write_consistency_factor.or(Some(1)),
                 ..CollectionParams::default()
             }),
             hnsw_config: Some(HnswConfigDiff {
@@ -181,12 +183,17 @@ impl Collections for Server {
             strict_mode_config,
             metadata,
         } = self.enter(request).await?;
-        without(params, "other parameters of a collection")?;
+        let params = params.unwrap_or_default();
+        without(params.read_fan_out_factor, "other parameters of a collection")?;
+        without(params.read_fan_out_delay_ms, "other parameters of a collection")?;
         without(vectors_config, "other vectors of a collection")?;
         without(sparse_vectors_config, "other vectors of a collection")?;
         without(quantization_config, "quantization")?;
         let keeps = self.0.options.keeps_metadata;
         self.write(&collection_name, move |collection| {
+            let created = &mut collection.created;
+            created.replication_factor = params.replication_factor.or(created.replication_factor);
+            created.write_consistency_factor = params.write_consistency_factor.or(created.write_consistency_factor);
             if let Some(said) = strict_mode_config {
                 collection.strict = collection.strict.with(&said)?;
             }

@@ -85,8 +85,10 @@ fn input<T>(words: impl Into<String>) -> Result<T, Refusal> {
 /// The points of a collection.
 #[derive(Debug, Clone, Default)]
 pub struct Points {
-    /// The dense vectors' names and widths; all are compared by their cosines.
+    /// The dense vectors' names and widths.
     pub dense: BTreeMap<String, usize>,
+    /// Those of them that are kept as they are, and compared by their products; the others are by their cosines.
+    pub raw: BTreeSet<String>,
     /// The sparse vectors' names, and whether their terms are weighed by their rarity.
     pub sparse: BTreeMap<String, bool>,
     /// The fields of payloads that are indexed.
@@ -114,8 +116,10 @@ impl Points {
             self.check(name, vector)?;
         }
         for (id, mut point) in points {
-            for vector in point.vectors.values_mut() {
-                if let Vector::Dense(dense) = vector {
+            for (name, vector) in &mut point.vectors {
+                if let Vector::Dense(dense) = vector
+                    && !self.raw.contains(name)
+                {
                     *dense = score::normalised(std::mem::take(dense));
                 }
             }
@@ -224,7 +228,7 @@ impl Points {
         }
         self.check(name, &query)?;
         let query = match query {
-            Vector::Dense(query) => Vector::Dense(score::normalised(query)),
+            Vector::Dense(query) if !self.raw.contains(name) => Vector::Dense(score::normalised(query)),
             Vector::Sparse(query) if self.sparse.get(name) == Some(&true) => {
                 let vectors = self.by_id.values().filter_map(|point| match point.vectors.get(name)? {
                     Vector::Sparse(sparse) => Some(sparse),
@@ -232,7 +236,7 @@ impl Points {
                 });
                 Vector::Sparse(score::weighed(&query, vectors))
             }
-            plain @ Vector::Sparse(_) => plain,
+            plain => plain,
         };
         let near = |vector: &Vector| match (&query, vector) {
             (Vector::Dense(query), Vector::Dense(vector)) => Some(score::dot(query, vector)),

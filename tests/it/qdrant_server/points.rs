@@ -9,12 +9,59 @@ use ::qdrant_client::qdrant::points_update_operation::Operation;
 use ::qdrant_client::qdrant::*;
 use tonic::{Request, Response, Status};
 
-use super::Server;
 use super::collections::Collection;
 use super::convert::{self, Shown, odd, without};
 use super::filter::filter;
 use super::model::{self, Kind, Selected};
 use super::strict::Use;
+use super::{Server, take_one};
+
+impl Server {
+    /// What the tests insist on: every write waits and is ordered, but for those of vectors that are kept as they are: nobody
+    /// searches among them. Whether it is carried out by the time of the answer.
+    fn writes(&self, name: &str, wait: Option<bool>, ordering: Option<WriteOrdering>) -> Result<bool, Status> {
+        if self.0.collection(name).is_ok_and(|collection| !collection.read().unwrap().points.raw.is_empty()) {
+            return Ok(true);
+        }
+        waits(wait)?;
+        match ordering.map(|ordering| ordering.r#type()) {
+            None | Some(WriteOrderingType::Weak) => Err(Status::invalid_argument("this test server wants ordered writes")),
+            Some(WriteOrderingType::Strong) if self.0.faults.leader_away.load(Ordering::SeqCst) => {
+                // In a real one's words (1.19).
+                let away = "Service internal error: Failed to apply update with Strong ordering via leader peer 8317: Tonic \
+                            status error: status: 'The service is currently unavailable'";
+                Err(Status::internal(away))
+            }
+            Some(_) => Ok(!take_one(&self.0.faults.late)),
+        }
+    }
+
+    /// Reads of one copy, of more than half of three, or of all.
+    fn reads(&self, consistency: Option<ReadConsistency>) -> Result<(), Status> {
+        let faults = &self.0.faults;
+        let Some(read_consistency::Value::Type(kind)) = consistency.and_then(|consistency| consistency.value) else {
+            return without(consistency.and_then(|consistency| consistency.value), "a number of copies to read");
+        };
+        let away = if kind == i32::from(ReadConsistencyType::Quorum) {
+            faults.quorums.fetch_add(1, Ordering::SeqCst);
+            &faults.half_away
+        } else {
+            &faults.copy_away
+        };
+        match away.load(Ordering::SeqCst) {
+            false => Ok(()),
+            true => Err(Status::internal(
+                "Service internal error: The replica set for shard 0 on peer 8317 does not have enough active replicas",
+            )),
+        }
+    }
+}
+
+fn answered(carried_out: bool) -> Response<PointsOperationResponse> {
+    let status = if carried_out { UpdateStatus::Completed } else { UpdateStatus::WaitTimeout };
+    let result = Some(UpdateResult { operation_id: None, status: status.into() });
+    Response::new(PointsOperationResponse { result, ..PointsOperationResponse::default() })
+}
 
 fn completed() -> UpdateResult {
     UpdateResult { operation_id: None, status: UpdateStatus::Completed.into() }
@@ -80,31 +127,36 @@ impl Points for Server {
             timeout: _,
             update_mode,
         } = self.enter(request).await?;
-        waits(wait)?;
-        without(ordering, "orderings of writes")?;
+        let now = self.writes(&collection_name, wait, ordering)?;
         without(shard_key_selector, "shard keys")?;
         without(update_filter, "conditions on what is written")?;
         without(update_mode.filter(|mode| *mode != i32::from(UpdateMode::Upsert)), "this mode of writing")?;
-        self.write(&collection_name, |collection| upsert(collection, points)).await?;
-        Ok(done())
+        if now {
+            self.write(&collection_name, |collection| upsert(collection, points)).await?;
+        }
+        Ok(answered(now))
     }
 
     async fn delete(&self, request: Request<DeletePoints>) -> Result<Response<PointsOperationResponse>, Status> {
         let DeletePoints { collection_name, wait, points, ordering, shard_key_selector, timeout: _ } =
             self.enter(request).await?;
-        waits(wait)?;
-        without(ordering, "orderings of writes")?;
+        let now = self.writes(&collection_name, wait, ordering)?;
         without(shard_key_selector, "shard keys")?;
-        self.write(&collection_name, |collection| delete(collection, points)).await?;
-        Ok(done())
+        if now {
+            self.write(&collection_name, |collection| delete(collection, points)).await?;
+        }
+        Ok(answered(now))
     }
 
     async fn update_batch(&self, request: Request<UpdateBatchPoints>) -> Result<Response<UpdateBatchResponse>, Status> {
         let UpdateBatchPoints { collection_name, wait, operations, ordering, timeout: _ } = self.enter(request).await?;
-        waits(wait)?;
-        without(ordering, "orderings of writes")?;
+        let now = self.writes(&collection_name, wait, ordering)?;
         if operations.is_empty() {
             return Err(convert::invalid("operations", "value [] invalid, must be at least 1 characters"));
+        }
+        if !now {
+            let result = operations.iter().filter_map(|_| answered(false).into_inner().result).collect();
+            return Ok(Response::new(UpdateBatchResponse { result, ..UpdateBatchResponse::default() }));
         }
         let result = self.write(&collection_name, |collection| {
             // One after the other: those before one that fails stay carried out.
@@ -149,8 +201,7 @@ impl Points for Server {
             ordering,
             timeout: _,
         } = self.enter(request).await?;
-        waits(wait)?;
-        without(ordering, "orderings of writes")?;
+        self.writes(&collection_name, wait, ordering)?;
         without(field_index_params, "parameters of indexes")?;
         let kind = match field_type.map(FieldType::try_from) {
             Some(Ok(FieldType::Keyword)) => Kind::Keyword,
@@ -207,7 +258,7 @@ impl Points for Server {
     async fn get(&self, request: Request<GetPoints>) -> Result<Response<GetResponse>, Status> {
         let GetPoints { collection_name, ids, with_payload, with_vectors, read_consistency, shard_key_selector, timeout: _ } =
             self.enter(request).await?;
-        without(read_consistency, "consistencies of reads")?;
+        self.reads(read_consistency)?;
         without(shard_key_selector, "shard keys")?;
         let ids = ids.into_iter().map(convert::id).collect::<Result<Vec<_>, _>>()?;
         let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);

@@ -39,7 +39,11 @@ fn upsert(ids: std::ops::Range<u64>) -> UpsertPoints {
         PointStruct { id: Some(id.into()), payload: fields(payload), vectors: Some(NamedVectors { vectors }.into()) }
     };
     let points = ids.map(point).collect();
-    UpsertPoints { collection_name: "c".into(), wait: Some(true), points, ..UpsertPoints::default() }
+    UpsertPoints { collection_name: "c".into(), wait: Some(true), points, ordering: strong(), ..UpsertPoints::default() }
+}
+
+fn strong() -> Option<WriteOrdering> {
+    Some(WriteOrdering { r#type: WriteOrderingType::Strong.into() })
 }
 
 fn fields(payload: serde_json::Value) -> HashMap<String, Value> {
@@ -64,6 +68,7 @@ async fn index(client: &Qdrant, key: &str, kind: FieldType) {
         wait: Some(true),
         field_name: key.into(),
         field_type: Some(kind.into()),
+        ordering: strong(),
         ..CreateFieldIndexCollection::default()
     };
     client.create_field_index(index).await.unwrap();
@@ -147,6 +152,8 @@ async fn what_is_not_understood_is_an_error() {
     assert_eq!((code, words.as_str()), (tonic::Code::InvalidArgument, invalid));
     let waiting = UpsertPoints { wait: None, ..upsert(1..2) };
     assert!(refused(client.upsert_points(waiting).await).1.contains("wait=true"));
+    let unordered = UpsertPoints { ordering: None, ..upsert(1..2) };
+    assert!(refused(client.upsert_points(unordered).await).1.contains("ordered"));
     let mut euclid = collection("e");
     let Some(vectors_config::Config::ParamsMap(map)) = euclid.vectors_config.as_mut().unwrap().config.as_mut() else {
         panic!()

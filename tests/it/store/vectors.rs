@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use qdrant_client::Qdrant;
-use qdrant_client::qdrant::{NamedVectors, PointStruct, UpsertPointsBuilder, Vector};
+use qdrant_client::qdrant::{NamedVectors, PointStruct, UpsertPointsBuilder, Vector, WriteOrdering, WriteOrderingType};
 use ragstream::document::Point;
 use ragstream::vectordb::bm25::Bm25;
 use ragstream::vectordb::embedded::EmbeddedStore;
@@ -77,7 +77,8 @@ async fn a_point_without_its_vector_is_an_error() {
     let payload = serde_json::to_value(passage(2, "a", "text")).unwrap();
     let sparse = NamedVectors::default().add_vector("bm25", Vector::new_sparse([7], [1.0]));
     let bare = PointStruct::new(id(2).to_string(), sparse, qdrant_client::Payload::try_from(payload).unwrap());
-    client.upsert_points(UpsertPointsBuilder::new("docs", [bare]).wait(true)).await.unwrap();
+    let strong = WriteOrdering { r#type: WriteOrderingType::Strong.into() };
+    client.upsert_points(UpsertPointsBuilder::new("docs", [bare]).wait(true).ordering(strong)).await.unwrap();
 
     assert_eq!(store.scroll(None, 5).await.unwrap().len(), 2, "it can be read all the same");
     let error = store.scroll_points(None, 5).await.unwrap_err();
