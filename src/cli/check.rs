@@ -9,8 +9,9 @@ use crate::pipeline;
 
 pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
     let cwd = std::env::current_dir()?;
+    let load = if args.cluster.url()?.is_some() { pipeline::load_for_cluster } else { pipeline::load };
     let mut code = exit::OK;
-    for name in &args.pipelines {
+    for name in args.pipelines.iter().chain(&args.named) {
         let path = match pipeline::find(name, &cwd) {
             Ok(path) => path,
             Err(error) => {
@@ -19,7 +20,7 @@ pub(super) fn run(args: &CheckArgs, output: &Output) -> anyhow::Result<u8> {
                 continue;
             }
         };
-        let (diagnostics, valid) = match pipeline::load(&path, &variable) {
+        let (diagnostics, valid) = match load(&path, &variable) {
             Ok(loaded) => (loaded.warnings, true),
             Err(errors) => (errors.iter().cloned().collect(), false),
         };

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::check::{self, Checked};
+use super::cluster;
 use super::connections::check_name;
 use super::diagnose::{Diagnostic, Diagnostics, Findings, Source};
 use super::interpolate;
@@ -57,6 +58,24 @@ impl Plan {
 /// # Errors
 /// Everything that is wrong with the file, in its order.
 pub fn load(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    load_as(path, env, parse)
+}
+
+/// As [`load()`], for several machines that work on it together: what is one machine's own is an error as well.
+///
+/// # Errors
+/// Everything that is wrong with the file, in its order.
+pub fn load_for_cluster(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Diagnostics> {
+    load_as(path, env, parse_for_cluster)
+}
+
+type Env<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn load_as(
+    path: &Path,
+    env: Env<'_>,
+    parse: fn(&str, &str, &Path, Env<'_>) -> Result<Loaded, Diagnostics>,
+) -> Result<Loaded, Diagnostics> {
     // As short as it can be typed: below the working directory, relative to it.
     let here = std::env::current_dir().ok();
     let name = here.as_deref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string();
@@ -97,6 +116,30 @@ pub fn parse(
     base_dir: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, Diagnostics> {
+    parse_and(text, file_name, base_dir, env, |_, _, _| {})
+}
+
+/// As [`parse()`], for several machines that work on it together: what is one machine's own is an error as well.
+///
+/// # Errors
+/// Everything that is wrong with the text, in its order.
+pub fn parse_for_cluster(
+    text: &str,
+    file_name: &str,
+    base_dir: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, Diagnostics> {
+    parse_and(text, file_name, base_dir, env, cluster::check)
+}
+
+/// Validates a text, and what `more` looks for in it.
+fn parse_and(
+    text: &str,
+    file_name: &str,
+    base_dir: &Path,
+    env: Env<'_>,
+    more: fn(&mut File<'_>, &Spec, &Plan),
+) -> Result<Loaded, Diagnostics> {
     let parsed = tree::parse(text);
     let mut masks = parsed.secrets;
     masks.extend(credentials(text));
@@ -122,7 +165,9 @@ pub fn parse(
                 Spec::default()
             });
             let mut file = File { root: &root, tainted: &tainted, findings: &mut findings, base: base_dir, env };
-            resolve(&mut file, &spec, own_name(file_name))
+            let plan = resolve(&mut file, &spec, own_name(file_name));
+            more(&mut file, &spec, &plan);
+            plan
         }
     };
     findings.finish().map(|warnings| Loaded { plan, warnings })

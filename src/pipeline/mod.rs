@@ -6,6 +6,7 @@
 
 mod address;
 mod check;
+mod cluster;
 mod connections;
 mod diagnose;
 mod find;
@@ -23,7 +24,7 @@ mod units;
 
 pub use diagnose::{Diagnostic, Diagnostics, Level, Place};
 pub use find::find;
-pub use load::{Loaded, load, parse};
+pub use load::{Loaded, load, load_for_cluster, parse, parse_for_cluster};
 pub use model::Purpose;
 pub use plan::Plan;
 pub use resolve::default_plan;

@@ -14,6 +14,8 @@ use crate::source::{anywhere, glob, glob_set, is_glob, normalise, single, split_
 use self::instead::instead;
 pub(crate) use self::s3::instead_of_bucket;
 pub(crate) use self::sql::is_database;
+pub(super) use self::sql::is_sqlite;
+pub(super) use self::web::is_address;
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::{File, Problem};
 use super::plan::Plan;
@@ -69,8 +71,9 @@ impl Plan {
     }
 }
 
+/// Files of this machine alone.
 fn files(paths: Vec<PathBuf>, include: GlobSet, exclude: GlobSet, max_bytes: u64) -> SourcePlan {
-    SourcePlan::Files(FilesPlan { paths, include, exclude, max_bytes })
+    SourcePlan::Files(FilesPlan { paths, include, exclude, max_bytes, shared: false })
 }
 
 /// What the file's `sources` are.
@@ -113,6 +116,8 @@ fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &m
     let include = included(file, &["sources", index, "files", "include"], spec.include.as_deref());
     let exclude = excluded(file, &["sources", index, "files", "exclude"], spec.exclude.as_deref());
     let max_bytes = spec.max_bytes.map_or(MAX_BYTES, |size| size.0);
+    let shared = spec.shared.unwrap_or_default();
+    let files = |paths, include, exclude| SourcePlan::Files(FilesPlan { paths, include, exclude, max_bytes, shared });
     let mut plain = Vec::new();
     for (position, text) in spec.paths.iter().enumerate() {
         let Some(text) = text else { continue };
@@ -122,14 +127,14 @@ fn resolve_files(file: &mut File<'_>, index: &str, spec: &FilesSpec, sources: &m
         if glob.is_empty() {
             plain.push(folder);
         } else if include.is_empty() {
-            sources.push(files(vec![folder], glob, exclude.clone(), max_bytes));
+            sources.push(files(vec![folder], glob, exclude.clone()));
         } else {
             let hint = "give the folder here, and all patterns in `include`";
             file.error(&place, Problem::new("a glob in `paths` and an `include` beside it").hint(hint));
         }
     }
     if !plain.is_empty() {
-        sources.push(files(plain, include, exclude, max_bytes));
+        sources.push(files(plain, include, exclude));
     }
 }
 

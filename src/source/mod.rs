@@ -103,6 +103,8 @@ pub struct FilesPlan {
     pub exclude: GlobSet,
     /// Larger files are skipped.
     pub max_bytes: u64,
+    /// Whether every machine reaches them under the same paths.
+    pub shared: bool,
 }
 
 /// What a source is opened for.

@@ -223,6 +223,7 @@ async fn listed(folder: &Path) -> Vec<Item> {
         include: globset::GlobSet::empty(),
         exclude: globset::GlobSet::empty(),
         max_bytes: 1 << 20,
+        shared: false,
     };
     let source = Files::new(plan, folder);
     let item = |listed| if let Listed::Item(item) = listed { Some(item) } else { None };

@@ -175,7 +175,7 @@ impl Index {
 
 fn files(folder: &Path) -> Arc<dyn Source> {
     let set = globset::GlobSet::empty;
-    let plan = FilesPlan { paths: vec![folder.join("docs")], include: set(), exclude: set(), max_bytes: 1000 };
+    let plan = FilesPlan { paths: vec![folder.join("docs")], include: set(), exclude: set(), max_bytes: 1000, shared: false };
     Arc::new(Files::new(plan, folder))
 }
 

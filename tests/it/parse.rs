@@ -38,7 +38,7 @@ fn set(globs: &[&str]) -> GlobSet {
 }
 
 fn plan(paths: Vec<PathBuf>) -> FilesPlan {
-    FilesPlan { paths, include: GlobSet::empty(), exclude: GlobSet::empty(), max_bytes: 1000 }
+    FilesPlan { paths, include: GlobSet::empty(), exclude: GlobSet::empty(), max_bytes: 1000, shared: false }
 }
 
 fn tree(files: &[(&str, &[u8])]) -> TempDir {

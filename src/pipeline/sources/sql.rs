@@ -21,6 +21,11 @@ pub(crate) fn is_database(text: &str) -> bool {
     })
 }
 
+/// Whether this is the address of a file of SQLite's.
+pub(in crate::pipeline) fn is_sqlite(url: &str) -> bool {
+    url.trim().split_once(':').is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("sqlite"))
+}
+
 /// What the file says of a table; `None` where nothing of it can be used, which has been reported. `others` are the sources before
 /// it.
 pub(super) fn resolve(file: &mut File<'_>, index: &str, spec: &SqlSpec, others: &[SourcePlan]) -> Option<SourcePlan> {

@@ -16,7 +16,7 @@ const OWN_HEADERS: [&str; 8] =
     ["accept", "accept-encoding", "connection", "content-length", "host", "if-modified-since", "if-none-match", "user-agent"];
 
 /// Whether a source is the address of a site.
-pub(super) fn is_address(text: &str) -> bool {
+pub(in crate::pipeline) fn is_address(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
 }

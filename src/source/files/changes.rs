@@ -196,7 +196,10 @@ mod tests {
             globs => glob_set(globs.iter().map(|text| glob(text).unwrap()).collect()).unwrap(),
         };
         let paths = roots.iter().map(PathBuf::from).collect();
-        Pending::new(vec![FilesPlan { paths, include: set(include), exclude: set(exclude), max_bytes: 1 }], QUIET)
+        Pending::new(
+            vec![FilesPlan { paths, include: set(include), exclude: set(exclude), max_bytes: 1, shared: false }],
+            QUIET,
+        )
     }
 
     const QUIET: Duration = Duration::from_millis(100);

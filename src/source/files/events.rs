@@ -305,7 +305,7 @@ mod tests {
             std::fs::create_dir_all(home.path().join(folder)).unwrap();
         }
         let (include, exclude) = (GlobSet::empty(), GlobSet::empty());
-        let plan = FilesPlan { paths: vec![home.path().to_owned()], include, exclude, max_bytes: 1 };
+        let plan = FilesPlan { paths: vec![home.path().to_owned()], include, exclude, max_bytes: 1, shared: false };
         let start = |most| Events::start_with(vec![plan.clone()], Duration::from_millis(10), most);
         let enough = start(4).await;
         assert_eq!((enough.folders(), enough.without()), (4, None));

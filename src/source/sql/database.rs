@@ -23,6 +23,11 @@ pub(super) trait Database: fmt::Debug + Send + Sync {
     /// Where it is, without secrets: "Postgres at db.example:5432".
     fn place(&self) -> String;
 
+    /// Whether it is a file of this machine's.
+    fn is_file(&self) -> bool {
+        false
+    }
+
     /// A name, quoted.
     fn quote(&self, name: &str) -> String;
 

@@ -112,6 +112,11 @@ impl SqlPlan {
         }
     }
 
+    /// Whether the database is a file of this machine's.
+    pub fn is_file(&self) -> bool {
+        self.database.0.is_file()
+    }
+
     /// What all its documents' uris begin with, up to a `/`.
     pub fn prefix(&self) -> &str {
         let head = self.uri.head();

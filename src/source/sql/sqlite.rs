@@ -203,6 +203,10 @@ impl Database for Sqlite {
         format!("SQLite at {}", self.path.display())
     }
 
+    fn is_file(&self) -> bool {
+        true
+    }
+
     fn quote(&self, name: &str) -> String {
         format!("\"{}\"", name.replace('"', "\"\""))
     }

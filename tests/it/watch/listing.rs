@@ -90,6 +90,7 @@ fn a_narrowed_listing_is_that_part_of_the_whole() {
             include: set(&include),
             exclude: set(&exclude),
             max_bytes: 1000,
+            shared: false,
         };
         let focus: Focus = paths.iter().map(|path| base.join(path)).collect();
         runtime.block_on(async {
@@ -138,7 +139,7 @@ async fn only_what_may_be_a_document_is_a_change() {
     }
     write("docs/.gitignore", "target/\n*.log\n");
     let paths: Vec<PathBuf> = ["docs", "one/file.md"].iter().map(|name| base.join(name)).collect();
-    let plan = FilesPlan { paths, include: set(&[]), exclude: set(&[]), max_bytes: 1000 };
+    let plan = FilesPlan { paths, include: set(&[]), exclude: set(&[]), max_bytes: 1000, shared: false };
     let events = Events::start(vec![plan], std::time::Duration::from_millis(50)).await;
     assert_eq!((events.folders(), events.without()), (2, None), "docs, and the folder of the file");
     for name in ["docs/target/x.md", "docs/.git/x.md", "one/other.md", "docs/picture.png", "docs/ignored.log"] {
