@@ -1,5 +1,6 @@
 //! What the parts of one run share: its setup, the counters, and the two ways to stop.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -56,8 +57,8 @@ pub(super) struct Run {
     pub setup: Setup,
     pub options: Options,
     pub mode: Mode,
-    /// What the ledger calls this run.
-    pub id: RunId,
+    /// What the ledger calls this run; see [`Self::id`].
+    pub walk: AtomicU64,
     pub chunker: Chunker,
     pub embed_queue: EmbedQueue,
     pub batching: Batching,
@@ -77,6 +78,16 @@ pub(super) struct Run {
 pub(super) struct Fatal(Mutex<Option<Error>>);
 
 impl Run {
+    /// What the ledger calls this run, or its walk: who leads several workers may have to walk more than once.
+    pub fn id(&self) -> RunId {
+        RunId(self.walk.load(Ordering::Acquire))
+    }
+
+    /// The sources are walked from the beginning, under this name.
+    pub fn walk_anew(&self, id: RunId) {
+        self.walk.store(id.0, Ordering::Release);
+    }
+
     /// How many batches a stage that needs cores does at once.
     pub fn cores() -> usize {
         cores()
@@ -257,7 +268,7 @@ impl Failure for Miscounted {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 
