@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
+use uuid::Uuid;
 
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
@@ -97,7 +98,7 @@ impl Inner {
         let rows = self
             .database
             .ask(
-                "SELECT round, phase, prune, timeline, kept FROM ragstream.corpora WHERE id = $1",
+                "SELECT round, phase, prune, timeline, kept, store_generation FROM ragstream.corpora WHERE id = $1",
                 &[(&self.corpus, Type::INT4)],
             )
             .await?;
@@ -127,22 +128,25 @@ impl Inner {
             (Some(recorded), Some(now)) => recorded != now,
             _ => false,
         };
-        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), restored }))
+        let index = row.get::<_, Option<&str>>(5).and_then(|name| name.parse().ok());
+        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, restored }))
     }
 
-    async fn led(&self, term: Term, change: &str) -> Result<Option<bool>, ClusterError> {
+    async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, ClusterError> {
         let rows = self
             .database
             .ask(
-                &by_the_leader(change),
+                &by_the_leader("phase = $4, again = again AND $4 <> 2, store_generation = $5 WHERE id = $1"),
                 &[
                     (&self.corpus, Type::INT4),
                     (&self.member.standing().id, Type::INT8),
                     (&(term.epoch as i64), Type::INT8),
+                    (&number(phase), Type::INT2),
+                    (&index.to_string(), Type::TEXT),
                 ],
             )
             .await?;
-        Ok(rows.first().map(|row| row.get(0)))
+        Ok(!rows.is_empty())
     }
 
     async fn restart(&self, term: Term) -> Result<Option<Duration>, ClusterError> {
@@ -207,10 +211,8 @@ impl Coordination for Cluster {
         self.inner.lead_lasts() / 3
     }
 
-    async fn reached(&self, term: Term, phase: Phase) -> Result<bool, LedgerError> {
-        let again = if phase == Phase::Walking { ", again = false" } else { "" };
-        let change = format!("phase = {}{again} WHERE id = $1", number(phase));
-        Ok(self.inner.led(term, &change).await.map_err(shared)?.is_some())
+    async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, LedgerError> {
+        self.inner.reached(term, phase, index).await.map_err(shared)
     }
 
     async fn restart(&self, term: Term) -> Result<Option<Duration>, LedgerError> {

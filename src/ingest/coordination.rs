@@ -37,6 +37,8 @@ pub struct Term {
     pub phase: Phase,
     /// Whether the round's removals were asked for whatever their number.
     pub prune: bool,
+    /// The generation of the index that the round works on, once that is known.
+    pub index: Option<Uuid>,
     /// The database has lost what it had acknowledged, as a standby may have that was promoted: what was granted counts no more.
     pub restored: bool,
 }
@@ -102,8 +104,8 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     async fn lead(&self) -> Result<Lead, LedgerError>;
     /// How often the lead is to be renewed.
     fn renewal(&self) -> std::time::Duration;
-    /// The leader's word that a phase has been reached. `false`: it does not lead any more.
-    async fn reached(&self, term: Term, phase: Phase) -> Result<bool, LedgerError>;
+    /// The leader's word that a phase has been reached, on the index of this generation. `false`: it does not lead any more.
+    async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, LedgerError>;
     /// Takes back all that was granted, and begins the round anew: ledger and store may differ. Returns after which time nobody can be
     /// at work any more who has not heard of it; `None`: another one leads.
     async fn restart(&self, term: Term) -> Result<Option<std::time::Duration>, LedgerError>;

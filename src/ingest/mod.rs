@@ -62,7 +62,7 @@ pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::open::{Opened, open};
 use self::report::{IngestSummary, Report};
-use self::run::Mode;
+use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;
 use crate::telemetry;

@@ -10,6 +10,7 @@ use tracing::Span;
 
 use super::batching::Batching;
 use super::clocks::{Step, cores};
+use super::diff::DocumentDiff;
 use super::embed::EmbedQueue;
 use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
@@ -86,6 +87,20 @@ impl Run {
     /// The sources are walked from the beginning, under this name.
     pub fn walk_anew(&self, id: RunId) {
         self.walk.store(id.0, Ordering::Release);
+    }
+
+    /// Those of these documents that no other worker has taken over, with time for a call to the store.
+    pub async fn held<T: Send>(&self, documents: Vec<T>, diff: impl Fn(&T) -> &DocumentDiff + Send) -> Vec<T> {
+        if self.setup.workers.is_none() {
+            return documents;
+        }
+        let mut held = Vec::with_capacity(documents.len());
+        for document in documents {
+            if diff(&document).is_held(&*self.setup.ledger).await {
+                held.push(document);
+            }
+        }
+        held
     }
 
     /// How many batches a stage that needs cores does at once.

@@ -19,7 +19,7 @@ use super::run::{Ended, Run};
 use super::{coordinator, prune, reconcile, worker};
 use crate::error::Error;
 use crate::source::{Item, SourceId};
-use crate::vectordb::{StoreError, VectorStore};
+use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
 /// Jobs that are taken at once.
 const TAKEN: usize = 32;
@@ -117,10 +117,13 @@ async fn lead_on(
         pause(run, wait).await?;
         preparing = true;
     }
-    let index = run.with_store(async |store: Arc<dyn VectorStore>| store.meta().await).await?;
-    let Some(index) = index else {
-        return Err(run.abort(StoreError::Missing { store: run.setup.store.describe() }.into()));
-    };
+    let mut index = index(run).await?;
+    if !preparing && term.index != Some(index.generation) {
+        tracing::warn!("the index is not the one that this round began with: ledger and store are compared");
+        let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
+        pause(run, wait).await?;
+        preparing = true;
+    }
     run.walk_anew(run.recorded(run.setup.ledger.begin_run().await)?);
     if preparing {
         // Who was at work when the round before was cut short is waited for, or freed.
@@ -134,14 +137,14 @@ async fn lead_on(
         }
     }
     loop {
-        if !run.recorded(workers.reached(term, Phase::Walking).await)? {
+        if !run.recorded(workers.reached(term, Phase::Walking, index.generation).await)? {
             return Ok(Led::Deposed);
         }
         let scope = {
             let queue = Shared { workers, term, run, fetched };
             coordinator::list(run, queue).await?
         };
-        if !run.recorded(workers.reached(term, Phase::Listed).await)? {
+        if !run.recorded(workers.reached(term, Phase::Listed, index.generation).await)? {
             return Ok(Led::Deposed);
         }
         drained(run, workers, "documents").await?;
@@ -158,13 +161,22 @@ async fn lead_on(
         }
         match run.recorded(workers.seal(term, kept).await)? {
             Some(true) => return Ok(Led::Sealed(kept)),
-            Some(false) => run.walk_anew(run.recorded(run.setup.ledger.begin_run().await)?),
+            Some(false) => {
+                run.walk_anew(run.recorded(run.setup.ledger.begin_run().await)?);
+                index = self::index(run).await?;
+            }
             None => match run.recorded(workers.lead().await)? {
                 Lead::Over(kept) => return Ok(Led::Sealed(kept)),
                 _ => return Ok(Led::Deposed),
             },
         }
     }
+}
+
+/// What the index says of itself.
+async fn index(run: &Run) -> Result<IndexMeta, Ended> {
+    let index = run.with_store(|store| async move { store.meta().await }).await?;
+    index.ok_or_else(|| run.abort(StoreError::Missing { store: run.setup.store.describe() }.into()))
 }
 
 /// Waits until nothing is outstanding.
@@ -301,7 +313,7 @@ async fn sweep(run: &Run, workers: &dyn Coordination, source: SourceId, uri: Str
     let known = |id: &uuid::Uuid| points.iter().any(|point| point.id == *id);
     let orphans: Vec<_> = ids.iter().copied().filter(|id| !known(id)).collect();
     let doubtful: Vec<StoredPoint> = points.iter().copied().filter(|point| ids.contains(&point.id)).collect();
-    if !run.setup.ledger.holds(&uri, epoch) {
+    if !run.setup.ledger.holds(&uri, epoch).await {
         return Ok(());
     }
     if !orphans.is_empty() {

@@ -5,6 +5,7 @@ pub(super) mod missing;
 mod state;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
@@ -19,6 +20,9 @@ use crate::ingest::ledger::{
 use crate::ingest::report::Stage;
 use crate::source::SourceId;
 use crate::source::state::State;
+
+/// How often is looked whether a lease was renewed.
+const UNCERTAIN: Duration = Duration::from_millis(50);
 
 #[async_trait]
 impl Ledger for Cluster {
@@ -147,8 +151,15 @@ impl Ledger for Cluster {
         Ok(Totals { documents: count(0), failed: count(1) })
     }
 
-    fn holds(&self, uri: &str, epoch: Epoch) -> bool {
-        self.inner.member.has_time(self.inner.lease) && self.inner.held.has(uri, epoch)
+    async fn holds(&self, uri: &str, epoch: Epoch) -> bool {
+        while self.inner.held.has(uri, epoch) {
+            if self.inner.member.has_time(self.inner.lease) {
+                return true;
+            }
+            // The lease is being renewed, or ends.
+            tokio::time::sleep(UNCERTAIN).await;
+        }
+        false
     }
 
     fn state(&self, source: &SourceId) -> Arc<dyn State> {

@@ -96,9 +96,9 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// How many documents are recorded.
     async fn totals(&self) -> Result<Totals, LedgerError>;
 
-    /// Whether nobody else has a document that was claimed under this epoch, and nobody can have it for as long as a call to the
-    /// store takes. Asks nobody.
-    fn holds(&self, _uri: &str, _epoch: Epoch) -> bool {
+    /// Whether a document is this worker's under this epoch, and stays so for as long as a call to the store takes. Waits while
+    /// that is uncertain.
+    async fn holds(&self, _uri: &str, _epoch: Epoch) -> bool {
         true
     }
 
