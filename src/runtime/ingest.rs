@@ -64,7 +64,7 @@ impl Runtime {
         self.setup(Arc::new(ledger), Purpose::Index, part).await
     }
 
-    async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
+    pub(super) async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
         let (plan, settings) = (&self.plan, &self.settings);
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);

@@ -1,6 +1,8 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
 mod answerer;
+#[cfg(feature = "postgres")]
+mod cluster;
 mod copy;
 mod ingest;
 mod part;
