@@ -18,6 +18,12 @@ use super::{ATTEMPTS, SWEEPS};
 /// Of a lease, what must be left for a call to the store to begin.
 const MARGIN: f64 = 0.25;
 
+/// What came with its body nobody else can fetch: it is listed again before the round ends.
+const GIVE_UP_BODIES: &str = "
+    WITH gone AS (
+        DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
+    UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
+
 /// Who this worker is at the moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
@@ -152,13 +158,7 @@ impl Inner {
                 &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&sweep_after, Type::FLOAT8)],
             )
             .await?;
-        // Without an item nobody else can fetch it: whoever walks next lists it again.
-        transaction
-            .ask(
-                "DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL",
-                values,
-            )
-            .await?;
+        transaction.ask(GIVE_UP_BODIES, values).await?;
         // At which one worker after another ends is a failure of the document's.
         transaction
             .ask(
@@ -191,7 +191,7 @@ impl Inner {
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];
         for sql in [
             "DELETE FROM ragstream.workers WHERE corpus = $1 AND id = $2",
-            "DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL",
+            &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",
         ] {

@@ -223,6 +223,10 @@ impl Coordination for Cluster {
         jobs::submit_items(&self.inner, term, number, source, &items).await.map_err(shared)
     }
 
+    async fn hold(&self, uris: Vec<String>) -> Result<(), LedgerError> {
+        documents::hold(&self.inner, &uris).await.map_err(shared)
+    }
+
     async fn submit_removals(&self, term: Term, documents: Vec<Missing>) -> Result<bool, LedgerError> {
         jobs::submit_removals(&self.inner, term, &documents).await.map_err(shared)
     }

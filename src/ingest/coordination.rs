@@ -111,6 +111,9 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     async fn restart(&self, term: Term) -> Result<Option<std::time::Duration>, LedgerError>;
     /// Puts items into the queue. `false`: it does not lead any more.
     async fn submit(&self, term: Term, number: usize, source: &SourceId, items: Vec<Item>) -> Result<bool, LedgerError>;
+    /// Takes documents for this worker that came with their bodies: nobody else could fetch them again without asking the source
+    /// twice.
+    async fn hold(&self, uris: Vec<String>) -> Result<(), LedgerError>;
     /// Puts removals into the queue. `false`: it does not lead any more.
     async fn submit_removals(&self, term: Term, documents: Vec<Missing>) -> Result<bool, LedgerError>;
     /// Takes jobs, at most so many.

@@ -233,6 +233,9 @@ struct Shared<'a> {
 impl Submit for Shared<'_> {
     async fn submit(&mut self, batch: Batch) -> Result<(), Closed> {
         if batch.fetched.is_some() {
+            // Before anyone could find that nothing is outstanding.
+            let uris = batch.items.iter().map(|item| item.uri.clone()).collect();
+            self.run.recorded(self.workers.hold(uris).await).map_err(|_| Closed)?;
             return self.fetched.submit(batch).await;
         }
         let Some(source) = self.run.setup.sources.get(batch.source) else { return Ok(()) };

@@ -43,6 +43,13 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
     Ok(uris.iter().map(|uri| known.get(uri).cloned().unwrap_or_default()).collect())
 }
 
+/// Takes over documents that will be claimed later.
+pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
+    let granted = take_over(inner, uris).await?;
+    inner.held.lock().extend(granted.into_iter().map(|(uri, prior)| (uri, Grant::new(prior))));
+    Ok(())
+}
+
 async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorState)>, ClusterError> {
     let (keys, kept): (Vec<String>, Vec<Option<Vec<u8>>>) = uris.iter().map(|uri| key_of(uri)).unzip();
     let me = inner.member.standing().id;

@@ -136,7 +136,8 @@ async fn a_stopped_worker_gives_back_what_it_has_at_once() {
     assert!(began.elapsed() < LEASE * 10, "nobody's lease was waited for");
     assert_eq!(rest.iter().map(|s| s.documents.added).sum::<u64>() + summary.documents.added, 200);
     meeting.is_as_alone().await;
-    assert_eq!(meeting.paid.twice(), 0);
+    // Without a cache on a disk, what had been embedded of documents that were not complete is embedded once more.
+    assert!(meeting.paid.twice() <= 64, "{}", meeting.paid.twice());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
