@@ -1,6 +1,104 @@
 //! Several workers on one index: queue, ledger, quota and leadership in one Postgres database.
+//!
+//! ```text
+//!   ingest --cluster ──┐                 ┌── documents   what is done      [ledger]
+//!   ingest --cluster ──┼── Postgres ─────┼── jobs        what waits        [jobs]
+//!   ingest --cluster ──┘                 ├── workers     whose lease       [member]
+//!                                        ├── roles       who walks         [round]
+//!                                        └── sweeps      what may come late
+//! ```
+//!
+//! Postgres is right where one is wanted and need not be fast: an API's quota bounds how many requests there are to agree on. No
+//! transaction stays open while anything is fetched, embedded or stored; what a worker has is a lease in its row.
+//!
+//! Invariant: what is recorded of a document is recorded by who has it, under the epoch that it was granted under. A worker whose lease
+//! has run out is refused, however late it wakes.
+//! Invariant: no call to the store begins when the lease may end before it does; what a worker may have on its way when its lease ends
+//! all the same is looked at once more when it can have arrived, and a round does not end before that.
+//! Invariant: the clocks of workers never count, only the database's.
 
 mod error;
+mod held;
+mod inner;
+mod jobs;
+mod key;
+mod ledger;
+mod member;
+mod round;
+mod schema;
 mod session;
 
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
 pub use self::error::ClusterError;
+use self::held::Held;
+use self::inner::{Inner, Transactions, renewing};
+use self::member::Member;
+pub use self::schema::SQL as SCHEMA;
+use self::session::Database;
+use crate::ingest::ledger::SqliteLedger;
+
+/// How long a worker may be silent, unless it is told otherwise.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
+const SWEEPS: f64 = 2.0;
+/// A document at which so many workers ended is not given to another.
+const ATTEMPTS: i16 = 8;
+
+/// A worker of a cluster: the ledger of one index that others share, and what they agree on. Cheap to clone; signs off when it
+/// [leaves](crate::ingest::coordination::Coordination::leave), and by its lease when it dies.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+impl Cluster {
+    /// Signs on to the cluster whose database is at this address, for the index of this name. Makes the tables, where it may and they
+    /// are not there. `base`: what a file of certificates in the address is relative to. `lease`: how long this worker may be silent
+    /// before others take over what it has.
+    ///
+    /// # Errors
+    /// When the database cannot be had, its tables are another version's, or may not be made.
+    pub async fn open(url: &str, base: &Path, name: &str, lease: Duration) -> Result<Self, ClusterError> {
+        let database = Database::new(url, base)?;
+        schema::prepare(&database).await?;
+        let rows = database
+            .ask(
+                "WITH made AS (
+                     INSERT INTO ragstream.corpora (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id)
+                 SELECT id FROM made UNION ALL SELECT id FROM ragstream.corpora WHERE name = $1",
+                &[(&name, Type::TEXT)],
+            )
+            .await?;
+        let rows = if rows.is_empty() {
+            // Another worker made it at the same moment.
+            database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?
+        } else {
+            rows
+        };
+        let corpus = rows.first().map(|row| row.get(0));
+        let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
+        let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
+        let (alive, ended) = Inner::alive();
+        let inner = Arc::new(Inner {
+            transactions: Transactions::new(Database::new(url, base)?),
+            database,
+            corpus,
+            name: name.to_owned(),
+            lease,
+            member: Member::new(),
+            held: Held::default(),
+            notes,
+            told: Mutex::default(),
+            seen: Mutex::default(),
+            _alive: alive,
+        });
+        inner.enter().await?;
+        renewing(&inner, ended);
+        Ok(Self { inner })
+    }
+}

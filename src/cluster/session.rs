@@ -5,13 +5,13 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Mutex;
+use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error as DriverError, Row};
+use tokio_postgres::{Error as DriverError, Row};
 
 use super::error::ClusterError;
 use crate::source::sql::postgres::{Address, Failed, Session};
@@ -29,10 +29,43 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 /// One connection to the cluster's database. Statements of several tasks go over it one behind the other without waiting for each
-/// other's answers; what needs a transaction of several statements has a `Database` of its own.
+/// other's answers; what needs transactions of several statements has a `Database` of its own.
 pub(crate) struct Database {
     address: Address,
     live: Mutex<Option<Arc<Session>>>,
+    /// Held by who connects.
+    opening: AsyncMutex<()>,
+}
+
+/// How long a database that is away is still waited for.
+pub(crate) struct Patience {
+    began: Instant,
+    pause: Duration,
+}
+
+/// A transaction of several statements. One that is dropped before its end takes its connection with it.
+pub(crate) struct Transaction<'a> {
+    database: &'a Database,
+    session: Arc<Session>,
+    ended: bool,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), pause: PAUSES.0 }
+    }
+
+    /// Waits, if the same may succeed then.
+    pub(crate) async fn after(&mut self, error: ClusterError) -> Result<(), ClusterError> {
+        if !error.is_away() || self.began.elapsed() + self.pause >= PATIENCE {
+            return Err(error);
+        }
+        tracing::debug!(%error, "the cluster's database is away");
+        // All workers lose it at the same moment; they need not come back at the same moment.
+        sleep(self.pause.mul_f64(rand::random_range(0.5..1.0))).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Ok(())
+    }
 }
 
 impl Database {
@@ -49,7 +82,7 @@ impl Database {
             }
         })?;
         address.config.keepalives_idle(UNACKNOWLEDGED).tcp_user_timeout(UNACKNOWLEDGED);
-        Ok(Self { address, live: Mutex::default() })
+        Ok(Self { address, live: Mutex::default(), opening: AsyncMutex::default() })
     }
 
     /// "Postgres at host:5432".
@@ -57,23 +90,34 @@ impl Database {
         &self.address.place
     }
 
+    fn live(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_session(&self) -> Option<Arc<Session>> {
+        self.live().as_ref().filter(|session| session.is_open()).map(Arc::clone)
+    }
+
     /// A connection that is open, as far as is known.
     async fn session(&self) -> Result<Arc<Session>, ClusterError> {
-        let mut live = self.live.lock().await;
-        if let Some(session) = live.as_ref().filter(|session| session.is_open()) {
-            return Ok(Arc::clone(session));
+        if let Some(session) = self.open_session() {
+            return Ok(session);
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(session) = self.open_session() {
+            return Ok(session);
         }
         let session = match timeout(STATEMENT, Session::open(&self.address)).await {
             Ok(opened) => Arc::new(opened.map_err(|failed| self.explain(failed))?),
             Err(_) => return Err(self.silent()),
         };
-        *live = Some(Arc::clone(&session));
+        *self.live() = Some(Arc::clone(&session));
         Ok(session)
     }
 
     /// The next statement gets a new connection.
-    async fn forget(&self, broken: &Arc<Session>) {
-        let mut live = self.live.lock().await;
+    fn forget(&self, broken: &Arc<Session>) {
+        let mut live = self.live();
         if live.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken)) {
             *live = None;
         }
@@ -87,69 +131,78 @@ impl Database {
         ClusterError::of(failed, self.place(), STATEMENT)
     }
 
-    /// Does something with a connection, once. `work` must not leave a transaction open, unless it fails.
-    pub(crate) async fn once<T>(&self, work: impl AsyncFnOnce(&Client) -> Result<T, DriverError>) -> Result<T, ClusterError> {
-        let session = self.session().await?;
-        let failed = match timeout(STATEMENT, work(&session.client)).await {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => Some(session.failed(error).await),
-            Err(_) => None,
-        };
-        let Some(failed) = failed else {
-            // Its answer may still come: nobody else is to get it.
-            self.forget(&session).await;
-            return Err(self.silent());
-        };
-        if !session.is_open() {
-            self.forget(&session).await;
-        }
-        Err(self.explain(failed))
-    }
-
-    /// [`Self::once`], for a transaction of several statements: one that fails is rolled back.
-    pub(crate) async fn transaction<T>(
+    /// What a connection answered, or why it did not.
+    async fn answered<T>(
         &self,
-        work: impl AsyncFnOnce(&Client) -> Result<T, DriverError>,
+        session: &Arc<Session>,
+        answer: impl Future<Output = Result<T, DriverError>>,
     ) -> Result<T, ClusterError> {
-        self.once(async |client| {
-            client.batch_execute("BEGIN").await?;
-            let worked = work(client).await;
-            match worked {
-                Ok(value) => client.batch_execute("COMMIT").await.map(|()| value),
-                Err(error) => {
-                    // Where that fails, too, the connection is of no use, which the next statement notices.
-                    let _ = client.batch_execute("ROLLBACK").await;
-                    Err(error)
+        match timeout(STATEMENT, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                let failed = session.failed(error).await;
+                if !session.is_open() {
+                    self.forget(session);
                 }
+                Err(self.explain(failed))
             }
-        })
-        .await
+            Err(_) => {
+                // Its answer may still come: nobody else is to get it.
+                self.forget(session);
+                Err(self.silent())
+            }
+        }
     }
 
     /// A statement's rows. Asked again while the database is away: it must do no harm twice.
     pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
-        self.patiently(async || self.ask_once(sql, values).await).await
+        let mut patience = Patience::new();
+        loop {
+            match self.ask_once(sql, values).await {
+                Err(error) => patience.after(error).await?,
+                answered => return answered,
+            }
+        }
     }
 
     /// [`Self::ask`], once.
     pub(crate) async fn ask_once(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
-        self.once(async |client| client.query_typed(sql, values).await).await
+        let session = self.session().await?;
+        self.answered(&session, session.client.query_typed(sql, values)).await
     }
 
-    /// Tries again while the database is away, within [`PATIENCE`].
-    pub(crate) async fn patiently<T>(&self, mut work: impl AsyncFnMut() -> Result<T, ClusterError>) -> Result<T, ClusterError> {
-        let began = Instant::now();
-        let (mut pause, most) = PAUSES;
-        loop {
-            match work().await {
-                Err(error) if error.is_away() && began.elapsed() + pause < PATIENCE => {
-                    tracing::debug!(%error, "the cluster's database is away");
-                    // All workers lose it at the same moment; they need not come back at the same moment.
-                    sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
-                    pause = (pause * 2).min(most);
-                }
-                ended => return ended,
-            }
+    /// Begins a transaction. Nothing else may go over this connection until it ends.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'_>, ClusterError> {
+        let session = self.session().await?;
+        let transaction = Transaction { database: self, session, ended: false };
+        transaction.run("BEGIN").await?;
+        Ok(transaction)
+    }
+}
+
+impl Transaction<'_> {
+    /// A statement's rows.
+    pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await
+    }
+
+    /// Statements without values.
+    pub(crate) async fn run(&self, sql: &str) -> Result<(), ClusterError> {
+        self.database.answered(&self.session, self.session.client.batch_execute(sql)).await
+    }
+
+    /// Ends it. Where its answer is lost, nobody knows whether it was done.
+    pub(crate) async fn commit(mut self) -> Result<(), ClusterError> {
+        self.run("COMMIT").await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.database.forget(&self.session);
         }
     }
 }

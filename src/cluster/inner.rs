@@ -1,0 +1,105 @@
+//! What the parts of a cluster's worker share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ClusterError;
+use super::held::Held;
+use super::member::Member;
+use super::session::Database;
+use crate::error::Error;
+use crate::ingest::ledger::{LedgerError, SqliteLedger};
+
+/// What the parts of a cluster's worker share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    /// For single statements, of several tasks at once.
+    pub database: Database,
+    /// For transactions of several statements, one at a time.
+    pub transactions: Transactions,
+    /// Which index.
+    pub corpus: i32,
+    /// Its name.
+    pub name: String,
+    /// How long a worker may be silent.
+    pub lease: Duration,
+    pub member: Member,
+    pub held: Held,
+    /// What this worker's walks have listed.
+    pub notes: SqliteLedger,
+    /// What it tells of itself when it renews.
+    pub told: Mutex<Option<String>>,
+    /// The round that it takes part in, and what it saw of the queue.
+    pub seen: Mutex<Seen>,
+    /// Ends what was started.
+    pub _alive: tokio_util::sync::DropGuard,
+}
+
+/// Where a worker is in a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Which round.
+    pub round: i64,
+    /// The highest number of a job that it took.
+    pub job: i64,
+    /// When it looked for jobs below that last.
+    pub rewound: Option<tokio::time::Instant>,
+    /// And when at all that wait.
+    pub looked_at_all: Option<tokio::time::Instant>,
+}
+
+/// A connection that one transaction at a time goes over.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    pub database: Database,
+    pub turn: AsyncMutex<()>,
+}
+
+impl Transactions {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, turn: AsyncMutex::new(()) }
+    }
+}
+
+impl Inner {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn no_corpus(&self) -> ClusterError {
+        ClusterError::unfit(format!("{} does not know the index {:?} any more", self.database.place(), self.name))
+            .with_hint("somebody removed it while this worker ran; `ingest` again begins anew")
+    }
+
+    /// A guard that ends with the last handle, and what hears of it.
+    pub(super) fn alive() -> (tokio_util::sync::DropGuard, CancellationToken) {
+        let token = CancellationToken::new();
+        (token.clone().drop_guard(), token)
+    }
+}
+
+/// As a ledger says it.
+pub(super) fn shared(error: ClusterError) -> LedgerError {
+    LedgerError::Shared(Error::from(error))
+}
+
+/// Renews the lease for as long as somebody holds on to the worker.
+pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
+    let weak = Arc::downgrade(inner);
+    let mut wait = inner.lease / 3;
+    tokio::spawn(async move {
+        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+            let Some(inner) = weak.upgrade() else { return };
+            wait = match inner.renew().await {
+                Ok(_) => inner.lease / 3,
+                Err(error) => {
+                    tracing::debug!(%error, "the lease could not be renewed");
+                    (inner.lease / 30).max(Duration::from_millis(100))
+                }
+            };
+        }
+    });
+}
