@@ -18,19 +18,6 @@ use super::error::ClusterError;
 use super::session::Database;
 use crate::limits::{Change, NotKept, Seen, SharedLimits, SharedQuota};
 
-/// What makes the tables.
-///
-/// - `quota`: one row a provider, address and key, of a few kilobytes. Its version is in the index, so that the last one is found at once
-///   however many others a snapshot keeps that somebody holds open.
-/// - `quota_run`: a number for each, as long as nothing that was committed can have been lost.
-pub(super) const SQL: &str = "CREATE TABLE ragstream.quota (
-    provider_key text COLLATE \"C\" NOT NULL, version bigint NOT NULL, name text NOT NULL, state bytea NOT NULL,
-    PRIMARY KEY (provider_key, version)
-) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
-ALTER TABLE ragstream.quota ALTER COLUMN state SET STORAGE MAIN;
-CREATE UNLOGGED TABLE ragstream.quota_run (provider_key text COLLATE \"C\" PRIMARY KEY, run bigint NOT NULL);
-";
-
 /// A worker that is stopped with the row's lock in its hand loses it after so long; one that waits for it asks again. What is loosened
 /// may be lost, never wrong.
 const TERMS: &str = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_transaction_session_timeout = '2s'; \

@@ -47,7 +47,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cache::LimitsCache;
+pub(crate) use cache::{LimitsCache, fingerprint};
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};

@@ -49,8 +49,9 @@ pub trait SharedQuota: fmt::Debug + Send + Sync {
 
 /// The quotas of all providers that workers share.
 pub trait SharedLimits: fmt::Debug + Send + Sync {
-    /// The quota of one provider, address and key: a word that tells none of them.
-    fn quota(&self, key: &str) -> Arc<dyn SharedQuota>;
+    /// The quota of one provider, by its name in the pipeline file. `key` is a word for that, its address and its API key which
+    /// tells none of them.
+    fn quota(&self, name: &str, key: &str) -> Arc<dyn SharedQuota>;
 }
 
 /// Why a change was not kept, or why nobody knows.
