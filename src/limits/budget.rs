@@ -129,6 +129,15 @@ impl Budget {
         self.tokens.restore(id, tokens, at);
     }
 
+    /// Counts what may have been let go within a time of which nobody tells: as much as is let go while many wait.
+    pub(super) fn lose(&mut self, long: Duration, id: u64, at: Instant) -> (u64, u64) {
+        let worth = |quota: &Quota| quota.pace(1).map_or(0, |pace| (pace * long.as_secs_f64()) as u64);
+        let lost = (worth(&self.requests), worth(&self.tokens));
+        self.requests.restore(id, lost.0, at);
+        self.tokens.restore(id, lost.1, at);
+        lost
+    }
+
     /// Takes back a request that was not sent.
     pub(super) fn give_back(&mut self, id: u64, tokens: u64, now: Instant) {
         self.requests.correct(id, 1, 0, now);

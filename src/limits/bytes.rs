@@ -120,11 +120,11 @@ impl Reader<'_> {
         Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    /// One that is a number.
+    /// One that is a number, or without bounds.
     pub(super) fn float(&mut self) -> Option<f64> {
         let (first, rest) = self.bytes.split_first_chunk()?;
         self.bytes = rest;
-        Some(f64::from_le_bytes(*first)).filter(|float| float.is_finite())
+        Some(f64::from_le_bytes(*first)).filter(|float| !float.is_nan())
     }
 
     pub(super) fn duration(&mut self) -> Option<Duration> {

@@ -33,6 +33,8 @@ use super::log::{Entry, SendLog, WINDOW};
 const MADE_UP: f64 = 3.0;
 /// by so much more a second.
 const MAKES_UP: f64 = 0.25;
+/// No limit is larger, and no debt.
+const MOST: f64 = 1e13;
 /// After a longer silence nobody has waited all the time.
 const SILENT: Duration = Duration::from_secs(60);
 
@@ -369,7 +371,7 @@ impl Quota {
     pub(super) fn load(from: &mut Reader<'_>, estimator: LoadEstimator, log: VecDeque<Entry>) -> Option<Self> {
         let tag = from.byte()?;
         let limit = from.option(Reader::float)?;
-        let known = || limit.filter(|limit| *limit >= 1.0);
+        let known = || limit.filter(|limit| (1.0..=MOST).contains(limit));
         let knowledge = match tag {
             0 => Knowledge::Unknown,
             1 => Knowledge::Told { limit: known()?, refused: false },
@@ -384,14 +386,14 @@ impl Quota {
         let quota = Self {
             knowledge,
             estimator: estimator(from)?,
-            level,
+            level: level.clamp(-MOST, MOST),
             filled_at: filled_at.min(from.clock.now),
             burst,
             log: SendLog::from_entries(log),
             waited: flags & 1 != 0,
             foreign,
             awaited: flags & 2 != 0,
-            owed: owed.max(0.0),
+            owed: owed.clamp(0.0, MOST),
         };
         Some(quota)
     }

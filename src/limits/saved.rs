@@ -30,6 +30,8 @@ pub(super) struct Saved {
     pub(super) budget: Budget,
     pub(super) line: Line,
     pub(super) runs: Runs,
+    /// When it was saved.
+    pub(super) written: i64,
 }
 
 /// A time in which nothing that was saved got lost.
@@ -42,38 +44,56 @@ struct Run {
     began: i64,
 }
 
+/// What may have been let go by workers that are dead, when the last run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Lost {
+    pub(super) id: u64,
+    pub(super) requests: u64,
+    pub(super) tokens: u64,
+}
+
 /// The last runs, the oldest first.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Runs(Vec<Run>);
+pub(super) struct Runs {
+    known: Vec<Run>,
+    /// Counted as sent, until those who live have told that it was theirs.
+    pub(super) lost: Option<Lost>,
+}
 
 impl Runs {
     /// Notes the present run. Returns whether it is a new one, and not the first.
     pub(super) fn note(&mut self, name: u64, version: u64, now: i64) -> bool {
-        if self.0.last().is_some_and(|last| last.name == name) {
+        if self.known.last().is_some_and(|last| last.name == name) {
             return false;
         }
-        let first = self.0.is_empty();
+        let first = self.known.is_empty();
         let known = |run: &Run| run.began.saturating_add(RUN_KNOWN) > now;
         // The last of the old ones is known as long as it is one of two: who was there in it must find it.
-        let old = self.0.iter().rposition(|run| !known(run)).unwrap_or(0).max((self.0.len() + 1).saturating_sub(RUNS));
-        self.0.drain(..old);
-        self.0.push(Run { name, version, began: now });
+        let old = self.known.iter().rposition(|run| !known(run)).unwrap_or(0).max((self.known.len() + 1).saturating_sub(RUNS));
+        self.known.drain(..old);
+        self.known.push(Run { name, version, began: now });
         !first
     }
 
     /// The version after which everything got lost that a worker saved in the run `name` or before; `None` where nothing was.
     pub(super) fn lost_since(&self, name: u64) -> Option<u64> {
-        let after = self.0.iter().rposition(|run| run.name == name).map_or(0, |index| index + 1);
-        self.0.iter().skip(after).map(|run| run.version).min()
+        let after = self.known.iter().rposition(|run| run.name == name).map_or(0, |index| index + 1);
+        self.known.iter().skip(after).map(|run| run.version).min()
     }
 
     fn save(&self, to: &mut Writer) {
-        to.number(self.0.len() as u64);
-        for run in &self.0 {
+        to.number(self.known.len() as u64);
+        for run in &self.known {
             to.number(run.name);
             to.number(run.version);
             to.signed(run.began - to.clock.micros);
         }
+        let recent = id(to.clock.micros).saturating_sub(WINDOW.as_micros() as u64);
+        to.option(self.lost.filter(|lost| lost.id > recent), |to, lost| {
+            to.signed(micros(lost.id) - to.clock.micros);
+            to.number(lost.requests);
+            to.number(lost.tokens);
+        });
     }
 
     fn load(from: &mut Reader<'_>) -> Option<Self> {
@@ -81,7 +101,12 @@ impl Runs {
             let (name, version, began) = (from.number()?, from.number()?, from.signed()?);
             Some(Run { name, version, began: from.written.saturating_add(began) })
         };
-        (0..from.length()?).map(|_| run(from)).collect::<Option<_>>().map(Self)
+        let known = (0..from.length()?).map(|_| run(from)).collect::<Option<_>>()?;
+        let lost = from.option(|from| {
+            let at = id(from.written.saturating_add(from.signed()?));
+            Some(Lost { id: at, requests: from.number()?, tokens: from.number()? })
+        })?;
+        Some(Self { known, lost })
     }
 }
 
@@ -89,7 +114,7 @@ impl Saved {
     /// What is shared by those who come first.
     pub(super) fn new(declared: Limits, learned: LearnedLimits, clock: Clock) -> Self {
         let budget = Budget::new(declared, learned, clock.now);
-        Self { budget, line: Line::default(), runs: Runs::default() }
+        Self { budget, line: Line::default(), runs: Runs::default(), written: clock.micros }
     }
 
     /// What is made of something that cannot be read: all of the quota was used just now, whatever it is.
@@ -128,7 +153,7 @@ impl Saved {
             learned_at,
             next_id,
         };
-        from.bytes.is_empty().then_some(Self { budget, line, runs })
+        from.bytes.is_empty().then_some(Self { budget, line, runs, written: from.written })
     }
 }
 

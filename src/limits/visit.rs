@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::bytes::Clock;
 use super::line::{Claim, Line};
-use super::saved::{Saved, id, micros, save};
+use super::saved::{Lost, Runs, Saved, id, micros, save};
 use super::sent::Sent;
 use super::shared::{NotKept, Seen};
 use super::state::State;
@@ -19,6 +19,9 @@ const LONGEST: Duration = Duration::from_secs(2);
 
 /// After something may have been lost, nothing is sent until all had time to write it again.
 const REJOIN: Duration = Duration::from_millis(1200);
+
+/// What was saved so long before a run ended may be lost: three times the delay with which Postgres writes what nobody waits for.
+const LOST: Duration = Duration::from_millis(600);
 
 /// Visits a second that all workers together need not exceed: where more requests leave, a visit takes several.
 const ENOUGH: f64 = 50.0;
@@ -64,13 +67,17 @@ impl State {
                 Saved::spent(declared, visits.learned, clock)
             })
         });
-        let Saved { budget, mut line, mut runs } = loaded.unwrap_or_else(|| Saved::new(declared, visits.learned, clock));
+        let Saved { budget, mut line, mut runs, written } = loaded.unwrap_or_else(|| Saved::new(declared, visits.learned, clock));
         self.budget = budget;
         self.budget.next_id = self.budget.next_id.max(id(clock.micros));
         self.budget.declare(declared, now);
         let vanished = seen.state.is_none() && visits.version > 0;
         if runs.note(seen.run, seen.version, clock.micros) || vanished {
             self.budget.pause(now.checked_add(REJOIN));
+            // Of what dead workers did in the last moment, nobody tells any more.
+            let until = written.saturating_add(i64::try_from(LOST.as_micros()).unwrap_or(0)).min(clock.micros);
+            let (requests, tokens) = self.budget.lose(LOST, id(until), clock.instant(until));
+            runs.lost = Some(Lost { id: id(until), requests, tokens });
         }
         let lost_since = visits.lost_since(&runs, seen);
         let again: Vec<Note> = lost_since.map_or_else(Vec::new, |version| visits.saved_after(version, now).cloned().collect());
@@ -78,7 +85,7 @@ impl State {
         let gap = visits.gap();
         let taught = notes.iter().any(|note| matches!(note, Note::Refused { .. })).then(|| self.concurrency.clone());
         for note in &again {
-            self.tell_again(note, clock);
+            self.tell_again(note, &mut runs, clock);
         }
         for note in &notes {
             self.tell(note, clock);
@@ -164,8 +171,18 @@ impl State {
     }
 
     /// Tells them once more what got lost: what counts, not what was learned from it.
-    fn tell_again(&mut self, note: &Note, clock: Clock) {
+    fn tell_again(&mut self, note: &Note, runs: &mut Runs, clock: Clock) {
         match *note {
+            Note::Taken { tokens, .. } => {
+                self.tell(note, clock);
+                // Known now, so that it need not be feared.
+                if let Some(lost) = &mut runs.lost {
+                    let (requests, tokens) = (lost.requests.min(1), lost.tokens.min(tokens));
+                    (lost.requests, lost.tokens) = (lost.requests - requests, lost.tokens - tokens);
+                    self.budget.requests.correct(lost.id, requests, 0, clock.now);
+                    self.budget.tokens.correct(lost.id, tokens, 0, clock.now);
+                }
+            }
             Note::Refused { sent, tokens, heard, asked, counted } => {
                 if !counted {
                     self.budget.uncount(sent.id, tokens, clock.now);

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 use super::*;
+use crate::error::{Failure, Origin};
 use crate::limits::shared::{Change, SharedQuota};
 use crate::limits::{LearnedLimits, Limiter, Limits};
 
@@ -62,8 +63,29 @@ impl Table {
 
     fn away(row: &Row) -> Result<(), NotKept> {
         let away = row.away_until.is_some_and(|until| until > Instant::now());
-        let error = || crate::Error::io("reach", "the database", std::io::Error::other("away"));
-        if away { Err(NotKept { source: error(), perhaps: false }) } else { Ok(()) }
+        if away { Err(NotKept { source: Away.into(), perhaps: false }) } else { Ok(()) }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the database is away")]
+struct Away;
+
+impl Failure for Away {
+    fn origin(&self) -> Origin {
+        Origin::Ledger
+    }
+
+    fn code(&self) -> &'static str {
+        "away"
+    }
+
+    fn is_transient(&self) -> bool {
+        true
+    }
+
+    fn stops_all(&self) -> bool {
+        true
     }
 }
 
@@ -188,7 +210,8 @@ async fn torture(workers: usize, load: Load, minutes: u64, faults: bool) -> (Vec
 #[test]
 fn any_number_of_workers_use_a_quota_and_never_more() {
     for (workers, faults) in [(1, false), (1, true), (2, true), (8, false), (8, true), (64, true)] {
-        let (seen, table, took) = paused(torture(workers, LOAD, 6, faults));
+        let load = Load { at_once: (64 / workers).max(3), ..LOAD };
+        let (seen, table, took) = paused(torture(workers, load, 6, faults));
         let (rpm, tpm) = (LOAD.limits.rpm.unwrap().into(), LOAD.limits.tpm.unwrap().into());
         let used = seen.iter().map(|(.., tokens)| tokens).sum::<u64>() as f64 / (tpm as f64 * took.as_secs_f64() / 60.0);
         let visits = table.visits.load(Ordering::Relaxed) as f64 / took.as_secs_f64();
@@ -215,7 +238,7 @@ fn no_worker_starves_and_greed_is_of_no_use() {
             .collect();
         tokio::time::sleep(Duration::from_mins(3)).await;
         drop(all);
-        Arc::into_inner(seen).unwrap().into_inner().unwrap()
+        seen.lock().unwrap().clone()
     });
     let mut counts = [0_usize; 16];
     seen.iter().for_each(|(_, worker, _)| counts[*worker] += 1);
@@ -225,7 +248,7 @@ fn no_worker_starves_and_greed_is_of_no_use() {
 
 #[test]
 fn tokens_that_were_reserved_in_vain_are_used_by_others() {
-    let load = Load { tokens: (3000, 600), ..LOAD };
+    let load = Load { tokens: (750, 600), at_once: 8, ..LOAD };
     let (seen, _, took) = paused(torture(8, load, 4, true));
     let used = seen.iter().map(|(.., tokens)| tokens).sum::<u64>() as f64 / (600_000.0 * took.as_secs_f64() / 60.0);
     assert!(worst(&seen, |tokens| tokens) <= 600_000);
