@@ -19,6 +19,9 @@ pub const LAYOUT: i32 = 1;
 ///   number grows: what comes back gets a new one, so that a worker who goes on from the last number that it saw never reads what
 ///   others have worked off.
 /// - `sweeps`: points that a worker may still write that lost its lease; they are looked at once more when that is over.
+/// - `quota`: one row a provider, address and key, of some kilobytes, and what it holds is the room `limits`'. Its version is in the
+///   index: so the last is found at once, however many others a snapshot keeps that somebody holds open. `quota_run`: a number for each.
+///   The table is empty after anything by which commits can have been lost that were not waited for.
 /// - `workers`: one row each, with the lease on all that it holds. `roles`: who walks.
 ///
 /// `key` is the uri, or its digest where that is too long for an index or holds a NUL, which Postgres has no letter for; then `uri`
@@ -69,6 +72,12 @@ CREATE INDEX sweeps_due ON ragstream.sweeps (corpus, due);
 CREATE TABLE ragstream.state (
     corpus integer NOT NULL, source text NOT NULL, key bytea NOT NULL, value bytea NOT NULL, PRIMARY KEY (corpus, source, key)
 );
+CREATE TABLE ragstream.quota (
+    provider_key text COLLATE "C" NOT NULL, version bigint NOT NULL, name text NOT NULL, state bytea NOT NULL,
+    PRIMARY KEY (provider_key, version)
+) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000);
+ALTER TABLE ragstream.quota ALTER COLUMN state SET STORAGE MAIN;
+CREATE UNLOGGED TABLE ragstream.quota_run (provider_key text COLLATE "C" PRIMARY KEY, run bigint NOT NULL);
 INSERT INTO ragstream.layout VALUES (1);
 "#;
 

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
@@ -178,6 +179,29 @@ impl Database {
         transaction.run("BEGIN").await?;
         Ok(transaction)
     }
+
+    /// [`Self::begin`] under terms (`SET LOCAL …`) and with two statements at once: one way to the server and back.
+    pub(crate) async fn begin_with(
+        &self,
+        terms: &str,
+        (first, of_first): (&str, &Values<'_>),
+        (second, of_second): (&str, &Values<'_>),
+    ) -> Result<(Transaction<'_>, Vec<Row>, Vec<Row>), ClusterError> {
+        let session = self.session().await?;
+        let transaction = Transaction { database: self, session, ended: false };
+        let client = &transaction.session.client;
+        let begun = format!("BEGIN; {terms}");
+        // They are sent in this order, each without waiting for the one before.
+        let all = async {
+            let begin = client.batch_execute(&begun);
+            let (begun, one, other) =
+                join3(begin, client.query_typed(first, of_first), client.query_typed(second, of_second)).await;
+            begun?;
+            Ok((one?, other?))
+        };
+        let (one, other) = self.answered(&transaction.session, all).await?;
+        Ok((transaction, one, other))
+    }
 }
 
 impl Transaction<'_> {
@@ -189,6 +213,19 @@ impl Transaction<'_> {
     /// Statements without values.
     pub(crate) async fn run(&self, sql: &str) -> Result<(), ClusterError> {
         self.database.answered(&self.session, self.session.client.batch_execute(sql)).await
+    }
+
+    /// A last statement, and the end in the same way to the server. Where its answer is lost, nobody knows whether it was done.
+    pub(crate) async fn commit_with(mut self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        let client = &self.session.client;
+        let both = async {
+            let (rows, done) = join(client.query_typed(sql, values), client.batch_execute("COMMIT")).await;
+            let rows = rows?;
+            done.map(|()| rows)
+        };
+        let rows = self.database.answered(&self.session, both).await?;
+        self.ended = true;
+        Ok(rows)
     }
 
     /// Ends it. Where its answer is lost, nobody knows whether it was done.

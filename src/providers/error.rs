@@ -28,6 +28,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// The model's files are not there and cannot be had.
     ModelMissing,
+    /// The quota is shared with other workers, and what they share cannot be reached.
+    QuotaUnreachable,
 }
 
 impl ErrorKind {
@@ -44,6 +46,7 @@ impl ErrorKind {
             Self::InvalidInput => "invalid_input",
             Self::BadAnswer => "bad_answer",
             Self::ModelMissing => "model_missing",
+            Self::QuotaUnreachable => "quota_unreachable",
         }
     }
 }
@@ -118,7 +121,14 @@ impl ProviderError {
 
     /// Whether nothing else sent to this provider can succeed either, so that the run must stop.
     pub fn is_fatal(&self) -> bool {
-        matches!(self.kind, ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing)
+        matches!(
+            self.kind,
+            ErrorKind::Auth
+                | ErrorKind::QuotaSpent
+                | ErrorKind::NotFound
+                | ErrorKind::ModelMissing
+                | ErrorKind::QuotaUnreachable
+        )
     }
 }
 
