@@ -1,5 +1,6 @@
 //! What the parts of a cluster's worker share.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,12 +31,14 @@ pub(super) struct Inner {
     pub held: Held,
     /// What this worker's walks have listed.
     pub notes: SqliteLedger,
+    /// How many workers there are, this one included.
+    pub alive: Arc<AtomicU32>,
     /// What it tells of itself when it renews.
     pub told: Mutex<Option<String>>,
     /// The round that it takes part in, and what it saw of the queue.
     pub seen: Mutex<Seen>,
     /// Ends what was started.
-    pub _alive: tokio_util::sync::DropGuard,
+    pub _ends: tokio_util::sync::DropGuard,
 }
 
 /// Where a worker is in a round.
@@ -75,7 +78,7 @@ impl Inner {
     }
 
     /// A guard that ends with the last handle, and what hears of it.
-    pub(super) fn alive() -> (tokio_util::sync::DropGuard, CancellationToken) {
+    pub(super) fn ends() -> (tokio_util::sync::DropGuard, CancellationToken) {
         let token = CancellationToken::new();
         (token.clone().drop_guard(), token)
     }

@@ -4,6 +4,7 @@
 //! transaction: what that worker says from then on is refused by owner and epoch, also when it only slept. A worker that could not
 //! renew in time lets go of everything by itself and goes on under a new name.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,13 +25,14 @@ const GIVE_UP_BODIES: &str = "
         DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
     UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
 
+/// Whoever has not signed on, or has signed off.
+pub(super) const NOBODY: i64 = 0;
+
 /// Who this worker is at the moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standing {
     /// Its name. Drawn by lot: a database that was restored to an earlier state must not give it to another.
     pub id: i64,
-    /// What was granted in another era counts no more.
-    pub era: i32,
     /// How long nobody else can have what it holds, by this machine's clock, from before it asked.
     pub until: Instant,
 }
@@ -41,7 +43,7 @@ pub(super) struct Member(Mutex<Standing>);
 
 impl Member {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Standing { id: 0, era: 0, until: Instant::now() }))
+        Self(Mutex::new(Standing { id: NOBODY, until: Instant::now() }))
     }
 
     /// As it is now.
@@ -73,7 +75,7 @@ impl Inner {
                 "INSERT INTO ragstream.workers (id, corpus, era, host, process, program, since, lease, lease_until)
                  SELECT $2, id, era, $3, $4, $5, clock_timestamp(), $6 * interval '1 s', clock_timestamp() + $6 * interval '1 s'
                  FROM ragstream.corpora WHERE id = $1
-                 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING era",
+                 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING 1",
                 &[
                     (&self.corpus, Type::INT4),
                     (&id, Type::INT8),
@@ -84,14 +86,19 @@ impl Inner {
                 ],
             )
             .await?;
-        let era = rows.first().map(|row| row.get(0)).ok_or_else(|| self.no_corpus())?;
-        self.member.set(Standing { id, era, until: began + self.lease });
+        if rows.is_empty() {
+            return Err(self.no_corpus());
+        }
+        self.member.set(Standing { id, until: began + self.lease });
         Ok(())
     }
 
     /// Renews the lease; where that came too late, signs on anew. `false`: what was held is gone.
     pub(super) async fn renew(&self) -> Result<bool, ClusterError> {
         let (standing, began) = (self.member.standing(), Instant::now());
+        if standing.id == NOBODY {
+            return Ok(true);
+        }
         // What was let go of because of a lease that had run out must not be had again by a late renewal.
         if began < standing.until {
             let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -100,11 +107,12 @@ impl Inner {
                 .ask_once(
                     "UPDATE ragstream.workers w SET lease_until = clock_timestamp() + w.lease, told = $3 FROM ragstream.corpora c
                      WHERE w.id = $1 AND c.id = w.corpus AND c.era = w.era AND w.lease_until > clock_timestamp() AND c.id = $2
-                     RETURNING 1",
+                     RETURNING (SELECT count(*) FROM ragstream.workers o WHERE o.corpus = $2)",
                     &[(&standing.id, Type::INT8), (&self.corpus, Type::INT4), (&told, Type::TEXT)],
                 )
                 .await?;
-            if !renewed.is_empty() {
+            if let Some(row) = renewed.first() {
+                self.alive.store(u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1), Ordering::Relaxed);
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
@@ -197,7 +205,9 @@ impl Inner {
         ] {
             transaction.ask(sql, values).await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.member.set(Standing { id: NOBODY, until: Instant::now() });
+        Ok(())
     }
 }
 

@@ -30,6 +30,7 @@ mod schema;
 mod session;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -59,7 +60,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Signs on to the cluster whose database is at this address, for the index of this name. Makes the tables, where it may and they
+    /// A worker of the cluster whose database is at this address, for the index of this name. It signs on when it
+    /// [joins](crate::ingest::coordination::Coordination::join). Makes the tables, where it may and they
     /// are not there. `base`: what a file of certificates in the address is relative to. `lease`: how long this worker may be silent
     /// before others take over what it has.
     ///
@@ -85,7 +87,7 @@ impl Cluster {
         let corpus = rows.first().map(|row| row.get(0));
         let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
         let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
-        let (alive, ended) = Inner::alive();
+        let (ends, ended) = Inner::ends();
         let inner = Arc::new(Inner {
             transactions: Transactions::new(Database::new(url, base)?),
             database,
@@ -95,12 +97,17 @@ impl Cluster {
             member: Member::new(),
             held: Held::default(),
             notes,
+            alive: Arc::new(AtomicU32::new(1)),
             told: Mutex::default(),
             seen: Mutex::default(),
-            _alive: alive,
+            _ends: ends,
         });
-        inner.enter().await?;
         renewing(&inner, ended);
         Ok(Self { inner })
+    }
+
+    /// How many workers there are, as far as this one knows.
+    pub(crate) fn alive(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.inner.alive)
     }
 }

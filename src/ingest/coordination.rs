@@ -127,6 +127,8 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     /// Ends the round, where nothing is outstanding. `None`: something is, or it does not lead any more; `Some(false)`: the sources
     /// are to be walked once more.
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, LedgerError>;
+    /// Says what this worker has done so far, for whoever looks at all of them: a JSON object.
+    fn tell(&self, told: String);
     /// Gives back what is held, and leaves.
     async fn leave(&self);
 }

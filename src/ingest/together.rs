@@ -270,6 +270,7 @@ impl Claim for Claims {
             if self.over.is_cancelled() {
                 return self.local.recv().await;
             }
+            self.workers.tell(told(&self.run));
             // Not to be dropped halfway: what it took would be nobody's.
             match self.run.recorded(self.workers.take(TAKEN).await).ok()? {
                 Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
@@ -282,6 +283,22 @@ impl Claim for Claims {
             }
         }
     }
+}
+
+/// What this worker has done so far.
+fn told(run: &Run) -> String {
+    let (report, requests) = (&run.report, run.setup.terms.counted.as_ref().map(|counted| counted()).unwrap_or_default());
+    let documents = report.documents.added.get() + report.documents.changed.get() + report.documents.removed.get();
+    serde_json::json!({
+        "seconds": report.elapsed().as_secs_f64(),
+        "documents": documents,
+        "failed": report.documents.failed.get(),
+        "chunks": report.chunks.upserted.get(),
+        "tokens": report.embeddings.tokens.get(),
+        "requests": requests.requests,
+        "throttled": requests.throttled,
+    })
+    .to_string()
 }
 
 impl Claims {

@@ -1,54 +1,43 @@
-//! An ingest by several workers.
+//! A runtime that is one of several workers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use super::Runtime;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, Quotas};
 use crate::error::Error;
-use crate::ingest::report::{IngestSummary, Report};
-use crate::ingest::{self, Options, Setup};
+use crate::ingest::Setup;
+use crate::providers::Providers;
 use crate::source::Purpose;
 use crate::vectordb::StorePlan;
 
 impl Runtime {
-    /// Takes part in bringing the pipeline's index up to date, as one of any number of workers that have the same pipeline and the
-    /// same database. Returns when the round is over. See [`ingest::run`].
+    /// The same, as one of any number of workers with the same pipeline that meet in the Postgres database at this address: they share
+    /// the queue, the ledger and the providers' quotas. `lease`: how long this worker may be silent before others take over what it
+    /// has. To be said before anything else is asked of it.
     ///
     /// # Errors
-    /// When the database cannot be had, the pipeline has what workers cannot share, and what [`ingest::run`] returns.
-    pub async fn ingest_together(
-        &self,
-        database: &str,
-        lease: Duration,
-        options: Options,
-        report: Arc<Report>,
-        stop: CancellationToken,
-    ) -> Result<IngestSummary, Error> {
-        let setup = tokio::select! {
-            setup = self.setup_together(database, lease) => setup?,
-            () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
-        };
-        ingest::run(setup, options, report, stop).await
+    /// When the database cannot be had, or the store is one that workers cannot share.
+    pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
+        let cluster = Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
+        let quotas = Quotas::new(database, &self.settings.cwd, cluster.alive())?;
+        let providers = Providers::new(self.plan.providers.clone(), self.settings.cache.clone());
+        self.providers = Arc::new(providers.with_shared_limits(Arc::new(quotas)));
+        self.cluster = Some(Arc::new(cluster));
+        Ok(self)
     }
 
-    async fn setup_together(&self, database: &str, lease: Duration) -> Result<Setup, Error> {
-        let cluster = Arc::new(self.cluster(database, lease).await?);
-        let mut setup = self.setup(Arc::clone(&cluster) as _, Purpose::Index, None).await?;
-        setup.workers = Some(cluster);
+    /// What an ingest works with that is one of several.
+    pub(super) async fn setup_together(&self, cluster: &Arc<Cluster>) -> Result<Setup, Error> {
+        let mut setup = self.setup(Arc::clone(cluster) as _, Purpose::Index, None).await?;
+        setup.workers = Some(Arc::clone(cluster) as _);
         // All workers are one home: what one of them wrote is every other's to remove.
-        setup.home = Some(format!("cluster {}", self.corpus()?));
+        setup.home = Some(format!("cluster: {}", self.corpus()?));
         Ok(setup)
     }
 
-    async fn cluster(&self, database: &str, lease: Duration) -> Result<Cluster, Error> {
-        Ok(Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?)
-    }
-
     /// What the index is called in the database: the same on every worker, wherever that has its home.
-    pub(super) fn corpus(&self) -> Result<String, Error> {
+    fn corpus(&self) -> Result<String, Error> {
         match &self.plan.store {
             StorePlan::Qdrant { collection, .. } => Ok(format!("{} in {collection}", self.plan.name)),
             StorePlan::Embedded { .. } => {

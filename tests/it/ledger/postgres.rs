@@ -44,6 +44,7 @@ impl Keeper for Postgres {
         let url = format!("postgres://postgres@127.0.0.1:{}/postgres", servers::postgres().port);
         let here = std::path::Path::new(".");
         let cluster = Cluster::open(&url, here, &self.name, Duration::from_mins(1)).await.unwrap();
+        cluster.join(&[SourceId::files()], false).await.unwrap();
         *last = Some(cluster.clone());
         Arc::new(Granted { cluster, claimed: Mutex::default() })
     }
