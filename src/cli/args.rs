@@ -37,6 +37,9 @@ pub(super) enum Command {
     /// Measure retrieval on a labelled set
     Eval(EvalArgs),
     /// Answer over HTTP: for browsers, programs and agents
+    ///
+    /// While it runs, `ingest`, `ask`, `search`, `chat` and `status` on the same home have it do their work, with the same output and exit
+    /// codes; what it does not serve, and what it would answer otherwise (another key, cache or version), they do themselves.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     /// Show what a running service ingests, and what holds it back, until Ctrl-C

@@ -16,10 +16,14 @@ mod mcp;
 mod models;
 mod once;
 mod output;
+#[cfg(all(unix, feature = "serve"))]
+mod owner;
 mod plan;
 mod progress;
 mod push;
 mod read;
+#[cfg(all(unix, feature = "serve"))]
+mod received;
 #[cfg(all(unix, feature = "serve"))]
 mod remote;
 mod schema;

@@ -31,6 +31,7 @@ mod limits;
 mod local;
 mod mcp;
 mod own_source;
+mod owner;
 mod page;
 mod parse;
 mod peers;
