@@ -25,6 +25,7 @@ pub(super) use self::write::SegmentWriter;
 use super::fault::Fault;
 use super::files::read_at;
 use super::vectors::SCALE;
+use crate::priority;
 
 /// What a segment's file begins with.
 const MARK: &[u8; 8] = b"ragseg\0\x01";
@@ -281,6 +282,32 @@ impl Segment {
             next().transpose()
         })
     }
+}
+
+impl Drop for Segment {
+    /// Who closes a file last that was removed waits until the system has taken its room back: a tenth of a second for some
+    /// hundred megabytes. That is not to be a search, which is who holds a segment longest that was merged away.
+    fn drop(&mut self) {
+        if is_removed(&self.file)
+            && let Ok(file) = self.file.try_clone()
+        {
+            let held = (file, self.kept.take());
+            // Without a thread it is closed here.
+            let _ = priority::aside(move || drop(held));
+        }
+    }
+}
+
+/// Whether no folder has the file any more.
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) == 0)
+}
+
+/// Where a file that is open cannot be removed, none is.
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> bool {
+    false
 }
 
 impl Term {
