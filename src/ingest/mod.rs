@@ -97,14 +97,16 @@ async fn run_within(
     let Some(Opened { run, index }) = opened else { return Ok(IngestSummary::interrupted(&name, report.elapsed())) };
     let run = Arc::new(run);
 
+    let before = run.setup.store.one_by_one();
     run.report.clocks.begin(|step| run.places(step));
     let (batches, claims) = queue::local();
     let work = async { tokio::join!(coordinator::list(&run, batches), worker::work(&run, claims)).0 };
     let listed = run.drained(work).await;
 
     run.report.clocks.close();
+    let one_by_one = run.setup.store.one_by_one().map(|now| now.since(before.unwrap_or_default()));
     let kept = coordinator::close(&run, listed, index).await?;
     run.report.clocks.end();
     run.told.loads(&report.load());
-    Ok(summary::summary(&run, kept))
+    Ok(summary::summary(&run, kept, one_by_one))
 }
