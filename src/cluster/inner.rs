@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::held::Held;
-use super::member::Member;
 use super::session::Database;
+use super::standing::Member;
 use crate::error::Error;
 use crate::ingest::ledger::{LedgerError, SqliteLedger};
 
@@ -87,22 +87,4 @@ impl Inner {
 /// As a ledger says it.
 pub(super) fn shared(error: ClusterError) -> LedgerError {
     LedgerError::Shared(Error::from(error))
-}
-
-/// Renews the lease for as long as somebody holds on to the worker.
-pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
-    let weak = Arc::downgrade(inner);
-    let mut wait = inner.lease / 3;
-    tokio::spawn(async move {
-        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-            let Some(inner) = weak.upgrade() else { return };
-            wait = match inner.renew().await {
-                Ok(_) => inner.lease / 3,
-                Err(error) => {
-                    tracing::debug!(%error, "the lease could not be renewed");
-                    (inner.lease / 30).max(Duration::from_millis(100))
-                }
-            };
-        }
-    });
 }

@@ -5,61 +5,28 @@
 //! renew in time lets go of everything by itself and goes on under a new name.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
+use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::inner::Inner;
 use super::session::{Patience, Values};
-use super::{ATTEMPTS, SWEEPS};
+use super::standing::{NOBODY, Standing};
 
-/// Of a lease, what must be left for a call to the store to begin.
-const MARGIN: f64 = 0.25;
+/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
+const SWEEPS: f64 = 2.0;
+/// A document at which so many workers ended is not given to another.
+const ATTEMPTS: i16 = 8;
 
 /// What came with its body nobody else can fetch: it is listed again before the round ends.
 const GIVE_UP_BODIES: &str = "
     WITH gone AS (
         DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
     UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
-
-/// Whoever has not signed on, or has signed off.
-pub(super) const NOBODY: i64 = 0;
-
-/// Who this worker is at the moment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
-    /// Its name. Drawn by lot: a database that was restored to an earlier state must not give it to another.
-    pub id: i64,
-    /// How long nobody else can have what it holds, by this machine's clock, from before it asked.
-    pub until: Instant,
-}
-
-/// The worker's standing.
-#[derive(Debug)]
-pub(super) struct Member(Mutex<Standing>);
-
-impl Member {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Standing { id: NOBODY, until: Instant::now() }))
-    }
-
-    /// As it is now.
-    pub(super) fn standing(&self) -> Standing {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, standing: Standing) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = standing;
-    }
-
-    /// Whether there is time for a call to the store.
-    pub(super) fn has_time(&self, lease: Duration) -> bool {
-        self.standing().until.saturating_duration_since(Instant::now()) > lease.mul_f64(MARGIN)
-    }
-}
 
 impl Inner {
     /// Signs on under a new name. What it held is gone.
@@ -209,6 +176,24 @@ impl Inner {
         self.member.set(Standing { id: NOBODY, until: Instant::now() });
         Ok(())
     }
+}
+
+/// Renews the lease for as long as somebody holds on to the worker.
+pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
+    let weak = Arc::downgrade(inner);
+    let mut wait = inner.lease / 3;
+    tokio::spawn(async move {
+        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+            let Some(inner) = weak.upgrade() else { return };
+            wait = match inner.renew().await {
+                Ok(_) => inner.lease / 3,
+                Err(error) => {
+                    tracing::debug!(%error, "the lease could not be renewed");
+                    (inner.lease / 30).max(Duration::from_millis(100))
+                }
+            };
+        }
+    });
 }
 
 /// What this machine calls itself.

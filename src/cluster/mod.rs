@@ -28,6 +28,7 @@ mod quota;
 mod round;
 mod schema;
 mod session;
+mod standing;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
@@ -38,20 +39,16 @@ use tokio_postgres::types::Type;
 
 pub use self::error::ClusterError;
 use self::held::Held;
-use self::inner::{Inner, Transactions, renewing};
-use self::member::Member;
+use self::inner::{Inner, Transactions};
+use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
 use self::session::Database;
+use self::standing::Member;
 use crate::ingest::ledger::SqliteLedger;
 
 /// How long a worker may be silent, unless it is told otherwise.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
-const SWEEPS: f64 = 2.0;
-/// A document at which so many workers ended is not given to another.
-const ATTEMPTS: i16 = 8;
-
 /// A worker of a cluster: the ledger of one index that others share, and what they agree on. Cheap to clone; signs off when it
 /// [leaves](crate::ingest::coordination::Coordination::leave), and by its lease when it dies.
 #[derive(Debug, Clone)]

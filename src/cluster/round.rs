@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
 use super::ledger::{documents, missing};
-use super::member::NOBODY;
+use super::standing::NOBODY;
 use super::{Cluster, jobs};
 use crate::ingest::coordination::{Coordination, Lead, Outstanding, Phase, Taken, Term};
 use crate::ingest::ledger::{LedgerError, Missing};
