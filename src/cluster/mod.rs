@@ -29,6 +29,7 @@ mod round;
 mod schema;
 mod session;
 mod standing;
+mod status;
 
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
@@ -43,6 +44,7 @@ use self::inner::{Inner, Transactions};
 use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
+pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
 use self::session::Database;
 use self::standing::Member;
 use crate::ingest::ledger::SqliteLedger;
@@ -101,6 +103,15 @@ impl Cluster {
         });
         renewing(&inner, ended);
         Ok(Self { inner })
+    }
+
+    /// What all workers are at on the index of this name, by the database at this address. `None`: it knows no such index. Signs on to
+    /// nothing, and makes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be had.
+    pub async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
+        status::status(url, base, name).await
     }
 
     /// How many workers there are, as far as this one knows.

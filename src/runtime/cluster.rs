@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Runtime;
-use crate::cluster::{Cluster, ClusterError, Quotas};
+use crate::cluster::{Cluster, ClusterError, ClusterStatus, Quotas};
 use crate::error::Error;
 use crate::ingest::Setup;
 use crate::providers::Providers;
@@ -25,6 +25,14 @@ impl Runtime {
         self.providers = Arc::new(providers.with_shared_limits(Arc::new(quotas)));
         self.cluster = Some(Arc::new(cluster));
         Ok(self)
+    }
+
+    /// What all workers with this pipeline are at that meet in this database. `None`: there were none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be had.
+    pub async fn cluster_status(&self, database: &str) -> Result<Option<ClusterStatus>, Error> {
+        Ok(Cluster::status(database, &self.settings.cwd, &self.corpus()?).await?)
     }
 
     /// What an ingest works with that is one of several.
