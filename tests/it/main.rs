@@ -17,6 +17,7 @@ mod batch;
 mod cache;
 mod chat;
 mod chunk;
+mod cluster_quota;
 mod conversation;
 mod data;
 mod embedders;
