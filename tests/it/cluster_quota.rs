@@ -60,6 +60,9 @@ struct Seen {
     requests: AtomicU64,
     tokens: AtomicU64,
     refused: AtomicU64,
+    /// The last that was accepted, and the longest time between two, in milliseconds.
+    last: Mutex<Option<Instant>>,
+    silence: AtomicU64,
 }
 
 /// A provider: four bytes are a request of so many tokens, and one is its answer.
@@ -98,6 +101,8 @@ impl Provider {
                         if accepted {
                             seen.requests.fetch_add(1, Ordering::Relaxed);
                             seen.tokens.fetch_add(tokens, Ordering::Relaxed);
+                            let silence = seen.last.lock().unwrap().replace(now).map_or(0, |last| (now - last).as_millis() as u64);
+                            seen.silence.fetch_max(silence, Ordering::Relaxed);
                         } else {
                             seen.refused.fetch_add(1, Ordering::Relaxed);
                         }
@@ -171,8 +176,13 @@ impl Worker {
             let mut command = Command::new(one);
             command.args(["--exact", "cluster_quota::one_worker", "--ignored", "--nocapture"]);
             command.env("QUOTA_DATABASE", &work.database).env("QUOTA_PROVIDER", work.provider.to_string());
-            let terms =
-                [work.limits.rpm.unwrap(), work.limits.tpm.unwrap(), work.tokens, work.at_once as u32, workers.load(Ordering::Relaxed)];
+            let terms = [
+                work.limits.rpm.unwrap(),
+                work.limits.tpm.unwrap(),
+                work.tokens,
+                work.at_once as u32,
+                workers.load(Ordering::Relaxed),
+            ];
             command.env("QUOTA_TERMS", terms.map(|term| term.to_string()).join(","));
             return Self::Process(command.stdout(Stdio::null()).spawn().unwrap());
         }
@@ -225,6 +235,8 @@ struct Result {
     refused: u64,
     visits: f64,
     bytes: usize,
+    /// Seconds in which nothing was sent, the longest.
+    silence: f64,
 }
 
 fn database() -> (Server, String) {
@@ -274,7 +286,13 @@ async fn torture(terms: Terms) -> Result {
     let row = psql(server.port, "postgres", "SELECT version, octet_length(state) FROM ragstream.quota");
     let (version, bytes) = row.trim().split_once('|').unwrap();
     let visits = version.parse::<f64>().unwrap() / took;
-    Result { used, refused: provider.seen.refused.load(Ordering::Relaxed), visits, bytes: bytes.parse().unwrap() }
+    Result {
+        used,
+        refused: provider.seen.refused.load(Ordering::Relaxed),
+        visits,
+        bytes: bytes.parse().unwrap(),
+        silence: provider.seen.silence.load(Ordering::Relaxed) as f64 / 1000.0,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -404,12 +422,13 @@ async fn long() {
     })
     .await;
     println!(
-        "{:>3} workers: {:.1} % of the quota, {} refused, {:.0} visits a second, a row of {} bytes",
+        "{:>3} workers: {:.1} % of the quota, {} refused, {:.0} visits a second, a row of {} bytes, {:.1} s of silence",
         terms[0],
         result.used * 100.0,
         result.refused,
         result.visits,
-        result.bytes
+        result.bytes,
+        result.silence
     );
     assert!(result.refused == 0 && result.used >= 0.97, "{result:?}");
 }
