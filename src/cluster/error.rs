@@ -74,6 +74,7 @@ impl ClusterError {
             SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME | SqlState::UNDEFINED_COLUMN => refused(
                 "the tables of the cluster are not there, or not all: `ragstream schema --cluster` prints the SQL that makes them",
             ),
+            SqlState::SYNTAX_ERROR => refused("this should not happen: is it a Postgres of version 13 or later?"),
             SqlState::INVALID_CATALOG_NAME => refused("the database's name stands at the end of the address"),
             SqlState::READ_ONLY_SQL_TRANSACTION => Some(
                 Self::away(format!("{place}: {}", told.message()))

@@ -1,5 +1,6 @@
 //! What the parts of a cluster's worker share.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::held::Held;
-use super::member::Member;
 use super::session::Database;
+use super::standing::Member;
 use crate::error::Error;
 use crate::ingest::ledger::{LedgerError, SqliteLedger};
 
@@ -30,12 +31,14 @@ pub(super) struct Inner {
     pub held: Held,
     /// What this worker's walks have listed.
     pub notes: SqliteLedger,
+    /// How many workers there are, this one included.
+    pub alive: Arc<AtomicU32>,
     /// What it tells of itself when it renews.
     pub told: Mutex<Option<String>>,
     /// The round that it takes part in, and what it saw of the queue.
     pub seen: Mutex<Seen>,
     /// Ends what was started.
-    pub _alive: tokio_util::sync::DropGuard,
+    pub _ends: tokio_util::sync::DropGuard,
 }
 
 /// Where a worker is in a round.
@@ -75,7 +78,7 @@ impl Inner {
     }
 
     /// A guard that ends with the last handle, and what hears of it.
-    pub(super) fn alive() -> (tokio_util::sync::DropGuard, CancellationToken) {
+    pub(super) fn ends() -> (tokio_util::sync::DropGuard, CancellationToken) {
         let token = CancellationToken::new();
         (token.clone().drop_guard(), token)
     }
@@ -84,22 +87,4 @@ impl Inner {
 /// As a ledger says it.
 pub(super) fn shared(error: ClusterError) -> LedgerError {
     LedgerError::Shared(Error::from(error))
-}
-
-/// Renews the lease for as long as somebody holds on to the worker.
-pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
-    let weak = Arc::downgrade(inner);
-    let mut wait = inner.lease / 3;
-    tokio::spawn(async move {
-        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
-            let Some(inner) = weak.upgrade() else { return };
-            wait = match inner.renew().await {
-                Ok(_) => inner.lease / 3,
-                Err(error) => {
-                    tracing::debug!(%error, "the lease could not be renewed");
-                    (inner.lease / 30).max(Duration::from_millis(100))
-                }
-            };
-        }
-    });
 }

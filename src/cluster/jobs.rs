@@ -277,9 +277,9 @@ pub(super) async fn outstanding(inner: &Inner) -> Result<Outstanding, ClusterErr
              gone AS (
                  DELETE FROM ragstream.sweeps s USING due d JOIN queued q ON q.key = d.key WHERE s.id = d.id RETURNING 1)
              SELECT
-                 (SELECT count(*) FROM (SELECT 1 FROM ragstream.jobs WHERE corpus = $1 LIMIT 1000) AS some)
+                 (SELECT count(*) FROM (SELECT 1 FROM ragstream.jobs WHERE corpus = $1 LIMIT 1000) AS first)
                      + (SELECT count(*) FROM queued),
-                 (SELECT count(*) FROM (SELECT 1 FROM ragstream.jobs WHERE corpus = $1 AND owner IS NOT NULL LIMIT 1000) AS some),
+                 (SELECT count(*) FROM (SELECT 1 FROM ragstream.jobs WHERE corpus = $1 AND owner IS NOT NULL LIMIT 1000) AS first),
                  (SELECT count(*) FROM ragstream.sweeps WHERE corpus = $1) - (SELECT count(*) FROM gone)",
             &[(&inner.corpus, Type::INT4), (&SWEEP, Type::INT2)],
         )

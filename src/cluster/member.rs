@@ -4,54 +4,29 @@
 //! transaction: what that worker says from then on is refused by owner and epoch, also when it only slept. A worker that could not
 //! renew in time lets go of everything by itself and goes on under a new name.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::types::Type;
+use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::inner::Inner;
 use super::session::{Patience, Values};
-use super::{ATTEMPTS, SWEEPS};
+use super::standing::{NOBODY, Standing};
 
-/// Of a lease, what must be left for a call to the store to begin.
-const MARGIN: f64 = 0.25;
+/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
+const SWEEPS: f64 = 2.0;
+/// A document at which so many workers ended is not given to another.
+const ATTEMPTS: i16 = 8;
 
-/// Who this worker is at the moment.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Standing {
-    /// Its name. Drawn by lot: a database that was restored to an earlier state must not give it to another.
-    pub id: i64,
-    /// What was granted in another era counts no more.
-    pub era: i32,
-    /// How long nobody else can have what it holds, by this machine's clock, from before it asked.
-    pub until: Instant,
-}
-
-/// The worker's standing.
-#[derive(Debug)]
-pub(super) struct Member(Mutex<Standing>);
-
-impl Member {
-    pub(super) fn new() -> Self {
-        Self(Mutex::new(Standing { id: 0, era: 0, until: Instant::now() }))
-    }
-
-    /// As it is now.
-    pub(super) fn standing(&self) -> Standing {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, standing: Standing) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = standing;
-    }
-
-    /// Whether there is time for a call to the store.
-    pub(super) fn has_time(&self, lease: Duration) -> bool {
-        self.standing().until.saturating_duration_since(Instant::now()) > lease.mul_f64(MARGIN)
-    }
-}
+/// What came with its body nobody else can fetch: it is listed again before the round ends.
+const GIVE_UP_BODIES: &str = "
+    WITH gone AS (
+        DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
+    UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
 
 impl Inner {
     /// Signs on under a new name. What it held is gone.
@@ -67,7 +42,7 @@ impl Inner {
                 "INSERT INTO ragstream.workers (id, corpus, era, host, process, program, since, lease, lease_until)
                  SELECT $2, id, era, $3, $4, $5, clock_timestamp(), $6 * interval '1 s', clock_timestamp() + $6 * interval '1 s'
                  FROM ragstream.corpora WHERE id = $1
-                 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING era",
+                 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING 1",
                 &[
                     (&self.corpus, Type::INT4),
                     (&id, Type::INT8),
@@ -78,14 +53,19 @@ impl Inner {
                 ],
             )
             .await?;
-        let era = rows.first().map(|row| row.get(0)).ok_or_else(|| self.no_corpus())?;
-        self.member.set(Standing { id, era, until: began + self.lease });
+        if rows.is_empty() {
+            return Err(self.no_corpus());
+        }
+        self.member.set(Standing { id, until: began + self.lease });
         Ok(())
     }
 
     /// Renews the lease; where that came too late, signs on anew. `false`: what was held is gone.
     pub(super) async fn renew(&self) -> Result<bool, ClusterError> {
         let (standing, began) = (self.member.standing(), Instant::now());
+        if standing.id == NOBODY {
+            return Ok(true);
+        }
         // What was let go of because of a lease that had run out must not be had again by a late renewal.
         if began < standing.until {
             let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -94,11 +74,12 @@ impl Inner {
                 .ask_once(
                     "UPDATE ragstream.workers w SET lease_until = clock_timestamp() + w.lease, told = $3 FROM ragstream.corpora c
                      WHERE w.id = $1 AND c.id = w.corpus AND c.era = w.era AND w.lease_until > clock_timestamp() AND c.id = $2
-                     RETURNING 1",
+                     RETURNING (SELECT count(*) FROM ragstream.workers o WHERE o.corpus = $2)",
                     &[(&standing.id, Type::INT8), (&self.corpus, Type::INT4), (&told, Type::TEXT)],
                 )
                 .await?;
-            if !renewed.is_empty() {
+            if let Some(row) = renewed.first() {
+                self.alive.store(u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1), Ordering::Relaxed);
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
@@ -152,13 +133,7 @@ impl Inner {
                 &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&sweep_after, Type::FLOAT8)],
             )
             .await?;
-        // Without an item nobody else can fetch it: whoever walks next lists it again.
-        transaction
-            .ask(
-                "DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL",
-                values,
-            )
-            .await?;
+        transaction.ask(GIVE_UP_BODIES, values).await?;
         // At which one worker after another ends is a failure of the document's.
         transaction
             .ask(
@@ -191,14 +166,34 @@ impl Inner {
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];
         for sql in [
             "DELETE FROM ragstream.workers WHERE corpus = $1 AND id = $2",
-            "DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL",
+            &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",
         ] {
             transaction.ask(sql, values).await?;
         }
-        transaction.commit().await
+        transaction.commit().await?;
+        self.member.set(Standing { id: NOBODY, until: Instant::now() });
+        Ok(())
     }
+}
+
+/// Renews the lease for as long as somebody holds on to the worker.
+pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
+    let weak = Arc::downgrade(inner);
+    let mut wait = inner.lease / 3;
+    tokio::spawn(async move {
+        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+            let Some(inner) = weak.upgrade() else { return };
+            wait = match inner.renew().await {
+                Ok(_) => inner.lease / 3,
+                Err(error) => {
+                    tracing::debug!(%error, "the lease could not be renewed");
+                    (inner.lease / 30).max(Duration::from_millis(100))
+                }
+            };
+        }
+    });
 }
 
 /// What this machine calls itself.

@@ -28,8 +28,11 @@ mod quota;
 mod round;
 mod schema;
 mod session;
+mod standing;
+mod status;
 
 use std::path::Path;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -37,20 +40,17 @@ use tokio_postgres::types::Type;
 
 pub use self::error::ClusterError;
 use self::held::Held;
-use self::inner::{Inner, Transactions, renewing};
-use self::member::Member;
+use self::inner::{Inner, Transactions};
+use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
+pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
 use self::session::Database;
+use self::standing::Member;
 use crate::ingest::ledger::SqliteLedger;
 
 /// How long a worker may be silent, unless it is told otherwise.
 pub const LEASE: Duration = Duration::from_secs(60);
-/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
-const SWEEPS: f64 = 2.0;
-/// A document at which so many workers ended is not given to another.
-const ATTEMPTS: i16 = 8;
-
 /// A worker of a cluster: the ledger of one index that others share, and what they agree on. Cheap to clone; signs off when it
 /// [leaves](crate::ingest::coordination::Coordination::leave), and by its lease when it dies.
 #[derive(Debug, Clone)]
@@ -59,7 +59,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Signs on to the cluster whose database is at this address, for the index of this name. Makes the tables, where it may and they
+    /// A worker of the cluster whose database is at this address, for the index of this name. It signs on when it
+    /// [joins](crate::ingest::coordination::Coordination::join). Makes the tables, where it may and they
     /// are not there. `base`: what a file of certificates in the address is relative to. `lease`: how long this worker may be silent
     /// before others take over what it has.
     ///
@@ -85,7 +86,7 @@ impl Cluster {
         let corpus = rows.first().map(|row| row.get(0));
         let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
         let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
-        let (alive, ended) = Inner::alive();
+        let (ends, ended) = Inner::ends();
         let inner = Arc::new(Inner {
             transactions: Transactions::new(Database::new(url, base)?),
             database,
@@ -95,12 +96,26 @@ impl Cluster {
             member: Member::new(),
             held: Held::default(),
             notes,
+            alive: Arc::new(AtomicU32::new(1)),
             told: Mutex::default(),
             seen: Mutex::default(),
-            _alive: alive,
+            _ends: ends,
         });
-        inner.enter().await?;
         renewing(&inner, ended);
         Ok(Self { inner })
+    }
+
+    /// What all workers are at on the index of this name, by the database at this address. `None`: it knows no such index. Signs on to
+    /// nothing, and makes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be had.
+    pub async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
+        status::status(url, base, name).await
+    }
+
+    /// How many workers there are, as far as this one knows.
+    pub(crate) fn alive(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.inner.alive)
     }
 }

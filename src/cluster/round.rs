@@ -1,5 +1,6 @@
 //! Rounds: who leads, how far they are, how they end.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
 use super::ledger::{documents, missing};
+use super::standing::NOBODY;
 use super::{Cluster, jobs};
 use crate::ingest::coordination::{Coordination, Lead, Outstanding, Phase, Taken, Term};
 use crate::ingest::ledger::{LedgerError, Missing};
@@ -48,6 +50,9 @@ impl Inner {
     }
 
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), ClusterError> {
+        if self.member.standing().id == NOBODY {
+            self.enter().await?;
+        }
         let names: Vec<&str> = sources.iter().map(SourceId::as_str).collect();
         let timeline = self.timeline().await?;
         let rows = self
@@ -223,6 +228,10 @@ impl Coordination for Cluster {
         jobs::submit_items(&self.inner, term, number, source, &items).await.map_err(shared)
     }
 
+    async fn hold(&self, uris: Vec<String>) -> Result<(), LedgerError> {
+        documents::hold(&self.inner, &uris).await.map_err(shared)
+    }
+
     async fn submit_removals(&self, term: Term, documents: Vec<Missing>) -> Result<bool, LedgerError> {
         jobs::submit_removals(&self.inner, term, &documents).await.map_err(shared)
     }
@@ -247,6 +256,10 @@ impl Coordination for Cluster {
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, LedgerError> {
         missing::judged(&self.inner).await.map_err(shared)?;
         self.inner.seal(term, kept).await.map_err(shared)
+    }
+
+    fn tell(&self, told: String) {
+        *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
     }
 
     async fn leave(&self) {

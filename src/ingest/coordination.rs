@@ -111,6 +111,9 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     async fn restart(&self, term: Term) -> Result<Option<std::time::Duration>, LedgerError>;
     /// Puts items into the queue. `false`: it does not lead any more.
     async fn submit(&self, term: Term, number: usize, source: &SourceId, items: Vec<Item>) -> Result<bool, LedgerError>;
+    /// Takes documents for this worker that came with their bodies: nobody else could fetch them again without asking the source
+    /// twice.
+    async fn hold(&self, uris: Vec<String>) -> Result<(), LedgerError>;
     /// Puts removals into the queue. `false`: it does not lead any more.
     async fn submit_removals(&self, term: Term, documents: Vec<Missing>) -> Result<bool, LedgerError>;
     /// Takes jobs, at most so many.
@@ -124,6 +127,8 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     /// Ends the round, where nothing is outstanding. `None`: something is, or it does not lead any more; `Some(false)`: the sources
     /// are to be walked once more.
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, LedgerError>;
+    /// Says what this worker has done so far, for whoever looks at all of them: a JSON object.
+    fn tell(&self, told: String);
     /// Gives back what is held, and leaves.
     async fn leave(&self);
 }

@@ -66,7 +66,7 @@ use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;
 use crate::telemetry;
-use crate::vectordb::IndexMeta;
+use crate::vectordb::{IndexMeta, OneByOne};
 
 /// Brings an index up to date with its sources, once.
 ///
@@ -101,20 +101,22 @@ async fn run_within(
     let run = Arc::new(run);
 
     run.report.clocks.begin(|step| run.places(step));
-    let kept = match run.setup.workers.clone() {
+    let (kept, one_by_one) = match run.setup.workers.clone() {
         None => alone(&run, index).await?,
-        Some(workers) => together::together(&run, &workers).await?.unwrap_or_default(),
+        Some(workers) => (together::together(&run, &workers).await?.unwrap_or_default(), None),
     };
     run.report.clocks.end();
     run.told.loads(&report.load());
-    Ok(summary::summary(&run, kept))
+    Ok(summary::summary(&run, kept, one_by_one))
 }
 
-/// One process does it all. Returns how many documents are gone and were kept.
-async fn alone(run: &Arc<Run>, index: Option<IndexMeta>) -> Result<u64, Error> {
+/// One process does it all. Returns how many documents are gone and were kept, and what the store did one by one meanwhile.
+async fn alone(run: &Arc<Run>, index: Option<IndexMeta>) -> Result<(u64, Option<OneByOne>), Error> {
+    let before = run.setup.store.one_by_one();
     let (batches, claims) = queue::local();
     let work = async { tokio::join!(coordinator::list(run, batches), worker::work(run, claims)).0 };
     let listed = run.drained(work).await;
     run.report.clocks.close();
-    coordinator::close(run, listed, index).await
+    let one_by_one = run.setup.store.one_by_one().map(|now| now.since(before.unwrap_or_default()));
+    Ok((coordinator::close(run, listed, index).await?, one_by_one))
 }

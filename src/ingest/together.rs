@@ -233,6 +233,9 @@ struct Shared<'a> {
 impl Submit for Shared<'_> {
     async fn submit(&mut self, batch: Batch) -> Result<(), Closed> {
         if batch.fetched.is_some() {
+            // Before anyone could find that nothing is outstanding.
+            let uris = batch.items.iter().map(|item| item.uri.clone()).collect();
+            self.run.recorded(self.workers.hold(uris).await).map_err(|_| Closed)?;
             return self.fetched.submit(batch).await;
         }
         let Some(source) = self.run.setup.sources.get(batch.source) else { return Ok(()) };
@@ -267,6 +270,7 @@ impl Claim for Claims {
             if self.over.is_cancelled() {
                 return self.local.recv().await;
             }
+            self.workers.tell(told(&self.run));
             // Not to be dropped halfway: what it took would be nobody's.
             match self.run.recorded(self.workers.take(TAKEN).await).ok()? {
                 Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
@@ -279,6 +283,22 @@ impl Claim for Claims {
             }
         }
     }
+}
+
+/// What this worker has done so far.
+fn told(run: &Run) -> String {
+    let (report, requests) = (&run.report, run.setup.terms.counted.as_ref().map(|counted| counted()).unwrap_or_default());
+    let documents = report.documents.added.get() + report.documents.changed.get() + report.documents.removed.get();
+    serde_json::json!({
+        "seconds": report.elapsed().as_secs_f64(),
+        "documents": documents,
+        "failed": report.documents.failed.get(),
+        "chunks": report.chunks.upserted.get(),
+        "tokens": report.embeddings.tokens.get(),
+        "requests": requests.requests,
+        "throttled": requests.throttled,
+    })
+    .to_string()
 }
 
 impl Claims {

@@ -37,6 +37,8 @@ mod saved;
 mod sent;
 mod shared;
 mod state;
+#[cfg(feature = "postgres")]
+mod usage;
 mod visit;
 mod visitor;
 mod visits;
@@ -55,6 +57,8 @@ pub use permit::{InFlight, Permit, Reservation};
 pub(crate) use readings::readings;
 pub use sent::Sent;
 pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
+#[cfg(feature = "postgres")]
+pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
 pub(crate) use waiting::{tell, unheard};
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ragstream::cluster::{Quotas, SCHEMA};
-use ragstream::limits::{LearnedLimits, Limiter, Limits, SharedLimits as _, SharedQuota};
+use ragstream::limits::{Change, LearnedLimits, Limiter, Limits, NotKept, Seen as Found, SharedLimits as _, SharedQuota};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -118,9 +118,42 @@ impl Provider {
     }
 }
 
+/// What visits took, of all workers that are tasks.
+#[derive(Debug, Default)]
+struct Visits {
+    done: AtomicU64,
+    failed: AtomicU64,
+    millis: AtomicU64,
+}
+
+/// A quota whose visits are counted.
+#[derive(Debug)]
+struct Counted(Arc<dyn SharedQuota>, Arc<Visits>);
+
+#[async_trait::async_trait]
+impl SharedQuota for Counted {
+    async fn change(&self, change: Change<'_>) -> std::result::Result<(), NotKept> {
+        let began = Instant::now();
+        let kept = self.0.change(change).await;
+        let counts = if kept.is_ok() { &self.1.done } else { &self.1.failed };
+        counts.fetch_add(1, Ordering::Relaxed);
+        self.1.millis.fetch_add(began.elapsed().as_millis() as u64, Ordering::Relaxed);
+        kept
+    }
+
+    async fn run(&self) -> std::result::Result<u64, NotKept> {
+        self.0.run().await
+    }
+
+    fn workers(&self) -> u32 {
+        self.0.workers()
+    }
+}
+
 /// What a worker does.
 #[derive(Debug, Clone)]
 struct Work {
+    visits: Arc<Visits>,
     database: String,
     provider: SocketAddr,
     limits: Limits,
@@ -131,7 +164,8 @@ struct Work {
 impl Work {
     fn limiter(&self, workers: Arc<AtomicU32>) -> Limiter {
         let quotas = Quotas::new(&self.database, Path::new("/"), workers).unwrap();
-        Limiter::sharing(self.limits, LearnedLimits::default(), quotas.quota("api", "k"))
+        let quota = Counted(quotas.quota("api", "k"), self.visits.clone());
+        Limiter::sharing(self.limits, LearnedLimits::default(), Arc::new(quota))
     }
 
     /// Sends as much as may be, until it is dropped.
@@ -208,6 +242,7 @@ async fn one_worker() {
     let variable = |name: &str| std::env::var(name).unwrap();
     let terms: Vec<u32> = variable("QUOTA_TERMS").split(',').map(|term| term.parse().unwrap()).collect();
     let work = Work {
+        visits: Arc::default(),
         database: variable("QUOTA_DATABASE"),
         provider: variable("QUOTA_PROVIDER").parse().unwrap(),
         limits: Limits { rpm: Some(terms[0]), tpm: Some(terms[1]), concurrency: Some(1024) },
@@ -253,7 +288,7 @@ async fn torture(terms: Terms) -> Result {
     // As many as it takes, twice over, and a second's worth of a database that is slow.
     let pace = (f64::from(rpm) / 60.0).min(f64::from(tpm) / 60.0 / f64::from(terms.tokens));
     let at_once = (pace * 3.0 / f64::from(terms.workers)).ceil().max(2.0) as usize;
-    let work = Work { database: url, provider: provider.address, limits: terms.limits, tokens: terms.tokens, at_once };
+    let work = Work { visits: Arc::default(), database: url, provider: provider.address, limits: terms.limits, tokens: terms.tokens, at_once };
     let workers = Arc::new(AtomicU32::new(terms.workers));
     let mut all: VecDeque<Worker> = (0..terms.workers).map(|_| Worker::start(&work, &workers, terms.processes)).collect();
     let tokens = |provider: &Provider| provider.seen.tokens.load(Ordering::Relaxed);
@@ -281,6 +316,7 @@ async fn torture(terms: Terms) -> Result {
         }
     }
     let took = began.elapsed().as_secs_f64();
+    println!("{:?} in {took:.0} s", work.visits);
     let used = (tokens(&provider) - first) as f64 / (f64::from(tpm) / 60.0 * took);
     drop(all);
     let row = psql(server.port, "postgres", "SELECT version, octet_length(state) FROM ragstream.quota");
@@ -320,7 +356,7 @@ async fn what_the_server_lost_is_written_again() {
     let (mut server, url) = tokio::task::spawn_blocking(database).await.unwrap();
     let limits = Limits { rpm: Some(6000), tpm: None, concurrency: Some(1024) };
     let provider = "127.0.0.1:1".parse().unwrap();
-    let work = Work { database: url, provider, limits, tokens: 0, at_once: 0 };
+    let work = Work { visits: Arc::default(), database: url, provider, limits, tokens: 0, at_once: 0 };
     let one = work.limiter(Arc::new(AtomicU32::new(2)));
     let mut lost = false;
     let mut sent = 0;
@@ -364,7 +400,7 @@ async fn who_stops_with_the_lock_in_its_hand_holds_nobody_up() {
     let (stopped, other) = (quota(1), quota(1));
     // The row is made first.
     let write = async |quota: &Arc<dyn SharedQuota>, byte: u8, sleeps: Duration| {
-        let mut change = |_: ragstream::limits::Seen<'_>| {
+        let mut change = |_: Found<'_>| {
             std::thread::sleep(sleeps);
             Some(vec![byte])
         };
@@ -379,7 +415,7 @@ async fn who_stops_with_the_lock_in_its_hand_holds_nobody_up() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert!(stops.await.unwrap().is_err(), "its time is over");
     let mut kept = Vec::new();
-    let mut look = |seen: ragstream::limits::Seen<'_>| {
+    let mut look = |seen: Found<'_>| {
         kept = seen.state.unwrap().to_vec();
         None
     };
@@ -395,7 +431,7 @@ async fn behind_a_pooler_that_has_one_connection_for_all() {
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", bouncer.port);
     let limits = Limits { rpm: Some(1200), tpm: Some(600_000), concurrency: Some(1024) };
     let provider = Provider::start(limits, Duration::from_millis(100)).await;
-    let work = Work { database: url, provider: provider.address, limits, tokens: 100, at_once: 4 };
+    let work = Work { visits: Arc::default(), database: url, provider: provider.address, limits, tokens: 100, at_once: 4 };
     let workers = Arc::new(AtomicU32::new(6));
     let all: Vec<Worker> = (0..6).map(|_| Worker::start(&work, &workers, false)).collect();
     tokio::time::sleep(Duration::from_secs(8)).await;
@@ -421,6 +457,7 @@ async fn long() {
         tokens: terms[4],
     })
     .await;
+    println!("{result:?}");
     println!(
         "{:>3} workers: {:.1} % of the quota, {} refused, {:.0} visits a second, a row of {} bytes, {:.1} s of silence",
         terms[0],

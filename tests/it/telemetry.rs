@@ -3,6 +3,7 @@
 
 mod collector;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use self::collector::{Collector, Span, spans};
+use self::collector::{Collector, Span, series, spans};
 use crate::project::{Ended, Project, samples};
 use crate::service::{Service, client, post};
 use crate::stand_in::{Reply, StandIn, openai_embeddings};
@@ -107,6 +108,20 @@ async fn a_run_and_a_question_arrive_by_the_names_of_the_conventions() {
     ] {
         assert!(said.contains(&format!("Name: {counted}\n")), "{counted}");
     }
+    // Where the time has gone: each step by what it was spent on.
+    let clocks = series(&said, "ragstream.ingest_stage");
+    let spent = |stage: &str, state: &str| {
+        let is = |name: &str, value: &str, labels: &BTreeMap<String, String>| labels[name] == format!("Str({value})");
+        let mut found = clocks.iter().filter(|(labels, _)| is("stage", stage, labels) && is("state", state, labels));
+        let one = found.next().unwrap_or_else(|| panic!("{stage}, {state}: {clocks:?}")).1;
+        assert!(found.next().is_none() && one >= 0.0, "{stage}, {state}: {clocks:?}");
+        one
+    };
+    for step in ["list", "read", "parse", "chunk", "store", "commit"] {
+        assert!(["working", "starved", "blocked"].map(|state| spent(step, state)).iter().sum::<f64>() > 0.0, "{clocks:?}");
+    }
+    assert!(spent("embed", "wire") > 0.0 && spent("embed", "retry") > 0.1, "an attempt has failed: {clocks:?}");
+    assert_eq!((spent("embed", "quota"), clocks.len()), (0.0, 6 * 3 + 7), "there is none: {clocks:?}");
     for measured in ["gen_ai.client.embeddings.operation.input_tokens", "gen_ai.invoke_workflow.duration"] {
         assert!(said.contains(&format!("Name: {measured}\n")), "{measured}");
     }
@@ -229,6 +244,8 @@ async fn a_service_goes_on_with_the_trace_of_who_asks() {
     let own: Vec<&Span> = told.iter().filter(|span| span.name == "POST /api/search").collect();
     assert!(own.len() == 2 && own.iter().all(|span| span.parent.is_empty() && span.trace != TRACE), "{own:#?}");
     assert!(said.contains("Name: ragstream.free_places\n") && !said.contains(QUESTION));
+    let running = series(&said, "ragstream.ingest_stage").into_iter().filter(|(labels, _)| labels.len() == 2);
+    assert_eq!(running.count(), 6 * 3 + 7, "as of an ingest's own");
 }
 
 /// What an ingest says with such a collector, and how long it takes.

@@ -43,6 +43,13 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
     Ok(uris.iter().map(|uri| known.get(uri).cloned().unwrap_or_default()).collect())
 }
 
+/// Takes over documents that will be claimed later.
+pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
+    let granted = take_over(inner, uris).await?;
+    inner.held.lock().extend(granted.into_iter().map(|(uri, prior)| (uri, Grant::new(prior))));
+    Ok(())
+}
+
 async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorState)>, ClusterError> {
     let (keys, kept): (Vec<String>, Vec<Option<Vec<u8>>>) = uris.iter().map(|uri| key_of(uri)).unzip();
     let me = inner.member.standing().id;
@@ -115,6 +122,15 @@ impl Columns {
     }
 }
 
+/// Of several of one document, the last.
+fn last_of_each<T>(given: Vec<T>, uri: impl Fn(&T) -> &str) -> Vec<T> {
+    let last: HashMap<String, usize> = given.iter().enumerate().map(|(n, one)| (uri(one).to_owned(), n)).collect();
+    if last.len() == given.len() {
+        return given;
+    }
+    given.into_iter().enumerate().filter(|(n, one)| last.get(uri(one)) == Some(n)).map(|(_, one)| one).collect()
+}
+
 /// Puts aside what this worker does not hold under the epoch that is said: that is known without asking.
 fn split<T>(inner: &Inner, given: Vec<T>, name: impl Fn(&T) -> (&str, Epoch)) -> (Vec<T>, Fenced) {
     let (mine, others): (Vec<T>, Vec<T>) = given.into_iter().partition(|one| {
@@ -125,7 +141,7 @@ fn split<T>(inner: &Inner, given: Vec<T>, name: impl Fn(&T) -> (&str, Epoch)) ->
 }
 
 pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
-    let (intents, fenced) = split(inner, intents, |intent| (&intent.uri, intent.epoch));
+    let (mut intents, fenced) = split(inner, intents, |intent| (&intent.uri, intent.epoch));
     if intents.is_empty() {
         return Ok(fenced);
     }
@@ -134,8 +150,13 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
     {
         let mut held = inner.held.lock();
         for intent in &intents {
+            if let Some(grant) = held.get_mut(&intent.uri) {
+                grant.intended.extend(&intent.ids);
+            }
+        }
+        intents = last_of_each(intents, |intent| &intent.uri);
+        for intent in &intents {
             let Some(grant) = held.get_mut(&intent.uri) else { continue };
-            grant.intended.extend(&intent.ids);
             columns.push(&intent.uri, intent.epoch, intent.source.as_str());
             ids.push(grant.intended.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
             points.push(grant.recorded.then(|| encode(&intent.untouched)));
@@ -179,6 +200,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
     if commits.is_empty() {
         return Ok(fenced);
     }
+    let commits = last_of_each(commits, |commit| &commit.uri);
     let mut columns = Columns::default();
     let (mut versions, mut hashes, mut modified, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for commit in &commits {
@@ -274,6 +296,7 @@ pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Re
     if documents.is_empty() {
         return Ok(fenced);
     }
+    let documents = last_of_each(documents, |(uri, _)| uri);
     let mut columns = Columns::default();
     for (uri, epoch) in &documents {
         columns.push(uri, *epoch, "");

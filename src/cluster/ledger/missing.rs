@@ -1,5 +1,7 @@
 //! Which documents a walk has not listed, and making the ledger say what the store holds. Only who walks asks.
 
+use std::collections::HashMap;
+
 use tokio_postgres::types::Type;
 
 use super::super::error::ClusterError;
@@ -19,13 +21,15 @@ struct Known {
     listed: bool,
 }
 
-/// The documents after a key, at most [`PAGE`].
-async fn page_after(inner: &Inner, run: RunId, after: &str) -> Result<Vec<Known>, LedgerError> {
+/// The documents after a key, of one source or of all, at most [`PAGE`].
+async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after: &str) -> Result<Vec<Known>, LedgerError> {
+    let source = source.map(SourceId::as_str);
     let rows = inner
         .database
         .ask(
-            "SELECT key, uri, source, unlisted FROM ragstream.documents WHERE corpus = $1 AND key > $2 ORDER BY key LIMIT $3",
-            &[(&inner.corpus, Type::INT4), (&after, Type::TEXT), (&PAGE, Type::INT8)],
+            "SELECT key, uri, source, unlisted FROM ragstream.documents
+             WHERE corpus = $1 AND key > $2 AND ($4 IS NULL OR source = $4) ORDER BY key LIMIT $3",
+            &[(&inner.corpus, Type::INT4), (&after, Type::TEXT), (&PAGE, Type::INT8), (&source, Type::TEXT)],
         )
         .await
         .map_err(shared)?;
@@ -42,20 +46,27 @@ async fn page_after(inner: &Inner, run: RunId, after: &str) -> Result<Vec<Known>
 }
 
 pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
-    let mut count = MissingCount::default();
+    let mut counts: HashMap<SourceId, MissingCount> = HashMap::new();
     let mut after = String::new();
     loop {
-        let page = page_after(inner, run, &after).await?;
+        let page = page_after(inner, run, None, &after).await?;
         let Some(last) = page.last() else { break };
         after.clone_from(&last.key);
         for document in &page {
+            let count = counts.entry(document.source.clone()).or_default();
             count.known += u64::from(scope.would_cover(&document.source, &document.uri));
             count.missing += u64::from(!document.listed && scope.covers(&document.source, &document.uri));
         }
     }
-    // As it is documented: not counted where nothing narrowed is missing.
-    let narrowed = scope.sources().into_iter().all(|source| scope.beginnings(source).is_some());
-    Ok(if count.missing == 0 && narrowed { MissingCount::default() } else { count })
+    let mut all = MissingCount::default();
+    for (source, count) in counts {
+        // As it is promised: not counted where none is missing of a source that was narrowed.
+        if count.missing > 0 || scope.beginnings(&source).is_none() {
+            all.known += count.known;
+        }
+        all.missing += count.missing;
+    }
+    Ok(all)
 }
 
 pub(super) async fn page(
@@ -64,10 +75,16 @@ pub(super) async fn page(
     scope: &Scope,
     after: Option<Cursor>,
 ) -> Result<MissingPage, LedgerError> {
-    let after = after.map(|cursor| cursor.uri).unwrap_or_default();
-    let page = page_after(inner, run, &after).await?;
+    let sources = scope.sources();
+    let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
     // The cursor's word is a key; it means something to this ledger alone.
-    let next = page.last().map(|last| Cursor { source: last.source.clone(), uri: last.key.clone() });
+    let Cursor { source, uri: after } =
+        after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
+    let page = page_after(inner, run, Some(&source), &after).await?;
+    let next = match page.last() {
+        Some(last) => Some(Cursor { source, uri: last.key.clone() }),
+        None => sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() }),
+    };
     let gone = |document: &Known| !document.listed && scope.covers(&document.source, &document.uri);
     let documents = page.into_iter().filter(gone).map(|document| Missing { source: document.source, uri: document.uri });
     Ok(MissingPage { documents: documents.collect(), next })

@@ -60,12 +60,18 @@ impl Ledger for Cluster {
         let keys: Vec<String> = items.iter().map(|item| key_of(&item.uri).0).collect();
         let first = self.inner.notes.note(run, keys.clone()).await?;
         let versions: Vec<&[u8]> = items.iter().map(|item| item.version.as_bytes()).collect();
-        // What waits or is worked on is on its way to another state than the recorded one.
+        // What waits or is worked on is on its way to another state than the recorded one. What a worker found nothing in is listed
+        // again, and judged anew.
         let rows = self
             .inner
             .database
             .ask(
-                "SELECT g.n FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS g(key, version, n)
+                "WITH given AS (
+                     SELECT * FROM unnest($3::text[], $4::bytea[], $5::bool[]) WITH ORDINALITY AS g(key, version, first, n)),
+                 again AS (
+                     UPDATE ragstream.documents d SET unlisted = false FROM given g
+                     WHERE d.corpus = $1 AND d.key = g.key AND d.unlisted AND g.first)
+                 SELECT g.n FROM given g
                  JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.version = g.version AND d.source = $2
                      AND d.error IS NULL
                  WHERE NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key)",
@@ -74,6 +80,7 @@ impl Ledger for Cluster {
                     (&source.as_str(), Type::TEXT),
                     (&keys, Type::TEXT_ARRAY),
                     (&versions, Type::BYTEA_ARRAY),
+                    (&first, Type::BOOL_ARRAY),
                 ],
             )
             .await

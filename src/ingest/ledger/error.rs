@@ -63,7 +63,11 @@ impl Failure for LedgerError {
 
     fn code(&self) -> &'static str {
         match self {
-            Self::Shared(error) => error.code(),
+            Self::Shared(error) => match error.code() {
+                "cluster_unavailable" => "cluster_unavailable",
+                "cluster_mismatch" => "cluster_mismatch",
+                _ => "cluster_failed",
+            },
             _ => "ledger_failed",
         }
     }

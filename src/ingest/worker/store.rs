@@ -15,7 +15,7 @@ use crate::ingest::point::point;
 use crate::ingest::run::{Ended, Run, WRITERS};
 
 /// Points a write.
-pub(super) const BATCH: usize = 128;
+pub(in crate::ingest) const BATCH: usize = 128;
 /// How long a batch waits to be filled.
 const LINGER: Duration = Duration::from_millis(50);
 

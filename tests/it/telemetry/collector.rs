@@ -131,3 +131,16 @@ pub fn spans(said: &str) -> Vec<Span> {
     }
     spans
 }
+
+/// The series of a metric as they were told last: their labels, and the number.
+pub fn series(said: &str, metric: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+    let told = said.rsplit(&format!("Name: {metric}\n")).next().filter(|told| told.len() < said.len());
+    let told = told.unwrap_or_else(|| panic!("no {metric} in\n{said}")).split("Metric #").next().unwrap();
+    let points = told.split("NumberDataPoints #").skip(1);
+    let point = |point: &str| {
+        let labels = point.lines().filter_map(|line| line.trim_start().strip_prefix("-> ")?.split_once(": "));
+        let value = point.lines().find_map(|line| line.strip_prefix("Value: ")).unwrap_or_else(|| panic!("{point}"));
+        (labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), value.parse().unwrap())
+    };
+    points.map(point).collect()
+}
