@@ -29,7 +29,8 @@ const VISIT: Duration = Duration::from_secs(20);
 /// Microseconds from when the row was seen to when it is written, at most: what is allowed leaves after that.
 const FRESH: i64 = 300_000;
 
-const LOCK: &str = "SELECT version, state FROM ragstream.quota WHERE provider_key = $1 ORDER BY version DESC LIMIT 1 FOR UPDATE";
+const LOCK: &str =
+    "SELECT version, state FROM ragstream.quota WHERE provider_key = $1 ORDER BY version DESC LIMIT 1 FOR UPDATE";
 
 /// In a statement of its own, after the lock was had: both the clock and what others have committed while it was waited for.
 const LOOK: &str = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint, \
@@ -95,8 +96,10 @@ impl Quota {
     async fn visit(&self, database: &Database, change: Change<'_>) -> Result<(), NotKept> {
         let no = |error: ClusterError| NotKept { source: error.into(), perhaps: false };
         let key = (&self.key as _, Type::TEXT);
-        let (transaction, locked, looked) =
-            database.begin_with(TERMS, (LOCK, std::slice::from_ref(&key)), (LOOK, std::slice::from_ref(&key))).await.map_err(no)?;
+        let (transaction, locked, looked) = database
+            .begin_with(TERMS, (LOCK, std::slice::from_ref(&key)), (LOOK, std::slice::from_ref(&key)))
+            .await
+            .map_err(no)?;
         let Some(row) = locked.first() else {
             transaction.commit().await.map_err(no)?;
             database.ask_once(MAKE, &[key, (&self.name, Type::TEXT)]).await.map_err(no)?;

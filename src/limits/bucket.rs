@@ -314,8 +314,7 @@ impl Course {
         let burst = load_past(from)?;
         let spans = (0..from.length()?).map(|_| Some(Span { long: from.float()?, accepted: load_past(from)? }));
         let spans = spans.collect::<Option<_>>()?;
-        let (refused_at, heard_at, spent_at, raised_at) =
-            (from.instant()?, from.instant()?, from.instant()?, from.instant()?);
+        let (refused_at, heard_at, spent_at, raised_at) = (from.instant()?, from.instant()?, from.instant()?, from.instant()?);
         let (limit, most) = (from.float()?, from.float()?);
         Some(Self { state, burst, spans, refused_at, heard_at, spent_at, limit, most, raised_at })
     }

@@ -136,6 +136,7 @@ impl Reader<'_> {
         Some(self.clock.instant(self.written.saturating_add(apart)))
     }
 
+    #[expect(clippy::option_option, reason = "nothing was written, or what was is none")]
     pub(super) fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.byte()? {
             0 => Some(None),

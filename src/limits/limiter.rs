@@ -13,8 +13,8 @@ use super::concurrency::ConcurrencyLimiter;
 use super::headers::RateLimits;
 use super::permit::{Permit, QueueEntry};
 use super::sent::Sent;
-use super::state::{Shared, State, Wait};
 use super::shared::{NotKept, SharedQuota};
+use super::state::{Shared, State, Wait};
 use super::visitor;
 use super::visits::{Note, Visits};
 use super::waiting::{Waiting, tell};
@@ -91,7 +91,7 @@ impl Limiter {
         let tokens = tokens.min(MAX_TOKENS);
         let entry = QueueEntry::join(&self.shared, ticket, tokens);
         if self.shared.lock().visits.is_some() {
-            return self.admitted_by_visit(&entry, tokens).await;
+            return Box::pin(self.admitted_by_visit(&entry, tokens)).await;
         }
         loop {
             let now = Instant::now();

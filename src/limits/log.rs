@@ -163,5 +163,5 @@ impl SendLog {
 
 /// Whether what left as `id` may have been told as this entry.
 fn is_slot_of(entry: &Entry, slot: u64, id: u64) -> bool {
-    entry.id % SLOT == 0 && entry.id - id < slot
+    entry.id.is_multiple_of(SLOT) && entry.id - id < slot
 }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::budget::Budget;
 use super::bucket::BucketEstimator;
+use super::budget::Budget;
 use super::bytes::{Clock, Reader, Writer};
 use super::line::Line;
 use super::log::{Entry, SLOT};
@@ -212,7 +212,7 @@ fn save_logs(budget: &mut Budget, to: &mut Writer) {
             None => to.signed(micros(id).saturating_sub(clock.micros)),
             Some(before) => {
                 let apart: u64 = id - before;
-                to.number(if apart.is_multiple_of(SLOT) { apart / SLOT << 1 | 1 } else { apart << 1 });
+                to.number(if apart.is_multiple_of(SLOT) { ((apart / SLOT) << 1) | 1 } else { apart << 1 });
             }
         }
         before = Some(id);

@@ -67,7 +67,8 @@ impl State {
                 Saved::spent(declared, visits.learned, clock)
             })
         });
-        let Saved { budget, mut line, mut runs, written } = loaded.unwrap_or_else(|| Saved::new(declared, visits.learned, clock));
+        let Saved { budget, mut line, mut runs, written } =
+            loaded.unwrap_or_else(|| Saved::new(declared, visits.learned, clock));
         self.budget = budget;
         self.budget.next_id = self.budget.next_id.max(id(clock.micros));
         self.budget.declare(declared, now);
@@ -96,17 +97,8 @@ impl State {
         }
         let (grants, not_before) = self.admit_all(&mut line, worker, gap, clock);
         let bytes = save(&mut self.budget, &line, &runs, clock);
-        let draft = Draft {
-            run: seen.run,
-            version: seen.version + 1,
-            at: now,
-            grants,
-            again,
-            lost_since,
-            notes,
-            taught,
-            not_before,
-        };
+        let draft =
+            Draft { run: seen.run, version: seen.version + 1, at: now, grants, again, lost_since, notes, taught, not_before };
         self.visits.as_mut()?.draft = Some(draft);
         Some(bytes)
     }

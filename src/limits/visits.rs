@@ -19,6 +19,9 @@ use super::{LearnedLimits, Limits, Ticket};
 /// What need not be told at once is told with the next request that asks, or after so long.
 const FLUSH: Duration = Duration::from_millis(800);
 
+/// The longest that it waits for such a request.
+const RIDE: Duration = Duration::from_millis(2500);
+
 /// What was saved longer ago is on a disk, or was asked after since.
 const SAFE: Duration = Duration::from_secs(1);
 
@@ -197,7 +200,9 @@ impl Visits {
     /// When to do what next. `waits`: somebody could leave as soon as the quota allows it.
     pub(super) fn next(&self, waits: bool, paced: Option<Instant>, now: Instant) -> Option<Next> {
         let asks = waits.then(|| self.not_before.max(paced).unwrap_or(now));
-        let tells = if self.urgent { Some(now) } else { self.noted_at.map(|at| at + FLUSH) };
+        // Who will come anyway need not come twice.
+        let soon = |at: Instant| asks.filter(|asks| *asks <= at + RIDE).map_or(at + FLUSH, |asks| asks.max(at + FLUSH));
+        let tells = if self.urgent { Some(now) } else { self.noted_at.map(soon) };
         let visit = [asks, tells].into_iter().flatten().min();
         let rested = self.visited_at.map_or(now, |at| at + self.gap());
         let visit = visit.map(|at| Next::Visit(at.max(rested)));

@@ -18,6 +18,7 @@ mod cache;
 mod chat;
 mod chunk;
 mod cluster;
+mod cluster_quota;
 mod conversation;
 mod data;
 mod embedders;
