@@ -176,18 +176,18 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
     Ok(Taken::Nothing(wait.mul_f64(rand::random_range(0.7..1.3))))
 }
 
-/// $1 the index, $2 the worker, $3 the number after which to look, $4 how many.
+/// The rows are locked when they are updated, so that their places hold. $1 the index, $2 the worker, $3 the number after which to look, $4 how many.
 const TAKE: &str = "
     WITH me AS (
         SELECT w.id FROM ragstream.workers w JOIN ragstream.corpora c ON c.id = w.corpus
         WHERE w.id = $2 AND c.id = $1 AND c.era = w.era AND c.phase IN (2, 3) AND w.lease_until > clock_timestamp()
         FOR KEY SHARE OF w),
     next AS (
-        SELECT key FROM ragstream.jobs WHERE corpus = $1 AND owner IS NULL AND job > $3 AND EXISTS (SELECT 1 FROM me)
+        SELECT ctid FROM ragstream.jobs WHERE corpus = $1 AND owner IS NULL AND job > $3 AND EXISTS (SELECT 1 FROM me)
         ORDER BY job LIMIT $4 FOR UPDATE SKIP LOCKED),
     taken AS (
         UPDATE ragstream.jobs j SET owner = me.id, epoch = nextval('ragstream.epochs') FROM next, me
-        WHERE j.corpus = $1 AND j.key = next.key RETURNING j.*)
+        WHERE j.ctid = next.ctid RETURNING j.*)
     SELECT t.key, t.uri, t.job, t.kind, t.source, t.place, t.item, t.epoch, t.sweep,
         d.source, d.hash, d.modified, d.points, d.intents
     FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key ORDER BY t.job";

@@ -3,6 +3,7 @@
 //! processes, with a quota, they run in `scripts/torture-cluster`.
 
 mod corpus;
+mod pages;
 mod processes;
 mod rounds;
 mod zombies;
