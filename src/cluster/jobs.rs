@@ -29,7 +29,7 @@ const REWIND_EVERY: Duration = Duration::from_secs(1);
 const LOOK_AT_ALL: Duration = Duration::from_secs(30);
 
 /// A worker with nothing to do asks again after this time, and for each of many workers this much later.
-const IDLE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_millis(5));
+const IDLE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(5));
 
 /// An item, as the queue keeps it: version, size, key.
 fn packed(item: &Item) -> Vec<u8> {

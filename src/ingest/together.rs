@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +23,8 @@ use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
 /// Jobs that are taken at once.
 const TAKEN: usize = 32;
-/// How often is looked whether anything is outstanding.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often is looked whether anything is outstanding, at first and after a while.
+const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// How often a person hears of what is waited for.
 const TELL: Duration = Duration::from_secs(15);
 
@@ -50,10 +50,17 @@ pub(super) async fn together(run: &Arc<Run>, workers: &Arc<dyn Coordination>) ->
 
 async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
     let (mut fetched, local) = queue::local();
-    let over = CancellationToken::new();
-    let claims = Claims { run: Arc::clone(run), workers: Arc::clone(workers), local, over: over.clone(), ready: VecDeque::new() };
+    let (over, empty) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let claims = Claims {
+        run: Arc::clone(run),
+        workers: Arc::clone(workers),
+        local,
+        empty: Arc::clone(&empty),
+        over: over.clone(),
+        ready: VecDeque::new(),
+    };
     let lead = async {
-        let kept = lead(run, &**workers, &mut fetched).await;
+        let kept = lead(run, &**workers, &mut fetched, &empty).await;
         over.cancel();
         drop(fetched);
         kept.ok()
@@ -62,11 +69,20 @@ async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
 }
 
 /// Leads where nobody else does, until the round is over.
-async fn lead(run: &Run, workers: &dyn Coordination, fetched: &mut mpsc::Sender<Batch>) -> Result<u64, Ended> {
+async fn lead(
+    run: &Run,
+    workers: &dyn Coordination,
+    fetched: &mut mpsc::Sender<Batch>,
+    empty: &Notify,
+) -> Result<u64, Ended> {
     loop {
         match run.recorded(workers.lead().await)? {
             Lead::Over(kept) => return Ok(kept),
-            Lead::Others => pause(run, workers.renewal()).await?,
+            Lead::Others => tokio::select! {
+                paused = pause(run, workers.renewal()) => paused?,
+                // The queue says that the round is over.
+                () = empty.notified() => {}
+            },
             Lead::Mine(term) => {
                 let led = tokio::select! {
                     led = lead_on(run, workers, term, fetched) => led?,
@@ -128,7 +144,7 @@ async fn lead_on(
     if preparing {
         // Who was at work when the round before was cut short is waited for, or freed.
         while run.recorded(workers.outstanding().await)?.taken > 0 {
-            pause(run, LOOK).await?;
+            pause(run, LOOK.1).await?;
         }
         match reconcile::reconcile(&run.setup, run.id(), &index, &run.stop).await {
             Ok(true) => {}
@@ -181,7 +197,7 @@ async fn index(run: &Run) -> Result<IndexMeta, Ended> {
 
 /// Waits until nothing is outstanding.
 async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<(), Ended> {
-    let (began, mut told) = (Instant::now(), Instant::now());
+    let (began, mut told, mut look) = (Instant::now(), Instant::now(), LOOK.0);
     loop {
         let outstanding = run.recorded(workers.outstanding().await)?;
         if outstanding.jobs == 0 && outstanding.sweeps == 0 {
@@ -197,7 +213,8 @@ async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<()
                 "waiting for {what} that workers have, and for what dead ones may still have on its way"
             );
         }
-        pause(run, LOOK).await?;
+        pause(run, look).await?;
+        look = (look * 2).min(LOOK.1);
     }
 }
 
@@ -253,6 +270,8 @@ struct Claims {
     run: Arc<Run>,
     workers: Arc<dyn Coordination>,
     local: mpsc::Receiver<Batch>,
+    /// Told when the queue says that the round is over.
+    empty: Arc<Notify>,
     over: CancellationToken,
     ready: VecDeque<Batch>,
 }
@@ -279,7 +298,10 @@ impl Claim for Claims {
                     () = self.over.cancelled() => {}
                     () = sleep(wait) => {}
                 },
-                Taken::Over => self.over.cancelled().await,
+                Taken::Over => {
+                    self.empty.notify_one();
+                    self.over.cancelled().await;
+                }
             }
         }
     }
