@@ -6,6 +6,7 @@ mod corpus;
 mod pages;
 mod processes;
 mod rounds;
+mod simulation;
 mod zombies;
 
 use std::path::Path;
