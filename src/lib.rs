@@ -36,12 +36,13 @@
 //! 13. [`source`]: where documents come from, behind one trait.
 //! 14. [`chunk`]: text becomes chunks for the embedding model.
 //! 15. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
-//! 16. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
-//! 17. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
-//! 18. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
-//! 19. [`eval`]: retrieval measured on a labelled set.
-//! 20. [`serve`]: the service: what the commands do, over HTTP.
-//! 21. [`cli`]: the commands, and the only module that prints.
+//! 16. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
+//! 17. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! 18. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
+//! 19. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
+//! 20. [`eval`]: retrieval measured on a labelled set.
+//! 21. [`serve`]: the service: what the commands do, over HTTP.
+//! 22. [`cli`]: the commands, and the only module that prints.
 //!
 //! # As a library
 //!
@@ -216,6 +217,8 @@ pub mod cache;
 pub mod chunk;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "postgres")]
+pub mod cluster;
 pub mod document;
 pub mod error;
 pub mod eval;

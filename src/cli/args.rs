@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::answer::{Filter, FilterError, Term};
 use crate::pipeline::{self, Diagnostic, Diagnostics, Plan};
+use crate::providers::Secret;
 use crate::runtime::{Runtime, Settings};
 
 /// Index documents and ask questions about them.
@@ -37,6 +38,9 @@ pub(super) enum Command {
     /// Measure retrieval on a labelled set
     Eval(EvalArgs),
     /// Answer over HTTP: for browsers, programs and agents
+    ///
+    /// While it runs, `ingest`, `ask`, `search`, `chat` and `status` on the same home have it do their work, with the same output and exit
+    /// codes; what it does not serve, and what it would answer otherwise (another key, cache or version), they do themselves.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     /// Show what a running service ingests, and what holds it back, until Ctrl-C
@@ -50,9 +54,9 @@ pub(super) enum Command {
     /// Print what files are read as, before they are cut; indexes nothing
     Read(ReadArgs),
     /// Show what the index holds
-    Status(PipelineArg),
+    Status(StatusArgs),
     /// Print the JSON Schema of a pipeline file
-    Schema,
+    Schema(SchemaArgs),
 }
 
 /// Flags of every command.
@@ -107,6 +111,32 @@ pub(super) struct IngestCommand {
     pub ingest: IngestArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
+    /// How long a worker of a cluster may be silent before others take over what it has; from 5s
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
+    pub lease: Duration,
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = pipeline::period(text)?;
+    let fits = Duration::from_secs(5)..=Duration::from_hours(1);
+    if fits.contains(&lease) { Ok(lease) } else { Err("must be from 5s to 1h".to_owned()) }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// The SQL that makes the tables of a cluster, for whoever may make them
+    #[arg(long)]
+    pub cluster: bool,
 }
 
 #[derive(Debug, Args)]
@@ -355,8 +385,39 @@ pub(super) struct McpArgs {
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Pipeline files, or names of such in ./pipelines
-    #[arg(required = true, value_name = "PIPELINE")]
+    #[arg(required_unless_present = "named", value_name = "PIPELINE")]
     pub pipelines: Vec<String>,
+    /// The same, as for the other commands
+    #[arg(short, long = "pipeline", id = "named", value_name = "PIPELINE")]
+    pub named: Vec<String>,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
+}
+
+/// Where several machines agree on who does what.
+#[derive(Debug, Args)]
+pub(super) struct ClusterArg {
+    /// Several machines work together: the Postgres database on which they agree (it shows in the list of processes: the variable
+    /// does not)
+    #[arg(long = "cluster", value_name = "URL", env = "RAGSTREAM_CLUSTER", hide_env_values = true)]
+    cluster: Option<Secret>,
+}
+
+impl ClusterArg {
+    /// The database's address, if machines are to work together. Holds a password: it is not to be shown.
+    pub fn url(&self) -> Result<Option<&Secret>, Invalid> {
+        // An empty variable is one that is not set.
+        let Some(url) = self.cluster.as_ref().filter(|url| !url.expose().trim().is_empty()) else { return Ok(None) };
+        let address = url::Url::parse(url.expose().trim()).ok();
+        let known = address.filter(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+        // Not shown: a password stands in it, and may not be where it belongs.
+        let refused = || {
+            let hint = "it is `postgres://user:password@host:5432/database`; in a password, `/`, `?`, `#`, `@` and `%` are \
+                        written `%2F`, `%3F`, `%23`, `%40` and `%25`";
+            Diagnostic::error("`--cluster` is not the address of a Postgres database", Some(hint.to_owned()))
+        };
+        known.map(|_| Some(url)).ok_or_else(|| refused().into())
+    }
 }
 
 impl Common {

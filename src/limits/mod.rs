@@ -18,6 +18,8 @@
 //! kept for the next run (`cache.rs`).
 
 mod bucket;
+mod budget;
+mod bytes;
 mod cache;
 mod concurrency;
 mod estimator;
@@ -25,12 +27,21 @@ mod fit;
 mod headers;
 mod latency;
 mod limiter;
+mod line;
 mod log;
 mod permit;
 mod quota;
 #[cfg(any(feature = "cli", feature = "serve"))]
 mod readings;
+mod saved;
+mod sent;
+mod shared;
 mod state;
+#[cfg(feature = "postgres")]
+mod usage;
+mod visit;
+mod visitor;
+mod visits;
 mod waiting;
 
 use std::time::Duration;
@@ -38,13 +49,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cache::LimitsCache;
+pub(crate) use cache::{LimitsCache, fingerprint};
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
 #[cfg(any(feature = "cli", feature = "serve"))]
 pub(crate) use readings::readings;
-pub use state::Sent;
+pub use sent::Sent;
+pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
+#[cfg(feature = "postgres")]
+pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
 pub(crate) use waiting::{tell, unheard};
 

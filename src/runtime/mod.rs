@@ -1,6 +1,8 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
 mod answerer;
+#[cfg(feature = "postgres")]
+mod cluster;
 mod copy;
 mod ingest;
 mod part;
@@ -45,6 +47,9 @@ pub struct Runtime {
     reranker: Option<Arc<dyn Reranker>>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
+    /// The workers that it is one of.
+    #[cfg(feature = "postgres")]
+    cluster: Option<Arc<crate::cluster::Cluster>>,
 }
 
 impl Runtime {
@@ -61,6 +66,8 @@ impl Runtime {
             reranker: None,
             store: OnceLock::new(),
             bm25: OnceLock::new(),
+            #[cfg(feature = "postgres")]
+            cluster: None,
         }
     }
 

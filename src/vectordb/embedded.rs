@@ -259,6 +259,10 @@ impl VectorStore for EmbeddedStore {
         self.run(move |folder| folder.read("read a document", |reader| reader.passages_of(&uri)).map(super::in_order)).await
     }
 
+    async fn passages(&self, ids: Vec<Uuid>) -> Result<Vec<Option<Passage>>, StoreError> {
+        self.run(move |folder| folder.read("read points", |reader| reader.passages(&ids))).await
+    }
+
     async fn flush(&self) -> Result<(), StoreError> {
         self.run(|folder| {
             let writing = folder.writing()?;

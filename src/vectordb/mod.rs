@@ -247,6 +247,12 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
         let message = "it does not show a document's passages".to_owned();
         Err(StoreError::Failed { store: self.describe(), action: "read a document", message, source: None })
     }
+    /// The passages of these points (any number), in the order of their ids' list; `None` where there is no such point.
+    async fn passages(&self, ids: Vec<Uuid>) -> Result<Vec<Option<Passage>>, StoreError> {
+        let _ = ids;
+        let message = "it does not show points by their ids".to_owned();
+        Err(StoreError::Failed { store: self.describe(), action: "read points", message, source: None })
+    }
     /// Tidies up after a run: makes searching and the next opening fast, and gives back the space of deleted points. May take
     /// a while. Durability does not depend on it, and a kill in the middle of it loses nothing.
     async fn flush(&self) -> Result<(), StoreError>;

@@ -10,16 +10,16 @@ mod batches;
 mod bounds;
 mod wire;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
-    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, Filter, PointsSelector,
-    RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithPayloadSelector, WithVectorsSelector,
-    facet_value,
+    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, Filter, GetPoints,
+    PointsSelector, RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpsertPoints, WithPayloadSelector,
+    WithVectorsSelector, facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
@@ -468,6 +468,35 @@ impl VectorStore for QdrantStore {
         let pages = Pages { size: PAGE, filter, with_payload: true.into(), with_vectors: false.into(), action: ACTION };
         let found = self.pages(None, MAX_PAGE, pages, |point| wire::passage(point.id, point.payload), |(id, _)| *id).await?;
         Ok(in_order(found.into_iter().map(|(_, passage)| passage).collect()))
+    }
+
+    async fn passages(&self, ids: Vec<Uuid>) -> Result<Vec<Option<Passage>>, StoreError> {
+        const ACTION: &str = "read points";
+        self.dimensions(ACTION).await?;
+        let mut left = ids.as_slice();
+        let mut found = HashMap::new();
+        while !left.is_empty() {
+            let asked = self.bounds.read.of(left.len().min(PAGE));
+            let (part, rest) = left.split_at(asked);
+            let request = GetPoints {
+                collection_name: self.collection.clone(),
+                ids: part.iter().map(|id| wire::to_id(*id)).collect(),
+                with_payload: Some(true.into()),
+                with_vectors: Some(false.into()),
+                ..GetPoints::default()
+            };
+            let points = match self.client.get_points(request).await.map_err(self.explain(ACTION)) {
+                Err(error) if self.bounds.read.shrinks(asked, &error, About::Size) => continue,
+                points => points?.result,
+            };
+            for point in points {
+                let (id, passage) = wire::passage(point.id, point.payload).map_err(|reason| self.failed(ACTION, reason))?;
+                found.insert(id, passage);
+            }
+            left = rest;
+        }
+        // An id may be asked for twice.
+        Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
     }
 
     async fn flush(&self) -> Result<(), StoreError> {

@@ -139,6 +139,18 @@ impl Reader {
         })
     }
 
+    /// The passages of points, in the order of the ids; `None` where there is no such point.
+    pub(super) fn passages(&self, ids: &[Uuid]) -> Result<Vec<Option<Passage>>, Fault> {
+        let sql = format!("SELECT {COLUMNS} FROM points JOIN documents USING (document) WHERE points.id = ?1");
+        self.with(|database| {
+            database.call(|connection| {
+                let mut statement = connection.prepare_cached(&sql)?;
+                let mut look = |id: &Uuid| statement.query_row([id.as_bytes()], passage).optional();
+                ids.iter().map(|id| Ok(look(id)?.map(|(_, _, passage)| passage))).collect()
+            })
+        })
+    }
+
     /// How many points there are.
     pub(super) fn count(&self) -> Result<u64, Fault> {
         self.with(|database| Ok(database.state()?.sealed() + database.fresh()?.unsigned_abs()))

@@ -250,7 +250,7 @@ fn select(points: points_selector::PointsSelectorOneOf) -> PointsSelector {
     PointsSelector { points_selector_one_of: Some(points) }
 }
 
-fn to_id(id: Uuid) -> PointId {
+pub(super) fn to_id(id: Uuid) -> PointId {
     id.to_string().into()
 }
 

@@ -99,6 +99,11 @@ impl Points {
         self.by_id.len()
     }
 
+    /// The point of an id.
+    pub fn get(&self, id: Id) -> Option<&Point> {
+        self.by_id.get(&id)
+    }
+
     /// Writes points; those with the same id are replaced. When one is refused, none is written. (A server may have written
     /// some of them by then, in no order.)
     pub fn upsert(&mut self, points: Vec<(Id, Point)>) -> Result<(), Refusal> {

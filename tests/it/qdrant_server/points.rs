@@ -1,5 +1,6 @@
 //! The RPCs on points.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 
@@ -203,6 +204,31 @@ impl Points for Server {
         Ok(Response::new(response.await?))
     }
 
+    async fn get(&self, request: Request<GetPoints>) -> Result<Response<GetResponse>, Status> {
+        let GetPoints { collection_name, ids, with_payload, with_vectors, read_consistency, shard_key_selector, timeout: _ } =
+            self.enter(request).await?;
+        without(read_consistency, "consistencies of reads")?;
+        without(shard_key_selector, "shard keys")?;
+        let ids = ids.into_iter().map(convert::id).collect::<Result<Vec<_>, _>>()?;
+        let as_1_16 = self.0.answers_as_1_16.load(Ordering::SeqCst);
+        let response = self.read(&collection_name, move |collection| {
+            let points = &collection.points;
+            let shown = Shown::new(true, with_payload, with_vectors, points)?.of_1_16(as_1_16);
+            collection.strict.check_limit(ids.len())?;
+            // In the order of the ids and each once, as it comes to a real one: callers may rely on neither order nor number.
+            let ids: BTreeSet<_> = ids.into_iter().collect();
+            let found = ids.into_iter().filter_map(|id| Some((id, points.get(id)?)));
+            let result = found.map(|(id, point)| RetrievedPoint {
+                id: Some(convert::to_id(id)),
+                payload: shown.payload(point),
+                vectors: shown.vectors(point),
+                ..RetrievedPoint::default()
+            });
+            Ok(GetResponse { result: result.collect(), ..GetResponse::default() })
+        });
+        Ok(Response::new(response.await?))
+    }
+
     async fn count(&self, request: Request<CountPoints>) -> Result<Response<CountResponse>, Status> {
         // Exact or not: an exact count is as good an estimate as any.
         let CountPoints { collection_name, filter, exact: _, read_consistency, shard_key_selector, timeout: _ } =
@@ -284,7 +310,6 @@ impl Points for Server {
     }
 
     super::not_here! {
-        get(GetPoints) -> GetResponse;
         update_vectors(UpdatePointVectors) -> PointsOperationResponse;
         delete_vectors(DeletePointVectors) -> PointsOperationResponse;
         set_payload(SetPayloadPoints) -> PointsOperationResponse;

@@ -39,6 +39,7 @@ async fn comes_and_goes(store: Store) {
         store.upsert(vec![]).await.unwrap_err(),
         store.query(Query::Dense(direction(1, WIDTH)), 5).await.unwrap_err(),
         store.scroll(None, 5).await.unwrap_err(),
+        store.passages(vec![id(1)]).await.unwrap_err(),
         store.delete_document("a").await.unwrap_err(),
         store.set_meta(&meta()).await.unwrap_err(),
     ] {
@@ -195,6 +196,17 @@ async fn passages_without_words_are_found_by_direction_alone(store: Store) {
     // A point that had words and has none any more.
     store.upsert(vec![Point { sparse: SparseVector::default(), ..point(&bm25, 2, "a", "…") }]).await.unwrap();
     assert!(found(&store, Query::Sparse(bm25.query("words")), 5).await.is_empty());
+}
+
+async fn points_are_read_by_their_ids(store: Store) {
+    let bm25 = made(&store).await;
+    store.upsert((0..700).map(|n| point(&bm25, n, "手册/文.md", &format!("text {n}"))).collect()).await.unwrap();
+    store.delete(vec![id(3)]).await.unwrap();
+    let numbers: Vec<u64> = (0..900).rev().chain([5, 5, 777_777]).collect();
+    let found = store.passages(numbers.iter().copied().map(id).collect()).await.unwrap();
+    let there = |n: u64| (n < 700 && n != 3).then(|| passage(n, "手册/文.md", &format!("text {n}")));
+    assert_eq!(found, numbers.into_iter().map(there).collect::<Vec<_>>());
+    assert_eq!(store.passages(Vec::new()).await.unwrap(), []);
 }
 
 async fn every_page_comes_in_order_and_once(store: Store) {
@@ -358,6 +370,7 @@ over_every_store! {
     what_is_deleted_is_gone
     queries_rank
     passages_without_words_are_found_by_direction_alone
+    points_are_read_by_their_ids
     every_page_comes_in_order_and_once
     payloads_come_back_as_they_were
     thousands_of_points_in_one_call
