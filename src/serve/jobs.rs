@@ -429,7 +429,9 @@ mod tests {
         clocks.begin(|step| if step == Step::List { 1 } else { 8 });
         let _listing = Place::take(clocks, Step::List);
         let sent: Vec<Place> = (0..5).map(|_| Place::take(clocks, Step::Embed)).collect();
-        sent.iter().for_each(|place| place.does(Doing::Wire));
+        for place in &sent {
+            place.does(Doing::Wire);
+        }
         tokio::time::advance(std::time::Duration::from_secs(3)).await;
         // Five times as much goes on in another stage, which waits for the list all the same.
         let limits = jobs.limits();

@@ -151,7 +151,9 @@ fn series(said: &str, metric: &str) -> Vec<(BTreeMap<String, String>, f64)> {
     let Some((_, told)) = said.rsplit_once(&format!("Name: {metric}\n")) else { return Vec::new() };
     let points = told.split("Metric #").next().unwrap_or_default().split("NumberDataPoints #").skip(1);
     let point = |point: &str| {
-        let labels = point.lines().filter_map(|line| line.trim_start().strip_prefix("-> ")?.split_once(": "));
+        // Behind the last one there may be what is told of another sender.
+        let labels = point.lines().take_while(|line| !line.starts_with("StartTimestamp"));
+        let labels = labels.filter_map(|line| line.trim_start().strip_prefix("-> ")?.split_once(": "));
         let value = point.lines().find_map(|line| line.strip_prefix("Value: "))?.parse().ok()?;
         Some((labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), value))
     };
