@@ -7,7 +7,7 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +16,7 @@ use tokio_postgres::types::Type;
 
 use super::error::ClusterError;
 use super::session::Database;
+use crate::error::Failure as _;
 use crate::limits::{Change, NotKept, Seen, SharedLimits, SharedQuota};
 
 /// A worker that is stopped with the row's lock in its hand loses it after so long; one that waits for it asks again. What is loosened
@@ -75,7 +76,13 @@ impl SharedLimits for Quotas {
     fn quota(&self, name: &str, key: &str) -> Arc<dyn SharedQuota> {
         // Each has a connection of its own: a visit is a transaction of several statements. The address was read before.
         let database = Database::new(&self.url, &self.base);
-        Arc::new(Quota { database, name: name.to_owned(), key: key.to_owned(), workers: self.workers.clone() })
+        Arc::new(Quota {
+            database,
+            name: name.to_owned(),
+            key: key.to_owned(),
+            workers: self.workers.clone(),
+            worked: AtomicBool::new(false),
+        })
     }
 }
 
@@ -86,6 +93,8 @@ struct Quota {
     name: String,
     key: String,
     workers: Arc<AtomicU32>,
+    /// A visit was kept: what fails from then on may succeed again, whatever it looks like.
+    worked: AtomicBool,
 }
 
 impl Quota {
@@ -93,8 +102,21 @@ impl Quota {
         self.database.as_ref().map_err(|error| NotKept { source: error.clone().into(), perhaps: false })
     }
 
+    fn not_kept(&self, error: ClusterError, perhaps: bool) -> NotKept {
+        let error = if self.worked.load(Ordering::Relaxed) && !error.is_away() {
+            let again = ClusterError::away(error.to_string());
+            match error.hint() {
+                Some(hint) => again.with_hint(hint),
+                None => again,
+            }
+        } else {
+            error
+        };
+        NotKept { source: error.into(), perhaps }
+    }
+
     async fn visit(&self, database: &Database, change: Change<'_>) -> Result<(), NotKept> {
-        let no = |error: ClusterError| NotKept { source: error.into(), perhaps: false };
+        let no = |error: ClusterError| self.not_kept(error, false);
         let key = (&self.key as _, Type::TEXT);
         let (transaction, locked, looked) = database
             .begin_with(TERMS, (LOCK, std::slice::from_ref(&key)), (LOOK, std::slice::from_ref(&key)))
@@ -129,10 +151,11 @@ impl Quota {
             [key, (&version, Type::INT8), (&kept, Type::BYTEA), (&until, Type::INT8)];
         // Where the answer got lost, it may have been done.
         let rows = transaction.commit_with(KEEP, &values).await;
-        let rows = rows.map_err(|error| NotKept { source: error.into(), perhaps: true })?;
+        let rows = rows.map_err(|error| self.not_kept(error, true))?;
         if rows.is_empty() {
             return Err(no(ClusterError::away(format!("{}: a visit to the quota took too long", database.place()))));
         }
+        self.worked.store(true, Ordering::Relaxed);
         Ok(())
     }
 }
@@ -152,7 +175,7 @@ impl SharedQuota for Quota {
         let database = self.database()?;
         let asked = timeout(VISIT, database.ask_once(RUN, &[(&self.key, Type::TEXT)])).await;
         let asked = asked.unwrap_or_else(|_| Err(ClusterError::away(format!("{} does not answer", database.place()))));
-        let rows = asked.map_err(|error| NotKept { source: error.into(), perhaps: false })?;
+        let rows = asked.map_err(|error| self.not_kept(error, false))?;
         // None: it is to be begun.
         Ok(rows.first().and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or_default().cast_unsigned())
     }

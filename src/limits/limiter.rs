@@ -30,6 +30,9 @@ const HEDGED: u64 = 20;
 /// timeout. Unlike a shorter timeout it does not throw away an answer that is only slow.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
 
+/// At the end of a run, others are told what they have to know, or so long.
+const FLUSHED: Duration = Duration::from_secs(5);
+
 /// A provider's limits, and the queue of those who want to talk to it. Cheap to clone; all clones are one limiter.
 #[derive(Debug, Clone)]
 pub struct Limiter {
@@ -146,16 +149,20 @@ impl Limiter {
         }
     }
 
-    /// Tells the other workers all that they have to know: at the end of a run. Nothing where no quota is shared; waits as long as
-    /// it cannot be reached.
+    /// Tells the other workers all that they have to know: at the end of a run. Nothing where no quota is shared. One that cannot be
+    /// reached is waited for for a moment only: what they do not hear of counts for a minute more.
     pub async fn flush(&self) {
+        let _ = tokio::time::timeout(FLUSHED, self.flushed()).await;
+    }
+
+    async fn flushed(&self) {
         loop {
             let visited = self.shared.lock().visits.as_ref().map(|visits| visits.visited.clone());
             let Some(visited) = visited else { return };
             let visited = visited.notified();
             let mut visited = std::pin::pin!(visited);
             visited.as_mut().enable();
-            if !self.shared.lock().visits.as_mut().is_some_and(Visits::hurry) {
+            if !self.shared.lock().visits.as_mut().is_some_and(|visits| visits.failed.is_none() && visits.hurry()) {
                 return;
             }
             visited.await;

@@ -16,6 +16,10 @@
 //! Declared limits are kept to. Others are taken from the headers of answers (`headers.rs`); without those it is learned from
 //! refusals (`estimator.rs` is the seam, `bucket.rs` the one that is used) and latencies (`concurrency.rs`, `latency.rs`), and
 //! kept for the next run (`cache.rs`).
+//!
+//! Workers in several processes share a quota as it is, not a part of it each: it is kept where all of them reach it, and each visits it
+//! in turn, tells what it has heard and takes what may leave (`shared.rs` is the seam, `visit.rs` what is done in a visit, `saved.rs`
+//! what is kept, `line.rs` who is next). Only the requests in flight are divided by the number of workers.
 
 mod bucket;
 mod budget;
@@ -29,6 +33,7 @@ mod latency;
 mod limiter;
 mod line;
 mod log;
+mod offset;
 mod permit;
 mod quota;
 #[cfg(any(feature = "cli", feature = "serve"))]

@@ -127,16 +127,24 @@ impl Saved {
         saved
     }
 
-    /// Reads what was saved, by the time of this visit.
-    pub(super) fn load(bytes: &[u8], clock: Clock) -> Option<Self> {
+    /// Reads what was saved, by the time of this visit, before which its clock may have been set forward.
+    pub(super) fn load(bytes: &[u8], clock: Clock, forward: i64) -> Option<Self> {
         let (bytes, sum) = bytes.split_last_chunk::<SUM>()?;
         let mut from = Reader { bytes, clock, written: 0 };
         if !blake3::hash(bytes).as_bytes().starts_with(sum) || from.byte()? != FORMAT {
             return None;
         }
         let written = i64::try_from(from.number()?).ok()?;
-        // All that is in it happened before now, whatever the clock says.
-        from.written = if written.saturating_sub(clock.micros) > SET_BACK { clock.micros } else { written };
+        // All that is in it happened before now, whatever the clock says, and as long ago as it did by the clock of then. (Where
+        // somebody has saved it since, it goes by the new one already.)
+        let by_now = written.saturating_add(forward);
+        from.written = if written.saturating_sub(clock.micros) > SET_BACK {
+            clock.micros
+        } else if by_now <= clock.micros {
+            by_now
+        } else {
+            written
+        };
         let shift = from.written.saturating_sub(written);
         let runs = Runs::load(&mut from)?;
         let line = Line::load(&mut from)?;

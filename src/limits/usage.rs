@@ -10,7 +10,7 @@ use super::saved::Saved;
 /// `micros`: now, by the clock of what keeps the state. `None`: it cannot be read.
 pub(crate) fn usage(state: &[u8], micros: i64) -> Option<Allowed> {
     let now = Instant::now();
-    let mut saved = Saved::load(state, Clock { now, micros })?;
+    let mut saved = Saved::load(state, Clock { now, micros }, 0)?;
     let (requests, tokens) = (&mut saved.budget.requests, &mut saved.budget.tokens);
     let used = (requests.used(now), tokens.used(now));
     Some(Allowed { rpm: requests.limit(), tpm: tokens.limit(), used, ..Allowed::default() })

@@ -31,7 +31,11 @@ impl State {
     pub(super) fn next_visit(&mut self, now: Instant) -> Option<Next> {
         let waits = self.queue.values().any(|waiter| waiter.granted.is_none());
         let room = waits && self.concurrency.room() > 0;
-        self.first_waits = if waits && !room { Waiting::Place } else { Waiting::Quota };
+        let before = std::mem::replace(&mut self.first_waits, if waits && !room { Waiting::Place } else { Waiting::Quota });
+        if before != self.first_waits {
+            // Whoever waits tells what for.
+            self.queue.values().for_each(|waiter| waiter.bell.notify_one());
+        }
         self.count_wait(waits, now);
         let paced = self.concurrency.ready_at(now);
         let visits = self.visits.as_ref().filter(|visits| visits.draft.is_none())?;
@@ -61,8 +65,9 @@ impl State {
         let clock = Clock { now, micros: seen.micros };
         let visits = self.visits.as_mut()?;
         let (worker, declared, workers) = (visits.worker, visits.declared, visits.quota.workers());
+        let forward = visits.set_forward(clock);
         let loaded = seen.state.map(|bytes| {
-            Saved::load(bytes, clock).unwrap_or_else(|| {
+            Saved::load(bytes, clock, forward).unwrap_or_else(|| {
                 tracing::warn!("the quota that the workers share cannot be read: nothing is sent for a minute");
                 Saved::spent(declared, visits.learned, clock)
             })
@@ -120,7 +125,7 @@ impl State {
             let requests = together.len() as u64;
             if let Some(at) = self.budget.ready_after(line.before(worker), requests, tokens, now) {
                 let longest = LONGEST.mul_f64(rand::random_range(0.9..1.0));
-                let at = at.min(now + longest);
+                let at = at.min(now + longest).max(now + gap);
                 line.enter(Claim { worker, requests, tokens, due: clock.micros(at) });
                 not_before = Some(at);
                 break;
@@ -246,6 +251,9 @@ impl State {
     pub(super) fn fail(&mut self, error: NotKept) {
         if let Some(visits) = &mut self.visits {
             visits.failed = Some(error);
+        }
+        if let Some(visits) = &self.visits {
+            visits.visited.notify_waiters();
         }
         self.queue.values().for_each(|waiter| waiter.bell.notify_one());
     }

@@ -63,6 +63,9 @@ async fn go(shared: &Weak<Shared>, quota: &dyn SharedQuota, next: Next) -> Resul
         }
         return Ok(());
     }
+    if let Some(visits) = shared.upgrade().as_deref().map(Shared::lock).as_mut().and_then(|state| state.visits.as_mut()) {
+        visits.asked_at = Some(Instant::now());
+    }
     let kept = quota.change(&mut |seen| shared.upgrade()?.lock().visit(seen)).await;
     if let Some(shared) = shared.upgrade() {
         shared.lock().visited(&kept);

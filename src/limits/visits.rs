@@ -8,9 +8,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::bytes::Clock;
 use super::concurrency::ConcurrencyLimiter;
 use super::headers::RateLimits;
 use super::log::WINDOW;
+use super::offset::Offset;
 use super::saved::Runs;
 use super::sent::Sent;
 use super::shared::{NotKept, Seen, SharedQuota};
@@ -25,10 +27,10 @@ const RIDE: Duration = Duration::from_millis(2500);
 /// What was saved longer ago is on a disk, or was asked after since.
 const SAFE: Duration = Duration::from_secs(1);
 
-/// Between two visits of one worker, and so much more for each one who works. With this, no number of workers that come whenever
-/// they may is more than some hundred visits a second.
+/// Between two visits of one worker, and so much more for each one who works: however many come whenever they may, it is not much
+/// more than a hundred visits a second.
 const GAP: Duration = Duration::from_millis(10);
-const GAP_EACH: Duration = Duration::from_millis(4);
+const GAP_EACH: Duration = Duration::from_millis(8);
 
 /// Something that the others have to know.
 #[derive(Debug, Clone)]
@@ -107,6 +109,9 @@ pub(super) struct Visits {
     urgent: bool,
     visited_at: Option<Instant>,
     check_at: Option<Instant>,
+    /// When the present visit was begun.
+    pub(super) asked_at: Option<Instant>,
+    offset: Offset,
     run: Option<u64>,
     /// The version that it saved last.
     pub(super) version: u64,
@@ -157,6 +162,8 @@ impl Visits {
             urgent: false,
             visited_at: None,
             check_at: None,
+            asked_at: None,
+            offset: Offset::default(),
             run: None,
             version: 0,
             records: VecDeque::new(),
@@ -214,6 +221,20 @@ impl Visits {
         self.visited_at = Some(now);
         (self.noted_at, self.urgent) = (None, false);
         std::mem::take(&mut self.notes)
+    }
+
+    /// By how much the clock was set forward since the last visit. What this worker remembers goes by the new one from then on.
+    pub(super) fn set_forward(&mut self, clock: Clock) -> i64 {
+        let forward = self.offset.seen(self.asked_at.unwrap_or(clock.now), clock.now, clock.micros);
+        if forward > 0 {
+            tracing::warn!(seconds = forward / 1_000_000, "the clock of the database was set forward, or this machine slept");
+            for note in self.records.iter_mut().flat_map(|record| &mut record.notes) {
+                if let Note::Taken { id, .. } | Note::Settled { id, .. } | Note::GivenBack { id, .. } = note {
+                    *id = id.saturating_add_signed(forward);
+                }
+            }
+        }
+        forward
     }
 
     /// The version after which everything that this worker has saved got lost.

@@ -108,7 +108,7 @@ proptest! {
             prop_assert_eq!(exact.go(event, clock), saved.go(event, clock), "{} {:?}", index, event);
             if save_at.contains(&index) {
                 let bytes = save(&mut saved.budget, &Line::default(), &Runs::default(), clock);
-                saved.budget = Saved::load(&bytes, clock).expect("it was just written").budget;
+                saved.budget = Saved::load(&bytes, clock, 0).expect("it was just written").budget;
             }
         }
     }
@@ -138,24 +138,24 @@ proptest! {
             }
             let bytes = save(&mut short, &Line::default(), &Runs::default(), clock);
             prop_assert!(bytes.len() < 2000, "{}", bytes.len());
-            short = Saved::load(&bytes, clock).unwrap().budget;
+            short = Saved::load(&bytes, clock, 0).unwrap().budget;
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_not_taken_for_something(mut bytes in prop::collection::vec(any::<u8>(), 0..200), at_byte: prop::sample::Index, bit in 0_u8..8) {
         let clock = at(Instant::now(), 0);
-        prop_assert!(Saved::load(&bytes, clock).is_none());
+        prop_assert!(Saved::load(&bytes, clock, 0).is_none());
         // Also under a sum that is right.
         let sum = blake3::hash(&bytes);
         bytes.extend(sum.as_bytes().iter().take(SUM));
-        let _ = Saved::load(&bytes, clock);
+        let _ = Saved::load(&bytes, clock, 0);
         let mut budget = Budget::new(Limits { rpm: Some(10), ..Limits::default() }, LearnedLimits::default(), clock.now);
         let mut good = save(&mut budget, &Line::default(), &Runs::default(), clock);
-        prop_assert!(Saved::load(&good, clock).is_some());
+        prop_assert!(Saved::load(&good, clock, 0).is_some());
         let index = at_byte.index(good.len());
         good[index] ^= 1 << bit;
-        prop_assert!(Saved::load(&good, clock).is_none());
+        prop_assert!(Saved::load(&good, clock, 0).is_none());
     }
 }
 
@@ -177,7 +177,7 @@ fn a_short_log_costs_little_of_a_quota() {
                     if shortens && sent % 20 == 0 {
                         let bytes = save(&mut budget, &Line::default(), &Runs::default(), clock);
                         longest = longest.max(bytes.len());
-                        budget = Saved::load(&bytes, clock).unwrap().budget;
+                        budget = Saved::load(&bytes, clock, 0).unwrap().budget;
                     }
                 }
             }
@@ -200,7 +200,7 @@ fn what_is_settled_late_is_found_in_a_short_log() {
         budget.next_id = budget.next_id.max(id(clock.micros));
         ids.push(budget.take(100, clock.now));
         let bytes = save(&mut budget, &Line::default(), &Runs::default(), clock);
-        budget = Saved::load(&bytes, clock).unwrap().budget;
+        budget = Saved::load(&bytes, clock, 0).unwrap().budget;
     }
     let now = start + Duration::from_secs(10);
     assert_eq!(budget.tokens.used(now), 100_000);
@@ -228,7 +228,7 @@ fn a_clock_that_is_set_back_or_a_damaged_state_hold_for_a_minute_and_no_longer()
     let bytes = save(&mut budget, &Line::default(), &Runs::default(), clock);
     let hour_before = Clock { micros: clock.micros - 3_600_000_000, ..clock };
     for mut budget in [
-        Saved::load(&bytes, hour_before).unwrap().budget,
+        Saved::load(&bytes, hour_before, 0).unwrap().budget,
         Saved::spent(declared, LearnedLimits::default(), clock).budget,
         Saved::spent(Limits::default(), LearnedLimits::default(), clock).budget,
     ] {
