@@ -103,7 +103,8 @@ impl Inner {
     }
 
     async fn free_once(&self, id: Option<i64>) -> Result<usize, ClusterError> {
-        let found = "SELECT 1 FROM ragstream.workers WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp())";
+        let found =
+            "SELECT 1 FROM ragstream.workers WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp())";
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&id, Type::INT8)];
         if self.database.ask_once(found, values).await?.is_empty() {
             return Ok(0);

@@ -69,12 +69,7 @@ async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
 }
 
 /// Leads where nobody else does, until the round is over.
-async fn lead(
-    run: &Run,
-    workers: &dyn Coordination,
-    fetched: &mut mpsc::Sender<Batch>,
-    empty: &Notify,
-) -> Result<u64, Ended> {
+async fn lead(run: &Run, workers: &dyn Coordination, fetched: &mut mpsc::Sender<Batch>, empty: &Notify) -> Result<u64, Ended> {
     loop {
         match run.recorded(workers.lead().await)? {
             Lead::Over(kept) => return Ok(kept),
@@ -120,12 +115,7 @@ async fn keep(run: &Run, workers: &dyn Coordination, term: Term) -> Result<Led, 
 }
 
 /// Goes from wherever the round is to its end.
-async fn lead_on(
-    run: &Run,
-    workers: &dyn Coordination,
-    term: Term,
-    fetched: &mut mpsc::Sender<Batch>,
-) -> Result<Led, Ended> {
+async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mut mpsc::Sender<Batch>) -> Result<Led, Ended> {
     let mut preparing = term.phase == Phase::Preparing;
     if term.restored {
         tracing::warn!("the database has lost what it had acknowledged, as after a fail-over: ledger and store are compared");
@@ -347,7 +337,13 @@ impl Claims {
 
 /// Deletes what a worker may have written late of what is no document's any more, and looks whether it deleted or replaced what is: then
 /// the document is indexed anew.
-async fn sweep(run: &Run, workers: &dyn Coordination, source: SourceId, uri: String, ids: Vec<uuid::Uuid>) -> Result<(), Ended> {
+async fn sweep(
+    run: &Run,
+    workers: &dyn Coordination,
+    source: SourceId,
+    uri: String,
+    ids: Vec<uuid::Uuid>,
+) -> Result<(), Ended> {
     let claimed = run.recorded(run.setup.ledger.claim(vec![uri.clone()]).await)?;
     let Some(prior) = claimed.into_iter().next() else { return Ok(()) };
     let (epoch, points) = (prior.epoch, prior.entry.map(|entry| entry.points).unwrap_or_default());

@@ -109,7 +109,9 @@ impl Bench {
             }
             Some(workers) => {
                 for _ in 0..workers {
-                    let cluster = Arc::new(Cluster::open(&self.url, Path::new("."), &format!("bench {}", self.turn), LEASE).await.unwrap());
+                    let cluster = Arc::new(
+                        Cluster::open(&self.url, Path::new("."), &format!("bench {}", self.turn), LEASE).await.unwrap(),
+                    );
                     let mut setup = self.setup(&store, Arc::clone(&cluster) as _);
                     setup.workers = Some(cluster);
                     setups.push(setup);

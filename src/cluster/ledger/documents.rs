@@ -13,9 +13,7 @@ use super::super::error::ClusterError;
 use super::super::held::Grant;
 use super::super::inner::Inner;
 use super::super::key::{key_of, text, uri_of};
-use crate::ingest::ledger::{
-    Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode,
-};
+use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
 /// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted: no epoch is
@@ -67,12 +65,7 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
              FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key",
-            &[
-                (&inner.corpus, Type::INT4),
-                (&me, Type::INT8),
-                (&keys, Type::TEXT_ARRAY),
-                (&kept, Type::BYTEA_ARRAY),
-            ],
+            &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
     Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), prior(row, 2))).collect())

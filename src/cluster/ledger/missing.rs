@@ -69,21 +69,17 @@ pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<Mi
     Ok(all)
 }
 
-pub(super) async fn page(
-    inner: &Inner,
-    run: RunId,
-    scope: &Scope,
-    after: Option<Cursor>,
-) -> Result<MissingPage, LedgerError> {
+pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {
     let sources = scope.sources();
     let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
     // The cursor's word is a key; it means something to this ledger alone.
-    let Cursor { source, uri: after } =
-        after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
+    let Cursor { source, uri: after } = after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
     let page = page_after(inner, run, Some(&source), &after).await?;
     let next = match page.last() {
         Some(last) => Some(Cursor { source, uri: last.key.clone() }),
-        None => sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() }),
+        None => {
+            sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() })
+        }
     };
     let gone = |document: &Known| !document.listed && scope.covers(&document.source, &document.uri);
     let documents = page.into_iter().filter(gone).map(|document| Missing { source: document.source, uri: document.uri });

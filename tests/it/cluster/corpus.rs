@@ -89,7 +89,8 @@ pub fn uri(n: usize) -> String {
 
 /// Three chunks or so, two of which an edit leaves as they are.
 pub fn text(n: usize, edits: usize) -> String {
-    let part = |what: &str| format!("## {what}\n\n{}\n\n", format!("This is part {what} of document {n}. 这是第 {n} 份。").repeat(40));
+    let part =
+        |what: &str| format!("## {what}\n\n{}\n\n", format!("This is part {what} of document {n}. 这是第 {n} 份。").repeat(40));
     format!("# Document {n}\n\n{}{}{}", part("one"), part(&format!("two as of edit {edits}")), part("three"))
 }
 

@@ -148,7 +148,8 @@ impl World {
 
     /// A worker on a machine of its own.
     fn start(&mut self) -> (usize, Child) {
-        let machine = Project::new().with("RAGSTREAM_CLUSTER", format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres.port));
+        let machine =
+            Project::new().with("RAGSTREAM_CLUSTER", format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres.port));
         machine.write("docs.yaml", &self.pipeline);
         let number = self.machines.len();
         self.machines.push(machine);
@@ -158,11 +159,7 @@ impl World {
     fn start_on(&self, number: usize) -> Child {
         let machine = &self.machines[number];
         let file = |name: &str| File::options().create(true).append(true).open(machine.path(name)).unwrap();
-        machine.start_into(
-            &["ingest", "-p", "docs.yaml", "--json", "--lease", &self.lease],
-            file("stdout"),
-            file("stderr"),
-        )
+        machine.start_into(&["ingest", "-p", "docs.yaml", "--json", "--lease", &self.lease], file("stdout"), file("stderr"))
     }
 
     fn said(&self, number: usize, mut child: Child) -> Said {
@@ -313,7 +310,8 @@ async fn workers_under_torture_for_long() {
 #[test]
 fn what_a_cluster_is_told_that_it_cannot_do() {
     let machine = Project::new().with("RAGSTREAM_CLUSTER", "postgres://careful:w0rng@127.0.0.1:1/postgres");
-    machine.write("docs.yaml", "name: docs\nsources: [https://example.org]\nstore: { qdrant: { url: 'http://127.0.0.1:1' } }\n");
+    machine
+        .write("docs.yaml", "name: docs\nsources: [https://example.org]\nstore: { qdrant: { url: 'http://127.0.0.1:1' } }\n");
     let told = |arguments: &[&str], code: i32, what: &str| {
         let ended = machine.run(arguments).expect_code(code);
         assert!(ended.stderr.contains(what) && !ended.stderr.contains("w0rng"), "{arguments:?}: {}", ended.stderr);

@@ -105,11 +105,16 @@ async fn a_billion_chunks_by_a_thousand_workers() {
     meeting.sql("UPDATE ragstream.documents SET modified = modified + 1 WHERE corpus = $corpus AND epoch % 100 = 0");
     meeting.sql("VACUUM ragstream.documents");
     let vacuum = began.elapsed().as_secs_f64();
-    println!("a hundredth changed and vacuumed in {vacuum:.1} s: {:.0} min for 50 million", vacuum * 50e6 / documents as f64 / 60.0);
+    println!(
+        "a hundredth changed and vacuumed in {vacuum:.1} s: {:.0} min for 50 million",
+        vacuum * 50e6 / documents as f64 / 60.0
+    );
 
     // A walk that finds nothing changed: a page of 1,024 at a time.
     let run = leader.begin_run().await.unwrap();
-    let keys = meeting.sql("SELECT key || ' ' || encode(version, 'hex') FROM ragstream.documents WHERE corpus = $corpus ORDER BY key LIMIT 20480");
+    let keys = meeting.sql(
+        "SELECT key || ' ' || encode(version, 'hex') FROM ragstream.documents WHERE corpus = $corpus ORDER BY key LIMIT 20480",
+    );
     let unhex = |hex: &str| -> Vec<u8> {
         (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect()
     };
@@ -123,7 +128,10 @@ async fn a_billion_chunks_by_a_thousand_workers() {
         leader.note_listed(run, &source, page.to_vec()).await.unwrap();
     }
     let walked = count as f64 / began.elapsed().as_secs_f64();
-    println!("a walk compares {walked:.0} documents a second: {:.1} h for 50 million that are unchanged", 50e6 / walked / 3600.0);
+    println!(
+        "a walk compares {walked:.0} documents a second: {:.1} h for 50 million that are unchanged",
+        50e6 / walked / 3600.0
+    );
 
     let jobs = seconds * 60;
     let items: Vec<Item> = (0..jobs).map(|n| Item::new(format!("new/{n:09}.html"), Version::new(n.to_le_bytes()))).collect();
