@@ -57,6 +57,7 @@ pub(super) async fn status(runtime: &Runtime, url: &Secret, output: &Output) -> 
 
 /// The SQL that makes the tables.
 #[cfg(feature = "postgres")]
+#[expect(clippy::unnecessary_wraps, reason = "without Postgres there are none")]
 pub(super) fn tables() -> anyhow::Result<&'static str> {
     Ok(crate::cluster::SCHEMA)
 }

@@ -103,7 +103,7 @@ async fn run_within(
     run.report.clocks.begin(|step| run.places(step));
     let (kept, one_by_one) = match run.setup.workers.clone() {
         None => alone(&run, index).await?,
-        Some(workers) => (together::together(&run, &workers).await?.unwrap_or_default(), None),
+        Some(workers) => (Box::pin(together::together(&run, &workers)).await?.unwrap_or_default(), None),
     };
     run.report.clocks.end();
     run.told.loads(&report.load());

@@ -154,10 +154,7 @@ async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mu
             return Ok(Led::Deposed);
         }
         drained(run, workers, "documents").await?;
-        let kept = match removed(run, workers, term, &scope).await? {
-            Some(kept) => kept,
-            None => return Ok(Led::Deposed),
-        };
+        let Some(kept) = removed(run, workers, term, &scope).await? else { return Ok(Led::Deposed) };
         drained(run, workers, "removals").await?;
         if let Err(error) = run.setup.store.flush().await {
             return Err(run.abort(error.into()));
