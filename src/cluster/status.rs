@@ -130,7 +130,7 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
     let corpus: i32 = row.get(0);
     let count = |at: usize| row.get::<_, i64>(at).max(0) as u64;
     let workers = workers(&database, corpus).await?;
-    let rate = workers.iter().map(|(worker, seconds)| worker.documents as f64 / seconds.max(0.001)).sum::<f64>();
+    let rate = workers.iter().fold(0.0, |rate, (worker, seconds)| rate + worker.documents as f64 / seconds.max(0.001));
     let (waiting, taken) = (count(4), count(5));
     let phase = match row.get::<_, i16>(2) {
         1 => "preparing",

@@ -7,6 +7,7 @@ mod pages;
 mod processes;
 mod rounds;
 mod simulation;
+mod status;
 mod zombies;
 
 use std::path::Path;
