@@ -79,7 +79,8 @@ use crate::vectordb::{IndexMeta, OneByOne};
 /// stays away, the ledger fails. A document that fails is counted, and told to [`Options::observer`].
 pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
     let span = telemetry::workflow("ingest", Some(&setup.name));
-    let ran = run_within(setup, options, report, stop).instrument(span.clone()).await;
+    // As large as all that a run does: on the heap, once, instead of within each future around it.
+    let ran = Box::pin(run_within(setup, options, report, stop)).instrument(span.clone()).await;
     told::ended(&span, &ran);
     ran
 }
