@@ -41,6 +41,7 @@ pub(super) async fn together(run: &Arc<Run>, workers: &Arc<dyn Coordination>) ->
     let sources: Vec<SourceId> = run.setup.sources.iter().map(|source| source.id().clone()).collect();
     let joined = run.recorded(workers.join(&sources, run.options.prune).await);
     let kept = if joined.is_ok() { work(run, workers).await } else { None };
+    run.report.clocks.close();
     workers.leave().await;
     match run.take_fatal() {
         Some(error) => Err(error),
