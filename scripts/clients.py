@@ -1,5 +1,6 @@
 """The work of scripts/clients: a stand-in for the model, a service over three documents, and the clients one after the other."""
 
+import contextlib
 import http.server
 import json
 import os
@@ -72,9 +73,9 @@ class Provider(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def main():
-    program, scratch, node = sys.argv[1:]
-    here, scratch = pathlib.Path(__file__).parent, pathlib.Path(scratch)
+@contextlib.contextmanager
+def serving(program, scratch):
+    """A service over the documents whose answers the stand-in writes: its address, and the stand-in's."""
     provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Provider)
     provider.daemon_threads = True
     threading.Thread(target=provider.serve_forever, daemon=True).start()
@@ -92,9 +93,18 @@ def main():
     subprocess.run([program, "ingest", "-p", "docs.yaml", "-q"], cwd=project, env=environment, check=True)
     serve = [program, "serve", "-p", "docs.yaml", "--json", "--listen", "127.0.0.1:0", "--token", TOKEN]
     service = subprocess.Popen(serve, cwd=project, env=environment, stdout=subprocess.PIPE, text=True)
-    failed = []
     try:
-        url = json.loads(service.stdout.readline())["url"] + "/v1"
+        yield json.loads(service.stdout.readline())["url"] + "/v1", model
+    finally:
+        service.terminate()
+        service.wait()
+
+
+def main():
+    program, scratch, node = sys.argv[1:]
+    here, scratch = pathlib.Path(__file__).parent, pathlib.Path(scratch)
+    failed = []
+    with serving(program, scratch) as (url, model):
         llm(scratch, url)
         for name, command in clients(here, scratch, node, url, model).items():
             began = time.monotonic()
@@ -102,9 +112,6 @@ def main():
             print(f"{'ok' if ran.returncode == 0 else 'FAILED'}  {name} ({time.monotonic() - began:.1f} s)", flush=True)
             if ran.returncode:
                 failed.append(name)
-    finally:
-        service.terminate()
-        service.wait()
     sys.exit(f"error: {', '.join(failed)}" if failed else 0)
 
 

@@ -248,7 +248,7 @@ pub fn unusable(vector: &[f32]) -> Option<&'static str> {
 }
 
 /// A passage that a query found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
     /// The point's id.
     pub id: Uuid,

@@ -3,12 +3,16 @@
 //! A room that can fail has an error type of its own and says here, by [`Failure`], what a caller decides on. [`Error`] holds any
 //! of them, so that this module knows no room.
 
+pub mod told;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// What part of the work an error comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Origin {
     /// A provider of models, or a model in process.
@@ -32,7 +36,7 @@ pub trait Failure: std::error::Error + Send + Sync + 'static {
     /// What part of the work it comes from.
     fn origin(&self) -> Origin;
     /// A stable word for programs: "`rate_limited`", "`index_locked`", …
-    fn code(&self) -> &'static str;
+    fn code(&self) -> &str;
     /// What the user can do about it.
     fn hint(&self) -> Option<String> {
         None
@@ -71,7 +75,7 @@ impl Error {
     }
 
     /// A stable word for programs.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         self.0.code()
     }
 

@@ -23,24 +23,26 @@
 //!
 //! 1. [`error`]: what went wrong, caused by what, and what to do.
 //! 2. [`suggest`]: "did you mean".
-//! 3. [`telemetry`]: the spans that tell what is under way, with all their attributes.
-//! 4. [`document`]: what flows: documents, chunks, points, passages.
-//! 5. [`language`]: what a text is written in.
-//! 6. [`tokenizer`]: tokens, as models count them.
-//! 7. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
-//! 8. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
-//! 9. [`cache`]: vectors that were paid for once.
-//! 10. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
-//! 11. [`parse`]: bytes of some format become text.
-//! 12. [`source`]: where documents come from, behind one trait.
-//! 13. [`chunk`]: text becomes chunks for the embedding model.
-//! 14. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
-//! 15. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
-//! 16. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
-//! 17. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
-//! 18. [`eval`]: retrieval measured on a labelled set.
-//! 19. [`serve`]: the service: what the commands do, over HTTP.
-//! 20. [`cli`]: the commands, and the only module that prints.
+//! 3. [`priority`]: threads that yield to those that somebody waits for.
+//! 4. [`telemetry`]: the spans that tell what is under way, with all their attributes.
+//! 5. [`document`]: what flows: documents, chunks, points, passages.
+//! 6. [`language`]: what a text is written in.
+//! 7. [`tokenizer`]: tokens, as models count them.
+//! 8. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
+//! 9. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
+//! 10. [`cache`]: vectors that were paid for once.
+//! 11. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
+//! 12. [`parse`]: bytes of some format become text.
+//! 13. [`source`]: where documents come from, behind one trait.
+//! 14. [`chunk`]: text becomes chunks for the embedding model.
+//! 15. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
+//! 16. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
+//! 17. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! 18. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
+//! 19. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
+//! 20. [`eval`]: retrieval measured on a labelled set.
+//! 21. [`serve`]: the service: what the commands do, over HTTP.
+//! 22. [`cli`]: the commands, and the only module that prints.
 //!
 //! # As a library
 //!
@@ -215,6 +217,8 @@ pub mod cache;
 pub mod chunk;
 #[cfg(feature = "cli")]
 pub mod cli;
+#[cfg(feature = "postgres")]
+pub mod cluster;
 pub mod document;
 pub mod error;
 pub mod eval;
@@ -223,6 +227,7 @@ pub mod language;
 pub mod limits;
 pub mod parse;
 pub mod pipeline;
+mod priority;
 pub mod providers;
 pub mod runtime;
 #[cfg(feature = "serve")]

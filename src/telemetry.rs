@@ -276,9 +276,16 @@ pub struct Reading {
     /// Whether it only grows.
     pub grows: bool,
     /// What the series differ in.
-    pub label: &'static str,
-    /// A value for each value of the label.
-    pub series: Vec<(String, f64)>,
+    pub labels: &'static [&'static str],
+    /// The values of the labels, one each, with what is told of them.
+    pub series: Vec<(Vec<String>, f64)>,
+}
+
+impl Reading {
+    /// The labels of a series, by their names.
+    pub fn labelled<'a>(&self, values: &'a [String]) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
+        self.labels.iter().copied().zip(values.iter().map(String::as_str))
+    }
 }
 
 /// Decides which documents of a run have a span.

@@ -6,6 +6,8 @@
 //! so encoding from such a border on gives the tokens that the whole text gives; only a run of more than [`SEGMENT`] bytes
 //! without any such border (a megabyte of one letter) is cut at a fixed place, and may get a few tokens more.
 
+mod vocabulary;
+
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -14,11 +16,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tiktoken_rs::CoreBPE;
 
+use self::vocabulary::Encoding;
+
 /// The longest text that the regex sees at once, in bytes. Ordinary text has a border every few bytes.
 const SEGMENT: usize = 16_384;
-
-/// The ids above the highest of both encodings (`o200k_base` ends at 200,018).
-const IDS: u32 = 201_088;
 
 /// A tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
@@ -36,7 +37,7 @@ pub enum TokenizerName {
 
 /// One of tiktoken's encodings.
 pub struct Tokenizer {
-    bpe: &'static CoreBPE,
+    bpe: CoreBPE,
     /// Token id → its length in bytes; both vocabularies' longest token has 128.
     lengths: Vec<u8>,
 }
@@ -48,14 +49,14 @@ impl Tokenizer {
         static O200K: OnceLock<Tokenizer> = OnceLock::new();
         static CL100K: OnceLock<Tokenizer> = OnceLock::new();
         match name {
-            TokenizerName::O200kBase => O200K.get_or_init(|| Self::new(tiktoken_rs::o200k_base_singleton())),
-            TokenizerName::Cl100kBase => CL100K.get_or_init(|| Self::new(tiktoken_rs::cl100k_base_singleton())),
+            TokenizerName::O200kBase => O200K.get_or_init(|| Self::new(&vocabulary::O200K_BASE)),
+            TokenizerName::Cl100kBase => CL100K.get_or_init(|| Self::new(&vocabulary::CL100K_BASE)),
         }
     }
 
-    fn new(bpe: &'static CoreBPE) -> Self {
-        let length = |id| bpe.decode_bytes(&[id]).map_or(0, |bytes| u8::try_from(bytes.len()).unwrap_or(u8::MAX));
-        Self { bpe, lengths: (0..IDS).map(length).collect() }
+    fn new(encoding: &Encoding) -> Self {
+        let (bpe, lengths) = encoding.unpacked();
+        Self { bpe, lengths }
     }
 
     /// How many tokens `text` has, special tokens read as ordinary text.

@@ -9,9 +9,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use async_stream::try_stream;
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -20,7 +20,9 @@ use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
 use super::fallback::write_with_fallback;
+use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
+use super::owner::Owner;
 use super::prompt::{Composed, HISTORY, compose};
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Retriever, off_runtime};
@@ -42,7 +44,9 @@ pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 /// and [`Answerer::with_models`] one's own models.
 #[derive(Clone)]
 pub struct Answerer {
-    retriever: Arc<Retriever>,
+    retriever: Arc<Lazy>,
+    /// Asked before the index is opened here.
+    owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
     models: Models,
     count_tokens: CountTokens,
@@ -61,7 +65,16 @@ impl Answerer {
     /// out, for names mean nothing here.
     pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
         let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-        Self { retriever: Arc::new(retriever), plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
+        let retriever = Arc::new(Lazy::opened(retriever));
+        Self { retriever, owner: None, plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
+    }
+
+    /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
+    /// with [`Self::new`].
+    pub fn through(owner: Arc<dyn Owner>, open: OpenRetriever, plan: QueryPlan) -> Self {
+        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
+        let (retriever, owner) = (Arc::new(Lazy::new(open)), Some(owner));
+        Self { retriever, owner, plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
     }
 
     /// The same with these models.
@@ -90,7 +103,9 @@ impl Answerer {
 
     /// Lets other processes have the index until the next question. Returns when it is closed.
     pub async fn release(&self) {
-        self.retriever.store.release().await;
+        if let Some(retriever) = self.retriever.if_open() {
+            retriever.store.release().await;
+        }
     }
 
     /// The models that would be asked, one after the other until one answers. Empty: the passages would be the answer.
@@ -102,12 +117,12 @@ impl Answerer {
     }
 
     /// What finds passages.
-    pub(super) fn retriever(&self) -> &Retriever {
-        &self.retriever
+    pub(super) async fn retriever(&self) -> Result<&Retriever, Error> {
+        self.retriever.get().await
     }
 
     /// One of several models: one that cannot be had fails when it is asked.
-    pub(super) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
+    pub(crate) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
         self.models.member(choice).await
     }
 
@@ -118,7 +133,12 @@ impl Answerer {
     /// [`QuestionError`](super::QuestionError) when the question is blank or too long, else what the embedder or the store says. Of
     /// a reranker's errors only those that are final: without it, the order is that of the ranking.
     pub async fn search(&self, question: &Question) -> Result<Vec<DedupedHit>, Error> {
-        self.retriever.search(&question.text, &self.plan_for(question)).await
+        if let Some(owner) = &self.owner
+            && let Some(found) = owner.search(question).await
+        {
+            return found;
+        }
+        self.retriever().await?.search(&question.text, &self.plan_for(question)).await
     }
 
     /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
@@ -127,6 +147,16 @@ impl Answerer {
     /// As [`Self::models`] and [`Self::search`], else what the (last) model says. The pieces of an answer that broke off have been
     /// yielded before the error.
     pub fn ask(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+        let Some(owner) = self.owner.clone() else { return self.ask_here(question) };
+        let answerer = self.clone();
+        let asked = async move {
+            let there = owner.ask(&question).await;
+            there.unwrap_or_else(|| answerer.ask_here(question))
+        };
+        stream::once(asked).flatten().boxed()
+    }
+
+    fn ask_here(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
         let answerer = self.clone();
         let events = try_stream! {
             let wishes = question.wishes()?;
@@ -180,6 +210,16 @@ impl Answerer {
     /// # Errors
     /// As [`Self::search`] before the models are asked; after that only when all of them have failed.
     pub fn ask_all(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
+        let Some(owner) = self.owner.clone() else { return self.ask_all_here(question, ensemble) };
+        let answerer = self.clone();
+        let asked = async move {
+            let there = owner.ask_all(&question, &ensemble).await;
+            there.unwrap_or_else(|| answerer.ask_all_here(question, ensemble))
+        };
+        stream::once(asked).flatten().boxed()
+    }
+
+    fn ask_all_here(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
         let answerer = self.clone();
         let events = try_stream! {
             let (mode, wishes) = (ensemble.mode, question.wishes()?);
@@ -274,7 +314,7 @@ impl Answerer {
 
     /// The sources that are found, best first.
     async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Vec<Source>, Error> {
-        let found = self.retriever.search(text, plan).await?;
+        let found = self.retriever().await?.search(text, plan).await?;
         Ok(join(found.into_iter().map(|found| found.hit).collect()))
     }
 

@@ -137,6 +137,13 @@ struct Unanswered {
     begun: bool,
 }
 
+impl Unanswered {
+    /// The answer had begun, or whoever was to give it has gone.
+    fn broke_off(&self) -> bool {
+        self.begun || self.error.origin() == Origin::Worker
+    }
+}
+
 /// An answer, and what was paid for it in US dollars, where that is known.
 type Paid = (Answered, Option<f64>);
 
@@ -280,7 +287,7 @@ async fn answer(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered> {
     let mut attempt = 1;
     loop {
         match answer_once(answerer, job).await {
-            Err(failed) if failed.begun && failed.error.is_transient() && attempt < ATTEMPTS => {
+            Err(failed) if failed.broke_off() && failed.error.is_transient() && attempt < ATTEMPTS => {
                 tracing::debug!(error = %reason(&failed.error), attempt, "an answer broke off: asked again");
                 tokio::time::sleep(PAUSE).await;
                 attempt += 1;

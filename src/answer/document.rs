@@ -55,7 +55,7 @@ impl Answerer {
     /// # Errors
     /// What the store says.
     pub async fn document(&self, uri: &str) -> Result<Option<Document>, Error> {
-        let passages = self.retriever().store.passages_of(uri).await?;
+        let passages = self.retriever().await?.store.passages_of(uri).await?;
         Ok(Document::of(passages))
     }
 }

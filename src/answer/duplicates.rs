@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 
 use foldhash::fast::FixedState;
+use serde::{Deserialize, Serialize};
 
 use super::legs::Legs;
 use crate::document::Hit;
@@ -19,7 +20,7 @@ const SHINGLE: usize = 3;
 const OWN: usize = 10;
 
 /// A passage that was found, and those that say the same.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DedupedHit {
     /// The best of them.
     pub hit: Hit,

@@ -1,12 +1,12 @@
 //! The events that an answer consists of, and its summary. Every file of this room speaks in these; their JSON is in
-//! [`wire`](super::wire).
+//! [`wire`](super::wire). As they are, with `serde`, they go from one process to another of the same version and nothing is lost.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::question::EnsembleMode;
 use super::source::Source;
@@ -15,7 +15,7 @@ use crate::providers::{ErrorKind, StopReason, Usage};
 /// A piece of an answer: `Question` in a conversation, `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the
 /// answer, then `Done`. A `Fallback` may come before any of the latter. After an `Err`, which may come at any point, nothing
 /// follows.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AnswerEvent {
     /// The question of a conversation is asked now.
@@ -73,7 +73,7 @@ impl AnswerEvent {
 }
 
 /// How an answer ended and what it took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct AnswerSummary {
     /// The model that wrote it, as `provider/model`; `None` when none did.
@@ -85,6 +85,7 @@ pub struct AnswerSummary {
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
+    #[serde(with = "exact")]
     pub cost_usd: Option<f64>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
@@ -115,7 +116,7 @@ impl AnswerSummary {
 }
 
 /// How an answer ended. Serialises as one word: "end", "length", "refused", "passages" or "`nothing_found`".
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum AnswerOutcome {
@@ -167,7 +168,7 @@ impl fmt::Display for Note {
 }
 
 /// A piece of several answers. `Question` in a conversation, `Sources` next, `Done` last.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EnsembleEvent {
     /// As [`AnswerEvent::Question`].
@@ -218,7 +219,7 @@ pub enum EnsembleEvent {
 }
 
 /// One of an ensemble's models.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Its place in [`Ensemble::models`](super::Ensemble::models), from 0.
     pub index: usize,
@@ -227,7 +228,7 @@ pub struct Member {
 }
 
 /// A model's preference among several answers.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// The model that judged, as `provider/model`.
     pub by: String,
@@ -238,11 +239,12 @@ pub struct Verdict {
     /// Tokens it took to judge.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
+    #[serde(with = "exact")]
     pub cost_usd: Option<f64>,
 }
 
 /// How one of several models fared.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ModelOutcome {
     /// It has answered.
@@ -264,18 +266,19 @@ impl ModelOutcome {
 }
 
 /// Tokens and money that a verdict took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Judging {
     /// The model that judged, as `provider/model`.
     pub model: String,
     /// Tokens it took.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
+    #[serde(with = "exact")]
     pub cost_usd: Option<f64>,
 }
 
 /// How several answers ended and what they took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct EnsembleSummary {
     /// Mode of the ensemble.
@@ -326,5 +329,21 @@ impl EnsembleSummary {
         });
         let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
         (usage, cost.filter(|_| complete))
+    }
+}
+
+/// An amount as text: of a JSON number, `serde_json` would read back one that is next to it.
+mod exact {
+    use serde::de::Error as _;
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde's signature")]
+    pub(super) fn serialize<S: Serializer>(amount: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        amount.map(|amount| amount.to_string()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        let amount = Option::<String>::deserialize(deserializer)?;
+        amount.map(|amount| amount.parse().map_err(D::Error::custom)).transpose()
     }
 }

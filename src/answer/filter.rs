@@ -92,6 +92,11 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// Its terms.
+    pub fn terms(&self) -> &[Term] {
+        &self.terms
+    }
+
     /// How many terms it has.
     pub fn len(&self) -> usize {
         self.terms.len()

@@ -1,5 +1,7 @@
 //! The history of a conversation, within a budget.
 
+use serde::{Deserialize, Serialize};
+
 use crate::answer::cite;
 use crate::providers::{Message, Role};
 
@@ -12,7 +14,7 @@ pub(super) const EXCHANGES: usize = 50;
 const MOST_OF_BUDGET: (usize, usize) = (3, 4);
 
 /// A question that was asked before, and its answer.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exchange {
     /// The question.
     pub question: String,

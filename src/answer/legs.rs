@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::document::Hit;
 use crate::vectordb::Ranked;
 
 /// A passage's standing in each ranking; `None`: it was not among those that the ranking gave, or there was none.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Legs {
     /// By meaning. The score is the cosine.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct Legs {
 }
 
 /// A place in a ranking.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Leg {
     /// From 1. Near-copies that were folded away keep their places, hence there may be gaps.
     pub rank: usize,

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use crate::providers::{ModelRef, ProviderKind};
@@ -136,7 +136,7 @@ pub struct SelectPlan {
 }
 
 /// Treatment of passages that say nearly the same as a better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(title = "duplicates")]
 pub enum Duplicates {

@@ -343,8 +343,8 @@ impl<'a> Line<'a> {
     }
 }
 
-impl From<&Error> for Line<'_> {
-    fn from(error: &Error) -> Self {
+impl<'a> From<&'a Error> for Line<'a> {
+    fn from(error: &'a Error) -> Self {
         Self::Error { message: reason(error).into(), kind: error.code(), hint: error.hint() }
     }
 }

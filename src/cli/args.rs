@@ -38,6 +38,9 @@ pub(super) enum Command {
     /// Measure retrieval on a labelled set
     Eval(EvalArgs),
     /// Answer over HTTP: for browsers, programs and agents
+    ///
+    /// While it runs, `ingest`, `ask`, `search`, `chat` and `status` on the same home have it do their work, with the same output and exit
+    /// codes; what it does not serve, and what it would answer otherwise (another key, cache or version), they do themselves.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     /// Show what a running service ingests, and what holds it back, until Ctrl-C
@@ -51,9 +54,9 @@ pub(super) enum Command {
     /// Print what files are read as, before they are cut; indexes nothing
     Read(ReadArgs),
     /// Show what the index holds
-    Status(PipelineArg),
+    Status(StatusArgs),
     /// Print the JSON Schema of a pipeline file
-    Schema,
+    Schema(SchemaArgs),
 }
 
 /// Flags of every command.
@@ -108,6 +111,32 @@ pub(super) struct IngestCommand {
     pub ingest: IngestArgs,
     #[command(flatten)]
     pub watch: WatchArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
+    /// How long a worker of a cluster may be silent before others take over what it has; from 5s
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
+    pub lease: Duration,
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    let lease = pipeline::period(text)?;
+    let fits = Duration::from_secs(5)..=Duration::from_hours(1);
+    if fits.contains(&lease) { Ok(lease) } else { Err("must be from 5s to 1h".to_owned()) }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// The SQL that makes the tables of a cluster, for whoever may make them
+    #[arg(long)]
+    pub cluster: bool,
 }
 
 #[derive(Debug, Args)]

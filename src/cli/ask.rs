@@ -1,6 +1,7 @@
 //! `ask`: answers a question, by one model or by several.
 
 use std::io;
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use tokio::io::AsyncReadExt as _;
@@ -23,7 +24,7 @@ const MAX_STDIN: usize = 16 << 10;
 
 /// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
+    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
     let named = Named::parse(&args, &runtime.plan)?;
     let filter = args.filter.parse()?;
     let _fetching = downloads(output, runtime.providers.downloads());
@@ -61,7 +62,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
 }
 
 /// Reads the question where that is still to be done, and opens the index, which is let go once the sources are found.
-async fn prepare(runtime: &Runtime, mut question: Question, output: &Output) -> Result<(Answerer, Question), Error> {
+async fn prepare(runtime: &Arc<Runtime>, mut question: Question, output: &Output) -> Result<(Answerer, Question), Error> {
     if question.text == "-" {
         question.text = read_question(output).await?;
     }

@@ -49,7 +49,7 @@ pub(super) async fn run(
     file: &Path,
     args: &AskArgs,
     how: Question,
-    runtime: &Runtime,
+    runtime: &Arc<Runtime>,
     output: &Output,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
@@ -149,7 +149,7 @@ type Shared = Arc<Mutex<Record>>;
 async fn batch(
     args: &AskArgs,
     how: Question,
-    runtime: &Runtime,
+    runtime: &Arc<Runtime>,
     questions: Vec<BatchQuestion>,
     stop: CancellationToken,
 ) -> anyhow::Result<(Batch, Shared, Option<PathBuf>)> {

@@ -38,7 +38,7 @@ use crate::runtime::Runtime;
 const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
+    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
     let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
     let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
     let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };

@@ -30,7 +30,17 @@ pub(super) async fn run(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
-    let runtime = runtime(&args, common)?;
+    run_on(runtime(&args, common)?, &args, output, telemetry, stop).await
+}
+
+/// [`run`], of a pipeline that is known already.
+pub(super) async fn run_on(
+    runtime: Runtime,
+    args: &IngestArgs,
+    output: &Output,
+    telemetry: &Telemetry,
+    stop: CancellationToken,
+) -> anyhow::Result<u8> {
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let _watching = telemetry.watch({
@@ -45,7 +55,7 @@ pub(super) async fn run(
     let reading = Reading::of(&runtime.plan.sources);
     let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
     let lines = progress.lines();
-    let options = options(&args, output.clone(), lines);
+    let options = options(args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
     let summary = runtime.ingest(options, report, stop).await;
     drop(told);

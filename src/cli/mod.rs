@@ -5,6 +5,7 @@ mod ask;
 mod batch;
 mod chat;
 mod check;
+mod cluster;
 mod ensemble;
 mod eval;
 mod exit;
@@ -16,10 +17,14 @@ mod mcp;
 mod models;
 mod once;
 mod output;
+#[cfg(all(unix, feature = "serve"))]
+mod owner;
 mod plan;
 mod progress;
 mod push;
 mod read;
+#[cfg(all(unix, feature = "serve"))]
+mod received;
 #[cfg(all(unix, feature = "serve"))]
 mod remote;
 mod schema;
@@ -99,7 +104,8 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
     let stop = interruptible();
     let common = &cli.common;
     match cli.command {
-        Command::Ingest(IngestCommand { ingest, watch }) if watch.watch => {
+        Command::Ingest(args) if args.cluster.url()?.is_some() => cluster::ingest(args, common, output, telemetry, stop).await,
+        Command::Ingest(IngestCommand { ingest, watch, .. }) if watch.watch => {
             watch::run(ingest, watch, common, output, stop).await
         }
         Command::Ingest(args) => {
@@ -127,7 +133,7 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
             () = stop.cancelled() => Ok(INTERRUPTED),
         },
         Command::Chat(_) => Ok(OK),
-        Command::Schema => schema::run(output),
+        Command::Schema(args) => schema::run(&args, output),
     }
 }
 

@@ -1,6 +1,11 @@
 //! The models that a command asks.
 
+use std::sync::Arc;
+
 use super::args::{AskArgs, Invalid, JoinArg};
+/// What has a running service answer questions, if one has the index open.
+#[cfg(all(unix, feature = "serve"))]
+pub(super) use super::owner::answerer as through_a_service;
 use crate::answer::{Answerer, Ensemble, EnsembleMode, ModelChoice};
 use crate::error::Error;
 use crate::pipeline::{Plan, Purpose};
@@ -66,8 +71,16 @@ pub(super) fn named(name: &str, plan: &Plan) -> Result<ModelRef, Invalid> {
     ModelRef::parse(name, plan, Purpose::Answer).map_err(Invalid::from)
 }
 
-/// Opens what answers questions.
-pub(super) async fn open(runtime: &Runtime) -> Result<Answerer, Error> {
+#[cfg(not(all(unix, feature = "serve")))]
+pub(super) async fn through_a_service(_: &Arc<Runtime>) -> Option<Answerer> {
+    None
+}
+
+/// Opens what answers questions, unless a running service has it open.
+pub(super) async fn open(runtime: &Arc<Runtime>) -> Result<Answerer, Error> {
+    if let Some(answerer) = through_a_service(runtime).await {
+        return Ok(answerer);
+    }
     // The table takes a fifth of a second to build: while the index is opened and the question embedded.
     tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));
     Answerer::open(runtime).await

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +12,7 @@ use super::exit;
 use super::ingest::{ended, failed_line, runtime, show, source};
 use super::output::Output;
 use super::progress::{Progress, Reading};
+use super::received::{Ended, Received};
 use super::style::harmless;
 use crate::ingest::report::{IngestSummary, Report};
 use crate::ingest::wire;
@@ -22,7 +22,7 @@ use crate::serve::SOCKET;
 use crate::source::readable::readable;
 
 /// How long a service may take to take a connection and to answer: it is on this machine.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a line, at most.
 const LINE: usize = 4 << 20;
 /// Of the address, only the path counts.
@@ -58,9 +58,20 @@ pub(super) async fn ingest(
 /// What talks to the service that runs on this home, if one does, at [`ADDRESS`].
 pub(super) async fn client(settings: &Settings) -> Option<reqwest::Client> {
     let path = settings.home.join(SOCKET);
-    tokio::net::UnixStream::connect(&path).await.ok()?;
+    let service = tokio::net::UnixStream::connect(&path).await.ok()?;
+    if !is_trusted(&service).unwrap_or_default() {
+        tracing::debug!(path = %path.display(), "a service of another user is not asked");
+        return None;
+    }
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().unix_socket(path).no_proxy().connect_timeout(PATIENCE).build().ok()
+}
+
+/// Whether it is this user's, or root's. Root asks anybody's.
+fn is_trusted(service: &tokio::net::UnixStream) -> std::io::Result<bool> {
+    let (own, _) = tokio::net::UnixStream::pair()?;
+    let (own, other) = (own.peer_cred()?.uid(), service.peer_cred()?.uid());
+    Ok(own == other || other == 0 || own == 0)
 }
 
 impl Remote {
@@ -98,44 +109,37 @@ impl Remote {
         let progress = Progress::start(output.clone(), Arc::clone(&report), reading);
         let told = super::ingest::tell_when_interrupted(stop, output, &progress);
         let lines = progress.lines();
-        let mut pieces = response.bytes_stream();
-        let (mut kept, mut cancelled) = (Vec::new(), false);
+        let mut received = Received::new(response, LINE);
+        let mut cancelled = false;
         let last = loop {
-            let piece = tokio::select! {
-                piece = pieces.next() => piece,
+            let line = tokio::select! {
+                line = received.next() => line,
                 () = stop.cancelled(), if !cancelled => {
                     cancelled = true;
                     let _ = self.client.delete(job).timeout(PATIENCE).send().await;
                     continue;
                 }
             };
-            let Some(piece) = piece else { bail!(gone) };
-            kept.extend_from_slice(&piece.context(gone)?);
-            if kept.len() > LINE {
-                bail!("the service says more than is understood");
-            }
-            let mut last = None;
-            while let Some(end) = kept.iter().position(|&byte| byte == b'\n') {
-                let line: Value = serde_json::from_slice(kept.get(..end).unwrap_or_default()).unwrap_or_default();
-                kept.drain(..=end);
-                match line.get("type").and_then(Value::as_str) {
-                    Some("progress") => catch_up(&report, &line),
-                    Some("summary" | "error") => last = Some(line),
-                    Some("failed" | "notice") if output.json => output.event(&line),
-                    Some("failed") => {
-                        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-                        let (uri, error, stage) = (text("uri"), text("error"), text("stage"));
-                        lines.above(output, &failed_line(&uri, &stage, &error, output));
-                    }
-                    Some("notice") => {
-                        let message = line.get("message").and_then(Value::as_str).unwrap_or_default();
-                        lines.above(output, &harmless(&readable(message)));
-                    }
-                    _ => {}
+            let line = match line {
+                Ok(line) => serde_json::from_slice::<Value>(&line).unwrap_or_default(),
+                Err(Ended::Gone(None)) => bail!(gone),
+                Err(Ended::Gone(Some(error))) => return Err(anyhow::Error::new(error).context(gone)),
+                Err(Ended::TooLong) => bail!("the service says more than is understood"),
+            };
+            match line.get("type").and_then(Value::as_str) {
+                Some("progress") => catch_up(&report, &line),
+                Some("summary" | "error") => break line,
+                Some("failed" | "notice") if output.json => output.event(&line),
+                Some("failed") => {
+                    let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+                    let (uri, error, stage) = (text("uri"), text("error"), text("stage"));
+                    lines.above(output, &failed_line(&uri, &stage, &error, output));
                 }
-            }
-            if let Some(last) = last {
-                break last;
+                Some("notice") => {
+                    let message = line.get("message").and_then(Value::as_str).unwrap_or_default();
+                    lines.above(output, &harmless(&readable(message)));
+                }
+                _ => {}
             }
         };
         drop(told);

@@ -6,6 +6,7 @@ mod tests;
 
 use std::io::{self, Write};
 use std::pin::pin;
+use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncBufRead;
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, SearchArgs};
 use super::exit;
 use super::jsonl::json_lines;
+use super::models::through_a_service;
 use super::output::Output;
 use super::progress::downloads;
 use super::show::{place, shown_place};
@@ -63,7 +65,7 @@ impl Searched {
 
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
+    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
     let how = Question {
         limit: args.limit,
         filter: args.filter.parse()?,
@@ -74,7 +76,10 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
     let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
     let mut out = io::BufWriter::new(io::stdout());
     let searching = async {
-        let answerer = Answerer::open(&runtime).await?;
+        let answerer = match through_a_service(&runtime).await {
+            Some(answerer) => answerer,
+            None => Answerer::open(&runtime).await?,
+        };
         let find = async |text: String| answerer.search(&Question { text, ..how.clone() }).await;
         let searched = match &args.queries {
             Some(path) => {

@@ -1,21 +1,34 @@
 //! `status`: what the index holds.
 
-use super::args::{Common, PipelineArg};
-use super::exit;
+use super::args::{Common, StatusArgs};
 use super::output::{Output, counted, grouped};
+#[cfg(all(unix, feature = "serve"))]
+use super::owner::status as of_a_service;
 use super::style::harmless;
+use super::{cluster, exit};
 use crate::runtime::Status;
 use crate::source::readable::readable;
 
-pub(super) async fn run(args: PipelineArg, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let runtime = args.runtime(common, |_| Ok(()))?;
-    let status = runtime.status().await?;
+pub(super) async fn run(args: StatusArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
+    let runtime = args.pipeline.runtime(common, |_| Ok(()))?;
+    if let Some(url) = args.cluster.url()? {
+        return cluster::status(&runtime, url, output).await;
+    }
+    let status = match of_a_service(&runtime).await {
+        Some(status) => status,
+        None => runtime.status().await?,
+    };
     if output.json {
         output.event(&status);
     } else {
         output.print(&shown(&status));
     }
     Ok(if status.index.is_none() || status.failed > 0 { exit::SOME_FAILED } else { exit::OK })
+}
+
+#[cfg(not(all(unix, feature = "serve")))]
+async fn of_a_service(_: &crate::runtime::Runtime) -> Option<Status> {
+    None
 }
 
 fn shown(status: &Status) -> String {

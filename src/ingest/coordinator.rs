@@ -147,7 +147,7 @@ async fn list_source(
         }
         // What has been made of them meanwhile is removed with what is gone.
         if !withdrawn.is_empty() {
-            run.recorded(run.setup.ledger.unlist(run.id, withdrawn).await)?;
+            run.recorded(run.setup.ledger.unlist(run.id(), withdrawn).await)?;
         }
     }
     if let Some(why) = cut_short {
@@ -199,7 +199,7 @@ impl Page {
         if count == 0 {
             return Ok(Vec::new());
         }
-        let differences = run.setup.ledger.note_listed(run.id, source.id(), listings).await;
+        let differences = run.setup.ledger.note_listed(run.id(), source.id(), listings).await;
         let differences = run.answered(count, differences)?;
         let wanted = |difference| match difference {
             Difference::Changed => true,
@@ -215,7 +215,12 @@ impl Page {
 }
 
 /// Puts small items together, and leaves every worker some. `at_once`: see [`Source::at_once`].
-fn batches(source: usize, items: Vec<Item>, mut fetched: HashMap<String, Fetched>, at_once: Option<usize>) -> Vec<Batch> {
+pub(super) fn batches(
+    source: usize,
+    items: Vec<Item>,
+    mut fetched: HashMap<String, Fetched>,
+    at_once: Option<usize>,
+) -> Vec<Batch> {
     // Who asks a server waits more than it works: one group a worker is enough.
     let (groups, most) = at_once.map_or((Run::cores() * 4, BATCH), |items| (Run::cores(), items));
     let usual = at_once.map_or(USUAL_BYTES, |items| BATCH_BYTES / items.max(1) as u64);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tracing::Span;
 use uuid::Uuid;
 
-use super::ledger::{Commit, Epoch, Intent, PriorState, StoredPoint};
+use super::ledger::{Commit, Epoch, Intent, Ledger, PriorState, StoredPoint};
 use super::memory::Share;
 use crate::chunk::embedded_text;
 use crate::document::{Chunk, Document, Passage};
@@ -135,6 +135,11 @@ impl DocumentDiff {
             span,
             _memory: memory,
         }
+    }
+
+    /// Whether it may still be written: nobody else has taken it over.
+    pub async fn is_held(&self, ledger: &dyn Ledger) -> bool {
+        ledger.holds(&self.document.uri, self.epoch).await
     }
 
     /// How many chunks it has.

@@ -55,7 +55,7 @@ impl Failure for EmbedError {
         }
     }
 
-    fn code(&self) -> &'static str {
+    fn code(&self) -> &str {
         match self {
             Self::Provider(error) | Self::Tripped(error) => error.code(),
             Self::Stopped => "stopped",

@@ -28,6 +28,7 @@ mod batching;
 mod blame;
 pub mod breaker;
 pub mod clocks;
+pub mod coordination;
 mod coordinator;
 pub mod copy;
 mod diff;
@@ -46,6 +47,7 @@ mod run;
 mod setup;
 mod stage;
 mod summary;
+mod together;
 mod told;
 pub mod whatif;
 pub mod wire;
@@ -60,10 +62,11 @@ pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::open::{Opened, open};
 use self::report::{IngestSummary, Report};
-use self::run::Mode;
+use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;
 use crate::telemetry;
+use crate::vectordb::{IndexMeta, OneByOne};
 
 /// Brings an index up to date with its sources, once.
 ///
@@ -76,7 +79,8 @@ use crate::telemetry;
 /// stays away, the ledger fails. A document that fails is counted, and told to [`Options::observer`].
 pub async fn run(setup: Setup, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
     let span = telemetry::workflow("ingest", Some(&setup.name));
-    let ran = run_within(setup, options, report, stop).instrument(span.clone()).await;
+    // As large as all that a run does: on the heap, once, instead of within each future around it.
+    let ran = Box::pin(run_within(setup, options, report, stop)).instrument(span.clone()).await;
     told::ended(&span, &ran);
     ran
 }
@@ -98,13 +102,22 @@ async fn run_within(
     let run = Arc::new(run);
 
     run.report.clocks.begin(|step| run.places(step));
-    let (batches, claims) = queue::local();
-    let work = async { tokio::join!(coordinator::list(&run, batches), worker::work(&run, claims)).0 };
-    let listed = run.drained(work).await;
-
-    run.report.clocks.close();
-    let kept = coordinator::close(&run, listed, index).await?;
+    let (kept, one_by_one) = match run.setup.workers.clone() {
+        None => alone(&run, index).await?,
+        Some(workers) => (Box::pin(together::together(&run, &workers)).await?.unwrap_or_default(), None),
+    };
     run.report.clocks.end();
     run.told.loads(&report.load());
-    Ok(summary::summary(&run, kept))
+    Ok(summary::summary(&run, kept, one_by_one))
+}
+
+/// One process does it all. Returns how many documents are gone and were kept, and what the store did one by one meanwhile.
+async fn alone(run: &Arc<Run>, index: Option<IndexMeta>) -> Result<(u64, Option<OneByOne>), Error> {
+    let before = run.setup.store.one_by_one();
+    let (batches, claims) = queue::local();
+    let work = async { tokio::join!(coordinator::list(run, batches), worker::work(run, claims)).0 };
+    let listed = run.drained(work).await;
+    run.report.clocks.close();
+    let one_by_one = run.setup.store.one_by_one().map(|now| now.since(before.unwrap_or_default()));
+    Ok((coordinator::close(run, listed, index).await?, one_by_one))
 }

@@ -1,6 +1,7 @@
 //! Brings together what a run needs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
@@ -70,6 +71,8 @@ pub(super) async fn open(
     };
     let id = setup.ledger.begin_run().await?;
     if let Some(index) = index.as_ref().filter(|_| mode == Mode::Write)
+        // Who leads several workers does it, before any of them claims.
+        && setup.workers.is_none()
         && !reconcile(&setup, id, index, &stop).await?
     {
         return Ok(None);
@@ -97,7 +100,7 @@ pub(super) async fn open(
     let run = Run {
         options,
         mode,
-        id,
+        walk: AtomicU64::new(id.0),
         chunker: Chunker::new(&setup.chunk),
         embed_queue,
         batching,

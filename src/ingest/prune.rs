@@ -18,7 +18,7 @@ pub(super) enum Verdict {
 
 /// Decides on the documents that are gone.
 pub(super) async fn judge(run: &Run, scope: &Scope) -> Result<Verdict, Ended> {
-    let MissingCount { known, missing } = run.recorded(run.setup.ledger.count_missing(run.id, scope).await)?;
+    let MissingCount { known, missing } = run.recorded(run.setup.ledger.count_missing(run.id(), scope).await)?;
     let doubtful = missing * 2 > known || run.other_home.is_some();
     Ok(if doubtful && !run.options.prune { Verdict::Keep(missing) } else { Verdict::Remove(missing) })
 }
@@ -33,7 +33,7 @@ pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ende
     }
     let mut after = None;
     loop {
-        let page = run.recorded(run.setup.ledger.missing(run.id, scope, after).await)?;
+        let page = run.recorded(run.setup.ledger.missing(run.id(), scope, after).await)?;
         for batch in page.documents.chunks(BATCH) {
             run.goes_on()?;
             remove(run, batch).await?;
@@ -45,7 +45,8 @@ pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ende
     }
 }
 
-async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
+/// Removes documents: from the store, then from the ledger.
+pub(super) async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> {
     let uris: Vec<String> = missing.iter().map(|document| document.uri.clone()).collect();
     let prior = run.answered(uris.len(), run.setup.ledger.claim(uris).await)?;
     let mut documents = Vec::with_capacity(missing.len());

@@ -148,8 +148,8 @@ impl Report {
             help,
             seconds: false,
             grows: true,
-            label: "what",
-            series: of.iter().map(|(what, counter)| ((*what).to_owned(), counter.get() as f64)).collect(),
+            labels: &["what"],
+            series: of.iter().map(|(what, counter)| (vec![(*what).to_owned()], counter.get() as f64)).collect(),
         };
         vec![
             what(
@@ -172,6 +172,7 @@ impl Report {
                     ("cached", &embeddings.cache_hits),
                 ],
             ),
+            self.clocks.times().reading(),
         ]
     }
 }

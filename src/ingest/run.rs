@@ -1,5 +1,6 @@
 //! What the parts of one run share: its setup, the counters, and the two ways to stop.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tracing::Span;
 
 use super::batching::Batching;
 use super::clocks::{Step, cores};
+use super::diff::DocumentDiff;
 use super::embed::EmbedQueue;
 use super::ledger::{FailedDocument, LedgerError, RunId};
 use super::memory::MemoryBudget;
@@ -56,8 +58,8 @@ pub(super) struct Run {
     pub setup: Setup,
     pub options: Options,
     pub mode: Mode,
-    /// What the ledger calls this run.
-    pub id: RunId,
+    /// What the ledger calls this run; see [`Self::id`].
+    pub walk: AtomicU64,
     pub chunker: Chunker,
     pub embed_queue: EmbedQueue,
     pub batching: Batching,
@@ -77,6 +79,30 @@ pub(super) struct Run {
 pub(super) struct Fatal(Mutex<Option<Error>>);
 
 impl Run {
+    /// What the ledger calls this run, or its walk: who leads several workers may have to walk more than once.
+    pub fn id(&self) -> RunId {
+        RunId(self.walk.load(Ordering::Acquire))
+    }
+
+    /// The sources are walked from the beginning, under this name.
+    pub fn walk_anew(&self, id: RunId) {
+        self.walk.store(id.0, Ordering::Release);
+    }
+
+    /// Those of these documents that no other worker has taken over, with time for a call to the store.
+    pub async fn held<T: Send>(&self, documents: Vec<T>, diff: impl Fn(&T) -> &DocumentDiff + Send) -> Vec<T> {
+        if self.setup.workers.is_none() {
+            return documents;
+        }
+        let mut held = Vec::with_capacity(documents.len());
+        for document in documents {
+            if diff(&document).is_held(&*self.setup.ledger).await {
+                held.push(document);
+            }
+        }
+        held
+    }
+
     /// How many batches a stage that needs cores does at once.
     pub fn cores() -> usize {
         cores()
@@ -257,7 +283,7 @@ impl Failure for Miscounted {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 

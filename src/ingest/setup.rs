@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::coordination::Coordination;
 use super::ledger::{FailedDocument, Ledger};
 use crate::cache::SharedCache;
 use crate::chunk::ChunkPlan;
@@ -41,6 +42,8 @@ pub struct Setup {
     pub bm25: Arc<Bm25>,
     /// What is done.
     pub ledger: Arc<dyn Ledger>,
+    /// The other workers on the same index; `None`: there are none. The ledger is theirs, too.
+    pub workers: Option<Arc<dyn Coordination>>,
     /// What the ledger is to keep as the folder that files' uris are relative to.
     pub base: Option<String>,
     /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
@@ -67,6 +70,7 @@ impl Setup {
             store,
             bm25: Arc::new(Bm25::new()),
             ledger,
+            workers: None,
             base: None,
             home: None,
         }

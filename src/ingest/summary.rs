@@ -5,9 +5,11 @@ use super::limit::Limit;
 use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
 use super::run::{Run, WRITERS};
 use super::whatif::{Doubled, Recorded};
+use super::worker::BATCH;
+use crate::vectordb::OneByOne;
 
 /// What a run has come to.
-pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
+pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let terms = &run.setup.terms;
     let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
@@ -41,7 +43,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
         },
         bottleneck: limit.and_then(|limit| limit.stage),
         limit,
-        doubled: Some(recorded(run, &times).doubled()).filter(|doubled| *doubled != Doubled::default()),
+        doubled: Some(recorded(run, &times, one_by_one).doubled()).filter(|doubled| *doubled != Doubled::default()),
         time: Some(times),
         kept_although_gone,
         other_home: run.other_home.clone(),
@@ -51,7 +53,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64) -> IngestSummary {
 }
 
 /// What is known of a run, to tell what would have made it faster.
-fn recorded(run: &Run, times: &Times) -> Recorded {
+fn recorded(run: &Run, times: &Times, one_by_one: Option<OneByOne>) -> Recorded {
     let (terms, embeddings, latencies) = (&run.setup.terms, &run.report.embeddings, run.report.clocks.latencies());
     let allowed = terms.allowed.as_ref().map(|allowed| allowed()).unwrap_or_default();
     let requests = latencies.seen();
@@ -61,6 +63,10 @@ fn recorded(run: &Run, times: &Times) -> Recorded {
     let cores = times.cores.max(1) as f64;
     // Where cores are short, a step that asks for something waits for a core more than for what it asked for.
     let idle = (1.0 - times.cpu / (cores * times.running.max(f64::MIN_POSITIVE))).clamp(0.0, 1.0);
+    let under_way = match requests {
+        0 => (run.batching.texts + run.batching.waiting) / BATCH + WRITERS,
+        _ => run.batching.texts / run.batching.items.max(1),
+    };
     Recorded {
         around: times.opening + times.closing,
         running: times.running,
@@ -73,7 +79,7 @@ fn recorded(run: &Run, times: &Times) -> Recorded {
         latencies: latencies.kept().to_vec(),
         places: allowed.concurrency as usize,
         declared: terms.limits.concurrency.is_some(),
-        under_way: run.batching.texts / run.batching.items.max(1),
+        under_way,
         rpm: allowed.rpm.map(|rpm| rpm as f64),
         tpm: allowed.tpm.map(|tpm| tpm as f64),
         tokens: embeddings.tokens.get() as f64,
@@ -81,5 +87,8 @@ fn recorded(run: &Run, times: &Times) -> Recorded {
         full_of_tokens: embeddings.batches_of_tokens.get() * 2 > embeddings.batches.get(),
         reading: each(times.list.working.max(times.read.working / cores)) * idle,
         storing: each(times.store.working / WRITERS as f64) * idle,
+        one_by_one,
+        stored: run.report.chunks.upserted.get().div_ceil(BATCH as u64),
+        ..Recorded::default()
     }
 }

@@ -13,6 +13,8 @@ use std::collections::BinaryHeap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::vectordb::OneByOne;
+
 /// Batches that are simulated; of more, the rest goes on as the last ones did.
 const MOST: u64 = 4000;
 /// Events for each batch are some ten: a bound that nothing reaches keeps a mistake from going on for ever.
@@ -57,7 +59,7 @@ pub struct Recorded {
     pub places: usize,
     /// Whether the user has said so: what is learned is as much as is of use.
     pub declared: bool,
-    /// Batches that may be under way, from when they are filled to when they are stored.
+    /// Batches that may be under way, from when they are filled to when they are stored; those of the store, without requests.
     pub under_way: usize,
     /// Requests a minute.
     pub rpm: Option<f64>,
@@ -73,12 +75,21 @@ pub struct Recorded {
     pub reading: f64,
     /// Seconds that a batch takes to be stored, at the pace of all writers.
     pub storing: f64,
+    /// What the store has done one batch after the other, where it tells.
+    pub one_by_one: Option<OneByOne>,
+    /// Batches that it was given, at least.
+    pub stored: u64,
+    /// Seconds on a core that a batch takes to be stored, while no other is; beside what batches take on cores otherwise.
+    pub writing: f64,
 }
 
 impl Recorded {
     /// What doubling would do.
     pub fn doubled(&self) -> Doubled {
-        let Some(as_it_was) = self.simulated(self) else { return Doubled { cores: self.cores_alone(), ..Doubled::default() } };
+        let Some(as_it_was) = self.simulated(self) else {
+            let cores = self.local().map_or_else(|| self.cores_alone(), |local| local.doubled().cores);
+            return Doubled { cores, ..Doubled::default() };
+        };
         let faster = |other: Self| {
             let scaled = self.running * self.simulated(&other)? / as_it_was;
             Some((self.around + self.running) / (self.around + scaled))
@@ -87,7 +98,7 @@ impl Recorded {
         Doubled {
             concurrency: self.declared.then(|| self.with_places()).and_then(faster),
             quota: quota.then(|| self.with_quota()).and_then(faster),
-            cores: (self.cpu > 0.0).then(|| self.with_cores()).and_then(faster),
+            cores: (self.cpu + self.writing > 0.0).then(|| self.with_cores()).and_then(faster),
         }
     }
 
@@ -120,7 +131,27 @@ impl Recorded {
         (1.0 - self.cpu / (self.cores.max(1) as f64 * self.running.max(f64::MIN_POSITIVE))).clamp(0.0, 1.0)
     }
 
-    /// Without requests there is nothing to simulate: what the cores are busy with takes half as long.
+    /// A run with a model in process, as one whose requests take no time: batches for the store, which writes one after the other.
+    /// `None` where nothing is known of the store.
+    fn local(&self) -> Option<Self> {
+        let written = self.one_by_one.filter(|_| self.stored > 0 && self.cpu > 0.0)?;
+        let on_core = written.cpu.as_secs_f64().min(self.cpu);
+        let batches = self.stored as f64;
+        Some(Self {
+            cpu: self.cpu - on_core,
+            before: 1.0,
+            requests: self.stored,
+            latencies: vec![0.0],
+            places: usize::MAX,
+            declared: false,
+            reading: self.reading / batches,
+            storing: written.waits.as_secs_f64() / batches,
+            writing: on_core / batches,
+            ..self.clone()
+        })
+    }
+
+    /// With no more than that to go by: what the cores are busy with takes half as long.
     fn cores_alone(&self) -> Option<f64> {
         let scaled = self.running * self.idle().mul_add(0.5, 0.5);
         (self.cpu > 0.0 && self.running > 0.0).then(|| (self.around + self.running) / (self.around + scaled))
@@ -158,6 +189,8 @@ enum Event {
     Answered,
     /// A core has done with an answer.
     Digested,
+    /// A core has written it.
+    Written,
     /// It is stored.
     Stored,
 }
@@ -165,7 +198,8 @@ enum Event {
 /// Events in the order of their times; a time as its bits, which sort like the number where it is not negative.
 type Agenda = BinaryHeap<Reverse<(u64, u64, usize)>>;
 
-const EVENTS: [Event; 6] = [Event::Read, Event::Produced, Event::Refilled, Event::Answered, Event::Digested, Event::Stored];
+const EVENTS: [Event; 7] =
+    [Event::Read, Event::Produced, Event::Refilled, Event::Answered, Event::Digested, Event::Written, Event::Stored];
 
 struct Model<'a> {
     latencies: &'a [f32],
@@ -174,6 +208,8 @@ struct Model<'a> {
     /// Seconds on a core, before a batch leaves and after it is back.
     work: (f64, f64),
     reading: f64,
+    /// Seconds in which a batch is written, of which no two are at a time: on a core, then beside it.
+    writing: f64,
     storing: f64,
     quotas: [Option<Bucket>; 2],
     agenda: Agenda,
@@ -182,9 +218,10 @@ struct Model<'a> {
     free_cores: usize,
     to_produce: u64,
     to_digest: u64,
+    to_write: u64,
+    writes: bool,
     waiting_to_produce: u64,
     read_at: f64,
-    stored_at: f64,
     ready: u64,
     sent: u64,
     in_flight: usize,
@@ -230,6 +267,7 @@ impl<'a> Model<'a> {
             under_way: run.under_way.max(2) as u64,
             work: (each * run.before, each * (1.0 - run.before)),
             reading: run.reading,
+            writing: run.writing,
             storing: run.storing,
             quotas: [run.rpm.map(|rpm| Bucket::new(rpm, burst(rpm), 1.0)), run.tpm.map(|tpm| Bucket::new(tpm, 0.0, tokens))],
             agenda: Agenda::new(),
@@ -238,9 +276,10 @@ impl<'a> Model<'a> {
             free_cores: run.cores.max(1),
             to_produce: 0,
             to_digest: 0,
+            to_write: 0,
+            writes: false,
             waiting_to_produce: 0,
             read_at: 0.0,
-            stored_at: 0.0,
             ready: 0,
             sent: 0,
             in_flight: 0,
@@ -278,14 +317,19 @@ impl<'a> Model<'a> {
                 }
                 Some(Event::Digested) => {
                     self.free_cores += 1;
-                    self.stored_at = self.stored_at.max(self.now) + self.storing;
-                    self.tell(self.stored_at, Event::Stored);
+                    self.to_write += 1;
+                }
+                Some(Event::Written) => {
+                    self.free_cores += 1;
+                    self.tell(self.now + self.storing, Event::Stored);
                 }
                 Some(Event::Stored) => {
+                    self.writes = false;
                     self.done += 1;
                     self.read();
                 }
             }
+            self.write();
             self.work();
             self.send();
             if self.done >= batches || self.told > batches.saturating_mul(STEPS) {
@@ -305,6 +349,23 @@ impl<'a> Model<'a> {
                 break;
             }
         }
+    }
+
+    /// Has the next batch written, if none is.
+    fn write(&mut self) {
+        if self.writes || self.to_write == 0 {
+            return;
+        }
+        if self.writing <= 0.0 {
+            self.tell(self.now + self.storing, Event::Stored);
+        } else if self.free_cores > 0 {
+            self.free_cores -= 1;
+            self.tell(self.now + self.writing, Event::Written);
+        } else {
+            return;
+        }
+        self.to_write -= 1;
+        self.writes = true;
     }
 
     /// Gives the free cores something to do: what came back first, since it makes room.
@@ -348,6 +409,8 @@ impl<'a> Model<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     /// A run of so many requests of a tenth of a second, eight at a time, that costs the cores nothing.
@@ -376,6 +439,26 @@ mod tests {
         assert_eq!(recorded(1600).doubled().quota, None, "there is none");
         let learned = Recorded { declared: false, ..recorded(1600) };
         assert_eq!(learned.doubled().concurrency, None, "as many as are of use are in flight already");
+    }
+
+    /// A run with a model in process: ten seconds on one core, of which `cpu` are the store's, which waits for its disk besides.
+    fn local(cpu: f64, waits: f64) -> Recorded {
+        let one_by_one = OneByOne { cpu: Duration::from_secs_f64(cpu), waits: Duration::from_secs_f64(waits) };
+        let run = Recorded { running: 10.0, cpu: 10.0, cores: 1, texts: 64_000, under_way: 10, ..Recorded::default() };
+        Recorded { one_by_one: Some(one_by_one), stored: 500, ..run }
+    }
+
+    #[test]
+    fn what_is_stored_one_after_the_other_is_not_done_sooner_on_more_cores() {
+        for (cpu, waits, faster) in
+            [(0.0, 0.0, 2.0), (4.0, 0.0, 2.0), (8.0, 0.0, 1.25), (4.0, 3.0, 10.0 / 7.0), (10.0, 0.0, 1.0)]
+        {
+            is(local(cpu, waits).doubled().cores, faster);
+        }
+        let unknown = Recorded { one_by_one: None, ..local(8.0, 0.0) };
+        is(unknown.doubled().cores, 2.0);
+        let nothing_new = Recorded { texts: 0, stored: 0, ..local(0.0, 0.0) };
+        is(nothing_new.doubled().cores, 2.0);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::diff::{ChunkTask, DocumentDiff};
 use super::queue::Claim;
 use super::run::{Run, WRITERS};
 
+pub(super) use self::store::BATCH;
+
 /// Carries everything that the queue holds into the index; returns when nothing more comes, or when the run is stopped and what was
 /// in flight is done.
 pub(super) async fn work(run: &Arc<Run>, claims: impl Claim) {

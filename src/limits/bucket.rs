@@ -37,6 +37,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bytes::{Reader, Writer};
 use super::estimator::{Estimate, RateEstimator, Refusal};
 use super::fit::{Bucket, Past, Span, pace, scatter};
 use super::log::{Entry, SendLog};
@@ -65,6 +66,9 @@ const RECOVER: Duration = Duration::from_secs(1);
 const FEWEST: usize = 3;
 
 const MINUTE: Duration = Duration::from_mins(1);
+
+/// Of what was sent before a refusal, as much is kept where workers share it.
+const MOST_SAVED: usize = 256;
 
 /// A state of the diagram above.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -154,6 +158,17 @@ impl RateEstimator for BucketEstimator {
 
     fn reset(&mut self) {
         self.course = None;
+    }
+
+    fn save(&self, to: &mut Writer) {
+        to.option(self.course.as_ref(), |to, course| course.save(to));
+    }
+}
+
+impl BucketEstimator {
+    /// One that goes on where another has ended ([`RateEstimator::save`]).
+    pub(super) fn load(from: &mut Reader<'_>) -> Option<Box<dyn RateEstimator>> {
+        Some(Box::new(Self { course: from.option(Course::load)? }))
     }
 }
 
@@ -261,4 +276,61 @@ impl Course {
         self.limit *= (1.0 + rise).powf(seconds);
         self.limit
     }
+}
+
+/// What is kept of a course that workers share.
+impl Course {
+    fn save(&self, to: &mut Writer) {
+        match self.state {
+            State::Probing => to.byte(0),
+            State::Rising { by } => {
+                to.byte(1);
+                to.float(by);
+            }
+            State::Window => to.byte(2),
+            State::Settled => to.byte(3),
+        }
+        save_past(&self.burst, to);
+        to.number(self.spans.len() as u64);
+        for span in &self.spans {
+            to.float(span.long);
+            save_past(&span.accepted, to);
+        }
+        for at in [self.refused_at, self.heard_at, self.spent_at, self.raised_at] {
+            to.instant(at);
+        }
+        to.float(self.limit);
+        to.float(self.most);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Option<Self> {
+        let state = match from.byte()? {
+            0 => State::Probing,
+            1 => State::Rising { by: from.float()? },
+            2 => State::Window,
+            3 => State::Settled,
+            _ => return None,
+        };
+        let burst = load_past(from)?;
+        let spans = (0..from.length()?).map(|_| Some(Span { long: from.float()?, accepted: load_past(from)? }));
+        let spans = spans.collect::<Option<_>>()?;
+        let (refused_at, heard_at, spent_at, raised_at) = (from.instant()?, from.instant()?, from.instant()?, from.instant()?);
+        let (limit, most) = (from.float()?, from.float()?);
+        Some(Self { state, burst, spans, refused_at, heard_at, spent_at, limit, most, raised_at })
+    }
+}
+
+/// Writes what was sent in the past; of very many, pairs as one.
+fn save_past(past: &[Past], to: &mut Writer) {
+    let together = past.len().div_ceil(MOST_SAVED).max(1);
+    to.number(past.len().div_ceil(together) as u64);
+    for pair in past.chunks(together) {
+        to.duration(Duration::from_secs_f64(pair.last().map_or(0.0, |last| last.ago.max(0.0))));
+        to.float(pair.iter().map(|past| past.amount).sum());
+    }
+}
+
+fn load_past(from: &mut Reader<'_>) -> Option<Vec<Past>> {
+    let read = |from: &mut Reader<'_>| Some(Past { ago: from.duration()?.as_secs_f64(), amount: from.float()? });
+    (0..from.length()?).map(|_| read(from)).collect()
 }

@@ -13,14 +13,19 @@ pub(crate) struct LimitsCache {
     path: PathBuf,
 }
 
+/// A word for a provider of this name, at this address, with this key. None of them is recoverable from it.
+pub(crate) fn fingerprint(provider: &str, address: &str, key: &str) -> String {
+    let mut hash = blake3::Hasher::new_derive_key("ragstream learned limits");
+    for part in [provider, address, key] {
+        hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
+    }
+    hash.finalize().to_hex().as_str().get(..32).unwrap_or_default().to_owned()
+}
+
 impl LimitsCache {
     /// For a provider of this name, at this address, with this key (which is not recoverable from the file's name).
     pub(crate) fn new(folder: &Path, provider: &str, address: &str, key: &str) -> Self {
-        let mut hash = blake3::Hasher::new_derive_key("ragstream learned limits");
-        for part in [provider, address, key] {
-            hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
-        }
-        let name = hash.finalize().to_hex();
+        let name = fingerprint(provider, address, key);
         Self { path: folder.join(name.get(..16).unwrap_or_default()).with_extension("json") }
     }
 

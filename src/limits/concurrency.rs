@@ -61,7 +61,7 @@ enum Growth {
 }
 
 /// A server that refuses more than so many in flight.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Ceiling {
     most: f64,
     /// The instant at which one more is tried, and the time until the next.
@@ -87,11 +87,14 @@ pub(super) enum Crowding {
 }
 
 /// The number of requests that may be in flight, as far as it is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct ConcurrencyLimiter {
     in_flight: u32,
     allowed: f64,
     most: f64,
+    /// [`Self::most`] of all the workers that share the provider, and their number.
+    total: f64,
+    workers: f64,
     declared: bool,
     growth: Growth,
     /// Whether somebody had to wait for a place since the number last changed: without demand, more is not tried.
@@ -119,6 +122,8 @@ impl ConcurrencyLimiter {
             in_flight: 0,
             allowed: start,
             most,
+            total: most,
+            workers: 1.0,
             declared: declared.is_some(),
             growth: if learned.is_none() { Growth::Doubling } else { Growth::Linear },
             wanted: false,
@@ -147,12 +152,39 @@ impl ConcurrencyLimiter {
         self.latency.p95()
     }
 
+    /// Divides what may be in flight, and the pace while no quota is known, by so many workers.
+    pub(super) fn share(&mut self, workers: u32) {
+        self.workers = f64::from(workers.max(1));
+        let most = (self.total / self.workers).max(1.0);
+        if self.declared {
+            self.allowed *= most / self.most;
+        }
+        self.most = most;
+        self.allowed = self.allowed.clamp(1.0, most);
+    }
+
+    /// How many more may leave. If none, more is wanted.
+    pub(super) fn room(&mut self) -> u32 {
+        let most = if self.alone { 1 } else { self.latency.most(self.allowed) as u32 };
+        let room = most.saturating_sub(self.in_flight);
+        self.wanted |= room == 0;
+        room
+    }
+
+    /// How many may leave together where those who wait are asked every `gap`. `unknown`: no quota is known.
+    pub(super) fn at_once(&self, unknown: bool, gap: Duration) -> usize {
+        let pace = self.gap(unknown);
+        if pace > 0.0 { (gap.as_secs_f64() / pace).ceil().max(1.0) as usize } else { usize::MAX }
+    }
+
+    /// What was noted of another moment, with what is in flight now.
+    pub(super) fn go_back(&mut self, to: Self) {
+        *self = Self { in_flight: self.in_flight, ..to };
+    }
+
     /// Whether one more may leave. If not, more is wanted.
     pub(super) fn has_room(&mut self) -> bool {
-        let most = self.latency.most(self.allowed) as u32;
-        let room = self.in_flight < if self.alone { 1 } else { most };
-        self.wanted |= !room;
-        room
+        self.room() > 0
     }
 
     /// The instant from which the next may leave while no quota is known.
@@ -163,19 +195,24 @@ impl ConcurrencyLimiter {
     /// Notes that one leaves, as one of so many in flight. `unknown`: no quota is known.
     pub(super) fn leave(&mut self, unknown: bool, now: Instant) -> u32 {
         self.in_flight += 1;
-        let gap = if !unknown {
+        let gap = self.gap(unknown);
+        let from = self.next_at.max(now.checked_sub(LATE)).unwrap_or(now);
+        self.next_at = Some(from + Duration::from_secs_f64(gap));
+        self.in_flight
+    }
+
+    /// The seconds between one and the next while no quota is known.
+    fn gap(&self, unknown: bool) -> f64 {
+        if !unknown {
             0.0
         } else if self.declared {
             // Answers that came together would be followed by as many requests together, and those refused together.
             self.latency.best().map_or(0.0, |best| best / (2.0 * self.most))
         } else {
-            let gap = 1.0 / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2());
+            let gap = self.workers / (UNKNOWN_PACE * (self.accepted / PROVEN).floor().min(10.0).exp2());
             // A refusal is heard no later than an answer.
             self.latency.best().map_or(gap, |best| gap.min(best))
-        };
-        let from = self.next_at.max(now.checked_sub(LATE)).unwrap_or(now);
-        self.next_at = Some(from + Duration::from_secs_f64(gap));
-        self.in_flight
+        }
     }
 
     /// Notes that one is no longer in flight.
@@ -225,7 +262,7 @@ impl ConcurrencyLimiter {
         if let (Some((latency, _)), Some(pace), Growth::Doubling) = (took, pace, self.growth)
             && self.accepted <= TELLING
         {
-            self.allowed = self.allowed.max(latency.as_secs_f64().mul_add(pace * SPARE, 1.0).min(most));
+            self.allowed = self.allowed.max(latency.as_secs_f64().mul_add(pace / self.workers * SPARE, 1.0).min(most));
         }
         // Streams begin at a pace, so that who waits for it does not wait for a place: what is in flight tells of the demand, too.
         let used = took.is_none() && f64::from(self.in_flight) * 2.0 >= self.allowed;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bytes::Writer;
 use super::log::SendLog;
 
 /// A refusal that asks to slow down, as far as it tells something of a limit.
@@ -40,4 +41,6 @@ pub(super) trait RateEstimator: fmt::Debug + Send {
     fn is_measuring(&self) -> bool;
     /// Forgets everything.
     fn reset(&mut self);
+    /// Writes what is known, for workers that share it.
+    fn save(&self, to: &mut Writer);
 }

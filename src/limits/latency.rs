@@ -46,7 +46,7 @@ pub(super) enum Verdict {
 }
 
 /// Sums over the answers of a round.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Round {
     size: f64,
     answers: f64,
@@ -55,7 +55,7 @@ struct Round {
 }
 
 /// Few are in flight, for a measurement.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Dip {
     most: f64,
     stage: DipStage,
@@ -78,7 +78,7 @@ impl Dip {
 }
 
 /// The latency of a server's answers, round by round.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Latency {
     /// Whether latency may change how many are in flight.
     advises: bool,

@@ -8,13 +8,15 @@ use std::time::Duration;
 use reqwest::header::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
-use super::bucket::BucketEstimator;
-use super::concurrency::{ConcurrencyLimiter, Crowding};
-use super::estimator::Refusal;
-use super::headers::{RateLimits, RateWindow};
+use super::budget::Budget;
+use super::concurrency::ConcurrencyLimiter;
+use super::headers::RateLimits;
 use super::permit::{Permit, QueueEntry};
-use super::quota::Quota;
-use super::state::{Sent, Shared, State, Wait};
+use super::sent::Sent;
+use super::shared::{NotKept, SharedQuota};
+use super::state::{Shared, State, Wait};
+use super::visitor;
+use super::visits::{Note, Visits};
 use super::waiting::{Waiting, tell};
 use super::{Allowed, LearnedLimits, Limits, MAX_TOKENS, Stats, Ticket};
 
@@ -27,6 +29,9 @@ const HEDGED: u64 = 20;
 /// 100 answers took, and never before 10 s), and then it costs no more than what would happen anyway, a retry after the
 /// timeout. Unlike a shorter timeout it does not throw away an answer that is only slow.
 const LONG_SILENCE: Duration = Duration::from_secs(10);
+
+/// At the end of a run, others are told what they have to know, or so long.
+const FLUSHED: Duration = Duration::from_secs(5);
 
 /// A provider's limits, and the queue of those who want to talk to it. Cheap to clone; all clones are one limiter.
 #[derive(Debug, Clone)]
@@ -45,30 +50,26 @@ impl Limiter {
     /// A limiter that begins with what an earlier run has learned ([`Self::learned`]). What is declared wins.
     pub fn with_learned(declared: Limits, learned: LearnedLimits) -> Self {
         let now = Instant::now();
-        let quota = |declared: Option<u32>, learned: Option<u64>, burst: fn(u64) -> u64| {
-            let mut quota = Quota::unknown(Box::<BucketEstimator>::default(), now);
-            match (declared.map(u64::from), learned) {
-                (Some(limit), _) => quota.set(limit, burst(limit), now),
-                (None, Some(limit)) => quota.remember(limit, burst(limit)),
-                (None, None) => {}
-            }
-            quota
-        };
         let state = State {
             queue: BTreeMap::new(),
-            requests: quota(declared.rpm, learned.rpm, requests_burst),
-            tokens: quota(declared.tpm, learned.tpm, |_| 0),
+            budget: Budget::new(declared, learned, now),
             concurrency: ConcurrencyLimiter::new(declared.concurrency, learned.concurrency, learned.ceiling, now),
-            paused_until: None,
-            next_id: 0,
             stats: Stats::default(),
-            learned_at: (learned != LearnedLimits::default()).then_some(now),
             quota_waited: 0.0,
             slot_waited: 0.0,
             first_waits: Waiting::Place,
             freed: Arc::default(),
+            visits: None,
         };
         Self { declared, next_ticket: Arc::default(), shared: Shared::new(state) }
+    }
+
+    /// A limiter that shares its quota with other workers. What is declared holds for all of them together; what an earlier run
+    /// has learned is where they begin, if they are the first.
+    pub fn sharing(declared: Limits, learned: LearnedLimits, quota: Arc<dyn SharedQuota>) -> Self {
+        let limiter = Self::with_learned(declared, learned);
+        limiter.shared.lock().visits = Some(Visits::new(quota, declared, learned));
+        limiter
     }
 
     /// The end of the queue. To be drawn when a request arrives, and kept for its retries.
@@ -77,16 +78,30 @@ impl Limiter {
     }
 
     /// Waits until the request that drew `ticket` may be sent, and reserves `tokens` for it. Dropping the future leaves the
-    /// queue.
+    /// queue. Where a quota is shared and cannot be reached, it waits for ever ([`Self::admitted`] does not).
     pub async fn admit(&self, ticket: Ticket, tokens: u64) -> Permit {
+        match self.admitted(ticket, tokens).await {
+            Ok(permit) => permit,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The same as [`Self::admit`].
+    ///
+    /// # Errors
+    /// The quota is shared with other workers, and cannot be reached for minutes. A quota of one's own never fails.
+    pub async fn admitted(&self, ticket: Ticket, tokens: u64) -> Result<Permit, NotKept> {
         let tokens = tokens.min(MAX_TOKENS);
-        let entry = QueueEntry::join(&self.shared, ticket);
+        let entry = QueueEntry::join(&self.shared, ticket, tokens);
+        if self.shared.lock().visits.is_some() {
+            return Box::pin(self.admitted_by_visit(&entry, tokens)).await;
+        }
         loop {
             let now = Instant::now();
             let (wait, first) = {
                 let mut state = self.shared.lock();
                 match state.try_admit(ticket, tokens, now) {
-                    Ok(sent) => return Permit::new(&self.shared, sent, tokens),
+                    Ok(sent) => return Ok(Permit::new(&self.shared, sent, tokens)),
                     Err(wait) => (wait, state.first_waits),
                 }
             };
@@ -111,6 +126,46 @@ impl Limiter {
                     self.shared.lock().stats.quota_wait += now.elapsed();
                 }
             }
+        }
+    }
+
+    /// Waits until a visit to the shared quota lets it go.
+    async fn admitted_by_visit(&self, entry: &QueueEntry<'_>, tokens: u64) -> Result<Permit, NotKept> {
+        visitor::begin(&self.shared);
+        self.shared.lock().wake_visitor();
+        loop {
+            if let Some(sent) = entry.granted() {
+                return Ok(Permit::new(&self.shared, sent, tokens));
+            }
+            let (waits, failed) = {
+                let state = self.shared.lock();
+                (state.first_waits, state.visits.as_ref().and_then(|visits| visits.failed.clone()))
+            };
+            if let Some(error) = failed {
+                return Err(error);
+            }
+            tell(waits);
+            entry.turn.notified().await;
+        }
+    }
+
+    /// Tells the other workers all that they have to know: at the end of a run. Nothing where no quota is shared. One that cannot be
+    /// reached is waited for for a moment only: what they do not hear of counts for a minute more.
+    pub async fn flush(&self) {
+        let _ = tokio::time::timeout(FLUSHED, self.flushed()).await;
+    }
+
+    async fn flushed(&self) {
+        loop {
+            let visited = self.shared.lock().visits.as_ref().map(|visits| visits.visited.clone());
+            let Some(visited) = visited else { return };
+            let visited = visited.notified();
+            let mut visited = std::pin::pin!(visited);
+            visited.as_mut().enable();
+            if !self.shared.lock().visits.as_mut().is_some_and(|visits| visits.failed.is_none() && visits.hurry()) {
+                return;
+            }
+            visited.await;
         }
     }
 
@@ -151,22 +206,22 @@ impl Limiter {
 
     /// Tokens a minute, as far as they are known.
     pub fn tpm(&self) -> Option<u64> {
-        self.shared.lock().tokens.limit()
+        self.shared.lock().budget.tokens.limit()
     }
 
     /// Requests a minute, as far as they are known.
     pub fn rpm(&self) -> Option<u64> {
-        self.shared.lock().requests.limit()
+        self.shared.lock().budget.requests.limit()
     }
 
     /// What is allowed now, and how much of it is used.
     pub fn allowed(&self) -> Allowed {
         let mut state = self.shared.lock();
         let now = Instant::now();
-        let used = (state.requests.used(now), state.tokens.used(now));
+        let used = (state.budget.requests.used(now), state.budget.tokens.used(now));
         Allowed {
-            rpm: state.requests.limit(),
-            tpm: state.tokens.limit(),
+            rpm: state.budget.requests.limit(),
+            tpm: state.budget.tokens.limit(),
             concurrency: state.concurrency.allowed(),
             in_flight: state.concurrency.in_flight(),
             used,
@@ -176,28 +231,19 @@ impl Limiter {
     /// Sends nothing before `until`: one `Retry-After` holds for the whole provider.
     pub fn pause_until(&self, until: Instant) {
         let mut state = self.shared.lock();
-        state.paused_until = state.paused_until.max(Some(until));
+        state.budget.pause(Some(until));
+        state.note(Note::Paused(until), true);
     }
 
     /// Learns from an answer's headers. What is declared stays as it is declared. Returns whether a limit is new.
     pub fn observe(&self, headers: &HeaderMap) -> bool {
         let seen = RateLimits::read(headers);
         let now = Instant::now();
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
-        let learn = |quota: &mut Quota, seen: Option<RateWindow>, burst: u64| {
-            let Some(window) = seen else { return false };
-            let new = quota.told() != Some(window.limit);
-            if new {
-                quota.set(window.limit, burst, now);
-            }
-            quota.note_used(window.used(), window.reset, now);
-            new
-        };
-        let requests = seen.requests.filter(|_| self.declared.rpm.is_none());
-        let tokens = seen.tokens.filter(|_| self.declared.tpm.is_none());
-        let burst = requests.map_or(0, |window| requests_burst(window.limit));
-        let changed = learn(&mut state.requests, requests, burst) | learn(&mut state.tokens, tokens, 0);
+        let mut state = self.shared.lock();
+        let changed = state.budget.observed(seen, self.declared, now);
+        if seen != RateLimits::default() {
+            state.note(Note::Observed(seen), changed);
+        }
         if changed {
             state.wake_first();
         }
@@ -213,46 +259,15 @@ impl Limiter {
     /// whether it did.
     pub fn throttled(&self, sent: Sent, asked: Option<Duration>) -> bool {
         let now = Instant::now();
-        let mut guard = self.shared.lock();
-        let state = &mut *guard;
+        let mut state = self.shared.lock();
         state.stats.throttled += 1;
-        state.requests.uncount(sent.id, now);
-        state.tokens.uncount(sent.id, now);
-        if !state.concurrency.is_news(sent.left) {
-            // It left before the first refusal was heard, and says the same.
+        if let Some(visits) = &mut state.visits {
+            let tokens = visits.reserved(sent.id);
+            visits.note(Note::Refused { sent, tokens, heard: now, asked, counted: false }, true);
             return false;
         }
-        let crowding = state.concurrency.refused(sent.in_flight, now);
-        let crowded = crowding != Crowding::No;
-        let settled = state.requests.is_settled() && state.tokens.is_settled();
-        // Requests wait for each other, not for what is known of the quotas.
-        let bound_by_places = crowding == Crowding::Likely || crowded && state.slot_waited > state.quota_waited;
-        let pause = if settled && bound_by_places {
-            None
-        } else {
-            let refusal = Refusal { left: sent.left, heard: now, asked };
-            let requests = state.requests.refused(refusal);
-            let tokens = state.tokens.refused(refusal);
-            requests.max(tokens)
-        };
-        match (pause, crowded) {
-            (Some(_), _) => {
-                state.concurrency.heard(now);
-                state.concurrency.send_alone();
-                if !state.requests.is_measuring() && !state.tokens.is_measuring() {
-                    state.concurrency.forget_ceiling();
-                }
-            }
-            (None, true) => state.concurrency.heard(now),
-            (None, false) => state.concurrency.lower(0.5, now),
-        }
-        let learned = crowded || pause.is_some();
-        if learned {
-            state.learned_at.get_or_insert(now);
-        }
-        let until = pause.or(asked).and_then(|pause| now.checked_add(pause));
-        state.paused_until = state.paused_until.max(until);
-        learned
+        state.uncount(sent.id, now);
+        state.taught(sent, asked, now)
     }
 
     /// Notes that what left at `left` timed out, or found the server overloaded.
@@ -269,7 +284,7 @@ impl Limiter {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         let tokens = took.map_or(0, |(_, tokens)| tokens.clamp(1, MAX_TOKENS));
-        let paces = [(state.requests.told(), 1), (state.tokens.told(), tokens)];
+        let paces = [(state.budget.requests.told(), 1), (state.budget.tokens.told(), tokens)];
         let pace =
             paces.into_iter().filter(|(_, cost)| *cost > 0).filter_map(|(told, cost)| Some(told? as f64 / 60.0 / cost as f64));
         let pace = pace.reduce(f64::min);
@@ -303,8 +318,8 @@ impl Limiter {
     pub fn learned(&self) -> LearnedLimits {
         let state = self.shared.lock();
         LearnedLimits {
-            rpm: state.requests.learned().filter(|_| self.declared.rpm.is_none()),
-            tpm: state.tokens.learned().filter(|_| self.declared.tpm.is_none()),
+            rpm: state.budget.requests.learned().filter(|_| self.declared.rpm.is_none()),
+            tpm: state.budget.tokens.learned().filter(|_| self.declared.tpm.is_none()),
             concurrency: self.declared.concurrency.is_none().then(|| state.concurrency.allowed()),
             ceiling: state.concurrency.ceiling(),
         }
@@ -323,12 +338,6 @@ fn waiting(wait: Wait, first: Waiting) -> Waiting {
         Wait::Slot => Waiting::Place,
         Wait::Until(_) | Wait::Pause(_) => Waiting::Quota,
     }
-}
-
-/// Below 60 a minute a second's worth is less than one request. A question needs two at once (embed, answer), so a few may
-/// always leave together.
-fn requests_burst(rpm: u64) -> u64 {
-    (rpm / 4).min(4)
 }
 
 #[cfg(test)]

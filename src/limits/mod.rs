@@ -16,8 +16,14 @@
 //! Declared limits are kept to. Others are taken from the headers of answers (`headers.rs`); without those it is learned from
 //! refusals (`estimator.rs` is the seam, `bucket.rs` the one that is used) and latencies (`concurrency.rs`, `latency.rs`), and
 //! kept for the next run (`cache.rs`).
+//!
+//! Workers in several processes share a quota as it is, not a part of it each: it is kept where all of them reach it, and each visits it
+//! in turn, tells what it has heard and takes what may leave (`shared.rs` is the seam, `visit.rs` what is done in a visit, `saved.rs`
+//! what is kept, `line.rs` who is next). Only the requests in flight are divided by the number of workers.
 
 mod bucket;
+mod budget;
+mod bytes;
 mod cache;
 mod concurrency;
 mod estimator;
@@ -25,12 +31,22 @@ mod fit;
 mod headers;
 mod latency;
 mod limiter;
+mod line;
 mod log;
+mod offset;
 mod permit;
 mod quota;
 #[cfg(any(feature = "cli", feature = "serve"))]
 mod readings;
+mod saved;
+mod sent;
+mod shared;
 mod state;
+#[cfg(feature = "postgres")]
+mod usage;
+mod visit;
+mod visitor;
+mod visits;
 mod waiting;
 
 use std::time::Duration;
@@ -38,13 +54,16 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use cache::LimitsCache;
+pub(crate) use cache::{LimitsCache, fingerprint};
 pub(crate) use headers::{parse_duration, used_up};
 pub use limiter::Limiter;
 pub use permit::{InFlight, Permit, Reservation};
 #[cfg(any(feature = "cli", feature = "serve"))]
 pub(crate) use readings::readings;
-pub use state::Sent;
+pub use sent::Sent;
+pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
+#[cfg(feature = "postgres")]
+pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
 pub(crate) use waiting::{tell, unheard};
 

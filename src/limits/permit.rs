@@ -1,12 +1,18 @@
 //! The places that a request holds while it waits and while it is in flight. Dropping one gives it free.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::state::{Sent, Shared};
+use super::sent::Sent;
+use super::state::{Shared, Waiter};
+use super::visits::Note;
 use super::{MAX_TOKENS, Ticket};
+
+/// What may leave must leave so soon: it counts from when it was allowed.
+const FRESH: Duration = Duration::from_millis(600);
 
 /// A place in the queue; dropping it lets the next one ask.
 pub(super) struct QueueEntry<'a> {
@@ -16,17 +22,32 @@ pub(super) struct QueueEntry<'a> {
 }
 
 impl<'a> QueueEntry<'a> {
-    pub(super) fn join(shared: &'a Shared, ticket: Ticket) -> Self {
+    pub(super) fn join(shared: &'a Shared, ticket: Ticket, tokens: u64) -> Self {
         let turn = Arc::new(Notify::new());
-        shared.lock().queue.insert(ticket, turn.clone());
+        shared.lock().queue.insert(ticket, Waiter { bell: turn.clone(), tokens, granted: None });
         Self { shared, ticket, turn }
+    }
+
+    /// The leave that a visit to a shared quota has given it, unless it is too old to be of use.
+    pub(super) fn granted(&self) -> Option<Sent> {
+        let mut guard = self.shared.lock();
+        let state = &mut *guard;
+        let waiter = state.queue.get_mut(&self.ticket)?;
+        let (sent, tokens) = (waiter.granted.take()?, waiter.tokens);
+        if sent.left.elapsed() <= FRESH {
+            return Some(sent);
+        }
+        state.give_back(sent, tokens);
+        None
     }
 }
 
 impl Drop for QueueEntry<'_> {
     fn drop(&mut self) {
         let mut state = self.shared.lock();
-        state.queue.remove(&self.ticket);
+        if let Some(Waiter { granted: Some(sent), tokens, .. }) = state.queue.remove(&self.ticket) {
+            state.give_back(sent, tokens);
+        }
         state.wake_first();
     }
 }
@@ -81,7 +102,11 @@ impl Reservation {
         let mut guard = self.shared.lock();
         let state = &mut *guard;
         state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.tokens);
-        if state.tokens.settle(self.id, tokens, Instant::now()) {
+        if state.visits.is_some() {
+            if tokens != self.tokens {
+                state.note(Note::Settled { id: self.id, reserved: self.tokens, actual: tokens }, false);
+            }
+        } else if state.budget.tokens.settle(self.id, tokens, Instant::now()) {
             state.wake_first();
         }
     }

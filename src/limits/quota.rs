@@ -20,12 +20,23 @@
 //! an earlier run came to is kept to until a refusal corrects it. What is sent is logged in every state, since the limit is
 //! learned from it, by a [`RateEstimator`].
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bytes::{Reader, Writer};
 use super::estimator::{RateEstimator, Refusal};
-use super::log::{SendLog, WINDOW};
+use super::log::{Entry, SendLog, WINDOW};
+
+/// What could not be sent for want of somebody to allow it is made up for, at most so many seconds' worth of it,
+const MADE_UP: f64 = 3.0;
+/// by so much more a second.
+const MAKES_UP: f64 = 0.25;
+/// No limit is larger, and no debt.
+const MOST: f64 = 1e13;
+/// After a longer silence nobody has waited all the time.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// The way in which a limit a minute is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -59,6 +70,10 @@ pub(super) struct Quota {
     waited: bool,
     /// The amount that others have used, as the server last said, and when it comes back.
     foreign: Option<(u64, Instant)>,
+    /// Whether somebody waits who cannot ask all the time: what runs over then is made up for.
+    awaited: bool,
+    /// What is to be made up for.
+    owed: f64,
 }
 
 impl Quota {
@@ -73,6 +88,8 @@ impl Quota {
             log: SendLog::default(),
             waited: false,
             foreign: None,
+            awaited: false,
+            owed: 0.0,
         }
     }
 
@@ -89,6 +106,15 @@ impl Quota {
         self.estimator.reset();
         self.knowledge = Knowledge::Told { limit: limit.max(1) as f64, refused: false };
         self.level = self.capacity();
+    }
+
+    /// Makes it what is declared, unless it is already. What it held it holds, as far as there is room.
+    pub(super) fn declare(&mut self, limit: u64, burst: u64, now: Instant) {
+        if self.told() != Some(limit.max(1)) {
+            let level = self.level;
+            self.set(limit, burst, now);
+            self.level = self.level.min(level);
+        }
     }
 
     /// The limit a minute if it was told.
@@ -183,11 +209,16 @@ impl Quota {
 
     /// `None` when `amount` may leave now, else when to ask again.
     pub(super) fn ready_at(&mut self, amount: u64, now: Instant) -> Option<Instant> {
+        self.ready_after(0, amount, now)
+    }
+
+    /// The same, once `ahead` has left, too.
+    pub(super) fn ready_after(&mut self, ahead: u64, amount: u64, now: Instant) -> Option<Instant> {
         self.refill(now);
         let limit = self.limit()?;
-        let paced = self.paced_at(amount, now);
+        let paced = self.paced_at(ahead, amount, now);
         // What is being measured is a bucket, which does not count minutes.
-        let counted = self.counted_at(amount, limit).filter(|_| !self.is_measuring());
+        let counted = self.counted_at(ahead.saturating_add(amount), limit).filter(|_| !self.is_measuring());
         let ready = paced.max(counted);
         self.waited |= ready.is_some();
         ready
@@ -213,6 +244,35 @@ impl Quota {
         actual < reserved
     }
 
+    /// The same of what may have been told together with others, in a log that was made short.
+    pub(super) fn correct(&mut self, id: u64, reserved: u64, actual: u64, now: Instant) {
+        self.refill(now);
+        if self.log.correct(id, reserved, actual) {
+            self.level = (self.level + reserved as f64 - actual as f64).min(self.capacity());
+        }
+    }
+
+    /// Takes what has left already.
+    pub(super) fn restore(&mut self, id: u64, amount: u64, at: Instant) {
+        if self.knowledge != Knowledge::Unknown {
+            self.level -= amount as f64;
+        }
+        self.log.insert(Entry { at, id, amount });
+    }
+
+    /// Whether somebody waits who cannot ask all the time.
+    pub(super) fn await_more(&mut self, awaited: bool) {
+        self.awaited = awaited;
+        if !awaited {
+            self.owed = 0.0;
+        }
+    }
+
+    /// How many of `amount` may leave a second, where that is known.
+    pub(super) fn pace(&self, amount: u64) -> Option<f64> {
+        self.exact_limit().filter(|_| amount > 0).map(|_| self.rate() / amount as f64)
+    }
+
     /// A second.
     fn rate(&self) -> f64 {
         self.exact_limit().unwrap_or(0.0) / WINDOW.as_secs_f64()
@@ -228,16 +288,25 @@ impl Quota {
 
     fn refill(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.filled_at);
-        self.level = (self.level + elapsed.as_secs_f64() * self.rate()).min(self.capacity());
+        let seconds = elapsed.as_secs_f64();
+        let made_up = self.owed.min(seconds * self.rate() * MAKES_UP);
+        self.owed -= made_up;
+        let level = self.level + seconds * self.rate() + made_up;
+        self.level = level.min(self.capacity());
+        if self.awaited && elapsed < SILENT {
+            // What it was told to hold is all that a server has whose bucket is small.
+            let most = if self.capacity() >= self.rate() { MADE_UP * self.rate() } else { 0.0 };
+            self.owed = (self.owed + level - self.level).min(most);
+        }
         self.filled_at = now;
         self.log.expire(self.is_measuring(), now);
         self.foreign = self.foreign.filter(|(_, until)| *until > now);
     }
 
-    /// The instant from which the bucket lets `amount` pass.
-    fn paced_at(&self, amount: u64, now: Instant) -> Option<Instant> {
+    /// The instant from which the bucket lets `amount` pass, once `ahead` has left.
+    fn paced_at(&self, ahead: u64, amount: u64, now: Instant) -> Option<Instant> {
         // A millionth of a unit: the sum of many refills is not exact, and a wait of 0 ns would spin.
-        let missing = (amount as f64).min(self.capacity()) - self.level;
+        let missing = ahead as f64 + (amount as f64).min(self.capacity()) - self.level;
         (missing > 1e-6).then(|| now + Duration::from_secs_f64(missing / self.rate()))
     }
 
@@ -266,6 +335,80 @@ impl Quota {
         foreign.map(|(_, back)| back).or(at)
     }
 }
+
+/// What is kept of a quota that several share.
+impl Quota {
+    /// Makes the log short, and tells it. Ids are microseconds; `instant` tells their times.
+    pub(super) fn short_log(&mut self, instant: impl Fn(u64) -> Instant) -> &SendLog {
+        self.log.shorten(instant);
+        &self.log
+    }
+
+    /// Writes all but the log.
+    pub(super) fn save(&self, to: &mut Writer) {
+        let (tag, limit) = match self.knowledge {
+            Knowledge::Unknown => (0, None),
+            Knowledge::Told { limit, refused: false } => (1, Some(limit)),
+            Knowledge::Told { limit, refused: true } => (2, Some(limit)),
+            Knowledge::Remembered { limit } => (3, Some(limit)),
+            Knowledge::Estimated { limit } => (4, Some(limit)),
+        };
+        to.byte(tag);
+        to.option(limit, Writer::float);
+        to.float(self.level);
+        to.instant(self.filled_at);
+        to.number(self.burst);
+        to.byte(u8::from(self.waited) | u8::from(self.awaited) << 1);
+        to.float(self.owed);
+        to.option(self.foreign, |to, (amount, back)| {
+            to.number(amount);
+            to.instant(back);
+        });
+        self.estimator.save(to);
+    }
+
+    /// What was written, with its log, at the reader's time.
+    pub(super) fn load(from: &mut Reader<'_>, estimator: LoadEstimator, log: VecDeque<Entry>) -> Option<Self> {
+        let tag = from.byte()?;
+        let limit = from.option(Reader::float)?;
+        let known = || limit.filter(|limit| (1.0..=MOST).contains(limit));
+        let knowledge = match tag {
+            0 => Knowledge::Unknown,
+            1 => Knowledge::Told { limit: known()?, refused: false },
+            2 => Knowledge::Told { limit: known()?, refused: true },
+            3 => Knowledge::Remembered { limit: known()? },
+            4 => Knowledge::Estimated { limit: known()? },
+            _ => return None,
+        };
+        let (level, filled_at, burst, flags, owed) =
+            (from.float()?, from.instant()?, from.number()?, from.byte()?, from.float()?);
+        let foreign = from.option(|from| Some((from.number()?, from.instant()?)))?;
+        let quota = Self {
+            knowledge,
+            estimator: estimator(from)?,
+            level: level.clamp(-MOST, MOST),
+            filled_at: filled_at.min(from.clock.now),
+            burst,
+            log: SendLog::from_entries(log),
+            waited: flags & 1 != 0,
+            foreign,
+            awaited: flags & 2 != 0,
+            owed: owed.clamp(0.0, MOST),
+        };
+        Some(quota)
+    }
+
+    /// A quota of which nothing is left for a minute, whatever it is.
+    pub(super) fn spend(&mut self, id: u64, now: Instant) {
+        self.refill(now);
+        let limit = self.limit().unwrap_or(0);
+        self.level = 0.0;
+        self.log.insert(Entry { at: now, id, amount: limit });
+    }
+}
+
+/// Reads what an estimator has written.
+pub(super) type LoadEstimator = fn(&mut Reader<'_>) -> Option<Box<dyn RateEstimator>>;
 
 #[cfg(test)]
 mod tests {

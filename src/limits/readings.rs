@@ -6,8 +6,8 @@ use crate::telemetry::Reading;
 /// What was counted of the requests to providers, by their names.
 pub(crate) fn readings(providers: &[(String, Stats)]) -> Vec<Reading> {
     let of = |name, help, seconds, value: fn(&Stats) -> f64| {
-        let series = providers.iter().map(|(name, stats)| (name.clone(), value(stats))).collect();
-        Reading { name, help, seconds, grows: true, label: "provider", series }
+        let series = providers.iter().map(|(name, stats)| (vec![name.clone()], value(stats))).collect();
+        Reading { name, help, seconds, grows: true, labels: &["provider"], series }
     };
     vec![
         of("provider_requests", "Requests to a provider, retries included", false, |stats| stats.requests as f64),

@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::concurrency::ConcurrencyLimiter;
-use super::quota::Quota;
+pub(super) use super::budget::BELIEVED;
+use super::budget::Budget;
+use super::concurrency::{ConcurrencyLimiter, Crowding};
+use super::estimator::Refusal;
+use super::sent::Sent;
+use super::visits::Visits;
 use super::waiting::Waiting;
 use super::{Stats, Ticket};
-
-/// The time for which what was learned is believed, from when the first of it was: limits change with what a customer pays, and
-/// one that was raised would never be noticed by keeping to it. Then all of it is learned anew, for a few refusals a day.
-pub(super) const BELIEVED: Duration = Duration::from_hours(24);
 
 /// The weight that a wait keeps after each request that leaves.
 const WAITS_COUNT: f64 = 0.9;
@@ -36,16 +36,12 @@ impl Shared {
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Those who wait, with the bell of each.
-    pub(super) queue: BTreeMap<Ticket, Arc<Notify>>,
-    pub(super) requests: Quota,
-    pub(super) tokens: Quota,
+    /// Those who wait.
+    pub(super) queue: BTreeMap<Ticket, Waiter>,
+    /// What others share with it.
+    pub(super) budget: Budget,
     pub(super) concurrency: ConcurrencyLimiter,
-    pub(super) paused_until: Option<Instant>,
-    pub(super) next_id: u64,
     pub(super) stats: Stats,
-    /// The instant at which the first of what is known now was learned, in this run.
-    pub(super) learned_at: Option<Instant>,
     /// Seconds that the last requests waited for a quota, and for a place, the older the less they count.
     pub(super) quota_waited: f64,
     pub(super) slot_waited: f64,
@@ -53,16 +49,18 @@ pub(super) struct State {
     pub(super) first_waits: Waiting,
     /// Told when somebody may leave who could not: a place came free, the queue is empty, a pause ended.
     pub(super) freed: Arc<Notify>,
+    /// The visits to what is shared, where workers share it.
+    pub(super) visits: Option<Visits>,
 }
 
-/// A request that was sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Sent {
-    pub(super) id: u64,
-    /// It was one of so many then.
-    pub(super) in_flight: u32,
-    /// The instant at which it left.
-    pub left: Instant,
+/// One who waits in the queue.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    /// Rung when it should ask again.
+    pub(super) bell: Arc<Notify>,
+    pub(super) tokens: u64,
+    /// Leave to send it, of a visit.
+    pub(super) granted: Option<Sent>,
 }
 
 /// The reason why a request may not leave yet.
@@ -79,9 +77,16 @@ pub(super) enum Wait {
 }
 
 impl State {
+    pub(super) fn wake_visitor(&self) {
+        if let Some(visits) = &self.visits {
+            visits.news.notify_one();
+        }
+    }
+
     pub(super) fn wake_first(&self) {
-        if let Some(turn) = self.queue.values().next() {
-            turn.notify_one();
+        self.wake_visitor();
+        if let Some(first) = self.queue.values().next() {
+            first.bell.notify_one();
         } else {
             self.freed.notify_waiters();
         }
@@ -92,9 +97,9 @@ impl State {
         if !self.concurrency.has_room() {
             return Err(Wait::Slot);
         }
-        let paused = self.paused_until.filter(|&until| until > now);
-        let requests = self.requests.ready_at(1, now);
-        let tokens = self.tokens.ready_at(tokens, now);
+        let paused = self.budget.paused_until.filter(|&until| until > now);
+        let requests = self.budget.requests.ready_at(1, now);
+        let tokens = self.budget.tokens.ready_at(tokens, now);
         let paced = self.concurrency.ready_at(now);
         match (paused, requests.max(tokens).max(paced)) {
             (None, None) => Ok(()),
@@ -105,6 +110,9 @@ impl State {
 
     /// Whether somebody who draws a ticket now could leave at once.
     pub(super) fn is_ready(&mut self, now: Instant) -> Result<(), Wait> {
+        if let Some(at) = self.visits.as_ref().and_then(|visits| visits.not_before).filter(|at| *at > now) {
+            return Err(Wait::Until(at));
+        }
         if self.queue.is_empty() { self.may_leave(0, now) } else { Err(Wait::Turn) }
     }
 
@@ -112,26 +120,70 @@ impl State {
         if self.queue.keys().next().is_some_and(|&first| first < ticket) {
             return Err(Wait::Turn);
         }
-        if self.learned_at.is_some_and(|at| now.saturating_duration_since(at) > BELIEVED) {
-            self.requests.forget();
-            self.tokens.forget();
+        if self.budget.forget_old(now) {
             self.concurrency.forget_ceiling();
-            self.learned_at = None;
         }
         if let Err(wait) = self.may_leave(tokens, now) {
             self.first_waits = if matches!(wait, Wait::Slot) { Waiting::Place } else { Waiting::Quota };
             return Err(wait);
         }
-        let id = self.next_id;
-        self.next_id += 1;
-        self.requests.take(id, 1, now);
-        self.tokens.take(id, tokens, now);
-        let unknown = self.requests.limit().is_none() && self.tokens.limit().is_none();
-        let in_flight = self.concurrency.leave(unknown, now);
+        let id = self.budget.take(tokens, now);
+        Ok(self.leave(id, tokens, now))
+    }
+
+    /// Notes that what was taken as `id` leaves.
+    pub(super) fn leave(&mut self, id: u64, tokens: u64, now: Instant) -> Sent {
+        let in_flight = self.concurrency.leave(self.budget.is_unknown(), now);
         self.stats.requests += 1;
         self.stats.tokens += tokens;
         self.quota_waited *= WAITS_COUNT;
         self.slot_waited *= WAITS_COUNT;
-        Ok(Sent { id, in_flight, left: now })
+        Sent { id, in_flight, left: now }
+    }
+
+    /// Takes what was refused out of what was sent.
+    pub(super) fn uncount(&mut self, id: u64, now: Instant) {
+        self.budget.requests.uncount(id, now);
+        self.budget.tokens.uncount(id, now);
+    }
+
+    /// Notes a refusal of what had left, heard at `now`. The first of a burst pauses all, and teaches; returns whether it did.
+    pub(super) fn taught(&mut self, sent: Sent, asked: Option<Duration>, now: Instant) -> bool {
+        let budget = &mut self.budget;
+        if !self.concurrency.is_news(sent.left) || budget.heard_at.is_some_and(|heard| sent.left <= heard) {
+            // It left before the first refusal was heard, and says the same.
+            return false;
+        }
+        let crowding = self.concurrency.refused(sent.in_flight, now);
+        let crowded = crowding != Crowding::No;
+        let settled = budget.requests.is_settled() && budget.tokens.is_settled();
+        // Requests wait for each other, not for what is known of the quotas.
+        let bound_by_places = crowding == Crowding::Likely || crowded && self.slot_waited > self.quota_waited;
+        let pause = if settled && bound_by_places {
+            None
+        } else {
+            let refusal = Refusal { left: sent.left, heard: now, asked };
+            let requests = budget.requests.refused(refusal);
+            let tokens = budget.tokens.refused(refusal);
+            requests.max(tokens)
+        };
+        match (pause, crowded) {
+            (Some(_), _) => {
+                self.concurrency.heard(now);
+                self.concurrency.send_alone();
+                if !budget.requests.is_measuring() && !budget.tokens.is_measuring() {
+                    self.concurrency.forget_ceiling();
+                }
+            }
+            (None, true) => self.concurrency.heard(now),
+            (None, false) => self.concurrency.lower(0.5, now),
+        }
+        budget.heard_at = Some(now);
+        let learned = crowded || pause.is_some();
+        if learned {
+            budget.learned_at.get_or_insert(now);
+        }
+        budget.pause(pause.or(asked).and_then(|pause| now.checked_add(pause)));
+        learned
     }
 }

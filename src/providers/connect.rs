@@ -11,7 +11,7 @@ use super::local::{Download, Hub};
 use super::vendors::{EmbedBackend, Vendor};
 use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
 use super::{EmbedPlan, ModelRef, ProviderPlan};
-use crate::limits::{Allowed, Stats};
+use crate::limits::{Allowed, SharedLimits, Stats};
 
 /// The providers of a run. Everything that talks to one of them goes through the same connection and the same limits.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Providers {
     hub: Hub,
     downloads: watch::Receiver<Option<Download>>,
     connections: Mutex<BTreeMap<String, Arc<Http>>>,
+    shared_limits: Option<Arc<dyn SharedLimits>>,
 }
 
 impl Providers {
@@ -31,7 +32,22 @@ impl Providers {
         let (progress, downloads) = watch::channel(None);
         let mut hub = Hub::from_env();
         hub.progress = Some(progress);
-        Self { plans, cache_dir, hub, downloads, connections: Mutex::default() }
+        Self { plans, cache_dir, hub, downloads, connections: Mutex::default(), shared_limits: None }
+    }
+
+    /// The same, with quotas that are shared with other workers. To be said before anything is connected.
+    #[must_use]
+    pub fn with_shared_limits(mut self, shared: Arc<dyn SharedLimits>) -> Self {
+        self.shared_limits = Some(shared);
+        self
+    }
+
+    /// Tells the other workers all that they have to know of shared quotas: at the end of a run.
+    pub async fn flush_limits(&self) {
+        let all: Vec<Arc<Http>> = self.connections().values().cloned().collect();
+        for http in all {
+            http.limiter().flush().await;
+        }
     }
 
     /// The plans of the providers, by name.
@@ -110,7 +126,11 @@ impl Providers {
             return Ok(http.clone());
         }
         let key = plan.api_key.as_ref().map_or("", |key| key.expose());
-        let http = Arc::new(Http::connect(plan)?.remembering(&self.cache_dir.join("limits"), key));
+        let mut http = Http::connect(plan)?.remembering(&self.cache_dir.join("limits"), key);
+        if let Some(shared) = &self.shared_limits {
+            http = http.sharing(&**shared, key);
+        }
+        let http = Arc::new(http);
         connections.insert(plan.name.clone(), http.clone());
         Ok(http)
     }

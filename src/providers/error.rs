@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Failure, Origin};
 
 /// The kind of a failure, as far as a caller decides on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The provider asks to slow down (429 and the like).
@@ -28,6 +30,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// The model's files are not there and cannot be had.
     ModelMissing,
+    /// The quota is shared with other workers, and what they share cannot be reached.
+    QuotaUnreachable,
 }
 
 impl ErrorKind {
@@ -44,6 +48,7 @@ impl ErrorKind {
             Self::InvalidInput => "invalid_input",
             Self::BadAnswer => "bad_answer",
             Self::ModelMissing => "model_missing",
+            Self::QuotaUnreachable => "quota_unreachable",
         }
     }
 }
@@ -118,7 +123,14 @@ impl ProviderError {
 
     /// Whether nothing else sent to this provider can succeed either, so that the run must stop.
     pub fn is_fatal(&self) -> bool {
-        matches!(self.kind, ErrorKind::Auth | ErrorKind::QuotaSpent | ErrorKind::NotFound | ErrorKind::ModelMissing)
+        matches!(
+            self.kind,
+            ErrorKind::Auth
+                | ErrorKind::QuotaSpent
+                | ErrorKind::NotFound
+                | ErrorKind::ModelMissing
+                | ErrorKind::QuotaUnreachable
+        )
     }
 }
 

@@ -10,7 +10,7 @@ pub use connection::{Cost, Http};
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use tokio::time::{Instant, timeout};
 
 use self::hedge::hedged;
 use self::request::Call;
-use crate::limits::{Limiter, LimitsCache, Permit, Reservation, Sent, Waiting, tell, unheard};
+use crate::limits::{self, Limiter, LimitsCache, NotKept, Permit, Reservation, Sent, SharedLimits, Waiting, tell, unheard};
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
@@ -90,6 +90,16 @@ impl Http {
         let learned = cache.load();
         self.limiter = Limiter::with_learned(self.limiter.declared(), learned);
         self.cache = Some((cache, Mutex::new(learned)));
+        self
+    }
+
+    /// Shares its quota with other workers, where nobody has found out more than an earlier run here.
+    pub(super) fn sharing(mut self, shared: &dyn SharedLimits, key: &str) -> Self {
+        let name = self.provider();
+        let quota = shared.quota(name, &limits::fingerprint(name, self.base_url.as_str(), key));
+        let learned = self.cache.as_ref().map(|(_, kept)| *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let learned = learned.unwrap_or_default();
+        self.limiter = Limiter::sharing(self.limiter.declared(), learned, quota);
         self
     }
 
@@ -196,10 +206,11 @@ impl Http {
         loop {
             let asked = Instant::now();
             let permit = if again {
-                unheard(self.limiter.admit(ticket, cost.tokens)).await
+                unheard(self.limiter.admitted(ticket, cost.tokens)).await
             } else {
-                self.limiter.admit(ticket, cost.tokens).await
+                self.limiter.admitted(ticket, cost.tokens).await
             };
+            let permit = permit.map_err(|error| self.unreachable(error))?;
             waited += asked.elapsed();
             telemetry::sent(waited, tries.attempts());
             tries.attempt();
@@ -212,6 +223,16 @@ impl Http {
                 }
             }
             again = true;
+        }
+    }
+
+    /// The error of a quota that other workers share and that cannot be had: nothing else can be sent to this provider either.
+    fn unreachable(&self, error: NotKept) -> ProviderError {
+        let hint = error.source.hint();
+        let told = self.error(ErrorKind::QuotaUnreachable, error.to_string()).caused_by(error.source);
+        match hint {
+            Some(hint) => told.with_hint(hint),
+            None => told,
         }
     }
 

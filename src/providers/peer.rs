@@ -143,7 +143,11 @@ impl Peer {
             ErrorKind::BadAnswer if mentions(message, &["vectors came for"]) => {
                 "the server may take fewer texts at once: lower `embed.batch.items`".to_owned()
             }
-            ErrorKind::InvalidInput | ErrorKind::Unavailable | ErrorKind::BadAnswer | ErrorKind::ModelMissing => return None,
+            ErrorKind::InvalidInput
+            | ErrorKind::Unavailable
+            | ErrorKind::BadAnswer
+            | ErrorKind::ModelMissing
+            | ErrorKind::QuotaUnreachable => return None,
         };
         Some(hint)
     }

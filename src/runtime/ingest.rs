@@ -31,7 +31,9 @@ impl Runtime {
             // A model may be on its way through a slow network.
             () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
         };
-        ingest::run(setup, options, report, stop).await
+        let ended = ingest::run(setup, options, report, stop).await;
+        self.providers.flush_limits().await;
+        ended
     }
 
     /// Tells what [`Self::ingest`] would do. See [`ingest::forecast`].
@@ -60,11 +62,15 @@ impl Runtime {
 
     /// [`Self::ingest_setup`], over a part of the sources where one is named.
     pub(super) async fn setup_of(&self, part: Option<&Part>) -> Result<Setup, Error> {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            return self.setup_together(cluster).await;
+        }
         let ledger = SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?;
         self.setup(Arc::new(ledger), Purpose::Index, part).await
     }
 
-    async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
+    pub(super) async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
         let (plan, settings) = (&self.plan, &self.settings);
         let base = ledger.meta().await?.base;
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);

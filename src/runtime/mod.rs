@@ -1,6 +1,8 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
 mod answerer;
+#[cfg(feature = "postgres")]
+mod cluster;
 mod copy;
 mod ingest;
 mod part;
@@ -46,6 +48,9 @@ pub struct Runtime {
     shared_cache: Option<SharedCache>,
     store: OnceLock<Arc<dyn VectorStore>>,
     bm25: OnceLock<Arc<Bm25>>,
+    /// The workers that it is one of.
+    #[cfg(feature = "postgres")]
+    cluster: Option<Arc<crate::cluster::Cluster>>,
 }
 
 impl Runtime {
@@ -63,6 +68,8 @@ impl Runtime {
             shared_cache: None,
             store: OnceLock::new(),
             bm25: OnceLock::new(),
+            #[cfg(feature = "postgres")]
+            cluster: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a pipeline's index holds.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Runtime;
 use crate::cache;
@@ -14,7 +14,7 @@ use crate::vectordb::IndexMeta;
 const NAMED: usize = 100;
 
 /// What a pipeline's index holds. The keys are the contract's.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename = "status")]
 pub struct Status {
     /// The pipeline's name.
@@ -36,7 +36,7 @@ pub struct Status {
 }
 
 /// A document that failed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusFailure {
     /// The document.
     pub uri: String,
@@ -47,7 +47,7 @@ pub struct StatusFailure {
 }
 
 /// What the cache of vectors holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusCache {
     /// Vectors.
     pub entries: u64,

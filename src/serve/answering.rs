@@ -4,17 +4,50 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
 
 use super::fault::Fault;
 use super::metrics::{Ending, Metrics};
 use super::pipelines::Served;
 use super::service::Service;
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, Question};
+use super::slots::Slots;
+use crate::answer::{AnswerEvent, Answerer, DedupedHit, EnsembleEvent, Events, Question};
 use crate::error::{Error, Failure, Origin};
 
 /// Events of an answer.
-pub(super) type Answer = BoxStream<'static, Result<AnswerEvent, Error>>;
+pub(super) type Answer = Events<AnswerEvent>;
+
+/// What an event says of how far an answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// What is searched for: nothing has been found yet.
+    Asked,
+    /// A piece of the answer.
+    Piece,
+    Done,
+    Other,
+}
+
+impl From<&AnswerEvent> for Moment {
+    fn from(event: &AnswerEvent) -> Self {
+        match event {
+            AnswerEvent::Question { .. } => Self::Asked,
+            AnswerEvent::Token(_) | AnswerEvent::Citation { .. } => Self::Piece,
+            AnswerEvent::Done(_) => Self::Done,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl From<&EnsembleEvent> for Moment {
+    fn from(event: &EnsembleEvent) -> Self {
+        match event {
+            EnsembleEvent::Question { .. } => Self::Asked,
+            EnsembleEvent::Part { event, .. } | EnsembleEvent::Merged(event) if Self::from(event) == Self::Piece => Self::Piece,
+            EnsembleEvent::Done(_) => Self::Done,
+            _ => Self::Other,
+        }
+    }
+}
 
 /// Counts an answer when it is dropped.
 struct Counted {
@@ -32,14 +65,14 @@ impl Drop for Counted {
 }
 
 impl Counted {
-    fn note(&mut self, event: &Result<AnswerEvent, Error>) {
-        match event {
-            Ok(AnswerEvent::Token(_) | AnswerEvent::Citation { .. }) => {
+    fn note(&mut self, moment: Option<Moment>) {
+        match moment {
+            Some(Moment::Piece) => {
                 self.first.get_or_insert(self.asked.elapsed());
             }
-            Ok(AnswerEvent::Done(_)) => self.ending = Ending::Done,
-            Ok(_) => {}
-            Err(_) => self.ending = Ending::Failed,
+            Some(Moment::Done) => self.ending = Ending::Done,
+            Some(Moment::Asked | Moment::Other) => {}
+            None => self.ending = Ending::Failed,
         }
     }
 }
@@ -76,16 +109,24 @@ impl Failure for ServiceEnds {
 /// # Errors
 /// What fails before anything can be said: none is free, there is no index, the question makes no sense.
 pub(super) async fn ask(service: &Service, served: &Served, question: Question) -> Result<Answer, Fault> {
-    begin(service, served, |answerer| answerer.ask(question)).await
+    begin(service, &service.answers, served, |answerer| answerer.ask(question)).await
 }
 
-/// Begins what an answerer says to something.
+/// Begins what an answerer says to something, as soon as one of these places is free.
 ///
 /// # Errors
 /// As [`ask`].
-pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&Answerer) -> Answer) -> Result<Answer, Fault> {
+pub(super) async fn begin<E: Send + 'static>(
+    service: &Service,
+    places: &Slots,
+    served: &Served,
+    ask: impl FnOnce(&Answerer) -> Events<E>,
+) -> Result<Events<E>, Fault>
+where
+    for<'a> Moment: From<&'a E>,
+{
     let asked = Instant::now();
-    let place = service.answers.take().await?;
+    let place = places.take().await?;
     let mut counted = Counted {
         metrics: Arc::clone(&service.metrics),
         pipeline: served.name.clone(),
@@ -98,7 +139,7 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
         let mut first = Vec::new();
         // What a question of a conversation is searched for is said before it is.
         while let Some(event) = answer.next().await.transpose()? {
-            let goes_on = matches!(event, AnswerEvent::Question { .. });
+            let goes_on = Moment::from(&event) == Moment::Asked;
             first.push(event);
             if !goes_on {
                 break;
@@ -117,7 +158,7 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
     let answer = async_stream::stream! {
         let _place = place;
         for event in first.into_iter().map(Ok) {
-            counted.note(&event);
+            counted.note(event.as_ref().ok().map(Moment::from));
             yield event;
         }
         loop {
@@ -127,7 +168,7 @@ pub(super) async fn begin(service: &Service, served: &Served, ask: impl FnOnce(&
             };
             let Some(event) = event else { break };
             let is_last = event.is_err();
-            counted.note(&event);
+            counted.note(event.as_ref().ok().map(Moment::from));
             yield event;
             if is_last {
                 break;

@@ -5,9 +5,7 @@ use std::future::Future;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::task::TaskTracker;
 
-/// What a thread of an ingest yields by: where another wants to run, it gets hardly any of the time.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 19;
+use crate::priority;
 
 /// A runtime of its own, whose threads yield. Where there can be none, ingests run beside the rest.
 #[derive(Debug)]
@@ -15,7 +13,7 @@ pub(super) struct Background(Option<Runtime>);
 
 impl Background {
     pub(super) fn new() -> Self {
-        let built = Builder::new_multi_thread().thread_name("ingest").enable_all().on_thread_start(yields).build();
+        let built = Builder::new_multi_thread().thread_name("ingest").enable_all().on_thread_start(priority::yields).build();
         Self(built.inspect_err(|error| tracing::warn!(%error, "ingests have no threads of their own")).ok())
     }
 
@@ -34,13 +32,5 @@ impl Drop for Background {
             // It has ended, or is cut: nothing is waited for, as this may be a thread that must not wait.
             runtime.shutdown_background();
         }
-    }
-}
-
-/// On Linux a priority is a thread's; elsewhere it would be the whole program's.
-fn yields() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
-        tracing::debug!(%error, "an ingest's thread does not yield");
     }
 }

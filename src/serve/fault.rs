@@ -1,5 +1,7 @@
 //! Why a request is not answered: a status, and the error line that the commands print.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -15,17 +17,17 @@ const COME_AGAIN: u64 = 2;
 pub(super) struct Fault {
     pub(super) status: StatusCode,
     pub(super) message: String,
-    pub(super) kind: &'static str,
+    pub(super) kind: Cow<'static, str>,
     pub(super) hint: Option<String>,
     /// Seconds until the same may succeed.
     pub(super) retry_after: Option<u64>,
     /// What failed, where it was not the request.
-    pub(super) origin: Option<Origin>,
+    pub(super) error: Option<Error>,
 }
 
 impl Fault {
     pub(super) fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
-        Self { status, message: message.into(), kind, hint: None, retry_after: None, origin: None }
+        Self { status, message: message.into(), kind: kind.into(), hint: None, retry_after: None, error: None }
     }
 
     pub(super) fn hint(self, hint: impl Into<String>) -> Self {
@@ -58,7 +60,7 @@ impl Fault {
 
     /// The line of it.
     pub(super) fn line(&self) -> Line<'_> {
-        Line::Error { message: self.message.as_str().into(), kind: self.kind, hint: self.hint.clone() }
+        Line::Error { message: self.message.as_str().into(), kind: &self.kind, hint: self.hint.clone() }
     }
 }
 
@@ -73,7 +75,8 @@ impl From<&Error> for Fault {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         let retry_after = error.is_transient().then_some(COME_AGAIN);
-        Self { status, message: reason(error), kind, hint: error.hint(), retry_after, origin: Some(error.origin()) }
+        let kind = kind.to_owned().into();
+        Self { status, message: reason(error), kind, hint: error.hint(), retry_after, error: Some(error.clone()) }
     }
 }
 

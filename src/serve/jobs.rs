@@ -18,7 +18,7 @@ use super::fault::Fault;
 use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::clocks::Times;
-use crate::ingest::limit::Recent;
+use crate::ingest::limit::{Limit, Recent};
 use crate::ingest::report::{Outcome, Report};
 use crate::ingest::wire::{self, Line};
 use crate::providers::Price;
@@ -222,15 +222,11 @@ impl Jobs {
         work
     }
 
-    /// Of each that runs, how long its stages have been at work, in seconds.
-    pub(super) fn busy(&self) -> Vec<(Uuid, [f64; 5])> {
+    /// What limits those that run now: the same as each of them tells.
+    pub(super) fn limits(&self) -> Vec<Limit> {
         let known = lock(&self.known);
         let running = known.iter().filter(|job| job.state.borrow().phase == Phase::Running);
-        let busy = |job: &Arc<Job>| {
-            let elapsed = job.report.elapsed().as_secs_f64();
-            (job.id, job.report.load().map(|(_, load)| load * elapsed))
-        };
-        running.map(busy).collect()
+        running.filter_map(|job| lock(&job.recent).look(&job.report.clocks)).collect()
     }
 
     /// Has all of them end, and takes no more.
@@ -405,4 +401,43 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::clocks::{Doing, Place, Step};
+    use crate::ingest::limit::Cause;
+    use crate::ingest::report::Stage;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_limits_an_ingest_is_told_in_one_way() {
+        let job = Arc::new(Job {
+            id: Uuid::nil(),
+            pipeline: "docs".into(),
+            asked: SystemTime::now(),
+            report: Arc::default(),
+            stop: CancellationToken::new(),
+            state: watch::Sender::new(State { phase: Phase::Running, lines: 0 }),
+            lines: Mutex::default(),
+            recent: Mutex::default(),
+            price: None,
+        });
+        let jobs = Jobs::default();
+        lock(&jobs.known).push_back(Arc::clone(&job));
+        let clocks = &job.report.clocks;
+        clocks.begin(|step| if step == Step::List { 1 } else { 8 });
+        let _listing = Place::take(clocks, Step::List);
+        let sent: Vec<Place> = (0..5).map(|_| Place::take(clocks, Step::Embed)).collect();
+        for place in &sent {
+            place.does(Doing::Wire);
+        }
+        tokio::time::advance(std::time::Duration::from_secs(3)).await;
+        // Five times as much goes on in another stage, which waits for the list all the same.
+        let limits = jobs.limits();
+        assert_eq!(limits.first().map(|limit| (limit.cause, limit.stage)), Some((Cause::Listing, Some(Stage::Read))));
+        assert_eq!(job.view().progress.limit, limits.first().copied());
+        job.enter(Phase::Done);
+        assert!(jobs.limits().is_empty());
+    }
 }

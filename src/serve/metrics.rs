@@ -19,7 +19,6 @@ use prometheus_client::registry::{Registry, Unit};
 use super::jobs::Jobs;
 use super::pipelines::Pipelines;
 use super::slots::Slots;
-use crate::ingest::clocks::Times;
 use crate::limits::{self, Stats};
 use crate::telemetry::Reading;
 
@@ -207,8 +206,8 @@ impl Others {
         }
         let mut readings = limits::readings(&providers);
         let work = self.jobs.work();
-        let of = |of: &[(&str, u64)]| of.iter().map(|(what, n)| ((*what).to_owned(), *n as f64)).collect();
-        let what = |name, help, grows, series| Reading { name, help, seconds: false, grows, label: "what", series };
+        let of = |of: &[(&str, u64)]| of.iter().map(|(what, n)| (vec![(*what).to_owned()], *n as f64)).collect();
+        let what = |name, help, grows, series| Reading { name, help, seconds: false, grows, labels: &["what"], series };
         readings.push(what(
             "ingest_documents",
             "Documents that ingests of this service have looked at",
@@ -229,30 +228,16 @@ impl Others {
         ));
         let free = [("answers", self.answers.free() as u64), ("searches", self.searches.free() as u64)];
         let free = what("free_places", "Places that are free for more at once", false, of(&free));
-        readings.push(Reading { label: "of", ..free });
+        readings.push(Reading { labels: &["of"], ..free });
+        readings.push(work.time.reading());
         readings
     }
 }
 
 impl Collector for Scraped {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        self.0.readings().iter().try_for_each(|reading| write(&mut encoder, reading))?;
-        write_steps(&mut encoder, &self.0.jobs.work().time)
+        self.0.readings().iter().try_for_each(|reading| write(&mut encoder, reading))
     }
-}
-
-/// The seconds of the steps of all ingests, by step and by what they were spent on.
-fn write_steps(encoder: &mut DescriptorEncoder, time: &Times) -> fmt::Result {
-    let steps = time.steps().into_iter().flat_map(|(step, times)| times.states().map(|(state, spent)| (step, state, spent)));
-    let embed = time.embed.states().map(|(state, spent)| ("embed", state, spent));
-    let help = "Places times the time that they spent so; a stage's sum is its places times the time of all ingests";
-    let mut metric = encoder.encode_descriptor("ingest_stage_seconds", help, None, MetricType::Counter)?;
-    for (stage, state, spent) in steps.chain(embed) {
-        let labels = [("stage", stage), ("state", state)];
-        let one = metric.encode_family(&labels)?;
-        ConstCounter::new(spent).encode(one)?;
-    }
-    Ok(())
 }
 
 fn write(encoder: &mut DescriptorEncoder, reading: &Reading) -> fmt::Result {
@@ -263,7 +248,7 @@ fn write(encoder: &mut DescriptorEncoder, reading: &Reading) -> fmt::Result {
     let unit = reading.seconds.then_some(Unit::Seconds);
     let mut metric = encoder.encode_descriptor(reading.name, reading.help, unit.as_ref(), kind)?;
     for (of, value) in &reading.series {
-        let labels = [(reading.label, of.as_str())];
+        let labels: Vec<_> = reading.labelled(of).collect();
         let one = metric.encode_family(&labels)?;
         if reading.grows { ConstCounter::new(*value).encode(one)? } else { ConstGauge::new(*value).encode(one)? }
     }

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ServeError;
 use super::fault::Fault;
+use super::identity::identity;
 
 use crate::answer::Answerer;
 use crate::error::{Error, reason};
@@ -33,6 +34,8 @@ pub(super) struct Served {
     /// Its file; `None`: the one without a file.
     pub(super) file: Option<PathBuf>,
     pub(super) runtime: Arc<Runtime>,
+    /// See [`identity`].
+    pub(super) identity: String,
     stamp: Option<Stamp>,
     opened: tokio::sync::Mutex<Option<Opened>>,
     /// Why its file, as it is now, was not taken over.
@@ -123,9 +126,11 @@ impl Pipelines {
 
 impl Served {
     fn new(plan: Plan, file: Option<PathBuf>, stamp: Option<Stamp>, settings: Settings) -> Self {
+        let identity = identity(&plan, &settings, |name| std::env::var(name).ok());
         Self {
             name: plan.name.clone(),
             file,
+            identity,
             runtime: Arc::new(Runtime::new(plan, settings)),
             stamp,
             opened: tokio::sync::Mutex::default(),
@@ -163,9 +168,18 @@ impl Served {
 
     /// What answers questions over its index. It stays open; one that was made anew with something else is opened anew.
     pub(super) async fn answerer(&self) -> Result<Answerer, Error> {
+        self.looked_at_within(SAME).await
+    }
+
+    /// The same, of the index as it is now.
+    pub(super) async fn answerer_now(&self) -> Result<Answerer, Error> {
+        self.looked_at_within(Duration::ZERO).await
+    }
+
+    async fn looked_at_within(&self, time: Duration) -> Result<Answerer, Error> {
         let mut opened = self.opened.lock().await;
         if let Some(opened) = opened.as_mut() {
-            if opened.looked.elapsed() < SAME {
+            if opened.looked.elapsed() < time {
                 return Ok(opened.answerer.clone());
             }
             let now = self.runtime.store()?.meta().await?;

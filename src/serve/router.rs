@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::api;
 use super::fault::Fault;
 use super::guard::guard;
+use super::local;
 use super::mcp;
 use super::page;
 use super::service::Service;
@@ -20,6 +21,7 @@ pub(super) fn router(service: Arc<Service>) -> Router {
     let guarded = from_fn_with_state(Arc::clone(&service), guard);
     Router::new()
         .merge(api::routes())
+        .merge(local::routes())
         .merge(mcp::routes(&service))
         .merge(v1::routes())
         .merge(page::routes())

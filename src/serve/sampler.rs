@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::history::{self, Sample};
 use super::service::Service;
+use crate::ingest::limit::Limit;
 use crate::ingest::report::Stage;
 use crate::limits::Stats;
 
@@ -20,8 +20,6 @@ const WINDOW: usize = 10;
 struct Looked {
     /// Of each provider, the last seconds' counts.
     providers: HashMap<String, VecDeque<Stats>>,
-    /// Of each ingest that runs, how long its stages have been at work, in seconds.
-    busy: HashMap<Uuid, [f64; 5]>,
 }
 
 impl Looked {
@@ -39,7 +37,7 @@ impl Looked {
             answering: service.answers.taken(),
             searching: service.searches.taken(),
             ingesting: work.running,
-            limit: self.limit(service),
+            limit: most(service.jobs.limits()),
             ..Sample::default()
         };
         let mut seen: HashMap<String, VecDeque<Stats>> = HashMap::new();
@@ -67,21 +65,12 @@ impl Looked {
         self.providers = seen;
         sample
     }
+}
 
-    /// The stage in which most went on since the last look, of all ingests.
-    fn limit(&mut self, service: &Service) -> Option<Stage> {
-        let running = service.jobs.busy();
-        let mut sums = [0.0; 5];
-        for (id, now) in &running {
-            let before = self.busy.get(id).copied().unwrap_or_default();
-            for (sum, (now, before)) in sums.iter_mut().zip(now.iter().zip(before)) {
-                *sum += now - before;
-            }
-        }
-        self.busy = running.into_iter().collect();
-        let (stage, most) = Stage::ALL.into_iter().zip(sums).max_by(|a, b| a.1.total_cmp(&b.1))?;
-        (most > 0.05).then_some(stage)
-    }
+/// The stage that limits the one of several ingests that is limited most by any.
+fn most(limits: Vec<Limit>) -> Option<Stage> {
+    let by_stage = limits.into_iter().filter(|limit| limit.stage.is_some());
+    by_stage.max_by(|one, other| one.share.total_cmp(&other.share))?.stage
 }
 
 /// The part of a quota that was used between the first and the last look, a second apart each.
@@ -110,6 +99,17 @@ pub(super) async fn keep(service: Arc<Service>, stop: CancellationToken) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_ingests_the_one_that_is_limited_most_is_told() {
+        use crate::ingest::limit::Cause;
+        let limit = |cause, share, stage| Limit { cause, share, stage };
+        let embed = limit(Cause::Quota, 0.9, Some(Stage::Embed));
+        assert_eq!(most(vec![limit(Cause::Parsing, 0.6, Some(Stage::Parse)), embed]), Some(Stage::Embed));
+        let opening = limit(Cause::Opening, 1.0, None);
+        assert_eq!(most(vec![opening, embed]), Some(Stage::Embed));
+        assert_eq!((most(vec![opening]), most(Vec::new())), (None, None));
+    }
 
     #[test]
     fn the_quota_that_is_used_is_the_fullest() {

@@ -21,6 +21,8 @@ pub const SOCKET: &str = "serve.sock";
 const ANSWERS: (usize, usize) = (64, 64);
 /// Searches at once, and those that wait.
 const SEARCHES: (usize, usize) = (16, 256);
+/// Answers at once to this user's own commands, and those that wait: a batch takes no place from those who ask over the network.
+const COMMANDS: (usize, usize) = (512, 512);
 /// How long one waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -30,6 +32,8 @@ pub(super) struct Service {
     pub(super) jobs: Arc<Jobs>,
     pub(super) access: Access,
     pub(super) answers: Arc<Slots>,
+    /// Places of this user's own commands.
+    pub(super) commands: Slots,
     /// Answers that outlive their connection for a while.
     pub(super) kept: Answers,
     pub(super) searches: Arc<Slots>,
@@ -56,6 +60,7 @@ impl Service {
             jobs,
             access,
             answers,
+            commands: Slots::new(COMMANDS, PATIENCE),
             kept: Answers::default(),
             searches,
             metrics: Arc::new(metrics),

@@ -16,13 +16,13 @@
 
 mod cell;
 mod database;
-mod error;
+pub(crate) mod error;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod open;
 mod plan;
 #[cfg(feature = "postgres")]
-mod postgres;
+pub(crate) mod postgres;
 mod reading;
 mod render;
 mod rows;

@@ -28,6 +28,7 @@ mod scan;
 mod search;
 mod segment;
 mod snapshot;
+mod stopwatch;
 mod vectors;
 mod writer;
 
@@ -49,8 +50,9 @@ use self::lock::{FolderLock, LockFailure};
 use self::maintenance::Maintenance;
 use self::merge::Sizes;
 use self::reader::Reader;
+use self::stopwatch::Stopwatch;
 use self::writer::{Change, Writer};
-use super::{Condition, IndexMeta, MAX_PAGE, Query, StoreError, TwoRankings, VectorStore, check_points, check_query};
+use super::{Condition, IndexMeta, MAX_PAGE, OneByOne, Query, StoreError, TwoRankings, VectorStore, check_points, check_query};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -71,6 +73,8 @@ struct Folder {
     wait: Duration,
     sizes: Option<Sizes>,
     state: RwLock<State>,
+    /// Of whoever writes.
+    stopwatch: Arc<Stopwatch>,
 }
 
 #[derive(Debug, Default)]
@@ -118,7 +122,7 @@ impl EmbeddedStore {
     }
 
     fn open(path: PathBuf, wait: Duration, sizes: Option<Sizes>) -> Self {
-        let folder = Folder { path, wait, sizes, state: RwLock::default() };
+        let folder = Folder { path, wait, sizes, state: RwLock::default(), stopwatch: Arc::default() };
         Self { folder: Arc::new(folder), running: Semaphore::new(PARALLEL) }
     }
 
@@ -277,6 +281,10 @@ impl VectorStore for EmbeddedStore {
             tracing::debug!(%error, "the index is still open");
         }
     }
+
+    fn one_by_one(&self) -> Option<OneByOne> {
+        Some(self.folder.stopwatch.read())
+    }
 }
 
 impl Folder {
@@ -354,7 +362,7 @@ impl Folder {
         }
         let folder = self.path.join(&described.data);
         let dimensions = described.index.dimensions;
-        let writer = Arc::new(Writer::new(Database::open(&folder)?)?);
+        let writer = Arc::new(Writer::new(Database::open(&folder)?, Arc::clone(&self.stopwatch))?);
         let maintenance = Maintenance::start(&folder, Arc::clone(&writer), dimensions, self.sizes(dimensions))?;
         Ok(Arc::new(Writing { data: described.data.clone(), dimensions, maintenance, writer, _lock: lock }))
     }

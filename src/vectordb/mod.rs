@@ -12,6 +12,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
@@ -257,6 +258,27 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     async fn flush(&self) -> Result<(), StoreError>;
     /// Lets other processes have the index until it is used again.
     async fn release(&self) {}
+    /// What it has done so far that it does one after the other, however many ask; `None`: not known.
+    fn one_by_one(&self) -> Option<OneByOne> {
+        None
+    }
+}
+
+/// Time of work that is done one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OneByOne {
+    /// On a core.
+    pub cpu: Duration,
+    /// Neither on a core nor in wait for one: for a disk; zero where the system does not tell.
+    pub waits: Duration,
+}
+
+impl OneByOne {
+    /// What came after an earlier look.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self { cpu: self.cpu.saturating_sub(earlier.cpu), waits: self.waits.saturating_sub(earlier.waits) }
+    }
 }
 
 /// What a point says of its passage: the passage, and the folders above its document.

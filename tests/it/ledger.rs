@@ -10,6 +10,7 @@
 
 mod behaviours;
 mod model;
+mod postgres;
 mod program;
 mod random;
 mod worker;

@@ -2,10 +2,12 @@
 //! has a say in that.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
+use ragstream::cluster::{Cluster, LEASE};
 use ragstream::document::{Markup, Metadata, Passage, Scalar};
 use ragstream::ingest::ledger::SqliteLedger;
 use ragstream::ingest::report::{IngestSummary, Report};
@@ -18,6 +20,8 @@ use ragstream::source::{
 use ragstream::vectordb::VectorStore;
 use ragstream::vectordb::embedded::EmbeddedStore;
 use tokio_util::sync::CancellationToken;
+
+use crate::sql::servers;
 
 /// Embeds a text as two numbers of its own; breaks at the text that it is given.
 #[derive(Debug, Default)]
@@ -139,21 +143,52 @@ impl Source for Tickets {
 struct Index {
     folder: tempfile::TempDir,
     store: Arc<EmbeddedStore>,
+    /// What it is called in the one Postgres of the tests, where its ledger is there.
+    shared: Option<String>,
 }
 
 impl Index {
-    fn new() -> Self {
+    /// With the ledger of one process.
+    fn alone() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(EmbeddedStore::new(folder.path().join("index")));
-        Self { folder, store }
+        Self { folder, store, shared: None }
+    }
+
+    /// With the ledger that several workers share, of whom each run is one.
+    fn shared() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Self { shared: Some(format!("own {}", NEXT.fetch_add(1, Ordering::Relaxed))), ..Self::alone() }
     }
 
     async fn setup(&self, sources: Vec<Arc<dyn Source>>) -> Setup {
-        let ledger = SqliteLedger::open(&self.folder.path().join("own.ledger")).await.unwrap();
         let store: Arc<dyn VectorStore> = self.store.clone();
-        let mut setup = Setup::new("own", Arc::new(Lengths::default()), store, Arc::new(ledger));
+        let embedder = Arc::new(Lengths::default());
+        let mut setup = if let Some(name) = &self.shared {
+            let url = format!("postgres://postgres@127.0.0.1:{}/postgres", servers::postgres().port);
+            let cluster = Arc::new(Cluster::open(&url, Path::new("."), name, LEASE).await.unwrap());
+            let mut setup = Setup::new("own", embedder, store, Arc::clone(&cluster) as _);
+            setup.workers = Some(cluster);
+            setup
+        } else {
+            let ledger = SqliteLedger::open(&self.folder.path().join("own.ledger")).await.unwrap();
+            Setup::new("own", embedder, store, Arc::new(ledger))
+        };
         setup.sources = sources;
         setup
+    }
+
+    fn lose_ledger(&self) {
+        if let Some(name) = &self.shared {
+            let this = format!("(SELECT id FROM ragstream.corpora WHERE name = '{name}')");
+            let sql = format!(
+                "DELETE FROM ragstream.documents WHERE corpus = {this}; UPDATE ragstream.corpora SET generation = NULL WHERE id = {this}"
+            );
+            servers::psql(servers::postgres().port, "postgres", &sql);
+        }
+        for file in ["own.ledger", "own.ledger-wal", "own.ledger-shm"] {
+            let _ = std::fs::remove_file(self.folder.path().join(file));
+        }
     }
 
     async fn ingest(&self, sources: Vec<Arc<dyn Source>>, options: Options) -> IngestSummary {
@@ -184,9 +219,8 @@ fn counts(summary: &IngestSummary) -> [u64; 6] {
     [documents.seen, documents.added, documents.changed, documents.unchanged, documents.removed, documents.failed]
 }
 
-#[tokio::test]
-async fn documents_of_an_own_source_come_change_and_go() {
-    let (index, tickets) = (Index::new(), Tickets::new());
+async fn documents_of_an_own_source_come_change_and_go(index: Index) {
+    let tickets = Tickets::new();
     let sources = || vec![Arc::clone(&tickets) as Arc<dyn Source>];
     let prune = || Options { prune: true, ..Options::default() };
 
@@ -224,9 +258,8 @@ async fn documents_of_an_own_source_come_change_and_go() {
     assert_eq!(index.uris().await, [""; 0]);
 }
 
-#[tokio::test]
-async fn no_source_removes_what_another_gave() {
-    let (index, tickets) = (Index::new(), Tickets::new());
+async fn no_source_removes_what_another_gave(index: Index) {
+    let tickets = Tickets::new();
     let folder = index.folder.path();
     std::fs::create_dir(folder.join("docs")).unwrap();
     for name in ["a.md", "b.md"] {
@@ -255,18 +288,15 @@ async fn no_source_removes_what_another_gave() {
     assert_eq!(index.uris().await, ["docs/b.md", "tickets://a/2"]);
 }
 
-#[tokio::test]
-async fn a_lost_ledger_learns_from_the_store_which_source_gave_what() {
-    let (index, tickets) = (Index::new(), Tickets::new());
+async fn a_lost_ledger_learns_from_the_store_which_source_gave_what(index: Index) {
+    let tickets = Tickets::new();
     let folder = index.folder.path();
     std::fs::create_dir(folder.join("docs")).unwrap();
     std::fs::write(folder.join("docs/a.md"), "This is what a says.\n").unwrap();
     tickets.set(&[(1, "monday", "The key is lost.")], End::Complete);
     let both = || vec![files(folder), Arc::clone(&tickets) as Arc<dyn Source>];
     index.ingest(both(), Options::default()).await;
-    for file in ["own.ledger", "own.ledger-wal", "own.ledger-shm"] {
-        let _ = std::fs::remove_file(folder.join(file));
-    }
+    index.lose_ledger();
     index.ingest(vec![files(folder)], Options { prune: true, ..Options::default() }).await;
     assert_eq!(index.uris().await, ["docs/a.md", "tickets://a/1"]);
     let summary = index.ingest(both(), Options::default()).await;
@@ -300,9 +330,7 @@ impl Source for Site {
     }
 }
 
-#[tokio::test]
-async fn what_a_listing_had_to_fetch_is_not_fetched_again() {
-    let index = Index::new();
+async fn what_a_listing_had_to_fetch_is_not_fetched_again(index: Index) {
     let sources = || vec![Arc::new(Site(SourceId::new("web"))) as Arc<dyn Source>];
     let summary = index.ingest(sources(), Options::default()).await;
     assert_eq!(counts(&summary), [300, 300, 0, 0, 0, 0]);
@@ -312,9 +340,7 @@ async fn what_a_listing_had_to_fetch_is_not_fetched_again() {
     assert_eq!(counts(&summary), [300, 0, 0, 300, 0, 0]);
 }
 
-#[tokio::test]
-async fn texts_in_memory_are_a_source() {
-    let index = Index::new();
+async fn texts_in_memory_are_a_source(index: Index) {
     let notes = |texts: &[(&str, &str)]| vec![Arc::new(source::documents("notes", texts.iter().copied())) as Arc<dyn Source>];
     let texts =
         [("notes://1", "# Keys\n\nThey are rotated on Mondays."), ("notes://2", "Doors stay shut."), ("notes://1", "twice")];
@@ -325,9 +351,8 @@ async fn texts_in_memory_are_a_source() {
     assert_eq!((counts(&summary), index.uris().await), ([1, 0, 0, 1, 1, 0], vec!["notes://2".to_owned()]));
 }
 
-#[tokio::test]
-async fn a_part_that_breaks_ends_the_run_aloud_and_the_next_run_makes_up_for_it() {
-    let (index, tickets) = (Index::new(), Tickets::new());
+async fn a_part_that_breaks_ends_the_run_aloud_and_the_next_run_makes_up_for_it(index: Index) {
+    let tickets = Tickets::new();
     let sources = || vec![Arc::clone(&tickets) as Arc<dyn Source>];
     let run = |setup| ingest::run(setup, Options::default(), Arc::new(Report::default()), CancellationToken::new());
     tickets.set(&[(1, "monday", "The key is lost."), (2, "monday", "The door is open.")], End::Complete);
@@ -361,4 +386,29 @@ impl Source for Unfetchable {
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
         panic!("a bug in the fetching of {items:?}");
     }
+}
+
+macro_rules! over_every_ledger {
+    ($($behaviour:ident)*) => {
+        mod alone {
+            $(#[tokio::test]
+            async fn $behaviour() {
+                super::$behaviour(super::Index::alone()).await;
+            })*
+        }
+        mod as_one_of_several {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$behaviour(super::Index::shared()).await;
+            })*
+        }
+    };
+}
+over_every_ledger! {
+    documents_of_an_own_source_come_change_and_go
+    no_source_removes_what_another_gave
+    a_lost_ledger_learns_from_the_store_which_source_gave_what
+    what_a_listing_had_to_fetch_is_not_fetched_again
+    texts_in_memory_are_a_source
+    a_part_that_breaks_ends_the_run_aloud_and_the_next_run_makes_up_for_it
 }

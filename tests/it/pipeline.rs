@@ -130,7 +130,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
 fn a_collection_is_spread_as_the_file_says() {
     let spread = |text: &str| match plan(&format!("store: {{qdrant: {{{text}}}}}")).store {
         StorePlan::Qdrant { spread, .. } => spread,
-        other => panic!("{other:?}"),
+        other @ StorePlan::Embedded { .. } => panic!("{other:?}"),
     };
     assert_eq!(spread(""), Spread::default());
     let all = Spread {

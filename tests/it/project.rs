@@ -126,6 +126,11 @@ impl Project {
         self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The same, saying what it says into these files.
+    pub fn start_into(&self, arguments: &[&str], stdout: std::fs::File, stderr: std::fs::File) -> Child {
+        self.command(arguments).stdout(stdout).stderr(stderr).spawn().unwrap()
+    }
+
     /// The same with a stdin that is written to.
     pub fn start_with_stdin(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

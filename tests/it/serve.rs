@@ -369,6 +369,14 @@ async fn an_ingest_outlives_its_request_is_watched_and_cancelled() {
     }
     // Who watches may leave; the index is read while it is written.
     drop(watched);
+    // The page's band says the same of it as it does itself.
+    until("what limits it is told", async || {
+        let (_, history) = get(&service.at("/api/history")).await;
+        let limits = &get(&job).await.1["progress"]["limit"];
+        history["series"]["limit"].as_array().is_some_and(|band| band.last() == Some(&json!("embed")))
+            && limits["stage"] == "embed"
+    })
+    .await;
     let (status, hits) = post(&service.at("/api/search"), &json!({"query": "more", "limit": 1})).await;
     assert_eq!((status, hits["hits"].as_array().unwrap().len()), (200, 1), "{hits}");
     assert_eq!(answer(client().delete(&job)).await.0, 202);

@@ -5,7 +5,7 @@ mod check;
 mod errors;
 mod ingest;
 mod listing;
-mod servers;
+pub mod servers;
 mod torture;
 mod types;
 mod walk;

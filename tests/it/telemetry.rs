@@ -3,6 +3,7 @@
 
 mod collector;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
@@ -21,6 +22,8 @@ const QUESTION: &str = "How do I rotate keys?";
 /// The caller's own trace.
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
+/// Six steps with three states each, and the one that embeds with seven.
+const CLOCKS: usize = 6 * 3 + 7;
 
 /// A project with sample documents, whose vectors and answers a stand-in makes.
 fn project(api: &StandIn) -> Project {
@@ -107,6 +110,19 @@ async fn a_run_and_a_question_arrive_by_the_names_of_the_conventions() {
     ] {
         assert!(said.contains(&format!("Name: {counted}\n")), "{counted}");
     }
+    // Where the time has gone: each step by what it was spent on.
+    let clocks = collector.series("ragstream.ingest_stage", CLOCKS);
+    let spent = |stage: &str, state: &str| {
+        let is = |name: &str, value: &str, labels: &BTreeMap<String, String>| labels[name] == format!("Str({value})");
+        let mut found = clocks.iter().filter(|(labels, _)| is("stage", stage, labels) && is("state", state, labels));
+        let one = found.next().unwrap_or_else(|| panic!("{stage}, {state}: {clocks:?}")).1;
+        assert!(found.next().is_none() && one >= 0.0, "{stage}, {state}: {clocks:?}");
+        one
+    };
+    for step in ["list", "read", "parse", "chunk", "store", "commit"] {
+        assert!(["working", "starved", "blocked"].map(|state| spent(step, state)).iter().sum::<f64>() > 0.0, "{clocks:?}");
+    }
+    assert!(spent("embed", "wire") > 0.0 && spent("embed", "quota") == 0.0, "there is none: {clocks:?}");
     for measured in ["gen_ai.client.embeddings.operation.input_tokens", "gen_ai.invoke_workflow.duration"] {
         assert!(said.contains(&format!("Name: {measured}\n")), "{measured}");
     }
@@ -229,6 +245,7 @@ async fn a_service_goes_on_with_the_trace_of_who_asks() {
     let own: Vec<&Span> = told.iter().filter(|span| span.name == "POST /api/search").collect();
     assert!(own.len() == 2 && own.iter().all(|span| span.parent.is_empty() && span.trace != TRACE), "{own:#?}");
     assert!(said.contains("Name: ragstream.free_places\n") && !said.contains(QUESTION));
+    assert!(collector.series("ragstream.ingest_stage", CLOCKS).iter().all(|(labels, _)| labels.len() == 2));
 }
 
 /// What an ingest says with such a collector, and how long it takes.

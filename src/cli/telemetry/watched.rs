@@ -36,11 +36,11 @@ impl Watching {
         for Reading { name, help, seconds, grows, .. } in first {
             let watched = Arc::clone(&watched);
             let observe = move |tell: &dyn Fn(f64, &[KeyValue])| {
-                let of = watched.read().into_iter().filter(|reading| reading.name == name);
-                for (label, (of, value)) in
-                    of.flat_map(|reading| reading.series.into_iter().map(move |one| (reading.label, one)))
-                {
-                    tell(value, &[KeyValue::new(label, of)]);
+                for reading in watched.read().iter().filter(|reading| reading.name == name) {
+                    for (of, value) in &reading.series {
+                        let of: Vec<_> = reading.labelled(of).map(|(label, of)| KeyValue::new(label, of.to_owned())).collect();
+                        tell(*value, &of);
+                    }
                 }
             };
             let (name, unit) = (format!("ragstream.{name}"), if seconds { "s" } else { "1" });

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::step::Sums;
+use crate::telemetry::Reading;
 
 /// Where the time of a run has gone, in seconds. `opening`, `running` and `closing` are wall time; of a step, they are the seconds of
 /// its places by what they were spent on, and sum up to the number of its places times `running`.
@@ -133,6 +134,22 @@ impl Times {
     /// Wall time.
     pub fn wall(&self) -> f64 {
         self.opening + self.running + self.closing
+    }
+
+    /// The seconds of all steps' places, by step and by what they were spent on, for metrics.
+    pub(crate) fn reading(&self) -> Reading {
+        let steps =
+            self.steps().into_iter().flat_map(|(step, times)| times.states().map(|(state, spent)| (step, state, spent)));
+        let embed = self.embed.states().map(|(state, spent)| ("embed", state, spent));
+        let series = steps.chain(embed).map(|(step, state, spent)| (vec![step.to_owned(), state.to_owned()], spent));
+        Reading {
+            name: "ingest_stage",
+            help: "Time of the places of ingests' steps, by what it was spent on",
+            seconds: true,
+            grows: true,
+            labels: &["stage", "state"],
+            series: series.collect(),
+        }
     }
 
     /// The steps with their names, but for the one that embeds.

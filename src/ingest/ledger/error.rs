@@ -43,6 +43,9 @@ pub enum LedgerError {
         /// "process 4711", as far as known.
         holder: String,
     },
+    /// A database that several workers share cannot be used.
+    #[error(transparent)]
+    Shared(crate::error::Error),
     /// It was written by a later ragstream.
     #[error("the ledger {} is of layout {found}, which this ragstream does not know", path.display())]
     Layout {
@@ -59,10 +62,20 @@ impl Failure for LedgerError {
     }
 
     fn code(&self) -> &'static str {
-        "ledger_failed"
+        match self {
+            Self::Shared(error) => match error.code() {
+                "cluster_unavailable" => "cluster_unavailable",
+                "cluster_mismatch" => "cluster_mismatch",
+                _ => "cluster_failed",
+            },
+            _ => "ledger_failed",
+        }
     }
 
     fn hint(&self) -> Option<String> {
+        if let Self::Shared(error) = self {
+            return error.hint();
+        }
         Some(match self {
             Self::Busy { .. } => "wait until it has ended, or give this run another --home".into(),
             Self::Damaged { path, .. } => format!(

@@ -24,6 +24,8 @@ use async_trait::async_trait;
 pub use self::error::LedgerError;
 pub use self::scope::{Scope, SourceScope};
 pub use self::sqlite::SqliteLedger;
+#[cfg(feature = "postgres")]
+pub(crate) use self::sqlite::{decode, decode_ids, encode};
 pub use self::types::{
     Commit, Cursor, Difference, Entry, Epoch, FailedDocument, Fenced, Intent, Listing, Meta, Missing, MissingCount,
     MissingPage, PriorState, RunId, Staged, StoredPoint, Totals,
@@ -93,6 +95,12 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     async fn failures(&self, limit: usize) -> Result<Vec<FailedDocument>, LedgerError>;
     /// How many documents are recorded.
     async fn totals(&self) -> Result<Totals, LedgerError>;
+
+    /// Whether a document is this worker's under this epoch, and stays so for as long as a call to the store takes. Waits while
+    /// that is uncertain.
+    async fn holds(&self, _uri: &str, _epoch: Epoch) -> bool {
+        true
+    }
 
     /// What this source remembers from run to run.
     fn state(&self, source: &SourceId) -> Arc<dyn State>;

@@ -170,8 +170,8 @@ pub struct MissingPage {
 /// A place in the list of missing documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    pub(super) source: SourceId,
-    pub(super) uri: String,
+    pub(crate) source: SourceId,
+    pub(crate) uri: String,
 }
 
 /// A point as the store holds it.

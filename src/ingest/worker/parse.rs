@@ -64,7 +64,7 @@ async fn parse_batch(run: &Arc<Run>, batch: FetchedBatch) -> Result<Vec<Parsed>,
     }
     run.fail(failed).await?;
     if !not_indexed.is_empty() {
-        run.recorded(run.setup.ledger.unlist(run.id, not_indexed).await)?;
+        run.recorded(run.setup.ledger.unlist(run.id(), not_indexed).await)?;
     }
     let mut same = unchanged.len();
     if same > 0 && run.mode == Mode::Write {

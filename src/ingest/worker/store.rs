@@ -15,7 +15,7 @@ use crate::ingest::point::point;
 use crate::ingest::run::{Ended, Run, WRITERS};
 
 /// Points a write.
-pub(super) const BATCH: usize = 128;
+pub(in crate::ingest) const BATCH: usize = 128;
 /// How long a batch waits to be filled.
 const LINGER: Duration = Duration::from_millis(50);
 
@@ -48,19 +48,33 @@ pub(super) fn store(
 async fn write(run: &Run, batch: Vec<(ChunkTask, Vector)>) -> Result<Vec<Arc<DocumentDiff>>, Ended> {
     let _place = Place::take(&run.report.clocks, Step::Store);
     let batch = Arc::new(batch);
-    // Made anew for another attempt, which is seldom: a copy to go back to would be as large as the batch.
-    run.with_store(|store| {
-        let batch = Arc::clone(&batch);
-        async move {
-            match points(run, batch).await {
-                Ok(points) => store.upsert(points).await.map(Ok),
-                Err(ended) => Ok(Err(ended)),
+    // Made anew for another attempt, which is seldom: a copy to go back to would be as large as the batch. What was waited for so
+    // long that another worker has it is left out.
+    let written = run
+        .with_store(|store| {
+            let batch = Arc::clone(&batch);
+            async move {
+                let held = held(run, batch).await;
+                if held.is_empty() {
+                    return Ok(Ok(held));
+                }
+                match points(run, Arc::clone(&held)).await {
+                    Ok(points) => store.upsert(points).await.map(|()| Ok(held)),
+                    Err(ended) => Ok(Err(ended)),
+                }
             }
-        }
-    })
-    .await??;
-    run.report.chunks.upserted.add(batch.len() as u64);
-    Ok(batch.iter().filter(|(task, _)| task.diff.acknowledge()).map(|(task, _)| Arc::clone(&task.diff)).collect())
+        })
+        .await??;
+    run.report.chunks.upserted.add(written.len() as u64);
+    Ok(written.iter().filter(|(task, _)| task.diff.acknowledge()).map(|(task, _)| Arc::clone(&task.diff)).collect())
+}
+
+/// Of a batch, what no other worker has taken over.
+async fn held(run: &Run, batch: Arc<Vec<(ChunkTask, Vector)>>) -> Arc<Vec<(ChunkTask, Vector)>> {
+    if run.setup.workers.is_none() {
+        return batch;
+    }
+    Arc::new(run.held(batch.to_vec(), |(task, _)| &task.diff).await)
 }
 
 /// What the store is to hold. BM25 tokenises and stems: work for a core.

@@ -143,7 +143,7 @@ async fn an_id_is_of_one_question() {
     let (answers, under, id) = (Answers::default(), Arc::new(AtomicUsize::new(0)), Uuid::from_u128(1));
     let first = answers.ask(id, asked(), words(3, Arc::clone(&under))).await.unwrap();
     let other = answers.ask(id, blake3::hash(b"something else"), words(3, Arc::clone(&under))).await;
-    assert_eq!(other.err().map(|fault| fault.kind), Some("conflict"));
+    assert_eq!(other.err().map(|fault| fault.kind).as_deref(), Some("conflict"));
     assert_eq!(texts(&first.collect::<Vec<_>>().await), [0, 1, 2]);
 }
 
@@ -166,6 +166,6 @@ async fn who_reads_too_slowly_is_told_what_is_missing() {
     let rest: Vec<Value> = slow.collect().await;
     let last = rest.last().unwrap();
     assert_eq!((&last["type"], &last["kind"]), (&json!("error"), &json!("gone")), "{} lines, {last}", rest.len());
-    assert_eq!(answers.ask(id, asked(), flood(1)).await.err().map(|fault| fault.kind), Some("gone"));
-    assert_eq!(answers.follow(id).err().map(|fault| fault.kind), Some("gone"));
+    assert_eq!(answers.ask(id, asked(), flood(1)).await.err().map(|fault| fault.kind).as_deref(), Some("gone"));
+    assert_eq!(answers.follow(id).err().map(|fault| fault.kind).as_deref(), Some("gone"));
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use axum::{Json, Router};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::{Value, json};
 
 use super::handler::Handler;
 use crate::serve::access::Access;
@@ -29,10 +31,34 @@ async fn answer(State(mcp): State<Arc<Mcp>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     // Bounded in bytes and in time, as every body is.
     let body = match whole(body).await {
-        Ok(body) => Body::from(body),
+        Ok(body) => body,
         Err(fault) => return fault.into_response(),
     };
-    mcp.handle(Request::from_parts(parts, body)).await.map(Body::new)
+    let is_json = is_json(&parts.headers);
+    let response = mcp.handle(Request::from_parts(parts, Body::from(body.clone()))).await;
+    if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
+        return no_message(&body);
+    }
+    response.map(Body::new)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+/// JSON-RPC's error for a body that is no message of it, with the status that the protocol asks for: of such a body rmcp says that it
+/// is of the wrong kind.
+fn no_message(body: &[u8]) -> Response {
+    let (code, message, id) = match serde_json::from_slice::<Value>(body) {
+        Err(error) => (-32700, format!("Parse error: {error}"), Value::Null),
+        Ok(body) => {
+            let id = body.get("id").filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default();
+            (-32600, "Invalid Request: the body is no message of JSON-RPC 2.0".to_owned(), id)
+        }
+    };
+    let error = json!({"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": id});
+    (StatusCode::BAD_REQUEST, Json(error)).into_response()
 }
 
 /// Our own guard has looked at Host, Origin and token before. Where no token is needed this looks once more.

@@ -72,15 +72,16 @@ export function watch(job, { signal, ended }) {
     }
   }
 
-  // How much of each stage goes on at once.
-  function busy(load) {
+  // How much of each stage goes on at once, and which one the others wait for: where most goes on, unless it is known better.
+  function busy(load, limiting) {
     const all = STAGES.map((stage) => [stage, load[stage] ?? 0]);
     const most = Math.max(...all.map(([, n]) => n));
     if (most < 0.05) return;
+    const marked = limiting ?? all.find(([, n]) => n === most)[0];
     const bars = all.map(([stage, n]) =>
       h(
         "li",
-        { class: n === most ? "most" : "" },
+        { class: stage === marked ? "most" : "" },
         h("span", { t: `stage_${stage}` }),
         h("meter", { min: "0", max: String(most), value: String(n), label: `stage_${stage}` }),
       ),
@@ -119,7 +120,7 @@ export function watch(job, { signal, ended }) {
     if (line.type === "progress") {
       phase("running");
       progress(line);
-      if (line.busy) busy(line.busy);
+      if (line.busy) busy(line.busy, line.limit?.stage);
     } else if (line.type === "failed") {
       failed += 1;
       if (failed <= LISTED) failures.append(failure(line));

@@ -22,7 +22,8 @@ pub(in crate::serve) async fn reword(request: Request, next: Next) -> Response {
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.remove(header::CONTENT_TYPE);
     // What a provider refuses has been tried again here already, for as long as makes sense.
-    let may_succeed = fault.retry_after.is_some() && fault.origin != Some(Origin::Provider);
+    let may_succeed =
+        fault.retry_after.is_some() && fault.error.as_ref().is_none_or(|error| error.origin() != Origin::Provider);
     let again = if may_succeed { "true" } else { "false" };
     parts.headers.insert(SHOULD_RETRY, HeaderValue::from_static(again));
     (parts, Json(body(&fault))).into_response()

@@ -28,7 +28,7 @@ pub(super) struct Model {
 pub(super) fn find(service: &Service, id: Option<&str>) -> Result<Model, Fault> {
     let missing = |fault: Fault| Fault {
         message: format!("there is no model {}", id.unwrap_or_default()),
-        kind: "model_not_found",
+        kind: "model_not_found".into(),
         ..fault
     };
     let (served, lists_sources) = match (service.pipelines.get(id), id.and_then(|id| id.strip_suffix(WITH_SOURCES))) {

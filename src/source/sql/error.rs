@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Why a table could not be read, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct SqlError {
+pub(crate) struct SqlError {
     /// In a sentence without its point. Holds no secret.
     message: String,
     hint: Option<String>,
@@ -26,6 +26,11 @@ impl SqlError {
     /// With what to do about it.
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// What is wrong, and what to do about it.
+    pub fn parts(self) -> (String, Option<String>) {
+        (self.message, self.hint)
     }
 
     /// Whether it is worth another try.

@@ -3,6 +3,7 @@
 //! Everything travels by the simple protocol: a transaction is one message, and values come as text, whatever their types. The
 //! session is not touched: what a statement needs is `SET LOCAL`, since a connection behind a pooler is somebody else's next.
 
+mod address;
 mod session;
 mod tls;
 
@@ -14,18 +15,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use serde_json::Value as Json;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::{Config, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
-use self::session::Session;
+pub(crate) use self::address::Address;
+pub(crate) use self::session::{Failed, Session};
 use super::cell::{Cell, Column, Kind, Row, hex, unhex};
 use super::database::{Database, Relation, Statement};
 use super::error::SqlError;
 use super::rows::{Rows, gathered, rows};
-use super::url::{TlsMode, TlsTerms, UrlProblem, is_local, without_tls};
+use super::url::UrlProblem;
 
-/// How long a connection may take, unless the address says it.
-const CONNECT: Duration = Duration::from_secs(10);
 /// How long a lock is waited for: reading waits for those alone that change a table's columns.
 const LOCK: Duration = Duration::from_secs(15);
 /// An answer that has not ended so long after the server's own limit will not come.
@@ -37,10 +36,7 @@ const PART: f64 = 0.5;
 
 /// A Postgres database.
 pub(super) struct Postgres {
-    config: Config,
-    tls: TlsTerms,
-    name: String,
-    place: String,
+    address: Address,
     timeout: Duration,
     settings: String,
     idle: Mutex<Vec<Session>>,
@@ -49,36 +45,7 @@ pub(super) struct Postgres {
 impl Postgres {
     /// The database of an address.
     pub fn new(url: &str, base: &Path, timeout: Duration) -> Result<Self, UrlProblem> {
-        let (url, tls) = without_tls(url, base)?;
-        let mut config: Config = url.parse().map_err(|error| unusable(&error))?;
-        let hosts = config.get_hosts();
-        if hosts.is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(UrlProblem::new("names no host").hint("postgres://user:password@host:5432/database"));
-        }
-        let name = config.get_dbname().or(config.get_user()).map(str::to_owned);
-        let Some(name) = name.filter(|name| !name.is_empty()) else {
-            return Err(UrlProblem::new("names no database").hint("postgres://user:password@host:5432/database"));
-        };
-        let host = |host: &Host| match host {
-            Host::Tcp(name) => name.clone(),
-            #[cfg(unix)]
-            Host::Unix(path) => path.display().to_string(),
-        };
-        let hosts: Vec<String> = hosts.iter().map(host).collect();
-        let local = hosts.iter().all(|host| is_local(host)) && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
-        config.ssl_mode(match tls.mode(local) {
-            TlsMode::Off => SslMode::Disable,
-            TlsMode::Preferred => SslMode::Prefer,
-            TlsMode::Required => SslMode::Require,
-        });
-        let port = config.get_ports().first().copied().unwrap_or(5432);
-        let place = format!("Postgres at {}:{port}", hosts.join(","));
-        if config.get_connect_timeout().is_none() {
-            config.connect_timeout(CONNECT);
-        }
-        if config.get_application_name().is_none() {
-            config.application_name("ragstream");
-        }
+        let address = Address::new(url, base)?;
         let lock = LOCK.min(timeout);
         let settings = format!(
             "BEGIN TRANSACTION READ ONLY; SET LOCAL statement_timeout = {}; SET LOCAL lock_timeout = {}; \
@@ -87,7 +54,7 @@ impl Postgres {
             timeout.as_millis(),
             lock.as_millis()
         );
-        Ok(Self { config, tls, name, place, timeout, settings, idle: Mutex::default() })
+        Ok(Self { address, timeout, settings, idle: Mutex::default() })
     }
 
     /// A connection: one that was used before, or a new one.
@@ -95,10 +62,12 @@ impl Postgres {
         let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match known.filter(Session::is_open) {
             Some(session) => Ok(session),
-            None => {
-                Session::open(&self.config, &self.tls).await.map_err(|error| error.explain(&self.place, None, self.timeout))
-            }
+            None => Session::open(&self.address).await.map_err(|error| error.explain(self.place(), None, self.timeout)),
         }
+    }
+
+    fn place(&self) -> &str {
+        &self.address.place
     }
 
     /// Whoever is done with a transaction gives the connection back.
@@ -120,13 +89,13 @@ impl Postgres {
             // Nobody wants more: what is still to come ends with the connection.
             Ok(Ok(None)) => Ok(Vec::new()),
             Ok(Err(error)) => {
-                let error = session.failed(error).await.explain(&self.place, Some(&place), self.timeout);
+                let error = session.failed(error).await.explain(self.place(), Some(&place), self.timeout);
                 if session.roll_back().await {
                     self.give_back(session);
                 }
                 Err(error)
             }
-            Err(_) => Err(SqlError::transient(format!("{} does not answer any more", self.place))),
+            Err(_) => Err(SqlError::transient(format!("{} does not answer any more", self.place()))),
         }
     }
 
@@ -150,7 +119,7 @@ impl Postgres {
         let number = |key: &str| plan.pointer(&format!("/0/Plan/{key}")).and_then(Json::as_f64);
         number("Total Cost")
             .zip(number("Plan Rows"))
-            .ok_or_else(|| SqlError::new(format!("{} explains no statement", self.place)))
+            .ok_or_else(|| SqlError::new(format!("{} explains no statement", self.place())))
     }
 }
 
@@ -191,18 +160,18 @@ async fn receive(
 
 impl fmt::Debug for Postgres {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)
+        f.write_str(self.place())
     }
 }
 
 #[async_trait]
 impl Database for Postgres {
     fn name(&self) -> &str {
-        &self.name
+        &self.address.name
     }
 
     fn place(&self) -> String {
-        self.place.clone()
+        self.address.place.clone()
     }
 
     fn quote(&self, name: &str) -> String {
@@ -258,11 +227,11 @@ impl Database for Postgres {
         let session = self.session().await?;
         let place = |character: usize| statement.place(&sql, character);
         let answered = tokio::time::timeout(self.timeout + GRACE, session.client.query_typed(&sql, &[])).await;
-        let answered = answered.map_err(|_| SqlError::transient(format!("{} does not answer any more", self.place)))?;
+        let answered = answered.map_err(|_| SqlError::transient(format!("{} does not answer any more", self.place())))?;
         let found = match answered {
             Ok(rows) => rows,
             Err(error) => {
-                return Err(session.failed(error).await.explain(&self.place, Some(&place), self.timeout));
+                return Err(session.failed(error).await.explain(self.place(), Some(&place), self.timeout));
             }
         };
         self.give_back(session);
@@ -302,55 +271,10 @@ fn kind(type_name: &str) -> Kind {
     }
 }
 
-/// What is wrong with an address; a piece of a password may look like the name of a setting.
-fn unusable(error: &tokio_postgres::Error) -> UrlProblem {
-    let message = crate::error::reason(error);
-    let told = ["unknown option", "invalid value for option"].iter().any(|known| message.contains(known));
-    let plain = |c: char| c.is_ascii_lowercase() || c == '_';
-    let name = message.rsplit('`').nth(1).filter(|name| name.chars().all(plain) && !name.is_empty());
-    match name.filter(|_| told) {
-        Some(name) => UrlProblem::new(format!("`{name}` is not known, or has a wrong value")),
-        None => UrlProblem::new("is no address of a Postgres database").hint(
-            "postgres://user:password@host:5432/database; in a password, write %40 for @, %2F for /, %3A for :, %25 for %",
-        ),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests {
     use super::*;
-
-    fn open(url: &str) -> Result<Postgres, UrlProblem> {
-        Postgres::new(url, Path::new("/p"), Duration::from_secs(5))
-    }
-
-    #[test]
-    fn addresses() {
-        for (url, name, place) in [
-            ("postgres://u:p%40ss@db.example/shop", "shop", "Postgres at db.example:5432"),
-            ("postgresql://u@a.example:1,b.example:2/商店", "商店", "Postgres at a.example,b.example:1"),
-            ("postgres://u@%2Frun%2Fpostgresql/shop", "shop", "Postgres at /run/postgresql:5432"),
-            ("postgres:///shop?host=/run/postgresql&user=me", "shop", "Postgres at /run/postgresql:5432"),
-            ("postgres://me@h?sslmode=require", "me", "Postgres at h:5432"),
-        ] {
-            let database = open(url).unwrap();
-            assert_eq!((database.name(), database.place().as_str()), (name, place), "{url}");
-        }
-        assert_eq!(open("postgres://u@localhost/x").unwrap().config.get_ssl_mode(), SslMode::Disable);
-        assert_eq!(open("postgres://u@db.example/x").unwrap().config.get_ssl_mode(), SslMode::Prefer);
-        assert_eq!(open("postgres://u@db.example/x?sslmode=verify-full").unwrap().config.get_ssl_mode(), SslMode::Require);
-    }
-
-    #[test]
-    fn wrong_addresses_tell_no_secret() {
-        for url in ["postgres://u:secret@", "postgres://u:secret@h:port/x", "postgres://u:secret@h/x?secret=1"] {
-            let problem = open(url).unwrap_err();
-            let told = format!("{problem:?}");
-            assert!(!told.contains("ret@") && !told.contains("sec?"), "{told}");
-        }
-        assert_eq!(open("postgres://h/x?keepalive=1").unwrap_err().message, "`keepalive` is not known, or has a wrong value");
-    }
 
     #[test]
     fn literals_hold_under_every_setting() {

@@ -19,6 +19,7 @@ use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
+use crate::priority;
 use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
@@ -234,7 +235,7 @@ impl Reader {
                 tracing::warn!(%fault, "the vectors of a segment are not kept in memory");
             }
         };
-        if let Err(error) = std::thread::Builder::new().name("index".into()).spawn(keep) {
+        if let Err(error) = priority::aside(keep) {
             tracing::debug!(%error, "the vectors of a segment are not kept in memory");
         }
     }

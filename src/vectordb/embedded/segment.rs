@@ -25,6 +25,7 @@ pub(super) use self::write::SegmentWriter;
 use super::fault::Fault;
 use super::files::read_at;
 use super::vectors::SCALE;
+use crate::priority;
 
 /// What a segment's file begins with.
 const MARK: &[u8; 8] = b"ragseg\0\x01";
@@ -283,6 +284,32 @@ impl Segment {
     }
 }
 
+impl Drop for Segment {
+    /// Who closes a file last that was removed waits until the system has taken its room back: a tenth of a second for some
+    /// hundred megabytes. That is not to be a search, which is who holds a segment longest that was merged away.
+    fn drop(&mut self) {
+        if is_removed(&self.file)
+            && let Ok(file) = self.file.try_clone()
+        {
+            let held = (file, self.kept.take());
+            // Without a thread it is closed here.
+            let _ = priority::aside(move || drop(held));
+        }
+    }
+}
+
+/// Whether no folder has the file any more.
+#[cfg(unix)]
+fn is_removed(file: &File) -> bool {
+    file.metadata().is_ok_and(|metadata| std::os::unix::fs::MetadataExt::nlink(&metadata) == 0)
+}
+
+/// Where a file that is open cannot be removed, none is.
+#[cfg(not(unix))]
+fn is_removed(_: &File) -> bool {
+    false
+}
+
 impl Term {
     /// Bytes of its postings.
     pub(super) fn length(self) -> usize {
@@ -390,4 +417,41 @@ impl SectionReader<'_> {
 /// Locks that only guard values which are whole at any time.
 pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use super::super::vectors::{to_bytes, to_half};
+    use super::*;
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_segment_that_was_removed_is_read_on_and_closed_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("segment-0");
+        let mut writer = SegmentWriter::create(&path, 2, &[7]).unwrap();
+        writer.write(&to_bytes(&[0.6, 0.8])).unwrap();
+        writer.end_bytes();
+        writer.write(&to_half(&[0.6, 0.8])).unwrap();
+        writer.end_halves();
+        writer.finish().unwrap();
+        let segment = Segment::open(&path, 2).unwrap();
+        segment.keep_bytes().unwrap();
+        assert!(!is_removed(&segment.file));
+        std::fs::remove_file(&path).unwrap();
+        assert!(is_removed(&segment.file));
+        assert_eq!((segment.rows().unwrap(), segment.half(0).unwrap()), (vec![7], to_half(&[0.6, 0.8])));
+        let open = || {
+            let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+            files.filter(|file| std::fs::read_link(file.path()).is_ok_and(|of| of.starts_with(folder.path()))).count()
+        };
+        let since = std::time::Instant::now();
+        assert_eq!(open(), 1);
+        drop(segment);
+        while open() > 0 {
+            assert!(since.elapsed() < std::time::Duration::from_secs(20), "it is still open");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
 }

@@ -13,6 +13,7 @@ use super::fault::Fault;
 use super::passages::PassageWriter;
 use super::rows::RowSet;
 use super::segment::lock;
+use super::stopwatch::Stopwatch;
 use super::{postings, vectors};
 use crate::document::{Passage, Point, SparseVector};
 
@@ -106,12 +107,14 @@ pub(super) struct Writer {
     database: Mutex<Database>,
     /// Rows that no segment has yet.
     fresh: AtomicI64,
+    /// What is done while nobody else writes.
+    stopwatch: Arc<Stopwatch>,
 }
 
 impl Writer {
-    pub(super) fn new(database: Database) -> Result<Self, Fault> {
+    pub(super) fn new(database: Database, stopwatch: Arc<Stopwatch>) -> Result<Self, Fault> {
         let fresh = AtomicI64::new(database.fresh()?);
-        Ok(Self { queue: Mutex::default(), database: Mutex::new(database), fresh })
+        Ok(Self { queue: Mutex::default(), database: Mutex::new(database), fresh, stopwatch })
     }
 
     /// How many rows no segment has yet.
@@ -139,7 +142,7 @@ impl Writer {
             let waiting: Vec<_> = queue.drain(..amount).collect();
             drop(queue);
             let changes: Vec<_> = waiting.iter().filter_map(|waiting| lock(&waiting.change).take()).collect();
-            let result = commit(&mut database, &changes).map_err(Arc::new);
+            let result = self.stopwatch.time(|| commit(&mut database, &changes)).map_err(Arc::new);
             if let Ok(fresh) = &result {
                 self.fresh.fetch_add(*fresh, Ordering::Relaxed);
             }
@@ -158,7 +161,8 @@ impl Writer {
 
     /// Calls `work` while nobody writes.
     pub(super) fn alone<T>(&self, work: impl FnOnce(&mut Database) -> Result<T, Fault>) -> Result<T, Fault> {
-        work(&mut lock(&self.database))
+        let mut database = lock(&self.database);
+        self.stopwatch.time(|| work(&mut database))
     }
 
     /// So many rows are in a segment now.

@@ -287,6 +287,20 @@ macro_rules! over_every_ledger {
                 super::a_worker_that_is_killed_anywhere_leaves_nothing_unknown(crate::ledger::Sqlite::new);
             }
         }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behaviour() {
+                super::$behaviour(crate::ledger::postgres::Postgres::new()).await;
+            })*
+            #[test]
+            fn any_history_agrees_with_the_model() {
+                super::any_history_agrees_with_the_model(crate::ledger::postgres::Postgres::new);
+            }
+            #[test]
+            fn a_worker_that_is_killed_anywhere_leaves_nothing_unknown() {
+                super::a_worker_that_is_killed_anywhere_leaves_nothing_unknown(crate::ledger::postgres::Postgres::new);
+            }
+        }
     };
 }
 over_every_ledger! {

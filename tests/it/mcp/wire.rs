@@ -92,11 +92,16 @@ async fn what_makes_no_sense_is_refused_as_the_protocol_says() {
     let raw = |kind: &str, body: &str| post().header("content-type", kind).body(body.to_owned()).send();
     let batch =
         json!([{"jsonrpc": "2.0", "id": 5, "method": "ping"}, {"jsonrpc": "2.0", "id": 6, "method": "ping"}]).to_string();
-    for (kind, body, least) in [("application/json", "{", 400), ("application/json", &batch, 400), ("text/plain", "hello", 400)]
+    let nameless = json!({"jsonrpc": "2.0", "id": "七", "metod": "ping"}).to_string();
+    for (body, code, id) in
+        [("{", -32700, Value::Null), ("", -32700, Value::Null), (&batch, -32600, Value::Null), (&nameless, -32600, json!("七"))]
     {
-        let status = raw(kind, body).await.unwrap().status().as_u16();
-        assert!((least..500).contains(&status), "{body}: {status}");
+        let response = raw("application/json; charset=utf-8", body).await.unwrap();
+        let (status, refused): (_, Value) = (response.status(), response.json().await.unwrap());
+        assert_eq!((status.as_u16(), &refused["jsonrpc"]), (400, &json!("2.0")), "{body}: {refused}");
+        assert_eq!((&refused["error"]["code"], refused.get("id")), (&json!(code), Some(&id)), "{body}: {refused}");
     }
+    assert_eq!(raw("text/plain", "hello").await.unwrap().status(), 415);
     let picky = client().post(service.at("/mcp")).header("accept", "text/html").json(&hello).send().await.unwrap();
     assert_eq!(picky.status(), 406);
     assert_eq!(client().get(service.at("/mcp")).send().await.unwrap().status(), 405);

@@ -48,12 +48,8 @@ impl Server {
         } else {
             &faults.copy_away
         };
-        match away.load(Ordering::SeqCst) {
-            false => Ok(()),
-            true => Err(Status::internal(
-                "Service internal error: The replica set for shard 0 on peer 8317 does not have enough active replicas",
-            )),
-        }
+        let missing = "Service internal error: The replica set for shard 0 on peer 8317 does not have enough active replicas";
+        if away.load(Ordering::SeqCst) { Err(Status::internal(missing)) } else { Ok(()) }
     }
 }
 

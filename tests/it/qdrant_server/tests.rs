@@ -39,11 +39,11 @@ fn upsert(ids: std::ops::Range<u64>) -> UpsertPoints {
         PointStruct { id: Some(id.into()), payload: fields(payload), vectors: Some(NamedVectors { vectors }.into()) }
     };
     let points = ids.map(point).collect();
-    UpsertPoints { collection_name: "c".into(), wait: Some(true), points, ordering: strong(), ..UpsertPoints::default() }
+    UpsertPoints { collection_name: "c".into(), wait: Some(true), points, ordering: Some(strong()), ..UpsertPoints::default() }
 }
 
-fn strong() -> Option<WriteOrdering> {
-    Some(WriteOrdering { r#type: WriteOrderingType::Strong.into() })
+fn strong() -> WriteOrdering {
+    WriteOrdering { r#type: WriteOrderingType::Strong.into() }
 }
 
 fn fields(payload: serde_json::Value) -> HashMap<String, Value> {
@@ -68,7 +68,7 @@ async fn index(client: &Qdrant, key: &str, kind: FieldType) {
         wait: Some(true),
         field_name: key.into(),
         field_type: Some(kind.into()),
-        ordering: strong(),
+        ordering: Some(strong()),
         ..CreateFieldIndexCollection::default()
     };
     client.create_field_index(index).await.unwrap();

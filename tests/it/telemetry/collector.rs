@@ -83,6 +83,20 @@ impl Collector {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+
+    /// The series of a metric as they were told last, once so many have come: their labels, and the number.
+    pub fn series(&self, metric: &str, many: usize) -> Vec<(BTreeMap<String, String>, f64)> {
+        let since = Instant::now();
+        loop {
+            let said = self.said();
+            let told = series(&said, metric);
+            if told.len() == many {
+                return told;
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "{} of {metric}, not {many}, in\n{said}", told.len());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 impl Drop for Collector {
@@ -130,4 +144,18 @@ pub fn spans(said: &str) -> Vec<Span> {
         }
     }
     spans
+}
+
+/// The series of a metric as they are told last, as far as they are there.
+fn series(said: &str, metric: &str) -> Vec<(BTreeMap<String, String>, f64)> {
+    let Some((_, told)) = said.rsplit_once(&format!("Name: {metric}\n")) else { return Vec::new() };
+    let points = told.split("Metric #").next().unwrap_or_default().split("NumberDataPoints #").skip(1);
+    let point = |point: &str| {
+        // Behind the last one there may be what is told of another sender.
+        let labels = point.lines().take_while(|line| !line.starts_with("StartTimestamp"));
+        let labels = labels.filter_map(|line| line.trim_start().strip_prefix("-> ")?.split_once(": "));
+        let value = point.lines().find_map(|line| line.strip_prefix("Value: "))?.parse().ok()?;
+        Some((labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(), value))
+    };
+    points.filter_map(point).collect()
 }

@@ -171,11 +171,11 @@ pub(super) fn totals(connection: &Connection) -> rusqlite::Result<Totals> {
 }
 
 /// 16 bytes of id and 8 of digest a point.
-pub(super) fn encode(points: &[StoredPoint]) -> Vec<u8> {
+pub(crate) fn encode(points: &[StoredPoint]) -> Vec<u8> {
     points.iter().flat_map(|point| point.id.as_bytes().iter().copied().chain(point.digest.to_le_bytes())).collect()
 }
 
-pub(super) fn decode(blob: &[u8]) -> Vec<StoredPoint> {
+pub(crate) fn decode(blob: &[u8]) -> Vec<StoredPoint> {
     let (records, _) = blob.as_chunks::<24>();
     records
         .iter()
@@ -186,7 +186,8 @@ pub(super) fn decode(blob: &[u8]) -> Vec<StoredPoint> {
         .collect()
 }
 
-fn decode_ids(blob: &[u8]) -> Vec<Uuid> {
+/// 16 bytes an id.
+pub(crate) fn decode_ids(blob: &[u8]) -> Vec<Uuid> {
     let (ids, _) = blob.as_chunks::<16>();
     ids.iter().map(|id| Uuid::from_bytes(*id)).collect()
 }

@@ -8,6 +8,8 @@ mod documents;
 mod layout;
 mod lock;
 mod missing;
+#[cfg(feature = "postgres")]
+pub(super) mod notes;
 mod reconcile;
 mod state;
 #[cfg(test)]
@@ -23,6 +25,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::documents::{decode, decode_ids, encode};
 use self::layout::Layout;
 use super::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,

@@ -74,7 +74,7 @@ fn adopt(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
 }
 
 /// The points that the store holds of a document, by id.
-fn staged(connection: &Connection, run: RunId, uri: &str) -> rusqlite::Result<Vec<StoredPoint>> {
+pub(super) fn staged(connection: &Connection, run: RunId, uri: &str) -> rusqlite::Result<Vec<StoredPoint>> {
     connection
         .prepare_cached("SELECT id, digest FROM staged WHERE run = ?1 AND uri = ?2 ORDER BY id")?
         .query_map(params![run.0 as i64, uri], |row| {

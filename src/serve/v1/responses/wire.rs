@@ -416,7 +416,7 @@ mod tests {
     fn a_failure_ends_it_in_both_shapes() {
         let mut wire = wire(false);
         told(&mut wire, vec![text("a", &[])]);
-        let events = wire.fail(&Fault { kind: "auth", ..Fault::bad("no key").hint("set one") });
+        let events = wire.fail(&Fault { kind: "auth".into(), ..Fault::bad("no key").hint("set one") });
         assert_eq!(kinds(&events), ["error", "failed"]);
         let error = &events[0];
         assert_eq!(

@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::super::error::SqlError;
 use super::super::tls::{cause, client, hint, io_cause, roots};
-use super::super::url::TlsTerms;
+use super::address::Address;
 use super::tls::Tls;
 use crate::error::reason;
 
@@ -21,15 +21,15 @@ const ROLLBACK: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// A connection.
-pub(super) struct Session {
-    pub client: Client,
+pub(crate) struct Session {
+    pub(crate) client: Client,
     /// Why it broke, once it has.
     broke: Arc<Mutex<Option<Error>>>,
     driving: AbortOnDropHandle<()>,
 }
 
 /// What went wrong with a connection or a statement.
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// Before anything was sent.
     Early(SqlError),
     /// The driver says it.
@@ -38,11 +38,12 @@ pub(super) enum Failed {
 
 impl Session {
     /// Connects.
-    pub async fn open(config: &Config, terms: &TlsTerms) -> Result<Self, Failed> {
+    pub(crate) async fn open(address: &Address) -> Result<Self, Failed> {
+        let config = &address.config;
         if config.get_ssl_mode() == tokio_postgres::config::SslMode::Disable {
             return Self::with(config, tokio_postgres::NoTls).await;
         }
-        let file = terms.roots.clone();
+        let file = address.tls.roots.clone();
         let trusted = tokio::task::spawn_blocking(move || roots(file.as_deref()).and_then(client)).await;
         let trusted = trusted.map_err(|broken| Failed::Early(SqlError::new(broken.to_string())))?;
         Self::with(config, Tls(trusted.map_err(Failed::Early)?)).await
@@ -65,12 +66,12 @@ impl Session {
     }
 
     /// Whether it can be used.
-    pub fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         !self.client.is_closed()
     }
 
     /// What went wrong: where the connection broke, why.
-    pub async fn failed(&self, error: Error) -> Failed {
+    pub(crate) async fn failed(&self, error: Error) -> Failed {
         if error.is_closed() {
             let began = tokio::time::Instant::now();
             while !self.driving.is_finished() && began.elapsed() < LAST_WORDS {
@@ -84,7 +85,7 @@ impl Session {
     }
 
     /// Ends a transaction that failed; false: the connection is of no more use.
-    pub async fn roll_back(&self) -> bool {
+    pub(crate) async fn roll_back(&self) -> bool {
         let rolled = tokio::time::timeout(ROLLBACK, self.client.batch_execute("ROLLBACK")).await;
         self.is_open() && matches!(rolled, Ok(Ok(())))
     }
@@ -92,7 +93,12 @@ impl Session {
 
 impl Failed {
     /// What a person is told. `place` says where in the user's query a character of what was sent stands.
-    pub fn explain(self, server: &str, place: Option<&dyn Fn(usize) -> Option<(usize, usize)>>, timeout: Duration) -> SqlError {
+    pub(crate) fn explain(
+        self,
+        server: &str,
+        place: Option<&dyn Fn(usize) -> Option<(usize, usize)>>,
+        timeout: Duration,
+    ) -> SqlError {
         let error = match self {
             Self::Early(error) => return error,
             Self::Driver(error) => error,

@@ -1,0 +1,128 @@
+//! Why a cluster's database could not be used.
+
+use std::fmt;
+
+use tokio_postgres::Error as DriverError;
+use tokio_postgres::error::SqlState;
+
+use crate::error::{Failure, Origin};
+use crate::source::sql::postgres::Failed;
+
+/// Why a cluster's database could not be used.
+#[derive(Debug, Clone)]
+pub struct ClusterError {
+    kind: Kind,
+    /// In a sentence without its point. Holds no secret.
+    message: String,
+    hint: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It may be there again in a moment.
+    Away,
+    /// It refused, and would again.
+    Refused,
+    /// What it holds or what was asked for does not fit.
+    Unfit,
+}
+
+impl ClusterError {
+    /// The database is not there, or broke off: the same may succeed in a moment.
+    pub(crate) fn away(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Away, message: message.into(), hint: None }
+    }
+
+    /// The database refused.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Refused, message: message.into(), hint: None }
+    }
+
+    /// What was asked for does not go together with what is there.
+    pub(crate) fn unfit(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Unfit, message: message.into(), hint: None }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// What went wrong with a connection or a statement.
+    pub(super) fn of(failed: Failed, place: &str, patience: std::time::Duration) -> Self {
+        if let Failed::Driver(error) = &failed
+            && let Some(told) = Self::told(error, place)
+        {
+            return told;
+        }
+        let error = failed.explain(place, None, patience);
+        let transient = error.is_transient();
+        let (message, hint) = error.parts();
+        // `url` is the key of a source of tables.
+        let hint = hint.map(|hint| hint.replace("stand in `url`", "stand in the address"));
+        Self { kind: if transient { Kind::Away } else { Kind::Refused }, message, hint }
+    }
+
+    /// What means something else to a cluster than to whoever reads a table.
+    fn told(error: &DriverError, place: &str) -> Option<Self> {
+        let told = error.as_db_error()?;
+        let refused = |hint: &str| Some(Self::refused(format!("{place}: {}", told.message())).with_hint(hint));
+        match *told.code() {
+            SqlState::INSUFFICIENT_PRIVILEGE => {
+                refused("its owner can make what is missing: `ragstream schema --cluster` prints the SQL")
+            }
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME | SqlState::UNDEFINED_COLUMN => refused(
+                "the tables of the cluster are not there, or not all: `ragstream schema --cluster` prints the SQL that makes them",
+            ),
+            SqlState::SYNTAX_ERROR => refused("this should not happen: is it a Postgres of version 13 or later?"),
+            SqlState::INVALID_CATALOG_NAME => refused("the database's name stands at the end of the address"),
+            SqlState::READ_ONLY_SQL_TRANSACTION => Some(
+                Self::away(format!("{place}: {}", told.message()))
+                    .with_hint("this is a standby; with several hosts in the address, add `target_session_attrs=read-write`"),
+            ),
+            SqlState::QUERY_CANCELED | SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => {
+                Some(Self::away(format!("{place}: {}", told.message())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same may succeed in a moment.
+    pub(crate) fn is_away(&self) -> bool {
+        self.kind == Kind::Away
+    }
+}
+
+impl fmt::Display for ClusterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ClusterError {}
+
+impl Failure for ClusterError {
+    fn origin(&self) -> Origin {
+        Origin::Ledger
+    }
+
+    fn code(&self) -> &'static str {
+        match self.kind {
+            Kind::Away => "cluster_unavailable",
+            Kind::Refused => "cluster_failed",
+            Kind::Unfit => "cluster_mismatch",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        self.hint.clone()
+    }
+
+    fn is_transient(&self) -> bool {
+        self.is_away()
+    }
+
+    fn stops_all(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,64 @@
+//! The documents that this worker has.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use uuid::Uuid;
+
+use crate::ingest::ledger::{Epoch, PriorState};
+
+/// A document under way.
+#[derive(Debug)]
+pub(super) struct Grant {
+    /// Under which epoch it was granted.
+    pub epoch: Epoch,
+    /// Whether the ledger has points of it that are certain.
+    pub recorded: bool,
+    /// All points that were ever intended and not settled.
+    pub intended: BTreeSet<Uuid>,
+    /// What the ledger had when it was granted, until somebody asks for it.
+    pub prior: Option<PriorState>,
+}
+
+impl Grant {
+    /// A document as it was granted.
+    pub(super) fn new(prior: PriorState) -> Self {
+        let (epoch, recorded) = (prior.epoch, prior.entry.is_some());
+        Self { epoch, recorded, intended: prior.intended.iter().copied().collect(), prior: Some(prior) }
+    }
+}
+
+/// All that this worker has, by uri. Nothing of it is held across a wait.
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<HashMap<String, Grant>>);
+
+impl Held {
+    pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Grant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it is had under this epoch.
+    pub(super) fn has(&self, uri: &str, epoch: Epoch) -> bool {
+        self.lock().get(uri).is_some_and(|grant| grant.epoch == epoch)
+    }
+
+    /// The epoch under which it is had.
+    pub(super) fn epoch(&self, uri: &str) -> Option<Epoch> {
+        self.lock().get(uri).map(|grant| grant.epoch)
+    }
+
+    /// Lets go of documents, each where it is had under this epoch.
+    pub(super) fn release<'a>(&self, documents: impl IntoIterator<Item = (&'a str, Epoch)>) {
+        let mut held = self.lock();
+        for (uri, epoch) in documents {
+            if held.get(uri).is_some_and(|grant| grant.epoch == epoch) {
+                held.remove(uri);
+            }
+        }
+    }
+
+    /// Lets go of everything.
+    pub(super) fn clear(&self) {
+        self.lock().clear();
+    }
+}

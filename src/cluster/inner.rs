@@ -1,0 +1,90 @@
+//! What the parts of a cluster's worker share.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Mutex as AsyncMutex;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ClusterError;
+use super::held::Held;
+use super::session::Database;
+use super::standing::Member;
+use crate::error::Error;
+use crate::ingest::ledger::{LedgerError, SqliteLedger};
+
+/// What the parts of a cluster's worker share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    /// For single statements, of several tasks at once.
+    pub database: Database,
+    /// For transactions of several statements, one at a time.
+    pub transactions: Transactions,
+    /// Which index.
+    pub corpus: i32,
+    /// Its name.
+    pub name: String,
+    /// How long a worker may be silent.
+    pub lease: Duration,
+    pub member: Member,
+    pub held: Held,
+    /// What this worker's walks have listed.
+    pub notes: SqliteLedger,
+    /// How many workers there are, this one included.
+    pub alive: Arc<AtomicU32>,
+    /// What it tells of itself when it renews.
+    pub told: Mutex<Option<String>>,
+    /// The round that it takes part in, and what it saw of the queue.
+    pub seen: Mutex<Seen>,
+    /// Ends what was started.
+    pub _ends: tokio_util::sync::DropGuard,
+}
+
+/// Where a worker is in a round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Which round.
+    pub round: i64,
+    /// The highest number of a job that it took.
+    pub job: i64,
+    /// When it looked for jobs below that last.
+    pub rewound: Option<tokio::time::Instant>,
+    /// And when at all that wait.
+    pub looked_at_all: Option<tokio::time::Instant>,
+}
+
+/// A connection that one transaction at a time goes over.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    pub database: Database,
+    pub turn: AsyncMutex<()>,
+}
+
+impl Transactions {
+    pub(super) fn new(database: Database) -> Self {
+        Self { database, turn: AsyncMutex::new(()) }
+    }
+}
+
+impl Inner {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn no_corpus(&self) -> ClusterError {
+        ClusterError::unfit(format!("{} does not know the index {:?} any more", self.database.place(), self.name))
+            .with_hint("somebody removed it while this worker ran; `ingest` again begins anew")
+    }
+
+    /// A guard that ends with the last handle, and what hears of it.
+    pub(super) fn ends() -> (tokio_util::sync::DropGuard, CancellationToken) {
+        let token = CancellationToken::new();
+        (token.clone().drop_guard(), token)
+    }
+}
+
+/// As a ledger says it.
+pub(super) fn shared(error: ClusterError) -> LedgerError {
+    LedgerError::Shared(Error::from(error))
+}

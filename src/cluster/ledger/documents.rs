@@ -1,0 +1,358 @@
+//! What is recorded of each document. One statement a call, which does no harm twice: its answer may be lost.
+//!
+//! Each holds on to the worker's own row while it runs: whoever takes that row away, as the lease has run out, waits for it, and what
+//! comes later finds none.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::super::error::ClusterError;
+use super::super::held::Grant;
+use super::super::inner::Inner;
+use super::super::key::{key_of, text, uri_of};
+use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
+use crate::source::SourceId;
+
+/// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted: no epoch is
+/// `Epoch(0)`.
+pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorState>, ClusterError> {
+    let mut known: HashMap<String, PriorState> = HashMap::new();
+    let mut wanted = Vec::new();
+    {
+        let mut held = inner.held.lock();
+        for uri in &uris {
+            match held.get_mut(uri).and_then(|grant| grant.prior.take()) {
+                Some(prior) => drop(known.insert(uri.clone(), prior)),
+                None => wanted.push(uri.clone()),
+            }
+        }
+    }
+    if !wanted.is_empty() {
+        for (uri, prior) in take_over(inner, &wanted).await? {
+            let mut grant = Grant::new(prior.clone());
+            grant.prior = None;
+            inner.held.lock().insert(uri.clone(), grant);
+            known.insert(uri, prior);
+        }
+    }
+    Ok(uris.iter().map(|uri| known.get(uri).cloned().unwrap_or_default()).collect())
+}
+
+/// Takes over documents that will be claimed later.
+pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
+    let granted = take_over(inner, uris).await?;
+    inner.held.lock().extend(granted.into_iter().map(|(uri, prior)| (uri, Grant::new(prior))));
+    Ok(())
+}
+
+async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorState)>, ClusterError> {
+    let (keys, kept): (Vec<String>, Vec<Option<Vec<u8>>>) = uris.iter().map(|uri| key_of(uri)).unzip();
+    let me = inner.member.standing().id;
+    let rows = inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             given AS (SELECT DISTINCT ON (key) key, uri FROM unnest($3::text[], $4::bytea[]) AS g(key, uri) ORDER BY key),
+             taken AS (
+                 INSERT INTO ragstream.jobs AS j (corpus, key, uri, job, kind, source, place, owner, epoch)
+                 SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, nextval('ragstream.epochs')
+                 FROM given g, me ORDER BY g.key
+                 ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, item = NULL
+                     WHERE j.owner IS NULL OR j.owner = excluded.owner
+                 RETURNING j.key, j.uri, j.epoch, j.sweep)
+             SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
+             FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key",
+            &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), prior(row, 2))).collect())
+}
+
+/// What a row says from a column on: epoch, sweep, source, hash, modified, points, intents.
+pub(in super::super) fn prior(row: &Row, at: usize) -> PriorState {
+    let entry = row.get::<_, Option<Vec<u8>>>(at + 5).map(|points| Entry {
+        source: SourceId::new(row.get::<_, Option<String>>(at + 2).unwrap_or_default()),
+        hash: row.get::<_, Option<Vec<u8>>>(at + 3).and_then(|hash| hash.try_into().ok()),
+        modified: row.get(at + 4),
+        points: decode(&points),
+    });
+    let blob = |at: usize| row.get::<_, Option<Vec<u8>>>(at).unwrap_or_default();
+    // What a worker may still write that lost its lease is to be deleted like what was only intended.
+    let intended: BTreeSet<Uuid> = decode_ids(&blob(at + 6)).into_iter().chain(decode_ids(&blob(at + 1))).collect();
+    PriorState { entry, intended: intended.into_iter().collect(), epoch: Epoch(row.get::<_, i64>(at) as u64) }
+}
+
+/// Columns of the documents of a call.
+#[derive(Default)]
+struct Columns {
+    uris: HashMap<String, String>,
+    keys: Vec<String>,
+    kept: Vec<Option<Vec<u8>>>,
+    epochs: Vec<i64>,
+    sources: Vec<String>,
+}
+
+impl Columns {
+    fn push(&mut self, uri: &str, epoch: Epoch, source: &str) {
+        let (key, kept) = key_of(uri);
+        self.uris.insert(key.clone(), uri.to_owned());
+        self.keys.push(key);
+        self.kept.push(kept);
+        self.epochs.push(epoch.0 as i64);
+        self.sources.push(source.to_owned());
+    }
+
+    /// Those that no row names.
+    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Fenced {
+        for row in rows {
+            self.uris.remove(row.get::<_, &str>(0));
+        }
+        fenced.uris.extend(self.uris.into_values());
+        fenced
+    }
+}
+
+/// Of several of one document, the last.
+fn last_of_each<T>(given: Vec<T>, uri: impl Fn(&T) -> &str) -> Vec<T> {
+    let last: HashMap<String, usize> = given.iter().enumerate().map(|(n, one)| (uri(one).to_owned(), n)).collect();
+    if last.len() == given.len() {
+        return given;
+    }
+    given.into_iter().enumerate().filter(|(n, one)| last.get(uri(one)) == Some(n)).map(|(_, one)| one).collect()
+}
+
+/// Puts aside what this worker does not hold under the epoch that is said: that is known without asking.
+fn split<T>(inner: &Inner, given: Vec<T>, name: impl Fn(&T) -> (&str, Epoch)) -> (Vec<T>, Fenced) {
+    let (mine, others): (Vec<T>, Vec<T>) = given.into_iter().partition(|one| {
+        let (uri, epoch) = name(one);
+        inner.held.has(uri, epoch)
+    });
+    (mine, Fenced { uris: others.iter().map(|one| name(one).0.to_owned()).collect() })
+}
+
+pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
+    let (mut intents, fenced) = split(inner, intents, |intent| (&intent.uri, intent.epoch));
+    if intents.is_empty() {
+        return Ok(fenced);
+    }
+    let mut columns = Columns::default();
+    let (mut ids, mut points) = (Vec::new(), Vec::new());
+    {
+        let mut held = inner.held.lock();
+        for intent in &intents {
+            if let Some(grant) = held.get_mut(&intent.uri) {
+                grant.intended.extend(&intent.ids);
+            }
+        }
+        intents = last_of_each(intents, |intent| &intent.uri);
+        for intent in &intents {
+            let Some(grant) = held.get_mut(&intent.uri) else { continue };
+            columns.push(&intent.uri, intent.epoch, intent.source.as_str());
+            ids.push(grant.intended.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
+            points.push(grant.recorded.then(|| encode(&intent.untouched)));
+        }
+    }
+    let rows = inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             mine AS (
+                 SELECT g.* FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::bytea[], $8::bytea[])
+                     AS g(key, uri, epoch, source, intents, points)
+                 JOIN ragstream.jobs j ON j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch JOIN me ON me.id = j.owner),
+             word AS (UPDATE ragstream.corpora SET generation = NULL
+                 WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine))
+             INSERT INTO ragstream.documents AS d (corpus, key, uri, source, intents, points)
+             SELECT $1, key, uri, source, intents, points FROM mine ORDER BY key
+             ON CONFLICT (corpus, key) DO UPDATE SET source = excluded.source, intents = excluded.intents,
+                 points = excluded.points, version = NULL, hash = NULL, modified = NULL
+             RETURNING d.key",
+            &[
+                (&inner.corpus, Type::INT4),
+                (&inner.member.standing().id, Type::INT8),
+                (&columns.keys, Type::TEXT_ARRAY),
+                (&columns.kept, Type::BYTEA_ARRAY),
+                (&columns.epochs, Type::INT8_ARRAY),
+                (&columns.sources, Type::TEXT_ARRAY),
+                (&ids, Type::BYTEA_ARRAY),
+                (&points, Type::BYTEA_ARRAY),
+            ],
+        )
+        .await?;
+    let refused = columns.fenced(&rows, Fenced::default());
+    let given = intents.iter().map(|intent| (intent.uri.as_str(), intent.epoch));
+    inner.held.release(given.filter(|(uri, _)| refused.uris.iter().any(|refused| refused == uri)));
+    Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
+}
+
+pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced, ClusterError> {
+    let (commits, fenced) = split(inner, commits, |commit| (&commit.uri, commit.epoch));
+    if commits.is_empty() {
+        return Ok(fenced);
+    }
+    let commits = last_of_each(commits, |commit| &commit.uri);
+    let mut columns = Columns::default();
+    let (mut versions, mut hashes, mut modified, mut points) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for commit in &commits {
+        columns.push(&commit.uri, commit.epoch, commit.source.as_str());
+        versions.push(Some(commit.version.as_bytes().to_vec()).filter(|bytes| !bytes.is_empty()));
+        hashes.push(commit.hash.to_vec());
+        modified.push(commit.modified);
+        points.push(encode(&commit.points));
+    }
+    let rows = inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             given AS (
+                 SELECT * FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::bytea[], $8::bytea[], $9::int8[],
+                     $10::bytea[]) AS g(key, uri, epoch, source, version, hash, modified, points)),
+             done AS (
+                 DELETE FROM ragstream.jobs j USING given g, me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
+             written AS (
+                 INSERT INTO ragstream.documents AS d
+                     (corpus, key, uri, source, version, hash, modified, points, owner, epoch)
+                 SELECT $1, g.key, g.uri, g.source, g.version, g.hash, g.modified, g.points, $2, g.epoch
+                 FROM given g JOIN done USING (key) ORDER BY g.key
+                 ON CONFLICT (corpus, key) DO UPDATE SET source = excluded.source, version = excluded.version,
+                     hash = excluded.hash, modified = excluded.modified, points = excluded.points, owner = excluded.owner,
+                     epoch = excluded.epoch, intents = NULL, stage = NULL, error = NULL, unlisted = false
+                 RETURNING d.key)
+             SELECT key FROM written UNION ALL
+             SELECT g.key FROM given g JOIN ragstream.documents d
+                 ON d.corpus = $1 AND d.key = g.key AND d.epoch = g.epoch AND d.owner = $2",
+            &[
+                (&inner.corpus, Type::INT4),
+                (&inner.member.standing().id, Type::INT8),
+                (&columns.keys, Type::TEXT_ARRAY),
+                (&columns.kept, Type::BYTEA_ARRAY),
+                (&columns.epochs, Type::INT8_ARRAY),
+                (&columns.sources, Type::TEXT_ARRAY),
+                (&versions, Type::BYTEA_ARRAY),
+                (&hashes, Type::BYTEA_ARRAY),
+                (&modified, Type::INT8_ARRAY),
+                (&points, Type::BYTEA_ARRAY),
+            ],
+        )
+        .await?;
+    let fenced = columns.fenced(&rows, fenced);
+    inner.held.release(commits.iter().map(|commit| (commit.uri.as_str(), commit.epoch)));
+    Ok(fenced)
+}
+
+pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(), ClusterError> {
+    // Of two failures of one document the later counts.
+    let failures: HashMap<&str, &FailedDocument> = failures.iter().map(|failure| (failure.uri.as_str(), failure)).collect();
+    let mut columns = Columns::default();
+    let (mut stages, mut errors) = (Vec::new(), Vec::new());
+    for (uri, failure) in &failures {
+        let epoch = inner.held.epoch(uri).unwrap_or_default();
+        columns.push(uri, epoch, failure.source.as_str());
+        stages.push(failure.stage.name());
+        errors.push(text(&failure.error));
+    }
+    inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             given AS (SELECT * FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::text[], $8::text[])
+                 AS g(key, uri, epoch, source, stage, error)),
+             done AS (
+                 DELETE FROM ragstream.jobs j USING given g, me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id)
+             INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error)
+             SELECT $1, key, uri, source, stage, error FROM given ORDER BY key
+             ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error",
+            &[
+                (&inner.corpus, Type::INT4),
+                (&inner.member.standing().id, Type::INT8),
+                (&columns.keys, Type::TEXT_ARRAY),
+                (&columns.kept, Type::BYTEA_ARRAY),
+                (&columns.epochs, Type::INT8_ARRAY),
+                (&columns.sources, Type::TEXT_ARRAY),
+                (&stages, Type::TEXT_ARRAY),
+                (&errors, Type::TEXT_ARRAY),
+            ],
+        )
+        .await?;
+    let held = failures.keys().filter_map(|uri| Some((*uri, inner.held.epoch(uri)?))).collect::<Vec<_>>();
+    inner.held.release(held);
+    Ok(())
+}
+
+pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Result<Fenced, ClusterError> {
+    let (documents, fenced) = split(inner, documents, |(uri, epoch)| (uri, *epoch));
+    if documents.is_empty() {
+        return Ok(fenced);
+    }
+    let documents = last_of_each(documents, |(uri, _)| uri);
+    let mut columns = Columns::default();
+    for (uri, epoch) in &documents {
+        columns.push(uri, *epoch, "");
+    }
+    // A document that is not there was forgotten before the answer was lost.
+    let rows = inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             given AS (SELECT * FROM unnest($3::text[], $4::int8[]) AS g(key, epoch)),
+             done AS (
+                 DELETE FROM ragstream.jobs j USING given g, me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
+             gone AS (DELETE FROM ragstream.documents d USING done WHERE d.corpus = $1 AND d.key = done.key)
+             SELECT key FROM done UNION ALL
+             SELECT g.key FROM given g
+             WHERE NOT EXISTS (SELECT 1 FROM ragstream.documents d WHERE d.corpus = $1 AND d.key = g.key)
+                 AND NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key)",
+            &[
+                (&inner.corpus, Type::INT4),
+                (&inner.member.standing().id, Type::INT8),
+                (&columns.keys, Type::TEXT_ARRAY),
+                (&columns.epochs, Type::INT8_ARRAY),
+            ],
+        )
+        .await?;
+    let fenced = columns.fenced(&rows, fenced);
+    inner.held.release(documents.iter().map(|(uri, epoch)| (uri.as_str(), *epoch)));
+    Ok(fenced)
+}
+
+/// Ends the jobs of documents of which nothing is to be indexed. What is recorded of them is for the end of the round to judge.
+pub(super) async fn unlist(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
+    settle(inner, uris, true).await
+}
+
+/// Ends the jobs of documents with which nothing more is to be done.
+pub(in super::super) async fn settle(inner: &Inner, uris: &[String], unlisted: bool) -> Result<(), ClusterError> {
+    let held: Vec<(&str, Epoch)> = uris.iter().filter_map(|uri| Some((uri.as_str(), inner.held.epoch(uri)?))).collect();
+    if held.is_empty() {
+        return Ok(());
+    }
+    let mut columns = Columns::default();
+    for (uri, epoch) in &held {
+        columns.push(uri, *epoch, "");
+    }
+    inner
+        .database
+        .ask(
+            "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
+             done AS (
+                 DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[]) AS g(key, epoch), me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key)
+             UPDATE ragstream.documents d SET unlisted = true FROM done WHERE d.corpus = $1 AND d.key = done.key AND $5",
+            &[
+                (&inner.corpus, Type::INT4),
+                (&inner.member.standing().id, Type::INT8),
+                (&columns.keys, Type::TEXT_ARRAY),
+                (&columns.epochs, Type::INT8_ARRAY),
+                (&unlisted, Type::BOOL),
+            ],
+        )
+        .await?;
+    inner.held.release(held);
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! The ledger that several workers share: see [`Ledger`] for what it promises.
+
+pub(super) mod documents;
+pub(super) mod missing;
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_postgres::types::Type;
+
+use super::Cluster;
+use super::inner::shared;
+use super::key::{key_of, uri_of};
+use crate::ingest::ledger::{
+    Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
+    MissingPage, PriorState, RunId, Scope, Staged, Totals,
+};
+use crate::ingest::report::Stage;
+use crate::source::SourceId;
+use crate::source::state::State;
+
+/// How often is looked whether a lease was renewed.
+const UNCERTAIN: Duration = Duration::from_millis(50);
+
+#[async_trait]
+impl Ledger for Cluster {
+    async fn meta(&self) -> Result<Meta, LedgerError> {
+        let sql = "SELECT base, generation FROM ragstream.corpora WHERE id = $1";
+        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
+        let row = rows.first().ok_or_else(|| shared(self.inner.no_corpus()))?;
+        // A generation that nobody can have written is nobody's: the store is looked through.
+        let generation = row.get::<_, Option<&str>>(1).and_then(|name| name.parse().ok());
+        Ok(Meta { base: row.get(0), generation })
+    }
+
+    async fn set_meta(&self, meta: &Meta) -> Result<(), LedgerError> {
+        let generation = meta.generation.map(|generation| generation.to_string());
+        self.inner
+            .database
+            .ask(
+                "UPDATE ragstream.corpora SET base = $2, generation = $3 WHERE id = $1",
+                &[(&self.inner.corpus, Type::INT4), (&meta.base, Type::TEXT), (&generation, Type::TEXT)],
+            )
+            .await
+            .map(drop)
+            .map_err(shared)
+    }
+
+    async fn begin_run(&self) -> Result<RunId, LedgerError> {
+        self.inner.notes.begin_run().await
+    }
+
+    async fn end_run(&self, run: RunId) -> Result<(), LedgerError> {
+        self.inner.notes.end_run(run).await
+    }
+
+    async fn note_listed(&self, run: RunId, source: &SourceId, items: Vec<Listing>) -> Result<Vec<Difference>, LedgerError> {
+        let keys: Vec<String> = items.iter().map(|item| key_of(&item.uri).0).collect();
+        let first = self.inner.notes.note(run, keys.clone()).await?;
+        let versions: Vec<&[u8]> = items.iter().map(|item| item.version.as_bytes()).collect();
+        // What waits or is worked on is on its way to another state than the recorded one. What a worker found nothing in is listed
+        // again, and judged anew.
+        let rows = self
+            .inner
+            .database
+            .ask(
+                "WITH given AS (
+                     SELECT * FROM unnest($3::text[], $4::bytea[], $5::bool[]) WITH ORDINALITY AS g(key, version, first, n)),
+                 again AS (
+                     UPDATE ragstream.documents d SET unlisted = false FROM given g
+                     WHERE d.corpus = $1 AND d.key = g.key AND d.unlisted AND g.first)
+                 SELECT g.n FROM given g
+                 JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.version = g.version AND d.source = $2
+                     AND d.error IS NULL
+                 WHERE NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key)",
+                &[
+                    (&self.inner.corpus, Type::INT4),
+                    (&source.as_str(), Type::TEXT),
+                    (&keys, Type::TEXT_ARRAY),
+                    (&versions, Type::BYTEA_ARRAY),
+                    (&first, Type::BOOL_ARRAY),
+                ],
+            )
+            .await
+            .map_err(shared)?;
+        let unchanged: std::collections::HashSet<usize> =
+            rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok()).collect();
+        let difference = |(n, first): (usize, bool)| match (first, unchanged.contains(&n)) {
+            (false, _) => Difference::Repeated,
+            (true, true) => Difference::Unchanged,
+            (true, false) => Difference::Changed,
+        };
+        Ok(first.into_iter().enumerate().map(difference).collect())
+    }
+
+    async fn unlist(&self, run: RunId, uris: Vec<String>) -> Result<(), LedgerError> {
+        documents::unlist(&self.inner, &uris).await.map_err(shared)?;
+        self.inner.notes.unlist(run, uris.iter().map(|uri| key_of(uri).0).collect()).await
+    }
+
+    async fn claim(&self, uris: Vec<String>) -> Result<Vec<PriorState>, LedgerError> {
+        documents::claim(&self.inner, uris).await.map_err(shared)
+    }
+
+    async fn intend(&self, intents: Vec<Intent>) -> Result<Fenced, LedgerError> {
+        documents::intend(&self.inner, intents).await.map_err(shared)
+    }
+
+    async fn commit(&self, commits: Vec<Commit>) -> Result<Fenced, LedgerError> {
+        documents::commit(&self.inner, commits).await.map_err(shared)
+    }
+
+    async fn fail(&self, failures: Vec<FailedDocument>) -> Result<(), LedgerError> {
+        documents::fail(&self.inner, &failures).await.map_err(shared)
+    }
+
+    async fn forget(&self, documents: Vec<(String, Epoch)>) -> Result<Fenced, LedgerError> {
+        documents::forget(&self.inner, documents).await.map_err(shared)
+    }
+
+    async fn count_missing(&self, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
+        missing::count(&self.inner, run, scope).await
+    }
+
+    async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {
+        missing::page(&self.inner, run, scope, after).await
+    }
+
+    async fn stage_stored(&self, run: RunId, page: Vec<Staged>) -> Result<(), LedgerError> {
+        self.inner.notes.stage_stored(run, page).await
+    }
+
+    async fn reconcile(&self, run: RunId) -> Result<(), LedgerError> {
+        missing::reconcile(&self.inner, run).await
+    }
+
+    async fn failures(&self, limit: usize) -> Result<Vec<FailedDocument>, LedgerError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT key, uri, source, stage, error FROM ragstream.documents
+            WHERE corpus = $1 AND error IS NOT NULL ORDER BY key LIMIT $2";
+        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4), (&limit, Type::INT8)]).await;
+        let failure = |row: &tokio_postgres::Row| FailedDocument {
+            uri: uri_of(row.get(0), row.get(1)),
+            source: SourceId::new(row.get::<_, String>(2)),
+            stage: Stage::named(row.get::<_, Option<&str>>(3).unwrap_or_default()).unwrap_or(Stage::Read),
+            error: row.get(4),
+        };
+        Ok(rows.map_err(shared)?.iter().map(failure).collect())
+    }
+
+    async fn totals(&self) -> Result<Totals, LedgerError> {
+        let sql = "SELECT count(*) FILTER (WHERE points IS NOT NULL), count(*) FILTER (WHERE error IS NOT NULL)
+            FROM ragstream.documents WHERE corpus = $1";
+        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
+        let count = |at| rows.first().map_or(0, |row| row.get::<_, i64>(at) as u64);
+        Ok(Totals { documents: count(0), failed: count(1) })
+    }
+
+    async fn holds(&self, uri: &str, epoch: Epoch) -> bool {
+        while self.inner.held.has(uri, epoch) {
+            if self.inner.member.has_time(self.inner.lease) {
+                return true;
+            }
+            // The lease is being renewed, or ends.
+            tokio::time::sleep(UNCERTAIN).await;
+        }
+        false
+    }
+
+    fn state(&self, source: &SourceId) -> Arc<dyn State> {
+        Arc::new(state::SourceState { inner: Arc::clone(&self.inner), source: source.clone() })
+    }
+}

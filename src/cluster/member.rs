@@ -1,0 +1,206 @@
+//! This worker among the others: its lease, which covers all that it holds, and what becomes of those whose lease has run out.
+//!
+//! One statement a third of a lease renews it. Whoever finds another's lease run out takes its row away and frees its documents, in one
+//! transaction: what that worker says from then on is refused by owner and epoch, also when it only slept. A worker that could not
+//! renew in time lets go of everything by itself and goes on under a new name.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::types::Type;
+use tokio_util::sync::CancellationToken;
+
+use super::error::ClusterError;
+use super::inner::Inner;
+use super::session::{Patience, Values};
+use super::standing::{NOBODY, Standing};
+
+/// After so many leases nothing can arrive any more that a worker sent which has lost its own.
+const SWEEPS: f64 = 2.0;
+/// A document at which so many workers ended is not given to another.
+const ATTEMPTS: i16 = 8;
+
+/// What came with its body nobody else can fetch: it is listed again before the round ends.
+const GIVE_UP_BODIES: &str = "
+    WITH gone AS (
+        DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
+    UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
+
+impl Inner {
+    /// Signs on under a new name. What it held is gone.
+    pub(super) async fn enter(&self) -> Result<(), ClusterError> {
+        self.held.clear();
+        let id: i64 = rand::random_range(1..i64::MAX);
+        let (began, seconds) = (Instant::now(), self.lease.as_secs_f64());
+        let host = super::key::text(&host());
+        let process = i64::from(std::process::id());
+        let rows = self
+            .database
+            .ask(
+                "INSERT INTO ragstream.workers (id, corpus, era, host, process, program, since, lease, lease_until)
+                 SELECT $2, id, era, $3, $4, $5, clock_timestamp(), $6 * interval '1 s', clock_timestamp() + $6 * interval '1 s'
+                 FROM ragstream.corpora WHERE id = $1
+                 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING 1",
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&id, Type::INT8),
+                    (&host, Type::TEXT),
+                    (&process, Type::INT8),
+                    (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+                    (&seconds, Type::FLOAT8),
+                ],
+            )
+            .await?;
+        if rows.is_empty() {
+            return Err(self.no_corpus());
+        }
+        self.member.set(Standing { id, until: began + self.lease });
+        Ok(())
+    }
+
+    /// Renews the lease; where that came too late, signs on anew. `false`: what was held is gone.
+    pub(super) async fn renew(&self) -> Result<bool, ClusterError> {
+        let (standing, began) = (self.member.standing(), Instant::now());
+        if standing.id == NOBODY {
+            return Ok(true);
+        }
+        // What was let go of because of a lease that had run out must not be had again by a late renewal.
+        if began < standing.until {
+            let told = self.told.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let renewed = self
+                .database
+                .ask_once(
+                    "UPDATE ragstream.workers w SET lease_until = clock_timestamp() + w.lease, told = $3 FROM ragstream.corpora c
+                     WHERE w.id = $1 AND c.id = w.corpus AND c.era = w.era AND w.lease_until > clock_timestamp() AND c.id = $2
+                     RETURNING (SELECT count(*) FROM ragstream.workers o WHERE o.corpus = $2)",
+                    &[(&standing.id, Type::INT8), (&self.corpus, Type::INT4), (&told, Type::TEXT)],
+                )
+                .await?;
+            if let Some(row) = renewed.first() {
+                self.alive.store(u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1), Ordering::Relaxed);
+                self.member.set(Standing { until: began + self.lease, ..standing });
+                return Ok(true);
+            }
+        }
+        tracing::warn!("this worker was away for longer than its lease: what it had goes to others");
+        self.free(Some(standing.id)).await?;
+        self.enter().await?;
+        Ok(false)
+    }
+
+    /// Takes away the rows of workers whose lease has run out, or of this one alone, and frees what they held. What they may still be
+    /// writing is looked at once more later. Returns how many workers.
+    pub(super) async fn free(&self, id: Option<i64>) -> Result<usize, ClusterError> {
+        let mut patience = Patience::new();
+        loop {
+            match self.free_once(id).await {
+                Err(error) => patience.after(error).await?,
+                freed => return freed,
+            }
+        }
+    }
+
+    async fn free_once(&self, id: Option<i64>) -> Result<usize, ClusterError> {
+        let found =
+            "SELECT 1 FROM ragstream.workers WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp())";
+        let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&id, Type::INT8)];
+        if self.database.ask_once(found, values).await?.is_empty() {
+            return Ok(0);
+        }
+        let _turn = self.transactions.turn.lock().await;
+        let transaction = self.transactions.database.begin().await?;
+        let gone = transaction
+            .ask(
+                "DELETE FROM ragstream.workers WHERE id IN (
+                     SELECT id FROM ragstream.workers
+                     WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp()) ORDER BY id FOR UPDATE)
+                 RETURNING id",
+                values,
+            )
+            .await?;
+        let gone: Vec<i64> = gone.iter().map(|row| row.get(0)).collect();
+        let sweep_after = self.lease.as_secs_f64() * SWEEPS;
+        // Whoever takes or intends holds on to the worker's row meanwhile: so this sees all of it, and nothing comes after.
+        let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY)];
+        transaction
+            .ask(
+                "INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+                 SELECT j.corpus, j.key, j.uri, coalesce(d.source, j.source),
+                     coalesce(d.intents, ''::bytea) || coalesce(j.sweep, ''::bytea), clock_timestamp() + $3 * interval '1 s'
+                 FROM ragstream.jobs j LEFT JOIN ragstream.documents d ON d.corpus = j.corpus AND d.key = j.key
+                 WHERE j.corpus = $1 AND j.owner = ANY($2) AND (d.intents IS NOT NULL OR j.sweep IS NOT NULL)",
+                &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&sweep_after, Type::FLOAT8)],
+            )
+            .await?;
+        transaction.ask(GIVE_UP_BODIES, values).await?;
+        // At which one worker after another ends is a failure of the document's.
+        transaction
+            .ask(
+                "WITH deadly AS (
+                     DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND attempts >= $3 AND kind = 0
+                     RETURNING corpus, key, uri, source)
+                 INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error)
+                 SELECT corpus, key, uri, source, 'parse', 'the workers that had it ended, one after another' FROM deadly
+                 ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error",
+                &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&(ATTEMPTS - 1), Type::INT2)],
+            )
+            .await?;
+        transaction
+            .ask(
+                "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers'), attempts = attempts + 1
+                 WHERE corpus = $1 AND owner = ANY($2)",
+                values,
+            )
+            .await?;
+        transaction.commit().await?;
+        Ok(gone.len())
+    }
+
+    /// Gives back what is held, and signs off.
+    pub(super) async fn resign(&self) -> Result<(), ClusterError> {
+        let standing = self.member.standing();
+        self.held.clear();
+        let _turn = self.transactions.turn.lock().await;
+        let transaction = self.transactions.database.begin().await?;
+        let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];
+        for sql in [
+            "DELETE FROM ragstream.workers WHERE corpus = $1 AND id = $2",
+            &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
+            "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
+            "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",
+        ] {
+            transaction.ask(sql, values).await?;
+        }
+        transaction.commit().await?;
+        self.member.set(Standing { id: NOBODY, until: Instant::now() });
+        Ok(())
+    }
+}
+
+/// Renews the lease for as long as somebody holds on to the worker.
+pub(super) fn renewing(inner: &Arc<Inner>, ended: CancellationToken) {
+    let weak = Arc::downgrade(inner);
+    let mut wait = inner.lease / 3;
+    tokio::spawn(async move {
+        while ended.run_until_cancelled(tokio::time::sleep(wait)).await.is_some() {
+            let Some(inner) = weak.upgrade() else { return };
+            wait = match inner.renew().await {
+                Ok(_) => inner.lease / 3,
+                Err(error) => {
+                    tracing::debug!(%error, "the lease could not be renewed");
+                    (inner.lease / 30).max(Duration::from_millis(100))
+                }
+            };
+        }
+    });
+}
+
+/// What this machine calls itself.
+fn host() -> String {
+    #[cfg(unix)]
+    return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    #[cfg(not(unix))]
+    return std::env::var("COMPUTERNAME").unwrap_or_default();
+}

@@ -1,0 +1,121 @@
+//! Several workers on one index: queue, ledger, quota and leadership in one Postgres database.
+//!
+//! ```text
+//!   ingest --cluster ──┐                 ┌── documents   what is done      [ledger]
+//!   ingest --cluster ──┼── Postgres ─────┼── jobs        what waits        [jobs]
+//!   ingest --cluster ──┘                 ├── workers     whose lease       [member]
+//!                                        ├── roles       who walks         [round]
+//!                                        └── sweeps      what may come late
+//! ```
+//!
+//! Postgres is right where one is wanted and need not be fast: an API's quota bounds how many requests there are to agree on. No
+//! transaction stays open while anything is fetched, embedded or stored; what a worker has is a lease in its row.
+//!
+//! Invariant: what is recorded of a document is recorded by who has it, under the epoch that it was granted under. A worker whose lease
+//! has run out is refused, however late it wakes.
+//! Invariant: no call to the store begins when the lease may end before it does; what a worker may have on its way when its lease ends
+//! all the same is looked at once more when it can have arrived, and a round does not end before that.
+//! Invariant: the clocks of workers never count, only the database's.
+
+mod error;
+mod held;
+mod inner;
+mod jobs;
+mod key;
+mod ledger;
+mod member;
+mod quota;
+mod round;
+mod schema;
+mod session;
+mod standing;
+mod status;
+
+use std::path::Path;
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio_postgres::types::Type;
+
+pub use self::error::ClusterError;
+use self::held::Held;
+use self::inner::{Inner, Transactions};
+use self::member::renewing;
+pub use self::quota::Quotas;
+pub use self::schema::SQL as SCHEMA;
+use self::session::Database;
+use self::standing::Member;
+pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
+use crate::ingest::ledger::SqliteLedger;
+
+/// How long a worker may be silent, unless it is told otherwise.
+pub const LEASE: Duration = Duration::from_secs(60);
+/// A worker of a cluster: the ledger of one index that others share, and what they agree on. Cheap to clone; signs off when it
+/// [leaves](crate::ingest::coordination::Coordination::leave), and by its lease when it dies.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    inner: Arc<Inner>,
+}
+
+impl Cluster {
+    /// A worker of the cluster whose database is at this address, for the index of this name. It signs on when it
+    /// [joins](crate::ingest::coordination::Coordination::join). Makes the tables, where it may and they
+    /// are not there. `base`: what a file of certificates in the address is relative to. `lease`: how long this worker may be silent
+    /// before others take over what it has.
+    ///
+    /// # Errors
+    /// When the database cannot be had, its tables are another version's, or may not be made.
+    pub async fn open(url: &str, base: &Path, name: &str, lease: Duration) -> Result<Self, ClusterError> {
+        let database = Database::new(url, base)?;
+        schema::prepare(&database).await?;
+        let rows = database
+            .ask(
+                "WITH made AS (
+                     INSERT INTO ragstream.corpora (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id)
+                 SELECT id FROM made UNION ALL SELECT id FROM ragstream.corpora WHERE name = $1",
+                &[(&name, Type::TEXT)],
+            )
+            .await?;
+        let rows = if rows.is_empty() {
+            // Another worker made it at the same moment.
+            database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?
+        } else {
+            rows
+        };
+        let corpus = rows.first().map(|row| row.get(0));
+        let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
+        let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
+        let (ends, ended) = Inner::ends();
+        let inner = Arc::new(Inner {
+            transactions: Transactions::new(Database::new(url, base)?),
+            database,
+            corpus,
+            name: name.to_owned(),
+            lease,
+            member: Member::new(),
+            held: Held::default(),
+            notes,
+            alive: Arc::new(AtomicU32::new(1)),
+            told: Mutex::default(),
+            seen: Mutex::default(),
+            _ends: ends,
+        });
+        renewing(&inner, ended);
+        Ok(Self { inner })
+    }
+
+    /// What all workers are at on the index of this name, by the database at this address. `None`: it knows no such index. Signs on to
+    /// nothing, and makes nothing.
+    ///
+    /// # Errors
+    /// When the database cannot be had.
+    pub async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
+        status::status(url, base, name).await
+    }
+
+    /// How many workers there are, as far as this one knows.
+    pub(crate) fn alive(&self) -> Arc<AtomicU32> {
+        Arc::clone(&self.inner.alive)
+    }
+}

@@ -1,0 +1,270 @@
+//! Rounds: who leads, how far they are, how they end.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::error::ClusterError;
+use super::inner::{Inner, shared};
+use super::ledger::{documents, missing};
+use super::standing::NOBODY;
+use super::{Cluster, jobs};
+use crate::ingest::coordination::{Coordination, Lead, Outstanding, Phase, Taken, Term};
+use crate::ingest::ledger::{LedgerError, Missing};
+use crate::source::{Item, SourceId};
+
+/// A phase, as the table says it; 0 is sealed.
+fn number(phase: Phase) -> i16 {
+    match phase {
+        Phase::Preparing => 1,
+        Phase::Walking => 2,
+        Phase::Listed => 3,
+    }
+}
+
+fn phase(number: i16) -> Option<Phase> {
+    match number {
+        1 => Some(Phase::Preparing),
+        2 => Some(Phase::Walking),
+        3 => Some(Phase::Listed),
+        _ => None,
+    }
+}
+
+/// A change to the index's row by who leads; $1 the index, $2 the worker, $3 the epoch.
+fn by_the_leader(change: &str) -> String {
+    format!(
+        "WITH leads AS (
+             SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $2 AND epoch = $3 FOR SHARE)
+         UPDATE ragstream.corpora SET {change} AND EXISTS (SELECT 1 FROM leads) RETURNING again"
+    )
+}
+
+impl Inner {
+    /// The lead lasts for a quarter of a lease: who does nothing else is soon missed.
+    fn lead_lasts(&self) -> Duration {
+        self.lease / 4
+    }
+
+    async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), ClusterError> {
+        if self.member.standing().id == NOBODY {
+            self.enter().await?;
+        }
+        let names: Vec<&str> = sources.iter().map(SourceId::as_str).collect();
+        let timeline = self.timeline().await?;
+        let rows = self
+            .database
+            .ask(
+                "UPDATE ragstream.corpora SET round = CASE WHEN phase = 0 THEN round + 1 ELSE round END,
+                     prune = CASE WHEN phase = 0 THEN $2 ELSE prune OR $2 END, sources = $3,
+                     timeline = CASE WHEN phase = 0 THEN coalesce($4, timeline) ELSE timeline END,
+                     began = CASE WHEN phase = 0 THEN clock_timestamp() ELSE began END,
+                     again = again AND phase <> 0, phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
+                 WHERE id = $1 AND (phase = 0 OR sources IS NULL OR sources = $3
+                     OR NOT EXISTS (SELECT 1 FROM ragstream.workers w
+                         WHERE w.corpus = $1 AND w.id <> $5 AND w.lease_until > clock_timestamp()))
+                 RETURNING round",
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&prune, Type::BOOL),
+                    (&names, Type::TEXT_ARRAY),
+                    (&timeline, Type::TEXT),
+                    (&self.member.standing().id, Type::INT8),
+                ],
+            )
+            .await?;
+        let Some(row) = rows.first() else {
+            let error = ClusterError::unfit(format!(
+                "the workers of {:?} are in the middle of a round with other sources than {}",
+                self.name,
+                names.join(", ")
+            ));
+            return Err(error.with_hint("start every worker with the same pipeline file, or wait until the round has ended"));
+        };
+        self.seen().round = row.get(0);
+        Ok(())
+    }
+
+    /// Which history of the database this is: another one after a standby was promoted. `None`: it does not tell.
+    async fn timeline(&self) -> Result<Option<String>, ClusterError> {
+        let sql = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
+        match self.database.ask(sql, &[]).await {
+            Ok(rows) => Ok(rows.first().and_then(|row| row.get(0))),
+            Err(error) if error.is_away() => Err(error),
+            // Some services do not have these functions.
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn lead(&self) -> Result<Lead, ClusterError> {
+        let rows = self
+            .database
+            .ask(
+                "SELECT round, phase, prune, timeline, kept, store_generation FROM ragstream.corpora WHERE id = $1",
+                &[(&self.corpus, Type::INT4)],
+            )
+            .await?;
+        let row = rows.first().ok_or_else(|| self.no_corpus())?;
+        let under_way = phase(row.get(1)).filter(|_| row.get::<_, i64>(0) == self.seen().round);
+        let Some(phase) = under_way else { return Ok(Lead::Over(row.get::<_, i64>(4).max(0) as u64)) };
+        let taken = self
+            .database
+            .ask(
+                "INSERT INTO ragstream.roles AS r (corpus, role, owner, epoch, lease_until)
+                 SELECT $1, 'walk', w.id, 1, clock_timestamp() + $3 * interval '1 s' FROM ragstream.workers w
+                 WHERE w.id = $2 AND w.lease_until > clock_timestamp()
+                 ON CONFLICT (corpus, role) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until,
+                     epoch = CASE WHEN r.owner = excluded.owner THEN r.epoch ELSE r.epoch + 1 END
+                     WHERE r.owner = excluded.owner OR r.lease_until < clock_timestamp()
+                 RETURNING epoch",
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&self.member.standing().id, Type::INT8),
+                    (&self.lead_lasts().as_secs_f64(), Type::FLOAT8),
+                ],
+            )
+            .await?;
+        let Some(taken) = taken.first() else { return Ok(Lead::Others) };
+        let recorded: Option<String> = row.get(3);
+        let restored = match (recorded, self.timeline().await?) {
+            (Some(recorded), Some(now)) => recorded != now,
+            _ => false,
+        };
+        let index = row.get::<_, Option<&str>>(5).and_then(|name| name.parse().ok());
+        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, restored }))
+    }
+
+    async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, ClusterError> {
+        let rows = self
+            .database
+            .ask(
+                &by_the_leader("phase = $4, again = again AND $4 <> 2, store_generation = $5 WHERE id = $1"),
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&self.member.standing().id, Type::INT8),
+                    (&(term.epoch as i64), Type::INT8),
+                    (&number(phase), Type::INT2),
+                    (&index.to_string(), Type::TEXT),
+                ],
+            )
+            .await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn restart(&self, term: Term) -> Result<Option<Duration>, ClusterError> {
+        let timeline = self.timeline().await?;
+        let rows = self
+            .database
+            .ask(
+                &by_the_leader(
+                    "phase = 1, era = era + 1, generation = NULL, again = false, timeline = coalesce($4, timeline) WHERE id = $1",
+                ),
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&self.member.standing().id, Type::INT8),
+                    (&(term.epoch as i64), Type::INT8),
+                    (&timeline, Type::TEXT),
+                ],
+            )
+            .await?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        // All signed on in the era before: what they hold ends with it, this worker's own as well.
+        self.renew().await?;
+        let sql = "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner IS NOT NULL";
+        self.database.ask(sql, &[(&self.corpus, Type::INT4)]).await?;
+        Ok(Some(self.lease))
+    }
+
+    async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, ClusterError> {
+        // Answered twice, the second time it is sealed already.
+        let rows = self
+            .database
+            .ask(
+                &by_the_leader(
+                    "phase = CASE WHEN again THEN phase ELSE 0 END, kept = $4, ended = clock_timestamp() WHERE id = $1
+                     AND NOT EXISTS (SELECT 1 FROM ragstream.jobs WHERE corpus = $1)
+                     AND NOT EXISTS (SELECT 1 FROM ragstream.sweeps WHERE corpus = $1)",
+                ),
+                &[
+                    (&self.corpus, Type::INT4),
+                    (&self.member.standing().id, Type::INT8),
+                    (&(term.epoch as i64), Type::INT8),
+                    (&(kept as i64), Type::INT8),
+                ],
+            )
+            .await?;
+        Ok(rows.first().map(|row| !row.get::<_, bool>(0)))
+    }
+}
+
+#[async_trait]
+impl Coordination for Cluster {
+    async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), LedgerError> {
+        self.inner.join(sources, prune).await.map_err(shared)
+    }
+
+    async fn lead(&self) -> Result<Lead, LedgerError> {
+        self.inner.lead().await.map_err(shared)
+    }
+
+    fn renewal(&self) -> Duration {
+        self.inner.lead_lasts() / 3
+    }
+
+    async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, LedgerError> {
+        self.inner.reached(term, phase, index).await.map_err(shared)
+    }
+
+    async fn restart(&self, term: Term) -> Result<Option<Duration>, LedgerError> {
+        self.inner.restart(term).await.map_err(shared)
+    }
+
+    async fn submit(&self, term: Term, number: usize, source: &SourceId, items: Vec<Item>) -> Result<bool, LedgerError> {
+        jobs::submit_items(&self.inner, term, number, source, &items).await.map_err(shared)
+    }
+
+    async fn hold(&self, uris: Vec<String>) -> Result<(), LedgerError> {
+        documents::hold(&self.inner, &uris).await.map_err(shared)
+    }
+
+    async fn submit_removals(&self, term: Term, documents: Vec<Missing>) -> Result<bool, LedgerError> {
+        jobs::submit_removals(&self.inner, term, &documents).await.map_err(shared)
+    }
+
+    async fn take(&self, most: usize) -> Result<Taken, LedgerError> {
+        jobs::take(&self.inner, most).await.map_err(shared)
+    }
+
+    async fn settle(&self, uri: &str) -> Result<(), LedgerError> {
+        documents::settle(&self.inner, &[uri.to_owned()], false).await.map_err(shared)
+    }
+
+    async fn walk_again(&self) -> Result<(), LedgerError> {
+        let sql = "UPDATE ragstream.corpora SET again = true WHERE id = $1";
+        self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map(drop).map_err(shared)
+    }
+
+    async fn outstanding(&self) -> Result<Outstanding, LedgerError> {
+        jobs::outstanding(&self.inner).await.map_err(shared)
+    }
+
+    async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, LedgerError> {
+        missing::judged(&self.inner).await.map_err(shared)?;
+        self.inner.seal(term, kept).await.map_err(shared)
+    }
+
+    fn tell(&self, told: String) {
+        *self.inner.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
+    }
+
+    async fn leave(&self) {
+        if let Err(error) = self.inner.resign().await {
+            tracing::warn!(%error, "this worker could not sign off: what it had goes to others when its lease has run out");
+        }
+    }
+}

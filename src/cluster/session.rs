@@ -1,0 +1,251 @@
+//! A connection to the cluster's database, made anew whenever it breaks.
+//!
+//! Behind a pooler in transaction mode each transaction may get another connection of the server: nothing here is kept in one. No
+//! statement has a name, nothing is `SET` but within a transaction, there are no session locks and no LISTEN.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{join, join3};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Error as DriverError, Row};
+
+use super::error::ClusterError;
+use crate::source::sql::postgres::{Address, Failed, Session};
+
+/// How long a database that is away is waited for before the run ends.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a statement may take. One that does not end is taken for a connection that is gone.
+pub(crate) const STATEMENT: Duration = Duration::from_secs(60);
+/// How long a peer may be silent that does not even acknowledge what was sent.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+/// Between two tries, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// The values of a statement, each with its type: a statement without a name is not described by the server first.
+pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
+
+/// One connection to the cluster's database. Statements of several tasks go over it one behind the other without waiting for each
+/// other's answers; what needs transactions of several statements has a `Database` of its own.
+pub(crate) struct Database {
+    address: Address,
+    live: Mutex<Option<Arc<Session>>>,
+    /// Held by who connects.
+    opening: AsyncMutex<()>,
+}
+
+/// How long a database that is away is still waited for.
+pub(crate) struct Patience {
+    began: Instant,
+    pause: Duration,
+}
+
+/// A transaction of several statements. One that is dropped before its end takes its connection with it.
+pub(crate) struct Transaction<'a> {
+    database: &'a Database,
+    session: Arc<Session>,
+    ended: bool,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), pause: PAUSES.0 }
+    }
+
+    /// Waits, if the same may succeed then.
+    pub(crate) async fn after(&mut self, error: ClusterError) -> Result<(), ClusterError> {
+        if !error.is_away() || self.began.elapsed() + self.pause >= PATIENCE {
+            return Err(error);
+        }
+        tracing::debug!(%error, "the cluster's database is away");
+        // All workers lose it at the same moment; they need not come back at the same moment.
+        sleep(self.pause.mul_f64(rand::random_range(0.5..1.0))).await;
+        self.pause = (self.pause * 2).min(PAUSES.1);
+        Ok(())
+    }
+}
+
+impl Database {
+    /// The database at an address. Nothing is opened yet.
+    ///
+    /// # Errors
+    /// What is wrong with the address; it tells no secret.
+    pub(crate) fn new(url: &str, base: &Path) -> Result<Self, ClusterError> {
+        let mut address = Address::new(url, base).map_err(|problem| {
+            let error = ClusterError::unfit(format!("the address of the cluster {}", problem.message));
+            match problem.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            }
+        })?;
+        address.config.keepalives_idle(UNACKNOWLEDGED).tcp_user_timeout(UNACKNOWLEDGED);
+        Ok(Self { address, live: Mutex::default(), opening: AsyncMutex::default() })
+    }
+
+    /// "Postgres at host:5432".
+    pub(crate) fn place(&self) -> &str {
+        &self.address.place
+    }
+
+    fn live(&self) -> MutexGuard<'_, Option<Arc<Session>>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_session(&self) -> Option<Arc<Session>> {
+        self.live().as_ref().filter(|session| session.is_open()).map(Arc::clone)
+    }
+
+    /// A connection that is open, as far as is known.
+    async fn session(&self) -> Result<Arc<Session>, ClusterError> {
+        if let Some(session) = self.open_session() {
+            return Ok(session);
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(session) = self.open_session() {
+            return Ok(session);
+        }
+        let session = match timeout(STATEMENT, Session::open(&self.address)).await {
+            Ok(opened) => Arc::new(opened.map_err(|failed| self.explain(failed))?),
+            Err(_) => return Err(self.silent()),
+        };
+        *self.live() = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The next statement gets a new connection.
+    fn forget(&self, broken: &Arc<Session>) {
+        let mut live = self.live();
+        if live.as_ref().is_some_and(|session| Arc::ptr_eq(session, broken)) {
+            *live = None;
+        }
+    }
+
+    fn silent(&self) -> ClusterError {
+        ClusterError::away(format!("{} does not answer", self.place()))
+    }
+
+    fn explain(&self, failed: Failed) -> ClusterError {
+        ClusterError::of(failed, self.place(), STATEMENT)
+    }
+
+    /// What a connection answered, or why it did not.
+    async fn answered<T>(
+        &self,
+        session: &Arc<Session>,
+        answer: impl Future<Output = Result<T, DriverError>>,
+    ) -> Result<T, ClusterError> {
+        match timeout(STATEMENT, answer).await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                let failed = session.failed(error).await;
+                if !session.is_open() {
+                    self.forget(session);
+                }
+                Err(self.explain(failed))
+            }
+            Err(_) => {
+                // Its answer may still come: nobody else is to get it.
+                self.forget(session);
+                Err(self.silent())
+            }
+        }
+    }
+
+    /// A statement's rows. Asked again while the database is away: it must do no harm twice.
+    pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        let mut patience = Patience::new();
+        loop {
+            match self.ask_once(sql, values).await {
+                Err(error) => patience.after(error).await?,
+                answered => return answered,
+            }
+        }
+    }
+
+    /// [`Self::ask`], once.
+    pub(crate) async fn ask_once(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        let session = self.session().await?;
+        self.answered(&session, session.client.query_typed(sql, values)).await
+    }
+
+    /// Begins a transaction. Nothing else may go over this connection until it ends.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'_>, ClusterError> {
+        let session = self.session().await?;
+        let transaction = Transaction { database: self, session, ended: false };
+        transaction.run("BEGIN").await?;
+        Ok(transaction)
+    }
+
+    /// [`Self::begin`] under terms (`SET LOCAL …`) and with two statements at once: one way to the server and back.
+    pub(crate) async fn begin_with(
+        &self,
+        terms: &str,
+        (first, of_first): (&str, &Values<'_>),
+        (second, of_second): (&str, &Values<'_>),
+    ) -> Result<(Transaction<'_>, Vec<Row>, Vec<Row>), ClusterError> {
+        let session = self.session().await?;
+        let transaction = Transaction { database: self, session, ended: false };
+        let client = &transaction.session.client;
+        let begun = format!("BEGIN; {terms}");
+        // They are sent in this order, each without waiting for the one before.
+        let all = async {
+            let begin = client.batch_execute(&begun);
+            let (begun, one, other) =
+                join3(begin, client.query_typed(first, of_first), client.query_typed(second, of_second)).await;
+            begun?;
+            Ok((one?, other?))
+        };
+        let (one, other) = self.answered(&transaction.session, all).await?;
+        Ok((transaction, one, other))
+    }
+}
+
+impl Transaction<'_> {
+    /// A statement's rows.
+    pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await
+    }
+
+    /// Statements without values.
+    pub(crate) async fn run(&self, sql: &str) -> Result<(), ClusterError> {
+        self.database.answered(&self.session, self.session.client.batch_execute(sql)).await
+    }
+
+    /// A last statement, and the end in the same way to the server. Where its answer is lost, nobody knows whether it was done.
+    pub(crate) async fn commit_with(mut self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        let client = &self.session.client;
+        let both = async {
+            let (rows, done) = join(client.query_typed(sql, values), client.batch_execute("COMMIT")).await;
+            let rows = rows?;
+            done.map(|()| rows)
+        };
+        let rows = self.database.answered(&self.session, both).await?;
+        self.ended = true;
+        Ok(rows)
+    }
+
+    /// Ends it. Where its answer is lost, nobody knows whether it was done.
+    pub(crate) async fn commit(mut self) -> Result<(), ClusterError> {
+        self.run("COMMIT").await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.database.forget(&self.session);
+        }
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.place())
+    }
+}

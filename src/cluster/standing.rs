@@ -1,0 +1,45 @@
+//! Who this worker is, and for how long what it has is its own.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Of a lease, what must be left for a call to the store to begin.
+const MARGIN: f64 = 0.25;
+
+/// Whoever has not signed on, or has signed off.
+pub(super) const NOBODY: i64 = 0;
+
+/// Who this worker is at the moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    /// Its name. Drawn by lot: a database that was restored to an earlier state must not give it to another.
+    pub id: i64,
+    /// How long nobody else can have what it holds, by this machine's clock, from before it asked.
+    pub until: Instant,
+}
+
+/// The worker's standing.
+#[derive(Debug)]
+pub(super) struct Member(Mutex<Standing>);
+
+impl Member {
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(Standing { id: NOBODY, until: Instant::now() }))
+    }
+
+    /// As it is now.
+    pub(super) fn standing(&self) -> Standing {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set(&self, standing: Standing) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    /// Whether there is time for a call to the store.
+    pub(super) fn has_time(&self, lease: Duration) -> bool {
+        self.standing().until.saturating_duration_since(Instant::now()) > lease.mul_f64(MARGIN)
+    }
+}

@@ -1,0 +1,223 @@
+//! What all workers on an index are at.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use tokio_postgres::types::Type;
+
+use super::error::ClusterError;
+use super::key::uri_of;
+use super::session::Database;
+use crate::limits;
+
+/// Failed documents that are named.
+const NAMED: i64 = 100;
+
+/// What all workers on an index are at. The keys are the contract's.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(tag = "type", rename = "cluster")]
+pub struct ClusterStatus {
+    /// What the index is called among those that the database knows.
+    pub index: String,
+    /// Where the database is.
+    pub database: String,
+    /// How often the index was brought up to date, the round that is under way included.
+    pub round: u64,
+    /// How far that is: `preparing`, `walking`, `listed` or `sealed`.
+    pub phase: &'static str,
+    /// Seconds since it began.
+    pub seconds: Option<f64>,
+    /// Those who work on it, by their names.
+    pub workers: Vec<WorkerStatus>,
+    /// Jobs that wait.
+    pub waiting: u64,
+    /// Jobs that a worker has.
+    pub taken: u64,
+    /// Documents that are looked at once more when what a dead worker may have sent can have arrived.
+    pub late: u64,
+    /// Documents in the index.
+    pub documents: u64,
+    /// Documents that failed, and have not been read since.
+    pub failed: u64,
+    /// The first of them.
+    pub failures: Vec<FailureStatus>,
+    /// Documents a second, of all workers together, since each began.
+    pub documents_per_second: f64,
+    /// Until nothing waits, at that rate; nothing while it cannot be told.
+    pub seconds_left: Option<f64>,
+    /// What the providers' quotas were used for, of all indexes.
+    pub quotas: Vec<QuotaStatus>,
+}
+
+/// A worker.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WorkerStatus {
+    /// Its name, for as long as it holds its lease.
+    pub id: i64,
+    /// The machine.
+    pub host: String,
+    /// The process on it.
+    pub process: i64,
+    /// The version of its program.
+    pub version: String,
+    /// Whether it walks the sources.
+    pub leads: bool,
+    /// Seconds for which its lease holds; below 0, others take over what it has.
+    pub lease: f64,
+    /// Documents that it has.
+    pub taken: u64,
+    /// Documents that it has done.
+    pub documents: u64,
+    /// Chunks that it has written.
+    pub chunks: u64,
+    /// Tokens that it has embedded.
+    pub tokens: u64,
+    /// Requests that it has sent.
+    pub requests: u64,
+    /// Of those, refused for speed.
+    pub throttled: u64,
+}
+
+/// A document that failed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FailureStatus {
+    /// The document.
+    pub uri: String,
+    /// Where it failed.
+    pub stage: String,
+    /// Why.
+    pub error: String,
+}
+
+/// A provider's quota.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct QuotaStatus {
+    /// The provider, with its address.
+    pub provider: String,
+    /// Requests that were sent in the last minute.
+    pub requests: u64,
+    /// Tokens that were.
+    pub tokens: u64,
+    /// Requests a minute that are allowed, as far as that is known.
+    pub rpm: Option<u64>,
+    /// Tokens a minute.
+    pub tpm: Option<u64>,
+}
+
+/// What all workers on the index of this name are at, by the database at this address. `None`: it knows no such index.
+pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
+    let database = Database::new(url, base)?;
+    let there = database.ask_once("SELECT to_regclass('ragstream.corpora') IS NOT NULL", &[]).await?;
+    if !there.first().is_some_and(|row| row.get::<_, bool>(0)) {
+        return Ok(None);
+    }
+    let rows = database
+        .ask_once(
+            "SELECT id, round, phase, extract(epoch FROM clock_timestamp() - began)::float8,
+                 (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NULL),
+                 (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NOT NULL),
+                 (SELECT count(*) FROM ragstream.sweeps s WHERE s.corpus = c.id),
+                 (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id)
+                     - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL),
+                 (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL)
+             FROM ragstream.corpora c WHERE name = $1",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    let corpus: i32 = row.get(0);
+    let count = |at: usize| row.get::<_, i64>(at).max(0) as u64;
+    let workers = workers(&database, corpus).await?;
+    let rate = workers.iter().fold(0.0, |rate, (worker, seconds)| rate + worker.documents as f64 / seconds.max(0.001));
+    let (waiting, taken) = (count(4), count(5));
+    let phase = match row.get::<_, i16>(2) {
+        1 => "preparing",
+        2 => "walking",
+        3 => "listed",
+        _ => "sealed",
+    };
+    Ok(Some(ClusterStatus {
+        index: name.to_owned(),
+        database: database.place().to_owned(),
+        round: count(1),
+        phase,
+        seconds: row.get(3),
+        workers: workers.into_iter().map(|(worker, _)| worker).collect(),
+        waiting,
+        taken,
+        late: count(6),
+        documents: count(7),
+        failed: count(8),
+        failures: failures(&database, corpus).await?,
+        documents_per_second: rate,
+        seconds_left: (rate > 0.0 && phase != "sealed").then(|| (waiting + taken) as f64 / rate),
+        quotas: quotas(&database).await?,
+    }))
+}
+
+/// The workers, each with the seconds since it began.
+async fn workers(database: &Database, corpus: i32) -> Result<Vec<(WorkerStatus, f64)>, ClusterError> {
+    let rows = database
+        .ask_once(
+            "SELECT w.id, w.host, w.process, w.program, extract(epoch FROM w.lease_until - clock_timestamp())::float8, w.told,
+                 (SELECT count(*) FROM ragstream.jobs j WHERE j.owner = w.id),
+                 EXISTS (SELECT 1 FROM ragstream.roles r
+                     WHERE r.corpus = $1 AND r.owner = w.id AND r.lease_until > clock_timestamp())
+             FROM ragstream.workers w WHERE w.corpus = $1 ORDER BY w.since, w.id",
+            &[(&corpus, Type::INT4)],
+        )
+        .await?;
+    let worker = |row: &tokio_postgres::Row| {
+        let told: Value = row.get::<_, Option<&str>>(5).and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
+        let number = |key: &str| told.get(key).and_then(Value::as_u64).unwrap_or_default();
+        let worker = WorkerStatus {
+            id: row.get(0),
+            host: row.get(1),
+            process: row.get(2),
+            version: row.get(3),
+            leads: row.get(7),
+            lease: row.get(4),
+            taken: row.get::<_, i64>(6).max(0) as u64,
+            documents: number("documents"),
+            chunks: number("chunks"),
+            tokens: number("tokens"),
+            requests: number("requests"),
+            throttled: number("throttled"),
+        };
+        (worker, told.get("seconds").and_then(Value::as_f64).unwrap_or_default())
+    };
+    Ok(rows.iter().map(worker).collect())
+}
+
+async fn failures(database: &Database, corpus: i32) -> Result<Vec<FailureStatus>, ClusterError> {
+    let rows = database
+        .ask_once(
+            "SELECT key, uri, stage, error FROM ragstream.documents WHERE corpus = $1 AND error IS NOT NULL ORDER BY key LIMIT $2",
+            &[(&corpus, Type::INT4), (&NAMED, Type::INT8)],
+        )
+        .await?;
+    let failure = |row: &tokio_postgres::Row| FailureStatus {
+        uri: uri_of(row.get(0), row.get(1)),
+        stage: row.get::<_, Option<String>>(2).unwrap_or_default(),
+        error: row.get(3),
+    };
+    Ok(rows.iter().map(failure).collect())
+}
+
+async fn quotas(database: &Database) -> Result<Vec<QuotaStatus>, ClusterError> {
+    let rows = database
+        .ask_once(
+            "SELECT DISTINCT ON (provider_key) name, state, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+             FROM ragstream.quota ORDER BY provider_key, version DESC LIMIT 100",
+            &[],
+        )
+        .await?;
+    let quota = |row: &tokio_postgres::Row| {
+        let allowed = limits::usage(row.get::<_, &[u8]>(1), row.get(2))?;
+        let (requests, tokens) = allowed.used;
+        Some(QuotaStatus { provider: row.get(0), requests, tokens, rpm: allowed.rpm, tpm: allowed.tpm })
+    };
+    Ok(rows.iter().filter_map(quota).collect())
+}

@@ -1,0 +1,388 @@
+//! A round of several workers, as one of them goes through it: it claims and works as long as there is anything, and leads where
+//! nobody else does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::coordination::{Coordination, Job, Lead, Phase, Taken, Term};
+use super::diff::digest;
+use super::ledger::{Intent, Missing, Scope, StoredPoint};
+use super::prune::Verdict;
+use super::queue::{self, Batch, Claim, Closed, Submit};
+use super::run::{Ended, Run};
+use super::{coordinator, prune, reconcile, worker};
+use crate::error::Error;
+use crate::source::{Item, SourceId};
+use crate::vectordb::{IndexMeta, StoreError, VectorStore};
+
+/// Jobs that are taken at once.
+const TAKEN: usize = 32;
+/// How often is looked whether anything is outstanding, at first and after a while.
+const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
+/// How often a person hears of what is waited for.
+const TELL: Duration = Duration::from_secs(15);
+
+/// What became of a lead.
+enum Led {
+    /// The round is sealed; so many documents are gone and were kept.
+    Sealed(u64),
+    /// Another worker leads now.
+    Deposed,
+}
+
+/// Goes through a round. Returns how many documents are gone and were kept; `None`: it was cut short.
+pub(super) async fn together(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Result<Option<u64>, Error> {
+    let sources: Vec<SourceId> = run.setup.sources.iter().map(|source| source.id().clone()).collect();
+    let joined = run.recorded(workers.join(&sources, run.options.prune).await);
+    let kept = if joined.is_ok() { work(run, workers).await } else { None };
+    run.report.clocks.close();
+    workers.leave().await;
+    match run.take_fatal() {
+        Some(error) => Err(error),
+        None => Ok(kept),
+    }
+}
+
+async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
+    let (mut fetched, local) = queue::local();
+    let (over, empty) = (CancellationToken::new(), Arc::new(Notify::new()));
+    let claims = Claims {
+        run: Arc::clone(run),
+        workers: Arc::clone(workers),
+        local,
+        empty: Arc::clone(&empty),
+        over: over.clone(),
+        ready: VecDeque::new(),
+    };
+    let lead = async {
+        let kept = lead(run, &**workers, &mut fetched, &empty).await;
+        over.cancel();
+        drop(fetched);
+        kept.ok()
+    };
+    run.drained(async { tokio::join!(lead, worker::work(run, claims)).0 }).await.flatten()
+}
+
+/// Leads where nobody else does, until the round is over.
+async fn lead(run: &Run, workers: &dyn Coordination, fetched: &mut mpsc::Sender<Batch>, empty: &Notify) -> Result<u64, Ended> {
+    loop {
+        match run.recorded(workers.lead().await)? {
+            Lead::Over(kept) => return Ok(kept),
+            Lead::Others => tokio::select! {
+                paused = pause(run, workers.renewal()) => paused?,
+                // The queue says that the round is over.
+                () = empty.notified() => {}
+            },
+            Lead::Mine(term) => {
+                let led = tokio::select! {
+                    led = lead_on(run, workers, term, fetched) => led?,
+                    lost = keep(run, workers, term) => lost?,
+                };
+                if let Led::Sealed(kept) = led {
+                    return Ok(kept);
+                }
+                tracing::warn!("another worker leads now");
+            }
+        }
+    }
+}
+
+async fn pause(run: &Run, long: Duration) -> Result<(), Ended> {
+    tokio::select! {
+        () = sleep(long) => Ok(()),
+        () = run.stop.cancelled() => Err(Ended::Stopped),
+    }
+}
+
+/// Renews the lead, and frees what dead workers held, until another worker has it.
+async fn keep(run: &Run, workers: &dyn Coordination, term: Term) -> Result<Led, Ended> {
+    loop {
+        pause(run, workers.renewal()).await?;
+        match run.recorded(workers.lead().await)? {
+            Lead::Mine(now) if now.epoch == term.epoch && !now.restored => {}
+            // What was promised before counts no more; whoever leads then begins anew.
+            Lead::Mine(_) | Lead::Others => return Ok(Led::Deposed),
+            // Sealed meanwhile, by the other branch.
+            Lead::Over(kept) => return Ok(Led::Sealed(kept)),
+        }
+        run.recorded(workers.outstanding().await)?;
+    }
+}
+
+/// Goes from wherever the round is to its end.
+async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mut mpsc::Sender<Batch>) -> Result<Led, Ended> {
+    let mut preparing = term.phase == Phase::Preparing;
+    if term.restored {
+        tracing::warn!("the database has lost what it had acknowledged, as after a fail-over: ledger and store are compared");
+        let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
+        pause(run, wait).await?;
+        preparing = true;
+    }
+    let mut index = index(run).await?;
+    if !preparing && term.index != Some(index.generation) {
+        tracing::warn!("the index is not the one that this round began with: ledger and store are compared");
+        let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
+        pause(run, wait).await?;
+        preparing = true;
+    }
+    run.walk_anew(run.recorded(run.setup.ledger.begin_run().await)?);
+    if preparing {
+        // Who was at work when the round before was cut short is waited for, or freed.
+        while run.recorded(workers.outstanding().await)?.taken > 0 {
+            pause(run, LOOK.1).await?;
+        }
+        match reconcile::reconcile(&run.setup, run.id(), &index, &run.stop).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Ended::Stopped),
+            Err(error) => return Err(run.abort(error)),
+        }
+    }
+    loop {
+        if !run.recorded(workers.reached(term, Phase::Walking, index.generation).await)? {
+            return Ok(Led::Deposed);
+        }
+        let scope = {
+            let queue = Shared { workers, term, run, fetched };
+            coordinator::list(run, queue).await?
+        };
+        if !run.recorded(workers.reached(term, Phase::Listed, index.generation).await)? {
+            return Ok(Led::Deposed);
+        }
+        drained(run, workers, "documents").await?;
+        let Some(kept) = removed(run, workers, term, &scope).await? else { return Ok(Led::Deposed) };
+        drained(run, workers, "removals").await?;
+        if let Err(error) = run.setup.store.flush().await {
+            return Err(run.abort(error.into()));
+        }
+        if let Err(error) = reconcile::seal(run, index.clone(), kept).await {
+            tracing::warn!(%error, "the end of this round could not be recorded; the next one looks through the store first");
+        }
+        match run.recorded(workers.seal(term, kept).await)? {
+            Some(true) => return Ok(Led::Sealed(kept)),
+            Some(false) => {
+                run.walk_anew(run.recorded(run.setup.ledger.begin_run().await)?);
+                index = self::index(run).await?;
+            }
+            None => match run.recorded(workers.lead().await)? {
+                Lead::Over(kept) => return Ok(Led::Sealed(kept)),
+                _ => return Ok(Led::Deposed),
+            },
+        }
+    }
+}
+
+/// What the index says of itself.
+async fn index(run: &Run) -> Result<IndexMeta, Ended> {
+    let index = run.with_store(|store| async move { store.meta().await }).await?;
+    index.ok_or_else(|| run.abort(StoreError::Missing { store: run.setup.store.describe() }.into()))
+}
+
+/// Waits until nothing is outstanding.
+async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<(), Ended> {
+    let (began, mut told, mut look) = (Instant::now(), Instant::now(), LOOK.0);
+    loop {
+        let outstanding = run.recorded(workers.outstanding().await)?;
+        if outstanding.jobs == 0 && outstanding.sweeps == 0 {
+            return Ok(());
+        }
+        if told.elapsed() >= TELL {
+            told = Instant::now();
+            tracing::info!(
+                waiting = outstanding.jobs,
+                taken = outstanding.taken,
+                late = outstanding.sweeps,
+                seconds = began.elapsed().as_secs(),
+                "waiting for {what} that workers have, and for what dead ones may still have on its way"
+            );
+        }
+        pause(run, look).await?;
+        look = (look * 2).min(LOOK.1);
+    }
+}
+
+/// Puts what is gone into the queue, unless that is in doubt. How many documents were kept for that reason; `None`: another one leads.
+async fn removed(run: &Run, workers: &dyn Coordination, term: Term, scope: &Scope) -> Result<Option<u64>, Ended> {
+    match prune::judge(run, scope).await? {
+        Verdict::Keep(kept) => return Ok(Some(kept)),
+        Verdict::Remove(0) => return Ok(Some(0)),
+        Verdict::Remove(_) => {}
+    }
+    let mut after = None;
+    loop {
+        let page = run.recorded(run.setup.ledger.missing(run.id(), scope, after).await)?;
+        if !run.recorded(workers.submit_removals(term, page.documents).await)? {
+            return Ok(None);
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(Some(0));
+        }
+    }
+}
+
+/// The queue that all workers share. What came with its body stays here: no other could fetch it again without asking the source twice.
+struct Shared<'a> {
+    workers: &'a dyn Coordination,
+    term: Term,
+    run: &'a Run,
+    fetched: &'a mut mpsc::Sender<Batch>,
+}
+
+#[async_trait]
+impl Submit for Shared<'_> {
+    async fn submit(&mut self, batch: Batch) -> Result<(), Closed> {
+        if batch.fetched.is_some() {
+            // Before anyone could find that nothing is outstanding.
+            let uris = batch.items.iter().map(|item| item.uri.clone()).collect();
+            self.run.recorded(self.workers.hold(uris).await).map_err(|_| Closed)?;
+            return self.fetched.submit(batch).await;
+        }
+        let Some(source) = self.run.setup.sources.get(batch.source) else { return Ok(()) };
+        let submitted = self.workers.submit(self.term, batch.source, source.id(), batch.items).await;
+        match self.run.recorded(submitted) {
+            Ok(true) => Ok(()),
+            // The other branch hears of it as well.
+            Ok(false) | Err(_) => Err(Closed),
+        }
+    }
+}
+
+/// What this worker does: what was fetched here, and what the queue has.
+struct Claims {
+    run: Arc<Run>,
+    workers: Arc<dyn Coordination>,
+    local: mpsc::Receiver<Batch>,
+    /// Told when the queue says that the round is over.
+    empty: Arc<Notify>,
+    over: CancellationToken,
+    ready: VecDeque<Batch>,
+}
+
+#[async_trait]
+impl Claim for Claims {
+    async fn claim(&mut self) -> Option<Batch> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Some(batch);
+            }
+            if let Ok(batch) = self.local.try_recv() {
+                return Some(batch);
+            }
+            if self.over.is_cancelled() {
+                return self.local.recv().await;
+            }
+            self.workers.tell(told(&self.run));
+            // Not to be dropped halfway: what it took would be nobody's.
+            match self.run.recorded(self.workers.take(TAKEN).await).ok()? {
+                Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
+                Taken::Nothing(wait) => tokio::select! {
+                    batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
+                    () = self.over.cancelled() => {}
+                    () = sleep(wait) => {}
+                },
+                Taken::Over => {
+                    self.empty.notify_one();
+                    self.over.cancelled().await;
+                }
+            }
+        }
+    }
+}
+
+/// What this worker has done so far.
+fn told(run: &Run) -> String {
+    let (report, requests) = (&run.report, run.setup.terms.counted.as_ref().map(|counted| counted()).unwrap_or_default());
+    let documents = report.documents.added.get() + report.documents.changed.get() + report.documents.removed.get();
+    serde_json::json!({
+        "seconds": report.elapsed().as_secs_f64(),
+        "documents": documents,
+        "failed": report.documents.failed.get(),
+        "chunks": report.chunks.upserted.get(),
+        "tokens": report.embeddings.tokens.get(),
+        "requests": requests.requests,
+        "throttled": requests.throttled,
+    })
+    .to_string()
+}
+
+impl Claims {
+    /// Does at once what needs no stage; the rest becomes batches.
+    async fn sort(&mut self, jobs: Vec<Job>) -> Result<(), Ended> {
+        let (mut items, mut removals): (Vec<(usize, Item)>, _) = (Vec::new(), Vec::<Missing>::new());
+        for job in jobs {
+            match job {
+                Job::Index(number, item) => items.push((number, item)),
+                Job::Remove(document) => removals.push(document),
+                Job::Sweep { source, uri, ids } => sweep(&self.run, &*self.workers, source, uri, ids).await?,
+            }
+        }
+        if !removals.is_empty() {
+            prune::remove(&self.run, &removals).await?;
+        }
+        for (number, source) in self.run.setup.sources.iter().enumerate() {
+            let of_it = items.iter().filter(|(of, _)| *of == number).map(|(_, item)| item.clone()).collect();
+            self.ready.extend(coordinator::batches(number, of_it, std::collections::HashMap::new(), source.at_once()));
+        }
+        Ok(())
+    }
+}
+
+/// Deletes what a worker may have written late of what is no document's any more, and looks whether it deleted or replaced what is: then
+/// the document is indexed anew.
+async fn sweep(
+    run: &Run,
+    workers: &dyn Coordination,
+    source: SourceId,
+    uri: String,
+    ids: Vec<uuid::Uuid>,
+) -> Result<(), Ended> {
+    let claimed = run.recorded(run.setup.ledger.claim(vec![uri.clone()]).await)?;
+    let Some(prior) = claimed.into_iter().next() else { return Ok(()) };
+    let (epoch, points) = (prior.epoch, prior.entry.map(|entry| entry.points).unwrap_or_default());
+    // What another run intends and has not finished is looked at when that is begun anew.
+    let known = |id: &uuid::Uuid| points.iter().any(|point| point.id == *id);
+    let orphans: Vec<_> = ids.iter().copied().filter(|id| !known(id)).collect();
+    let doubtful: Vec<StoredPoint> = points.iter().copied().filter(|point| ids.contains(&point.id)).collect();
+    if !run.setup.ledger.holds(&uri, epoch).await {
+        return Ok(());
+    }
+    if !orphans.is_empty() {
+        run.with_store(|store: Arc<dyn VectorStore>| {
+            let orphans = orphans.clone();
+            async move { store.delete(orphans).await }
+        })
+        .await?;
+    }
+    let mut lost = Vec::new();
+    for part in doubtful.chunks(256) {
+        let ids: Vec<_> = part.iter().map(|point| point.id).collect();
+        let found = run
+            .with_store(|store: Arc<dyn VectorStore>| {
+                let ids = ids.clone();
+                async move { store.passages(ids).await }
+            })
+            .await?;
+        for (point, passage) in part.iter().zip(found) {
+            // A digest of 0: what is there was about to be replaced anyway.
+            let same = passage.is_some_and(|passage| digest(&passage) == point.digest || point.digest == 0);
+            if !same {
+                lost.push(point.id);
+            }
+        }
+    }
+    if !lost.is_empty() {
+        let untouched = points.iter().copied().filter(|point| !lost.contains(&point.id)).collect();
+        let intent = Intent { source, uri: uri.clone(), epoch, ids: lost, untouched };
+        let fenced = run.recorded(run.setup.ledger.intend(vec![intent]).await)?;
+        if fenced.uris.is_empty() {
+            run.recorded(workers.walk_again().await)?;
+        }
+    }
+    run.recorded(workers.settle(&uri).await)
+}

@@ -1,0 +1,59 @@
+//! A runtime that is one of several workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Runtime;
+use crate::cluster::{Cluster, ClusterError, ClusterStatus, Quotas};
+use crate::error::Error;
+use crate::ingest::Setup;
+use crate::providers::Providers;
+use crate::source::Purpose;
+use crate::vectordb::StorePlan;
+
+impl Runtime {
+    /// The same, as one of any number of workers with the same pipeline that meet in the Postgres database at this address: they share
+    /// the queue, the ledger and the providers' quotas. `lease`: how long this worker may be silent before others take over what it
+    /// has. To be said before anything else is asked of it.
+    ///
+    /// # Errors
+    /// When the database cannot be had, or the store is one that workers cannot share.
+    pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
+        let cluster = Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
+        let quotas = Quotas::new(database, &self.settings.cwd, cluster.alive())?;
+        let providers = Providers::new(self.plan.providers.clone(), self.settings.cache.clone());
+        self.providers = Arc::new(providers.with_shared_limits(Arc::new(quotas)));
+        self.cluster = Some(Arc::new(cluster));
+        Ok(self)
+    }
+
+    /// What all workers with this pipeline are at that meet in this database. `None`: there were none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be had.
+    pub async fn cluster_status(&self, database: &str) -> Result<Option<ClusterStatus>, Error> {
+        Ok(Cluster::status(database, &self.settings.cwd, &self.corpus()?).await?)
+    }
+
+    /// What an ingest works with that is one of several.
+    pub(super) async fn setup_together(&self, cluster: &Arc<Cluster>) -> Result<Setup, Error> {
+        let mut setup = self.setup(Arc::clone(cluster) as _, Purpose::Index, None).await?;
+        setup.workers = Some(Arc::clone(cluster) as _);
+        // All workers are one home: what one of them wrote is every other's to remove.
+        setup.home = Some(format!("cluster: {}", self.corpus()?));
+        Ok(setup)
+    }
+
+    /// What the index is called in the database: the same on every worker, wherever that has its home.
+    fn corpus(&self) -> Result<String, Error> {
+        match &self.plan.store {
+            StorePlan::Qdrant { collection, .. } => Ok(format!("{} in {collection}", self.plan.name)),
+            StorePlan::Embedded { .. } => {
+                let error = ClusterError::unfit("several workers need a store that each of them can write to");
+                Err(error
+                    .with_hint("name a Qdrant server in the pipeline: `store: { qdrant: { url: …, collection: … } }`")
+                    .into())
+            }
+        }
+    }
+}
