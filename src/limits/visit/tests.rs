@@ -354,6 +354,55 @@ fn a_limit_that_nobody_tells_is_learned_by_all_together() {
 }
 
 #[test]
+fn a_limit_that_one_is_told_holds_for_all_at_once() {
+    // A window of a minute that slides, and every answer tells it: 600 requests.
+    let (refused, accepted, took) = paused(async {
+        let table = Table::new(6);
+        let log = Arc::new(Mutex::new((VecDeque::<Instant>::new(), 0_u64, 0_u64)));
+        let mut tasks = JoinSet::new();
+        let start = Instant::now();
+        for _ in 0..6 {
+            let limiter = Limiter::sharing(Limits::default(), LearnedLimits::default(), table.clone());
+            for _ in 0..8 {
+                let (limiter, log) = (limiter.clone(), log.clone());
+                tasks.spawn(async move {
+                    loop {
+                        let permit = limiter.admit(limiter.ticket(), 10).await;
+                        let now = Instant::now();
+                        let remaining = {
+                            let mut log = log.lock().unwrap();
+                            while log.0.front().is_some_and(|at| now - *at >= Duration::from_mins(1)) {
+                                log.0.pop_front();
+                            }
+                            let remaining = 600_usize.checked_sub(log.0.len() + 1);
+                            if remaining.is_some() {
+                                log.0.push_back(now);
+                                log.1 += 1;
+                            } else {
+                                log.2 += 1;
+                            }
+                            remaining.unwrap_or(0)
+                        };
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                        let headers = [("x-ratelimit-limit-requests", 600), ("x-ratelimit-remaining-requests", remaining)];
+                        let headers = headers.map(|(name, value)| (name.parse().unwrap(), value.to_string().parse().unwrap()));
+                        limiter.observe(&headers.into_iter().collect());
+                        limiter.answered(permit.sent, Some((Duration::from_millis(300), 10)));
+                    }
+                });
+            }
+        }
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        drop(tasks);
+        let log = log.lock().unwrap();
+        (log.2, log.1, start.elapsed())
+    });
+    let used = accepted as f64 / (600.0 * took.as_secs_f64() / 60.0);
+    println!("told to six: {used:.3} of the quota, {refused} refusals");
+    assert!(used > 0.95 && refused == 0, "{used} {refused}");
+}
+
+#[test]
 fn a_database_that_stays_away_ends_the_waiting_and_nothing_before() {
     paused(async {
         let table = Table::new(1);
