@@ -445,6 +445,14 @@ impl PipelineArg {
         Ok(loaded.plan)
     }
 
+    /// Says what of the file that was named several machines cannot work on together, each at its place.
+    pub fn check_for_cluster(&self, common: &Common) -> anyhow::Result<()> {
+        let Some(name) = &self.pipeline else { return Ok(()) };
+        let path = pipeline::find(name, &common.settings()?.cwd).map_err(Invalid::from)?;
+        pipeline::load_for_cluster(&path, &variable).map_err(Invalid)?;
+        Ok(())
+    }
+
     /// The plan with its connections; `change` may adjust the plan before.
     pub fn runtime(&self, common: &Common, change: impl FnOnce(&mut Plan) -> anyhow::Result<()>) -> anyhow::Result<Runtime> {
         let settings = common.settings()?;

@@ -40,6 +40,7 @@ pub(super) async fn ingest(
 ) -> anyhow::Result<u8> {
     refuse(&args)?;
     let Some(url) = args.cluster.url()? else { bail!("no cluster is named") };
+    args.ingest.pipeline.check_for_cluster(common)?;
     let runtime = super::ingest::runtime(&args.ingest, common)?;
     let joined = tokio::select! {
         joined = runtime.in_cluster(url.expose().trim(), args.lease) => joined?,

@@ -19,6 +19,11 @@ impl Runtime {
     /// # Errors
     /// When the database cannot be had, or the store is one that workers cannot share.
     pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
+        if let Some(problem) = self.plan.cluster_problems().into_iter().next() {
+            let error = ClusterError::unfit(problem.message);
+            return Err(problem.hint.map_or(error.clone(), |hint| error.with_hint(hint)).into());
+        }
+        self.shared_cache = self.plan.store.shared_cache();
         let cluster = Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
         let quotas = Quotas::new(database, &self.settings.cwd, cluster.alive())?;
         let providers = Providers::new(self.plan.providers.clone(), self.settings.cache.clone());
