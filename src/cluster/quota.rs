@@ -28,7 +28,7 @@ const TERMS: &str = "SET LOCAL synchronous_commit = off; SET LOCAL idle_in_trans
 const VISIT: Duration = Duration::from_secs(20);
 
 /// Microseconds from when the row was seen to when it is written, at most: what is allowed leaves after that.
-const FRESH: i64 = 300_000;
+const FRESH: i64 = 500_000;
 
 const LOCK: &str =
     "SELECT version, state FROM ragstream.quota WHERE provider_key = $1 ORDER BY version DESC LIMIT 1 FOR UPDATE";

@@ -11,8 +11,9 @@ use super::state::{Shared, Waiter};
 use super::visits::Note;
 use super::{MAX_TOKENS, Ticket};
 
-/// What may leave must leave so soon: it counts from when it was allowed.
-const FRESH: Duration = Duration::from_millis(600);
+/// What may leave must leave so soon: it counts from when it was allowed. Together with what a visit may take it is less than the second
+/// that a window is longer than a minute.
+const FRESH: Duration = Duration::from_millis(400);
 
 /// A place in the queue; dropping it lets the next one ask.
 pub(super) struct QueueEntry<'a> {

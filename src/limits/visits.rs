@@ -280,7 +280,7 @@ impl Visits {
 
     /// A look at the present run. Where it is another one, a visit follows at once.
     pub(super) fn checked(&mut self, run: u64) {
-        self.check_at = None;
+        (self.check_at, self.failed) = (None, None);
         self.urgent |= self.run.is_some_and(|known| known != run);
     }
 }

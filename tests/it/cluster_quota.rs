@@ -200,7 +200,10 @@ impl Work {
 
 /// A worker as a task, or as a process of its own.
 enum Worker {
-    Task(JoinSet<()>),
+    /// It ends when this is dropped.
+    Task {
+        _task: JoinSet<()>,
+    },
     Process(Child),
 }
 
@@ -223,7 +226,7 @@ impl Worker {
         }
         let mut task = JoinSet::new();
         task.spawn(work.clone().go(workers.clone()));
-        Self::Task(task)
+        Self::Task { _task: task }
     }
 }
 
