@@ -108,7 +108,11 @@ pub(super) async fn prepare(database: &Database) -> Result<(), ClusterError> {
     }
 }
 
-const IS_THERE: &str = "SELECT to_regclass('ragstream.layout') IS NOT NULL";
+/// Read from the catalog itself: after a wait for a lock, `to_regclass` in the same transaction may still answer from before it (Postgres
+/// 15 reads no invalidations when an advisory lock is had).
+const IS_THERE: &str = "SELECT EXISTS (
+    SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'ragstream' AND c.relname = 'layout')";
 const VERSION: &str = "SELECT version FROM ragstream.layout";
 
 /// The layout of the tables; `None`: there are none.

@@ -245,13 +245,16 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
 }
 
 pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(), ClusterError> {
-    // Of two failures of one document the later counts.
-    let failures: HashMap<&str, &FailedDocument> = failures.iter().map(|failure| (failure.uri.as_str(), failure)).collect();
+    // Of two failures of one document the later counts; whose it is, the first says.
+    let mut last: HashMap<&str, (&SourceId, &FailedDocument)> = HashMap::new();
+    for failure in failures {
+        last.entry(&failure.uri).or_insert((&failure.source, failure)).1 = failure;
+    }
     let mut columns = Columns::default();
     let (mut stages, mut errors) = (Vec::new(), Vec::new());
-    for (uri, failure) in &failures {
+    for (uri, (source, failure)) in &last {
         let epoch = inner.held.epoch(uri).unwrap_or_default();
-        columns.push(uri, epoch, failure.source.as_str());
+        columns.push(uri, epoch, source.as_str());
         stages.push(failure.stage.name());
         errors.push(text(&failure.error));
     }
@@ -279,7 +282,7 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
             ],
         )
         .await?;
-    let held = failures.keys().filter_map(|uri| Some((*uri, inner.held.epoch(uri)?))).collect::<Vec<_>>();
+    let held = last.keys().filter_map(|uri| Some((*uri, inner.held.epoch(uri)?))).collect::<Vec<_>>();
     inner.held.release(held);
     Ok(())
 }
