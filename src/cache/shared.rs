@@ -39,7 +39,7 @@ const PARALLEL: usize = 4;
 /// Bytes of vectors in one request, about: servers and proxies often stop at 4 MiB.
 const BYTES: usize = 2 << 20;
 /// How long one request may take.
-const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it may take until the collection is there: a cluster agrees on it.
 const OPENING: Duration = Duration::from_secs(3);
 /// How long a server is left alone that failed.
@@ -52,6 +52,15 @@ pub struct SharedCache {
     pub url: Url,
     /// Its key.
     pub api_key: Option<Secret>,
+    /// How long one request may take. Then it is a miss, and the server is left alone for half a minute.
+    pub patience: Duration,
+}
+
+impl SharedCache {
+    /// The one at this address, which has a second for each request.
+    pub fn new(url: Url, api_key: Option<Secret>) -> Self {
+        Self { url, api_key, patience: PATIENCE }
+    }
 }
 
 impl std::fmt::Debug for SharedCache {
@@ -110,7 +119,7 @@ impl Tier for Shared {
         stream::iter(batches)
             .for_each_concurrent(PARALLEL, async |batch| {
                 // What cannot be written in time is paid for by somebody else again: better than to hold up everybody.
-                if let Ok(Ok(_permit)) = timeout(PATIENCE, self.puts.acquire()).await {
+                if let Ok(Ok(_permit)) = timeout(self.collection.patience, self.puts.acquire()).await {
                     self.collection.write(batch).await;
                 }
             })
@@ -159,6 +168,7 @@ struct Collection {
     described: String,
     fingerprint: String,
     dimensions: usize,
+    patience: Duration,
     /// Set once the collection was seen to be this model's.
     known: OnceCell<()>,
     rest: Rest,
@@ -198,11 +208,15 @@ impl Collection {
         let bare = bare(&shared.url);
         let name = name(fingerprint);
         let described = format!("{name} at {}", bare.as_str().trim_end_matches('/'));
-        let mut config = Qdrant::from_url(bare.as_str()).timeout(OPENING).connect_timeout(PATIENCE).skip_compatibility_check();
+        let mut config = Qdrant::from_url(bare.as_str())
+            .timeout(OPENING.max(shared.patience))
+            .connect_timeout(shared.patience)
+            .skip_compatibility_check();
         config.api_key = shared.api_key.as_ref().map(|key| key.expose().to_owned());
         config.set_pool_size(PARALLEL);
-        let (fingerprint, known, rest) = (fingerprint.to_owned(), OnceCell::new(), Rest::default());
-        Ok(Self { client: config.build().map_err(Box::new)?, name, described, fingerprint, dimensions, known, rest })
+        let (fingerprint, patience) = (fingerprint.to_owned(), shared.patience);
+        let (known, rest) = (OnceCell::new(), Rest::default());
+        Ok(Self { client: config.build().map_err(Box::new)?, name, described, fingerprint, dimensions, patience, known, rest })
     }
 
     /// About what a vector takes in a request or an answer.
@@ -247,10 +261,10 @@ impl Collection {
         if !self.rest.is_over() {
             return None;
         }
-        let open = || async { timeout(OPENING, self.open().boxed()).await.map_err(|_| Fault::Slow)? };
+        let open = || async { timeout(OPENING.max(self.patience), self.open().boxed()).await.map_err(|_| Fault::Slow)? };
         let done = async {
             self.known.get_or_try_init(open).await?;
-            timeout(PATIENCE, request).await.map_err(|_| Fault::Slow)?
+            timeout(self.patience, request).await.map_err(|_| Fault::Slow)?
         };
         done.await.inspect_err(|fault| self.leave(fault)).ok()
     }

@@ -1,6 +1,6 @@
 //! What the parts of a cluster's worker share.
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -70,6 +70,13 @@ impl Transactions {
 impl Inner {
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how many workers there are.
+    pub(super) fn counted(&self, workers: i64) -> u32 {
+        let workers = u32::try_from(workers).unwrap_or(1).max(1);
+        self.alive.store(workers, Ordering::Relaxed);
+        workers
     }
 
     pub(super) fn no_corpus(&self) -> ClusterError {

@@ -172,7 +172,7 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
         return Ok(Taken::Over);
     }
     let (idle, each) = IDLE;
-    let wait = idle + each * u32::try_from(row.get::<_, i64>(2)).unwrap_or(u32::MAX).min(1000);
+    let wait = idle + each * inner.counted(row.get(2)).min(1000);
     Ok(Taken::Nothing(wait.mul_f64(rand::random_range(0.7..1.3))))
 }
 
@@ -189,7 +189,8 @@ const TAKE: &str = "
         UPDATE ragstream.jobs j SET owner = me.id, epoch = nextval('ragstream.epochs') FROM next, me
         WHERE j.ctid = next.ctid RETURNING j.*)
     SELECT t.key, t.uri, t.job, t.kind, t.source, t.place, t.item, t.epoch, t.sweep,
-        d.source, d.hash, d.modified, d.points, d.intents
+        d.source, d.hash, d.modified, d.points, d.intents,
+        (SELECT count(*) FROM ragstream.workers w WHERE w.corpus = $1)
     FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key ORDER BY t.job";
 
 async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, ClusterError> {
@@ -214,6 +215,9 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     let mut jobs = Vec::with_capacity(rows.len());
     let mut grants = Vec::with_capacity(rows.len());
     let mut highest = after;
+    if let Some(row) = rows.first() {
+        inner.counted(row.get(14));
+    }
     for row in &rows {
         let uri = uri_of(row.get(0), row.get(1));
         highest = highest.max(row.get(2));

@@ -4,7 +4,6 @@
 //! transaction: what that worker says from then on is refused by owner and epoch, also when it only slept. A worker that could not
 //! renew in time lets go of everything by itself and goes on under a new name.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -79,7 +78,7 @@ impl Inner {
                 )
                 .await?;
             if let Some(row) = renewed.first() {
-                self.alive.store(u32::try_from(row.get::<_, i64>(0)).unwrap_or(1).max(1), Ordering::Relaxed);
+                self.counted(row.get(0));
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }

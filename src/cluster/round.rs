@@ -1,6 +1,7 @@
 //! Rounds: who leads, how far they are, how they end.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -210,6 +211,10 @@ impl Coordination for Cluster {
 
     async fn lead(&self) -> Result<Lead, LedgerError> {
         self.inner.lead().await.map_err(shared)
+    }
+
+    fn alive(&self) -> usize {
+        self.inner.alive.load(Ordering::Relaxed) as usize
     }
 
     fn renewal(&self) -> Duration {

@@ -50,13 +50,10 @@ CREATE TABLE ragstream.documents (
     corpus integer NOT NULL, key text COLLATE "C" NOT NULL, uri bytea, source text NOT NULL, version bytea, hash bytea,
     modified bigint, points bytea, intents bytea, stage text, error text, unlisted boolean NOT NULL DEFAULT false,
     owner bigint, epoch bigint, PRIMARY KEY (corpus, key)
-) PARTITION BY HASH (corpus, key);
+) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 CREATE INDEX documents_failed ON ragstream.documents (corpus, key) WHERE error IS NOT NULL;
 CREATE INDEX documents_begun ON ragstream.documents (corpus, key) WHERE points IS NULL;
 CREATE INDEX documents_unlisted ON ragstream.documents (corpus, key) WHERE unlisted;
-DO $$ BEGIN FOR n IN 0..15 LOOP EXECUTE format(
-    'CREATE TABLE ragstream.documents_%s PARTITION OF ragstream.documents FOR VALUES WITH (MODULUS 16, REMAINDER %s)
-     WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)', n, n); END LOOP; END $$;
 CREATE TABLE ragstream.jobs (
     corpus integer NOT NULL, key text COLLATE "C" NOT NULL, uri bytea, job bigint NOT NULL, kind smallint NOT NULL,
     source text NOT NULL, place integer NOT NULL, item bytea, sweep bytea, owner bigint, epoch bigint NOT NULL DEFAULT 0,

@@ -102,6 +102,8 @@ pub trait Coordination: Send + Sync + std::fmt::Debug {
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), LedgerError>;
     /// Takes the lead, or renews it, where nobody else has it.
     async fn lead(&self) -> Result<Lead, LedgerError>;
+    /// How many workers there are, as far as this one knows.
+    fn alive(&self) -> usize;
     /// How often the lead is to be renewed.
     fn renewal(&self) -> std::time::Duration;
     /// The leader's word that a phase has been reached, on the index of this generation. `false`: it does not lead any more.

@@ -145,6 +145,7 @@ async fn list_source(
             queue.submit(batch).await.map_err(|Closed| Ended::Stopped)?;
             place.does(Doing::Working);
         }
+        queue.pause().await.map_err(|Closed| Ended::Stopped)?;
         // What has been made of them meanwhile is removed with what is gone.
         if !withdrawn.is_empty() {
             run.recorded(run.setup.ledger.unlist(run.id(), withdrawn).await)?;

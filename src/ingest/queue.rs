@@ -34,6 +34,10 @@ pub(super) struct Closed;
 pub(super) trait Submit: Send {
     /// Puts a batch in; waits while the queue is full.
     async fn submit(&mut self, batch: Batch) -> Result<(), Closed>;
+    /// Says that more may take a while: what was put in is to be had now.
+    async fn pause(&mut self) -> Result<(), Closed> {
+        Ok(())
+    }
 }
 
 /// A worker's end.

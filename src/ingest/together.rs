@@ -21,8 +21,10 @@ use crate::error::Error;
 use crate::source::{Item, SourceId};
 use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
-/// Jobs that are taken at once.
-const TAKEN: usize = 32;
+/// Jobs that are taken at once by one worker alone; of many, each takes fewer, so that all have some to the end.
+const TAKEN: (usize, usize) = (16, 256);
+/// Items that are put into the queue at once.
+const SUBMITTED: usize = 512;
 /// How often is looked whether anything is outstanding, at first and after a while.
 const LOOK: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(500));
 /// How often a person hears of what is waited for.
@@ -148,8 +150,10 @@ async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mu
             return Ok(Led::Deposed);
         }
         let scope = {
-            let queue = Shared { workers, term, run, fetched };
-            coordinator::list(run, queue).await?
+            let mut queue = Shared { workers, term, run, fetched, waiting: Vec::new(), number: 0 };
+            let scope = coordinator::list(run, &mut queue).await?;
+            queue.flush().await.map_err(|Closed| Ended::Stopped)?;
+            scope
         };
         if !run.recorded(workers.reached(term, Phase::Listed, index.generation).await)? {
             return Ok(Led::Deposed);
@@ -232,10 +236,27 @@ struct Shared<'a> {
     term: Term,
     run: &'a Run,
     fetched: &'a mut mpsc::Sender<Batch>,
+    /// Items of one source, by its number, that go into the queue together.
+    waiting: Vec<Item>,
+    number: usize,
+}
+
+impl Shared<'_> {
+    /// Puts in what waits.
+    async fn flush(&mut self) -> Result<(), Closed> {
+        let items = std::mem::take(&mut self.waiting);
+        let Some(source) = self.run.setup.sources.get(self.number).filter(|_| !items.is_empty()) else { return Ok(()) };
+        let submitted = self.workers.submit(self.term, self.number, source.id(), items).await;
+        match self.run.recorded(submitted) {
+            Ok(true) => Ok(()),
+            // The other branch hears of it as well.
+            Ok(false) | Err(_) => Err(Closed),
+        }
+    }
 }
 
 #[async_trait]
-impl Submit for Shared<'_> {
+impl Submit for &mut Shared<'_> {
     async fn submit(&mut self, batch: Batch) -> Result<(), Closed> {
         if batch.fetched.is_some() {
             // Before anyone could find that nothing is outstanding.
@@ -243,13 +264,16 @@ impl Submit for Shared<'_> {
             self.run.recorded(self.workers.hold(uris).await).map_err(|_| Closed)?;
             return self.fetched.submit(batch).await;
         }
-        let Some(source) = self.run.setup.sources.get(batch.source) else { return Ok(()) };
-        let submitted = self.workers.submit(self.term, batch.source, source.id(), batch.items).await;
-        match self.run.recorded(submitted) {
-            Ok(true) => Ok(()),
-            // The other branch hears of it as well.
-            Ok(false) | Err(_) => Err(Closed),
+        if batch.source != self.number {
+            self.flush().await?;
+            self.number = batch.source;
         }
+        self.waiting.extend(batch.items);
+        if self.waiting.len() >= SUBMITTED { self.flush().await } else { Ok(()) }
+    }
+
+    async fn pause(&mut self) -> Result<(), Closed> {
+        self.flush().await
     }
 }
 
@@ -279,7 +303,7 @@ impl Claim for Claims {
             }
             self.workers.tell(told(&self.run));
             // Not to be dropped halfway: what it took would be nobody's.
-            match self.run.recorded(self.workers.take(TAKEN).await).ok()? {
+            match self.run.recorded(self.workers.take((TAKEN.1 / self.workers.alive().max(1)).max(TAKEN.0)).await).ok()? {
                 Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
                 Taken::Nothing(wait) => tokio::select! {
                     batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },

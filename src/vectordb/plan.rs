@@ -38,7 +38,7 @@ impl StorePlan {
     pub fn shared_cache(&self) -> Option<SharedCache> {
         match self {
             Self::Embedded { .. } => None,
-            Self::Qdrant { url, api_key, .. } => Some(SharedCache { url: url.clone(), api_key: api_key.clone() }),
+            Self::Qdrant { url, api_key, .. } => Some(SharedCache::new(url.clone(), api_key.clone())),
         }
     }
 }

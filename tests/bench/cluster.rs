@@ -136,6 +136,9 @@ async fn main() {
     let whole = std::env::args().any(|argument| argument == "--bench");
     let count: usize = std::env::var("DOCUMENTS").ok().map_or(if whole { 6000 } else { 200 }, |count| count.parse().unwrap());
     let server = tokio::task::spawn_blocking(servers::postgres).await.unwrap();
+    // The tests' server writes every statement down, which costs more than the statements.
+    servers::psql(server.port, "postgres", "ALTER SYSTEM SET log_statement = 'none'");
+    servers::psql(server.port, "postgres", "SELECT pg_reload_conf()");
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let source = corpus(count);
     for (what, latency) in [("an API's latency", Duration::from_millis(50)), ("no latency", Duration::ZERO)] {

@@ -31,7 +31,7 @@ use self::corpus::{Corpus, Paid};
 use crate::sql::servers;
 
 /// How long a worker may be silent here.
-const LEASE: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(3);
 
 /// Where workers meet: an index of its own in the one Postgres of the tests, and a store.
 struct Meeting {
@@ -40,6 +40,7 @@ struct Meeting {
     store: Arc<dyn VectorStore>,
     corpus: Arc<Corpus>,
     paid: Arc<Paid>,
+    lease: Duration,
     _folder: tempfile::TempDir,
 }
 
@@ -54,11 +55,11 @@ impl Meeting {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(EmbeddedStore::new(folder.path().join("index")));
         let name = format!("工人 {}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Self { url, name, store, corpus: Arc::new(corpus), paid: Arc::new(Paid::default()), _folder: folder }
+        Self { url, name, store, corpus: Arc::new(corpus), paid: Arc::new(Paid::default()), lease: LEASE, _folder: folder }
     }
 
     async fn cluster(&self) -> Cluster {
-        Cluster::open(&self.url, Path::new("."), &self.name, LEASE).await.unwrap()
+        Cluster::open(&self.url, Path::new("."), &self.name, self.lease).await.unwrap()
     }
 
     async fn setup(&self, store: Arc<dyn VectorStore>) -> Setup {

@@ -62,6 +62,11 @@ impl Embedder for Model {
     }
 }
 
+/// With more patience than usual: these tests have a busy machine.
+fn shared(url: &Url) -> SharedCache {
+    SharedCache { patience: Duration::from_secs(30), ..SharedCache::new(url.clone(), None) }
+}
+
 /// A machine: a folder of its own, and what it paid.
 struct Machine {
     model: Arc<Model>,
@@ -71,7 +76,7 @@ struct Machine {
 
 impl Machine {
     fn new(url: &Url) -> Self {
-        Self::with(&SharedCache { url: url.clone(), api_key: None }, WIDTH)
+        Self::with(&shared(url), WIDTH)
     }
 
     fn with(shared: &SharedCache, dimensions: usize) -> Self {
@@ -186,7 +191,7 @@ async fn a_server_that_is_away_costs_a_moment_once() {
     let began = Instant::now();
     machine.embeds(&texts(0..600)).await;
     assert_eq!(machine.paid(), 600);
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     machine.embeds(&texts(0..600)).await;
     assert_eq!(machine.paid(), 0, "the file is there all the same");
 }
@@ -195,7 +200,7 @@ async fn a_server_that_is_away_costs_a_moment_once() {
 async fn a_server_that_hangs_costs_its_short_time_once() {
     let server = qdrant_server::start().await;
     Machine::new(&server.url).embeds(&texts(0..10)).await;
-    let machine = Machine::new(&server.url);
+    let machine = Machine::with(&SharedCache { patience: Duration::from_secs(5), ..shared(&server.url) }, WIDTH);
     machine.embeds(&texts(0..10)).await;
     assert_eq!(machine.paid(), 0);
     server.faults.slow_ms.store(600_000, SeqCst);
@@ -203,7 +208,7 @@ async fn a_server_that_hangs_costs_its_short_time_once() {
     machine.embeds(&texts(10..600)).await;
     let once = began.elapsed();
     assert_eq!(machine.paid(), 590);
-    assert!(once > Duration::from_millis(400) && once < Duration::from_secs(8), "{once:?}");
+    assert!(once > Duration::from_secs(4) && once < Duration::from_secs(25), "{once:?}");
     let calls = server.faults.calls.load(SeqCst);
     machine.embeds(&texts(600..1200)).await;
     assert_eq!(machine.paid(), 600);
@@ -256,7 +261,7 @@ async fn a_collection_of_others_is_left_alone() {
     let name = collection(&client).await;
 
     // Of another width, under the same name.
-    let wider = Machine::with(&SharedCache { url: server.url.clone(), api_key: None }, WIDTH + 1);
+    let wider = Machine::with(&shared(&server.url), WIDTH + 1);
     let before = client.collection_info(&name).await.unwrap().result.unwrap().points_count;
     let vector = Vector::from(vec![1.0; WIDTH + 1]);
     wider.cache.keep(vec![(key("wider"), vector)]).await;
@@ -277,7 +282,7 @@ async fn a_collection_of_others_is_left_alone() {
 async fn a_key_opens_it() {
     let server = qdrant_server::start_with(Options { api_key: Some("right"), keeps_metadata: true }).await;
     for (key, paid) in [("right", 20), ("right", 0), ("wr0ng", 20)] {
-        let shared = SharedCache { url: server.url.clone(), api_key: Some(Secret::new(key)) };
+        let shared = SharedCache { api_key: Some(Secret::new(key)), ..shared(&server.url) };
         let machine = Machine::with(&shared, WIDTH);
         machine.embeds(&texts(0..20)).await;
         assert_eq!(machine.paid(), paid, "{key}");
@@ -291,10 +296,11 @@ async fn a_run_on_another_machine_pays_nothing() {
         let (home, model) = (tempfile::tempdir().unwrap(), Arc::new(Model::default()));
         let texts: Vec<_> = (0..40).map(|n| (format!("笔记://{n}"), format!("第{n}篇。 A note of its own, {n}."))).collect();
         let notes = documents("notes", texts);
-        let runtime = Runtime::new(Plan::from_env(), Settings::at(&home))
+        let settings = Settings { cache: home.path().join("cache"), ..Settings::at(&home) };
+        let runtime = Runtime::new(Plan::from_env(), settings)
             .with_source(Arc::new(notes))
             .with_embedder(Arc::<Model>::clone(&model))
-            .with_shared_cache(SharedCache { url: server.url.clone(), api_key: None });
+            .with_shared_cache(shared(&server.url));
         let summary = runtime.index().await.unwrap();
         assert_eq!(summary.documents.seen, 40);
         assert_eq!(summary.embeddings.embedded, if paid { 40 } else { 0 }, "{summary:?}");

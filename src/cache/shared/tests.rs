@@ -59,7 +59,7 @@ fn collections_of_two_models_have_two_names_that_may_be_such() {
 
 #[test]
 fn neither_a_key_nor_a_password_is_shown() {
-    let shared = SharedCache { url: "https://user:pa55@db.example:6334".parse().unwrap(), api_key: Some(Secret::new("k3y")) };
+    let shared = SharedCache::new("https://user:pa55@db.example:6334".parse().unwrap(), Some(Secret::new("k3y")));
     let collection = Collection::new(&shared, "m", 2).unwrap();
     let shown = format!("{collection:?} {shared:?} {}", collection.described);
     assert!(!shown.contains("k3y") && !shown.contains("pa55") && !shown.contains("user"), "{shown}");

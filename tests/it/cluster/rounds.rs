@@ -5,7 +5,7 @@ use std::time::Duration;
 use ragstream::ingest::Options;
 
 use super::corpus::{Content, Corpus, text};
-use super::{LEASE, Meeting, Worker};
+use super::{Meeting, Worker};
 use crate::sql::servers;
 
 /// Sums over the workers of a round: added, changed, removed, failed.
@@ -124,7 +124,7 @@ async fn a_walker_that_dies_with_bodies_in_its_hands_loses_nothing() {
 async fn a_stopped_worker_gives_back_what_it_has_at_once() {
     let mut corpus = Corpus::of(200);
     corpus.slow = Duration::from_millis(30);
-    let meeting = Meeting::new(corpus);
+    let meeting = Meeting { lease: Duration::from_mins(2), ..Meeting::new(corpus) };
     let worker = meeting.worker().await;
     done(&meeting, 10).await;
     worker.stop.cancel();
@@ -133,7 +133,7 @@ async fn a_stopped_worker_gives_back_what_it_has_at_once() {
     assert_eq!(meeting.sql("SELECT count(*) FROM ragstream.jobs WHERE corpus = $corpus AND owner IS NOT NULL"), "0");
     let began = std::time::Instant::now();
     let rest = meeting.round(2).await;
-    assert!(began.elapsed() < LEASE * 10, "nobody's lease was waited for");
+    assert!(began.elapsed() < meeting.lease, "nobody's lease was waited for");
     assert_eq!(rest.iter().map(|s| s.documents.added).sum::<u64>() + summary.documents.added, 200);
     meeting.is_as_alone().await;
     // Without a cache on a disk, what had been embedded of documents that were not complete is embedded once more.
