@@ -1,6 +1,6 @@
 //! What is saved and loaded goes on as if nothing had happened.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::time::Duration;
 
@@ -168,18 +168,17 @@ fn a_short_log_costs_little_of_a_quota() {
         let (mut sent, mut micros, mut longest) = (0, 0, 0);
         while micros < 1_200_000_000 {
             let clock = at(start, micros);
-            match budget.ready_after((0, 0), 1, 400, clock.now) {
-                Some(later) => micros += i64::try_from((later - clock.now).as_micros()).unwrap() + 1,
-                None => {
-                    budget.next_id = budget.next_id.max(id(clock.micros));
-                    budget.take(400, clock.now);
-                    sent += 1;
-                    if shortens && sent % 20 == 0 {
-                        let bytes = save(&mut budget, &Line::default(), &Runs::default(), clock);
-                        longest = longest.max(bytes.len());
-                        budget = Saved::load(&bytes, clock, 0).unwrap().budget;
-                    }
-                }
+            if let Some(later) = budget.ready_after((0, 0), 1, 400, clock.now) {
+                micros += i64::try_from((later - clock.now).as_micros()).unwrap() + 1;
+                continue;
+            }
+            budget.next_id = budget.next_id.max(id(clock.micros));
+            budget.take(400, clock.now);
+            sent += 1;
+            if shortens && sent % 20 == 0 {
+                let bytes = save(&mut budget, &Line::default(), &Runs::default(), clock);
+                longest = longest.max(bytes.len());
+                budget = Saved::load(&bytes, clock, 0).unwrap().budget;
             }
         }
         (sent, longest)

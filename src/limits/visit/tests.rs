@@ -1,6 +1,11 @@
 //! Workers that share a quota, under a paused clock: what they use of it, and that they never use more.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test may fail loudly, and tells its figures"
+)]
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -268,7 +273,9 @@ fn no_worker_starves_and_greed_is_of_no_use() {
         seen.lock().unwrap().clone()
     });
     let mut counts = [0_usize; 16];
-    seen.iter().for_each(|(_, worker, _)| counts[*worker] += 1);
+    for (_, worker, _) in &seen {
+        counts[*worker] += 1;
+    }
     let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
     assert!(*most <= least * 13 / 10, "{counts:?}");
 }
