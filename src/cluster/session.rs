@@ -8,10 +8,11 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error as DriverError, Row};
 
 use super::error::ClusterError;
@@ -31,11 +32,12 @@ pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
 /// One connection to the cluster's database. Statements of several tasks go over it one behind the other without waiting for each
 /// other's answers; what needs transactions of several statements has a `Database` of its own.
+#[derive(Clone)]
 pub(crate) struct Database {
-    address: Address,
-    live: Mutex<Option<Arc<Session>>>,
+    address: Arc<Address>,
+    live: Arc<Mutex<Option<Arc<Session>>>>,
     /// Held by who connects.
-    opening: AsyncMutex<()>,
+    opening: Arc<AsyncMutex<()>>,
 }
 
 /// How long a database that is away is still waited for.
@@ -83,7 +85,7 @@ impl Database {
             }
         })?;
         address.config.keepalives_idle(UNACKNOWLEDGED).tcp_user_timeout(UNACKNOWLEDGED);
-        Ok(Self { address, live: Mutex::default(), opening: AsyncMutex::default() })
+        Ok(Self { address: Arc::new(address), live: Arc::default(), opening: Arc::default() })
     }
 
     /// "Postgres at host:5432".
@@ -167,9 +169,19 @@ impl Database {
     }
 
     /// [`Self::ask`], once.
+    ///
+    /// By a task of its own, which goes on when nobody looks at it any more or at the moment, as a stream does that is full: an answer
+    /// that is not read would keep all that come after it on the same connection from being read.
     pub(crate) async fn ask_once(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
-        let session = self.session().await?;
-        self.answered(&session, session.client.query_typed(sql, values)).await
+        let unfit = |error| ClusterError::unfit(format!("a value cannot be told to {}: {error}", self.place()));
+        let values = values.iter().map(Encoded::new).collect::<Result<Vec<_>, _>>().map_err(unfit)?;
+        let (database, sql) = (self.clone(), sql.to_owned());
+        let asked = tokio::spawn(async move {
+            let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|value| (value as _, value.of.clone())).collect();
+            let session = database.session().await?;
+            database.answered(&session, session.client.query_typed(&sql, &values)).await
+        });
+        asked.await.unwrap_or_else(|_| Err(ClusterError::away(format!("a statement to {} was cut short", self.place()))))
     }
 
     /// Begins a transaction. Nothing else may go over this connection until it ends.
@@ -242,6 +254,36 @@ impl Drop for Transaction<'_> {
             self.database.forget(&self.session);
         }
     }
+}
+
+/// A value as it goes to the server.
+#[derive(Debug)]
+struct Encoded {
+    of: Type,
+    /// `None`: NULL.
+    bytes: Option<BytesMut>,
+}
+
+impl Encoded {
+    fn new((value, of): &(&(dyn ToSql + Sync), Type)) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        let mut bytes = BytesMut::new();
+        let bytes = matches!(value.to_sql_checked(of, &mut bytes)?, IsNull::No).then_some(bytes);
+        Ok(Self { of: of.clone(), bytes })
+    }
+}
+
+impl ToSql for Encoded {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        let Some(bytes) = &self.bytes else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
 }
 
 impl fmt::Debug for Database {

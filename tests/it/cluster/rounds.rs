@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use ragstream::ingest::Options;
+use ragstream::ingest::coordination::{Coordination as _, Lead, Phase, Taken};
+use ragstream::source::{Item, SourceId, Version};
 
 use super::corpus::{Content, Corpus, text};
 use super::{Meeting, Worker};
@@ -184,4 +186,28 @@ async fn another_pipeline_is_refused_in_the_middle_of_a_round() {
     assert!(error.to_string().contains("other sources than tickets"), "{error}");
     worker.stop.cancel();
     worker.task.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_nobody_looks_at_holds_up_no_other() {
+    let meeting = Meeting { lease: Duration::from_mins(2), ..Meeting::new(Corpus::new("corpus")) };
+    let cluster = meeting.cluster().await;
+    let source = SourceId::new("corpus");
+    cluster.join(std::slice::from_ref(&source), false).await.unwrap();
+    let Lead::Mine(term) = cluster.lead().await.unwrap() else { unreachable!() };
+    assert!(cluster.reached(term, Phase::Walking, uuid::Uuid::nil()).await.unwrap());
+    let items = (0..900).map(|n| Item::new(format!("{n:0>900}"), Version::UNKNOWN)).collect();
+    assert!(cluster.submit(term, 0, &source, items).await.unwrap());
+    // As a stream does whose end is not asked for any more.
+    let mut taken = Box::pin(cluster.take(900));
+    assert!(futures_util::poll!(&mut taken).is_pending());
+    let others = async {
+        for _ in 0..3 {
+            cluster.outstanding().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), others).await.expect("the others are answered");
+    let Taken::Jobs(jobs) = taken.await.unwrap() else { panic!("the queue was full") };
+    assert_eq!(jobs.len(), 900);
+    cluster.leave().await;
 }
