@@ -76,10 +76,10 @@ impl Meeting {
     }
 
     async fn worker_at(&self, store: Arc<dyn VectorStore>) -> Worker {
-        self.worker_of(self.setup(store).await, Options::default())
+        Self::worker_of(self.setup(store).await, Options::default())
     }
 
-    fn worker_of(&self, setup: Setup, options: Options) -> Worker {
+    fn worker_of(setup: Setup, options: Options) -> Worker {
         let stop = CancellationToken::new();
         let run = ingest::run(setup, options, Arc::new(Report::default()), stop.clone());
         Worker { task: tokio::spawn(run), stop }

@@ -165,7 +165,7 @@ async fn a_walk_that_was_cut_short_removes_nothing_and_neither_does_doubt() {
     assert_eq!(kept, [16, 16], "every worker says so");
     assert_eq!(meeting.contents().await, all);
     // Any of them may be told that it is meant.
-    let told = meeting.worker_of(meeting.setup(meeting.store.clone()).await, Options { prune: true, ..Options::default() });
+    let told = Meeting::worker_of(meeting.setup(meeting.store.clone()).await, Options { prune: true, ..Options::default() });
     let other = meeting.worker().await;
     let both = [told.task.await.unwrap().unwrap(), other.task.await.unwrap().unwrap()];
     assert_eq!(sums(&both)[2], 15);
@@ -181,7 +181,7 @@ async fn another_pipeline_is_refused_in_the_middle_of_a_round() {
     done(&meeting, 5).await;
     let mut setup = meeting.setup(meeting.store.clone()).await;
     setup.sources = vec![std::sync::Arc::new(Corpus::new("tickets"))];
-    let error = meeting.worker_of(setup, Options::default()).task.await.unwrap().unwrap_err();
+    let error = Meeting::worker_of(setup, Options::default()).task.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "cluster_mismatch");
     assert!(error.to_string().contains("other sources than tickets"), "{error}");
     worker.stop.cancel();

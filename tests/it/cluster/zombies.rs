@@ -109,7 +109,7 @@ async fn wakes(at: Call, first: impl Fn(&Corpus), then: impl Fn(&Corpus)) {
         wake: Notify::new(),
     });
     let setup = meeting.setup(Arc::clone(&store) as _).await;
-    let sleeper = meeting.worker_of(setup, Options { prune: true, ..Options::default() });
+    let sleeper = Meeting::worker_of(setup, Options { prune: true, ..Options::default() });
     tokio::time::timeout(Duration::from_secs(30), store.asleep.notified()).await.expect("it gets there");
     then(&meeting.corpus);
     // It is as if all of the process slept: nobody renews its lease.
