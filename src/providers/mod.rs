@@ -37,9 +37,7 @@ mod sse;
 mod tokens;
 mod vendors;
 
-pub(crate) use address::bare_address;
-#[cfg(feature = "s3")]
-pub(crate) use address::is_loopback;
+pub(crate) use address::{bare_address, is_loopback};
 pub use chat::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage, decode_chat};
 pub use connect::Providers;
 pub use embed::{EmbedLimits, Embedded, Embedder, InputType};
