@@ -104,9 +104,7 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
     let stop = interruptible();
     let common = &cli.common;
     match cli.command {
-        Command::Ingest(args) if args.cluster.url()?.is_some() => {
-            cluster::ingest(args, common, output, telemetry, stop).await
-        }
+        Command::Ingest(args) if args.cluster.url()?.is_some() => cluster::ingest(args, common, output, telemetry, stop).await,
         Command::Ingest(IngestCommand { ingest, watch, .. }) if watch.watch => {
             watch::run(ingest, watch, common, output, stop).await
         }

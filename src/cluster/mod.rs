@@ -44,9 +44,9 @@ use self::inner::{Inner, Transactions};
 use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
-pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
 use self::session::Database;
 use self::standing::Member;
+pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
 use crate::ingest::ledger::SqliteLedger;
 
 /// How long a worker may be silent, unless it is told otherwise.
@@ -98,6 +98,7 @@ impl Cluster {
             notes,
             alive: Arc::new(AtomicU32::new(1)),
             told: Mutex::default(),
+            joined: Mutex::default(),
             seen: Mutex::default(),
             _ends: ends,
         });

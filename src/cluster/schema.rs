@@ -104,8 +104,10 @@ pub(super) async fn prepare(database: &Database) -> Result<(), ClusterError> {
             ));
             Err(error.with_hint("use the ragstream that made them, or a later one, on every worker"))
         }
-        strange => Err(ClusterError::unfit(format!("the tables of the cluster at {} are of layout {strange}", database.place()))
-            .with_hint("drop the schema `ragstream` there: the next `ingest` makes it anew, and looks through the store")),
+        strange => {
+            Err(ClusterError::unfit(format!("the tables of the cluster at {} are of layout {strange}", database.place()))
+                .with_hint("drop the schema `ragstream` there: the next `ingest` makes it anew, and looks through the store"))
+        }
     }
 }
 

@@ -215,7 +215,12 @@ impl Page {
 }
 
 /// Puts small items together, and leaves every worker some. `at_once`: see [`Source::at_once`].
-pub(super) fn batches(source: usize, items: Vec<Item>, mut fetched: HashMap<String, Fetched>, at_once: Option<usize>) -> Vec<Batch> {
+pub(super) fn batches(
+    source: usize,
+    items: Vec<Item>,
+    mut fetched: HashMap<String, Fetched>,
+    at_once: Option<usize>,
+) -> Vec<Batch> {
     // Who asks a server waits more than it works: one group a worker is enough.
     let (groups, most) = at_once.map_or((Run::cores() * 4, BATCH), |items| (Run::cores(), items));
     let usual = at_once.map_or(USUAL_BYTES, |items| BATCH_BYTES / items.max(1) as u64);

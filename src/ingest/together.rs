@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::coordination::{Coordination, Job, Lead, Phase, Taken, Term};
 use super::diff::digest;
-use super::ledger::{Intent, Missing, Scope, StoredPoint};
+use super::ledger::{Intent, Meta, Missing, Scope, StoredPoint};
 use super::prune::Verdict;
 use super::queue::{self, Batch, Claim, Closed, Submit};
 use super::run::{Ended, Run};
@@ -51,7 +51,14 @@ pub(super) async fn together(run: &Arc<Run>, workers: &Arc<dyn Coordination>) ->
 async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
     let (mut fetched, local) = queue::local();
     let over = CancellationToken::new();
-    let claims = Claims { run: Arc::clone(run), workers: Arc::clone(workers), local, over: over.clone(), ready: VecDeque::new() };
+    let claims = Claims {
+        run: Arc::clone(run),
+        workers: Arc::clone(workers),
+        local,
+        over: over.clone(),
+        ready: VecDeque::new(),
+        idle: None,
+    };
     let lead = async {
         let kept = lead(run, &**workers, &mut fetched).await;
         over.cancel();
@@ -93,7 +100,7 @@ async fn keep(run: &Run, workers: &dyn Coordination, term: Term) -> Result<Led, 
     loop {
         pause(run, workers.renewal()).await?;
         match run.recorded(workers.lead().await)? {
-            Lead::Mine(now) if now.epoch == term.epoch && !now.restored => {}
+            Lead::Mine(now) if now.epoch == term.epoch && now.history == term.history => {}
             // What was promised before counts no more; whoever leads then begins anew.
             Lead::Mine(_) | Lead::Others => return Ok(Led::Deposed),
             // Sealed meanwhile, by the other branch.
@@ -104,21 +111,21 @@ async fn keep(run: &Run, workers: &dyn Coordination, term: Term) -> Result<Led, 
 }
 
 /// Goes from wherever the round is to its end.
-async fn lead_on(
-    run: &Run,
-    workers: &dyn Coordination,
-    term: Term,
-    fetched: &mut mpsc::Sender<Batch>,
-) -> Result<Led, Ended> {
+async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mut mpsc::Sender<Batch>) -> Result<Led, Ended> {
     let mut preparing = term.phase == Phase::Preparing;
     if term.restored {
         tracing::warn!("the database has lost what it had acknowledged, as after a fail-over: ledger and store are compared");
         let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
+        run.report.waits_for(Some("waiting until no worker goes by what was lost".to_owned()));
         pause(run, wait).await?;
+        run.report.waits_for(None);
         preparing = true;
     }
     let mut index = index(run).await?;
-    if !preparing && term.index != Some(index.generation) {
+    // Both have a new generation in common when whoever led before ended between that and its last word.
+    let in_common = |meta: Meta| meta.generation == Some(index.generation);
+    let agree = term.index == Some(index.generation) || in_common(run.recorded(run.setup.ledger.meta().await)?);
+    if !preparing && !agree {
         tracing::warn!("the index is not the one that this round began with: ledger and store are compared");
         let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
         pause(run, wait).await?;
@@ -185,8 +192,11 @@ async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<()
     loop {
         let outstanding = run.recorded(workers.outstanding().await)?;
         if outstanding.jobs == 0 && outstanding.sweeps == 0 {
+            run.report.waits_for(None);
             return Ok(());
         }
+        let late = || format!("waiting for what dead workers may still have on its way ({})", outstanding.sweeps);
+        run.report.waits_for((outstanding.jobs == 0).then(late));
         if told.elapsed() >= TELL {
             told = Instant::now();
             tracing::info!(
@@ -255,6 +265,8 @@ struct Claims {
     local: mpsc::Receiver<Batch>,
     over: CancellationToken,
     ready: VecDeque<Batch>,
+    /// Since when there has been nothing to do, and when that was said last.
+    idle: Option<(Instant, Instant)>,
 }
 
 #[async_trait]
@@ -273,12 +285,19 @@ impl Claim for Claims {
             self.workers.tell(told(&self.run));
             // Not to be dropped halfway: what it took would be nobody's.
             match self.run.recorded(self.workers.take(TAKEN).await).ok()? {
-                Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
-                Taken::Nothing(wait) => tokio::select! {
-                    batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
-                    () = self.over.cancelled() => {}
-                    () = sleep(wait) => {}
-                },
+                Taken::Jobs(jobs) => {
+                    self.idle = None;
+                    self.run.report.waits_for(None);
+                    self.sort(jobs).await.ok()?;
+                }
+                Taken::Nothing(wait) => {
+                    self.tell_idle();
+                    tokio::select! {
+                        batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
+                        () = self.over.cancelled() => {}
+                        () = sleep(wait) => {}
+                    }
+                }
                 Taken::Over => self.over.cancelled().await,
             }
         }
@@ -302,6 +321,19 @@ fn told(run: &Run) -> String {
 }
 
 impl Claims {
+    /// Says that there is nothing to do here, and goes on to say it.
+    fn tell_idle(&mut self) {
+        let now = Instant::now();
+        let (since, told) = self.idle.get_or_insert((now, now));
+        if self.run.report.waiting().is_none() {
+            self.run.report.waits_for(Some("waiting for the other workers".to_owned()));
+        }
+        if told.elapsed() >= TELL {
+            *told = now;
+            tracing::info!(seconds = since.elapsed().as_secs(), "nothing to do: waiting for the other workers");
+        }
+    }
+
     /// Does at once what needs no stage; the rest becomes batches.
     async fn sort(&mut self, jobs: Vec<Job>) -> Result<(), Ended> {
         let (mut items, mut removals): (Vec<(usize, Item)>, _) = (Vec::new(), Vec::<Missing>::new());
@@ -325,7 +357,13 @@ impl Claims {
 
 /// Deletes what a worker may have written late of what is no document's any more, and looks whether it deleted or replaced what is: then
 /// the document is indexed anew.
-async fn sweep(run: &Run, workers: &dyn Coordination, source: SourceId, uri: String, ids: Vec<uuid::Uuid>) -> Result<(), Ended> {
+async fn sweep(
+    run: &Run,
+    workers: &dyn Coordination,
+    source: SourceId,
+    uri: String,
+    ids: Vec<uuid::Uuid>,
+) -> Result<(), Ended> {
     let claimed = run.recorded(run.setup.ledger.claim(vec![uri.clone()]).await)?;
     let Some(prior) = claimed.into_iter().next() else { return Ok(()) };
     let (epoch, points) = (prior.epoch, prior.entry.map(|entry| entry.points).unwrap_or_default());

@@ -50,7 +50,9 @@ impl Runtime {
             StorePlan::Qdrant { collection, .. } => Ok(format!("{} in {collection}", self.plan.name)),
             StorePlan::Embedded { .. } => {
                 let error = ClusterError::unfit("several workers need a store that each of them can write to");
-                Err(error.with_hint("name a Qdrant server in the pipeline: `store: { qdrant: { url: …, collection: … } }`").into())
+                Err(error
+                    .with_hint("name a Qdrant server in the pipeline: `store: { qdrant: { url: …, collection: … } }`")
+                    .into())
             }
         }
     }

@@ -101,7 +101,8 @@ impl Provider {
                         if accepted {
                             seen.requests.fetch_add(1, Ordering::Relaxed);
                             seen.tokens.fetch_add(tokens, Ordering::Relaxed);
-                            let silence = seen.last.lock().unwrap().replace(now).map_or(0, |last| (now - last).as_millis() as u64);
+                            let silence =
+                                seen.last.lock().unwrap().replace(now).map_or(0, |last| (now - last).as_millis() as u64);
                             seen.silence.fetch_max(silence, Ordering::Relaxed);
                         } else {
                             seen.refused.fetch_add(1, Ordering::Relaxed);
@@ -288,7 +289,14 @@ async fn torture(terms: Terms) -> Result {
     // As many as it takes, twice over, and a second's worth of a database that is slow.
     let pace = (f64::from(rpm) / 60.0).min(f64::from(tpm) / 60.0 / f64::from(terms.tokens));
     let at_once = (pace * 3.0 / f64::from(terms.workers)).ceil().max(2.0) as usize;
-    let work = Work { visits: Arc::default(), database: url, provider: provider.address, limits: terms.limits, tokens: terms.tokens, at_once };
+    let work = Work {
+        visits: Arc::default(),
+        database: url,
+        provider: provider.address,
+        limits: terms.limits,
+        tokens: terms.tokens,
+        at_once,
+    };
     let workers = Arc::new(AtomicU32::new(terms.workers));
     let mut all: VecDeque<Worker> = (0..terms.workers).map(|_| Worker::start(&work, &workers, terms.processes)).collect();
     let tokens = |provider: &Provider| provider.seen.tokens.load(Ordering::Relaxed);

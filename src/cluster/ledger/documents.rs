@@ -13,9 +13,7 @@ use super::super::error::ClusterError;
 use super::super::held::Grant;
 use super::super::inner::Inner;
 use super::super::key::{key_of, text, uri_of};
-use crate::ingest::ledger::{
-    Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode,
-};
+use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
 /// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted: no epoch is
@@ -62,17 +60,13 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
                  INSERT INTO ragstream.jobs AS j (corpus, key, uri, job, kind, source, place, owner, epoch)
                  SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, nextval('ragstream.epochs')
                  FROM given g, me ORDER BY g.key
-                 ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, item = NULL
+                 ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, kind = excluded.kind,
+                     item = NULL
                      WHERE j.owner IS NULL OR j.owner = excluded.owner
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
              FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key",
-            &[
-                (&inner.corpus, Type::INT4),
-                (&me, Type::INT8),
-                (&keys, Type::TEXT_ARRAY),
-                (&kept, Type::BYTEA_ARRAY),
-            ],
+            &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
     Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), prior(row, 2))).collect())
@@ -254,6 +248,8 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
 pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(), ClusterError> {
     // Of two failures of one document the later counts.
     let failures: HashMap<&str, &FailedDocument> = failures.iter().map(|failure| (failure.uri.as_str(), failure)).collect();
+    // What was lost is for others to judge: perhaps it is done.
+    let failures: HashMap<_, _> = failures.into_iter().filter(|(uri, _)| !inner.held.is_lost(uri)).collect();
     let mut columns = Columns::default();
     let (mut stages, mut errors) = (Vec::new(), Vec::new());
     for (uri, failure) in &failures {
@@ -270,7 +266,10 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
                  AS g(key, uri, epoch, source, stage, error)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id)
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+             later AS (
+                 INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL)
              INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error)
              SELECT $1, key, uri, source, stage, error FROM given ORDER BY key
              ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error",
@@ -349,7 +348,10 @@ pub(in super::super) async fn settle(inner: &Inner, uris: &[String], unlisted: b
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
              done AS (
                  DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[]) AS g(key, epoch), me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key)
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+             later AS (
+                 INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL AND $5)
              UPDATE ragstream.documents d SET unlisted = true FROM done WHERE d.corpus = $1 AND d.key = done.key AND $5",
             &[
                 (&inner.corpus, Type::INT4),

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
-use super::super::error::ClusterError;
 use super::super::inner::{Inner, shared};
 use super::super::key::{key_of, uri_of};
 use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, RunId, Scope, decode, encode};
@@ -69,21 +68,17 @@ pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<Mi
     Ok(all)
 }
 
-pub(super) async fn page(
-    inner: &Inner,
-    run: RunId,
-    scope: &Scope,
-    after: Option<Cursor>,
-) -> Result<MissingPage, LedgerError> {
+pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {
     let sources = scope.sources();
     let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
     // The cursor's word is a key; it means something to this ledger alone.
-    let Cursor { source, uri: after } =
-        after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
+    let Cursor { source, uri: after } = after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
     let page = page_after(inner, run, Some(&source), &after).await?;
     let next = match page.last() {
         Some(last) => Some(Cursor { source, uri: last.key.clone() }),
-        None => sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() }),
+        None => {
+            sources.into_iter().find(|other| **other > source).map(|next| Cursor { source: next.clone(), uri: String::new() })
+        }
     };
     let gone = |document: &Known| !document.listed && scope.covers(&document.source, &document.uri);
     let documents = page.into_iter().filter(gone).map(|document| Missing { source: document.source, uri: document.uri });
@@ -160,10 +155,4 @@ async fn adopt(inner: &Inner, run: RunId) -> Result<(), LedgerError> {
             .await
             .map_err(shared)?;
     }
-}
-
-/// Forgets that workers found nothing in documents: the round has judged.
-pub(in super::super) async fn judged(inner: &Inner) -> Result<(), ClusterError> {
-    let sql = "UPDATE ragstream.documents SET unlisted = false WHERE corpus = $1 AND unlisted";
-    inner.database.ask(sql, &[(&inner.corpus, Type::INT4)]).await.map(drop)
 }

@@ -66,9 +66,6 @@ impl SqliteLedger {
 
     /// Forgets what is staged.
     pub(crate) async fn forget_staged(&self, run: RunId) -> Result<(), LedgerError> {
-        self.transact(move |connection| {
-            connection.execute("DELETE FROM staged WHERE run = ?1", [run.0 as i64]).map(drop)
-        })
-        .await
+        self.transact(move |connection| connection.execute("DELETE FROM staged WHERE run = ?1", [run.0 as i64]).map(drop)).await
     }
 }
