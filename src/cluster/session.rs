@@ -9,11 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{IsNull, ToSql, Type};
 use tokio_postgres::{Error as DriverError, Row};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::error::ClusterError;
 use crate::source::sql::postgres::{Address, Failed, Session};
@@ -41,6 +43,34 @@ pub(crate) struct Database {
     away: AtomicBool,
     /// Held by who connects.
     opening: AsyncMutex<()>,
+}
+
+/// A value as it is sent.
+#[derive(Debug)]
+struct Encoded(Option<BytesMut>);
+
+impl Encoded {
+    fn new(value: &(dyn ToSql + Sync), of: &Type) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let mut bytes = BytesMut::new();
+        Ok(match value.to_sql_checked(of, &mut bytes)? {
+            IsNull::Yes => Self(None),
+            IsNull::No => Self(Some(bytes)),
+        })
+    }
+}
+
+impl ToSql for Encoded {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn std::error::Error + Send + Sync>> {
+        let Some(bytes) = &self.0 else { return Ok(IsNull::Yes) };
+        out.extend_from_slice(bytes);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    tokio_postgres::types::to_sql_checked!();
 }
 
 /// How long a database that is away is still waited for.
@@ -203,9 +233,31 @@ impl Database {
     }
 
     /// [`Self::ask`], once.
+    ///
+    /// The answer is taken in by a task of its own: who asked may not be looking, as a stage that waits for the one after it, and an
+    /// answer that nobody takes in holds up all others on the connection, the renewal of the lease among them.
     pub(crate) async fn ask_once(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
         let session = self.session().await?;
-        self.answered(&session, session.client.query_typed(sql, values)).await
+        let unsendable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            ClusterError::refused(format!("{}: a value cannot be sent: {error}", self.place()))
+        };
+        let encoded = |(value, of): &(&(dyn ToSql + Sync), Type)| {
+            Encoded::new(*value, of).map(|encoded| (encoded, of.clone())).map_err(unsendable)
+        };
+        let values = values.iter().map(encoded).collect::<Result<Vec<_>, _>>()?;
+        let (asked, sql) = (Arc::clone(&session), sql.to_owned());
+        let asked = AbortOnDropHandle::new(tokio::spawn(async move {
+            let values: Vec<_> = values.iter().map(|(value, of)| (value as &(dyn ToSql + Sync), of.clone())).collect();
+            asked.client.query_typed(&sql, &values).await
+        }));
+        let answer = async {
+            match asked.await {
+                Ok(answer) => answer,
+                // It broke: there will be none.
+                Err(_) => std::future::pending().await,
+            }
+        };
+        self.answered(&session, answer).await
     }
 
     /// Begins a transaction. Nothing else may go over this connection until it ends.

@@ -1,5 +1,6 @@
 //! Statements that come late or twice, and what becomes of a round that others than those who began it go on with: call by call.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use ragstream::cluster::Cluster;
@@ -45,6 +46,24 @@ async fn taken(cluster: &Cluster) -> Vec<Job> {
 
 fn failure(uri: &str) -> Vec<FailedDocument> {
     vec![FailedDocument { source: SourceId::new("a"), uri: uri.to_owned(), stage: Stage::Read, error: "\0".to_owned() }]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_nobody_takes_in_holds_up_no_other() {
+    let meeting = Meeting::new(Corpus::new("a"));
+    let cluster = joined(&meeting, &["a"]).await;
+    meeting.sql(
+        "INSERT INTO ragstream.documents (corpus, key, source, stage, error)
+         SELECT $corpus, 'a/' || n, 'a', 'read', repeat('错误', 1000) FROM generate_series(1, 2000) AS n",
+    );
+    let mut failures = std::pin::pin!(cluster.failures(2000));
+    let asked = std::future::poll_fn(|context| Poll::Ready(failures.as_mut().poll(context).is_pending()));
+    assert!(asked.await, "it is on its way");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // As a stage does that waits for the one after it.
+    let totals = tokio::time::timeout(Duration::from_secs(10), cluster.totals()).await.expect("it is answered").unwrap();
+    assert_eq!((totals.failed, failures.await.unwrap().len()), (2000, 2000));
+    cluster.leave().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
