@@ -116,7 +116,7 @@ impl Progress {
     /// Starts to show an ingest; runs shorter than a second stay silent when piped.
     pub fn start(output: Output, report: Arc<Report>, reading: Reading) -> Self {
         let (counted, mut rate, mut recent) = (Arc::clone(&report), Rate::default(), Recent::default());
-        let line = move || (report.documents.seen.get() > 0).then(|| line(&report, &mut rate, &mut recent, reading));
+        let line = move || has_begun(&report).then(|| line(&report, &mut rate, &mut recent, reading));
         let mut recent = Recent::default();
         Self::show(output, move || Line::Progress(wire::Progress::limited(&counted, &mut recent)), line)
     }
@@ -204,6 +204,11 @@ impl Rate {
     }
 }
 
+/// Whether there is anything to show: also what others have found, or are waited for.
+fn has_begun(report: &Report) -> bool {
+    report.documents.seen.get() + report.chunks.made.get() > 0 || report.waiting().is_some()
+}
+
 fn line(report: &Report, rate: &mut Rate, recent: &mut Recent, reading: Reading) -> String {
     let seen = report.documents.seen.get();
     let (made, stored) = (report.chunks.made.get(), report.chunks.upserted.get());
@@ -218,6 +223,9 @@ fn line(report: &Report, rate: &mut Rate, recent: &mut Recent, reading: Reading)
     }
     if let Some(limit) = report.told_limit().or_else(|| recent.look(&report.clocks)) {
         line.push_str(&format!(" · {}", reading.limit(&limit)));
+    }
+    if let Some(what) = report.waiting() {
+        line.push_str(&format!(" · {what}"));
     }
     line.push_str(&format!(" · {}", clock(report.elapsed())));
     line

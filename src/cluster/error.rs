@@ -55,6 +55,13 @@ impl ClusterError {
         {
             return told;
         }
+        if let Failed::Driver(error) = &failed
+            && crate::error::reason(error).contains("does not allow writes")
+        {
+            // As `target_session_attrs` wants it: during a fail-over there is none for a while.
+            return Self::away(format!("{place}: none of them takes writes at the moment"))
+                .with_hint("they are standbys: is a primary among the hosts of the address?");
+        }
         let error = failed.explain(place, None, patience);
         let transient = error.is_transient();
         let (message, hint) = error.parts();
@@ -85,6 +92,11 @@ impl ClusterError {
             }
             _ => None,
         }
+    }
+
+    /// The same, of a database that has been there before.
+    pub(super) fn for_now(self) -> Self {
+        Self { kind: Kind::Away, ..self }
     }
 
     /// Whether the same may succeed in a moment.

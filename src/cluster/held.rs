@@ -1,6 +1,6 @@
 //! The documents that this worker has.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -30,11 +30,15 @@ impl Grant {
 
 /// All that this worker has, by uri. Nothing of it is held across a wait.
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<HashMap<String, Grant>>);
+pub(super) struct Held {
+    grants: Mutex<HashMap<String, Grant>>,
+    /// What it had in this round and lost with its lease: others have it, and what it still hears of it counts no more.
+    lost: Mutex<HashSet<String>>,
+}
 
 impl Held {
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<String, Grant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is had under this epoch.
@@ -59,6 +63,17 @@ impl Held {
 
     /// Lets go of everything.
     pub(super) fn clear(&self) {
-        self.lock().clear();
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.extend(self.lock().drain().map(|(uri, _)| uri));
+    }
+
+    /// Whether it was lost, and has not been had since.
+    pub(super) fn is_lost(&self, uri: &str) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(uri) && self.epoch(uri).is_none()
+    }
+
+    /// Another round begins.
+    pub(super) fn forget_lost(&self) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

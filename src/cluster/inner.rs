@@ -13,6 +13,7 @@ use super::session::Database;
 use super::standing::Member;
 use crate::error::Error;
 use crate::ingest::ledger::{LedgerError, SqliteLedger};
+use crate::source::SourceId;
 
 /// What the parts of a cluster's worker share.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Inner {
     pub alive: Arc<AtomicU32>,
     /// What it tells of itself when it renews.
     pub told: Mutex<Option<String>>,
+    /// What it joined with: the sources that it can fetch from, and whether all that is gone is to be removed.
+    pub joined: Mutex<(Vec<SourceId>, bool)>,
     /// The round that it takes part in, and what it saw of the queue.
     pub seen: Mutex<Seen>,
     /// Ends what was started.
@@ -77,6 +80,10 @@ impl Inner {
         let workers = u32::try_from(workers).unwrap_or(1).max(1);
         self.alive.store(workers, Ordering::Relaxed);
         workers
+    }
+
+    pub(super) fn joined(&self) -> MutexGuard<'_, (Vec<SourceId>, bool)> {
+        self.joined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn no_corpus(&self) -> ClusterError {

@@ -10,7 +10,7 @@ use super::error::ClusterError;
 use super::held::Grant;
 use super::inner::{Inner, Seen};
 use super::key::{key_of, uri_of};
-use super::ledger::documents::prior;
+use super::ledger::documents::{self, prior};
 use super::session::{Patience, Values};
 use crate::ingest::coordination::{Job, Outstanding, Taken, Term};
 use crate::ingest::ledger::{Missing, decode_ids};
@@ -168,7 +168,9 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
         )
         .await?;
     let row = rows.first().ok_or_else(|| inner.no_corpus())?;
-    if row.get::<_, i64>(0) != inner.seen().round || row.get::<_, i16>(1) == 0 {
+    // A lower one than it joined: that was lost, and it joins again.
+    let (round, joined) = (row.get::<_, i64>(0), inner.seen().round);
+    if round > joined || round == joined && row.get::<_, i16>(1) == 0 {
         return Ok(Taken::Over);
     }
     let (idle, each) = IDLE;
@@ -212,8 +214,9 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut jobs = Vec::with_capacity(rows.len());
-    let mut grants = Vec::with_capacity(rows.len());
+    let sources = inner.joined().0.clone();
+    let (mut jobs, mut grants) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+    let mut nobodys = Vec::new();
     let mut highest = after;
     if let Some(row) = rows.first() {
         inner.counted(row.get(14));
@@ -222,17 +225,20 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
         let uri = uri_of(row.get(0), row.get(1));
         highest = highest.max(row.get(2));
         let source = SourceId::new(row.get::<_, String>(4));
-        jobs.push(match row.get::<_, i16>(3) {
-            REMOVE => Job::Remove(Missing { source, uri: uri.clone() }),
+        match row.get::<_, i16>(3) {
+            REMOVE => jobs.push(Job::Remove(Missing { source, uri: uri.clone() })),
             SWEEP => {
                 let ids: Vec<Uuid> = decode_ids(&row.get::<_, Option<Vec<u8>>>(8).unwrap_or_default());
-                Job::Sweep { source, uri: uri.clone(), ids }
+                jobs.push(Job::Sweep { source, uri: uri.clone(), ids });
             }
             _ => {
                 let item = unpacked(uri.clone(), &row.get::<_, Option<Vec<u8>>>(6).unwrap_or_default());
-                Job::Index(usize::try_from(row.get::<_, i32>(5)).unwrap_or(usize::MAX), item)
+                match place(&sources, &source, row.get(5)) {
+                    Some(place) => jobs.push(Job::Index(place, item)),
+                    None => nobodys.push(uri.clone()),
+                }
             }
-        });
+        }
         grants.push((uri, Grant::new(prior(row, 7))));
     }
     // Whoever signed on anew meanwhile has nothing of it.
@@ -241,9 +247,23 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     } else {
         return Ok(Vec::new());
     }
-    let mut seen = inner.seen();
-    *seen = Seen { job: seen.job.max(highest), ..*seen };
+    {
+        let mut seen = inner.seen();
+        *seen = Seen { job: seen.job.max(highest), ..*seen };
+    }
+    // What a late worker may have written of them is looked at all the same.
+    documents::settle(inner, &nobodys, true).await?;
     Ok(jobs)
+}
+
+/// Where among these sources an item's is that was listed as the one at `place`: a worker that came when a round had been left in its
+/// middle may have another pipeline than those who began it. `None`: it is none of them.
+fn place(sources: &[SourceId], source: &SourceId, place: i32) -> Option<usize> {
+    let place = usize::try_from(place).ok()?;
+    match sources.get(place) {
+        Some(there) if there == source => Some(place),
+        _ => sources.iter().position(|other| other == source),
+    }
 }
 
 /// Gives back what is in this worker's name without its knowing: the answer to a claim was lost.

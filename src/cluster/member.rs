@@ -12,8 +12,8 @@ use tokio_postgres::types::Type;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
-use super::inner::Inner;
-use super::session::{Patience, Values};
+use super::inner::{Inner, Seen};
+use super::session::{Patience, Transaction, Values};
 use super::standing::{NOBODY, Standing};
 
 /// After so many leases nothing can arrive any more that a worker sent which has lost its own.
@@ -27,10 +27,18 @@ const GIVE_UP_BODIES: &str = "
         DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
     UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
 
+/// Workers whose lease has run out, or who signed on before nothing counted any more that had been granted; or the one of this name.
+const GONE: &str = "
+    FROM ragstream.workers WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND (lease_until < clock_timestamp()
+        OR era <> (SELECT era FROM ragstream.corpora WHERE id = $1)))";
+
 impl Inner {
     /// Signs on under a new name. What it held is gone.
     pub(super) async fn enter(&self) -> Result<(), ClusterError> {
         self.held.clear();
+        // The numbers of jobs may begin anew with a database that has lost some.
+        let round = self.seen().round;
+        *self.seen() = Seen { round, ..Seen::default() };
         let id: i64 = rand::random_range(1..i64::MAX);
         let (began, seconds) = (Instant::now(), self.lease.as_secs_f64());
         let host = super::key::text(&host());
@@ -102,24 +110,41 @@ impl Inner {
     }
 
     async fn free_once(&self, id: Option<i64>) -> Result<usize, ClusterError> {
-        let found =
-            "SELECT 1 FROM ragstream.workers WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp())";
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&id, Type::INT8)];
-        if self.database.ask_once(found, values).await?.is_empty() {
+        if self.database.ask_once(&format!("SELECT 1 {GONE}"), values).await?.is_empty() {
             return Ok(0);
         }
         let _turn = self.transactions.turn.lock().await;
         let transaction = self.transactions.database.begin().await?;
-        let gone = transaction
-            .ask(
-                "DELETE FROM ragstream.workers WHERE id IN (
-                     SELECT id FROM ragstream.workers
-                     WHERE corpus = $1 AND (id = $2 OR $2 IS NULL AND lease_until < clock_timestamp()) ORDER BY id FOR UPDATE)
-                 RETURNING id",
-                values,
-            )
-            .await?;
+        let sql = format!("DELETE FROM ragstream.workers WHERE id IN (SELECT id {GONE} ORDER BY id FOR UPDATE) RETURNING id");
+        let gone = transaction.ask(&sql, values).await?;
         let gone: Vec<i64> = gone.iter().map(|row| row.get(0)).collect();
+        self.take_from(&transaction, &gone).await?;
+        transaction.commit().await?;
+        Ok(gone.len())
+    }
+
+    /// Gives back all that this worker has, as if its lease had run out; it stays who it is.
+    pub(super) async fn give_back(&self) -> Result<(), ClusterError> {
+        self.held.clear();
+        let mut patience = Patience::new();
+        while let Err(error) = self.give_back_once().await {
+            patience.after(error).await?;
+        }
+        Ok(())
+    }
+
+    async fn give_back_once(&self) -> Result<(), ClusterError> {
+        let me = self.member.standing().id;
+        let _turn = self.transactions.turn.lock().await;
+        let transaction = self.transactions.database.begin().await?;
+        transaction.ask("SELECT 1 FROM ragstream.workers WHERE id = $1 FOR UPDATE", &[(&me, Type::INT8)]).await?;
+        self.take_from(&transaction, &[me]).await?;
+        transaction.commit().await
+    }
+
+    /// Frees what these workers hold. What they may still be writing is looked at once more later.
+    async fn take_from(&self, transaction: &Transaction<'_>, gone: &[i64]) -> Result<(), ClusterError> {
         let sweep_after = self.lease.as_secs_f64() * SWEEPS;
         // Whoever takes or intends holds on to the worker's row meanwhile: so this sees all of it, and nothing comes after.
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY)];
@@ -153,8 +178,7 @@ impl Inner {
                 values,
             )
             .await?;
-        transaction.commit().await?;
-        Ok(gone.len())
+        Ok(())
     }
 
     /// Gives back what is held, and signs off.
@@ -166,6 +190,10 @@ impl Inner {
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];
         for sql in [
             "DELETE FROM ragstream.workers WHERE corpus = $1 AND id = $2",
+            // What nobody has any more is looked at all the same.
+            "INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+             SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM ragstream.jobs
+             WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL AND sweep IS NOT NULL",
             &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",

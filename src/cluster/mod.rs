@@ -98,6 +98,7 @@ impl Cluster {
             notes,
             alive: Arc::new(AtomicU32::new(1)),
             told: Mutex::default(),
+            joined: Mutex::default(),
             seen: Mutex::default(),
             _ends: ends,
         });

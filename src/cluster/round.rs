@@ -5,12 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
-use super::ledger::{documents, missing};
+use super::ledger::documents;
+use super::session::Values;
 use super::standing::NOBODY;
 use super::{Cluster, jobs};
 use crate::ingest::coordination::{Coordination, Lead, Outstanding, Phase, Taken, Term};
@@ -35,12 +37,27 @@ fn phase(number: i16) -> Option<Phase> {
     }
 }
 
-/// A change to the index's row by who leads; $1 the index, $2 the worker, $3 the epoch.
-fn by_the_leader(change: &str) -> String {
+/// Which history of the database this is: another one after a standby was promoted.
+const HISTORY: &str = "substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
+
+/// A history, as the database writes it.
+fn written(history: Option<u32>) -> Option<String> {
+    history.map(|history| format!("{history:08X}"))
+}
+
+/// A change to the index's row by who leads, in the round and the history of the database that it leads in: its statement may come a
+/// second time when others have begun another round, or go to a database that knows nothing of what it goes back to. $1 the index,
+/// $2 the worker, $3 the epoch, $4 the round, $5 the history.
+fn by_the_leader(term: Term, change: &str, condition: &str) -> String {
+    // Some services do not have these functions.
+    let here = if term.history.is_some() { HISTORY } else { "$5" };
     format!(
         "WITH leads AS (
-             SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $2 AND epoch = $3 FOR SHARE)
-         UPDATE ragstream.corpora SET {change} AND EXISTS (SELECT 1 FROM leads) RETURNING again"
+             SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $2 AND epoch = $3 FOR SHARE),
+         changed AS (
+             UPDATE ragstream.corpora SET {change} WHERE id = $1 AND round = $4 AND {here} IS NOT DISTINCT FROM $5
+                 AND EXISTS (SELECT 1 FROM leads) {condition}
+             RETURNING again, era)"
     )
 }
 
@@ -51,17 +68,20 @@ impl Inner {
     }
 
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), ClusterError> {
+        *self.joined() = (sources.to_vec(), prune);
+        self.held.forget_lost();
         if self.member.standing().id == NOBODY {
             self.enter().await?;
         }
         let names: Vec<&str> = sources.iter().map(SourceId::as_str).collect();
-        let timeline = self.timeline().await?;
+        let timeline = written(self.history().await?);
+        // Another history than the one that is recorded: whoever leads compares ledger and store, and records it when that is done.
         let rows = self
             .database
             .ask(
                 "UPDATE ragstream.corpora SET round = CASE WHEN phase = 0 THEN round + 1 ELSE round END,
                      prune = CASE WHEN phase = 0 THEN $2 ELSE prune OR $2 END, sources = $3,
-                     timeline = CASE WHEN phase = 0 THEN coalesce($4, timeline) ELSE timeline END,
+                     timeline = coalesce(timeline, $4),
                      began = CASE WHEN phase = 0 THEN clock_timestamp() ELSE began END,
                      again = again AND phase <> 0, phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
                  WHERE id = $1 AND (phase = 0 OR sources IS NULL OR sources = $3
@@ -89,11 +109,14 @@ impl Inner {
         Ok(())
     }
 
-    /// Which history of the database this is: another one after a standby was promoted. `None`: it does not tell.
-    async fn timeline(&self) -> Result<Option<String>, ClusterError> {
-        let sql = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END";
-        match self.database.ask(sql, &[]).await {
-            Ok(rows) => Ok(rows.first().and_then(|row| row.get(0))),
+    /// Which history of the database this is. `None`: it does not tell.
+    async fn history(&self) -> Result<Option<u32>, ClusterError> {
+        let sql = format!("SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE {HISTORY} END");
+        match self.database.ask(&sql, &[]).await {
+            Ok(rows) => {
+                let written = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+                Ok(written.and_then(|written| u32::from_str_radix(written, 16).ok()))
+            }
             Err(error) if error.is_away() => Err(error),
             // Some services do not have these functions.
             Err(_) => Ok(None),
@@ -109,6 +132,12 @@ impl Inner {
             )
             .await?;
         let row = rows.first().ok_or_else(|| self.no_corpus())?;
+        if row.get::<_, i64>(0) < self.seen().round {
+            // It was lost with what the database had acknowledged and a standby did not have.
+            let (sources, prune) = self.joined().clone();
+            self.join(&sources, prune).await?;
+            return Ok(Lead::Others);
+        }
         let under_way = phase(row.get(1)).filter(|_| row.get::<_, i64>(0) == self.seen().round);
         let Some(phase) = under_way else { return Ok(Lead::Over(row.get::<_, i64>(4).max(0) as u64)) };
         let taken = self
@@ -129,76 +158,66 @@ impl Inner {
             )
             .await?;
         let Some(taken) = taken.first() else { return Ok(Lead::Others) };
-        let recorded: Option<String> = row.get(3);
-        let restored = match (recorded, self.timeline().await?) {
-            (Some(recorded), Some(now)) => recorded != now,
-            _ => false,
-        };
+        let (recorded, history): (Option<String>, _) = (row.get(3), self.history().await?);
+        let restored = recorded.is_some() && history.is_some() && recorded != written(history);
         let index = row.get::<_, Option<&str>>(5).and_then(|name| name.parse().ok());
-        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, restored }))
+        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, history, restored }))
+    }
+
+    /// Says something as the leader of the round: see [`by_the_leader`]; the values that follow are $6 and so on.
+    async fn say(&self, term: Term, sql: &str, more: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
+        let (me, epoch, round) = (self.member.standing().id, term.epoch as i64, self.seen().round);
+        let history = written(term.history);
+        let values: &Values<'_> = &[
+            (&self.corpus, Type::INT4),
+            (&me, Type::INT8),
+            (&epoch, Type::INT8),
+            (&round, Type::INT8),
+            (&history, Type::TEXT),
+        ];
+        self.database.ask(sql, &[values, more].concat()).await
     }
 
     async fn reached(&self, term: Term, phase: Phase, index: Uuid) -> Result<bool, ClusterError> {
-        let rows = self
-            .database
-            .ask(
-                &by_the_leader("phase = $4, again = again AND $4 <> 2, store_generation = $5 WHERE id = $1"),
-                &[
-                    (&self.corpus, Type::INT4),
-                    (&self.member.standing().id, Type::INT8),
-                    (&(term.epoch as i64), Type::INT8),
-                    (&number(phase), Type::INT2),
-                    (&index.to_string(), Type::TEXT),
-                ],
-            )
-            .await?;
+        // Ledger and store are of one mind when there is something to walk for, whatever history they came from.
+        let change = "phase = $6, again = again AND $6 <> 2, store_generation = $7,
+            timeline = CASE WHEN $6 = 2 THEN coalesce($5, timeline) ELSE timeline END";
+        let sql = format!("{} SELECT 1 FROM changed", by_the_leader(term, change, ""));
+        let (number, index) = (number(phase), index.to_string());
+        let rows = self.say(term, &sql, &[(&number, Type::INT2), (&index, Type::TEXT)]).await?;
         Ok(!rows.is_empty())
     }
 
     async fn restart(&self, term: Term) -> Result<Option<Duration>, ClusterError> {
-        let timeline = self.timeline().await?;
-        let rows = self
-            .database
-            .ask(
-                &by_the_leader(
-                    "phase = 1, era = era + 1, generation = NULL, again = false, timeline = coalesce($4, timeline) WHERE id = $1",
-                ),
-                &[
-                    (&self.corpus, Type::INT4),
-                    (&self.member.standing().id, Type::INT8),
-                    (&(term.epoch as i64), Type::INT8),
-                    (&timeline, Type::TEXT),
-                ],
-            )
-            .await?;
-        if rows.is_empty() {
+        // The leader goes on under its name; all others sign on anew.
+        let leader = by_the_leader(term, "phase = 1, era = era + 1, generation = NULL, again = false", "");
+        let sql = format!(
+            "{leader}, moved AS (UPDATE ragstream.workers w SET era = changed.era FROM changed WHERE w.id = $2)
+             SELECT 1 FROM changed"
+        );
+        if self.say(term, &sql, &[]).await?.is_empty() {
             return Ok(None);
         }
-        // All signed on in the era before: what they hold ends with it, this worker's own as well.
-        self.renew().await?;
-        let sql = "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner IS NOT NULL";
-        self.database.ask(sql, &[(&self.corpus, Type::INT4)]).await?;
+        self.give_back().await?;
+        self.free(None).await?;
         Ok(Some(self.lease))
     }
 
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, ClusterError> {
-        // Answered twice, the second time it is sealed already.
-        let rows = self
-            .database
-            .ask(
-                &by_the_leader(
-                    "phase = CASE WHEN again THEN phase ELSE 0 END, kept = $4, ended = clock_timestamp() WHERE id = $1
-                     AND NOT EXISTS (SELECT 1 FROM ragstream.jobs WHERE corpus = $1)
-                     AND NOT EXISTS (SELECT 1 FROM ragstream.sweeps WHERE corpus = $1)",
-                ),
-                &[
-                    (&self.corpus, Type::INT4),
-                    (&self.member.standing().id, Type::INT8),
-                    (&(term.epoch as i64), Type::INT8),
-                    (&(kept as i64), Type::INT8),
-                ],
-            )
-            .await?;
+        let leader = by_the_leader(
+            term,
+            "phase = CASE WHEN again THEN phase ELSE 0 END, kept = $6, ended = clock_timestamp()",
+            "AND NOT EXISTS (SELECT 1 FROM ragstream.jobs WHERE corpus = $1)
+             AND NOT EXISTS (SELECT 1 FROM ragstream.sweeps WHERE corpus = $1)",
+        );
+        // What workers found nothing in has been judged.
+        let sql = format!(
+            "{leader}, judged AS (
+                 UPDATE ragstream.documents SET unlisted = false
+                 WHERE corpus = $1 AND unlisted AND EXISTS (SELECT 1 FROM changed WHERE NOT again))
+             SELECT again FROM changed"
+        );
+        let rows = self.say(term, &sql, &[(&(kept as i64), Type::INT8)]).await?;
         Ok(rows.first().map(|row| !row.get::<_, bool>(0)))
     }
 }
@@ -259,7 +278,6 @@ impl Coordination for Cluster {
     }
 
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, LedgerError> {
-        missing::judged(&self.inner).await.map_err(shared)?;
         self.inner.seal(term, kept).await.map_err(shared)
     }
 

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 pub(crate) struct Database {
     address: Arc<Address>,
     live: Arc<Mutex<Option<Arc<Session>>>>,
+    /// Whether there has ever been one: then a name that nobody knows, or a way that is closed, is a failure of the moment.
+    known: Arc<AtomicBool>,
+    /// Whether somebody was told that it is away.
+    away: Arc<AtomicBool>,
     /// Held by who connects.
     opening: Arc<AsyncMutex<()>>,
 }
@@ -85,7 +90,13 @@ impl Database {
             }
         })?;
         address.config.keepalives_idle(UNACKNOWLEDGED).tcp_user_timeout(UNACKNOWLEDGED);
-        Ok(Self { address: Arc::new(address), live: Arc::default(), opening: Arc::default() })
+        Ok(Self {
+            address: Arc::new(address),
+            live: Arc::default(),
+            known: Arc::default(),
+            away: Arc::default(),
+            opening: Arc::default(),
+        })
     }
 
     /// "Postgres at host:5432".
@@ -110,12 +121,37 @@ impl Database {
         if let Some(session) = self.open_session() {
             return Ok(session);
         }
-        let session = match timeout(STATEMENT, Session::open(&self.address)).await {
-            Ok(opened) => Arc::new(opened.map_err(|failed| self.explain(failed))?),
-            Err(_) => return Err(self.silent()),
-        };
-        *self.live() = Some(Arc::clone(&session));
-        Ok(session)
+        let opened = self.open().await;
+        match &opened {
+            Ok(session) => {
+                *self.live() = Some(Arc::clone(session));
+                self.known.store(true, Ordering::Relaxed);
+                if self.away.swap(false, Ordering::Relaxed) {
+                    tracing::info!("{} is there again", self.place());
+                }
+            }
+            Err(error) if error.is_away() && !self.away.swap(true, Ordering::Relaxed) => {
+                tracing::warn!(%error, "the cluster's database is away: it is waited for, up to {} s", PATIENCE.as_secs());
+            }
+            Err(_) => {}
+        }
+        opened
+    }
+
+    /// A new connection.
+    async fn open(&self) -> Result<Arc<Session>, ClusterError> {
+        match timeout(STATEMENT, Session::open(&self.address)).await {
+            Ok(Ok(opened)) => Ok(Arc::new(opened)),
+            Ok(Err(failed)) => {
+                let answered = match &failed {
+                    Failed::Driver(error) => error.as_db_error().is_some(),
+                    Failed::Early(_) => true,
+                };
+                let error = self.explain(failed);
+                Err(if self.known.load(Ordering::Relaxed) && !answered { error.for_now() } else { error })
+            }
+            Err(_) => Err(self.silent()),
+        }
     }
 
     /// The next statement gets a new connection.
@@ -289,5 +325,19 @@ impl ToSql for Encoded {
 impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.place())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_was_known_before_is_waited_for() {
+        let database = Database::new("postgres://me@db.invalid/shop", Path::new(".")).unwrap();
+        assert!(!database.ask_once("SELECT 1", &[]).await.unwrap_err().is_away(), "a slip of the pen");
+        database.known.store(true, Ordering::Relaxed);
+        assert!(database.ask_once("SELECT 1", &[]).await.unwrap_err().is_away());
     }
 }

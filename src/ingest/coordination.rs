@@ -39,7 +39,10 @@ pub struct Term {
     pub prune: bool,
     /// The generation of the index that the round works on, once that is known.
     pub index: Option<Uuid>,
-    /// The database has lost what it had acknowledged, as a standby may have that was promoted: what was granted counts no more.
+    /// Which history of the database it was granted in; `None`: it does not tell. Whoever leads in one has nothing to say in another.
+    pub history: Option<u32>,
+    /// That is not the history that the round began in: the database may have lost what it had acknowledged, as a standby may have
+    /// that was promoted, and what was granted counts no more.
     pub restored: bool,
 }
 

@@ -85,6 +85,7 @@ pub struct Report {
     pub clocks: Arc<Clocks>,
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
     told: Mutex<Option<Limit>>,
+    waits: Mutex<Option<String>>,
 }
 
 impl Default for Report {
@@ -98,6 +99,7 @@ impl Default for Report {
             clocks: Arc::default(),
             skipped: Mutex::default(),
             told: Mutex::default(),
+            waits: Mutex::default(),
         }
     }
 }
@@ -106,6 +108,16 @@ impl Report {
     /// Since the run began.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// What is waited for that others do, if anything is.
+    pub fn waiting(&self) -> Option<String> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says what is waited for that others do.
+    pub(crate) fn waits_for(&self, what: Option<String>) {
+        *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     /// Counts an item that is passed over.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::coordination::{Coordination, Job, Lead, Phase, Taken, Term};
 use super::diff::digest;
-use super::ledger::{Intent, Missing, Scope, StoredPoint};
+use super::ledger::{Intent, Meta, Missing, Scope, StoredPoint};
 use super::prune::Verdict;
 use super::queue::{self, Batch, Claim, Closed, Submit};
 use super::run::{Ended, Run};
@@ -61,6 +61,7 @@ async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
         empty: Arc::clone(&empty),
         over: over.clone(),
         ready: VecDeque::new(),
+            idle: None,
     };
     let lead = async {
         let kept = lead(run, &**workers, &mut fetched, &empty).await;
@@ -107,7 +108,7 @@ async fn keep(run: &Run, workers: &dyn Coordination, term: Term) -> Result<Led, 
     loop {
         pause(run, workers.renewal()).await?;
         match run.recorded(workers.lead().await)? {
-            Lead::Mine(now) if now.epoch == term.epoch && !now.restored => {}
+            Lead::Mine(now) if now.epoch == term.epoch && now.history == term.history => {}
             // What was promised before counts no more; whoever leads then begins anew.
             Lead::Mine(_) | Lead::Others => return Ok(Led::Deposed),
             // Sealed meanwhile, by the other branch.
@@ -123,11 +124,16 @@ async fn lead_on(run: &Run, workers: &dyn Coordination, term: Term, fetched: &mu
     if term.restored {
         tracing::warn!("the database has lost what it had acknowledged, as after a fail-over: ledger and store are compared");
         let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
+        run.report.waits_for(Some("waiting until no worker goes by what was lost".to_owned()));
         pause(run, wait).await?;
+        run.report.waits_for(None);
         preparing = true;
     }
     let mut index = index(run).await?;
-    if !preparing && term.index != Some(index.generation) {
+    // Both have a new generation in common when whoever led before ended between that and its last word.
+    let in_common = |meta: Meta| meta.generation == Some(index.generation);
+    let agree = term.index == Some(index.generation) || in_common(run.recorded(run.setup.ledger.meta().await)?);
+    if !preparing && !agree {
         tracing::warn!("the index is not the one that this round began with: ledger and store are compared");
         let Some(wait) = run.recorded(workers.restart(term).await)? else { return Ok(Led::Deposed) };
         pause(run, wait).await?;
@@ -193,8 +199,11 @@ async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<()
     loop {
         let outstanding = run.recorded(workers.outstanding().await)?;
         if outstanding.jobs == 0 && outstanding.sweeps == 0 {
+            run.report.waits_for(None);
             return Ok(());
         }
+        let late = || format!("waiting for what dead workers may still have on its way ({})", outstanding.sweeps);
+        run.report.waits_for((outstanding.jobs == 0).then(late));
         if told.elapsed() >= TELL {
             told = Instant::now();
             tracing::info!(
@@ -286,6 +295,8 @@ struct Claims {
     empty: Arc<Notify>,
     over: CancellationToken,
     ready: VecDeque<Batch>,
+    /// Since when there has been nothing to do, and when that was said last.
+    idle: Option<(Instant, Instant)>,
 }
 
 #[async_trait]
@@ -304,12 +315,19 @@ impl Claim for Claims {
             self.workers.tell(told(&self.run));
             // Not to be dropped halfway: what it took would be nobody's.
             match self.run.recorded(self.workers.take((TAKEN.1 / self.workers.alive().max(1)).max(TAKEN.0)).await).ok()? {
-                Taken::Jobs(jobs) => self.sort(jobs).await.ok()?,
-                Taken::Nothing(wait) => tokio::select! {
-                    batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
-                    () = self.over.cancelled() => {}
-                    () = sleep(wait) => {}
-                },
+                Taken::Jobs(jobs) => {
+                    self.idle = None;
+                    self.run.report.waits_for(None);
+                    self.sort(jobs).await.ok()?;
+                }
+                Taken::Nothing(wait) => {
+                    self.tell_idle();
+                    tokio::select! {
+                        batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
+                        () = self.over.cancelled() => {}
+                        () = sleep(wait) => {}
+                    }
+                }
                 Taken::Over => {
                     self.empty.notify_one();
                     self.over.cancelled().await;
@@ -336,6 +354,19 @@ fn told(run: &Run) -> String {
 }
 
 impl Claims {
+    /// Says that there is nothing to do here, and goes on to say it.
+    fn tell_idle(&mut self) {
+        let now = Instant::now();
+        let (since, told) = self.idle.get_or_insert((now, now));
+        if self.run.report.waiting().is_none() {
+            self.run.report.waits_for(Some("waiting for the other workers".to_owned()));
+        }
+        if told.elapsed() >= TELL {
+            *told = now;
+            tracing::info!(seconds = since.elapsed().as_secs(), "nothing to do: waiting for the other workers");
+        }
+    }
+
     /// Does at once what needs no stage; the rest becomes batches.
     async fn sort(&mut self, jobs: Vec<Job>) -> Result<(), Ended> {
         let (mut items, mut removals): (Vec<(usize, Item)>, _) = (Vec::new(), Vec::<Missing>::new());

@@ -3,11 +3,15 @@
 //! processes, with a quota, they run in `scripts/torture-cluster`.
 
 mod corpus;
+mod failover;
+mod late;
 mod pages;
+mod partitions;
 mod processes;
 mod rounds;
 mod simulation;
 mod status;
+mod steps;
 mod zombies;
 
 use std::path::Path;

@@ -17,6 +17,8 @@ pub struct Project {
     /// Of its own, so that no test pays for another's embeddings; the models in it are the machine's.
     cache: TempDir,
     variables: BTreeMap<String, String>,
+    /// Which network namespace the program is to run in, where that is another.
+    pub network: Option<String>,
 }
 
 /// How a command ended.
@@ -59,7 +61,7 @@ impl Project {
         let folder = tempfile::tempdir().unwrap();
         let cache = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink(cache_with_models().join("models"), cache.path().join("models")).unwrap();
-        Self { folder, cache, variables: BTreeMap::new() }
+        Self { folder, cache, variables: BTreeMap::new(), network: None }
     }
 
     /// Sets a variable for the program.
@@ -102,7 +104,15 @@ impl Project {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ragstream"));
+        let program = env!("CARGO_BIN_EXE_ragstream");
+        let mut command = match &self.network {
+            Some(network) => {
+                let mut within = Command::new("ip");
+                within.args(["netns", "exec", network, program]);
+                within
+            }
+            None => Command::new(program),
+        };
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
         // What is set on the developer's machine must not decide a test: no keys, no proxies, no Ollama that happens to run.
         command.env_clear();

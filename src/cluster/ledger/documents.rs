@@ -60,7 +60,8 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
                  INSERT INTO ragstream.jobs AS j (corpus, key, uri, job, kind, source, place, owner, epoch)
                  SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, nextval('ragstream.epochs')
                  FROM given g, me ORDER BY g.key
-                 ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, item = NULL
+                 ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, kind = excluded.kind,
+                     item = NULL
                      WHERE j.owner IS NULL OR j.owner = excluded.owner
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
@@ -247,7 +248,8 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
 pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(), ClusterError> {
     // Of two failures of one document the later counts; whose it is, the first says.
     let mut last: HashMap<&str, (&SourceId, &FailedDocument)> = HashMap::new();
-    for failure in failures {
+    // What was lost is for others to judge: perhaps it is done.
+    for failure in failures.iter().filter(|failure| !inner.held.is_lost(&failure.uri)) {
         last.entry(&failure.uri).or_insert((&failure.source, failure)).1 = failure;
     }
     let mut columns = Columns::default();
@@ -266,7 +268,10 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
                  AS g(key, uri, epoch, source, stage, error)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id)
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+             later AS (
+                 INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL)
              INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error)
              SELECT $1, key, uri, source, stage, error FROM given ORDER BY key
              ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error",
@@ -345,7 +350,10 @@ pub(in super::super) async fn settle(inner: &Inner, uris: &[String], unlisted: b
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
              done AS (
                  DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[]) AS g(key, epoch), me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key)
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+             later AS (
+                 INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
+                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL AND $5)
              UPDATE ragstream.documents d SET unlisted = true FROM done WHERE d.corpus = $1 AND d.key = done.key AND $5",
             &[
                 (&inner.corpus, Type::INT4),

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
-use super::super::error::ClusterError;
 use super::super::inner::{Inner, shared};
 use super::super::key::{key_of, uri_of};
 use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, RunId, Scope, decode, encode};
@@ -156,10 +155,4 @@ async fn adopt(inner: &Inner, run: RunId) -> Result<(), LedgerError> {
             .await
             .map_err(shared)?;
     }
-}
-
-/// Forgets that workers found nothing in documents: the round has judged.
-pub(in super::super) async fn judged(inner: &Inner) -> Result<(), ClusterError> {
-    let sql = "UPDATE ragstream.documents SET unlisted = false WHERE corpus = $1 AND unlisted";
-    inner.database.ask(sql, &[(&inner.corpus, Type::INT4)]).await.map(drop)
 }

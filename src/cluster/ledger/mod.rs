@@ -61,15 +61,16 @@ impl Ledger for Cluster {
         let first = self.inner.notes.note(run, keys.clone()).await?;
         let versions: Vec<&[u8]> = items.iter().map(|item| item.version.as_bytes()).collect();
         // What waits or is worked on is on its way to another state than the recorded one. What a worker found nothing in is listed
-        // again, and judged anew.
+        // again, and judged anew; not by who has slept and does not lead any more.
         let rows = self
             .inner
             .database
             .ask(
                 "WITH given AS (
                      SELECT * FROM unnest($3::text[], $4::bytea[], $5::bool[]) WITH ORDINALITY AS g(key, version, first, n)),
+                 leads AS (SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $6 FOR SHARE),
                  again AS (
-                     UPDATE ragstream.documents d SET unlisted = false FROM given g
+                     UPDATE ragstream.documents d SET unlisted = false FROM given g, leads
                      WHERE d.corpus = $1 AND d.key = g.key AND d.unlisted AND g.first)
                  SELECT g.n FROM given g
                  JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.version = g.version AND d.source = $2
@@ -81,6 +82,7 @@ impl Ledger for Cluster {
                     (&keys, Type::TEXT_ARRAY),
                     (&versions, Type::BYTEA_ARRAY),
                     (&first, Type::BOOL_ARRAY),
+                    (&self.inner.member.standing().id, Type::INT8),
                 ],
             )
             .await

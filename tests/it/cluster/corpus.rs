@@ -9,6 +9,7 @@ use futures_util::stream::{self, BoxStream, StreamExt as _};
 use ragstream::document::Markup;
 use ragstream::providers::{EmbedLimits, Embedded, Embedder, Fingerprint, InputType, ProviderError};
 use ragstream::source::{Body, FetchError, Fetched, Item, Listed, SkipReason, Source, SourceError, SourceId, Version};
+use tokio::sync::Notify;
 
 /// What a document is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct Corpus {
     pub bodies: bool,
     /// The listing ends without having been complete.
     pub cut_short: Mutex<bool>,
+    /// The next listing begins when this says so.
+    pub gate: Mutex<Option<Arc<Notify>>>,
     /// How long a fetch takes.
     pub slow: Duration,
 }
@@ -40,6 +43,7 @@ impl Corpus {
             documents: Mutex::default(),
             bodies: false,
             cut_short: Mutex::default(),
+            gate: Mutex::default(),
             slow: Duration::ZERO,
         }
     }
@@ -65,6 +69,11 @@ impl Corpus {
 
     pub fn remove(&self, n: usize) {
         self.documents.lock().unwrap().remove(&uri(n));
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.documents.lock().unwrap().len()
     }
 
     fn fetched(&self, uri: &str) -> Result<Fetched, FetchError> {
@@ -111,7 +120,14 @@ impl Source for Corpus {
             }
         };
         let complete = (!*self.cut_short.lock().unwrap()).then_some(Listed::Complete);
-        stream::iter(documents).map(step).chain(stream::iter(complete)).boxed()
+        let gate = self.gate.lock().unwrap().take();
+        let opened = async move {
+            if let Some(gate) = gate {
+                gate.notified().await;
+            }
+        };
+        let opened = stream::once(opened).filter_map(async |()| None);
+        opened.chain(stream::iter(documents).map(step)).chain(stream::iter(complete)).boxed()
     }
 
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {

@@ -25,38 +25,38 @@ const WIDTH: usize = 8;
 const KEY: &str = "sk-cluster-s3cr3t";
 
 /// What is done to the workers.
-struct Terms {
-    workers: usize,
-    documents: usize,
+pub struct Terms {
+    pub workers: usize,
+    pub documents: usize,
     /// Requests and tokens a minute that the provider allows; `None`: as many as one likes.
-    quota: Option<(u64, u64)>,
+    pub quota: Option<(u64, u64)>,
     /// How often a worker is killed, and another begins.
-    kill: Duration,
+    pub kill: Duration,
     /// How often the database is killed, and starts again.
-    restart: Duration,
+    pub restart: Duration,
     /// How often a worker is stopped, for longer than its lease.
-    stop: Duration,
+    pub stop: Duration,
     /// How long all of that goes on; the workers go on to the end of the round.
-    for_long: Duration,
-    lease: Duration,
+    pub for_long: Duration,
+    pub lease: Duration,
 }
 
 /// What the provider has seen.
 #[derive(Default)]
-struct Bill {
-    minute: Mutex<VecDeque<(Instant, u64)>>,
-    refused: AtomicU64,
-    requests: AtomicU64,
-    tokens: AtomicU64,
+pub struct Bill {
+    pub minute: Mutex<VecDeque<(Instant, u64)>>,
+    pub refused: AtomicU64,
+    pub requests: AtomicU64,
+    pub tokens: AtomicU64,
     /// How often each text was paid for.
-    texts: Mutex<BTreeMap<String, u64>>,
-    first: Mutex<Option<Instant>>,
-    last: Mutex<Option<Instant>>,
+    pub texts: Mutex<BTreeMap<String, u64>>,
+    pub first: Mutex<Option<Instant>>,
+    pub last: Mutex<Option<Instant>>,
 }
 
 impl Bill {
     /// Whether a request of so many tokens is within the last minute's quota; counts it if so.
-    fn accepts(&self, tokens: u64, quota: Option<(u64, u64)>) -> bool {
+    pub fn accepts(&self, tokens: u64, quota: Option<(u64, u64)>) -> bool {
         let now = Instant::now();
         let mut minute = self.minute.lock().unwrap();
         while minute.front().is_some_and(|(at, _)| now - *at >= Duration::from_mins(1)) {
@@ -75,32 +75,32 @@ impl Bill {
         true
     }
 
-    fn twice(&self) -> u64 {
+    pub fn twice(&self) -> u64 {
         self.texts.lock().unwrap().values().map(|times| times - 1).sum()
     }
 }
 
 /// Everything that workers need.
-struct World {
-    postgres: Server,
-    store: Running,
-    api: StandIn,
-    bill: Arc<Bill>,
-    machines: Vec<Project>,
-    pipeline: String,
-    lease: String,
+pub struct World {
+    pub postgres: Server,
+    pub store: Running,
+    pub api: StandIn,
+    pub bill: Arc<Bill>,
+    pub machines: Vec<Project>,
+    pub pipeline: String,
+    pub lease: String,
 }
 
 /// What an ended worker said last, and its exit code.
-struct Said {
-    code: i32,
-    summary: Value,
-    stdout: String,
-    stderr: String,
+pub struct Said {
+    pub code: i32,
+    pub summary: Value,
+    pub stdout: String,
+    pub stderr: String,
 }
 
 impl World {
-    async fn new(terms: &Terms) -> Self {
+    pub async fn new(terms: &Terms) -> Self {
         let postgres = tokio::task::spawn_blocking(new_postgres).await.unwrap();
         // In another server: this one is killed, and what becomes of a source that is away is not what is looked at here.
         let table = tokio::task::spawn_blocking(Database::postgres).await.unwrap();
@@ -147,22 +147,28 @@ impl World {
     }
 
     /// A worker on a machine of its own.
-    fn start(&mut self) -> (usize, Child) {
-        let machine =
+    pub fn start(&mut self) -> (usize, Child) {
+        self.start_in(None)
+    }
+
+    /// The same, in a network namespace.
+    pub fn start_in(&mut self, network: Option<String>) -> (usize, Child) {
+        let mut machine =
             Project::new().with("RAGSTREAM_CLUSTER", format!("postgres://postgres@127.0.0.1:{}/postgres", self.postgres.port));
+        machine.network = network;
         machine.write("docs.yaml", &self.pipeline);
         let number = self.machines.len();
         self.machines.push(machine);
         (number, self.start_on(number))
     }
 
-    fn start_on(&self, number: usize) -> Child {
+    pub fn start_on(&self, number: usize) -> Child {
         let machine = &self.machines[number];
         let file = |name: &str| File::options().create(true).append(true).open(machine.path(name)).unwrap();
         machine.start_into(&["ingest", "-p", "docs.yaml", "--json", "--lease", &self.lease], file("stdout"), file("stderr"))
     }
 
-    fn said(&self, number: usize, mut child: Child) -> Said {
+    pub fn said(&self, number: usize, mut child: Child) -> Said {
         let code = child.wait().unwrap().code().unwrap_or(-1);
         let text = |name| String::from_utf8(self.machines[number].read(name)).unwrap();
         let (stdout, stderr) = (text("stdout"), text("stderr"));
@@ -172,7 +178,7 @@ impl World {
     }
 
     /// The index has to be a single process's.
-    async fn is_as_alone(&self) {
+    pub async fn is_as_alone(&self) {
         let alone = Project::new();
         let plain = self.pipeline.replace("collection: docs", "collection: alone");
         let limits = plain.lines().find(|line| line.contains("limits:")).unwrap().to_owned();
@@ -189,7 +195,7 @@ impl World {
         assert!(found == wanted, "not the index of a single process");
     }
 
-    fn sql(&self, sql: &str) -> String {
+    pub fn sql(&self, sql: &str) -> String {
         psql(self.postgres.port, "postgres", sql).trim().to_owned()
     }
 }

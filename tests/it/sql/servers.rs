@@ -179,7 +179,7 @@ pub fn new_postgres() -> Server {
     let initdb = program("initdb");
     run(as_user(&initdb).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]).arg(&data));
     certificates(folder.path());
-    let access = "local all all trust\nhost all careful all scram-sha-256\nhost all all all trust\n";
+    let access = "local all all trust\nhost all careful all scram-sha-256\nhost all,replication all all trust\n";
     std::fs::write(data.join("pg_hba.conf"), access).unwrap();
     own(folder.path());
     let settings = [
@@ -205,6 +205,32 @@ pub fn new_postgres() -> Server {
         std::thread::sleep(Duration::from_millis(50));
     }
     psql(port, "postgres", &format!("CREATE ROLE careful LOGIN PASSWORD '{PASSWORD}'"));
+    server
+}
+
+/// A standby of a Postgres, which follows it without being waited for.
+pub fn standby_of(primary: &Server) -> Server {
+    let (folder, port) = (folder(), free_port());
+    let data = folder.path().join("data");
+    let from = primary.port.to_string();
+    run(as_user(&program("pg_basebackup"))
+        .args(["-h", "127.0.0.1", "-U", "postgres", "-R", "-X", "stream", "-c", "fast", "--no-sync", "-p", &from, "-D"])
+        .arg(&data));
+    let own = |argument: &String| {
+        let moved = argument.replace(&primary.folder.path().display().to_string(), &folder.path().display().to_string());
+        if argument.starts_with("port=") { format!("port={port}") } else { moved }
+    };
+    let arguments = primary.arguments.iter().map(own).collect();
+    for name in ["server.pem", "server.key"] {
+        std::fs::copy(primary.folder.path().join(name), folder.path().join(name)).unwrap();
+    }
+    self::own(folder.path());
+    let server = Server::start(port, folder, arguments);
+    let began = Instant::now();
+    while !psql_command(port, "postgres", "SELECT 1").output().is_ok_and(|done| done.status.success()) {
+        assert!(began.elapsed() < START_UP, "no standby: {}", server.log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
     server
 }
 
