@@ -193,7 +193,9 @@ const TAKE: &str = "
     SELECT t.key, t.uri, t.job, t.kind, t.source, t.place, t.item, t.epoch, t.sweep,
         d.source, d.hash, d.modified, d.points, d.intents,
         (SELECT count(*) FROM ragstream.workers w WHERE w.corpus = $1)
-    FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key ORDER BY t.job";
+    FROM taken t LEFT JOIN LATERAL (
+        SELECT * FROM ragstream.documents d WHERE d.corpus = $1 AND d.key = t.key OFFSET 0) d ON true
+    ORDER BY t.job";
 
 async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, ClusterError> {
     let standing = inner.member.standing();

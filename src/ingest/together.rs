@@ -61,7 +61,7 @@ async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
         empty: Arc::clone(&empty),
         over: over.clone(),
         ready: VecDeque::new(),
-            idle: None,
+        idle: None,
     };
     let lead = async {
         let kept = lead(run, &**workers, &mut fetched, &empty).await;

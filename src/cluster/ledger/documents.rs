@@ -1,5 +1,7 @@
 //! What is recorded of each document. One statement a call, which does no harm twice: its answer may be lost.
 //!
+//! Keys are named twice (`= ANY`), so that the server looks for them by the index, also as long as it thinks the table small.
+//!
 //! Each holds on to the worker's own row while it runs: whoever takes that row away, as the lease has run out, waits for it, and what
 //! comes later finds none.
 
@@ -65,7 +67,7 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
                      WHERE j.owner IS NULL OR j.owner = excluded.owner
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
-             FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key",
+             FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key AND d.key = ANY($3)",
             &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
@@ -163,7 +165,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
              mine AS (
                  SELECT g.* FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::bytea[], $8::bytea[])
                      AS g(key, uri, epoch, source, intents, points)
-                 JOIN ragstream.jobs j ON j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch JOIN me ON me.id = j.owner),
+                 JOIN ragstream.jobs j ON j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch JOIN me ON me.id = j.owner),
              word AS (UPDATE ragstream.corpora SET generation = NULL
                  WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine))
              INSERT INTO ragstream.documents AS d (corpus, key, uri, source, intents, points)
@@ -213,7 +215,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
                      $10::bytea[]) AS g(key, uri, epoch, source, version, hash, modified, points)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
              written AS (
                  INSERT INTO ragstream.documents AS d
                      (corpus, key, uri, source, version, hash, modified, points, owner, epoch)
@@ -225,7 +227,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
                  RETURNING d.key)
              SELECT key FROM written UNION ALL
              SELECT g.key FROM given g JOIN ragstream.documents d
-                 ON d.corpus = $1 AND d.key = g.key AND d.epoch = g.epoch AND d.owner = $2",
+                 ON d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.epoch = g.epoch AND d.owner = $2",
             &[
                 (&inner.corpus, Type::INT4),
                 (&inner.member.standing().id, Type::INT8),
@@ -268,7 +270,7 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
                  AS g(key, uri, epoch, source, stage, error)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
              later AS (
                  INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
                  SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL)
@@ -310,7 +312,7 @@ pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Re
              given AS (SELECT * FROM unnest($3::text[], $4::int8[]) AS g(key, epoch)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.key),
              gone AS (DELETE FROM ragstream.documents d USING done WHERE d.corpus = $1 AND d.key = done.key)
              SELECT key FROM done UNION ALL
              SELECT g.key FROM given g
@@ -350,7 +352,7 @@ pub(in super::super) async fn settle(inner: &Inner, uris: &[String], unlisted: b
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
              done AS (
                  DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[]) AS g(key, epoch), me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
              later AS (
                  INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
                  SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL AND $5)

@@ -71,11 +71,11 @@ impl Ledger for Cluster {
                  leads AS (SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $6 FOR SHARE),
                  again AS (
                      UPDATE ragstream.documents d SET unlisted = false FROM given g, leads
-                     WHERE d.corpus = $1 AND d.key = g.key AND d.unlisted AND g.first)
+                     WHERE d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.unlisted AND g.first)
                  SELECT g.n FROM given g
-                 JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.version = g.version AND d.source = $2
+                 JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.version = g.version AND d.source = $2
                      AND d.error IS NULL
-                 WHERE NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key)",
+                 WHERE NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3))",
                 &[
                     (&self.inner.corpus, Type::INT4),
                     (&source.as_str(), Type::TEXT),

@@ -160,8 +160,10 @@ async fn a_whole_round_is_lost_when_nobody_looks() {
         }
     }
     meeting.corpus.write(77, &text(77, 0));
-    let killed = meeting
-        .worker_of(meeting.setup(meeting.store.clone()).await, super::Options { prune: true, ..super::Options::default() });
+    let killed = super::Meeting::worker_of(
+        meeting.setup(meeting.store.clone()).await,
+        super::Options { prune: true, ..super::Options::default() },
+    );
     until(&pair, "SELECT count(*) >= 8 FROM ragstream.documents WHERE version = '\\x0200000000000000'").await;
     killed.kill().await;
     pair.fail_over().await;

@@ -155,7 +155,7 @@ async fn ends_at(statement: usize, cut: Cut) -> bool {
     let cutting = wire.shared.cutting.clone();
     let running = async {
         let setup = meeting.setup(Arc::clone(&meeting.store)).await;
-        let mut worker = meeting.worker_of(setup, Options::default());
+        let mut worker = Meeting::worker_of(setup, Options::default());
         tokio::select! {
             ended = &mut worker.task => drop(ended.unwrap().unwrap()),
             () = cutting.cancelled() => {}

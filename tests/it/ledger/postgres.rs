@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ragstream::cluster::Cluster;
-use ragstream::ingest::coordination::Coordination as _;
+use ragstream::ingest::coordination::{Coordination as _, Lead};
 use ragstream::ingest::ledger::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
     MissingPage, PriorState, RunId, Scope, Staged, Totals,
@@ -45,6 +45,8 @@ impl Keeper for Postgres {
         let here = std::path::Path::new(".");
         let cluster = Cluster::open(&url, here, &self.name, Duration::from_mins(1)).await.unwrap();
         cluster.join(&[SourceId::files()], false).await.unwrap();
+        // Whoever left gave the lead back.
+        assert!(matches!(cluster.lead().await.unwrap(), Lead::Mine(_)));
         *last = Some(cluster.clone());
         Arc::new(Granted { cluster, claimed: Mutex::default() })
     }
