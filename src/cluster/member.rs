@@ -92,6 +92,8 @@ impl Inner {
             }
         }
         tracing::warn!("this worker was away for longer than its lease: what it had goes to others");
+        // At once: whoever asks whether it still has something waits for this answer.
+        self.held.clear();
         self.free(Some(standing.id)).await?;
         self.enter().await?;
         Ok(false)
