@@ -21,7 +21,7 @@ const PAGE: usize = 1024;
 /// And what may have been fetched with them, in bytes.
 const PAGE_BYTES: usize = 8 << 20;
 /// Items of a batch, at most.
-const BATCH: usize = 32;
+pub(super) const BATCH: usize = 32;
 /// And what they may hold together, in bytes; a larger one goes alone.
 const BATCH_BYTES: u64 = 128 << 10;
 /// What an item is taken for whose size is not known.

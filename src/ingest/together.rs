@@ -22,7 +22,7 @@ use crate::source::{Item, SourceId};
 use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
 /// Jobs that are taken at once by one worker alone; of many, each takes fewer, so that all have some to the end.
-const TAKEN: (usize, usize) = (16, 64);
+const TAKEN: (usize, usize) = (16, 128);
 /// Items that are put into the queue at once.
 const SUBMITTED: usize = 512;
 /// How often is looked whether anything is outstanding, at first and after a while.
@@ -382,7 +382,10 @@ impl Claims {
         }
         for (number, source) in self.run.setup.sources.iter().enumerate() {
             let of_it = items.iter().filter(|(of, _)| *of == number).map(|(_, item)| item.clone()).collect();
-            self.ready.extend(coordinator::batches(number, of_it, std::collections::HashMap::new(), source.at_once()));
+            // A few hundred are listed at once, and these few were taken: spread as those are, each batch would be a way to the
+            // database for next to nothing.
+            let at_once = source.at_once().or(Some(coordinator::BATCH));
+            self.ready.extend(coordinator::batches(number, of_it, std::collections::HashMap::new(), at_once));
         }
         Ok(())
     }
