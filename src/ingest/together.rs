@@ -22,7 +22,7 @@ use crate::source::{Item, SourceId};
 use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
 /// Jobs that are taken at once by one worker alone; of many, each takes fewer, so that all have some to the end.
-const TAKEN: (usize, usize) = (16, 128);
+const TAKEN: (usize, usize) = (16, 64);
 /// Items that are put into the queue at once.
 const SUBMITTED: usize = 512;
 /// How often is looked whether anything is outstanding, at first and after a while.
