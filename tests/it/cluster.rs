@@ -5,6 +5,7 @@
 mod corpus;
 mod failover;
 mod late;
+mod met;
 mod pages;
 mod partitions;
 mod processes;
