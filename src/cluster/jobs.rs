@@ -7,10 +7,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::ClusterError;
-use super::held::Grant;
 use super::inner::{Inner, Seen};
 use super::key::{key_of, uri_of};
-use super::ledger::documents::{self, prior};
+use super::ledger::documents;
 use super::session::{Patience, Values};
 use crate::ingest::coordination::{Job, Outstanding, Taken, Term};
 use crate::ingest::ledger::{Missing, decode_ids};
@@ -241,7 +240,7 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
                 }
             }
         }
-        grants.push((uri, Grant::new(prior(row, 7))));
+        grants.push((uri, documents::grant(row, 7)));
     }
     // Whoever signed on anew meanwhile has nothing of it.
     if inner.member.standing().id == standing.id {

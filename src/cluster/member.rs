@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::inner::{Inner, Seen};
+use super::ledger::documents::record_intents_of;
 use super::session::{Patience, Transaction, Values};
 use super::standing::{NOBODY, Standing};
 
@@ -160,6 +161,7 @@ impl Inner {
                 &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&sweep_after, Type::FLOAT8)],
             )
             .await?;
+        transaction.ask(&record_intents_of("owner = ANY($2)"), values).await?;
         transaction.ask(GIVE_UP_BODIES, values).await?;
         // At which one worker after another ends is a failure of the document's.
         transaction
@@ -196,6 +198,7 @@ impl Inner {
             "INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
              SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM ragstream.jobs
              WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL AND sweep IS NOT NULL",
+            &record_intents_of("owner = $2"),
             &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",

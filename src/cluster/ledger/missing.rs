@@ -6,6 +6,7 @@ use tokio_postgres::types::Type;
 
 use super::super::inner::{Inner, shared};
 use super::super::key::{key_of, uri_of};
+use super::documents::record_intents;
 use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, RunId, Scope, decode, encode};
 use crate::source::SourceId;
 
@@ -45,6 +46,7 @@ async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after:
 }
 
 pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
+    record_intents(inner).await.map_err(shared)?;
     let mut counts: HashMap<SourceId, MissingCount> = HashMap::new();
     let mut after = String::new();
     loop {
@@ -71,6 +73,9 @@ pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<Mi
 pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {
     let sources = scope.sources();
     let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
+    if after.is_none() {
+        record_intents(inner).await.map_err(shared)?;
+    }
     // The cursor's word is a key; it means something to this ledger alone.
     let Cursor { source, uri: after } = after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
     let page = page_after(inner, run, Some(&source), &after).await?;
@@ -86,10 +91,11 @@ pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option
 }
 
 pub(super) async fn reconcile(inner: &Inner, run: RunId) -> Result<(), LedgerError> {
+    record_intents(inner).await.map_err(shared)?;
     drop_what_differs(inner, run).await?;
     adopt(inner, run).await?;
-    let sql = "DELETE FROM ragstream.documents
-        WHERE corpus = $1 AND points IS NULL AND coalesce(length(intents), 0) = 0 AND error IS NULL";
+    let sql = "WITH begun AS (UPDATE ragstream.jobs SET sweep = NULL WHERE corpus = $1 AND owner IS NOT NULL AND sweep = '')
+        DELETE FROM ragstream.documents WHERE corpus = $1 AND points IS NULL AND coalesce(length(intents), 0) = 0 AND error IS NULL";
     inner.database.ask(sql, &[(&inner.corpus, Type::INT4)]).await.map_err(shared)?;
     inner.notes.forget_staged(run).await
 }
