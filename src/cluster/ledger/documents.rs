@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::super::error::ClusterError;
 use super::super::held::Grant;
 use super::super::inner::Inner;
-use super::super::key::{key_of, text, uri_of};
+use super::super::key::{key_of, text};
+use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
@@ -71,21 +71,26 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
             &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
-    Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), prior(row, 2))).collect())
+    rows.iter().map(|row| Ok((row.uri()?, prior(row, 2)?))).collect()
 }
 
 /// What a row says from a column on: epoch, sweep, source, hash, modified, points, intents.
-pub(in super::super) fn prior(row: &Row, at: usize) -> PriorState {
-    let entry = row.get::<_, Option<Vec<u8>>>(at + 5).map(|points| Entry {
-        source: SourceId::new(row.get::<_, Option<String>>(at + 2).unwrap_or_default()),
-        hash: row.get::<_, Option<Vec<u8>>>(at + 3).and_then(|hash| hash.try_into().ok()),
-        modified: row.get(at + 4),
-        points: decode(&points),
-    });
-    let blob = |at: usize| row.get::<_, Option<Vec<u8>>>(at).unwrap_or_default();
+pub(in super::super) fn prior(row: &Row, at: usize) -> Result<PriorState, ClusterError> {
+    let entry = match row.cell::<Option<&[u8]>>(at + 5)? {
+        Some(points) => Some(Entry {
+            // There, as the row of the points is.
+            source: SourceId::new(row.cell::<String>(at + 2)?),
+            hash: row.cell::<Option<&[u8]>>(at + 3)?.and_then(|hash| hash.try_into().ok()),
+            modified: row.cell(at + 4)?,
+            points: decode(points),
+        }),
+        None => None,
+    };
+    let ids = |at: usize| Ok(decode_ids(row.cell::<Option<&[u8]>>(at)?.unwrap_or_default()));
     // What a worker may still write that lost its lease is to be deleted like what was only intended.
-    let intended: BTreeSet<Uuid> = decode_ids(&blob(at + 6)).into_iter().chain(decode_ids(&blob(at + 1))).collect();
-    PriorState { entry, intended: intended.into_iter().collect(), epoch: Epoch(row.get::<_, i64>(at) as u64) }
+    let intended: BTreeSet<Uuid> = ids(at + 6)?.into_iter().chain(ids(at + 1)?).collect();
+    let epoch = Epoch(row.cell::<i64>(at)? as u64);
+    Ok(PriorState { entry, intended: intended.into_iter().collect(), epoch })
 }
 
 /// Columns of the documents of a call.
@@ -109,12 +114,12 @@ impl Columns {
     }
 
     /// Those that no row names.
-    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Fenced {
+    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Result<Fenced, ClusterError> {
         for row in rows {
-            self.uris.remove(row.get::<_, &str>(0));
+            self.uris.remove(row.cell::<&str>(0)?);
         }
         fenced.uris.extend(self.uris.into_values());
-        fenced
+        Ok(fenced)
     }
 }
 
@@ -185,7 +190,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
             ],
         )
         .await?;
-    let refused = columns.fenced(&rows, Fenced::default());
+    let refused = columns.fenced(&rows, Fenced::default())?;
     let given = intents.iter().map(|intent| (intent.uri.as_str(), intent.epoch));
     inner.held.release(given.filter(|(uri, _)| refused.uris.iter().any(|refused| refused == uri)));
     Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
@@ -242,7 +247,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(commits.iter().map(|commit| (commit.uri.as_str(), commit.epoch)));
     Ok(fenced)
 }
@@ -326,7 +331,7 @@ pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Re
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(documents.iter().map(|(uri, epoch)| (uri.as_str(), *epoch)));
     Ok(fenced)
 }
