@@ -87,7 +87,7 @@ impl Inner {
                 )
                 .await?;
             if let Some(row) = renewed.first() {
-                self.counted(row.get(0));
+                self.counted(row.cell(0)?);
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
@@ -121,7 +121,7 @@ impl Inner {
         let transaction = self.transactions.database.begin().await?;
         let sql = format!("DELETE FROM ragstream.workers WHERE id IN (SELECT id {GONE} ORDER BY id FOR UPDATE) RETURNING id");
         let gone = transaction.ask(&sql, values).await?;
-        let gone: Vec<i64> = gone.iter().map(|row| row.get(0)).collect();
+        let gone = gone.iter().map(|row| row.cell(0)).collect::<Result<Vec<i64>, _>>()?;
         self.take_from(&transaction, &gone).await?;
         transaction.commit().await?;
         Ok(gone.len())
