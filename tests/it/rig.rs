@@ -170,7 +170,7 @@ impl Rig {
     /// Starts `ingest` and kills it as soon as this is true. Whether it still ran then.
     pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) -> bool {
         let mut child = self.start(more);
-        let give_up = Instant::now() + Duration::from_secs(60);
+        let give_up = Instant::now() + Duration::from_mins(3);
         while !now() && child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < give_up, "it neither ends nor gets there");
             std::thread::sleep(Duration::from_micros(200));
@@ -347,7 +347,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// Waits until this is true.
 pub fn until(what: &str, mut now: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + Duration::from_mins(3);
     while !now() {
         assert!(Instant::now() < give_up, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(2));
