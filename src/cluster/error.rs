@@ -83,9 +83,12 @@ impl ClusterError {
         let told = error.as_db_error()?;
         let refused = |hint: &str| Some(Self::refused(format!("{place}: {}", told.message())).with_hint(hint));
         match *told.code() {
-            SqlState::INSUFFICIENT_PRIVILEGE => {
-                refused("its owner can make what is missing: `ragstream schema --cluster` prints the SQL")
+            SqlState::INSUFFICIENT_PRIVILEGE if told.message().contains("for database") => {
+                refused("its owner can make the tables: `ragstream schema --cluster` prints the SQL")
             }
+            SqlState::INSUFFICIENT_PRIVILEGE => refused(
+                "the owner of the tables can grant what is missing: the last lines of `ragstream schema --cluster` are the SQL",
+            ),
             // What a statement meets that its tables were altered under.
             SqlState::UNDEFINED_COLUMN
             | SqlState::DATATYPE_MISMATCH
@@ -103,9 +106,14 @@ impl ClusterError {
                 Self::away(format!("{place}: {}", told.message()))
                     .with_hint("this is a standby; with several hosts in the address, add `target_session_attrs=read-write`"),
             ),
-            SqlState::QUERY_CANCELED | SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => {
-                Some(Self::away(format!("{place}: {}", told.message())))
-            }
+            SqlState::DISK_FULL => Some(Self::away(format!("{place}: {}", told.message())).with_hint(
+                "its disk is full: make room there; what was done until then is recorded, and the next run goes on",
+            )),
+            SqlState::TOO_MANY_CONNECTIONS => Some(Self::away(format!("{place}: {}", told.message())).with_hint(
+                "a worker has two connections and one more for each provider: raise `max_connections` there, or put a pooler \
+                 before it (pgbouncer, also in transaction mode)",
+            )),
+            SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY => Some(Self::away(format!("{place}: {}", told.message()))),
             _ => None,
         }
     }

@@ -19,6 +19,8 @@ use super::standing::{NOBODY, Standing};
 
 /// After so many leases nothing can arrive any more that a worker sent which has lost its own.
 const SWEEPS: f64 = 2.0;
+/// How long whoever signs off waits for the database.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// A document at which so many workers ended is not given to another.
 const ATTEMPTS: i16 = 8;
 
@@ -185,10 +187,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives back what is held, and signs off.
+    /// Gives back what is held, and signs off. A database that is just being started again is waited for: else the others would think
+    /// that this worker is at work until its lease has run out.
     pub(super) async fn resign(&self) -> Result<(), ClusterError> {
-        let standing = self.member.standing();
         self.held.clear();
+        let mut patience = Patience::of(FAREWELL);
+        while let Err(error) = self.resign_once().await {
+            patience.after(error).await?;
+        }
+        Ok(())
+    }
+
+    async fn resign_once(&self) -> Result<(), ClusterError> {
+        let standing = self.member.standing();
         let _turn = self.transactions.turn.lock().await;
         let transaction = self.transactions.database.begin().await?;
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];

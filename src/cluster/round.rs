@@ -76,6 +76,7 @@ impl Inner {
         let names: Vec<&str> = sources.iter().map(SourceId::as_str).collect();
         let timeline = written(self.history().await?);
         // Another history than the one that is recorded: whoever leads compares ledger and store, and records it when that is done.
+        // Whoever is told to remove all that is gone may come when that was judged already: then it is walked again.
         let rows = self
             .database
             .ask(
@@ -83,7 +84,7 @@ impl Inner {
                      prune = CASE WHEN phase = 0 THEN $2 ELSE prune OR $2 END, sources = $3,
                      timeline = coalesce(timeline, $4),
                      began = CASE WHEN phase = 0 THEN clock_timestamp() ELSE began END,
-                     again = again AND phase <> 0, phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
+                     again = phase <> 0 AND (again OR phase = 3 AND $2 AND NOT prune), phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
                  WHERE id = $1 AND (phase = 0 OR sources IS NULL OR sources = $3
                      OR NOT EXISTS (SELECT 1 FROM ragstream.workers w
                          WHERE w.corpus = $1 AND w.id <> $5 AND w.lease_until > clock_timestamp()))

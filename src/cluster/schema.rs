@@ -77,6 +77,10 @@ CREATE TABLE ragstream.quota (
 ALTER TABLE ragstream.quota ALTER COLUMN state SET STORAGE MAIN;
 CREATE UNLOGGED TABLE ragstream.quota_run (provider_key text COLLATE "C" PRIMARY KEY, run bigint NOT NULL);
 INSERT INTO ragstream.layout VALUES (1);
+-- What workers need that sign in as another role than the owner of the tables:
+-- GRANT USAGE ON SCHEMA ragstream TO worker;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ragstream TO worker;
+-- GRANT USAGE ON ALL SEQUENCES IN SCHEMA ragstream TO worker;
 "#;
 
 /// Makes the tables where there are none, and refuses those of another version.

@@ -13,6 +13,7 @@ use bytes::BytesMut;
 use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Error as DriverError, Row as Cells};
 
@@ -26,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const STATEMENT: Duration = Duration::from_secs(60);
 /// How long a peer may be silent that does not even acknowledge what was sent.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+/// How often somebody is told of a disk that stays full.
+const TELL: Duration = Duration::from_secs(30);
 /// Between two tries, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -42,6 +45,8 @@ pub(crate) struct Database {
     known: Arc<AtomicBool>,
     /// Whether somebody was told that it is away.
     away: Arc<AtomicBool>,
+    /// When somebody was told last that its disk is full: what is only read is answered all the while.
+    full: Arc<Mutex<Option<Instant>>>,
     /// Held by who connects.
     opening: Arc<AsyncMutex<()>>,
 }
@@ -49,6 +54,7 @@ pub(crate) struct Database {
 /// How long a database that is away is still waited for.
 pub(crate) struct Patience {
     began: Instant,
+    long: Duration,
     pause: Duration,
 }
 
@@ -61,12 +67,17 @@ pub(crate) struct Transaction<'a> {
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), pause: PAUSES.0 }
+        Self::of(PATIENCE)
+    }
+
+    /// So much of it.
+    pub(crate) fn of(long: Duration) -> Self {
+        Self { began: Instant::now(), long, pause: PAUSES.0 }
     }
 
     /// Waits, if the same may succeed then.
     pub(crate) async fn after(&mut self, error: ClusterError) -> Result<(), ClusterError> {
-        if !error.is_away() || self.began.elapsed() + self.pause >= PATIENCE {
+        if !error.is_away() || self.began.elapsed() + self.pause >= self.long {
             return Err(error);
         }
         tracing::debug!(%error, "the cluster's database is away");
@@ -96,6 +107,7 @@ impl Database {
             live: Arc::default(),
             known: Arc::default(),
             away: Arc::default(),
+            full: Arc::default(),
             opening: Arc::default(),
         })
     }
@@ -176,6 +188,15 @@ impl Database {
         ClusterError::of(failed, self.place(), STATEMENT)
     }
 
+    /// Tells somebody, now and then.
+    fn tell_full(&self, error: &ClusterError) {
+        let mut told = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "the cluster's database has no room: it is waited for, up to {} s", PATIENCE.as_secs());
+        }
+    }
+
     /// What a connection answered, or why it did not.
     async fn answered<T>(
         &self,
@@ -185,11 +206,16 @@ impl Database {
         match timeout(STATEMENT, answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
+                let full = error.code() == Some(&SqlState::DISK_FULL);
                 let failed = session.failed(error).await;
                 if !session.is_open() {
                     self.forget(session);
                 }
-                Err(self.explain(failed))
+                let error = self.explain(failed);
+                if full {
+                    self.tell_full(&error);
+                }
+                Err(error)
             }
             Err(_) => {
                 // Its answer may still come: nobody else is to get it.

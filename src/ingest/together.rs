@@ -221,7 +221,9 @@ async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<()
 
 /// Puts what is gone into the queue, unless that is in doubt. How many documents were kept for that reason; `None`: another one leads.
 async fn removed(run: &Run, workers: &dyn Coordination, term: Term, scope: &Scope) -> Result<Option<u64>, Ended> {
-    match prune::judge(run, scope).await? {
+    // Another worker may have been told since the lead was had that all that is gone is meant to be.
+    let Lead::Mine(Term { prune: meant, .. }) = run.recorded(workers.lead().await)? else { return Ok(None) };
+    match prune::judge(run, scope, meant).await? {
         Verdict::Keep(kept) => return Ok(Some(kept)),
         Verdict::Remove(0) => return Ok(Some(0)),
         Verdict::Remove(_) => {}

@@ -6,6 +6,7 @@ mod altered;
 mod corpus;
 mod failover;
 mod late;
+mod met;
 mod pages;
 mod partitions;
 mod processes;

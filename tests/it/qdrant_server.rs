@@ -57,6 +57,11 @@ impl Running {
         self.inner.collections.write().unwrap().insert(name.to_owned(), Arc::new(RwLock::new(collection)));
     }
 
+    /// Forgets every collection.
+    pub fn wipe(&self) {
+        self.inner.collections.write().unwrap().clear();
+    }
+
     /// Shows vectors as servers did before 1.17: dense and sparse ones in the same two fields.
     pub fn answer_as_1_16(&self) {
         self.inner.answers_as_1_16.store(true, Ordering::SeqCst);
