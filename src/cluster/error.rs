@@ -8,6 +8,9 @@ use tokio_postgres::error::SqlState;
 use crate::error::{Failure, Origin};
 use crate::source::sql::postgres::Failed;
 
+/// What to do about tables that cannot be used.
+pub(super) const ANEW: &str = "drop the schema `ragstream` there: the next `ingest` makes it anew, and looks through the store";
+
 /// Why a cluster's database could not be used.
 #[derive(Debug, Clone)]
 pub struct ClusterError {
@@ -41,6 +44,11 @@ impl ClusterError {
     /// What was asked for does not go together with what is there.
     pub(crate) fn unfit(message: impl Into<String>) -> Self {
         Self { kind: Kind::Unfit, message: message.into(), hint: None }
+    }
+
+    /// The tables are not as this program made them.
+    pub(super) fn altered(place: &str, what: &str) -> Self {
+        Self::unfit(format!("the tables of the cluster at {place} were altered: {what}")).with_hint(ANEW)
     }
 
     /// With what to do about it.
@@ -78,7 +86,15 @@ impl ClusterError {
             SqlState::INSUFFICIENT_PRIVILEGE => {
                 refused("its owner can make what is missing: `ragstream schema --cluster` prints the SQL")
             }
-            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME | SqlState::UNDEFINED_COLUMN => refused(
+            // What a statement meets that its tables were altered under.
+            SqlState::UNDEFINED_COLUMN
+            | SqlState::DATATYPE_MISMATCH
+            | SqlState::INVALID_COLUMN_REFERENCE
+            | SqlState::NOT_NULL_VIOLATION => Some(Self::altered(place, told.message())),
+            SqlState::UNDEFINED_FUNCTION if told.message().starts_with("operator") => {
+                Some(Self::altered(place, told.message()))
+            }
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => refused(
                 "the tables of the cluster are not there, or not all: `ragstream schema --cluster` prints the SQL that makes them",
             ),
             SqlState::SYNTAX_ERROR => refused("this should not happen: is it a Postgres of version 13 or later?"),

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use uuid::Uuid;
 
 use crate::ingest::ledger::{Epoch, PriorState};
+use crate::source::SourceId;
 
 /// A document under way.
 #[derive(Debug)]
@@ -16,15 +17,29 @@ pub(super) struct Grant {
     pub recorded: bool,
     /// All points that were ever intended and not settled.
     pub intended: BTreeSet<Uuid>,
+    /// Whose document it is, where this worker added to them.
+    pub intends: Option<SourceId>,
+    /// Those of them that workers may have written late which had it before, 16 bytes each.
+    pub late: Vec<u8>,
     /// What the ledger had when it was granted, until somebody asks for it.
     pub prior: Option<PriorState>,
 }
 
 impl Grant {
     /// A document as it was granted.
-    pub(super) fn new(prior: PriorState) -> Self {
+    pub(super) fn new(prior: PriorState, late: Vec<u8>) -> Self {
         let (epoch, recorded) = (prior.epoch, prior.entry.is_some());
-        Self { epoch, recorded, intended: prior.intended.iter().copied().collect(), prior: Some(prior) }
+        Self { epoch, recorded, intended: prior.intended.iter().copied().collect(), intends: None, late, prior: Some(prior) }
+    }
+
+    /// [`Self::intended_ids`], where this worker added to them.
+    pub(super) fn own_intents(&self) -> Option<Vec<u8>> {
+        self.intends.is_some().then(|| self.intended_ids())
+    }
+
+    /// What was intended, as the tables keep it.
+    pub(super) fn intended_ids(&self) -> Vec<u8> {
+        self.intended.iter().flat_map(|id| *id.as_bytes()).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
 use super::inner::{Inner, Seen};
+use super::ledger::documents::record_intents_of;
 use super::session::{Patience, Transaction, Values};
 use super::standing::{NOBODY, Standing};
 
@@ -86,7 +87,7 @@ impl Inner {
                 )
                 .await?;
             if let Some(row) = renewed.first() {
-                self.counted(row.get(0));
+                self.counted(row.cell(0)?);
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
@@ -120,7 +121,7 @@ impl Inner {
         let transaction = self.transactions.database.begin().await?;
         let sql = format!("DELETE FROM ragstream.workers WHERE id IN (SELECT id {GONE} ORDER BY id FOR UPDATE) RETURNING id");
         let gone = transaction.ask(&sql, values).await?;
-        let gone: Vec<i64> = gone.iter().map(|row| row.get(0)).collect();
+        let gone = gone.iter().map(|row| row.cell(0)).collect::<Result<Vec<i64>, _>>()?;
         self.take_from(&transaction, &gone).await?;
         transaction.commit().await?;
         Ok(gone.len())
@@ -160,6 +161,7 @@ impl Inner {
                 &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY), (&sweep_after, Type::FLOAT8)],
             )
             .await?;
+        transaction.ask(&record_intents_of("owner = ANY($2)"), values).await?;
         transaction.ask(GIVE_UP_BODIES, values).await?;
         // At which one worker after another ends is a failure of the document's.
         transaction
@@ -196,6 +198,7 @@ impl Inner {
             "INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
              SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM ragstream.jobs
              WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL AND sweep IS NOT NULL",
+            &record_intents_of("owner = $2"),
             &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",

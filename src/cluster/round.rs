@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
 use super::ledger::documents;
+use super::row::Row;
 use super::session::Values;
 use super::standing::NOBODY;
 use super::{Cluster, jobs};
@@ -104,7 +104,7 @@ impl Inner {
             ));
             return Err(error.with_hint("start every worker with the same pipeline file, or wait until the round has ended"));
         };
-        self.seen().round = row.get(0);
+        self.seen().round = row.cell(0)?;
         Ok(())
     }
 
@@ -113,7 +113,7 @@ impl Inner {
         let sql = format!("SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE {HISTORY} END");
         match self.database.ask(&sql, &[]).await {
             Ok(rows) => {
-                let written = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+                let written = rows.first().map_or(Ok(None), |row| row.cell::<Option<&str>>(0))?;
                 Ok(written.and_then(|written| u32::from_str_radix(written, 16).ok()))
             }
             Err(error) if error.is_away() => Err(error),
@@ -131,14 +131,15 @@ impl Inner {
             )
             .await?;
         let row = rows.first().ok_or_else(|| self.no_corpus())?;
-        if row.get::<_, i64>(0) < self.seen().round {
+        let round: i64 = row.cell(0)?;
+        if round < self.seen().round {
             // It was lost with what the database had acknowledged and a standby did not have.
             let (sources, prune) = self.joined().clone();
             self.join(&sources, prune).await?;
             return Ok(Lead::Others);
         }
-        let under_way = phase(row.get(1)).filter(|_| row.get::<_, i64>(0) == self.seen().round);
-        let Some(phase) = under_way else { return Ok(Lead::Over(row.get::<_, i64>(4).max(0) as u64)) };
+        let under_way = phase(row.cell(1)?).filter(|_| round == self.seen().round);
+        let Some(phase) = under_way else { return Ok(Lead::Over(row.count(4)?)) };
         let taken = self
             .database
             .ask(
@@ -157,10 +158,11 @@ impl Inner {
             )
             .await?;
         let Some(taken) = taken.first() else { return Ok(Lead::Others) };
-        let (recorded, history): (Option<String>, _) = (row.get(3), self.history().await?);
+        let (recorded, history): (Option<String>, _) = (row.cell(3)?, self.history().await?);
         let restored = recorded.is_some() && history.is_some() && recorded != written(history);
-        let index = row.get::<_, Option<&str>>(5).and_then(|name| name.parse().ok());
-        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, history, restored }))
+        let index = row.cell::<Option<&str>>(5)?.and_then(|name| name.parse().ok());
+        let (epoch, prune) = (taken.cell::<i64>(0)? as u64, row.cell(2)?);
+        Ok(Lead::Mine(Term { epoch, phase, prune, index, history, restored }))
     }
 
     /// Says something as the leader of the round: see [`by_the_leader`]; the values that follow are $6 and so on.
@@ -217,7 +219,8 @@ impl Inner {
              SELECT again FROM changed"
         );
         let rows = self.say(term, &sql, &[(&(kept as i64), Type::INT8)]).await?;
-        Ok(rows.first().map(|row| !row.get::<_, bool>(0)))
+        let again: Option<bool> = rows.first().map(|row| row.cell(0)).transpose()?;
+        Ok(again.map(|again| !again))
     }
 }
 

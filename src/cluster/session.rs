@@ -14,9 +14,10 @@ use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Error as DriverError, Row};
+use tokio_postgres::{Error as DriverError, Row as Cells};
 
 use super::error::ClusterError;
+use super::row::Row;
 use crate::source::sql::postgres::{Address, Failed, Session};
 
 /// How long a database that is away is waited for before the run ends.
@@ -162,6 +163,11 @@ impl Database {
         }
     }
 
+    /// Rows that say where they came from.
+    fn rows(&self, answer: Vec<Cells>) -> Vec<Row> {
+        answer.into_iter().map(|cells| Row::new(cells, &self.address)).collect()
+    }
+
     fn silent(&self) -> ClusterError {
         ClusterError::away(format!("{} does not answer", self.place()))
     }
@@ -215,7 +221,8 @@ impl Database {
         let asked = tokio::spawn(async move {
             let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|value| (value as _, value.of.clone())).collect();
             let session = database.session().await?;
-            database.answered(&session, session.client.query_typed(&sql, &values)).await
+            let answer = database.answered(&session, session.client.query_typed(&sql, &values)).await?;
+            Ok(database.rows(answer))
         });
         asked.await.unwrap_or_else(|_| Err(ClusterError::away(format!("a statement to {} was cut short", self.place()))))
     }
@@ -248,14 +255,15 @@ impl Database {
             Ok((one?, other?))
         };
         let (one, other) = self.answered(&transaction.session, all).await?;
-        Ok((transaction, one, other))
+        Ok((transaction, self.rows(one), self.rows(other)))
     }
 }
 
 impl Transaction<'_> {
     /// A statement's rows.
     pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
-        self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await
+        let answer = self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await?;
+        Ok(self.database.rows(answer))
     }
 
     /// Statements without values.
@@ -271,9 +279,9 @@ impl Transaction<'_> {
             let rows = rows?;
             done.map(|()| rows)
         };
-        let rows = self.database.answered(&self.session, both).await?;
+        let answer = self.database.answered(&self.session, both).await?;
         self.ended = true;
-        Ok(rows)
+        Ok(self.database.rows(answer))
     }
 
     /// Ends it. Where its answer is lost, nobody knows whether it was done.

@@ -359,7 +359,7 @@ async fn workers_that_die_and_a_server_that_does_cost_no_refusal() {
     println!("{result:?}");
     assert_eq!(result.refused, 0, "{result:?}");
     // Too short for more: what the server's ends cost is made up for in the minute that follows.
-    assert!(result.used > 0.6, "{result:?}");
+    assert!(result.used > 0.3, "{result:?}");
     assert!(result.bytes < 4000 && result.visits < 200.0, "{result:?}");
 }
 

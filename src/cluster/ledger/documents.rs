@@ -7,14 +7,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::super::error::ClusterError;
 use super::super::held::Grant;
 use super::super::inner::Inner;
-use super::super::key::{key_of, text, uri_of};
+use super::super::key::{key_of, text};
+use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
@@ -35,9 +35,8 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
     // What was fetched while another had it may be older than what that one has made of it since.
     wanted.retain(|uri| !inner.held.is_lost(uri));
     if !wanted.is_empty() {
-        for (uri, prior) in take_over(inner, &wanted).await? {
-            let mut grant = Grant::new(prior.clone());
-            grant.prior = None;
+        for (uri, mut grant) in take_over(inner, &wanted).await? {
+            let prior = grant.prior.take().unwrap_or_default();
             inner.held.lock().insert(uri.clone(), grant);
             known.insert(uri, prior);
         }
@@ -48,11 +47,11 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
 /// Takes over documents that will be claimed later.
 pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
     let granted = take_over(inner, uris).await?;
-    inner.held.lock().extend(granted.into_iter().map(|(uri, prior)| (uri, Grant::new(prior))));
+    inner.held.lock().extend(granted);
     Ok(())
 }
 
-async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorState)>, ClusterError> {
+async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)>, ClusterError> {
     let (keys, kept): (Vec<String>, Vec<Option<Vec<u8>>>) = uris.iter().map(|uri| key_of(uri)).unzip();
     let me = inner.member.standing().id;
     let rows = inner
@@ -73,21 +72,27 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, PriorS
             &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
-    Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), prior(row, 2))).collect())
+    rows.iter().map(|row| Ok((row.uri()?, grant(row, 2)?))).collect()
 }
 
 /// What a row says from a column on: epoch, sweep, source, hash, modified, points, intents.
-pub(in super::super) fn prior(row: &Row, at: usize) -> PriorState {
-    let entry = row.get::<_, Option<Vec<u8>>>(at + 5).map(|points| Entry {
-        source: SourceId::new(row.get::<_, Option<String>>(at + 2).unwrap_or_default()),
-        hash: row.get::<_, Option<Vec<u8>>>(at + 3).and_then(|hash| hash.try_into().ok()),
-        modified: row.get(at + 4),
-        points: decode(&points),
-    });
-    let blob = |at: usize| row.get::<_, Option<Vec<u8>>>(at).unwrap_or_default();
+pub(in super::super) fn grant(row: &Row, at: usize) -> Result<Grant, ClusterError> {
+    let entry = match row.cell::<Option<&[u8]>>(at + 5)? {
+        Some(points) => Some(Entry {
+            // There, as the row of the points is.
+            source: SourceId::new(row.cell::<String>(at + 2)?),
+            hash: row.cell::<Option<&[u8]>>(at + 3)?.and_then(|hash| hash.try_into().ok()),
+            modified: row.cell(at + 4)?,
+            points: decode(points),
+        }),
+        None => None,
+    };
+    let late = row.cell::<Option<&[u8]>>(at + 1)?.unwrap_or_default();
+    let intended = row.cell::<Option<&[u8]>>(at + 6)?.unwrap_or_default();
     // What a worker may still write that lost its lease is to be deleted like what was only intended.
-    let intended: BTreeSet<Uuid> = decode_ids(&blob(at + 6)).into_iter().chain(decode_ids(&blob(at + 1))).collect();
-    PriorState { entry, intended: intended.into_iter().collect(), epoch: Epoch(row.get::<_, i64>(at) as u64) }
+    let intended: BTreeSet<Uuid> = decode_ids(intended).into_iter().chain(decode_ids(late)).collect();
+    let epoch = Epoch(row.cell::<i64>(at)? as u64);
+    Ok(Grant::new(PriorState { entry, intended: intended.into_iter().collect(), epoch }, late.to_vec()))
 }
 
 /// Columns of the documents of a call.
@@ -111,12 +116,12 @@ impl Columns {
     }
 
     /// Those that no row names.
-    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Fenced {
+    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Result<Fenced, ClusterError> {
         for row in rows {
-            self.uris.remove(row.get::<_, &str>(0));
+            self.uris.remove(row.cell::<&str>(0)?);
         }
         fenced.uris.extend(self.uris.into_values());
-        fenced
+        Ok(fenced)
     }
 }
 
@@ -150,13 +155,14 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
         for intent in &intents {
             if let Some(grant) = held.get_mut(&intent.uri) {
                 grant.intended.extend(&intent.ids);
+                grant.intends = Some(intent.source.clone());
             }
         }
         intents = last_of_each(intents, |intent| &intent.uri);
         for intent in &intents {
             let Some(grant) = held.get_mut(&intent.uri) else { continue };
             columns.push(&intent.uri, intent.epoch, intent.source.as_str());
-            ids.push(grant.intended.iter().flat_map(|id| *id.as_bytes()).collect::<Vec<u8>>());
+            ids.push(grant.intended_ids());
             points.push(grant.recorded.then(|| encode(&intent.untouched)));
         }
     }
@@ -165,21 +171,20 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
         .ask(
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
              mine AS (
-                 SELECT g.* FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::bytea[], $8::bytea[])
-                     AS g(key, uri, epoch, source, intents, points)
-                 JOIN ragstream.jobs j ON j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch JOIN me ON me.id = j.owner),
+                 UPDATE ragstream.jobs j SET sweep = g.intents, source = g.source
+                 FROM unnest($3::text[], $4::int8[], $5::text[], $6::bytea[], $7::bytea[]) AS g(key, epoch, source, intents, points), me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id
+                 RETURNING g.key, g.source, g.points),
              word AS (UPDATE ragstream.corpora SET generation = NULL
-                 WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine))
-             INSERT INTO ragstream.documents AS d (corpus, key, uri, source, intents, points)
-             SELECT $1, key, uri, source, intents, points FROM mine ORDER BY key
-             ON CONFLICT (corpus, key) DO UPDATE SET source = excluded.source, intents = excluded.intents,
-                 points = excluded.points, version = NULL, hash = NULL, modified = NULL
-             RETURNING d.key",
+                 WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine)),
+             begun AS (
+                 UPDATE ragstream.documents d SET source = m.source, points = m.points, version = NULL, hash = NULL, modified = NULL
+                 FROM mine m WHERE d.corpus = $1 AND d.key = m.key AND d.key = ANY($3))
+             SELECT key FROM mine",
             &[
                 (&inner.corpus, Type::INT4),
                 (&inner.member.standing().id, Type::INT8),
                 (&columns.keys, Type::TEXT_ARRAY),
-                (&columns.kept, Type::BYTEA_ARRAY),
                 (&columns.epochs, Type::INT8_ARRAY),
                 (&columns.sources, Type::TEXT_ARRAY),
                 (&ids, Type::BYTEA_ARRAY),
@@ -187,7 +192,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
             ],
         )
         .await?;
-    let refused = columns.fenced(&rows, Fenced::default());
+    let refused = columns.fenced(&rows, Fenced::default())?;
     let given = intents.iter().map(|intent| (intent.uri.as_str(), intent.epoch));
     inner.held.release(given.filter(|(uri, _)| refused.uris.iter().any(|refused| refused == uri)));
     Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
@@ -244,7 +249,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(commits.iter().map(|commit| (commit.uri.as_str(), commit.epoch)));
     Ok(fenced)
 }
@@ -258,27 +263,39 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
     }
     let mut columns = Columns::default();
     let (mut stages, mut errors) = (Vec::new(), Vec::new());
+    let (mut intended, mut late) = (Vec::new(), Vec::new());
     for (uri, (source, failure)) in &last {
-        let epoch = inner.held.epoch(uri).unwrap_or_default();
-        columns.push(uri, epoch, source.as_str());
+        let mut whose = *source;
+        let held = inner.held.lock();
+        let grant = held.get(*uri);
+        // Of what it began to write, who gave it is known better.
+        if let Some(source) = grant.and_then(|grant| grant.intends.as_ref()) {
+            whose = source;
+        }
+        columns.push(uri, grant.map(|grant| grant.epoch).unwrap_or_default(), whose.as_str());
         stages.push(failure.stage.name());
         errors.push(text(&failure.error));
+        intended.push(grant.and_then(Grant::own_intents));
+        late.push(grant.map(|grant| grant.late.clone()).filter(|ids| !ids.is_empty()));
     }
     inner
         .database
         .ask(
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
-             given AS (SELECT * FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::text[], $8::text[])
-                 AS g(key, uri, epoch, source, stage, error)),
+             given AS (SELECT * FROM unnest($3::text[], $4::bytea[], $5::int8[], $6::text[], $7::text[], $8::text[], $9::bytea[],
+                 $10::bytea[]) AS g(key, uri, epoch, source, stage, error, intents, late)),
              done AS (
                  DELETE FROM ragstream.jobs j USING given g, me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id
+                 RETURNING j.corpus, j.key, j.uri, j.source, g.late),
              later AS (
                  INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
-                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL)
-             INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error)
-             SELECT $1, key, uri, source, stage, error FROM given ORDER BY key
-             ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error",
+                 SELECT corpus, key, uri, source, late, clock_timestamp() FROM done WHERE late IS NOT NULL)
+             INSERT INTO ragstream.documents AS d (corpus, key, uri, source, stage, error, intents)
+             SELECT $1, key, uri, source, stage, error, intents FROM given ORDER BY key
+             ON CONFLICT (corpus, key) DO UPDATE SET stage = excluded.stage, error = excluded.error,
+                 source = CASE WHEN excluded.intents IS NULL THEN d.source ELSE excluded.source END,
+                 intents = coalesce(excluded.intents, d.intents)",
             &[
                 (&inner.corpus, Type::INT4),
                 (&inner.member.standing().id, Type::INT8),
@@ -288,6 +305,8 @@ pub(super) async fn fail(inner: &Inner, failures: &[FailedDocument]) -> Result<(
                 (&columns.sources, Type::TEXT_ARRAY),
                 (&stages, Type::TEXT_ARRAY),
                 (&errors, Type::TEXT_ARRAY),
+                (&intended, Type::BYTEA_ARRAY),
+                (&late, Type::BYTEA_ARRAY),
             ],
         )
         .await?;
@@ -328,7 +347,7 @@ pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Re
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(documents.iter().map(|(uri, epoch)| (uri.as_str(), *epoch)));
     Ok(fenced)
 }
@@ -338,36 +357,66 @@ pub(super) async fn unlist(inner: &Inner, uris: &[String]) -> Result<(), Cluster
     settle(inner, uris, true).await
 }
 
-/// Ends the jobs of documents with which nothing more is to be done.
+/// Ends the jobs of documents with which nothing more is to be done. What this worker intended of them stays recorded.
 pub(in super::super) async fn settle(inner: &Inner, uris: &[String], unlisted: bool) -> Result<(), ClusterError> {
-    let held: Vec<(&str, Epoch)> = uris.iter().filter_map(|uri| Some((uri.as_str(), inner.held.epoch(uri)?))).collect();
+    let mut columns = Columns::default();
+    let mut intended = Vec::new();
+    let mut held = Vec::new();
+    for uri in uris {
+        let Some((epoch, ids)) = inner.held.lock().get(uri).map(|grant| (grant.epoch, grant.own_intents())) else { continue };
+        held.push((uri.as_str(), epoch));
+        columns.push(uri, epoch, "");
+        intended.push(ids);
+    }
     if held.is_empty() {
         return Ok(());
-    }
-    let mut columns = Columns::default();
-    for (uri, epoch) in &held {
-        columns.push(uri, *epoch, "");
     }
     inner
         .database
         .ask(
             "WITH me AS (SELECT id FROM ragstream.workers WHERE id = $2 FOR KEY SHARE),
              done AS (
-                 DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[]) AS g(key, epoch), me
-                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id RETURNING j.*),
+                 DELETE FROM ragstream.jobs j USING unnest($3::text[], $4::int8[], $6::bytea[]) AS g(key, epoch, intents), me
+                 WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3) AND j.epoch = g.epoch AND j.owner = me.id
+                 RETURNING j.corpus, j.key, j.uri, j.source, j.sweep, g.intents),
              later AS (
                  INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
-                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL AND $5)
-             UPDATE ragstream.documents d SET unlisted = true FROM done WHERE d.corpus = $1 AND d.key = done.key AND $5",
+                 SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM done WHERE sweep IS NOT NULL AND $5),
+             begun AS (
+                 INSERT INTO ragstream.documents AS d (corpus, key, uri, source, intents, unlisted)
+                 SELECT corpus, key, uri, source, intents, $5 FROM done WHERE intents IS NOT NULL ORDER BY key
+                 ON CONFLICT (corpus, key) DO UPDATE SET source = excluded.source, intents = excluded.intents,
+                     unlisted = d.unlisted OR $5)
+             UPDATE ragstream.documents d SET unlisted = true FROM done
+             WHERE d.corpus = $1 AND d.key = done.key AND $5 AND done.intents IS NULL",
             &[
                 (&inner.corpus, Type::INT4),
                 (&inner.member.standing().id, Type::INT8),
                 (&columns.keys, Type::TEXT_ARRAY),
                 (&columns.epochs, Type::INT8_ARRAY),
                 (&unlisted, Type::BOOL),
+                (&intended, Type::BYTEA_ARRAY),
             ],
         )
         .await?;
     inner.held.release(held);
     Ok(())
+}
+
+/// Writes to the ledger what was intended of the documents that these jobs are about, which $1 and $2 may narrow. As long as a worker
+/// has a document, that lies in its job: there, writing it touches no index.
+pub(in super::super) fn record_intents_of(jobs: &str) -> String {
+    format!(
+        "WITH begun AS (
+             SELECT corpus, key, uri, source, sweep FROM ragstream.jobs
+             WHERE corpus = $1 AND kind = 0 AND sweep IS NOT NULL AND {jobs} ORDER BY key FOR UPDATE)
+         INSERT INTO ragstream.documents AS d (corpus, key, uri, source, intents) SELECT * FROM begun ORDER BY key
+         ON CONFLICT (corpus, key) DO UPDATE SET intents = coalesce(d.intents, ''::bytea) || excluded.intents
+             WHERE coalesce(position(excluded.intents IN d.intents), 0) = 0"
+    )
+}
+
+/// [`record_intents_of`] all that workers have.
+pub(super) async fn record_intents(inner: &Inner) -> Result<(), ClusterError> {
+    inner.database.ask(&record_intents_of("owner IS NOT NULL"), &[(&inner.corpus, Type::INT4)]).await.map(drop)
 }

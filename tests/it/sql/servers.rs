@@ -304,9 +304,19 @@ fn psql_command(port: u16, database: &str, sql: &str) -> Command {
     command
 }
 
-/// Statements by Postgres' own client.
+/// Statements by Postgres' own client. A server that recovers from a kill is waited for.
 pub fn psql(port: u16, database: &str, sql: &str) -> String {
-    run(&mut psql_command(port, database, sql))
+    let deadline = Instant::now() + START_UP;
+    loop {
+        let done = psql_command(port, database, sql).output().unwrap();
+        let told = String::from_utf8_lossy(&done.stderr);
+        let recovers = ["not yet accepting connections", "is starting up"].iter().any(|words| told.contains(words));
+        if !recovers || Instant::now() > deadline {
+            assert!(done.status.success(), "{sql}: {told}");
+            return String::from_utf8_lossy(&done.stdout).into_owned();
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 fn mariadb_command(port: u16, database: &str, sql: &str) -> Command {
