@@ -69,7 +69,6 @@ impl Inner {
 
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), ClusterError> {
         *self.joined() = (sources.to_vec(), prune);
-        self.held.forget_lost();
         if self.member.standing().id == NOBODY {
             self.enter().await?;
         }
@@ -229,6 +228,7 @@ impl Inner {
 #[async_trait]
 impl Coordination for Cluster {
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), LedgerError> {
+        self.inner.held.forget_lost();
         self.inner.join(sources, prune).await.map_err(shared)
     }
 

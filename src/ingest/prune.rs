@@ -65,10 +65,10 @@ pub(super) async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> 
     }
     let fenced = run.recorded(run.setup.ledger.intend(intents).await)?.uris;
     documents.retain(|(uri, ..)| !fenced.contains(uri));
-    for (uri, ..) in &documents {
-        run.with_store(|store| {
-            let uri = uri.clone();
-            async move { store.delete_document(&uri).await }
+    for (uri, epoch, ..) in &documents {
+        // Asked anew for each: those before it may have taken longer than a lease.
+        run.with_store(|store| async move {
+            if run.setup.ledger.holds(uri, *epoch).await { store.delete_document(uri).await } else { Ok(()) }
         })
         .await?;
     }

@@ -409,15 +409,14 @@ async fn sweep(
     let known = |id: &uuid::Uuid| points.iter().any(|point| point.id == *id);
     let orphans: Vec<_> = ids.iter().copied().filter(|id| !known(id)).collect();
     let doubtful: Vec<StoredPoint> = points.iter().copied().filter(|point| ids.contains(&point.id)).collect();
-    if !run.setup.ledger.holds(&uri, epoch).await {
-        return Ok(());
-    }
     if !orphans.is_empty() {
-        run.with_store(|store: Arc<dyn VectorStore>| {
-            let orphans = orphans.clone();
-            async move { store.delete(orphans).await }
-        })
-        .await?;
+        let deleted = run.with_store(|store: Arc<dyn VectorStore>| {
+            let (orphans, held) = (orphans.clone(), run.setup.ledger.holds(&uri, epoch));
+            async move { if held.await { store.delete(orphans).await.map(|()| true) } else { Ok(false) } }
+        });
+        if !deleted.await? {
+            return Ok(());
+        }
     }
     let mut lost = Vec::new();
     for part in doubtful.chunks(256) {

@@ -177,6 +177,22 @@ fn two_first_runs_at_once_make_one_index(ledger: Ledger) {
     rig.expect_whole("two at once");
 }
 
+/// In a cluster a collection that is being made exists, and nobody can tell of it: for longer than a server that is not there is
+/// waited for.
+#[test]
+fn an_index_that_another_run_is_making_is_waited_for() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(6);
+    let faults = &rig.server.as_ref().unwrap().faults;
+    faults.slow_ms.store(100, Ordering::SeqCst);
+    faults.making_ms.store(8_000, Ordering::SeqCst);
+    let runs = ["one", "two"].map(|home| rig.start(&["--home", home]));
+    let codes = runs.map(|run| without_secrets(ended(run)).expect_code(0).code);
+    faults.slow_ms.store(0, Ordering::SeqCst);
+    assert_eq!(codes, [0, 0]);
+    rig.expect_whole("one made by two");
+}
+
 /// The good answer to a part of what was asked.
 fn part(request: &Request, inputs: usize, width: usize) -> Reply {
     let mut request = request.clone();

@@ -108,6 +108,8 @@ pub struct Faults {
     pub half_away: AtomicBool,
     /// Reads so far that asked for more than half of the copies.
     pub quorums: AtomicUsize,
+    /// How long after it was made a collection has no copy that could tell of it, in milliseconds.
+    pub making_ms: AtomicU64,
     /// How long every call takes on top, in milliseconds.
     pub slow_ms: AtomicU64,
     /// Calls received so far.

@@ -18,8 +18,8 @@ use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
-/// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted: no epoch is
-/// `Epoch(0)`.
+/// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted, and neither is what
+/// this one had in this round and lost: no epoch is `Epoch(0)`.
 pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorState>, ClusterError> {
     let mut known: HashMap<String, PriorState> = HashMap::new();
     let mut wanted = Vec::new();
@@ -32,6 +32,8 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
             }
         }
     }
+    // What was fetched while another had it may be older than what that one has made of it since.
+    wanted.retain(|uri| !inner.held.is_lost(uri));
     if !wanted.is_empty() {
         for (uri, mut grant) in take_over(inner, &wanted).await? {
             let prior = grant.prior.take().unwrap_or_default();

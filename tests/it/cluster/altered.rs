@@ -23,7 +23,7 @@ const OF_A_ROUND: [(&str, &str); 12] = [
     ("ALTER TABLE ragstream.layout ALTER COLUMN version TYPE bigint", "`version` is of another type, int8"),
     ("ALTER TABLE ragstream.corpora ALTER COLUMN round TYPE integer", "`round` is of another type, int4"),
     ("ALTER TABLE ragstream.corpora ALTER COLUMN phase TYPE integer", "`phase` is of another type, int4"),
-    ("ALTER TABLE ragstream.corpora ALTER COLUMN prune TYPE text", "prune"),
+    ("ALTER TABLE ragstream.corpora ALTER COLUMN prune TYPE text", "must be type boolean, not type text"),
     ("ALTER TABLE ragstream.jobs ALTER COLUMN place TYPE bigint", "`place` is of another type, int8"),
     ("ALTER TABLE ragstream.jobs ALTER COLUMN job TYPE integer", "`job` is of another type, int4"),
     ("ALTER TABLE ragstream.jobs ALTER COLUMN kind TYPE integer", "`kind` is of another type, int4"),

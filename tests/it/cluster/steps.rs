@@ -153,19 +153,20 @@ async fn ends_at(statement: usize, cut: Cut) -> bool {
     let wire = Wire::new(statement, cut).await;
     let directly = std::mem::replace(&mut meeting.url, format!("postgres://postgres@127.0.0.1:{}/postgres", wire.port));
     let cutting = wire.shared.cutting.clone();
-    let running = async {
+    let opening = async {
         let setup = meeting.setup(Arc::clone(&meeting.store)).await;
-        let mut worker = Meeting::worker_of(setup, Options::default());
+        Meeting::worker_of(setup, Options::default())
+    };
+    let opened = tokio::select! {
+        worker = opening => Some(worker),
+        // While it still opens.
+        () = cutting.cancelled() => None,
+    };
+    if let Some(mut worker) = opened {
         tokio::select! {
             ended = &mut worker.task => drop(ended.unwrap().unwrap()),
-            () = cutting.cancelled() => {}
+            () = cutting.cancelled() => worker.kill().await,
         }
-        worker.kill().await;
-    };
-    tokio::select! {
-        () = running => {}
-        // While it still opens.
-        () = cutting.cancelled() => {}
     }
     let got_there = cutting.is_cancelled();
     meeting.url = directly;
