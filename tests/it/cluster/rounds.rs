@@ -200,7 +200,8 @@ async fn a_leader_whose_items_are_not_taken_any_more_goes_on_as_one_of_the_other
         assert!(began.elapsed() < Duration::from_mins(1), "it never walked");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let leads = "UPDATE ragstream.roles SET owner = 7, epoch = epoch + 1, lease_until = now() + interval '1 h' WHERE corpus = $corpus";
+    let leads =
+        "UPDATE ragstream.roles SET owner = 7, epoch = epoch + 1, lease_until = now() + interval '1 h' WHERE corpus = $corpus";
     meeting.sql(leads);
     gate.notify_one();
     tokio::time::sleep(Duration::from_secs(3)).await;
