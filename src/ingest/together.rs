@@ -84,11 +84,15 @@ async fn lead(run: &Run, workers: &dyn Coordination, fetched: &mut mpsc::Sender<
             },
             Lead::Mine(term) => {
                 let led = tokio::select! {
-                    led = lead_on(run, workers, term, fetched) => led?,
-                    lost = keep(run, workers, term) => lost?,
+                    led = lead_on(run, workers, term, fetched) => led,
+                    lost = keep(run, workers, term) => lost,
                 };
-                if let Led::Sealed(kept) = led {
-                    return Ok(kept);
+                match led {
+                    Ok(Led::Sealed(kept)) => return Ok(kept),
+                    Ok(Led::Deposed) => {}
+                    // So ends a walk, too, whose items the queue did not take as another leads.
+                    Err(Ended::Stopped) if run.goes_on().is_ok() => {}
+                    Err(ended) => return Err(ended),
                 }
                 tracing::warn!("another worker leads now");
             }
