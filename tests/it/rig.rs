@@ -67,7 +67,7 @@ pub struct Contents {
 pub enum Copy {
     /// Its folder.
     Folder(PathBuf),
-    Server(Snapshot),
+    Server(Box<Snapshot>),
 }
 
 impl Contents {
@@ -212,19 +212,17 @@ impl Rig {
 
     /// The store as it is now.
     pub fn copy_of_store(&self) -> Copy {
-        match &self.server {
-            Some(server) => Copy::Server(server.snapshot("docs")),
-            None => {
-                let copy = self.project.path("copy");
-                copy_folder(&self.project.path("store-docs"), &copy);
-                Copy::Folder(copy)
-            }
+        if let Some(server) = &self.server {
+            return Copy::Server(Box::new(server.snapshot("docs")));
         }
+        let copy = self.project.path("copy");
+        copy_folder(&self.project.path("store-docs"), &copy);
+        Copy::Folder(copy)
     }
 
     pub fn put_back(&self, copy: Copy) {
         match copy {
-            Copy::Server(snapshot) => self.server.as_ref().unwrap().restore("docs", snapshot),
+            Copy::Server(snapshot) => self.server.as_ref().unwrap().restore("docs", *snapshot),
             Copy::Folder(folder) => {
                 let store = self.project.path("store-docs");
                 std::fs::remove_dir_all(&store).unwrap();

@@ -48,14 +48,13 @@ async fn a_round_over_altered_tables_ends_with_what_to_do() {
         database.run(altering);
         // There is something to do.
         meeting.corpus.write(0, &text(0, edit + 1));
-        let error = match Cluster::open(&meeting.url, Path::new("."), &meeting.name, LEASE).await {
-            Err(error) => error.into(),
-            Ok(_) => {
-                let ended = tokio::time::timeout(Duration::from_secs(120), meeting.worker().await.task).await;
-                ended.expect("it ends").unwrap().expect_err(altering)
-            }
+        let opened = Cluster::open(&meeting.url, Path::new("."), &meeting.name, LEASE).await;
+        let error: ragstream::Error = if let Err(error) = opened {
+            error.into()
+        } else {
+            let ended = tokio::time::timeout(Duration::from_secs(120), meeting.worker().await.task).await;
+            ended.expect("it ends").unwrap().expect_err(altering)
         };
-        let error: ragstream::Error = error;
         let message = chain(&error);
         assert!(message.contains(told) && message.contains("Postgres at 127.0.0.1:"), "{altering}: {message}");
         assert!(error.hint().is_some_and(|hint| hint.contains(CURE)), "{altering}: {:?}", error.hint());
@@ -67,7 +66,8 @@ async fn a_round_over_altered_tables_ends_with_what_to_do() {
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(|error| format!("{error}; ")).collect()
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 const OF_A_LOOK: [(&str, &str); 5] = [
