@@ -5,7 +5,7 @@
 //! cargo bench --bench cluster               in turns, three times; a minute or two
 //! DOCUMENTS=20000 cargo bench --bench cluster -- 'no latency'
 //! ```
-//! Three times: before a model as fast as a quota of ten million tokens a minute, four requests of 64 texts at once; before one as fast
+//! Three times: before a model as fast as a quota of five million tokens a minute, four requests of 64 texts at once; before one as fast
 //! as a near API without any quota, each request 50 ms; and before one that answers at once, where all that is left is reading,
 //! cutting, the ledger and the store. And what it costs in time of cores, of this process and of Postgres, which tells more than a
 //! throughput where both share two cores.
@@ -195,10 +195,10 @@ async fn main() {
     servers::psql(server.port, "postgres", "ALTER ROLE postgres SET log_statement = 'none'");
     let url = format!("postgres://postgres@127.0.0.1:{}/postgres", server.port);
     let postmaster = Postmaster::of(server.port);
-    // 256 texts of 570 tokens in flight.
+    // 256 texts of 285 tokens in flight.
     let quota = Duration::from_millis(877);
     let loads = [
-        ("ten million tokens a minute", quota, 2),
+        ("five million tokens a minute", quota, 2),
         ("50 ms a request", Duration::from_millis(50), 1),
         ("no latency", Duration::ZERO, 1),
     ];
