@@ -37,8 +37,8 @@ fn products_are_right_for_all_shapes() {
             for ((x, product), sum) in x.rows().zip(product.rows()).zip(sum.rows()) {
                 for (((weight, bias), product), sum) in weight.rows().zip(&bias).zip(product).zip(sum) {
                     let right = dot(x, weight) + f64::from(*bias);
-                    // Fourteen bits of the largest number of a row, over so many products.
-                    let room = 2e-4 * (inputs as f64).sqrt();
+                    // Numbers that are all alike leave a column ten bits: half a step is 5e-4, over so many products.
+                    let room = 1e-3 * (inputs as f64).sqrt();
                     assert!(
                         (f64::from(*product) - right).abs() < room,
                         "{cpu:?} {rows} {inputs} {outputs}: {product}, not {right}"
