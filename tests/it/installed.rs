@@ -5,9 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The local models, and the files of each.
-pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
-pub const FILES: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+/// The local models and their files.
+pub const MODELS: [(&str, &[&str]); 4] = [
+    ("potion-base-8M", &PUBLISHED),
+    ("all-MiniLM-L6-v2", &PUBLISHED),
+    ("multilingual-e5-small", &["e5-small-q4.bin"]),
+    ("use-multilingual-v3", &["weights.npz", "sp.model"]),
+];
+pub const PUBLISHED: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
 
 /// The folder that the scripts install into.
 fn cache() -> PathBuf {
@@ -18,8 +23,9 @@ fn cache() -> PathBuf {
 /// The cache folder, with the files of the local models below `models/`.
 pub fn cache_with_models() -> PathBuf {
     let cache = cache();
-    let files = MODELS.into_iter().flat_map(|model| FILES.map(|file| Path::new("models").join(model).join(file)));
-    if !files.into_iter().all(|file| cache.join(file).is_file()) {
+    let mut files =
+        MODELS.iter().flat_map(|(model, files)| files.iter().map(move |file| Path::new("models").join(model).join(file)));
+    if !files.all(|file| cache.join(file).is_file()) {
         give_up(&cache);
     }
     cache

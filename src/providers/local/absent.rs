@@ -1,5 +1,6 @@
 //! In place of the models in process where the crate is built without them (the feature `local`).
 
+mod choice;
 mod download;
 
 use std::path::Path;
@@ -7,12 +8,13 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+pub use choice::{AUTO, ENGLISH, MULTILINGUAL, model_for, model_of};
 pub use download::Download;
 
 use super::{Embedder, ErrorKind, ProviderError};
 
 /// The models that a build with them has, as they are written after `local/`.
-pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
+pub const MODELS: [&str; 4] = ["potion-base-8M", "all-MiniLM-L6-v2", "multilingual-e5-small", "use-multilingual-v3"];
 
 /// Nothing is fetched.
 #[derive(Debug, Clone)]

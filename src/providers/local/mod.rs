@@ -1,15 +1,28 @@
 //! Embedding in process: no key, and no network once the weights are in the cache.
 //!
-//! Two models. `potion` looks vectors of words up and averages them: thousands of chunks a second, English. `minilm` is a small
-//! transformer: tens of chunks a second, better ranking, 256 tokens at most. `weights` owns where their files are and that
-//! they are the right ones.
+//! `potion` looks vectors of words up and averages them: thousands of chunks a second, English. The others are networks behind a
+//! tokenizer ([`encoder`]): `minilm`, a small transformer, English, 256 tokens at most; `e5`, one twice as deep, of a hundred
+//! languages, 512 tokens; `use_multilingual`, convolutions over a table, fifteen languages, some ten times as fast. `weights` owns
+//! where their files are and that they are the right ones, `ragstream-kernel`, a crate beside this one, the arithmetic.
 
 mod bert;
+mod choice;
+mod cores;
 mod download;
+mod e5;
+mod encoder;
 mod english;
 mod failure;
 mod minilm;
+mod normal;
+mod npz;
 mod potion;
+mod published;
+mod q4;
+mod sentencepiece;
+mod unigram;
+mod universal;
+mod use_multilingual;
 mod weights;
 
 use std::path::Path;
@@ -17,6 +30,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+pub use choice::{AUTO, ENGLISH, MULTILINGUAL, model_for, model_of};
 pub use download::Download;
 pub use weights::Hub;
 
@@ -24,12 +38,14 @@ use self::failure::PROVIDER;
 use super::{Embedder, ErrorKind, ProviderError};
 
 /// The models there are, as they are written after `local/`. Names match in any case.
-pub const MODELS: [&str; 2] = ["potion-base-8M", "all-MiniLM-L6-v2"];
+pub const MODELS: [&str; 4] = ["potion-base-8M", "all-MiniLM-L6-v2", "multilingual-e5-small", "use-multilingual-v3"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Model {
     Potion,
     MiniLm,
+    E5,
+    Use,
 }
 
 impl Model {
@@ -37,8 +53,10 @@ impl Model {
         match name.to_ascii_lowercase().as_str() {
             "potion-base-8m" => Ok(Self::Potion),
             "all-minilm-l6-v2" => Ok(Self::MiniLm),
+            "multilingual-e5-small" => Ok(Self::E5),
+            "use-multilingual-v3" => Ok(Self::Use),
             _ => Err(ProviderError {
-                hint: Some(format!("the local models are {}", MODELS.join(" and "))),
+                hint: Some(format!("the local models are {}", MODELS.join(", "))),
                 ..ProviderError::new(PROVIDER, ErrorKind::NotFound, format!("there is no local model `{name}`"))
             }),
         }
@@ -49,9 +67,13 @@ impl Model {
     fn shared(self) -> &'static OnceCell<Arc<dyn Embedder>> {
         static POTION: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
         static MINILM: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
+        static E5: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
+        static USE: OnceCell<Arc<dyn Embedder>> = OnceCell::const_new();
         match self {
             Self::Potion => &POTION,
             Self::MiniLm => &MINILM,
+            Self::E5 => &E5,
+            Self::Use => &USE,
         }
     }
 }
@@ -76,7 +98,9 @@ pub async fn embedder_from(model: &str, cache_dir: &Path, hub: &Hub) -> Result<A
 pub async fn load(model: &str, cache_dir: &Path, hub: &Hub) -> Result<Arc<dyn Embedder>, ProviderError> {
     Ok(match Model::named(model)? {
         Model::Potion => Arc::new(potion::Potion::load(cache_dir, hub).await?),
-        Model::MiniLm => Arc::new(minilm::MiniLm::load(cache_dir, hub).await?),
+        Model::MiniLm => Arc::new(minilm::load(cache_dir, hub).await?),
+        Model::E5 => Arc::new(e5::load(cache_dir, hub).await?),
+        Model::Use => Arc::new(use_multilingual::load(cache_dir, hub).await?),
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::english::may_be_english;
 use super::failure::{PROVIDER, off_the_runtime, unusable};
-use super::weights::{Files, Hub, POTION};
+use super::weights::{Hub, POTION};
 
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
@@ -30,9 +30,9 @@ impl Potion {
         off_the_runtime(move || Self::from_files(&files)).await?
     }
 
-    fn from_files(files: &Files) -> Result<Self, ProviderError> {
-        let unknown = unknown_vector(files).map_err(|e| unusable(POTION.name, e))?;
-        let model = StaticModel::from_bytes(&files.tokenizer, &files.weights, &files.config, Some(true))
+    fn from_files([weights, tokenizer, config]: &[Vec<u8>; 3]) -> Result<Self, ProviderError> {
+        let unknown = unknown_vector(weights, tokenizer).map_err(|e| unusable(POTION.name, e))?;
+        let model = StaticModel::from_bytes(tokenizer, weights, config, Some(true))
             .map_err(|e| unusable(POTION.name, e.into_boxed_dyn_error()))?;
         if model.dim() != DIMENSIONS {
             return Err(unusable(POTION.name, format!("vectors are {} wide, not {DIMENSIONS}", model.dim())));
@@ -96,7 +96,7 @@ impl Embedder for Potion {
 /// Averages leave unknown tokens out, so a text of nothing else (emoji, a script the vocabulary lacks, blanks) has a sum of
 /// zero, and cosine similarity with a zero vector means nothing. Such texts get this one instead: alike among themselves,
 /// and BM25 can still find them.
-fn unknown_vector(files: &Files) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+fn unknown_vector(weights: &[u8], tokenizer: &[u8]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
     #[derive(Deserialize)]
     struct Tokenizer {
         added_tokens: Vec<AddedToken>,
@@ -106,9 +106,9 @@ fn unknown_vector(files: &Files) -> Result<Vec<f32>, Box<dyn std::error::Error +
         id: usize,
         content: String,
     }
-    let tokenizer: Tokenizer = serde_json::from_slice(&files.tokenizer)?;
+    let tokenizer: Tokenizer = serde_json::from_slice(tokenizer)?;
     let id = tokenizer.added_tokens.iter().find(|t| t.content == "[UNK]").ok_or("the vocabulary has no [UNK]")?.id;
-    let tensors = SafeTensors::deserialize(&files.weights)?;
+    let tensors = SafeTensors::deserialize(weights)?;
     let table = tensors.tensor("embeddings")?;
     if table.dtype() != safetensors::Dtype::F32 {
         return Err(format!("the embeddings are {:?}, not F32", table.dtype()).into());

