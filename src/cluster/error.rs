@@ -8,6 +8,9 @@ use tokio_postgres::error::SqlState;
 use crate::error::{Failure, Origin};
 use crate::source::sql::postgres::Failed;
 
+/// What to do about tables that cannot be used.
+pub(super) const ANEW: &str = "drop the schema `ragstream` there: the next `ingest` makes it anew, and looks through the store";
+
 /// Why a cluster's database could not be used.
 #[derive(Debug, Clone)]
 pub struct ClusterError {
@@ -43,6 +46,11 @@ impl ClusterError {
         Self { kind: Kind::Unfit, message: message.into(), hint: None }
     }
 
+    /// The tables are not as this program made them.
+    pub(super) fn altered(place: &str, what: &str) -> Self {
+        Self::unfit(format!("the tables of the cluster at {place} were altered: {what}")).with_hint(ANEW)
+    }
+
     /// With what to do about it.
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -75,10 +83,21 @@ impl ClusterError {
         let told = error.as_db_error()?;
         let refused = |hint: &str| Some(Self::refused(format!("{place}: {}", told.message())).with_hint(hint));
         match *told.code() {
-            SqlState::INSUFFICIENT_PRIVILEGE => {
-                refused("its owner can make what is missing: `ragstream schema --cluster` prints the SQL")
+            SqlState::INSUFFICIENT_PRIVILEGE if told.message().contains("for database") => {
+                refused("its owner can make the tables: `ragstream schema --cluster` prints the SQL")
             }
-            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME | SqlState::UNDEFINED_COLUMN => refused(
+            SqlState::INSUFFICIENT_PRIVILEGE => refused(
+                "the owner of the tables can grant what is missing: the last lines of `ragstream schema --cluster` are the SQL",
+            ),
+            // What a statement meets that its tables were altered under.
+            SqlState::UNDEFINED_COLUMN
+            | SqlState::DATATYPE_MISMATCH
+            | SqlState::INVALID_COLUMN_REFERENCE
+            | SqlState::NOT_NULL_VIOLATION => Some(Self::altered(place, told.message())),
+            SqlState::UNDEFINED_FUNCTION if told.message().starts_with("operator") => {
+                Some(Self::altered(place, told.message()))
+            }
+            SqlState::UNDEFINED_TABLE | SqlState::INVALID_SCHEMA_NAME => refused(
                 "the tables of the cluster are not there, or not all: `ragstream schema --cluster` prints the SQL that makes them",
             ),
             SqlState::SYNTAX_ERROR => refused("this should not happen: is it a Postgres of version 13 or later?"),
@@ -87,9 +106,14 @@ impl ClusterError {
                 Self::away(format!("{place}: {}", told.message()))
                     .with_hint("this is a standby; with several hosts in the address, add `target_session_attrs=read-write`"),
             ),
-            SqlState::QUERY_CANCELED | SqlState::DISK_FULL | SqlState::OUT_OF_MEMORY => {
-                Some(Self::away(format!("{place}: {}", told.message())))
-            }
+            SqlState::DISK_FULL => Some(Self::away(format!("{place}: {}", told.message())).with_hint(
+                "its disk is full: make room there; what was done until then is recorded, and the next run goes on",
+            )),
+            SqlState::TOO_MANY_CONNECTIONS => Some(Self::away(format!("{place}: {}", told.message())).with_hint(
+                "a worker has two connections and one more for each provider: raise `max_connections` there, or put a pooler \
+                 before it (pgbouncer, also in transaction mode)",
+            )),
+            SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY => Some(Self::away(format!("{place}: {}", told.message()))),
             _ => None,
         }
     }

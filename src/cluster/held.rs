@@ -82,12 +82,12 @@ impl Held {
         lost.extend(self.lock().drain().map(|(uri, _)| uri));
     }
 
-    /// Whether it was lost, and has not been had since.
+    /// Whether it was lost, and is not had again.
     pub(super) fn is_lost(&self, uri: &str) -> bool {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(uri) && self.epoch(uri).is_none()
     }
 
-    /// Another round begins.
+    /// Another run begins. Within one, nothing is forgotten, also when its round is begun anew: what was on its way still comes.
     pub(super) fn forget_lost(&self) {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::error::ClusterError;
 use super::inner::{Inner, Seen};
-use super::key::{key_of, uri_of};
+use super::key::key_of;
 use super::ledger::documents;
 use super::session::{Patience, Values};
 use crate::ingest::coordination::{Job, Outstanding, Taken, Term};
@@ -91,7 +91,7 @@ async fn submit(inner: &Inner, term: Term, kind: i16, jobs: Jobs) -> Result<bool
             ],
         )
         .await?;
-    Ok(rows.first().is_some_and(|row| row.get::<_, i64>(0) > 0))
+    Ok(rows.first().map_or(Ok(0), |row| row.count(0))? > 0)
 }
 
 /// Columns of jobs.
@@ -168,12 +168,12 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
         .await?;
     let row = rows.first().ok_or_else(|| inner.no_corpus())?;
     // A lower one than it joined: that was lost, and it joins again.
-    let (round, joined) = (row.get::<_, i64>(0), inner.seen().round);
-    if round > joined || round == joined && row.get::<_, i16>(1) == 0 {
+    let (round, joined) = (row.cell::<i64>(0)?, inner.seen().round);
+    if round > joined || round == joined && row.cell::<i16>(1)? == 0 {
         return Ok(Taken::Over);
     }
     let (idle, each) = IDLE;
-    let wait = idle + each * inner.counted(row.get(2)).min(1000);
+    let wait = idle + each * inner.counted(row.cell(2)?).min(1000);
     Ok(Taken::Nothing(wait.mul_f64(rand::random_range(0.7..1.3))))
 }
 
@@ -220,27 +220,27 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     let mut nobodys = Vec::new();
     let mut highest = after;
     if let Some(row) = rows.first() {
-        inner.counted(row.get(14));
+        inner.counted(row.cell(14)?);
     }
     for row in &rows {
-        let uri = uri_of(row.get(0), row.get(1));
-        highest = highest.max(row.get(2));
-        let source = SourceId::new(row.get::<_, String>(4));
-        match row.get::<_, i16>(3) {
+        let uri = row.uri()?;
+        highest = highest.max(row.cell(2)?);
+        let source = SourceId::new(row.cell::<String>(4)?);
+        match row.cell::<i16>(3)? {
             REMOVE => jobs.push(Job::Remove(Missing { source, uri: uri.clone() })),
             SWEEP => {
-                let ids: Vec<Uuid> = decode_ids(&row.get::<_, Option<Vec<u8>>>(8).unwrap_or_default());
+                let ids: Vec<Uuid> = decode_ids(row.cell::<Option<&[u8]>>(8)?.unwrap_or_default());
                 jobs.push(Job::Sweep { source, uri: uri.clone(), ids });
             }
             _ => {
-                let item = unpacked(uri.clone(), &row.get::<_, Option<Vec<u8>>>(6).unwrap_or_default());
-                match place(&sources, &source, row.get(5)) {
+                let item = unpacked(uri.clone(), row.cell::<Option<&[u8]>>(6)?.unwrap_or_default());
+                match place(&sources, &source, row.cell(5)?) {
                     Some(place) => jobs.push(Job::Index(place, item)),
                     None => nobodys.push(uri.clone()),
                 }
             }
         }
-        grants.push((uri, documents::grant(row, 7)));
+        grants.push((uri, documents::grant(row, 7)?));
     }
     // Whoever signed on anew meanwhile has nothing of it.
     if inner.member.standing().id == standing.id {
@@ -309,8 +309,8 @@ pub(super) async fn outstanding(inner: &Inner) -> Result<Outstanding, ClusterErr
             &[(&inner.corpus, Type::INT4), (&SWEEP, Type::INT2)],
         )
         .await?;
-    let count = |at| rows.first().map_or(0, |row| row.get::<_, i64>(at).max(0) as u64);
-    Ok(Outstanding { jobs: count(0), taken: count(1), sweeps: count(2) })
+    let count = |at| rows.first().map_or(Ok(0), |row| row.count(at));
+    Ok(Outstanding { jobs: count(0)?, taken: count(1)?, sweeps: count(2)? })
 }
 
 #[cfg(test)]

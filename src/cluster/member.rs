@@ -19,6 +19,8 @@ use super::standing::{NOBODY, Standing};
 
 /// After so many leases nothing can arrive any more that a worker sent which has lost its own.
 const SWEEPS: f64 = 2.0;
+/// How long whoever signs off waits for the database.
+const FAREWELL: Duration = Duration::from_secs(10);
 /// A document at which so many workers ended is not given to another.
 const ATTEMPTS: i16 = 8;
 
@@ -87,7 +89,7 @@ impl Inner {
                 )
                 .await?;
             if let Some(row) = renewed.first() {
-                self.counted(row.get(0));
+                self.counted(row.cell(0)?);
                 self.member.set(Standing { until: began + self.lease, ..standing });
                 return Ok(true);
             }
@@ -121,7 +123,7 @@ impl Inner {
         let transaction = self.transactions.database.begin().await?;
         let sql = format!("DELETE FROM ragstream.workers WHERE id IN (SELECT id {GONE} ORDER BY id FOR UPDATE) RETURNING id");
         let gone = transaction.ask(&sql, values).await?;
-        let gone: Vec<i64> = gone.iter().map(|row| row.get(0)).collect();
+        let gone = gone.iter().map(|row| row.cell(0)).collect::<Result<Vec<i64>, _>>()?;
         self.take_from(&transaction, &gone).await?;
         transaction.commit().await?;
         Ok(gone.len())
@@ -185,10 +187,19 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives back what is held, and signs off.
+    /// Gives back what is held, and signs off. A database that is just being started again is waited for: else the others would think
+    /// that this worker is at work until its lease has run out.
     pub(super) async fn resign(&self) -> Result<(), ClusterError> {
-        let standing = self.member.standing();
         self.held.clear();
+        let mut patience = Patience::of(FAREWELL);
+        while let Err(error) = self.resign_once().await {
+            patience.after(error).await?;
+        }
+        Ok(())
+    }
+
+    async fn resign_once(&self) -> Result<(), ClusterError> {
+        let standing = self.member.standing();
         let _turn = self.transactions.turn.lock().await;
         let transaction = self.transactions.database.begin().await?;
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&standing.id, Type::INT8)];

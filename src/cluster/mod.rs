@@ -26,6 +26,7 @@ mod ledger;
 mod member;
 mod quota;
 mod round;
+mod row;
 mod schema;
 mod session;
 mod standing;
@@ -83,7 +84,7 @@ impl Cluster {
         } else {
             rows
         };
-        let corpus = rows.first().map(|row| row.get(0));
+        let corpus = rows.first().map(|row| row.cell(0)).transpose()?;
         let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
         let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
         let (ends, ended) = Inner::ends();

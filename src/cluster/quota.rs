@@ -127,12 +127,11 @@ impl Quota {
             database.ask_once(MAKE, &[key, (&self.name, Type::TEXT)]).await.map_err(no)?;
             return Err(no(ClusterError::away(format!("{}: the row of a quota is made", database.place()))));
         };
-        let unreadable = |_| no(ClusterError::refused(format!("{}: the row of a quota cannot be read", database.place())));
-        let version: i64 = row.try_get(0).map_err(unreadable)?;
-        let state: &[u8] = row.try_get(1).map_err(unreadable)?;
+        let version: i64 = row.cell(0).map_err(no)?;
+        let state: &[u8] = row.cell(1).map_err(no)?;
         let looked = looked.first().ok_or_else(|| no(ClusterError::away("the clock did not answer")))?;
-        let micros: i64 = looked.try_get(0).map_err(unreadable)?;
-        let known: Option<i64> = looked.try_get(1).map_err(unreadable)?;
+        let micros: i64 = looked.cell(0).map_err(no)?;
+        let known: Option<i64> = looked.cell(1).map_err(no)?;
         let run = known.unwrap_or_else(rand::random);
         let seen = Seen {
             state: Some(state).filter(|state| !state.is_empty()),
@@ -177,7 +176,8 @@ impl SharedQuota for Quota {
         let asked = asked.unwrap_or_else(|_| Err(ClusterError::away(format!("{} does not answer", database.place()))));
         let rows = asked.map_err(|error| self.not_kept(error, false))?;
         // None: it is to be begun.
-        Ok(rows.first().and_then(|row| row.try_get::<_, i64>(0).ok()).unwrap_or_default().cast_unsigned())
+        let run: i64 = rows.first().map_or(Ok(0), |row| row.cell(0)).map_err(|error| self.not_kept(error, false))?;
+        Ok(run.cast_unsigned())
     }
 
     fn workers(&self) -> u32 {

@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
 use super::ledger::documents;
+use super::row::Row;
 use super::session::Values;
 use super::standing::NOBODY;
 use super::{Cluster, jobs};
@@ -69,13 +69,13 @@ impl Inner {
 
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), ClusterError> {
         *self.joined() = (sources.to_vec(), prune);
-        self.held.forget_lost();
         if self.member.standing().id == NOBODY {
             self.enter().await?;
         }
         let names: Vec<&str> = sources.iter().map(SourceId::as_str).collect();
         let timeline = written(self.history().await?);
         // Another history than the one that is recorded: whoever leads compares ledger and store, and records it when that is done.
+        // Whoever is told to remove all that is gone may come when that was judged already: then it is walked again.
         let rows = self
             .database
             .ask(
@@ -83,7 +83,7 @@ impl Inner {
                      prune = CASE WHEN phase = 0 THEN $2 ELSE prune OR $2 END, sources = $3,
                      timeline = coalesce(timeline, $4),
                      began = CASE WHEN phase = 0 THEN clock_timestamp() ELSE began END,
-                     again = again AND phase <> 0, phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
+                     again = phase <> 0 AND (again OR phase = 3 AND $2 AND NOT prune), phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
                  WHERE id = $1 AND (phase = 0 OR sources IS NULL OR sources = $3
                      OR NOT EXISTS (SELECT 1 FROM ragstream.workers w
                          WHERE w.corpus = $1 AND w.id <> $5 AND w.lease_until > clock_timestamp()))
@@ -105,7 +105,7 @@ impl Inner {
             ));
             return Err(error.with_hint("start every worker with the same pipeline file, or wait until the round has ended"));
         };
-        self.seen().round = row.get(0);
+        self.seen().round = row.cell(0)?;
         Ok(())
     }
 
@@ -114,7 +114,7 @@ impl Inner {
         let sql = format!("SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE {HISTORY} END");
         match self.database.ask(&sql, &[]).await {
             Ok(rows) => {
-                let written = rows.first().and_then(|row| row.get::<_, Option<&str>>(0));
+                let written = rows.first().map_or(Ok(None), |row| row.cell::<Option<&str>>(0))?;
                 Ok(written.and_then(|written| u32::from_str_radix(written, 16).ok()))
             }
             Err(error) if error.is_away() => Err(error),
@@ -132,14 +132,15 @@ impl Inner {
             )
             .await?;
         let row = rows.first().ok_or_else(|| self.no_corpus())?;
-        if row.get::<_, i64>(0) < self.seen().round {
+        let round: i64 = row.cell(0)?;
+        if round < self.seen().round {
             // It was lost with what the database had acknowledged and a standby did not have.
             let (sources, prune) = self.joined().clone();
             self.join(&sources, prune).await?;
             return Ok(Lead::Others);
         }
-        let under_way = phase(row.get(1)).filter(|_| row.get::<_, i64>(0) == self.seen().round);
-        let Some(phase) = under_way else { return Ok(Lead::Over(row.get::<_, i64>(4).max(0) as u64)) };
+        let under_way = phase(row.cell(1)?).filter(|_| round == self.seen().round);
+        let Some(phase) = under_way else { return Ok(Lead::Over(row.count(4)?)) };
         let taken = self
             .database
             .ask(
@@ -158,10 +159,11 @@ impl Inner {
             )
             .await?;
         let Some(taken) = taken.first() else { return Ok(Lead::Others) };
-        let (recorded, history): (Option<String>, _) = (row.get(3), self.history().await?);
+        let (recorded, history): (Option<String>, _) = (row.cell(3)?, self.history().await?);
         let restored = recorded.is_some() && history.is_some() && recorded != written(history);
-        let index = row.get::<_, Option<&str>>(5).and_then(|name| name.parse().ok());
-        Ok(Lead::Mine(Term { epoch: taken.get::<_, i64>(0) as u64, phase, prune: row.get(2), index, history, restored }))
+        let index = row.cell::<Option<&str>>(5)?.and_then(|name| name.parse().ok());
+        let (epoch, prune) = (taken.cell::<i64>(0)? as u64, row.cell(2)?);
+        Ok(Lead::Mine(Term { epoch, phase, prune, index, history, restored }))
     }
 
     /// Says something as the leader of the round: see [`by_the_leader`]; the values that follow are $6 and so on.
@@ -218,13 +220,15 @@ impl Inner {
              SELECT again FROM changed"
         );
         let rows = self.say(term, &sql, &[(&(kept as i64), Type::INT8)]).await?;
-        Ok(rows.first().map(|row| !row.get::<_, bool>(0)))
+        let again: Option<bool> = rows.first().map(|row| row.cell(0)).transpose()?;
+        Ok(again.map(|again| !again))
     }
 }
 
 #[async_trait]
 impl Coordination for Cluster {
     async fn join(&self, sources: &[SourceId], prune: bool) -> Result<(), LedgerError> {
+        self.inner.held.forget_lost();
         self.inner.join(sources, prune).await.map_err(shared)
     }
 

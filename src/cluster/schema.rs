@@ -1,6 +1,7 @@
 //! The tables of a cluster, made and brought up to date by the program.
 
-use super::error::ClusterError;
+use super::error::{ANEW, ClusterError};
+use super::row::Row;
 use super::session::{Database, Patience};
 
 /// The layout that this version reads and writes.
@@ -76,6 +77,10 @@ CREATE TABLE ragstream.quota (
 ALTER TABLE ragstream.quota ALTER COLUMN state SET STORAGE MAIN;
 CREATE UNLOGGED TABLE ragstream.quota_run (provider_key text COLLATE "C" PRIMARY KEY, run bigint NOT NULL);
 INSERT INTO ragstream.layout VALUES (1);
+-- What workers need that sign in as another role than the owner of the tables:
+-- GRANT USAGE ON SCHEMA ragstream TO worker;
+-- GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA ragstream TO worker;
+-- GRANT USAGE ON ALL SEQUENCES IN SCHEMA ragstream TO worker;
 "#;
 
 /// Makes the tables where there are none, and refuses those of another version.
@@ -103,7 +108,7 @@ pub(super) async fn prepare(database: &Database) -> Result<(), ClusterError> {
         }
         strange => {
             Err(ClusterError::unfit(format!("the tables of the cluster at {} are of layout {strange}", database.place()))
-                .with_hint("drop the schema `ragstream` there: the next `ingest` makes it anew, and looks through the store"))
+                .with_hint(ANEW))
         }
     }
 }
@@ -115,14 +120,19 @@ const IS_THERE: &str = "SELECT EXISTS (
     WHERE n.nspname = 'ragstream' AND c.relname = 'layout')";
 const VERSION: &str = "SELECT version FROM ragstream.layout";
 
+/// What a question whether something is there was answered.
+pub(super) fn is_there(answer: &[Row]) -> Result<bool, ClusterError> {
+    answer.first().map_or(Ok(false), |row| row.cell(0))
+}
+
 /// The layout of the tables; `None`: there are none.
 async fn found(database: &Database) -> Result<Option<i32>, ClusterError> {
     let there = database.ask_once(IS_THERE, &[]).await?;
-    if !there.first().is_some_and(|row| row.get::<_, bool>(0)) {
+    if !is_there(&there)? {
         return Ok(None);
     }
     let version = database.ask_once(VERSION, &[]).await?;
-    Ok(version.first().map(|row| row.get(0)))
+    version.first().map(|row| row.cell(0)).transpose()
 }
 
 /// Makes the tables, in one transaction, unless somebody else does at the same moment.
@@ -131,10 +141,10 @@ async fn make(database: &Database) -> Result<i32, ClusterError> {
     // Ends with the transaction: a lock of the session would stay with the pooler's connection.
     transaction.run("SELECT pg_advisory_xact_lock(7239476010327)").await?;
     let there = transaction.ask(IS_THERE, &[]).await?;
-    if !there.first().is_some_and(|row| row.get::<_, bool>(0)) {
+    if !is_there(&there)? {
         transaction.run(SQL).await?;
     }
     let version = transaction.ask(VERSION, &[]).await?;
     transaction.commit().await?;
-    Ok(version.first().map_or(0, |row| row.get(0)))
+    version.first().map_or(Ok(0), |row| row.cell(0))
 }

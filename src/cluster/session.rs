@@ -13,10 +13,12 @@ use bytes::BytesMut;
 use futures_util::future::{join, join3};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Error as DriverError, Row};
+use tokio_postgres::{Error as DriverError, Row as Cells};
 
 use super::error::ClusterError;
+use super::row::Row;
 use crate::source::sql::postgres::{Address, Failed, Session};
 
 /// How long a database that is away is waited for before the run ends.
@@ -25,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) const STATEMENT: Duration = Duration::from_secs(60);
 /// How long a peer may be silent that does not even acknowledge what was sent.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+/// How often somebody is told of a disk that stays full.
+const TELL: Duration = Duration::from_secs(30);
 /// Between two tries, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
@@ -41,6 +45,8 @@ pub(crate) struct Database {
     known: Arc<AtomicBool>,
     /// Whether somebody was told that it is away.
     away: Arc<AtomicBool>,
+    /// When somebody was told last that its disk is full: what is only read is answered all the while.
+    full: Arc<Mutex<Option<Instant>>>,
     /// Held by who connects.
     opening: Arc<AsyncMutex<()>>,
 }
@@ -48,6 +54,7 @@ pub(crate) struct Database {
 /// How long a database that is away is still waited for.
 pub(crate) struct Patience {
     began: Instant,
+    long: Duration,
     pause: Duration,
 }
 
@@ -60,12 +67,17 @@ pub(crate) struct Transaction<'a> {
 
 impl Patience {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), pause: PAUSES.0 }
+        Self::of(PATIENCE)
+    }
+
+    /// So much of it.
+    pub(crate) fn of(long: Duration) -> Self {
+        Self { began: Instant::now(), long, pause: PAUSES.0 }
     }
 
     /// Waits, if the same may succeed then.
     pub(crate) async fn after(&mut self, error: ClusterError) -> Result<(), ClusterError> {
-        if !error.is_away() || self.began.elapsed() + self.pause >= PATIENCE {
+        if !error.is_away() || self.began.elapsed() + self.pause >= self.long {
             return Err(error);
         }
         tracing::debug!(%error, "the cluster's database is away");
@@ -95,6 +107,7 @@ impl Database {
             live: Arc::default(),
             known: Arc::default(),
             away: Arc::default(),
+            full: Arc::default(),
             opening: Arc::default(),
         })
     }
@@ -162,12 +175,26 @@ impl Database {
         }
     }
 
+    /// Rows that say where they came from.
+    fn rows(&self, answer: Vec<Cells>) -> Vec<Row> {
+        answer.into_iter().map(|cells| Row::new(cells, &self.address)).collect()
+    }
+
     fn silent(&self) -> ClusterError {
         ClusterError::away(format!("{} does not answer", self.place()))
     }
 
     fn explain(&self, failed: Failed) -> ClusterError {
         ClusterError::of(failed, self.place(), STATEMENT)
+    }
+
+    /// Tells somebody, now and then.
+    fn tell_full(&self, error: &ClusterError) {
+        let mut told = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.is_none_or(|told| told.elapsed() >= TELL) {
+            *told = Some(Instant::now());
+            tracing::warn!(%error, "the cluster's database has no room: it is waited for, up to {} s", PATIENCE.as_secs());
+        }
     }
 
     /// What a connection answered, or why it did not.
@@ -179,11 +206,16 @@ impl Database {
         match timeout(STATEMENT, answer).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
+                let full = error.code() == Some(&SqlState::DISK_FULL);
                 let failed = session.failed(error).await;
                 if !session.is_open() {
                     self.forget(session);
                 }
-                Err(self.explain(failed))
+                let error = self.explain(failed);
+                if full {
+                    self.tell_full(&error);
+                }
+                Err(error)
             }
             Err(_) => {
                 // Its answer may still come: nobody else is to get it.
@@ -215,7 +247,8 @@ impl Database {
         let asked = tokio::spawn(async move {
             let values: Vec<(&(dyn ToSql + Sync), Type)> = values.iter().map(|value| (value as _, value.of.clone())).collect();
             let session = database.session().await?;
-            database.answered(&session, session.client.query_typed(&sql, &values)).await
+            let answer = database.answered(&session, session.client.query_typed(&sql, &values)).await?;
+            Ok(database.rows(answer))
         });
         asked.await.unwrap_or_else(|_| Err(ClusterError::away(format!("a statement to {} was cut short", self.place()))))
     }
@@ -248,14 +281,15 @@ impl Database {
             Ok((one?, other?))
         };
         let (one, other) = self.answered(&transaction.session, all).await?;
-        Ok((transaction, one, other))
+        Ok((transaction, self.rows(one), self.rows(other)))
     }
 }
 
 impl Transaction<'_> {
     /// A statement's rows.
     pub(crate) async fn ask(&self, sql: &str, values: &Values<'_>) -> Result<Vec<Row>, ClusterError> {
-        self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await
+        let answer = self.database.answered(&self.session, self.session.client.query_typed(sql, values)).await?;
+        Ok(self.database.rows(answer))
     }
 
     /// Statements without values.
@@ -271,9 +305,9 @@ impl Transaction<'_> {
             let rows = rows?;
             done.map(|()| rows)
         };
-        let rows = self.database.answered(&self.session, both).await?;
+        let answer = self.database.answered(&self.session, both).await?;
         self.ended = true;
-        Ok(rows)
+        Ok(self.database.rows(answer))
     }
 
     /// Ends it. Where its answer is lost, nobody knows whether it was done.

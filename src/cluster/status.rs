@@ -8,7 +8,8 @@ use serde_json::Value;
 use tokio_postgres::types::Type;
 
 use super::error::ClusterError;
-use super::key::uri_of;
+use super::row::Row;
+use super::schema::is_there;
 use super::session::Database;
 use crate::limits;
 
@@ -110,7 +111,7 @@ pub struct QuotaStatus {
 pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
     let database = Database::new(url, base)?;
     let there = database.ask_once("SELECT to_regclass('ragstream.corpora') IS NOT NULL", &[]).await?;
-    if !there.first().is_some_and(|row| row.get::<_, bool>(0)) {
+    if !is_there(&there)? {
         return Ok(None);
     }
     let rows = database
@@ -127,12 +128,11 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         )
         .await?;
     let Some(row) = rows.first() else { return Ok(None) };
-    let corpus: i32 = row.get(0);
-    let count = |at: usize| row.get::<_, i64>(at).max(0) as u64;
+    let corpus: i32 = row.cell(0)?;
     let workers = workers(&database, corpus).await?;
     let rate = workers.iter().fold(0.0, |rate, (worker, seconds)| rate + worker.documents as f64 / seconds.max(0.001));
-    let (waiting, taken) = (count(4), count(5));
-    let phase = match row.get::<_, i16>(2) {
+    let (waiting, taken) = (row.count(4)?, row.count(5)?);
+    let phase = match row.cell::<i16>(2)? {
         1 => "preparing",
         2 => "walking",
         3 => "listed",
@@ -141,15 +141,15 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
     Ok(Some(ClusterStatus {
         index: name.to_owned(),
         database: database.place().to_owned(),
-        round: count(1),
+        round: row.count(1)?,
         phase,
-        seconds: row.get(3),
+        seconds: row.cell(3)?,
         workers: workers.into_iter().map(|(worker, _)| worker).collect(),
         waiting,
         taken,
-        late: count(6),
-        documents: count(7),
-        failed: count(8),
+        late: row.count(6)?,
+        documents: row.count(7)?,
+        failed: row.count(8)?,
         failures: failures(&database, corpus).await?,
         documents_per_second: rate,
         seconds_left: (rate > 0.0 && phase != "sealed").then(|| (waiting + taken) as f64 / rate),
@@ -169,26 +169,26 @@ async fn workers(database: &Database, corpus: i32) -> Result<Vec<(WorkerStatus, 
             &[(&corpus, Type::INT4)],
         )
         .await?;
-    let worker = |row: &tokio_postgres::Row| {
-        let told: Value = row.get::<_, Option<&str>>(5).and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
+    let worker = |row: &Row| {
+        let told: Value = row.cell::<Option<&str>>(5)?.and_then(|told| serde_json::from_str(told).ok()).unwrap_or_default();
         let number = |key: &str| told.get(key).and_then(Value::as_u64).unwrap_or_default();
         let worker = WorkerStatus {
-            id: row.get(0),
-            host: row.get(1),
-            process: row.get(2),
-            version: row.get(3),
-            leads: row.get(7),
-            lease: row.get(4),
-            taken: row.get::<_, i64>(6).max(0) as u64,
+            id: row.cell(0)?,
+            host: row.cell(1)?,
+            process: row.cell(2)?,
+            version: row.cell(3)?,
+            leads: row.cell(7)?,
+            lease: row.cell(4)?,
+            taken: row.count(6)?,
             documents: number("documents"),
             chunks: number("chunks"),
             tokens: number("tokens"),
             requests: number("requests"),
             throttled: number("throttled"),
         };
-        (worker, told.get("seconds").and_then(Value::as_f64).unwrap_or_default())
+        Ok((worker, told.get("seconds").and_then(Value::as_f64).unwrap_or_default()))
     };
-    Ok(rows.iter().map(worker).collect())
+    rows.iter().map(worker).collect()
 }
 
 async fn failures(database: &Database, corpus: i32) -> Result<Vec<FailureStatus>, ClusterError> {
@@ -198,12 +198,12 @@ async fn failures(database: &Database, corpus: i32) -> Result<Vec<FailureStatus>
             &[(&corpus, Type::INT4), (&NAMED, Type::INT8)],
         )
         .await?;
-    let failure = |row: &tokio_postgres::Row| FailureStatus {
-        uri: uri_of(row.get(0), row.get(1)),
-        stage: row.get::<_, Option<String>>(2).unwrap_or_default(),
-        error: row.get(3),
+    let failure = |row: &Row| {
+        // A failure without a stage is told all the same.
+        let stage = row.cell::<Option<String>>(2)?.unwrap_or_default();
+        Ok(FailureStatus { uri: row.uri()?, stage, error: row.cell(3)? })
     };
-    Ok(rows.iter().map(failure).collect())
+    rows.iter().map(failure).collect()
 }
 
 async fn quotas(database: &Database) -> Result<Vec<QuotaStatus>, ClusterError> {
@@ -214,10 +214,10 @@ async fn quotas(database: &Database) -> Result<Vec<QuotaStatus>, ClusterError> {
             &[],
         )
         .await?;
-    let quota = |row: &tokio_postgres::Row| {
-        let allowed = limits::usage(row.get::<_, &[u8]>(1), row.get(2))?;
+    let quota = |row: &Row| {
+        let Some(allowed) = limits::usage(row.cell(1)?, row.cell(2)?) else { return Ok(None) };
         let (requests, tokens) = allowed.used;
-        Some(QuotaStatus { provider: row.get(0), requests, tokens, rpm: allowed.rpm, tpm: allowed.tpm })
+        Ok(Some(QuotaStatus { provider: row.cell(0)?, requests, tokens, rpm: allowed.rpm, tpm: allowed.tpm }))
     };
-    Ok(rows.iter().filter_map(quota).collect())
+    rows.iter().filter_map(|row| quota(row).transpose()).collect()
 }

@@ -91,7 +91,7 @@ pub async fn forecast(
     let (scope, tally) = tokio::join!(coordinator::list(&run, batches), counting);
     let tally = tally?;
     let verdict = match scope {
-        Ok(scope) => judge(&run, &scope).await,
+        Ok(scope) => judge(&run, &scope, run.options.prune).await,
         Err(ended) => Err(ended),
     };
     if let Some(error) = run.take_fatal() {

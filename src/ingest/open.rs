@@ -12,7 +12,7 @@ use super::ledger::SqliteLedger;
 use super::memory::MemoryBudget;
 use super::reconcile::{new_generation, reconcile};
 use super::report::{Report, Stage};
-use super::run::{Fatal, Mode, Run, STARTING, waited_for};
+use super::run::{Fatal, Mode, Run, begun};
 use super::setup::{Options, Setup};
 use super::told::Told;
 use crate::cache::EmbeddingCache;
@@ -40,13 +40,13 @@ pub(super) async fn open(
     stop: CancellationToken,
 ) -> Result<Option<Opened>, Error> {
     let store = Arc::clone(&setup.store);
-    if options.rebuild && mode == Mode::Write && waited_for(&stop, STARTING, || store.drop_index()).await?.is_none() {
+    if options.rebuild && mode == Mode::Write && begun(&stop, || store.drop_index()).await?.is_none() {
         return Ok(None);
     }
     let index = if options.rebuild && mode == Mode::Look {
         None
     } else {
-        let Some(index) = waited_for(&stop, STARTING, || store.meta()).await? else { return Ok(None) };
+        let Some(index) = begun(&stop, || store.meta()).await? else { return Ok(None) };
         index
     };
     if let Some(index) = &index {
@@ -54,7 +54,10 @@ pub(super) async fn open(
         index.agree_with_chunking(&*store, &setup.chunk.fingerprint())?;
     }
     let index = match (index, mode) {
-        (None, Mode::Write) => Some(create(&setup).await?),
+        (None, Mode::Write) => {
+            let Some(made) = create(&setup, &stop).await? else { return Ok(None) };
+            Some(made)
+        }
         (None, Mode::Look) => {
             // A ledger without its index says nothing: everything would be new.
             setup.ledger = Arc::new(SqliteLedger::in_memory().await?);
@@ -62,7 +65,7 @@ pub(super) async fn open(
         }
         (Some(index), Mode::Write) => {
             // Before anything is paid for that another process's run would keep from being written.
-            if waited_for(&stop, STARTING, || store.acquire()).await?.is_none() {
+            if begun(&stop, || store.acquire()).await?.is_none() {
                 return Ok(None);
             }
             Some(index)
@@ -115,7 +118,7 @@ pub(super) async fn open(
     Ok(Some(Opened { run, index }))
 }
 
-async fn create(setup: &Setup) -> Result<IndexMeta, Error> {
+async fn create(setup: &Setup, stop: &CancellationToken) -> Result<Option<IndexMeta>, Error> {
     let index = IndexMeta {
         version: IndexMeta::VERSION,
         generation: new_generation(),
@@ -124,15 +127,18 @@ async fn create(setup: &Setup) -> Result<IndexMeta, Error> {
         chunking: setup.chunk.fingerprint(),
         home: setup.home.clone(),
     };
-    let Err(error) = setup.store.create(&index).await else { return Ok(index) };
-    // Two first runs at once: the other's index will do, if it is what this one would have made.
-    match error {
-        StoreError::Failed { .. } => match setup.store.meta().await? {
-            Some(other) if other.is_alike(&index) => Ok(other),
-            _ => Err(error.into()),
-        },
-        error => Err(error.into()),
-    }
+    let make = || async {
+        let Err(error) = setup.store.create(&index).await else { return Ok(index.clone()) };
+        match error {
+            // Two first runs at once, or an answer that was lost: what is there will do, if it is what this one would have made.
+            StoreError::Failed { .. } | StoreError::Unavailable { .. } => match setup.store.meta().await? {
+                Some(there) if there.is_alike(&index) => Ok(there),
+                _ => Err(error),
+            },
+            error => Err(error),
+        }
+    };
+    Ok(begun(stop, make).await?)
 }
 
 /// The home that wrote to the index last, if it is another one.

@@ -16,16 +16,16 @@ pub(super) enum Verdict {
     Keep(u64),
 }
 
-/// Decides on the documents that are gone.
-pub(super) async fn judge(run: &Run, scope: &Scope) -> Result<Verdict, Ended> {
+/// Decides on the documents that are gone. `meant`: somebody said that all of them are to be removed.
+pub(super) async fn judge(run: &Run, scope: &Scope, meant: bool) -> Result<Verdict, Ended> {
     let MissingCount { known, missing } = run.recorded(run.setup.ledger.count_missing(run.id(), scope).await)?;
     let doubtful = missing * 2 > known || run.other_home.is_some();
-    Ok(if doubtful && !run.options.prune { Verdict::Keep(missing) } else { Verdict::Remove(missing) })
+    Ok(if doubtful && !meant { Verdict::Keep(missing) } else { Verdict::Remove(missing) })
 }
 
 /// Removes the documents that are gone, unless that is in doubt. Returns how many were kept for that reason.
 pub(super) async fn remove_missing(run: &Run, scope: &Scope) -> Result<u64, Ended> {
-    match judge(run, scope).await? {
+    match judge(run, scope, run.options.prune).await? {
         Verdict::Keep(kept) => return Ok(kept),
         // Nearly always: the ledger need not be gone through once more.
         Verdict::Remove(0) => return Ok(0),
@@ -65,10 +65,10 @@ pub(super) async fn remove(run: &Run, missing: &[Missing]) -> Result<(), Ended> 
     }
     let fenced = run.recorded(run.setup.ledger.intend(intents).await)?.uris;
     documents.retain(|(uri, ..)| !fenced.contains(uri));
-    for (uri, ..) in &documents {
-        run.with_store(|store| {
-            let uri = uri.clone();
-            async move { store.delete_document(&uri).await }
+    for (uri, epoch, ..) in &documents {
+        // Asked anew for each: those before it may have taken longer than a lease.
+        run.with_store(|store| async move {
+            if run.setup.ledger.holds(uri, *epoch).await { store.delete_document(uri).await } else { Ok(()) }
         })
         .await?;
     }

@@ -238,12 +238,32 @@ pub(super) async fn waited_for<T, F>(
 where
     F: Future<Output = Result<T, StoreError>>,
 {
+    waiting(stop, |_| budget, call).await
+}
+
+/// The same before the run has begun. A server that says itself that its cluster is not together is the right one, and is waited for
+/// as long as in a run: perhaps another worker is just making the index.
+pub(super) async fn begun<T, F>(stop: &CancellationToken, call: impl Fn() -> F) -> Result<Option<T>, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    waiting(stop, |error| if error.is_of_a_part() { STORE_BUDGET } else { STARTING }, call).await
+}
+
+async fn waiting<T, F>(
+    stop: &CancellationToken,
+    budget: impl Fn(&StoreError) -> Duration,
+    call: impl Fn() -> F,
+) -> Result<Option<T>, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let began = tokio::time::Instant::now();
     let mut pause = Duration::from_millis(250);
     loop {
         match call().await {
             Ok(value) => return Ok(Some(value)),
-            Err(error) if error.is_transient() && began.elapsed() + pause < budget => {
+            Err(error) if error.is_transient() && began.elapsed() + pause < budget(&error) => {
                 tracing::warn!(%error, retry_in = ?pause, "the store does not answer");
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}

@@ -84,11 +84,15 @@ async fn lead(run: &Run, workers: &dyn Coordination, fetched: &mut mpsc::Sender<
             },
             Lead::Mine(term) => {
                 let led = tokio::select! {
-                    led = lead_on(run, workers, term, fetched) => led?,
-                    lost = keep(run, workers, term) => lost?,
+                    led = lead_on(run, workers, term, fetched) => led,
+                    lost = keep(run, workers, term) => lost,
                 };
-                if let Led::Sealed(kept) = led {
-                    return Ok(kept);
+                match led {
+                    Ok(Led::Sealed(kept)) => return Ok(kept),
+                    Ok(Led::Deposed) => {}
+                    // So ends a walk, too, whose items the queue did not take as another leads.
+                    Err(Ended::Stopped) if run.goes_on().is_ok() => {}
+                    Err(ended) => return Err(ended),
                 }
                 tracing::warn!("another worker leads now");
             }
@@ -221,7 +225,9 @@ async fn drained(run: &Run, workers: &dyn Coordination, what: &str) -> Result<()
 
 /// Puts what is gone into the queue, unless that is in doubt. How many documents were kept for that reason; `None`: another one leads.
 async fn removed(run: &Run, workers: &dyn Coordination, term: Term, scope: &Scope) -> Result<Option<u64>, Ended> {
-    match prune::judge(run, scope).await? {
+    // Another worker may have been told since the lead was had that all that is gone is meant to be.
+    let Lead::Mine(Term { prune: meant, .. }) = run.recorded(workers.lead().await)? else { return Ok(None) };
+    match prune::judge(run, scope, meant).await? {
         Verdict::Keep(kept) => return Ok(Some(kept)),
         Verdict::Remove(0) => return Ok(Some(0)),
         Verdict::Remove(_) => {}
@@ -407,15 +413,14 @@ async fn sweep(
     let known = |id: &uuid::Uuid| points.iter().any(|point| point.id == *id);
     let orphans: Vec<_> = ids.iter().copied().filter(|id| !known(id)).collect();
     let doubtful: Vec<StoredPoint> = points.iter().copied().filter(|point| ids.contains(&point.id)).collect();
-    if !run.setup.ledger.holds(&uri, epoch).await {
-        return Ok(());
-    }
     if !orphans.is_empty() {
-        run.with_store(|store: Arc<dyn VectorStore>| {
-            let orphans = orphans.clone();
-            async move { store.delete(orphans).await }
-        })
-        .await?;
+        let deleted = run.with_store(|store: Arc<dyn VectorStore>| {
+            let (orphans, held) = (orphans.clone(), run.setup.ledger.holds(&uri, epoch));
+            async move { if held.await { store.delete(orphans).await.map(|()| true) } else { Ok(false) } }
+        });
+        if !deleted.await? {
+            return Ok(());
+        }
     }
     let mut lost = Vec::new();
     for part in doubtful.chunks(256) {

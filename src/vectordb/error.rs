@@ -94,6 +94,11 @@ impl StoreError {
         matches!(self, Self::Unavailable { .. })
     }
 
+    /// Whether a server that is there says so of another part of its cluster.
+    pub(crate) fn is_of_a_part(&self) -> bool {
+        matches!(self, Self::Unavailable { message, .. } if super::qdrant::is_of_a_part(message))
+    }
+
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {

@@ -10,6 +10,7 @@ mod batches;
 mod bounds;
 mod cluster;
 mod wire;
+mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -17,23 +18,21 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use qdrant_client::qdrant::{
-    CollectionInfo, CountPoints, CreateFieldIndexCollection, DeletePoints, FacetCounts, FieldType, Filter, GetPoints,
-    PointsSelector, RetrievedPoint, ScrollPoints, UpdateBatchPoints, UpdateCollection, UpdateResult, UpsertPoints,
-    WithPayloadSelector, WithVectorsSelector, WriteOrdering, facet_value,
+    CollectionInfo, CountPoints, CreateFieldIndexCollection, FacetCounts, FieldType, Filter, GetPoints, RetrievedPoint,
+    ScrollPoints, UpdateCollection, WithPayloadSelector, WithVectorsSelector, facet_value,
 };
 use qdrant_client::{Qdrant, QdrantError};
 use url::Url;
 use uuid::Uuid;
 
-use self::batches::{BATCH_BYTES, BATCH_POINTS, batches, passage_bytes};
-use self::bounds::{About, Bound, Bounds};
+use self::batches::BATCH_BYTES;
+use self::bounds::{About, Bounds};
 use self::cluster::Differs;
-pub(super) use self::cluster::hint as outage_hint;
+pub(super) use self::cluster::{hint as outage_hint, is_of_a_part};
 use super::{
     Condition, DENSE, IndexMeta, KEYWORDS, MAX_DOCUMENTS, MAX_PAGE, MODIFIED, Query, Spread, StoreError, URI, VectorStore,
-    check_points, check_query, first_after, in_order, rank,
+    check_query, first_after, in_order, rank,
 };
 use crate::document::{Hit, Passage, Point};
 use crate::providers::Secret;
@@ -119,18 +118,6 @@ impl QdrantStore {
     /// Turns the client's errors into ours.
     fn explain(&self, action: &'static str) -> impl Fn(QdrantError) -> StoreError {
         move |error| wire::explain(error, &self.described, action)
-    }
-
-    /// How each write is ordered.
-    fn ordering(&self) -> WriteOrdering {
-        cluster::ordering(self.spread.ordering)
-    }
-
-    /// A write that was received and not carried out may still be, or not at all: it is written again.
-    fn applied(&self, results: impl IntoIterator<Item = UpdateResult>) -> Result<(), StoreError> {
-        let results: Vec<_> = results.into_iter().collect();
-        let unavailable = |message| StoreError::Unavailable { store: self.described.clone(), message, source: None };
-        cluster::applied(&results).map_err(unavailable)
     }
 
     fn remember(&self, meta: Option<IndexMeta>) {
@@ -229,25 +216,6 @@ impl QdrantStore {
         Ok(points)
     }
 
-    /// Sends items in as many requests as the server wants, one after the other.
-    async fn in_parts<T: Clone, F>(&self, items: Vec<T>, bound: &Bound, send: impl Fn(Vec<T>) -> F) -> Result<(), StoreError>
-    where
-        F: Future<Output = Result<(), StoreError>>,
-    {
-        let mut parts = vec![items];
-        while let Some(mut part) = parts.pop() {
-            let most = bound.of(part.len());
-            if part.len() > most {
-                parts.push(part.split_off(most));
-            }
-            match send(part.clone()).await {
-                Err(error) if bound.shrinks(part.len(), &error, About::Size) => parts.push(part),
-                sent => sent?,
-            }
-        }
-        Ok(())
-    }
-
     /// The best passages that meet the conditions, in as many requests as the server wants.
     async fn found(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, StoreError> {
         const ACTION: &str = "search";
@@ -337,17 +305,6 @@ impl QdrantStore {
         let uris: HashSet<String> = points.into_iter().map(|(_, uri)| uri).collect();
         Ok(uris.into_iter().take(MAX_DOCUMENTS).collect())
     }
-
-    async fn delete_points(&self, points: PointsSelector, action: &'static str) -> Result<(), StoreError> {
-        let request = DeletePoints {
-            collection_name: self.collection.clone(),
-            wait: Some(true),
-            points: Some(points),
-            ordering: Some(self.ordering()),
-            ..DeletePoints::default()
-        };
-        self.applied(self.client.delete_points(request).await.map_err(self.explain(action))?.result)
-    }
 }
 
 #[async_trait]
@@ -402,55 +359,15 @@ impl VectorStore for QdrantStore {
     }
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
-        const ACTION: &str = "write points";
-        let dimensions = self.dimensions(ACTION).await?;
-        check_points(&points, dimensions).map_err(|reason| self.failed(ACTION, reason))?;
-        let batches =
-            batches(points, |point| point.dense.len() * 4 + point.sparse.indices.len() * 8 + passage_bytes(&point.passage));
-        let send = async |points| {
-            let collection_name = self.collection.clone();
-            let ordering = Some(self.ordering());
-            let request = UpsertPoints { collection_name, wait: Some(true), points, ordering, ..UpsertPoints::default() };
-            self.applied(self.client.upsert_points(request).await.map_err(self.explain(ACTION))?.result)
-        };
-        stream::iter(batches.into_iter().map(|batch| async {
-            let points = batch.into_iter().map(wire::point).collect::<Result<_, _>>();
-            let points = points.map_err(|reason| self.failed(ACTION, reason))?;
-            self.in_parts(points, &self.bounds.written, send).await
-        }))
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await
+        self.write_points(points).await
     }
 
     async fn set_passages(&self, passages: Vec<(Uuid, Passage)>) -> Result<(), StoreError> {
-        const ACTION: &str = "write passages";
-        self.dimensions(ACTION).await?;
-        let batches = batches(passages, |(_, passage)| passage_bytes(passage));
-        let send = async |operations| {
-            let collection_name = self.collection.clone();
-            let (wait, ordering) = (Some(true), Some(self.ordering()));
-            let request = UpdateBatchPoints { collection_name, wait, operations, ordering, ..UpdateBatchPoints::default() };
-            self.applied(self.client.update_points_batch(request).await.map_err(self.explain(ACTION))?.result)
-        };
-        stream::iter(batches.into_iter().map(|batch| async {
-            let operations = batch.into_iter().map(|(id, passage)| wire::overwrite(id, &passage)).collect::<Result<_, _>>();
-            let operations = operations.map_err(|reason| self.failed(ACTION, reason))?;
-            self.in_parts(operations, &self.bounds.written, send).await
-        }))
-        .buffer_unordered(PARALLEL)
-        .try_collect()
-        .await
+        self.write_passages(passages).await
     }
 
     async fn delete(&self, ids: Vec<Uuid>) -> Result<(), StoreError> {
-        const ACTION: &str = "delete points";
-        self.dimensions(ACTION).await?;
-        let send = async |ids: Vec<Uuid>| self.delete_points(wire::select_ids(&ids), ACTION).await;
-        for ids in ids.chunks(BATCH_POINTS * 4) {
-            self.in_parts(ids.to_vec(), &self.bounds.written, send).await?;
-        }
-        Ok(())
+        self.delete_ids(ids).await
     }
 
     async fn delete_document(&self, uri: &str) -> Result<(), StoreError> {

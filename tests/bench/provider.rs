@@ -3,6 +3,8 @@
 //!
 //! Prints its URL as its first line. `GET /stats` tells what came so far.
 
+mod bucket;
+
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -22,6 +24,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+
+use self::bucket::Bucket;
 
 /// How the provider behaves.
 #[derive(Debug, Clone, clap::Args)]
@@ -146,37 +150,6 @@ impl Random {
 
     pub fn below(&mut self, end: usize) -> usize {
         (self.next() % end as u64) as usize
-    }
-}
-
-/// A quota as a server keeps it: a bucket that refills all the time.
-#[derive(Debug)]
-struct Bucket {
-    limit: u64,
-    capacity: f64,
-    level: f64,
-    filled_at: Instant,
-}
-
-impl Bucket {
-    fn new(limit: u64, burst_s: u64) -> Self {
-        let capacity = (limit as f64 / 60.0 * burst_s as f64).max(1.0);
-        Self { limit, capacity, level: capacity, filled_at: Instant::now() }
-    }
-
-    fn rate(&self) -> f64 {
-        self.limit as f64 / 60.0
-    }
-
-    fn refill(&mut self) {
-        let now = Instant::now();
-        self.level = (self.level + (now - self.filled_at).as_secs_f64() * self.rate()).min(self.capacity);
-        self.filled_at = now;
-    }
-
-    /// Seconds until the bucket holds this much; 0 when it does.
-    fn wait(&self, amount: u64) -> f64 {
-        ((amount as f64 - self.level) / self.rate()).max(0.0)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ragstream::cache::held;
 use serde_json::Value;
 
+use crate::both::{Home, Ledger, over_both_ledgers};
 use crate::project::{Project, ended};
 use crate::stand_in::{Reply, Request, StandIn, openai_embeddings};
 
@@ -27,6 +28,20 @@ fn project(api: &StandIn, concurrency: usize, more: &str) -> Project {
     let project = Project::new();
     write_pipeline(&project, api, concurrency, more);
     project
+}
+
+/// The same, with such a ledger.
+fn home(ledger: Ledger, api: &StandIn, concurrency: usize) -> Home {
+    let home = Home::new(ledger);
+    write_pipeline(&home, api, concurrency, "");
+    let pipeline = String::from_utf8(home.read("p.yaml")).unwrap();
+    home.write("p.yaml", pipeline.replace("{files: {paths: [docs]}}", &home.folder("docs")) + &home.store());
+    home
+}
+
+over_both_ledgers! { async
+    after_a_kill_what_was_answered_is_not_paid_for_again
+    kills_at_any_instant_cost_at_most_what_was_in_flight
 }
 
 fn write_pipeline(project: &Project, api: &StandIn, concurrency: usize, more: &str) {
@@ -173,10 +188,9 @@ async fn two_projects_at_once_share_what_they_pay_for() {
     assert_eq!(again.expect_code(0).last("summary")["embeddings"]["embedded"], 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn after_a_kill_what_was_answered_is_not_paid_for_again() {
+async fn after_a_kill_what_was_answered_is_not_paid_for_again(ledger: Ledger) {
     let api = StandIn::start().await;
-    let project = project(&api, 1, "");
+    let project = home(ledger, &api, 1);
     // One document, so that nothing of it is recorded as done before all of it is.
     project.write("docs/a.md", document("a", 40));
     // The width, and five batches; then no answer any more.
@@ -193,6 +207,7 @@ async fn after_a_kill_what_was_answered_is_not_paid_for_again() {
     let before: HashSet<String> = api.requests()[1..6].iter().flat_map(inputs).collect();
     until("the last answer on disk", async || held(&cache).is_some_and(|held| held.entries == before.len() as u64)).await;
     kill(child).await;
+    project.all_are_dead();
 
     api.always(EMBEDDINGS, answered);
     let asked = api.requests().len();
@@ -204,11 +219,10 @@ async fn after_a_kill_what_was_answered_is_not_paid_for_again() {
     assert!(api.requests()[asked..].iter().flat_map(inputs).all(|input| !before.contains(&input)));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kills_at_any_instant_cost_at_most_what_was_in_flight() {
+async fn kills_at_any_instant_cost_at_most_what_was_in_flight(ledger: Ledger) {
     let concurrency = 3;
     let api = api(Duration::from_millis(20)).await;
-    let project = project(&api, concurrency, "");
+    let project = home(ledger, &api, concurrency);
     for n in 0..4 {
         project.write(&format!("docs/{n}.md"), document(&format!("name{n}"), 50));
     }
@@ -219,6 +233,7 @@ async fn kills_at_any_instant_cost_at_most_what_was_in_flight() {
         until("some requests", async || api.requests().len() > asked + 4 + n).await;
         tokio::time::sleep(Duration::from_millis(7 * n as u64)).await;
         kill(child).await;
+        project.all_are_dead();
     }
     ingest(&project).await;
     let paid = paid(&api);

@@ -2,9 +2,11 @@
 //! Here they are tasks of this process, each with its own connections, and one that is killed is a task that is dropped; as
 //! processes, with a quota, they run in `scripts/torture-cluster`.
 
+mod altered;
 mod corpus;
 mod failover;
 mod late;
+mod met;
 mod pages;
 mod partitions;
 mod processes;

@@ -3,6 +3,8 @@
 
 #![allow(clippy::print_stdout, reason = "the long one is run for its figures")]
 
+mod promotion;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -7,12 +7,28 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::both::{Ledger, over_both_ledgers};
 use crate::project::ended;
 use crate::resume::Kept;
 use crate::rig::{CONCURRENCY, Kind, Rig, WIDTH, document, signal, until, without_secrets};
 use crate::stand_in::{Reply, Request, openai_embeddings};
 
-const KINDS: [Kind; 2] = [Kind::Embedded, Kind::Qdrant];
+over_both_ledgers! {
+    a_provider_s_passing_trouble_is_waited_for
+    a_node_of_the_cluster_that_is_away_is_waited_for
+    a_provider_that_stays_away_ends_the_run_and_nothing_is_lost
+    a_final_refusal_ends_the_run_at_once
+    one_poisonous_input_fails_its_document_alone
+    a_proxy_is_not_asked_for_this_machine
+    two_first_runs_at_once_make_one_index
+    an_answer_that_makes_no_sense_is_asked_for_again
+    a_provider_whose_answers_make_no_sense_any_more_ends_the_run
+    a_text_that_breaks_the_model_fails_its_document_alone_however_the_model_breaks
+    a_text_that_the_model_makes_nothing_of_fails_its_document_alone
+    a_store_s_passing_trouble_is_waited_for
+    a_store_that_breaks_ends_the_run_and_nothing_is_lost
+    a_store_that_is_gone_can_be_waited_for_or_given_up
+}
 
 fn good(request: &Request) -> Reply {
     openai_embeddings(request, WIDTH).after(Duration::from_millis(5))
@@ -43,8 +59,7 @@ fn expect_recovery(rig: &Rig, case: &str) {
     assert_eq!(rig.failures(), [], "{case}");
 }
 
-#[test]
-fn a_provider_s_passing_trouble_is_waited_for() {
+fn a_provider_s_passing_trouble_is_waited_for(ledger: Ledger) {
     type Fault = (&'static str, fn(&Request) -> Reply);
     let faults: [Fault; 7] = [
         ("error", |_| refused(500, "server_error")),
@@ -56,8 +71,7 @@ fn a_provider_s_passing_trouble_is_waited_for() {
         ("hang", |_| Reply::hang()),
     ];
     for (n, (name, fault)) in faults.into_iter().enumerate() {
-        let kind = KINDS[n % 2];
-        let rig = answering(kind, |n| n == 0 || n == 4, fault);
+        let rig = answering(ledger.kind(n), |n| n == 0 || n == 4, fault);
         let summary = rig.complete();
         assert!(
             summary["embeddings"]["retries"].as_u64().unwrap() + summary["embeddings"]["throttled"].as_u64().unwrap() >= 2,
@@ -67,9 +81,8 @@ fn a_provider_s_passing_trouble_is_waited_for() {
     }
 }
 
-#[test]
-fn a_node_of_the_cluster_that_is_away_is_waited_for() {
-    let rig = with_store_fault(|faults| faults.leader_away.store(true, Ordering::SeqCst));
+fn a_node_of_the_cluster_that_is_away_is_waited_for(ledger: Ledger) {
+    let rig = with_store_fault(ledger, |faults| faults.leader_away.store(true, Ordering::SeqCst));
     let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
     let child = rig.start(&[]);
     until("the outage", || faults.leader_away.load(Ordering::SeqCst));
@@ -80,24 +93,20 @@ fn a_node_of_the_cluster_that_is_away_is_waited_for() {
     rig.expect_whole("leader away");
 }
 
-#[test]
-fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost() {
-    for (kind, from) in [(Kind::Embedded, 0), (Kind::Qdrant, 4)] {
-        let rig = answering(kind, move |n| n >= from, |_| refused(503, "server_error"));
+fn a_provider_that_stays_away_ends_the_run_and_nothing_is_lost(ledger: Ledger) {
+    for (n, from) in [0, 4].into_iter().enumerate() {
+        let rig = answering(ledger.kind(n), move |n| n >= from, |_| refused(503, "server_error"));
         let gone = rig.ingest(&[]).expect_code(2);
         assert!(gone.stderr.contains("error:") && gone.stderr.contains("3 attempts"), "{}", gone.stderr);
         expect_recovery(&rig, "away");
     }
 }
 
-#[test]
-fn a_final_refusal_ends_the_run_at_once() {
-    for (kind, from, status, code, hint) in [
-        (Kind::Embedded, 3, 401, "invalid_api_key", "key"),
-        (Kind::Qdrant, 3, 429, "insufficient_quota", "credit"),
-        (Kind::Embedded, 0, 404, "model_not_found", "model"),
-    ] {
-        let rig = answering(kind, move |n| n >= from, move |_| refused(status, code));
+fn a_final_refusal_ends_the_run_at_once(ledger: Ledger) {
+    let refusals =
+        [(3, 401, "invalid_api_key", "key"), (3, 429, "insufficient_quota", "credit"), (0, 404, "model_not_found", "model")];
+    for (n, (from, status, code, hint)) in refusals.into_iter().enumerate() {
+        let rig = answering(ledger.kind(n), move |n| n >= from, move |_| refused(status, code));
         let ended = rig.ingest(&[]).expect_code(2);
         let said = ended.stderr.to_lowercase();
         assert!(said.contains("error:") && said.contains("hint:") && said.contains(hint), "{code}: {}", ended.stderr);
@@ -108,9 +117,8 @@ fn a_final_refusal_ends_the_run_at_once() {
     }
 }
 
-#[test]
-fn one_poisonous_input_fails_its_document_alone() {
-    for kind in KINDS {
+fn one_poisonous_input_fails_its_document_alone(ledger: Ledger) {
+    for &kind in ledger.kinds() {
         let rig = Rig::new(kind);
         rig.write_documents(6);
         rig.complete();
@@ -146,9 +154,8 @@ fn one_poisonous_input_fails_its_document_alone() {
 }
 
 /// A proxy that nobody answers at must not be asked for what is on this machine: neither the provider nor the store.
-#[test]
-fn a_proxy_is_not_asked_for_this_machine() {
-    let mut rig = Rig::new(Kind::Qdrant);
+fn a_proxy_is_not_asked_for_this_machine(ledger: Ledger) {
+    let mut rig = Rig::new(ledger.on_a_server());
     rig.write_documents(3);
     for variable in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
         rig.project = rig.project.with(variable, "http://127.0.0.1:9".to_owned());
@@ -157,9 +164,8 @@ fn a_proxy_is_not_asked_for_this_machine() {
     rig.expect_whole("behind a proxy");
 }
 
-#[test]
-fn two_first_runs_at_once_make_one_index() {
-    let rig = Rig::new(Kind::Qdrant);
+fn two_first_runs_at_once_make_one_index(ledger: Ledger) {
+    let rig = Rig::new(ledger.on_a_server());
     rig.write_documents(6);
     let faults = &rig.server.as_ref().unwrap().faults;
     // Long enough that both find no collection.
@@ -169,6 +175,22 @@ fn two_first_runs_at_once_make_one_index() {
     faults.slow_ms.store(0, Ordering::SeqCst);
     assert_eq!(codes, [0, 0]);
     rig.expect_whole("two at once");
+}
+
+/// In a cluster a collection that is being made exists, and nobody can tell of it: for longer than a server that is not there is
+/// waited for.
+#[test]
+fn an_index_that_another_run_is_making_is_waited_for() {
+    let rig = Rig::new(Kind::Qdrant);
+    rig.write_documents(6);
+    let faults = &rig.server.as_ref().unwrap().faults;
+    faults.slow_ms.store(100, Ordering::SeqCst);
+    faults.making_ms.store(8_000, Ordering::SeqCst);
+    let runs = ["one", "two"].map(|home| rig.start(&["--home", home]));
+    let codes = runs.map(|run| without_secrets(ended(run)).expect_code(0).code);
+    faults.slow_ms.store(0, Ordering::SeqCst);
+    assert_eq!(codes, [0, 0]);
+    rig.expect_whole("one made by two");
 }
 
 /// The good answer to a part of what was asked.
@@ -195,12 +217,11 @@ fn poisoned(input: &serde_json::Value) -> bool {
     input.as_str().unwrap().contains("POISON")
 }
 
-#[test]
-fn an_answer_that_makes_no_sense_is_asked_for_again() {
+fn an_answer_that_makes_no_sense_is_asked_for_again(ledger: Ledger) {
     for (n, (name, fault, _)) in SENSELESS.into_iter().enumerate() {
         let paid = |summary: &serde_json::Value| summary["embeddings"]["tokens"].as_u64().unwrap();
-        let once = paid(&answering(KINDS[n % 2], |_| false, good).complete());
-        let rig = answering(KINDS[n % 2], |n| n == 2, fault);
+        let once = paid(&answering(ledger.kind(n), |_| false, good).complete());
+        let rig = answering(ledger.kind(n), |n| n == 2, fault);
         let summary = rig.complete();
         assert_eq!(summary["embeddings"]["retries"], 1, "{name}: {summary}");
         assert!(paid(&summary) > once, "what was paid for in vain is on the bill: {summary}");
@@ -208,10 +229,9 @@ fn an_answer_that_makes_no_sense_is_asked_for_again() {
     }
 }
 
-#[test]
-fn a_provider_whose_answers_make_no_sense_any_more_ends_the_run() {
+fn a_provider_whose_answers_make_no_sense_any_more_ends_the_run(ledger: Ledger) {
     for (n, (name, fault, words)) in SENSELESS.into_iter().enumerate() {
-        let rig = answering(KINDS[n % 2], |n| n >= 4, fault);
+        let rig = answering(ledger.kind(n), |n| n >= 4, fault);
         let ended = rig.ingest(&[]).expect_code(2);
         assert!(ended.stderr.contains(words) && ended.stderr.contains("3 attempts"), "{name}: {}", ended.stderr);
         let requests = rig.requests.load(Ordering::SeqCst);
@@ -221,8 +241,7 @@ fn a_provider_whose_answers_make_no_sense_any_more_ends_the_run() {
     }
 }
 
-#[test]
-fn a_text_that_breaks_the_model_fails_its_document_alone_however_the_model_breaks() {
+fn a_text_that_breaks_the_model_fails_its_document_alone_however_the_model_breaks(ledger: Ledger) {
     let breaks: [Fault; 4] = [
         ("server error", |_| refused(500, "the model made a NaN"), "made a NaN"),
         ("bad gateway", |_| Reply::raw(502, "text/html", "<html>Bad Gateway</html>"), "HTTP 502"),
@@ -230,7 +249,7 @@ fn a_text_that_breaks_the_model_fails_its_document_alone_however_the_model_break
         ("bare NaN", |_| Reply::raw(200, "application/json", "{\"data\": [{\"embedding\": [NaN]}]}"), "cannot read the answer"),
     ];
     for (n, (name, fault, words)) in SENSELESS.into_iter().chain(breaks).enumerate() {
-        let rig = Rig::new(KINDS[n % 2]);
+        let rig = Rig::new(ledger.kind(n));
         rig.write_documents(10);
         for odd in ["docs/03b.txt", "docs/30.txt"] {
             rig.project
@@ -249,15 +268,14 @@ fn a_text_that_breaks_the_model_fails_its_document_alone_however_the_model_break
     }
 }
 
-#[test]
-fn a_text_that_the_model_makes_nothing_of_fails_its_document_alone() {
+fn a_text_that_the_model_makes_nothing_of_fails_its_document_alone(ledger: Ledger) {
     let nothing = |request: &Request| {
         let vector =
             |input: &serde_json::Value| if poisoned(input) { json!(vec![0.0; WIDTH]) } else { json!(vec![0.25; WIDTH]) };
         let items: Vec<_> = inputs(request).iter().map(|input| json!({"embedding": vector(input)})).collect();
         Reply::json(&json!({"data": items}))
     };
-    for kind in KINDS {
+    for &kind in ledger.kinds() {
         let rig = Rig::new(kind);
         rig.write_documents(10);
         rig.project.write("docs/30.txt", document(40, 3) + "This paragraph is the one that holds POISON and nothing else.\n");
@@ -270,8 +288,8 @@ fn a_text_that_the_model_makes_nothing_of_fails_its_document_alone() {
 }
 
 /// Runs over a server that begins to misbehave in the midst of the run.
-fn with_store_fault(fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync + 'static) -> Rig {
-    let rig = Rig::new(Kind::Qdrant);
+fn with_store_fault(ledger: Ledger, fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync + 'static) -> Rig {
+    let rig = Rig::new(ledger.on_a_server());
     rig.write_documents(10);
     let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
     let count = AtomicUsize::new(0);
@@ -284,8 +302,7 @@ fn with_store_fault(fault: impl Fn(&crate::qdrant_server::Faults) + Send + Sync 
     rig
 }
 
-#[test]
-fn a_store_s_passing_trouble_is_waited_for() {
+fn a_store_s_passing_trouble_is_waited_for(ledger: Ledger) {
     type Fault = (&'static str, fn(&crate::qdrant_server::Faults));
     let faults: [Fault; 3] = [
         ("unavailable", |faults| faults.unavailable.store(6, Ordering::SeqCst)),
@@ -293,25 +310,23 @@ fn a_store_s_passing_trouble_is_waited_for() {
         ("cut", |faults| faults.cut.store(3, Ordering::SeqCst)),
     ];
     for (name, fault) in faults {
-        let rig = with_store_fault(fault);
+        let rig = with_store_fault(ledger, fault);
         rig.complete();
         rig.server.as_ref().unwrap().faults.slow_ms.store(0, Ordering::SeqCst);
         rig.expect_whole(name);
     }
 }
 
-#[test]
-fn a_store_that_breaks_ends_the_run_and_nothing_is_lost() {
-    let rig = with_store_fault(|faults| faults.broken.store(1000, Ordering::SeqCst));
+fn a_store_that_breaks_ends_the_run_and_nothing_is_lost(ledger: Ledger) {
+    let rig = with_store_fault(ledger, |faults| faults.broken.store(1000, Ordering::SeqCst));
     let ended = rig.ingest(&[]).expect_code(2);
     assert!(ended.stderr.contains("error:") && ended.stderr.contains("out of disk"), "{}", ended.stderr);
     rig.server.as_ref().unwrap().faults.broken.store(0, Ordering::SeqCst);
     expect_recovery(&rig, "broken");
 }
 
-#[test]
-fn a_store_that_is_gone_can_be_waited_for_or_given_up() {
-    let rig = with_store_fault(|faults| faults.unavailable.store(usize::MAX, Ordering::SeqCst));
+fn a_store_that_is_gone_can_be_waited_for_or_given_up(ledger: Ledger) {
+    let rig = with_store_fault(ledger, |faults| faults.unavailable.store(usize::MAX, Ordering::SeqCst));
     let faults = Arc::clone(&rig.server.as_ref().unwrap().faults);
     let child = rig.start(&[]);
     until("the outage", || faults.unavailable.load(Ordering::SeqCst) > 1000);

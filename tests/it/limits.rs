@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::both::{Home, Ledger, over_both_ledgers};
 use crate::project::Project;
 use crate::stand_in::{Request, StandIn, openai_embeddings};
 
@@ -15,8 +16,12 @@ mod servers;
 mod simulation;
 
 /// A project with `chunks` paragraphs of their own chunk each, in files of a hundred, and a pipeline on this API.
-fn project(url: &str, chunks: usize, limits: &str, items: usize) -> Project {
-    let project = Project::new();
+fn project(url: &str, chunks: usize, limits: &str, items: usize) -> Home {
+    home(Ledger::Sqlite, url, chunks, limits, items)
+}
+
+fn home(ledger: Ledger, url: &str, chunks: usize, limits: &str, items: usize) -> Home {
+    let project = Home::new(ledger);
     for file in 0..chunks.div_ceil(100) {
         let lines: Vec<String> = (0..100)
             .map(|line| format!("# Part {file} {line}\n\nWhat is said in paragraph {line} of file {file}.\n"))
@@ -25,8 +30,10 @@ fn project(url: &str, chunks: usize, limits: &str, items: usize) -> Project {
     }
     let pipeline = format!(
         "version: 1\nproviders:\n  api: {{ kind: openai, base_url: \"{url}\", api_key: k, limits: {{ {limits} }} }}\n\
-         sources: [{{ files: {{ paths: [docs] }} }}]\nchunk: {{ by: markdown, max_tokens: 24, overlap: 0 }}\n\
-         embed: {{ model: api/m, dimensions: 16, batch: {{ items: {items} }} }}\n"
+         sources: [{}]\nchunk: {{ by: markdown, max_tokens: 24, overlap: 0 }}\n\
+         embed: {{ model: api/m, dimensions: 16, batch: {{ items: {items} }} }}\n{}",
+        project.folder("docs"),
+        project.store()
     );
     project.write("p.yaml", pipeline);
     project.write("cache/.keep", "");
@@ -41,7 +48,7 @@ fn inputs(request: &Request) -> usize {
     request.body["input"].as_array().map_or(1, Vec::len)
 }
 
-async fn run(project: Project) -> (Project, serde_json::Value) {
+async fn run(project: Home) -> (Home, serde_json::Value) {
     tokio::task::spawn_blocking(move || {
         let summary = ingest(&project);
         (project, summary)
@@ -50,8 +57,11 @@ async fn run(project: Project) -> (Project, serde_json::Value) {
     .unwrap()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn declared_places_are_all_taken_by_full_batches() {
+over_both_ledgers! { async
+    declared_places_are_all_taken_by_full_batches
+}
+
+async fn declared_places_are_all_taken_by_full_batches(ledger: Ledger) {
     const ITEMS: usize = 16;
     for places in [8, 32] {
         let api = StandIn::start().await;
@@ -61,7 +71,7 @@ async fn declared_places_are_all_taken_by_full_batches() {
             let first = came.fetch_add(1, Ordering::Relaxed) < places;
             openai_embeddings(request, 16).after(Duration::from_millis(if first { 3000 } else { 100 }))
         });
-        let project = project(api.url(), places * ITEMS * 8, &format!("concurrency: {places}"), ITEMS);
+        let project = home(ledger, api.url(), places * ITEMS * 8, &format!("concurrency: {places}"), ITEMS);
         let (_project, summary) = run(project).await;
         let chunks: usize = api.requests().iter().map(inputs).sum();
         assert_eq!(summary["embeddings"]["embedded"], json!(chunks), "{summary}");

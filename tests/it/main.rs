@@ -14,6 +14,7 @@
 mod answer;
 mod architecture;
 mod batch;
+mod both;
 mod cache;
 mod chat;
 mod check;

@@ -57,6 +57,11 @@ impl Running {
         self.inner.collections.write().unwrap().insert(name.to_owned(), Arc::new(RwLock::new(collection)));
     }
 
+    /// Forgets every collection.
+    pub fn wipe(&self) {
+        self.inner.collections.write().unwrap().clear();
+    }
+
     /// Shows vectors as servers did before 1.17: dense and sparse ones in the same two fields.
     pub fn answer_as_1_16(&self) {
         self.inner.answers_as_1_16.store(true, Ordering::SeqCst);
@@ -103,6 +108,8 @@ pub struct Faults {
     pub half_away: AtomicBool,
     /// Reads so far that asked for more than half of the copies.
     pub quorums: AtomicUsize,
+    /// How long after it was made a collection has no copy that could tell of it, in milliseconds.
+    pub making_ms: AtomicU64,
     /// How long every call takes on top, in milliseconds.
     pub slow_ms: AtomicU64,
     /// Calls received so far.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
+use crate::both::{Ledger, over_both_ledgers};
 use crate::project::ended;
-use crate::rig::{CONCURRENCY, ITEMS, Kind, Rig, copy_folder, document, signal, until, without_secrets};
+use crate::rig::{CONCURRENCY, ITEMS, Kind, Rig, document, signal, until, without_secrets};
 use crate::stand_in::openai_embeddings;
 
 /// A small seeded sequence (splitmix64): the same seed kills at the same counts.
@@ -79,7 +80,8 @@ fn undisturbed_after_kills(kind: Kind, seed: u64) -> Vec<bool> {
     rig.complete();
     let keep: Vec<_> = ["docs/00.txt", "docs/01.txt", "docs/05.txt", "docs/06.txt"].map(|name| Kept::of(&rig, name)).into();
     change(&rig);
-    let arguments: &[&str] = if dice.below(4) == 0 { &["--rebuild"] } else { &[] };
+    // Several workers make no index anew under each other's hands.
+    let arguments: &[&str] = if dice.below(4) == 0 && kind != Kind::Cluster { &["--rebuild"] } else { &[] };
     for _ in 0..=dice.below(2) {
         kill(&mut dice, &mut story, 6, arguments);
     }
@@ -132,15 +134,32 @@ fn killed_at_any_instant_qdrant() {
 }
 
 #[test]
+fn killed_at_any_instant_cluster() {
+    killed_at_any_instant(Kind::Cluster, 100..104);
+}
+
+#[test]
 #[ignore = "takes minutes"]
 fn killed_at_many_more_instants() {
     killed_at_any_instant(Kind::Embedded, 1000..1030);
     killed_at_any_instant(Kind::Qdrant, 1000..1030);
+    killed_at_any_instant(Kind::Cluster, 1000..1030);
 }
 
-#[test]
-fn killed_between_any_two_calls_to_the_store_and_then_taken_back() {
-    let rig = Rig::new(Kind::Qdrant);
+over_both_ledgers! {
+    killed_between_any_two_calls_to_the_store_and_then_taken_back
+    killed_while_what_is_gone_is_removed
+    a_kill_costs_at_most_the_requests_in_flight
+    an_interrupted_run_drains_and_says_how_to_go_on
+    a_second_interrupt_ends_at_once
+    a_store_restored_from_an_old_copy_is_noticed_and_mended
+    a_server_restored_from_an_old_copy_is_noticed
+    a_touched_file_gets_its_time_written_and_nothing_is_embedded
+    another_address_is_another_model_unless_the_file_says_whose_it_is
+}
+
+fn killed_between_any_two_calls_to_the_store_and_then_taken_back(ledger: Ledger) {
+    let rig = Rig::new(ledger.on_a_server());
     rig.write_documents(4);
     rig.complete();
     let wanted = rig.contents();
@@ -166,10 +185,13 @@ fn killed_between_any_two_calls_to_the_store_and_then_taken_back() {
     assert!(between > 2, "it was killed with the document half written");
 }
 
-#[test]
-fn killed_while_what_is_gone_is_removed() {
+fn killed_while_what_is_gone_is_removed(ledger: Ledger) {
     let mut midway = Vec::new();
-    for (kind, count) in [(Kind::Embedded, 1), (Kind::Embedded, 4), (Kind::Qdrant, 2), (Kind::Qdrant, 6)] {
+    let cases: &[_] = match ledger {
+        Ledger::Sqlite => &[(Kind::Embedded, 1), (Kind::Embedded, 4), (Kind::Qdrant, 2), (Kind::Qdrant, 6)],
+        Ledger::Postgres => &[(Kind::Cluster, 2), (Kind::Cluster, 6)],
+    };
+    for &(kind, count) in cases {
         let rig = Rig::new(kind);
         rig.write_documents(12);
         rig.complete();
@@ -183,7 +205,7 @@ fn killed_while_what_is_gone_is_removed() {
         let writes = rig.writes();
         rig.kill_when(&["--prune"], || {
             // The first four calls to a server only look.
-            let now = writes() >= count + if kind == Kind::Qdrant { 4 } else { 0 };
+            let now = writes() >= count + if kind == Kind::Embedded { 0 } else { 4 };
             if let Some(server) = rig.server.as_ref().filter(|_| now) {
                 // From now on the server does as it is told and its answers get lost: killed with a removal half recorded.
                 server.faults.cut.store(usize::MAX, Ordering::SeqCst);
@@ -203,14 +225,13 @@ fn killed_while_what_is_gone_is_removed() {
         rig.ingest(&["--prune"]).expect_code(0);
         rig.expect_whole(&format!("{kind:?}: {left} of {points} points were left"));
     }
-    for kind in [Kind::Embedded, Kind::Qdrant] {
+    for &kind in ledger.kinds() {
         assert!(midway.contains(&(kind, true)), "none was killed with some removed and some not: {midway:?}");
     }
 }
 
-#[test]
-fn a_kill_costs_at_most_the_requests_in_flight() {
-    for kind in [Kind::Embedded, Kind::Qdrant] {
+fn a_kill_costs_at_most_the_requests_in_flight(ledger: Ledger) {
+    for &kind in ledger.kinds() {
         let rig = Rig::new(kind);
         rig.write_documents(12);
         rig.undisturbed();
@@ -229,10 +250,9 @@ fn a_kill_costs_at_most_the_requests_in_flight() {
     }
 }
 
-#[test]
-fn an_interrupted_run_drains_and_says_how_to_go_on() {
-    for (kind, name) in [(Kind::Embedded, "INT"), (Kind::Qdrant, "TERM")] {
-        let rig = Rig::new(kind);
+fn an_interrupted_run_drains_and_says_how_to_go_on(ledger: Ledger) {
+    for (n, name) in ["INT", "TERM"].into_iter().enumerate() {
+        let rig = Rig::new(ledger.kind(n));
         rig.write_documents(20);
         rig.answer(|request| openai_embeddings(request, 16).after(Duration::from_millis(150)));
         let child = rig.start(&[]);
@@ -261,9 +281,8 @@ fn an_interrupted_run_drains_and_says_how_to_go_on() {
     }
 }
 
-#[test]
-fn a_second_interrupt_ends_at_once() {
-    let rig = Rig::new(Kind::Embedded);
+fn a_second_interrupt_ends_at_once(ledger: Ledger) {
+    let rig = Rig::new(ledger.kind(0));
     rig.write_documents(3);
     rig.answer(|_| crate::stand_in::Reply::hang());
     let child = rig.start(&[]);
@@ -281,35 +300,31 @@ fn documents(summary: &Value) -> [u64; 4] {
     ["added", "changed", "unchanged", "removed"].map(|key| summary["documents"][key].as_u64().unwrap())
 }
 
-#[test]
-fn a_store_restored_from_an_old_copy_is_noticed_and_mended() {
-    let rig = Rig::new(Kind::Embedded);
+fn a_store_restored_from_an_old_copy_is_noticed_and_mended(ledger: Ledger) {
+    let rig = Rig::new(ledger.kind(0));
     rig.write_documents(12);
     rig.complete();
-    let (store, copy) = (rig.project.path("store-docs"), rig.project.path("copy"));
-    copy_folder(&store, &copy);
+    let copy = rig.copy_of_store();
     change(&rig);
     rig.complete();
-    std::fs::remove_dir_all(&store).unwrap();
-    copy_folder(&copy, &store);
+    rig.put_back(copy);
     let summary = rig.complete();
     assert_eq!(documents(&summary), [2, 4, 5, 3], "as in the run that was lost: {summary}");
     rig.expect_whole("restored");
     assert_eq!(documents(&rig.complete()), [0, 0, 11, 0]);
 
     // The ledger may be the old copy as well.
-    let ledger = rig.project.path(".ragstream/docs.ledger");
-    std::fs::copy(&ledger, rig.project.path("ledger-copy")).unwrap();
+    rig.copy_ledger();
     rig.project.write("docs/07.txt", document(70, 3));
     rig.complete();
-    std::fs::copy(rig.project.path("ledger-copy"), &ledger).unwrap();
+    rig.put_ledger_back();
     rig.project.write("docs/07.txt", document(71, 3));
     rig.complete();
     rig.expect_whole("with an old ledger");
 }
 
 #[test]
-fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
+fn a_server_written_by_another_home_is_noticed() {
     let rig = Rig::new(Kind::Qdrant);
     rig.write_documents(8);
     rig.complete();
@@ -338,7 +353,12 @@ fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
     rig.project.write("docs/01.txt", document(1, 5));
     rig.complete();
     rig.expect_whole("two homes");
+}
 
+fn a_server_restored_from_an_old_copy_is_noticed(ledger: Ledger) {
+    let rig = Rig::new(ledger.on_a_server());
+    rig.write_documents(8);
+    rig.complete();
     // As a snapshot would bring it back: an older state under an older name.
     let server = rig.server.as_ref().unwrap();
     let snapshot = server.snapshot("docs");
@@ -349,9 +369,8 @@ fn a_server_restored_from_an_old_copy_or_written_by_another_home_is_noticed() {
     rig.expect_whole("restored");
 }
 
-#[test]
-fn a_touched_file_gets_its_time_written_and_nothing_is_embedded() {
-    for kind in [Kind::Embedded, Kind::Qdrant] {
+fn a_touched_file_gets_its_time_written_and_nothing_is_embedded(ledger: Ledger) {
+    for &kind in ledger.kinds() {
         let rig = Rig::new(kind);
         rig.write_documents(6);
         rig.complete();
@@ -362,9 +381,12 @@ fn a_touched_file_gets_its_time_written_and_nothing_is_embedded() {
         };
         touch("docs/00.txt", 5_000);
         touch("docs/01.txt", 50_000);
-        let plan = rig.project.run(&["plan", "-p", "docs.yaml", "--json"]).expect_code(0).last("plan");
-        assert_eq!((&plan["documents"]["unchanged"], &plan["documents"]["changed"]), (&6.into(), &0.into()), "{plan}");
-        assert!(plan["chunks"]["moved"].as_u64().unwrap() > 0, "{plan}");
+        // `plan` knows of no other workers: it goes by the ledger of its home.
+        if kind != Kind::Cluster {
+            let plan = rig.project.run(&["plan", "-p", "docs.yaml", "--json"]).expect_code(0).last("plan");
+            assert_eq!((&plan["documents"]["unchanged"], &plan["documents"]["changed"]), (&6.into(), &0.into()), "{plan}");
+            assert!(plan["chunks"]["moved"].as_u64().unwrap() > 0, "{plan}");
+        }
         let summary = rig.complete();
         assert_eq!(documents(&summary), [0, 0, 6, 0], "{summary}");
         assert!(summary["chunks"]["upserted"].as_u64().unwrap() > 0, "{summary}");
@@ -374,9 +396,8 @@ fn a_touched_file_gets_its_time_written_and_nothing_is_embedded() {
     }
 }
 
-#[test]
-fn another_address_is_another_model_unless_the_file_says_whose_it_is() {
-    let rig = Rig::new(Kind::Embedded);
+fn another_address_is_another_model_unless_the_file_says_whose_it_is(ledger: Ledger) {
+    let rig = Rig::new(ledger.kind(0));
     rig.write_documents(3);
     rig.complete();
     let (known, file) = (rig.api.url().replace("http://127.0.0.1", "localhost"), rig.project.read("docs.yaml"));

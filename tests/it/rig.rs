@@ -2,7 +2,7 @@
 //! the three. The servers run on a runtime of their own, so that a test may simply wait for the program.
 
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,8 +16,9 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+use crate::both::Together;
 use crate::project::{Ended, Project, ended};
-use crate::qdrant_server::{self, Running};
+use crate::qdrant_server::{self, Running, Snapshot};
 use crate::stand_in::{Reply, StandIn, bag_of_words, openai_embeddings};
 
 /// The key that no output may show.
@@ -37,12 +38,16 @@ const KILLED: i32 = -1;
 pub enum Kind {
     Embedded,
     Qdrant,
+    /// On a server, by one of several workers.
+    Cluster,
 }
 
 pub struct Rig {
     pub project: Project,
     pub api: StandIn,
     pub server: Option<Running>,
+    /// Where it meets other workers.
+    pub together: Option<Together>,
     /// Inputs that the stand-in embedded.
     pub paid: Arc<AtomicUsize>,
     /// Requests that the stand-in got.
@@ -56,6 +61,13 @@ pub struct Contents {
     points: Vec<(Uuid, Passage)>,
     dense: Vec<(Uuid, i64)>,
     sparse: Vec<Uuid>,
+}
+
+/// A store as it was.
+pub enum Copy {
+    /// Its folder.
+    Folder(PathBuf),
+    Server(Snapshot),
 }
 
 impl Contents {
@@ -73,13 +85,25 @@ impl Contents {
 
 impl Rig {
     pub fn new(kind: Kind) -> Self {
+        Self::with(kind, (kind == Kind::Cluster).then(Together::new))
+    }
+
+    /// One of several workers, which meet there.
+    pub fn in_cluster(together: Together) -> Self {
+        Self::with(Kind::Cluster, Some(together))
+    }
+
+    fn with(kind: Kind, together: Option<Together>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let api = runtime.block_on(StandIn::start());
-        let server = (kind == Kind::Qdrant).then(|| runtime.block_on(qdrant_server::start()));
+        let server = (kind != Kind::Embedded).then(|| runtime.block_on(qdrant_server::start()));
         let project = Project::new();
         let cache = project.path("cache").to_str().unwrap().to_owned();
-        let project = project.with("RAGSTREAM_CACHE", cache);
-        let rig = Self { project, api, server, paid: Arc::default(), requests: Arc::default(), runtime };
+        let mut project = project.with("RAGSTREAM_CACHE", cache);
+        if let Some(together) = &together {
+            project = project.with("RAGSTREAM_CLUSTER", together.url());
+        }
+        let rig = Self { project, api, server, together, paid: Arc::default(), requests: Arc::default(), runtime };
         rig.answer(|request| openai_embeddings(request, WIDTH).after(Duration::from_millis(5)));
         rig.pipeline("docs");
         rig
@@ -101,14 +125,14 @@ impl Rig {
             None => format!("edge: {{ path: store-{name} }}"),
             Some(server) => format!("qdrant: {{ url: \"{}\", collection: {name}, timeout: 2s }}", server.url),
         };
-        let url = self.api.url();
+        let (url, shared) = (self.api.url(), if self.together.is_some() { ", shared: true" } else { "" });
         self.project.write(
             &format!("{name}.yaml"),
             format!(
                 "version: 1\nname: {name}\n\
                  providers:\n  openai:\n    base_url: {url}/v1\n    api_key: {KEY}\n    timeout: 1s\n\
                  \x20   limits: {{ concurrency: {CONCURRENCY} }}\n    retry: {{ attempts: 3, budget: 10s }}\n\
-                 sources: [{{ files: {{ paths: [docs] }} }}]\n\
+                 sources: [{{ files: {{ paths: [docs]{shared} }} }}]\n\
                  chunk: {{ max_tokens: 24, overlap: 0 }}\n\
                  embed: {{ model: openai/text-embedding-3-small, dimensions: {WIDTH}, batch: {{ items: {ITEMS} }} }}\n\
                  store: {{ {store} }}\n"
@@ -117,7 +141,8 @@ impl Rig {
     }
 
     pub fn start(&self, more: &[&str]) -> Child {
-        self.project.start(&[&["ingest", "-p", "docs.yaml", "--json"], more].concat())
+        let lease: &[&str] = if self.together.is_some() { &["--lease", "5s"] } else { &[] };
+        self.project.start(&[&["ingest", "-p", "docs.yaml", "--json"], lease, more].concat())
     }
 
     /// Runs `ingest` to its end. Nothing that it says may hold the key.
@@ -136,7 +161,8 @@ impl Rig {
 
     /// The failed documents that `status` lists: uri and stage.
     pub fn failures(&self) -> Vec<(String, String)> {
-        let status = self.run(&["status", "--json"]).last("status");
+        let kind = if self.together.is_some() { "cluster" } else { "status" };
+        let status = self.run(&["status", "--json"]).last(kind);
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         status["failures"].as_array().unwrap().iter().map(|f| (text(&f["uri"]), text(&f["stage"]))).collect()
     }
@@ -144,13 +170,17 @@ impl Rig {
     /// Starts `ingest` and kills it as soon as this is true. Whether it still ran then.
     pub fn kill_when(&self, more: &[&str], now: impl Fn() -> bool) -> bool {
         let mut child = self.start(more);
-        let give_up = Instant::now() + Duration::from_secs(60);
+        let give_up = Instant::now() + Duration::from_mins(3);
         while !now() && child.try_wait().unwrap().is_none() {
             assert!(Instant::now() < give_up, "it neither ends nor gets there");
             std::thread::sleep(Duration::from_micros(200));
         }
         child.kill().unwrap();
-        ended(child).code == KILLED
+        let killed = ended(child).code == KILLED;
+        if let Some(together) = &self.together {
+            together.all_are_dead();
+        }
+        killed
     }
 
     /// Counts from now on, as it is asked again and again: calls to the server, or how often the log of the embedded store's
@@ -180,6 +210,62 @@ impl Rig {
         }
     }
 
+    /// The store as it is now.
+    pub fn copy_of_store(&self) -> Copy {
+        match &self.server {
+            Some(server) => Copy::Server(server.snapshot("docs")),
+            None => {
+                let copy = self.project.path("copy");
+                copy_folder(&self.project.path("store-docs"), &copy);
+                Copy::Folder(copy)
+            }
+        }
+    }
+
+    pub fn put_back(&self, copy: Copy) {
+        match copy {
+            Copy::Server(snapshot) => self.server.as_ref().unwrap().restore("docs", snapshot),
+            Copy::Folder(folder) => {
+                let store = self.project.path("store-docs");
+                std::fs::remove_dir_all(&store).unwrap();
+                copy_folder(&folder, &store);
+            }
+        }
+    }
+
+    /// Keeps the ledger as it is now.
+    pub fn copy_ledger(&self) {
+        match &self.together {
+            Some(together) => together.copy(),
+            None => drop(std::fs::copy(self.ledger(), self.project.path("ledger-copy")).unwrap()),
+        }
+    }
+
+    /// The ledger is again what it was.
+    pub fn put_ledger_back(&self) {
+        match &self.together {
+            Some(together) => together.put_back(),
+            None => drop(std::fs::copy(self.project.path("ledger-copy"), self.ledger()).unwrap()),
+        }
+    }
+
+    /// The file of one process.
+    pub fn ledger(&self) -> PathBuf {
+        self.project.path(".ragstream/docs.ledger")
+    }
+
+    /// It knows nothing.
+    pub fn lose_ledger(&self) {
+        match &self.together {
+            Some(together) => together.lose(),
+            None => {
+                for end in ["", "-wal", "-shm"] {
+                    let _ = std::fs::remove_file(self.project.path(&format!(".ragstream/docs.ledger{end}")));
+                }
+            }
+        }
+    }
+
     /// Writes points that no run of this project's made.
     pub fn put(&self, points: Vec<Point>) {
         self.runtime.block_on(async { self.open("docs").upsert(points).await.unwrap() });
@@ -204,15 +290,18 @@ impl Rig {
         })
     }
 
-    /// What an undisturbed run over the files as they are makes.
+    /// What an undisturbed run over the files as they are makes, of one process.
     pub fn undisturbed(&self) -> Contents {
         self.pipeline("fresh");
-        self.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild"]).expect_code(0);
+        self.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild", "--cluster", ""]).expect_code(0);
         self.contents_of("fresh")
     }
 
     /// The index must be that of an undisturbed run.
     pub fn expect_whole(&self, case: &str) {
+        if let Some(together) = &self.together {
+            together.is_settled();
+        }
         let (found, wanted) = (self.contents(), self.undisturbed());
         let ids = |contents: &Contents| contents.points.iter().map(|(id, p)| (p.uri.clone(), p.start, *id)).collect::<Vec<_>>();
         assert_eq!(ids(&found), ids(&wanted), "{case}: other points");
@@ -258,7 +347,7 @@ pub fn copy_folder(from: &Path, to: &Path) {
 
 /// Waits until this is true.
 pub fn until(what: &str, mut now: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + Duration::from_mins(3);
     while !now() {
         assert!(Instant::now() < give_up, "waited too long for {what}");
         std::thread::sleep(Duration::from_millis(2));

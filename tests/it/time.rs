@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::both::{Ledger, over_both_ledgers};
 use crate::project::ended;
 use crate::rig::{CONCURRENCY, Kind, Rig, WIDTH, signal};
 use crate::service::Service;
 use crate::stand_in::{Reply, openai_embeddings};
 
+over_both_ledgers! {
+    a_run_that_waits_for_places_says_so_and_what_more_would_bring
+    retries_are_no_work
+}
+
 /// A project of so many documents whose provider takes its time.
-fn slow(documents: usize, latency: Duration) -> Rig {
-    let rig = Rig::new(Kind::Embedded);
+fn slow(kind: Kind, documents: usize, latency: Duration) -> Rig {
+    let rig = Rig::new(kind);
     rig.answer(move |request| openai_embeddings(request, WIDTH).after(latency));
     // A busy machine, too, answers in time.
     let pipeline = String::from_utf8(rig.project.read("docs.yaml")).unwrap();
@@ -48,9 +54,8 @@ fn is_whole(summary: &Value) {
     assert!((fewest..1.01).contains(&share), "embed: {embed} of {places} places: {time}");
 }
 
-#[test]
-fn a_run_that_waits_for_places_says_so_and_what_more_would_bring() {
-    let rig = slow(60, Duration::from_millis(250));
+fn a_run_that_waits_for_places_says_so_and_what_more_would_bring(ledger: Ledger) {
+    let rig = slow(ledger.kind(0), 60, Duration::from_millis(250));
     let mut child = rig.start(&[]);
     let mut limits = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
@@ -74,7 +79,7 @@ fn a_run_that_waits_for_places_says_so_and_what_more_would_bring() {
     assert!(limits.contains(&Value::from("places")), "{limits:?}");
     child.wait().unwrap();
 
-    let rig = slow(60, Duration::from_millis(250));
+    let rig = slow(ledger.kind(0), 60, Duration::from_millis(250));
     let run = rig.run(&["ingest"]);
     let last = run.stderr.lines().last().unwrap();
     assert!(last.starts_with("  limited by requests in flight ") && last.contains("concurrency"), "{}", run.stderr);
@@ -82,9 +87,8 @@ fn a_run_that_waits_for_places_says_so_and_what_more_would_bring() {
     assert!(!nothing_new.stderr.contains("limited"), "{}", nothing_new.stderr);
 }
 
-#[test]
-fn retries_are_no_work() {
-    let rig = slow(24, Duration::from_millis(5));
+fn retries_are_no_work(ledger: Ledger) {
+    let rig = slow(ledger.kind(0), 24, Duration::from_millis(5));
     let asked = Mutex::new(HashSet::new());
     rig.answer(move |request| {
         // Each for the first time.
@@ -102,7 +106,7 @@ fn retries_are_no_work() {
 
 #[test]
 fn a_service_is_looked_at_from_outside() {
-    let rig = slow(240, Duration::from_millis(250));
+    let rig = slow(Kind::Embedded, 240, Duration::from_millis(250));
     let none = rig.project.run(&["top", "--json"]);
     assert!(none.code == 2 && none.stderr.contains("ragstream serve"), "{}", none.stderr);
     let service = Service::start(&rig.project, &["-p", "docs.yaml", "--token", "a-token-of-sixteen"]);

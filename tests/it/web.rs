@@ -9,12 +9,15 @@ mod leads;
 mod site;
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use globset::{Glob, GlobSet};
+use ragstream::cluster::Cluster;
 use ragstream::document::Passage;
+use ragstream::ingest::coordination::Coordination;
 use ragstream::ingest::ledger::{Ledger, SqliteLedger};
 use ragstream::ingest::report::{IngestSummary, Report};
 use ragstream::ingest::{self, Options, Setup};
@@ -26,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use self::site::{Asked, Site, manual};
+use crate::both::{Ledger as Kept, Together};
 
 /// Embeds a text as two numbers of its own, each in its time.
 #[derive(Debug, Default)]
@@ -54,6 +58,9 @@ impl Embedder for Lengths {
     }
 }
 
+/// How long a worker may be silent: what a run that was dropped had said already is heard after it.
+const LEASE: Duration = Duration::from_secs(5);
+
 /// A site with the index that is made of it.
 struct Bench {
     site: Site,
@@ -61,6 +68,8 @@ struct Bench {
     store: Arc<EmbeddedStore>,
     plan: WebPlan,
     embed_delay: Duration,
+    /// Where the ledger is, if it is not in the folder.
+    together: Option<Together>,
 }
 
 /// What a run came to.
@@ -99,21 +108,29 @@ impl Run {
 
 impl Bench {
     /// A manual of so many pages below `/docs/`, each with a link to the next and to the first.
-    async fn manual(pages: usize) -> Self {
-        let bench = Self::empty("/docs/").await;
+    async fn manual(ledger: Kept, pages: usize) -> Self {
+        let bench = Self::empty(ledger, "/docs/").await;
         for n in 0..pages {
             bench.page(n, pages);
         }
         bench
     }
 
-    async fn empty(seed: &str) -> Self {
+    async fn empty(ledger: Kept, seed: &str) -> Self {
         let site = Site::start().await;
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(EmbeddedStore::new(folder.path().join("index")));
         let mut plan = WebPlan::new(vec![Url::parse(&site.at(seed)).unwrap()], 1_000_000);
         plan.patience = Duration::from_millis(100);
-        Self { site, folder, store, plan, embed_delay: Duration::ZERO }
+        let together = (ledger == Kept::Postgres).then(Together::new);
+        Self { site, folder, store, plan, embed_delay: Duration::ZERO, together }
+    }
+
+    /// A run that was dropped was that of a worker which is dead now.
+    fn all_are_dead(&self) {
+        if let Some(together) = &self.together {
+            together.all_are_dead();
+        }
     }
 
     fn page(&self, n: usize, of: usize) {
@@ -123,19 +140,28 @@ impl Bench {
     }
 
     async fn setup(&self) -> Setup {
-        let ledger: Arc<dyn Ledger> = loop {
-            match SqliteLedger::open(&self.folder.path().join("own.ledger")).await {
-                Ok(ledger) => break Arc::new(ledger),
-                // A run that was dropped has calls that are still being carried out.
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-            }
-        };
         let store: Arc<dyn VectorStore> = self.store.clone();
         let embedder = Arc::new(Lengths { delay: self.embed_delay });
+        let (ledger, workers) = self.ledger().await;
         let mut setup = Setup::new("own", embedder, store, Arc::clone(&ledger));
+        setup.workers = workers;
         let web = Web::new(self.plan.clone(), |id| ledger.state(id), Purpose::Index);
         setup.sources = vec![Arc::new(web) as Arc<dyn Source>];
         setup
+    }
+
+    async fn ledger(&self) -> (Arc<dyn Ledger>, Option<Arc<dyn Coordination>>) {
+        if let Some(together) = &self.together {
+            let cluster = Arc::new(Cluster::open(&together.url(), Path::new("."), "own", LEASE).await.unwrap());
+            return (Arc::clone(&cluster) as _, Some(cluster));
+        }
+        loop {
+            match SqliteLedger::open(&self.folder.path().join("own.ledger")).await {
+                Ok(ledger) => return (Arc::new(ledger), None),
+                // A run that was dropped has calls that are still being carried out.
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
     }
 
     async fn ingest(&self) -> Run {

@@ -7,19 +7,19 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::super::error::ClusterError;
 use super::super::held::Grant;
 use super::super::inner::Inner;
-use super::super::key::{key_of, text, uri_of};
+use super::super::key::{key_of, text};
+use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
 
-/// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted: no epoch is
-/// `Epoch(0)`.
+/// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted, and neither is what
+/// this one had in this round and lost: no epoch is `Epoch(0)`.
 pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorState>, ClusterError> {
     let mut known: HashMap<String, PriorState> = HashMap::new();
     let mut wanted = Vec::new();
@@ -32,6 +32,8 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
             }
         }
     }
+    // What was fetched while another had it may be older than what that one has made of it since.
+    wanted.retain(|uri| !inner.held.is_lost(uri));
     if !wanted.is_empty() {
         for (uri, mut grant) in take_over(inner, &wanted).await? {
             let prior = grant.prior.take().unwrap_or_default();
@@ -70,23 +72,27 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)
             &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
         )
         .await?;
-    Ok(rows.iter().map(|row| (uri_of(row.get(0), row.get(1)), grant(row, 2))).collect())
+    rows.iter().map(|row| Ok((row.uri()?, grant(row, 2)?))).collect()
 }
 
 /// What a row says from a column on: epoch, sweep, source, hash, modified, points, intents.
-pub(in super::super) fn grant(row: &Row, at: usize) -> Grant {
-    let entry = row.get::<_, Option<Vec<u8>>>(at + 5).map(|points| Entry {
-        source: SourceId::new(row.get::<_, Option<String>>(at + 2).unwrap_or_default()),
-        hash: row.get::<_, Option<Vec<u8>>>(at + 3).and_then(|hash| hash.try_into().ok()),
-        modified: row.get(at + 4),
-        points: decode(&points),
-    });
-    let blob = |at: usize| row.get::<_, Option<Vec<u8>>>(at).unwrap_or_default();
+pub(in super::super) fn grant(row: &Row, at: usize) -> Result<Grant, ClusterError> {
+    let entry = match row.cell::<Option<&[u8]>>(at + 5)? {
+        Some(points) => Some(Entry {
+            // There, as the row of the points is.
+            source: SourceId::new(row.cell::<String>(at + 2)?),
+            hash: row.cell::<Option<&[u8]>>(at + 3)?.and_then(|hash| hash.try_into().ok()),
+            modified: row.cell(at + 4)?,
+            points: decode(points),
+        }),
+        None => None,
+    };
+    let late = row.cell::<Option<&[u8]>>(at + 1)?.unwrap_or_default();
+    let intended = row.cell::<Option<&[u8]>>(at + 6)?.unwrap_or_default();
     // What a worker may still write that lost its lease is to be deleted like what was only intended.
-    let late = blob(at + 1);
-    let intended: BTreeSet<Uuid> = decode_ids(&blob(at + 6)).into_iter().chain(decode_ids(&late)).collect();
-    let epoch = Epoch(row.get::<_, i64>(at) as u64);
-    Grant::new(PriorState { entry, intended: intended.into_iter().collect(), epoch }, late)
+    let intended: BTreeSet<Uuid> = decode_ids(intended).into_iter().chain(decode_ids(late)).collect();
+    let epoch = Epoch(row.cell::<i64>(at)? as u64);
+    Ok(Grant::new(PriorState { entry, intended: intended.into_iter().collect(), epoch }, late.to_vec()))
 }
 
 /// Columns of the documents of a call.
@@ -110,12 +116,12 @@ impl Columns {
     }
 
     /// Those that no row names.
-    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Fenced {
+    fn fenced(mut self, rows: &[Row], mut fenced: Fenced) -> Result<Fenced, ClusterError> {
         for row in rows {
-            self.uris.remove(row.get::<_, &str>(0));
+            self.uris.remove(row.cell::<&str>(0)?);
         }
         fenced.uris.extend(self.uris.into_values());
-        fenced
+        Ok(fenced)
     }
 }
 
@@ -186,7 +192,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
             ],
         )
         .await?;
-    let refused = columns.fenced(&rows, Fenced::default());
+    let refused = columns.fenced(&rows, Fenced::default())?;
     let given = intents.iter().map(|intent| (intent.uri.as_str(), intent.epoch));
     inner.held.release(given.filter(|(uri, _)| refused.uris.iter().any(|refused| refused == uri)));
     Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
@@ -243,7 +249,7 @@ pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(commits.iter().map(|commit| (commit.uri.as_str(), commit.epoch)));
     Ok(fenced)
 }
@@ -341,7 +347,7 @@ pub(super) async fn forget(inner: &Inner, documents: Vec<(String, Epoch)>) -> Re
             ],
         )
         .await?;
-    let fenced = columns.fenced(&rows, fenced);
+    let fenced = columns.fenced(&rows, fenced)?;
     inner.held.release(documents.iter().map(|(uri, epoch)| (uri.as_str(), *epoch)));
     Ok(fenced)
 }

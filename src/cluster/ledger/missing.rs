@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::super::inner::{Inner, shared};
-use super::super::key::{key_of, uri_of};
+use super::super::key::key_of;
+use super::super::row::Row;
 use super::documents::record_intents;
 use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, RunId, Scope, decode, encode};
 use crate::source::SourceId;
@@ -33,16 +34,14 @@ async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after:
         )
         .await
         .map_err(shared)?;
-    let keys: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    let keys: Vec<String> = rows.iter().map(|row| row.cell(0)).collect::<Result<_, _>>().map_err(shared)?;
     let noted = inner.notes.noted(run, keys).await?;
-    let known = |(row, noted): (&tokio_postgres::Row, bool)| Known {
-        key: row.get(0),
-        uri: uri_of(row.get(0), row.get(1)),
-        source: SourceId::new(row.get::<_, String>(2)),
+    let known = |(row, noted): (&Row, bool)| {
+        let (key, uri, source) = (row.cell(0)?, row.uri()?, SourceId::new(row.cell::<String>(2)?));
         // What a worker found nothing in is not there, whether it was listed or not.
-        listed: noted && !row.get::<_, bool>(3),
+        Ok(Known { key, uri, source, listed: noted && !row.cell::<bool>(3)? })
     };
-    Ok(rows.iter().zip(noted).map(known).collect())
+    rows.iter().zip(noted).map(known).collect::<Result<_, _>>().map_err(shared)
 }
 
 pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
@@ -114,16 +113,16 @@ async fn drop_what_differs(inner: &Inner, run: RunId) -> Result<(), LedgerError>
             .await
             .map_err(shared)?;
         let Some(last) = rows.last() else { return Ok(()) };
-        after = last.get(0);
-        let uris: Vec<String> = rows.iter().map(|row| uri_of(row.get(0), row.get(1))).collect();
+        after = last.cell(0).map_err(shared)?;
+        let uris: Vec<String> = rows.iter().map(Row::uri).collect::<Result<_, _>>().map_err(shared)?;
         let staged = inner.notes.staged_points(run, uris).await?;
-        let differs = |row: &tokio_postgres::Row, staged: &[_]| {
-            let mut recorded = decode(&row.get::<_, Vec<u8>>(2));
+        let differing = |(row, staged): (&Row, &Vec<_>)| {
+            let mut recorded = decode(row.cell(2)?);
             recorded.sort_unstable_by_key(|point| point.id);
-            recorded != staged
+            if recorded == *staged { Ok(None) } else { row.cell(0).map(Some) }
         };
-        let differing = rows.iter().zip(&staged).filter(|(row, staged)| differs(row, staged));
-        let keys: Vec<String> = differing.map(|(row, _)| row.get(0)).collect();
+        let keys = rows.iter().zip(&staged).filter_map(|pair| differing(pair).transpose());
+        let keys: Vec<String> = keys.collect::<Result<_, _>>().map_err(shared)?;
         if keys.is_empty() {
             continue;
         }

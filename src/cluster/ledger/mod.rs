@@ -4,6 +4,7 @@ pub(super) mod documents;
 pub(super) mod missing;
 mod state;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,8 @@ use tokio_postgres::types::Type;
 
 use super::Cluster;
 use super::inner::shared;
-use super::key::{key_of, uri_of};
+use super::key::key_of;
+use super::row::Row;
 use crate::ingest::ledger::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
     MissingPage, PriorState, RunId, Scope, Staged, Totals,
@@ -31,8 +33,8 @@ impl Ledger for Cluster {
         let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
         let row = rows.first().ok_or_else(|| shared(self.inner.no_corpus()))?;
         // A generation that nobody can have written is nobody's: the store is looked through.
-        let generation = row.get::<_, Option<&str>>(1).and_then(|name| name.parse().ok());
-        Ok(Meta { base: row.get(0), generation })
+        let generation = row.cell::<Option<&str>>(1).map_err(shared)?.and_then(|name| name.parse().ok());
+        Ok(Meta { base: row.cell(0).map_err(shared)?, generation })
     }
 
     async fn set_meta(&self, meta: &Meta) -> Result<(), LedgerError> {
@@ -87,14 +89,13 @@ impl Ledger for Cluster {
             )
             .await
             .map_err(shared)?;
-        let unchanged: std::collections::HashSet<usize> =
-            rows.iter().filter_map(|row| usize::try_from(row.get::<_, i64>(0) - 1).ok()).collect();
-        let difference = |(n, first): (usize, bool)| match (first, unchanged.contains(&n)) {
+        let unchanged = rows.iter().map(|row| row.count(0)).collect::<Result<HashSet<u64>, _>>().map_err(shared)?;
+        let difference = |(n, first): (u64, bool)| match (first, unchanged.contains(&n)) {
             (false, _) => Difference::Repeated,
             (true, true) => Difference::Unchanged,
             (true, false) => Difference::Changed,
         };
-        Ok(first.into_iter().enumerate().map(difference).collect())
+        Ok((1..).zip(first).map(difference).collect())
     }
 
     async fn unlist(&self, run: RunId, uris: Vec<String>) -> Result<(), LedgerError> {
@@ -143,21 +144,19 @@ impl Ledger for Cluster {
         let sql = "SELECT key, uri, source, stage, error FROM ragstream.documents
             WHERE corpus = $1 AND error IS NOT NULL ORDER BY key LIMIT $2";
         let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4), (&limit, Type::INT8)]).await;
-        let failure = |row: &tokio_postgres::Row| FailedDocument {
-            uri: uri_of(row.get(0), row.get(1)),
-            source: SourceId::new(row.get::<_, String>(2)),
-            stage: Stage::named(row.get::<_, Option<&str>>(3).unwrap_or_default()).unwrap_or(Stage::Read),
-            error: row.get(4),
+        let failure = |row: &Row| {
+            let stage = row.cell::<Option<&str>>(3)?.and_then(Stage::named).unwrap_or(Stage::Read);
+            Ok(FailedDocument { uri: row.uri()?, source: SourceId::new(row.cell::<String>(2)?), stage, error: row.cell(4)? })
         };
-        Ok(rows.map_err(shared)?.iter().map(failure).collect())
+        rows.and_then(|rows| rows.iter().map(failure).collect()).map_err(shared)
     }
 
     async fn totals(&self) -> Result<Totals, LedgerError> {
         let sql = "SELECT count(*) FILTER (WHERE points IS NOT NULL), count(*) FILTER (WHERE error IS NOT NULL)
             FROM ragstream.documents WHERE corpus = $1";
         let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
-        let count = |at| rows.first().map_or(0, |row| row.get::<_, i64>(at) as u64);
-        Ok(Totals { documents: count(0), failed: count(1) })
+        let count = |at| rows.first().map_or(Ok(0), |row| row.count(at)).map_err(shared);
+        Ok(Totals { documents: count(0)?, failed: count(1)? })
     }
 
     async fn holds(&self, uri: &str, epoch: Epoch) -> bool {

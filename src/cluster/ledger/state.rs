@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
 
+use super::super::error::ClusterError;
 use super::super::inner::Inner;
 use crate::source::state::{Change, Key, State, end_of};
 use crate::source::{SourceError, SourceId};
@@ -29,7 +30,7 @@ impl State for SourceState {
             )
             .await
             .map_err(SourceError::new)?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        rows.iter().map(|row| row.cell(0)).collect::<Result<_, _>>().map_err(SourceError::new)
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<(), SourceError> {
@@ -77,6 +78,6 @@ impl State for SourceState {
             )
             .await
             .map_err(SourceError::new)?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        rows.iter().map(|row| Ok((row.cell(0)?, row.cell(1)?))).collect::<Result<_, ClusterError>>().map_err(SourceError::new)
     }
 }

@@ -16,7 +16,8 @@ pub(super) async fn finish(run: &Run, documents: Vec<Arc<DocumentDiff>>) -> Resu
         documents = run.held(documents, |diff| diff).await;
     }
     let fenced = run.recorded(run.setup.ledger.commit(documents.iter().map(|diff| diff.commit()).collect()).await)?.uris;
-    for diff in documents.iter().filter(|diff| !fenced.contains(&diff.document.uri)) {
+    documents.retain(|diff| !fenced.contains(&diff.document.uri));
+    for diff in &documents {
         run.report.chunks.kept.add(diff.kept() as u64);
         let documents = &run.report.documents;
         match (diff.touched, diff.known) {

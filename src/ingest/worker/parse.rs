@@ -70,7 +70,8 @@ async fn parse_batch(run: &Arc<Run>, batch: FetchedBatch) -> Result<Vec<Parsed>,
     if same > 0 && run.mode == Mode::Write {
         let uris: Vec<String> = unchanged.iter().map(|commit| commit.uri.clone()).collect();
         let fenced = run.recorded(run.setup.ledger.commit(unchanged).await)?;
-        settled(run, uris.iter().map(|uri| (&source, uri.as_str()))).await;
+        let done = uris.iter().filter(|uri| !fenced.uris.contains(uri));
+        settled(run, done.map(|uri| (&source, uri.as_str()))).await;
         same = same.saturating_sub(fenced.uris.len());
     }
     run.report.documents.unchanged.add(same as u64);

@@ -115,6 +115,12 @@ pub(super) fn is_outage(said: &str) -> bool {
     WORDS.iter().any(|words| said.contains(words))
 }
 
+/// Whether it is a server that says so, of a part of its cluster that is away or not there yet: a collection that somebody is making
+/// cannot be asked about for seconds ("0 of 0 read operations failed"), though it exists.
+pub(in crate::vectordb) fn is_of_a_part(said: &str) -> bool {
+    said.starts_with("Service internal error") && is_outage(said)
+}
+
 /// What to do about an outage that these words tell of.
 pub(in crate::vectordb) fn hint(said: &str) -> Option<&'static str> {
     said.contains("Strong ordering via leader peer").then_some(

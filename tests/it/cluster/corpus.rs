@@ -1,6 +1,7 @@
 //! Documents that can be edited, fetched by whoever asks, and a model that counts what it is paid for.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +35,9 @@ pub struct Corpus {
     pub gate: Mutex<Option<Arc<Notify>>>,
     /// How long a fetch takes.
     pub slow: Duration,
+    /// When so many documents have been fetched, the next fetches wait until it is more.
+    most: AtomicUsize,
+    fetched: AtomicUsize,
 }
 
 impl Corpus {
@@ -45,6 +49,8 @@ impl Corpus {
             cut_short: Mutex::default(),
             gate: Mutex::default(),
             slow: Duration::ZERO,
+            most: AtomicUsize::new(usize::MAX),
+            fetched: AtomicUsize::new(0),
         }
     }
 
@@ -69,6 +75,12 @@ impl Corpus {
 
     pub fn remove(&self, n: usize) {
         self.documents.lock().unwrap().remove(&uri(n));
+    }
+
+    /// So many more may be fetched; `None`: as many as one likes.
+    pub fn open(&self, more: Option<usize>) {
+        let most = more.map_or(usize::MAX, |more| self.fetched.load(Ordering::SeqCst) + more);
+        self.most.store(most, Ordering::SeqCst);
     }
 
     /// How many there are.
@@ -132,6 +144,10 @@ impl Source for Corpus {
 
     async fn fetch(&self, items: &[Item]) -> Vec<Result<Fetched, FetchError>> {
         tokio::time::sleep(self.slow).await;
+        while self.fetched.load(Ordering::SeqCst) >= self.most.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.fetched.fetch_add(items.len(), Ordering::SeqCst);
         items
             .iter()
             .map(|item| {

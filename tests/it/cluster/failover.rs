@@ -47,11 +47,13 @@ impl Pair {
     }
 
     /// The primary dies in the middle of a round, and a while later there is another.
-    async fn fail_over(&mut self) {
+    async fn fail_over(&mut self, meeting: &Meeting) {
         assert_ne!(psql(self.primary.port, "postgres", "SELECT phase FROM ragstream.corpora").trim(), "0", "it was too fast");
         self.primary.kill();
         tokio::time::sleep(Duration::from_secs(1)).await;
         psql(self.standby.port, "postgres", "SELECT pg_promote()");
+        // Whoever waits in a fetch has its documents from before.
+        meeting.corpus.open(None);
     }
 }
 
@@ -59,7 +61,7 @@ impl Pair {
 async fn until(pair: &Pair, sql: &str) {
     let began = std::time::Instant::now();
     while psql(pair.primary.port, "postgres", sql).trim() != "t" {
-        assert!(began.elapsed() < Duration::from_secs(60), "it never was so: {sql}");
+        assert!(began.elapsed() < Duration::from_mins(5), "it never was so: {sql}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -68,7 +70,7 @@ const DONE: &str = "SELECT count(*) FROM ragstream.documents WHERE points IS NOT
 
 async fn ended(workers: Vec<Worker>) {
     for worker in workers {
-        tokio::time::timeout(Duration::from_secs(120), worker.task).await.expect("it ends").unwrap().unwrap();
+        tokio::time::timeout(Duration::from_mins(5), worker.task).await.expect("it ends").unwrap().unwrap();
     }
 }
 
@@ -91,15 +93,15 @@ async fn is_settled(pair: &Pair, meeting: &Meeting) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_done_last_is_lost() {
     let mut pair = Pair::new().await;
-    let mut corpus = Corpus::of(360);
-    corpus.slow = Duration::from_millis(400);
-    let meeting = Meeting::at(pair.url(), corpus);
+    let meeting = Meeting::at(pair.url(), Corpus::of(360));
+    meeting.corpus.open(Some(40));
     let workers = vec![meeting.worker().await, meeting.worker().await, meeting.worker().await];
     until(&pair, &format!("SELECT ({DONE}) >= 20")).await;
     pair.cut().await;
     let sofar = psql(pair.primary.port, "postgres", DONE);
+    meeting.corpus.open(Some(80));
     until(&pair, &format!("SELECT ({DONE}) > {}", sofar.trim())).await;
-    pair.fail_over().await;
+    pair.fail_over(&meeting).await;
     ended(workers).await;
     is_settled(&pair, &meeting).await;
 }
@@ -109,36 +111,34 @@ async fn what_was_done_last_is_lost() {
 async fn all_jobs_are_lost() {
     let mut pair = Pair::new().await;
     let mut corpus = Corpus::of(240);
-    corpus.slow = Duration::from_millis(400);
     let gate = Arc::new(Notify::new());
     corpus.gate = Mutex::new(Some(Arc::clone(&gate)));
+    corpus.open(Some(40));
     let meeting = Meeting::at(pair.url(), corpus);
     let workers = vec![meeting.worker().await, meeting.worker().await];
     until(&pair, "SELECT phase = 2 FROM ragstream.corpora").await;
     pair.cut().await;
     gate.notify_one();
     until(&pair, "SELECT phase = 3 FROM ragstream.corpora").await;
-    pair.fail_over().await;
+    pair.fail_over(&meeting).await;
     ended(workers).await;
     is_settled(&pair, &meeting).await;
 }
 
 /// A round that the standby knows nothing of: edits and removals that are in the store, and in no ledger.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "not mended yet: the index is right and the round sealed, and one of the workers does not come to its end"]
 async fn a_whole_round_is_lost_that_its_workers_are_in() {
     let mut pair = Pair::new().await;
-    let mut corpus = Corpus::of(120);
-    corpus.slow = Duration::from_millis(400);
-    let meeting = Meeting::at(pair.url(), corpus);
+    let meeting = Meeting::at(pair.url(), Corpus::of(120));
     meeting.round(2).await;
     pair.cut().await;
     (0..60).for_each(|n| meeting.corpus.write(n, &text(n, 1)));
+    meeting.corpus.open(Some(20));
     let workers = vec![meeting.worker().await, meeting.worker().await];
-    until(&pair, "SELECT count(*) >= 30 FROM ragstream.documents WHERE version = '\\x0200000000000000'").await;
+    until(&pair, "SELECT count(*) >= 16 FROM ragstream.documents WHERE version = '\\x0200000000000000'").await;
     // An edit that no ledger has ever seen the predecessor of.
     (0..60).for_each(|n| meeting.corpus.write(n, &text(n, 2)));
-    pair.fail_over().await;
+    pair.fail_over(&meeting).await;
     ended(workers).await;
     is_settled(&pair, &meeting).await;
 }
@@ -146,9 +146,7 @@ async fn a_whole_round_is_lost_that_its_workers_are_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whole_round_is_lost_when_nobody_looks() {
     let mut pair = Pair::new().await;
-    let mut corpus = Corpus::of(60);
-    corpus.slow = Duration::from_millis(400);
-    let meeting = Meeting::at(pair.url(), corpus);
+    let meeting = Meeting::at(pair.url(), Corpus::of(60));
     meeting.round(2).await;
     pair.cut().await;
     for n in 0..60 {
@@ -160,13 +158,14 @@ async fn a_whole_round_is_lost_when_nobody_looks() {
         }
     }
     meeting.corpus.write(77, &text(77, 0));
+    meeting.corpus.open(Some(16));
     let killed = super::Meeting::worker_of(
         meeting.setup(meeting.store.clone()).await,
         super::Options { prune: true, ..super::Options::default() },
     );
     until(&pair, "SELECT count(*) >= 8 FROM ragstream.documents WHERE version = '\\x0200000000000000'").await;
     killed.kill().await;
-    pair.fail_over().await;
+    pair.fail_over(&meeting).await;
     // The removed are there again, and what was there once more is gone.
     for n in 0..60 {
         match n % 4 {

@@ -140,7 +140,7 @@ async fn who_goes_on_with_another_pipeline_asks_the_right_source() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_failure_of_who_lost_a_document_says_nothing_of_it() {
+async fn who_lost_a_document_says_nothing_of_it_and_gets_it_no_more() {
     let meeting = Meeting::new(Corpus::new("a"));
     let (one, _) = leads(&meeting, &["a"], &[(0, "a/1")]).await;
     let other = joined(&meeting, &["a"]).await;
@@ -164,6 +164,9 @@ async fn the_failure_of_who_lost_a_document_says_nothing_of_it() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     one.fail(failure("a/1")).await.unwrap();
+    // What it fetched before may be older than what the other has made of it.
+    assert_eq!(one.claim(vec!["a/1".to_owned()]).await.unwrap()[0].epoch, Epoch::default());
+    assert_eq!(meeting.sql("SELECT count(*) FROM ragstream.jobs WHERE corpus = $corpus"), "0");
     assert_eq!(meeting.sql("SELECT error IS NULL FROM ragstream.documents WHERE corpus = $corpus"), "t");
     one.leave().await;
     other.leave().await;

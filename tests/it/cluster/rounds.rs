@@ -189,6 +189,31 @@ async fn another_pipeline_is_refused_in_the_middle_of_a_round() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_whose_items_are_not_taken_any_more_goes_on_as_one_of_the_others() {
+    let (mut corpus, gate) = (Corpus::of(20), std::sync::Arc::new(tokio::sync::Notify::new()));
+    corpus.gate = std::sync::Mutex::new(Some(std::sync::Arc::clone(&gate)));
+    // So that it puts items in before it looks whether it still leads.
+    let meeting = Meeting { lease: Duration::from_mins(1), ..Meeting::new(corpus) };
+    let worker = meeting.worker().await;
+    let began = std::time::Instant::now();
+    while meeting.sql("SELECT phase FROM ragstream.corpora WHERE id = $corpus") != "2" {
+        assert!(began.elapsed() < Duration::from_mins(1), "it never walked");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let leads =
+        "UPDATE ragstream.roles SET owner = 7, epoch = epoch + 1, lease_until = now() + interval '1 h' WHERE corpus = $corpus";
+    meeting.sql(leads);
+    gate.notify_one();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!worker.task.is_finished(), "the round is not over");
+    meeting.sql("UPDATE ragstream.roles SET lease_until = now() - interval '1 s' WHERE corpus = $corpus");
+    let ended = worker.task.await.unwrap().unwrap();
+    assert_eq!(ended.documents.added, 20);
+    meeting.is_as_alone().await;
+    meeting.is_settled().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_nobody_looks_at_holds_up_no_other() {
     let meeting = Meeting { lease: Duration::from_mins(2), ..Meeting::new(Corpus::new("corpus")) };
     let cluster = meeting.cluster().await;

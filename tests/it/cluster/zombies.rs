@@ -2,7 +2,7 @@
 //! when others have gone on with the documents, is made good before the round ends.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::Meeting;
+use super::{Meeting, Worker};
 use super::corpus::{Corpus, text};
 
 /// The call that sleeps.
@@ -32,6 +32,9 @@ struct Sleeping {
     slept: AtomicBool,
     asleep: Notify,
     wake: Notify,
+    /// Calls that change something and began after it woke.
+    after: AtomicUsize,
+    awake: AtomicBool,
 }
 
 impl Sleeping {
@@ -39,6 +42,8 @@ impl Sleeping {
         if call == self.at && !self.slept.swap(true, Ordering::SeqCst) {
             self.asleep.notify_one();
             self.wake.notified().await;
+        } else if self.awake.load(Ordering::SeqCst) {
+            self.after.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -96,24 +101,36 @@ impl VectorStore for Sleeping {
     }
 }
 
-/// A worker sleeps in a call with the documents as `first` makes them; others have them then as `then` makes them.
-async fn wakes(at: Call, first: impl Fn(&Corpus), then: impl Fn(&Corpus)) {
-    let meeting = Meeting::new(Corpus::of(12));
-    meeting.round(1).await;
-    first(&meeting.corpus);
+/// A worker that sleeps in a call.
+async fn asleep(meeting: &Meeting, at: Call) -> (Arc<Sleeping>, Worker) {
     let store = Arc::new(Sleeping {
         store: Arc::clone(&meeting.store),
         at,
         slept: AtomicBool::new(false),
         asleep: Notify::new(),
         wake: Notify::new(),
+        after: AtomicUsize::new(0),
+        awake: AtomicBool::new(false),
     });
     let setup = meeting.setup(Arc::clone(&store) as _).await;
     let sleeper = Meeting::worker_of(setup, Options { prune: true, ..Options::default() });
     tokio::time::timeout(Duration::from_secs(30), store.asleep.notified()).await.expect("it gets there");
-    then(&meeting.corpus);
-    // It is as if all of the process slept: nobody renews its lease.
+    (store, sleeper)
+}
+
+/// It is as if all of the process slept: nobody renews its lease.
+fn loses_its_lease(meeting: &Meeting) {
     meeting.sql("UPDATE ragstream.workers SET lease_until = now() - interval '1 s' WHERE corpus = $corpus");
+}
+
+/// A worker sleeps in a call with the documents as `first` makes them; others have them then as `then` makes them.
+async fn wakes(at: Call, first: impl Fn(&Corpus), then: impl Fn(&Corpus)) {
+    let meeting = Meeting::new(Corpus::of(12));
+    meeting.round(1).await;
+    first(&meeting.corpus);
+    let (store, sleeper) = asleep(&meeting, at).await;
+    then(&meeting.corpus);
+    loses_its_lease(&meeting);
     let others = [meeting.worker().await, meeting.worker().await];
     // The others go on with what it had, to the end.
     let sql = "SELECT count(*) FROM ragstream.jobs WHERE corpus = $corpus";
@@ -159,4 +176,32 @@ async fn a_late_payload_does_not_stay() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_late_removal_takes_nothing_that_is_there_again() {
     wakes(Call::DeleteDocument, |corpus| (0..12).for_each(|n| corpus.remove(n)), |corpus| edit(corpus, 0)).await;
+}
+
+/// Whoever sleeps so long that nobody looks any more at what it may write late has one call on its way, and begins no other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_wakes_when_all_is_over_begins_nothing() {
+    for at in [Call::Upsert, Call::SetPassages, Call::Delete, Call::DeleteDocument] {
+        // Of several documents that go through the same hands.
+        let meeting = Meeting::new(Corpus::of(12));
+        meeting.round(1).await;
+        for n in 0..12 {
+            match at {
+                Call::DeleteDocument => meeting.corpus.remove(n),
+                Call::SetPassages => meeting.corpus.write(n, &format!("A line.\n\n{}", text(n, 0))),
+                Call::Upsert | Call::Delete => meeting.corpus.write(n, &text(n, 1)),
+            }
+        }
+        let (store, sleeper) = asleep(&meeting, at).await;
+        loses_its_lease(&meeting);
+        let other = Meeting::worker_of(
+            meeting.setup(Arc::clone(&meeting.store)).await,
+            Options { prune: true, ..Options::default() },
+        );
+        other.task.await.unwrap().unwrap();
+        store.awake.store(true, Ordering::SeqCst);
+        store.wake.notify_one();
+        sleeper.task.await.unwrap().unwrap();
+        assert_eq!(store.after.load(Ordering::SeqCst), 0, "{at:?}");
+    }
 }

@@ -1,17 +1,14 @@
 //! The ledger as the program uses it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use ragstream::document::{Metadata, Passage, Point, SparseVector};
 use rusqlite::Connection;
 use uuid::Uuid;
 
+use crate::both::{Ledger, over_both_ledgers};
 use crate::resume::Kept;
 use crate::rig::{Kind, Rig, WIDTH};
-
-fn ledger(rig: &Rig) -> PathBuf {
-    rig.project.path(".ragstream/docs.ledger")
-}
 
 /// Makes a ledger what versions before the sources would have written.
 fn to_first_layout(path: &Path) {
@@ -48,7 +45,7 @@ fn a_ledger_of_the_first_layout_goes_on_and_nothing_is_read_again() {
     rig.write_documents(5);
     rig.complete();
     let whole = rig.contents();
-    to_first_layout(&ledger(&rig));
+    to_first_layout(&rig.ledger());
     for n in 0..5 {
         // Who read it would see other words, under the same size, time and inode.
         let name = format!("docs/{n:02}.txt");
@@ -94,8 +91,18 @@ fn page(n: u64, uri: &str) -> Point {
     Point { id: Uuid::from_u128(n.into()), dense, sparse: SparseVector::default(), passage }
 }
 
-fn what_another_source_gave_stays(kind: Kind) {
-    let rig = Rig::new(kind);
+over_both_ledgers! {
+    what_another_source_gave_stays
+    what_is_passed_over_is_counted_by_identifiers_and_shown_in_words
+}
+
+fn what_another_source_gave_stays(ledger: Ledger) {
+    for &kind in ledger.kinds() {
+        what_another_source_gave_stays_with(&Rig::new(kind));
+    }
+}
+
+fn what_another_source_gave_stays_with(rig: &Rig) {
     rig.write_documents(2);
     rig.complete();
     let pages = ["https://w.org/a", "table/1", "/abs/page"];
@@ -107,44 +114,32 @@ fn what_another_source_gave_stays(kind: Kind) {
         wanted.sort_unstable();
         assert_eq!(rig.contents().uris(), wanted);
     };
-    let lose = || {
-        for end in ["", "-wal", "-shm"] {
-            let _ = std::fs::remove_file(rig.project.path(&format!(".ragstream/docs.ledger{end}")));
-        }
-    };
     rig.ingest(&["--prune"]).expect_code(0);
-    expect(&rig, &["00", "01"]);
+    expect(rig, &["00", "01"]);
 
-    lose();
+    rig.lose_ledger();
     rig.ingest(&["--prune"]).expect_code(0);
-    expect(&rig, &["00", "01"]);
+    expect(rig, &["00", "01"]);
     assert_eq!(rig.run(&["plan", "--json", "--prune"]).expect_code(0).last("plan")["documents"]["removed"], 0);
 
-    lose();
+    // Several workers have the sources of their file, and no others.
+    if rig.together.is_some() {
+        return;
+    }
+    rig.lose_ledger();
     rig.ingest(&["docs", "--prune"]).expect_code(0);
     rig.ingest(&[".", "--prune"]).expect_code(0);
     assert!(pages.iter().all(|uri| rig.contents().uris().contains(uri)), "neither a folder nor all of them");
 
-    lose();
+    rig.lose_ledger();
     rig.project.remove("docs/00.txt");
     let removed = rig.ingest(&["docs", "--prune"]).expect_code(0).last("summary");
     assert_eq!(removed["documents"]["removed"], 1, "what the folder itself had is gone: {removed}");
     assert!(pages.iter().all(|uri| rig.contents().uris().contains(uri)));
 }
 
-#[test]
-fn what_another_source_gave_stays_in_an_embedded_store() {
-    what_another_source_gave_stays(Kind::Embedded);
-}
-
-#[test]
-fn what_another_source_gave_stays_on_a_server() {
-    what_another_source_gave_stays(Kind::Qdrant);
-}
-
-#[test]
-fn what_is_passed_over_is_counted_by_identifiers_and_shown_in_words() {
-    let rig = Rig::new(Kind::Embedded);
+fn what_is_passed_over_is_counted_by_identifiers_and_shown_in_words(ledger: Ledger) {
+    let rig = Rig::new(ledger.kind(0));
     rig.write_documents(1);
     rig.project.write("docs/picture.png", "x");
     rig.project.write("docs/binary.txt", [0, 1, 2, 3, 0xff, 0]);

@@ -3,20 +3,28 @@
 use serde_json::{Value, json};
 
 use super::{Peer, project, without_secrets};
+use crate::both::{Home, Ledger, over_both_ledgers};
 use crate::project::{Project, samples};
 
 /// A project over the sample documents, in small chunks and small batches.
-fn samples_at(mock: &Peer) -> Project {
-    let project = project();
+fn samples_at(ledger: Ledger, mock: &Peer) -> Home {
+    let project = Home::of(ledger, project());
     let pipeline = format!(
-        "version: 1\nname: docs\nsources: [{:?}]\nchunk: {{ max_tokens: 60, overlap: 0 }}\n\
+        "version: 1\nname: docs\nsources: [{}]\nchunk: {{ max_tokens: 60, overlap: 0 }}\n\
          providers:\n  openai: {{ base_url: \"{}/v1\", api_key: \"${{PEER_KEY}}\" }}\n\
-         embed: {{ model: openai/text-embedding-3-small, batch: {{ items: 4 }} }}\n",
-        samples().to_str().unwrap(),
-        mock.url
+         embed: {{ model: openai/text-embedding-3-small, batch: {{ items: 4 }} }}\n{}",
+        project.folder(samples().to_str().unwrap()),
+        mock.url,
+        project.store()
     );
     project.write("p.yaml", pipeline);
     project
+}
+
+over_both_ledgers! {
+    a_quota_that_the_headers_tell_is_kept_to
+    refused_and_broken_batches_are_sent_again
+    a_refusal_for_good_stops_the_run_and_is_not_repeated
 }
 
 fn ingest(project: &Project) -> Value {
@@ -30,10 +38,9 @@ fn all_indexed(summary: &Value) {
     assert!(summary["embeddings"]["embedded"].as_u64().unwrap() > 100, "{summary}");
 }
 
-#[test]
-fn a_quota_that_the_headers_tell_is_kept_to() {
+fn a_quota_that_the_headers_tell_is_kept_to(ledger: Ledger) {
     let mock = Peer::llmock(Some(240), Some(100_000));
-    let project = samples_at(&mock);
+    let project = samples_at(ledger, &mock);
     let summary = ingest(&project);
     all_indexed(&summary);
     assert_eq!(summary["embeddings"]["throttled"], 0, "{summary}");
@@ -44,10 +51,9 @@ fn a_quota_that_the_headers_tell_is_kept_to() {
     assert!(left.len() >= 40 && last - first > 5.0, "{} requests in {} s", left.len(), last - first);
 }
 
-#[test]
-fn refused_and_broken_batches_are_sent_again() {
+fn refused_and_broken_batches_are_sent_again(ledger: Ledger) {
     let mock = Peer::llmock(None, None);
-    let project = samples_at(&mock);
+    let project = samples_at(ledger, &mock);
     let fail = |status: u16, times: u32| json!({"type": "fail", "status": status, "retry_after": 1.2, "times": times});
     mock.script(&[fail(500, 2), fail(429, 2), fail(503, 1), json!({"type": "delay", "seconds": 1.0, "times": 2})]);
     let summary = ingest(&project);
@@ -57,10 +63,9 @@ fn refused_and_broken_batches_are_sent_again() {
     assert_eq!(ingest(&project)["documents"]["unchanged"], 21);
 }
 
-#[test]
-fn a_refusal_for_good_stops_the_run_and_is_not_repeated() {
+fn a_refusal_for_good_stops_the_run_and_is_not_repeated(ledger: Ledger) {
     let mock = Peer::llmock(None, None);
-    let project = samples_at(&mock);
+    let project = samples_at(ledger, &mock);
     mock.script(&[json!({"type": "fail", "status": 401, "times": null, "message": "Bad key."})]);
     let refused = without_secrets(project.run(&["ingest", "-p", "p.yaml"])).expect_code(2);
     assert!(refused.stderr.contains("Bad key."), "{refused:?}");

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
 
 use ::qdrant_client::qdrant::collections_server::Collections;
 use ::qdrant_client::qdrant::*;
@@ -18,6 +20,7 @@ use super::strict::Strict;
 pub(super) struct Collection {
     /// As it was asked for.
     created: CreateCollection,
+    made: Instant,
     metadata: HashMap<String, Value>,
     pub(super) strict: Strict,
     pub(super) points: Points,
@@ -57,7 +60,7 @@ impl Collection {
             points.sparse.insert(name.clone(), params.modifier() == Modifier::Idf);
         }
         let strict = created.strict_mode_config.as_ref().map_or_else(|| Ok(strict.clone()), |said| strict.with(said))?;
-        Ok(Self { metadata: created.metadata.clone(), created, strict, points })
+        Ok(Self { metadata: created.metadata.clone(), created, made: Instant::now(), strict, points })
     }
 
     fn info(&self) -> CollectionInfo {
@@ -150,7 +153,15 @@ impl Collections for Server {
 
     async fn get(&self, request: Request<GetCollectionInfoRequest>) -> Result<Response<GetCollectionInfoResponse>, Status> {
         let name = self.enter(request).await?.collection_name;
-        let info = self.read(&name, |collection| Ok(collection.info())).await?;
+        let making = Duration::from_millis(self.0.faults.making_ms.load(Ordering::SeqCst));
+        let info = self.read(&name, move |collection| {
+            if collection.made.elapsed() < making {
+                // In a real one's words (1.19, of three nodes).
+                return Err(Status::internal("Service internal error: 0 of 0 read operations failed"));
+            }
+            Ok(collection.info())
+        });
+        let info = info.await?;
         Ok(Response::new(GetCollectionInfoResponse { result: Some(info), time: 0.0 }))
     }
 

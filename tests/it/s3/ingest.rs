@@ -5,14 +5,20 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{KEY, SECRET, Stored, moto};
+use crate::both::{Home, Ledger, over_both_ledgers};
 use crate::project::{Ended, Project, ended};
 
 /// A project whose pipeline `docs` has this bucket.
-fn project(bucket: &str, more: &str) -> Project {
+fn project(ledger: Ledger, bucket: &str, more: &str) -> Home {
     let project = Project::new().with("AWS_ACCESS_KEY_ID", KEY).with("AWS_SECRET_ACCESS_KEY", SECRET);
-    let project = project.with("AWS_ENDPOINT_URL_S3", moto());
-    project.write("docs.yaml", format!("name: docs\nsources:\n  - s3: {{ bucket: {bucket}{more} }}\n"));
-    project
+    let home = Home::of(ledger, project.with("AWS_ENDPOINT_URL_S3", moto()));
+    home.write("docs.yaml", format!("name: docs\nsources:\n  - s3: {{ bucket: {bucket}{more} }}\n{}", home.store()));
+    home
+}
+
+over_both_ledgers! {
+    a_bucket_is_followed
+    a_run_that_is_killed_goes_on_where_it_was
 }
 
 fn silent(ended: Ended) -> Ended {
@@ -37,9 +43,9 @@ fn uris(project: &Project) -> Vec<String> {
     uris
 }
 
-#[test]
-fn a_bucket_is_followed() {
-    let stored = Stored::new("followed");
+fn a_bucket_is_followed(ledger: Ledger) {
+    let bucket = format!("followed-{}", ledger.name());
+    let stored = Stored::new(&bucket);
     for (key, body) in [
         ("docs/kettle.md", "# Kettle\n\nIt whistles when the water boils."),
         ("docs/茶壶.md", "紫砂茶壶，适合泡乌龙茶。"),
@@ -48,11 +54,12 @@ fn a_bucket_is_followed() {
     ] {
         stored.put(key, body);
     }
-    let project = project("followed", ", prefix: docs, exclude: [\"draft/**\"]");
+    let project = project(ledger, &bucket, ", prefix: docs, exclude: [\"draft/**\"]");
     let planned = silent(project.run(&["plan", "-p", "docs.yaml"])).expect_code(0);
     assert!(planned.stdout.contains("3 seen") && planned.stdout.contains("3 new"), "{}", planned.stdout);
     assert_eq!(counts(&ingest(&project, 0)), [3, 0, 0, 0, 0]);
-    assert_eq!(uris(&project), ["s3://followed/docs/kettle.md", "s3://followed/docs/towel.md", "s3://followed/docs/茶壶.md"]);
+    let docs = ["kettle", "towel", "茶壶"].map(|name| format!("s3://{bucket}/docs/{name}.md"));
+    assert_eq!(uris(&project), docs);
     let again = ingest(&project, 0);
     assert_eq!((counts(&again), &again["embeddings"]["embedded"]), ([0, 0, 0, 3, 0], &0.into()));
     // One changed, one renamed, one new, one that is left out.
@@ -64,7 +71,7 @@ fn a_bucket_is_followed() {
     let changed = ingest(&project, 0);
     assert_eq!(counts(&changed), [2, 1, 1, 1, 0], "{changed}");
     let found = project.run(&["search", "-p", "docs.yaml", "--json", "does it whistle loudly"]).expect_code(0).of_type("hit");
-    assert_eq!(found[0]["uri"], "s3://followed/docs/kettle.md");
+    assert_eq!(found[0]["uri"], docs[0]);
     let status = silent(project.run(&["status", "-p", "docs.yaml"])).expect_code(0);
     assert!(status.stdout.contains('4'), "{}", status.stdout);
     // The whole bucket gone from under it: nothing is removed before that is said to be meant.
@@ -77,21 +84,22 @@ fn a_bucket_is_followed() {
     assert_eq!(pruned["documents"]["removed"], 4);
 }
 
-#[test]
-fn a_run_that_is_killed_goes_on_where_it_was() {
-    let stored = Stored::new("killed");
+fn a_run_that_is_killed_goes_on_where_it_was(ledger: Ledger) {
+    let bucket = format!("killed-{}", ledger.name());
+    let stored = Stored::new(&bucket);
     stored.put_all((0..400).map(|n| format!("{n:04}.md")));
-    let project = project("killed", "");
+    let project = project(ledger, &bucket, "");
     let mut killed = 0;
     for pause in [300, 500, 700, 900, 1_100] {
         let mut run = project.start(&["ingest", "-p", "docs.yaml", "--json"]);
         std::thread::sleep(Duration::from_millis(pause));
         run.kill().unwrap();
         killed += u32::from(silent(ended(run)).code != 0);
+        project.all_are_dead();
     }
     assert!(killed > 0, "every run was done before it was killed");
     ingest(&project, 0);
-    let expected: Vec<String> = (0..400).map(|n| format!("s3://killed/{n:04}.md")).collect();
+    let expected: Vec<String> = (0..400).map(|n| format!("s3://{bucket}/{n:04}.md")).collect();
     assert_eq!(uris(&project), expected);
     assert_eq!(counts(&ingest(&project, 0)), [0, 0, 0, 400, 0]);
 }
@@ -100,7 +108,7 @@ fn a_run_that_is_killed_goes_on_where_it_was() {
 fn a_watch_compares_now_and_then() {
     let stored = Stored::new("watched");
     stored.put("a.md", "The first.");
-    let project = project("watched", "");
+    let project = project(Ledger::Sqlite, "watched", "");
     let run = project.start(&["ingest", "-p", "docs.yaml", "--json", "--watch", "--every", "1s"]);
     let until = |what: &str, count: usize| {
         crate::rig::until(what, || {

@@ -27,6 +27,8 @@ pub struct Server {
     pub port: u16,
     pub folder: TempDir,
     arguments: Vec<String>,
+    /// How large its files may become, in blocks of 512 bytes, as on a disk that is full then.
+    largest: Option<u32>,
     /// A shell that ends the server when its stdin is closed: when this is dropped, and when the tests are killed.
     guard: Option<Child>,
 }
@@ -99,9 +101,19 @@ fn free_port() -> u16 {
 
 impl Server {
     fn start(port: u16, folder: TempDir, arguments: Vec<String>) -> Self {
-        let mut server = Self { port, folder, arguments, guard: None };
+        Self::start_within(port, folder, arguments, None)
+    }
+
+    fn start_within(port: u16, folder: TempDir, arguments: Vec<String>, largest: Option<u32>) -> Self {
+        let mut server = Self { port, folder, arguments, largest, guard: None };
         server.restart();
         server
+    }
+
+    /// Somebody made room on its disk, and starts it again.
+    pub fn make_room(&mut self) {
+        self.largest = None;
+        self.restart();
     }
 
     /// Starts the program, and who ends it when nobody holds its input any more.
@@ -109,9 +121,10 @@ impl Server {
         let (program, arguments) = self.arguments.split_first().unwrap();
         let user = as_user(Path::new(program));
         let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let within = self.largest.map(|blocks| format!("ulimit -f {blocks}; ")).unwrap_or_default();
         let script = r#""$@" </dev/null & server=$!; echo $server; cat >/dev/null; kill -KILL $server; wait $server"#;
         let mut guard = Command::new("sh")
-            .args(["-c", script, "sh"])
+            .args(["-c", &format!("{within}{script}"), "sh"])
             .arg(user.get_program())
             .args(user.get_args())
             .args(arguments)
@@ -174,10 +187,20 @@ impl Drop for Server {
 
 /// A Postgres of one's own, to be killed.
 pub fn new_postgres() -> Server {
+    new_postgres_with(&[], None)
+}
+
+/// The same, with settings of its own; its files, that of its log included, may become so large, in blocks of 512 bytes.
+pub fn new_postgres_with(more: &[(&str, &str)], largest: Option<u32>) -> Server {
     let (folder, port) = (folder(), free_port());
     let data = folder.path().join("data");
     let initdb = program("initdb");
-    run(as_user(&initdb).args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"]).arg(&data));
+    // Files of the log of changes are as large from the beginning.
+    let segments: &[&str] = if largest.is_some() { &["--wal-segsize=1"] } else { &[] };
+    run(as_user(&initdb)
+        .args(segments)
+        .args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N", "-D"])
+        .arg(&data));
     certificates(folder.path());
     let access = "local all all trust\nhost all careful all scram-sha-256\nhost all,replication all all trust\n";
     std::fs::write(data.join("pg_hba.conf"), access).unwrap();
@@ -195,10 +218,11 @@ pub fn new_postgres() -> Server {
         ("shared_buffers", "128MB".to_owned()),
     ];
     let mut arguments = vec![program("postgres").display().to_string(), "-D".into(), data.display().to_string()];
-    for (name, value) in settings {
+    let more = more.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    for (name, value) in settings.into_iter().chain(more) {
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
-    let server = Server::start(port, folder, arguments);
+    let server = Server::start_within(port, folder, arguments, largest);
     let began = Instant::now();
     while !psql_command(port, "postgres", "SELECT 1").output().is_ok_and(|done| done.status.success()) {
         assert!(began.elapsed() < START_UP, "no Postgres: {}", server.log());
@@ -302,6 +326,13 @@ fn psql_command(port: u16, database: &str, sql: &str) -> Command {
     command.args(["-h", "127.0.0.1", "-U", "postgres", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]);
     command.args(["-p", &port.to_string(), "-d", database, "-c", sql]).env("PGSSLMODE", "disable");
     command
+}
+
+/// Postgres' own client, which holds a connection for as long as its stdin is open.
+pub fn connected(port: u16) -> Child {
+    let mut command = Command::new(program("psql"));
+    command.args(["-h", "127.0.0.1", "-U", "postgres", "-X", "-q", "-d", "postgres", "-p", &port.to_string()]);
+    command.env("PGSSLMODE", "disable").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
 /// Statements by Postgres' own client. A server that recovers from a kill is waited for.

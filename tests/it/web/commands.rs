@@ -1,5 +1,6 @@
 //! Sites on the command line and in a pipeline file: what a person and a program are told.
 
+use crate::both::{Home, Ledger, over_both_ledgers};
 use crate::project::Project;
 
 use super::site::{Page, Site, manual};
@@ -56,13 +57,17 @@ fn a_site_is_planned_ingested_searched_and_ingested_again() {
     assert_eq!((&plan["documents"]["unchanged"], &plan["documents"]["removed"]), (&4.into(), &0.into()));
 }
 
-#[test]
-fn a_site_that_leaves_the_file_leaves_the_index() {
+over_both_ledgers! {
+    a_site_that_leaves_the_file_leaves_the_index
+}
+
+fn a_site_that_leaves_the_file_leaves_the_index(ledger: Ledger) {
     let ((site, _runtime), (other, _other)) = (site(), site());
-    let project = Project::new();
+    let project = Home::new(ledger);
     let write = |urls: &[&str]| {
         let urls: Vec<String> = urls.iter().map(|url| format!("  - {url}\n")).collect();
-        project.write("p.yaml", format!("version: 1\nsources:\n  - docs\n{}", urls.concat()));
+        let (folder, store) = (project.folder("docs"), project.store());
+        project.write("p.yaml", format!("version: 1\nsources:\n  - {folder}\n{}{store}", urls.concat()));
     };
     project.write("docs/a.md", "# A file\n\nBeside the sites.");
     write(&[&site.at("/docs/"), &other.at("/docs/")]);

@@ -3,12 +3,28 @@
 use ragstream::providers::Secret;
 use url::Url;
 
+use crate::both::{Ledger, over_both_ledgers};
+
 use super::site::{Page, Site, manual};
 use super::{Bench, globs, path, paths};
 
-#[tokio::test]
-async fn a_site_is_what_links_and_sitemaps_lead_to_below_its_seed() {
-    let bench = Bench::manual(3).await;
+over_both_ledgers! { async
+    a_site_is_what_links_and_sitemaps_lead_to_below_its_seed
+    an_unchanged_site_costs_no_body_and_an_edit_one_page
+    without_validators_the_content_decides
+    robots_txt_is_kept_to
+    pages_say_what_they_want
+    the_scope_follows_the_seed_and_is_said
+    include_exclude_and_bounds
+    a_delay_of_nothing_is_no_delay_and_robots_txt_is_kept_to
+    secrets_go_to_their_origin_alone
+    markdown_is_taken_where_it_holds_as_much
+    endless_calendars_come_to_an_end
+    what_has_no_page_is_said_in_one_sentence
+}
+
+async fn a_site_is_what_links_and_sitemaps_lead_to_below_its_seed(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 3).await;
     let links = [
         "p1.html",
         "/docs/p1.html#details",
@@ -42,10 +58,9 @@ async fn a_site_is_what_links_and_sitemaps_lead_to_below_its_seed() {
     assert!(details.is_some() || passages.iter().all(|passage| passage.title.is_some()));
 }
 
-#[tokio::test]
-async fn an_unchanged_site_costs_no_body_and_an_edit_one_page() {
+async fn an_unchanged_site_costs_no_body_and_an_edit_one_page(ledger: Ledger) {
     for apache in [false, true] {
-        let bench = Bench::manual(40).await;
+        let bench = Bench::manual(ledger, 40).await;
         if apache {
             bench.site.apache();
         }
@@ -68,18 +83,16 @@ async fn an_unchanged_site_costs_no_body_and_an_edit_one_page() {
     }
 }
 
-#[tokio::test]
-async fn without_validators_the_content_decides() {
-    let bench = Bench::manual(12).await;
+async fn without_validators_the_content_decides(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 12).await;
     bench.site.without_validators();
     bench.ingest().await;
     let again = bench.ingest().await;
     assert_eq!((again.counts(), again.summary.embeddings.embedded), ([12, 0, 0, 12, 0, 0], 0));
 }
 
-#[tokio::test]
-async fn robots_txt_is_kept_to() {
-    let bench = Bench::manual(6).await;
+async fn robots_txt_is_kept_to(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 6).await;
     bench.site.put(
         "/robots.txt",
         Page::text("text/plain", "User-agent: *\nDisallow: /\n\nUser-agent: ragstream\nDisallow: /docs/p3\nAllow: /docs/\n"),
@@ -96,9 +109,8 @@ async fn robots_txt_is_kept_to() {
     assert_eq!(bench.indexed().await, paths(["/docs/", "/docs/p1.html"]));
 }
 
-#[tokio::test]
-async fn pages_say_what_they_want() {
-    let bench = Bench::empty("/docs/").await;
+async fn pages_say_what_they_want(ledger: Ledger) {
+    let bench = Bench::empty(ledger, "/docs/").await;
     let site = &bench.site;
     site.put(
         "/docs/",
@@ -168,10 +180,9 @@ async fn pages_say_what_they_want() {
     assert_eq!(chinese.lang.as_deref(), Some("zh"));
 }
 
-#[tokio::test]
-async fn the_scope_follows_the_seed_and_is_said() {
+async fn the_scope_follows_the_seed_and_is_said(ledger: Ledger) {
     // `/docs` is `/docs/`, which is `/docs/en/latest/`.
-    let bench = Bench::empty("/docs").await;
+    let bench = Bench::empty(ledger, "/docs").await;
     bench.site.put("/docs", Page::redirect("/docs/en/latest/"));
     bench.site.put("/docs/en/latest/", manual("start", &["a.html", "/docs/de/latest/a.html"]));
     bench.site.put("/docs/en/latest/a.html", manual("a", &[]));
@@ -181,7 +192,7 @@ async fn the_scope_follows_the_seed_and_is_said() {
     assert!(run.told("/docs/en/latest/") && run.told("redirect"), "{:?}", run.notices);
 
     // A page among its siblings.
-    let bench = Bench::empty("/ref/overview.html").await;
+    let bench = Bench::empty(ledger, "/ref/overview.html").await;
     bench.site.put("/ref/overview.html", manual("overview", &["one.html", "/other/x.html"]));
     bench.site.put("/ref/one.html", manual("one", &[]));
     bench.site.put("/other/x.html", manual("x", &[]));
@@ -189,9 +200,8 @@ async fn the_scope_follows_the_seed_and_is_said() {
     assert_eq!(bench.indexed().await, paths(["/ref/one.html", "/ref/overview.html"]));
 }
 
-#[tokio::test]
-async fn include_exclude_and_bounds() {
-    let mut bench = Bench::manual(9).await;
+async fn include_exclude_and_bounds(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 9).await;
     bench.plan.exclude = globs(&["docs/p5.html"]);
     bench.plan.include = globs(&["docs/p*.html"]);
     bench.ingest().await;
@@ -204,9 +214,8 @@ async fn include_exclude_and_bounds() {
     assert_eq!((bench.indexed().await.len(), run.counts()[4]), (4, 0));
 }
 
-#[tokio::test]
-async fn a_delay_of_nothing_is_no_delay_and_robots_txt_is_kept_to() {
-    let mut bench = Bench::manual(3).await;
+async fn a_delay_of_nothing_is_no_delay_and_robots_txt_is_kept_to(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 3).await;
     bench.plan.delay = Some(std::time::Duration::ZERO);
     bench.site.put("/robots.txt", Page::text("text/plain", "User-agent: *\nCrawl-delay: 0.2\n"));
     let run = bench.ingest().await;
@@ -215,9 +224,8 @@ async fn a_delay_of_nothing_is_no_delay_and_robots_txt_is_kept_to() {
     assert!(run.summary.seconds > 0.2 * 6.0, "{}", run.summary.seconds);
 }
 
-#[tokio::test]
-async fn secrets_go_to_their_origin_alone() {
-    let (mut bench, other) = (Bench::manual(2).await, Site::start().await);
+async fn secrets_go_to_their_origin_alone(ledger: Ledger) {
+    let (mut bench, other) = (Bench::manual(ledger, 2).await, Site::start().await);
     other.put("/docs/away.html", manual("away", &[]));
     bench.plan.headers = vec![("X-Docs-Token".to_owned(), Secret::new("t0ken"))];
     bench.site.put("/docs/", manual("start", &[&other.at("/docs/away.html"), "p1.html", "moved.html"]));
@@ -229,9 +237,8 @@ async fn secrets_go_to_their_origin_alone() {
     assert!(run.told("lead out of the site"));
 }
 
-#[tokio::test]
-async fn markdown_is_taken_where_it_holds_as_much() {
-    let bench = Bench::empty("/docs/").await;
+async fn markdown_is_taken_where_it_holds_as_much(ledger: Ledger) {
+    let bench = Bench::empty(ledger, "/docs/").await;
     let page = |title: &str, alternate: &str| {
         let words = format!("{title} keeps the wick dry. ").repeat(20);
         Page::html(format!(
@@ -257,9 +264,8 @@ async fn markdown_is_taken_where_it_holds_as_much() {
     assert_eq!(again.counts(), [3, 0, 0, 3, 0, 0]);
 }
 
-#[tokio::test]
-async fn endless_calendars_come_to_an_end() {
-    let mut bench = Bench::manual(2).await;
+async fn endless_calendars_come_to_an_end(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 2).await;
     bench.plan.max_pages = 2000;
     bench.site.put("/docs/", manual("start", &["p1.html", "cal/2026/1"]));
     for n in 1..1500 {
@@ -274,9 +280,8 @@ async fn endless_calendars_come_to_an_end() {
     assert!(run.told("nothing new"), "{:?}", run.notices);
 }
 
-#[tokio::test]
-async fn what_has_no_page_is_said_in_one_sentence() {
-    let mut bench = Bench::empty("/docs/").await;
+async fn what_has_no_page_is_said_in_one_sentence(ledger: Ledger) {
+    let mut bench = Bench::empty(ledger, "/docs/").await;
     let run = bench.ingest().await;
     assert!(run.failures.len() == 1 && run.failures[0].contains("404"), "{:?}", run.failures);
     bench.plan.urls = vec![Url::parse("http://nowhere.invalid/docs/").unwrap()];

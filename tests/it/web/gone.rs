@@ -1,11 +1,24 @@
 //! What removes a document: its page's own word. An outage of any kind removes nothing.
 
+use crate::both::{Ledger, over_both_ledgers};
+
 use super::site::{Fault, Page, manual};
 use super::{Bench, path};
 
-#[tokio::test]
-async fn ten_kinds_of_outage_remove_nothing() {
-    let bench = Bench::manual(25).await;
+over_both_ledgers! { async
+    ten_kinds_of_outage_remove_nothing
+    a_site_that_is_away_removes_nothing
+    what_is_really_deleted_is_removed
+    what_nothing_leads_to_any_more_goes_with_the_second_crawl
+    a_page_that_moved_is_where_it_moved_to
+    a_page_that_says_not_found_with_200_is_told
+    a_page_that_fails_leads_where_it_led
+    of_equal_pages_the_same_one_is_the_document_whatever_leads_to_them
+    of_equal_pages_the_one_that_both_call_their_address_is_the_document
+}
+
+async fn ten_kinds_of_outage_remove_nothing(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 25).await;
     let sitemap = |urls: &str| Page::text("application/xml", format!("<urlset>{urls}</urlset>"));
     let whole: Vec<String> = (0..25).map(|n| format!("<url><loc>{}</loc></url>", bench.site.at(&path(n)))).collect();
     bench.site.put("/sitemap.xml", sitemap(&whole.concat()));
@@ -48,9 +61,8 @@ async fn ten_kinds_of_outage_remove_nothing() {
     assert!(removed.iter().all(|(_, count)| *count == 0), "{removed:?}");
 }
 
-#[tokio::test]
-async fn a_site_that_is_away_removes_nothing() {
-    let mut bench = Bench::manual(5).await;
+async fn a_site_that_is_away_removes_nothing(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 5).await;
     bench.ingest().await;
     // The same index, and nobody there.
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -60,9 +72,8 @@ async fn a_site_that_is_away_removes_nothing() {
     assert_eq!((run.counts()[4], bench.indexed().await.len()), (0, 5));
 }
 
-#[tokio::test]
-async fn what_is_really_deleted_is_removed() {
-    let bench = Bench::manual(30).await;
+async fn what_is_really_deleted_is_removed(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 30).await;
     // All of them are linked from the first, so that a page that is gone takes no other with it.
     let links: Vec<String> = (1..30).map(path).collect();
     let links: Vec<&str> = links.iter().map(String::as_str).collect();
@@ -83,9 +94,8 @@ async fn what_is_really_deleted_is_removed() {
     assert_eq!(run.counts()[1], 1);
 }
 
-#[tokio::test]
-async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl() {
-    let bench = Bench::manual(12).await;
+async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 12).await;
     bench.site.put(&path(9), manual("chapter-9", &["/docs/"]));
     let first = bench.ingest().await;
     assert_eq!(first.counts()[1], 10);
@@ -98,9 +108,8 @@ async fn what_nothing_leads_to_any_more_goes_with_the_second_crawl() {
     assert!(!bench.indexed().await.contains(&path(9)));
 }
 
-#[tokio::test]
-async fn a_page_that_moved_is_where_it_moved_to() {
-    let bench = Bench::manual(8).await;
+async fn a_page_that_moved_is_where_it_moved_to(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 8).await;
     bench.ingest().await;
     bench.site.put("/docs/new-name.html", manual("chapter-4", &["/docs/", "/docs/p5.html"]));
     bench.site.put(&path(4), Page::redirect("/docs/new-name.html"));
@@ -110,9 +119,8 @@ async fn a_page_that_moved_is_where_it_moved_to() {
     assert_eq!(indexed.len(), 8);
 }
 
-#[tokio::test]
-async fn a_page_that_says_not_found_with_200_is_told() {
-    let bench = Bench::manual(12).await;
+async fn a_page_that_says_not_found_with_200_is_told(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 12).await;
     bench.ingest().await;
     // From now on the site answers everything that it does not have with a page.
     let lost = || Page::html("<h1>Oops</h1><p>We could not find what you were looking for, try the search.</p>");
@@ -127,9 +135,8 @@ async fn a_page_that_says_not_found_with_200_is_told() {
     assert!(!bench.indexed().await.contains(&path(11)), "{:?}", run.notices);
 }
 
-#[tokio::test]
-async fn a_page_that_fails_leads_where_it_led() {
-    let bench = Bench::manual(9).await;
+async fn a_page_that_fails_leads_where_it_led(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 9).await;
     bench.ingest().await;
     bench.site.put(&path(3), Page::status(500));
     for _ in 0..3 {
@@ -148,7 +155,7 @@ async fn a_page_that_fails_leads_where_it_led() {
 
 #[tokio::test]
 async fn an_index_that_is_made_anew_asks_for_every_page_again_and_then_for_none() {
-    let bench = Bench::manual(9).await;
+    let bench = Bench::manual(Ledger::Sqlite, 9).await;
     bench.ingest().await;
     let run = bench.ingest_with(ragstream::ingest::Options { rebuild: true, ..Default::default() }).await;
     assert_eq!((run.counts()[1], bench.indexed().await.len()), (9, 9));
@@ -156,9 +163,8 @@ async fn an_index_that_is_made_anew_asks_for_every_page_again_and_then_for_none(
     assert_eq!(run.counts(), [9, 0, 0, 9, 0, 0]);
 }
 
-#[tokio::test]
-async fn of_equal_pages_the_same_one_is_the_document_whatever_leads_to_them() {
-    let bench = Bench::manual(3).await;
+async fn of_equal_pages_the_same_one_is_the_document_whatever_leads_to_them(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 3).await;
     let twin = || manual("twin", &["/docs/"]);
     for path in ["/docs/twin.html", "/docs/twin/index.html", "/docs/another-twin.html"] {
         bench.site.put(path, twin());
@@ -187,9 +193,8 @@ async fn of_equal_pages_the_same_one_is_the_document_whatever_leads_to_them() {
     assert_eq!(bench.indexed().await, kept);
 }
 
-#[tokio::test]
-async fn of_equal_pages_the_one_that_both_call_their_address_is_the_document() {
-    let bench = Bench::manual(60).await;
+async fn of_equal_pages_the_one_that_both_call_their_address_is_the_document(ledger: Ledger) {
+    let bench = Bench::manual(ledger, 60).await;
     let equal = || {
         let canonical = format!("<link rel=canonical href={}>", bench.site.at("/docs/the-name-of-it.html"));
         Page::html(format!("{canonical}<main><h1>Equal</h1><p>What is said here is said twice, word for word.</p></main>"))
@@ -213,7 +218,7 @@ async fn of_equal_pages_the_one_that_both_call_their_address_is_the_document() {
 
 #[tokio::test]
 async fn a_redirect_is_not_followed_to_what_robots_txt_keeps_for_itself() {
-    let bench = Bench::manual(4).await;
+    let bench = Bench::manual(Ledger::Sqlite, 4).await;
     bench.ingest().await;
     bench.site.put("/robots.txt", Page::text("text/plain", "User-agent: *\nDisallow: /docs/private/\n"));
     bench.ingest().await;

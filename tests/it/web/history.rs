@@ -9,6 +9,8 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use tokio_util::sync::CancellationToken;
 
+use crate::both::{Ledger, over_both_ledgers};
+
 use super::site::{Fault, Page, manual};
 use super::{Bench, path};
 
@@ -40,9 +42,9 @@ impl Model {
     }
 }
 
-async fn history(seed: u64) {
+async fn history(ledger: Ledger, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
-    let bench = Bench::empty("/docs/").await;
+    let bench = Bench::empty(ledger, "/docs/").await;
     let mut model = Model::default();
     for n in 0..PAGES {
         let links = (0..3).map(|_| random.random_range(0..PAGES)).chain([(n + 1) % PAGES]).collect();
@@ -87,6 +89,7 @@ async fn history(seed: u64) {
                 let run =
                     ingest::run(bench.setup().await, Options::default(), Report::default().into(), CancellationToken::new());
                 let _ = tokio::time::timeout(Duration::from_millis(random.random_range(1..40)), run).await;
+                bench.all_are_dead();
             }
             _ => drop(bench.ingest().await),
         }
@@ -112,9 +115,12 @@ async fn history(seed: u64) {
     assert_eq!(again.counts()[1..], [0, 0, expected.len() as u64, 0, 0], "seed {seed}: {:?}", again.failures);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_happens_the_index_is_the_site_in_the_end() {
+over_both_ledgers! { async
+    whatever_happens_the_index_is_the_site_in_the_end
+}
+
+async fn whatever_happens_the_index_is_the_site_in_the_end(ledger: Ledger) {
     for seed in 0..6 {
-        history(seed).await;
+        history(ledger, seed).await;
     }
 }

@@ -8,15 +8,20 @@ use ragstream::ingest::report::Report;
 use ragstream::ingest::{self, Options};
 use tokio_util::sync::CancellationToken;
 
+use crate::both::{Ledger, over_both_ledgers};
+
 use super::Bench;
 use super::site::Page;
 
 /// Requests that may be in flight to this machine.
 const IN_FLIGHT: usize = 8;
 
-#[tokio::test]
-async fn a_killed_crawl_asks_for_nothing_twice_but_what_was_in_flight() {
-    let mut bench = Bench::empty("/docs/").await;
+over_both_ledgers! { async
+    a_killed_crawl_asks_for_nothing_twice_but_what_was_in_flight
+}
+
+async fn a_killed_crawl_asks_for_nothing_twice_but_what_was_in_flight(ledger: Ledger) {
+    let mut bench = Bench::empty(ledger, "/docs/").await;
     let pages = 120;
     let links: Vec<String> = (1..pages).map(super::path).collect();
     let links: Vec<&str> = links.iter().map(String::as_str).collect();
@@ -41,6 +46,7 @@ async fn a_killed_crawl_asks_for_nothing_twice_but_what_was_in_flight() {
             }
         };
         drop(run);
+        bench.all_are_dead();
         kills += usize::from(killed);
         for asked in bench.site.asked() {
             *times.entry(asked.path).or_default() += 1;

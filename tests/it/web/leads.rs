@@ -1,5 +1,7 @@
 //! Where pages lead, and which of that is not worth a visit.
 
+use crate::both::{Ledger, over_both_ledgers};
+
 use super::site::{Page, manual};
 use super::{Bench, globs, paths};
 
@@ -11,9 +13,14 @@ fn sphinx(title: &str, links: &[&str]) -> Page {
     ))
 }
 
-#[tokio::test]
-async fn what_sphinx_makes_of_all_pages_is_left_out_and_a_page_about_search_is_not() {
-    let bench = Bench::empty("/docs/").await;
+over_both_ledgers! { async
+    what_sphinx_makes_of_all_pages_is_left_out_and_a_page_about_search_is_not
+    a_name_that_another_generator_keeps_for_itself_is_free_on_other_sites
+    links_of_an_unchanged_page_are_followed_when_they_are_excluded_no_more
+}
+
+async fn what_sphinx_makes_of_all_pages_is_left_out_and_a_page_about_search_is_not(ledger: Ledger) {
+    let bench = Bench::empty(ledger, "/docs/").await;
     let links =
         ["genindex.html", "genindex-all.html", "search.html", "_modules/a.html", "_sources/a.rst.txt", "topics/search.html"];
     bench.site.put("/docs/", sphinx("start", &links));
@@ -25,9 +32,8 @@ async fn what_sphinx_makes_of_all_pages_is_left_out_and_a_page_about_search_is_n
     assert_eq!((run.skipped("generated"), run.counts()), (5, [2, 2, 0, 0, 0, 0]));
 }
 
-#[tokio::test]
-async fn a_name_that_another_generator_keeps_for_itself_is_free_on_other_sites() {
-    let mut bench = Bench::empty("/docs/").await;
+async fn a_name_that_another_generator_keeps_for_itself_is_free_on_other_sites(ledger: Ledger) {
+    let mut bench = Bench::empty(ledger, "/docs/").await;
     bench.site.put("/docs/", sphinx("start", &["genindex.html"]));
     bench.site.put("/docs/genindex.html", sphinx("all words", &[]));
     bench.site.put("/blog/", manual("blog", &["/blog/genindex.html"]));
@@ -37,9 +43,8 @@ async fn a_name_that_another_generator_keeps_for_itself_is_free_on_other_sites()
     assert_eq!(bench.indexed().await, paths(["/docs/", "/blog/", "/blog/genindex.html"]));
 }
 
-#[tokio::test]
-async fn links_of_an_unchanged_page_are_followed_when_they_are_excluded_no_more() {
-    let mut bench = Bench::manual(4).await;
+async fn links_of_an_unchanged_page_are_followed_when_they_are_excluded_no_more(ledger: Ledger) {
+    let mut bench = Bench::manual(ledger, 4).await;
     bench.plan.exclude = globs(&["docs/p2.html"]);
     bench.ingest().await;
     assert_eq!(bench.indexed().await, paths(["/docs/", "/docs/p1.html"]));
