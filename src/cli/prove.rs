@@ -24,7 +24,8 @@ struct Claim {
     /// Comes back with the doubts.
     #[serde(default)]
     id: serde_json::Value,
-    claim: String,
+    #[serde(rename = "claim")]
+    text: String,
     /// What it rests on.
     sources: Vec<String>,
 }
@@ -87,12 +88,12 @@ pub(super) async fn run(args: ProveArgs, output: &Output, stop: CancellationToke
                 continue;
             }
         };
-        let (Claim { id, claim, .. }, doubts, ms) = proved;
+        let (Claim { id, text, .. }, doubts, ms) = proved;
         if !doubts.is_empty() {
             code = exit::SOME_FAILED;
         }
         if output.json {
-            output.event(&Proof { line: number, id, claim: &claim, doubts, ms });
+            output.event(&Proof { line: number, id, claim: &text, doubts, ms });
         } else {
             for Doubt { kind, said } in doubts {
                 output.print(&format!("{number}: {kind}: {}\n", one_line(&said)));
@@ -104,7 +105,7 @@ pub(super) async fn run(args: ProveArgs, output: &Output, stop: CancellationToke
 fn prove(claim: Claim) -> (Claim, Vec<Doubt>, f64) {
     let began = std::time::Instant::now();
     let sources: Vec<Evidence> = claim.sources.iter().map(|source| Evidence::new(source, false, &[])).collect();
-    let doubts = check(&claim.claim, 0..claim.claim.len(), &sources.iter().collect::<Vec<_>>());
+    let doubts = check(&claim.text, 0..claim.text.len(), &sources.iter().collect::<Vec<_>>());
     let ms = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
     (claim, doubts.into_iter().map(|(kind, said)| Doubt { kind, said }).collect(), ms)
 }

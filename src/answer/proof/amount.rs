@@ -222,7 +222,7 @@ fn word(key: &str) -> Option<(i128, bool)> {
 
 /// A number that begins here in Chinese characters: `三十`, `一万二千`, `二〇二六`.
 pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
-    let characters = tokens.iter().take(24).map_while(|token| character(token));
+    let characters = tokens.iter().take(24).map_while(character);
     let characters: Vec<Character> = characters.collect();
     let digits = characters.iter().filter(|c| matches!(c, Character::Digit(_))).count();
     let has = |wanted: i128| characters.contains(&Character::Power(wanted));

@@ -250,7 +250,7 @@ fn pieces(claim: &Reading, views: &[View<'_>], steps: &Range<usize>, doubts: &mu
         let overlaps = doubts.iter().any(|(at, _, said)| tokens.contains(at) || said.contains(written));
         if !overlaps {
             let value = claim.values.iter().find(|value| value.tokens.start < tokens.end && tokens.start < value.tokens.end);
-            let kind = value.map_or(DoubtKind::Name, |value| kind_of(value));
+            let kind = value.map_or(DoubtKind::Name, kind_of);
             doubts.push((tokens.start, kind, claim.written(&tokens).to_owned()));
         }
     }

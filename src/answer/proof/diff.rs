@@ -21,6 +21,9 @@ const PIECE: usize = 14;
 /// Sentences that are compared.
 const SENTENCES: usize = 3;
 
+/// Places in the claim and in the source that say the same.
+type Pairs = Vec<(usize, usize)>;
+
 /// Pieces of the claim (tokens) that stand where the source says something else.
 pub(super) fn replaced(view: &View<'_>, clause: &Range<usize>) -> Vec<Range<usize>> {
     let claim = view.words.get(clause.clone()).unwrap_or_default();
@@ -30,7 +33,7 @@ pub(super) fn replaced(view: &View<'_>, clause: &Range<usize>) -> Vec<Range<usiz
     let mut sentences: Vec<usize> = (0..view.source.sentences.len()).filter(|at| view.overlap(*at) > 0.0).collect();
     sentences.sort_by(|a, b| view.overlap(*b).total_cmp(&view.overlap(*a)));
     sentences.truncate(SENTENCES);
-    let mut best: Option<(Vec<(usize, usize)>, Range<usize>)> = None;
+    let mut best: Option<(Pairs, Range<usize>)> = None;
     for at in sentences {
         let Some(sentence) = view.source.sentences.get(at).filter(|sentence| sentence.len() <= LONGEST) else { continue };
         let source: Vec<usize> = view.source.steps.get(sentence.clone()).unwrap_or_default().iter().map(|s| s.word).collect();
@@ -41,7 +44,7 @@ pub(super) fn replaced(view: &View<'_>, clause: &Range<usize>) -> Vec<Range<usiz
     }
     let Some((pairs, sentence)) = best else { return Vec::new() };
     let end = (claim.len(), sentence.len());
-    let pairs = without_strays(pairs, end);
+    let pairs = without_strays(&pairs, end);
     let mut replaced = Vec::new();
     let mut before: Option<(usize, usize)> = None;
     for pair in pairs.iter().copied().map(Some).chain([None]) {
@@ -71,18 +74,17 @@ pub(super) fn replaced(view: &View<'_>, clause: &Range<usize>) -> Vec<Range<usiz
         let token = |step: usize| view.claim.steps.get(step).map_or(0, |step| step.token);
         match values_differ(view, &piece, &there, &sentence, verbatim) {
             Some(Some(value)) => replaced.push(value),
-            Some(None) => {}
             None if is_other_name(view, &piece, &there, whole) => {
                 replaced.push(token(piece.start)..token(piece.end - 1) + 1);
             }
-            None => {}
+            Some(None) | None => {}
         }
     }
     replaced
 }
 
 /// Single steps that agree by chance, in the midst of what does not.
-fn without_strays(pairs: Vec<(usize, usize)>, end: (usize, usize)) -> Vec<(usize, usize)> {
+fn without_strays(pairs: &[(usize, usize)], end: (usize, usize)) -> Pairs {
     let follows = |a: Option<&(usize, usize)>, b: Option<&(usize, usize)>| match (a, b) {
         (Some(a), Some(b)) => a.0 + 1 == b.0 && a.1 + 1 == b.1,
         (None, Some(b)) => *b == (0, 0),

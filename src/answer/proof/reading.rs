@@ -97,7 +97,7 @@ impl Reading {
         let script = Script::of(&tokens);
         let values = value::values(&tokens);
         let names = name::names(&tokens, &starts, &values);
-        let inner = names.iter().flat_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));
+        let inner = names.iter().filter_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));
         let sure = inner.flatten().filter(|token| token.capital).map(|token| token.key.clone()).collect();
         Self { text, tokens, steps, step_at, sentences, values, names, sure, ids, words, script }
     }
@@ -315,6 +315,7 @@ fn is_english(key: &str) -> bool {
 }
 
 /// English words that tell nothing of what is talked of.
+#[expect(clippy::too_many_lines, reason = "a list")]
 pub(super) fn is_function(key: &str) -> bool {
     matches!(
         key,

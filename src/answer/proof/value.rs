@@ -24,6 +24,7 @@ pub(super) enum What {
     Version(Box<str>),
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Number {
     /// All that it may be: in `5–10 million` the first is five or five million.

@@ -12,8 +12,8 @@ use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, VectorStore};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{Meeting, Worker};
 use super::corpus::{Corpus, text};
+use super::{Meeting, Worker};
 
 /// The call that sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,10 +194,8 @@ async fn whoever_wakes_when_all_is_over_begins_nothing() {
         }
         let (store, sleeper) = asleep(&meeting, at).await;
         loses_its_lease(&meeting);
-        let other = Meeting::worker_of(
-            meeting.setup(Arc::clone(&meeting.store)).await,
-            Options { prune: true, ..Options::default() },
-        );
+        let other =
+            Meeting::worker_of(meeting.setup(Arc::clone(&meeting.store)).await, Options { prune: true, ..Options::default() });
         other.task.await.unwrap().unwrap();
         store.awake.store(true, Ordering::SeqCst);
         store.wake.notify_one();
