@@ -24,6 +24,7 @@ use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::Owner;
 use super::prompt::{Composed, HISTORY, compose};
+use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Retriever, off_runtime};
 use super::source::{Source, join};
@@ -183,7 +184,7 @@ impl Answerer {
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
                     yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
-                    yield AnswerEvent::Citation { text: format!("[{}]", source.n), sources: vec![source.n], unknown: Vec::new() };
+                    yield AnswerEvent::Citation { text: format!("[{}]", source.n), sources: vec![source.n], unknown: Vec::new(), doubts: Vec::new() };
                     yield AnswerEvent::Token("\n\n".into());
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
@@ -191,9 +192,9 @@ impl Answerer {
                 return;
             };
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
-            let given = sources.len();
+            let cited = Cited::new(&sources);
             yield AnswerEvent::Sources { sources, model: Some(model) };
-            let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, given, plan.fallback_after));
+            let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
             while let Some(event) = answer.next().await {
                 yield match event? {
                     AnswerEvent::Done(summary) => AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary }),
@@ -272,7 +273,7 @@ impl Answerer {
                 return;
             }
             let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
-            let mut answer = pin!(write_with_fallback(models, request, 0, plan.fallback_after));
+            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
             while let Some(event) = answer.next().await {
                 yield event?;
             }

@@ -330,7 +330,7 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
 }
 
 fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<SourceRef>) -> Result<Paid, Unanswered> {
-    let AnswerSummary { model, citations, unknown_citations, usage, cost_usd, ttft, took, outcome } = summary;
+    let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome } = summary;
     let stop = match outcome {
         AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
         AnswerOutcome::Answered(stop) => stop,
@@ -343,6 +343,7 @@ fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<Sour
         answer,
         citations,
         unknown_citations,
+        doubts,
         sources,
         model: model.unwrap_or_default(),
         usage,

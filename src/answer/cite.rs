@@ -42,6 +42,8 @@ pub struct Scanner {
     previous: Option<char>,
     used: Vec<usize>,
     unknown: BTreeSet<usize>,
+    /// `[1?]` is one, too ([`queried`]).
+    queried: bool,
 }
 
 /// A bracket that may become a citation.
@@ -90,6 +92,7 @@ impl Scanner {
             previous: None,
             used: Vec::new(),
             unknown: BTreeSet::new(),
+            queried: false,
         }
     }
 
@@ -123,7 +126,7 @@ impl Scanner {
 
     fn read(&mut self, c: char, pieces: &mut Vec<Piece>) {
         if let Some(mut held) = self.held.take() {
-            match held.step(c, self.given) {
+            match held.step(c, self.given, self.queried) {
                 Step::Hold => {
                     self.held = Some(held);
                     return;
@@ -229,19 +232,19 @@ enum Step {
 }
 
 impl Held {
-    fn step(&mut self, c: char, given: usize) -> Step {
+    fn step(&mut self, c: char, given: usize, queried: bool) -> Step {
         if self.complete.is_some() {
             return if c == '(' { Step::Link } else { Step::Over };
         }
         if c == self.close {
-            let inner = self.text.chars().skip(1).collect::<String>();
+            let inner: String = self.text.chars().skip(1).filter(|c| *c != '?').collect();
             let Some(numbers) = numbers(&inner, given) else { return Step::Over };
             self.text.push(c);
             self.complete = Some(numbers);
             // Only ASCII brackets can be those of a Markdown link.
             return if c == ']' { Step::Hold } else { Step::Cite };
         }
-        let belongs = c == ' ' || digit(c).is_some() || is_separator(c) || is_dash(c);
+        let belongs = c == ' ' || digit(c).is_some() || is_separator(c) || is_dash(c) || queried && c == '?';
         if belongs && self.text.len() + c.len_utf8() < MAX_HELD_BYTES {
             self.text.push(c);
             Step::Hold
@@ -251,9 +254,9 @@ impl Held {
     }
 }
 
-/// An answer without its citations.
+/// An answer without its citations, those that are shown as doubtful (`[1?]`) among them.
 pub fn without(answer: &str) -> String {
-    let mut scanner = Scanner::new(0);
+    let mut scanner = Scanner { queried: true, ..Scanner::new(0) };
     let mut pieces = scanner.push(answer);
     pieces.extend(scanner.finish());
     let texts = pieces.into_iter().filter_map(|piece| match piece {
@@ -261,6 +264,24 @@ pub fn without(answer: &str) -> String {
         Piece::Citation { .. } => None,
     });
     texts.collect()
+}
+
+/// A citation with a `?` after each of these numbers: `[1, 7?]`.
+pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
+    let mut shown = String::with_capacity(text.len() + numbers.len());
+    let mut number = None;
+    for c in text.chars() {
+        match digit(c) {
+            Some(value) => number = Some(number.unwrap_or(0) * 10 + value),
+            None => {
+                if number.take().is_some_and(|number: usize| numbers.contains(&number)) {
+                    shown.push('?');
+                }
+            }
+        }
+        shown.push(c);
+    }
+    shown
 }
 
 /// Adds text to the last piece if that is text.
@@ -363,6 +384,14 @@ mod tests {
         assert_eq!(scan("A [2-4], B [5–5]"), (vec![2, 3, 4, 5], vec![]));
         assert_eq!(scan("A [7], B [1, 9, 7]"), (vec![1], vec![7, 9]));
         assert_eq!(scan("[1]: first, [[2]] double, [[3]](x)"), (vec![1, 2, 3], vec![]));
+    }
+
+    #[test]
+    fn doubtful_ones_are_shown_so_and_left_out_all_the_same() {
+        assert_eq!(queried("[1, 7]", &[7]), "[1, 7?]");
+        assert_eq!(queried("【１２】", &[12]), "【１２?】");
+        assert_eq!(without("a [1?] b [2, 7?] c [3] d [what?]"), "a  b  c  d [what?]");
+        assert_eq!(scan("a [1?]"), (vec![], vec![]), "a model writes no such thing");
     }
 
     #[test]

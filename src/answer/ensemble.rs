@@ -19,6 +19,7 @@ use super::event::{AnswerEvent, EnsembleEvent, EnsembleSummary, Judging, Member,
 use super::fallback::write_with_fallback;
 use super::judge::{Candidate, Comparison};
 use super::prompt::JudgeTask;
+use super::proof::Cited;
 use super::question::EnsembleMode;
 use super::source::Source;
 use super::write::write;
@@ -91,7 +92,7 @@ pub(super) fn answer(
     started: Instant,
 ) -> impl Stream<Item = Result<EnsembleEvent, ProviderError>> + Send + 'static {
     try_stream! {
-        let given = task.sources.len();
+        let given = Cited::new(&task.sources);
         let requested = Instant::now();
         let mut parts: Vec<Part> = models.into_iter().enumerate().map(|(index, model)| Part::new(index, model)).collect();
         let mut ttft = None;
@@ -99,7 +100,7 @@ pub(super) fn answer(
         loop {
             let waiting = parts.iter().filter(|part| part.outcome.is_none());
             let mut running: StreamMap<_, _> = waiting
-                .map(|part| (part.member.index, Box::pin(write(Arc::clone(&part.model), task.request.clone(), given))))
+                .map(|part| (part.member.index, Box::pin(write(Arc::clone(&part.model), task.request.clone(), given.clone()))))
                 .collect();
             while let Some((index, event)) = running.next().await {
                 if mode == EnsembleMode::First && chosen != Some(index) && event.as_ref().is_ok_and(|event| !is_end(event)) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
 use crate::providers::{ErrorKind, StopReason, Usage};
@@ -44,6 +45,9 @@ pub enum AnswerEvent {
         sources: Vec<usize>,
         /// Numbers in it that no source has.
         unknown: Vec<usize>,
+        /// What its claim says and these sources do not.
+        #[serde(default)]
+        doubts: Vec<Doubt>,
     },
     /// A model failed, and another answers in its stead; or the same, where what it wrote so far were its thoughts.
     Fallback {
@@ -82,6 +86,9 @@ pub struct AnswerSummary {
     pub citations: Vec<usize>,
     /// Numbers cited that no source has, ascending.
     pub unknown_citations: Vec<usize>,
+    /// What it claims and the sources that it cites for it do not say, in its order.
+    #[serde(default)]
+    pub doubts: Vec<Doubt>,
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
@@ -99,7 +106,17 @@ impl AnswerSummary {
     /// The summary of an answer that no model wrote.
     pub(crate) fn without_model(outcome: AnswerOutcome, citations: Vec<usize>, took: Duration) -> Self {
         let usage = Usage::default();
-        Self { model: None, citations, unknown_citations: Vec::new(), usage, cost_usd: None, ttft: None, took, outcome }
+        Self {
+            model: None,
+            citations,
+            unknown_citations: Vec::new(),
+            doubts: Vec::new(),
+            usage,
+            cost_usd: None,
+            ttft: None,
+            took,
+            outcome,
+        }
     }
 
     /// A remark on its end that a person must read; `None` when all is well.

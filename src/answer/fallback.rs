@@ -11,6 +11,7 @@ use async_stream::try_stream;
 use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 
+use super::proof::Cited;
 use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::answer::write::write;
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError, StopReason};
@@ -22,7 +23,7 @@ use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError, StopRea
 pub(super) fn write_with_fallback(
     models: Vec<Arc<dyn ChatModel>>,
     request: ChatRequest,
-    given: usize,
+    cited: Cited,
     patience: Duration,
 ) -> impl Stream<Item = Result<AnswerEvent, ProviderError>> + Send + 'static {
     try_stream! {
@@ -30,13 +31,13 @@ pub(super) fn write_with_fallback(
         while let Some(model) = models.next() {
             let from = model.model().to_owned();
             let Some(to) = models.peek().map(|next| next.model().to_owned()) else {
-                let mut answer = pin!(write(model, request, given));
+                let mut answer = pin!(write(model, request, cited));
                 while let Some(event) = answer.next().await {
                     yield event?;
                 }
                 return;
             };
-            let mut answer = Box::pin(write(model, request.clone(), given));
+            let mut answer = Box::pin(write(model, request.clone(), cited.clone()));
             let (mut heard, mut interrupted) = (false, false);
             let error = loop {
                 let next = if heard { Ok(answer.next().await) } else { timeout(patience, answer.next()).await };

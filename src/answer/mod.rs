@@ -1,14 +1,14 @@
 //! From a question to a streamed answer with checked citations.
 //!
 //! ```text
-//! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite ─▶ events ─▶ wire
+//! question ─▶ retrieve ─▶ hits ─▶ source (join) ─▶ sources ─▶ prompt (fence, budget) ─▶ model ─▶ cite, claim, proof ─▶ events ─▶ wire
 //! ```
 //!
 //! [`Answerer`] wires all of it, and is what the rest of the world calls. [`retrieve`] finds passages of the documents that a
 //! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
 //! word. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
-//! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams. An answer consists of [`event`]s, and [`wire`]
-//! says how they look as JSON.
+//! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
+//! [`proof`] whether the sources say that. An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
@@ -19,6 +19,7 @@
 mod answerer;
 pub mod batch;
 pub mod cite;
+pub mod claim;
 pub mod document;
 pub mod duplicates;
 mod ensemble;
@@ -35,6 +36,7 @@ mod models;
 mod owner;
 mod plan;
 pub mod prompt;
+pub mod proof;
 mod question;
 pub mod record;
 mod rerank;
@@ -59,6 +61,7 @@ pub use legs::{Leg, Legs};
 pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use owner::{Events, Owner};
 pub use plan::{Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
+pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Retriever, SparseQuery};
 pub use source::Source;

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::proof::Doubt;
 use crate::error::Error;
 use crate::providers::{StopReason, Usage};
 
@@ -29,6 +30,9 @@ pub struct Answered {
     /// Numbers cited that no source has, ascending.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_citations: Vec<usize>,
+    /// What it claims and the sources that it cites for it do not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     /// Sources that the answer could cite.
     pub sources: Vec<SourceRef>,
     /// The model that wrote it, as `provider/model`.
@@ -225,6 +229,7 @@ mod tests {
             answer: text.into(),
             citations: vec![1],
             unknown_citations: Vec::new(),
+            doubts: Vec::new(),
             sources: vec![SourceRef { n: 1, uri: "docs/密.md".into(), lines: (1, 2) }],
             model: "p/m".into(),
             usage: Usage { input_tokens: Some(3), output_tokens: None },

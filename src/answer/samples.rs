@@ -38,6 +38,7 @@ pub(crate) fn summary(model: Option<&str>, outcome: AnswerOutcome, ttft: Option<
         model: model.map(str::to_owned),
         citations: vec![1, 2],
         unknown_citations: Vec::new(),
+        doubts: Vec::new(),
         usage: usage(120, 9),
         cost_usd: Some(0.00013),
         ttft: ttft.map(Duration::from_micros),
@@ -51,7 +52,7 @@ fn token(text: &str) -> AnswerEvent {
 }
 
 fn citation(text: &str, sources: &[usize], unknown: &[usize]) -> AnswerEvent {
-    AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec() }
+    AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec(), doubts: Vec::new() }
 }
 
 fn fallback(from: &str, to: &str, kind: ErrorKind, reason: &str, interrupted: bool) -> AnswerEvent {

@@ -17,6 +17,7 @@ use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
 use super::legs::Legs;
 use super::link;
+use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
 use crate::document::Hit;
@@ -50,6 +51,9 @@ pub enum Line<'a> {
         /// Numbers in a citation that no source has.
         #[serde(skip_serializing_if = "<[usize]>::is_empty")]
         unknown_citations: &'a [usize],
+        /// What the claim of a citation says and its sources do not.
+        #[serde(skip_serializing_if = "<[Doubt]>::is_empty")]
+        doubts: &'a [Doubt],
         /// The model that wrote it, where several are asked.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<&'a str>,
@@ -183,6 +187,8 @@ pub struct Done<'a> {
     stop: AnswerOutcome,
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     unknown_citations: &'a [usize],
+    #[serde(skip_serializing_if = "<[Doubt]>::is_empty")]
+    doubts: &'a [Doubt],
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
 }
@@ -272,8 +278,8 @@ impl AnswerEvent {
                 Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: None }
             }
             Self::Reasoning(_) => return None,
-            Self::Token(text) => token(text, &[]),
-            Self::Citation { text, unknown, .. } => token(text, unknown),
+            Self::Token(text) => token(text, &[], &[]),
+            Self::Citation { text, unknown, doubts, .. } => token(text, unknown, doubts),
             Self::Fallback { from, to, kind, reason, interrupted } => {
                 let takeover = Takeover { from, to, error: reason, kind: kind.code() };
                 if *interrupted { Line::Interrupted(takeover) } else { Line::Fallback(takeover) }
@@ -292,8 +298,8 @@ impl EnsembleEvent {
                 Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: Some(models) }
             }
             Self::Part { member, event } => match event.line()? {
-                Line::Token { text, unknown_citations, .. } => {
-                    Line::Token { text, unknown_citations, model: Some(&member.model), join: None }
+                Line::Token { text, unknown_citations, doubts, .. } => {
+                    Line::Token { text, unknown_citations, doubts, model: Some(&member.model), join: None }
                 }
                 line => line,
             },
@@ -307,8 +313,8 @@ impl EnsembleEvent {
             Self::Vote(verdict) => Line::Vote(verdict.into()),
             Self::Verdict(verdict) => Line::Verdict(verdict.into()),
             Self::Merged(event) => match event.line()? {
-                Line::Token { text, unknown_citations, .. } => {
-                    Line::Token { text, unknown_citations, model: None, join: Some(EnsembleMode::Merge) }
+                Line::Token { text, unknown_citations, doubts, .. } => {
+                    Line::Token { text, unknown_citations, doubts, model: None, join: Some(EnsembleMode::Merge) }
                 }
                 line => line,
             },
@@ -375,6 +381,7 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             seconds: seconds(summary.took),
             stop: summary.outcome,
             unknown_citations: &summary.unknown_citations,
+            doubts: &summary.doubts,
             note: summary.note().map(super::event::Note::text),
         }
     }
@@ -400,6 +407,7 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             seconds: seconds(summary.took),
             stop,
             unknown_citations: answer.map_or(&[], |answer| &answer.unknown_citations),
+            doubts: answer.map_or(&[], |answer| &answer.doubts),
             note: None,
         }
     }
@@ -409,8 +417,8 @@ fn asked<'a>(question: &'a str, search: Option<&'a str>) -> Line<'a> {
     Line::Question { question, search: search.unwrap_or(question) }
 }
 
-fn token<'a>(text: &'a str, unknown_citations: &'a [usize]) -> Line<'a> {
-    Line::Token { text, unknown_citations, model: None, join: None }
+fn token<'a>(text: &'a str, unknown_citations: &'a [usize], doubts: &'a [Doubt]) -> Line<'a> {
+    Line::Token { text, unknown_citations, doubts, model: None, join: None }
 }
 
 fn member<'a>(model: &'a str, outcome: &'a ModelOutcome) -> MemberLine<'a> {

@@ -53,6 +53,8 @@ pub(super) enum Command {
     Check(CheckArgs),
     /// Print what files are read as, before they are cut; indexes nothing
     Read(ReadArgs),
+    /// Tell what claims say that the texts they rest on do not, line by line; asks no model
+    Prove(ProveArgs),
     /// Show what the index holds
     Status(StatusArgs),
     /// Print the JSON Schema of a pipeline file
@@ -103,6 +105,13 @@ pub(super) struct ReadArgs {
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub pipeline: PipelineArg,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ProveArgs {
+    /// A file with {"claim","sources"} a line, the sources being texts; `-` is stdin
+    #[arg(default_value = "-", value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -195,6 +204,9 @@ pub(super) struct AskArgs {
     /// How many passages to retrieve
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
+    /// Say below the answer what is doubtful of the citations that are marked [2?]
+    #[arg(long)]
+    pub why: bool,
     /// Many questions: a file with {"id","text"} a line, and "priority" and "model" where wanted; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "join", "judge"])]
     pub batch: Option<PathBuf>,

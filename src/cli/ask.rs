@@ -33,7 +33,7 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     if let Some(file) = &args.batch {
         return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
     }
-    let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
+    let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };
     let prepared = prepare(&runtime, question, output);
     let prepared =
         tokio::select! { prepared = prepared => prepared, () = stop.cancelled() => return Ok(Ended::Stopped.exit_code()) };

@@ -26,7 +26,7 @@ use super::exit;
 use super::models::{named, open};
 use super::output::{Output, counted};
 use super::progress::downloads;
-use super::show::{Ended, Screen, listed, render};
+use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Answerer, Exchange, ModelChoice, Note, Question, Source};
@@ -239,6 +239,7 @@ impl Chat<'_> {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Sources(n) => self.sources(n),
+            Command::Why => self.why(),
             Command::Model(None) => match &self.model {
                 Some(model) => self.say(&format!("{} answers.", model.model())),
                 None => self.say("No model answers; /model PROVIDER/MODEL sets one."),
@@ -284,6 +285,18 @@ impl Chat<'_> {
             text.push('\n');
         }
         self.output.print(&text);
+    }
+
+    fn why(&self) {
+        match self.session.turns.last() {
+            Some(last) if !last.doubts.is_empty() => {
+                let plain = Style::default();
+                let style = if self.output.json { plain } else { self.style() };
+                self.say(listed_doubts(&last.doubts, &style).trim_end());
+            }
+            Some(last) if !last.citations.is_empty() => self.say("Nothing in the last answer is doubtful."),
+            _ => self.say("There is no answer with citations yet."),
+        }
     }
 
     async fn set_model(&mut self, name: &str) {
@@ -368,8 +381,9 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             turn.model.clone_from(model);
         }
         Ok(AnswerEvent::Token(text)) => turn.answer.push_str(text),
-        Ok(AnswerEvent::Citation { text, sources, .. }) => {
+        Ok(AnswerEvent::Citation { text, sources, doubts, .. }) => {
             turn.answer.push_str(text);
+            turn.doubts.extend(doubts.iter().filter(|doubt| !turn.doubts.contains(doubt)).cloned().collect::<Vec<_>>());
             for n in sources {
                 if !turn.citations.contains(n) {
                     turn.citations.push(*n);
@@ -380,6 +394,7 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
         Ok(AnswerEvent::Fallback { to, .. }) => {
             turn.answer.clear();
             turn.citations.clear();
+            turn.doubts.clear();
             turn.model = Some(to.clone());
         }
         Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Done(_)) | Err(_) => {}

@@ -21,6 +21,7 @@ mod output;
 mod owner;
 mod plan;
 mod progress;
+mod prove;
 mod push;
 mod read;
 #[cfg(all(unix, feature = "serve"))]
@@ -128,6 +129,7 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
         Command::Mcp(args) => mcp::run(args, common, output, stop).await,
         Command::Check(args) => check::run(&args, output),
         Command::Read(args) => read::run(args, common, output, stop).await,
+        Command::Prove(args) => prove::run(args, output, stop).await,
         Command::Status(args) => tokio::select! {
             code = status::run(args, common, output) => code,
             () = stop.cancelled() => Ok(INTERRUPTED),

@@ -82,6 +82,7 @@ impl Output {
             width: if self.terminal.0 { console_width() } else { usize::MAX },
             columns: self.terminal.0.then_some(console_width as fn() -> usize),
             quiet: self.quiet,
+            why: false,
             base: None,
         }
     }

@@ -15,7 +15,7 @@ use super::exit;
 use super::markdown::Markdown;
 use super::style::{Paint, Style, harmless, json_line, one_line, reader_left};
 use crate::answer::wire::Line;
-use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Note, Source, cite};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
 use crate::error::Error;
 use crate::source::readable::readable;
 
@@ -182,11 +182,26 @@ impl<'a, W: Write> Screen<'a, W> {
             let gap = if self.sources.is_empty() { "" } else { "\n" };
             writeln!(self.out, "{gap}{}", self.style.paint(Paint::Warning, note.text()))?;
         }
+        self.doubts(&summary.doubts)?;
         self.list(&summary.citations)?;
         if !self.style.quiet && summary.model.is_some() {
             writeln!(self.out, "\n{}", self.style.paint(Paint::Dim, &bill(summary)))?;
         }
         self.out.flush()
+    }
+
+    /// What is doubtful, or how to see it.
+    fn doubts(&mut self, doubts: &[Doubt]) -> io::Result<()> {
+        if doubts.is_empty() || self.style.quiet && !self.style.why {
+            return Ok(());
+        }
+        if self.style.why {
+            writeln!(self.out, "\n{}", self.style.paint(Paint::Bold, "Not in the sources that are cited for it"))?;
+            return self.out.write_all(listed_doubts(doubts, self.style).as_bytes());
+        }
+        let how = if self.conversing { "/why" } else { "--why" };
+        let hint = format!("A mark such as [2?]: its source does not say all of that; {how} tells what it lacks.");
+        writeln!(self.out, "\n{}", self.style.paint(Paint::Dim, &hint))
     }
 
     /// The sources: those cited, in the order of their first use, then the others, unless only what was asked for is wanted.
@@ -243,10 +258,13 @@ impl<W: Write> View for Screen<'_, W> {
                 let text = harmless(&text);
                 self.put(&text, &text)
             }
-            AnswerEvent::Citation { text, sources, unknown } => {
+            AnswerEvent::Citation { text, sources, mut unknown, doubts } => {
                 self.end_reasoning()?;
+                if !doubts.is_empty() {
+                    unknown.extend_from_slice(&sources);
+                }
                 let (text, paint) =
-                    if unknown.is_empty() { (text, Paint::Citation) } else { (marked(&text, &unknown), Paint::Warning) };
+                    if unknown.is_empty() { (text, Paint::Citation) } else { (cite::queried(&text, &unknown), Paint::Warning) };
                 let cited = self.sources.iter().find(|source| sources.first() == Some(&source.n));
                 let address = cited.and_then(|source| self.style.address(&source.uri, source.link().as_deref()));
                 if let Some(markdown) = self.markdown() {
@@ -284,6 +302,17 @@ impl<W: Write> View for Screen<'_, W> {
             _ => None,
         }
     }
+}
+
+/// `[2?] number: 90 days`, a line each.
+pub(super) fn listed_doubts(doubts: &[Doubt], style: &Style) -> String {
+    let line = |doubt: &Doubt| {
+        let n: Vec<String> = doubt.n.iter().map(|n| format!("{n}?")).collect();
+        let mark = format!("[{}]", n.join(", "));
+        let mark = style.paint(Paint::Warning, &mark);
+        format!("{mark} {}: {}\n", doubt.kind, one_line(&doubt.said))
+    };
+    doubts.iter().map(line).collect()
 }
 
 /// `[1] docs/keys.md:10-31  Title > Heading`
@@ -355,22 +384,4 @@ pub(super) fn price(cost: Option<f64>) -> String {
             format!("${}", exact.trim_end_matches('0').trim_end_matches('.'))
         }
     }
-}
-
-/// A citation with a `?` after each number that no source has: `[1, 7?]`.
-fn marked(text: &str, unknown: &[usize]) -> String {
-    let mut shown = String::with_capacity(text.len() + unknown.len());
-    let mut number = None;
-    for c in text.chars() {
-        match cite::digit(c) {
-            Some(digit) => number = Some(number.unwrap_or(0) * 10 + digit),
-            None => {
-                if number.take().is_some_and(|number: usize| unknown.contains(&number)) {
-                    shown.push('?');
-                }
-            }
-        }
-        shown.push(c);
-    }
-    shown
 }

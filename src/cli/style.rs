@@ -29,6 +29,8 @@ pub(super) struct Style {
     pub columns: Option<fn() -> usize>,
     /// Only what was asked for: no summaries.
     pub quiet: bool,
+    /// What is doubtful of an answer's citations is said below it.
+    pub why: bool,
     /// The folder that uris of files are relative to; without it they are not linked.
     pub base: Option<PathBuf>,
 }
@@ -44,6 +46,7 @@ impl Default for Style {
             width: usize::MAX,
             columns: None,
             quiet: false,
+            why: false,
             base: None,
         }
     }

@@ -49,9 +49,10 @@ const TAGS: [&str; 24] = [
     "ul",
 ];
 
-/// The citation of these sources, and the numbers that no source has, for Markdown that [`html()`] will read.
-pub(super) fn citation(sources: &[usize], unknown: &[usize]) -> String {
-    let known = sources.iter().map(|n| format!("{OPEN}{n}{CLOSE}"));
+/// The citation of these sources, which may be doubtful, and the numbers that no source has, for Markdown that [`html()`] will read.
+pub(super) fn citation(sources: &[usize], unknown: &[usize], doubtful: bool) -> String {
+    let mark = if doubtful { "?" } else { "" };
+    let known = sources.iter().map(|n| format!("{OPEN}{n}{mark}{CLOSE}"));
     known.chain(unknown.iter().map(|n| format!("\\[{n}\\]"))).collect()
 }
 
@@ -75,7 +76,8 @@ pub(super) fn html(markdown: &str) -> String {
 static SANITISER: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::empty();
     let attributes = [("a", &["href", "target"][..]), ("ol", &["start"])];
-    let classes = [("a", &["cite"][..]), ("div", &["table"]), ("td", &["center", "right"]), ("th", &["center", "right"])];
+    let classes =
+        [("a", &["cite", "doubt"][..]), ("div", &["table"]), ("td", &["center", "right"]), ("th", &["center", "right"])];
     let set = |names: &[&'static str]| names.iter().copied().collect::<HashSet<_>>();
     builder
         .tags(TAGS.into_iter().collect())
@@ -258,7 +260,10 @@ impl Shown {
         }
         let pieces = text.split(OPEN).enumerate().flat_map(|(place, piece)| {
             let (number, rest) = if place == 0 { (None, piece) } else { cited(piece) };
-            let link = number.map(|n| raw(format!("<a class=\"cite\" href=\"#s{n}\">{n}</a>")));
+            let link = number.map(|(n, doubtful)| {
+                let (class, mark) = if doubtful { ("cite doubt", "?") } else { ("cite", "") };
+                raw(format!("<a class=\"{class}\" href=\"#s{n}\">{n}{mark}</a>"))
+            });
             let rest = (!rest.is_empty()).then(|| Event::Text(literal(rest).into_owned().into()));
             link.into_iter().chain(rest)
         });
@@ -266,10 +271,13 @@ impl Shown {
     }
 }
 
-/// What follows an opening mark: a number, and the rest.
-fn cited(piece: &str) -> (Option<usize>, &str) {
+/// What follows an opening mark: a number and whether it is doubtful, and the rest.
+fn cited(piece: &str) -> (Option<(usize, bool)>, &str) {
     match piece.split_once(CLOSE) {
-        Some((number, rest)) => (number.parse().ok(), rest),
+        Some((number, rest)) => {
+            let plain = number.strip_suffix('?');
+            (plain.unwrap_or(number).parse().ok().map(|n| (n, plain.is_some())), rest)
+        }
         None => (None, piece),
     }
 }

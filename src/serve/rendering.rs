@@ -50,8 +50,8 @@ impl Rendering {
             AnswerEvent::Sources { model, .. } => self.passages = model.is_none(),
             AnswerEvent::Fallback { interrupted: true, .. } => *self = Self::default(),
             AnswerEvent::Token(text) if !self.passages => self.blocks.push(&unmarked(text), &mut finished),
-            AnswerEvent::Citation { sources, unknown, .. } if !self.passages => {
-                self.blocks.push(&citation(sources, unknown), &mut finished);
+            AnswerEvent::Citation { sources, unknown, doubts, .. } if !self.passages => {
+                self.blocks.push(&citation(sources, unknown, !doubts.is_empty()), &mut finished);
             }
             AnswerEvent::Done(_) => return self.end().await,
             _ => return Vec::new(),

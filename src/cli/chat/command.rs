@@ -4,6 +4,7 @@ use crate::suggest::did_you_mean;
 
 pub(super) const HELP: &str = "\
 /sources [N]   the last answer's sources with their passages; N: all of one
+/why           what the last answer's sources do not say, where it is marked [2?]
 /model [P/M]   which model answers; P/M: another one from now on
 /clear         forget what was said
 /save [FILE]   write the conversation as Markdown
@@ -11,11 +12,12 @@ pub(super) const HELP: &str = "\
 /quit          leave; so does Ctrl-D
 Ctrl-C stops an answer.";
 
-const NAMES: [&str; 6] = ["/sources", "/model", "/clear", "/save", "/help", "/quit"];
+const NAMES: [&str; 7] = ["/sources", "/why", "/model", "/clear", "/save", "/help", "/quit"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Sources(Option<usize>),
+    Why,
     Model(Option<String>),
     Clear,
     Save(Option<String>),
@@ -37,6 +39,7 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
             Some(Ok(n)) => Ok(Command::Sources(Some(n))),
             Some(Err(_)) => Err("/sources takes a source's number".into()),
         },
+        "/why" => Ok(Command::Why),
         "/model" => Ok(Command::Model(text)),
         "/clear" => Ok(Command::Clear),
         "/save" => Ok(Command::Save(text)),

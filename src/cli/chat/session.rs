@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Source;
+use crate::answer::{Doubt, Source};
 use crate::cli::show::place;
 
 /// Bytes of a record that are read: of a longer one its end.
@@ -26,6 +26,9 @@ pub(super) struct Turn {
     /// The sources cited, in the order of their first use.
     #[serde(default)]
     pub citations: Vec<usize>,
+    /// What is doubtful of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubts: Vec<Doubt>,
     /// The answer was stopped or broke off.
     #[serde(default)]
     pub stopped: bool,

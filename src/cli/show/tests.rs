@@ -68,7 +68,7 @@ fn found(n: usize, uri: &str, lines: (u32, u32)) -> Source {
 }
 
 fn citation(text: &str, sources: &[usize], unknown: &[usize]) -> AnswerEvent {
-    AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec() }
+    AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: unknown.to_vec(), doubts: Vec::new() }
 }
 
 #[test]
@@ -159,7 +159,7 @@ async fn links_and_colours_but_nothing_that_steers_the_terminal() {
     let events = [
         AnswerEvent::Sources { sources: vec![samples::source(1, 0.5)], model: Some("p/a".into()) },
         AnswerEvent::Token("Monthly ".into()),
-        AnswerEvent::Citation { text: "[1]".into(), sources: vec![1], unknown: Vec::new() },
+        AnswerEvent::Citation { text: "[1]".into(), sources: vec![1], unknown: Vec::new(), doubts: Vec::new() },
         AnswerEvent::Token("\x1b[2J".into()),
         samples::answer().pop().unwrap(),
     ];

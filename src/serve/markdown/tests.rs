@@ -31,9 +31,9 @@ fn what_models_write_is_shown_as_they_mean_it() {
 #[test]
 fn a_citation_is_a_link_to_its_source_whatever_stands_around_it() {
     let cited = |n| format!("<a class=\"cite\" href=\"#s{n}\" rel=\"noopener noreferrer nofollow\">{n}</a>");
-    let markdown = format!("Weekly{}{}(see there).", citation(&[1], &[]), citation(&[2, 3], &[9]));
+    let markdown = format!("Weekly{}{}(see there).", citation(&[1], &[], false), citation(&[2, 3], &[9], false));
     assert_eq!(html(&markdown), format!("<p>Weekly{}{}{}[9](see there).</p>\n", cited(1), cited(2), cited(3)));
-    let markdown = format!("`a{0}` and [x{0}](https://example.org)", citation(&[1], &[]));
+    let markdown = format!("`a{0}` and [x{0}](https://example.org)", citation(&[1], &[], false));
     assert!(html(&markdown).contains("<code>a[1]</code>") && html(&markdown).contains(">x[1]</a>"));
     assert_eq!(html(&unmarked("a\u{fdd0}1\u{fdd1}b")), "<p>a1b</p>\n", "a text's own marks are none");
 }

@@ -255,7 +255,7 @@ async function follow(turn, request) {
 
 // What has come of an answer comes again, from its beginning.
 function anew(turn) {
-  Object.assign(turn, { answer: "", blocks: [], sources: [], notes: [] });
+  Object.assign(turn, { answer: "", blocks: [], doubts: [], sources: [], notes: [] });
   part(turn, ".prose")?.replaceChildren();
 }
 
@@ -270,6 +270,10 @@ function take(turn, event) {
       break;
     case "token":
       turn.answer += event.text;
+      if (event.doubts) {
+        turn.doubts = [...(turn.doubts ?? []), ...event.doubts];
+        explain(turn);
+      }
       return;
     case "html":
       turn.worded = true;
@@ -278,7 +282,7 @@ function take(turn, event) {
       if (!event.open) speak(turn, event.block);
       return;
     case "interrupted":
-      [turn.answer, turn.blocks] = ["", []];
+      [turn.answer, turn.blocks, turn.doubts] = ["", [], []];
       part(turn, ".prose")?.replaceChildren();
     // The same is said of both.
     case "fallback":
@@ -339,7 +343,17 @@ function block(turn, i) {
     cite.title = source.title || source.uri;
     cite.setAttribute("aria-label", t("source", { n: source.n }));
   }
+  explain(turn);
   if (follow && !turn.ended) scrollTo({ top: document.documentElement.scrollHeight, behavior: "instant" });
+}
+
+// What is doubtful of a citation is said where it is pointed at, and below the answer.
+function explain(turn) {
+  for (const cite of part(turn, ".prose")?.querySelectorAll("a.doubt") ?? []) {
+    const said = (turn.doubts ?? []).filter(({ n }) => n.includes(Number(cite.dataset.n)));
+    const reasons = [...new Set(said.map(({ kind, said }) => `${t(`doubt_${kind}`)}: ${said}`))];
+    if (reasons.length) cite.title = t("doubtful", { what: reasons.join("; ") });
+  }
 }
 
 // The line above an answer while it is awaited, and what is to be said of it below.
@@ -359,6 +373,8 @@ function update(turn) {
   if (done?.stop === "end" && done.ttft_ms === null) notes.push({ key: "note_empty" });
   if (done && done.stop !== "end") notes.push({ key: `note_${done.stop}` });
   if (done?.unknown_citations) notes.push({ key: "unknown", vars: { n: done.unknown_citations.join(", ") } });
+  for (const { n, kind, said } of done?.doubts ?? [])
+    notes.push({ key: "doubt", vars: { n: n.join(", "), kind: t(`doubt_${kind}`), said } });
   part(turn, ".notes").replaceChildren(
     ...notes.map(({ key, vars, more }) =>
       h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : ""),

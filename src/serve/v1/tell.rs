@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::citations::{Citation, Linked, Links, list};
-use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary};
+use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, cite};
 use crate::language::Language;
 use crate::providers::{StopReason, Usage};
 
@@ -78,7 +78,11 @@ impl Teller {
             }
             AnswerEvent::Reasoning(text) => vec![Said::Thought(text)],
             AnswerEvent::Token(text) => vec![self.text(text, &[])],
-            AnswerEvent::Citation { text, sources, .. } => vec![self.text(text, &sources)],
+            AnswerEvent::Citation { text, sources, doubts, .. } => {
+                // Such a client shows the text and nothing else.
+                let text = if doubts.is_empty() { text } else { cite::queried(&text, &sources) };
+                vec![self.text(text, &sources)]
+            }
             AnswerEvent::Fallback { from, to, .. } => vec![self.begin_anew(&from, &to)],
             AnswerEvent::Done(summary) => self.end(&summary),
         }
@@ -152,7 +156,7 @@ mod tests {
     }
 
     fn cite(text: &str, sources: &[usize]) -> AnswerEvent {
-        AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: Vec::new() }
+        AnswerEvent::Citation { text: text.into(), sources: sources.to_vec(), unknown: Vec::new(), doubts: Vec::new() }
     }
 
     fn broken(from: &str, to: &str, interrupted: bool) -> AnswerEvent {

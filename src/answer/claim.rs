@@ -1,0 +1,334 @@
+//! Which sentence a citation stands for, while the answer streams.
+//!
+//! Text passes at once; a mark waits until its claim is known. At the end of its sentence ("… days [2].", "… days. [2]") that is so
+//! with the character that follows; in its midst ("According to [2], …") when the sentence ends or the next mark comes, or after
+//! [`MOST_HELD`] bytes. Marks in a row share a claim. An item, a row and a heading are sentences, as lines are.
+
+use std::mem::take;
+use std::ops::Range;
+
+use super::cite::Piece;
+
+/// Bytes that may wait behind a mark.
+const MOST_HELD: usize = 400;
+/// Bytes of a sentence that are remembered.
+const MOST_REMEMBERED: usize = 4000;
+/// Letters before a mark from which on they are its claim rather than an introduction to it.
+const LEAST_SAID: usize = 24;
+
+/// What is claimed, and of which sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// The sentence, without its marks.
+    pub text: String,
+    /// The part of it that the marks stand for, in bytes.
+    pub part: Range<usize>,
+    /// The numbers in the marks.
+    pub sources: Vec<usize>,
+}
+
+/// A part of the answer, in its order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// It may be shown.
+    Piece(Piece),
+    /// Marks in a row, with what stands between them: they may be shown when the claim has been checked.
+    Marks(Claim, Vec<Piece>),
+}
+
+/// Reads an answer's pieces.
+#[derive(Debug, Default)]
+pub struct Claims {
+    /// The sentence so far, without marks.
+    sentence: String,
+    /// Where what belongs to the next mark begins in it.
+    from: usize,
+    /// It has ended; only white space and closing marks have come since.
+    ended: bool,
+    /// It ends here if a blank follows.
+    point: bool,
+    held: Option<Held>,
+}
+
+/// Marks whose claim is not known yet.
+#[derive(Debug)]
+struct Held {
+    marks: Vec<Piece>,
+    sources: Vec<usize>,
+    /// The end of the sentence so far, when they came.
+    at: usize,
+    /// They came after the sentence's end.
+    after_end: bool,
+    /// The text that came since.
+    text: String,
+}
+
+impl Claims {
+    /// Reads on. What comes back is all that is certain now.
+    pub fn push(&mut self, piece: Piece) -> Vec<Part> {
+        let mut parts = Vec::new();
+        match piece {
+            Piece::Text(text) => {
+                for c in text.chars() {
+                    self.read(c, &mut parts);
+                }
+            }
+            Piece::Citation { ref numbers, .. } if numbers.is_empty() && self.held.is_none() => parts.push(Part::Piece(piece)),
+            Piece::Citation { ref numbers, .. } => {
+                let joined = self.held.as_ref().is_some_and(|held| held.text.chars().all(joins));
+                if !joined {
+                    self.judge(false, &mut parts);
+                }
+                let (at, after_end) = (self.sentence.len(), self.ended);
+                let held = self.held.get_or_insert_with(|| Held {
+                    marks: Vec::new(),
+                    sources: Vec::new(),
+                    at,
+                    after_end,
+                    text: String::new(),
+                });
+                let between = take(&mut held.text);
+                if !between.is_empty() {
+                    held.marks.push(Piece::Text(between));
+                }
+                held.sources.extend(numbers.iter().filter(|n| !held.sources.contains(n)).copied().collect::<Vec<_>>());
+                held.marks.push(piece);
+            }
+        }
+        parts
+    }
+
+    /// The answer has ended.
+    pub fn finish(&mut self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        self.judge(true, &mut parts);
+        parts
+    }
+
+    fn read(&mut self, c: char, parts: &mut Vec<Part>) {
+        // Marks after the end of their sentence wait for no more than the next one.
+        if self.held.as_ref().is_some_and(|held| held.after_end) && (c == '\n' || !joins(c)) {
+            self.judge(true, parts);
+        }
+        let was_ended = self.ended;
+        self.feed(c);
+        let Some(held) = &mut self.held else {
+            append(parts, c);
+            return;
+        };
+        held.text.push(c);
+        let at_once = matches!(c, '.' | '!' | '?') && held.text.trim_start().len() == c.len_utf8();
+        if at_once || self.ended && !was_ended || held.text.len() >= MOST_HELD {
+            self.ended |= at_once;
+            self.judge(true, parts);
+        }
+    }
+
+    /// Follows the sentence.
+    fn feed(&mut self, c: char) {
+        if self.point && c.is_whitespace() {
+            self.ended = true;
+        }
+        self.point = false;
+        if self.ended && !c.is_whitespace() && !is_closing(c) {
+            self.sentence.clear();
+            (self.from, self.ended) = (0, false);
+        }
+        match c {
+            '\n' => self.ended |= !self.sentence.trim().is_empty(),
+            '。' | '！' | '？' | '!' | '?' => self.ended = true,
+            '.' => self.point = !abbreviates(&self.sentence),
+            _ => {}
+        }
+        // A sentence of that length is none: what matters stands before the mark.
+        if self.sentence.len() > MOST_REMEMBERED {
+            let cut = self.sentence.ceil_char_boundary(MOST_REMEMBERED / 2);
+            if self.held.as_ref().is_none_or(|held| held.at >= cut) {
+                self.sentence.drain(..cut);
+                self.from = self.from.saturating_sub(cut);
+                if let Some(held) = &mut self.held {
+                    held.at -= cut;
+                }
+            }
+        }
+        self.sentence.push(c);
+    }
+
+    /// The claim of the marks that are held is known: their sentence is over, or another mark has come.
+    fn judge(&mut self, over: bool, parts: &mut Vec<Part>) {
+        let Some(Held { marks, sources, at, text, .. }) = self.held.take() else { return };
+        let before = self.sentence.get(self.from..at).unwrap_or_default();
+        let said = before.chars().map(|c| if is_wide(c) { 3 } else { usize::from(c.is_alphanumeric()) });
+        let introduced = said.sum::<usize>() < LEAST_SAID || introduces(before);
+        let part = match (over, introduced) {
+            (false, false) => self.from..at,
+            _ if before.trim().is_empty() && text.trim().is_empty() => 0..self.sentence.len(),
+            _ => self.from..self.sentence.len(),
+        };
+        self.from = if over { self.sentence.len() } else { at };
+        let claim = Claim { text: self.sentence.clone(), part, sources };
+        parts.push(Part::Marks(claim, marks));
+        if !text.is_empty() {
+            parts.push(Part::Piece(Piece::Text(text)));
+        }
+    }
+}
+
+fn append(parts: &mut Vec<Part>, c: char) {
+    match parts.last_mut() {
+        Some(Part::Piece(Piece::Text(text))) => text.push(c),
+        _ => parts.push(Part::Piece(Piece::Text(c.into()))),
+    }
+}
+
+/// A Chinese character, which says as much as about three letters do.
+fn is_wide(c: char) -> bool {
+    matches!(c, '\u{3400}'..='\u{9fff}')
+}
+
+/// What may stand between marks in a row.
+fn joins(c: char) -> bool {
+    c == ' ' || matches!(c, ',' | '，' | '、' | ';' | '；')
+}
+
+fn is_closing(c: char) -> bool {
+    matches!(c, ')' | '）' | ']' | '"' | '”' | '’' | '\'' | '」' | '』' | '》' | '*' | '_' | '。' | '.')
+}
+
+/// `According to [2], …`: the claim follows.
+fn introduces(text: &str) -> bool {
+    let text = text.trim_start_matches(|c: char| !c.is_alphanumeric());
+    let first = text.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_lowercase();
+    matches!(first.as_str(), "according" | "as" | "per" | "see" | "in" | "source" | "sources")
+        || ["根据", "据", "按照", "依据", "参见", "见", "如", "来源"].iter().any(|begin| text.starts_with(begin))
+}
+
+/// A point here is that of an abbreviation, an initial or an item's number.
+fn abbreviates(sentence: &str) -> bool {
+    let word = sentence.rsplit(|c: char| !c.is_alphanumeric() && c != '.').next().unwrap_or_default();
+    let letters = word.chars().filter(|c| c.is_alphabetic()).count();
+    let item = letters == 0 && sentence.trim_start().len() == word.len();
+    item || letters == 1
+        || word.contains('.') && letters > 0
+        || matches!(
+            word.to_lowercase().as_str(),
+            "mr" | "mrs" | "ms" | "dr" | "st" | "vs" | "etc" | "no" | "fig" | "inc" | "approx" | "ca"
+        )
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod tests {
+    use super::super::cite::Scanner;
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts(answer: &str, cuts: &[usize]) -> Vec<Part> {
+        let (mut scanner, mut claims, mut parts) = (Scanner::new(5), Claims::default(), Vec::new());
+        let mut rest = answer;
+        for at in cuts {
+            let (head, tail) = rest.split_at(rest.floor_char_boundary((*at).min(rest.len())));
+            parts.extend(scanner.push(head).into_iter().flat_map(|piece| claims.push(piece)));
+            rest = tail;
+        }
+        parts.extend(scanner.push(rest).into_iter().flat_map(|piece| claims.push(piece)));
+        parts.extend(scanner.finish().into_iter().flat_map(|piece| claims.push(piece)));
+        parts.extend(claims.finish());
+        parts
+    }
+
+    /// Texts joined, so that cuts do not show.
+    fn joined(parts: Vec<Part>) -> Vec<Part> {
+        let mut all: Vec<Part> = Vec::new();
+        for part in parts {
+            match (all.last_mut(), part) {
+                (Some(Part::Piece(Piece::Text(last))), Part::Piece(Piece::Text(text))) => last.push_str(&text),
+                (_, part) => all.push(part),
+            }
+        }
+        all
+    }
+
+    fn text_of(parts: &[Part]) -> String {
+        let pieces = parts.iter().flat_map(|part| match part {
+            Part::Piece(piece) => std::slice::from_ref(piece),
+            Part::Marks(_, pieces) => pieces,
+        });
+        let texts = pieces.map(|piece| match piece {
+            Piece::Text(text) | Piece::Citation { text, .. } => text.as_str(),
+        });
+        texts.collect()
+    }
+
+    /// What each row of marks stands for, and of which sources.
+    fn claimed(answer: &str) -> Vec<(String, Vec<usize>)> {
+        let parts = parts(answer, &[]);
+        assert_eq!(text_of(&parts), answer, "nothing is lost");
+        let claims = parts.into_iter().filter_map(|part| match part {
+            Part::Marks(claim, _) => {
+                let words: Vec<&str> = claim.text[claim.part.clone()].split_whitespace().collect();
+                // Where a mark stood, a blank is left.
+                Some((words.join(" ").replace(" .", ".").replace(" ,", ","), claim.sources))
+            }
+            Part::Piece(_) => None,
+        });
+        claims.collect()
+    }
+
+    #[test]
+    fn a_mark_stands_for_its_sentence() {
+        let claim = |text: &str, sources: &[usize]| (text.to_owned(), sources.to_vec());
+        assert_eq!(claimed("Hello. It takes 90 days [2]. Next."), [claim("It takes 90 days.", &[2])]);
+        assert_eq!(claimed("Hello. It takes 90 days. [2] Next."), [claim("It takes 90 days.", &[2])]);
+        assert_eq!(claimed("It takes 90 days. [2][3]\n\nNext"), [claim("It takes 90 days.", &[2, 3])]);
+        assert_eq!(claimed("It takes 1.5 days [1], [2]."), [claim("It takes 1.5 days,.", &[1, 2])]);
+        let says = claim("According to, it takes 90 days.", &[2]);
+        assert_eq!(claimed("According to [2], it takes 90 days. Next one."), [says]);
+        assert_eq!(claimed("密钥每月更换【1】。其他。"), [claim("密钥每月更换。", &[1])]);
+        assert_eq!(claimed("密钥每月更换。【1】其他。"), [claim("密钥每月更换。", &[1])]);
+        let rows = [claim("- one is 12", &[1]), claim("- two is 14", &[2])];
+        assert_eq!(claimed("Fees:\n- one is 12 [1]\n- two is 14 [2]\n"), rows);
+        assert_eq!(claimed("| B2 | 14 [1] |\n| B3 | 15 |"), [claim("| B2 | 14 |", &[1])]);
+        let two = [claim("Keys rotate every ninety days", &[1]), claim("and backups every single night.", &[2])];
+        assert_eq!(claimed("Keys rotate every ninety days [1] and backups every single night [2]."), two);
+        assert_eq!(claimed("e.g. Mr. Fog took 80 days [1]."), [claim("e.g. Mr. Fog took 80 days.", &[1])]);
+    }
+
+    #[test]
+    fn nothing_waits_but_what_is_behind_an_open_mark() {
+        let mut claims = Claims::default();
+        let text = |text: &str| Piece::Text(text.into());
+        let mark = |n| Piece::Citation { text: format!("[{n}]"), numbers: vec![n], unknown: vec![] };
+        assert_eq!(claims.push(text("Keys live for 90 days")), [Part::Piece(text("Keys live for 90 days"))]);
+        assert_eq!(claims.push(mark(1)), []);
+        let parts = claims.push(text(". As"));
+        assert!(matches!(&parts[..], [Part::Marks(..), Part::Piece(_)]), "{parts:?}");
+        assert_eq!(text_of(&parts), "[1]. As");
+        assert_eq!(claims.push(mark(2)), []);
+        assert_eq!(claims.push(text(" says")), []);
+        let long = "word ".repeat(MOST_HELD / 5);
+        let parts = claims.push(text(&long));
+        assert_eq!(text_of(&parts), format!("[2] says{long}"), "not for ever");
+        assert_eq!(claims.push(mark(3)), []);
+        assert_eq!(text_of(&claims.finish()), "[3]");
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_gives_the_same(
+            parts_of in prop::collection::vec(
+                prop::sample::select(vec![
+                    "[1]", "[2]", "[7]", "【3】", ". ", ".", "。", "\n", "\n\n", "- ", ", ", " ", "word", "密钥", "90 days", "According to ", "1.5",
+                    "e.g. ", "?", "| ", "**", "[", "](x)",
+                ]),
+                0..40,
+            ),
+            cuts in prop::collection::vec(0_usize..40, 0..20),
+        ) {
+            let answer = parts_of.concat();
+            let cut = parts(&answer, &cuts);
+            prop_assert_eq!(text_of(&cut), answer.clone());
+            prop_assert_eq!(joined(cut), joined(parts(&answer, &[])));
+        }
+    }
+}

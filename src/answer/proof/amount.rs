@@ -1,0 +1,287 @@
+//! Numbers as they are written: in digits, in English words, in Chinese.
+
+use super::lex::{Kind, Token};
+
+/// A decimal number without rounding: `digits` × 10^`exponent`, without zeros at the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Decimal {
+    digits: i128,
+    exponent: i32,
+}
+
+impl Decimal {
+    pub(super) fn new(digits: i128, exponent: i32) -> Self {
+        let (mut digits, mut exponent) = (digits, exponent);
+        if digits == 0 {
+            return Self { digits, exponent: 0 };
+        }
+        while digits % 10 == 0 {
+            digits /= 10;
+            exponent += 1;
+        }
+        Self { digits, exponent }
+    }
+
+    /// `12`, `1234.50`; `None` for what has more digits than any amount, or two points.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let digits: String = [whole, part].concat();
+        if digits.len() > 30 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        Some(Self::new(digits.parse().ok()?, -i32::try_from(part.len()).ok()?))
+    }
+
+    pub(super) fn times(self, other: Self) -> Option<Self> {
+        Some(Self::new(self.digits.checked_mul(other.digits)?, self.exponent.checked_add(other.exponent)?))
+    }
+
+    /// Both with the same exponent.
+    fn aligned(self, other: Self) -> Option<(i128, i128, i32)> {
+        let exponent = self.exponent.min(other.exponent);
+        let scaled = |n: Self| {
+            let zeros = u32::try_from(n.exponent - exponent).ok().filter(|zeros| *zeros < 36)?;
+            n.digits.checked_mul(10_i128.checked_pow(zeros)?)
+        };
+        Some((scaled(self)?, scaled(other)?, exponent))
+    }
+
+    pub(super) fn plus(self, other: Self) -> Option<Self> {
+        let (a, b, exponent) = self.aligned(other)?;
+        Some(Self::new(a.checked_add(b)?, exponent))
+    }
+
+    pub(super) fn minus(self, other: Self) -> Option<Self> {
+        self.plus(Self { digits: -other.digits, ..other })
+    }
+
+    /// The whole number that it is.
+    pub(super) fn whole(self) -> Option<i128> {
+        let zeros = u32::try_from(self.exponent).ok().filter(|zeros| *zeros < 30)?;
+        self.digits.checked_mul(10_i128.checked_pow(zeros)?)
+    }
+
+    /// Whether it is the other, rounded up or down to its own digits, of which there are two at least.
+    pub(super) fn rounds(self, other: Self) -> bool {
+        let Some((mine, its, exponent)) = self.aligned(other) else { return false };
+        let Some(step) = u32::try_from(self.exponent - exponent).ok().and_then(|zeros| 10_i128.checked_pow(zeros)) else {
+            return false;
+        };
+        mine.abs() >= step.saturating_mul(2) && step > 1 && (mine - its).abs() < step
+    }
+}
+
+/// A number in words or Chinese characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Spelled {
+    pub(super) value: Decimal,
+    /// Tokens of it.
+    pub(super) length: usize,
+    /// It may be no number at all (`one`, `一`), or one that the writer counted.
+    pub(super) soft: bool,
+    pub(super) ordinal: bool,
+}
+
+/// What a word multiplies a number by: `million`, `k`, `亿`. With its tokens.
+pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let first = tokens.first()?;
+    let power = |zeros| Some(Decimal::new(1, zeros));
+    match (first.kind, &*first.key) {
+        (Kind::Word, "thousand") => Some((power(3)?, 1)),
+        (Kind::Word, "million" | "millions" | "mn") => Some((power(6)?, 1)),
+        (Kind::Word, "billion" | "billions" | "bn") => Some((power(9)?, 1)),
+        (Kind::Word, "trillion" | "trillions") => Some((power(12)?, 1)),
+        (Kind::Word, "k") if first.is_glued() => Some((power(3)?, 1)),
+        (Kind::Han, _) => {
+            let mut zeros = 0;
+            let mut length = 0;
+            for token in tokens {
+                zeros += match &*token.key {
+                    "百" | "佰" => 2,
+                    "千" | "仟" => 3,
+                    "万" | "萬" => 4,
+                    "亿" | "億" => 8,
+                    _ => break,
+                };
+                length += 1;
+            }
+            (length > 0).then_some((Decimal::new(1, zeros), length))
+        }
+        _ => None,
+    }
+}
+
+/// A number that begins here in English words: `seven`, `twenty-one`, `two hundred and five`, `third`.
+pub(super) fn english(tokens: &[Token]) -> Option<Spelled> {
+    let (mut total, mut current): (i128, i128) = (0, 0);
+    let (mut at, mut length, mut soft, mut words) = (0, 0, true, 0);
+    let mut ordinal = false;
+    while let Some(token) = tokens.get(at) {
+        if words > 0 && (token.is("-") && token.is_glued() || &*token.key == "and" && current >= 100) {
+            at += 1;
+            continue;
+        }
+        if words > 0 && token.kind == Kind::Number {
+            break;
+        }
+        let Some((value, is_ordinal)) = word(&token.key) else { break };
+        match value {
+            100 if words > 0 && current > 0 => current *= 100,
+            1000.. if words > 0 && current > 0 => {
+                total = total.saturating_add(current.saturating_mul(value));
+                current = 0;
+            }
+            100.. => break,
+            // "twenty" takes "one"; "one" takes nothing.
+            _ if current == 0 || (current % 10 == 0 && value < 10 && current >= 20) || (current % 100 == 0 && value < 100) => {
+                current += value;
+            }
+            _ => break,
+        }
+        soft &= value <= 12 && words == 0;
+        words += 1;
+        at += 1;
+        length = at;
+        if is_ordinal {
+            ordinal = true;
+            break;
+        }
+    }
+    (length > 0).then(|| Spelled {
+        value: Decimal::new(total.saturating_add(current), 0),
+        length,
+        soft: soft || ordinal,
+        ordinal,
+    })
+}
+
+fn word(key: &str) -> Option<(i128, bool)> {
+    const CARDINALS: [&str; 20] = [
+        "zero",
+        "one",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "ten",
+        "eleven",
+        "twelve",
+        "thirteen",
+        "fourteen",
+        "fifteen",
+        "sixteen",
+        "seventeen",
+        "eighteen",
+        "nineteen",
+    ];
+    const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
+    const ORDINALS: [&str; 20] = [
+        "first",
+        "second",
+        "third",
+        "fourth",
+        "fifth",
+        "sixth",
+        "seventh",
+        "eighth",
+        "ninth",
+        "tenth",
+        "eleventh",
+        "twelfth",
+        "thirteenth",
+        "fourteenth",
+        "fifteenth",
+        "sixteenth",
+        "seventeenth",
+        "eighteenth",
+        "nineteenth",
+        "twentieth",
+    ];
+    let among = |list: &[&str]| list.iter().position(|word| *word == key).and_then(|at| i128::try_from(at).ok());
+    if let Some(n) = among(&CARDINALS) {
+        return Some((n, false));
+    }
+    if let Some(n) = among(&TENS) {
+        return Some((20 + n * 10, false));
+    }
+    if let Some(n) = among(&ORDINALS) {
+        return Some((n + 1, true));
+    }
+    match key {
+        "hundred" => Some((100, false)),
+        "thousand" => Some((1000, false)),
+        "million" => Some((1_000_000, false)),
+        "billion" => Some((1_000_000_000, false)),
+        _ => None,
+    }
+}
+
+/// A number that begins here in Chinese characters: `三十`, `一万二千`, `二〇二六`.
+pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
+    let characters = tokens.iter().take(24).map_while(character);
+    let characters: Vec<Character> = characters.collect();
+    let digits = characters.iter().filter(|c| matches!(c, Character::Digit(_))).count();
+    let has = |wanted: i128| characters.contains(&Character::Power(wanted));
+    if characters.is_empty() || (digits == 0 && !has(10)) {
+        return None;
+    }
+    let length = characters.len();
+    if digits == length && length > 1 {
+        let value = characters.iter().fold(0_i128, |all, c| match c {
+            Character::Digit(n) => all * 10 + n,
+            Character::Power(_) => all,
+        });
+        // `三四个` is three or four.
+        return Some(Spelled { value: Decimal::new(value, 0), length, soft: length < 3, ordinal: false });
+    }
+    let (mut total, mut section, mut digit) = (0_i128, 0_i128, None);
+    for c in &characters {
+        match *c {
+            Character::Digit(n) => digit = Some(n),
+            Character::Power(power) if power < 10_000 => section += digit.take().unwrap_or(1) * power,
+            Character::Power(power) => {
+                section += digit.take().unwrap_or(0);
+                total = (total + section.max(1)).saturating_mul(power).min(i128::from(u64::MAX));
+                section = 0;
+            }
+        }
+    }
+    let value = total + section + digit.unwrap_or(0);
+    Some(Spelled { value: Decimal::new(value, 0), length, soft: length == 1, ordinal: false })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Character {
+    Digit(i128),
+    Power(i128),
+}
+
+fn character(token: &Token) -> Option<Character> {
+    if token.kind != Kind::Han {
+        return None;
+    }
+    let digit = |n| Some(Character::Digit(n));
+    let power = |n| Some(Character::Power(n));
+    match &*token.key {
+        "零" | "〇" => digit(0),
+        "一" => digit(1),
+        "二" | "两" | "兩" => digit(2),
+        "三" => digit(3),
+        "四" => digit(4),
+        "五" => digit(5),
+        "六" => digit(6),
+        "七" => digit(7),
+        "八" => digit(8),
+        "九" => digit(9),
+        "十" => power(10),
+        "百" => power(100),
+        "千" => power(1000),
+        "万" | "萬" => power(10_000),
+        "亿" | "億" => power(100_000_000),
+        _ => None,
+    }
+}

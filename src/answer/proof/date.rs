@@ -1,0 +1,204 @@
+//! Dates as they are written: `2026-11-29`, `29 November 2026`, `Nov. 29`, `2026年11月29日`, `十一月`.
+
+use super::amount::{Decimal, chinese};
+use super::lex::{Kind, Token};
+
+/// A day, a month or a year, or what is said of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Date {
+    pub(super) year: Option<i32>,
+    pub(super) month: Option<u8>,
+    pub(super) day: Option<u8>,
+    /// `3/4/2026`: day and month may change places.
+    pub(super) swappable: bool,
+}
+
+impl Date {
+    /// Whether this says all that the other does, save for a year that it is silent on.
+    pub(super) fn covers(&self, said: &Self) -> bool {
+        let agree = |mine: Option<u8>, its: Option<u8>| its.is_none() || mine == its;
+        let as_written = agree(self.month, said.month) && agree(self.day, said.day);
+        let swapped = (self.swappable || said.swappable) && agree(self.month, said.day) && agree(self.day, said.month);
+        let year = match (self.year, said.year) {
+            (Some(mine), Some(its)) => mine == its,
+            (None, Some(_)) => said.month.is_some(),
+            (_, None) => true,
+        };
+        year && (as_written || swapped)
+    }
+}
+
+/// The date that begins here, and its tokens.
+pub(super) fn read(tokens: &[Token]) -> Option<(Date, usize)> {
+    dashed(tokens).or_else(|| han(tokens)).or_else(|| month_first(tokens)).or_else(|| day_first(tokens))
+}
+
+fn number(token: Option<&Token>) -> Option<i32> {
+    token.filter(|token| token.kind == Kind::Number && token.key.len() <= 4)?.key.parse().ok()
+}
+
+fn year(token: Option<&Token>) -> Option<i32> {
+    let token = token?;
+    number(Some(token)).filter(|year| (1000..=2200).contains(year) && token.key.len() == 4)
+}
+
+fn part(value: i32, most: i32) -> Option<u8> {
+    u8::try_from(value).ok().filter(|part| *part >= 1 && i32::from(*part) <= most)
+}
+
+/// `2026-11-29`, `2026/11/29`, `29/11/2026`, `29.11.2026`, `2026.11.29`.
+fn dashed(tokens: &[Token]) -> Option<(Date, usize)> {
+    let first = tokens.first().filter(|token| token.kind == Kind::Number)?;
+    let mut parts = Vec::with_capacity(3);
+    let length = if first.key.matches('.').count() == 2 {
+        parts.extend(first.key.split('.').map(str::to_owned));
+        1
+    } else {
+        let [a, mark, b, second, c] = tokens.get(..5)? else { return None };
+        let glued = [mark, b, second, c].iter().all(|token| token.is_glued());
+        if !glued || !(mark.is("-") || mark.is("/")) || mark.key != second.key || [b, c].iter().any(|n| n.kind != Kind::Number)
+        {
+            return None;
+        }
+        parts.extend([a, b, c].map(|token| token.key.to_string()));
+        5
+    };
+    let [a, b, c] = parts.as_slice() else { return None };
+    let values: Vec<i32> = [a, b, c].iter().filter_map(|part| part.parse().ok()).collect();
+    let [one, two, three] = *values.as_slice() else { return None };
+    if a.len() == 4 {
+        let (month, day) = (part(two, 12)?, part(three, 31)?);
+        return Some((Date { year: Some(one), month: Some(month), day: Some(day), swappable: false }, length));
+    }
+    if c.len() != 4 || a.len() > 2 || b.len() > 2 {
+        return None;
+    }
+    let (day, month) = if two > 12 { (two, one) } else { (one, two) };
+    let (month, day) = (part(month, 12)?, part(day, 31)?);
+    Some((Date { year: Some(three), month: Some(month), day: Some(day), swappable: one <= 12 && two <= 12 }, length))
+}
+
+/// A number in digits or Chinese characters, and its tokens.
+fn count(tokens: &[Token]) -> Option<(i32, usize)> {
+    if let Some(value) = number(tokens.first()) {
+        return Some((value, 1));
+    }
+    let spelled = chinese(tokens)?;
+    let whole = spelled.value.whole().and_then(|value| i32::try_from(value).ok())?;
+    Some((whole, spelled.length))
+}
+
+/// `2026年11月29日` and what is left of it where parts are missing.
+fn han(tokens: &[Token]) -> Option<(Date, usize)> {
+    let mut date = Date::default();
+    let mut at = 0;
+    while let Some((value, length)) = tokens.get(at..).and_then(count) {
+        let unit = tokens.get(at + length)?;
+        let known = match &*unit.key {
+            "年" if date == Date::default() && (1000..=2200).contains(&value) => {
+                // `1990年代`
+                if tokens.get(at + length + 1).is_some_and(|next| &*next.key == "代") {
+                    return None;
+                }
+                date.year = Some(value);
+                true
+            }
+            "月" if date.month.is_none() && date.day.is_none() => {
+                date.month = part(value, 12);
+                date.month.is_some()
+            }
+            "日" | "号" | "號" if date.day.is_none() && (date.month.is_some() || &*unit.key == "日") => {
+                date.day = part(value, 31);
+                date.day.is_some()
+            }
+            _ => false,
+        };
+        if !known {
+            break;
+        }
+        at += length + 1;
+    }
+    (at > 0).then_some((date, at))
+}
+
+fn month(token: Option<&Token>) -> Option<u8> {
+    let token = token.filter(|token| token.kind == Kind::Word && token.capital)?;
+    let month = match &*token.key {
+        "january" | "jan" => 1,
+        "february" | "feb" => 2,
+        "march" | "mar" => 3,
+        "april" | "apr" => 4,
+        "may" => 5,
+        "june" | "jun" => 6,
+        "july" | "jul" => 7,
+        "august" | "aug" => 8,
+        "september" | "sep" | "sept" => 9,
+        "october" | "oct" => 10,
+        "november" | "nov" => 11,
+        "december" | "dec" => 12,
+        _ => return None,
+    };
+    Some(month)
+}
+
+/// Tokens of a point after an abbreviation, of a comma, of `of`.
+fn skip(tokens: &[Token], at: usize, skipped: &[&str]) -> usize {
+    usize::from(tokens.get(at).is_some_and(|token| skipped.contains(&&*token.key)))
+}
+
+/// The day of a month and its tokens: `29`, `29th`.
+fn day(tokens: &[Token], at: usize) -> Option<(u8, usize)> {
+    let value = number(tokens.get(at))?;
+    let day = part(value, 31)?;
+    let suffix = tokens.get(at + 1).is_some_and(|next| next.is_glued() && matches!(&*next.key, "st" | "nd" | "rd" | "th"));
+    Some((day, 1 + usize::from(suffix)))
+}
+
+/// `November 29, 2026`, `Nov. 29`, `November 2026`, `November`.
+fn month_first(tokens: &[Token]) -> Option<(Date, usize)> {
+    let named = tokens.first()?;
+    let month = month(Some(named))?;
+    let mut at = 1 + if named.key.len() <= 4 { skip(tokens, 1, &["."]) } else { 0 };
+    let mut date = Date { month: Some(month), ..Date::default() };
+    if let Some((day, length)) = day(tokens, at) {
+        date.day = Some(day);
+        at += length;
+        let comma = skip(tokens, at, &[","]);
+        if let Some(year) = year(tokens.get(at + comma)) {
+            date.year = Some(year);
+            at += comma + 1;
+        }
+    } else {
+        let between = skip(tokens, at, &["of", ","]);
+        if let Some(year) = year(tokens.get(at + between)) {
+            date.year = Some(year);
+            at += between + 1;
+        }
+    }
+    // "may" and "march" are words, too.
+    let alone = date.day.is_none() && date.year.is_none();
+    (!alone || named.key.len() > 3 && &*named.key != "march").then_some((date, at))
+}
+
+/// `29 November 2026`, `29th of November`.
+fn day_first(tokens: &[Token]) -> Option<(Date, usize)> {
+    let (day, mut at) = day(tokens, 0)?;
+    at += skip(tokens, at, &["of"]);
+    let named = tokens.get(at)?;
+    let month = month(Some(named))?;
+    at += 1;
+    let mut date = Date { month: Some(month), day: Some(day), ..Date::default() };
+    let point = if named.key.len() <= 4 { skip(tokens, at, &["."]) } else { 0 };
+    let between = point + skip(tokens, at + point, &[",", "of"]);
+    if let Some(year) = year(tokens.get(at + between)) {
+        date.year = Some(year);
+        at += between + 1;
+    }
+    Some((date, at))
+}
+
+/// The year that a plain number may be.
+pub(super) fn as_year(value: Decimal) -> Option<i32> {
+    let year = value.whole().and_then(|value| i32::try_from(value).ok())?;
+    (1000..=2200).contains(&year).then_some(year)
+}

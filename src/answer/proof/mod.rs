@@ -1,0 +1,130 @@
+//! Whether sources say what a claim says of them, without a model.
+//!
+//! ```text
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (amount, unit, date), names
+//! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
+//! ```
+//!
+//! What is checked, in English and in Chinese:
+//! - Numbers, dates, times and versions must be in a source, in whatever form (`三十`, `30`, `thirty`), with their
+//!   unit where both sides have one: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`. One that is there, but elsewhere, is found out where
+//!   what surrounds it in the claim surrounds another value in the source.
+//! - Names: words with capitals and acronyms in English, and Latin ones in Chinese. Chinese names have no capitals: a piece that
+//!   replaces another in what is otherwise a source's own sentence, and looks like a name.
+//! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
+//! - Negation: nearly the same words, denied on one side only.
+//!
+//! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
+//! parts the claim itself says, numbers rounded to millions or said to be "about" so many, items' numbers, and in a translation all
+//! but values and Latin names. A number that the answer worked out otherwise is doubted: the bytes do not say it.
+//!
+//! Invariant: a sentence of a source, word for word, is never doubted against that source.
+
+mod amount;
+mod check;
+mod date;
+mod diff;
+mod lex;
+mod name;
+mod negation;
+mod place;
+mod quote;
+mod reading;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod tests;
+mod unit;
+mod value;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use check::Evidence;
+
+use super::claim::Claim;
+use super::source::Source;
+
+/// What a doubt is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DoubtKind {
+    /// A number, a time of day or a version.
+    Number,
+    /// A date or a year.
+    Date,
+    /// The number is there, of something else.
+    Unit,
+    /// A name, a title or a piece of code.
+    Name,
+    /// Words that are said to be the source's own.
+    Quote,
+    /// One denies what the other says.
+    Negation,
+}
+
+impl fmt::Display for DoubtKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Number => "number",
+            Self::Date => "date",
+            Self::Unit => "unit",
+            Self::Name => "name",
+            Self::Quote => "quote",
+            Self::Negation => "the reverse",
+        })
+    }
+}
+
+/// Something that a claim says and the sources that it cites do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Doubt {
+    /// What it is about.
+    pub kind: DoubtKind,
+    /// In the claim's words.
+    pub said: String,
+    /// The sources that it cites.
+    pub n: Vec<usize>,
+}
+
+/// What is doubtful in a claim that rests on these sources, in its order; of a part of it, in bytes. CPU work, some milliseconds.
+pub fn check(claim: &str, part: Range<usize>, sources: &[&Evidence]) -> Vec<(DoubtKind, String)> {
+    check::check(claim, &part, sources)
+}
+
+/// The sources of an answer, each of which is read when it is first cited.
+#[derive(Debug, Clone, Default)]
+pub struct Cited(Arc<[Lazy]>);
+
+#[derive(Debug)]
+struct Lazy {
+    source: Source,
+    read: OnceLock<Evidence>,
+}
+
+impl Cited {
+    /// Those that the answer was given.
+    pub fn new(sources: &[Source]) -> Self {
+        Self(sources.iter().map(|source| Lazy { source: source.clone(), read: OnceLock::new() }).collect())
+    }
+
+    /// How many there are.
+    pub fn given(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What is doubtful in a claim. CPU work.
+    pub fn doubts(&self, claim: &Claim) -> Vec<Doubt> {
+        let named = self.0.iter().filter(|lazy| claim.sources.contains(&lazy.source.n));
+        let evidence: Vec<&Evidence> = named.map(|lazy| lazy.read.get_or_init(|| Evidence::of(&lazy.source))).collect();
+        if evidence.is_empty() {
+            return Vec::new();
+        }
+        let doubts = check(&claim.text, claim.part.clone(), &evidence);
+        doubts.into_iter().map(|(kind, said)| Doubt { kind, said, n: claim.sources.clone() }).collect()
+    }
+}

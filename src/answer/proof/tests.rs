@@ -1,0 +1,188 @@
+//! What is doubted, and what is not.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const GUIDE: &str = "# Keys\n\nThe operations guide says: \"Signing keys live for 90 days.\" Rotation takes 15 ms and never blocks \
+    readers. Version 2.4.1 was released on 29 November 2026 by Ada Lovelace at Lantern Labs. The cache holds 1.5 GB, about \
+    1,200,000 entries; up to three replicas follow. Use `--rotate-every` to change the interval. Backups are not encrypted by default.";
+
+const HANDBOOK: &str = "# 灯塔手册\n\n签名密钥每九十天更换一次，由港务局负责。系统于2026年11月29日上线，共有三十二个泊位，最大吞吐量为1.2亿吨。\
+    《灯塔运维指南》由李明华编写。备份默认不加密，恢复需要15分钟。该港由马士基公司与招商局集团共同经营。";
+
+fn doubts(claim: &str, source: &str) -> Vec<(DoubtKind, String)> {
+    check(claim, 0..claim.len(), &[&Evidence::new(source, false, &[])])
+}
+
+fn kinds(claim: &str, source: &str) -> Vec<DoubtKind> {
+    doubts(claim, source).into_iter().map(|(kind, _)| kind).collect()
+}
+
+#[test]
+fn what_a_source_says_is_not_doubted_in_whatever_form() {
+    for claim in [
+        "Keys live for 90 days",
+        "Keys live for ninety days, and rotating them takes 0.015 seconds",
+        "It was released on 2026-11-29 (Nov. 29, 2026) as 2.4.1",
+        "Released in November 2026 by Ada Lovelace",
+        "The cache of 1500 MB has 1.2 million entries",
+        "There are two ways to rotate: at once, and every 90 days",
+        "The guide says that “signing keys  live for 90 days”",
+        "Set `--rotate-every` to change it",
+        "Backups are not encrypted by default",
+        "密钥每90天轮换一次，耗时15毫秒",
+        "二〇二六年十一月二十九日发布",
+    ] {
+        assert_eq!(doubts(claim, GUIDE), [], "{claim}");
+    }
+    for claim in [
+        "密钥每90天更换一次",
+        "系统于2026-11-29上线，有32个泊位，吞吐量1.2亿吨",
+        "《灯塔运维指南》由李明华编写",
+        "备份默认不加密",
+        "系统于2026年11月29日发布，共有三十二个泊位，最大吞吐量为1.2亿吨。",
+        "The system went live on November 29, 2026 and has 32 berths",
+    ] {
+        assert_eq!(doubts(claim, HANDBOOK), [], "{claim}");
+    }
+}
+
+#[test]
+fn what_it_does_not_say_is() {
+    use DoubtKind::{Date, Name, Negation, Number, Quote, Unit};
+    for (claim, kind, said) in [
+        ("Keys live for 60 days", Number, "60 days"),
+        ("Rotation takes 15 s", Unit, "15 s"),
+        ("It was released on 28 November 2026", Date, "28 November 2026"),
+        ("It was released in 2025", Date, "2025"),
+        ("Version 2.4.2 was released", Number, "2.4.2"),
+        ("It was released by Grace Hopper", Name, "Grace Hopper"),
+        ("The guide says \"keys live forever\"", Quote, "keys live forever"),
+        ("Use `--rotate-never` for that", Name, "--rotate-never"),
+        ("Backups are encrypted by default", Negation, "encrypted"),
+        ("Rotation takes 15 ms and blocks readers", Negation, "blocks"),
+        ("Rotation takes 90 ms and never blocks readers", Unit, "90 ms"),
+    ] {
+        assert_eq!(doubts(claim, GUIDE), [(kind, said.to_owned())], "{claim}");
+    }
+    for (claim, kind) in [
+        ("密钥每60天更换一次", Number),
+        ("系统于2026年10月29日上线", Date),
+        ("恢复需要15秒", Unit),
+        ("《灯塔安全指南》由李明华编写", Name),
+        ("备份默认加密，恢复需要15分钟", Negation),
+        ("该港由马士基公司与中远海运集团共同经营", Name),
+    ] {
+        assert_eq!(kinds(claim, HANDBOOK), [kind], "{claim}");
+    }
+}
+
+#[test]
+fn a_value_that_stands_elsewhere_in_the_source_is_found_out() {
+    let report = "Sales in the north were 308 million in 2019, ranking sixth. Sales in the south were 24 million in 2021. The north \
+                  has 118 shops. Von Miller leads the north and Josh Norman leads the south.";
+    assert_eq!(kinds("Sales in the north were 24 million in 2019, ranking sixth.", report), [DoubtKind::Number]);
+    assert_eq!(kinds("Sales in the south were 24 million in 2019.", report), [DoubtKind::Date]);
+    assert_eq!(kinds("Josh Norman leads the north and Josh Norman leads the south.", report), [DoubtKind::Name]);
+    assert_eq!(kinds("The north, with sales of 308 million, has 118 shops.", report), []);
+}
+
+#[test]
+fn several_sources_stand_for_a_claim_together() {
+    let (a, b) = (Evidence::new("It holds 32 berths.", false, &[]), Evidence::new("It opened in 1998.", false, &["Harbour"]));
+    let claim = "The Harbour opened in 1998 with 32 berths";
+    assert_eq!(check(claim, 0..claim.len(), &[&a, &b]), []);
+    assert_eq!(check(claim, 0..claim.len(), &[&a]).len(), 2);
+    let part = claim.find("with").unwrap()..claim.len();
+    assert_eq!(check(claim, part, &[&a]), [], "of a part, that part");
+}
+
+#[test]
+fn rows_are_read_with_the_names_of_their_columns() {
+    let source =
+        Source { columns: Some("berth,fee".into()), text: "B1,12\nB2,14".into(), ..crate::answer::samples::source(1, 1.0) };
+    let cited = Cited::new(&[source]);
+    let claim = |text: &str| Claim { text: text.into(), part: 0..text.len(), sources: vec![1] };
+    assert_eq!(cited.doubts(&claim("The fee of berth B2 is 14")), []);
+    let wrong = cited.doubts(&claim("The fee of berth B2 is 16"));
+    assert_eq!(wrong, [Doubt { kind: DoubtKind::Number, said: "16".into(), n: vec![1] }]);
+    assert_eq!(cited.doubts(&Claim { sources: vec![2], ..claim("99") }), [], "there is no such source");
+}
+
+/// A sentence with a number in it, in one of both languages.
+fn sentence() -> impl Strategy<Value = (String, std::ops::Range<usize>)> {
+    let english = (prop::sample::select(vec!["valve", "berth", "crane", "beacon", "tank"]), 10_u32..100_000, 0_usize..4)
+        .prop_map(|(thing, n, form)| match form {
+            0 => (format!("The {thing} of the harbour holds "), n.to_string(), " tons of oil.".to_owned()),
+            1 => (format!("In winter each {thing} is closed for "), n.to_string(), " hours a year.".to_owned()),
+            2 => (format!("Repairs of the {thing} cost $"), n.to_string(), " in Hamburg.".to_owned()),
+            _ => ("Until then ".to_owned(), n.to_string(), format!(" people had seen the {thing}.")),
+        });
+    let chinese = (prop::sample::select(vec!["阀门", "泊位", "吊车", "灯塔"]), 10_u32..100_000, 0_usize..3).prop_map(
+        |(thing, n, form)| match form {
+            0 => (format!("港口的{thing}可以容纳"), n.to_string(), "吨石油。".to_owned()),
+            1 => (format!("每座{thing}的维修费用为"), n.to_string(), "元。".to_owned()),
+            _ => ("当时已有".to_owned(), n.to_string(), format!("人见过这座{thing}。")),
+        },
+    );
+    prop_oneof![english, chinese].prop_map(|(before, n, after)| {
+        let digits = before.len()..before.len() + n.len();
+        (format!("{before}{n}{after}"), digits)
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_sentence_of_the_source_is_never_doubted(
+        sentences in prop::collection::vec(sentence(), 1..12),
+        which in any::<prop::sample::Index>(),
+    ) {
+        let source: Vec<&str> = sentences.iter().map(|(sentence, _)| sentence.as_str()).collect();
+        let claim = source[which.index(source.len())];
+        prop_assert_eq!(doubts(claim, &source.join(" ")), []);
+    }
+
+    #[test]
+    fn a_changed_digit_always_is(
+        sentences in prop::collection::vec(sentence(), 1..12),
+        which in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        digit in 1_u8..9,
+    ) {
+        let source: Vec<&str> = sentences.iter().map(|(sentence, _)| sentence.as_str()).collect();
+        let (sentence, digits) = &sentences[which.index(sentences.len())];
+        let at = digits.start + at.index(digits.len());
+        let old = sentence.as_bytes()[at];
+        // No zero comes to the front, and it is another digit.
+        let new = b'1' + (old.wrapping_sub(b'1').wrapping_add(digit)) % 9;
+        prop_assume!(new != old);
+        let claim = format!("{}{}{}", &sentence[..at], char::from(new), &sentence[at + 1..]);
+        // The same sentence with that number may stand elsewhere.
+        prop_assume!(!source.contains(&claim.as_str()));
+        prop_assert!(!doubts(&claim, &source.join(" ")).is_empty(), "{}", claim);
+    }
+
+    #[test]
+    fn no_text_is_doubted_against_itself(text in any::<String>()) {
+        prop_assert_eq!(doubts(&text, &text), []);
+    }
+
+    #[test]
+    fn no_text_brings_it_down(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "1", "2026", "-", "/", ":", ".", ",", " ", "\n", "%", "三", "十", "百万", "年", "月", "日", "第", "不", "“", "”", "《", "`",
+                "May", "Nov.", "am", "p.m.", "not", "New York", "NASA", "ms", "million", "twenty", "hundred", "°", "v", "'s", "é", "\u{301}",
+                "999999999999999999999999999999999999", "万亿", "一", "。", "(", "🙂",
+            ]),
+            0..30,
+        ),
+        source in any::<String>(),
+    ) {
+        let claim = parts.concat();
+        let _ = doubts(&claim, &source);
+        let _ = doubts(&source, &claim);
+        prop_assert_eq!(doubts(&claim, &claim), []);
+    }
+}
