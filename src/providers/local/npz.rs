@@ -54,7 +54,7 @@ impl<'a> Npz<'a> {
             .read_to_end(&mut bytes)
             .map_err(|source| Error::Unpacking { name: name.to_owned(), source })?;
         let Some((head, numbers)) = split(&bytes) else { return Err(wrong()) };
-        let dimensions: String = shape.iter().map(|dimension| format!("{dimension},")).collect();
+        let dimensions = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(",") + ",";
         let squeezed: String = head.chars().filter(|c| !c.is_whitespace()).collect();
         let of_shape = ["", ","].iter().any(|comma| {
             let dimensions = dimensions.strip_suffix(comma).unwrap_or(&dimensions);

