@@ -22,7 +22,7 @@ struct Candidate {
 /// Fuses two rankings, each best first, into one; of equal passages the one that stood higher in either comes first, then
 /// the ids decide.
 pub fn fuse(plan: &FusionPlan, dense: &[Ranked], sparse: &[Ranked]) -> Vec<Ranked> {
-    let (FusionPlan::Rrf { weight, .. } | FusionPlan::Weighted { weight }) = *plan;
+    let weight = plan.words();
     let mut candidates: HashMap<_, Candidate> = HashMap::with_capacity(dense.len() + sparse.len());
     for (ranking, share) in [(dense, 1.0 - weight), (sparse, weight)] {
         for (place, (Ranked { id, .. }, part)) in ranking.iter().zip(shares(plan, ranking)).enumerate() {
@@ -41,7 +41,7 @@ fn shares(plan: &FusionPlan, hits: &[Ranked]) -> Vec<f32> {
     let fused = hits.get(..DEPTH).unwrap_or(hits);
     let mut shares: Vec<f32> = match *plan {
         FusionPlan::Rrf { k, .. } => (0..fused.len()).map(|place| 1.0 / (k + place as f32)).collect(),
-        FusionPlan::Weighted { .. } => {
+        FusionPlan::Weighted { .. } | FusionPlan::Usual => {
             let best = fused.first().map_or(0.0, |hit| hit.score);
             let worst = fused.last().map_or(0.0, |hit| hit.score);
             // A ranking of equals (one passage, often) is worth all it can be.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
-use crate::providers::{ModelRef, ProviderKind};
+use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
@@ -17,6 +17,10 @@ const ANSWER_TOKENS: u32 = 1024;
 const CONTEXT_TOKENS: usize = 6000;
 /// A model that reasons in silence may take half as long; a person who waits has rarely more patience than this.
 const FALLBACK_AFTER: Duration = Duration::from_secs(30);
+
+/// BM25's share beside a model of which nothing is known. Not measured: between the small models here and the .3 that is usual for
+/// large ones.
+const OF_UNKNOWN: f32 = 0.4;
 
 /// How passages are ranked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
@@ -54,6 +58,8 @@ pub enum FusionPlan {
         /// BM25's share, from 0 to 1; the rest is the model's.
         weight: f32,
     },
+    /// As suits the model that embeds, which is known once the index is open.
+    Usual,
     /// By scores: the weighted sum of both, each scaled so that its best is 1 and its worst 0.
     Weighted {
         /// BM25's share, from 0 to 1; the rest is the model's.
@@ -69,12 +75,28 @@ impl FusionPlan {
     /// .967, .945, .979. Reciprocal rank fusion (k = 2, equal shares) reached .514, .468, .957 and .971.
     pub fn default_for(kind: Option<ProviderKind>, model: &str) -> Self {
         let weight = match kind {
+            Some(ProviderKind::Local) if model.eq_ignore_ascii_case(local::AUTO) => return Self::Usual,
             Some(ProviderKind::Local) if model.to_ascii_lowercase().contains("potion") => 0.7,
             Some(ProviderKind::Local) => 0.5,
-            // Not measured: between the small models here and the .3 that is usual for large ones.
-            _ => 0.4,
+            _ => OF_UNKNOWN,
         };
         Self::Weighted { weight }
+    }
+
+    /// BM25's share.
+    pub(crate) fn words(self) -> f32 {
+        match self {
+            Self::Rrf { weight, .. } | Self::Weighted { weight } => weight,
+            Self::Usual => OF_UNKNOWN,
+        }
+    }
+
+    /// The same, [`Self::Usual`] replaced by what suits this model (`local/…`).
+    pub(crate) fn with_model(self, model: &str) -> Self {
+        match (self, model.strip_prefix("local/")) {
+            (Self::Usual, local) => Self::default_for(local.map(|_| ProviderKind::Local), local.unwrap_or_default()),
+            (known, _) => known,
+        }
     }
 }
 

@@ -144,7 +144,7 @@ impl Retriever {
             rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
             return Ok(hits);
         }
-        let how = plan.fusion;
+        let how = plan.fusion.with_model(self.embedder.as_ref().map_or("", |embedder| embedder.model()));
         // Only here are both seen, wherever they are fused. A store may do so again, and the last time counts; and it may name its points
         // as it likes while it does, but what it finds comes in the order of what was fused.
         let seen: Arc<Mutex<Vec<Legs>>> = Arc::default();

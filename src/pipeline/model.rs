@@ -91,10 +91,11 @@ pub(super) fn check(
 
 /// The models that run in process are known by name.
 fn check_local(model: &str, shown: &str) -> Result<(), Problem> {
-    if local::MODELS.iter().any(|known| known.eq_ignore_ascii_case(model)) {
+    if local::MODELS.iter().chain([&local::AUTO]).any(|known| known.eq_ignore_ascii_case(model)) {
         return Ok(());
     }
-    let one_of = format!("the local models are {}", local::MODELS.join(" and "));
+    let one_of =
+        format!("the local models are {}; `{}` is the one that suits the documents", local::MODELS.join(", "), local::AUTO);
     let hint = match did_you_mean(model, local::MODELS) {
         Some(guess) => format!("{guess} {one_of}"),
         None => one_of,

@@ -283,7 +283,6 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
 }
 
 fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
-    let (FusionPlan::Weighted { weight } | FusionPlan::Rrf { weight, .. }) = default;
     if spec.method == Some(FusionMethodSpec::Rrf) {
         // Places do not tell how much better one is than the next: the models' shares of scores are not those of places.
         return FusionPlan::Rrf { k: spec.k.unwrap_or(RRF_K), weight: spec.weight.unwrap_or(0.5) };
@@ -292,7 +291,7 @@ fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> Fusion
         let problem = Problem::new("`k` has a meaning for `method: rrf` only");
         file.error(&["query", "retrieve", "fusion", "k"], problem.hint("remove it, or say `method: rrf`"));
     }
-    FusionPlan::Weighted { weight: spec.weight.unwrap_or(weight) }
+    spec.weight.map_or(default, |weight| FusionPlan::Weighted { weight })
 }
 
 fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, plan: &mut QueryPlan) {

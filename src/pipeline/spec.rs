@@ -244,7 +244,7 @@ pub(super) struct OcrSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "embed")]
 pub(super) struct EmbedSpec {
-    /// `provider/model`.
+    /// `provider/model`. `local/auto` is the local model that suits the documents, or that the index has already.
     #[schemars(length(min = 1), extend("default" = "local/potion-base-8M", "examples" = ["openai/text-embedding-3-small"]))]
     pub(super) model: Option<String>,
     /// The width of the vectors, for models that have several. By default the model's own.

@@ -27,7 +27,7 @@ impl Runtime {
     /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
     pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
         let setup = tokio::select! {
-            setup = self.ingest_setup() => setup?,
+            setup = self.setup_for(&options) => setup?,
             // A model may be on its way through a slow network.
             () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
         };
@@ -48,7 +48,21 @@ impl Runtime {
             Some(ledger) => ledger,
             None => SqliteLedger::in_memory().await?,
         };
+        self.choose_for(&options).await?;
         ingest::forecast(self.setup(Arc::new(ledger), Purpose::Preview, None).await?, options, report, stop).await
+    }
+
+    async fn setup_for(&self, options: &Options) -> Result<Setup, Error> {
+        self.choose_for(options).await?;
+        self.ingest_setup().await
+    }
+
+    /// Chooses the model that embeds for an index that is about to be made anew.
+    async fn choose_for(&self, options: &Options) -> Result<(), Error> {
+        if options.rebuild {
+            self.embedder.get_or_try_init(|| self.open_embedder(true)).await?;
+        }
+        Ok(())
     }
 
     /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's

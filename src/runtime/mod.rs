@@ -1,6 +1,7 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
 mod answerer;
+mod choice;
 #[cfg(feature = "postgres")]
 mod cluster;
 mod copy;
@@ -115,7 +116,7 @@ impl Runtime {
     /// # Errors
     /// When the provider has no such model, or a local model's files cannot be had.
     pub async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
-        Ok(Arc::clone(self.embedder.get_or_try_init(|| self.providers.embedder(&self.plan.embed)).await?))
+        Ok(Arc::clone(self.embedder.get_or_try_init(|| self.open_embedder(false)).await?))
     }
 
     /// The store.

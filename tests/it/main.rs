@@ -18,6 +18,7 @@ mod both;
 mod cache;
 mod chat;
 mod check;
+mod choice;
 mod chunk;
 mod cluster;
 mod cluster_quota;

@@ -1,0 +1,117 @@
+//! The model that embeds, where the pipeline leaves the choice: the index's own, else the one that suits the documents.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Runtime;
+use crate::error::Error;
+use crate::language::Language;
+use crate::parse::{self, ParseOptions};
+use crate::providers::{EmbedPlan, Embedder, ErrorKind, ModelRef, ProviderKind, local};
+use crate::source::state::{MemoryState, State};
+use crate::source::{self, Body, Fetched, Item, Listed, Purpose, Source, SourceId};
+
+/// Documents that are looked at, of each source.
+const SAMPLE: usize = 32;
+/// Documents that a source fetched to list them: enough where each costs a request.
+const FETCHED: usize = 8;
+/// Items that the sample is drawn from.
+const LISTED: usize = 20_000;
+/// How long a source is listed for it, and how long its documents are fetched.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Larger documents take longer to read than they tell more.
+const LARGEST: u64 = 4 << 20;
+
+impl Runtime {
+    /// Opens the model that embeds. `anew`: what the index has does not count, as it is about to go.
+    pub(super) async fn open_embedder(&self, anew: bool) -> Result<Arc<dyn Embedder>, Error> {
+        let embed = &self.plan.embed;
+        let is_local = self.plan.providers.get(&embed.model.provider).is_some_and(|plan| plan.kind == ProviderKind::Local);
+        if !is_local || !embed.model.model.eq_ignore_ascii_case(local::AUTO) {
+            return Ok(self.providers.embedder(embed).await?);
+        }
+        let index = if anew { None } else { self.store()?.meta().await? };
+        let model = match &index {
+            // With what another kind of model has made, the error says so.
+            Some(index) => local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH),
+            None => self.suiting().await,
+        };
+        let plan = EmbedPlan { model: ModelRef::new(&embed.model.provider, model), ..embed.clone() };
+        self.providers.embedder(&plan).await.map_err(|mut error| {
+            if index.is_none() && model != local::ENGLISH && error.kind == ErrorKind::ModelMissing {
+                let hint = error.hint.unwrap_or_default();
+                let other = format!("{}/{}", embed.model.provider, local::ENGLISH);
+                error.hint =
+                    Some(format!("{hint}; or set `embed.model: {other}`, with which other languages are found by words alone"));
+            }
+            error.into()
+        })
+    }
+
+    /// The model that suits the documents, by a sample of them.
+    async fn suiting(&self) -> &'static str {
+        let nothing = |_: &SourceId| -> Arc<dyn State> { Arc::new(MemoryState::default()) };
+        let planned = self.plan.sources.iter().map(|plan| source::open(plan, &self.settings.cwd, nothing, Purpose::Preview));
+        let mut languages = Vec::new();
+        for source in planned.chain(self.sources.iter().cloned()) {
+            languages.extend(sample(&*source, &self.plan.parse).await);
+        }
+        let model = local::model_for(&languages);
+        if model == local::ENGLISH {
+            tracing::info!(model, documents = languages.len(), "the embedding model was chosen by a sample of the documents");
+        } else {
+            let of = languages.len();
+            let other = languages.iter().flatten().filter(|language| **language != Language::ENGLISH).count();
+            tracing::warn!(
+                "{other} of {of} documents looked at are not in English: embedding with local/{model} (`embed.model` says otherwise)"
+            );
+        }
+        model
+    }
+}
+
+/// The languages of some of a source's documents. What cannot be listed or read is for the run to tell.
+async fn sample(source: &dyn Source, options: &ParseOptions) -> Vec<Option<Language>> {
+    let until = Instant::now() + PATIENCE;
+    let (mut items, mut fetched): (Vec<Item>, Vec<(String, Fetched)>) = Default::default();
+    let mut listing = source.list();
+    while let Ok(Some(listed)) = timeout_at(until, listing.next()).await {
+        match listed {
+            Listed::Item(item) if item.size.is_none_or(|size| size <= LARGEST) => items.push(item),
+            Listed::Fetched(item, body) => fetched.push((item.uri, *body)),
+            Listed::Complete => break,
+            _ => {}
+        }
+        if items.len() >= LISTED || fetched.len() >= FETCHED {
+            break;
+        }
+    }
+    drop(listing);
+    // The same ones each time, and from everywhere: documents in a language may all be in one folder.
+    items.sort_by_cached_key(|item| *blake3::hash(item.uri.as_bytes()).as_bytes());
+    items.truncate(SAMPLE);
+    if let Ok(bodies) = timeout(PATIENCE, source.fetch(&items)).await {
+        let bodies = items.into_iter().zip(bodies).filter_map(|(item, body)| Some((item.uri, body.ok()?)));
+        fetched.extend(bodies);
+    }
+    let options = options.clone();
+    let languages = move || fetched.into_iter().filter_map(|(uri, body)| language(&uri, body, &options)).collect();
+    tokio::task::spawn_blocking(languages).await.unwrap_or_default()
+}
+
+/// The language of a document; `None` of what cannot be read.
+fn language(uri: &str, fetched: Fetched, options: &ParseOptions) -> Option<Option<Language>> {
+    let (text, markup) = match fetched.body {
+        Body::Text { text, markup, .. } => (text, markup),
+        Body::Bytes { bytes, hint } => {
+            // Scans are not worth the minutes that reading their pictures takes.
+            let options = ParseOptions { ocr: None, ..options.clone() };
+            let extracted = parse::parse_with(hint.of(uri), bytes, &options).ok()?.extracted;
+            (extracted.text, extracted.markup)
+        }
+    };
+    Some(Language::of_document(&text, markup))
+}
