@@ -98,20 +98,20 @@ async fn sample(source: &dyn Source, options: &ParseOptions) -> Vec<Option<Langu
         fetched.extend(bodies);
     }
     let options = options.clone();
-    let languages = move || fetched.into_iter().filter_map(|(uri, body)| language(&uri, body, &options)).collect();
+    let languages = move || fetched.into_iter().filter_map(|(uri, body)| language(&uri, body, &options).ok()).collect();
     tokio::task::spawn_blocking(languages).await.unwrap_or_default()
 }
 
-/// The language of a document; `None` of what cannot be read.
-fn language(uri: &str, fetched: Fetched, options: &ParseOptions) -> Option<Option<Language>> {
+/// The language of a document, if it is of a certain one.
+fn language(uri: &str, fetched: Fetched, options: &ParseOptions) -> Result<Option<Language>, parse::ParseError> {
     let (text, markup) = match fetched.body {
         Body::Text { text, markup, .. } => (text, markup),
         Body::Bytes { bytes, hint } => {
             // Scans are not worth the minutes that reading their pictures takes.
             let options = ParseOptions { ocr: None, ..options.clone() };
-            let extracted = parse::parse_with(hint.of(uri), bytes, &options).ok()?.extracted;
+            let extracted = parse::parse_with(hint.of(uri), bytes, &options)?.extracted;
             (extracted.text, extracted.markup)
         }
     };
-    Some(Language::of_document(&text, markup))
+    Ok(Language::of_document(&text, markup))
 }

@@ -49,6 +49,20 @@ fn what_a_source_says_is_not_doubted_in_whatever_form() {
 }
 
 #[test]
+fn the_very_words_are_not_doubted_and_a_part_of_them_may_be() {
+    let odd = "1十。十百万New York";
+    assert_eq!(doubts(odd, odd), []);
+    assert_eq!(doubts("It has 90 entries.", "It has 190 entries. It has 90 entries.\nMore."), []);
+    for (claim, source) in [
+        ("90 entries", "It has 190 entries."),
+        ("It takes 1", "It takes 1.5 s."),
+        ("It is encrypted by default.", "It is said of few: It is not encrypted by default."),
+    ] {
+        assert_ne!(doubts(claim, source), [], "{claim}");
+    }
+}
+
+#[test]
 fn what_it_does_not_say_is() {
     use DoubtKind::{Date, Name, Negation, Number, Quote, Unit};
     for (claim, kind, said) in [
