@@ -4,12 +4,11 @@ use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::name;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
 use super::value::{Match, Value, What};
-use super::{DoubtKind, diff, negation};
+use super::{DoubtKind, diff, known, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
 
@@ -214,14 +213,14 @@ fn names(claim: &Reading, views: &[View<'_>], within: &dyn Fn(&Range<usize>) -> 
         return;
     }
     let readings: Vec<&Reading> = views.iter().map(|view| view.source).collect();
-    let comparable = readings.iter().any(|source| name::comparable(claim, source));
+    let comparable = readings.iter().any(|source| known::comparable(claim, source));
     for name in claim.names.iter().filter(|name| within(&name.tokens)).take(MOST_VALUES) {
         let said = claim.steps_of(&name.tokens);
         // One word that begins its sentence may be any.
         let capitals = claim.tokens.get(name.tokens.clone()).unwrap_or_default().iter().filter(|token| token.capital);
         let is_sure = capitals.clone().count() > 1
             || capitals.clone().any(|token| readings.iter().any(|source| source.is_sure_name(&token.key)));
-        let unknown = comparable && name::missing(claim, name, &readings).is_some();
+        let unknown = comparable && known::missing(claim, name, &readings).is_some();
         let doubtful = unknown || {
             let (mut same, mut other): (Option<Standing>, Option<Standing>) = (None, None);
             for view in views {

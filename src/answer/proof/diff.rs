@@ -3,9 +3,10 @@
 
 use std::ops::Range;
 
+use super::function::is_function;
 use super::lex::{Kind, Token, is_han};
 use super::place::View;
-use super::reading::{Reading, is_function, is_han_function};
+use super::reading::{Reading, is_han_function};
 use super::value::{Match, Value};
 
 /// Of what a claim says beside the piece, how much must be in the sentence, in order.

@@ -24,6 +24,8 @@ mod amount;
 mod check;
 mod date;
 mod diff;
+mod function;
+mod known;
 mod lex;
 mod name;
 mod negation;

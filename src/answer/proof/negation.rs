@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
+use super::function::is_function;
 use super::lex::Kind;
 use super::place::View;
-use super::reading::{Reading, is_function};
+use super::reading::Reading;
 
 /// Of a claim's words, how many a sentence must share to say the same or its opposite.
 const SHARED: f32 = 0.8;
