@@ -24,10 +24,12 @@ const FAREWELL: Duration = Duration::from_secs(10);
 /// A document at which so many workers ended is not given to another.
 const ATTEMPTS: i16 = 8;
 
-/// What came with its body nobody else can fetch: it is listed again before the round ends.
-const GIVE_UP_BODIES: &str = "
+/// What came with its body nobody else can fetch: it is listed again before the round ends. And what was to be removed may be there
+/// again when another one leads, and walks: that is judged anew.
+const GIVE_UP: &str = "
     WITH gone AS (
-        DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND kind = 0 AND item IS NULL RETURNING 1)
+        DELETE FROM ragstream.jobs WHERE corpus = $1 AND owner = ANY($2) AND (kind = 0 AND item IS NULL OR kind = 1)
+        RETURNING 1)
     UPDATE ragstream.corpora SET again = true WHERE id = $1 AND EXISTS (SELECT 1 FROM gone)";
 
 /// Workers whose lease has run out, or who signed on before nothing counted any more that had been granted; or the one of this name.
@@ -164,7 +166,7 @@ impl Inner {
             )
             .await?;
         transaction.ask(&record_intents_of("owner = ANY($2)"), values).await?;
-        transaction.ask(GIVE_UP_BODIES, values).await?;
+        transaction.ask(GIVE_UP, values).await?;
         // At which one worker after another ends is a failure of the document's.
         transaction
             .ask(
@@ -208,9 +210,9 @@ impl Inner {
             // What nobody has any more is looked at all the same.
             "INSERT INTO ragstream.sweeps (corpus, key, uri, source, ids, due)
              SELECT corpus, key, uri, source, sweep, clock_timestamp() FROM ragstream.jobs
-             WHERE corpus = $1 AND owner = $2 AND kind = 0 AND item IS NULL AND sweep IS NOT NULL",
+             WHERE corpus = $1 AND owner = $2 AND (kind = 0 AND item IS NULL OR kind = 1) AND sweep IS NOT NULL",
             &record_intents_of("owner = $2"),
-            &GIVE_UP_BODIES.replace("ANY($2)", "$2"),
+            &GIVE_UP.replace("ANY($2)", "$2"),
             "UPDATE ragstream.jobs SET owner = NULL, job = nextval('ragstream.job_numbers') WHERE corpus = $1 AND owner = $2",
             "UPDATE ragstream.roles SET lease_until = clock_timestamp() WHERE corpus = $1 AND owner = $2",
         ] {
