@@ -1,7 +1,7 @@
 //! Which sentence a citation stands for, while the answer streams.
 //!
-//! Text passes at once; a mark waits until its claim is known. At the end of its sentence ("… days [2].", "… days. [2]") that is so
-//! with the character that follows; in its midst ("According to [2], …") when the sentence ends or the next mark comes, or after
+//! Text passes at once; a mark waits until its claim is known. At the end of its sentence ("… days \[2\].", "… days. \[2\]") that is so
+//! with the character that follows; in its midst ("According to \[2\], …") when the sentence ends or the next mark comes, or after
 //! [`MOST_HELD`] bytes. Marks in a row share a claim. An item, a row and a heading are sentences, as lines are.
 
 use std::mem::take;
