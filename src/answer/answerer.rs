@@ -184,7 +184,8 @@ impl Answerer {
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
                     yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
-                    yield AnswerEvent::Citation { text: format!("[{}]", source.n), sources: vec![source.n], unknown: Vec::new(), doubts: Vec::new() };
+                    let (text, sources) = (format!("[{}]", source.n), vec![source.n]);
+                    yield AnswerEvent::Citation { text, sources, unknown: Vec::new(), doubts: Vec::new() };
                     yield AnswerEvent::Token("\n\n".into());
                 }
                 let shown = shown.iter().map(|source| source.n).collect();

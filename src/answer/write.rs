@@ -27,7 +27,7 @@ pub(super) fn write(
         let requested = Instant::now();
         let mut ttft = None;
         let mut answer = model.chat(request).await?;
-        let (stop, usage) = loop {
+        let end = loop {
             match answer.next().await {
                 Some(Ok(ChatEvent::Reasoning(text))) => yield AnswerEvent::Reasoning(text),
                 Some(Ok(ChatEvent::Text(text))) => {
@@ -50,30 +50,24 @@ pub(super) fn write(
                     let (from, kind, interrupted) = (name.clone(), ErrorKind::BadAnswer, true);
                     yield AnswerEvent::Fallback { from, to: name, kind, reason, interrupted };
                 }
-                Some(Ok(ChatEvent::Done { stop, usage })) => {
-                    for part in last(&mut claims, &mut scanner) {
-                        for event in checked(&cited, part, &mut doubts).await {
-                            yield event;
-                        }
-                    }
-                    break (stop, usage);
-                }
-                broken => {
-                    // What was held back is part of the partial answer.
-                    for part in last(&mut claims, &mut scanner) {
-                        for event in checked(&cited, part, &mut doubts).await {
-                            yield event;
-                        }
-                    }
-                    Err(match broken {
-                        Some(Err(error)) => error,
-                        _ => ProviderError::new(model.model(), ErrorKind::Network, "the answer ended without its end mark"),
-                    })?;
+                Some(Ok(ChatEvent::Done { stop, usage })) => break Ok((stop, usage)),
+                Some(Err(error)) => break Err(error),
+                None => {
+                    break Err(ProviderError::new(model.model(), ErrorKind::Network, "the answer ended without its end mark"));
                 }
             }
         };
         // Nothing that follows the end mark is of interest: end the request before the consumer takes its time.
         drop(answer);
+        // What was held back is part of an answer that broke off, too.
+        let mut held_back = parts(&mut claims, scanner.finish());
+        held_back.extend(claims.finish());
+        for part in held_back {
+            for event in checked(&cited, part, &mut doubts).await {
+                yield event;
+            }
+        }
+        let (stop, usage) = end?;
         yield AnswerEvent::Done(AnswerSummary {
             model: Some(model.model().to_owned()),
             citations: scanner.citations().to_vec(),
@@ -90,12 +84,6 @@ pub(super) fn write(
 
 fn parts(claims: &mut Claims, pieces: Vec<Piece>) -> Vec<Part> {
     pieces.into_iter().flat_map(|piece| claims.push(piece)).collect()
-}
-
-fn last(claims: &mut Claims, scanner: &mut Scanner) -> Vec<Part> {
-    let mut parts = parts(claims, scanner.finish());
-    parts.extend(claims.finish());
-    parts
 }
 
 /// The events of a part, its marks with what is doubtful of their claim.

@@ -11,6 +11,8 @@ use std::ops::Range;
 
 use ragstream_kernel::{Cpu, Dense, Matrix, Norm, Scratch, attend, gelu_rows, unit};
 
+use super::encoder::Network;
+
 /// The reason why the files are no BERT that this can run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LoadError {
@@ -96,23 +98,29 @@ impl Bert {
         Ok(Self { cpu, heads, words, positions, norm, layers: reading.layers()? })
     }
 
-    /// The width of the vectors.
-    pub(super) fn width(&self) -> usize {
-        self.positions.width
+    /// Whether it takes so many token ids and sequences of so many tokens, and gives vectors of this width.
+    pub(super) fn fits(&self, vocabulary: usize, positions: usize, width: usize) -> bool {
+        vocabulary <= self.words.count() && positions <= self.positions.rows().len() && width == self.positions.width
     }
 
-    /// Token ids are below this.
-    pub(super) fn vocabulary(&self) -> usize {
-        self.words.count()
+    /// `[tokens of all sequences, width]`
+    fn embed(&self, sequences: &[Vec<u32>]) -> Matrix {
+        let mut x = Matrix::zeros(sequences.iter().map(Vec::len).sum(), self.positions.width);
+        let tokens = sequences.iter().flat_map(|ids| ids.iter().zip(self.positions.rows()));
+        for (row, (id, position)) in x.rows_mut().zip(tokens) {
+            self.words.write(*id, row);
+            for (x, position) in row.iter_mut().zip(position) {
+                *x += position;
+            }
+        }
+        self.norm.apply(self.cpu, &mut x.numbers);
+        x
     }
+}
 
-    /// A sequence's tokens, at most.
-    pub(super) fn positions(&self) -> usize {
-        self.positions.rows().len()
-    }
-
-    /// One unit vector a sequence. Every sequence has between 1 and [`Self::positions`] ids below [`Self::vocabulary`].
-    pub(super) fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
+impl Network for Bert {
+    /// One unit vector a sequence. Every sequence has one id at least, no more than there are positions, and those that are known: see [`Self::fits`].
+    fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
         let cpu = self.cpu;
         let spans = spans(sequences);
         let mut x = self.embed(sequences);
@@ -129,20 +137,6 @@ impl Bert {
             layer.output_norm.apply(cpu, &mut x.numbers);
         }
         spans.into_iter().map(|span| pool(&x, span)).collect()
-    }
-
-    /// `[tokens of all sequences, width]`
-    fn embed(&self, sequences: &[Vec<u32>]) -> Matrix {
-        let mut x = Matrix::zeros(sequences.iter().map(Vec::len).sum(), self.width());
-        let tokens = sequences.iter().flat_map(|ids| ids.iter().zip(self.positions.rows()));
-        for (row, (id, position)) in x.rows_mut().zip(tokens) {
-            self.words.write(*id, row);
-            for (x, position) in row.iter_mut().zip(position) {
-                *x += position;
-            }
-        }
-        self.norm.apply(self.cpu, &mut x.numbers);
-        x
     }
 }
 

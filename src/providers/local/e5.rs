@@ -3,15 +3,12 @@
 //! Source: Wang et al. 2024, arXiv:2402.05672. A question and a passage each have a prefix that the model was trained with.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use ragstream_kernel::Cpu;
 
-use super::bert::Bert;
-use super::encoder::{Encoder, Facts, Network};
-use super::failure::{off_the_runtime, unusable};
+use super::encoder::{Encoder, Facts};
+use super::failure::{ill_matched, off_the_runtime, unusable};
 use super::q4;
-use super::unigram::Unigram;
 use super::weights::{E5, Hub};
 use crate::providers::ProviderError;
 
@@ -30,32 +27,16 @@ static FACTS: Facts = Facts {
     worth_caching: true,
 };
 
-#[derive(Debug)]
-struct E5Small {
-    tokenizer: Unigram,
-    bert: Bert,
-}
-
 pub(super) async fn load(cache_dir: &Path, hub: &Hub) -> Result<Encoder, ProviderError> {
     let [file] = E5.files(cache_dir, hub).await?;
-    let model = off_the_runtime(move || {
+    let (tokenizer, bert) = off_the_runtime(move || {
         let (tokenizer, bert) = q4::read(Cpu::detect(), &file).map_err(|e| unusable(E5.name, e))?;
-        let fits = tokenizer.size() <= bert.vocabulary() && bert.positions() >= MAX_TOKENS;
-        if !fits || bert.width() != FACTS.dimensions {
-            return Err(unusable(E5.name, "the tokenizer and the weights do not belong together"));
+        if bert.fits(tokenizer.size(), MAX_TOKENS, FACTS.dimensions) {
+            Ok((tokenizer, bert))
+        } else {
+            Err(ill_matched(E5.name))
         }
-        Ok(E5Small { tokenizer, bert })
     })
     .await??;
-    Ok(Encoder::new(&FACTS, Arc::new(model)))
-}
-
-impl Network for E5Small {
-    fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
-        Ok(self.tokenizer.tokens(text))
-    }
-
-    fn encode(&self, tokens: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        self.bert.encode(tokens)
-    }
+    Ok(Encoder::new(&FACTS, tokenizer, bert))
 }

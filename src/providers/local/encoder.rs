@@ -9,11 +9,14 @@ use super::cores::{self, Cores};
 use super::failure::{PROVIDER, off_the_runtime};
 use crate::providers::{EmbedLimits, Embedded, Embedder, ErrorKind, Fingerprint, InputType, ProviderError};
 
-/// What turns texts into tokens, and tokens into vectors.
-pub(super) trait Network: Send + Sync + std::fmt::Debug {
+/// What turns texts into tokens.
+pub(super) trait Tokenise: Send + Sync + std::fmt::Debug {
     /// The tokens of a text, those that the tokenizer adds included: one at least.
     fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError>;
+}
 
+/// What turns tokens into vectors.
+pub(super) trait Network: Send + Sync + std::fmt::Debug {
     /// One unit vector a list of tokens.
     fn encode(&self, tokens: &[Vec<u32>]) -> Vec<Vec<f32>>;
 }
@@ -42,13 +45,14 @@ const UNLIMITED: (usize, usize) = (100_000, 200_000);
 #[derive(Debug)]
 pub(super) struct Encoder {
     facts: &'static Facts,
+    tokenizer: Arc<dyn Tokenise>,
     network: Arc<dyn Network>,
     cores: Cores,
 }
 
 impl Encoder {
-    pub(super) fn new(facts: &'static Facts, network: Arc<dyn Network>) -> Self {
-        Self { facts, network, cores: Cores::all() }
+    pub(super) fn new(facts: &'static Facts, tokenizer: impl Tokenise + 'static, network: impl Network + 'static) -> Self {
+        Self { facts, tokenizer: Arc::new(tokenizer), network: Arc::new(network), cores: Cores::all() }
     }
 }
 
@@ -60,10 +64,17 @@ impl Facts {
         }
     }
 
-    /// The tokens of an input, all of them or an error.
-    fn tokens(&self, network: &dyn Network, input: &str, kind: InputType) -> Result<Vec<u32>, ProviderError> {
-        let prefix = self.prefix(kind);
-        let tokens = if prefix.is_empty() { network.tokens(input) } else { network.tokens(&format!("{prefix}{input}")) }?;
+    /// The tokens of an input, its prefix among them.
+    fn tokens_of(&self, tokenizer: &dyn Tokenise, input: &str, kind: InputType) -> Result<Vec<u32>, ProviderError> {
+        match self.prefix(kind) {
+            "" => tokenizer.tokens(input),
+            prefix => tokenizer.tokens(&format!("{prefix}{input}")),
+        }
+    }
+
+    /// [`Self::tokens_of`], all of them or an error.
+    fn tokens(&self, tokenizer: &dyn Tokenise, input: &str, kind: InputType) -> Result<Vec<u32>, ProviderError> {
+        let tokens = self.tokens_of(tokenizer, input, kind)?;
         match self.max_tokens {
             Some(max) if tokens.len() > max => {
                 let message = format!("the text has {} tokens and {} reads {max} at most", tokens.len(), self.model);
@@ -108,9 +119,9 @@ impl Embedder for Encoder {
     }
 
     async fn embed(&self, inputs: &[String], kind: InputType) -> Result<Embedded, ProviderError> {
-        let (facts, network, texts) = (self.facts, Arc::clone(&self.network), inputs.to_vec());
+        let (facts, tokenizer, texts) = (self.facts, Arc::clone(&self.tokenizer), inputs.to_vec());
         let tokens: Vec<Vec<u32>> =
-            off_the_runtime(move || texts.iter().map(|text| facts.tokens(&*network, text, kind)).collect::<Result<_, _>>())
+            off_the_runtime(move || texts.iter().map(|text| facts.tokens(&*tokenizer, text, kind)).collect::<Result<_, _>>())
                 .await??;
         let total: usize = tokens.iter().map(Vec::len).sum();
         let groups = cores::group(tokens, cores::count());
@@ -127,9 +138,6 @@ impl Embedder for Encoder {
 
     /// As a passage: questions are shorter than what a chunk is measured by.
     fn count_tokens(&self, input: &str) -> Option<usize> {
-        let prefix = self.facts.prefix(InputType::Passage);
-        let tokens =
-            if prefix.is_empty() { self.network.tokens(input) } else { self.network.tokens(&format!("{prefix}{input}")) };
-        tokens.ok().map(|tokens| tokens.len())
+        self.facts.tokens_of(&*self.tokenizer, input, InputType::Passage).ok().map(|tokens| tokens.len())
     }
 }

@@ -16,3 +16,8 @@ pub(super) fn unusable(model: &str, source: impl Into<Box<dyn std::error::Error 
     ProviderError::new(PROVIDER, ErrorKind::ModelMissing, format!("the files of {model} cannot be read as a model"))
         .caused_by(source)
 }
+
+/// [`unusable`] files, each of which could be read.
+pub(super) fn ill_matched(model: &str) -> ProviderError {
+    unusable(model, "the tokenizer and the weights do not belong together")
+}

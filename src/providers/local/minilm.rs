@@ -1,16 +1,15 @@
 //! `local/all-MiniLM-L6-v2`: a six-layer BERT, mean-pooled and normalised, run by [`super::bert`].
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tokenizers::Tokenizer;
 
 use ragstream_kernel::Cpu;
 
 use super::bert::Bert;
-use super::encoder::{Encoder, Facts, Network};
+use super::encoder::{Encoder, Facts, Tokenise};
 use super::english::may_be_english;
-use super::failure::{PROVIDER, off_the_runtime, unusable};
+use super::failure::{PROVIDER, ill_matched, off_the_runtime, unusable};
 use super::published;
 use super::weights::{Hub, MINILM};
 use crate::providers::{ErrorKind, ProviderError};
@@ -29,44 +28,29 @@ static FACTS: Facts = Facts {
     worth_caching: true,
 };
 
-#[derive(Debug)]
-struct MiniLm {
-    tokenizer: Tokenizer,
-    bert: Bert,
-}
-
 pub(super) async fn load(cache_dir: &Path, hub: &Hub) -> Result<Encoder, ProviderError> {
     let files = MINILM.files(cache_dir, hub).await?;
-    let model = off_the_runtime(move || MiniLm::from_files(&files)).await??;
-    Ok(Encoder::new(&FACTS, Arc::new(model)))
+    let (tokenizer, bert) = off_the_runtime(move || read(&files)).await??;
+    Ok(Encoder::new(&FACTS, tokenizer, bert))
 }
 
-impl MiniLm {
-    fn from_files([weights, tokenizer, config]: &[Vec<u8>; 3]) -> Result<Self, ProviderError> {
-        let unusable = |e| unusable(MINILM.name, e);
-        let mut tokenizer = Tokenizer::from_bytes(tokenizer).map_err(unusable)?;
-        // The file asks for cutting and padding to 128 tokens; we do neither.
-        tokenizer.with_truncation(None).map_err(unusable)?;
-        tokenizer.with_padding(None);
-        let bert = published::read(Cpu::detect(), config, weights).map_err(|e| unusable(e.into()))?;
-        let fits = tokenizer.get_vocab_size(true) <= bert.vocabulary() && bert.positions() >= MAX_TOKENS;
-        if !fits || bert.width() != FACTS.dimensions {
-            return Err(unusable("the tokenizer and the weights do not belong together".into()));
-        }
-        Ok(Self { tokenizer, bert })
-    }
+fn read([weights, tokenizer, config]: &[Vec<u8>; 3]) -> Result<(Tokenizer, Bert), ProviderError> {
+    let unusable = |e| unusable(MINILM.name, e);
+    let mut tokenizer = Tokenizer::from_bytes(tokenizer).map_err(unusable)?;
+    // The file asks for cutting and padding to 128 tokens; we do neither.
+    tokenizer.with_truncation(None).map_err(unusable)?;
+    tokenizer.with_padding(None);
+    let bert = published::read(Cpu::detect(), config, weights).map_err(|e| unusable(e.into()))?;
+    let fits = bert.fits(tokenizer.get_vocab_size(true), MAX_TOKENS, FACTS.dimensions);
+    if fits { Ok((tokenizer, bert)) } else { Err(ill_matched(MINILM.name)) }
 }
 
-impl Network for MiniLm {
+impl Tokenise for Tokenizer {
     fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
-        let encoding = self.tokenizer.encode_fast(text, true).map_err(|e| ProviderError {
+        let encoding = self.encode_fast(text, true).map_err(|e| ProviderError {
             source: Some(e),
             ..ProviderError::new(PROVIDER, ErrorKind::InvalidInput, "the text cannot be tokenised")
         })?;
         Ok(encoding.get_ids().to_vec())
-    }
-
-    fn encode(&self, tokens: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        self.bert.encode(tokens)
     }
 }

@@ -9,7 +9,9 @@ use hashbrown::HashTable;
 use rustc_hash::{FxHashMap, FxHasher};
 use std::hash::Hasher as _;
 
+use super::encoder::Tokenise;
 use super::normal::Normaliser;
+use crate::providers::ProviderError;
 
 /// How much worse than the worst piece an unknown character is.
 const UNKNOWN_PENALTY: f32 = 10.0;
@@ -100,16 +102,6 @@ impl Unigram {
         self.scores.len()
     }
 
-    /// The ids of a text, between those of start and end.
-    pub(super) fn tokens(&self, text: &str) -> Vec<u32> {
-        let text = self.normaliser.apply(text);
-        let mut tokens = self.pieces(&text);
-        tokens.push(self.special.start);
-        tokens.reverse();
-        tokens.push(self.special.end);
-        tokens
-    }
-
     /// The likeliest pieces, the last first.
     fn pieces(&self, text: &str) -> Vec<u32> {
         // Where each character starts, and the end.
@@ -157,6 +149,18 @@ impl Unigram {
         let id = id as usize;
         let range = self.starts.get(id).zip(self.starts.get(id + 1));
         range.and_then(|(start, end)| self.text.get(*start..*end)).unwrap_or_default()
+    }
+}
+
+impl Tokenise for Unigram {
+    /// The ids of a text, between those of start and end.
+    fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
+        let text = self.normaliser.apply(text);
+        let mut tokens = self.pieces(&text);
+        tokens.push(self.special.start);
+        tokens.reverse();
+        tokens.push(self.special.end);
+        Ok(tokens)
     }
 }
 

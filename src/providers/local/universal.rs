@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use ragstream_kernel::{Cpu, Dense, Matrix, Norm, Scratch, rectify, tanh_rows, unit};
 
+use super::encoder::Network;
 use super::npz::{Error, Npz};
 
 /// The tables of the vectors of pieces, and the rows of each.
@@ -152,28 +153,6 @@ impl Universal {
         TABLES * ROWS
     }
 
-    /// One unit vector a sequence. Every sequence has at least one id below [`Self::vocabulary`].
-    pub(super) fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let mut averages = Matrix::zeros(sequences.len(), FEATURES);
-        let mut scratch = Scratch::default();
-        let mut stretches = Vec::new();
-        let mut pieces = 0;
-        for stretch in sequences.iter().enumerate().flat_map(|(sequence, ids)| Stretch::all_of(sequence, ids)) {
-            pieces += stretch.ids.len();
-            stretches.push(stretch);
-            if pieces >= STRETCH {
-                self.add_features(&stretches, &mut averages, &mut scratch);
-                stretches.clear();
-                pieces = 0;
-            }
-        }
-        self.add_features(&stretches, &mut averages, &mut scratch);
-        for (average, ids) in averages.rows_mut().zip(sequences) {
-            scale(average, (ids.len() as f32).recip());
-        }
-        self.deep(&averages, sequences, &mut scratch).rows().map(<[f32]>::to_vec).collect()
-    }
-
     /// From the averages of the features to the vectors.
     fn deep(&self, averages: &Matrix, sequences: &[Vec<u32>], scratch: &mut Scratch) -> Matrix {
         let cpu = self.cpu;
@@ -245,6 +224,30 @@ impl Universal {
         for (x, byte) in vector.iter_mut().zip(row) {
             *x = f32::from(*byte) * table.scale + table.offset;
         }
+    }
+}
+
+impl Network for Universal {
+    /// One unit vector a sequence. Every sequence has at least one id below [`Self::vocabulary`].
+    fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let mut averages = Matrix::zeros(sequences.len(), FEATURES);
+        let mut scratch = Scratch::default();
+        let mut stretches = Vec::new();
+        let mut pieces = 0;
+        for stretch in sequences.iter().enumerate().flat_map(|(sequence, ids)| Stretch::all_of(sequence, ids)) {
+            pieces += stretch.ids.len();
+            stretches.push(stretch);
+            if pieces >= STRETCH {
+                self.add_features(&stretches, &mut averages, &mut scratch);
+                stretches.clear();
+                pieces = 0;
+            }
+        }
+        self.add_features(&stretches, &mut averages, &mut scratch);
+        for (average, ids) in averages.rows_mut().zip(sequences) {
+            scale(average, (ids.len() as f32).recip());
+        }
+        self.deep(&averages, sequences, &mut scratch).rows().map(<[f32]>::to_vec).collect()
     }
 }
 
