@@ -404,7 +404,7 @@ fn what_happens_around_the_ranking() {
         ("query: { retrieve: { where: [path=a, lng=zh] } }", "1:38 `lng=zh` compares an unknown field"),
         ("query: { retrieve: { rerank: { model: mistral/m } } }", "1:39 `mistral/m`: mistral has no models here that rerank"),
         ("query: { decide: { model: cohere/m } }", "1:27 `cohere/m`: cohere has no models here that decide"),
-        ("query: { decide: {} }", "1:18 `model` is missing: what is to decide?"),
+        ("query: { decide: {} }", "1:10 `model` is missing: what is to decide?"),
         (
             "query: { retrieve: { rerank: { model: jina/m, timeout: 1s, deadline: 2s } } }",
             "1:56 `timeout` is another word for `deadline`",

@@ -86,6 +86,9 @@ impl fmt::Display for DoubtKind {
     }
 }
 
+/// What a sentence ends with, and what is left before it where a mark stood.
+const SENTENCE_ENDS: [char; 7] = ['.', '!', '?', '。', '！', '？', ' '];
+
 /// Something that a claim says and the sources that it cites do not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Doubt {
@@ -157,7 +160,8 @@ impl Cited {
     pub(super) async fn decided(&self, claim: &Claim, doubts: Vec<Doubt>) -> Vec<Doubt> {
         let Some(deciding) = &self.deciding else { return doubts };
         let passages: Vec<&str> = self.named(claim).map(|lazy| lazy.source.text.as_str()).collect();
-        let said = claim.text.get(claim.part.clone()).unwrap_or(&claim.text).trim();
+        // Without the marks, which stood before its end.
+        let said = claim.text.get(claim.part.clone()).unwrap_or(&claim.text).trim_end_matches(SENTENCE_ENDS).trim();
         if passages.is_empty() || said.is_empty() {
             return doubts;
         }

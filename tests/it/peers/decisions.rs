@@ -78,8 +78,9 @@ async fn llama_cpp_reranks_in_everybody_s_words() {
         }
     }
     assert_eq!(all.len(), 2);
-    assert!(all[0][2..].windows(2).all(|same| same[0] == same[1]), "equal passages are equally good: {all:?}");
-    assert!(all[0][0] != all[0][1] && all.windows(2).all(|same| same[0] == same[1]), "{all:?}");
+    let apart = |a: f32, b: f32| (a - b).abs() > 1e-4;
+    assert!(!apart(all[0][2], all[0][3]) && apart(all[0][0], all[0][1]), "equal passages are equally good: {all:?}");
+    assert!(all[0].iter().zip(&all[1]).all(|(a, b)| !apart(*a, *b)), "{all:?}");
     // TEI's words, which it knows as well.
     let told = tokio::task::spawn_blocking(move || {
         server.call("POST", "/rerank", &json!({"query": "密钥多久轮换一次？", "texts": passages, "truncate": true}))
