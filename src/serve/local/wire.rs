@@ -74,6 +74,7 @@ pub(crate) enum Line {
     /// The last, instead of all others but the first: it is not done here, and why.
     Declined(String),
     Status(Status),
+    Note(String),
     Hit(DedupedHit),
     Answer(AnswerEvent),
     Answers(EnsembleEvent),
