@@ -142,6 +142,11 @@ impl Answerer {
         self.retriever.get().await
     }
 
+    /// The model that embeds questions, by its whole name.
+    pub(crate) async fn embedding_model(&self) -> Result<Option<&str>, Error> {
+        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model()))
+    }
+
     /// One of several models: one that cannot be had fails when it is asked.
     pub(crate) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
         self.models.member(choice).await

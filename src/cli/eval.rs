@@ -120,6 +120,8 @@ async fn measured(
         return Ok(None);
     }
     let answerer = Answerer::open(&runtime).await?;
+    // The one that was chosen, where the pipeline leaves the choice.
+    let model = answerer.embedding_model().await?.map_or(model, str::to_owned);
     let queries = eval::measure(&answerer, set, stop).await?;
     Ok(queries.map(|queries| Measured { pipeline: name, model, ranked, queries, failed: summary.documents.failed }))
 }

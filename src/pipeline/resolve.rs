@@ -17,7 +17,7 @@ use crate::answer::{DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
-use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
+use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret, local};
 use crate::vectordb::{Spread, StorePlan};
 
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
@@ -27,7 +27,7 @@ const QDRANT_URL: &str = "http://localhost:6334";
 const QDRANT_PORT: u16 = 6334;
 const QDRANT_TIMEOUT: Duration = Duration::from_mins(1);
 const EMBED_PROVIDER: &str = "local";
-const EMBED_MODEL: &str = "potion-base-8M";
+const EMBED_MODEL: &str = local::AUTO;
 
 /// The plan of someone who has no pipeline file: local embeddings, the embedded store, hybrid retrieval, no sources.
 pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
@@ -147,8 +147,8 @@ fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, p
         let problem = Problem::new("local models have one width each: `dimensions` has no effect");
         file.warning(&["embed", "dimensions"], problem.hint("remove it"));
     }
-    plan.query_prefix = spec.query_prefix.clone().filter(|prefix| !prefix.is_empty());
-    plan.passage_prefix = spec.passage_prefix.clone().filter(|prefix| !prefix.is_empty());
+    plan.query_prefix.clone_from(&spec.query_prefix);
+    plan.passage_prefix.clone_from(&spec.passage_prefix);
     let Some(batch) = &spec.batch else { return };
     plan.batch_items = batch.items.and_then(NonZeroUsize::new);
     plan.batch_tokens = batch.tokens.and_then(NonZeroUsize::new);

@@ -245,17 +245,17 @@ pub(super) struct OcrSpec {
 #[schemars(title = "embed")]
 pub(super) struct EmbedSpec {
     /// `provider/model`. `local/auto` is the local model that suits the documents, or that the index has already.
-    #[schemars(length(min = 1), extend("default" = "local/potion-base-8M", "examples" = ["openai/text-embedding-3-small"]))]
+    #[schemars(length(min = 1), extend("default" = "local/auto", "examples" = ["openai/text-embedding-3-small"]))]
     pub(super) model: Option<String>,
     /// The width of the vectors, for models that have several. By default the model's own.
     #[schemars(range(min = 1, max = 65_536))]
     pub(super) dimensions: Option<usize>,
     /// How much goes into one request. By default as much as the provider takes.
     pub(super) batch: Option<BatchSpec>,
-    /// Put before each question, for models that want it, such as `query: `.
+    /// Put before each question, for models that want it, such as `query: `. Empty: nothing, also where that is usual.
     #[schemars(length(max = 4096))]
     pub(super) query_prefix: Option<String>,
-    /// Put before each passage, for models that want it, such as `passage: `.
+    /// Put before each passage, for models that want it, such as `passage: `. Empty: nothing, also where that is usual.
     #[schemars(length(max = 4096))]
     pub(super) passage_prefix: Option<String>,
 }

@@ -22,17 +22,18 @@ fn small_set(project: &Project) {
     project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\n2\tsub/备份.md\t2\n");
 }
 
-/// Guards what was reached on the repository's own documents: nDCG@10 .974 and recall@10 .983 with the default pipeline. By
-/// meaning alone they are .836 and .950, by words alone .977 and .983 (30 questions do not tell .974 from .977). With no weight
-/// on words nDCG@10 falls to .849, without pairs of Chinese characters to about .961.
+/// Guards what was reached on the repository's own documents: nDCG@10 .984 and recall@10 .967 with the default pipeline, which
+/// takes the multilingual model for them; .974 and .983 with potion (30 questions do not tell one from the other). With potion, by
+/// meaning alone they are .836 and .950, by words alone .977 and .983; with no weight on words nDCG@10 falls to .849, without pairs
+/// of Chinese characters to about .961.
 #[test]
 fn the_own_set_is_answered_as_well_as_ever() {
     let scores = Project::new().run(&["eval", &own_set(), "--json"]).expect_code(0).last("scores");
     let at_least = |figure: &str, bound: f64| {
         assert!(scores[figure].as_f64().unwrap() >= bound, "{figure} fell below {bound}: {scores}");
     };
-    at_least("ndcg@10", 0.968);
-    at_least("recall@10", 0.98);
+    at_least("ndcg@10", 0.975);
+    at_least("recall@10", 0.96);
     assert_eq!(scores["queries"], 30);
     let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
     for key in ["recall@1", "recall@5", "recall@100", "mrr@10", "p50_ms", "p99_ms"] {

@@ -114,7 +114,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
         assert_eq!(plan.name, "docs");
         assert!(plan.sources.is_empty());
         assert!(matches!(plan.store, StorePlan::Embedded { path: None }));
-        assert_eq!(plan.embed.model.to_string(), "local/potion-base-8M");
+        assert_eq!(plan.embed.model.to_string(), "local/auto");
     }
     assert!(matches!(plan("store: {qdrant: }").store, StorePlan::Qdrant { .. }));
 }
@@ -424,7 +424,8 @@ fn fusion_suits_the_model_unless_said_otherwise() {
         plan(&text).query.fusion
     };
     let weighted = |weight| FusionPlan::Weighted { weight };
-    assert_eq!(pipeline::default_plan(&env).query.fusion, weighted(0.7));
+    // The model is not known yet.
+    assert_eq!(pipeline::default_plan(&env).query.fusion, FusionPlan::Usual);
     assert_eq!(plan("embed: {model: openai/text-embedding-3-small}").query.fusion, weighted(0.4));
     assert_eq!(fusion("local/potion-base-8M", ""), weighted(0.7));
     assert_eq!(fusion("local/all-MiniLM-L6-v2", "method: weighted"), weighted(0.5));
