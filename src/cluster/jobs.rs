@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::error::ClusterError;
 use super::inner::{Inner, Seen};
 use super::key::key_of;
-use super::ledger::documents;
+use super::ledger::documents::{self, IS_NO_INDEXING};
 use super::session::{Patience, Values};
 use crate::ingest::coordination::{Job, Outstanding, Taken, Term};
 use crate::ingest::ledger::{Missing, decode_ids};
@@ -59,7 +59,9 @@ fn unpacked(uri: String, bytes: &[u8]) -> Item {
 const LEADS: &str = "leads AS (
     SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $2 AND epoch = $3 FOR SHARE)";
 
-/// Puts jobs into the queue; what waits there already is replaced, what is taken is left alone. `false`: it does not lead any more.
+/// Puts jobs into the queue; what waits there already is replaced, what is taken is left alone. Where that is no indexing, as with what
+/// a leader before this one found gone, the document is judged anew: the sources are walked once more. `false`: it does not lead any
+/// more.
 async fn submit(inner: &Inner, term: Term, kind: i16, jobs: Jobs) -> Result<bool, ClusterError> {
     if jobs.keys.is_empty() {
         return Ok(true);
@@ -71,7 +73,12 @@ async fn submit(inner: &Inner, term: Term, kind: i16, jobs: Jobs) -> Result<bool
              FROM leads, unnest($6::text[], $7::bytea[], $8::text[], $9::bytea[]) WITH ORDINALITY AS g(key, uri, source, item, n)
              ORDER BY g.n
              ON CONFLICT (corpus, key) DO UPDATE SET kind = excluded.kind, source = excluded.source, place = excluded.place,
-                 item = excluded.item WHERE j.owner IS NULL)
+                 item = excluded.item WHERE j.owner IS NULL
+             RETURNING j.key),
+         taken AS MATERIALIZED (SELECT key FROM unnest($6::text[]) AS g(key) EXCEPT SELECT key FROM queued),
+         anew AS (
+             UPDATE ragstream.corpora SET again = true
+             WHERE id = $1 AND $4 = {INDEX} AND EXISTS (SELECT FROM leads) AND EXISTS (SELECT FROM taken t WHERE {IS_NO_INDEXING}))
          SELECT count(*) FROM leads"
     );
     let rows = inner

@@ -5,7 +5,7 @@
 //! Each holds on to the worker's own row while it runs: whoever takes that row away, as the lease has run out, waits for it, and what
 //! comes later finds none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -17,6 +17,11 @@ use super::super::key::{key_of, text};
 use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
+
+/// Of a key `t.key` whose job somebody has, whether that is another than to index it, or was not there yet when the statement began. $1:
+/// the index.
+pub(in super::super) const IS_NO_INDEXING: &str =
+    "coalesce((SELECT j.kind FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = t.key), -1) <> 0";
 
 /// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted, and neither is what
 /// this one had in this round and lost: no epoch is `Epoch(0)`.
@@ -44,11 +49,22 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
     Ok(uris.iter().map(|uri| known.get(uri).cloned().unwrap_or_default()).collect())
 }
 
-/// Takes over documents that will be claimed later.
+/// Takes over documents that will be claimed later. What another has to remove, say, is judged anew: the sources are walked once more.
 pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
     let granted = take_over(inner, uris).await?;
+    let taken: Vec<String> = {
+        let had: HashSet<&str> = granted.iter().map(|(uri, _)| uri.as_str()).collect();
+        uris.iter().filter(|uri| !had.contains(uri.as_str())).map(|uri| key_of(uri).0).collect()
+    };
     inner.held.lock().extend(granted);
-    Ok(())
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE ragstream.corpora SET again = true
+         WHERE id = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS t(key) WHERE {IS_NO_INDEXING})"
+    );
+    inner.database.ask(&sql, &[(&inner.corpus, Type::INT4), (&taken, Type::TEXT_ARRAY)]).await.map(drop)
 }
 
 async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)>, ClusterError> {
