@@ -8,7 +8,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
-use super::held::Held;
+use super::held::{Epochs, Held};
 use super::session::Database;
 use super::standing::Member;
 use crate::error::Error;
@@ -30,6 +30,7 @@ pub(super) struct Inner {
     pub lease: Duration,
     pub member: Member,
     pub held: Held,
+    pub epochs: Epochs,
     /// What this worker's walks have listed.
     pub notes: SqliteLedger,
     /// How many workers there are, this one included.
@@ -73,6 +74,12 @@ impl Transactions {
 impl Inner {
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at all jobs again: their numbers may have begun anew with a database that has lost some.
+    pub(super) fn numbers_anew(&self) {
+        let mut seen = self.seen();
+        *seen = Seen { round: seen.round, ..Seen::default() };
     }
 
     /// Notes how many workers there are.

@@ -184,7 +184,8 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
     Ok(Taken::Nothing(wait.mul_f64(rand::random_range(0.7..1.3))))
 }
 
-/// The rows are locked when they are updated, so that their places hold. $1 the index, $2 the worker, $3 the number after which to look, $4 how many.
+/// The rows are locked when they are updated, so that their places hold. $1 the index, $2 the worker, $3 the number after which to look, $4 how many, $5
+/// the epoch.
 const TAKE: &str = "
     WITH me AS (
         SELECT w.id FROM ragstream.workers w JOIN ragstream.corpora c ON c.id = w.corpus
@@ -194,7 +195,7 @@ const TAKE: &str = "
         SELECT ctid FROM ragstream.jobs WHERE corpus = $1 AND owner IS NULL AND job > $3 AND EXISTS (SELECT 1 FROM me)
         ORDER BY job LIMIT $4 FOR UPDATE SKIP LOCKED),
     taken AS (
-        UPDATE ragstream.jobs j SET owner = me.id, epoch = nextval('ragstream.epochs') FROM next, me
+        UPDATE ragstream.jobs j SET owner = me.id, epoch = $5 FROM next, me
         WHERE j.ctid = next.ctid RETURNING j.*)
     SELECT t.key, t.uri, t.job, t.kind, t.source, t.place, t.item, t.epoch, t.sweep,
         d.source, d.hash, d.modified, d.points, d.intents,
@@ -207,8 +208,15 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     let standing = inner.member.standing();
     let mut patience = Patience::new();
     let rows = loop {
-        let values: &Values<'_> =
-            &[(&inner.corpus, Type::INT4), (&standing.id, Type::INT8), (&after, Type::INT8), (&most, Type::INT8)];
+        // One for all: it is enough that none of these documents had it before.
+        let epoch = inner.epochs.next();
+        let values: &Values<'_> = &[
+            (&inner.corpus, Type::INT4),
+            (&standing.id, Type::INT8),
+            (&after, Type::INT8),
+            (&most, Type::INT8),
+            (&epoch, Type::INT8),
+        ];
         let asked = inner.database.ask_once(TAKE, values).await;
         match asked {
             Ok(rows) => break rows,

@@ -40,7 +40,7 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 pub use self::error::ClusterError;
-use self::held::Held;
+use self::held::{Epochs, Held};
 use self::inner::{Inner, Transactions};
 use self::member::renewing;
 pub use self::quota::Quotas;
@@ -96,6 +96,7 @@ impl Cluster {
             lease,
             member: Member::new(),
             held: Held::default(),
+            epochs: Epochs::default(),
             notes,
             alive: Arc::new(AtomicU32::new(1)),
             told: Mutex::default(),

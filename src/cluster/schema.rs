@@ -30,7 +30,6 @@ pub const LAYOUT: i32 = 1;
 pub const SQL: &str = r#"CREATE SCHEMA IF NOT EXISTS ragstream;
 CREATE TABLE ragstream.layout (version integer NOT NULL);
 CREATE SEQUENCE ragstream.job_numbers;
-CREATE SEQUENCE ragstream.epochs;
 CREATE TABLE ragstream.corpora (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, base text, generation text,
     store_generation text, timeline text, sources text[], round bigint NOT NULL DEFAULT 0, phase smallint NOT NULL DEFAULT 0,

@@ -77,7 +77,7 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)
              given AS (SELECT DISTINCT ON (key) key, uri FROM unnest($3::text[], $4::bytea[]) AS g(key, uri) ORDER BY key),
              taken AS (
                  INSERT INTO ragstream.jobs AS j (corpus, key, uri, job, kind, source, place, owner, epoch)
-                 SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, nextval('ragstream.epochs')
+                 SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, $5
                  FROM given g, me ORDER BY g.key
                  ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, kind = excluded.kind,
                      item = NULL
@@ -85,7 +85,13 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
              FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key AND d.key = ANY($3)",
-            &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
+            &[
+                (&inner.corpus, Type::INT4),
+                (&me, Type::INT8),
+                (&keys, Type::TEXT_ARRAY),
+                (&kept, Type::BYTEA_ARRAY),
+                (&inner.epochs.next(), Type::INT8),
+            ],
         )
         .await?;
     rows.iter().map(|row| Ok((row.uri()?, grant(row, 2)?))).collect()
