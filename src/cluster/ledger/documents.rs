@@ -1,6 +1,7 @@
 //! What is recorded of each document. One statement a call, which does no harm twice: its answer may be lost.
 //!
-//! Keys are named twice (`= ANY`), so that the server looks for them by the index, also as long as it thinks the table small.
+//! Keys are named twice (`= ANY`), so that the server looks for them by the index, also as long as it thinks the table small. Not so where
+//! they come out of a change: of that the server expects a single row, and may then look for all of them for each of them.
 //!
 //! Each holds on to the worker's own row while it runs: whoever takes that row away, as the lease has run out, waits for it, and what
 //! comes later finds none.
@@ -11,6 +12,7 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::super::error::ClusterError;
+use super::super::gather::Record;
 use super::super::held::Grant;
 use super::super::inner::Inner;
 use super::super::key::{key_of, text};
@@ -165,7 +167,27 @@ fn split<T>(inner: &Inner, given: Vec<T>, name: impl Fn(&T) -> (&str, Epoch)) ->
     (mine, Fenced { uris: others.iter().map(|one| name(one).0.to_owned()).collect() })
 }
 
-pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
+impl Record<Inner> for Intent {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn record(inner: &Inner, all: Vec<Self>) -> impl Future<Output = Result<Fenced, ClusterError>> + Send {
+        intend(inner, all)
+    }
+}
+
+impl Record<Inner> for Commit {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn record(inner: &Inner, all: Vec<Self>) -> impl Future<Output = Result<Fenced, ClusterError>> + Send {
+        commit(inner, all)
+    }
+}
+
+async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
     let (mut intents, fenced) = split(inner, intents, |intent| (&intent.uri, intent.epoch));
     if intents.is_empty() {
         return Ok(fenced);
@@ -201,7 +223,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
                  WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine)),
              begun AS (
                  UPDATE ragstream.documents d SET source = m.source, points = m.points, version = NULL, hash = NULL, modified = NULL
-                 FROM mine m WHERE d.corpus = $1 AND d.key = m.key AND d.key = ANY($3))
+                 FROM mine m WHERE d.corpus = $1 AND d.key = m.key)
              SELECT key FROM mine",
             &[
                 (&inner.corpus, Type::INT4),
@@ -220,7 +242,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
     Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
 }
 
-pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced, ClusterError> {
+async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced, ClusterError> {
     let (commits, fenced) = split(inner, commits, |commit| (&commit.uri, commit.epoch));
     if commits.is_empty() {
         return Ok(fenced);

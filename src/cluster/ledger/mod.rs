@@ -108,11 +108,11 @@ impl Ledger for Cluster {
     }
 
     async fn intend(&self, intents: Vec<Intent>) -> Result<Fenced, LedgerError> {
-        documents::intend(&self.inner, intents).await.map_err(shared)
+        self.inner.intents.record(intents).await.map_err(shared)
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<Fenced, LedgerError> {
-        documents::commit(&self.inner, commits).await.map_err(shared)
+        self.inner.commits.record(commits).await.map_err(shared)
     }
 
     async fn fail(&self, failures: Vec<FailedDocument>) -> Result<(), LedgerError> {
