@@ -42,11 +42,13 @@ use tokio_postgres::types::Type;
 
 pub use self::error::ClusterError;
 use self::inner::Inner;
+use self::ledger::reading::Reading;
 use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
 use self::session::Database;
 pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
+use crate::ingest::ledger::Ledger;
 
 /// How long a worker may be silent, unless it is told otherwise.
 pub const LEASE: Duration = Duration::from_secs(60);
@@ -91,6 +93,22 @@ impl Cluster {
         waits.intents.recording(Arc::downgrade(&inner));
         waits.commits.recording(Arc::downgrade(&inner));
         Ok(Self { inner })
+    }
+
+    /// The ledger of the index of this name, by the database at this address, to be looked at: nothing is signed on to, made or
+    /// recorded. `None`: there is none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be had, or its tables are another version's.
+    pub async fn ledger_to_read(url: &str, base: &Path, name: &str) -> Result<Option<Arc<dyn Ledger>>, ClusterError> {
+        let database = Database::new(url, base)?;
+        if !schema::is_known(&database).await? {
+            return Ok(None);
+        }
+        let rows = database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (inner, _) = Inner::new(database, row.cell(0)?, name, LEASE).await?;
+        Ok(Some(Arc::new(Reading(Arc::new(inner)))))
     }
 
     /// What all workers are at on the index of this name, by the database at this address. `None`: it knows no such index. Signs on to

@@ -96,6 +96,22 @@ pub(super) async fn prepare(database: &Database) -> Result<(), ClusterError> {
             Err(error) => patience.after(error).await?,
         }
     };
+    fits(database, found)
+}
+
+/// Whether there are tables, of this version.
+pub(super) async fn is_known(database: &Database) -> Result<bool, ClusterError> {
+    let mut patience = Patience::new();
+    let found = loop {
+        match found(database).await {
+            Ok(found) => break found,
+            Err(error) => patience.after(error).await?,
+        }
+    };
+    found.map(|found| fits(database, found)).transpose().map(|fits| fits.is_some())
+}
+
+fn fits(database: &Database, found: i32) -> Result<(), ClusterError> {
     match found {
         LAYOUT => Ok(()),
         later if later > LAYOUT => {
