@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// Index folders and files; a second run does only what changed
     Ingest(IngestCommand),
     /// Tell what an ingest would do and cost; changes nothing
-    Plan(IngestArgs),
+    Plan(PlanCommand),
     /// Answer a question from the index, with sources
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
@@ -125,6 +125,14 @@ pub(super) struct IngestCommand {
     /// How long a worker of a cluster may be silent before others take over what it has; from 5s
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = lease)]
     pub lease: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanCommand {
+    #[command(flatten)]
+    pub ingest: IngestArgs,
+    #[command(flatten)]
+    pub cluster: ClusterArg,
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

@@ -1,11 +1,15 @@
 //! `--cluster`: several machines on one index.
 
+use std::sync::Arc;
+
 use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, IngestCommand};
+use super::args::{Common, IngestArgs, IngestCommand};
 use super::output::Output;
 use super::telemetry::Telemetry;
+use crate::ingest::report::Report;
+use crate::ingest::{Forecast, Options};
 use crate::providers::Secret;
 use crate::runtime::Runtime;
 
@@ -13,16 +17,27 @@ use crate::runtime::Runtime;
 mod show;
 
 /// What the others cannot know of, or would undo.
-fn refuse(args: &IngestCommand) -> anyhow::Result<()> {
-    if !args.ingest.paths.is_empty() {
+fn refuse(args: &IngestArgs) -> anyhow::Result<()> {
+    if !args.paths.is_empty() {
         bail!("several workers need to know of the same sources: name them in a pipeline file (`-p FILE`), and not here");
     }
-    if args.ingest.pipeline.pipeline.is_none() {
+    if args.pipeline.pipeline.is_none() {
         bail!("several workers need the same pipeline: name its file (`-p FILE`)");
     }
-    if args.ingest.rebuild {
+    if args.rebuild {
         bail!("--rebuild would take the index away from the other workers: name another `collection` in the pipeline instead");
     }
+    Ok(())
+}
+
+/// Says what of a command and its pipeline several machines cannot work on together.
+pub(super) fn check(args: &IngestArgs, common: &Common) -> anyhow::Result<()> {
+    refuse(args)?;
+    args.pipeline.check_for_cluster(common)
+}
+
+/// What does not go together with a worker.
+fn refuse_watch(args: &IngestCommand) -> anyhow::Result<()> {
     if args.watch.watch {
         bail!("--watch is for one machine: start `ingest --cluster` again as often as the sources are to be compared");
     }
@@ -38,7 +53,8 @@ pub(super) async fn ingest(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
-    refuse(&args)?;
+    refuse(&args.ingest)?;
+    refuse_watch(&args)?;
     let Some(url) = args.cluster.url()? else { bail!("no cluster is named") };
     args.ingest.pipeline.check_for_cluster(common)?;
     let runtime = super::ingest::runtime(&args.ingest, common)?;
@@ -47,6 +63,18 @@ pub(super) async fn ingest(
         () = stop.cancelled() => return Ok(super::exit::INTERRUPTED),
     };
     super::ingest::run_on(joined, &args.ingest, output, telemetry, stop).await
+}
+
+/// What an ingest would do that is one of several.
+#[cfg(feature = "postgres")]
+pub(super) async fn forecast(
+    runtime: &Runtime,
+    url: &Secret,
+    options: Options,
+    report: Arc<Report>,
+    stop: CancellationToken,
+) -> anyhow::Result<Option<Forecast>> {
+    Ok(runtime.forecast_in_cluster(url.expose().trim(), options, report, stop).await?)
 }
 
 /// Shows what all workers are at.
@@ -74,7 +102,19 @@ pub(super) async fn ingest(
     _: &Telemetry,
     _: CancellationToken,
 ) -> anyhow::Result<u8> {
-    refuse(&args)?;
+    refuse(&args.ingest)?;
+    refuse_watch(&args)?;
+    bail!(WITHOUT)
+}
+
+#[cfg(not(feature = "postgres"))]
+pub(super) async fn forecast(
+    _: &Runtime,
+    _: &Secret,
+    _: Options,
+    _: Arc<Report>,
+    _: CancellationToken,
+) -> anyhow::Result<Option<Forecast>> {
     bail!(WITHOUT)
 }
 

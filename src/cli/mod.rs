@@ -116,7 +116,7 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
             }
             ingest::run(args.ingest, common, output, telemetry, stop).await
         }
-        Command::Plan(args) => plan::run(args, common, output, stop).await,
+        Command::Plan(args) => plan::run(&args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
         Command::Push(args) => push::run(args, common, output, stop).await,

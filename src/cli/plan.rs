@@ -4,23 +4,38 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Common, IngestArgs};
-use super::exit;
+use super::args::{Common, PlanCommand};
 use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, Reading, downloads};
+use super::{cluster, exit};
 use crate::ingest::Forecast;
 use crate::ingest::report::Report;
 use crate::source::SourcePlan;
 
-pub(super) async fn run(args: IngestArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = runtime(&args, common)?;
+pub(super) async fn run(
+    PlanCommand { ingest: args, cluster: together }: &PlanCommand,
+    common: &Common,
+    output: &Output,
+    stop: CancellationToken,
+) -> anyhow::Result<u8> {
+    let together = together.url()?;
+    if together.is_some() {
+        cluster::check(args, common)?;
+    }
+    let runtime = runtime(args, common)?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report), Reading::of(&runtime.plan.sources));
-    let options = options(&args, output.clone(), progress.lines());
+    let options = options(args, output.clone(), progress.lines());
+    let forecast = async {
+        match together {
+            Some(url) => cluster::forecast(&runtime, url, options, report, stop.child_token()).await,
+            None => Ok(runtime.forecast(options, report, stop.child_token()).await?),
+        }
+    };
     let forecast = tokio::select! {
-        forecast = runtime.forecast(options, report, stop.child_token()) => forecast,
+        forecast = forecast => forecast,
         // Nothing is lost by leaving it: it changes nothing.
         () = stop.cancelled() => return Ok(exit::INTERRUPTED),
     };

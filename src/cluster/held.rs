@@ -1,6 +1,7 @@
 //! The documents that this worker has.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
@@ -40,6 +41,25 @@ impl Grant {
     /// What was intended, as the tables keep it.
     pub(super) fn intended_ids(&self) -> Vec<u8> {
         self.intended.iter().flat_map(|id| *id.as_bytes()).collect()
+    }
+}
+
+/// Where epochs come from: this worker counts them, from a number that was drawn by lot. The database could not, which gives out a number
+/// again that was lost with what a standby does not have: then what was on its way would count under the epoch that was granted anew.
+/// Beside it stands who has the document, so that no two workers need have different ones.
+#[derive(Debug)]
+pub(super) struct Epochs(AtomicI64);
+
+impl Default for Epochs {
+    fn default() -> Self {
+        Self(AtomicI64::new(rand::random_range(1..1 << 62)))
+    }
+}
+
+impl Epochs {
+    /// One that never was before.
+    pub(super) fn next(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
     }
 }
 

@@ -8,11 +8,12 @@ use tokio::sync::Mutex as AsyncMutex;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
-use super::held::Held;
+use super::gather::{Gather, Gathered, gather};
+use super::held::{Epochs, Held};
 use super::session::Database;
 use super::standing::Member;
 use crate::error::Error;
-use crate::ingest::ledger::{LedgerError, SqliteLedger};
+use crate::ingest::ledger::{Commit, Intent, LedgerError, SqliteLedger};
 use crate::source::SourceId;
 
 /// What the parts of a cluster's worker share.
@@ -30,6 +31,9 @@ pub(super) struct Inner {
     pub lease: Duration,
     pub member: Member,
     pub held: Held,
+    pub epochs: Epochs,
+    pub intents: Gather<Intent>,
+    pub commits: Gather<Commit>,
     /// What this worker's walks have listed.
     pub notes: SqliteLedger,
     /// How many workers there are, this one included.
@@ -70,9 +74,53 @@ impl Transactions {
     }
 }
 
+/// What waits for a worker: begun with it, it ends when nobody holds on to it any more.
+pub(super) struct Waits {
+    pub ended: CancellationToken,
+    pub intents: Gathered<Intent>,
+    pub commits: Gathered<Commit>,
+}
+
 impl Inner {
+    /// Whoever has not signed on to anything yet.
+    pub(super) async fn new(
+        database: Database,
+        corpus: i32,
+        name: &str,
+        lease: Duration,
+    ) -> Result<(Self, Waits), ClusterError> {
+        let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
+        let ended = CancellationToken::new();
+        let ((intents, intended), (commits, committed)) = (gather(), gather());
+        let inner = Self {
+            transactions: Transactions::new(database.another()),
+            database,
+            corpus,
+            name: name.to_owned(),
+            lease,
+            member: Member::new(),
+            held: Held::default(),
+            epochs: Epochs::default(),
+            intents,
+            commits,
+            notes,
+            alive: Arc::new(AtomicU32::new(1)),
+            told: Mutex::default(),
+            joined: Mutex::default(),
+            seen: Mutex::default(),
+            _ends: ended.clone().drop_guard(),
+        };
+        Ok((inner, Waits { ended, intents: intended, commits: committed }))
+    }
+
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at all jobs again: their numbers may have begun anew with a database that has lost some.
+    pub(super) fn numbers_anew(&self) {
+        let mut seen = self.seen();
+        *seen = Seen { round: seen.round, ..Seen::default() };
     }
 
     /// Notes how many workers there are.
@@ -89,12 +137,6 @@ impl Inner {
     pub(super) fn no_corpus(&self) -> ClusterError {
         ClusterError::unfit(format!("{} does not know the index {:?} any more", self.database.place(), self.name))
             .with_hint("somebody removed it while this worker ran; `ingest` again begins anew")
-    }
-
-    /// A guard that ends with the last handle, and what hears of it.
-    pub(super) fn ends() -> (tokio_util::sync::DropGuard, CancellationToken) {
-        let token = CancellationToken::new();
-        (token.clone().drop_guard(), token)
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::error::ClusterError;
 use super::inner::{Inner, Seen};
 use super::key::key_of;
-use super::ledger::documents;
+use super::ledger::documents::{self, IS_NO_INDEXING};
 use super::session::{Patience, Values};
 use crate::ingest::coordination::{Job, Outstanding, Taken, Term};
 use crate::ingest::ledger::{Missing, decode_ids};
@@ -59,7 +59,9 @@ fn unpacked(uri: String, bytes: &[u8]) -> Item {
 const LEADS: &str = "leads AS (
     SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $2 AND epoch = $3 FOR SHARE)";
 
-/// Puts jobs into the queue; what waits there already is replaced, what is taken is left alone. `false`: it does not lead any more.
+/// Puts jobs into the queue; what waits there already is replaced, what is taken is left alone. Where that is no indexing, as with what
+/// a leader before this one found gone, the document is judged anew: the sources are walked once more. `false`: it does not lead any
+/// more.
 async fn submit(inner: &Inner, term: Term, kind: i16, jobs: Jobs) -> Result<bool, ClusterError> {
     if jobs.keys.is_empty() {
         return Ok(true);
@@ -71,7 +73,12 @@ async fn submit(inner: &Inner, term: Term, kind: i16, jobs: Jobs) -> Result<bool
              FROM leads, unnest($6::text[], $7::bytea[], $8::text[], $9::bytea[]) WITH ORDINALITY AS g(key, uri, source, item, n)
              ORDER BY g.n
              ON CONFLICT (corpus, key) DO UPDATE SET kind = excluded.kind, source = excluded.source, place = excluded.place,
-                 item = excluded.item WHERE j.owner IS NULL)
+                 item = excluded.item WHERE j.owner IS NULL
+             RETURNING j.key),
+         taken AS MATERIALIZED (SELECT key FROM unnest($6::text[]) AS g(key) EXCEPT SELECT key FROM queued),
+         anew AS (
+             UPDATE ragstream.corpora SET again = true
+             WHERE id = $1 AND $4 = {INDEX} AND EXISTS (SELECT FROM leads) AND EXISTS (SELECT FROM taken t WHERE {IS_NO_INDEXING}))
          SELECT count(*) FROM leads"
     );
     let rows = inner
@@ -177,7 +184,8 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
     Ok(Taken::Nothing(wait.mul_f64(rand::random_range(0.7..1.3))))
 }
 
-/// The rows are locked when they are updated, so that their places hold. $1 the index, $2 the worker, $3 the number after which to look, $4 how many.
+/// The rows are locked when they are updated, so that their places hold. $1 the index, $2 the worker, $3 the number after which to look, $4 how many, $5
+/// the epoch.
 const TAKE: &str = "
     WITH me AS (
         SELECT w.id FROM ragstream.workers w JOIN ragstream.corpora c ON c.id = w.corpus
@@ -187,7 +195,7 @@ const TAKE: &str = "
         SELECT ctid FROM ragstream.jobs WHERE corpus = $1 AND owner IS NULL AND job > $3 AND EXISTS (SELECT 1 FROM me)
         ORDER BY job LIMIT $4 FOR UPDATE SKIP LOCKED),
     taken AS (
-        UPDATE ragstream.jobs j SET owner = me.id, epoch = nextval('ragstream.epochs') FROM next, me
+        UPDATE ragstream.jobs j SET owner = me.id, epoch = $5 FROM next, me
         WHERE j.ctid = next.ctid RETURNING j.*)
     SELECT t.key, t.uri, t.job, t.kind, t.source, t.place, t.item, t.epoch, t.sweep,
         d.source, d.hash, d.modified, d.points, d.intents,
@@ -200,8 +208,15 @@ async fn take_after(inner: &Inner, after: i64, most: i64) -> Result<Vec<Job>, Cl
     let standing = inner.member.standing();
     let mut patience = Patience::new();
     let rows = loop {
-        let values: &Values<'_> =
-            &[(&inner.corpus, Type::INT4), (&standing.id, Type::INT8), (&after, Type::INT8), (&most, Type::INT8)];
+        // One for all: it is enough that none of these documents had it before.
+        let epoch = inner.epochs.next();
+        let values: &Values<'_> = &[
+            (&inner.corpus, Type::INT4),
+            (&standing.id, Type::INT8),
+            (&after, Type::INT8),
+            (&most, Type::INT8),
+            (&epoch, Type::INT8),
+        ];
         let asked = inner.database.ask_once(TAKE, values).await;
         match asked {
             Ok(rows) => break rows,

@@ -12,7 +12,7 @@ use tokio_postgres::types::Type;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
-use super::inner::{Inner, Seen};
+use super::inner::Inner;
 use super::ledger::documents::record_intents_of;
 use super::session::{Patience, Transaction, Values};
 use super::standing::{NOBODY, Standing};
@@ -41,9 +41,7 @@ impl Inner {
     /// Signs on under a new name. What it held is gone.
     pub(super) async fn enter(&self) -> Result<(), ClusterError> {
         self.held.clear();
-        // The numbers of jobs may begin anew with a database that has lost some.
-        let round = self.seen().round;
-        *self.seen() = Seen { round, ..Seen::default() };
+        self.numbers_anew();
         let id: i64 = rand::random_range(1..i64::MAX);
         let (began, seconds) = (Instant::now(), self.lease.as_secs_f64());
         let host = super::key::text(&host());

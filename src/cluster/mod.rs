@@ -18,6 +18,7 @@
 //! Invariant: the clocks of workers never count, only the database's.
 
 mod error;
+mod gather;
 mod held;
 mod inner;
 mod jobs;
@@ -33,25 +34,25 @@ mod standing;
 mod status;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
 pub use self::error::ClusterError;
-use self::held::Held;
-use self::inner::{Inner, Transactions};
+use self::inner::Inner;
+use self::ledger::reading::Reading;
 use self::member::renewing;
 pub use self::quota::Quotas;
 pub use self::schema::SQL as SCHEMA;
 use self::session::Database;
-use self::standing::Member;
 pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
-use crate::ingest::ledger::SqliteLedger;
+use crate::ingest::ledger::Ledger;
 
 /// How long a worker may be silent, unless it is told otherwise.
 pub const LEASE: Duration = Duration::from_secs(60);
+
 /// A worker of a cluster: the ledger of one index that others share, and what they agree on. Cheap to clone; signs off when it
 /// [leaves](crate::ingest::coordination::Coordination::leave), and by its lease when it dies.
 #[derive(Debug, Clone)]
@@ -86,25 +87,28 @@ impl Cluster {
         };
         let corpus = rows.first().map(|row| row.cell(0)).transpose()?;
         let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
-        let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
-        let (ends, ended) = Inner::ends();
-        let inner = Arc::new(Inner {
-            transactions: Transactions::new(Database::new(url, base)?),
-            database,
-            corpus,
-            name: name.to_owned(),
-            lease,
-            member: Member::new(),
-            held: Held::default(),
-            notes,
-            alive: Arc::new(AtomicU32::new(1)),
-            told: Mutex::default(),
-            joined: Mutex::default(),
-            seen: Mutex::default(),
-            _ends: ends,
-        });
-        renewing(&inner, ended);
+        let (inner, waits) = Inner::new(database, corpus, name, lease).await?;
+        let inner = Arc::new(inner);
+        renewing(&inner, waits.ended);
+        waits.intents.recording(Arc::downgrade(&inner));
+        waits.commits.recording(Arc::downgrade(&inner));
         Ok(Self { inner })
+    }
+
+    /// The ledger of the index of this name, by the database at this address, to be looked at: nothing is signed on to, made or
+    /// recorded. `None`: there is none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be had, or its tables are another version's.
+    pub async fn ledger_to_read(url: &str, base: &Path, name: &str) -> Result<Option<Arc<dyn Ledger>>, ClusterError> {
+        let database = Database::new(url, base)?;
+        if !schema::is_known(&database).await? {
+            return Ok(None);
+        }
+        let rows = database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let (inner, _) = Inner::new(database, row.cell(0)?, name, LEASE).await?;
+        Ok(Some(Arc::new(Reading(Arc::new(inner)))))
     }
 
     /// What all workers are at on the index of this name, by the database at this address. `None`: it knows no such index. Signs on to

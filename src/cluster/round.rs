@@ -145,16 +145,17 @@ impl Inner {
             .database
             .ask(
                 "INSERT INTO ragstream.roles AS r (corpus, role, owner, epoch, lease_until)
-                 SELECT $1, 'walk', w.id, 1, clock_timestamp() + $3 * interval '1 s' FROM ragstream.workers w
+                 SELECT $1, 'walk', w.id, $4, clock_timestamp() + $3 * interval '1 s' FROM ragstream.workers w
                  WHERE w.id = $2 AND w.lease_until > clock_timestamp()
                  ON CONFLICT (corpus, role) DO UPDATE SET owner = excluded.owner, lease_until = excluded.lease_until,
-                     epoch = CASE WHEN r.owner = excluded.owner THEN r.epoch ELSE r.epoch + 1 END
+                     epoch = CASE WHEN r.owner = excluded.owner THEN r.epoch ELSE excluded.epoch END
                      WHERE r.owner = excluded.owner OR r.lease_until < clock_timestamp()
                  RETURNING epoch",
                 &[
                     (&self.corpus, Type::INT4),
                     (&self.member.standing().id, Type::INT8),
                     (&self.lead_lasts().as_secs_f64(), Type::FLOAT8),
+                    (&self.epochs.next(), Type::INT8),
                 ],
             )
             .await?;
@@ -201,6 +202,7 @@ impl Inner {
             return Ok(None);
         }
         self.give_back().await?;
+        self.numbers_anew();
         self.free(None).await?;
         Ok(Some(self.lease))
     }

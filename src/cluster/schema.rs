@@ -30,7 +30,6 @@ pub const LAYOUT: i32 = 1;
 pub const SQL: &str = r#"CREATE SCHEMA IF NOT EXISTS ragstream;
 CREATE TABLE ragstream.layout (version integer NOT NULL);
 CREATE SEQUENCE ragstream.job_numbers;
-CREATE SEQUENCE ragstream.epochs;
 CREATE TABLE ragstream.corpora (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL UNIQUE, base text, generation text,
     store_generation text, timeline text, sources text[], round bigint NOT NULL DEFAULT 0, phase smallint NOT NULL DEFAULT 0,
@@ -97,6 +96,22 @@ pub(super) async fn prepare(database: &Database) -> Result<(), ClusterError> {
             Err(error) => patience.after(error).await?,
         }
     };
+    fits(database, found)
+}
+
+/// Whether there are tables, of this version.
+pub(super) async fn is_known(database: &Database) -> Result<bool, ClusterError> {
+    let mut patience = Patience::new();
+    let found = loop {
+        match found(database).await {
+            Ok(found) => break found,
+            Err(error) => patience.after(error).await?,
+        }
+    };
+    found.map(|found| fits(database, found)).transpose().map(|fits| fits.is_some())
+}
+
+fn fits(database: &Database, found: i32) -> Result<(), ClusterError> {
     match found {
         LAYOUT => Ok(()),
         later if later > LAYOUT => {

@@ -102,14 +102,23 @@ impl Database {
             }
         })?;
         address.config.keepalives_idle(UNACKNOWLEDGED).tcp_user_timeout(UNACKNOWLEDGED);
-        Ok(Self {
-            address: Arc::new(address),
+        Ok(Self::at(Arc::new(address)))
+    }
+
+    fn at(address: Arc<Address>) -> Self {
+        Self {
+            address,
             live: Arc::default(),
             known: Arc::default(),
             away: Arc::default(),
             full: Arc::default(),
             opening: Arc::default(),
-        })
+        }
+    }
+
+    /// The same database, by a connection of its own.
+    pub(crate) fn another(&self) -> Self {
+        Self::at(Arc::clone(&self.address))
     }
 
     /// "Postgres at host:5432".

@@ -31,7 +31,7 @@ pub enum Phase {
 /// The right to lead, until somebody else has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Term {
-    /// Grows with each change of hands.
+    /// Another one with each change of hands, and none that was before.
     pub epoch: u64,
     /// How far the round is.
     pub phase: Phase,

@@ -27,6 +27,7 @@
 mod batching;
 mod blame;
 pub mod breaker;
+mod claims;
 pub mod clocks;
 pub mod coordination;
 mod coordinator;

@@ -1,7 +1,6 @@
 //! A round of several workers, as one of them goes through it: it claims and works as long as there is anything, and leads where
 //! nobody else does.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,19 +9,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::coordination::{Coordination, Job, Lead, Phase, Taken, Term};
-use super::diff::digest;
-use super::ledger::{Intent, Meta, Missing, Scope, StoredPoint};
+use super::claims::Claims;
+use super::coordination::{Coordination, Lead, Phase, Term};
+use super::ledger::{Meta, Scope};
 use super::prune::Verdict;
-use super::queue::{self, Batch, Claim, Closed, Submit};
+use super::queue::{self, Batch, Closed, Submit};
 use super::run::{Ended, Run};
 use super::{coordinator, prune, reconcile, worker};
 use crate::error::Error;
 use crate::source::{Item, SourceId};
-use crate::vectordb::{IndexMeta, StoreError, VectorStore};
+use crate::vectordb::{IndexMeta, StoreError};
 
-/// Jobs that are taken at once by one worker alone; of many, each takes fewer, so that all have some to the end.
-const TAKEN: (usize, usize) = (16, 64);
 /// Items that are put into the queue at once.
 const SUBMITTED: usize = 512;
 /// How often is looked whether anything is outstanding, at first and after a while.
@@ -54,15 +51,7 @@ pub(super) async fn together(run: &Arc<Run>, workers: &Arc<dyn Coordination>) ->
 async fn work(run: &Arc<Run>, workers: &Arc<dyn Coordination>) -> Option<u64> {
     let (mut fetched, local) = queue::local();
     let (over, empty) = (CancellationToken::new(), Arc::new(Notify::new()));
-    let claims = Claims {
-        run: Arc::clone(run),
-        workers: Arc::clone(workers),
-        local,
-        empty: Arc::clone(&empty),
-        over: over.clone(),
-        ready: VecDeque::new(),
-        idle: None,
-    };
+    let claims = Claims::new(run, workers, local, &empty, &over);
     let lead = async {
         let kept = lead(run, &**workers, &mut fetched, &empty).await;
         over.cancel();
@@ -290,162 +279,4 @@ impl Submit for &mut Shared<'_> {
     async fn pause(&mut self) -> Result<(), Closed> {
         self.flush().await
     }
-}
-
-/// What this worker does: what was fetched here, and what the queue has.
-struct Claims {
-    run: Arc<Run>,
-    workers: Arc<dyn Coordination>,
-    local: mpsc::Receiver<Batch>,
-    /// Told when the queue says that the round is over.
-    empty: Arc<Notify>,
-    over: CancellationToken,
-    ready: VecDeque<Batch>,
-    /// Since when there has been nothing to do, and when that was said last.
-    idle: Option<(Instant, Instant)>,
-}
-
-#[async_trait]
-impl Claim for Claims {
-    async fn claim(&mut self) -> Option<Batch> {
-        loop {
-            if let Some(batch) = self.ready.pop_front() {
-                return Some(batch);
-            }
-            if let Ok(batch) = self.local.try_recv() {
-                return Some(batch);
-            }
-            if self.over.is_cancelled() {
-                return self.local.recv().await;
-            }
-            self.workers.tell(told(&self.run));
-            // Not to be dropped halfway: what it took would be nobody's.
-            match self.run.recorded(self.workers.take((TAKEN.1 / self.workers.alive().max(1)).max(TAKEN.0)).await).ok()? {
-                Taken::Jobs(jobs) => {
-                    self.idle = None;
-                    self.run.report.waits_for(None);
-                    self.sort(jobs).await.ok()?;
-                }
-                Taken::Nothing(wait) => {
-                    self.tell_idle();
-                    tokio::select! {
-                        batch = self.local.recv() => if let Some(batch) = batch { return Some(batch) } else { sleep(wait).await },
-                        () = self.over.cancelled() => {}
-                        () = sleep(wait) => {}
-                    }
-                }
-                Taken::Over => {
-                    self.empty.notify_one();
-                    self.over.cancelled().await;
-                }
-            }
-        }
-    }
-}
-
-/// What this worker has done so far.
-fn told(run: &Run) -> String {
-    let (report, requests) = (&run.report, run.setup.terms.counted.as_ref().map(|counted| counted()).unwrap_or_default());
-    let documents = report.documents.added.get() + report.documents.changed.get() + report.documents.removed.get();
-    serde_json::json!({
-        "seconds": report.elapsed().as_secs_f64(),
-        "documents": documents,
-        "failed": report.documents.failed.get(),
-        "chunks": report.chunks.upserted.get(),
-        "tokens": report.embeddings.tokens.get(),
-        "requests": requests.requests,
-        "throttled": requests.throttled,
-    })
-    .to_string()
-}
-
-impl Claims {
-    /// Says that there is nothing to do here, and goes on to say it.
-    fn tell_idle(&mut self) {
-        let now = Instant::now();
-        let (since, told) = self.idle.get_or_insert((now, now));
-        if self.run.report.waiting().is_none() {
-            self.run.report.waits_for(Some("waiting for the other workers".to_owned()));
-        }
-        if told.elapsed() >= TELL {
-            *told = now;
-            tracing::info!(seconds = since.elapsed().as_secs(), "nothing to do: waiting for the other workers");
-        }
-    }
-
-    /// Does at once what needs no stage; the rest becomes batches.
-    async fn sort(&mut self, jobs: Vec<Job>) -> Result<(), Ended> {
-        let (mut items, mut removals): (Vec<(usize, Item)>, _) = (Vec::new(), Vec::<Missing>::new());
-        for job in jobs {
-            match job {
-                Job::Index(number, item) => items.push((number, item)),
-                Job::Remove(document) => removals.push(document),
-                Job::Sweep { source, uri, ids } => sweep(&self.run, &*self.workers, source, uri, ids).await?,
-            }
-        }
-        if !removals.is_empty() {
-            prune::remove(&self.run, &removals).await?;
-        }
-        for (number, source) in self.run.setup.sources.iter().enumerate() {
-            let of_it = items.iter().filter(|(of, _)| *of == number).map(|(_, item)| item.clone()).collect();
-            // A few hundred are listed at once, and these few were taken: spread as those are, each batch would be a way to the
-            // database for next to nothing.
-            let at_once = source.at_once().or(Some(coordinator::BATCH));
-            self.ready.extend(coordinator::batches(number, of_it, std::collections::HashMap::new(), at_once));
-        }
-        Ok(())
-    }
-}
-
-/// Deletes what a worker may have written late of what is no document's any more, and looks whether it deleted or replaced what is: then
-/// the document is indexed anew.
-async fn sweep(
-    run: &Run,
-    workers: &dyn Coordination,
-    source: SourceId,
-    uri: String,
-    ids: Vec<uuid::Uuid>,
-) -> Result<(), Ended> {
-    let claimed = run.recorded(run.setup.ledger.claim(vec![uri.clone()]).await)?;
-    let Some(prior) = claimed.into_iter().next() else { return Ok(()) };
-    let (epoch, points) = (prior.epoch, prior.entry.map(|entry| entry.points).unwrap_or_default());
-    // What another run intends and has not finished is looked at when that is begun anew.
-    let known = |id: &uuid::Uuid| points.iter().any(|point| point.id == *id);
-    let orphans: Vec<_> = ids.iter().copied().filter(|id| !known(id)).collect();
-    let doubtful: Vec<StoredPoint> = points.iter().copied().filter(|point| ids.contains(&point.id)).collect();
-    if !orphans.is_empty() {
-        let deleted = run.with_store(|store: Arc<dyn VectorStore>| {
-            let (orphans, held) = (orphans.clone(), run.setup.ledger.holds(&uri, epoch));
-            async move { if held.await { store.delete(orphans).await.map(|()| true) } else { Ok(false) } }
-        });
-        if !deleted.await? {
-            return Ok(());
-        }
-    }
-    let mut lost = Vec::new();
-    for part in doubtful.chunks(256) {
-        let ids: Vec<_> = part.iter().map(|point| point.id).collect();
-        let found = run
-            .with_store(|store: Arc<dyn VectorStore>| {
-                let ids = ids.clone();
-                async move { store.passages(ids).await }
-            })
-            .await?;
-        for (point, passage) in part.iter().zip(found) {
-            // A digest of 0: what is there was about to be replaced anyway.
-            let same = passage.is_some_and(|passage| digest(&passage) == point.digest || point.digest == 0);
-            if !same {
-                lost.push(point.id);
-            }
-        }
-    }
-    if !lost.is_empty() {
-        let untouched = points.iter().copied().filter(|point| !lost.contains(&point.id)).collect();
-        let intent = Intent { source, uri: uri.clone(), epoch, ids: lost, untouched };
-        let fenced = run.recorded(run.setup.ledger.intend(vec![intent]).await)?;
-        if fenced.uris.is_empty() {
-            run.recorded(workers.walk_again().await)?;
-        }
-    }
-    run.recorded(workers.settle(&uri).await)
 }

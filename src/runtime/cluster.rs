@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::Runtime;
 use crate::cluster::{Cluster, ClusterError, ClusterStatus, Quotas};
 use crate::error::Error;
-use crate::ingest::Setup;
+use crate::ingest::ledger::{Ledger, SqliteLedger};
+use crate::ingest::report::Report;
+use crate::ingest::{self, Forecast, Options, Setup};
 use crate::providers::Providers;
 use crate::source::Purpose;
 use crate::vectordb::StorePlan;
@@ -19,10 +23,7 @@ impl Runtime {
     /// # Errors
     /// When the database cannot be had, or the store is one that workers cannot share.
     pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
-        if let Some(problem) = self.plan.cluster_problems().into_iter().next() {
-            let error = ClusterError::unfit(problem.message);
-            return Err(problem.hint.map_or(error.clone(), |hint| error.with_hint(hint)).into());
-        }
+        self.fits_in_cluster()?;
         self.shared_cache = self.plan.store.shared_cache();
         let cluster = Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
         let quotas = Quotas::new(database, &self.settings.cwd, cluster.alive())?;
@@ -40,13 +41,46 @@ impl Runtime {
         Ok(Cluster::status(database, &self.settings.cwd, &self.corpus()?).await?)
     }
 
+    /// What an ingest would do that is one of several workers which meet in this database. See [`ingest::forecast`]. Signs on to nothing,
+    /// and changes nothing there.
+    ///
+    /// # Errors
+    /// When the database cannot be had, or the store is one that workers cannot share.
+    pub async fn forecast_in_cluster(
+        &self,
+        database: &str,
+        options: Options,
+        report: Arc<Report>,
+        stop: CancellationToken,
+    ) -> Result<Option<Forecast>, Error> {
+        self.fits_in_cluster()?;
+        let ledger: Arc<dyn Ledger> = match Cluster::ledger_to_read(database, &self.settings.cwd, &self.corpus()?).await? {
+            Some(ledger) => ledger,
+            None => Arc::new(SqliteLedger::in_memory().await?),
+        };
+        let mut setup = self.setup(ledger, Purpose::Preview, None).await?;
+        setup.home = Some(self.home_in_cluster()?);
+        ingest::forecast(setup, options, report, stop).await
+    }
+
     /// What an ingest works with that is one of several.
     pub(super) async fn setup_together(&self, cluster: &Arc<Cluster>) -> Result<Setup, Error> {
         let mut setup = self.setup(Arc::clone(cluster) as _, Purpose::Index, None).await?;
         setup.workers = Some(Arc::clone(cluster) as _);
-        // All workers are one home: what one of them wrote is every other's to remove.
-        setup.home = Some(format!("cluster: {}", self.corpus()?));
+        setup.home = Some(self.home_in_cluster()?);
         Ok(setup)
+    }
+
+    /// All workers are one home: what one of them wrote is every other's to remove.
+    fn home_in_cluster(&self) -> Result<String, Error> {
+        Ok(format!("cluster: {}", self.corpus()?))
+    }
+
+    /// Whether the pipeline is one that workers can share.
+    fn fits_in_cluster(&self) -> Result<(), Error> {
+        let Some(problem) = self.plan.cluster_problems().into_iter().next() else { return Ok(()) };
+        let error = ClusterError::unfit(problem.message);
+        Err(problem.hint.map_or(error.clone(), |hint| error.with_hint(hint)).into())
     }
 
     /// What the index is called in the database: the same on every worker, wherever that has its home.

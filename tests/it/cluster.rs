@@ -9,6 +9,7 @@ mod late;
 mod met;
 mod pages;
 mod partitions;
+mod plan;
 mod processes;
 mod rounds;
 mod simulation;

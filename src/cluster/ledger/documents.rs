@@ -1,22 +1,29 @@
 //! What is recorded of each document. One statement a call, which does no harm twice: its answer may be lost.
 //!
-//! Keys are named twice (`= ANY`), so that the server looks for them by the index, also as long as it thinks the table small.
+//! Keys are named twice (`= ANY`), so that the server looks for them by the index, also as long as it thinks the table small. Not so where
+//! they come out of a change: of that the server expects a single row, and may then look for all of them for each of them.
 //!
 //! Each holds on to the worker's own row while it runs: whoever takes that row away, as the lease has run out, waits for it, and what
 //! comes later finds none.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::super::error::ClusterError;
+use super::super::gather::Record;
 use super::super::held::Grant;
 use super::super::inner::Inner;
 use super::super::key::{key_of, text};
 use super::super::row::Row;
 use crate::ingest::ledger::{Commit, Entry, Epoch, FailedDocument, Fenced, Intent, PriorState, decode, decode_ids, encode};
 use crate::source::SourceId;
+
+/// Of a key `t.key` whose job somebody has, whether that is another than to index it, or was not there yet when the statement began. $1:
+/// the index.
+pub(in super::super) const IS_NO_INDEXING: &str =
+    "coalesce((SELECT j.kind FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = t.key), -1) <> 0";
 
 /// Takes over what is not held yet, and tells what is recorded of each. Another worker's documents are not granted, and neither is what
 /// this one had in this round and lost: no epoch is `Epoch(0)`.
@@ -44,11 +51,22 @@ pub(super) async fn claim(inner: &Inner, uris: Vec<String>) -> Result<Vec<PriorS
     Ok(uris.iter().map(|uri| known.get(uri).cloned().unwrap_or_default()).collect())
 }
 
-/// Takes over documents that will be claimed later.
+/// Takes over documents that will be claimed later. What another has to remove, say, is judged anew: the sources are walked once more.
 pub(in super::super) async fn hold(inner: &Inner, uris: &[String]) -> Result<(), ClusterError> {
     let granted = take_over(inner, uris).await?;
+    let taken: Vec<String> = {
+        let had: HashSet<&str> = granted.iter().map(|(uri, _)| uri.as_str()).collect();
+        uris.iter().filter(|uri| !had.contains(uri.as_str())).map(|uri| key_of(uri).0).collect()
+    };
     inner.held.lock().extend(granted);
-    Ok(())
+    if taken.is_empty() {
+        return Ok(());
+    }
+    let sql = format!(
+        "UPDATE ragstream.corpora SET again = true
+         WHERE id = $1 AND EXISTS (SELECT FROM unnest($2::text[]) AS t(key) WHERE {IS_NO_INDEXING})"
+    );
+    inner.database.ask(&sql, &[(&inner.corpus, Type::INT4), (&taken, Type::TEXT_ARRAY)]).await.map(drop)
 }
 
 async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)>, ClusterError> {
@@ -61,7 +79,7 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)
              given AS (SELECT DISTINCT ON (key) key, uri FROM unnest($3::text[], $4::bytea[]) AS g(key, uri) ORDER BY key),
              taken AS (
                  INSERT INTO ragstream.jobs AS j (corpus, key, uri, job, kind, source, place, owner, epoch)
-                 SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, nextval('ragstream.epochs')
+                 SELECT $1, g.key, g.uri, nextval('ragstream.job_numbers'), 0, '', 0, me.id, $5
                  FROM given g, me ORDER BY g.key
                  ON CONFLICT (corpus, key) DO UPDATE SET owner = excluded.owner, epoch = excluded.epoch, kind = excluded.kind,
                      item = NULL
@@ -69,7 +87,13 @@ async fn take_over(inner: &Inner, uris: &[String]) -> Result<Vec<(String, Grant)
                  RETURNING j.key, j.uri, j.epoch, j.sweep)
              SELECT t.key, t.uri, t.epoch, t.sweep, d.source, d.hash, d.modified, d.points, d.intents
              FROM taken t LEFT JOIN ragstream.documents d ON d.corpus = $1 AND d.key = t.key AND d.key = ANY($3)",
-            &[(&inner.corpus, Type::INT4), (&me, Type::INT8), (&keys, Type::TEXT_ARRAY), (&kept, Type::BYTEA_ARRAY)],
+            &[
+                (&inner.corpus, Type::INT4),
+                (&me, Type::INT8),
+                (&keys, Type::TEXT_ARRAY),
+                (&kept, Type::BYTEA_ARRAY),
+                (&inner.epochs.next(), Type::INT8),
+            ],
         )
         .await?;
     rows.iter().map(|row| Ok((row.uri()?, grant(row, 2)?))).collect()
@@ -143,7 +167,27 @@ fn split<T>(inner: &Inner, given: Vec<T>, name: impl Fn(&T) -> (&str, Epoch)) ->
     (mine, Fenced { uris: others.iter().map(|one| name(one).0.to_owned()).collect() })
 }
 
-pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
+impl Record<Inner> for Intent {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn record(inner: &Inner, all: Vec<Self>) -> impl Future<Output = Result<Fenced, ClusterError>> + Send {
+        intend(inner, all)
+    }
+}
+
+impl Record<Inner> for Commit {
+    fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn record(inner: &Inner, all: Vec<Self>) -> impl Future<Output = Result<Fenced, ClusterError>> + Send {
+        commit(inner, all)
+    }
+}
+
+async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced, ClusterError> {
     let (mut intents, fenced) = split(inner, intents, |intent| (&intent.uri, intent.epoch));
     if intents.is_empty() {
         return Ok(fenced);
@@ -179,7 +223,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
                  WHERE id = $1 AND generation IS NOT NULL AND EXISTS (SELECT 1 FROM mine)),
              begun AS (
                  UPDATE ragstream.documents d SET source = m.source, points = m.points, version = NULL, hash = NULL, modified = NULL
-                 FROM mine m WHERE d.corpus = $1 AND d.key = m.key AND d.key = ANY($3))
+                 FROM mine m WHERE d.corpus = $1 AND d.key = m.key)
              SELECT key FROM mine",
             &[
                 (&inner.corpus, Type::INT4),
@@ -198,7 +242,7 @@ pub(super) async fn intend(inner: &Inner, intents: Vec<Intent>) -> Result<Fenced
     Ok(Fenced { uris: [fenced.uris, refused.uris].concat() })
 }
 
-pub(super) async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced, ClusterError> {
+async fn commit(inner: &Inner, commits: Vec<Commit>) -> Result<Fenced, ClusterError> {
     let (commits, fenced) = split(inner, commits, |commit| (&commit.uri, commit.epoch));
     if commits.is_empty() {
         return Ok(fenced);

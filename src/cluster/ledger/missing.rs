@@ -46,6 +46,11 @@ async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after:
 
 pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
     record_intents(inner).await.map_err(shared)?;
+    count_recorded(inner, run, scope).await
+}
+
+/// [`count`], of what is recorded already.
+pub(super) async fn count_recorded(inner: &Inner, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
     let mut counts: HashMap<SourceId, MissingCount> = HashMap::new();
     let mut after = String::new();
     loop {
@@ -70,11 +75,21 @@ pub(super) async fn count(inner: &Inner, run: RunId, scope: &Scope) -> Result<Mi
 }
 
 pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {
-    let sources = scope.sources();
-    let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
     if after.is_none() {
         record_intents(inner).await.map_err(shared)?;
     }
+    page_recorded(inner, run, scope, after).await
+}
+
+/// [`page`], of what is recorded already.
+pub(super) async fn page_recorded(
+    inner: &Inner,
+    run: RunId,
+    scope: &Scope,
+    after: Option<Cursor>,
+) -> Result<MissingPage, LedgerError> {
+    let sources = scope.sources();
+    let Some(first) = sources.first() else { return Ok(MissingPage { documents: Vec::new(), next: None }) };
     // The cursor's word is a key; it means something to this ledger alone.
     let Cursor { source, uri: after } = after.unwrap_or_else(|| Cursor { source: SourceId::clone(first), uri: String::new() });
     let page = page_after(inner, run, Some(&source), &after).await?;

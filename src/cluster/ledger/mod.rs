@@ -2,24 +2,24 @@
 
 pub(super) mod documents;
 pub(super) mod missing;
+pub(super) mod reading;
+mod recorded;
 mod state;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_postgres::types::Type;
 
+use self::recorded::{UNCHANGED, differences, failures, meta, totals};
 use super::Cluster;
 use super::inner::shared;
 use super::key::key_of;
-use super::row::Row;
 use crate::ingest::ledger::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
     MissingPage, PriorState, RunId, Scope, Staged, Totals,
 };
-use crate::ingest::report::Stage;
 use crate::source::SourceId;
 use crate::source::state::State;
 
@@ -29,12 +29,7 @@ const UNCERTAIN: Duration = Duration::from_millis(50);
 #[async_trait]
 impl Ledger for Cluster {
     async fn meta(&self) -> Result<Meta, LedgerError> {
-        let sql = "SELECT base, generation FROM ragstream.corpora WHERE id = $1";
-        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
-        let row = rows.first().ok_or_else(|| shared(self.inner.no_corpus()))?;
-        // A generation that nobody can have written is nobody's: the store is looked through.
-        let generation = row.cell::<Option<&str>>(1).map_err(shared)?.and_then(|name| name.parse().ok());
-        Ok(Meta { base: row.cell(0).map_err(shared)?, generation })
+        meta(&self.inner).await.map_err(shared)
     }
 
     async fn set_meta(&self, meta: &Meta) -> Result<(), LedgerError> {
@@ -62,22 +57,21 @@ impl Ledger for Cluster {
         let keys: Vec<String> = items.iter().map(|item| key_of(&item.uri).0).collect();
         let first = self.inner.notes.note(run, keys.clone()).await?;
         let versions: Vec<&[u8]> = items.iter().map(|item| item.version.as_bytes()).collect();
-        // What waits or is worked on is on its way to another state than the recorded one. What a worker found nothing in is listed
-        // again, and judged anew; not by who has slept and does not lead any more.
+        // What a worker found nothing in is listed again, and judged anew; not by who has slept and does not lead any more.
+        let sql = format!(
+            "WITH given AS (
+                 SELECT * FROM unnest($3::text[], $4::bytea[], $5::bool[]) WITH ORDINALITY AS g(key, version, first, n)),
+             leads AS (SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $6 FOR SHARE),
+             again AS (
+                 UPDATE ragstream.documents d SET unlisted = false FROM given g, leads
+                 WHERE d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.unlisted AND g.first)
+             {UNCHANGED}"
+        );
         let rows = self
             .inner
             .database
             .ask(
-                "WITH given AS (
-                     SELECT * FROM unnest($3::text[], $4::bytea[], $5::bool[]) WITH ORDINALITY AS g(key, version, first, n)),
-                 leads AS (SELECT 1 FROM ragstream.roles WHERE corpus = $1 AND role = 'walk' AND owner = $6 FOR SHARE),
-                 again AS (
-                     UPDATE ragstream.documents d SET unlisted = false FROM given g, leads
-                     WHERE d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.unlisted AND g.first)
-                 SELECT g.n FROM given g
-                 JOIN ragstream.documents d ON d.corpus = $1 AND d.key = g.key AND d.key = ANY($3) AND d.version = g.version AND d.source = $2
-                     AND d.error IS NULL
-                 WHERE NOT EXISTS (SELECT 1 FROM ragstream.jobs j WHERE j.corpus = $1 AND j.key = g.key AND j.key = ANY($3))",
+                &sql,
                 &[
                     (&self.inner.corpus, Type::INT4),
                     (&source.as_str(), Type::TEXT),
@@ -89,13 +83,7 @@ impl Ledger for Cluster {
             )
             .await
             .map_err(shared)?;
-        let unchanged = rows.iter().map(|row| row.count(0)).collect::<Result<HashSet<u64>, _>>().map_err(shared)?;
-        let difference = |(n, first): (u64, bool)| match (first, unchanged.contains(&n)) {
-            (false, _) => Difference::Repeated,
-            (true, true) => Difference::Unchanged,
-            (true, false) => Difference::Changed,
-        };
-        Ok((1..).zip(first).map(difference).collect())
+        differences(&rows, first).map_err(shared)
     }
 
     async fn unlist(&self, run: RunId, uris: Vec<String>) -> Result<(), LedgerError> {
@@ -108,11 +96,11 @@ impl Ledger for Cluster {
     }
 
     async fn intend(&self, intents: Vec<Intent>) -> Result<Fenced, LedgerError> {
-        documents::intend(&self.inner, intents).await.map_err(shared)
+        self.inner.intents.record(intents).await.map_err(shared)
     }
 
     async fn commit(&self, commits: Vec<Commit>) -> Result<Fenced, LedgerError> {
-        documents::commit(&self.inner, commits).await.map_err(shared)
+        self.inner.commits.record(commits).await.map_err(shared)
     }
 
     async fn fail(&self, failures: Vec<FailedDocument>) -> Result<(), LedgerError> {
@@ -140,23 +128,11 @@ impl Ledger for Cluster {
     }
 
     async fn failures(&self, limit: usize) -> Result<Vec<FailedDocument>, LedgerError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let sql = "SELECT key, uri, source, stage, error FROM ragstream.documents
-            WHERE corpus = $1 AND error IS NOT NULL ORDER BY key LIMIT $2";
-        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4), (&limit, Type::INT8)]).await;
-        let failure = |row: &Row| {
-            let stage = row.cell::<Option<&str>>(3)?.and_then(Stage::named).unwrap_or(Stage::Read);
-            Ok(FailedDocument { uri: row.uri()?, source: SourceId::new(row.cell::<String>(2)?), stage, error: row.cell(4)? })
-        };
-        rows.and_then(|rows| rows.iter().map(failure).collect()).map_err(shared)
+        failures(&self.inner, limit).await.map_err(shared)
     }
 
     async fn totals(&self) -> Result<Totals, LedgerError> {
-        let sql = "SELECT count(*) FILTER (WHERE points IS NOT NULL), count(*) FILTER (WHERE error IS NOT NULL)
-            FROM ragstream.documents WHERE corpus = $1";
-        let rows = self.inner.database.ask(sql, &[(&self.inner.corpus, Type::INT4)]).await.map_err(shared)?;
-        let count = |at| rows.first().map_or(Ok(0), |row| row.count(at)).map_err(shared);
-        Ok(Totals { documents: count(0)?, failed: count(1)? })
+        totals(&self.inner).await.map_err(shared)
     }
 
     async fn holds(&self, uri: &str, epoch: Epoch) -> bool {

@@ -43,7 +43,7 @@ use crate::source::state::State;
 /// # Several workers
 ///
 /// A ledger that several workers share grants each a lease on the documents that it [claims](Self::claim), under an
-/// [`Epoch`] that grows with each change of hands. [`intend`](Self::intend), [`commit`](Self::commit) and
+/// [`Epoch`] that no grant of the document had before. [`intend`](Self::intend), [`commit`](Self::commit) and
 /// [`forget`](Self::forget) refuse the documents whose epoch is not the one that was granted last, and name them as [`Fenced`].
 /// A ledger of one process always grants `Epoch(0)`.
 #[async_trait]

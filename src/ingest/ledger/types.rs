@@ -9,7 +9,7 @@ use crate::source::{SourceId, Version};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RunId(pub u64);
 
-/// How often a document has changed hands; see [`Ledger`](super::Ledger).
+/// Which grant of a document it is; see [`Ledger`](super::Ledger).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Epoch(pub u64);
 

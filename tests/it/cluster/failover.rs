@@ -4,7 +4,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ragstream::cluster::Cluster;
+use ragstream::ingest::coordination::{Coordination as _, Lead, Phase, Taken, Term};
+use ragstream::ingest::ledger::{Epoch, Ledger as _};
+use ragstream::source::{Item, SourceId, Version};
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use super::corpus::{Content, Corpus, text};
 use super::{LEASE, Meeting, Worker};
@@ -64,6 +69,60 @@ async fn until(pair: &Pair, sql: &str) {
         assert!(began.elapsed() < Duration::from_mins(5), "it never was so: {sql}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// What was on its way when the database was lost counts for nothing, also where who had it takes the same again: by the database's
+/// word all of it is as it was before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_taken_again_has_no_epoch_of_before() {
+    let mut pair = Pair::new().await;
+    // Under the name that it had.
+    let meeting = Meeting { lease: Duration::from_mins(5), ..Meeting::at(pair.url(), Corpus::of(1)) };
+    let cluster = meeting.cluster().await;
+    let source = SourceId::new("a");
+    cluster.join(std::slice::from_ref(&source), false).await.unwrap();
+    let term = leads(&cluster).await;
+    assert!(cluster.reached(term, Phase::Walking, Uuid::nil()).await.unwrap());
+    let uris: Vec<String> = (0..100).map(|n| format!("a/{n}")).collect();
+    let items: Vec<Item> = uris.iter().map(|uri| Item::new(uri.clone(), Version::new([1]))).collect();
+    pair.cut().await;
+    assert!(cluster.submit(term, 0, &source, items.clone()).await.unwrap());
+    let before = granted(&cluster, &uris).await;
+    pair.primary.kill();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    psql(pair.standby.port, "postgres", "SELECT pg_promote()");
+    let restored = leads(&cluster).await;
+    assert!(restored.restored, "it is another history");
+    cluster.restart(restored).await.unwrap().expect("it leads");
+    let term = leads(&cluster).await;
+    assert!(cluster.reached(term, Phase::Walking, Uuid::nil()).await.unwrap());
+    assert!(cluster.submit(term, 0, &source, items).await.unwrap());
+    let after = granted(&cluster, &uris).await;
+    for ((uri, before), after) in uris.iter().zip(&before).zip(&after) {
+        assert_ne!(before, after, "{uri}");
+        assert!(!cluster.holds(uri, *before).await, "{uri}");
+        assert!(cluster.holds(uri, *after).await, "{uri}");
+    }
+    cluster.leave().await;
+}
+
+async fn leads(cluster: &Cluster) -> Term {
+    match cluster.lead().await.unwrap() {
+        Lead::Mine(term) => term,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Takes all of them; the epochs under which they were granted.
+async fn granted(cluster: &Cluster, uris: &[String]) -> Vec<Epoch> {
+    let mut taken = 0;
+    while taken < uris.len() {
+        match cluster.take(32).await.unwrap() {
+            Taken::Jobs(jobs) => taken += jobs.len(),
+            other => panic!("{taken} were taken, and then {other:?}"),
+        }
+    }
+    cluster.claim(uris.to_vec()).await.unwrap().into_iter().map(|prior| prior.epoch).collect()
 }
 
 const DONE: &str = "SELECT count(*) FROM ragstream.documents WHERE points IS NOT NULL";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ragstream::cluster::Cluster;
 use ragstream::ingest::coordination::{Coordination as _, Job, Lead, Phase, Taken, Term};
-use ragstream::ingest::ledger::{Commit, Epoch, FailedDocument, Ledger as _, Listing};
+use ragstream::ingest::ledger::{Commit, Epoch, FailedDocument, Ledger as _, Listing, Missing};
 use ragstream::ingest::report::Stage;
 use ragstream::source::{Item, SourceId, Version};
 use uuid::Uuid;
@@ -170,4 +170,70 @@ async fn who_lost_a_document_says_nothing_of_it_and_gets_it_no_more() {
     assert_eq!(meeting.sql("SELECT error IS NULL FROM ragstream.documents WHERE corpus = $corpus"), "t");
     one.leave().await;
     other.leave().await;
+}
+
+/// A document that is there again while a worker still removes it, by the word of a leader before this one: what is left of it is looked
+/// at in another walk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_there_again_while_it_is_removed_is_judged_anew() {
+    for with_its_body in [false, true] {
+        let meeting = Meeting::new(Corpus::new("a"));
+        let (one, term) = leads(&meeting, &["a"], &[]).await;
+        let (other, next) = (joined(&meeting, &["a"]).await, joined(&meeting, &["a"]).await);
+        meeting.sql("INSERT INTO ragstream.documents (corpus, key, source, points) VALUES ($corpus, 'a/1', 'a', '')");
+        let gone = Missing { source: SourceId::new("a"), uri: "a/1".to_owned() };
+        assert!(one.submit_removals(term, vec![gone.clone()]).await.unwrap());
+        assert_eq!(taken(&other).await, [Job::Remove(gone)]);
+        let removing = other.claim(vec!["a/1".to_owned()]).await.unwrap()[0].epoch;
+        one.leave().await;
+        // It walks from the beginning.
+        let Lead::Mine(term) = next.lead().await.unwrap() else { panic!("nobody else leads") };
+        assert!(next.reached(term, Phase::Walking, Uuid::nil()).await.unwrap());
+        let again = || meeting.sql("SELECT again FROM ragstream.corpora WHERE id = $corpus");
+        assert_eq!(again(), "f");
+        assert!(next.submit(term, 0, &SourceId::new("a"), vec![item("a/2")]).await.unwrap());
+        assert_eq!(again(), "f", "nobody has that one");
+        if with_its_body {
+            next.hold(vec!["a/1".to_owned()]).await.unwrap();
+        } else {
+            assert!(next.submit(term, 0, &SourceId::new("a"), vec![item("a/1")]).await.unwrap());
+        }
+        assert_eq!(again(), "t");
+        assert!(other.forget(vec![("a/1".to_owned(), removing)]).await.unwrap().uris.is_empty());
+        next.unlist(next.begin_run().await.unwrap(), taken_uris(&next).await).await.unwrap();
+        assert_eq!(next.seal(term, 0).await.unwrap(), Some(false), "the sources are walked once more");
+        assert!(next.reached(term, Phase::Walking, Uuid::nil()).await.unwrap());
+        assert!(next.submit(term, 0, &SourceId::new("a"), vec![item("a/1")]).await.unwrap());
+        assert_eq!(taken(&next).await, [Job::Index(0, item("a/1"))]);
+        other.leave().await;
+        next.leave().await;
+    }
+}
+
+async fn taken_uris(cluster: &Cluster) -> Vec<String> {
+    let uri = |job| match job {
+        Job::Index(0, item) => item.uri,
+        other => panic!("{other:?}"),
+    };
+    taken(cluster).await.into_iter().map(uri).collect()
+}
+
+/// Items that others index already, or that wait, make no walk necessary.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_being_indexed_is_not_walked_again_for() {
+    let meeting = Meeting::new(Corpus::new("a"));
+    let (one, _) = leads(&meeting, &["a"], &[(0, "a/1"), (0, "a/2")]).await;
+    let other = joined(&meeting, &["a"]).await;
+    let Taken::Jobs(jobs) = other.take(1).await.unwrap() else { panic!("there are two") };
+    assert_eq!(jobs, [Job::Index(0, item("a/1"))]);
+    one.leave().await;
+    let next = joined(&meeting, &["a"]).await;
+    let Lead::Mine(term) = next.lead().await.unwrap() else { panic!("nobody else leads") };
+    assert!(next.reached(term, Phase::Walking, Uuid::nil()).await.unwrap());
+    let items = ["a/1", "a/2", "a/3"].map(item).to_vec();
+    assert!(next.submit(term, 0, &SourceId::new("a"), items).await.unwrap());
+    next.hold(vec!["a/1".to_owned()]).await.unwrap();
+    assert_eq!(meeting.sql("SELECT again FROM ragstream.corpora WHERE id = $corpus"), "f");
+    other.leave().await;
+    next.leave().await;
 }

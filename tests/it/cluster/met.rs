@@ -54,7 +54,7 @@ impl Drop for Told<'_> {
     }
 }
 
-fn url_is(mut rig: Rig, url: String) -> Rig {
+pub(super) fn url_is(mut rig: Rig, url: String) -> Rig {
     rig.project = rig.project.with("RAGSTREAM_CLUSTER", url);
     rig
 }
