@@ -117,6 +117,11 @@ impl Answerer {
         Ok(self.models.line_up(question).await?)
     }
 
+    /// Who is asked before the index is opened here.
+    pub(super) fn owner(&self) -> Option<&dyn Owner> {
+        self.owner.as_deref()
+    }
+
     /// What finds passages.
     pub(super) async fn retriever(&self) -> Result<&Retriever, Error> {
         self.retriever.get().await
@@ -327,7 +332,7 @@ impl Answerer {
     }
 
     /// The request to a model, and those of the sources that fit into it.
-    async fn compose(
+    pub(super) async fn compose(
         &self,
         question: &str,
         wishes: Option<String>,

@@ -1,13 +1,20 @@
 //! The arguments of the command line.
 
+mod invalid;
+#[cfg(feature = "serve")]
+mod serve;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::invalid::Invalid;
+#[cfg(feature = "serve")]
+pub(super) use self::serve::{McpArgs, ServeArgs, TopArgs};
 use crate::answer::{Filter, FilterError, Term};
-use crate::pipeline::{self, Diagnostic, Diagnostics, Plan};
+use crate::pipeline::{self, Diagnostic, Plan};
 use crate::providers::Secret;
 use crate::runtime::{Runtime, Settings};
 
@@ -31,6 +38,8 @@ pub(super) enum Command {
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
     Search(SearchArgs),
+    /// Say why a document is, or is not, among the sources of an answer
+    Why(WhyArgs),
     /// Talk about what is in the index
     Chat(ChatArgs),
     /// Copy the index into another store, vectors included; nothing is embedded again
@@ -39,7 +48,7 @@ pub(super) enum Command {
     Eval(EvalArgs),
     /// Answer over HTTP: for browsers, programs and agents
     ///
-    /// While it runs, `ingest`, `ask`, `search`, `chat` and `status` on the same home have it do their work, with the same output and exit
+    /// While it runs, `ingest`, `ask`, `search`, `why`, `chat` and `status` on the same home have it do their work, with the same output and exit
     /// codes; what it does not serve, and what it would answer otherwise (another key, cache or version), they do themselves.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
@@ -265,6 +274,22 @@ pub(super) struct SearchArgs {
     pub queries: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// The document: its path, its uri, or a name of it as sources show it
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// The question
+    pub question: String,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// How many passages are retrieved
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
 /// Narrows the search.
 #[derive(Debug, Args)]
 pub(super) struct FilterArgs {
@@ -349,51 +374,6 @@ pub(super) enum Destination {
     Embedded,
 }
 
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct ServeArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
-    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
-    pub pipelines: Vec<String>,
-    /// Where to listen; other addresses than this machine's own need a token
-    #[arg(long, value_name = "ADDRESS", default_value_t = crate::serve::ADDRESS)]
-    pub listen: std::net::SocketAddr,
-    /// Answer only who bears this token (it shows in the list of processes: --token-file does not)
-    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Answer only who bears one of the tokens in this file, one a line
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// Answer pages of this origin, too, as `https://app.example`
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
-    pub origins: Vec<url::Url>,
-    /// Let agents (/mcp) begin ingests, too
-    #[arg(long)]
-    pub allow_ingest: bool,
-}
-
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct TopArgs {
-    /// The service's address, as `http://127.0.0.1:7171` [default: the one that runs on the home folder]
-    #[arg(value_name = "URL")]
-    pub url: Option<url::Url>,
-    /// The service's token (it shows in the list of processes: the variable does not)
-    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-}
-
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct McpArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
-    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
-    pub pipelines: Vec<String>,
-    /// Let the agent begin ingests, too
-    #[arg(long)]
-    pub allow_ingest: bool,
-}
-
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Pipeline files, or names of such in ./pipelines
@@ -471,17 +451,6 @@ impl PipelineArg {
         let mut plan = self.plan(&settings.cwd)?;
         change(&mut plan)?;
         Ok(Runtime::new(plan, settings))
-    }
-}
-
-/// A pipeline file, or a part of one said on the command line, that cannot be run. Shown with its lines.
-#[derive(Debug, thiserror::Error)]
-#[error("the pipeline is not valid")]
-pub(super) struct Invalid(pub Diagnostics);
-
-impl From<Diagnostic> for Invalid {
-    fn from(diagnostic: Diagnostic) -> Self {
-        Self(diagnostic.into())
     }
 }
 

@@ -52,7 +52,9 @@ use self::merge::Sizes;
 use self::reader::Reader;
 use self::stopwatch::Stopwatch;
 use self::writer::{Change, Writer};
-use super::{Condition, IndexMeta, MAX_PAGE, OneByOne, Query, StoreError, TwoRankings, VectorStore, check_points, check_query};
+use super::{
+    Condition, IndexMeta, MAX_PAGE, OneByOne, Query, Standing, StoreError, TwoRankings, VectorStore, check_points, check_query,
+};
 use crate::document::{Hit, Passage, Point};
 
 /// Calls that may occupy a blocking thread at the same time.
@@ -216,6 +218,17 @@ impl VectorStore for EmbeddedStore {
                     (limit @ 1.., depth @ 1..) => reader.query_two(&TwoRankings { depth, ..two.clone() }, &conditions, limit),
                     _ => Ok(Vec::new()),
                 }
+            })
+        })
+        .await
+    }
+
+    async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {
+        let (conditions, uri) = (conditions.to_vec(), uri.to_owned());
+        self.run(move |folder| {
+            folder.read("search", |reader| {
+                let finds = check_query(&query, reader.dimensions()).map_err(Fault::Unfit)?;
+                if finds { reader.standing(&query, &conditions, &uri) } else { Ok(None) }
             })
         })
         .await

@@ -5,6 +5,7 @@ pub mod embedded;
 mod error;
 mod plan;
 pub mod qdrant;
+mod standing;
 mod terms;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use self::error::StoreError;
 pub use self::plan::{Ordering, Spread, StorePlan};
+pub use self::standing::Standing;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
 use crate::providers::Fingerprint;
@@ -223,6 +225,11 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
         let dense = self.query_where(Query::Dense(dense), conditions, depth);
         let (dense, sparse) = tokio::try_join!(dense, self.query_where(Query::Sparse(sparse), conditions, depth))?;
         Ok(fuse_hits(&fuse, dense, sparse, limit))
+    }
+    /// Where the best passage of a document stands among all that meet the conditions; `None` where the ranking has none of its
+    /// passages. A store that cannot count looks at [`MAX_PAGE`] passages, and says so where that was not enough.
+    async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {
+        standing::look(self, query, conditions, uri).await
     }
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;

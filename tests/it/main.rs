@@ -61,3 +61,4 @@ mod telemetry;
 mod time;
 mod watch;
 mod web;
+mod why;

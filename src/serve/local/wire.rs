@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{
-    AnswerEvent, DedupedHit, Duplicates, Ensemble, EnsembleEvent, EnsembleMode, Exchange, ModelChoice, Question,
+    AnswerEvent, DedupedHit, Duplicates, Ensemble, EnsembleEvent, EnsembleMode, Exchange, ModelChoice, Question, Trace,
 };
 use crate::error::told::Told;
 use crate::providers::ModelRef;
@@ -28,6 +28,8 @@ pub(crate) enum Wanted {
     Open,
     Status,
     Search(Asked),
+    /// A document's way to the sources, by its uri.
+    Trace(Asked, String),
     Ask(Asked),
     AskAll(Asked, Several),
 }
@@ -75,6 +77,7 @@ pub(crate) enum Line {
     Declined(String),
     Status(Status),
     Hit(DedupedHit),
+    Traced(Option<Box<Trace>>),
     Answer(AnswerEvent),
     Answers(EnsembleEvent),
     /// The last: it failed.

@@ -1,6 +1,6 @@
 //! Reading: every call sees one state of the index, that of its transaction, whatever is written meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -20,7 +20,7 @@ use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage};
 use crate::priority;
-use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, TwoRankings, rank};
+use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, Standing, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
@@ -103,6 +103,28 @@ impl Reader {
                 Ok(Hit { id, score, passage })
             });
             hits.collect()
+        })
+    }
+
+    /// Where the best passage of a document stands among those that meet the conditions: counted, not searched for.
+    pub(super) fn standing(&self, query: &Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, Fault> {
+        self.with(|database| {
+            let snapshot = self.snapshot(database)?;
+            let own = database.call(|connection| {
+                let sql = "SELECT row FROM points JOIN documents USING (document) WHERE documents.uri = ?1";
+                connection.prepare_cached(sql)?.query_map([uri], |row| row.get(0))?.collect::<rusqlite::Result<HashSet<i64>>>()
+            })?;
+            let Some(stands) = self.search(&snapshot, conditions)?.stands(query, &own)? else { return Ok(None) };
+            let mut ids = database.call(|connection| {
+                let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
+                let mut id = |row: &i64| statement.query_row([row], |found| found.get::<_, [u8; 16]>(0));
+                let ids = stands.equal.iter().map(|row| Ok((Uuid::from_bytes(id(row)?), own.contains(row))));
+                ids.collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+            ids.sort_unstable();
+            let (before, id) =
+                (0..).zip(&ids).find(|(_, (_, own))| *own).map(|(n, (id, _))| (n, *id)).ok_or_else(|| self.torn())?;
+            Ok(Some(Standing { id, rank: stands.above + before + 1, score: stands.score, exact: true }))
         })
     }
 

@@ -4,6 +4,8 @@
 //! precision. What no segment has yet is compared in half precision at once. By words: term at a time, with the document frequencies of the
 //! rows that count, so that scores do not depend on what was deleted or merged.
 
+mod stands;
+
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -87,6 +89,16 @@ impl<'a> Search<'a> {
 
     /// By terms with their weights in the question, ascending.
     fn sparse(&self, terms: &[(u32, f32)], limit: usize, fresh: Fresh) -> Result<Vec<Scored>, Fault> {
+        let (mut sealed, mut best) = (Best::new(limit), Best::new(limit));
+        self.score_words(terms, fresh, |scored| match scored {
+            Worded::Sealed(place, score) => sealed.add(score, place.pack()),
+            Worded::Fresh(row, score) => best.add(score, row),
+        })?;
+        self.with_fresh(sealed, best)
+    }
+
+    /// What the terms make of each row that has some of them and may be found: those of segments first, in the order of their rows.
+    fn score_words(&self, terms: &[(u32, f32)], fresh: Fresh, mut each: impl FnMut(Worded)) -> Result<(), Fault> {
         // How many rows that count have each term.
         let mut frequencies = fresh.frequencies;
         let mut places: Vec<Vec<Option<Term>>> = Vec::new();
@@ -110,7 +122,6 @@ impl<'a> Search<'a> {
         let factors: Vec<f32> =
             terms.iter().zip(&frequencies).map(|((_, weight), frequency)| weight * idf(points, *frequency as f64)).collect();
 
-        let mut sealed = Best::new(limit);
         let mut scores = Vec::new();
         for (((at, segment), mut found), living) in self.snapshot.segments.iter().enumerate().zip(places).zip(self.living()?) {
             found.pop();
@@ -118,17 +129,16 @@ impl<'a> Search<'a> {
                 score(segment, &found, &factors, &mut scores)?;
                 for (local, score) in (0..).zip(&scores) {
                     if *score != 0.0 && living.as_ref().is_none_or(|living| lives(living, local)) {
-                        sealed.add(*score, Place { segment: at, local }.pack());
+                        each(Worded::Sealed(Place { segment: at, local }, *score));
                     }
                 }
             }
         }
-        let mut best = Best::new(limit);
         for (row, has) in fresh.having {
             let scores = has.iter().filter_map(|(at, weight)| Some(factors.get(*at)? * from_half(*weight)));
-            best.add(scores.sum(), row);
+            each(Worded::Fresh(row, scores.sum()));
         }
-        self.with_fresh(sealed, best)
+        Ok(())
     }
 
     /// Which of each segment's rows count and may be found; `None`: all.
@@ -190,6 +200,14 @@ impl<'a> Search<'a> {
         }
         Ok(fresh)
     }
+}
+
+/// A row with what the terms make of it.
+enum Worded {
+    /// In a segment.
+    Sealed(Place, f32),
+    /// That no segment has yet.
+    Fresh(i64, f32),
 }
 
 /// What was found in the rows that no segment has yet.
