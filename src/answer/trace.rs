@@ -136,6 +136,10 @@ impl Way<'_> {
             let all = self.retriever.ranked_to(self.question, depth, self.plan).await?;
             if let Some(place) = all.iter().position(|found| self.kept(found).is_some()) {
                 self.note(trace, place, all.get(place));
+                // A copy may rank so far below that the search has not seen it at all.
+                if let Some(copy) = trace.copy_of.clone().filter(|_| place < trace.limit) {
+                    trace.cause = Cause::Duplicate { of: copy };
+                }
             }
         }
         Ok(())

@@ -119,7 +119,7 @@ impl Runtime {
         let recorded = records.of(&uri).await?;
         let trace = answerer.trace(question, &uri).await?;
         let (cause, also) = match &trace {
-            Some(trace) => self.weighed(trace, self.since(&records, &uri, recorded.as_ref()).await),
+            Some(trace) => weighed(trace, self.since(&records, &uri, recorded.as_ref()).await),
             None => self.absence(&records, &uri, recorded, like).await?,
         };
         Ok(self.told(uri, question, trace, cause, also))
@@ -153,21 +153,6 @@ impl Runtime {
         tokio::fs::read(path).await.map(Some)
     }
 
-    /// What comes first: a filter leaves a document out whatever it says; what the ranking makes of what it said once explains less
-    /// than that it says something else by now.
-    fn weighed(&self, trace: &Trace, mut since: Vec<Cause>) -> (Cause, Vec<Cause>) {
-        let decides = |cause: &Cause| matches!(cause, Cause::Failed { .. } | Cause::Outdated);
-        let is_open = !matches!(trace.cause, Cause::Found { .. } | Cause::Filtered { .. });
-        match since.iter().position(decides).filter(|_| is_open) {
-            Some(first) => {
-                let cause = since.remove(first);
-                since.push(trace.cause.clone());
-                (cause, since)
-            }
-            None => (trace.cause.clone(), since),
-        }
-    }
-
     fn told(&self, uri: String, question: &Question, trace: Option<Trace>, cause: Cause, also: Vec<Cause>) -> Why {
         let message = cause.message(trace.as_ref());
         let hint = cause.hint(trace.as_ref());
@@ -197,5 +182,20 @@ impl Runtime {
             why.missing_words = trace.missing_words;
         }
         why
+    }
+}
+
+/// What comes first: a filter leaves a document out whatever it says; what the ranking makes of what it said once explains less
+/// than that it says something else by now.
+fn weighed(trace: &Trace, mut since: Vec<Cause>) -> (Cause, Vec<Cause>) {
+    let decides = |cause: &Cause| matches!(cause, Cause::Failed { .. } | Cause::Outdated);
+    let is_open = !matches!(trace.cause, Cause::Found { .. } | Cause::Filtered { .. });
+    match since.iter().position(decides).filter(|_| is_open) {
+        Some(first) => {
+            let cause = since.remove(first);
+            since.push(trace.cause.clone());
+            (cause, since)
+        }
+        None => (trace.cause.clone(), since),
     }
 }

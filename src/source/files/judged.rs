@@ -58,7 +58,7 @@ impl Files {
         let hidden = move || {
             let below = path.ancestors().take_while(|above| above.starts_with(&root) && **above != root);
             let mut above = below.skip(1);
-            let linked = above.any(|folder| folder.is_symlink());
+            let linked = above.any(Path::is_symlink);
             if linked { SkipReason::SymbolicLink } else { walk::hidden_by(&plan, &focus) }
         };
         Judged::Skipped(tokio::task::spawn_blocking(hidden).await.unwrap_or(SkipReason::Ignored))
