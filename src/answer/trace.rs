@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 
 use super::duplicates::DedupedHit;
+use super::fusion;
 use super::retrieve::{Retriever, off_runtime};
 use super::source::join;
 use super::why::{Cause, Place, Spot, Trace};
@@ -131,8 +132,8 @@ impl Way<'_> {
         };
         let best = usize::try_from(best).unwrap_or(usize::MAX);
         if best <= DEEPEST {
-            // Whatever stands before it in what is made of two rankings stands no lower than it in one of them.
-            let depth = best.saturating_mul(2).min(MAX_PAGE);
+            // Whatever stands before it in what is made of two rankings counts in one of them, or stands no lower than it there.
+            let depth = best.max(fusion::DEPTH).saturating_mul(2).min(MAX_PAGE);
             let all = self.retriever.ranked_to(self.question, depth, self.plan).await?;
             if let Some(place) = all.iter().position(|found| self.kept(found).is_some()) {
                 self.note(trace, place, all.get(place));

@@ -129,7 +129,8 @@ async fn a_service_says_the_same() {
     assert_eq!([failed(3).0, failed(2).0, failed(1).0], [2, 2, 2]);
     assert!(failed(2).2.contains("did you mean `docs/en/filler/3.txt` or `docs/zh/filler/3.txt`"), "{:?}", failed(2));
 
-    for case in cases.iter().filter(|case| case.pipeline == "sparse.yaml" && case.more.is_empty()) {
+    let planted = cases.iter().take(cases.len() - 4);
+    for case in planted.filter(|case| case.pipeline == "sparse.yaml" && case.more.is_empty()) {
         let (status, told) = post(&service.at("/api/why"), &json!({"file": case.file, "question": case.question})).await;
         let printed = why(&garden.project, case).last("why");
         // What lies around the sources is no affair of others.
