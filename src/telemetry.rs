@@ -11,7 +11,7 @@
 //! | `stage NAME` | stage of a run: five |
 //! | `document` | document that is new or has changed: the first few of a run and then every so manyth |
 //! | `batch` | batch of texts that is embedded, linked to the documents that have a span |
-//! | `chat MODEL`, `embeddings MODEL`, `rerank MODEL` | request to a provider, with all its attempts |
+//! | `chat MODEL`, `embeddings MODEL`, `rerank MODEL`, `decide MODEL` | request to a provider, with all its attempts |
 //! | `retrieval` | search |
 //! | `METHOD /route` | request to the service |
 //!
@@ -136,6 +136,17 @@ pub(crate) fn rerank(provider: &Provider, model: &str, passages: usize) -> Span 
         "gen_ai.operation.name" = "rerank", "gen_ai.provider.name" = provider.name, "gen_ai.request.model" = model,
         "server.address" = provider.address, "server.port" = i64::from(provider.port),
         "ragstream.rerank.passages" = passages as i64, "gen_ai.usage.input_tokens" = Empty,
+        "http.request.resend_count" = Empty, "ragstream.limits.wait" = Empty, "error.type" = Empty, otel.status_code = Empty,
+    )
+}
+
+/// A request to a decision model, which the conventions do not know.
+pub(crate) fn decide(provider: &Provider, model: &str, questions: usize) -> Span {
+    info_span!(
+        target: TARGET, "decide", otel.name = format!("decide {model}"), otel.kind = "client",
+        "gen_ai.operation.name" = "decide", "gen_ai.provider.name" = provider.name, "gen_ai.request.model" = model,
+        "server.address" = provider.address, "server.port" = i64::from(provider.port),
+        "ragstream.decide.questions" = questions as i64, "gen_ai.usage.input_tokens" = Empty,
         "http.request.resend_count" = Empty, "ragstream.limits.wait" = Empty, "error.type" = Empty, otel.status_code = Empty,
     )
 }

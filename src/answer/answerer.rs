@@ -7,6 +7,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_stream::try_stream;
 use futures_util::future::join_all;
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
+use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
@@ -26,7 +28,7 @@ use super::owner::Owner;
 use super::prompt::{Composed, HISTORY, compose};
 use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
-use super::retrieve::{Retriever, off_runtime};
+use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, join};
 use super::{history, rewrite, told};
 use crate::error::Error;
@@ -53,6 +55,8 @@ pub struct Answerer {
     count_tokens: CountTokens,
     /// The index is let go as soon as a question's passages are found.
     releases: bool,
+    /// What may go otherwise than planned with every question has been told.
+    told: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Answerer {
@@ -67,7 +71,15 @@ impl Answerer {
     pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
         let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
         let retriever = Arc::new(Lazy::opened(retriever));
-        Self { retriever, owner: None, plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
+        Self {
+            retriever,
+            owner: None,
+            plan: Arc::new(plan),
+            models: Models::default(),
+            count_tokens,
+            releases: false,
+            told: Arc::default(),
+        }
     }
 
     /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
@@ -75,7 +87,15 @@ impl Answerer {
     pub fn through(owner: Arc<dyn Owner>, open: OpenRetriever, plan: QueryPlan) -> Self {
         let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
         let (retriever, owner) = (Arc::new(Lazy::new(open)), Some(owner));
-        Self { retriever, owner, plan: Arc::new(plan), models: Models::default(), count_tokens, releases: false }
+        Self {
+            retriever,
+            owner,
+            plan: Arc::new(plan),
+            models: Models::default(),
+            count_tokens,
+            releases: false,
+            told: Arc::default(),
+        }
     }
 
     /// The same with these models.
@@ -127,6 +147,11 @@ impl Answerer {
         self.retriever.get().await
     }
 
+    /// The model that embeds questions, by its whole name.
+    pub(crate) async fn embedding_model(&self) -> Result<Option<&str>, Error> {
+        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model()))
+    }
+
     /// One of several models: one that cannot be had fails when it is asked.
     pub(crate) async fn member(&self, choice: &ModelChoice) -> Arc<dyn ChatModel> {
         self.models.member(choice).await
@@ -139,12 +164,35 @@ impl Answerer {
     /// [`QuestionError`](super::QuestionError) when the question is blank or too long, else what the embedder or the store says. Of
     /// a reranker's errors only those that are final: without it, the order is that of the ranking.
     pub async fn search(&self, question: &Question) -> Result<Vec<DedupedHit>, Error> {
+        Ok(self.retrieve(question).await?.hits)
+    }
+
+    /// The same, and how they were found: whether something went otherwise than planned, and what it took.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub async fn retrieve(&self, question: &Question) -> Result<Found, Error> {
         if let Some(owner) = &self.owner
-            && let Some(found) = owner.search(question).await
+            && let Some(found) = owner.retrieve(question).await
         {
-            return found;
+            return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.retriever().await?.search(&question.text, &self.plan_for(question)).await
+        self.found(&question.text, &self.plan_for(question)).await
+    }
+
+    async fn found(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
+        let found = self.retriever().await?.search(text, plan).await?;
+        found.note.iter().for_each(|note| self.warn(note));
+        Ok(found)
+    }
+
+    /// Warns once: what every question meets is not told with every question.
+    fn warn(&self, note: &str) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            tracing::debug!("{note}");
+        } else {
+            tracing::warn!("{note}");
+        }
     }
 
     /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
@@ -156,8 +204,13 @@ impl Answerer {
         let Some(owner) = self.owner.clone() else { return self.ask_here(question) };
         let answerer = self.clone();
         let asked = async move {
-            let there = owner.ask(&question).await;
-            there.unwrap_or_else(|| answerer.ask_here(question))
+            let Some(there) = owner.ask(&question).await else { return answerer.ask_here(question) };
+            let told = move |event: &Result<AnswerEvent, Error>| {
+                if let Ok(AnswerEvent::Note(note)) = event {
+                    answerer.warn(note);
+                }
+            };
+            there.inspect(told).boxed()
         };
         stream::once(asked).flatten().boxed()
     }
@@ -169,6 +222,7 @@ impl Answerer {
             // Before a model is asked to put it so that it stands alone.
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
+            let deciding = answerer.models.deciding()?;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
                 yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
@@ -177,7 +231,7 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
             let _releasing = answerer.let_go();
-            let found = found?;
+            let Sought { sources: found, note, decided } = found?;
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
@@ -186,6 +240,9 @@ impl Answerer {
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
                 yield AnswerEvent::Sources { sources: found.clone(), model: None };
+                if let Some(note) = note {
+                    yield AnswerEvent::Note(note);
+                }
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
                     yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
@@ -194,16 +251,23 @@ impl Answerer {
                     yield AnswerEvent::Token("\n\n".into());
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
-                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed()));
+                let summary = AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed());
+                yield AnswerEvent::Done(summary.with_decided(decided));
                 return;
             };
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
-            let cited = Cited::new(&sources);
+            let cited = Cited::new(&sources).sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model: Some(model) };
+            if let Some(note) = note {
+                yield AnswerEvent::Note(note);
+            }
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
             while let Some(event) = answer.next().await {
                 yield match event? {
-                    AnswerEvent::Done(summary) => AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary }),
+                    AnswerEvent::Done(summary) => {
+                        let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
+                        AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary.with_decided(all) })
+                    }
                     event => event,
                 };
             }
@@ -220,8 +284,15 @@ impl Answerer {
         let Some(owner) = self.owner.clone() else { return self.ask_all_here(question, ensemble) };
         let answerer = self.clone();
         let asked = async move {
-            let there = owner.ask_all(&question, &ensemble).await;
-            there.unwrap_or_else(|| answerer.ask_all_here(question, ensemble))
+            let Some(there) = owner.ask_all(&question, &ensemble).await else {
+                return answerer.ask_all_here(question, ensemble);
+            };
+            let told = move |event: &Result<EnsembleEvent, Error>| {
+                if let Ok(EnsembleEvent::Note(note)) = event {
+                    answerer.warn(note);
+                }
+            };
+            there.inspect(told).boxed()
         };
         stream::once(asked).flatten().boxed()
     }
@@ -231,6 +302,7 @@ impl Answerer {
         let events = try_stream! {
             let (mode, wishes) = (ensemble.mode, question.wishes()?);
             checked(&question.text)?;
+            let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
             let conversation = answerer.conversation(&question, models.first()).await;
             if question.history.is_some() {
@@ -240,7 +312,7 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
             let _releasing = answerer.let_go();
-            let found = found?;
+            let Sought { sources: found, note, decided } = found?;
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
                 yield EnsembleEvent::Sources { sources: found, models: names };
@@ -249,14 +321,25 @@ impl Answerer {
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
+            if let Some(note) = note {
+                yield EnsembleEvent::Note(note);
+            }
             let judge = match &ensemble.judge {
                 Some(choice) => Some(answerer.member(choice).await),
                 None => None,
             };
-            let task = Task { question: question.text, sources, request, instructions: plan.prompt, patience: plan.fallback_after };
+            let given = Cited::new(&sources).sharpened(deciding.clone());
+            let (instructions, patience) = (plan.prompt, plan.fallback_after);
+            let task = Task { question: question.text, sources, given, request, instructions, patience };
             let mut events = pin!(ensemble::answer(models, mode, judge, task, started));
             while let Some(event) = events.next().await {
-                yield event?;
+                yield match event? {
+                    EnsembleEvent::Done(summary) => {
+                        let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
+                        EnsembleEvent::Done(EnsembleSummary { decided: all.collect(), ..summary })
+                    }
+                    event => event,
+                };
             }
         };
         told::answers(events.boxed())
@@ -320,9 +403,9 @@ impl Answerer {
     }
 
     /// The sources that are found, best first.
-    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Vec<Source>, Error> {
-        let found = self.retriever().await?.search(text, plan).await?;
-        Ok(join(found.into_iter().map(|found| found.hit).collect()))
+    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Sought, Error> {
+        let Found { hits, note, decided, .. } = self.found(text, plan).await?;
+        Ok(Sought { sources: join(hits.into_iter().map(|found| found.hit).collect()), note, decided })
     }
 
     /// Closes the index beside what goes on, if it is to be closed.
@@ -356,6 +439,13 @@ impl Answerer {
         let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
         Ok((sources, request))
     }
+}
+
+/// The sources of an answer, and how they were found (as in [`Found`]).
+struct Sought {
+    sources: Vec<Source>,
+    note: Option<String>,
+    decided: Option<Decided>,
 }
 
 /// The conversation that a question goes on from.

@@ -15,7 +15,6 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::QueryPlan;
 use super::answerer::Answerer;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use super::question::{ModelChoice, Question};
@@ -23,6 +22,7 @@ use super::record::{Answered, Record, SourceRef};
 use super::retrieve::off_runtime;
 use super::source::Source;
 use super::wire::{Stage, seconds};
+use super::{QueryPlan, RerankPlan};
 use crate::error::{Error, Origin, reason};
 use crate::providers::{ErrorKind, ProviderError};
 
@@ -104,7 +104,11 @@ impl AnswerKey {
     /// The part that the questions of a batch have in common. `limit` is that of the questions, which may not be the plan's.
     fn new(generation: Uuid, plan: &QueryPlan, limit: usize) -> Self {
         // Who answers is a part of each question's; how long to wait for it changes no answer.
-        let plan = QueryPlan { model: None, fallback_after: Duration::ZERO, ..plan.clone() };
+        let mut plan = QueryPlan { model: None, fallback_after: Duration::ZERO, ..plan.clone() };
+        // Once that was the usual patience with a reranker: answers that were paid for then are answers still.
+        if let Some(rerank) = plan.select.rerank.as_mut().filter(|rerank| rerank.timeout == RerankPlan::DEADLINE) {
+            rerank.timeout = Duration::from_secs(10);
+        }
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("1\0{generation}\0{limit}\0{plan:?}").as_bytes());
         Self { hasher }
@@ -322,7 +326,7 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
                 begun = false;
                 text.clear();
             }
-            AnswerEvent::Question { .. } => {}
+            AnswerEvent::Question { .. } | AnswerEvent::Note(_) => {}
             AnswerEvent::Done(summary) => return finished(job, summary, text, cited),
         }
     }
@@ -330,7 +334,7 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
 }
 
 fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<SourceRef>) -> Result<Paid, Unanswered> {
-    let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome } = summary;
+    let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome, .. } = summary;
     let stop = match outcome {
         AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
         AnswerOutcome::Answered(stop) => stop,
@@ -376,6 +380,7 @@ mod tests {
             mode: RetrieveMode::Hybrid,
             fusion: FusionPlan::Weighted { weight: 0.7 },
             select: SelectPlan::default(),
+            decide: None,
             model: None,
             fallback: Vec::new(),
             fallback_after: Duration::from_secs(30),

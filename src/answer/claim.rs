@@ -8,6 +8,8 @@ use std::mem::take;
 use std::ops::Range;
 
 use super::cite::Piece;
+use super::proof::function::is_abbreviation;
+use super::proof::lex::is_han;
 
 /// Bytes that may wait behind a mark.
 const MOST_HELD: usize = 400;
@@ -158,7 +160,8 @@ impl Claims {
     fn judge(&mut self, over: bool, parts: &mut Vec<Part>) {
         let Some(Held { marks, sources, at, text, .. }) = self.held.take() else { return };
         let before = self.sentence.get(self.from..at).unwrap_or_default();
-        let said = before.chars().map(|c| if is_wide(c) { 3 } else { usize::from(c.is_alphanumeric()) });
+        // A Chinese character says as much as about three letters do.
+        let said = before.chars().map(|c| if is_han(c) { 3 } else { usize::from(c.is_alphanumeric()) });
         let introduced = said.sum::<usize>() < LEAST_SAID || introduces(before);
         let part = match (over, introduced) {
             (false, false) => self.from..at,
@@ -179,11 +182,6 @@ fn append(parts: &mut Vec<Part>, c: char) {
         Some(Part::Piece(Piece::Text(text))) => text.push(c),
         _ => parts.push(Part::Piece(Piece::Text(c.into()))),
     }
-}
-
-/// A Chinese character, which says as much as about three letters do.
-fn is_wide(c: char) -> bool {
-    matches!(c, '\u{3400}'..='\u{9fff}')
 }
 
 /// What may stand between marks in a row.
@@ -208,12 +206,7 @@ fn abbreviates(sentence: &str) -> bool {
     let word = sentence.rsplit(|c: char| !c.is_alphanumeric() && c != '.').next().unwrap_or_default();
     let letters = word.chars().filter(|c| c.is_alphabetic()).count();
     let item = letters == 0 && sentence.trim_start().len() == word.len();
-    item || letters == 1
-        || word.contains('.') && letters > 0
-        || matches!(
-            word.to_lowercase().as_str(),
-            "mr" | "mrs" | "ms" | "dr" | "st" | "vs" | "etc" | "no" | "fig" | "inc" | "approx" | "ca"
-        )
+    item || letters == 1 || word.contains('.') && letters > 0 || is_abbreviation(&word.to_lowercase())
 }
 
 #[cfg(test)]
@@ -292,6 +285,7 @@ mod tests {
         let two = [claim("Keys rotate every ninety days", &[1]), claim("and backups every single night.", &[2])];
         assert_eq!(claimed("Keys rotate every ninety days [1] and backups every single night [2]."), two);
         assert_eq!(claimed("e.g. Mr. Fog took 80 days [1]."), [claim("e.g. Mr. Fog took 80 days.", &[1])]);
+        assert_eq!(claimed("It left on Nov. 29 with Prof. Li [1]."), [claim("It left on Nov. 29 with Prof. Li.", &[1])]);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) struct Task {
     pub(super) question: String,
     /// Numbered from 1: the answers may cite them.
     pub(super) sources: Vec<Source>,
+    /// The same, to be cited.
+    pub(super) given: Cited,
     /// Sent to each model.
     pub(super) request: ChatRequest,
     /// Instructions that replace the built-in ones.
@@ -92,7 +94,7 @@ pub(super) fn answer(
     started: Instant,
 ) -> impl Stream<Item = Result<EnsembleEvent, ProviderError>> + Send + 'static {
     try_stream! {
-        let given = Cited::new(&task.sources);
+        let given = task.given.clone();
         let requested = Instant::now();
         let mut parts: Vec<Part> = models.into_iter().enumerate().map(|(index, model)| Part::new(index, model)).collect();
         let mut ttft = None;
@@ -139,7 +141,7 @@ pub(super) fn answer(
 
         let candidates: Vec<Candidate> = parts.iter().filter_map(Part::candidate).collect();
         let Some(first) = candidates.first().map(|candidate| candidate.member.index) else { Err(all_failed(&parts))? };
-        let Task { question, sources, request, instructions, patience } = task;
+        let Task { question, sources, request, instructions, patience, .. } = task;
         let ChatRequest { max_tokens, temperature, .. } = request;
         let comparison = Comparison { question, sources, instructions, max_tokens, temperature };
         let judges = judges(judge, &candidates);
@@ -179,7 +181,7 @@ pub(super) fn answer(
         let models: Vec<_> = parts.into_iter().map(fared).collect();
         let citations = merged.as_ref().map_or_else(|| cited(&models, chosen), |merged| merged.citations.clone());
         let took = started.elapsed();
-        yield EnsembleEvent::Done(EnsembleSummary { mode, models, chosen, merged, citations, judging, ttft, took });
+        yield EnsembleEvent::Done(EnsembleSummary { mode, models, chosen, merged, citations, judging, decided: Vec::new(), ttft, took });
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::decide::Decided;
 use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
@@ -35,6 +36,8 @@ pub enum AnswerEvent {
     },
     /// The model thinks aloud; not part of the answer.
     Reasoning(String),
+    /// Something went otherwise than planned, and costs no answer: said once, after the sources.
+    Note(String),
     /// A piece of the answer.
     Token(String),
     /// A citation: a piece of the answer, too.
@@ -91,9 +94,12 @@ pub struct AnswerSummary {
     pub doubts: Vec<Doubt>,
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
-    /// Cost in US dollars, where the price is known.
-    #[serde(with = "exact")]
+    /// Cost in US dollars, where the price is known; decisions count in as far as theirs is.
+    #[serde(with = "super::exact")]
     pub cost_usd: Option<f64>,
+    /// What decisions took, by models: those of a reranker whose price is known, and of the model that decides.
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -113,10 +119,27 @@ impl AnswerSummary {
             doubts: Vec::new(),
             usage,
             cost_usd: None,
+            decided: Vec::new(),
             ttft: None,
             took,
             outcome,
         }
+    }
+
+    /// The same with what decisions took.
+    pub(super) fn with_decided(mut self, decided: impl IntoIterator<Item = Decided>) -> Self {
+        for one in decided {
+            if let Some(cost) = one.cost_usd {
+                // Without a model the decisions are all that it cost.
+                self.cost_usd = if self.model.is_none() { Some(self.cost_usd.unwrap_or(0.0)) } else { self.cost_usd };
+                self.cost_usd = self.cost_usd.map(|sum| sum + cost);
+            }
+            match self.decided.iter_mut().find(|same| same.model == one.model) {
+                Some(same) => *same = same.and(&one),
+                None => self.decided.push(one),
+            }
+        }
+        self
     }
 
     /// A remark on its end that a person must read; `None` when all is well.
@@ -209,6 +232,8 @@ pub enum EnsembleEvent {
         /// A piece of its answer.
         event: AnswerEvent,
     },
+    /// As [`AnswerEvent::Note`].
+    Note(String),
     /// A model failed. What came of its answer is not complete.
     Failed {
         /// The model.
@@ -256,7 +281,7 @@ pub struct Verdict {
     /// Tokens it took to judge.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
-    #[serde(with = "exact")]
+    #[serde(with = "super::exact")]
     pub cost_usd: Option<f64>,
 }
 
@@ -290,7 +315,7 @@ pub struct Judging {
     /// Tokens it took.
     pub usage: Usage,
     /// Cost in US dollars, where the price is known.
-    #[serde(with = "exact")]
+    #[serde(with = "super::exact")]
     pub cost_usd: Option<f64>,
 }
 
@@ -310,6 +335,9 @@ pub struct EnsembleSummary {
     pub citations: Vec<usize>,
     /// Tokens and money that verdicts took, in their order.
     pub judging: Vec<Judging>,
+    /// What decisions took, by models, as in [`AnswerSummary::decided`].
+    #[serde(default)]
+    pub decided: Vec<Decided>,
     /// From the requests to the first piece of the joined answer.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -319,8 +347,8 @@ pub struct EnsembleSummary {
 impl EnsembleSummary {
     /// The summary of a question on which nothing was found.
     pub(super) fn nothing_found(mode: EnsembleMode, took: Duration) -> Self {
-        let (citations, judging) = (Vec::new(), Vec::new());
-        Self { mode, models: Vec::new(), chosen: None, merged: None, citations, judging, ttft: None, took }
+        let (citations, judging, decided) = (Vec::new(), Vec::new(), Vec::new());
+        Self { mode, models: Vec::new(), chosen: None, merged: None, citations, judging, decided, ttft: None, took }
     }
 
     /// The joined answer, if it is one.
@@ -329,7 +357,8 @@ impl EnsembleSummary {
         self.merged.as_ref().or_else(chosen)
     }
 
-    /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is. A failed or cancelled answer's cost is
+    /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is (but decisions count in as far as theirs is
+    /// known). A failed or cancelled answer's cost is
     /// never told.
     pub fn spent(&self) -> (Usage, Option<f64>) {
         let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);
@@ -345,22 +374,7 @@ impl EnsembleSummary {
             (total, cost.and_then(|cost| Some(cost + more?)))
         });
         let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
-        (usage, cost.filter(|_| complete))
-    }
-}
-
-/// An amount as text: of a JSON number, `serde_json` would read back one that is next to it.
-mod exact {
-    use serde::de::Error as _;
-    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde's signature")]
-    pub(super) fn serialize<S: Serializer>(amount: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-        amount.map(|amount| amount.to_string()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
-        let amount = Option::<String>::deserialize(deserializer)?;
-        amount.map(|amount| amount.parse().map_err(D::Error::custom)).transpose()
+        let decided: f64 = self.decided.iter().filter_map(|one| one.cost_usd).sum();
+        (usage, cost.filter(|_| complete).map(|cost| cost + decided))
     }
 }

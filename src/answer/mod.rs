@@ -8,7 +8,7 @@
 //! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
 //! word. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
 //! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
-//! [`proof`] whether the sources say that. An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
+//! [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
 //! [`why`] says why a document is, or is not, among the sources.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
@@ -21,10 +21,12 @@ mod answerer;
 pub mod batch;
 pub mod cite;
 pub mod claim;
+pub mod decide;
 pub mod document;
 pub mod duplicates;
 mod ensemble;
 mod event;
+mod exact;
 mod fallback;
 pub mod filter;
 pub mod fusion;
@@ -53,6 +55,7 @@ pub mod wire;
 mod write;
 
 pub use answerer::{Answerer, CountTokens};
+pub use decide::{Decided, Deciding, Support};
 pub use duplicates::DedupedHit;
 pub use event::{
     AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, Judging, Member, ModelOutcome, Note, Verdict,
@@ -63,9 +66,9 @@ pub use lazy::OpenRetriever;
 pub use legs::{Leg, Legs};
 pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use owner::{Events, Owner};
-pub use plan::{Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
+pub use plan::{DecidePlan, Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
 pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
-pub use retrieve::{Retriever, SparseQuery};
+pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
 pub use why::{Cause, Trace};

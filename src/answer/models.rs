@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use super::QueryPlan;
+use super::decide::Deciding;
+use super::plan::{DecidePlan, QueryPlan};
 use super::question::{ModelChoice, Question};
 use crate::providers::{
-    ChatModel, ChatRequest, ChatStream, ErrorKind, ModelRef, ProviderError, ProviderKind, ProviderPlan, Providers,
+    ChatModel, ChatRequest, ChatStream, Decider, ErrorKind, ModelRef, ProviderError, ProviderKind, ProviderPlan, Providers,
 };
 
 /// The model that answers with an `OPENAI_API_KEY` alone: fast and cheap, follows citation rules, and accepts a temperature (the GPT-5 minis
@@ -32,11 +33,20 @@ pub struct Models {
     fallback: Vec<ModelChoice>,
     providers: Option<Arc<Providers>>,
     env: Env,
+    decide: Option<DecidePlan>,
+    decider: Arc<OnceLock<Arc<dyn Decider>>>,
 }
 
 impl Default for Models {
     fn default() -> Self {
-        Self { model: ModelChoice::Passages, fallback: Vec::new(), providers: None, env: Arc::new(|_| None) }
+        Self {
+            model: ModelChoice::Passages,
+            fallback: Vec::new(),
+            providers: None,
+            env: Arc::new(|_| None),
+            decide: None,
+            decider: Arc::default(),
+        }
     }
 }
 
@@ -54,7 +64,34 @@ impl Models {
             fallback: plan.fallback.iter().cloned().map(ModelChoice::Named).collect(),
             providers: Some(providers),
             env,
+            decide: plan.decide.clone(),
+            decider: Arc::default(),
         }
+    }
+
+    /// The same with a decision model of one's own, each of whose decisions may take so long.
+    #[must_use]
+    pub fn with_decider(self, decider: Arc<dyn Decider>, deadline: Duration) -> Self {
+        let decide = Some(DecidePlan { model: ModelRef::named(decider.model()), deadline });
+        Self { decide, decider: Arc::new(OnceLock::from(decider)), ..self }
+    }
+
+    /// The decision model, for one question; `None`: none is set.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub(super) fn deciding(&self) -> Result<Option<Deciding>, ProviderError> {
+        let Some(DecidePlan { model, deadline }) = &self.decide else { return Ok(None) };
+        let decider = match (self.decider.get(), &self.providers) {
+            (Some(known), _) => Arc::clone(known),
+            // What it has found out of its server is kept.
+            (None, Some(providers)) => {
+                let opened = providers.decider(model)?;
+                Arc::clone(self.decider.get_or_init(|| opened))
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some(Deciding::new(decider, *deadline)))
     }
 
     /// One's own: the model that answers, and those that stand by.

@@ -8,6 +8,7 @@ use futures_util::stream::BoxStream;
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, EnsembleEvent};
 use super::question::{Ensemble, Question};
+use super::retrieve::Found;
 use super::why::Trace;
 use crate::error::Error;
 
@@ -24,6 +25,10 @@ pub trait Owner: fmt::Debug + Send + Sync {
     async fn search(&self, question: &Question) -> Option<Result<Vec<DedupedHit>, Error>>;
     /// As [`Answerer::trace`](super::Answerer::trace).
     async fn trace(&self, question: &Question, uri: &str) -> Option<Result<Option<Trace>, Error>>;
+    /// As [`Answerer::retrieve`](super::Answerer::retrieve).
+    async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>> {
+        Some(self.search(question).await?.map(Found::from))
+    }
     /// As [`Answerer::ask`](super::Answerer::ask). Returns with the first event; dropping the stream cancels all that is done there.
     async fn ask(&self, question: &Question) -> Option<Events<AnswerEvent>>;
     /// As [`Answerer::ask_all`](super::Answerer::ask_all), in the same way.

@@ -1,5 +1,6 @@
 //! The part of a plan that is about questions and their answers.
 
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -101,7 +102,7 @@ impl FusionPlan {
 }
 
 /// How questions are answered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct QueryPlan {
     /// Passages to retrieve.
     pub limit: NonZeroUsize,
@@ -111,6 +112,8 @@ pub struct QueryPlan {
     pub fusion: FusionPlan,
     /// Filter, near-copies and reranking.
     pub select: SelectPlan,
+    /// The model that decides whether passages say what an answer says of them.
+    pub decide: Option<DecidePlan>,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -127,6 +130,32 @@ pub struct QueryPlan {
     pub prompt: Option<String>,
 }
 
+/// As it has always been: a batch of questions knows its answers by it. So what came later is told where it is set.
+impl fmt::Debug for QueryPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("QueryPlan");
+        told.field("limit", &self.limit).field("mode", &self.mode).field("fusion", &self.fusion).field("select", &self.select);
+        told.field("model", &self.model).field("fallback", &self.fallback).field("fallback_after", &self.fallback_after);
+        told.field("max_tokens", &self.max_tokens).field("temperature", &self.temperature);
+        told.field("context_tokens", &self.context_tokens).field("prompt", &self.prompt);
+        if let Some(decide) = &self.decide {
+            told.field("decide", decide);
+        }
+        told.finish()
+    }
+}
+
+impl fmt::Debug for SelectPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut told = f.debug_struct("SelectPlan");
+        told.field("filter", &self.filter).field("duplicates", &self.duplicates).field("rerank", &self.rerank);
+        if let Some(most) = &self.rerank_at_most {
+            told.field("rerank_at_most", most);
+        }
+        told.finish()
+    }
+}
+
 impl Default for QueryPlan {
     /// Eight passages by both rankings, and an answer by the first model that is there.
     fn default() -> Self {
@@ -135,6 +164,7 @@ impl Default for QueryPlan {
             mode: RetrieveMode::default(),
             fusion: FusionPlan::default_for(None, ""),
             select: SelectPlan::default(),
+            decide: None,
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,
@@ -147,7 +177,7 @@ impl Default for QueryPlan {
 }
 
 /// The steps around the ranking.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct SelectPlan {
     /// Lets documents pass that are searched.
     pub filter: Filter,
@@ -155,6 +185,9 @@ pub struct SelectPlan {
     pub duplicates: Duplicates,
     /// Ranks the best passages again.
     pub rerank: Option<RerankPlan>,
+    /// Passages that it ranks at most, where more than its candidates are asked for: the others stand behind them. By default all
+    /// that are asked for are ranked.
+    pub rerank_at_most: Option<NonZeroUsize>,
 }
 
 /// Treatment of passages that say nearly the same as a better one.
@@ -183,11 +216,27 @@ pub struct RerankPlan {
 impl RerankPlan {
     /// Passages that it ranks: enough to find what the ranking put too low, and a quick answer from every vendor.
     pub const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
-    /// How long a question waits for it.
-    pub const TIMEOUT: Duration = Duration::from_secs(10);
+    /// Passages that a decision model ranks: one request, of about 8,000 tokens.
+    pub const DECIDED: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+    /// How long a question waits for it: the vendors answer within a second, and who waits for an answer notices more than two.
+    pub const DEADLINE: Duration = Duration::from_secs(2);
 
     /// This model, with the usual candidates and patience.
     pub fn new(model: ModelRef) -> Self {
-        Self { model, candidates: Self::CANDIDATES, timeout: Self::TIMEOUT }
+        Self { model, candidates: Self::CANDIDATES, timeout: Self::DEADLINE }
     }
+}
+
+/// A decision model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecidePlan {
+    /// The model.
+    pub model: ModelRef,
+    /// How long each decision may take, retries included, before what is said without it stands.
+    pub deadline: Duration,
+}
+
+impl DecidePlan {
+    /// How long a sentence of an answer waits for it.
+    pub const DEADLINE: Duration = Duration::from_secs(2);
 }

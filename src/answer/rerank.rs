@@ -2,40 +2,62 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, timeout};
+
+use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::legs::Leg;
 use crate::chunk::embedded_text;
 use crate::error::Error;
-use crate::providers::Reranker;
+use crate::providers::{Reranker, Usage};
 
-/// Puts what was found into the reranker's order. Where that fails in a way that may pass, or takes too long, the order stays.
+/// What became of a reranking.
+#[derive(Debug, Default)]
+pub(super) struct Reranking {
+    pub(super) found: Vec<DedupedHit>,
+    /// Why the order is that of the search.
+    pub(super) note: Option<String>,
+    /// What it took, where its price is known.
+    pub(super) decided: Option<Decided>,
+    /// How long the question waited for it.
+    pub(super) took: Duration,
+}
+
+/// Puts what was found into the reranker's order. Where that fails in a way that may pass, or takes too long, the order stays, and it
+/// is said. What is late is cancelled.
 pub(super) async fn rerank(
     reranker: &dyn Reranker,
     within: Duration,
     question: &str,
     mut found: Vec<DedupedHit>,
-) -> Result<Vec<DedupedHit>, Error> {
+) -> Result<Reranking, Error> {
     if found.len() < 2 {
-        return Ok(found);
+        return Ok(Reranking { found, ..Reranking::default() });
     }
     let text = |found: &DedupedHit| {
         let passage = &found.hit.passage;
         embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text)
     };
     let texts: Vec<String> = found.iter().map(text).collect();
-    let reranked = match tokio::time::timeout(within, reranker.rerank(question, &texts)).await {
+    let asked = Instant::now();
+    let kept = |found, why: String| {
+        let note = Some(format!("The passages are not reranked, and stand as the search ranked them: {why}"));
+        Ok(Reranking { found, note, decided: None, took: asked.elapsed() })
+    };
+    let reranked = match timeout(within, reranker.rerank(question, &texts)).await {
         Ok(Ok(reranked)) => reranked,
         Ok(Err(error)) if error.is_fatal() => return Err(error.into()),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "passages are not reranked");
-            return Ok(found);
-        }
+        Ok(Err(error)) => return kept(found, format!("{error}.")),
         Err(_) => {
             let (model, seconds) = (reranker.model(), within.as_secs_f64());
-            tracing::warn!("passages are not reranked: {model} took longer than {seconds} s (`query.retrieve.rerank.timeout`)");
-            return Ok(found);
+            return kept(found, format!("{model} took longer than {seconds} s (`query.retrieve.rerank.deadline`)."));
         }
     };
+    if reranked.scores.len() != found.len() || reranked.scores.iter().any(|score| !score.is_finite()) {
+        let why = format!("{} gave {} scores for {} passages.", reranker.model(), reranked.scores.len(), found.len());
+        return kept(found, why);
+    }
+    let took = asked.elapsed();
     tracing::debug!(passages = texts.len(), tokens = reranked.tokens, units = reranked.units, "reranked");
     for (found, score) in found.iter_mut().zip(reranked.scores) {
         found.hit.score = score;
@@ -45,5 +67,7 @@ pub(super) async fn rerank(
     for (rank, found) in (1..).zip(&mut found) {
         found.legs.rerank = Some(Leg { rank, score: found.hit.score });
     }
-    Ok(found)
+    let cost = Usage::new(reranked.tokens, Some(0)).cost(reranker.price());
+    let decided = cost.map(|cost| Decided::new(reranker.model(), reranked.tokens, Some(cost)));
+    Ok(Reranking { found, note: None, decided, took })
 }

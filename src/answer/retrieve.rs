@@ -1,15 +1,16 @@
 //! Finds the passages that a question is about: searched for, fused, freed of copies, reranked.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
+use super::decide::Decided;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::legs::{self, Legs, Rankings};
 use super::question::{MAX_TERMS, QuestionError, checked};
-use super::rerank::rerank;
+use super::rerank::{Reranking, rerank};
 use super::{Duplicates, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
@@ -28,6 +29,26 @@ const FEW: usize = 64 << 10;
 const MARKS: usize = 8;
 /// How often more are looked at where most of them were copies.
 const ROUNDS: usize = 3;
+
+/// What was found, and how.
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<DedupedHit>,
+    /// Something went otherwise than planned, in words for people: such as a reranker that was late.
+    pub note: Option<String>,
+    /// What reranking took, where its price is known.
+    pub decided: Option<Decided>,
+    /// How long the question waited for the reranker.
+    pub reranking: Duration,
+}
+
+impl From<Vec<DedupedHit>> for Found {
+    fn from(hits: Vec<DedupedHit>) -> Self {
+        Self { hits, ..Self::default() }
+    }
+}
 
 /// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
 pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
@@ -49,21 +70,21 @@ pub struct Retriever {
 
 impl Retriever {
     /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
-    pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+    pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
         let span = telemetry::retrieval(question, plan.limit.get(), plan.mode.name());
         let found = self.found(question, plan).instrument(span.clone()).await;
         match &found {
-            Ok(found) => telemetry::count(&span, "ragstream.retrieval.hits", found.len() as u64),
+            Ok(found) => telemetry::count(&span, "ragstream.retrieval.hits", found.hits.len() as u64),
             Err(error) => telemetry::failed(&span, error.code()),
         }
         found
     }
 
-    async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+    async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
         let candidates = self.candidates(question, plan).await?;
-        let mut found = self.reranked(question, candidates, plan).await?;
+        let Reranking { mut found, note, decided, took } = self.reranked(question, candidates, plan).await?;
         found.truncate(plan.limit.get());
-        Ok(found)
+        Ok(Found { hits: found, note, decided, reranking: took })
     }
 
     /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at.
@@ -86,15 +107,18 @@ impl Retriever {
     pub(super) async fn reranked(
         &self,
         question: &str,
-        candidates: Vec<DedupedHit>,
+        mut found: Vec<DedupedHit>,
         plan: &QueryPlan,
-    ) -> Result<Vec<DedupedHit>, Error> {
-        match (&self.reranker, &plan.select.rerank) {
-            (Some(reranker), Some(rerank_plan)) => {
-                rerank(&**reranker, rerank_plan.timeout, checked(question)?, candidates).await
-            }
-            _ => Ok(candidates),
-        }
+    ) -> Result<Reranking, Error> {
+        let select = &plan.select;
+        let (Some(reranker), Some(rerank_plan)) = (&self.reranker, &select.rerank) else {
+            return Ok(Reranking { found, ..Reranking::default() });
+        };
+        let most = select.rerank_at_most.map_or(found.len(), |most| most.get().min(found.len()));
+        let rest = found.split_off(most);
+        let mut reranking = rerank(&**reranker, rerank_plan.timeout, checked(question)?, found).await?;
+        reranking.found.extend(rest);
+        Ok(reranking)
     }
 
     /// All that the ranking has down to `depth`, without a reranker.

@@ -41,6 +41,7 @@ pub(crate) fn summary(model: Option<&str>, outcome: AnswerOutcome, ttft: Option<
         doubts: Vec::new(),
         usage: usage(120, 9),
         cost_usd: Some(0.00013),
+        decided: Vec::new(),
         ttft: ttft.map(Duration::from_micros),
         took: Duration::from_micros(7_123_456),
         outcome,
@@ -125,6 +126,7 @@ pub(crate) fn ensemble(mode: EnsembleMode) -> Vec<EnsembleEvent> {
         merged: None,
         citations: vec![1],
         judging: Vec::new(),
+        decided: Vec::new(),
         ttft: Some(Duration::from_millis(12)),
         took: Duration::from_micros(9_000_400),
     };

@@ -13,6 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
 use super::legs::Legs;
@@ -94,10 +95,13 @@ pub enum Line<'a> {
     Hit(HitLine<'a>),
     /// The end of a batch of questions.
     Summary(BatchSummary),
-    /// A remark of the chat.
+    /// A remark: of the chat, or that something went otherwise than planned and cost no answer.
     Note {
         /// The words.
         message: &'a str,
+        /// The query that it is about, where there are several.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        query_id: Option<&'a str>,
     },
 }
 
@@ -182,6 +186,8 @@ pub struct Done<'a> {
     models: Option<Vec<MemberLine<'a>>>,
     usage: Usage,
     cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    decided: Vec<DecidedLine<'a>>,
     ttft_ms: Option<u64>,
     seconds: f64,
     stop: AnswerOutcome,
@@ -191,6 +197,22 @@ pub struct Done<'a> {
     doubts: &'a [Doubt],
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
+}
+
+/// What decisions of one model took.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DecidedLine<'a> {
+    model: &'a str,
+    asked: u64,
+    input_tokens: Option<u64>,
+    cost_usd: Option<f64>,
+}
+
+impl<'a> From<&'a Decided> for DecidedLine<'a> {
+    fn from(decided: &'a Decided) -> Self {
+        let Decided { model, asked, input_tokens, cost_usd } = decided;
+        Self { model, asked: *asked, input_tokens: *input_tokens, cost_usd: *cost_usd }
+    }
 }
 
 /// How one of several models fared.
@@ -278,6 +300,7 @@ impl AnswerEvent {
                 Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: None }
             }
             Self::Reasoning(_) => return None,
+            Self::Note(message) => Line::Note { message, query_id: None },
             Self::Token(text) => token(text, &[], &[]),
             Self::Citation { text, unknown, doubts, .. } => token(text, unknown, doubts),
             Self::Fallback { from, to, kind, reason, interrupted } => {
@@ -310,6 +333,7 @@ impl EnsembleEvent {
                 kind: Some(kind.code()),
                 ..Failed::default()
             }),
+            Self::Note(message) => Line::Note { message, query_id: None },
             Self::Vote(verdict) => Line::Vote(verdict.into()),
             Self::Verdict(verdict) => Line::Verdict(verdict.into()),
             Self::Merged(event) => match event.line()? {
@@ -377,6 +401,7 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             models: None,
             usage: summary.usage,
             cost_usd: summary.cost_usd,
+            decided: summary.decided.iter().map(DecidedLine::from).collect(),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop: summary.outcome,
@@ -403,6 +428,7 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             models: Some(summary.models.iter().map(|(model, outcome)| member(model, outcome)).collect()),
             usage,
             cost_usd,
+            decided: summary.decided.iter().map(DecidedLine::from).collect(),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop,

@@ -1,8 +1,10 @@
 //! One model writes one answer: its stream, with the citations checked.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_stream::try_stream;
+use futures_util::stream::FuturesOrdered;
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 
@@ -13,9 +15,13 @@ use crate::answer::proof::{Cited, Doubt};
 use crate::answer::retrieve::off_runtime;
 use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, ProviderError};
 
+/// Parts of an answer that may wait for decisions: then the model waits, too.
+const MOST_WAITING: usize = 64;
+
 /// Streams the answer of `model`, which may cite these sources: `Reasoning`, `Token` and `Citation`, then `Done`, whose times count
-/// from the request. A citation waits until its sentence has been checked, and what follows waits behind it. What came of an answer
-/// that breaks off has been yielded before the error.
+/// from the request. A citation waits until its sentence has been checked, and what follows waits behind it; where a model decides,
+/// several sentences are with it at once, while the answer goes on. What came of an answer that breaks off has been yielded before the
+/// error.
 pub(super) fn write(
     model: Arc<dyn ChatModel>,
     request: ChatRequest,
@@ -27,22 +33,37 @@ pub(super) fn write(
         let requested = Instant::now();
         let mut ttft = None;
         let mut answer = model.chat(request).await?;
+        let mut waiting: FuturesOrdered<Checking> = FuturesOrdered::new();
+        // Without a model that decides, nothing waits for longer than a check takes.
+        let most = if cited.deciding().is_some() { MOST_WAITING } else { 0 };
         let end = loop {
-            match answer.next().await {
+            let next = tokio::select! {
+                biased;
+                Some(shown) = waiting.next() => Next::Shown(shown),
+                came = answer.next(), if waiting.len() <= most => Next::Came(came),
+            };
+            let came = match next {
+                Next::Shown(Shown { events, doubtful }) => {
+                    doubts.extend(doubtful);
+                    for event in events {
+                        yield event;
+                    }
+                    continue;
+                }
+                Next::Came(came) => came,
+            };
+            match came {
                 Some(Ok(ChatEvent::Reasoning(text))) => yield AnswerEvent::Reasoning(text),
                 Some(Ok(ChatEvent::Text(text))) => {
                     if !text.is_empty() {
                         ttft.get_or_insert_with(|| requested.elapsed());
                     }
-                    for part in parts(&mut claims, scanner.push(&text)) {
-                        for event in checked(&cited, part, &mut doubts).await {
-                            yield event;
-                        }
-                    }
+                    waiting.extend(parts(&mut claims, scanner.push(&text)).into_iter().map(|part| checked(cited.clone(), part)));
                 }
                 // What was shown is void: its citations do not count.
                 Some(Ok(ChatEvent::Retracted)) => {
                     scanner = Scanner::new(cited.given());
+                    waiting = FuturesOrdered::new();
                     (claims, doubts) = (Claims::default(), Vec::new());
                     ttft = None;
                     let name = model.model().to_owned();
@@ -62,8 +83,10 @@ pub(super) fn write(
         // What was held back is part of an answer that broke off, too.
         let mut held_back = parts(&mut claims, scanner.finish());
         held_back.extend(claims.finish());
-        for part in held_back {
-            for event in checked(&cited, part, &mut doubts).await {
+        waiting.extend(held_back.into_iter().map(|part| checked(cited.clone(), part)));
+        while let Some(Shown { events, doubtful }) = waiting.next().await {
+            doubts.extend(doubtful);
+            for event in events {
                 yield event;
             }
         }
@@ -75,6 +98,7 @@ pub(super) fn write(
             doubts,
             usage,
             cost_usd: usage.cost(model.price()),
+            decided: Vec::new(),
             ttft,
             took: requested.elapsed(),
             outcome: AnswerOutcome::Answered(stop),
@@ -86,24 +110,42 @@ fn parts(claims: &mut Claims, pieces: Vec<Piece>) -> Vec<Part> {
     pieces.into_iter().flat_map(|piece| claims.push(piece)).collect()
 }
 
+/// What the select of two streams gave.
+enum Next {
+    Shown(Shown),
+    Came(Option<Result<ChatEvent, ProviderError>>),
+}
+
+/// A part that may be shown.
+struct Shown {
+    events: Vec<AnswerEvent>,
+    doubtful: Vec<Doubt>,
+}
+
+/// A part on its way there.
+type Checking = Pin<Box<dyn Future<Output = Shown> + Send>>;
+
 /// The events of a part, its marks with what is doubtful of their claim.
-async fn checked(cited: &Cited, part: Part, all: &mut Vec<Doubt>) -> Vec<AnswerEvent> {
-    let (claim, pieces) = match part {
-        Part::Piece(piece) => return vec![event(piece, &[])],
-        Part::Marks(claim, pieces) => (claim, pieces),
-    };
-    let doubts = doubts(cited.clone(), claim).await;
-    all.extend_from_slice(&doubts);
-    pieces.into_iter().map(|piece| event(piece, &doubts)).collect()
+fn checked(cited: Cited, part: Part) -> Checking {
+    Box::pin(async move {
+        let (claim, pieces) = match part {
+            Part::Piece(piece) => return Shown { events: vec![event(piece, &[])], doubtful: Vec::new() },
+            Part::Marks(claim, pieces) => (claim, pieces),
+        };
+        let doubtful = doubts(cited, claim).await;
+        Shown { events: pieces.into_iter().map(|piece| event(piece, &doubtful)).collect(), doubtful }
+    })
 }
 
 /// A check that fails is none: the answer is worth more than it.
 async fn doubts(cited: Cited, claim: Claim) -> Vec<Doubt> {
-    let checked = off_runtime("check a citation", move || cited.doubts(&claim)).await;
-    checked.unwrap_or_else(|error| {
+    let (checking, asked) = (cited.clone(), claim.clone());
+    let checked = off_runtime("check a citation", move || checking.doubts(&asked)).await;
+    let found = checked.unwrap_or_else(|error| {
         tracing::warn!(error = %crate::error::reason(&error), "a citation could not be checked");
         Vec::new()
-    })
+    });
+    cited.decided(&claim, found).await
 }
 
 fn event(piece: Piece, doubts: &[Doubt]) -> AnswerEvent {

@@ -334,8 +334,8 @@ pub(super) struct EvalArgs {
     pub directory: PathBuf,
     #[command(flatten)]
     pub pipeline: PipelineArg,
-    /// Two pipelines, measured side by side, with the significance of the difference
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with = "pipeline")]
+    /// Two pipelines, measured side by side, with the significance of the difference; or one that reranks, with and without its reranker
+    #[arg(long, num_args = 1..=2, value_names = ["A", "B"], conflicts_with = "pipeline")]
     pub compare: Vec<String>,
 }
 

@@ -374,7 +374,7 @@ impl Chat<'_> {
 
     fn say(&self, text: &str) {
         if self.output.json {
-            self.output.event(&Line::Note { message: text });
+            self.output.event(&Line::Note { message: text, query_id: None });
         } else {
             self.output.print(&format!("{text}\n"));
         }
@@ -417,6 +417,6 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             turn.doubts.clear();
             turn.model = Some(to.clone());
         }
-        Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Done(_)) | Err(_) => {}
+        Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Note(_) | AnswerEvent::Done(_)) | Err(_) => {}
     }
 }

@@ -174,7 +174,7 @@ impl<W: Write> View for EnsembleView<'_, W> {
 
     fn show(&mut self, event: EnsembleEvent) -> io::Result<()> {
         match event {
-            EnsembleEvent::Question { .. } => Ok(()),
+            EnsembleEvent::Question { .. } | EnsembleEvent::Note(_) => Ok(()),
             EnsembleEvent::Sources { sources, models } => {
                 self.screen.sources = sources;
                 self.models = models;

@@ -15,10 +15,12 @@ use crate::answer::Answerer;
 use crate::eval;
 use crate::eval::compare::compare;
 use crate::eval::kept::{Measurement, Run};
+use crate::eval::pays::{Payoff, Ranked, Verdict};
 use crate::eval::scores::{FIGURES, QueryScore, Scores};
 use crate::eval::set::LabelledSet;
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
+use crate::pipeline::{Diagnostic, Plan};
 
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
@@ -29,6 +31,7 @@ struct Measured {
     pipeline: String,
     /// The embedding model.
     model: String,
+    ranked: Ranked,
     queries: Vec<QueryScore>,
     /// Documents that could not be indexed.
     failed: u64,
@@ -38,14 +41,9 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
     let directory = args.directory.clone();
     let set =
         tokio::task::spawn_blocking(move || LabelledSet::load(&directory)).await.context("the set could not be read")??;
-    let pipelines = if args.compare.is_empty() {
-        vec![args.pipeline]
-    } else {
-        args.compare.into_iter().map(|name| PipelineArg { pipeline: Some(name) }).collect()
-    };
     let mut runs = Vec::new();
-    for pipeline in &pipelines {
-        match measured(pipeline, &set, common, output, &stop).await? {
+    for plan in plans(&args, common)? {
+        match measured(plan, &set, common, output, &stop).await? {
             Some(run) => runs.push(run),
             None => return Ok(exit::INTERRUPTED),
         }
@@ -72,16 +70,38 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
     Ok(if failed { exit::SOME_FAILED } else { exit::OK })
 }
 
+/// The plans to measure: of one that is compared with itself, the first is without its reranker.
+fn plans(args: &EvalArgs, common: &Common) -> anyhow::Result<Vec<Plan>> {
+    let cwd = common.settings()?.cwd;
+    let named = |name: &String| PipelineArg { pipeline: Some(name.clone()) }.plan(&cwd);
+    match args.compare.as_slice() {
+        [] => Ok(vec![args.pipeline.plan(&cwd)?]),
+        [name] => {
+            let plan = named(name)?;
+            if plan.query.select.rerank.is_none() {
+                let problem = format!("`{}` has no reranker to compare it without", plan.name);
+                let hint = "set `query.retrieve.rerank.model`, or name a second pipeline".to_owned();
+                return Err(Invalid::from(Diagnostic::error(problem, Some(hint))).into());
+            }
+            let mut without = plan.clone();
+            without.query.select.rerank = None;
+            without.name = format!("{}, unranked", plan.name);
+            Ok(vec![without, plan])
+        }
+        several => several.iter().map(named).collect(),
+    }
+}
+
 /// Brings the set's own index up to date and asks it everything. `None`: interrupted.
 async fn measured(
-    pipeline: &PipelineArg,
+    plan: Plan,
     set: &LabelledSet,
     common: &Common,
     output: &Output,
     stop: &CancellationToken,
 ) -> anyhow::Result<Option<Measured>> {
     let settings = common.settings()?;
-    let plan = pipeline.plan(&settings.cwd)?;
+    let ranked = Ranked::from(&plan);
     let (name, model) = (plan.name.clone(), plan.embed.model.to_string());
     let runtime = eval::index(plan, &settings, set).map_err(Invalid::from)?;
     let _fetching = downloads(output, runtime.providers.downloads());
@@ -100,8 +120,10 @@ async fn measured(
         return Ok(None);
     }
     let answerer = Answerer::open(&runtime).await?;
+    // The one that was chosen, where the pipeline leaves the choice.
+    let model = answerer.embedding_model().await?.map_or(model, str::to_owned);
     let queries = eval::measure(&answerer, set, stop).await?;
-    Ok(queries.map(|queries| Measured { pipeline: name, model, queries, failed: summary.documents.failed }))
+    Ok(queries.map(|queries| Measured { pipeline: name, model, ranked, queries, failed: summary.documents.failed }))
 }
 
 /// What the page shows later.
@@ -121,6 +143,13 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
         let figures: serde_json::Map<_, _> =
             compared.map(|one| (one.name.clone(), json!({"difference": one.difference, "p": one.p}))).collect();
         output.event(&json!({"type": "comparison", "a": a.pipeline, "b": b.pipeline, "figures": figures}));
+        if let Some(payoff) = payoff(a, b) {
+            let Payoff { reranker, against, ndcg_10, p, added, cost_usd, unranked, queries } = &payoff;
+            let ndcg = json!({"difference": ndcg_10.mean, "low": ndcg_10.low, "high": ndcg_10.high, "p": p});
+            output.event(&json!({"type": "reranker", "model": reranker, "against": against, "ndcg@10": ndcg,
+                                 "added_ms": added.as_secs_f64() * 1000.0, "cost_usd_per_query": cost_usd,
+                                 "unranked": unranked, "queries": queries, "verdict": payoff.verdict().code()}));
+        }
     }
     for (run, summed) in runs.iter().zip(&measurement.runs) {
         let mut event = json!({"type": "scores", "pipeline": run.pipeline});
@@ -177,7 +206,37 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
         }
     }
     text.push('\n');
+    if let [a, b] = runs
+        && let Some(payoff) = payoff(a, b)
+    {
+        text.push_str(&format!("\n{}\n", sentence(&payoff)));
+    }
     text
+}
+
+fn payoff(a: &Measured, b: &Measured) -> Option<Payoff> {
+    Payoff::of((&a.ranked, &a.queries), (&b.ranked, &b.queries))
+}
+
+/// ```text
+/// cohere/rerank-v3.5 ranks better than no reranker: nDCG@10 +0.0312 (95 %: +0.0101 to +0.0520, p 0.004), 312 ms more a question,
+/// $0.0008 a question; it was late or failed for 2 of 30.
+/// ```
+fn sentence(payoff: &Payoff) -> String {
+    let Payoff { reranker, against, ndcg_10, p, added, cost_usd, unranked, queries } = payoff;
+    let (reranker, against) = (one_line(reranker), against.as_ref().map_or("no reranker".into(), |other| one_line(other)));
+    let verdict = match payoff.verdict() {
+        Verdict::Better => format!("{reranker} ranks better than {against}"),
+        Verdict::Worse => format!("{reranker} ranks worse than {against}"),
+        Verdict::Untold => format!("These questions do not tell {reranker} from {against}"),
+    };
+    let cost = cost_usd.map_or("its cost is not known".into(), |cost| format!("${cost:.6} a question"));
+    let ms = added.as_secs_f64() * 1000.0;
+    let late = if *unranked == 0 { String::new() } else { format!("; it was late or failed for {unranked} of {queries}") };
+    format!(
+        "{verdict}: nDCG@10 {:+.4} (95 %: {:+.4} to {:+.4}, p {p:.3}), {ms:.0} ms more a question, {cost}{late}.",
+        ndcg_10.mean, ndcg_10.low, ndcg_10.high
+    )
 }
 
 /// The queries that were answered worst, with what came first instead.

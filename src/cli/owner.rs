@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 
 use super::received::{Ended, Received};
 use super::remote::{ADDRESS, PATIENCE, client};
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, Owner, Question, Trace};
+use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, Found, Owner, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 use crate::runtime::{Runtime, Status};
 use crate::serve::identity::identity;
@@ -134,12 +134,17 @@ fn told<E>(line: Line, of: fn(Line) -> Option<E>) -> Option<Result<E, Error>> {
 #[async_trait]
 impl Owner for Service {
     async fn search(&self, question: &Question) -> Option<Result<Vec<DedupedHit>, Error>> {
+        Some(self.retrieve(question).await?.map(|found| found.hits))
+    }
+
+    async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>> {
         let mut lines = self.ask_for(Wanted::Search(question.into())).await?;
-        let mut hits = Vec::new();
+        let mut found = Found::default();
         loop {
             match lines.next().await.ok()? {
-                Line::Hit(hit) => hits.push(hit),
-                Line::End => return Some(Ok(hits)),
+                Line::Note(note) => found.note = Some(note),
+                Line::Hit(hit) => found.hits.push(hit),
+                Line::End => return Some(Ok(found)),
                 Line::Failed(error) => return Some(Err(error.into())),
                 _ => return None,
             }

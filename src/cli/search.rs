@@ -23,7 +23,7 @@ use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed, unwr
 use crate::answer::link;
 use crate::answer::source::heading_path;
 use crate::answer::wire::{Failed, Line};
-use crate::answer::{Answerer, DedupedHit, Duplicates, Question};
+use crate::answer::{Answerer, DedupedHit, Duplicates, Found, Question};
 use crate::error::Error;
 use crate::eval::set::QueryLine;
 
@@ -80,7 +80,7 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
             Some(answerer) => answerer,
             None => Answerer::open(&runtime).await?,
         };
-        let find = async |text: String| answerer.search(&Question { text, ..how.clone() }).await;
+        let find = async |text: String| answerer.retrieve(&Question { text, ..how.clone() }).await;
         let searched = match &args.queries {
             Some(path) => {
                 let file = tokio::fs::File::open(path).await.map_err(|source| Error::io("open", path.clone(), source))?;
@@ -114,16 +114,16 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
 /// # Errors
 /// When `out` cannot be written, except that its reader has gone.
 async fn search(
-    find: impl AsyncFn(String) -> Result<Vec<DedupedHit>, Error>,
+    find: impl AsyncFn(String) -> Result<Found, Error>,
     query: String,
     out: &mut impl Write,
     style: &Style,
 ) -> io::Result<Searched> {
     let mut searched = Searched::default();
     let shown = match find(query).await {
-        Ok(hits) => {
-            searched.hits = hits.len() as u64;
-            show(&hits, None, out, style)
+        Ok(found) => {
+            searched.hits = found.hits.len() as u64;
+            show(&found, None, out, style)
         }
         Err(error) => {
             let shown = if style.json { json_line(out, &Line::from(&error)) } else { Ok(()) };
@@ -141,7 +141,7 @@ async fn search(
 /// # Errors
 /// When the file cannot be read, or `out` or `log` be written, except that the reader of `out` has gone.
 async fn search_file(
-    find: impl AsyncFn(String) -> Result<Vec<DedupedHit>, Error>,
+    find: impl AsyncFn(String) -> Result<Found, Error>,
     file: impl AsyncBufRead,
     out: &mut impl Write,
     log: &mut impl Write,
@@ -158,9 +158,9 @@ async fn search_file(
     let mut searched = Searched::default();
     while let Some(answer) = answers.next().await {
         let shown = match answer? {
-            Ok((id, Ok(hits))) => {
-                searched.hits += hits.len() as u64;
-                show(&hits, Some(&id), out, style)
+            Ok((id, Ok(found))) => {
+                searched.hits += found.hits.len() as u64;
+                show(&found, Some(&id), out, style)
             }
             Ok((_, Err(error))) if error.stops_all() => {
                 let shown = if style.json { json_line(out, &Line::from(&error)) } else { Ok(()) };
@@ -204,7 +204,12 @@ fn report(failed: Failed<'_>, out: &mut impl Write, log: &mut impl Write, style:
 }
 
 /// Shows hits, best first; each is labelled with the query's id where there are several queries.
-fn show(hits: &[DedupedHit], query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
+fn show(found: &Found, query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
+    let Found { hits, note, .. } = found;
+    // A person is told on stderr, and once.
+    if let Some(message) = note.as_deref().filter(|_| style.json) {
+        json_line(out, &Line::Note { message, query_id })?;
+    }
     if !style.json
         && let Some(id) = query_id
     {

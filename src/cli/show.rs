@@ -247,8 +247,8 @@ impl<W: Write> View for Screen<'_, W> {
                 let text = harmless(&text);
                 self.put(&text, &self.style.paint(Paint::Dim, &text))
             }
-            // A question has been read where it was typed.
-            AnswerEvent::Reasoning(_) | AnswerEvent::Question { .. } => Ok(()),
+            // A question has been read where it was typed, and a note is told on stderr.
+            AnswerEvent::Reasoning(_) | AnswerEvent::Question { .. } | AnswerEvent::Note(_) => Ok(()),
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
                 if let Some(markdown) = self.markdown() {

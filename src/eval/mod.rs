@@ -1,12 +1,14 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
 //! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! [`compare`] tells whether two pipelines differ by more than chance, and [`kept`] keeps what was measured.
+//! [`compare`] tells whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
+//! [`kept`] keeps what was measured.
 
 pub mod compare;
 pub mod confidence;
 mod dice;
 pub mod kept;
+pub mod pays;
 pub mod scores;
 pub mod set;
 
@@ -18,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::scores::QueryScore;
 use self::set::LabelledSet;
-use crate::answer::{Answerer, DedupedHit, Question};
+use crate::answer::{Answerer, DedupedHit, Found, Question};
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
@@ -38,6 +40,9 @@ const DOCUMENTS: usize = 100;
 pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runtime, Diagnostic> {
     let mut plan = plan.with_sources(vec![set.corpus.clone()])?;
     plan.store = StorePlan::Embedded { path: None };
+    // More is asked for here than by a question: the reranker is to be measured on what it would rank for one.
+    let (limit, select) = (plan.query.limit, &mut plan.query.select);
+    select.rerank_at_most = select.rerank.as_ref().map(|rerank| rerank.candidates.max(limit));
     "index".clone_into(&mut plan.name);
     let provider = plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, &provider.base_url));
     let made_with = (set.corpus.display(), &plan.embed, provider, &plan.chunk, IndexMeta::VERSION);
@@ -63,15 +68,17 @@ pub async fn measure(
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
-            found = answerer.search(&question) => found,
+            found = answerer.retrieve(&question) => found,
             () = stop.cancelled() => return Ok(None),
         };
         let (found, failed) = match found {
-            Ok(found) => (documents(found), None),
-            Err(error) if error.origin() == Origin::Question => (Vec::new(), Some(error.to_string())),
+            Ok(found) => (found, None),
+            Err(error) if error.origin() == Origin::Question => (Found::default(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
-        scores.push(QueryScore::new(query, found, started.elapsed(), failed));
+        let Found { hits, note, decided, reranking, .. } = found;
+        let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
+        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), ..score });
     }
     Ok(Some(scores))
 }

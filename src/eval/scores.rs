@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::set::Query;
+use crate::answer::Decided;
 
 /// How well one question was answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +28,12 @@ pub struct QueryScore {
     pub time: Duration,
     /// The cause, where the question could not be asked.
     pub failed: Option<String>,
+    /// How long it waited for the reranker.
+    pub reranking: Duration,
+    /// What reranking took, where its price is known.
+    pub decided: Option<Decided>,
+    /// The reranker was late or failed.
+    pub unranked: bool,
 }
 
 impl QueryScore {
@@ -50,6 +57,9 @@ impl QueryScore {
             found,
             time,
             failed,
+            reranking: Duration::ZERO,
+            decided: None,
+            unranked: false,
         }
     }
 }

@@ -18,6 +18,8 @@ pub enum Purpose {
     Answer,
     /// To rank passages.
     Rerank,
+    /// To decide.
+    Decide,
 }
 
 impl Purpose {
@@ -26,6 +28,7 @@ impl Purpose {
             Self::Embed => "openai/text-embedding-3-small",
             Self::Answer => "anthropic/claude-sonnet-4-5",
             Self::Rerank => "cohere/rerank-v3.5",
+            Self::Decide => "openai/gpt-6-luna",
         }
     }
 
@@ -34,6 +37,7 @@ impl Purpose {
             Self::Embed => provider.kind.can_embed(),
             Self::Answer => provider.kind.can_chat(),
             Self::Rerank => provider.kind.can_rerank(),
+            Self::Decide => provider.kind.can_decide(),
         }
     }
 }
@@ -85,6 +89,7 @@ pub(super) fn check(
         Purpose::Embed => (provider.kind.name(), "has no embeddings"),
         Purpose::Answer => (provider.kind.name(), "has no models here that answer"),
         Purpose::Rerank => (provider.kind.name(), "has no models here that rerank"),
+        Purpose::Decide => (provider.kind.name(), "has no models here that decide"),
     };
     Err(Problem::new(format!("`{shown}`: {kind} {cannot}")).hint(format!("these have: {}", able.join(", "))))
 }

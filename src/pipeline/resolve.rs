@@ -13,11 +13,11 @@ use super::spec::{
     ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
     StoreSpec,
 };
+use crate::answer::{DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::answer::{Filter, Term};
-use crate::answer::{FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
-use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
+use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret, local};
 use crate::vectordb::{Spread, StorePlan};
 
 /// Small, so that the top of the better list counts: the 60 of the paper drags a strong list down to the level of a weak one.
@@ -27,7 +27,7 @@ const QDRANT_URL: &str = "http://localhost:6334";
 const QDRANT_PORT: u16 = 6334;
 const QDRANT_TIMEOUT: Duration = Duration::from_mins(1);
 const EMBED_PROVIDER: &str = "local";
-const EMBED_MODEL: &str = "potion-base-8M";
+const EMBED_MODEL: &str = local::AUTO;
 
 /// The plan of someone who has no pipeline file: local embeddings, the embedded store, hybrid retrieval, no sources.
 pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
@@ -147,8 +147,8 @@ fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, p
         let problem = Problem::new("local models have one width each: `dimensions` has no effect");
         file.warning(&["embed", "dimensions"], problem.hint("remove it"));
     }
-    plan.query_prefix = spec.query_prefix.clone().filter(|prefix| !prefix.is_empty());
-    plan.passage_prefix = spec.passage_prefix.clone().filter(|prefix| !prefix.is_empty());
+    plan.query_prefix.clone_from(&spec.query_prefix);
+    plan.passage_prefix.clone_from(&spec.passage_prefix);
     let Some(batch) = &spec.batch else { return };
     plan.batch_items = batch.items.and_then(NonZeroUsize::new);
     plan.batch_tokens = batch.tokens.and_then(NonZeroUsize::new);
@@ -273,13 +273,21 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
             let problem = Problem::new("`model` is missing: what is to rerank?");
             file.error(&path, problem.hint("such as `cohere/rerank-v3.5`"));
         }
+        if spec.deadline.is_some() && spec.timeout.is_some() {
+            let problem = Problem::new("`timeout` is another word for `deadline`");
+            file.error(&["query", "retrieve", "rerank", "timeout"], problem.hint("keep one of them"));
+        }
+        let model = model_at(file, &path, spec.model.as_deref(), connections, Purpose::Rerank)?;
+        let decides = connections.usable.get(&model.provider).is_some_and(|provider| provider.kind.can_decide());
+        let usual = if decides { RerankPlan::DECIDED } else { RerankPlan::CANDIDATES };
         Some(RerankPlan {
-            model: model_at(file, &path, spec.model.as_deref(), connections, Purpose::Rerank)?,
-            candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(RerankPlan::CANDIDATES),
-            timeout: spec.timeout.map_or(RerankPlan::TIMEOUT, |timeout| timeout.0),
+            model,
+            candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(usual),
+            timeout: spec.deadline.or(spec.timeout).map_or(RerankPlan::DEADLINE, |deadline| deadline.0),
         })
     });
-    SelectPlan { filter: Filter::from(terms), duplicates: spec.duplicates.unwrap_or_default(), rerank }
+    let duplicates = spec.duplicates.unwrap_or_default();
+    SelectPlan { filter: Filter::from(terms), duplicates, rerank, rerank_at_most: None }
 }
 
 fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
@@ -302,6 +310,16 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         if let Some(spec) = &retrieve.fusion {
             plan.fusion = fusing(file, spec, plan.fusion);
         }
+    }
+    if let Some(spec) = &spec.decide {
+        let path = ["query", "decide", "model"];
+        if spec.model.is_none() && !file.tainted(&["query", "decide"]) {
+            let problem = Problem::new("`model` is missing: what is to decide?");
+            file.error(&path, problem.hint("such as `openai/gpt-6-luna`"));
+        }
+        let model = model_at(file, &path, spec.model.as_deref(), connections, Purpose::Decide);
+        let deadline = spec.deadline.map_or(DecidePlan::DEADLINE, |deadline| deadline.0);
+        plan.decide = model.map(|model| DecidePlan { model, deadline });
     }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);

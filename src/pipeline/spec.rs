@@ -245,17 +245,17 @@ pub(super) struct OcrSpec {
 #[schemars(title = "embed")]
 pub(super) struct EmbedSpec {
     /// `provider/model`. `local/auto` is the local model that suits the documents, or that the index has already.
-    #[schemars(length(min = 1), extend("default" = "local/potion-base-8M", "examples" = ["openai/text-embedding-3-small"]))]
+    #[schemars(length(min = 1), extend("default" = "local/auto", "examples" = ["openai/text-embedding-3-small"]))]
     pub(super) model: Option<String>,
     /// The width of the vectors, for models that have several. By default the model's own.
     #[schemars(range(min = 1, max = 65_536))]
     pub(super) dimensions: Option<usize>,
     /// How much goes into one request. By default as much as the provider takes.
     pub(super) batch: Option<BatchSpec>,
-    /// Put before each question, for models that want it, such as `query: `.
+    /// Put before each question, for models that want it, such as `query: `. Empty: nothing, also where that is usual.
     #[schemars(length(max = 4096))]
     pub(super) query_prefix: Option<String>,
-    /// Put before each passage, for models that want it, such as `passage: `.
+    /// Put before each passage, for models that want it, such as `passage: `. Empty: nothing, also where that is usual.
     #[schemars(length(max = 4096))]
     pub(super) passage_prefix: Option<String>,
 }
@@ -338,6 +338,22 @@ pub(super) struct QuerySpec {
     pub(super) retrieve: Option<RetrieveSpec>,
     /// How the answer is written.
     pub(super) answer: Option<AnswerSpec>,
+    /// A model that decides whether passages say what the answer says of them. Without one, only numbers, dates, names, quotes and
+    /// negations are looked up.
+    pub(super) decide: Option<DecideSpec>,
+}
+
+/// A decision model.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "decide")]
+pub(super) struct DecideSpec {
+    /// `provider/model`, of OpenAI, TypeSafe, or a server that decides as one of them does.
+    #[schemars(length(min = 1), example = &"openai/gpt-6-luna")]
+    pub(super) model: Option<String>,
+    /// How long each decision may take, retries included. Then what is said without it stands.
+    #[schemars(extend("default" = "2s"))]
+    pub(super) deadline: Option<Period>,
 }
 
 /// How passages are found.
@@ -369,14 +385,17 @@ pub(super) struct RetrieveSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "rerank")]
 pub(super) struct RerankSpec {
-    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does.
+    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does; or a decision model of OpenAI, TypeSafe, or a
+    /// server that decides as one of them does.
     #[schemars(length(min = 1), example = &"cohere/rerank-v3.5")]
     pub(super) model: Option<String>,
-    /// How many passages it ranks; those that are asked for if they are more.
+    /// How many passages it ranks; those that are asked for if they are more. By default 50, and 20 by a decision model.
     #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
     pub(super) candidates: Option<usize>,
     /// How long it may take, retries included. Then the ranking stays as it is.
-    #[schemars(extend("default" = "10s"))]
+    #[schemars(extend("default" = "2s"))]
+    pub(super) deadline: Option<Period>,
+    /// Another word for `deadline`, its name in earlier versions.
     pub(super) timeout: Option<Period>,
 }
 

@@ -9,7 +9,9 @@ use tokio::sync::watch;
 use super::http::Http;
 use super::local::{Download, Hub};
 use super::vendors::{EmbedBackend, Vendor};
-use super::{ChatModel, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, embed, local, prices, rerank};
+use super::{
+    ChatModel, Decider, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, decide, embed, local, prices, rerank,
+};
 use super::{EmbedPlan, ModelRef, ProviderPlan};
 use crate::limits::{Allowed, SharedLimits, Stats};
 
@@ -78,9 +80,20 @@ impl Providers {
     /// The reranker of this name. Nothing is sent yet.
     pub fn reranker(&self, model: &ModelRef) -> Result<Arc<dyn Reranker>, ProviderError> {
         let plan = self.plan(model)?;
-        match &Vendor::of(plan.kind).rerank {
-            Some(api) => Ok(rerank::remote(api, self.http(plan)?, model)),
-            None => Err(wrong_pairing(plan, "rerankers", "query.retrieve.rerank.model", ProviderKind::can_rerank)),
+        let vendor = Vendor::of(plan.kind);
+        match (&vendor.rerank, &vendor.decide) {
+            (Some(api), _) => Ok(rerank::remote(api, self.http(plan)?, model, prices::of(plan, &model.model))),
+            (None, Some(_)) => Ok(decide::reranker(self.decider(model)?)),
+            (None, None) => Err(wrong_pairing(plan, "rerankers", "query.retrieve.rerank.model", ProviderKind::can_rerank)),
+        }
+    }
+
+    /// The decision model of this name. Nothing is sent yet.
+    pub fn decider(&self, model: &ModelRef) -> Result<Arc<dyn Decider>, ProviderError> {
+        let plan = self.plan(model)?;
+        match &Vendor::of(plan.kind).decide {
+            Some(api) => Ok(decide::remote(api, self.http(plan)?, model, prices::of(plan, &model.model))),
+            None => Err(wrong_pairing(plan, "decision models", "query.decide.model", ProviderKind::can_decide)),
         }
     }
 

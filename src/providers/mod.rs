@@ -1,10 +1,10 @@
 //! Everything that talks to an AI provider, or stands in for one in process.
 //!
-//! [`Embedder`], [`Reranker`] and [`ChatModel`] are the faces that the rest of the crate sees; a model of one's own implements
+//! [`Embedder`], [`Reranker`], [`Decider`] and [`ChatModel`] are the faces that the rest of the crate sees; a model of one's own implements
 //! one of them.
 //!
 //! ```text
-//!   Providers ──▶ Vendor::of(kind) ──▶ embed, chat, rerank: one remote model each ──▶ http ──▶ the provider
+//!   Providers ──▶ Vendor::of(kind) ──▶ embed, chat, rerank, decide: one remote model each ──▶ http ──▶ the provider
 //!                 vendors/VENDOR.rs       embed/FORMAT.rs: what to send, how to read     │
 //!                                                                                      limits, retries, redaction
 //! ```
@@ -16,6 +16,7 @@
 mod address;
 mod chat;
 mod connect;
+mod decide;
 mod embed;
 mod error;
 mod fingerprint;
@@ -40,6 +41,7 @@ mod vendors;
 pub(crate) use address::{bare_address, is_loopback};
 pub use chat::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage, decode_chat};
 pub use connect::Providers;
+pub use decide::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, Decisions};
 pub use embed::{EmbedLimits, Embedded, Embedder, InputType};
 pub use error::{ErrorKind, ProviderError};
 pub use fingerprint::Fingerprint;

@@ -33,6 +33,8 @@ pub enum ProviderKind {
     Jina,
     /// Mistral.
     Mistral,
+    /// TypeSafe, and every server of decision models that speaks as it does: llama.cpp, … Decisions and reranking.
+    TypeSafe,
     /// In process: no key, no network once the model is there. Embeddings only.
     Local,
 }
@@ -48,6 +50,7 @@ impl ProviderKind {
         Self::Voyage,
         Self::Jina,
         Self::Mistral,
+        Self::TypeSafe,
         Self::Local,
     ];
 
@@ -62,6 +65,7 @@ impl ProviderKind {
             Self::Voyage => "voyage",
             Self::Jina => "jina",
             Self::Mistral => "mistral_ai",
+            Self::TypeSafe => "typesafe",
             Self::Local => "local",
         }
     }

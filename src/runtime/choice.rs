@@ -10,7 +10,7 @@ use super::Runtime;
 use crate::error::Error;
 use crate::language::Language;
 use crate::parse::{self, ParseOptions};
-use crate::providers::{EmbedPlan, Embedder, ErrorKind, ModelRef, ProviderKind, local};
+use crate::providers::{EmbedPlan, Embedder, ErrorKind, ModelRef, ProviderError, ProviderKind, local};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Body, Fetched, Item, Listed, Purpose, Source, SourceId};
 
@@ -34,42 +34,54 @@ impl Runtime {
             return Ok(self.providers.embedder(embed).await?);
         }
         let index = if anew { None } else { self.store()?.meta().await? };
-        let model = match &index {
+        if let Some(index) = index {
             // With what another kind of model has made, the error says so.
-            Some(index) => local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH),
-            None => self.suiting().await,
-        };
-        let plan = EmbedPlan { model: ModelRef::new(&embed.model.provider, model), ..embed.clone() };
-        self.providers.embedder(&plan).await.map_err(|mut error| {
-            if index.is_none() && model != local::ENGLISH && error.kind == ErrorKind::ModelMissing {
-                let hint = error.hint.unwrap_or_default();
-                let other = format!("{}/{}", embed.model.provider, local::ENGLISH);
-                error.hint =
-                    Some(format!("{hint}; or set `embed.model: {other}`, with which other languages are found by words alone"));
+            let model = local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH);
+            return Ok(self.local(model).await?);
+        }
+        let languages = self.languages().await;
+        let (model, of) = (local::model_for(&languages), languages.len());
+        if model == local::ENGLISH {
+            tracing::info!(model, documents = of, "the embedding model was chosen by a sample of the documents");
+            return Ok(self.local(model).await?);
+        }
+        let foreign = languages.iter().flatten().filter(|language| **language != Language::ENGLISH).count();
+        let said = format!("{foreign} of {of} documents looked at are not in English");
+        match self.local(model).await {
+            Ok(embedder) => {
+                tracing::warn!("{said}: embedding with local/{model} (`embed.model` says otherwise)");
+                Ok(embedder)
             }
-            error.into()
-        })
+            // Words find them, and a run that nobody gave a model does not fail for want of one.
+            Err(missing) if missing.kind == ErrorKind::ModelMissing => {
+                let english = self.local(local::ENGLISH).await?;
+                tracing::warn!(
+                    "{said}, and local/{model} is not there: embedding with local/{}, so that words alone find them. To find them \
+                     by meaning too: {}; then ingest --rebuild",
+                    local::ENGLISH,
+                    missing.hint.unwrap_or_else(|| missing.message.clone()),
+                );
+                Ok(english)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
-    /// The model that suits the documents, by a sample of them.
-    async fn suiting(&self) -> &'static str {
+    async fn local(&self, model: &str) -> Result<Arc<dyn Embedder>, ProviderError> {
+        let embed = &self.plan.embed;
+        let plan = EmbedPlan { model: ModelRef::new(&embed.model.provider, model), ..embed.clone() };
+        self.providers.embedder(&plan).await
+    }
+
+    /// The languages of a sample of the documents, as far as they are certain.
+    async fn languages(&self) -> Vec<Option<Language>> {
         let nothing = |_: &SourceId| -> Arc<dyn State> { Arc::new(MemoryState::default()) };
         let planned = self.plan.sources.iter().map(|plan| source::open(plan, &self.settings.cwd, nothing, Purpose::Preview));
         let mut languages = Vec::new();
         for source in planned.chain(self.sources.iter().cloned()) {
             languages.extend(sample(&*source, &self.plan.parse).await);
         }
-        let model = local::model_for(&languages);
-        if model == local::ENGLISH {
-            tracing::info!(model, documents = languages.len(), "the embedding model was chosen by a sample of the documents");
-        } else {
-            let of = languages.len();
-            let other = languages.iter().flatten().filter(|language| **language != Language::ENGLISH).count();
-            tracing::warn!(
-                "{other} of {of} documents looked at are not in English: embedding with local/{model} (`embed.model` says otherwise)"
-            );
-        }
-        model
+        languages
     }
 }
 

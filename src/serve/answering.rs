@@ -10,7 +10,7 @@ use super::metrics::{Ending, Metrics};
 use super::pipelines::Served;
 use super::service::Service;
 use super::slots::Slots;
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, EnsembleEvent, Events, Question, Trace};
+use crate::answer::{AnswerEvent, Answerer, EnsembleEvent, Events, Found, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 
 /// Events of an answer.
@@ -182,10 +182,10 @@ where
 ///
 /// # Errors
 /// As [`ask`].
-pub(super) async fn search(service: &Service, served: &Served, question: &Question) -> Result<Vec<DedupedHit>, Fault> {
+pub(super) async fn search(service: &Service, served: &Served, question: &Question) -> Result<Found, Fault> {
     let asked = Instant::now();
     let _place = service.searches.take().await?;
-    let found = async { served.answerer().await?.search(question).await }.await;
+    let found = async { served.answerer().await?.retrieve(question).await }.await;
     let ending = if found.is_ok() { Ending::Done } else { Ending::Failed };
     service.metrics.searched(&served.name, ending, asked.elapsed());
     Ok(found?)

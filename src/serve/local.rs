@@ -29,7 +29,7 @@ use super::peer::Peer;
 use super::pipelines::Served;
 use super::service::Service;
 use super::sse::NDJSON;
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, ModelChoice, Question, Trace};
+use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, ModelChoice, Question, Trace};
 use crate::error::told::Told;
 use crate::error::{Error, reason};
 
@@ -95,8 +95,11 @@ fn lines(service: Arc<Service>, asked: Request) -> impl Stream<Item = Line> + Se
         match done {
             Ok(Done::Open) => {}
             Ok(Done::Status(status)) => yield Line::Status(status),
-            Ok(Done::Found(hits)) => {
-                for hit in hits {
+            Ok(Done::Found(found)) => {
+                if let Some(note) = found.note {
+                    yield Line::Note(note);
+                }
+                for hit in found.hits {
                     yield Line::Hit(hit);
                 }
             }
@@ -124,7 +127,7 @@ fn lines(service: Arc<Service>, asked: Request) -> impl Stream<Item = Line> + Se
 enum Done {
     Open,
     Status(crate::runtime::Status),
-    Found(Vec<DedupedHit>),
+    Found(Found),
     Traced(Option<Trace>),
     Answer(Events<AnswerEvent>),
     Answers(Events<EnsembleEvent>),

@@ -1,5 +1,6 @@
 //! Which local model embeds where the pipeline leaves the choice.
 
+use crate::installed::{PUBLISHED, cache_with_models};
 use crate::project::Project;
 
 const ENGLISH: &str =
@@ -12,16 +13,17 @@ fn model(project: &Project) -> String {
     status["index"]["model"].as_str().unwrap().to_owned()
 }
 
+/// A pipeline that leaves the choice: by saying so, or by saying nothing.
 fn with_documents(texts: impl IntoIterator<Item = &'static str>) -> Project {
     let project = Project::new();
+    let mut documents = 0;
     for (number, text) in texts.into_iter().enumerate() {
         // Not twice the same.
         project.write(&format!("docs/{number}.md"), format!("{text}\n{number}\n"));
+        documents += 1;
     }
-    project.write(
-        "pipeline.yaml",
-        "version: 1\nname: default\nembed: { model: local/auto }\nsources: [{ files: { paths: [docs] } }]\n",
-    );
+    let said = if documents % 2 == 0 { "embed: { model: local/auto }\n" } else { "" };
+    project.write("pipeline.yaml", format!("version: 1\nname: default\n{said}sources: [{{ files: {{ paths: [docs] }} }}]\n"));
     project
 }
 
@@ -78,10 +80,32 @@ fn an_index_of_another_local_model_keeps_it() {
 }
 
 #[test]
+fn where_the_multilingual_model_is_not_there_words_find_the_documents_and_that_is_said() {
+    let project = with_documents([CHINESE]);
+    for file in PUBLISHED {
+        let file = format!("models/potion-base-8M/{file}");
+        project.write(&format!("cache/{file}"), std::fs::read(cache_with_models().join(&file)).unwrap());
+    }
+    let project = project.with("RAGSTREAM_CACHE", "cache").with("HF_ENDPOINT", "http://127.0.0.1:9");
+    let ended = project.run(&["ingest", "docs"]).expect_code(0);
+    for said in [
+        "1 of 1 documents looked at are not in English, and local/use-multilingual-v3 is not there",
+        "embedding with local/potion-base-8M, so that words alone find them",
+        "scripts/models use-multilingual-v3",
+        "ingest --rebuild",
+    ] {
+        assert_eq!(ended.stderr.matches(said).count(), 1, "{said}: {}", ended.stderr);
+    }
+    assert!(model(&project).contains("potion-base-8m"), "{}", model(&project));
+    let hits = project.run(&["search", "签名密钥多久更换一次?", "--json"]).expect_code(0).of_type("hit");
+    assert!(hits[0]["uri"].as_str().unwrap().ends_with("0.md"), "{hits:?}");
+}
+
+#[test]
 fn a_model_that_is_not_there_is_named_with_what_to_do() {
     let project = with_documents([CHINESE]).with("RAGSTREAM_CACHE", "empty").with("HF_ENDPOINT", "http://127.0.0.1:9");
     let ended = project.run(&["ingest", "-p", "pipeline.yaml"]).expect_code(2);
-    for said in ["use-multilingual-v3", "scripts/models use-multilingual-v3", "embed.model: local/potion-base-8M"] {
+    for said in ["no usable copy of potion-base-8M", "scripts/models potion-base-8M", "HF_ENDPOINT"] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }
 }

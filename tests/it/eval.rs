@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::project::Project;
+use super::stand_in::{Reply, StandIn};
 
 fn own_set() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/eval").display().to_string()
@@ -21,17 +22,18 @@ fn small_set(project: &Project) {
     project.write("set/qrels.tsv", "query-id\tcorpus-id\tscore\nk\tkeys.md\t1\n2\tsub/备份.md\t2\n");
 }
 
-/// Guards what was reached on the repository's own documents: nDCG@10 .974 and recall@10 .983 with the default pipeline. By
-/// meaning alone they are .836 and .950, by words alone .977 and .983 (30 questions do not tell .974 from .977). With no weight
-/// on words nDCG@10 falls to .849, without pairs of Chinese characters to about .961.
+/// Guards what was reached on the repository's own documents: nDCG@10 .984 and recall@10 .967 with the default pipeline, which
+/// takes the multilingual model for them; .974 and .983 with potion (30 questions do not tell one from the other). With potion, by
+/// meaning alone they are .836 and .950, by words alone .977 and .983; with no weight on words nDCG@10 falls to .849, without pairs
+/// of Chinese characters to about .961.
 #[test]
 fn the_own_set_is_answered_as_well_as_ever() {
     let scores = Project::new().run(&["eval", &own_set(), "--json"]).expect_code(0).last("scores");
     let at_least = |figure: &str, bound: f64| {
         assert!(scores[figure].as_f64().unwrap() >= bound, "{figure} fell below {bound}: {scores}");
     };
-    at_least("ndcg@10", 0.968);
-    at_least("recall@10", 0.98);
+    at_least("ndcg@10", 0.975);
+    at_least("recall@10", 0.96);
     assert_eq!(scores["queries"], 30);
     let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
     for key in ["recall@1", "recall@5", "recall@100", "mrr@10", "p50_ms", "p99_ms"] {
@@ -88,4 +90,55 @@ fn a_bad_set_names_file_and_line() {
     assert!(ended.stderr.contains("set/qrels.tsv:4: `gone.md` is no file"), "{}", ended.stderr);
     let ended = project.run(&["eval", "nowhere"]).expect_code(2);
     assert!(ended.stderr.contains("nowhere/corpus"), "{}", ended.stderr);
+}
+
+/// A reranker that turns the order round, and one that keeps it: with and without it, the same questions tell.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whether_a_reranker_pays_is_said_with_confidence_time_and_cost() {
+    let api = StandIn::start().await;
+    api.always("/v1/rerank", |request| {
+        let count = request.body["documents"].as_array().unwrap().len();
+        let results: Vec<Value> = (0..count).map(|index| json!({"index": index, "relevance_score": index})).collect();
+        Reply::json(&json!({"results": results, "usage": {"total_tokens": 1000}}))
+    });
+    // Finds all passages as likely, which leaves them where they were.
+    api.always("/v1/systemone", super::deciders::systemone());
+    let project = Project::new();
+    let pipeline = |name: &str, provider: &str, rerank: &str| {
+        let text = format!(
+            "version: 1\nname: {name}\nproviders: {{ them: {{ {provider}, base_url: '{}/v1' }} }}\n\
+             query: {{ retrieve: {{ {rerank} }} }}\n",
+            api.url()
+        );
+        project.write(&format!("{name}.yaml"), text);
+    };
+    let price = "prices: { judge-1: { input: 0.1 } }";
+    pipeline("round", "kind: jina", "rerank: { model: them/ranker, candidates: 12 }");
+    pipeline("plain", "kind: jina", "limit: 8");
+    pipeline("kept", &format!("kind: typesafe, {price}"), "rerank: { model: them/judge-1 }");
+
+    let told = project.run(&["eval", &own_set(), "--compare", "round.yaml", "--json"]).expect_code(0);
+    let names: Vec<Value> = told.of_type("scores").iter().map(|scores| scores["pipeline"].clone()).collect();
+    assert_eq!(names, ["round, unranked", "round"]);
+    let paid = told.last("reranker");
+    assert_eq!((&paid["model"], &paid["against"], &paid["verdict"]), (&json!("them/ranker"), &Value::Null, &json!("worse")));
+    let ndcg = &paid["ndcg@10"];
+    let number = |key: &str| ndcg[key].as_f64().unwrap();
+    assert!(number("difference") < -0.2 && number("high") < 0.0 && number("low") <= number("difference") && number("p") < 0.01);
+    assert!(paid["added_ms"].as_f64().unwrap() > 0.0 && paid["cost_usd_per_query"].is_null(), "its price is not known: {paid}");
+    let most = api.requests().iter().map(|request| request.body["documents"].as_array().unwrap().len()).max();
+    assert_eq!(most, Some(12), "what a question would have ranked, and no more");
+
+    // The same of two files, in either order.
+    let told = project.run(&["eval", &own_set(), "--compare", "round.yaml", "plain.yaml", "--json"]).expect_code(0);
+    assert_eq!(told.last("reranker")["verdict"], "worse");
+    let told = project.run(&["eval", &own_set(), "--compare", "kept.yaml", "--json"]).expect_code(0).last("reranker");
+    assert_eq!((&told["verdict"], told["ndcg@10"]["difference"].as_f64()), (&json!("untold"), Some(0.0)));
+    assert!((told["cost_usd_per_query"].as_f64().unwrap() - 321.0 * 0.1 / 1e6).abs() < 1e-12, "{told}");
+    assert_eq!(told["unranked"], 0);
+    let shown = project.run(&["eval", &own_set(), "--compare", "kept.yaml"]).expect_code(0).stdout;
+    assert!(shown.contains("do not tell them/judge-1 from no reranker") && shown.contains("$0.000032 a question"), "{shown}");
+
+    let refused = project.run(&["eval", &own_set(), "--compare", "plain.yaml"]).expect_code(2);
+    assert!(refused.stderr.contains("has no reranker to compare it without"), "{}", refused.stderr);
 }

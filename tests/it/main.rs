@@ -24,6 +24,7 @@ mod cluster;
 mod cluster_quota;
 mod conversation;
 mod data;
+mod deciders;
 mod embedders;
 mod end_to_end;
 mod eval;

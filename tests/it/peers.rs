@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use crate::installed::python_with_peers;
 use crate::project::Project;
 
+mod decisions;
 mod faults;
 mod injection;
 mod llama;

@@ -114,7 +114,7 @@ fn one_line_is_a_pipeline_and_so_are_empty_sections() {
         assert_eq!(plan.name, "docs");
         assert!(plan.sources.is_empty());
         assert!(matches!(plan.store, StorePlan::Embedded { path: None }));
-        assert_eq!(plan.embed.model.to_string(), "local/potion-base-8M");
+        assert_eq!(plan.embed.model.to_string(), "local/auto");
     }
     assert!(matches!(plan("store: {qdrant: }").store, StorePlan::Qdrant { .. }));
 }
@@ -393,11 +393,22 @@ fn what_happens_around_the_ranking() {
     assert_eq!(rerank.timeout, Duration::from_secs(3));
     let usual = plan("query: { retrieve: { rerank: { model: jina/jina-reranker-v3 } } }").query.select;
     assert!(usual.filter.is_empty() && usual.duplicates == Duplicates::Drop);
-    assert_eq!(usual.rerank.map(|rerank| (rerank.candidates.get(), rerank.timeout)), Some((50, Duration::from_secs(10))));
+    assert_eq!(usual.rerank.map(|rerank| (rerank.candidates.get(), rerank.timeout)), Some((50, Duration::from_secs(2))));
+    let decided = plan("query: { retrieve: { rerank: { model: openai/gpt-6-luna, deadline: 700ms } }, decide: { model: typesafe/jev-latest } }").query;
+    let rerank = decided.select.rerank.unwrap();
+    assert_eq!((rerank.candidates.get(), rerank.timeout), (20, Duration::from_millis(700)));
+    let decide = decided.decide.unwrap();
+    assert_eq!((decide.model.to_string(), decide.deadline), ("typesafe/jev-latest".to_owned(), Duration::from_secs(2)));
 
     for (text, expected) in [
         ("query: { retrieve: { where: [path=a, lng=zh] } }", "1:38 `lng=zh` compares an unknown field"),
-        ("query: { retrieve: { rerank: { model: openai/gpt } } }", "1:39 `openai/gpt`: openai has no models here that rerank"),
+        ("query: { retrieve: { rerank: { model: mistral/m } } }", "1:39 `mistral/m`: mistral has no models here that rerank"),
+        ("query: { decide: { model: cohere/m } }", "1:27 `cohere/m`: cohere has no models here that decide"),
+        ("query: { decide: {} }", "1:18 `model` is missing: what is to decide?"),
+        (
+            "query: { retrieve: { rerank: { model: jina/m, timeout: 1s, deadline: 2s } } }",
+            "1:56 `timeout` is another word for `deadline`",
+        ),
         ("query: { retrieve: { rerank: { candidates: 9 } } }", "1:22 `model` is missing: what is to rerank?"),
         ("query: { retrieve: { duplicates: fold } }", "1:34 "),
     ] {
@@ -413,7 +424,8 @@ fn fusion_suits_the_model_unless_said_otherwise() {
         plan(&text).query.fusion
     };
     let weighted = |weight| FusionPlan::Weighted { weight };
-    assert_eq!(pipeline::default_plan(&env).query.fusion, weighted(0.7));
+    // The model is not known yet.
+    assert_eq!(pipeline::default_plan(&env).query.fusion, FusionPlan::Usual);
     assert_eq!(plan("embed: {model: openai/text-embedding-3-small}").query.fusion, weighted(0.4));
     assert_eq!(fusion("local/potion-base-8M", ""), weighted(0.7));
     assert_eq!(fusion("local/all-MiniLM-L6-v2", "method: weighted"), weighted(0.5));

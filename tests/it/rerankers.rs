@@ -88,6 +88,36 @@ async fn jina_and_those_who_do_as_it_does() {
     }
 }
 
+/// TEI refuses what it does not know in these words (axum's), and takes 32 texts unless told otherwise.
+#[tokio::test]
+async fn tei_is_recognised_by_what_it_misses() {
+    let api = StandIn::start().await;
+    api.always("/rerank", |request| {
+        let Some(texts) = request.body["texts"].as_array() else {
+            let said = "Failed to deserialize the JSON body into the target type: missing field `texts` at line 1 column 99";
+            return Reply::raw(422, "text/plain; charset=utf-8", said);
+        };
+        assert!(request.body["query"].is_string() && texts.iter().all(Value::is_string), "{}", request.body);
+        if texts.len() > 32 {
+            let said = json!({"error": "batch size 33 > maximum allowed batch size 32", "error_type": "Validation"});
+            return Reply::status(422, &said);
+        }
+        // Best first, as it does.
+        let mut ranks: Vec<Value> =
+            (0..texts.len()).map(|n| json!({"index": n, "score": texts[n].as_str().unwrap().len()})).collect();
+        ranks.sort_by_key(|rank| std::cmp::Reverse(rank["score"].as_u64()));
+        Reply::json(&json!(ranks))
+    });
+    let (_providers, reranker) = reranker(ProviderKind::Jina, api.url(), "cross-encoder");
+    let texts: Vec<String> = (0..40).map(|n| "字".repeat(1 + n * 7 % 40)).collect();
+    for _ in 0..2 {
+        let scores = reranker.rerank("哪个？", &texts).await.unwrap().scores;
+        assert_eq!(scores, texts.iter().map(|text| text.len() as f32).collect::<Vec<_>>());
+    }
+    let missed = api.requests().iter().filter(|request| request.body["texts"].is_null()).count();
+    assert_eq!((missed, api.requests().len()), (1, 5), "it is asked in Jina's words once");
+}
+
 #[tokio::test]
 async fn what_is_too_much_for_one_request_goes_in_several() {
     let api = StandIn::start().await;
@@ -173,8 +203,8 @@ async fn only_those_who_rerank_are_asked_to() {
         let model = ModelRef { provider: provider.into(), model: "m".into() };
         providers.reranker(&model).unwrap_err()
     };
-    let error = refused("openai");
-    assert!(error.is_fatal() && error.hint.as_deref().unwrap().contains("cohere, voyage or jina"), "{error:?}");
+    let error = refused("mistral");
+    assert!(error.is_fatal() && error.hint.as_deref().unwrap().contains("cohere, voyage, jina or typesafe"), "{error:?}");
     let error = refused("jina");
     assert_eq!(error.kind, ErrorKind::Auth);
     assert!(error.hint.as_deref().unwrap().contains("JINA_API_KEY"), "{error:?}");

@@ -112,13 +112,16 @@ async fn a_reranker_is_asked_and_its_outage_is_survived() {
 
     api.script("/v1/rerank", [Reply::status(503, &json!({"detail": "overloaded"}))]);
     let ended = search();
-    assert!(ended.stderr.contains("not reranked") && ended.stderr.contains("overloaded"), "{}", ended.stderr);
+    assert_eq!(ended.stderr.matches("not reranked").count(), 1, "{}", ended.stderr);
+    let note = ended.of_type("note").remove(0)["message"].as_str().unwrap().to_owned();
+    assert!(note.contains("not reranked") && note.contains("overloaded"), "{note}");
     assert_ne!(best(ended), "docs/guide/keys.txt");
 
     project.write("p.yaml", pipeline(api.url(), ", timeout: 200ms"));
     api.script("/v1/rerank", [Reply::hang()]);
     let ended = search();
     assert!(ended.stderr.contains("took longer than 0.2 s"), "{}", ended.stderr);
+    assert_eq!(ended.of_type("note").len(), 1, "{}", ended.stdout);
     best(ended);
 
     api.script("/v1/rerank", [Reply::status(401, &json!({"detail": "a wrong key"}))]);

@@ -1,5 +1,17 @@
 //! Words that a language is built of, whatever is talked of.
 
+/// Words whose point ends no sentence, in lower case and without it.
+const ABBREVIATIONS: [&str; 37] = [
+    "approx", "apr", "aug", "ca", "capt", "co", "col", "dec", "dr", "etc", "feb", "fig", "gen", "gov", "inc", "jan", "jr",
+    "jul", "jun", "lt", "ltd", "mar", "mr", "mrs", "ms", "no", "nov", "oct", "prof", "rep", "sen", "sep", "sept", "sr", "st",
+    "vol", "vs",
+];
+
+/// Whether a point behind this word, in lower case, ends no sentence.
+pub(in crate::answer) fn is_abbreviation(word: &str) -> bool {
+    ABBREVIATIONS.binary_search(&word).is_ok()
+}
+
 /// English words that tell nothing of what is talked of.
 #[expect(clippy::too_many_lines, reason = "a list")]
 pub(super) fn is_function(key: &str) -> bool {

@@ -66,7 +66,7 @@ pub(super) fn plain(c: char) -> char {
 }
 
 /// Whether it is a Chinese character.
-pub(super) fn is_han(c: char) -> bool {
+pub(in crate::answer) fn is_han(c: char) -> bool {
     matches!(c, '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{323af}' | '〇')
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::function::is_function;
+use super::function::{is_abbreviation, is_function};
 use super::lex::{Gap, Kind, Token, lex};
 use super::name::{self, Name};
 use super::value::{self, Value};
@@ -219,48 +219,8 @@ fn ends_sentence(text: &str, tokens: &[Token], at: usize) -> bool {
         return false;
     }
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));
-    let abbreviated = before.is_some_and(|before| {
-        before.kind == Kind::Word
-            && (before.key.chars().count() == 1
-                || matches!(
-                    &*before.key,
-                    "mr" | "mrs"
-                        | "ms"
-                        | "dr"
-                        | "st"
-                        | "prof"
-                        | "vs"
-                        | "etc"
-                        | "no"
-                        | "vol"
-                        | "fig"
-                        | "inc"
-                        | "ltd"
-                        | "co"
-                        | "jr"
-                        | "sr"
-                        | "gen"
-                        | "sen"
-                        | "rep"
-                        | "gov"
-                        | "capt"
-                        | "lt"
-                        | "col"
-                        | "approx"
-                        | "jan"
-                        | "feb"
-                        | "mar"
-                        | "apr"
-                        | "jun"
-                        | "jul"
-                        | "aug"
-                        | "sep"
-                        | "sept"
-                        | "oct"
-                        | "nov"
-                        | "dec"
-                ))
-    });
+    let abbreviated = before
+        .is_some_and(|before| before.kind == Kind::Word && (before.key.chars().count() == 1 || is_abbreviation(&before.key)));
     let lower = text.get(next.bytes.clone()).and_then(|next| next.chars().next()).is_some_and(char::is_lowercase);
     !abbreviated && !lower
 }

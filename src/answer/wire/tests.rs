@@ -56,7 +56,7 @@ fn lines() -> Vec<String> {
         seconds: Duration::from_micros(1_234_567),
     };
     lines.push(json(&Line::Summary(summary)));
-    lines.push(json(&Line::Note { message: "Saved to t.md." }));
+    lines.push(json(&Line::Note { message: "Saved to t.md.", query_id: None }));
     lines.push(json(&Line::Error { message: "there is no /x".into(), kind: "bad_command", hint: None }));
     lines
 }

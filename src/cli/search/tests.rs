@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{Searched, search, search_file};
-use crate::answer::{DedupedHit, Legs, QuestionError};
+use crate::answer::{DedupedHit, Found, Legs, QuestionError};
 use crate::cli::style::Style;
 use crate::document::{Hit, Metadata, Passage};
 use crate::error::Error;
@@ -40,15 +40,15 @@ fn two_hits() -> Vec<DedupedHit> {
 }
 
 /// Finds one passage, but for questions that fail.
-async fn find(text: String) -> Result<Vec<DedupedHit>, Error> {
+async fn find(text: String) -> Result<Found, Error> {
     match text.trim() {
         "" => Err(QuestionError::Empty.into()),
         "broken" => Err(ProviderError::new("double", ErrorKind::InvalidInput, "will not embed this").into()),
-        _ => Ok(vec![hit("a.md", 0, (1, 1), 1.0, "a").into()]),
+        _ => Ok(vec![hit("a.md", 0, (1, 1), 1.0, "a").into()].into()),
     }
 }
 
-async fn missing(_: String) -> Result<Vec<DedupedHit>, Error> {
+async fn missing(_: String) -> Result<Found, Error> {
     Err(StoreError::Missing { store: "double".into() }.into())
 }
 
@@ -63,7 +63,7 @@ fn lines(out: &[u8]) -> Vec<Value> {
 #[tokio::test]
 async fn found_passages_as_json_and_for_a_person() {
     let mut out = Vec::new();
-    let searched = search(async |_| Ok(two_hits()), "keys".into(), &mut out, &json_style()).await.unwrap();
+    let searched = search(async |_| Ok(two_hits().into()), "keys".into(), &mut out, &json_style()).await.unwrap();
     assert_eq!((searched.hits, searched.exit_code()), (2, 0));
     let first = json!({"type": "hit", "rank": 1, "score": 0.75, "uri": "docs/keys.md", "title": "Keys",
                        "headings": ["Keys", "Rotate"], "start": 120, "end": 144, "lines": [10, 11], "text": "Rotate keys\nevery month."});
@@ -71,13 +71,13 @@ async fn found_passages_as_json_and_for_a_person() {
     assert_eq!(lines(&out)[1]["rank"], 2);
 
     let mut out = Vec::new();
-    search(async |_| Ok(two_hits()), "keys".into(), &mut out, &Style { width: 30, ..Style::default() }).await.unwrap();
+    search(async |_| Ok(two_hits().into()), "keys".into(), &mut out, &Style { width: 30, ..Style::default() }).await.unwrap();
     let shown = " 1  0.750  docs/keys.md:10-11\n    Rotate keys\n    every month.\n\n \
                  2  0.500  docs/密钥.md:1  Ke…\n    密钥每月轮换。\n\n";
     assert_eq!(String::from_utf8(out).unwrap(), shown);
 
     let mut out = Vec::new();
-    assert_eq!(search(async |_| Ok(Vec::new()), "keys".into(), &mut out, &json_style()).await.unwrap().exit_code(), 1);
+    assert_eq!(search(async |_| Ok(Found::default()), "keys".into(), &mut out, &json_style()).await.unwrap().exit_code(), 1);
     assert!(out.is_empty());
 
     assert_eq!(search(missing, "keys".into(), &mut out, &json_style()).await.unwrap().exit_code(), 2);
@@ -89,7 +89,8 @@ async fn found_passages_as_json_and_for_a_person() {
 async fn shown_with_where_the_copies_are() {
     let found = async |_| {
         let copies = vec![hit("2.md", 0, (1, 2), 0.9, "The same words in each, and else")];
-        Ok(vec![DedupedHit { hit: hit("0.md", 0, (1, 2), 1.0, "the same words in each"), copies, legs: Legs::default() }])
+        Ok(vec![DedupedHit { hit: hit("0.md", 0, (1, 2), 1.0, "the same words in each"), copies, legs: Legs::default() }]
+            .into())
     };
     let mut out = Vec::new();
     search(found, "words".into(), &mut out, &json_style()).await.unwrap();
@@ -110,7 +111,7 @@ async fn a_reader_that_leaves_ends_it_quietly() {
 }
 
 async fn searched(
-    find: impl AsyncFn(String) -> Result<Vec<DedupedHit>, Error>,
+    find: impl AsyncFn(String) -> Result<Found, Error>,
     file: &[u8],
     style: &Style,
 ) -> (Searched, Vec<u8>, String) {

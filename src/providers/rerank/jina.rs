@@ -3,8 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::wire::{RerankRequest, RerankResponse, RerankWire, Scored, Usage, pairs};
+use super::tei;
+use super::wire::{Instead, RerankRequest, RerankResponse, RerankWire, Scored, Usage, pairs};
 use crate::providers::json::told;
+use crate::providers::{ErrorKind, ProviderError};
 
 /// The format.
 #[derive(Debug)]
@@ -35,5 +37,11 @@ impl RerankWire for Jina {
         let response: Response = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let tokens = response.usage.and_then(|usage| usage.total_tokens.0);
         Ok(RerankResponse { scores: pairs(response.results), tokens, units: None })
+    }
+
+    /// TEI misses its `texts`, and says so.
+    fn instead(&self, refusal: &ProviderError) -> Option<Instead> {
+        let misses = refusal.kind == ErrorKind::InvalidInput && refusal.message.contains("texts");
+        misses.then_some((&tei::Tei, tei::LIMITS))
     }
 }

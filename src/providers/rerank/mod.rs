@@ -4,6 +4,7 @@ pub(super) mod cohere;
 pub(super) mod jina;
 mod remote;
 mod reranker;
+mod tei;
 pub(super) mod voyage;
 pub(super) mod wire;
 

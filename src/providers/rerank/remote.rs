@@ -1,16 +1,16 @@
 //! The reranker behind HTTP, whatever format it speaks: how passages become requests, and the checks of the answers.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use tracing::Instrument as _;
 
 use super::reranker::{Reranked, Reranker};
-use super::wire::{RerankApi, RerankLimits, RerankRequest};
+use super::wire::{Instead, RerankApi, RerankLimits, RerankRequest, RerankWire};
 use crate::providers::http::{Cost, Http};
-use crate::providers::{ErrorKind, ModelRef, ProviderError, tokens};
+use crate::providers::{ErrorKind, ModelRef, Price, ProviderError, tokens};
 use crate::telemetry;
 
 /// A reranker behind HTTP.
@@ -22,11 +22,19 @@ struct Remote {
     name: String,
     /// The model's name at the provider.
     id: String,
+    price: Option<Price>,
+    /// What its server was found to speak instead of what is usual.
+    instead: OnceLock<Instead>,
 }
 
-/// The reranker of this name, which talks to `api` over `http`.
-pub(in crate::providers) fn remote(api: &'static RerankApi, http: Arc<Http>, model: &ModelRef) -> Arc<dyn Reranker> {
-    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone() })
+/// The reranker of this name and price, which talks to `api` over `http`.
+pub(in crate::providers) fn remote(
+    api: &'static RerankApi,
+    http: Arc<Http>,
+    model: &ModelRef,
+    price: Option<Price>,
+) -> Arc<dyn Reranker> {
+    Arc::new(Remote { http, api, name: model.to_string(), id: model.model.clone(), price, instead: OnceLock::new() })
 }
 
 #[async_trait]
@@ -35,12 +43,35 @@ impl Reranker for Remote {
         &self.name
     }
 
+    fn price(&self) -> Option<Price> {
+        self.price
+    }
+
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
-        let limits = (self.api.limits)(&self.id);
+        let usual = (self.api.wire, (self.api.limits)(&self.id));
+        let known = self.instead.get().copied();
+        match self.reranked(known.unwrap_or(usual), question, passages).await {
+            Err(error) if known.is_none() && !self.http.is_vendor() => {
+                let instead = self.api.wire.instead(&error).ok_or(error)?;
+                let reranked = self.reranked(instead, question, passages).await?;
+                let provider = self.http.provider();
+                if self.instead.set(instead).is_ok() {
+                    tracing::info!(provider, "this server reranks as text-embeddings-inference does");
+                }
+                Ok(reranked)
+            }
+            reranked => reranked,
+        }
+    }
+}
+
+impl Remote {
+    async fn reranked(&self, how: Instead, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
+        let (wire, limits) = how;
         let passages: Vec<&str> = passages.iter().map(|passage| beginning(passage, limits.passage_tokens)).collect();
         let requests = split(question, &passages, limits).into_iter().map(|(range, tokens)| {
             let passages = passages.get(range).unwrap_or_default();
-            async move { self.ask(question, passages, tokens).await }
+            async move { self.ask(wire, question, passages, tokens).await }
         });
         let mut all = Reranked::default();
         for one in try_join_all(requests).await? {
@@ -50,12 +81,16 @@ impl Reranker for Remote {
         }
         Ok(all)
     }
-}
 
-impl Remote {
-    async fn ask(&self, question: &str, passages: &[&str], tokens: u64) -> Result<Reranked, ProviderError> {
+    async fn ask(
+        &self,
+        wire: &dyn RerankWire,
+        question: &str,
+        passages: &[&str],
+        tokens: u64,
+    ) -> Result<Reranked, ProviderError> {
         let span = telemetry::rerank(self.http.told(), &self.id, passages.len());
-        let answer = self.asked(question, passages, tokens).instrument(span.clone()).await;
+        let answer = self.asked(wire, question, passages, tokens).instrument(span.clone()).await;
         match &answer {
             Ok(Reranked { tokens: Some(tokens), .. }) => telemetry::count(&span, "gen_ai.usage.input_tokens", *tokens),
             Ok(_) => {}
@@ -64,12 +99,18 @@ impl Remote {
         answer
     }
 
-    async fn asked(&self, question: &str, passages: &[&str], tokens: u64) -> Result<Reranked, ProviderError> {
+    async fn asked(
+        &self,
+        wire: &dyn RerankWire,
+        question: &str,
+        passages: &[&str],
+        tokens: u64,
+    ) -> Result<Reranked, ProviderError> {
         let request = RerankRequest { model: &self.id, question, passages };
-        let (path, body) = self.api.wire.request(self.http.base_path(), &request);
+        let (path, body) = wire.request(self.http.base_path(), &request);
         let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;
         let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
-        let read = self.api.wire.read(&response.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
+        let read = wire.read(&response.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
             response.reservation.settle(tokens);
         }

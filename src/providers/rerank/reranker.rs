@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::providers::ProviderError;
+use crate::providers::{Price, ProviderError};
 
 /// A model that says how well passages answer a question.
 ///
@@ -36,6 +36,11 @@ pub trait Reranker: Send + Sync + std::fmt::Debug {
 
     /// Scores each passage, with as few requests (and their retries) as it takes. Dropping the future cancels them.
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError>;
+
+    /// The price of the tokens that it reads, where it is known.
+    fn price(&self) -> Option<Price> {
+        None
+    }
 }
 
 /// The scores of passages.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::providers::ProviderError;
 use crate::providers::json::Count;
 
 /// A question and its passages, in no one's format.
@@ -42,7 +43,14 @@ pub(in crate::providers) trait RerankWire: Send + Sync + fmt::Debug {
     fn request(&self, base_path: &str, request: &RerankRequest<'_>) -> (String, Value);
     /// Reads an answer; the error says what is wrong with it.
     fn read(&self, body: &[u8]) -> Result<RerankResponse, String>;
+    /// What else a server at this path may speak that has refused the words of this format.
+    fn instead(&self, _refusal: &ProviderError) -> Option<Instead> {
+        None
+    }
 }
+
+/// Another format, and the size of a request in it.
+pub(in crate::providers) type Instead = (&'static dyn RerankWire, RerankLimits);
 
 /// A vendor's API for rerankers.
 #[derive(Debug)]

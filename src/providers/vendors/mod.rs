@@ -1,7 +1,7 @@
 //! The vendors: a file each, which says all that is known of one without asking it, and the one `match` that finds it.
 //!
 //! To add a vendor: a file here, its line in [`Vendor::of`], and its word in [`ProviderKind`], which is what a pipeline file
-//! writes. A vendor that speaks a format of its own brings that along, in a file of `embed`, `chat` or `rerank`.
+//! writes. A vendor that speaks a format of its own brings that along, in a file of `embed`, `chat`, `rerank` or `decide`.
 
 mod anthropic;
 mod cohere;
@@ -11,6 +11,7 @@ mod local;
 mod mistral;
 mod ollama;
 mod openai;
+mod typesafe;
 mod vendor;
 mod voyage;
 
@@ -41,6 +42,7 @@ impl Vendor {
             ProviderKind::Voyage => &voyage::VENDOR,
             ProviderKind::Jina => &jina::VENDOR,
             ProviderKind::Mistral => &mistral::VENDOR,
+            ProviderKind::TypeSafe => &typesafe::VENDOR,
             ProviderKind::Local => &local::VENDOR,
         }
     }
@@ -67,9 +69,14 @@ impl ProviderKind {
         Vendor::of(self).chat.is_some()
     }
 
-    /// Whether it has models that rerank, as far as ragstream speaks its API.
+    /// Whether it has models that rerank, as far as ragstream speaks its API. Those that decide do.
     pub fn can_rerank(self) -> bool {
-        Vendor::of(self).rerank.is_some()
+        Vendor::of(self).rerank.is_some() || self.can_decide()
+    }
+
+    /// Whether it has models that decide, as far as ragstream speaks its API.
+    pub fn can_decide(self) -> bool {
+        Vendor::of(self).decide.is_some()
     }
 
     /// Inputs and tokens of one embedding request above which the vendor's own server refuses, where it says so.
@@ -143,7 +150,7 @@ mod tests {
         for &kind in ProviderKind::ALL {
             let read: ProviderKind = serde_json::from_value(kind.name().into()).unwrap();
             assert_eq!((read, ProviderKind::named(kind.name())), (kind, Some(kind)));
-            assert!(kind.can_embed() || kind.can_chat() || kind.can_rerank());
+            assert!(kind.can_embed() || kind.can_chat() || kind.can_rerank() || kind.can_decide());
             Url::parse(Vendor::of(kind).site.url).unwrap();
         }
     }

@@ -3,6 +3,7 @@
 use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::chat::ollama::Ollama as Chats;
 use crate::providers::chat::wire::ChatApi;
+use crate::providers::decide::wire::{Contract, DecisionApi};
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::ollama::Ollama as Embeddings;
 use crate::providers::embed::wire::EmbedApi;
@@ -20,6 +21,8 @@ pub(super) static VENDOR: Vendor = Vendor {
         reduced_unnormalised: false,
     })),
     chat: Some(ChatApi { wire: &Chats, max_temperature: None }),
+    // From 0.35 on.
+    decide: Some(DecisionApi { contract: Contract::SystemOne }),
     ..Vendor::new(
         "ollama",
         Site {

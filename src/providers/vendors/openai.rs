@@ -4,6 +4,7 @@ use super::vendor::{EmbedBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::chat::openai::OpenAi as Chats;
 use crate::providers::chat::wire::{ChatApi, Parameters};
+use crate::providers::decide::wire::{Contract, DecisionApi};
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::openai::OpenAi as Embeddings;
 use crate::providers::embed::wire::EmbedApi;
@@ -28,6 +29,7 @@ pub(super) static VENDOR: Vendor = Vendor {
         reduced_unnormalised: false,
     })),
     chat: Some(ChatApi { wire: &Chats { parameters }, max_temperature: None }),
+    decide: Some(DecisionApi { contract: Contract::Decisions }),
     prices: PRICES,
     ..Vendor::new(
         "openai",
@@ -75,6 +77,8 @@ const PRICES: &[(&str, Price)] = &[
     ("text-embedding-3-small", Price::embedding(0.02)),
     ("text-embedding-3-large", Price::embedding(0.13)),
     ("text-embedding-ada-002", Price::embedding(0.10)),
+    // As a decision model: what is written is free.
+    ("gpt-6-luna", Price::embedding(0.10)),
     ("gpt-5.6", Price::chat(4.00, 20.00)),
     ("gpt-5.5", Price::chat(5.00, 30.00)),
     ("gpt-5.4", Price::chat(2.50, 15.00)),

@@ -2,6 +2,7 @@
 
 use crate::providers::Price;
 use crate::providers::chat::wire::ChatApi;
+use crate::providers::decide::wire::DecisionApi;
 use crate::providers::embed::wire::EmbedApi;
 use crate::providers::rerank::wire::RerankApi;
 use crate::providers::site::Site;
@@ -22,6 +23,8 @@ pub(crate) struct Vendor {
     pub(in crate::providers) chat: Option<ChatApi>,
     /// Its models that rerank.
     pub(in crate::providers) rerank: Option<RerankApi>,
+    /// Its models that decide.
+    pub(in crate::providers) decide: Option<DecisionApi>,
     /// Prices at the vendor itself, by the beginnings of models' names (see [`crate::providers::prices`]).
     pub(in crate::providers) prices: &'static [(&'static str, Price)],
 }
@@ -38,6 +41,6 @@ pub(in crate::providers) enum EmbedBackend {
 impl Vendor {
     /// A vendor at this site of which no models are known.
     pub(super) const fn new(name: &'static str, site: Site) -> Self {
-        Self { name, site, at_home: false, embed: None, chat: None, rerank: None, prices: &[] }
+        Self { name, site, at_home: false, embed: None, chat: None, rerank: None, decide: None, prices: &[] }
     }
 }

@@ -168,7 +168,7 @@ fn value(line: &impl serde::Serialize) -> Value {
 /// The end's line, with the text and the sources in it.
 pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Value, Fault> {
     let (mut rendering, mut pieces) = (html.then(Rendering::default), Vec::new());
-    let (mut text, mut sources, mut end) = (String::new(), Value::Null, Value::Null);
+    let (mut text, mut sources, mut end, mut remark) = (String::new(), Value::Null, Value::Null, None);
     while let Some(event) = answer.next().await {
         let event = event?;
         if let Some(rendering) = &mut rendering {
@@ -188,6 +188,7 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
                 text.clear();
                 pieces.clear();
             }
+            AnswerEvent::Note(text) => remark = Some(text.clone()),
             AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
             _ => {}
         }
@@ -198,6 +199,9 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
     }
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
+        if let Some(remark) = remark {
+            body.entry("note").or_insert(remark.into());
+        }
     }
     Ok(body)
 }

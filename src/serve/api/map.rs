@@ -53,7 +53,7 @@ pub(super) async fn find(State(service): State<Arc<Service>>, Body(look): Body<L
     let served = service.pipelines.get(pipeline.as_deref())?;
     let limit = limit.map(|limit| limit.min(HITS));
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let hits = answering::search(&service, &served, &question).await?;
+    let hits = answering::search(&service, &served, &question).await?.hits;
     let places = service.maps.places(&served, hits.iter().map(|found| found.hit.id).collect()).await?;
     let placed = |((rank, hit), place): ((usize, _), Option<(f32, f32)>)| {
         let mut line = serde_json::to_value(Line::hit(hit, rank, None)).unwrap_or_default();

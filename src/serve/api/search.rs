@@ -41,6 +41,9 @@ pub(super) struct Hits<'a> {
     kind: &'static str,
     pipeline: &'a str,
     hits: Vec<Line<'a>>,
+    /// Something went otherwise than planned, such as a reranker that was late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
@@ -48,7 +51,7 @@ pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Bo
     let served = service.pipelines.get(pipeline.as_deref())?;
     let duplicates = copies.then_some(Duplicates::Keep);
     let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
-    let hits = answering::search(&service, &served, &question).await?;
-    let lines: Vec<Line<'_>> = (1..).zip(&hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
-    Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines }).into_response())
+    let found = answering::search(&service, &served, &question).await?;
+    let lines: Vec<Line<'_>> = (1..).zip(&found.hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
+    Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines, note: found.note.as_deref() }).into_response())
 }

@@ -76,6 +76,7 @@ pub(crate) enum Line {
     /// The last, instead of all others but the first: it is not done here, and why.
     Declined(String),
     Status(Status),
+    Note(String),
     Hit(DedupedHit),
     Traced(Option<Box<Trace>>),
     Answer(AnswerEvent),

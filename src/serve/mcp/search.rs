@@ -75,7 +75,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     Pages::passages(limit)?;
     let served = service.pipelines.get(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let hits = answering::search(service, &served, &question).await?;
+    let hits = answering::search(service, &served, &question).await?.hits;
     let name = served.name.clone();
     let shown = tokio::task::spawn_blocking(move || shown(&hits, &name, budget, page.get() as usize)).await;
     shown.map_err(|error| Error::worker("cut the passages into pages", error))?

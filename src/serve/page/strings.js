@@ -59,6 +59,7 @@ const table = {
   doubt_name: ["name", "名称"],
   doubt_quote: ["quote", "引文"],
   doubt_negation: ["the reverse", "相反的说法"],
+  doubt_support: ["not supported", "没有依据"],
   unknown: ["Cites sources that do not exist: {n}", "引用了不存在的来源：{n}"],
 
   options: ["Options", "选项"],

@@ -69,8 +69,10 @@ async fn begun(mut answer: Answer) -> Result<Answer, Error> {
     loop {
         let Ok(next) = timeout_at(until, answer.next()).await else { break };
         let Some(event) = next.transpose()? else { break };
-        let is_first =
-            !matches!(event, AnswerEvent::Question { .. } | AnswerEvent::Sources { .. } | AnswerEvent::Fallback { .. });
+        let is_first = !matches!(
+            event,
+            AnswerEvent::Question { .. } | AnswerEvent::Sources { .. } | AnswerEvent::Note(_) | AnswerEvent::Fallback { .. }
+        );
         came.push(Ok(event));
         if is_first {
             break;

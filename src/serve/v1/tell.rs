@@ -71,7 +71,9 @@ impl Teller {
     /// What an event says.
     pub(super) fn tell(&mut self, event: AnswerEvent) -> Vec<Said> {
         match event {
-            AnswerEvent::Question { .. } | AnswerEvent::Fallback { interrupted: false, .. } => Vec::new(),
+            AnswerEvent::Question { .. } | AnswerEvent::Note(_) | AnswerEvent::Fallback { interrupted: false, .. } => {
+                Vec::new()
+            }
             AnswerEvent::Sources { sources, .. } => {
                 self.sources = sources.iter().map(|source| Linked::new(source, &self.links)).collect();
                 Vec::new()

@@ -219,6 +219,7 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
         mode,
         fusion: FusionPlan::Weighted { weight: 0.5 },
         select: SelectPlan::default(),
+        decide: None,
         model: None,
         fallback: Vec::new(),
         fallback_after: Duration::from_secs(30),

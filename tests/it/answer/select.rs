@@ -1,6 +1,7 @@
 //! What becomes of a ranking: copies, and a reranker that helps or fails.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::doubles::{Embed, Store, answerer, hit, plan, retriever};
 struct Ranker {
     fails: Option<ErrorKind>,
     hangs: bool,
+    cancelled: Arc<AtomicBool>,
     asked: Mutex<Vec<(String, Vec<String>)>>,
 }
 
@@ -28,6 +30,7 @@ impl Reranker for Ranker {
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
         self.asked.lock().unwrap().push((question.to_owned(), passages.to_vec()));
         if self.hangs {
+            let _hangs = OnDrop(Arc::clone(&self.cancelled));
             std::future::pending::<()>().await;
         }
         if let Some(kind) = self.fails {
@@ -35,6 +38,14 @@ impl Reranker for Ranker {
         }
         let score = |passage: &String| if passage.contains("best") { 0.9 } else { 0.1 };
         Ok(Reranked::new(passages.iter().map(score).collect()))
+    }
+}
+
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -136,10 +147,15 @@ async fn a_reranker_that_fails_for_now_costs_the_order_alone() {
         let found = answerer.search(&question("which?", 2)).await.unwrap();
         assert_eq!(uris(&found), ["0.md", "1.md"], "{fails:?}");
     }
-    let (answerer, _) = with(Ranker { hangs: true, ..Ranker::default() }, 4, ranking(&texts));
+    let (answerer, ranker) = with(Ranker { hangs: true, ..Ranker::default() }, 4, ranking(&texts));
     let started = tokio::time::Instant::now();
     assert_eq!(uris(&answerer.search(&question("which?", 2)).await.unwrap()), ["0.md", "1.md"]);
     assert_eq!(started.elapsed(), Duration::from_secs(10));
+    assert!(ranker.cancelled.load(Ordering::SeqCst), "what is late is cancelled");
+    let found = answerer.retrieve(&question("which?", 2)).await.unwrap();
+    let note = found.note.unwrap();
+    assert!(note.contains("double/ranker took longer than 10 s"), "{note}");
+    assert_eq!(found.reranking, Duration::from_secs(10));
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use tempfile::NamedTempFile;
 
 use crate::installed::python_with_peers;
 
+/// For so long it has printed nothing when it is at an end.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// A collector in a process of its own; killed when it is dropped.
 pub struct Collector {
     process: Child,
@@ -71,16 +74,18 @@ impl Collector {
         std::fs::read_to_string(self.said.path()).unwrap()
     }
 
-    /// What it has printed once all of these are in it.
+    /// What it has printed once all of these are in it, and it has come to the end of what it was telling: it prints line by line.
     pub fn with(&self, awaited: &[&str]) -> String {
         let since = Instant::now();
+        let mut said = self.said();
         loop {
-            let said = self.said();
+            std::thread::sleep(QUIET);
+            let before = std::mem::replace(&mut said, self.said());
             match awaited.iter().find(|awaited| !said.contains(**awaited)) {
-                None => return said,
-                Some(missing) => assert!(since.elapsed() < Duration::from_secs(20), "no {missing} in\n{said}"),
+                None if said == before => return said,
+                None => {}
+                Some(missing) => assert!(since.elapsed() < Duration::from_mins(1), "no {missing} in\n{said}"),
             }
-            std::thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -93,7 +98,7 @@ impl Collector {
             if told.len() == many {
                 return told;
             }
-            assert!(since.elapsed() < Duration::from_secs(20), "{} of {metric}, not {many}, in\n{said}", told.len());
+            assert!(since.elapsed() < Duration::from_mins(1), "{} of {metric}, not {many}, in\n{said}", told.len());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,0 +1,162 @@
+//! A decision model beside an answer: it sharpens the check of citations, within a deadline, and never stands in the way.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ragstream::answer::{Answerer, Deciding, Models, RetrieveMode};
+use ragstream::providers::{
+    Ask, ChatEvent, Decider, Decision, DecisionRequest, Decisions, ErrorKind, Price, ProviderError, StopReason, Usage,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::doubles::{Embed, Store, answerer, chat, done, plan, retriever, text, two_hits};
+use super::{answer_of, asked, lines};
+
+/// Says for each sentence what its words are found in: "yes" is supported, "no" contradicted, "so" not said, and anything else open.
+#[derive(Debug, Default)]
+struct Judge {
+    takes: Duration,
+    fails: Option<ErrorKind>,
+    asked: Mutex<Vec<DecisionRequest>>,
+}
+
+#[async_trait]
+impl Decider for Judge {
+    fn model(&self) -> &'static str {
+        "double/judge"
+    }
+    fn price(&self) -> Option<Price> {
+        Some(Price::embedding(0.1))
+    }
+    async fn decide(&self, request: &DecisionRequest) -> Result<Decisions, ProviderError> {
+        self.asked.lock().unwrap().push(request.clone());
+        tokio::time::sleep(self.takes).await;
+        if let Some(kind) = self.fails {
+            return Err(ProviderError::new("double", kind, "will not decide"));
+        }
+        let sentence = request.state["sentence"].as_str().unwrap_or_default();
+        let answer = match request.questions[0].ask {
+            Ask::Predicate => Decision::Predicate(0.25),
+            _ if sentence.contains("yes") => Decision::Choice(vec![0.95, 0.03, 0.02]),
+            _ if sentence.contains("no") => Decision::Choice(vec![0.02, 0.9, 0.08]),
+            _ if sentence.contains("so") => Decision::Choice(vec![0.02, 0.08, 0.9]),
+            _ => Decision::Choice(vec![0.6, 0.2, 0.2]),
+        };
+        let mut decisions = Decisions::new(vec![answer]);
+        decisions.usage = Usage::new(Some(1000), Some(0));
+        Ok(decisions)
+    }
+}
+
+/// Answers with these pieces after two seconds, sharpened by this judge.
+fn over(pieces: &[&str], judge: Option<&Arc<Judge>>) -> Answerer {
+    let script = pieces.iter().map(|piece| (0, Ok(ChatEvent::Text((*piece).to_owned()))));
+    let model = chat(script.chain([done(StopReason::End)]).collect());
+    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)));
+    let models = Models::own(model, Vec::new());
+    let models = match judge {
+        Some(judge) => models.with_decider(Arc::clone(judge) as _, Duration::from_secs(2)),
+        None => models,
+    };
+    Answerer::new(retriever, plan(RetrieveMode::Dense)).with_models(models)
+}
+
+fn doubts(lines: &[Value]) -> Vec<(String, String)> {
+    let done = lines.last().unwrap();
+    assert_eq!(done["type"], "done", "{lines:?}");
+    let doubts = done["doubts"].as_array().into_iter().flatten();
+    doubts.map(|doubt| (doubt["kind"].as_str().unwrap().to_owned(), doubt["said"].as_str().unwrap().to_owned())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_decision_takes_doubts_away_and_adds_some() {
+    let answer = [
+        "They are rotated every 90 days, yes [1]. ",
+        "They are rotated every 90 weeks [1]. ",
+        "Keys are lost, no [1]. ",
+        "密钥 so 每月轮换 [2]. ",
+        "It says “rotate all doors”, yes [1].",
+    ];
+    let without = lines(asked(&over(&answer, None))).await;
+    let told = doubts(&without);
+    assert_eq!(told.iter().filter(|(kind, _)| kind == "number").count(), 2, "{told:?}");
+    assert!(told.iter().any(|(kind, _)| kind == "quote"), "{told:?}");
+
+    let judge = Arc::new(Judge::default());
+    let with = lines(asked(&over(&answer, Some(&judge)))).await;
+    assert_eq!(answer_of(&with), answer_of(&without), "the answer is the same, in the same order");
+    let told = doubts(&with);
+    let kinds: Vec<&str> = told.iter().map(|(kind, _)| kind.as_str()).collect();
+    assert_eq!(kinds, ["number", "negation", "support", "quote"], "{told:?}");
+    assert!(told[0].1.contains("90") && told[1].1 == "Keys are lost, no" && told[2].1.contains("每月轮换"), "{told:?}");
+
+    // What it is asked: the very sentence, and the very sources that it cites.
+    let asked = judge.asked.lock().unwrap();
+    assert_eq!(asked.len(), 5);
+    assert_eq!(asked[3].state["passages"], json!({"01": "密钥每月轮换。"}));
+    assert!(asked[3].state["sentence"].as_str().unwrap().contains("每月轮换"));
+    assert!(asked.iter().all(|request| !request.questions[0].instructions.contains("密钥")), "texts are data");
+    let done = with.last().unwrap();
+    let cost = 5.0 * 1000.0 * 0.1 / 1e6;
+    let decided = &done["decided"][0];
+    assert_eq!(
+        (&decided["model"], &decided["asked"], &decided["input_tokens"]),
+        (&json!("double/judge"), &json!(5), &json!(5000))
+    );
+    assert!((decided["cost_usd"].as_f64().unwrap() - cost).abs() < 1e-12, "{done}");
+    assert_eq!(without.last().unwrap().get("decided"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_or_failed_decision_leaves_what_was_said_without_it() {
+    let answer = ["They are rotated every 90 days, yes [1]. ", "And that is all."];
+    let expected = doubts(&lines(asked(&over(&answer, None))).await);
+    assert_eq!(expected.len(), 1);
+    let hangs = Judge { takes: Duration::from_hours(1), ..Judge::default() };
+    let fails = |kind| Judge { fails: Some(kind), ..Judge::default() };
+    for judge in [hangs, fails(ErrorKind::Auth), fails(ErrorKind::Timeout), fails(ErrorKind::BadAnswer)] {
+        let started = Instant::now();
+        let told = lines(asked(&over(&answer, Some(&Arc::new(judge))))).await;
+        assert_eq!((doubts(&told), answer_of(&told)), (expected.clone(), answer.concat()));
+        assert!(started.elapsed() <= Duration::from_secs(4), "{:?}", started.elapsed());
+        assert_eq!(told.last().unwrap().get("decided"), None, "nothing was decided");
+    }
+}
+
+/// One second each, ten of them: not ten seconds.
+#[tokio::test(start_paused = true)]
+async fn sentences_are_decided_side_by_side_while_the_answer_goes_on() {
+    let answer: Vec<String> = (0..10).map(|n| format!("Keys are rotated, part {n} [1]. ")).collect();
+    let judge = Arc::new(Judge { takes: Duration::from_secs(1), ..Judge::default() });
+    let started = Instant::now();
+    let answerer = over(&answer.iter().map(String::as_str).collect::<Vec<_>>(), Some(&judge));
+    let told = lines(asked(&answerer)).await;
+    assert_eq!(answer_of(&told), answer.concat());
+    assert_eq!(judge.asked.lock().unwrap().len(), 10);
+    assert!(started.elapsed() <= Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_passages_hold_the_answer_is_a_probability_or_nothing() {
+    let judge = Arc::new(Judge::default());
+    let deciding = Deciding::new(Arc::clone(&judge) as _, Duration::from_secs(2));
+    assert_eq!(deciding.holds_answer("密钥多久轮换？", &["密钥每月轮换。", "午餐"]).await, Some(0.25));
+    assert_eq!(
+        judge.asked.lock().unwrap()[0].state,
+        json!({"passages": {"01": "密钥每月轮换。", "02": "午餐"}, "question": "密钥多久轮换？"})
+    );
+    assert_eq!(deciding.spent().map(|spent| (spent.asked, spent.input_tokens)), Some((1, Some(1000))));
+    let late = Deciding::new(Arc::new(Judge { takes: Duration::from_secs(3), ..Judge::default() }), Duration::from_secs(2));
+    assert_eq!(late.holds_answer("?", &["a"]).await, None);
+    assert_eq!(late.spent(), None);
+}
+
+#[tokio::test]
+async fn without_a_decision_model_nothing_changes() {
+    let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)));
+    let model = chat(vec![text("Every month [1]."), done(StopReason::End)]);
+    let told = lines(asked(&answerer(retriever, RetrieveMode::Dense, vec![model]))).await;
+    assert_eq!(doubts(&told), []);
+}
