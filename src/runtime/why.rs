@@ -7,20 +7,22 @@
 
 mod absence;
 mod name;
+mod records;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::name::Named;
+use self::records::Records;
 use super::Runtime;
 use crate::answer::why::{Places, Spot};
 use crate::answer::{Answerer, Cause, Question, Trace};
 use crate::error::Error;
-use crate::ingest::ledger::{Ledger as _, Recorded, SqliteLedger};
+use crate::ingest::ledger::Recorded;
 use crate::pipeline::MAX_BYTES;
-use crate::source::{SourcePlan, files};
+use crate::source::SourcePlan;
 
 /// Why a document is, or is not, among the sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,40 +69,6 @@ pub struct Why {
     /// Words of the question that it has nowhere.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_words: Vec<String>,
-}
-
-/// What is looked into.
-struct Records {
-    ledger: Option<SqliteLedger>,
-    /// The folder that uris of files are relative to.
-    base: PathBuf,
-    /// Files may be looked at that lie outside of the sources.
-    looks_around: bool,
-}
-
-impl Records {
-    /// Of the ledger of a pipeline; without one, what a first run would take.
-    async fn open(runtime: &Runtime, pipeline: &str, looks_around: bool) -> Result<Self, Error> {
-        let settings = &runtime.settings;
-        let ledger = SqliteLedger::open_to_read(&settings.ledger(pipeline)).await?;
-        let kept = match &ledger {
-            Some(ledger) => ledger.meta().await?.base,
-            None => None,
-        };
-        Ok(Self { ledger, base: files::base_of(kept.as_deref(), &settings.home, &settings.cwd), looks_around })
-    }
-
-    async fn of(&self, uri: &str) -> Result<Option<Recorded>, Error> {
-        match &self.ledger {
-            Some(ledger) => Ok(ledger.recorded(uri).await?),
-            None => Ok(None),
-        }
-    }
-
-    /// Where a document is on the disk, if it is a file.
-    fn path(&self, uri: &str) -> Option<PathBuf> {
-        (!uri.contains("://")).then(|| self.base.join(uri))
-    }
 }
 
 impl Runtime {

@@ -229,7 +229,21 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     /// Where the best passage of a document stands among all that meet the conditions; `None` where the ranking has none of its
     /// passages. A store that cannot count looks at [`MAX_PAGE`] passages, and says so where that was not enough.
     async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {
-        standing::look(self, query, conditions, uri).await
+        let own = [conditions, &[Condition::Documents(vec![uri.to_owned()])]].concat();
+        let Some(best) = self.query_where(query.clone(), &own, 1).await?.into_iter().next() else { return Ok(None) };
+        let mut better = 0;
+        for depth in [MAX_PAGE / 10, MAX_PAGE] {
+            let hits = self.query_where(query.clone(), conditions, depth).await?;
+            better = hits.len() as u64;
+            if let Some((hit, rank)) = hits.iter().zip(1..).find(|(hit, _)| hit.passage.uri == uri) {
+                return Ok(Some(Standing { id: hit.id, rank, score: hit.score, exact: true }));
+            }
+            if hits.len() < depth {
+                // An approximate search may miss what it finds where it is asked for it alone.
+                break;
+            }
+        }
+        Ok(Some(Standing { id: best.id, rank: better + 1, score: best.score, exact: false }))
     }
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;

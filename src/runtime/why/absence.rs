@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Records;
+use super::records::Records;
 use crate::answer::Cause;
 use crate::error::{Error, reason};
 use crate::ingest::ledger::Recorded;

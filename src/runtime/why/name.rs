@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Records;
+use super::records::Records;
 use crate::error::{Error, Failure, Origin};
 use crate::runtime::Runtime;
 use crate::source::uri_of;
