@@ -11,6 +11,7 @@
 //! [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
 //! [`why`] says why a document is, or is not, among the sources.
+//! [`federated`] asks several indexes as if they were one.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
@@ -28,6 +29,7 @@ mod ensemble;
 mod event;
 mod exact;
 mod fallback;
+pub mod federated;
 pub mod filter;
 pub mod fusion;
 pub mod history;

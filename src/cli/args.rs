@@ -5,6 +5,7 @@ mod invalid;
 mod serve;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -107,6 +108,14 @@ pub(super) struct PipelineArg {
     pub pipeline: Option<String>,
 }
 
+/// One pipeline or several.
+#[derive(Debug, Args)]
+pub(super) struct PipelinesArg {
+    /// A pipeline file, or the name of one in ./pipelines; several are asked together, and the first says who answers
+    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
+    pipelines: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct ReadArgs {
     /// Files of any format that `ingest` reads
@@ -197,7 +206,7 @@ pub(super) struct AskArgs {
     #[arg(required_unless_present = "batch")]
     pub question: Option<String>,
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// The model that answers, as provider/model; several are asked at once
     #[arg(long = "model", value_name = "P/M")]
     pub models: Vec<String>,
@@ -260,7 +269,7 @@ pub(super) struct SearchArgs {
     #[arg(required_unless_present = "queries")]
     pub query: Option<String>,
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// How many passages to show
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
@@ -310,7 +319,7 @@ impl FilterArgs {
 #[derive(Debug, Args)]
 pub(super) struct ChatArgs {
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// The model that answers, as provider/model
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
@@ -451,6 +460,24 @@ impl PipelineArg {
         let mut plan = self.plan(&settings.cwd)?;
         change(&mut plan)?;
         Ok(Runtime::new(plan, settings))
+    }
+}
+
+impl PipelinesArg {
+    /// The plans with their connections, and the first of them apart.
+    pub fn runtimes(&self, common: &Common) -> anyhow::Result<(Arc<Runtime>, Vec<Arc<Runtime>>)> {
+        let runtime = |pipeline: Option<String>| Ok(Arc::new(PipelineArg { pipeline }.runtime(common, |_| Ok(()))?));
+        let first = runtime(self.pipelines.first().cloned())?;
+        let others = self.pipelines.iter().skip(1).map(|name| runtime(Some(name.clone())));
+        let others = others.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut names: Vec<&str> = vec![&first.plan.name];
+        for other in &others {
+            if names.contains(&other.plan.name.as_str()) {
+                anyhow::bail!("two of the pipelines are called {}; give one of them another `name`", other.plan.name);
+            }
+            names.push(&other.plan.name);
+        }
+        Ok((first, others))
     }
 }
 

@@ -39,7 +39,7 @@ use crate::runtime::Runtime;
 const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
+    let (runtime, others) = args.pipelines.runtimes(common)?;
     let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
     let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
     let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };
@@ -54,7 +54,7 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     };
     let session = Session::open(&folder, &name).map_err(|source| in_session(&folder, &name, source))?;
     let prepared = async {
-        let answerer = open(&runtime).await?.releasing_the_index();
+        let answerer = open(&runtime, &others).await?.releasing_the_index();
         let model = answerer.models(&how).await?.into_iter().next();
         Ok((answerer, model))
     };

@@ -22,7 +22,7 @@ pub(super) async fn run(args: WhyArgs, common: &Common, output: &Output, stop: C
     let question = Question { text: args.question, limit: args.limit, filter, ..Question::default() };
     let _fetching = downloads(output, runtime.providers.downloads());
     let cwd = Some(&*runtime.settings.cwd);
-    let asking = async { runtime.why(&open(&runtime).await?, &args.file, cwd, &question).await };
+    let asking = async { runtime.why(&open(&runtime, &[]).await?, &args.file, cwd, &question).await };
     let why = tokio::select! {
         why = asking => why,
         () = stop.cancelled() => return Ok(exit::INTERRUPTED),

@@ -251,6 +251,11 @@ fn weighed(terms: &[Cow<'_, str>]) -> impl Iterator<Item = (u32, f32)> {
     frequencies.into_iter().map(move |(term, frequency)| (id(term), weight(frequency))).collect::<Vec<_>>().into_iter()
 }
 
+/// The inverse document frequency, as Qdrant has it: `ln((n - df + 0.5) / (df + 0.5) + 1)`.
+pub(crate) fn idf(points: f64, frequency: f64) -> f32 {
+    ((points - frequency + 0.5) / (frequency + 0.5) + 1.0).ln() as f32
+}
+
 /// The id of a term in a sparse vector.
 fn id(term: &str) -> u32 {
     Murmur3::hash(0, term).cast_signed().unsigned_abs()

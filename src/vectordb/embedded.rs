@@ -53,9 +53,10 @@ use self::reader::Reader;
 use self::stopwatch::Stopwatch;
 use self::writer::{Change, Writer};
 use super::{
-    Condition, IndexMeta, MAX_PAGE, OneByOne, Query, Standing, StoreError, TwoRankings, VectorStore, check_points, check_query,
+    Condition, Frequencies, IndexMeta, MAX_PAGE, OneByOne, Query, Standing, StoreError, TwoRankings, VectorStore, check_points,
+    check_query,
 };
-use crate::document::{Hit, Passage, Point};
+use crate::document::{Hit, Passage, Point, SparseVector};
 
 /// Calls that may occupy a blocking thread at the same time.
 const PARALLEL: usize = 16;
@@ -221,6 +222,11 @@ impl VectorStore for EmbeddedStore {
             })
         })
         .await
+    }
+
+    async fn frequencies(&self, terms: &[u32]) -> Result<Option<Frequencies>, StoreError> {
+        let words = SparseVector { indices: terms.to_vec(), values: vec![1.0; terms.len()] };
+        self.run(move |folder| folder.read("search", |reader| reader.frequencies(&words)).map(Some)).await
     }
 
     async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {

@@ -245,6 +245,11 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
         }
         Ok(Some(Standing { id: best.id, rank: better + 1, score: best.score, exact: false }))
     }
+    /// In how many points each of these terms (ascending, of a BM25 vector) is; `None`: it does not tell.
+    async fn frequencies(&self, terms: &[u32]) -> Result<Option<Frequencies>, StoreError> {
+        let _ = terms;
+        Ok(None)
+    }
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;
     /// Takes the index for writing, until it is [released](Self::release): [`StoreError::Locked`] where another process writes.
@@ -283,6 +288,15 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     fn one_by_one(&self) -> Option<OneByOne> {
         None
     }
+}
+
+/// In how many points terms are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frequencies {
+    /// Points that have terms at all.
+    pub points: u64,
+    /// Of them, those that have each term, in the order of the terms.
+    pub of: Vec<u64>,
 }
 
 /// Time of work that is done one after the other.

@@ -29,6 +29,7 @@ mod embedders;
 mod end_to_end;
 mod eval;
 mod faults;
+mod federated;
 mod http;
 mod installed;
 mod ledger;

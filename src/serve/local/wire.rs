@@ -153,7 +153,7 @@ mod tests {
 
     fn hit(score: f32, text: &str) -> Hit {
         let passage = serde_json::json!({"uri": "文档/a.md", "start": 1, "end": 9, "lines": [1, 2], "index": 0, "text": text, "modified": 7});
-        Hit { id: Uuid::from_u128(7), score, passage: serde_json::from_value::<Passage>(passage).unwrap() }
+        Hit { id: Uuid::from_u128(7), score, passage: serde_json::from_value::<Passage>(passage).unwrap(), pipeline: None }
     }
 
     fn done(cost: Option<f64>, outcome: AnswerOutcome) -> Line {

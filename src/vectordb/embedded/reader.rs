@@ -18,9 +18,9 @@ use super::search::Search;
 use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
-use crate::document::{Hit, Passage};
+use crate::document::{Hit, Passage, SparseVector};
 use crate::priority;
-use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, Standing, TwoRankings, rank};
+use crate::vectordb::{Condition, Frequencies, MAX_PAGE, Query, Ranked, Standing, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
@@ -79,7 +79,7 @@ impl Reader {
             let best = self.search(&snapshot, conditions)?.best(query, limit)?;
             let hits = best.iter().map(|scored| {
                 let (id, passage) = self.passage(database, scored.row)?;
-                Ok(Hit { id, score: scored.score, passage })
+                Ok(Hit { id, score: scored.score, passage, pipeline: None })
             });
             Ok(rank(hits.collect::<Result<_, _>>()?))
         })
@@ -100,10 +100,15 @@ impl Reader {
             }
             let hits = fused.into_iter().take(limit).map(|Ranked { id, score }| {
                 let (id, passage) = self.passage(database, names.row(id))?;
-                Ok(Hit { id, score, passage })
+                Ok(Hit { id, score, passage, pipeline: None })
             });
             hits.collect()
         })
+    }
+
+    /// In how many points each of these terms is.
+    pub(super) fn frequencies(&self, words: &SparseVector) -> Result<Frequencies, Fault> {
+        self.with(|database| self.search(&self.snapshot(database)?, &[])?.frequencies(words))
     }
 
     /// Where the best passage of a document stands among those that meet the conditions: counted, not searched for.

@@ -19,10 +19,14 @@ use super::snapshot::Snapshot;
 use super::vectors::Asked;
 use super::writer::{ANY, from_terms};
 use crate::document::SparseVector;
-use crate::vectordb::{Query, TwoRankings};
+use crate::vectordb::bm25::idf;
+use crate::vectordb::{Frequencies, Query, TwoRankings};
 
 /// Rows that are compared in half precision beyond twice as many as are wanted.
 const SPARE: usize = 50;
+
+/// A question's terms as a segment has them.
+type Terms = Vec<Option<Term>>;
 
 /// A search in one state of the index.
 pub(super) struct Search<'a> {
@@ -99,24 +103,7 @@ impl<'a> Search<'a> {
 
     /// What the terms make of each row that has some of them and may be found: those of segments first, in the order of their rows.
     fn score_words(&self, terms: &[(u32, f32)], fresh: Fresh, mut each: impl FnMut(Worded)) -> Result<(), Fault> {
-        // How many rows that count have each term.
-        let mut frequencies = fresh.frequencies;
-        let mut places: Vec<Vec<Option<Term>>> = Vec::new();
-        for (segment, alive) in self.snapshot.segments.iter().zip(&self.snapshot.alive) {
-            let found = terms.iter().map(|(id, _)| segment.term(*id)).collect::<Result<Vec<_>, _>>()?;
-            for (term, frequency) in found.iter().zip(&mut frequencies) {
-                *frequency += match (term, alive) {
-                    (None, _) => 0,
-                    (Some(term), None) => u64::from(term.count),
-                    (Some(term), Some(alive)) => {
-                        let mut living = 0;
-                        each_posting(segment, *term, |local, _| living += u64::from(lives(alive, local)))?;
-                        living
-                    }
-                };
-            }
-            places.push(found);
-        }
+        let (mut frequencies, places) = self.count_words(terms, fresh.frequencies)?;
         // As in Qdrant: of the points that have terms at all.
         let points = frequencies.pop().unwrap_or_default() as f64;
         let factors: Vec<f32> =
@@ -139,6 +126,35 @@ impl<'a> Search<'a> {
             each(Worded::Fresh(row, scores.sum()));
         }
         Ok(())
+    }
+
+    /// In how many rows that count each of these terms is.
+    pub(super) fn frequencies(&self, words: &SparseVector) -> Result<Frequencies, Fault> {
+        let terms = terms(words);
+        let (mut of, _) = self.count_words(&terms, self.fresh(None, &terms)?.frequencies)?;
+        Ok(Frequencies { points: of.pop().unwrap_or_default(), of })
+    }
+
+    /// In how many rows that count each term is, of which those that no segment has yet are counted; and where it is in each segment.
+    fn count_words(&self, terms: &[(u32, f32)], fresh: Vec<u64>) -> Result<(Vec<u64>, Vec<Terms>), Fault> {
+        let mut frequencies = fresh;
+        let mut places: Vec<Terms> = Vec::new();
+        for (segment, alive) in self.snapshot.segments.iter().zip(&self.snapshot.alive) {
+            let found = terms.iter().map(|(id, _)| segment.term(*id)).collect::<Result<Vec<_>, _>>()?;
+            for (term, frequency) in found.iter().zip(&mut frequencies) {
+                *frequency += match (term, alive) {
+                    (None, _) => 0,
+                    (Some(term), None) => u64::from(term.count),
+                    (Some(term), Some(alive)) => {
+                        let mut living = 0;
+                        each_posting(segment, *term, |local, _| living += u64::from(lives(alive, local)))?;
+                        living
+                    }
+                };
+            }
+            places.push(found);
+        }
+        Ok((frequencies, places))
     }
 
     /// Which of each segment's rows count and may be found; `None`: all.
@@ -254,9 +270,4 @@ fn each_posting(segment: &Segment, term: Term, mut work: impl FnMut(u32, u16)) -
     let mut postings = Postings::new(&bytes, segment.count());
     postings.by_ref().for_each(|(local, weight)| work(local, weight));
     if postings.is_whole() { Ok(()) } else { Err(Fault::damaged(segment.path(), "postings of it make no sense")) }
-}
-
-/// The inverse document frequency, as Qdrant has it: `ln((n - df + 0.5) / (df + 0.5) + 1)`.
-fn idf(points: f64, frequency: f64) -> f32 {
-    ((points - frequency + 0.5) / (frequency + 0.5) + 1.0).ln() as f32
 }
