@@ -256,4 +256,7 @@ pub struct Hit {
     pub score: f32,
     /// The payload.
     pub passage: Passage,
+    /// Which pipeline's index has it, where several were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Arc<str>>,
 }

@@ -22,6 +22,7 @@ use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
 use super::fallback::write_with_fallback;
+use super::federated::{self, Index};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::Owner;
@@ -53,6 +54,8 @@ pub struct Answerer {
     plan: Arc<QueryPlan>,
     models: Models,
     count_tokens: CountTokens,
+    /// Several indexes that are asked together, of which `retriever` is the first's.
+    together: Option<Arc<[Index]>>,
     /// The index is let go as soon as a question's passages are found.
     releases: bool,
     /// What may go otherwise than planned with every question has been told.
@@ -71,15 +74,9 @@ impl Answerer {
     pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
         let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
         let retriever = Arc::new(Lazy::opened(retriever));
-        Self {
-            retriever,
-            owner: None,
-            plan: Arc::new(plan),
-            models: Models::default(),
-            count_tokens,
-            releases: false,
-            told: Arc::default(),
-        }
+        let (plan, models) = (Arc::new(plan), Models::default());
+        let (together, told) = (None, Arc::default());
+        Self { retriever, owner: None, plan, models, count_tokens, together, releases: false, told }
     }
 
     /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
@@ -87,15 +84,19 @@ impl Answerer {
     pub fn through(owner: Arc<dyn Owner>, open: OpenRetriever, plan: QueryPlan) -> Self {
         let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
         let (retriever, owner) = (Arc::new(Lazy::new(open)), Some(owner));
-        Self {
-            retriever,
-            owner,
-            plan: Arc::new(plan),
-            models: Models::default(),
-            count_tokens,
-            releases: false,
-            told: Arc::default(),
-        }
+        let (plan, models) = (Arc::new(plan), Models::default());
+        let (together, told) = (None, Arc::default());
+        Self { retriever, owner, plan, models, count_tokens, together, releases: false, told }
+    }
+
+    /// Asks several indexes together, each as its own plan says and with its own model, and makes one ranking of what they find. All
+    /// else is as the first one's plan says. One that cannot be asked is left out, and that is said. Models as with [`Self::new`].
+    pub fn together(first: Index, others: Vec<Index>) -> Self {
+        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
+        let (retriever, plan, models) = (first.retriever(), Arc::new(first.plan.clone()), Models::default());
+        let together = Some(std::iter::once(first).chain(others).collect());
+        let (owner, told) = (None, Arc::default());
+        Self { retriever, owner, plan, models, count_tokens, together, releases: false, told }
     }
 
     /// The same with these models.
@@ -124,7 +125,9 @@ impl Answerer {
 
     /// Lets other processes have the index until the next question. Returns when it is closed.
     pub async fn release(&self) {
-        if let Some(retriever) = self.retriever.if_open() {
+        if let Some(indexes) = &self.together {
+            join_all(indexes.iter().map(Index::release)).await;
+        } else if let Some(retriever) = self.retriever.if_open() {
             retriever.store.release().await;
         }
     }
@@ -135,6 +138,11 @@ impl Answerer {
     /// When there is one model alone, and it cannot be had.
     pub async fn models(&self, question: &Question) -> Result<Vec<Arc<dyn ChatModel>>, Error> {
         Ok(self.models.line_up(question).await?)
+    }
+
+    /// Who is asked before the index is opened here.
+    pub(super) fn owner(&self) -> Option<&dyn Owner> {
+        self.owner.as_deref()
     }
 
     /// What finds passages.
@@ -172,11 +180,15 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(&question.text, &self.plan_for(question)).await
+        self.found(&question.text, question).await
     }
 
-    async fn found(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
-        let found = self.retriever().await?.search(text, plan).await?;
+    /// What a search for a text finds, all else being as the question says.
+    async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
+        let found = match &self.together {
+            Some(indexes) => federated::search(indexes, text, |plan| narrowed(plan, question)).await?,
+            None => self.retriever().await?.search(text, &self.plan_for(question)).await?,
+        };
         found.note.iter().for_each(|note| self.warn(note));
         Ok(found)
     }
@@ -224,7 +236,7 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
+            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
             let Sought { sources: found, note, decided } = found?;
             if found.is_empty() {
@@ -305,7 +317,7 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
+            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
             let Sought { sources: found, note, decided } = found?;
             let names = models.iter().map(|model| model.model().to_owned()).collect();
@@ -367,17 +379,7 @@ impl Answerer {
 
     /// How a question is answered: as planned, save for what it says itself.
     pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
-        let mut plan = QueryPlan::clone(&self.plan);
-        plan.limit = question.limit.unwrap_or(plan.limit);
-        plan.select.filter.extend_with(&question.filter);
-        plan.select.duplicates = question.duplicates.unwrap_or(plan.select.duplicates);
-        plan.fallback_after = question.fallback_after.unwrap_or(plan.fallback_after);
-        plan.max_tokens = question.max_tokens.unwrap_or(plan.max_tokens);
-        plan.temperature = question.temperature.or(plan.temperature);
-        if let Some(fallback) = &question.fallback {
-            plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
-        }
-        plan
+        narrowed(&self.plan, question)
     }
 
     /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
@@ -398,8 +400,8 @@ impl Answerer {
     }
 
     /// The sources that are found, best first.
-    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Sought, Error> {
-        let Found { hits, note, decided, .. } = self.found(text, plan).await?;
+    async fn find(&self, text: &str, question: &Question) -> Result<Sought, Error> {
+        let Found { hits, note, decided, .. } = self.found(text, question).await?;
         Ok(Sought { sources: join(hits.into_iter().map(|found| found.hit).collect()), note, decided })
     }
 
@@ -410,7 +412,7 @@ impl Answerer {
     }
 
     /// The request to a model, and those of the sources that fit into it.
-    async fn compose(
+    pub(super) async fn compose(
         &self,
         question: &str,
         wishes: Option<String>,
@@ -441,6 +443,21 @@ struct Sought {
     sources: Vec<Source>,
     note: Option<String>,
     decided: Option<Decided>,
+}
+
+/// How a question is answered: as this plan says, save for what it says itself.
+fn narrowed(plan: &QueryPlan, question: &Question) -> QueryPlan {
+    let mut plan = plan.clone();
+    plan.limit = question.limit.unwrap_or(plan.limit);
+    plan.select.filter.extend_with(&question.filter);
+    plan.select.duplicates = question.duplicates.unwrap_or(plan.select.duplicates);
+    plan.fallback_after = question.fallback_after.unwrap_or(plan.fallback_after);
+    plan.max_tokens = question.max_tokens.unwrap_or(plan.max_tokens);
+    plan.temperature = question.temperature.or(plan.temperature);
+    if let Some(fallback) = &question.fallback {
+        plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
+    }
+    plan
 }
 
 /// The conversation that a question goes on from.

@@ -77,6 +77,9 @@ pub fn dedupe(question: &str, hits: Vec<Hit>) -> Vec<DedupedHit> {
 
 /// Whether two passages of one document overlap or touch.
 fn neighbours(a: &Hit, b: &Hit) -> bool {
+    if a.pipeline != b.pipeline {
+        return false;
+    }
     let (a, b) = (&a.passage, &b.passage);
     a.uri == b.uri && a.start <= b.end && b.start <= a.end
 }
@@ -177,7 +180,7 @@ mod tests {
             source: None,
             metadata: Metadata::default(),
         };
-        Hit { id: Uuid::from_u128(n), score: 1.0, passage }
+        Hit { id: Uuid::from_u128(n), score: 1.0, passage, pipeline: None }
     }
 
     /// Hits of documents of their own, with these texts.

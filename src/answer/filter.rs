@@ -158,6 +158,39 @@ impl Filter {
         Some(store.query_two(two, &conditions, limit).await)
     }
 
+    /// The terms that a document of the index does not meet.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn unmet(&self, store: &dyn VectorStore, uri: &str) -> Result<Vec<&Term>, StoreError> {
+        let mut unmet = Vec::new();
+        for term in &self.terms {
+            let matched = term.glob.as_ref().is_none_or(|glob| glob.set.is_match(uri) == glob.wanted);
+            let met = match &term.condition {
+                Some(condition) if matched => {
+                    let asked = [condition.clone(), Condition::Documents(vec![uri.to_owned()])];
+                    !store.uris(&asked).await?.is_empty()
+                }
+                _ => matched,
+            };
+            if !met {
+                unmet.push(term);
+            }
+        }
+        Ok(unmet)
+    }
+
+    /// Conditions that say all that the filter does. Where a glob says more than a store can tell, they name the documents.
+    pub(super) async fn exact_conditions(&self, store: &dyn VectorStore) -> Result<Vec<Condition>, StoreError> {
+        let mut conditions = self.conditions();
+        if !self.globs().all(|glob| glob.exact) {
+            let mut uris = store.uris(&conditions).await?;
+            uris.retain(|uri| self.admits(uri));
+            conditions.push(Condition::Documents(uris));
+        }
+        Ok(conditions)
+    }
+
     /// As [`Self::search`], where few documents pass.
     async fn search_by_document(
         &self,

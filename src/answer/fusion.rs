@@ -22,10 +22,15 @@ struct Candidate {
 /// Fuses two rankings, each best first, into one; of equal passages the one that stood higher in either comes first, then
 /// the ids decide.
 pub fn fuse(plan: &FusionPlan, dense: &[Ranked], sparse: &[Ranked]) -> Vec<Ranked> {
-    let weight = plan.words();
+    fuse_by(plan, dense, sparse, |_| plan.words())
+}
+
+/// The same with a share of words for each passage, from 0 to 1.
+pub fn fuse_by(plan: &FusionPlan, dense: &[Ranked], sparse: &[Ranked], words: impl Fn(Uuid) -> f32) -> Vec<Ranked> {
     let mut candidates: HashMap<_, Candidate> = HashMap::with_capacity(dense.len() + sparse.len());
-    for (ranking, share) in [(dense, 1.0 - weight), (sparse, weight)] {
+    for (ranking, by_words) in [(dense, false), (sparse, true)] {
         for (place, (Ranked { id, .. }, part)) in ranking.iter().zip(shares(plan, ranking)).enumerate() {
+            let share = if by_words { words(*id) } else { 1.0 - words(*id) };
             let candidate = candidates.entry(*id).or_insert(Candidate { id: *id, score: 0.0, place });
             candidate.score += share * part;
             candidate.place = candidate.place.min(place);

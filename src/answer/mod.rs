@@ -10,6 +10,8 @@
 //! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
 //! [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
+//! [`why`] says why a document is, or is not, among the sources.
+//! [`federated`] asks several indexes as if they were one.
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
@@ -27,6 +29,7 @@ mod ensemble;
 mod event;
 mod exact;
 mod fallback;
+pub mod federated;
 pub mod filter;
 pub mod fusion;
 pub mod history;
@@ -48,6 +51,8 @@ pub mod rewrite;
 pub(crate) mod samples;
 pub mod source;
 mod told;
+mod trace;
+pub mod why;
 pub mod wire;
 mod write;
 
@@ -68,3 +73,4 @@ pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
+pub use why::{Cause, Trace};

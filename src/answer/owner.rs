@@ -9,6 +9,7 @@ use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, EnsembleEvent};
 use super::question::{Ensemble, Question};
 use super::retrieve::Found;
+use super::why::Trace;
 use crate::error::Error;
 
 /// Events of an answer.
@@ -22,6 +23,8 @@ pub type Events<E> = BoxStream<'static, Result<E, Error>>;
 pub trait Owner: fmt::Debug + Send + Sync {
     /// As [`Answerer::search`](super::Answerer::search).
     async fn search(&self, question: &Question) -> Option<Result<Vec<DedupedHit>, Error>>;
+    /// As [`Answerer::trace`](super::Answerer::trace).
+    async fn trace(&self, question: &Question, uri: &str) -> Option<Result<Option<Trace>, Error>>;
     /// As [`Answerer::retrieve`](super::Answerer::retrieve).
     async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>> {
         Some(self.search(question).await?.map(Found::from))

@@ -250,6 +250,7 @@ mod tests {
             uri: "docs/a.md".into(),
             title: None,
             headings: Vec::new(),
+            pipeline: None,
             columns: None,
             page: None,
             anchor: None,

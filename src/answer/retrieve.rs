@@ -81,31 +81,82 @@ impl Retriever {
     }
 
     async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
+        let candidates = self.candidates(question, plan).await?;
+        let Reranking { mut found, note, decided, took } = self.reranked(question, candidates, plan).await?;
+        found.truncate(plan.limit.get());
+        Ok(Found { hits: found, note, decided, reranking: took })
+    }
+
+    /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at.
+    pub(super) async fn candidates(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
         if select.filter.len() > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms: select.filter.len() }.into());
         }
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
-        let found = match select.duplicates {
+        match select.duplicates {
             Duplicates::Keep => {
                 let (hits, rankings) = self.ranked(question, wanted, plan).await?;
-                labelled(hits.into_iter().map(DedupedHit::from).collect(), &rankings)
+                Ok(labelled(hits.into_iter().map(DedupedHit::from).collect(), &rankings))
             }
-            Duplicates::Drop => self.distinct(question, wanted, plan).await?,
+            Duplicates::Drop => self.distinct(question, wanted, plan).await,
+        }
+    }
+
+    /// Candidates in the reranker's order, where there is one.
+    pub(super) async fn reranked(
+        &self,
+        question: &str,
+        mut found: Vec<DedupedHit>,
+        plan: &QueryPlan,
+    ) -> Result<Reranking, Error> {
+        let select = &plan.select;
+        let (Some(reranker), Some(rerank_plan)) = (&self.reranker, &select.rerank) else {
+            return Ok(Reranking { found, ..Reranking::default() });
         };
-        let Reranking { mut found, note, decided, took } = match (&self.reranker, &select.rerank) {
-            (Some(reranker), Some(plan)) => {
-                let mut found = found;
-                let most = select.rerank_at_most.map_or(found.len(), |most| most.get().min(found.len()));
-                let rest = found.split_off(most);
-                let mut reranking = rerank(&**reranker, plan.timeout, question, found).await?;
-                reranking.found.extend(rest);
-                reranking
+        let most = select.rerank_at_most.map_or(found.len(), |most| most.get().min(found.len()));
+        let rest = found.split_off(most);
+        let mut reranking = rerank(&**reranker, rerank_plan.timeout, checked(question)?, found).await?;
+        reranking.found.extend(rest);
+        Ok(reranking)
+    }
+
+    /// All that the ranking has down to `depth`, without a reranker.
+    pub(super) async fn ranked_to(&self, question: &str, depth: usize, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+        let question = checked(question)?;
+        let (hits, rankings) = self.ranked(question, depth, plan).await?;
+        let found = match plan.select.duplicates {
+            Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
+            Duplicates::Drop => {
+                let asked = question.to_owned();
+                off_runtime("compare passages", move || dedupe(&asked, hits)).await?
             }
-            _ => Reranking { found, ..Reranking::default() },
         };
-        found.truncate(limit);
-        Ok(Found { hits: found, note, decided, reranking: took })
+        Ok(labelled(found, &rankings))
+    }
+
+    /// What the question is looked for by: its vector and its words, as far as each has a say.
+    pub(super) async fn queries(
+        &self,
+        question: &str,
+        plan: &QueryPlan,
+    ) -> Result<(Option<Vec<f32>>, Option<SparseVector>), Error> {
+        let question = checked(question)?;
+        let words = async || Ok::<_, Error>(Some(self.sparse(question).await?).filter(|words| !words.indices.is_empty()));
+        match plan.mode {
+            RetrieveMode::Sparse => Ok((None, words().await?)),
+            RetrieveMode::Dense => Ok((Some(self.dense(question).await?), None)),
+            RetrieveMode::Hybrid => {
+                let words = words().await?;
+                let vector = if self.reads(question) || words.is_none() { Some(self.dense(question).await?) } else { None };
+                Ok((vector, words))
+            }
+        }
+    }
+
+    /// Whether the model that embeds reads the question's language.
+    fn reads(&self, question: &str) -> bool {
+        self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question))
     }
 
     /// The first `wanted` passages of the ranking that say something of their own.
@@ -160,8 +211,9 @@ impl Retriever {
         plan: &QueryPlan,
         rankings: &mut Rankings,
     ) -> Result<Vec<Hit>, Error> {
-        let reads = self.embedder.as_ref().is_none_or(|embedder| embedder.reads(question));
-        if !reads && let Some(hits) = self.sparse_search(question, limit, plan).await? {
+        if !self.reads(question)
+            && let Some(hits) = self.sparse_search(question, limit, plan).await?
+        {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
             rankings.note(hits.iter().map(Ranked::from), Legs::words_mut);
             return Ok(hits);

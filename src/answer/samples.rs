@@ -17,6 +17,7 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
         uri: "docs/密钥.md".into(),
         title: (n == 1).then(|| "Keys".into()),
         headings,
+        pipeline: None,
         columns: None,
         page: None,
         anchor: None,
@@ -189,7 +190,7 @@ pub(crate) fn hit() -> DedupedHit {
         source: None,
         metadata: Metadata::default(),
     };
-    let hit = Hit { id: uuid::Uuid::nil(), score, passage };
+    let hit = Hit { id: uuid::Uuid::nil(), score, passage, pipeline: None };
     let mut copy = hit.clone();
     copy.passage.uri = "old/keys.md".into();
     let legs = Legs { vector: Some(Leg { rank: 2, score: 0.83 }), words: Some(Leg { rank: 1, score: 4.5 }), ..Legs::default() };

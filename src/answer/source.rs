@@ -17,6 +17,9 @@ pub struct Source {
     pub n: usize,
     /// See [`Passage::uri`].
     pub uri: String,
+    /// Which pipeline's index has it, where several were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// The document's title, if it has one.
     pub title: Option<String>,
     /// The headings above all of it, outermost first.
@@ -84,7 +87,9 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
     let mut pieces: Vec<Piece> = hits.into_iter().enumerate().map(|(rank, hit)| piece(rank, hit)).collect();
     pieces.sort_by(|a, b| {
         let place = |p: &Piece| (p.source.start, p.source.end);
-        a.source.uri.cmp(&b.source.uri).then(place(a).cmp(&place(b))).then(a.rank.cmp(&b.rank))
+        let (one, other) = (&a.source, &b.source);
+        let document = one.pipeline.cmp(&other.pipeline).then_with(|| one.uri.cmp(&other.uri));
+        document.then_with(|| place(a).cmp(&place(b))).then(a.rank.cmp(&b.rank))
     });
     let mut joined: Vec<Piece> = Vec::with_capacity(pieces.len());
     for next in pieces {
@@ -103,9 +108,24 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
+    let pipeline = hit.pipeline.map(|pipeline| pipeline.to_string());
     let Passage { uri, start, end, lines, index: _, title, headings, columns, page, anchor, text, modified, .. } = hit.passage;
     Piece {
-        source: Source { n: 0, uri, title, headings, columns, page, anchor, start, end, lines, score: hit.score, text },
+        source: Source {
+            n: 0,
+            uri,
+            pipeline,
+            title,
+            headings,
+            columns,
+            page,
+            anchor,
+            start,
+            end,
+            lines,
+            score: hit.score,
+            text,
+        },
         rank,
         modified,
     }
@@ -134,7 +154,7 @@ fn extend(last: &mut Piece, next: Piece) -> Option<Piece> {
 fn seam<'a>(last: &Piece, next: &'a Piece) -> Option<(usize, &'a str)> {
     let (a, b) = (&last.source, &next.source);
     let exact = |s: &Source| s.end.checked_sub(s.start) == Some(s.text.len() as u64);
-    if a.uri != b.uri || !exact(a) || !exact(b) {
+    if a.uri != b.uri || a.pipeline != b.pipeline || !exact(a) || !exact(b) {
         return None;
     }
     if b.start < a.end {
@@ -187,6 +207,7 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
     Some(Source {
         n: source.n,
         uri: source.uri.clone(),
+        pipeline: source.pipeline.clone(),
         title: source.title.clone(),
         headings: source.headings.clone(),
         columns: source.columns.clone(),
@@ -229,7 +250,7 @@ mod tests {
             source: None,
             metadata: Metadata::default(),
         };
-        Hit { id: Uuid::nil(), score, passage }
+        Hit { id: Uuid::nil(), score, passage, pipeline: None }
     }
 
     fn spans(sources: &[Source]) -> Vec<(usize, u64, u64)> {

@@ -239,6 +239,8 @@ pub struct HitLine<'a> {
     rank: usize,
     score: f32,
     uri: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pipeline: Option<&'a str>,
     title: Option<&'a str>,
     headings: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -351,12 +353,13 @@ impl EnsembleEvent {
 impl<'a> Line<'a> {
     /// The line of a passage at this rank, from 1; labelled with its query's id where there are several queries.
     pub fn hit(found: &'a DedupedHit, rank: usize, query_id: Option<&'a str>) -> Self {
-        let Hit { score, passage, .. } = &found.hit;
+        let Hit { score, passage, pipeline, .. } = &found.hit;
         Self::Hit(HitLine {
             query_id,
             rank,
             score: *score,
             uri: &passage.uri,
+            pipeline: pipeline.as_deref(),
             title: passage.title.as_deref(),
             headings: &passage.headings,
             columns: passage.columns.as_deref(),

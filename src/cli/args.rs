@@ -1,13 +1,21 @@
 //! The arguments of the command line.
 
+mod invalid;
+#[cfg(feature = "serve")]
+mod serve;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(super) use self::invalid::Invalid;
+#[cfg(feature = "serve")]
+pub(super) use self::serve::{McpArgs, ServeArgs, TopArgs};
 use crate::answer::{Filter, FilterError, Term};
-use crate::pipeline::{self, Diagnostic, Diagnostics, Plan};
+use crate::pipeline::{self, Diagnostic, Plan};
 use crate::providers::Secret;
 use crate::runtime::{Runtime, Settings};
 
@@ -31,6 +39,8 @@ pub(super) enum Command {
     Ask(AskArgs),
     /// Show the passages that fit a query, without asking a model
     Search(SearchArgs),
+    /// Say why a document is, or is not, among the sources of an answer
+    Why(WhyArgs),
     /// Talk about what is in the index
     Chat(ChatArgs),
     /// Copy the index into another store, vectors included; nothing is embedded again
@@ -39,7 +49,7 @@ pub(super) enum Command {
     Eval(EvalArgs),
     /// Answer over HTTP: for browsers, programs and agents
     ///
-    /// While it runs, `ingest`, `ask`, `search`, `chat` and `status` on the same home have it do their work, with the same output and exit
+    /// While it runs, `ingest`, `ask`, `search`, `why`, `chat` and `status` on the same home have it do their work, with the same output and exit
     /// codes; what it does not serve, and what it would answer otherwise (another key, cache or version), they do themselves.
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
@@ -96,6 +106,14 @@ pub(super) struct PipelineArg {
     /// A pipeline file, or the name of one in ./pipelines
     #[arg(short, long, value_name = "PIPELINE")]
     pub pipeline: Option<String>,
+}
+
+/// One pipeline or several.
+#[derive(Debug, Args)]
+pub(super) struct PipelinesArg {
+    /// A pipeline file, or the name of one in ./pipelines; several are asked together, and the first says who answers
+    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
+    pipelines: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -196,7 +214,7 @@ pub(super) struct AskArgs {
     #[arg(required_unless_present = "batch")]
     pub question: Option<String>,
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// The model that answers, as provider/model; several are asked at once
     #[arg(long = "model", value_name = "P/M")]
     pub models: Vec<String>,
@@ -259,7 +277,7 @@ pub(super) struct SearchArgs {
     #[arg(required_unless_present = "queries")]
     pub query: Option<String>,
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// How many passages to show
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,
@@ -271,6 +289,22 @@ pub(super) struct SearchArgs {
     /// Many queries: a file with {"id","text"} a line
     #[arg(long, value_name = "FILE", conflicts_with = "query")]
     pub queries: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhyArgs {
+    /// The document: its path, its uri, or a name of it as sources show it
+    #[arg(value_name = "FILE")]
+    pub file: String,
+    /// The question
+    pub question: String,
+    #[command(flatten)]
+    pub pipeline: PipelineArg,
+    /// How many passages are retrieved
+    #[arg(short = 'k', value_name = "N")]
+    pub limit: Option<std::num::NonZeroUsize>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
 }
 
 /// Narrows the search.
@@ -293,7 +327,7 @@ impl FilterArgs {
 #[derive(Debug, Args)]
 pub(super) struct ChatArgs {
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// The model that answers, as provider/model
     #[arg(long, value_name = "P/M")]
     pub model: Option<String>,
@@ -355,51 +389,6 @@ pub(super) enum Destination {
     Qdrant,
     /// An embedded index in a folder
     Embedded,
-}
-
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct ServeArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
-    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
-    pub pipelines: Vec<String>,
-    /// Where to listen; other addresses than this machine's own need a token
-    #[arg(long, value_name = "ADDRESS", default_value_t = crate::serve::ADDRESS)]
-    pub listen: std::net::SocketAddr,
-    /// Answer only who bears this token (it shows in the list of processes: --token-file does not)
-    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-    /// Answer only who bears one of the tokens in this file, one a line
-    #[arg(long, value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-    /// Answer pages of this origin, too, as `https://app.example`
-    #[arg(long = "allow-origin", value_name = "ORIGIN")]
-    pub origins: Vec<url::Url>,
-    /// Let agents (/mcp) begin ingests, too
-    #[arg(long)]
-    pub allow_ingest: bool,
-}
-
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct TopArgs {
-    /// The service's address, as `http://127.0.0.1:7171` [default: the one that runs on the home folder]
-    #[arg(value_name = "URL")]
-    pub url: Option<url::Url>,
-    /// The service's token (it shows in the list of processes: the variable does not)
-    #[arg(long, value_name = "TOKEN", env = "RAGSTREAM_TOKEN", hide_env_values = true)]
-    pub token: Option<String>,
-}
-
-#[cfg(feature = "serve")]
-#[derive(Debug, Args)]
-pub(super) struct McpArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
-    #[arg(short, long = "pipeline", value_name = "PIPELINE")]
-    pub pipelines: Vec<String>,
-    /// Let the agent begin ingests, too
-    #[arg(long)]
-    pub allow_ingest: bool,
 }
 
 #[derive(Debug, Args)]
@@ -482,14 +471,21 @@ impl PipelineArg {
     }
 }
 
-/// A pipeline file, or a part of one said on the command line, that cannot be run. Shown with its lines.
-#[derive(Debug, thiserror::Error)]
-#[error("the pipeline is not valid")]
-pub(super) struct Invalid(pub Diagnostics);
-
-impl From<Diagnostic> for Invalid {
-    fn from(diagnostic: Diagnostic) -> Self {
-        Self(diagnostic.into())
+impl PipelinesArg {
+    /// The plans with their connections, and the first of them apart.
+    pub fn runtimes(&self, common: &Common) -> anyhow::Result<(Arc<Runtime>, Vec<Arc<Runtime>>)> {
+        let runtime = |pipeline: Option<String>| Ok(Arc::new(PipelineArg { pipeline }.runtime(common, |_| Ok(()))?));
+        let first = runtime(self.pipelines.first().cloned())?;
+        let others = self.pipelines.iter().skip(1).map(|name| runtime(Some(name.clone())));
+        let others = others.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut names: Vec<&str> = vec![&first.plan.name];
+        for other in &others {
+            if names.contains(&other.plan.name.as_str()) {
+                anyhow::bail!("two of the pipelines are called {}; give one of them another `name`", other.plan.name);
+            }
+            names.push(&other.plan.name);
+        }
+        Ok((first, others))
     }
 }
 

@@ -24,17 +24,18 @@ const MAX_STDIN: usize = 16 << 10;
 
 /// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
+    let (runtime, others) = args.pipelines.runtimes(common)?;
     let named = Named::parse(&args, &runtime.plan)?;
     let filter = args.filter.parse()?;
     let _fetching = downloads(output, runtime.providers.downloads());
     let question = Question { limit: args.limit, filter, fallback: named.fallback, ..Question::default() };
     let question = Question { model: named.model, text: args.question.clone().unwrap_or_default(), ..question };
     if let Some(file) = &args.batch {
+        anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
         return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
     }
     let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };
-    let prepared = prepare(&runtime, question, output);
+    let prepared = prepare(&runtime, &others, question, output);
     let prepared =
         tokio::select! { prepared = prepared => prepared, () = stop.cancelled() => return Ok(Ended::Stopped.exit_code()) };
     let (mut out, stopped) = (io::stdout(), stop.cancelled());
@@ -62,11 +63,16 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
 }
 
 /// Reads the question where that is still to be done, and opens the index, which is let go once the sources are found.
-async fn prepare(runtime: &Arc<Runtime>, mut question: Question, output: &Output) -> Result<(Answerer, Question), Error> {
+async fn prepare(
+    runtime: &Arc<Runtime>,
+    others: &[Arc<Runtime>],
+    mut question: Question,
+    output: &Output,
+) -> Result<(Answerer, Question), Error> {
     if question.text == "-" {
         question.text = read_question(output).await?;
     }
-    Ok((open(runtime).await?.releasing_the_index(), question))
+    Ok((open(runtime, others).await?.releasing_the_index(), question))
 }
 
 /// Of a long text (`git diff | ask -`) the beginning is the question, up to the end of a line, and a person is told so.

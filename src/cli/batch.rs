@@ -153,7 +153,7 @@ async fn batch(
     questions: Vec<BatchQuestion>,
     stop: CancellationToken,
 ) -> anyhow::Result<(Batch, Shared, Option<PathBuf>)> {
-    let answerer = open(runtime).await?;
+    let answerer = open(runtime, &[]).await?;
     let Some(model) = answerer.models(&how).await?.first().map(|model| model.model().to_owned()) else {
         anyhow::bail!("no model is set, and --batch needs one: name it with --model PROVIDER/MODEL, or set OPENAI_API_KEY");
     };

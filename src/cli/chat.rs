@@ -28,6 +28,7 @@ use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
+use super::why::shown;
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, Answerer, Exchange, ModelChoice, Note, Question, Source};
 use crate::error::Error;
@@ -38,7 +39,7 @@ use crate::runtime::Runtime;
 const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
-    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
+    let (runtime, others) = args.pipelines.runtimes(common)?;
     let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
     let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
     let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };
@@ -53,7 +54,7 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     };
     let session = Session::open(&folder, &name).map_err(|source| in_session(&folder, &name, source))?;
     let prepared = async {
-        let answerer = open(&runtime).await?.releasing_the_index();
+        let answerer = open(&runtime, &others).await?.releasing_the_index();
         let model = answerer.models(&how).await?.into_iter().next();
         Ok((answerer, model))
     };
@@ -239,7 +240,8 @@ impl Chat<'_> {
     async fn obey(&mut self, command: Command) {
         match command {
             Command::Sources(n) => self.sources(n),
-            Command::Why => self.why(),
+            Command::Why(None) => self.why(),
+            Command::Why(Some(file)) => self.why_of(&file).await,
             Command::Model(None) => match &self.model {
                 Some(model) => self.say(&format!("{} answers.", model.model())),
                 None => self.say("No model answers; /model PROVIDER/MODEL sets one."),
@@ -296,6 +298,24 @@ impl Chat<'_> {
             }
             Some(last) if !last.citations.is_empty() => self.say("Nothing in the last answer is doubtful."),
             _ => self.say("There is no answer with citations yet."),
+        }
+    }
+
+    /// Why a document is, or is not, among the sources of the last question.
+    async fn why_of(&mut self, file: &str) {
+        let Some(last) = self.session.turns.last() else { return self.say("There is no question yet.") };
+        let text = last.search.clone().unwrap_or_else(|| last.question.clone());
+        let model = self.model.clone().map_or(ModelChoice::Passages, ModelChoice::Own);
+        let question = Question { text, model, ..self.how.clone() };
+        let why = self.runtime.why(&self.answerer, file, Some(&self.runtime.settings.cwd), &question).await;
+        self.answerer.release().await;
+        match why {
+            Ok(why) if self.output.json => self.output.event(&why),
+            Ok(why) => self.output.print(&shown(&why, &self.style())),
+            Err(error) => {
+                self.failed += 1;
+                self.output.error(&error.into());
+            }
         }
     }
 

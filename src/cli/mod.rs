@@ -43,6 +43,7 @@ mod telemetry;
 #[cfg(feature = "serve")]
 mod top;
 mod watch;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -119,6 +120,7 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
         Command::Plan(args) => plan::run(&args, common, output, stop).await,
         Command::Ask(args) => ask::run(args, common, output, stop).await,
         Command::Search(args) => search::run(args, common, output, stop).await,
+        Command::Why(args) => why::run(args, common, output, stop).await,
         Command::Push(args) => push::run(args, common, output, stop).await,
         Command::Eval(args) => eval::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]

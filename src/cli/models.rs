@@ -76,8 +76,11 @@ pub(super) async fn through_a_service(_: &Arc<Runtime>) -> Option<Answerer> {
     None
 }
 
-/// Opens what answers questions, unless a running service has it open.
-pub(super) async fn open(runtime: &Arc<Runtime>) -> Result<Answerer, Error> {
+/// Opens what answers questions, unless a running service has it open. Several indexes are asked from here.
+pub(super) async fn open(runtime: &Arc<Runtime>, others: &[Arc<Runtime>]) -> Result<Answerer, Error> {
+    if !others.is_empty() {
+        return Ok(Answerer::open_together(runtime, others));
+    }
     if let Some(answerer) = through_a_service(runtime).await {
         return Ok(answerer);
     }

@@ -1,4 +1,4 @@
-//! A running service as the owner of the index: `ask`, `search`, `chat` and `status` have it answer, and print what they would
+//! A running service as the owner of the index: `ask`, `search`, `why`, `chat` and `status` have it answer, and print what they would
 //! print if they had found it themselves. One quota is for all then, and index, vectors and models are in memory already.
 //!
 //! What the service does not do is done here, without a word: where it serves another pipeline or another state of this one, is of
@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 
 use super::received::{Ended, Received};
 use super::remote::{ADDRESS, PATIENCE, client};
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, Found, Owner, Question};
+use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, Found, Owner, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 use crate::runtime::{Runtime, Status};
 use crate::serve::identity::identity;
@@ -148,6 +148,15 @@ impl Owner for Service {
                 Line::Failed(error) => return Some(Err(error.into())),
                 _ => return None,
             }
+        }
+    }
+
+    async fn trace(&self, question: &Question, uri: &str) -> Option<Result<Option<Trace>, Error>> {
+        let mut lines = self.ask_for(Wanted::Trace(question.into(), uri.to_owned())).await?;
+        match lines.next().await.ok()? {
+            Line::Traced(trace) => Some(Ok(trace.map(|trace| *trace))),
+            Line::Failed(error) => Some(Err(error.into())),
+            _ => None,
         }
     }
 

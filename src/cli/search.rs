@@ -6,7 +6,6 @@ mod tests;
 
 use std::io::{self, Write};
 use std::pin::pin;
-use std::sync::Arc;
 
 use futures_util::StreamExt;
 use tokio::io::AsyncBufRead;
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::args::{Common, SearchArgs};
 use super::exit;
 use super::jsonl::json_lines;
-use super::models::through_a_service;
+use super::models::open;
 use super::output::Output;
 use super::progress::downloads;
 use super::show::{place, shown_place};
@@ -23,7 +22,7 @@ use super::style::{Paint, Style, json_line, one_line, reader_left, trimmed, unwr
 use crate::answer::link;
 use crate::answer::source::heading_path;
 use crate::answer::wire::{Failed, Line};
-use crate::answer::{Answerer, DedupedHit, Duplicates, Found, Question};
+use crate::answer::{DedupedHit, Duplicates, Found, Question};
 use crate::error::Error;
 use crate::eval::set::QueryLine;
 
@@ -65,7 +64,7 @@ impl Searched {
 
 /// Shows the passages that fit a query, or each query of a file.
 pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
+    let (runtime, others) = args.pipelines.runtimes(common)?;
     let how = Question {
         limit: args.limit,
         filter: args.filter.parse()?,
@@ -76,10 +75,7 @@ pub(super) async fn run(args: SearchArgs, common: &Common, output: &Output, stop
     let style = Style { base: Some(runtime.settings.cwd.clone()), ..output.style() };
     let mut out = io::BufWriter::new(io::stdout());
     let searching = async {
-        let answerer = match through_a_service(&runtime).await {
-            Some(answerer) => answerer,
-            None => Answerer::open(&runtime).await?,
-        };
+        let answerer = open(&runtime, &others).await?;
         let find = async |text: String| answerer.retrieve(&Question { text, ..how.clone() }).await;
         let searched = match &args.queries {
             Some(path) => {
@@ -237,7 +233,8 @@ fn show(found: &Found, query_id: Option<&str>, out: &mut impl Write, style: &Sty
 fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style) -> io::Result<()> {
     let hit = &found.hit;
     let passage = &hit.passage;
-    let head = format!("{rank:>2}  {:.3}  ", hit.score);
+    let pipeline = hit.pipeline.as_ref().map(|pipeline| format!("{}: ", one_line(pipeline))).unwrap_or_default();
+    let head = format!("{rank:>2}  {:.3}  {pipeline}", hit.score);
     let link = link::of(passage);
     let stands = shown_place(&passage.uri, passage.lines, link.as_deref(), style);
     let mut left = style.width.saturating_sub(head.len());

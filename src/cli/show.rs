@@ -315,15 +315,16 @@ pub(super) fn listed_doubts(doubts: &[Doubt], style: &Style) -> String {
     doubts.iter().map(line).collect()
 }
 
-/// `[1] docs/keys.md:10-31  Title > Heading`
+/// `[1] docs/keys.md:10-31  Title > Heading`, with the pipeline in front where there are several.
 pub(super) fn listed(source: &Source, style: &Style) -> String {
     let number = format!("[{}]", source.n);
     let link = source.link();
     let place = shown_place(&source.uri, source.lines, link.as_deref(), style);
     let path = one_line(&source.path());
     let gap = if path.is_empty() { "" } else { "  " };
+    let pipeline = source.pipeline.as_ref().map(|pipeline| format!("{}: ", one_line(pipeline))).unwrap_or_default();
     format!(
-        "{} {}{gap}{}",
+        "{} {pipeline}{}{gap}{}",
         style.paint(Paint::Citation, &number),
         style.link(&source.uri, link.as_deref(), &place),
         style.paint(Paint::Dim, &path)

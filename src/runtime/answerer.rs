@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::Runtime;
+use crate::answer::federated::Index;
 use crate::answer::{Answerer, Models, Owner};
 use crate::error::Error;
 
@@ -27,6 +28,21 @@ impl Answerer {
         };
         Self::through(owner, Arc::new(open), runtime.plan.query.clone()).with_models(planned(runtime))
     }
+
+    /// Answers questions over the indexes of several pipelines, the first of which says who answers and how (see [`Self::together`]).
+    pub fn open_together(first: &Arc<Runtime>, others: &[Arc<Runtime>]) -> Self {
+        Self::together(index(first), others.iter().map(index).collect()).with_models(planned(first))
+    }
+}
+
+/// The index of a pipeline, opened when it is first asked.
+fn index(runtime: &Arc<Runtime>) -> Index {
+    let opening = Arc::clone(runtime);
+    let open = move || {
+        let runtime = Arc::clone(&opening);
+        Box::pin(async move { runtime.retriever().await }) as BoxFuture<'static, _>
+    };
+    Index::new(runtime.plan.name.clone(), runtime.plan.query.clone(), Arc::new(open))
 }
 
 /// The models of the plan, over its providers.

@@ -10,6 +10,7 @@ mod part;
 mod settings;
 mod status;
 mod watch;
+mod why;
 
 use std::sync::{Arc, OnceLock};
 
@@ -20,6 +21,7 @@ pub use self::status::{Status, StatusCache, StatusFailure};
 #[cfg(feature = "serve")]
 pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
+pub use self::why::Why;
 use crate::answer::{RerankPlan, RetrieveMode, Retriever};
 use crate::cache::{EmbeddingCache, SharedCache};
 use crate::error::Error;

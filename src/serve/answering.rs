@@ -10,7 +10,7 @@ use super::metrics::{Ending, Metrics};
 use super::pipelines::Served;
 use super::service::Service;
 use super::slots::Slots;
-use crate::answer::{AnswerEvent, Answerer, EnsembleEvent, Events, Found, Question};
+use crate::answer::{AnswerEvent, Answerer, EnsembleEvent, Events, Found, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 
 /// Events of an answer.
@@ -189,4 +189,17 @@ pub(super) async fn search(service: &Service, served: &Served, question: &Questi
     let ending = if found.is_ok() { Ending::Done } else { Ending::Failed };
     service.metrics.searched(&served.name, ending, asked.elapsed());
     Ok(found?)
+}
+
+/// Follows a document on its way to the sources of an answer, which counts as a search.
+///
+/// # Errors
+/// As [`ask`].
+pub(super) async fn trace(service: &Service, served: &Served, question: &Question, uri: &str) -> Result<Option<Trace>, Fault> {
+    let asked = Instant::now();
+    let _place = service.searches.take().await?;
+    let traced = async { served.answerer().await?.trace(question, uri).await }.await;
+    let ending = if traced.is_ok() { Ending::Done } else { Ending::Failed };
+    service.metrics.searched(&served.name, ending, asked.elapsed());
+    Ok(traced?)
 }

@@ -29,7 +29,7 @@ use super::peer::Peer;
 use super::pipelines::Served;
 use super::service::Service;
 use super::sse::NDJSON;
-use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, ModelChoice, Question};
+use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, ModelChoice, Question, Trace};
 use crate::error::told::Told;
 use crate::error::{Error, reason};
 
@@ -103,6 +103,7 @@ fn lines(service: Arc<Service>, asked: Request) -> impl Stream<Item = Line> + Se
                     yield Line::Hit(hit);
                 }
             }
+            Ok(Done::Traced(trace)) => yield Line::Traced(trace.map(Box::new)),
             Ok(Done::Answer(mut events)) => while let Some(event) = events.next().await {
                 yield event.map_or_else(|error| Line::Failed(Told::from(&error)), Line::Answer);
             },
@@ -127,6 +128,7 @@ enum Done {
     Open,
     Status(crate::runtime::Status),
     Found(Found),
+    Traced(Option<Trace>),
     Answer(Events<AnswerEvent>),
     Answers(Events<EnsembleEvent>),
 }
@@ -161,6 +163,10 @@ async fn do_it(service: &Service, served: &Served, answerer: &Answerer, wanted: 
         Wanted::Search(asked) => {
             let question = question(asked, answerer).await?;
             Done::Found(answering::search(service, served, &question).await?)
+        }
+        Wanted::Trace(asked, uri) => {
+            let question = question(asked, answerer).await?;
+            Done::Traced(answering::trace(service, served, &question, &uri).await?)
         }
         Wanted::Ask(asked) => {
             let question = question(asked, answerer).await?;

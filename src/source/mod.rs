@@ -92,6 +92,29 @@ pub enum SourcePlan {
     S3(Box<S3Plan>),
 }
 
+impl SourcePlan {
+    /// Whether a document that is no file may be one of its own, as far as the uri tells.
+    pub fn may_have(&self, uri: &str) -> bool {
+        match self {
+            Self::Files(_) => false,
+            Self::Web(plan) => plan.may_have(uri),
+            Self::Sql(plan) => uri.starts_with(plan.prefix()),
+            #[cfg(feature = "s3")]
+            Self::S3(plan) => is_within(uri, &plan.root()),
+        }
+    }
+
+    /// Why a document of this uri that is no file is never taken, whatever is in it.
+    pub fn refusal(&self, uri: &str) -> Option<SkipReason> {
+        match self {
+            Self::Web(plan) => plan.refusal(uri),
+            #[cfg(feature = "s3")]
+            Self::S3(plan) => plan.refusal(uri),
+            Self::Files(_) | Self::Sql(_) => None,
+        }
+    }
+}
+
 /// Files and folders.
 #[derive(Debug, Clone)]
 pub struct FilesPlan {

@@ -128,20 +128,7 @@ impl Bm25 {
     /// likeliest language and of English, and the likeliest decides nothing else, unless words without meaning speak for it.
     pub fn query(&self, text: &str) -> SparseVector {
         let Terms { words, pairs } = Terms::of(text);
-        let likely = place(Language::guess(text));
-        let english = self.analyzer(0);
-        // Of a few words of technology ("docker compose up fails") trigrams know nothing, and say so or not.
-        let speak_for_it = words.split_whitespace().filter(|term| english.word(term).is_some());
-        let speak_for_it = speak_for_it.filter(|term| self.analyzer(likely).word(term).is_none()).count();
-        let is_certain = speak_for_it >= FUNCTION_WORDS || is_of_another_script(&words);
-        let places: &[usize] = if likely == 0 {
-            &[0]
-        } else if is_certain {
-            &[likely]
-        } else {
-            &[0, likely]
-        };
-        let analyzer = if is_certain { self.analyzer(likely) } else { english };
+        let Reading { analyzer, places } = self.reading(text, &words);
         let terms: Vec<&str> = words.split_whitespace().filter(|term| analyzer.word(term).is_some()).collect();
         let whole = terms.iter().filter_map(|term| analyzer.word(term)).chain(analyzer.words(&pairs));
         let stems = places
@@ -152,12 +139,95 @@ impl Bm25 {
         merged(whole.map(|word| (id(&word), 1.0)), stems.map(|stem| (id(&stem), 1.0)))
     }
 
+    /// The words of a question that passages with these terms lack, in the question's order: those that stand there neither as they
+    /// are nor by a stem. Of scripts without spaces, the characters of which no pair is there.
+    pub fn lacking(&self, question: &str, passages: &HashSet<u32>) -> Vec<String> {
+        let Terms { words, pairs } = Terms::of(question);
+        let Reading { analyzer, places } = self.reading(question, &words);
+        let mut lacking: Vec<String> = Vec::new();
+        for term in words.split_whitespace() {
+            let Some(word) = analyzer.word(term) else { continue };
+            let by_stem = places.iter().any(|place| passages.contains(&(id(&self.analyzer(*place).stem(word.clone())) ^ STEM)));
+            if !by_stem && !passages.contains(&id(&word)) && !lacking.iter().any(|other| other.eq_ignore_ascii_case(term)) {
+                lacking.push(term.to_owned());
+            }
+        }
+        let has = |pair: &str| analyzer.word(pair).is_none_or(|pair| passages.contains(&id(&pair)));
+        for run in runs(&pairs, has) {
+            if !lacking.contains(&run) {
+                lacking.push(run);
+            }
+        }
+        lacking
+    }
+
+    /// By which languages a question is read, whose words are these.
+    fn reading(&self, text: &str, words: &str) -> Reading<'_> {
+        let likely = place(Language::guess(text));
+        let english = self.analyzer(0);
+        // Of a few words of technology ("docker compose up fails") trigrams know nothing, and say so or not.
+        let speak_for_it = words.split_whitespace().filter(|term| english.word(term).is_some());
+        let speak_for_it = speak_for_it.filter(|term| self.analyzer(likely).word(term).is_none()).count();
+        let is_certain = speak_for_it >= FUNCTION_WORDS || is_of_another_script(words);
+        let places = if likely == 0 {
+            vec![0]
+        } else if is_certain {
+            vec![likely]
+        } else {
+            vec![0, likely]
+        };
+        Reading { analyzer: if is_certain { self.analyzer(likely) } else { english }, places }
+    }
+
     fn analyzer(&self, place: usize) -> &Analyzer {
         let (Some(analyzer), Some((code, algorithm))) = (self.analyzers.get(place), STEMMERS.get(place)) else {
             unreachable!("places are those of the table")
         };
         analyzer.get_or_init(|| Analyzer::new(code, *algorithm))
     }
+}
+
+/// How a question is read.
+struct Reading<'a> {
+    /// Which of its words mean something.
+    analyzer: &'a Analyzer,
+    /// Whose stems are looked for.
+    places: Vec<usize>,
+}
+
+/// Of the characters that overlapping pairs are made of, the runs that no pair covers which is there.
+fn runs(pairs: &str, has: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    let (mut lacking, mut before) = (String::new(), None);
+    // The first character of a pair that goes on from the one before is that one's second.
+    let mut covered = true;
+    for pair in pairs.split_whitespace() {
+        let (Some(first), last) = (pair.chars().next(), pair.chars().next_back()) else { continue };
+        let goes_on = before == Some(first);
+        if !goes_on {
+            if !covered {
+                lacking.extend(before);
+            }
+            found.extend(Some(std::mem::take(&mut lacking)).filter(|run| !run.is_empty()));
+            covered = false;
+        }
+        let is_there = has(pair);
+        if is_there || covered {
+            found.extend(Some(std::mem::take(&mut lacking)).filter(|run| !run.is_empty()));
+        } else {
+            lacking.push(first);
+        }
+        (covered, before) = (is_there, last);
+        if pair.chars().nth(1).is_none() {
+            // One character alone: all of it is said.
+            (covered, before) = (true, None);
+        }
+    }
+    if !covered {
+        lacking.extend(before);
+    }
+    found.extend(Some(lacking).filter(|run| !run.is_empty()));
+    found
 }
 
 /// Whether most letters are none of the Latin script, so that the script says which stemmer is meant.
@@ -179,6 +249,11 @@ fn weighed(terms: &[Cow<'_, str>]) -> impl Iterator<Item = (u32, f32)> {
         (frequency * (SATURATION + 1.0) / SATURATION.mul_add(norm, frequency)) as f32
     };
     frequencies.into_iter().map(move |(term, frequency)| (id(term), weight(frequency))).collect::<Vec<_>>().into_iter()
+}
+
+/// The inverse document frequency, as Qdrant has it: `ln((n - df + 0.5) / (df + 0.5) + 1)`.
+pub(crate) fn idf(points: f64, frequency: f64) -> f32 {
+    ((points - frequency + 0.5) / (frequency + 0.5) + 1.0).ln() as f32
 }
 
 /// The id of a term in a sparse vector.
@@ -289,6 +364,22 @@ mod tests {
         assert!(bm25.query("die Häuser der Stadt").indices.len() <= 4, "words without meaning are no terms");
         let russian = bm25.passage_in(Language::from_code("ru"), "Ключи меняются каждые тридцать дней");
         assert!(shared(&bm25.query("Как часто меняются ключи docker?"), &russian) >= 1);
+    }
+
+    #[test]
+    fn what_a_passage_lacks_is_said_in_the_words_of_the_question() {
+        let bm25 = Bm25::new();
+        let lacking = |question: &str, passage: &str| {
+            bm25.lacking(question, &bm25.passage(passage).indices.into_iter().collect()).join(" ")
+        };
+        assert_eq!(lacking("How are the Signing keys rotated?", "A key is rotating"), "Signing");
+        assert_eq!(lacking("rotate rotate ROTATE keys", "nothing"), "rotate keys");
+        assert_eq!(lacking("the of and", "nothing"), "");
+        assert_eq!(lacking("密钥如何轮换", "密钥在这里"), "如何轮换");
+        assert_eq!(lacking("密钥如何轮换", "每月轮换一次"), "密钥如何");
+        assert_eq!(lacking("密钥轮换", "密钥轮换"), "");
+        assert_eq!(lacking("备份 密钥 E0382", "密钥"), "E0382 备份");
+        assert_eq!(lacking("是", "密钥"), "是");
     }
 
     #[test]

@@ -52,8 +52,11 @@ use self::merge::Sizes;
 use self::reader::Reader;
 use self::stopwatch::Stopwatch;
 use self::writer::{Change, Writer};
-use super::{Condition, IndexMeta, MAX_PAGE, OneByOne, Query, StoreError, TwoRankings, VectorStore, check_points, check_query};
-use crate::document::{Hit, Passage, Point};
+use super::{
+    Condition, Frequencies, IndexMeta, MAX_PAGE, OneByOne, Query, Standing, StoreError, TwoRankings, VectorStore, check_points,
+    check_query,
+};
+use crate::document::{Hit, Passage, Point, SparseVector};
 
 /// Calls that may occupy a blocking thread at the same time.
 const PARALLEL: usize = 16;
@@ -216,6 +219,22 @@ impl VectorStore for EmbeddedStore {
                     (limit @ 1.., depth @ 1..) => reader.query_two(&TwoRankings { depth, ..two.clone() }, &conditions, limit),
                     _ => Ok(Vec::new()),
                 }
+            })
+        })
+        .await
+    }
+
+    async fn frequencies(&self, terms: &[u32]) -> Result<Option<Frequencies>, StoreError> {
+        let words = SparseVector { indices: terms.to_vec(), values: vec![1.0; terms.len()] };
+        self.run(move |folder| folder.read("search", |reader| reader.frequencies(&words)).map(Some)).await
+    }
+
+    async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {
+        let (conditions, uri) = (conditions.to_vec(), uri.to_owned());
+        self.run(move |folder| {
+            folder.read("search", |reader| {
+                let finds = check_query(&query, reader.dimensions()).map_err(Fault::Unfit)?;
+                if finds { reader.standing(&query, &conditions, &uri) } else { Ok(None) }
             })
         })
         .await

@@ -5,6 +5,7 @@ pub mod embedded;
 mod error;
 mod plan;
 pub mod qdrant;
+mod standing;
 mod terms;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use self::error::StoreError;
 pub use self::plan::{Ordering, Spread, StorePlan};
+pub use self::standing::Standing;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
 use crate::providers::Fingerprint;
@@ -224,6 +226,30 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
         let (dense, sparse) = tokio::try_join!(dense, self.query_where(Query::Sparse(sparse), conditions, depth))?;
         Ok(fuse_hits(&fuse, dense, sparse, limit))
     }
+    /// Where the best passage of a document stands among all that meet the conditions; `None` where the ranking has none of its
+    /// passages. A store that cannot count looks at [`MAX_PAGE`] passages, and says so where that was not enough.
+    async fn standing(&self, query: Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, StoreError> {
+        let own = [conditions, &[Condition::Documents(vec![uri.to_owned()])]].concat();
+        let Some(best) = self.query_where(query.clone(), &own, 1).await?.into_iter().next() else { return Ok(None) };
+        let mut better = 0;
+        for depth in [MAX_PAGE / 10, MAX_PAGE] {
+            let hits = self.query_where(query.clone(), conditions, depth).await?;
+            better = hits.len() as u64;
+            if let Some((hit, rank)) = hits.iter().zip(1..).find(|(hit, _)| hit.passage.uri == uri) {
+                return Ok(Some(Standing { id: hit.id, rank, score: hit.score, exact: true }));
+            }
+            if hits.len() < depth {
+                // An approximate search may miss what it finds where it is asked for it alone.
+                break;
+            }
+        }
+        Ok(Some(Standing { id: best.id, rank: better + 1, score: best.score, exact: false }))
+    }
+    /// In how many points each of these terms (ascending, of a BM25 vector) is; `None`: it does not tell.
+    async fn frequencies(&self, terms: &[u32]) -> Result<Option<Frequencies>, StoreError> {
+        let _ = terms;
+        Ok(None)
+    }
     /// The documents with a passage that meets all conditions, in no order; at most [`MAX_DOCUMENTS`].
     async fn uris(&self, conditions: &[Condition]) -> Result<Vec<String>, StoreError>;
     /// Takes the index for writing, until it is [released](Self::release): [`StoreError::Locked`] where another process writes.
@@ -262,6 +288,15 @@ pub trait VectorStore: Send + Sync + std::fmt::Debug {
     fn one_by_one(&self) -> Option<OneByOne> {
         None
     }
+}
+
+/// In how many points terms are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frequencies {
+    /// Points that have terms at all.
+    pub points: u64,
+    /// Of them, those that have each term, in the order of the terms.
+    pub of: Vec<u64>,
 }
 
 /// Time of work that is done one after the other.

@@ -5,6 +5,7 @@ use crate::suggest::did_you_mean;
 pub(super) const HELP: &str = "\
 /sources [N]   the last answer's sources with their passages; N: all of one
 /why           what the last answer's sources do not say, where it is marked [2?]
+/why FILE      why a document is, or is not, among the last answer's sources
 /model [P/M]   which model answers; P/M: another one from now on
 /clear         forget what was said
 /save [FILE]   write the conversation as Markdown
@@ -17,7 +18,7 @@ const NAMES: [&str; 7] = ["/sources", "/why", "/model", "/clear", "/save", "/hel
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Sources(Option<usize>),
-    Why,
+    Why(Option<String>),
     Model(Option<String>),
     Clear,
     Save(Option<String>),
@@ -39,7 +40,7 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
             Some(Ok(n)) => Ok(Command::Sources(Some(n))),
             Some(Err(_)) => Err("/sources takes a source's number".into()),
         },
-        "/why" => Ok(Command::Why),
+        "/why" => Ok(Command::Why(text)),
         "/model" => Ok(Command::Model(text)),
         "/clear" => Ok(Command::Clear),
         "/save" => Ok(Command::Save(text)),
@@ -60,6 +61,8 @@ mod tests {
     fn commands_and_what_only_looks_like_one() {
         assert_eq!(parse("/sources 2"), Some(Ok(Command::Sources(Some(2)))));
         assert_eq!(parse("/save  my notes.md "), Some(Ok(Command::Save(Some("my notes.md".into())))));
+        assert_eq!(parse("/why"), Some(Ok(Command::Why(None))));
+        assert_eq!(parse("/why my notes.md"), Some(Ok(Command::Why(Some("my notes.md".into())))));
         assert_eq!(parse("/quit"), Some(Ok(Command::Quit)));
         assert_eq!(parse("what is /quit?"), None);
         assert_eq!(parse("/etc/hosts says what?"), None);

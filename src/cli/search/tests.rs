@@ -31,7 +31,7 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
         metadata: Metadata::default(),
         source: None,
     };
-    Hit { id: uuid::Uuid::nil(), score, passage }
+    Hit { id: uuid::Uuid::nil(), score, passage, pipeline: None }
 }
 
 fn two_hits() -> Vec<DedupedHit> {

@@ -10,6 +10,7 @@ mod openapi;
 pub(super) mod read;
 mod search;
 pub(super) mod status;
+mod why;
 
 use std::sync::Arc;
 
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/api/ask", post(ask::ask))
         .route("/api/ask/{id}", get(ask::follow).delete(ask::stop))
         .route("/api/search", post(search::search))
+        .route("/api/why", post(why::why))
         .route("/api/ingest", post(ingest::begin).get(ingest::list))
         .route("/api/ingest/{id}", get(ingest::show).delete(ingest::cancel))
         .route("/api/history", get(lately::history))

@@ -8,12 +8,12 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::{ask, ingest, lately, login, map, search};
+use super::{ask, ingest, lately, login, map, search, why};
 use crate::answer::document::Document;
 use crate::answer::wire;
 use crate::ingest::report::IngestSummary;
 use crate::ingest::wire as ingest_wire;
-use crate::runtime::Status;
+use crate::runtime::{Status, Why};
 use crate::serve::jobs::JobView;
 use crate::serve::map::Map as CorpusMap;
 use crate::serve::rendering::Piece;
@@ -92,6 +92,7 @@ fn described() -> Value {
     let status = schemas.of::<Status>();
     let document = schemas.of::<Document>();
     let hits = schemas.of::<search::Hits<'_>>();
+    let told_why = schemas.of::<Why>();
     let (history, measured, mapped) =
         (schemas.of::<lately::Told>(), schemas.of::<lately::Measurements>(), schemas.of::<CorpusMap>());
     let placed = Schemas::object(
@@ -100,7 +101,7 @@ fn described() -> Value {
     );
     let mut asked = Schemas(settings().into_generator());
     let (ask, search) = (asked.of::<ask::Ask>(), asked.of::<search::Search>());
-    let look = asked.of::<map::Look>();
+    let (look, why) = (asked.of::<map::Look>(), asked.of::<why::Asked>());
     let (ingest, login) = (asked.of::<ingest::Ingest>(), asked.of::<login::Login>());
 
     let jobs = Schemas::object(
@@ -140,6 +141,7 @@ fn described() -> Value {
             "delete": operation("stop", "Have an answer that was asked for with an id end at once", json!({"parameters": [id], "responses": {"204": {"description": "It ends"}}}), &fault),
         },
         "/api/search": {"post": operation("search", "Find passages", json!({"requestBody": body(&search), "responses": {"200": answer("Passages, best first", &hits)}}), &fault)},
+        "/api/why": {"post": operation("why", "Why a document is, or is not, among the sources", json!({"requestBody": body(&why), "responses": {"200": answer("The cause, and where the document stands", &told_why)}}), &fault)},
         "/api/ingest": {
             "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": accepted}), &fault),
             "get": operation("ingests", "The ingests that are remembered", json!({"responses": {"200": answer("All of them, the oldest first", &jobs)}}), &fault),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::answer::{
-    AnswerEvent, DedupedHit, Duplicates, Ensemble, EnsembleEvent, EnsembleMode, Exchange, ModelChoice, Question,
+    AnswerEvent, DedupedHit, Duplicates, Ensemble, EnsembleEvent, EnsembleMode, Exchange, ModelChoice, Question, Trace,
 };
 use crate::error::told::Told;
 use crate::providers::ModelRef;
@@ -28,6 +28,8 @@ pub(crate) enum Wanted {
     Open,
     Status,
     Search(Asked),
+    /// A document's way to the sources, by its uri.
+    Trace(Asked, String),
     Ask(Asked),
     AskAll(Asked, Several),
 }
@@ -76,6 +78,7 @@ pub(crate) enum Line {
     Status(Status),
     Note(String),
     Hit(DedupedHit),
+    Traced(Option<Box<Trace>>),
     Answer(AnswerEvent),
     Answers(EnsembleEvent),
     /// The last: it failed.
@@ -150,7 +153,7 @@ mod tests {
 
     fn hit(score: f32, text: &str) -> Hit {
         let passage = serde_json::json!({"uri": "文档/a.md", "start": 1, "end": 9, "lines": [1, 2], "index": 0, "text": text, "modified": 7});
-        Hit { id: Uuid::from_u128(7), score, passage: serde_json::from_value::<Passage>(passage).unwrap() }
+        Hit { id: Uuid::from_u128(7), score, passage: serde_json::from_value::<Passage>(passage).unwrap(), pipeline: None }
     }
 
     fn done(cost: Option<f64>, outcome: AnswerOutcome) -> Line {

@@ -149,6 +149,7 @@ pub(super) mod tests {
             uri: uri.into(),
             title: title.map(str::to_owned),
             headings: Vec::new(),
+            pipeline: None,
             columns: None,
             page: None,
             anchor: None,

@@ -106,6 +106,19 @@ pub(super) fn reached(files: &FilesPlan, focus: &Arc<Focus>) -> Vec<PathBuf> {
     found
 }
 
+/// Which kind of list hides a file that is not come across. Blocks.
+pub(super) fn hidden_by(files: &FilesPlan, focus: &Arc<Focus>) -> SkipReason {
+    let is_reached = |path: &PathBuf| {
+        let root = Root { files, path, uri: String::new(), plain: false, focus: Some(focus) };
+        let (refuse, _) = mpsc::channel();
+        let mut walker = root.walker();
+        walker.git_ignore(false).git_exclude(false).git_global(false).filter_entry(root.filter(refuse));
+        walker.build().filter_map(Result::ok).any(|entry| focus.covers(entry.path()))
+    };
+    let by_git = files.paths.iter().filter(|path| focus.touches(path)).any(is_reached);
+    if by_git { SkipReason::Gitignored } else { SkipReason::Ignored }
+}
+
 fn walk_roots(files: &FilesPlan, base: &Path, focus: Option<&Arc<Focus>>, out: &mut Outbox) -> Result<(), Dropped> {
     // Only roots within one another can name a file twice; without them the set would be memory for nothing.
     let paths: Vec<PathBuf> = files.paths.iter().map(|p| normalise(p)).collect();

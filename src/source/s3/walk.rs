@@ -57,6 +57,18 @@ fn unreadable(prefix: String, failure: Failure) -> Listed {
     Listed::Unreadable { prefix, error: SourceError::new(failure) }
 }
 
+impl S3Plan {
+    /// Why an object of this uri is never taken, whatever is in it.
+    pub fn refusal(&self, uri: &str) -> Option<SkipReason> {
+        let key = self.key(uri)?;
+        let object = Object { key: Some(Ok(key.to_owned())), size: 1, ..Object::default() };
+        match judge(self, object)? {
+            Listed::Skipped { reason, .. } => Some(reason),
+            _ => None,
+        }
+    }
+}
+
 /// What becomes of an object; `None` where it was not asked for.
 fn judge(plan: &S3Plan, object: Object) -> Option<Listed> {
     let Object { key, size, etag, modified } = object;

@@ -7,6 +7,7 @@ use globset::GlobSet;
 use url::Url;
 
 use crate::providers::Secret;
+use crate::source::SkipReason;
 
 /// Pages of a site that are visited at most, unless the pipeline says otherwise.
 pub const MAX_PAGES: u64 = 10_000;
@@ -67,6 +68,20 @@ impl WebPlan {
             max_bytes,
             patience: PATIENCE,
         }
+    }
+
+    /// Whether this is a page of one of the hosts.
+    pub fn may_have(&self, uri: &str) -> bool {
+        let host = Url::parse(uri).ok();
+        let host = host.as_ref().and_then(Url::host_str);
+        host.is_some() && self.urls.iter().any(|url| url.host_str() == host)
+    }
+
+    /// Why a page of this address is never taken.
+    pub fn refusal(&self, uri: &str) -> Option<SkipReason> {
+        let path = super::rules::path(&Url::parse(uri).ok()?);
+        let excluded = self.exclude.is_match(&path) || !(self.include.is_empty() || self.include.is_match(&path));
+        excluded.then_some(SkipReason::Excluded)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading: every call sees one state of the index, that of its transaction, whatever is written meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -18,9 +18,9 @@ use super::search::Search;
 use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
-use crate::document::{Hit, Passage};
+use crate::document::{Hit, Passage, SparseVector};
 use crate::priority;
-use crate::vectordb::{Condition, MAX_PAGE, Query, Ranked, TwoRankings, rank};
+use crate::vectordb::{Condition, Frequencies, MAX_PAGE, Query, Ranked, Standing, TwoRankings, rank};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
@@ -79,7 +79,7 @@ impl Reader {
             let best = self.search(&snapshot, conditions)?.best(query, limit)?;
             let hits = best.iter().map(|scored| {
                 let (id, passage) = self.passage(database, scored.row)?;
-                Ok(Hit { id, score: scored.score, passage })
+                Ok(Hit { id, score: scored.score, passage, pipeline: None })
             });
             Ok(rank(hits.collect::<Result<_, _>>()?))
         })
@@ -100,9 +100,36 @@ impl Reader {
             }
             let hits = fused.into_iter().take(limit).map(|Ranked { id, score }| {
                 let (id, passage) = self.passage(database, names.row(id))?;
-                Ok(Hit { id, score, passage })
+                Ok(Hit { id, score, passage, pipeline: None })
             });
             hits.collect()
+        })
+    }
+
+    /// In how many points each of these terms is.
+    pub(super) fn frequencies(&self, words: &SparseVector) -> Result<Frequencies, Fault> {
+        self.with(|database| self.search(&self.snapshot(database)?, &[])?.frequencies(words))
+    }
+
+    /// Where the best passage of a document stands among those that meet the conditions: counted, not searched for.
+    pub(super) fn standing(&self, query: &Query, conditions: &[Condition], uri: &str) -> Result<Option<Standing>, Fault> {
+        self.with(|database| {
+            let snapshot = self.snapshot(database)?;
+            let own = database.call(|connection| {
+                let sql = "SELECT row FROM points JOIN documents USING (document) WHERE documents.uri = ?1";
+                connection.prepare_cached(sql)?.query_map([uri], |row| row.get(0))?.collect::<rusqlite::Result<HashSet<i64>>>()
+            })?;
+            let Some(stands) = self.search(&snapshot, conditions)?.stands(query, &own)? else { return Ok(None) };
+            let mut ids = database.call(|connection| {
+                let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
+                let mut id = |row: &i64| statement.query_row([row], |found| found.get::<_, [u8; 16]>(0));
+                let ids = stands.equal.iter().map(|row| Ok((Uuid::from_bytes(id(row)?), own.contains(row))));
+                ids.collect::<rusqlite::Result<Vec<_>>>()
+            })?;
+            ids.sort_unstable();
+            let (before, id) =
+                (0..).zip(&ids).find(|(_, (_, own))| *own).map(|(n, (id, _))| (n, *id)).ok_or_else(|| self.torn())?;
+            Ok(Some(Standing { id, rank: stands.above + before + 1, score: stands.score, exact: true }))
         })
     }
 

@@ -4,6 +4,8 @@
 //! precision. What no segment has yet is compared in half precision at once. By words: term at a time, with the document frequencies of the
 //! rows that count, so that scores do not depend on what was deleted or merged.
 
+mod stands;
+
 use std::cell::OnceCell;
 use std::sync::Arc;
 
@@ -17,10 +19,14 @@ use super::snapshot::Snapshot;
 use super::vectors::Asked;
 use super::writer::{ANY, from_terms};
 use crate::document::SparseVector;
-use crate::vectordb::{Query, TwoRankings};
+use crate::vectordb::bm25::idf;
+use crate::vectordb::{Frequencies, Query, TwoRankings};
 
 /// Rows that are compared in half precision beyond twice as many as are wanted.
 const SPARE: usize = 50;
+
+/// A question's terms as a segment has them.
+type Terms = Vec<Option<Term>>;
 
 /// A search in one state of the index.
 pub(super) struct Search<'a> {
@@ -87,9 +93,52 @@ impl<'a> Search<'a> {
 
     /// By terms with their weights in the question, ascending.
     fn sparse(&self, terms: &[(u32, f32)], limit: usize, fresh: Fresh) -> Result<Vec<Scored>, Fault> {
-        // How many rows that count have each term.
-        let mut frequencies = fresh.frequencies;
-        let mut places: Vec<Vec<Option<Term>>> = Vec::new();
+        let (mut sealed, mut best) = (Best::new(limit), Best::new(limit));
+        self.score_words(terms, fresh, |scored| match scored {
+            Worded::Sealed(place, score) => sealed.add(score, place.pack()),
+            Worded::Fresh(row, score) => best.add(score, row),
+        })?;
+        self.with_fresh(sealed, best)
+    }
+
+    /// What the terms make of each row that has some of them and may be found: those of segments first, in the order of their rows.
+    fn score_words(&self, terms: &[(u32, f32)], fresh: Fresh, mut each: impl FnMut(Worded)) -> Result<(), Fault> {
+        let (mut frequencies, places) = self.count_words(terms, fresh.frequencies)?;
+        // As in Qdrant: of the points that have terms at all.
+        let points = frequencies.pop().unwrap_or_default() as f64;
+        let factors: Vec<f32> =
+            terms.iter().zip(&frequencies).map(|((_, weight), frequency)| weight * idf(points, *frequency as f64)).collect();
+
+        let mut scores = Vec::new();
+        for (((at, segment), mut found), living) in self.snapshot.segments.iter().enumerate().zip(places).zip(self.living()?) {
+            found.pop();
+            if found.iter().any(Option::is_some) {
+                score(segment, &found, &factors, &mut scores)?;
+                for (local, score) in (0..).zip(&scores) {
+                    if *score != 0.0 && living.as_ref().is_none_or(|living| lives(living, local)) {
+                        each(Worded::Sealed(Place { segment: at, local }, *score));
+                    }
+                }
+            }
+        }
+        for (row, has) in fresh.having {
+            let scores = has.iter().filter_map(|(at, weight)| Some(factors.get(*at)? * from_half(*weight)));
+            each(Worded::Fresh(row, scores.sum()));
+        }
+        Ok(())
+    }
+
+    /// In how many rows that count each of these terms is.
+    pub(super) fn frequencies(&self, words: &SparseVector) -> Result<Frequencies, Fault> {
+        let terms = terms(words);
+        let (mut of, _) = self.count_words(&terms, self.fresh(None, &terms)?.frequencies)?;
+        Ok(Frequencies { points: of.pop().unwrap_or_default(), of })
+    }
+
+    /// In how many rows that count each term is, of which those that no segment has yet are counted; and where it is in each segment.
+    fn count_words(&self, terms: &[(u32, f32)], fresh: Vec<u64>) -> Result<(Vec<u64>, Vec<Terms>), Fault> {
+        let mut frequencies = fresh;
+        let mut places: Vec<Terms> = Vec::new();
         for (segment, alive) in self.snapshot.segments.iter().zip(&self.snapshot.alive) {
             let found = terms.iter().map(|(id, _)| segment.term(*id)).collect::<Result<Vec<_>, _>>()?;
             for (term, frequency) in found.iter().zip(&mut frequencies) {
@@ -105,30 +154,7 @@ impl<'a> Search<'a> {
             }
             places.push(found);
         }
-        // As in Qdrant: of the points that have terms at all.
-        let points = frequencies.pop().unwrap_or_default() as f64;
-        let factors: Vec<f32> =
-            terms.iter().zip(&frequencies).map(|((_, weight), frequency)| weight * idf(points, *frequency as f64)).collect();
-
-        let mut sealed = Best::new(limit);
-        let mut scores = Vec::new();
-        for (((at, segment), mut found), living) in self.snapshot.segments.iter().enumerate().zip(places).zip(self.living()?) {
-            found.pop();
-            if found.iter().any(Option::is_some) {
-                score(segment, &found, &factors, &mut scores)?;
-                for (local, score) in (0..).zip(&scores) {
-                    if *score != 0.0 && living.as_ref().is_none_or(|living| lives(living, local)) {
-                        sealed.add(*score, Place { segment: at, local }.pack());
-                    }
-                }
-            }
-        }
-        let mut best = Best::new(limit);
-        for (row, has) in fresh.having {
-            let scores = has.iter().filter_map(|(at, weight)| Some(factors.get(*at)? * from_half(*weight)));
-            best.add(scores.sum(), row);
-        }
-        self.with_fresh(sealed, best)
+        Ok((frequencies, places))
     }
 
     /// Which of each segment's rows count and may be found; `None`: all.
@@ -192,6 +218,14 @@ impl<'a> Search<'a> {
     }
 }
 
+/// A row with what the terms make of it.
+enum Worded {
+    /// In a segment.
+    Sealed(Place, f32),
+    /// That no segment has yet.
+    Fresh(i64, f32),
+}
+
 /// What was found in the rows that no segment has yet.
 struct Fresh {
     /// The nearest.
@@ -236,9 +270,4 @@ fn each_posting(segment: &Segment, term: Term, mut work: impl FnMut(u32, u16)) -
     let mut postings = Postings::new(&bytes, segment.count());
     postings.by_ref().for_each(|(local, weight)| work(local, weight));
     if postings.is_whole() { Ok(()) } else { Err(Fault::damaged(segment.path(), "postings of it make no sense")) }
-}
-
-/// The inverse document frequency, as Qdrant has it: `ln((n - df + 0.5) / (df + 0.5) + 1)`.
-fn idf(points: f64, frequency: f64) -> f32 {
-    ((points - frequency + 0.5) / (frequency + 0.5) + 1.0).ln() as f32
 }

@@ -185,6 +185,11 @@ impl Segment {
         Ok(half)
     }
 
+    /// Bytes of a row's vector in half precision.
+    pub(super) fn width_of_halves(&self) -> usize {
+        self.header.dimensions * 2
+    }
+
     /// A term, if any row has it.
     pub(super) fn term(&self, id: u32) -> Result<Option<Term>, Fault> {
         let Some(fence) = self.fences()?.partition_point(|first| *first <= id).checked_sub(1) else { return Ok(None) };

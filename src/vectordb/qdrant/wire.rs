@@ -201,7 +201,7 @@ pub(super) fn query(collection: &str, query: Query, filter: Option<Filter>, limi
 pub(super) fn hit(point: ScoredPoint) -> Result<Hit, String> {
     let score = point.score;
     let (id, passage) = passage(point.id, point.payload)?;
-    Ok(Hit { id, score, passage })
+    Ok(Hit { id, score, passage, pipeline: None })
 }
 
 fn own_id(id: Option<PointId>) -> Result<Uuid, String> {

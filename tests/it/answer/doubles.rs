@@ -203,7 +203,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         metadata: Metadata::default(),
     };
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{uri}#{start}").as_bytes());
-    Hit { id, score, passage }
+    Hit { id, score, passage, pipeline: None }
 }
 
 pub fn two_hits() -> Vec<Hit> {

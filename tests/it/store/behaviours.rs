@@ -10,7 +10,8 @@ use ragstream::vectordb::{Condition, IndexMeta, Query, StoreError, TwoRankings, 
 use uuid::Uuid;
 
 use super::filters::{
-    a_filtered_ranking_is_the_ranking_filtered, documents_are_named, the_few_that_match_are_found_below_the_many_that_do_not,
+    a_document_stands_where_the_ranking_has_it, a_filtered_ranking_is_the_ranking_filtered, documents_are_named,
+    the_few_that_match_are_found_below_the_many_that_do_not,
 };
 use super::{WIDTH, direction, id, meta, passage, point};
 
@@ -379,4 +380,5 @@ over_every_store! {
     a_filtered_ranking_is_the_ranking_filtered
     the_few_that_match_are_found_below_the_many_that_do_not
     documents_are_named
+    a_document_stands_where_the_ranking_has_it
 }

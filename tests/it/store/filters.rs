@@ -205,3 +205,42 @@ pub async fn documents_are_named(store: Store) {
     store.delete_document("docs/b.md").await.unwrap();
     assert_eq!(named(vec![]).await, ["a.md", "docs/c d.md"], "without what is gone");
 }
+
+pub async fn a_document_stands_where_the_ranking_has_it(store: Store) {
+    store.create(&meta()).await.unwrap();
+    let bm25 = Bm25::new();
+    let point = |n: u64| {
+        let passage = varied(n);
+        Point { id: id(n), dense: direction(n, WIDTH), sparse: bm25.passage(&passage.text), passage }
+    };
+    // Some of it tidied up, some just written, some gone.
+    store.upsert((0..250).map(point).collect()).await.unwrap();
+    store.flush().await.unwrap();
+    store.upsert((250..400).map(point).collect()).await.unwrap();
+    let living = |n: &u64| n % 9 != 4;
+    store.delete((0..400).filter(|n| !living(n)).map(id).collect()).await.unwrap();
+    let narrowed = [vec![], vec![Condition::Lang("zh".into())], vec![Condition::Within(vec!["docs".into()])]];
+    for n in 0..24_u64 {
+        let query = match n % 4 {
+            0 => Query::Sparse(bm25.query("gasket valve3")),
+            1 => Query::Sparse(bm25.query("valve7")),
+            _ => Query::Dense(direction(n + 1000, WIDTH)),
+        };
+        let conditions = &narrowed[n as usize % 3];
+        let all = store.query_where(query.clone(), conditions, MAX_PAGE).await.unwrap();
+        for uri in (n..n + 35).step_by(6).map(|n| varied(n).uri).chain(["nobody.md".to_owned()]) {
+            let stands = store.standing(query.clone(), conditions, &uri).await.unwrap();
+            let expected = all.iter().position(|hit| hit.passage.uri == uri);
+            assert_eq!(stands.map(|stands| stands.rank), expected.map(|at| at as u64 + 1), "{n} {uri}");
+            if let (Some(stands), Some(at)) = (stands, expected) {
+                assert!(stands.exact && stands.id == all[at].id && (stands.score - all[at].score).abs() < 1e-5, "{stands:?}");
+            }
+        }
+    }
+    let terms = bm25.query("gasket pump valve3 unheard");
+    if let Some(counted) = store.frequencies(&terms.indices).await.unwrap() {
+        let vectors: Vec<_> = (0..400).filter(living).map(|n| bm25.passage(&varied(n).text)).collect();
+        let with = |term: &u32| vectors.iter().filter(|vector| vector.indices.contains(term)).count() as u64;
+        assert_eq!((counted.points, counted.of), (vectors.len() as u64, terms.indices.iter().map(with).collect()));
+    }
+}

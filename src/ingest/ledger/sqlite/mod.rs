@@ -7,6 +7,7 @@
 mod documents;
 mod layout;
 mod lock;
+mod look;
 mod missing;
 #[cfg(feature = "postgres")]
 pub(super) mod notes;
@@ -28,6 +29,7 @@ use rusqlite::{Connection, ErrorCode};
 #[cfg(feature = "postgres")]
 pub(crate) use self::documents::{decode, decode_ids, encode};
 use self::layout::Layout;
+pub use self::look::Recorded;
 use super::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
     MissingPage, PriorState, RunId, Scope, Staged, Totals,

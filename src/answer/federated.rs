@@ -1,0 +1,356 @@
+//! Several indexes asked together, each with its own embedding model: one ranking is made of theirs, as if they were one index
+//! (federated search with merged results).
+//!
+//! ```text
+//! question ─▶ index ─▶ by meaning ─▶ cosines, or z-scores where the models differ ─▶ merged ─┐
+//!          ├▶ index ─▶ by words ───▶ BM25 by the document frequencies of all ──────▶ merged ─┴▶ fused ─▶ freed of copies ─▶ reranked
+//! ```
+//!
+//! By words the indexes are one: a word weighs what it would weigh in all of them together. By meaning, cosines of one model are
+//! compared as they are. Those of different models are not of one scale: each says by how many standard deviations it stands out from
+//! those of a sample of its index. One index that cannot be asked is left out with a warning; the others answer.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use futures_util::future::{join_all, try_join_all};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::duplicates::{DedupedHit, dedupe};
+use super::fusion;
+use super::lazy::{Lazy, OpenRetriever};
+use super::legs::{Legs, of_two};
+use super::question::{MAX_TERMS, QuestionError, checked};
+use super::rerank::Reranking;
+use super::retrieve::{Found, Retriever, off_runtime};
+use super::{Duplicates, QueryPlan};
+use crate::chunk::embedded_text;
+use crate::document::{Hit, SparseVector};
+use crate::error::{Error, reason};
+use crate::language::Language;
+use crate::providers::Fingerprint;
+use crate::vectordb::bm25::{Bm25, idf};
+use crate::vectordb::{Frequencies, MAX_PAGE, Query, Ranked, StoreError, VectorStore};
+
+/// Passages looked at for each that is wanted, since some will be copies.
+const SPARE: usize = 4;
+/// Vectors that tell what a model says of any passage: its mean to a sixteenth of its spread, and that to a twentieth.
+const SAMPLE: usize = 256;
+/// Where the sample begins. Ids are hashes: what follows any of them is a sample of all.
+const FROM: Uuid = Uuid::from_u128(0x6180_3398_8749_8948_4820_4586_8343_6563);
+
+/// One of several indexes.
+pub struct Index {
+    /// Its pipeline.
+    pub name: Arc<str>,
+    /// How it is asked.
+    pub plan: QueryPlan,
+    retriever: Arc<Lazy>,
+    sample: OnceCell<Vec<Vec<f32>>>,
+}
+
+/// An index, and what the question is looked for by in it.
+struct Asked<'a> {
+    index: &'a Index,
+    /// Its place among the indexes.
+    at: usize,
+    plan: QueryPlan,
+    retriever: &'a Retriever,
+    vector: Option<Vec<f32>>,
+    words: Option<SparseVector>,
+}
+
+impl Index {
+    /// An index that is opened when it is first asked.
+    pub fn new(name: impl Into<Arc<str>>, plan: QueryPlan, open: OpenRetriever) -> Self {
+        Self { name: name.into(), plan, retriever: Arc::new(Lazy::new(open)), sample: OnceCell::new() }
+    }
+
+    /// What finds passages in it.
+    pub(super) fn retriever(&self) -> Arc<Lazy> {
+        Arc::clone(&self.retriever)
+    }
+
+    /// Lets other processes have it.
+    pub(super) async fn release(&self) {
+        if let Some(retriever) = self.retriever.if_open() {
+            retriever.store.release().await;
+        }
+    }
+
+    async fn asked(&self, at: usize, question: &str, plan: QueryPlan) -> Result<Asked<'_>, Error> {
+        let terms = plan.select.filter.len();
+        if terms > MAX_TERMS {
+            return Err(QuestionError::TooManyTerms { terms }.into());
+        }
+        let retriever = self.retriever.get().await?;
+        let (vector, words) = retriever.queries(question, &plan).await?;
+        Ok(Asked { index: self, at, plan, retriever, vector, words })
+    }
+
+    /// Vectors of some of its passages.
+    async fn sample(&self, store: &dyn VectorStore) -> Result<&[Vec<f32>], StoreError> {
+        let drawn = self.sample.get_or_try_init(|| async {
+            let mut points = store.scroll_points(Some(FROM), SAMPLE).await?;
+            if points.len() < SAMPLE {
+                points.extend(store.scroll_points(None, SAMPLE - points.len()).await?);
+            }
+            Ok(points.into_iter().map(|(_, vector, _)| vector).collect())
+        });
+        drawn.await.map(Vec::as_slice)
+    }
+}
+
+/// The best passages of all indexes, best first, each with its near-copies. `plan_for` says how an index is asked. Limit and copies are
+/// as the first one's plan says; a reranker is that of the first that has one.
+///
+/// # Errors
+/// When none of them can be asked: what the first says.
+pub(super) async fn search(
+    indexes: &[Index],
+    question: &str,
+    plan_for: impl Fn(&QueryPlan) -> QueryPlan,
+) -> Result<Found, Error> {
+    let question = checked(question)?;
+    let mut silent = Vec::new();
+    let asked = join_all(indexes.iter().enumerate().map(|(at, index)| index.asked(at, question, plan_for(&index.plan)))).await;
+    let mut asked = heard(indexes.iter().zip(asked), &mut silent)?;
+    let Some(plan) = indexes.first().map(|first| plan_for(&first.plan)) else { return Ok(Found::default()) };
+    let reranking = asked.iter().find(|one| one.retriever.reranker.is_some() && one.plan.select.rerank.is_some());
+    let reranking = reranking.map(|one| (one.retriever, one.plan.clone()));
+    let limit = plan.limit.get();
+    let candidates = reranking.as_ref().and_then(|(_, plan)| Some(plan.select.rerank.as_ref()?.candidates.get()));
+    let wanted = candidates.unwrap_or_default().max(limit);
+    let depth = wanted.saturating_mul(SPARE).clamp(fusion::DEPTH, MAX_PAGE);
+
+    weigh_words(&mut asked).await;
+    let z_scores = differ(&asked);
+    let found = join_all(asked.iter().map(|one| one.search(depth, z_scores))).await;
+    let found = heard(asked.iter().map(|one| one.index).zip(found), &mut silent)?;
+    let mut merged = Merged::default();
+    for found in found {
+        merged.add(found);
+    }
+    let hits = merged.fused(&plan, depth);
+    let mut deduped = match plan.select.duplicates {
+        Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
+        Duplicates::Drop => {
+            let question = question.to_owned();
+            off_runtime("compare passages", move || dedupe(&question, hits)).await?
+        }
+    };
+    deduped.truncate(wanted);
+    merged.restore(&mut deduped);
+    let Reranking { found: mut hits, note, decided, took } = match reranking {
+        Some((retriever, plan)) => retriever.reranked(question, deduped, &plan).await?,
+        None => Reranking { found: deduped, ..Reranking::default() },
+    };
+    hits.truncate(limit);
+    let notes: Vec<String> = silent.into_iter().chain(note).collect();
+    let note = (!notes.is_empty()).then(|| notes.join(" "));
+    Ok(Found { hits, note, decided, reranking: took })
+}
+
+/// What was said, without those that failed, of which is told which and why.
+///
+/// # Errors
+/// When all failed: what the first says.
+fn heard<'a, T>(said: impl Iterator<Item = (&'a Index, Result<T, Error>)>, silent: &mut Vec<String>) -> Result<Vec<T>, Error> {
+    let (mut heard, mut first) = (Vec::new(), None);
+    for (index, said) in said {
+        match said {
+            Ok(said) => heard.push(said),
+            Err(error) => {
+                silent.push(format!("The pipeline {} is left out: {}.", index.name, reason(&error)));
+                first.get_or_insert(error);
+            }
+        }
+    }
+    match first {
+        Some(error) if heard.is_empty() => Err(error),
+        _ => Ok(heard),
+    }
+}
+
+/// Whether models of different kinds compare the question with passages.
+fn differ(asked: &[Asked<'_>]) -> bool {
+    let models: HashSet<Fingerprint> = asked
+        .iter()
+        .filter(|one| one.vector.is_some())
+        .filter_map(|one| Some(one.retriever.embedder.as_ref()?.fingerprint()))
+        .collect();
+    models.len() > 1
+}
+
+/// What one index found.
+struct OfOne {
+    at: usize,
+    name: Arc<str>,
+    /// The share of words in what is made of both.
+    words: f32,
+    near: Vec<Hit>,
+    worded: Vec<Hit>,
+}
+
+impl Asked<'_> {
+    /// The best by each ranking. `z_scores`: how near is said in standard deviations from the mean of the index.
+    async fn search(&self, depth: usize, z_scores: bool) -> Result<OfOne, Error> {
+        let (store, filter) = (&*self.retriever.store, &self.plan.select.filter);
+        let near = async {
+            let Some(vector) = &self.vector else { return Ok(Vec::new()) };
+            let mut hits = filter.search(store, Query::Dense(vector.clone()), depth).await?;
+            if z_scores {
+                let (mean, deviation) = spread(self.index.sample(store).await?.iter().map(|other| cosine(vector, other)));
+                for hit in &mut hits {
+                    hit.score = (hit.score - mean) / deviation;
+                }
+            }
+            Ok::<_, StoreError>(hits)
+        };
+        let worded = async {
+            match &self.words {
+                Some(words) => filter.search(store, Query::Sparse(words.clone()), depth).await,
+                None => Ok(Vec::new()),
+            }
+        };
+        let (near, worded) = tokio::try_join!(near, worded)?;
+        let model = self.retriever.embedder.as_ref().map_or("", |embedder| embedder.model());
+        let words = match (&self.vector, &self.words) {
+            (None, _) => 1.0,
+            (Some(_), None) => 0.0,
+            (Some(_), Some(_)) => self.plan.fusion.with_model(model).words(),
+        };
+        Ok(OfOne { at: self.at, name: Arc::clone(&self.index.name), words, near, worded })
+    }
+
+    /// In how many passages of the index each of the question's terms is.
+    async fn frequencies(&self) -> Result<Option<Frequencies>, StoreError> {
+        let Some(words) = &self.words else { return Ok(None) };
+        let store = &*self.retriever.store;
+        if let Some(counted) = store.frequencies(&words.indices).await? {
+            return Ok(Some(counted));
+        }
+        // Of a store that weighs words and does not say how, the weights themselves tell.
+        let points = store.count().await?;
+        let of = try_join_all(words.indices.iter().map(|term| weighed(store, *term, points))).await?;
+        Ok(Some(Frequencies { points, of }))
+    }
+}
+
+/// In how many passages a term is, by the score of one that has it: its weight there times the inverse document frequency.
+async fn weighed(store: &dyn VectorStore, term: u32, points: u64) -> Result<u64, StoreError> {
+    let query = Query::Sparse(SparseVector { indices: vec![term], values: vec![1.0] });
+    let Some(hit) = store.query(query, 1).await?.into_iter().next() else { return Ok(0) };
+    let passage = &hit.passage;
+    let language = passage.lang.as_deref().and_then(Language::from_code);
+    let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
+    let vector = Bm25::new().passage_in(language, &text);
+    let weight = vector.indices.iter().zip(&vector.values).find(|(index, _)| **index == term).map(|(_, weight)| *weight);
+    let Some(weight) = weight.filter(|weight| *weight > 0.0) else { return Ok(1) };
+    // The formula of `idf`, solved for the frequency.
+    let frequency = (points as f64 + 1.0) / f64::from(hit.score / weight).exp() - 0.5;
+    Ok((frequency.round().max(1.0) as u64).min(points))
+}
+
+/// Has each index weigh the question's words as all of them together would.
+async fn weigh_words(asked: &mut [Asked<'_>]) {
+    let counted = join_all(asked.iter().map(Asked::frequencies)).await;
+    let counted: Vec<Option<Frequencies>> = counted
+        .into_iter()
+        .map(|counted| {
+            // The search itself says what is wrong.
+            counted
+                .inspect_err(|error| tracing::debug!(%error, "words weigh what they weigh in this index alone"))
+                .ok()
+                .flatten()
+        })
+        .collect();
+    let mut all: HashMap<u32, u64> = HashMap::new();
+    let mut points = 0;
+    for (one, counted) in asked.iter().zip(&counted) {
+        let (Some(words), Some(counted)) = (&one.words, counted) else { continue };
+        points += counted.points;
+        for (term, frequency) in words.indices.iter().zip(&counted.of) {
+            *all.entry(*term).or_default() += frequency;
+        }
+    }
+    for (one, counted) in asked.iter_mut().zip(&counted) {
+        let (Some(words), Some(counted)) = (&mut one.words, counted) else { continue };
+        for ((term, weight), own) in words.indices.iter().zip(&mut words.values).zip(&counted.of) {
+            let together = all.get(term).copied().unwrap_or(*own);
+            *weight *= idf(points as f64, together as f64) / idf(counted.points as f64, *own as f64);
+        }
+    }
+}
+
+/// Mean and standard deviation; of none, those that change nothing.
+fn spread(values: impl Iterator<Item = f32>) -> (f32, f32) {
+    let values: Vec<f64> = values.map(f64::from).collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+    if variance > 0.0 { (mean as f32, variance.sqrt() as f32) } else { (0.0, 1.0) }
+}
+
+fn cosine(one: &[f32], other: &[f32]) -> f32 {
+    let (mut product, mut squares) = (0.0_f64, [0.0_f64; 2]);
+    for (a, b) in one.iter().zip(other) {
+        let (a, b) = (f64::from(*a), f64::from(*b));
+        product += a * b;
+        squares[0] += a * a;
+        squares[1] += b * b;
+    }
+    let length = (squares[0] * squares[1]).sqrt();
+    if length > 0.0 { (product / length) as f32 } else { 0.0 }
+}
+
+/// What all indexes found, under names of its own: two indexes may have a point of the same id.
+#[derive(Default)]
+struct Merged {
+    hits: HashMap<Uuid, Hit>,
+    own: HashMap<Uuid, Uuid>,
+    words: HashMap<Uuid, f32>,
+    near: Vec<Ranked>,
+    worded: Vec<Ranked>,
+    legs: HashMap<Uuid, Legs>,
+}
+
+impl Merged {
+    fn add(&mut self, found: OfOne) {
+        let OfOne { at, name, words, near, worded } = found;
+        for (ranking, hits) in [(&mut self.near, near), (&mut self.worded, worded)] {
+            for hit in hits {
+                let id = Uuid::from_u128(hit.id.as_u128().wrapping_add(at as u128));
+                ranking.push(Ranked { id, score: hit.score });
+                self.own.insert(id, hit.id);
+                self.words.insert(id, words);
+                self.hits.insert(id, Hit { id, pipeline: Some(Arc::clone(&name)), ..hit });
+            }
+        }
+    }
+
+    /// One ranking of all.
+    fn fused(&mut self, plan: &QueryPlan, depth: usize) -> Vec<Hit> {
+        for ranking in [&mut self.near, &mut self.worded] {
+            ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
+            ranking.truncate(depth);
+        }
+        let words = |id: Uuid| self.words.get(&id).copied().unwrap_or_default();
+        let mut fused = fusion::fuse_by(&plan.fusion, &self.near, &self.worded, words);
+        fused.truncate(depth);
+        let legs = of_two(&self.near, &self.worded, &fused);
+        self.legs = fused.iter().map(|one| one.id).zip(legs).collect();
+        fused.into_iter().filter_map(|Ranked { id, score }| Some(Hit { score, ..self.hits.remove(&id)? })).collect()
+    }
+
+    /// Gives the points their own ids back, and says where each stood.
+    fn restore(&self, found: &mut [DedupedHit]) {
+        for found in found {
+            found.legs = self.legs.get(&found.hit.id).copied().unwrap_or_default();
+            for hit in std::iter::once(&mut found.hit).chain(&mut found.copies) {
+                hit.id = self.own.get(&hit.id).copied().unwrap_or(hit.id);
+            }
+        }
+    }
+}

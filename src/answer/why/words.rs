@@ -1,0 +1,131 @@
+//! Causes in words, and what to do about them.
+
+use super::{Cause, Spot, Trace};
+use crate::source::SkipReason;
+
+impl Cause {
+    /// The cause in a clause: "it ranks 23rd, and 8 passages are taken". `trace` is its way, where the index has it.
+    pub fn message(&self, trace: Option<&Trace>) -> String {
+        let rank = trace.and_then(|trace| trace.rank);
+        let limit = trace.map_or(0, |trace| trace.limit);
+        match self {
+            Self::Found { source } => match rank {
+                Some(rank) => format!("it is source [{source}], by the passage in place {rank} of {limit}"),
+                None => format!("it is source [{source}]"),
+            },
+            Self::OverBudget { tokens } => {
+                format!("it was found, and does not fit into the prompt of {tokens} tokens beside the better sources")
+            }
+            Self::Filtered { terms } => format!("`{}` leaves it out", terms.join("` and `")),
+            Self::Duplicate { of } => format!("it says nearly the same as {}, which is a source", of.shown()),
+            Self::Reranked { before } => match rank {
+                Some(rank) => {
+                    format!("the reranker put it from place {before} to place {rank}, and {limit} passages are taken")
+                }
+                None => format!("the reranker pushed it out from place {before}"),
+            },
+            Self::BeyondCandidates { candidates } => match rank {
+                Some(rank) => format!("it is in place {rank}, and the reranker looks at the first {candidates}"),
+                None => format!("it ranks far below the first {candidates}, which the reranker looks at"),
+            },
+            Self::BeyondLimit => match rank {
+                Some(rank) => format!("it is in place {rank}, and {limit} passages are taken"),
+                None => format!("it ranks far below the {limit} passages that are taken"),
+            },
+            Self::NoSharedWords if trace.is_some_and(|trace| trace.missing_words.is_empty()) => {
+                "the question has no words that could be looked for".to_owned()
+            }
+            Self::NoSharedWords => "it has none of the question's words, and is looked for by words alone".to_owned(),
+            Self::Outdated => "it has changed since it was indexed: the index knows what it said before".to_owned(),
+            Self::Removed => "it is gone from the disk, and the next ingest takes it out of the index".to_owned(),
+            Self::Failed { stage, error } => format!("it could not be indexed: {error} (at {stage})"),
+            Self::Interrupted => "the ingest that was about to index it was interrupted".to_owned(),
+            Self::NoText => "it was read, and there is no text in it".to_owned(),
+            Self::Lost => "it was indexed, and the index has lost it since".to_owned(),
+            Self::Skipped { reason } => format!("ingest leaves it out: {}", skipped(*reason)),
+            Self::OutsideSources => "it lies below none of the pipeline's sources".to_owned(),
+            Self::OtherPipeline { pipeline } => format!("it is in the index of another pipeline, `{pipeline}`"),
+            Self::NotIngested => "it has not been ingested".to_owned(),
+            Self::Missing { .. } => "neither the index nor the disk has it".to_owned(),
+        }
+    }
+
+    /// What to do, if anything is to be done.
+    pub fn hint(&self, trace: Option<&Trace>) -> Option<String> {
+        let hint = match self {
+            Self::Found { .. } => return None,
+            Self::OverBudget { .. } => "ask with a smaller `-k`, or raise `query.answer.context_tokens`".to_owned(),
+            Self::Filtered { .. } => "ask without the term, or write it wider".to_owned(),
+            Self::Duplicate { .. } => {
+                "nothing, if either will do; `query: { retrieve: { duplicates: keep } }` keeps both".to_owned()
+            }
+            Self::Reranked { .. } => match trace.and_then(|trace| trace.rank) {
+                Some(rank) => format!("`-k {rank}` takes it; `eval --compare` tells whether the reranker pays"),
+                None => "`eval --compare` tells whether the reranker pays".to_owned(),
+            },
+            Self::BeyondCandidates { .. } => {
+                "raise `query.retrieve.rerank.candidates`, or ask in words of the document".to_owned()
+            }
+            Self::BeyondLimit => match trace.and_then(|trace| trace.rank) {
+                Some(rank) => format!("`-k {rank}` takes it; or ask in words of the document"),
+                None => "ask in words of the document, or narrow the search by `--where`".to_owned(),
+            },
+            Self::NoSharedWords => "ask in words of the document".to_owned(),
+            Self::Outdated | Self::NotIngested | Self::Removed | Self::Interrupted => "run `ingest`".to_owned(),
+            Self::Failed { .. } => "mend what the error says, and run `ingest`".to_owned(),
+            Self::NoText => "`ragstream read FILE` shows what is read of it; scans need `parse: { ocr: {} }`".to_owned(),
+            Self::Lost => "run `ingest`, which looks through the index".to_owned(),
+            Self::Skipped { reason } => return remedy(*reason).map(str::to_owned),
+            Self::OutsideSources => "add its folder to `sources`, or name it to `ingest`".to_owned(),
+            Self::OtherPipeline { pipeline } => format!("ask that one: `-p {pipeline}`"),
+            Self::Missing { did_you_mean } if did_you_mean.is_empty() => {
+                "`ragstream search` shows how documents are called".to_owned()
+            }
+            Self::Missing { did_you_mean } => format!("did you mean `{}`?", did_you_mean.join("` or `")),
+        };
+        Some(hint)
+    }
+}
+
+impl Spot {
+    /// As a list of sources says it.
+    pub fn shown(&self) -> String {
+        match (self.page, self.lines) {
+            (Some(page), _) => format!("{}, p. {page}", self.uri),
+            (None, (first, last)) => format!("{}:{first}-{last}", self.uri),
+        }
+    }
+}
+
+fn skipped(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::Hidden => "its name, or that of a folder above it, begins with a dot",
+        SkipReason::Excluded => "the source's `include` does not match it, or its `exclude` does",
+        SkipReason::Empty => "there is nothing in it",
+        SkipReason::TooLarge => "it is larger than the source's `max_bytes`",
+        SkipReason::Binary => "its content is neither text nor a format that is read",
+        SkipReason::UnsupportedFormat => "its format is not read",
+        SkipReason::SymbolicLink => "it is a symbolic link, or lies behind one",
+        SkipReason::Special => "it is no ordinary file",
+        SkipReason::Gitignored => "a .gitignore names it",
+        SkipReason::Ignored => "an .ignore file, or one of git's own lists, names it",
+        SkipReason::Own => "ragstream itself wrote it",
+        SkipReason::Robots => "robots.txt forbids it",
+        SkipReason::NoIndex => "the page asks not to be indexed",
+        SkipReason::JavaScript => "the page is empty without its scripts",
+        SkipReason::Duplicate => "another page has the same content",
+        SkipReason::Generated => "a generator makes it of all other pages",
+        SkipReason::SoftNotFound => "the page says \"not found\"",
+    }
+}
+
+fn remedy(reason: SkipReason) -> Option<&'static str> {
+    match reason {
+        SkipReason::Hidden | SkipReason::Gitignored | SkipReason::Ignored => Some("name the file itself among the sources"),
+        SkipReason::Excluded => Some("change `include` or `exclude`, and run `ingest`"),
+        SkipReason::TooLarge => Some("raise `max_bytes`, and run `ingest`"),
+        SkipReason::SymbolicLink => Some("name what it points to among the sources"),
+        SkipReason::Binary | SkipReason::UnsupportedFormat => Some("save it as text or in a format that is read"),
+        _ => None,
+    }
+}
