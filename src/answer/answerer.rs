@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
+use super::answerability::{self, Judgement};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
@@ -139,7 +140,17 @@ impl Answerer {
         {
             return found;
         }
-        self.retriever().await?.search(&question.text, &self.plan_for(question)).await
+        Ok(self.assess(question).await?.0)
+    }
+
+    /// As [`Self::search`], of this process's own index, and how probable it is that what was found holds the answer; `None`: nothing
+    /// is known of that.
+    ///
+    /// # Errors
+    /// As [`Self::search`].
+    pub async fn assess(&self, question: &Question) -> Result<(Vec<DedupedHit>, Option<Judgement>), Error> {
+        let found = self.retriever().await?.search(&question.text, &self.plan_for(question)).await?;
+        Ok((found.hits, found.judged))
     }
 
     /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
@@ -172,7 +183,8 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
             let _releasing = answerer.let_go();
-            let found = found?;
+            let (found, judged) = found?;
+            let answerable = judged.map(|judged| judged.probability);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
@@ -189,16 +201,32 @@ impl Answerer {
                     yield AnswerEvent::Token("\n\n".into());
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
-                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed()));
+                let summary = AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed());
+                yield AnswerEvent::Done(AnswerSummary { answerable, ..summary });
                 return;
             };
+            if !question.anyway && answerability::refuses(plan.answerability, judged) {
+                let (sentence, shown, how) = answerability::refusal(&question.text, &found);
+                yield AnswerEvent::Sources { sources: found, model: Some(model) };
+                yield AnswerEvent::Token(sentence);
+                let cited = shown.iter().map(|(_, n)| *n).collect();
+                for (text, n) in shown {
+                    yield AnswerEvent::Token(text);
+                    let (text, sources) = (format!("[{n}]"), vec![n]);
+                    yield AnswerEvent::Citation { text, sources, unknown: Vec::new(), doubts: Vec::new() };
+                }
+                yield AnswerEvent::Token(how.into());
+                let summary = AnswerSummary::without_model(AnswerOutcome::Unanswerable, cited, started.elapsed());
+                yield AnswerEvent::Done(AnswerSummary { answerable, ..summary });
+                return;
+            }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             let cited = Cited::new(&sources);
             yield AnswerEvent::Sources { sources, model: Some(model) };
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
             while let Some(event) = answer.next().await {
                 yield match event? {
-                    AnswerEvent::Done(summary) => AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary }),
+                    AnswerEvent::Done(summary) => AnswerEvent::Done(AnswerSummary { took: started.elapsed(), answerable, ..summary }),
                     event => event,
                 };
             }
@@ -235,11 +263,18 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &plan).await;
             let _releasing = answerer.let_go();
-            let found = found?;
+            let (found, judged) = found?;
+            let answerable = judged.map(|judged| judged.probability);
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
                 yield EnsembleEvent::Sources { sources: found, models: names };
                 yield EnsembleEvent::Done(EnsembleSummary::nothing_found(mode, started.elapsed()));
+                return;
+            }
+            if !question.anyway && answerability::refuses(plan.answerability, judged) {
+                yield EnsembleEvent::Sources { sources: found, models: names };
+                let summary = EnsembleSummary::nothing_found(mode, started.elapsed());
+                yield EnsembleEvent::Done(EnsembleSummary { answerable, refused: true, ..summary });
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
@@ -251,7 +286,10 @@ impl Answerer {
             let task = Task { question: question.text, sources, request, instructions: plan.prompt, patience: plan.fallback_after };
             let mut events = pin!(ensemble::answer(models, mode, judge, task, started));
             while let Some(event) = events.next().await {
-                yield event?;
+                yield match event? {
+                    EnsembleEvent::Done(summary) => EnsembleEvent::Done(EnsembleSummary { answerable, ..summary }),
+                    event => event,
+                };
             }
         };
         told::answers(events.boxed())
@@ -314,10 +352,12 @@ impl Answerer {
         Conversation { history, search }
     }
 
-    /// The sources that are found, best first.
-    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<Vec<Source>, Error> {
+    /// The sources that are found, best first, and how probable it is that they hold the answer. What a decision model says of them
+    /// joins in by [`answerability::joint`].
+    async fn find(&self, text: &str, plan: &QueryPlan) -> Result<(Vec<Source>, Option<Judgement>), Error> {
         let found = self.retriever().await?.search(text, plan).await?;
-        Ok(join(found.into_iter().map(|found| found.hit).collect()))
+        let sources = join(found.hits.into_iter().map(|found| found.hit).collect());
+        Ok((sources, answerability::joint(found.judged, None)))
     }
 
     /// Closes the index beside what goes on, if it is to be closed.

@@ -330,11 +330,11 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
 }
 
 fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<SourceRef>) -> Result<Paid, Unanswered> {
-    let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome } = summary;
+    let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome, .. } = summary;
     let stop = match outcome {
         AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
         AnswerOutcome::Answered(stop) => stop,
-        AnswerOutcome::Passages | AnswerOutcome::NothingFound => {
+        AnswerOutcome::Passages | AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable => {
             return Err(Unanswered { stage: Stage::Retrieve, ..no_answer(job, "nothing was found on this question") });
         }
     };
@@ -376,6 +376,7 @@ mod tests {
             mode: RetrieveMode::Hybrid,
             fusion: FusionPlan::Weighted { weight: 0.7 },
             select: SelectPlan::default(),
+            answerability: crate::answer::AnswerabilityPlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: Duration::from_secs(30),

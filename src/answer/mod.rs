@@ -6,7 +6,7 @@
 //!
 //! [`Answerer`] wires all of it, and is what the rest of the world calls. [`retrieve`] finds passages of the documents that a
 //! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
-//! word. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
+//! word. [`answerability`] says how probable it is that they hold the answer: where they do not, no model is asked. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
 //! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
 //! [`proof`] whether the sources say that. An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
@@ -16,6 +16,7 @@
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
+pub mod answerability;
 mod answerer;
 pub mod batch;
 pub mod cite;
@@ -49,6 +50,7 @@ mod told;
 pub mod wire;
 mod write;
 
+pub use answerability::{Answerability, AnswerabilityPlan, Judgement};
 pub use answerer::{Answerer, CountTokens};
 pub use duplicates::DedupedHit;
 pub use event::{

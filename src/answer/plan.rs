@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
+use super::answerability::AnswerabilityPlan;
 use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
@@ -111,6 +112,8 @@ pub struct QueryPlan {
     pub fusion: FusionPlan,
     /// Filter, near-copies and reranking.
     pub select: SelectPlan,
+    /// When no model is asked, since the passages do not hold the answer.
+    pub answerability: AnswerabilityPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -135,6 +138,7 @@ impl Default for QueryPlan {
             mode: RetrieveMode::default(),
             fusion: FusionPlan::default_for(None, ""),
             select: SelectPlan::default(),
+            answerability: AnswerabilityPlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,

@@ -1,6 +1,6 @@
 //! A test of whether one pipeline is better than another, or only luckier with these questions.
 
-use super::dice::SplitMix;
+use crate::dice::SplitMix;
 use super::scores::QueryScore;
 
 /// Times that the labels are dealt anew.

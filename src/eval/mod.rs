@@ -1,11 +1,11 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
 //! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! [`compare`] tells whether two pipelines differ by more than chance, and [`kept`] keeps what was measured.
+//! [`answerability`] of questions that the documents do not answer, [`compare`] tells whether two pipelines differ by more than chance, and [`kept`] keeps what was measured.
 
+pub mod answerability;
 pub mod compare;
 pub mod confidence;
-mod dice;
 pub mod kept;
 pub mod scores;
 pub mod set;
@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use self::answerability::Judged;
 use self::scores::QueryScore;
 use self::set::LabelledSet;
 use crate::answer::{Answerer, DedupedHit, Question};
@@ -49,7 +50,7 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
 }
 
 /// Asks every question, one at a time, so that the times are those of a single question. A question that cannot be asked scores
-/// nothing and says why. `None`: stopped.
+/// nothing and says why. What is judged of them, and of those without an answer, comes with the scores. `None`: stopped.
 ///
 /// # Errors
 /// What would fail every question.
@@ -57,23 +58,38 @@ pub async fn measure(
     answerer: &Answerer,
     set: &LabelledSet,
     stop: &CancellationToken,
-) -> Result<Option<Vec<QueryScore>>, Error> {
-    let mut scores = Vec::with_capacity(set.queries.len());
+) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
+    let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
     for query in &set.queries {
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
-            found = answerer.search(&question) => found,
+            found = answerer.assess(&question) => found,
             () = stop.cancelled() => return Ok(None),
         };
         let (found, failed) = match found {
-            Ok(found) => (documents(found), None),
+            Ok((found, judged)) => {
+                all.answerable.push(judged);
+                (documents(found), None)
+            }
             Err(error) if error.origin() == Origin::Question => (Vec::new(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
         scores.push(QueryScore::new(query, found, started.elapsed(), failed));
     }
-    Ok(Some(scores))
+    for query in &set.unanswerable {
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
+        let judged = tokio::select! {
+            found = answerer.assess(&question) => found,
+            () = stop.cancelled() => return Ok(None),
+        };
+        match judged {
+            Ok((_, judged)) => all.unanswerable.push(judged),
+            Err(error) if error.origin() == Origin::Question => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some((scores, all)))
 }
 
 /// The documents of the hits, each where its best passage stands.

@@ -13,8 +13,9 @@ use super::spec::{
     ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
     StoreSpec,
 };
+use super::units::Threshold;
 use crate::answer::{Filter, Term};
-use crate::answer::{FusionPlan, QueryPlan, RerankPlan, SelectPlan};
+use crate::answer::{AnswerabilityPlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};
@@ -303,6 +304,11 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
             plan.fusion = fusing(file, spec, plan.fusion);
         }
     }
+    plan.answerability = match spec.answerability.as_ref().and_then(|spec| spec.threshold) {
+        None => plan.answerability,
+        Some(Threshold::Below(threshold)) => AnswerabilityPlan::Below(threshold),
+        Some(Threshold::Off) => AnswerabilityPlan::Off,
+    };
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
     for (index, model) in answer.fallback.iter().flatten().enumerate() {

@@ -97,6 +97,7 @@ impl Setup {
                 mode: RetrieveMode::Dense,
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 select: SelectPlan::default(),
+                answerability: ragstream::answer::AnswerabilityPlan::default(),
                 model: None,
                 fallback: Vec::new(),
                 fallback_after: Duration::from_secs(30),

@@ -5,6 +5,7 @@ use crate::suggest::did_you_mean;
 pub(super) const HELP: &str = "\
 /sources [N]   the last answer's sources with their passages; N: all of one
 /why           what the last answer's sources do not say, where it is marked [2?]
+/anyway        have a model answer the last question, where it was not asked
 /model [P/M]   which model answers; P/M: another one from now on
 /clear         forget what was said
 /save [FILE]   write the conversation as Markdown
@@ -12,12 +13,13 @@ pub(super) const HELP: &str = "\
 /quit          leave; so does Ctrl-D
 Ctrl-C stops an answer.";
 
-const NAMES: [&str; 7] = ["/sources", "/why", "/model", "/clear", "/save", "/help", "/quit"];
+const NAMES: [&str; 8] = ["/sources", "/why", "/anyway", "/model", "/clear", "/save", "/help", "/quit"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Sources(Option<usize>),
     Why,
+    Anyway,
     Model(Option<String>),
     Clear,
     Save(Option<String>),
@@ -40,6 +42,7 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
             Some(Err(_)) => Err("/sources takes a source's number".into()),
         },
         "/why" => Ok(Command::Why),
+        "/anyway" => Ok(Command::Anyway),
         "/model" => Ok(Command::Model(text)),
         "/clear" => Ok(Command::Clear),
         "/save" => Ok(Command::Save(text)),
@@ -61,6 +64,7 @@ mod tests {
         assert_eq!(parse("/sources 2"), Some(Ok(Command::Sources(Some(2)))));
         assert_eq!(parse("/save  my notes.md "), Some(Ok(Command::Save(Some("my notes.md".into())))));
         assert_eq!(parse("/quit"), Some(Ok(Command::Quit)));
+        assert_eq!(parse("/anyway"), Some(Ok(Command::Anyway)));
         assert_eq!(parse("what is /quit?"), None);
         assert_eq!(parse("/etc/hosts says what?"), None);
         assert_eq!(parse("/souces"), Some(Err("there is no /souces; did you mean `/sources`?".into())));

@@ -46,6 +46,7 @@ pub(crate) struct Asked {
     pub(crate) instructions: Option<String>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f32>,
+    pub(crate) anyway: bool,
 }
 
 /// Several models at once.
@@ -97,6 +98,7 @@ impl From<&Question> for Asked {
             instructions,
             max_tokens,
             temperature,
+            anyway,
         } = question;
         Self {
             text: text.clone(),
@@ -110,6 +112,7 @@ impl From<&Question> for Asked {
             instructions: instructions.clone(),
             max_tokens: *max_tokens,
             temperature: *temperature,
+            anyway: *anyway,
         }
     }
 }

@@ -20,6 +20,9 @@ pub(super) struct Options {
     /// The model that writes, as `provider/model`.
     #[serde(default)]
     pub(super) model: Option<String>,
+    /// A model is asked even where the passages do not seem to hold the answer.
+    #[serde(default)]
+    pub(super) anyway: bool,
     /// The model's thoughts are shown.
     #[serde(default)]
     pub(super) reasoning: bool,
