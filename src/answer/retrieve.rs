@@ -157,9 +157,7 @@ impl Retriever {
         let started = Instant::now();
         let mut standing = Standing { known, ..Standing::default() };
         let mut hits = match plan.mode {
-            RetrieveMode::Sparse => {
-                self.sparse_search(question, limit, plan, &mut standing).await?.unwrap_or_default()
-            }
+            RetrieveMode::Sparse => self.sparse_search(question, limit, plan, &mut standing).await?.unwrap_or_default(),
             RetrieveMode::Dense => {
                 let hits = self.dense_search(question, limit, plan).await?;
                 standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);

@@ -79,7 +79,8 @@ pub(crate) fn answer() -> Vec<AnswerEvent> {
 /// An answer without a word, for each way to end.
 pub(crate) fn ends() -> Vec<Vec<AnswerEvent>> {
     let answered = [StopReason::End, StopReason::Length, StopReason::Refused].map(AnswerOutcome::Answered);
-    let outcomes = answered.into_iter().chain([AnswerOutcome::Passages, AnswerOutcome::NothingFound, AnswerOutcome::Unanswerable]);
+    let outcomes =
+        answered.into_iter().chain([AnswerOutcome::Passages, AnswerOutcome::NothingFound, AnswerOutcome::Unanswerable]);
     let end = |outcome| {
         let model = matches!(outcome, AnswerOutcome::Answered(_)).then_some("p/a");
         let sources = if outcome == AnswerOutcome::NothingFound { Vec::new() } else { vec![source(1, 0.83)] };

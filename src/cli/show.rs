@@ -297,7 +297,9 @@ impl<W: Write> View for Screen<'_, W> {
 
     fn ended(event: &AnswerEvent) -> Option<Ended> {
         match event {
-            AnswerEvent::Done(summary) if matches!(summary.outcome, AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable) => {
+            AnswerEvent::Done(summary)
+                if matches!(summary.outcome, AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable) =>
+            {
                 Some(Ended::NothingFound)
             }
             AnswerEvent::Done(_) => Some(Ended::Answered),

@@ -112,7 +112,7 @@ mod tests {
         // Of 80 pairs: 20 + 20, 14 above 0.3, 19 above 0.06.
         assert!((figures.auroc - 73.0 / 80.0).abs() < 1e-9, "{figures:?}");
         assert!((figures.refused_at_5 - 0.75).abs() < 1e-9, "one of twenty lies below 0.095: {figures:?}");
-        assert!((figures.refused - 0.75).abs() < 1e-9 && (figures.refused_wrongly - 0.1).abs() < 1e-9, "{figures:?}");
+        assert!((figures.refused - 0.75).abs() < 1e-9 && (figures.refused_wrongly - 0.15).abs() < 1e-9, "{figures:?}");
         let unsure = Judged { answerable: judged(&yes, false), unanswerable: judged(&[0.0], false) };
         assert!(Answerability::of(&unsure).unwrap().refused.abs() < 1e-9, "what is not trusted refuses nothing");
         assert_eq!(Answerability::of(&Judged { unanswerable: vec![None], ..all }), None, "nothing is known of them");

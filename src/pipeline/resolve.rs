@@ -14,8 +14,8 @@ use super::spec::{
     StoreSpec,
 };
 use super::units::Threshold;
-use crate::answer::{Filter, Term};
 use crate::answer::{AnswerabilityPlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
+use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret};

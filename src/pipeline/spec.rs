@@ -416,7 +416,7 @@ pub(super) enum FusionMethodSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "answerability")]
 pub(super) struct AnswerabilitySpec {
-    /// Below this probability no model is asked, and the nearest passages are shown. By default 0.1, and only where questions made of
+    /// Below this probability no model is asked, and the nearest passages are shown. By default 0.15, and only where questions made of
     /// the corpus's own passages could be told apart.
     pub(super) threshold: Option<Threshold>,
 }

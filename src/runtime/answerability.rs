@@ -12,19 +12,18 @@ use crate::providers::ProviderKind;
 impl Runtime {
     /// Learns it anew where nothing is known yet, or much has changed. Worth no error: without it, every question is asked.
     pub(super) async fn calibrate(&self, summary: &IngestSummary, stop: &CancellationToken) {
-        let chunks = &summary.chunks;
-        if chunks.upserted + chunks.kept < FEWEST_PASSAGES {
-            return;
-        }
-        if let Err(error) = self.calibrated(chunks.upserted + chunks.deleted, stop).await {
+        let changed = summary.chunks.upserted + summary.chunks.deleted;
+        if let Err(error) = self.calibrated(changed, stop).await {
             tracing::warn!(%error, "which questions the documents answer is not learned");
         }
     }
 
     async fn calibrated(&self, changed: u64, stop: &CancellationToken) -> Result<(), Error> {
-        let path = self.settings.answerability(&self.plan.name);
-        let retriever = self.retriever().await?;
-        let Some(meta) = retriever.store.meta().await? else { return Ok(()) };
+        let (path, store) = (self.settings.answerability(&self.plan.name), self.store()?);
+        if store.count().await? < FEWEST_PASSAGES {
+            return Ok(());
+        }
+        let Some(meta) = store.meta().await? else { return Ok(()) };
         let (reading, model) = (path.clone(), meta.model.as_str().to_owned());
         let read = move || Known::read(&reading, &model);
         let read = tokio::task::spawn_blocking(read).await.map_err(|source| Error::worker("read what is known", source))?;
@@ -34,10 +33,8 @@ impl Runtime {
         };
         let known = match known {
             Some(known) => Some(known),
-            None => calibrate(&retriever, self.bm25(), &self.plan.query, self.embeds_for_nothing(), stop).await?,
+            None => calibrate(&self.retriever().await?, self.bm25(), &self.plan.query, self.embeds_for_nothing(), stop).await?,
         };
-        // Other processes may be waiting for it.
-        retriever.store.release().await;
         let Some(known) = known else { return Ok(()) };
         let keep = move || known.keep(&path).map_err(|source| Error::io("write", path, source));
         tokio::task::spawn_blocking(keep).await.map_err(|source| Error::worker("keep what is known", source))?

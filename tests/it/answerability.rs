@@ -18,45 +18,42 @@ const UNANSWERABLE: &str = "Who won the chess championship in Reykjavik after th
 const UNANSWERABLE_CHINESE: &str = "昨晚雷克雅未克象棋锦标赛的冠军究竟是哪位选手？";
 
 fn says(_: &Request) -> Reply {
-    let chunk = |delta: Value, end: Value| format!("data: {}\n\n", json!({"choices": [{"delta": delta, "finish_reason": end}]}));
-    let pieces =
-        [chunk(json!({"content": "So it is [1]."}), Value::Null), chunk(json!({}), json!("stop")), "data: [DONE]\n\n".to_owned()];
+    let chunk =
+        |delta: Value, end: Value| format!("data: {}\n\n", json!({"choices": [{"delta": delta, "finish_reason": end}]}));
+    let pieces = [
+        chunk(json!({"content": "So it is [1]."}), Value::Null),
+        chunk(json!({}), json!("stop")),
+        "data: [DONE]\n\n".to_owned(),
+    ];
     Reply::stream(pieces, Duration::ZERO)
 }
 
-/// A name that no other document has.
+/// A name that stands once in all documents.
 fn name(n: usize) -> String {
-    const ONSETS: [&str; 12] = ["B", "D", "F", "G", "K", "L", "M", "N", "R", "S", "T", "V"];
-    const MIDDLES: [&str; 12] = ["alor", "emik", "orun", "ubel", "azim", "ilvo", "etra", "ophan", "uxil", "ardo", "inqu", "oswe"];
-    format!("{}{}", ONSETS[n % 12], MIDDLES[n / 12 % 12])
+    const FIRST: [&str; 12] = ["B", "D", "F", "G", "K", "L", "M", "N", "R", "S", "T", "V"];
+    const MIDDLE: [&str; 12] =
+        ["alor", "emik", "orun", "ubel", "azim", "ilvo", "etra", "ophan", "uxil", "ardo", "inqu", "oswe"];
+    const LAST: [&str; 12] = ["ba", "chen", "dor", "fin", "gast", "hu", "jil", "kem", "loth", "mar", "nys", "pra"];
+    format!("{}{}{}", FIRST[n % 12], MIDDLE[n / 12 % 12], LAST[n / 144 % 12])
 }
 
 fn english(n: usize) -> String {
     const THINGS: [&str; 7] = ["boiler", "harbour crane", "telescope", "archive", "greenhouse", "turbine", "printing press"];
-    const PEOPLE: [&str; 5] = ["night shift", "gardeners", "two apprentices", "the harbour master", "retired engineers"];
-    let (name, thing, people) = (name(n), THINGS[n % 7], PEOPLE[n % 5]);
+    let ([a, b, c, d, e, f, g, h], thing) = (std::array::from_fn(|at| name(8 * n + at)), THINGS[n % 7]);
     format!(
-        "# The {thing} of {name}\n\nThe {thing} of {name} is inspected every {} days by {people}. It was built in {} and weighs {} \
-         tonnes. Its log book lies in room {} of the {name} town hall.\n",
-        n + 3,
-        1800 + n,
-        n * 7 + 11,
-        n + 100,
+        "# The {thing} of {a}\n\nThe {thing} of {a} stands between {b} and {c} near {d}. Painters from {e} coated {f} with {g} for {h}.\n"
     )
 }
 
+/// The same in Chinese.
+fn chinese_name(n: usize) -> String {
+    [n * 7, (n * 13 + 5) % 20_000].map(|at| char::from_u32(0x4e00 + at as u32).unwrap()).iter().collect()
+}
+
 fn chinese(n: usize) -> String {
-    const FIRST: [&str; 12] = ["青", "白", "赤", "玄", "碧", "金", "银", "翠", "紫", "苍", "墨", "霜"];
-    const SECOND: [&str; 12] = ["岭", "湾", "滩", "桥", "塔", "泉", "谷", "洲", "港", "堡", "寨", "渡"];
     const THINGS: [&str; 7] = ["锅炉", "起重机", "望远镜", "档案馆", "温室", "涡轮机", "印刷机"];
-    let (name, thing) = (format!("{}{}", FIRST[n % 12], SECOND[n / 12 % 12]), THINGS[n % 7]);
-    format!(
-        "# {name}的{thing}\n\n{name}的{thing}每{}天由夜班人员检修一次，建成于{}年，重达{}吨。检修记录保存在{name}镇政府大楼的{}号房间里。\n",
-        n + 3,
-        1800 + n,
-        n * 7 + 11,
-        n + 100,
-    )
+    let ([a, b, c, d, e, f, g, h], thing) = (std::array::from_fn(|at| chinese_name(8 * n + at)), THINGS[n % 7]);
+    format!("# {a}的{thing}\n\n{a}的{thing}位于{b}和{c}之间，靠近{d}。来自{e}的油漆工用{f}为{g}涂刷了{h}。\n")
 }
 
 /// A project whose model is this one, with such documents.
@@ -70,7 +67,8 @@ fn project(api: &StandIn, document: fn(usize) -> String, query: &str) -> Project
 }
 
 fn configure(project: &Project, api: &StandIn, query: &str) {
-    let mut file = format!("sources: [docs]\nproviders:\n  api: {{kind: openai, base_url: \"{}/v1\", api_key: k}}\n", api.url());
+    let mut file =
+        format!("sources: [docs]\nproviders:\n  api: {{kind: openai, base_url: \"{}/v1\", api_key: k}}\n", api.url());
     writeln!(file, "embed: {{model: local/potion-base-8M}}\nquery:\n  answer: {{model: api/m}}\n{query}").unwrap();
     project.write(FILE, file);
 }
@@ -104,7 +102,7 @@ async fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str
 
     let refused = ask(&project, unanswerable, &[]).expect_code(1);
     let done = refused.last("done");
-    assert!(answerable(&done) < 0.1, "{done}");
+    assert!(answerable(&done) < 0.15, "{done}");
     assert_eq!((&done["stop"], &done["model"], &done["citations"]), (&json!("unanswerable"), &Value::Null, &json!([1, 2, 3])));
     assert!(refused.of_type("sources")[0]["sources"].as_array().unwrap().len() >= 3, "the nearest are shown");
     let said: String = refused.of_type("token").iter().map(|token| token["text"].as_str().unwrap().to_owned()).collect();
@@ -115,7 +113,7 @@ async fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str
     assert!(shown.starts_with(sentence) && shown.contains("docs/"), "{shown}");
 
     let done = ask(&project, unanswerable, &["--anyway"]).expect_code(0).last("done");
-    assert!(answerable(&done) < 0.1 && done["stop"] == "end", "{done}");
+    assert!(answerable(&done) < 0.15 && done["stop"] == "end", "{done}");
     assert_eq!(api.requests().len(), 2);
     configure(&project, api, "  answerability: {threshold: off}");
     ask(&project, unanswerable, &[]).expect_code(0);
@@ -126,14 +124,16 @@ async fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_english_documents_do_not_say_is_not_asked() {
-    let answered = format!("Where is the log book of the {} town hall's turbine kept?", name(5));
+    let [painters, coated, with] = [44, 45, 46].map(name);
+    let answered = format!("For whom have painters from {painters} coated {coated} with {with}?");
     is_refused(&stand_in().await, english, &answered, UNANSWERABLE, "The documents do not seem to hold the answer").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_chinese_documents_do_not_say_is_not_asked() {
-    let answered = "金岭的涡轮机的检修记录保存在镇政府大楼的哪个房间？";
-    is_refused(&stand_in().await, chinese, answered, UNANSWERABLE_CHINESE, "文档中似乎没有这个问题的答案").await;
+    let [painters, with, what] = [44, 45, 46].map(chinese_name);
+    let answered = format!("来自{painters}的油漆工用{with}为{what}涂刷了什么？");
+    is_refused(&stand_in().await, chinese, &answered, UNANSWERABLE_CHINESE, "文档中似乎没有这个问题的答案").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +159,7 @@ async fn a_service_and_a_chat_say_the_same() {
     let (status, body) = post(&service.at("/api/ask"), &json!({"question": UNANSWERABLE, "stream": false})).await;
     assert_eq!((status, &body["stop"]), (200, &json!("unanswerable")), "{body}");
     assert!(body["answer"].as_str().unwrap().starts_with("The documents do not seem"), "{body}");
-    assert!(answerable(&body) < 0.1);
+    assert!(answerable(&body) < 0.15);
     let messages = json!([{"role": "user", "content": UNANSWERABLE}]);
     let (status, body) = post(&service.at("/v1/chat/completions"), &json!({"model": "docs", "messages": messages})).await;
     let said = body["choices"][0]["message"]["content"].as_str().unwrap_or_else(|| panic!("{status} {body}"));
@@ -234,11 +234,11 @@ fn eval_measures_it_on_a_set_with_questions_without_an_answer() {
         project.write(&format!("set/corpus/{n:03}.md"), english(n));
     }
     for n in (0..DOCUMENTS).step_by(10) {
-        let text = format!("How often is the machine of {} inspected?", name(n));
+        let text = format!("What stands between {} and {}?", name(8 * n + 1), name(8 * n + 2));
         writeln!(queries, "{}", json!({"id": format!("a{n}"), "text": text})).unwrap();
         writeln!(qrels, "a{n}\t{n:03}.md\t1").unwrap();
         // Of a place that no document is about.
-        let text = format!("How often is the machine of {}ville repainted?", name(n).to_lowercase().repeat(2));
+        let text = format!("What lies between {} and {}?", name(n + 1200), name(n + 1201));
         writeln!(queries, "{}", json!({"id": format!("u{n}"), "text": text, "answerable": false})).unwrap();
     }
     project.write("set/queries.jsonl", queries);
@@ -246,7 +246,11 @@ fn eval_measures_it_on_a_set_with_questions_without_an_answer() {
     project.write(FILE, "embed: {model: local/potion-base-8M}\n");
     let scores = project.run(&["eval", "set", "-p", FILE, "--json"]).expect_code(0).last("scores");
     let known = &scores["answerability"];
-    assert_eq!((&known["answerable"], &known["unanswerable"], &known["unknown"]), (&json!(14), &json!(14), &json!(0)), "{scores}");
+    assert_eq!(
+        (&known["answerable"], &known["unanswerable"], &known["unknown"]),
+        (&json!(14), &json!(14), &json!(0)),
+        "{scores}"
+    );
     assert!(known["auroc"].as_f64().unwrap() > 0.9, "{known}");
     assert_eq!(scores["queries"], 14, "questions without an answer are none of the ranking");
     let table = project.run(&["eval", "set", "-p", FILE]).expect_code(0).stdout;

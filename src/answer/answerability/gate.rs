@@ -6,9 +6,10 @@ use crate::language::Language;
 
 /// Below this probability a question is not put to a model, where nothing else is said.
 ///
-/// A refusal that is wrong costs more than a model's own "the documents do not say": with this one, of questions that public sets
-/// answer 0 to 1.3 % were refused, and of those whose document was left out 10 to 53 %.
-pub const THRESHOLD: f64 = 0.1;
+/// A refusal that is wrong costs more than a model's own "the documents do not say": with this one, of the questions that documents
+/// answer 1 % were refused (`XQuAD` in English; none of `SQuAD` 2, CMRC and MTRAG-UN), and of those whose document was left out 32 %
+/// (`SQuAD` 2: 7 %, where the other half of the same article was there; MTRAG-UN and CMRC: none).
+pub const THRESHOLD: f64 = 0.15;
 /// Passages that are shown instead of an answer.
 const SHOWN: usize = 3;
 /// Characters of each.
@@ -87,32 +88,32 @@ mod tests {
     use super::*;
     use crate::answer::samples;
 
-    fn judged(probability: f64, trusted: bool) -> Option<Judgement> {
-        Some(Judgement { probability, trusted })
+    fn judged(probability: f64, trusted: bool) -> Judgement {
+        Judgement { probability, trusted }
     }
 
     #[test]
     fn of_itself_only_what_is_certain_is_refused() {
         let trusted = AnswerabilityPlan::Trusted;
-        assert!(refuses(trusted, judged(0.09, true)));
-        for (probability, known) in [(0.09, false), (0.1, true), (0.5, true)] {
-            assert!(!refuses(trusted, judged(probability, known)), "{probability} {known}");
+        assert!(refuses(trusted, Some(judged(0.14, true))));
+        for (probability, known) in [(0.14, false), (0.15, true), (0.5, true)] {
+            assert!(!refuses(trusted, Some(judged(probability, known))), "{probability} {known}");
         }
-        assert!(refuses(AnswerabilityPlan::Below(0.5), judged(0.49, false)), "whoever sets it has looked");
-        assert!(!refuses(AnswerabilityPlan::Below(0.5), judged(0.5, true)));
+        assert!(refuses(AnswerabilityPlan::Below(0.5), Some(judged(0.49, false))), "whoever sets it has looked");
+        assert!(!refuses(AnswerabilityPlan::Below(0.5), Some(judged(0.5, true))));
         assert!(!refuses(AnswerabilityPlan::Below(1.0), None), "nothing is known");
-        assert!(!refuses(AnswerabilityPlan::Off, judged(0.0, true)));
+        assert!(!refuses(AnswerabilityPlan::Off, Some(judged(0.0, true))));
     }
 
     #[test]
     fn a_decision_model_has_its_say() {
-        assert_eq!(joint(judged(0.3, false), None), judged(0.3, false));
-        assert_eq!(joint(None, Some(0.2)), judged(0.2, true));
-        let both = joint(judged(0.3, false), Some(0.9)).unwrap();
+        assert_eq!(joint(Some(judged(0.3, false)), None), Some(judged(0.3, false)));
+        assert_eq!(joint(None, Some(0.2)), Some(judged(0.2, true)));
+        let both = joint(Some(judged(0.3, false)), Some(0.9)).unwrap();
         assert!((0.6..0.7).contains(&both.probability) && both.trusted, "{both:?}");
-        let never = joint(judged(0.5, true), Some(0.0)).unwrap();
+        let never = joint(Some(judged(0.5, true)), Some(0.0)).unwrap();
         assert!(never.probability > 0.0 && never.probability < 0.01, "{never:?}");
-        assert_eq!(joint(judged(0.3, true), Some(f64::NAN)), judged(0.3, true), "a model that says nothing");
+        assert_eq!(joint(Some(judged(0.3, true)), Some(f64::NAN)), Some(judged(0.3, true)), "a model that says nothing");
     }
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
         assert!(shown.iter().all(|(text, _)| text.starts_with("\n- ") && text.trim().len() > 2), "{shown:?}");
         let (sentence, _, how) = refusal("昨晚的比赛谁赢了？", &sources);
         assert!(sentence.starts_with("文档中似乎没有") && how.contains("仍要模型回答"), "{sentence} {how}");
-        assert_eq!(excerpt(&"密 ".repeat(500)).chars().count(), EXCERPT + 1);
+        assert_eq!(excerpt(&"密 ".repeat(500)).chars().count(), EXCERPT, "the blank at its end is cut");
         assert_eq!(excerpt("a\n\n b"), "a b");
     }
 }

@@ -113,7 +113,10 @@ mod tests {
             assert!(sentence.starts_with("Keys of the northern"), "{sentence}");
             let words: Vec<&str> = question.split(' ').collect();
             assert!((3..=8).contains(&words.len()), "{question}");
-            assert!(words.iter().all(|word| sentence.contains(word) && !["of", "the", "are", "by"].contains(word)), "{question}");
+            assert!(
+                words.iter().all(|word| sentence.contains(word) && !["of", "the", "are", "by"].contains(word)),
+                "{question}"
+            );
         }
         assert!(made > 30, "{made}");
     }

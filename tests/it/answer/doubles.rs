@@ -239,7 +239,14 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>) -> (Retriever, Arc<
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
-    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None, answerability: None };
+    let retriever = Retriever {
+        store: Arc::clone(&store) as _,
+        embedder,
+        cache,
+        bm25: Arc::new(bm25),
+        reranker: None,
+        answerability: None,
+    };
     (retriever, store)
 }
 
