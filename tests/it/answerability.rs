@@ -15,7 +15,7 @@ const KEPT: &str = ".ragstream/docs.answerability";
 const DOCUMENTS: usize = 140;
 /// What the documents do not say.
 const UNANSWERABLE: &str = "Who won the chess championship in Reykjavik after the thunderstorm?";
-const UNANSWERABLE_CHINESE: &str = "昨晚雷克雅未克象棋锦标赛的冠军究竟是哪位选手？";
+const UNANSWERABLE_CHINESE: &str = "昨晚雷克雅未克象棋锦标赛的冠军位于哪座城市？";
 
 fn says(_: &Request) -> Reply {
     let chunk =
