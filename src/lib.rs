@@ -24,25 +24,26 @@
 //! 1. [`error`]: what went wrong, caused by what, and what to do.
 //! 2. [`suggest`]: "did you mean".
 //! 3. [`priority`]: threads that yield to those that somebody waits for.
-//! 4. [`telemetry`]: the spans that tell what is under way, with all their attributes.
-//! 5. [`document`]: what flows: documents, chunks, points, passages.
-//! 6. [`language`]: what a text is written in.
-//! 7. [`tokenizer`]: tokens, as models count them.
-//! 8. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
-//! 9. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
-//! 10. [`cache`]: vectors that were paid for once.
-//! 11. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
-//! 12. [`parse`]: bytes of some format become text.
-//! 13. [`source`]: where documents come from, behind one trait.
-//! 14. [`chunk`]: text becomes chunks for the embedding model.
-//! 15. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
-//! 16. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
-//! 17. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
-//! 18. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
-//! 19. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
-//! 20. [`eval`]: retrieval measured on a labelled set.
-//! 21. [`serve`]: the service: what the commands do, over HTTP.
-//! 22. [`cli`]: the commands, and the only module that prints.
+//! 4. [`dice`]: numbers that look drawn by chance and are the same each time.
+//! 5. [`telemetry`]: the spans that tell what is under way, with all their attributes.
+//! 6. [`document`]: what flows: documents, chunks, points, passages.
+//! 7. [`language`]: what a text is written in.
+//! 8. [`tokenizer`]: tokens, as models count them.
+//! 9. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
+//! 10. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
+//! 11. [`cache`]: vectors that were paid for once.
+//! 12. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
+//! 13. [`parse`]: bytes of some format become text.
+//! 14. [`source`]: where documents come from, behind one trait.
+//! 15. [`chunk`]: text becomes chunks for the embedding model.
+//! 16. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
+//! 17. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
+//! 18. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! 19. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
+//! 20. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
+//! 21. [`eval`]: retrieval measured on a labelled set.
+//! 22. [`serve`]: the service: what the commands do, over HTTP.
+//! 23. [`cli`]: the commands, and the only module that prints.
 //!
 //! # As a library
 //!
@@ -219,6 +220,7 @@ pub mod chunk;
 pub mod cli;
 #[cfg(feature = "postgres")]
 pub mod cluster;
+mod dice;
 pub mod document;
 pub mod error;
 pub mod eval;

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
+use super::answerability::{self, AnswerabilityPlan, Judgement};
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -238,7 +239,7 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
-            let Sought { sources: found, note, decided } = found?;
+            let Sought { sources: found, note, decided, judged } = found?;
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
@@ -259,9 +260,31 @@ impl Answerer {
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
                 let summary = AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed());
-                yield AnswerEvent::Done(summary.with_decided(decided));
+                yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary.with_decided(decided) });
                 return;
             };
+            let text = conversation.search.as_ref().unwrap_or(&question.text);
+            let judged = answerer.judged(judged, deciding.as_ref(), text, &question, &found).await;
+            let answerable = probability(judged);
+            if !question.anyway && answerability::refuses(plan.answerability, judged) {
+                let (sentence, shown, how) = answerability::refusal(&question.text, &found);
+                yield AnswerEvent::Sources { sources: found, model: Some(model) };
+                if let Some(note) = note {
+                    yield AnswerEvent::Note(note);
+                }
+                yield AnswerEvent::Token(sentence);
+                let cited = shown.iter().map(|(_, n)| *n).collect();
+                for (text, n) in shown {
+                    yield AnswerEvent::Token(text);
+                    let (text, sources) = (format!("[{n}]"), vec![n]);
+                    yield AnswerEvent::Citation { text, sources, unknown: Vec::new(), doubts: Vec::new() };
+                }
+                yield AnswerEvent::Token(how.into());
+                let summary = AnswerSummary::without_model(AnswerOutcome::Unanswerable, cited, started.elapsed());
+                let all = decided.into_iter().chain(deciding.as_ref().and_then(Deciding::spent));
+                yield AnswerEvent::Done(AnswerSummary { answerable, ..summary }.with_decided(all));
+                return;
+            }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             let cited = Cited::new(&sources).sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model: Some(model) };
@@ -273,7 +296,8 @@ impl Answerer {
                 yield match event? {
                     AnswerEvent::Done(summary) => {
                         let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
-                        AnswerEvent::Done(AnswerSummary { took: started.elapsed(), ..summary.with_decided(all) })
+                        let summary = AnswerSummary { took: started.elapsed(), answerable, ..summary };
+                        AnswerEvent::Done(summary.with_decided(all))
                     }
                     event => event,
                 };
@@ -319,11 +343,21 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
-            let Sought { sources: found, note, decided } = found?;
+            let Sought { sources: found, note, decided, judged } = found?;
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
                 yield EnsembleEvent::Sources { sources: found, models: names };
                 yield EnsembleEvent::Done(EnsembleSummary::nothing_found(mode, started.elapsed()));
+                return;
+            }
+            let text = conversation.search.as_ref().unwrap_or(&question.text);
+            let judged = answerer.judged(judged, deciding.as_ref(), text, &question, &found).await;
+            let answerable = probability(judged);
+            if !question.anyway && answerability::refuses(plan.answerability, judged) {
+                yield EnsembleEvent::Sources { sources: found, models: names };
+                let summary = EnsembleSummary::nothing_found(mode, started.elapsed());
+                let decided = decided.into_iter().chain(deciding.as_ref().and_then(Deciding::spent)).collect();
+                yield EnsembleEvent::Done(EnsembleSummary { decided, answerable, refused: true, ..summary });
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
@@ -343,7 +377,7 @@ impl Answerer {
                 yield match event? {
                     EnsembleEvent::Done(summary) => {
                         let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
-                        EnsembleEvent::Done(EnsembleSummary { decided: all.collect(), ..summary })
+                        EnsembleEvent::Done(EnsembleSummary { decided: all.collect(), answerable, ..summary })
                     }
                     event => event,
                 };
@@ -399,10 +433,25 @@ impl Answerer {
         Conversation { history, search }
     }
 
-    /// The sources that are found, best first.
+    /// The sources that are found, best first, and how probable it is that they hold the answer.
     async fn find(&self, text: &str, question: &Question) -> Result<Sought, Error> {
-        let Found { hits, note, decided, .. } = self.found(text, question).await?;
-        Ok(Sought { sources: join(hits.into_iter().map(|found| found.hit).collect()), note, decided })
+        let Found { hits, note, decided, judged, .. } = self.found(text, question).await?;
+        Ok(Sought { sources: join(hits.into_iter().map(|found| found.hit).collect()), note, decided, judged })
+    }
+
+    /// What is known of the sources, sharpened by a decision model where one is set, and something hangs on it.
+    async fn judged(
+        &self,
+        judged: Option<Judgement>,
+        deciding: Option<&Deciding>,
+        text: &str,
+        question: &Question,
+        sources: &[Source],
+    ) -> Option<Judgement> {
+        let off = question.anyway || self.plan.answerability == AnswerabilityPlan::Off;
+        let Some(deciding) = deciding.filter(|_| !off) else { return judged };
+        let passages: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+        answerability::joint(judged, deciding.holds_answer(text, &passages).await)
     }
 
     /// Closes the index beside what goes on, if it is to be closed.
@@ -443,6 +492,12 @@ struct Sought {
     sources: Vec<Source>,
     note: Option<String>,
     decided: Option<Decided>,
+    judged: Option<Judgement>,
+}
+
+/// That the passages hold the answer.
+fn probability(judged: Option<Judgement>) -> Option<f64> {
+    judged.map(|judged| judged.probability)
 }
 
 /// How a question is answered: as this plan says, save for what it says itself.

@@ -110,7 +110,10 @@ impl AnswerKey {
             rerank.timeout = Duration::from_secs(10);
         }
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("1\0{generation}\0{limit}\0{plan:?}").as_bytes());
+        // It came later, and changes no answer: a batch is asked anyway. Without it, keys are what they were.
+        let later = format!("answerability: {:?}, ", plan.answerability);
+        let plan = format!("{plan:?}").replacen(&later, "", 1);
+        hasher.update(format!("1\0{generation}\0{limit}\0{plan}").as_bytes());
         Self { hasher }
     }
 
@@ -338,7 +341,7 @@ fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<Sour
     let stop = match outcome {
         AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
         AnswerOutcome::Answered(stop) => stop,
-        AnswerOutcome::Passages | AnswerOutcome::NothingFound => {
+        AnswerOutcome::Passages | AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable => {
             return Err(Unanswered { stage: Stage::Retrieve, ..no_answer(job, "nothing was found on this question") });
         }
     };
@@ -381,6 +384,7 @@ mod tests {
             fusion: FusionPlan::Weighted { weight: 0.7 },
             select: SelectPlan::default(),
             decide: None,
+            answerability: crate::answer::AnswerabilityPlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: Duration::from_secs(30),

@@ -181,7 +181,19 @@ pub(super) fn answer(
         let models: Vec<_> = parts.into_iter().map(fared).collect();
         let citations = merged.as_ref().map_or_else(|| cited(&models, chosen), |merged| merged.citations.clone());
         let took = started.elapsed();
-        yield EnsembleEvent::Done(EnsembleSummary { mode, models, chosen, merged, citations, judging, decided: Vec::new(), ttft, took });
+        yield EnsembleEvent::Done(EnsembleSummary {
+            mode,
+            models,
+            chosen,
+            merged,
+            citations,
+            judging,
+            decided: Vec::new(),
+            ttft,
+            took,
+            answerable: None,
+            refused: false,
+        });
     }
 }
 

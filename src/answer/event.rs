@@ -31,7 +31,8 @@ pub enum AnswerEvent {
     Sources {
         /// Numbered from 1.
         sources: Vec<Source>,
-        /// The model that is asked next; `None` when none is.
+        /// The model whose turn it is; `None` when there is none. Where the passages do not hold the answer it is not asked: then the
+        /// end is [`AnswerOutcome::Unanswerable`].
         model: Option<String>,
     },
     /// The model thinks aloud; not part of the answer.
@@ -106,6 +107,9 @@ pub struct AnswerSummary {
     pub took: Duration,
     /// How it ended.
     pub outcome: AnswerOutcome,
+    /// How probable it was, before a model was asked, that the passages hold the answer; `None` where nothing is known of that.
+    #[serde(default)]
+    pub answerable: Option<f64>,
 }
 
 impl AnswerSummary {
@@ -123,6 +127,7 @@ impl AnswerSummary {
             ttft: None,
             took,
             outcome,
+            answerable: None,
         }
     }
 
@@ -151,11 +156,12 @@ impl AnswerSummary {
             AnswerOutcome::Answered(StopReason::Refused) => Some(Note::Filtered),
             AnswerOutcome::Passages => Some(Note::NoModel),
             AnswerOutcome::NothingFound => Some(Note::NothingFound),
+            AnswerOutcome::Unanswerable => Some(Note::Unanswerable),
         }
     }
 }
 
-/// How an answer ended. Serialises as one word: "end", "length", "refused", "passages" or "`nothing_found`".
+/// How an answer ended. Serialises as one word: "end", "length", "refused", "passages", "`nothing_found`" or "unanswerable".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -164,6 +170,8 @@ pub enum AnswerOutcome {
     Passages,
     /// The index holds nothing on the question; no model was asked.
     NothingFound,
+    /// The passages that were found do not hold the answer, as far as can be told before a model is asked; none was.
+    Unanswerable,
     /// A model wrote it, and stopped for this reason.
     #[serde(untagged)]
     Answered(StopReason),
@@ -183,6 +191,8 @@ pub enum Note {
     NoModel,
     /// The index holds nothing on the question.
     NothingFound,
+    /// No model was asked, since the passages do not hold the answer.
+    Unanswerable,
 }
 
 impl Note {
@@ -197,6 +207,10 @@ impl Note {
                  OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or name one with --model PROVIDER/MODEL."
             }
             Self::NothingFound => "Nothing was found on this question.",
+            Self::Unanswerable => {
+                "The documents do not seem to hold the answer, so no model was asked. To have one answer all the same: --anyway, \
+                 /anyway in a chat, \"anyway\": true over HTTP."
+            }
         }
     }
 }
@@ -342,13 +356,30 @@ pub struct EnsembleSummary {
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
     pub took: Duration,
+    /// As [`AnswerSummary::answerable`].
+    #[serde(default)]
+    pub answerable: Option<f64>,
+    /// No model was asked for that reason; the sources are the nearest passages.
+    #[serde(default)]
+    pub refused: bool,
 }
 
 impl EnsembleSummary {
     /// The summary of a question on which nothing was found.
     pub(super) fn nothing_found(mode: EnsembleMode, took: Duration) -> Self {
-        let (citations, judging, decided) = (Vec::new(), Vec::new(), Vec::new());
-        Self { mode, models: Vec::new(), chosen: None, merged: None, citations, judging, decided, ttft: None, took }
+        Self {
+            mode,
+            models: Vec::new(),
+            chosen: None,
+            merged: None,
+            citations: Vec::new(),
+            judging: Vec::new(),
+            decided: Vec::new(),
+            ttft: None,
+            took,
+            answerable: None,
+            refused: false,
+        }
     }
 
     /// The joined answer, if it is one.

@@ -149,7 +149,8 @@ pub(super) async fn search(
     hits.truncate(limit);
     let notes: Vec<String> = silent.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join(" "));
-    Ok(Found { hits, note, decided, reranking: took })
+    // What is known of one index says nothing of several.
+    Ok(Found { hits, note, decided, reranking: took, judged: None })
 }
 
 /// What was said, without those that failed, of which is told which and why.

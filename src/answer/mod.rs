@@ -6,7 +6,7 @@
 //!
 //! [`Answerer`] wires all of it, and is what the rest of the world calls. [`retrieve`] finds passages of the documents that a
 //! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
-//! word. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
+//! word. [`answerability`] says how probable it is that they hold the answer: where they do not, no model is asked. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
 //! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
 //! [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
 //! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
@@ -18,6 +18,7 @@
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
+pub mod answerability;
 mod answerer;
 pub mod batch;
 pub mod cite;
@@ -56,6 +57,7 @@ pub mod why;
 pub mod wire;
 mod write;
 
+pub use answerability::{Answerability, AnswerabilityPlan, Judgement};
 pub use answerer::{Answerer, CountTokens};
 pub use decide::{Decided, Deciding, Support};
 pub use duplicates::DedupedHit;

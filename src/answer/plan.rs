@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Filter;
+use super::answerability::AnswerabilityPlan;
 use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
@@ -114,6 +115,8 @@ pub struct QueryPlan {
     pub select: SelectPlan,
     /// The model that decides whether passages say what an answer says of them.
     pub decide: Option<DecidePlan>,
+    /// When no model is asked, since the passages do not hold the answer.
+    pub answerability: AnswerabilityPlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -165,6 +168,7 @@ impl Default for QueryPlan {
             fusion: FusionPlan::default_for(None, ""),
             select: SelectPlan::default(),
             decide: None,
+            answerability: AnswerabilityPlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,

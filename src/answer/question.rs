@@ -48,6 +48,8 @@ pub struct Question {
     pub max_tokens: Option<u32>,
     /// The model's temperature; `None`: the plan's.
     pub temperature: Option<f32>,
+    /// A model is asked, however improbable it is that the passages hold the answer.
+    pub anyway: bool,
 }
 
 impl Question {

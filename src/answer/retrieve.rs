@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Instrument as _;
 
+use super::answerability::{Answerability, Evidence, Judgement, Known};
 use super::decide::Decided;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
@@ -42,6 +43,8 @@ pub struct Found {
     pub decided: Option<Decided>,
     /// How long the question waited for the reranker.
     pub reranking: Duration,
+    /// How probable it is that they hold the answer, where that is known.
+    pub judged: Option<Judgement>,
 }
 
 impl From<Vec<DedupedHit>> for Found {
@@ -66,6 +69,25 @@ pub struct Retriever {
     pub bm25: SparseQuery,
     /// Ranks the best candidates again, where the plan says so.
     pub reranker: Option<Arc<dyn Reranker>>,
+    /// What is known of the corpus, by which is told how probable it is that what was found holds the answer.
+    pub answerability: Option<Arc<Answerability>>,
+}
+
+/// Where passages stood in the rankings, and what those tell of the best.
+#[derive(Debug, Default)]
+struct Standing {
+    known: Option<Arc<Known>>,
+    rankings: Rankings,
+    evidence: Option<Evidence>,
+}
+
+impl Standing {
+    /// Notes a ranking by words alone.
+    fn by_words(&mut self, question: &SparseVector, hits: &[Hit]) {
+        let ranking: Vec<Ranked> = hits.iter().map(Ranked::from).collect();
+        self.evidence = self.known.as_ref().and_then(|known| known.evidence(question, None, &ranking));
+        self.rankings.note(ranking.into_iter(), Legs::words_mut);
+    }
 }
 
 impl Retriever {
@@ -81,26 +103,40 @@ impl Retriever {
     }
 
     async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
-        let candidates = self.candidates(question, plan).await?;
+        let (candidates, judged) = self.candidates(question, plan).await?;
         let Reranking { mut found, note, decided, took } = self.reranked(question, candidates, plan).await?;
         found.truncate(plan.limit.get());
-        Ok(Found { hits: found, note, decided, reranking: took })
+        Ok(Found { hits: found, note, decided, reranking: took, judged })
     }
 
-    /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at.
-    pub(super) async fn candidates(&self, question: &str, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+    /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at; and
+    /// how probable it is that they hold the answer, where that is known.
+    pub(super) async fn candidates(
+        &self,
+        question: &str,
+        plan: &QueryPlan,
+    ) -> Result<(Vec<DedupedHit>, Option<Judgement>), Error> {
         let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
         if select.filter.len() > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms: select.filter.len() }.into());
         }
         let wanted = select.rerank.as_ref().map_or(limit, |rerank| rerank.candidates.get().max(limit));
-        match select.duplicates {
+        let known = match &self.answerability {
+            Some(answerability) => answerability.known().await,
+            None => None,
+        };
+        let (found, standing) = match select.duplicates {
             Duplicates::Keep => {
-                let (hits, rankings) = self.ranked(question, wanted, plan).await?;
-                Ok(labelled(hits.into_iter().map(DedupedHit::from).collect(), &rankings))
+                let (hits, standing) = self.ranked(question, wanted, plan, known).await?;
+                (hits.into_iter().map(DedupedHit::from).collect(), standing)
             }
-            Duplicates::Drop => self.distinct(question, wanted, plan).await,
-        }
+            Duplicates::Drop => self.distinct(question, wanted, plan, known).await?,
+        };
+        let judged = standing.known.as_ref().zip(standing.evidence).and_then(|(known, evidence)| {
+            tracing::debug!(?evidence, "evidence of an answer");
+            known.judge(&evidence)
+        });
+        Ok((labelled(found, &standing.rankings), judged))
     }
 
     /// Candidates in the reranker's order, where there is one.
@@ -124,7 +160,7 @@ impl Retriever {
     /// All that the ranking has down to `depth`, without a reranker.
     pub(super) async fn ranked_to(&self, question: &str, depth: usize, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let question = checked(question)?;
-        let (hits, rankings) = self.ranked(question, depth, plan).await?;
+        let (hits, standing) = self.ranked(question, depth, plan, None).await?;
         let found = match plan.select.duplicates {
             Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
             Duplicates::Drop => {
@@ -132,7 +168,7 @@ impl Retriever {
                 off_runtime("compare passages", move || dedupe(&asked, hits)).await?
             }
         };
-        Ok(labelled(found, &rankings))
+        Ok(labelled(found, &standing.rankings))
     }
 
     /// What the question is looked for by: its vector and its words, as far as each has a say.
@@ -160,13 +196,19 @@ impl Retriever {
     }
 
     /// The first `wanted` passages of the ranking that say something of their own.
-    async fn distinct(&self, question: &str, wanted: usize, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
+    async fn distinct(
+        &self,
+        question: &str,
+        wanted: usize,
+        plan: &QueryPlan,
+        known: Option<Arc<Known>>,
+    ) -> Result<(Vec<DedupedHit>, Standing), Error> {
         let mut depth = wanted;
         let mut round = 0;
         loop {
             depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
             round += 1;
-            let (hits, rankings) = self.ranked(question, depth, plan).await?;
+            let (hits, standing) = self.ranked(question, depth, plan, known.clone()).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
             let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
                 dedupe(question, hits)
@@ -176,32 +218,34 @@ impl Retriever {
             };
             if found.len() >= wanted || complete || round == ROUNDS {
                 found.truncate(wanted);
-                return Ok(labelled(found, &rankings));
+                return Ok((found, standing));
             }
         }
     }
 
     /// The first `limit` passages, as far as there are any: by one ranking, or by two that are asked for at the same time and
     /// fused; and where each stood in them.
-    async fn ranked(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<(Vec<Hit>, Rankings), Error> {
+    async fn ranked(
+        &self,
+        question: &str,
+        limit: usize,
+        plan: &QueryPlan,
+        known: Option<Arc<Known>>,
+    ) -> Result<(Vec<Hit>, Standing), Error> {
         let started = Instant::now();
-        let mut rankings = Rankings::default();
+        let mut standing = Standing { known, ..Standing::default() };
         let mut hits = match plan.mode {
-            RetrieveMode::Sparse => {
-                let hits = self.sparse_search(question, limit, plan).await?.unwrap_or_default();
-                rankings.note(hits.iter().map(Ranked::from), Legs::words_mut);
-                hits
-            }
+            RetrieveMode::Sparse => self.sparse_search(question, limit, plan, &mut standing).await?.unwrap_or_default(),
             RetrieveMode::Dense => {
                 let hits = self.dense_search(question, limit, plan).await?;
-                rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
+                standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
                 hits
             }
-            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan, &mut rankings).await?,
+            RetrieveMode::Hybrid => self.hybrid_search(question, limit, plan, &mut standing).await?,
         };
         hits.truncate(limit);
         tracing::debug!(hits = hits.len(), ms = started.elapsed().as_millis() as u64, "retrieved");
-        Ok((hits, rankings))
+        Ok((hits, standing))
     }
 
     async fn hybrid_search(
@@ -209,30 +253,30 @@ impl Retriever {
         question: &str,
         limit: usize,
         plan: &QueryPlan,
-        rankings: &mut Rankings,
+        standing: &mut Standing,
     ) -> Result<Vec<Hit>, Error> {
         if !self.reads(question)
-            && let Some(hits) = self.sparse_search(question, limit, plan).await?
+            && let Some(hits) = self.sparse_search(question, limit, plan, standing).await?
         {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
-            rankings.note(hits.iter().map(Ranked::from), Legs::words_mut);
             return Ok(hits);
         }
         let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
         let (store, filter) = (&*self.store, &plan.select.filter);
         if sparse.indices.is_empty() {
             let hits = filter.search(store, Query::Dense(dense), limit).await?;
-            rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
+            standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
             return Ok(hits);
         }
         let how = plan.fusion.with_model(self.embedder.as_ref().map_or("", |embedder| embedder.model()));
         // Only here are both seen, wherever they are fused. A store may do so again, and the last time counts; and it may name its points
         // as it likes while it does, but what it finds comes in the order of what was fused.
-        let seen: Arc<Mutex<Vec<Legs>>> = Arc::default();
-        let noting = Arc::clone(&seen);
+        let seen: Arc<Mutex<(Vec<Legs>, Option<Evidence>)>> = Arc::default();
+        let (noting, known, asked) = (Arc::clone(&seen), standing.known.clone(), sparse.clone());
         let fuse: Fuse = Arc::new(move |dense, sparse| {
             let fused = fusion::fuse(&how, dense, sparse);
-            *noting.lock().unwrap_or_else(PoisonError::into_inner) = legs::of_two(dense, sparse, &fused);
+            let evidence = known.as_ref().and_then(|known| known.evidence(&asked, Some(dense), sparse));
+            *noting.lock().unwrap_or_else(PoisonError::into_inner) = (legs::of_two(dense, sparse, &fused), evidence);
             fused
         });
         let two = TwoRankings { dense, sparse, depth: limit.max(fusion::DEPTH), fuse };
@@ -243,7 +287,9 @@ impl Retriever {
             let (dense, sparse) = tokio::try_join!(dense, filter.search(store, Query::Sparse(two.sparse), two.depth))?;
             fuse_hits(&two.fuse, dense, sparse, limit)
         };
-        rankings.note_all(&found, &seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let (legs, evidence) = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+        standing.rankings.note_all(&found, &legs);
+        standing.evidence = evidence;
         Ok(found)
     }
 
@@ -253,12 +299,23 @@ impl Retriever {
     }
 
     /// `None` when the question has no words to look for, such as "???".
-    async fn sparse_search(&self, question: &str, limit: usize, plan: &QueryPlan) -> Result<Option<Vec<Hit>>, Error> {
+    async fn sparse_search(
+        &self,
+        question: &str,
+        limit: usize,
+        plan: &QueryPlan,
+        standing: &mut Standing,
+    ) -> Result<Option<Vec<Hit>>, Error> {
         let sparse = self.sparse(question).await?;
         if sparse.indices.is_empty() {
             return Ok(None);
         }
-        Ok(Some(plan.select.filter.search(&*self.store, Query::Sparse(sparse), limit).await?))
+        // As deep as what is known was learned from.
+        let depth = if standing.known.is_some() { limit.max(fusion::DEPTH) } else { limit };
+        let mut hits = plan.select.filter.search(&*self.store, Query::Sparse(sparse.clone()), depth).await?;
+        standing.by_words(&sparse, &hits);
+        hits.truncate(limit);
+        Ok(Some(hits))
     }
 
     async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {

@@ -46,6 +46,7 @@ pub(crate) fn summary(model: Option<&str>, outcome: AnswerOutcome, ttft: Option<
         ttft: ttft.map(Duration::from_micros),
         took: Duration::from_micros(7_123_456),
         outcome,
+        answerable: None,
     }
 }
 
@@ -80,7 +81,8 @@ pub(crate) fn answer() -> Vec<AnswerEvent> {
 /// An answer without a word, for each way to end.
 pub(crate) fn ends() -> Vec<Vec<AnswerEvent>> {
     let answered = [StopReason::End, StopReason::Length, StopReason::Refused].map(AnswerOutcome::Answered);
-    let outcomes = answered.into_iter().chain([AnswerOutcome::Passages, AnswerOutcome::NothingFound]);
+    let outcomes =
+        answered.into_iter().chain([AnswerOutcome::Passages, AnswerOutcome::NothingFound, AnswerOutcome::Unanswerable]);
     let end = |outcome| {
         let model = matches!(outcome, AnswerOutcome::Answered(_)).then_some("p/a");
         let sources = if outcome == AnswerOutcome::NothingFound { Vec::new() } else { vec![source(1, 0.83)] };
@@ -130,6 +132,8 @@ pub(crate) fn ensemble(mode: EnsembleMode) -> Vec<EnsembleEvent> {
         decided: Vec::new(),
         ttft: Some(Duration::from_millis(12)),
         took: Duration::from_micros(9_000_400),
+        answerable: None,
+        refused: false,
     };
     match mode {
         EnsembleMode::All | EnsembleMode::First => {}

@@ -46,5 +46,6 @@ fn outcome(outcome: AnswerOutcome) -> &'static str {
         AnswerOutcome::Answered(_) => "answered",
         AnswerOutcome::Passages => "passages",
         AnswerOutcome::NothingFound => "nothing_found",
+        AnswerOutcome::Unanswerable => "unanswerable",
     }
 }

@@ -87,7 +87,7 @@ impl Way<'_> {
     async fn follow(&self) -> Result<(Trace, Vec<DedupedHit>), Error> {
         let limit = self.plan.limit.get();
         let mut trace = Trace::new(limit);
-        let candidates = self.retriever.candidates(self.question, self.plan).await?;
+        let (candidates, _) = self.retriever.candidates(self.question, self.plan).await?;
         let mut found = self.retriever.reranked(self.question, candidates.clone(), self.plan).await?.found;
         if let Some(rank) = found.iter().take(limit).position(|found| self.kept(found) == Some(Kept::Itself)) {
             // As which source is seen once they are joined.

@@ -191,6 +191,9 @@ pub struct Done<'a> {
     ttft_ms: Option<u64>,
     seconds: f64,
     stop: AnswerOutcome,
+    /// How probable it was that the passages hold the answer, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    answerable: Option<f64>,
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     unknown_citations: &'a [usize],
     #[serde(skip_serializing_if = "<[Doubt]>::is_empty")]
@@ -408,6 +411,7 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop: summary.outcome,
+            answerable: summary.answerable.map(hundredths),
             unknown_citations: &summary.unknown_citations,
             doubts: &summary.doubts,
             note: summary.note().map(super::event::Note::text),
@@ -420,6 +424,7 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
         let (usage, cost_usd) = summary.spent();
         let answer = summary.answer();
         let stop = match answer {
+            _ if summary.refused => AnswerOutcome::Unanswerable,
             _ if summary.models.is_empty() => AnswerOutcome::NothingFound,
             Some(answer) => answer.outcome,
             None => AnswerOutcome::Answered(StopReason::End),
@@ -435,9 +440,10 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop,
+            answerable: summary.answerable.map(hundredths),
             unknown_citations: answer.map_or(&[], |answer| &answer.unknown_citations),
             doubts: answer.map_or(&[], |answer| &answer.doubts),
-            note: None,
+            note: summary.refused.then(|| super::event::Note::Unanswerable.text()),
         }
     }
 }
@@ -466,6 +472,11 @@ fn member<'a>(model: &'a str, outcome: &'a ModelOutcome) -> MemberLine<'a> {
 
 fn millis(time: Option<Duration>) -> Option<u64> {
     time.map(|time| time.as_millis() as u64)
+}
+
+/// A probability is not known more exactly.
+fn hundredths(probability: f64) -> f64 {
+    (probability * 100.0).round() / 100.0
 }
 
 /// To the millisecond.

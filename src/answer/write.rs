@@ -102,6 +102,7 @@ pub(super) fn write(
             ttft,
             took: requested.elapsed(),
             outcome: AnswerOutcome::Answered(stop),
+            answerable: None,
         });
     }
 }

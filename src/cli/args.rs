@@ -233,6 +233,9 @@ pub(super) struct AskArgs {
     /// Say below the answer what is doubtful of the citations that are marked [2?]
     #[arg(long)]
     pub why: bool,
+    /// Ask a model even where the passages do not seem to hold the answer
+    #[arg(long)]
+    pub anyway: bool,
     /// Many questions: a file with {"id","text"} a line, and "priority" and "model" where wanted; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "join", "judge"])]
     pub batch: Option<PathBuf>,

@@ -28,10 +28,12 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     let named = Named::parse(&args, &runtime.plan)?;
     let filter = args.filter.parse()?;
     let _fetching = downloads(output, runtime.providers.downloads());
-    let question = Question { limit: args.limit, filter, fallback: named.fallback, ..Question::default() };
+    let question = Question { limit: args.limit, filter, fallback: named.fallback, anyway: args.anyway, ..Question::default() };
     let question = Question { model: named.model, text: args.question.clone().unwrap_or_default(), ..question };
     if let Some(file) = &args.batch {
         anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
+        // Its record is of what models wrote.
+        let question = Question { anyway: true, ..question };
         return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
     }
     let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };

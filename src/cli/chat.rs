@@ -30,7 +30,7 @@ use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
 use super::why::shown;
 use crate::answer::wire::Line;
-use crate::answer::{AnswerEvent, Answerer, Exchange, ModelChoice, Note, Question, Source};
+use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source};
 use crate::error::Error;
 use crate::providers::ChatModel;
 use crate::runtime::Runtime;
@@ -150,22 +150,36 @@ impl Chat<'_> {
             if line.is_empty() {
                 continue;
             }
-            match command::parse(line) {
+            let (question, anyway) = match command::parse(line) {
                 Some(Ok(Command::Quit)) => break,
-                Some(Ok(command)) => self.obey(command).await,
+                Some(Ok(Command::Anyway)) => match self.session.turns.last() {
+                    Some(last) => (last.question.clone(), true),
+                    None => {
+                        self.failed += 1;
+                        self.complain("there is no question yet");
+                        continue;
+                    }
+                },
+                Some(Ok(command)) => {
+                    self.obey(command).await;
+                    continue;
+                }
                 Some(Err(message)) => {
                     self.failed += 1;
                     self.complain(&message);
+                    continue;
                 }
-                None => match Box::pin(self.answer(line.to_owned())).await? {
-                    Ended::ReaderLeft => return Ok(exit::OK),
-                    Ended::Stopped if !self.person => return Ok(exit::INTERRUPTED),
-                    Ended::Failed(error) => {
-                        self.failed += 1;
-                        self.output.error(&error.into());
-                    }
-                    Ended::Answered | Ended::NothingFound | Ended::Stopped => {}
-                },
+                None => (line.to_owned(), false),
+            };
+            self.how.anyway = anyway;
+            match Box::pin(self.answer(question)).await? {
+                Ended::ReaderLeft => return Ok(exit::OK),
+                Ended::Stopped if !self.person => return Ok(exit::INTERRUPTED),
+                Ended::Failed(error) => {
+                    self.failed += 1;
+                    self.output.error(&error.into());
+                }
+                Ended::Answered | Ended::NothingFound | Ended::Stopped => {}
             }
         }
         // Who sat there has seen it.
@@ -256,7 +270,7 @@ impl Chat<'_> {
             }
             Command::Save(file) => self.save(file).await,
             Command::Help => self.say(command::HELP),
-            Command::Quit => {}
+            Command::Anyway | Command::Quit => {}
         }
     }
 
@@ -417,6 +431,8 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
             turn.doubts.clear();
             turn.model = Some(to.clone());
         }
+        // No model was asked: what it says is no answer to go on from.
+        Ok(AnswerEvent::Done(summary)) if summary.outcome == AnswerOutcome::Unanswerable => turn.model = None,
         Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Note(_) | AnswerEvent::Done(_)) | Err(_) => {}
     }
 }

@@ -131,7 +131,9 @@ impl<'a, W: Write> EnsembleView<'a, W> {
         self.screen.end_line()?;
         if summary.models.is_empty() {
             let (out, style) = self.screen.out();
-            return writeln!(out, "{}", style.paint(Paint::Warning, Note::NothingFound.text()));
+            let note = if summary.refused { Note::Unanswerable } else { Note::NothingFound };
+            writeln!(out, "{}", style.paint(Paint::Warning, note.text()))?;
+            return if summary.refused { self.screen.list(&summary.citations) } else { Ok(()) };
         }
         let verdicts = std::mem::take(&mut self.verdicts);
         let (undecided, verdicts): (Vec<_>, Vec<_>) =

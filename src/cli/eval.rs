@@ -13,6 +13,7 @@ use super::progress::{Progress, Reading, downloads};
 use super::style::{one_line, trimmed};
 use crate::answer::Answerer;
 use crate::eval;
+use crate::eval::answerability::Answerability;
 use crate::eval::compare::compare;
 use crate::eval::kept::{Measurement, Run};
 use crate::eval::pays::{Payoff, Ranked, Verdict};
@@ -22,6 +23,9 @@ use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
 use crate::pipeline::{Diagnostic, Plan};
 
+/// What is shown of how well it is known which questions have an answer.
+const ANSWERABILITY: [(&str, fn(&Answerability) -> f64); 3] =
+    [("AUROC", |known| known.auroc), ("ECE", |known| known.ece), ("refused@5%", |known| known.refused_at_5)];
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
 
@@ -33,6 +37,8 @@ struct Measured {
     model: String,
     ranked: Ranked,
     queries: Vec<QueryScore>,
+    /// How well it is known which questions have an answer, where some have none.
+    answerability: Option<Answerability>,
     /// Documents that could not be indexed.
     failed: u64,
 }
@@ -123,7 +129,10 @@ async fn measured(
     // The one that was chosen, where the pipeline leaves the choice.
     let model = answerer.embedding_model().await?.map_or(model, str::to_owned);
     let queries = eval::measure(&answerer, set, stop).await?;
-    Ok(queries.map(|queries| Measured { pipeline: name, model, ranked, queries, failed: summary.documents.failed }))
+    Ok(queries.map(|(queries, judged)| {
+        let (answerability, failed) = (Answerability::of(&judged), summary.documents.failed);
+        Measured { pipeline: name, model, ranked, queries, answerability, failed }
+    }))
 }
 
 /// What the page shows later.
@@ -160,6 +169,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
         {
             event.extend(scores);
             event.insert("intervals".to_owned(), intervals.into());
+            if let Some(answerability) = &run.answerability {
+                event.insert("answerability".to_owned(), json!(answerability));
+            }
         }
         output.event(&event);
     }
@@ -203,6 +215,13 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
         text.push_str(&format!("\n{name:<10}"));
         for scores in &scores {
             text.push_str(&format!("  {:>9.1} ms", time(scores)));
+        }
+    }
+    for (name, figure) in ANSWERABILITY.iter().filter(|_| runs.iter().any(|run| run.answerability.is_some())) {
+        text.push_str(&format!("\n{name:<10}"));
+        for run in runs {
+            let figure = run.answerability.as_ref().map_or_else(|| "-".to_owned(), |known| format!("{:.4}", figure(known)));
+            text.push_str(&format!("  {figure:>12}"));
         }
     }
     text.push('\n');

@@ -146,7 +146,7 @@ async fn search_file(
     let answers = json_lines::<QueryLine>(file).map(|line| async {
         let (number, line) = line?;
         Ok::<_, io::Error>(match line {
-            Ok(QueryLine { id, text }) => Ok((id, find(text).await)),
+            Ok(QueryLine { id, text, .. }) => Ok((id, find(text).await)),
             Err(message) => Err((number, message)),
         })
     });

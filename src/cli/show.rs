@@ -177,8 +177,8 @@ impl<'a, W: Write> Screen<'a, W> {
     fn finish(&mut self, summary: &AnswerSummary) -> io::Result<()> {
         self.end_reasoning()?;
         self.end_line()?;
-        // That no model wrote it has been said above it.
-        if let Some(note) = summary.note().filter(|note| *note != Note::NoModel) {
+        // That no model wrote it has been said above it, or in it.
+        if let Some(note) = summary.note().filter(|note| !matches!(note, Note::NoModel | Note::Unanswerable)) {
             let gap = if self.sources.is_empty() { "" } else { "\n" };
             writeln!(self.out, "{gap}{}", self.style.paint(Paint::Warning, note.text()))?;
         }
@@ -297,7 +297,11 @@ impl<W: Write> View for Screen<'_, W> {
 
     fn ended(event: &AnswerEvent) -> Option<Ended> {
         match event {
-            AnswerEvent::Done(AnswerSummary { outcome: AnswerOutcome::NothingFound, .. }) => Some(Ended::NothingFound),
+            AnswerEvent::Done(summary)
+                if matches!(summary.outcome, AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable) =>
+            {
+                Some(Ended::NothingFound)
+            }
             AnswerEvent::Done(_) => Some(Ended::Answered),
             _ => None,
         }

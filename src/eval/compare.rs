@@ -1,7 +1,7 @@
 //! A test of whether one pipeline is better than another, or only luckier with these questions.
 
-use super::dice::SplitMix;
 use super::scores::QueryScore;
+use crate::dice::SplitMix;
 
 /// Times that the labels are dealt anew.
 const ROUNDS: u32 = 10_000;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::dice::SplitMix;
+use crate::dice::SplitMix;
 
 /// Samples that are drawn.
 const ROUNDS: usize = 2000;

@@ -1,12 +1,12 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
 //! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! [`compare`] tells whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
-//! [`kept`] keeps what was measured.
+//! [`answerability`] tells how well it is known which questions have no answer, [`compare`] whether two pipelines differ by more than
+//! chance, [`pays`] whether a reranker is worth its time and its price, and [`kept`] keeps what was measured.
 
+pub mod answerability;
 pub mod compare;
 pub mod confidence;
-mod dice;
 pub mod kept;
 pub mod pays;
 pub mod scores;
@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use self::answerability::Judged;
 use self::scores::QueryScore;
 use self::set::LabelledSet;
 use crate::answer::{Answerer, DedupedHit, Found, Question};
@@ -54,7 +55,7 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
 }
 
 /// Asks every question, one at a time, so that the times are those of a single question. A question that cannot be asked scores
-/// nothing and says why. `None`: stopped.
+/// nothing and says why. What is judged of them, and of those without an answer, comes with the scores. `None`: stopped.
 ///
 /// # Errors
 /// What would fail every question.
@@ -62,8 +63,8 @@ pub async fn measure(
     answerer: &Answerer,
     set: &LabelledSet,
     stop: &CancellationToken,
-) -> Result<Option<Vec<QueryScore>>, Error> {
-    let mut scores = Vec::with_capacity(set.queries.len());
+) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
+    let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
     for query in &set.queries {
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
         let started = Instant::now();
@@ -72,7 +73,10 @@ pub async fn measure(
             () = stop.cancelled() => return Ok(None),
         };
         let (found, failed) = match found {
-            Ok(found) => (found, None),
+            Ok(found) => {
+                all.answerable.push(found.judged);
+                (found, None)
+            }
             Err(error) if error.origin() == Origin::Question => (Found::default(), Some(error.to_string())),
             Err(error) => return Err(error),
         };
@@ -80,7 +84,19 @@ pub async fn measure(
         let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
         scores.push(QueryScore { reranking, decided, unranked: note.is_some(), ..score });
     }
-    Ok(Some(scores))
+    for query in &set.unanswerable {
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
+        let judged = tokio::select! {
+            found = answerer.retrieve(&question) => found,
+            () = stop.cancelled() => return Ok(None),
+        };
+        match judged {
+            Ok(found) => all.unanswerable.push(found.judged),
+            Err(error) if error.origin() == Origin::Question => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some((scores, all)))
 }
 
 /// The documents of the hits, each where its best passage stands.

@@ -1,6 +1,6 @@
 //! A labelled set on disk: `corpus/` (or a file `corpus` that names the folder), `queries.jsonl`, `qrels.tsv`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ pub struct LabelledSet {
     pub corpus: PathBuf,
     /// In the order of the file. Those that no document answers are left out: no ranking of them can be right or wrong.
     pub queries: Vec<Query>,
+    /// Those of which the file says `"answerable": false`, and to which no document is relevant.
+    pub unanswerable: Vec<Query>,
 }
 
 /// A set that cannot be used, and every reason (the first [`MAX_FAULTS`]): `file:line: what is wrong`.
@@ -48,6 +50,9 @@ pub struct QueryLine {
     pub id: String,
     /// The query.
     pub text: String,
+    /// `false`: no document answers it. That none is known to do is not the same.
+    #[serde(default)]
+    pub answerable: Option<bool>,
 }
 
 /// Reads an id that is a text or a number: labelled sets number their queries as often as they name them.
@@ -72,9 +77,10 @@ impl LabelledSet {
     pub fn load(directory: &Path) -> Result<Self, BadSet> {
         let mut faults = Vec::new();
         let corpus = corpus(directory, &mut faults);
-        let mut queries = queries(&directory.join("queries.jsonl"), &mut faults);
+        let (mut queries, without) = queries(&directory.join("queries.jsonl"), &mut faults);
         qrels(&directory.join("qrels.tsv"), &mut queries, corpus.as_deref(), &mut faults);
-        queries.retain(|query| !query.relevant.is_empty());
+        let (queries, others): (Vec<_>, Vec<_>) = queries.into_iter().partition(|query| !query.relevant.is_empty());
+        let unanswerable = others.into_iter().filter(|query| without.contains(&query.id)).collect();
         if queries.is_empty() && faults.is_empty() {
             faults.push(format!("{}: no query has an answer", directory.join("qrels.tsv").display()));
         }
@@ -83,7 +89,7 @@ impl LabelledSet {
             Some(corpus) if faults.is_empty() => {
                 let name =
                     fs::canonicalize(directory).ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
-                Ok(Self { name: name.unwrap_or_else(|| "set".into()), corpus, queries })
+                Ok(Self { name: name.unwrap_or_else(|| "set".into()), corpus, queries, unanswerable })
             }
             _ => Err(BadSet(faults)),
         }
@@ -122,8 +128,9 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
 }
 
-fn queries(path: &Path, faults: &mut Vec<String>) -> Vec<Query> {
-    let mut queries = Vec::new();
+/// The queries, and the ids of those that no document answers.
+fn queries(path: &Path, faults: &mut Vec<String>) -> (Vec<Query>, HashSet<String>) {
+    let (mut queries, mut without) = (Vec::new(), HashSet::new());
     let mut places: HashMap<String, usize> = HashMap::new();
     let text = read(path, faults).unwrap_or_default();
     for (number, line) in lines(&text) {
@@ -139,9 +146,12 @@ fn queries(path: &Path, faults: &mut Vec<String>) -> Vec<Query> {
         if let Some(first) = places.insert(query.id.clone(), number) {
             faults.push(format!("{}:{number}: the id `{}` is that of line {first}, too", path.display(), query.id));
         }
+        if query.answerable == Some(false) {
+            without.insert(query.id.clone());
+        }
         queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new() });
     }
-    queries
+    (queries, without)
 }
 
 fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut Vec<String>) {
@@ -217,6 +227,19 @@ mod tests {
         let relevant = HashMap::from([("a.txt".to_owned(), 2)]);
         let first = Query { id: "1".into(), text: "one".into(), relevant };
         assert_eq!(loaded.queries, [first], "`b` has no answer");
+    }
+
+    #[test]
+    fn a_question_without_an_answer_says_so() {
+        let queries = (
+            "queries.jsonl",
+            "{\"id\": 1, \"text\": \"one\"}\n{\"id\": 2, \"text\": \"two\", \"answerable\": false}\n{\"id\": 3, \"text\": \"three\"}\n",
+        );
+        let (_folder, loaded) =
+            set(&[queries, ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n"), ("corpus/a.txt", "a")]);
+        let loaded = loaded.unwrap();
+        let ids = |queries: &[Query]| queries.iter().map(|query| query.id.clone()).collect::<Vec<_>>();
+        assert_eq!((ids(&loaded.queries), ids(&loaded.unanswerable)), (vec!["1".to_owned()], vec!["2".to_owned()]));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::diagnose::{Findings, printable};
 use super::schema::{branches, types};
 use super::tree::{Entry, Filled, Node, Scalar, Value};
-use super::units::{Pause, Period, Size};
+use super::units::{Pause, Period, Size, Threshold};
 use crate::suggest::did_you_mean;
 
 /// What is left of the tree.
@@ -342,6 +342,7 @@ fn wrong_value(branch: &Json, value: &Json) -> Option<String> {
     }
     match branch.get("format").and_then(Json::as_str) {
         Some(Size::FORMAT) => Size::parse(text).err(),
+        Some(Threshold::FORMAT) => Threshold::parse(text).err(),
         Some(Period::FORMAT) => Period::parse(text).err(),
         Some(Pause::FORMAT) => Pause::parse(text).err(),
         _ => None,
@@ -362,6 +363,7 @@ fn wants(branch: &Json) -> Vec<&'static str> {
     let format = branch.get("format").and_then(Json::as_str);
     match format {
         Some(Size::FORMAT) => return vec!["a size such as 50MB"],
+        Some(Threshold::FORMAT) => return vec!["a number from 0 to 1", "`off`"],
         Some(Period::FORMAT | Pause::FORMAT) => return vec!["a time with its unit, such as 60s"],
         _ => {}
     }

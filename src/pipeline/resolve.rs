@@ -13,7 +13,8 @@ use super::spec::{
     ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
     StoreSpec,
 };
-use crate::answer::{DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
+use super::units::Threshold;
+use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
 use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
@@ -321,6 +322,11 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         let deadline = spec.deadline.map_or(DecidePlan::DEADLINE, |deadline| deadline.0);
         plan.decide = model.map(|model| DecidePlan { model, deadline });
     }
+    plan.answerability = match spec.answerability.as_ref().and_then(|spec| spec.threshold) {
+        None => plan.answerability,
+        Some(Threshold::Below(threshold)) => AnswerabilityPlan::Below(threshold),
+        Some(Threshold::Off) => AnswerabilityPlan::Off,
+    };
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
     for (index, model) in answer.fallback.iter().flatten().enumerate() {

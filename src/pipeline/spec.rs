@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 pub(super) use self::s3::S3Spec;
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
-use super::units::{Pause, Period, Size};
+use super::units::{Pause, Period, Size, Threshold};
 use crate::answer::{Duplicates, RetrieveMode};
 use crate::chunk::ChunkBy;
 use crate::limits::Limits;
@@ -336,6 +336,8 @@ pub(super) struct QdrantSpec {
 pub(super) struct QuerySpec {
     /// How passages are found.
     pub(super) retrieve: Option<RetrieveSpec>,
+    /// When no model is asked, since the passages do not hold the answer.
+    pub(super) answerability: Option<AnswerabilitySpec>,
     /// How the answer is written.
     pub(super) answer: Option<AnswerSpec>,
     /// A model that decides whether passages say what the answer says of them. Without one, only numbers, dates, names, quotes and
@@ -425,6 +427,17 @@ pub(super) enum FusionMethodSpec {
     Weighted,
     /// Places alone (reciprocal rank fusion).
     Rrf,
+}
+
+/// Before a model is asked, a probability is known that the passages hold the answer, where the corpus is large enough to have
+/// taught what its rankings mean.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "answerability")]
+pub(super) struct AnswerabilitySpec {
+    /// Below this probability no model is asked, and the nearest passages are shown. By default 0.15, and only where questions made of
+    /// the corpus's own passages could be told apart.
+    pub(super) threshold: Option<Threshold>,
 }
 
 /// How the answer is written.

@@ -14,6 +14,15 @@ const MAX_PERIOD: Duration = Duration::from_hours(7 * 24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Size(pub(super) u64);
 
+/// A probability below which something is not done, or `off`: it is always done.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Threshold {
+    /// From 0 to 1.
+    Below(f64),
+    /// Never.
+    Off,
+}
+
 /// A length of time, above zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Period(pub(super) Duration);
@@ -50,6 +59,20 @@ impl Size {
             Some(bytes) => Ok(Self(bytes)),
             None => Err("is not a size; write `50MB`, `1GiB` or a number of bytes".to_owned()),
         }
+    }
+}
+
+impl Threshold {
+    /// The schema's `format` that stands for [`Self::parse`].
+    pub(super) const FORMAT: &'static str = "threshold";
+
+    /// Reads `0.2` or `off`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        if text.trim().eq_ignore_ascii_case("off") {
+            return Ok(Self::Off);
+        }
+        let number = text.trim().parse().ok().filter(|number| (0.0..=1.0).contains(number));
+        number.map(Self::Below).ok_or_else(|| "is no threshold; write a number from 0 to 1, or `off`".to_owned())
     }
 }
 
@@ -129,6 +152,22 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl<'de> Deserialize<'de> for Threshold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Number(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+}
+
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -156,6 +195,24 @@ impl JsonSchema for Size {
             "format": Size::FORMAT,
             "pattern": r"^\s*[0-9.]+\s*([kKmMgGtT]?[bB]?|[kKmMgGtT][iI][bB])\s*$",
             "examples": ["50MB", "1GiB", 1_000_000],
+        })
+    }
+}
+
+impl JsonSchema for Threshold {
+    fn schema_name() -> Cow<'static, str> {
+        "Threshold".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A probability from 0 to 1, or `off`.",
+            "type": ["number", "string"],
+            "minimum": 0,
+            "maximum": 1,
+            "format": Threshold::FORMAT,
+            "pattern": r"^\s*([oO][fF][fF]|[0-9.]+)\s*$",
+            "examples": [0.1, "off"],
         })
     }
 }
@@ -206,6 +263,16 @@ mod tests {
         }
         for text in ["", "0", "MB", "-1", "50 XB", "1.2.3MB", "99999999999TB", "1e9", "NaN"] {
             assert!(Size::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn thresholds() {
+        for (text, threshold) in [("0.2", Threshold::Below(0.2)), ("0", Threshold::Below(0.0)), (" Off ", Threshold::Off)] {
+            assert_eq!(Threshold::parse(text), Ok(threshold), "{text}");
+        }
+        for text in ["", "1.1", "-0.1", "NaN", "on", "10%"] {
+            assert!(Threshold::parse(text).is_err(), "{text}");
         }
     }
 

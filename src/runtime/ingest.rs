@@ -8,7 +8,7 @@ use super::Runtime;
 use super::part::Part;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
-use crate::ingest::report::{IngestSummary, Report};
+use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
@@ -31,7 +31,12 @@ impl Runtime {
             // A model may be on its way through a slow network.
             () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
         };
-        let ended = ingest::run(setup, options, report, stop).await;
+        let ended = ingest::run(setup, options, report, stop.clone()).await;
+        if let Ok(summary) = &ended
+            && summary.outcome == Outcome::Complete
+        {
+            self.calibrate(summary, &stop).await;
+        }
         self.providers.flush_limits().await;
         ended
     }

@@ -1,5 +1,6 @@
 //! The composition root: a plan with its connections, or with parts of a program's own, on which ingest and answers run.
 
+mod answerability;
 mod answerer;
 mod choice;
 #[cfg(feature = "postgres")]
@@ -22,7 +23,7 @@ pub use self::status::{Status, StatusCache, StatusFailure};
 pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
 pub use self::why::Why;
-use crate::answer::{RerankPlan, RetrieveMode, Retriever};
+use crate::answer::{Answerability, RerankPlan, RetrieveMode, Retriever};
 use crate::cache::{EmbeddingCache, SharedCache};
 use crate::error::Error;
 use crate::pipeline::Plan;
@@ -159,6 +160,9 @@ impl Runtime {
             None => EmbeddingCache::new(0),
         };
         let bm25 = self.bm25();
-        Ok(Retriever { store, embedder, cache, bm25: Arc::new(move |question: &str| bm25.query(question)), reranker })
+        let bm25 = Arc::new(move |question: &str| bm25.query(question));
+        let answerability = Answerability::at(self.settings.answerability(&self.plan.name), model.as_str());
+        let answerability = Some(Arc::new(answerability));
+        Ok(Retriever { store, embedder, cache, bm25, reranker, answerability })
     }
 }

@@ -32,6 +32,11 @@ impl Settings {
         self.home.join(format!("{pipeline}.ledger"))
     }
 
+    /// What a pipeline's index has taught of which questions its documents answer.
+    pub fn answerability(&self, pipeline: &str) -> PathBuf {
+        self.home.join(format!("{pipeline}.answerability"))
+    }
+
     /// The embedded index of a pipeline, unless the plan says otherwise.
     pub fn index(&self, pipeline: &str) -> PathBuf {
         self.home.join(pipeline)

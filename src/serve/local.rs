@@ -197,6 +197,7 @@ async fn question(asked: Asked, answerer: &Answerer) -> Result<Question, Fault> 
         instructions: asked.instructions,
         max_tokens: asked.max_tokens,
         temperature: asked.temperature,
+        anyway: asked.anyway,
     })
 }
 

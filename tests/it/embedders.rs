@@ -98,6 +98,7 @@ impl Setup {
                 fusion: FusionPlan::Rrf { k: 2.0, weight: 0.5 },
                 select: SelectPlan::default(),
                 decide: None,
+                answerability: ragstream::answer::AnswerabilityPlan::default(),
                 model: None,
                 fallback: Vec::new(),
                 fallback_after: Duration::from_secs(30),

@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod answerability;
 mod architecture;
 mod batch;
 mod both;

@@ -6,6 +6,7 @@ pub(super) const HELP: &str = "\
 /sources [N]   the last answer's sources with their passages; N: all of one
 /why           what the last answer's sources do not say, where it is marked [2?]
 /why FILE      why a document is, or is not, among the last answer's sources
+/anyway        have a model answer the last question, where it was not asked
 /model [P/M]   which model answers; P/M: another one from now on
 /clear         forget what was said
 /save [FILE]   write the conversation as Markdown
@@ -13,12 +14,13 @@ pub(super) const HELP: &str = "\
 /quit          leave; so does Ctrl-D
 Ctrl-C stops an answer.";
 
-const NAMES: [&str; 7] = ["/sources", "/why", "/model", "/clear", "/save", "/help", "/quit"];
+const NAMES: [&str; 8] = ["/sources", "/why", "/anyway", "/model", "/clear", "/save", "/help", "/quit"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Sources(Option<usize>),
     Why(Option<String>),
+    Anyway,
     Model(Option<String>),
     Clear,
     Save(Option<String>),
@@ -41,6 +43,7 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
             Some(Err(_)) => Err("/sources takes a source's number".into()),
         },
         "/why" => Ok(Command::Why(text)),
+        "/anyway" => Ok(Command::Anyway),
         "/model" => Ok(Command::Model(text)),
         "/clear" => Ok(Command::Clear),
         "/save" => Ok(Command::Save(text)),
@@ -64,6 +67,7 @@ mod tests {
         assert_eq!(parse("/why"), Some(Ok(Command::Why(None))));
         assert_eq!(parse("/why my notes.md"), Some(Ok(Command::Why(Some("my notes.md".into())))));
         assert_eq!(parse("/quit"), Some(Ok(Command::Quit)));
+        assert_eq!(parse("/anyway"), Some(Ok(Command::Anyway)));
         assert_eq!(parse("what is /quit?"), None);
         assert_eq!(parse("/etc/hosts says what?"), None);
         assert_eq!(parse("/souces"), Some(Err("there is no /souces; did you mean `/sources`?".into())));

@@ -37,6 +37,9 @@ pub(super) struct Ask {
     /// As `provider/model`.
     #[serde(default)]
     model: Option<String>,
+    /// A model is asked even where the passages do not seem to hold the answer.
+    #[serde(default)]
+    anyway: bool,
     /// What was asked and answered before, oldest first.
     #[serde(default)]
     history: Option<Vec<Turn>>,
@@ -79,6 +82,7 @@ pub(super) async fn ask(
         filter: filter(&ask.terms)?,
         model: model(ask.model.as_deref(), &served.runtime.plan)?,
         history,
+        anyway: ask.anyway,
         ..Question::default()
     };
     match ask.id {

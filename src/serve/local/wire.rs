@@ -48,6 +48,7 @@ pub(crate) struct Asked {
     pub(crate) instructions: Option<String>,
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f32>,
+    pub(crate) anyway: bool,
 }
 
 /// Several models at once.
@@ -101,6 +102,7 @@ impl From<&Question> for Asked {
             instructions,
             max_tokens,
             temperature,
+            anyway,
         } = question;
         Self {
             text: text.clone(),
@@ -114,6 +116,7 @@ impl From<&Question> for Asked {
             instructions: instructions.clone(),
             max_tokens: *max_tokens,
             temperature: *temperature,
+            anyway: *anyway,
         }
     }
 }

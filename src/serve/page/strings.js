@@ -51,6 +51,7 @@ const table = {
     "没有模型作答：以下是最相关的段落。若要文字回答，请设置 OPENAI_API_KEY 或 ANTHROPIC_API_KEY、启动 Ollama，或在下方指定模型。",
   ],
   note_nothing_found: ["Nothing was found on this question.", "没有找到与此问题相关的内容。"],
+  note_unanswerable: ["No model was asked: the documents do not seem to hold the answer.", "文档中似乎没有答案，没有询问模型。"],
   doubtful: ["Not in this source: {what}", "此来源中没有：{what}"],
   doubt: ["Not in [{n}]: {kind} “{said}”", "[{n}] 中没有：{kind}“{said}”"],
   doubt_number: ["number", "数字"],

@@ -50,6 +50,7 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
         instructions: conversation.instructions.clone(),
         max_tokens,
         temperature,
+        anyway: options.anyway,
         ..Question::default()
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &served.name), mode, lists_sources);

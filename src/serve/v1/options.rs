@@ -20,6 +20,9 @@ pub(super) struct Options {
     /// The model that writes, as `provider/model`.
     #[serde(default)]
     pub(super) model: Option<String>,
+    /// A model is asked even where the passages do not seem to hold the answer.
+    #[serde(default)]
+    pub(super) anyway: bool,
     /// The model's thoughts are shown.
     #[serde(default)]
     pub(super) reasoning: bool,
@@ -75,7 +78,7 @@ mod tests {
         let own = json!({"where": ["lang=zh"], "limit": 3, "model": "a/b", "reasoning": true});
         let metadata = [json!({"ragstream": own, "x": 1}), json!({"ragstream": own.to_string()})];
         for (own, metadata) in [(Some(own.clone()), None), (None, Some(&metadata[0])), (None, Some(&metadata[1]))] {
-            let Options { terms, limit, model, reasoning } = Options::read(own, metadata).unwrap();
+            let Options { terms, limit, model, reasoning, .. } = Options::read(own, metadata).unwrap();
             assert_eq!((terms, limit.map(NonZeroUsize::get)), (vec!["lang=zh".to_owned()], Some(3)));
             assert_eq!((model.as_deref(), reasoning), (Some("a/b"), true));
         }

@@ -135,7 +135,9 @@ impl Teller {
         let (stop, usage) = match summary.outcome {
             AnswerOutcome::Answered(stop) => (stop, summary.usage),
             // No model was asked.
-            AnswerOutcome::Passages | AnswerOutcome::NothingFound => (StopReason::End, Usage::new(Some(0), Some(0))),
+            AnswerOutcome::Passages | AnswerOutcome::NothingFound | AnswerOutcome::Unanswerable => {
+                (StopReason::End, Usage::new(Some(0), Some(0)))
+            }
         };
         said.push(Said::End(End { stop, usage: usage.input_tokens.zip(usage.output_tokens) }));
         said

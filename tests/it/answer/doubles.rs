@@ -220,6 +220,7 @@ pub fn plan(mode: RetrieveMode) -> QueryPlan {
         fusion: FusionPlan::Weighted { weight: 0.5 },
         select: SelectPlan::default(),
         decide: None,
+        answerability: ragstream::answer::AnswerabilityPlan::default(),
         model: None,
         fallback: Vec::new(),
         fallback_after: Duration::from_secs(30),
@@ -239,7 +240,14 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>) -> (Retriever, Arc<
     };
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
-    let retriever = Retriever { store: Arc::clone(&store) as _, embedder, cache, bm25: Arc::new(bm25), reranker: None };
+    let retriever = Retriever {
+        store: Arc::clone(&store) as _,
+        embedder,
+        cache,
+        bm25: Arc::new(bm25),
+        reranker: None,
+        answerability: None,
+    };
     (retriever, store)
 }
 
