@@ -83,3 +83,54 @@ impl<T> Gathered<T> {
         });
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failing test may panic")]
+mod tests {
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    /// How many documents each statement had.
+    #[derive(Default)]
+    struct Database(Mutex<Vec<usize>>);
+
+    impl Record<Database> for String {
+        fn uri(&self) -> &str {
+            self
+        }
+
+        async fn record(by: &Database, all: Vec<Self>) -> Result<Fenced, ClusterError> {
+            by.0.lock().unwrap().push(all.len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if all.iter().any(|uri| uri == "no") {
+                return Err(ClusterError::refused("it is away"));
+            }
+            Ok(Fenced { uris: all.into_iter().filter(|uri| uri.starts_with("lost")).collect() })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_meanwhile_goes_together_and_each_hears_of_its_own() {
+        let (database, (calls, gathered)) = (Arc::new(Database::default()), gather::<String>());
+        gathered.recording(Arc::downgrade(&database));
+        let of = |n: usize| vec![format!("done {n}"), format!("lost {n}")];
+        for (n, fenced) in join_all((0..50).map(|n| calls.record(of(n)))).await.into_iter().enumerate() {
+            assert_eq!(fenced.unwrap().uris, [format!("lost {n}")]);
+        }
+        let statements = std::mem::take(&mut *database.0.lock().unwrap());
+        assert_eq!(statements.iter().sum::<usize>(), 100);
+        assert!(statements.len() <= 3, "{statements:?}");
+        // One that nobody waits for any more is recorded all the same, and a failure is everybody's.
+        drop(futures_util::poll!(Box::pin(calls.record(of(50)))));
+        let (one, other) = tokio::join!(calls.record(of(51)), calls.record(vec!["no".to_owned()]));
+        assert!(one.is_err() && other.is_err());
+        assert_eq!(database.0.lock().unwrap().iter().sum::<usize>(), 5);
+        assert!(calls.record(vec![]).await.unwrap().uris.is_empty());
+        drop(database);
+        assert!(calls.record(of(52)).await.is_err(), "nobody records any more");
+    }
+}

@@ -16,11 +16,6 @@ use serde_json::{Value, json};
 use self::schema::{Strict, strict};
 use crate::stand_in::{Reply, StandIn};
 
-/// A stand-in that speaks `TypeSafe`'s contract.
-pub fn systemone() -> impl Fn(&crate::stand_in::Request) -> Reply + Send + Sync + 'static {
-    strict(Strict::SystemOne)
-}
-
 /// A stand-in that speaks `OpenAI`'s contract.
 pub fn openai() -> impl Fn(&crate::stand_in::Request) -> Reply + Send + Sync + 'static {
     strict(Strict::Decisions)

@@ -19,7 +19,7 @@ fn providers(kind: ProviderKind, url: &str) -> Providers {
         name: "peer".into(),
         base_url: url.parse().unwrap(),
         api_key: Some(Secret::new(super::KEY)),
-        timeout: Duration::from_mins(2),
+        timeout: Duration::from_mins(10),
         ..ProviderPlan::new(kind)
     };
     Providers::new(BTreeMap::from([("peer".to_owned(), plan)]), concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into())
@@ -102,9 +102,9 @@ fn passages_are_reranked_by_real_servers() {
     {
         let project = Project::new();
         let pipeline = format!(
-            "version: 1\nname: docs\nsources: [{:?}]\nproviders: {{ peer: {{ kind: {kind}, base_url: \"{url}\", timeout: 2m }} }}\n\
+            "version: 1\nname: docs\nsources: [{:?}]\nproviders: {{ peer: {{ kind: {kind}, base_url: \"{url}\", timeout: 10m }} }}\n\
              chunk: {{ max_tokens: 60, overlap: 0 }}\n\
-             query: {{ retrieve: {{ limit: 3, rerank: {{ model: peer/{model}, candidates: 3, deadline: 2m }} }} }}\n",
+             query: {{ retrieve: {{ limit: 3, rerank: {{ model: peer/{model}, candidates: 3, deadline: 10m }} }} }}\n",
             samples().to_str().unwrap()
         );
         project.write("p.yaml", pipeline);
