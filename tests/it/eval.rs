@@ -132,7 +132,8 @@ async fn whether_a_reranker_pays_is_said_with_confidence_time_and_cost() {
     // The same of two files, in either order.
     let told = project.run(&["eval", &own_set(), "--compare", "round.yaml", "plain.yaml", "--json"]).expect_code(0);
     assert_eq!(told.of_type("reranker")[0]["verdict"], "worse");
-    let told = project.run(&["eval", &own_set(), "--compare", "kept.yaml", "--json"]).expect_code(0).of_type("reranker").remove(0);
+    let told =
+        project.run(&["eval", &own_set(), "--compare", "kept.yaml", "--json"]).expect_code(0).of_type("reranker").remove(0);
     assert_eq!((&told["verdict"], told["ndcg@10"]["difference"].as_f64()), (&json!("untold"), Some(0.0)));
     assert!((told["cost_usd_per_query"].as_f64().unwrap() - 321.0 * 0.1 / 1e6).abs() < 1e-12, "{told}");
     assert_eq!(told["unranked"], 0);
