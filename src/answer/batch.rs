@@ -22,7 +22,7 @@ use super::record::{Answered, Record, SourceRef};
 use super::retrieve::off_runtime;
 use super::source::Source;
 use super::wire::{Stage, seconds};
-use super::{QueryPlan, RerankPlan};
+use super::{AnswerabilityPlan, QueryPlan, RerankPlan};
 use crate::error::{Error, Origin, reason};
 use crate::providers::{ErrorKind, ProviderError};
 
@@ -104,16 +104,15 @@ impl AnswerKey {
     /// The part that the questions of a batch have in common. `limit` is that of the questions, which may not be the plan's.
     fn new(generation: Uuid, plan: &QueryPlan, limit: usize) -> Self {
         // Who answers is a part of each question's; how long to wait for it changes no answer.
-        let mut plan = QueryPlan { model: None, fallback_after: Duration::ZERO, ..plan.clone() };
+        // Who is asked anyway is not refused.
+        let answerability = AnswerabilityPlan::default();
+        let mut plan = QueryPlan { model: None, fallback_after: Duration::ZERO, answerability, ..plan.clone() };
         // Once that was the usual patience with a reranker: answers that were paid for then are answers still.
         if let Some(rerank) = plan.select.rerank.as_mut().filter(|rerank| rerank.timeout == RerankPlan::DEADLINE) {
             rerank.timeout = Duration::from_secs(10);
         }
         let mut hasher = blake3::Hasher::new();
-        // It came later, and changes no answer: a batch is asked anyway. Without it, keys are what they were.
-        let later = format!("answerability: {:?}, ", plan.answerability);
-        let plan = format!("{plan:?}").replacen(&later, "", 1);
-        hasher.update(format!("1\0{generation}\0{limit}\0{plan}").as_bytes());
+        hasher.update(format!("1\0{generation}\0{limit}\0{plan:?}").as_bytes());
         Self { hasher }
     }
 
@@ -384,7 +383,7 @@ mod tests {
             fusion: FusionPlan::Weighted { weight: 0.7 },
             select: SelectPlan::default(),
             decide: None,
-            answerability: crate::answer::AnswerabilityPlan::default(),
+            answerability: AnswerabilityPlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: Duration::from_secs(30),

@@ -144,6 +144,9 @@ impl fmt::Debug for QueryPlan {
         if let Some(decide) = &self.decide {
             told.field("decide", decide);
         }
+        if self.answerability != AnswerabilityPlan::default() {
+            told.field("answerability", &self.answerability);
+        }
         told.finish()
     }
 }

@@ -152,14 +152,14 @@ impl Chat<'_> {
             }
             let (question, anyway) = match command::parse(line) {
                 Some(Ok(Command::Quit)) => break,
-                Some(Ok(Command::Anyway)) => match self.session.turns.last() {
-                    Some(last) => (last.question.clone(), true),
-                    None => {
+                Some(Ok(Command::Anyway)) => {
+                    let Some(last) = self.session.turns.last() else {
                         self.failed += 1;
                         self.complain("there is no question yet");
                         continue;
-                    }
-                },
+                    };
+                    (last.question.clone(), true)
+                }
                 Some(Ok(command)) => {
                     self.obey(command).await;
                     continue;

@@ -23,8 +23,9 @@ use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
 use crate::pipeline::{Diagnostic, Plan};
 
+type AnswerabilityFigure = (&'static str, fn(&Answerability) -> f64);
 /// What is shown of how well it is known which questions have an answer.
-const ANSWERABILITY: [(&str, fn(&Answerability) -> f64); 3] =
+const ANSWERABILITY: [AnswerabilityFigure; 3] =
     [("AUROC", |known| known.auroc), ("ECE", |known| known.ece), ("refused@5%", |known| known.refused_at_5)];
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
