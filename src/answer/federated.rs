@@ -9,6 +9,9 @@
 //! By words the indexes are one: a word weighs what it would weigh in all of them together. By meaning, cosines of one model are
 //! compared as they are. Those of different models are not of one scale: each says by how many standard deviations it stands out from
 //! those of a sample of its index. One index that cannot be asked is left out with a warning; the others answer.
+//!
+//! nDCG@10 on `XQuAD` in English, in two or three parts (at random, by subject, of unequal size), its rankings merged in this way: parts of
+//! one model as the whole (.962 with potion, .972 with `MiniLM`), of both models .954 to .971. Lists fused as lists: .67 to .91.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
