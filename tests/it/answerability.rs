@@ -37,6 +37,7 @@ fn name(n: usize) -> String {
     format!("{}{}{}", FIRST[n % 12], MIDDLE[n / 12 % 12], LAST[n / 144 % 12])
 }
 
+#[expect(clippy::many_single_char_names, reason = "eight names that mean nothing")]
 fn english(n: usize) -> String {
     const THINGS: [&str; 7] = ["boiler", "harbour crane", "telescope", "archive", "greenhouse", "turbine", "printing press"];
     let ([a, b, c, d, e, f, g, h], thing) = (std::array::from_fn(|at| name(8 * n + at)), THINGS[n % 7]);
@@ -50,6 +51,7 @@ fn chinese_name(n: usize) -> String {
     [n * 7, (n * 13 + 5) % 20_000].map(|at| char::from_u32(0x4e00 + at as u32).unwrap()).iter().collect()
 }
 
+#[expect(clippy::many_single_char_names, reason = "eight names that mean nothing")]
 fn chinese(n: usize) -> String {
     const THINGS: [&str; 7] = ["锅炉", "起重机", "望远镜", "档案馆", "温室", "涡轮机", "印刷机"];
     let ([a, b, c, d, e, f, g, h], thing) = (std::array::from_fn(|at| chinese_name(8 * n + at)), THINGS[n % 7]);
@@ -91,7 +93,7 @@ fn answerable(done: &Value) -> f64 {
     done["answerable"].as_f64().unwrap_or_else(|| panic!("no probability: {done}"))
 }
 
-async fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str, unanswerable: &str, sentence: &str) {
+fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str, unanswerable: &str, sentence: &str) {
     let project = project(api, document, "");
     ingest(&project);
     assert!(project.path(KEPT).exists(), "what the index has taught is kept");
@@ -126,14 +128,14 @@ async fn is_refused(api: &StandIn, document: fn(usize) -> String, answered: &str
 async fn what_english_documents_do_not_say_is_not_asked() {
     let [painters, coated, with] = [44, 45, 46].map(name);
     let answered = format!("For whom have painters from {painters} coated {coated} with {with}?");
-    is_refused(&stand_in().await, english, &answered, UNANSWERABLE, "The documents do not seem to hold the answer").await;
+    is_refused(&stand_in().await, english, &answered, UNANSWERABLE, "The documents do not seem to hold the answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_chinese_documents_do_not_say_is_not_asked() {
     let [painters, with, what] = [44, 45, 46].map(chinese_name);
     let answered = format!("来自{painters}的油漆工用{with}为{what}涂刷了什么？");
-    is_refused(&stand_in().await, chinese, &answered, UNANSWERABLE_CHINESE, "文档中似乎没有这个问题的答案").await;
+    is_refused(&stand_in().await, chinese, &answered, UNANSWERABLE_CHINESE, "文档中似乎没有这个问题的答案");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -77,9 +77,9 @@ async fn places_are_those_of_a_search() {
                     let found = hits.iter().take(3).any(|found| found["uri"] == hit["uri"]);
                     assert_eq!(told["found"], json!(found), "{asked:?} {told}");
                     if found {
-                        told_apart.0 += 1
+                        told_apart.0 += 1;
                     } else {
-                        told_apart.1 += 1
+                        told_apart.1 += 1;
                     }
                     if own.is_some() && told["copy_of"].is_null() {
                         assert_eq!(told["rank"].as_u64(), own, "{asked:?} {told}");

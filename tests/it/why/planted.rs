@@ -111,7 +111,7 @@ impl Language {
             }
         }
         let (gap, end) = if self.chinese { ("，", "。\n") } else { (" ", ".\n") };
-        all.chunks(8).map(|sentence| format!("{}{end}", sentence.join(gap))).collect()
+        all.chunks(8).flat_map(|sentence| [sentence.join(gap), end.to_owned()]).collect()
     }
 
     fn ask(&self, words: &[String]) -> String {
