@@ -88,6 +88,8 @@ pub(crate) fn ends() -> Vec<Vec<AnswerEvent>> {
         let sources = if outcome == AnswerOutcome::NothingFound { Vec::new() } else { vec![source(1, 0.83)] };
         let summary = summary(model, outcome, None);
         let summary = AnswerSummary { cost_usd: None, usage: Usage::default(), citations: Vec::new(), ..summary };
+        // One that would have been asked.
+        let model = if outcome == AnswerOutcome::Unanswerable { Some("p/a") } else { model };
         vec![AnswerEvent::Sources { sources, model: model.map(str::to_owned) }, AnswerEvent::Done(summary)]
     };
     outcomes.map(end).collect()
