@@ -152,6 +152,7 @@ impl Answerer {
     }
 
     /// The model that embeds questions, by its whole name.
+    #[cfg(feature = "cli")]
     pub(crate) async fn embedding_model(&self) -> Result<Option<&str>, Error> {
         Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model()))
     }

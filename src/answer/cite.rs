@@ -267,6 +267,7 @@ pub fn without(answer: &str) -> String {
 }
 
 /// A citation with a `?` after each of these numbers: `[1, 7?]`.
+#[cfg(any(feature = "cli", feature = "serve"))]
 pub(crate) fn queried(text: &str, numbers: &[usize]) -> String {
     let mut shown = String::with_capacity(text.len() + numbers.len());
     let mut number = None;

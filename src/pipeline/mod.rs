@@ -29,7 +29,6 @@ pub use model::Purpose;
 pub use plan::Plan;
 pub use resolve::default_plan;
 pub use schema::schema;
-#[cfg(feature = "cli")]
 pub(crate) use sources::MAX_BYTES;
 #[cfg(feature = "cli")]
 pub(crate) use sources::{instead_of_bucket, is_database};

@@ -1,7 +1,6 @@
 //! In place of the models in process where the crate is built without them (the feature `local`).
 
 mod choice;
-mod choice;
 mod download;
 
 use std::path::Path;
@@ -9,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use choice::{AUTO, ENGLISH, MULTILINGUAL, model_for, model_of};
 pub use choice::{AUTO, ENGLISH, MULTILINGUAL, model_for, model_of};
 pub use download::Download;
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ragstream::answer::{Answerer, Deciding, Models, RetrieveMode};
+use ragstream::answer::{AnswerabilityPlan, Answerer, Deciding, Models, QueryPlan, Question, RetrieveMode};
 use ragstream::providers::{
     Ask, ChatEvent, Decider, Decision, DecisionRequest, Decisions, ErrorKind, Price, ProviderError, StopReason, Usage,
 };
@@ -19,6 +19,8 @@ use super::{answer_of, asked, lines};
 struct Judge {
     takes: Duration,
     fails: Option<ErrorKind>,
+    /// The probability that passages hold an answer.
+    holds: f64,
     asked: Mutex<Vec<DecisionRequest>>,
 }
 
@@ -38,7 +40,7 @@ impl Decider for Judge {
         }
         let sentence = request.state["sentence"].as_str().unwrap_or_default();
         let answer = match request.questions[0].ask {
-            Ask::Predicate => Decision::Predicate(0.25),
+            Ask::Predicate => Decision::Predicate(self.holds),
             _ if sentence.contains("yes") => Decision::Choice(vec![0.95, 0.03, 0.02]),
             _ if sentence.contains("no") => Decision::Choice(vec![0.02, 0.9, 0.08]),
             _ if sentence.contains("so") => Decision::Choice(vec![0.02, 0.08, 0.9]),
@@ -60,7 +62,9 @@ fn over(pieces: &[&str], judge: Option<&Arc<Judge>>) -> Answerer {
         Some(judge) => models.with_decider(Arc::clone(judge) as _, Duration::from_secs(2)),
         None => models,
     };
-    Answerer::new(retriever, plan(RetrieveMode::Dense)).with_models(models)
+    // It is asked about sentences alone.
+    let plan = QueryPlan { answerability: AnswerabilityPlan::Off, ..plan(RetrieveMode::Dense) };
+    Answerer::new(retriever, plan).with_models(models)
 }
 
 fn doubts(lines: &[Value]) -> Vec<(String, String)> {
@@ -140,7 +144,7 @@ async fn sentences_are_decided_side_by_side_while_the_answer_goes_on() {
 
 #[tokio::test(start_paused = true)]
 async fn whether_passages_hold_the_answer_is_a_probability_or_nothing() {
-    let judge = Arc::new(Judge::default());
+    let judge = Arc::new(Judge { holds: 0.25, ..Judge::default() });
     let deciding = Deciding::new(Arc::clone(&judge) as _, Duration::from_secs(2));
     assert_eq!(deciding.holds_answer("密钥多久轮换？", &["密钥每月轮换。", "午餐"]).await, Some(0.25));
     assert_eq!(
@@ -151,6 +155,42 @@ async fn whether_passages_hold_the_answer_is_a_probability_or_nothing() {
     let late = Deciding::new(Arc::new(Judge { takes: Duration::from_secs(3), ..Judge::default() }), Duration::from_secs(2));
     assert_eq!(late.holds_answer("?", &["a"]).await, None);
     assert_eq!(late.spent(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_model_is_asked_where_the_passages_surely_do_not_hold_the_answer() {
+    const QUESTION: &str = "How are keys rotated?";
+    let answered = async |judge: Judge, answerability, anyway| {
+        let judge = Arc::new(judge);
+        let model = chat(vec![text("Every month, yes [1]."), done(StopReason::End)]);
+        let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)));
+        let models = Models::own(model, Vec::new()).with_decider(Arc::clone(&judge) as _, Duration::from_secs(2));
+        let plan = QueryPlan { answerability, ..plan(RetrieveMode::Dense) };
+        let question = Question { anyway, ..QUESTION.into() };
+        let told = lines(Answerer::new(retriever, plan).with_models(models).ask(question)).await;
+        let asked: Vec<bool> = judge.asked.lock().unwrap().iter().map(|asked| asked.state["question"] == QUESTION).collect();
+        (told, asked)
+    };
+    let judge = |holds| Judge { holds, ..Judge::default() };
+    let (told, asked) = answered(judge(0.02), AnswerabilityPlan::Trusted, false).await;
+    let done = told.last().unwrap();
+    assert_eq!((&done["stop"], &done["answerable"], &done["model"]), (&json!("unanswerable"), &json!(0.02), &Value::Null));
+    assert_eq!((asked, &done["decided"][0]["asked"]), (vec![true], &json!(1)));
+    assert!(answer_of(&told).starts_with("The documents do not seem to hold the answer"), "{told:?}");
+    assert!(told.iter().any(|line| line["type"] == "sources" && !line["sources"].as_array().unwrap().is_empty()));
+
+    // The passages may hold it, or whoever asks wants to know all the same: then the sentence alone is decided, or both.
+    let late = Judge { takes: Duration::from_hours(1), ..judge(0.0) };
+    for (judge, answerability, anyway, expected) in [
+        (judge(0.4), AnswerabilityPlan::Trusted, false, vec![true, false]),
+        (judge(0.02), AnswerabilityPlan::Below(0.01), false, vec![true, false]),
+        (judge(0.02), AnswerabilityPlan::Trusted, true, vec![false]),
+        (judge(0.02), AnswerabilityPlan::Off, false, vec![false]),
+        (late, AnswerabilityPlan::Below(1.0), false, vec![true, false]),
+    ] {
+        let (told, asked) = answered(judge, answerability, anyway).await;
+        assert_eq!((answer_of(&told).as_str(), asked), ("Every month, yes [1].", expected));
+    }
 }
 
 #[tokio::test]
