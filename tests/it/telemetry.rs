@@ -122,7 +122,8 @@ async fn a_run_and_a_question_arrive_by_the_names_of_the_conventions() {
     for step in ["list", "read", "parse", "chunk", "store", "commit"] {
         assert!(["working", "starved", "blocked"].map(|state| spent(step, state)).iter().sum::<f64>() > 0.0, "{clocks:?}");
     }
-    assert!(spent("embed", "wire") > 0.0 && spent("embed", "quota") == 0.0, "there is none: {clocks:?}");
+    // Nobody has told a quota: it begins with 30 requests a second, which these few may come up against.
+    assert!(spent("embed", "wire") > 0.0 && spent("embed", "quota") < 0.2, "{clocks:?}");
     for measured in ["gen_ai.client.embeddings.operation.input_tokens", "gen_ai.invoke_workflow.duration"] {
         assert!(said.contains(&format!("Name: {measured}\n")), "{measured}");
     }
