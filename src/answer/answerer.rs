@@ -11,13 +11,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_stream::try_stream;
 use futures_util::future::join_all;
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
-use super::answerability::{self, AnswerabilityPlan, Judgement};
+use super::answerability::{self, Judgement};
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -26,12 +25,12 @@ use super::fallback::write_with_fallback;
 use super::federated::{self, Index};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
-use super::owner::Owner;
+use super::owner::{Events, Owner};
 use super::prompt::{Composed, HISTORY, compose};
 use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
-use super::source::{Source, join};
+use super::source::{Source, sources_of};
 use super::{history, rewrite, told};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
@@ -73,31 +72,33 @@ impl Answerer {
     /// Answers with the best passages themselves, until it is given [models](Self::with_models). Of the plan, the models are left
     /// out, for names mean nothing here.
     pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
-        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-        let retriever = Arc::new(Lazy::opened(retriever));
-        let (plan, models) = (Arc::new(plan), Models::default());
-        let (together, told) = (None, Arc::default());
-        Self { retriever, owner: None, plan, models, count_tokens, together, releases: false, told }
+        Self::over(Arc::new(Lazy::opened(retriever)), plan)
     }
 
     /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
     /// with [`Self::new`].
     pub fn through(owner: Arc<dyn Owner>, open: OpenRetriever, plan: QueryPlan) -> Self {
-        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-        let (retriever, owner) = (Arc::new(Lazy::new(open)), Some(owner));
-        let (plan, models) = (Arc::new(plan), Models::default());
-        let (together, told) = (None, Arc::default());
-        Self { retriever, owner, plan, models, count_tokens, together, releases: false, told }
+        Self { owner: Some(owner), ..Self::over(Arc::new(Lazy::new(open)), plan) }
     }
 
     /// Asks several indexes together, each as its own plan says and with its own model, and makes one ranking of what they find. All
     /// else is as the first one's plan says. One that cannot be asked is left out, and that is said. Models as with [`Self::new`].
     pub fn together(first: Index, others: Vec<Index>) -> Self {
-        let count_tokens = Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text));
-        let (retriever, plan, models) = (first.retriever(), Arc::new(first.plan.clone()), Models::default());
-        let together = Some(std::iter::once(first).chain(others).collect());
-        let (owner, told) = (None, Arc::default());
-        Self { retriever, owner, plan, models, count_tokens, together, releases: false, told }
+        let one = Self::over(first.retriever(), first.plan.clone());
+        Self { together: Some(std::iter::once(first).chain(others).collect()), ..one }
+    }
+
+    fn over(retriever: Arc<Lazy>, plan: QueryPlan) -> Self {
+        Self {
+            retriever,
+            owner: None,
+            plan: Arc::new(plan),
+            models: Models::default(),
+            count_tokens: Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text)),
+            together: None,
+            releases: false,
+            told: Arc::default(),
+        }
     }
 
     /// The same with these models.
@@ -188,7 +189,7 @@ impl Answerer {
     /// What a search for a text finds, all else being as the question says.
     async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, text, |plan| narrowed(plan, question)).await?,
+            Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
             None => self.retriever().await?.search(text, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
@@ -204,27 +205,28 @@ impl Answerer {
         }
     }
 
+    /// Events of another process, with a warning of what they note.
+    fn warning<E: 'static>(self, events: Events<E>, note: fn(&E) -> Option<&String>) -> Events<E> {
+        let told = move |event: &Result<E, Error>| event.iter().filter_map(note).for_each(|note| self.warn(note));
+        events.inspect(told).boxed()
+    }
+
     /// Streams the answer to a question. Nothing happens before the first poll; dropping the stream cancels the request upstream.
     ///
     /// # Errors
     /// As [`Self::models`] and [`Self::search`], else what the (last) model says. The pieces of an answer that broke off have been
     /// yielded before the error.
-    pub fn ask(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+    pub fn ask(&self, question: Question) -> Events<AnswerEvent> {
         let Some(owner) = self.owner.clone() else { return self.ask_here(question) };
         let answerer = self.clone();
         let asked = async move {
             let Some(there) = owner.ask(&question).await else { return answerer.ask_here(question) };
-            let told = move |event: &Result<AnswerEvent, Error>| {
-                if let Ok(AnswerEvent::Note(note)) = event {
-                    answerer.warn(note);
-                }
-            };
-            there.inspect(told).boxed()
+            answerer.warning(there, |event| if let AnswerEvent::Note(note) = event { Some(note) } else { None })
         };
         stream::once(asked).flatten().boxed()
     }
 
-    fn ask_here(&self, question: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+    fn ask_here(&self, question: Question) -> Events<AnswerEvent> {
         let answerer = self.clone();
         let events = try_stream! {
             let wishes = question.wishes()?;
@@ -238,9 +240,10 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
-            let Sought { sources: found, note, decided, judged } = found?;
+            let Found { hits, note, decided, judged, .. } = found?;
+            let found = sources_of(hits);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
                 let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
@@ -255,8 +258,7 @@ impl Answerer {
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
                     yield AnswerEvent::Token(format!("{}\n", source.text.trim_end()));
-                    let (text, sources) = (format!("[{}]", source.n), vec![source.n]);
-                    yield AnswerEvent::Citation { text, sources, unknown: Vec::new(), doubts: Vec::new() };
+                    yield citation(source.n);
                     yield AnswerEvent::Token("\n\n".into());
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
@@ -265,7 +267,8 @@ impl Answerer {
                 return;
             };
             let text = conversation.search.as_ref().unwrap_or(&question.text);
-            let judged = answerer.judged(judged, deciding.as_ref(), text, &question, &found).await;
+            let decided_by = deciding.as_ref().filter(|_| !question.anyway);
+            let judged = answerability::sharpened(judged, plan.answerability, decided_by, text, &found).await;
             let answerable = probability(judged);
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 let (sentence, shown, how) = answerability::refusal(&question.text, &found);
@@ -277,13 +280,12 @@ impl Answerer {
                 let cited = shown.iter().map(|(_, n)| *n).collect();
                 for (text, n) in shown {
                     yield AnswerEvent::Token(text);
-                    let (text, sources) = (format!("[{n}]"), vec![n]);
-                    yield AnswerEvent::Citation { text, sources, unknown: Vec::new(), doubts: Vec::new() };
+                    yield citation(n);
                 }
                 yield AnswerEvent::Token(how.into());
                 let summary = AnswerSummary::without_model(AnswerOutcome::Unanswerable, cited, started.elapsed());
-                let all = decided.into_iter().chain(deciding.as_ref().and_then(Deciding::spent));
-                yield AnswerEvent::Done(AnswerSummary { answerable, ..summary }.with_decided(all));
+                let summary = AnswerSummary { answerable, ..summary };
+                yield AnswerEvent::Done(summary.with_decided(spent(decided.as_ref(), deciding.as_ref())));
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
@@ -296,9 +298,8 @@ impl Answerer {
             while let Some(event) = answer.next().await {
                 yield match event? {
                     AnswerEvent::Done(summary) => {
-                        let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
                         let summary = AnswerSummary { took: started.elapsed(), answerable, ..summary };
-                        AnswerEvent::Done(summary.with_decided(all))
+                        AnswerEvent::Done(summary.with_decided(spent(decided.as_ref(), deciding.as_ref())))
                     }
                     event => event,
                 };
@@ -312,24 +313,19 @@ impl Answerer {
     ///
     /// # Errors
     /// As [`Self::search`] before the models are asked; after that only when all of them have failed.
-    pub fn ask_all(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
+    pub fn ask_all(&self, question: Question, ensemble: Ensemble) -> Events<EnsembleEvent> {
         let Some(owner) = self.owner.clone() else { return self.ask_all_here(question, ensemble) };
         let answerer = self.clone();
         let asked = async move {
             let Some(there) = owner.ask_all(&question, &ensemble).await else {
                 return answerer.ask_all_here(question, ensemble);
             };
-            let told = move |event: &Result<EnsembleEvent, Error>| {
-                if let Ok(EnsembleEvent::Note(note)) = event {
-                    answerer.warn(note);
-                }
-            };
-            there.inspect(told).boxed()
+            answerer.warning(there, |event| if let EnsembleEvent::Note(note) = event { Some(note) } else { None })
         };
         stream::once(asked).flatten().boxed()
     }
 
-    fn ask_all_here(&self, question: Question, ensemble: Ensemble) -> BoxStream<'static, Result<EnsembleEvent, Error>> {
+    fn ask_all_here(&self, question: Question, ensemble: Ensemble) -> Events<EnsembleEvent> {
         let answerer = self.clone();
         let events = try_stream! {
             let (mode, wishes) = (ensemble.mode, question.wishes()?);
@@ -342,9 +338,10 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.find(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
             let _releasing = answerer.let_go();
-            let Sought { sources: found, note, decided, judged } = found?;
+            let Found { hits, note, decided, judged, .. } = found?;
+            let found = sources_of(hits);
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
                 yield EnsembleEvent::Sources { sources: found, models: names };
@@ -352,12 +349,13 @@ impl Answerer {
                 return;
             }
             let text = conversation.search.as_ref().unwrap_or(&question.text);
-            let judged = answerer.judged(judged, deciding.as_ref(), text, &question, &found).await;
+            let decided_by = deciding.as_ref().filter(|_| !question.anyway);
+            let judged = answerability::sharpened(judged, plan.answerability, decided_by, text, &found).await;
             let answerable = probability(judged);
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 yield EnsembleEvent::Sources { sources: found, models: names };
                 let summary = EnsembleSummary::nothing_found(mode, started.elapsed());
-                let decided = decided.into_iter().chain(deciding.as_ref().and_then(Deciding::spent)).collect();
+                let decided = spent(decided.as_ref(), deciding.as_ref());
                 yield EnsembleEvent::Done(EnsembleSummary { decided, answerable, refused: true, ..summary });
                 return;
             }
@@ -377,8 +375,8 @@ impl Answerer {
             while let Some(event) = events.next().await {
                 yield match event? {
                     EnsembleEvent::Done(summary) => {
-                        let all = decided.iter().cloned().chain(deciding.as_ref().and_then(Deciding::spent));
-                        EnsembleEvent::Done(EnsembleSummary { decided: all.collect(), answerable, ..summary })
+                        let decided = spent(decided.as_ref(), deciding.as_ref());
+                        EnsembleEvent::Done(EnsembleSummary { decided, answerable, ..summary })
                     }
                     event => event,
                 };
@@ -393,7 +391,7 @@ impl Answerer {
     ///
     /// # Errors
     /// As [`Self::models`], else what the (last) model says.
-    pub fn chat(&self, messages: Vec<Message>, how: Question) -> BoxStream<'static, Result<AnswerEvent, Error>> {
+    pub fn chat(&self, messages: Vec<Message>, how: Question) -> Events<AnswerEvent> {
         let answerer = self.clone();
         let events = try_stream! {
             let system = how.wishes()?.unwrap_or_default();
@@ -414,7 +412,7 @@ impl Answerer {
 
     /// How a question is answered: as planned, save for what it says itself.
     pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
-        narrowed(&self.plan, question)
+        question.narrowed(&self.plan)
     }
 
     /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
@@ -432,27 +430,6 @@ impl Answerer {
         }
         let search = rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await;
         Conversation { history, search }
-    }
-
-    /// The sources that are found, best first, and how probable it is that they hold the answer.
-    async fn find(&self, text: &str, question: &Question) -> Result<Sought, Error> {
-        let Found { hits, note, decided, judged, .. } = self.found(text, question).await?;
-        Ok(Sought { sources: join(hits.into_iter().map(|found| found.hit).collect()), note, decided, judged })
-    }
-
-    /// What is known of the sources, sharpened by a decision model where one is set, and something hangs on it.
-    async fn judged(
-        &self,
-        judged: Option<Judgement>,
-        deciding: Option<&Deciding>,
-        text: &str,
-        question: &Question,
-        sources: &[Source],
-    ) -> Option<Judgement> {
-        let off = question.anyway || self.plan.answerability == AnswerabilityPlan::Off;
-        let Some(deciding) = deciding.filter(|_| !off) else { return judged };
-        let passages: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
-        answerability::joint(judged, deciding.holds_answer(text, &passages).await)
     }
 
     /// Closes the index beside what goes on, if it is to be closed.
@@ -488,32 +465,19 @@ impl Answerer {
     }
 }
 
-/// The sources of an answer, and how they were found (as in [`Found`]).
-struct Sought {
-    sources: Vec<Source>,
-    note: Option<String>,
-    decided: Option<Decided>,
-    judged: Option<Judgement>,
+/// What decisions took: those of the reranker, and those on the answer so far.
+fn spent(reranking: Option<&Decided>, deciding: Option<&Deciding>) -> Vec<Decided> {
+    reranking.cloned().into_iter().chain(deciding.and_then(Deciding::spent)).collect()
+}
+
+/// The mark of one source, which stands beside its own words.
+fn citation(n: usize) -> AnswerEvent {
+    AnswerEvent::Citation { text: format!("[{n}]"), sources: vec![n], unknown: Vec::new(), doubts: Vec::new() }
 }
 
 /// That the passages hold the answer.
 fn probability(judged: Option<Judgement>) -> Option<f64> {
     judged.map(|judged| judged.probability)
-}
-
-/// How a question is answered: as this plan says, save for what it says itself.
-fn narrowed(plan: &QueryPlan, question: &Question) -> QueryPlan {
-    let mut plan = plan.clone();
-    plan.limit = question.limit.unwrap_or(plan.limit);
-    plan.select.filter.extend_with(&question.filter);
-    plan.select.duplicates = question.duplicates.unwrap_or(plan.select.duplicates);
-    plan.fallback_after = question.fallback_after.unwrap_or(plan.fallback_after);
-    plan.max_tokens = question.max_tokens.unwrap_or(plan.max_tokens);
-    plan.temperature = question.temperature.or(plan.temperature);
-    if let Some(fallback) = &question.fallback {
-        plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
-    }
-    plan
 }
 
 /// The conversation that a question goes on from.

@@ -28,10 +28,9 @@ use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::Reranking;
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::{Duplicates, QueryPlan};
-use crate::chunk::embedded_text;
 use crate::document::{Hit, SparseVector};
 use crate::error::{Error, reason};
-use crate::language::Language;
+use crate::ingest::sparse_vector;
 use crate::providers::Fingerprint;
 use crate::vectordb::bm25::{Bm25, idf};
 use crate::vectordb::{Frequencies, MAX_PAGE, Query, Ranked, StoreError, VectorStore};
@@ -246,10 +245,7 @@ impl Asked<'_> {
 async fn weighed(store: &dyn VectorStore, term: u32, points: u64) -> Result<u64, StoreError> {
     let query = Query::Sparse(SparseVector { indices: vec![term], values: vec![1.0] });
     let Some(hit) = store.query(query, 1).await?.into_iter().next() else { return Ok(0) };
-    let passage = &hit.passage;
-    let language = passage.lang.as_deref().and_then(Language::from_code);
-    let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
-    let vector = Bm25::new().passage_in(language, &text);
+    let vector = sparse_vector(&Bm25::new(), &hit.passage);
     let weight = vector.indices.iter().zip(&vector.values).find(|(index, _)| **index == term).map(|(_, weight)| *weight);
     let Some(weight) = weight.filter(|weight| *weight > 0.0) else { return Ok(1) };
     // The formula of `idf`, solved for the frequency.

@@ -5,7 +5,6 @@ use std::fmt;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 
-use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, EnsembleEvent};
 use super::question::{Ensemble, Question};
 use super::retrieve::Found;
@@ -21,14 +20,10 @@ pub type Events<E> = BoxStream<'static, Result<E, Error>>;
 /// A model of one's own ([`ModelChoice::Own`](super::ModelChoice::Own)) is the one there that has its name.
 #[async_trait]
 pub trait Owner: fmt::Debug + Send + Sync {
-    /// As [`Answerer::search`](super::Answerer::search).
-    async fn search(&self, question: &Question) -> Option<Result<Vec<DedupedHit>, Error>>;
     /// As [`Answerer::trace`](super::Answerer::trace).
     async fn trace(&self, question: &Question, uri: &str) -> Option<Result<Option<Trace>, Error>>;
     /// As [`Answerer::retrieve`](super::Answerer::retrieve).
-    async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>> {
-        Some(self.search(question).await?.map(Found::from))
-    }
+    async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>>;
     /// As [`Answerer::ask`](super::Answerer::ask). Returns with the first event; dropping the stream cancels all that is done there.
     async fn ask(&self, question: &Question) -> Option<Events<AnswerEvent>>;
     /// As [`Answerer::ask_all`](super::Answerer::ask_all), in the same way.

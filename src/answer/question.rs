@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::Exchange;
-use super::{Duplicates, Filter};
+use super::{Duplicates, Filter, QueryPlan};
 use crate::error::{Failure, Origin};
 use crate::providers::{ChatModel, ModelRef};
 
@@ -63,6 +63,21 @@ impl Question {
             bytes if bytes > MAX_INSTRUCTIONS_BYTES => Err(QuestionError::InstructionsTooLong { bytes }),
             _ => Ok(wishes.map(str::to_owned)),
         }
+    }
+
+    /// How it is answered: as this plan says, save for what it says itself.
+    pub(super) fn narrowed(&self, plan: &QueryPlan) -> QueryPlan {
+        let mut plan = plan.clone();
+        plan.limit = self.limit.unwrap_or(plan.limit);
+        plan.select.filter.extend_with(&self.filter);
+        plan.select.duplicates = self.duplicates.unwrap_or(plan.select.duplicates);
+        plan.fallback_after = self.fallback_after.unwrap_or(plan.fallback_after);
+        plan.max_tokens = self.max_tokens.unwrap_or(plan.max_tokens);
+        plan.temperature = self.temperature.or(plan.temperature);
+        if let Some(fallback) = &self.fallback {
+            plan.fallback = fallback.iter().filter_map(ModelChoice::reference).collect();
+        }
+        plan
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::legs::Leg;
-use crate::chunk::embedded_text;
+use crate::chunk::embedded_passage;
 use crate::error::Error;
 use crate::providers::{Reranker, Usage};
 
@@ -34,11 +34,7 @@ pub(super) async fn rerank(
     if found.len() < 2 {
         return Ok(Reranking { found, ..Reranking::default() });
     }
-    let text = |found: &DedupedHit| {
-        let passage = &found.hit.passage;
-        embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text)
-    };
-    let texts: Vec<String> = found.iter().map(text).collect();
+    let texts: Vec<String> = found.iter().map(|found| embedded_passage(&found.hit.passage)).collect();
     let asked = Instant::now();
     let kept = |found, why: String| {
         let note = Some(format!("The passages are not reranked, and stand as the search ranked them: {why}"));

@@ -47,12 +47,6 @@ pub struct Found {
     pub judged: Option<Judgement>,
 }
 
-impl From<Vec<DedupedHit>> for Found {
-    fn from(hits: Vec<DedupedHit>) -> Self {
-        Self { hits, ..Self::default() }
-    }
-}
-
 /// Turns a question into its BM25 vector. Pure CPU work; called off the runtime.
 pub type SparseQuery = Arc<dyn Fn(&str) -> SparseVector + Send + Sync>;
 

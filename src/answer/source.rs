@@ -7,6 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::duplicates::DedupedHit;
 use super::link::link;
 use crate::document::{Hit, Passage};
 
@@ -80,6 +81,11 @@ struct Piece {
     rank: usize,
     /// Pieces of two versions of a document must not be joined.
     modified: i64,
+}
+
+/// Sources of what was found, as by [`join`]: copies are not among them.
+pub(super) fn sources_of(found: Vec<DedupedHit>) -> Vec<Source> {
+    join(found.into_iter().map(|found| found.hit).collect())
 }
 
 /// Sources of hits that come best first; the sources do too, and are numbered from 1.

@@ -6,13 +6,12 @@ use std::collections::HashSet;
 use super::duplicates::DedupedHit;
 use super::fusion;
 use super::retrieve::{Retriever, off_runtime};
-use super::source::join;
+use super::source::sources_of;
 use super::why::{Cause, Place, Spot, Trace};
 use super::{Answerer, Leg, QueryPlan, Question};
-use crate::chunk::embedded_text;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::language::Language;
+use crate::ingest::sparse_vector;
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{MAX_PAGE, Query, Standing};
 
@@ -51,7 +50,7 @@ impl Answerer {
 
     /// Whether what was found also fits into the prompt, and as which source.
     async fn fit(&self, question: &Question, plan: &QueryPlan, found: Vec<DedupedHit>, uri: &str) -> Result<Cause, Error> {
-        let sources = join(found.into_iter().map(|found| found.hit).collect());
+        let sources = sources_of(found);
         // One that cannot be had would have been asked.
         let writes = self.models(question).await.map_or(true, |models| !models.is_empty());
         let sources = if writes { self.compose(&question.text, None, Vec::new(), sources, plan).await?.0 } else { sources };
@@ -67,9 +66,7 @@ fn lacking(question: &str, passages: &[Passage]) -> Vec<String> {
     let bm25 = Bm25::new();
     let mut terms = HashSet::new();
     for passage in passages {
-        let language = passage.lang.as_deref().and_then(Language::from_code);
-        let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
-        terms.extend(bm25.passage_in(language, &text).indices);
+        terms.extend(sparse_vector(&bm25, passage).indices);
     }
     bm25.lacking(question, &terms)
 }

@@ -1,5 +1,7 @@
 //! The text that the embedding model and BM25 get for a chunk: its headings, the names of a table's columns, then the chunk.
 
+use crate::document::Passage;
+
 /// How long the path of headings may be, in bytes: some 50 tokens of English, so that it never crowds the text out.
 const PATH: usize = 240;
 /// How long one heading in it may be, in bytes.
@@ -15,6 +17,11 @@ const SEPARATOR: &str = " > ";
 pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], columns: Option<&str>, text: &str) -> String {
     let Some(path) = path(title, headings, text) else { return with_columns(columns, text) };
     format!("{path}\n\n{}", with_columns(columns, text))
+}
+
+/// The same of a passage of the index.
+pub fn embedded_passage(passage: &Passage) -> String {
+    embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text)
 }
 
 /// The text, under the names of its columns where it has any. Of long ones the first 480 bytes are kept.

@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 
 use super::received::{Ended, Received};
 use super::remote::{ADDRESS, PATIENCE, client};
-use crate::answer::{AnswerEvent, Answerer, DedupedHit, Ensemble, EnsembleEvent, Events, Found, Owner, Question, Trace};
+use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, Owner, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 use crate::runtime::{Runtime, Status};
 use crate::serve::identity::identity;
@@ -133,10 +133,6 @@ fn told<E>(line: Line, of: fn(Line) -> Option<E>) -> Option<Result<E, Error>> {
 
 #[async_trait]
 impl Owner for Service {
-    async fn search(&self, question: &Question) -> Option<Result<Vec<DedupedHit>, Error>> {
-        Some(self.retrieve(question).await?.map(|found| found.hits))
-    }
-
     async fn retrieve(&self, question: &Question) -> Option<Result<Found, Error>> {
         let mut lines = self.ask_for(Wanted::Search(question.into())).await?;
         let mut found = Found::default();

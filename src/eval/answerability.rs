@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
-use crate::answer::Judgement;
-use crate::answer::answerability::THRESHOLD;
 use crate::answer::answerability::model::auroc;
+use crate::answer::answerability::refuses;
+use crate::answer::{AnswerabilityPlan, Judgement};
 
 /// Bins of the calibration error, as is usual (Naeini, Cooper and Hauskrecht 2015).
 const BINS: usize = 10;
@@ -53,7 +53,8 @@ impl Answerability {
         let probabilities = |all: &[Judgement]| all.iter().map(|judged| judged.probability).collect::<Vec<_>>();
         let (yes, no) = (probabilities(&with), probabilities(&without));
         let refused = |all: &[Judgement]| {
-            all.iter().filter(|judged| judged.trusted && judged.probability < THRESHOLD).count() as f64 / all.len() as f64
+            let refused = all.iter().filter(|judged| refuses(AnswerabilityPlan::Trusted, Some(**judged)));
+            refused.count() as f64 / all.len() as f64
         };
         let threshold = at_most(&yes, WRONG);
         Some(Self {

@@ -62,6 +62,7 @@ use tracing::Instrument as _;
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChunks, forecast};
 use self::open::{Opened, open};
+pub(crate) use self::point::sparse_vector;
 use self::report::{IngestSummary, Report};
 use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};

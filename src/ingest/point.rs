@@ -2,14 +2,18 @@
 
 use uuid::Uuid;
 
-use crate::chunk::embedded_text;
-use crate::document::{Passage, Point};
+use crate::chunk::embedded_passage;
+use crate::document::{Passage, Point, SparseVector};
 use crate::language::Language;
 use crate::vectordb::bm25::Bm25;
 
 /// A passage's point. BM25 tokenises and stems: work for a core.
 pub(super) fn point(bm25: &Bm25, id: Uuid, dense: Vec<f32>, passage: Passage) -> Point {
+    Point { id, dense, sparse: sparse_vector(bm25, &passage), passage }
+}
+
+/// A passage's BM25 vector, as the store holds it. Work for a core.
+pub(crate) fn sparse_vector(bm25: &Bm25, passage: &Passage) -> SparseVector {
     let language = passage.lang.as_deref().and_then(Language::from_code);
-    let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
-    Point { id, dense, sparse: bm25.passage_in(language, &text), passage }
+    bm25.passage_in(language, &embedded_passage(passage))
 }

@@ -18,10 +18,9 @@ use super::questions::{Made, question};
 use crate::answer::fusion;
 use crate::answer::retrieve::{Retriever, off_runtime};
 use crate::answer::{QueryPlan, RetrieveMode};
-use crate::chunk::embedded_text;
 use crate::document::Passage;
 use crate::error::Error;
-use crate::language::Language;
+use crate::ingest::sparse_vector;
 use crate::providers::{Embedder, InputType};
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{Condition, Fuse, Query, Ranked, TwoRankings};
@@ -100,14 +99,14 @@ pub async fn calibrate(
     let embedder = retriever.embedder.as_deref().filter(|_| free && plan.mode == RetrieveMode::Hybrid);
     let until = Instant::now() + PATIENCE;
     let (mut both, mut words) = (Seen::default(), Seen::default());
-    for asked in asked.chunks(BATCH) {
+    'asking: for asked in asked.chunks(BATCH) {
         let vectors = vectors(embedder, asked).await?;
         for (Asked { made, uri }, vector) in asked.iter().zip(vectors) {
             if stop.is_cancelled() {
                 return Ok(None);
             }
             if Instant::now() > until {
-                break;
+                break 'asking;
             }
             let sparse = bm25.query(&made.question);
             let search = |conditions| ask(retriever, plan, vector.clone(), sparse.clone(), conditions);
@@ -130,11 +129,7 @@ pub async fn calibrate(
 }
 
 fn frequencies(sample: &[(uuid::Uuid, Passage)], bm25: &Bm25) -> Frequencies {
-    Frequencies::of(sample.iter().map(|(_, passage)| {
-        let language = passage.lang.as_deref().and_then(Language::from_code);
-        let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
-        bm25.passage_in(language, &text)
-    }))
+    Frequencies::of(sample.iter().map(|(_, passage)| sparse_vector(bm25, passage)))
 }
 
 /// A question of as many passages as are wanted, of each document about as many.

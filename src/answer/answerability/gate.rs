@@ -1,6 +1,7 @@
 //! What is done about a question that the documents do not answer.
 
 use super::model::{Judgement, sigmoid};
+use crate::answer::decide::Deciding;
 use crate::answer::source::Source;
 use crate::language::Language;
 
@@ -28,7 +29,7 @@ pub enum AnswerabilityPlan {
 }
 
 /// Whether a model is not to be asked.
-pub(in crate::answer) fn refuses(plan: AnswerabilityPlan, judged: Option<Judgement>) -> bool {
+pub(crate) fn refuses(plan: AnswerabilityPlan, judged: Option<Judgement>) -> bool {
     let Some(Judgement { probability, trusted }) = judged else { return false };
     match plan {
         AnswerabilityPlan::Trusted => trusted && probability < THRESHOLD,
@@ -52,6 +53,19 @@ pub fn joint(own: Option<Judgement>, decided: Option<f64>) -> Option<Judgement> 
             Some(Judgement { probability, trusted: true })
         }
     }
+}
+
+/// What is judged, joined with what a decision model says of the sources, where one is set and something hangs on it.
+pub(in crate::answer) async fn sharpened(
+    judged: Option<Judgement>,
+    plan: AnswerabilityPlan,
+    deciding: Option<&Deciding>,
+    question: &str,
+    sources: &[Source],
+) -> Option<Judgement> {
+    let Some(deciding) = deciding.filter(|_| plan != AnswerabilityPlan::Off) else { return judged };
+    let passages: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+    joint(judged, deciding.holds_answer(question, &passages).await)
 }
 
 /// What is said instead of an answer, in the question's language: a sentence; the nearest passages, each a piece of text with the

@@ -23,7 +23,8 @@ pub mod model;
 mod questions;
 
 pub use self::evidence::Evidence;
+pub(crate) use self::gate::refuses;
 pub use self::gate::{AnswerabilityPlan, THRESHOLD, joint};
-pub(super) use self::gate::{refusal, refuses};
+pub(super) use self::gate::{refusal, sharpened};
 pub use self::kept::{Answerability, Known};
 pub use self::model::{Calibration, Judgement};

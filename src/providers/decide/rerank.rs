@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::decider::{Ask, Asked, Decider, Decision, DecisionRequest};
 use super::remote::estimated_tokens;
-use crate::providers::{ErrorKind, Price, ProviderError, Reranked, Reranker, Usage};
+use crate::providers::{ErrorKind, Price, ProviderError, Reranked, Reranker};
 
 /// Passages of one request, at most. A request reads them all once, and each question is judged on its own.
 const PASSAGES: usize = 20;
@@ -39,7 +39,9 @@ impl Reranker for Deciding {
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
         let requests = requests(question, passages);
         let all = try_join_all(requests.iter().map(|request| self.0.decide(request))).await?;
-        let (mut scores, mut usage) = (Vec::with_capacity(passages.len()), None);
+        // Unknown as soon as a part is.
+        let tokens = all.iter().map(|decided| decided.usage.input_tokens).reduce(|a, b| Some(a? + b?)).flatten();
+        let mut scores = Vec::with_capacity(passages.len());
         for decided in all {
             for answer in decided.answers {
                 scores.push(match answer {
@@ -52,21 +54,13 @@ impl Reranker for Deciding {
                     }
                 });
             }
-            usage = Some(usage.map_or(decided.usage, |sum| add(sum, decided.usage)));
         }
         if scores.len() != passages.len() {
             let wrong = format!("{} scores came for {} passages", scores.len(), passages.len());
             return Err(ProviderError::new(self.0.model(), ErrorKind::BadAnswer, wrong));
         }
-        let usage: Usage = usage.unwrap_or_default();
-        Ok(Reranked { scores, tokens: usage.input_tokens, units: None })
+        Ok(Reranked { scores, tokens, units: None })
     }
-}
-
-/// The sum; unknown as soon as a part is.
-fn add(a: Usage, b: Usage) -> Usage {
-    let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
-    Usage { input_tokens: sum(a.input_tokens, b.input_tokens), output_tokens: sum(a.output_tokens, b.output_tokens) }
 }
 
 /// As many passages in each as may be.
