@@ -37,7 +37,11 @@ pub(super) fn read(text: &str, sources: &[Arc<Source>], cut: bool) -> Vec<Line> 
                         lines.push(Line(Vec::new()));
                     }
                     if let (Some(line), false) = (lines.last_mut(), part.is_empty()) {
-                        line.0.push(Bit::Text(part.to_owned()));
+                        match line.0.last_mut() {
+                            // A number that no source has stood between.
+                            Some(Bit::Text(text)) => text.push_str(part),
+                            _ => line.0.push(Bit::Text(part.to_owned())),
+                        }
                     }
                 }
             }

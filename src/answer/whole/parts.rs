@@ -123,7 +123,7 @@ mod tests {
             anchor: None,
             start: 0,
             end: text.len() as u64,
-            lines: (1, 1),
+            lines: (1, 1 + text.matches('\n').count() as u32),
             score: 0.0,
             text: text.to_owned(),
         }
