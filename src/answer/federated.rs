@@ -27,6 +27,7 @@ use super::legs::{Legs, of_two};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::Reranking;
 use super::retrieve::{Found, Retriever, off_runtime};
+use super::whole::Library;
 use super::{Duplicates, QueryPlan};
 use crate::document::{Hit, SparseVector};
 use crate::error::{Error, reason};
@@ -102,6 +103,19 @@ impl Index {
         });
         drawn.await.map(Vec::as_slice)
     }
+}
+
+/// What all indexes hold: a question about all is not to pass one over in silence.
+///
+/// # Errors
+/// When one of them cannot be opened.
+pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -> QueryPlan) -> Result<Vec<Library>, Error> {
+    let mut libraries = Vec::new();
+    for index in indexes {
+        let library = Library::of(index.retriever.get().await?, &plan_for(&index.plan));
+        libraries.push(Library { pipeline: Some(Arc::clone(&index.name)), ..library });
+    }
+    Ok(libraries)
 }
 
 /// The best passages of all indexes, best first, each with its near-copies. `plan_for` says how an index is asked. Limit and copies are

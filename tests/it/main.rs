@@ -64,4 +64,5 @@ mod telemetry;
 mod time;
 mod watch;
 mod web;
+mod whole;
 mod why;
