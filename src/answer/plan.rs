@@ -232,6 +232,8 @@ impl RerankPlan {
     pub const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
     /// Passages that a decision model ranks: one request, of about 8,000 tokens.
     pub const DECIDED: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+    /// Passages that a model in process ranks: some 5,000 tokens, which two cores read within the usual deadline.
+    pub const IN_PROCESS: NonZeroUsize = NonZeroUsize::new(20).unwrap();
     /// How long a question waits for it: the vendors answer within a second, and who waits for an answer notices more than two.
     pub const DEADLINE: Duration = Duration::from_secs(2);
 

@@ -15,7 +15,7 @@ mod typesafe;
 mod vendor;
 mod voyage;
 
-pub(super) use vendor::EmbedBackend;
+pub(super) use vendor::{EmbedBackend, RerankBackend};
 pub(crate) use vendor::Vendor;
 
 use std::collections::BTreeMap;
