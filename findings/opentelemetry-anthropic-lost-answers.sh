@@ -4,8 +4,8 @@
 #
 # Who instruments a chat over documents wants to know what each answer cost. Anthropic tells the tokens of the question, cached ones
 # among them, in the first event of a stream, so that they are known whatever becomes of the answer. An answer that a reader leaves, or
-# that is cancelled with its task, should be a shorter span; one that is read to its end in a `with` block, as the SDK's examples have
-# it, a span like any other.
+# that is cancelled with its task, should be a shorter span; one that is read to its end in a `with` block, which closes the connection
+# whatever happens, a span like any other.
 #
 # Seen: of OpenLLMetry's, none of these comes. `with client.messages.create(stream=True) as stream` makes no span even when it is read to
 # its end; `messages.stream()` makes one only then. What is left early or cancelled is nowhere: no span, no error, not the 1,025 input
