@@ -107,8 +107,7 @@ impl CrossEncoder {
 
 impl Loaded {
     fn read(name: &str, [weights, tokenizer, config]: [Vec<u8>; 3], longest: Option<usize>) -> Result<Self, ProviderError> {
-        let classifier =
-            published::read_classifier(Cpu::detect(), &config, weights).map_err(|error| unusable(name, error))?;
+        let classifier = published::read_classifier(Cpu::detect(), &config, weights).map_err(|error| unusable(name, error))?;
         let encoder = classifier.encoder();
         let longest = longest.map_or(encoder.positions(), |longest| longest.min(encoder.positions()));
         let pairing = Pairing::read(&tokenizer, longest).map_err(|error| unusable(name, error))?;

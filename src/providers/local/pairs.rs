@@ -112,9 +112,8 @@ impl Pairing {
 
     fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
         let encoding = self.tokenizer.encode_fast(text, false);
-        let encoding = encoding.map_err(|e| {
-            ProviderError::new(PROVIDER, ErrorKind::InvalidInput, "the text cannot be tokenised").caused_by(e)
-        })?;
+        let encoding = encoding
+            .map_err(|e| ProviderError::new(PROVIDER, ErrorKind::InvalidInput, "the text cannot be tokenised").caused_by(e))?;
         Ok(encoding.get_ids().to_vec())
     }
 }
