@@ -51,6 +51,7 @@ pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod source;
+mod stand_in;
 mod told;
 mod trace;
 pub mod why;
@@ -75,4 +76,5 @@ pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
+pub use stand_in::{StandIn, percent};
 pub use why::{Cause, Trace};
