@@ -79,6 +79,11 @@ impl Answerer {
         Self::over(Arc::new(Lazy::opened(retriever)), plan)
     }
 
+    /// As [`Self::new`], over an index whose place another one may take: that one is opened with `open` then.
+    pub fn kept_open(retriever: Retriever, open: OpenRetriever, plan: QueryPlan) -> Self {
+        Self::over(Arc::new(Lazy::kept_open(retriever, open)), plan)
+    }
+
     /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
     /// with [`Self::new`].
     pub fn through(owner: Arc<dyn Owner>, open: OpenRetriever, plan: QueryPlan) -> Self {
@@ -141,7 +146,7 @@ impl Answerer {
     pub async fn release(&self) {
         if let Some(indexes) = &self.together {
             join_all(indexes.iter().map(Index::release)).await;
-        } else if let Some(retriever) = self.retriever.if_open() {
+        } else if let Some(retriever) = self.retriever.if_open().await {
             retriever.store.release().await;
         }
     }
@@ -160,14 +165,19 @@ impl Answerer {
     }
 
     /// What finds passages.
-    pub(super) async fn retriever(&self) -> Result<&Retriever, Error> {
+    pub(super) async fn retriever(&self) -> Result<Arc<Retriever>, Error> {
         self.retriever.get().await
+    }
+
+    /// What to go on with after an error: see [`Lazy::after`].
+    pub(super) async fn retriever_after(&self, error: Error, stale: &Arc<Retriever>) -> Result<Arc<Retriever>, Error> {
+        self.retriever.after(error, stale).await
     }
 
     /// The model that embeds questions, by its whole name.
     #[cfg(feature = "cli")]
-    pub(crate) async fn embedding_model(&self) -> Result<Option<&str>, Error> {
-        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model()))
+    pub(crate) async fn embedding_model(&self) -> Result<Option<String>, Error> {
+        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model().to_owned()))
     }
 
     /// One of several models: one that cannot be had fails when it is asked.
@@ -202,10 +212,20 @@ impl Answerer {
     async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
             Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
-            None => self.retriever().await?.search(text, &self.plan_for(question)).await?,
+            None => self.found_in_one(text, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
         Ok(found)
+    }
+
+    async fn found_in_one(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
+        let mut retriever = self.retriever().await?;
+        loop {
+            match retriever.search(text, plan).await {
+                Ok(found) => return Ok(found),
+                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
+            }
+        }
     }
 
     /// Warns once: what every question meets is not told with every question.

@@ -53,6 +53,7 @@ pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod source;
+mod stand_in;
 mod told;
 mod trace;
 pub mod whole;
@@ -78,5 +79,6 @@ pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
+pub use stand_in::{StandIn, percent};
 pub use whole::{Estimate, WholeMode, WholePlan, WholeSummary};
 pub use why::{Cause, Trace};

@@ -2,14 +2,19 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::embedder::InputType;
 use crate::providers::EmbedPlan;
 
 /// The texts before a question and before a passage.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Prefixes {
-    query: String,
-    passage: String,
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Prefixes {
+    /// Before a question.
+    pub query: String,
+    /// Before a passage.
+    pub passage: String,
 }
 
 /// A part of the model's name, what is put before a question, what before a passage. The first that matches counts. From the
@@ -33,7 +38,7 @@ const UNTITLED: &str = "title: none | text: ";
 impl Prefixes {
     /// The prefixes of a plan, else those that are usual for a model of this name. An empty prefix in the plan switches the
     /// usual one off.
-    pub(super) fn of(plan: &EmbedPlan) -> Self {
+    pub fn of(plan: &EmbedPlan) -> Self {
         let (query, passage) = usual(&plan.model.model);
         Self {
             query: plan.query_prefix.clone().unwrap_or_else(|| query.to_owned()),
