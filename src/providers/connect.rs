@@ -36,7 +36,15 @@ impl Providers {
         let (progress, downloads) = watch::channel(None);
         let mut hub = Hub::from_env();
         hub.progress = Some(progress);
-        Self { plans, cache_dir, hub, downloads, connections: Mutex::default(), rerankers: Mutex::default(), shared_limits: None }
+        Self {
+            plans,
+            cache_dir,
+            hub,
+            downloads,
+            connections: Mutex::default(),
+            rerankers: Mutex::default(),
+            shared_limits: None,
+        }
     }
 
     /// The same, with quotas that are shared with other workers. To be said before anything is connected.
@@ -85,7 +93,9 @@ impl Providers {
         let vendor = Vendor::of(plan.kind);
         match (&vendor.rerank, &vendor.decide) {
             (Some(RerankBackend::InProcess), _) => self.local_reranker(&model.model),
-            (Some(RerankBackend::Api(api)), _) => Ok(rerank::remote(api, self.http(plan)?, model, prices::of(plan, &model.model))),
+            (Some(RerankBackend::Api(api)), _) => {
+                Ok(rerank::remote(api, self.http(plan)?, model, prices::of(plan, &model.model)))
+            }
             (None, Some(_)) => Ok(decide::reranker(self.decider(model)?)),
             (None, None) => Err(wrong_pairing(plan, "rerankers", "query.retrieve.rerank.model", ProviderKind::can_rerank)),
         }

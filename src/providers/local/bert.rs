@@ -110,7 +110,8 @@ impl Body {
                 *x += of_type;
             }
         }
-        let second_type = of_types.next().map(|second| second.iter().zip(first).map(|(second, first)| second - first).collect());
+        let second_type =
+            of_types.next().map(|second| second.iter().zip(first).map(|(second, first)| second - first).collect());
         let norm = reading.norm("embeddings.LayerNorm")?;
         Ok(Self { cpu, heads, positions, second_type, norm, layers: reading.layers()? })
     }

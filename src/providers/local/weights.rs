@@ -82,7 +82,11 @@ pub(super) const POTION: Repository<3> = Repository {
 /// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0): weights, tokenizer, configuration.
 pub(super) const MINILM: Repository<3> = Repository {
     name: "all-MiniLM-L6-v2",
-    from: Origin::Hub { at: "sentence-transformers/all-MiniLM-L6-v2", revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf", packaged: true },
+    from: Origin::Hub {
+        at: "sentence-transformers/all-MiniLM-L6-v2",
+        revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+        packaged: true,
+    },
     files: [
         Pinned {
             name: "model.safetensors",
