@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use super::answerability::AnswerabilityPlan;
+use super::whole::WholePlan;
 use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
@@ -117,6 +118,8 @@ pub struct QueryPlan {
     pub decide: Option<DecidePlan>,
     /// When no model is asked, since the passages do not hold the answer.
     pub answerability: AnswerabilityPlan,
+    /// What is done about questions that are about all documents.
+    pub whole: WholePlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -147,6 +150,9 @@ impl fmt::Debug for QueryPlan {
         if self.answerability != AnswerabilityPlan::default() {
             told.field("answerability", &self.answerability);
         }
+        if self.whole != WholePlan::default() {
+            told.field("whole", &self.whole);
+        }
         told.finish()
     }
 }
@@ -172,6 +178,7 @@ impl Default for QueryPlan {
             select: SelectPlan::default(),
             decide: None,
             answerability: AnswerabilityPlan::default(),
+            whole: WholePlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,

@@ -50,6 +50,8 @@ pub struct Question {
     pub temperature: Option<f32>,
     /// A model is asked, however improbable it is that the passages hold the answer.
     pub anyway: bool,
+    /// All documents are read (`true`), or only the best passages, whatever the question is about; `None`: as the plan says.
+    pub all: Option<bool>,
 }
 
 impl Question {

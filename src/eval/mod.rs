@@ -11,6 +11,7 @@ pub mod kept;
 pub mod pays;
 pub mod scores;
 pub mod set;
+pub mod spans;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -20,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use self::answerability::Judged;
 use self::scores::QueryScore;
-use self::set::LabelledSet;
+use self::set::{LabelledSet, Query};
+use self::spans::{Span, SpanScore};
 use crate::answer::{Answerer, DedupedHit, Found, Question};
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
+use crate::tokenizer::{Tokenizer, TokenizerName};
 use crate::vectordb::IndexMeta;
 use crate::vectordb::StorePlan;
 
@@ -65,6 +68,7 @@ pub async fn measure(
     stop: &CancellationToken,
 ) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
     let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
+    let limit = answerer.plan().limit.get();
     for query in &set.queries {
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
         let started = Instant::now();
@@ -81,8 +85,10 @@ pub async fn measure(
             Err(error) => return Err(error),
         };
         let Found { hits, note, decided, reranking, .. } = found;
-        let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
-        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), ..score });
+        let took = started.elapsed();
+        let spans = covered(query, hits.get(..limit).unwrap_or(&hits)).await?;
+        let score = QueryScore::new(query, documents(hits), took, failed);
+        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
     }
     for query in &set.unanswerable {
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
@@ -97,6 +103,23 @@ pub async fn measure(
         }
     }
     Ok(Some((scores, all)))
+}
+
+/// How much of its marked answers a question gets with the passages that it would be answered with.
+async fn covered(query: &Query, hits: &[DedupedHit]) -> Result<Option<SpanScore>, Error> {
+    if query.spans.is_empty() {
+        return Ok(None);
+    }
+    let passages = hits.iter().map(|found| &found.hit.passage);
+    let found: Vec<Span> =
+        passages.clone().map(|passage| Span { document: passage.uri.clone(), bytes: passage.start..passage.end }).collect();
+    let texts: Vec<String> = passages.map(|passage| passage.text.clone()).collect();
+    let counted = tokio::task::spawn_blocking(move || {
+        let tokenizer = Tokenizer::get(TokenizerName::default());
+        texts.iter().map(|text| tokenizer.count(text)).sum()
+    });
+    let tokens = counted.await.map_err(|source| Error::worker("count the passages' tokens", source))?;
+    Ok(Some(SpanScore::new(&query.spans, &found, tokens)))
 }
 
 /// The documents of the hits, each where its best passage stands.

@@ -14,7 +14,7 @@ use super::spec::{
     StoreSpec,
 };
 use super::units::Threshold;
-use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
+use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan, WholePlan};
 use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
@@ -335,6 +335,9 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         Some(Threshold::Below(threshold)) => AnswerabilityPlan::Below(threshold),
         Some(Threshold::Off) => AnswerabilityPlan::Off,
     };
+    if let Some(whole) = &spec.whole {
+        plan.whole = WholePlan { mode: whole.mode.unwrap_or_default(), part_tokens: whole.part_tokens };
+    }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
     for (index, model) in answer.fallback.iter().flatten().enumerate() {
