@@ -17,6 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
 use super::answerability::{self, Judgement};
+use super::carried::{Conversation, Sought};
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -31,6 +32,7 @@ use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
+use super::trim::trimmed;
 use super::{history, rewrite, told};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
@@ -183,17 +185,21 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(&question.text, question).await
+        self.found(question.text.as_str().into(), question).await
     }
 
-    /// What a search for a text finds, all else being as the question says.
-    async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
+    /// What a search finds, all else being as the question says.
+    async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
-            None => self.retriever().await?.search(text, &self.plan_for(question)).await?,
+            Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
+            None => self.retriever().await?.search(sought, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        Ok(found)
+        let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
+        let words = self.retriever().await?.sparse(sought).await?;
+        let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
+        let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
+        Ok(Found { hits, ..found })
     }
 
     /// Warns once: what every question meets is not told with every question.
@@ -240,7 +246,7 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
             let found = sources_of(hits);
@@ -338,7 +344,7 @@ impl Answerer {
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
             let found = sources_of(hits);
@@ -417,19 +423,23 @@ impl Answerer {
 
     /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
     async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
-        let (Some(model), Some(turns)) = (model, &question.history) else { return Conversation::default() };
-        if turns.is_empty() {
-            return Conversation::default();
-        }
+        let Some(turns) = question.history.as_ref().filter(|turns| !turns.is_empty()) else { return Conversation::default() };
+        let alone = Conversation::of(turns);
+        let Some(model) = model else { return alone };
         let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
         let (budget, count) = (self.plan.context_tokens / history::PART, Arc::clone(&self.count_tokens));
         let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
         let history = fitted.unwrap_or_default();
         if history.is_empty() {
-            return Conversation::default();
+            return alone;
         }
-        let search = rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await;
-        Conversation { history, search }
+        match rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await {
+            Some(text) => {
+                let search = Some(text).filter(|text| text != question.text.trim());
+                Conversation { history, search, before: Vec::new() }
+            }
+            None => Conversation { history, ..alone },
+        }
     }
 
     /// Closes the index beside what goes on, if it is to be closed.
@@ -478,13 +488,4 @@ fn citation(n: usize) -> AnswerEvent {
 /// That the passages hold the answer.
 fn probability(judged: Option<Judgement>) -> Option<f64> {
     judged.map(|judged| judged.probability)
-}
-
-/// The conversation that a question goes on from.
-#[derive(Default)]
-struct Conversation {
-    /// Questions and answers in turn, oldest first.
-    history: Vec<Message>,
-    /// The question as it stands alone; `None` is the question itself.
-    search: Option<String>,
 }

@@ -20,6 +20,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::carried::Sought;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::lazy::{Lazy, OpenRetriever};
@@ -81,7 +82,7 @@ impl Index {
         }
     }
 
-    async fn asked(&self, at: usize, question: &str, plan: QueryPlan) -> Result<Asked<'_>, Error> {
+    async fn asked(&self, at: usize, question: Sought<'_>, plan: QueryPlan) -> Result<Asked<'_>, Error> {
         let terms = plan.select.filter.len();
         if terms > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms }.into());
@@ -111,10 +112,10 @@ impl Index {
 /// When none of them can be asked: what the first says.
 pub(super) async fn search(
     indexes: &[Index],
-    question: &str,
+    question: Sought<'_>,
     plan_for: impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Found, Error> {
-    let question = checked(question)?;
+    let question = question.with(checked(question.text)?);
     let mut silent = Vec::new();
     let asked = join_all(indexes.iter().enumerate().map(|(at, index)| index.asked(at, question, plan_for(&index.plan)))).await;
     let mut asked = heard(indexes.iter().zip(asked), &mut silent)?;
@@ -138,14 +139,14 @@ pub(super) async fn search(
     let mut deduped = match plan.select.duplicates {
         Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
         Duplicates::Drop => {
-            let question = question.to_owned();
+            let question = question.text.to_owned();
             off_runtime("compare passages", move || dedupe(&question, hits)).await?
         }
     };
     deduped.truncate(wanted);
     merged.restore(&mut deduped);
     let Reranking { found: mut hits, note, decided, took } = match reranking {
-        Some((retriever, plan)) => retriever.reranked(question, deduped, &plan).await?,
+        Some((retriever, plan)) => retriever.reranked(question.text, deduped, &plan).await?,
         None => Reranking { found: deduped, ..Reranking::default() },
     };
     hits.truncate(limit);

@@ -185,9 +185,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
 
 fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
     let found: Vec<&String> = query.found.iter().take(10).collect();
-    let spans = query.spans.map(|spans| {
-        json!({"recall": spans.recall, "precision": spans.precision, "iou": spans.iou, "tokens": spans.tokens})
-    });
+    let spans = query
+        .spans
+        .map(|spans| json!({"recall": spans.recall, "precision": spans.precision, "iou": spans.iou, "tokens": spans.tokens}));
     json!({"type": "query", "pipeline": run.pipeline, "query_id": query.id, "ndcg@10": query.ndcg_10, "first": query.first,
            "ms": query.time.as_secs_f64() * 1000.0, "found": found, "spans": spans, "error": query.failed})
 }

@@ -226,10 +226,7 @@ impl Texts<'_> {
                     (None, _) => return Err(format!("`{document}` does not say \"{}\"", beginning(part))),
                     (Some(_), more) => {
                         let times = more + 1;
-                        return Err(format!(
-                            "`{document}` says \"{}\" {times} times: give `start` and `end`",
-                            beginning(part)
-                        ));
+                        return Err(format!("`{document}` says \"{}\" {times} times: give `start` and `end`", beginning(part)));
                     }
                 }
             }

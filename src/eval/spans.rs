@@ -34,7 +34,8 @@ impl SpanScore {
     /// of one script makes no difference.
     pub fn new(answers: &[Span], found: &[Span], tokens: usize) -> Self {
         let (answers, retrieved) = (united(answers), united(found));
-        let hit: u64 = answers.iter().map(|(document, parts)| retrieved.get(document).map_or(0, |got| common(parts, got))).sum();
+        let hit: u64 =
+            answers.iter().map(|(document, parts)| retrieved.get(document).map_or(0, |got| common(parts, got))).sum();
         let wanted: u64 = answers.values().flatten().map(length).sum();
         let got: u64 = found.iter().map(|span| length(&span.bytes)).sum();
         let share = |of: u64| if of == 0 { 0.0 } else { hit as f64 / of as f64 };
