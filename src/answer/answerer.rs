@@ -5,6 +5,7 @@
 //! ```
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
 use super::answerability::{self, Judgement};
-use super::carried::{Conversation, Sought};
+use super::carried::Sought;
+use super::conversation::Conversation;
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -32,8 +34,9 @@ use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
+use super::told;
 use super::trim::trimmed;
-use super::{history, rewrite, told};
+use super::whole::SEVERAL;
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -54,12 +57,14 @@ pub struct Answerer {
     /// Asked before the index is opened here.
     owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
-    models: Models,
-    count_tokens: CountTokens,
+    pub(super) models: Models,
+    pub(super) count_tokens: CountTokens,
     /// Several indexes that are asked together, of which `retriever` is the first's.
-    together: Option<Arc<[Index]>>,
+    pub(super) together: Option<Arc<[Index]>>,
+    /// Where notes of documents are kept that were read for a question about all.
+    pub(super) notes: Option<PathBuf>,
     /// The index is let go as soon as a question's passages are found.
-    releases: bool,
+    pub(super) releases: bool,
     /// What may go otherwise than planned with every question has been told.
     told: Arc<AtomicBool>,
 }
@@ -75,6 +80,11 @@ impl Answerer {
     /// out, for names mean nothing here.
     pub fn new(retriever: Retriever, plan: QueryPlan) -> Self {
         Self::over(Arc::new(Lazy::opened(retriever)), plan)
+    }
+
+    /// As [`Self::new`], over an index whose place another one may take: that one is opened with `open` then.
+    pub fn kept_open(retriever: Retriever, open: OpenRetriever, plan: QueryPlan) -> Self {
+        Self::over(Arc::new(Lazy::kept_open(retriever, open)), plan)
     }
 
     /// Has another process answer, and opens the index here with `open` only for what that one cannot do, or no longer. Models as
@@ -98,6 +108,7 @@ impl Answerer {
             models: Models::default(),
             count_tokens: Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text)),
             together: None,
+            notes: None,
             releases: false,
             told: Arc::default(),
         }
@@ -122,6 +133,13 @@ impl Answerer {
         Self { releases: true, ..self }
     }
 
+    /// The same, but what is noted of documents for a question about all of them is kept in this folder, so that it is not paid for
+    /// twice.
+    #[must_use]
+    pub fn keeping_notes_in(self, folder: PathBuf) -> Self {
+        Self { notes: Some(folder), ..self }
+    }
+
     /// How questions are answered that say nothing else.
     pub fn plan(&self) -> &QueryPlan {
         &self.plan
@@ -131,7 +149,7 @@ impl Answerer {
     pub async fn release(&self) {
         if let Some(indexes) = &self.together {
             join_all(indexes.iter().map(Index::release)).await;
-        } else if let Some(retriever) = self.retriever.if_open() {
+        } else if let Some(retriever) = self.retriever.if_open().await {
             retriever.store.release().await;
         }
     }
@@ -150,14 +168,19 @@ impl Answerer {
     }
 
     /// What finds passages.
-    pub(super) async fn retriever(&self) -> Result<&Retriever, Error> {
+    pub(super) async fn retriever(&self) -> Result<Arc<Retriever>, Error> {
         self.retriever.get().await
+    }
+
+    /// What to go on with after an error: see [`Lazy::after`].
+    pub(super) async fn retriever_after(&self, error: Error, stale: &Arc<Retriever>) -> Result<Arc<Retriever>, Error> {
+        self.retriever.after(error, stale).await
     }
 
     /// The model that embeds questions, by its whole name.
     #[cfg(feature = "cli")]
-    pub(crate) async fn embedding_model(&self) -> Result<Option<&str>, Error> {
-        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model()))
+    pub(crate) async fn embedding_model(&self) -> Result<Option<String>, Error> {
+        Ok(self.retriever().await?.embedder.as_ref().map(|embedder| embedder.model().to_owned()))
     }
 
     /// One of several models: one that cannot be had fails when it is asked.
@@ -192,7 +215,7 @@ impl Answerer {
     async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
             Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
-            None => self.retriever().await?.search(sought, &self.plan_for(question)).await?,
+            None => self.found_in_one(sought, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
         let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
@@ -200,6 +223,16 @@ impl Answerer {
         let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
         let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
         Ok(Found { hits, ..found })
+    }
+
+    async fn found_in_one(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
+        let mut retriever = self.retriever().await?;
+        loop {
+            match retriever.search(sought, plan).await {
+                Ok(found) => return Ok(found),
+                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
+            }
+        }
     }
 
     /// Warns once: what every question meets is not told with every question.
@@ -240,15 +273,30 @@ impl Answerer {
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
             let deciding = answerer.models.deciding()?;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
+            let text = conversation.search.as_ref().unwrap_or(&question.text);
+            let whole = answerer.whole(text, &question, &plan, &models).await?;
+            let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark()));
+            if let Some((pass, estimate)) = whole {
+                let (reads, parts) = (estimate.reads, estimate.parts);
+                yield AnswerEvent::Estimate(estimate);
+                if reads {
+                    let mut answer = pin!(pass.answer(parts, wishes, deciding));
+                    while let Some(event) = answer.next().await {
+                        yield event?;
+                    }
+                    return;
+                }
+            }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
+            let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
@@ -258,8 +306,8 @@ impl Answerer {
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
                 yield AnswerEvent::Sources { sources: found.clone(), model: None };
-                if let Some(note) = note {
-                    yield AnswerEvent::Note(note);
+                for remark in remarks {
+                    yield remark;
                 }
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
@@ -272,15 +320,14 @@ impl Answerer {
                 yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary.with_decided(decided) });
                 return;
             };
-            let text = conversation.search.as_ref().unwrap_or(&question.text);
             let decided_by = deciding.as_ref().filter(|_| !question.anyway);
             let judged = answerability::sharpened(judged, plan.answerability, decided_by, text, &found).await;
             let answerable = probability(judged);
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 let (sentence, shown, how) = answerability::refusal(&question.text, &found);
                 yield AnswerEvent::Sources { sources: found, model: Some(model) };
-                if let Some(note) = note {
-                    yield AnswerEvent::Note(note);
+                for remark in remarks {
+                    yield remark;
                 }
                 yield AnswerEvent::Token(sentence);
                 let cited = shown.iter().map(|(_, n)| *n).collect();
@@ -297,8 +344,8 @@ impl Answerer {
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             let cited = Cited::new(&sources).sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model: Some(model) };
-            if let Some(note) = note {
-                yield AnswerEvent::Note(note);
+            for remark in remarks {
+                yield remark;
             }
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
             while let Some(event) = answer.next().await {
@@ -338,7 +385,7 @@ impl Answerer {
             checked(&question.text)?;
             let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield EnsembleEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
@@ -367,7 +414,9 @@ impl Answerer {
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
-            if let Some(note) = note {
+            let given = answerer.given(text, &question, &plan, &models);
+            let remark = given.is_whole().then(|| SEVERAL.to_owned());
+            for note in note.into_iter().chain(remark) {
                 yield EnsembleEvent::Note(note);
             }
             let judge = match &ensemble.judge {
@@ -391,55 +440,9 @@ impl Answerer {
         told::answers(events.boxed())
     }
 
-    /// Streams what a model says to a conversation as it is, without a search: for what a program asks of one beside its questions,
-    /// such as a title. Of `how`, the models, the instructions (here they are all that the model is told), the tokens and the
-    /// temperature count. No sources are told, so what looks like a citation is unknown. Without a model nothing is said.
-    ///
-    /// # Errors
-    /// As [`Self::models`], else what the (last) model says.
-    pub fn chat(&self, messages: Vec<Message>, how: Question) -> Events<AnswerEvent> {
-        let answerer = self.clone();
-        let events = try_stream! {
-            let system = how.wishes()?.unwrap_or_default();
-            let models = answerer.models(&how).await?;
-            let (started, plan) = (Instant::now(), answerer.plan_for(&how));
-            if models.is_empty() {
-                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, Vec::new(), started.elapsed()));
-                return;
-            }
-            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
-            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
-            while let Some(event) = answer.next().await {
-                yield event?;
-            }
-        };
-        events.boxed()
-    }
-
     /// How a question is answered: as planned, save for what it says itself.
     pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
         question.narrowed(&self.plan)
-    }
-
-    /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
-    async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
-        let Some(turns) = question.history.as_ref().filter(|turns| !turns.is_empty()) else { return Conversation::default() };
-        let alone = Conversation::of(turns);
-        let Some(model) = model else { return alone };
-        let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
-        let (budget, count) = (self.plan.context_tokens / history::PART, Arc::clone(&self.count_tokens));
-        let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
-        let history = fitted.unwrap_or_default();
-        if history.is_empty() {
-            return alone;
-        }
-        match rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await {
-            Some(text) => {
-                let search = Some(text).filter(|text| text != question.text.trim());
-                Conversation { history, search, before: Vec::new() }
-            }
-            None => Conversation { history, ..alone },
-        }
     }
 
     /// Closes the index beside what goes on, if it is to be closed.

@@ -5,10 +5,7 @@
 //! and [`FULL`] were chosen (so were 338 of MTRAG-UN: .774, unknown, .839), .630, .648, .646 on the other half. Questions that stand
 //! alone after others on other subjects lose nothing: `XQuAD` English .978 and .977, Chinese by words .952 and .950.
 
-use super::Question;
-use super::history::Exchange;
 use crate::document::SparseVector;
-use crate::providers::Message;
 
 /// What a word of the question before counts beside one of the question itself; one of the question before that, this times this.
 const FADING: f32 = 0.3;
@@ -41,29 +38,6 @@ impl<'a> Sought<'a> {
     /// The newest of the questions before, as far as they count.
     pub fn newest(self) -> &'a [String] {
         self.before.get(self.before.len().saturating_sub(TURNS)..).unwrap_or_default()
-    }
-}
-
-/// The conversation that a question goes on from.
-#[derive(Default)]
-pub(super) struct Conversation {
-    /// Questions and answers in turn, oldest first.
-    pub history: Vec<Message>,
-    /// The question as it stands alone; `None` is the question itself.
-    pub search: Option<String>,
-    /// The questions before, oldest first, where no model has told how this one stands alone.
-    pub before: Vec<String>,
-}
-
-impl Conversation {
-    /// Of these turns, as far as no model has looked at them.
-    pub fn of(turns: &[Exchange]) -> Self {
-        Self { before: turns.iter().map(|turn| turn.question.clone()).collect(), ..Self::default() }
-    }
-
-    /// What is searched for.
-    pub fn sought<'a>(&'a self, question: &'a Question) -> Sought<'a> {
-        Sought { text: self.search.as_ref().unwrap_or(&question.text), before: &self.before }
     }
 }
 

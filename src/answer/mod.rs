@@ -14,19 +14,22 @@
 //! In a conversation, [`rewrite`] makes the question stand alone for the search (where no model does, `carried` has the words of the
 //! questions before count, too), and [`history`] says what went before.
 //! [`why`] says why a document is, or is not, among the sources.
-//! [`federated`] asks several indexes as if they were one.
+//! [`federated`] asks several indexes as if they were one. A question about all documents has them all read ([`whole`]).
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
 //! them), and [`batch`] asks many questions with a [`record`] of those that are answered.
 //!
 //! Invariants: document text reaches the model as fenced data only, never as instructions; no model is asked when nothing was
 //! found; an event is yielded as soon as what it says is certain; dropping the stream cancels the request upstream.
 
+mod all;
 pub mod answerability;
 mod answerer;
 pub mod batch;
 mod carried;
 pub mod cite;
 pub mod claim;
+mod conversation;
+mod converse;
 pub mod decide;
 pub mod document;
 pub mod duplicates;
@@ -55,9 +58,11 @@ pub mod rewrite;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod source;
+mod stand_in;
 mod told;
 mod trace;
 mod trim;
+pub mod whole;
 pub mod why;
 pub mod wire;
 mod write;
@@ -80,4 +85,6 @@ pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
+pub use stand_in::{StandIn, percent};
+pub use whole::{Estimate, WholeMode, WholePlan, WholeSummary};
 pub use why::{Cause, Trace};

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use super::answerability::AnswerabilityPlan;
+use super::whole::WholePlan;
 use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Passages of which sentences are taken, at least, where they are trimmed.
+pub(super) const TRIM_CANDIDATES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 /// Tokens of an answer.
 const ANSWER_TOKENS: u32 = 1024;
 /// Tokens of a prompt.
@@ -117,6 +120,8 @@ pub struct QueryPlan {
     pub decide: Option<DecidePlan>,
     /// When no model is asked, since the passages do not hold the answer.
     pub answerability: AnswerabilityPlan,
+    /// What is done about questions that are about all documents.
+    pub whole: WholePlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -147,6 +152,9 @@ impl fmt::Debug for QueryPlan {
         if self.answerability != AnswerabilityPlan::default() {
             told.field("answerability", &self.answerability);
         }
+        if self.whole != WholePlan::default() {
+            told.field("whole", &self.whole);
+        }
         told.finish()
     }
 }
@@ -175,6 +183,7 @@ impl Default for QueryPlan {
             select: SelectPlan::default(),
             decide: None,
             answerability: AnswerabilityPlan::default(),
+            whole: WholePlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,
@@ -231,6 +240,8 @@ impl RerankPlan {
     pub const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
     /// Passages that a decision model ranks: one request, of about 8,000 tokens.
     pub const DECIDED: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+    /// Passages that a model in process ranks: some 5,000 tokens, which two cores read within the usual deadline.
+    pub const IN_PROCESS: NonZeroUsize = NonZeroUsize::new(20).unwrap();
     /// How long a question waits for it: the vendors answer within a second, and who waits for an answer notices more than two.
     pub const DEADLINE: Duration = Duration::from_secs(2);
 

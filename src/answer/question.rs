@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::Exchange;
-use super::trim;
+use super::plan::TRIM_CANDIDATES;
 use super::{Duplicates, Filter, QueryPlan};
 use crate::error::{Failure, Origin};
 use crate::providers::{ChatModel, ModelRef};
@@ -52,7 +52,9 @@ pub struct Question {
     /// A model is asked, however improbable it is that the passages hold the answer.
     pub anyway: bool,
     /// Passages come whole, even where the plan has them trimmed.
-    pub whole: bool,
+    pub untrimmed: bool,
+    /// All documents are read (`true`), or only the best passages, whatever the question is about; `None`: as the plan says.
+    pub all: Option<bool>,
 }
 
 impl Question {
@@ -73,9 +75,9 @@ impl Question {
         let mut plan = plan.clone();
         plan.limit = self.limit.unwrap_or(plan.limit);
         plan.select.filter.extend_with(&self.filter);
-        plan.select.trim = plan.select.trim.filter(|_| !self.whole);
+        plan.select.trim = plan.select.trim.filter(|_| !self.untrimmed);
         if plan.select.trim.is_some() {
-            plan.limit = plan.limit.max(trim::CANDIDATES);
+            plan.limit = plan.limit.max(TRIM_CANDIDATES);
         }
         plan.select.duplicates = self.duplicates.unwrap_or(plan.select.duplicates);
         plan.fallback_after = self.fallback_after.unwrap_or(plan.fallback_after);

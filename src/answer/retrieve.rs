@@ -13,13 +13,14 @@ use super::fusion;
 use super::legs::{self, Legs, Rankings};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::{Reranking, rerank};
+use super::stand_in::StandIn;
 use super::{Duplicates, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
 use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
 use crate::telemetry;
-use crate::vectordb::{Fuse, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
+use crate::vectordb::{Fuse, IndexMeta, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
 /// Passages looked at for each that is wanted, since some will be copies.
 const SPARE: usize = 4;
@@ -66,6 +67,10 @@ pub struct Retriever {
     pub reranker: Option<Arc<dyn Reranker>>,
     /// What is known of the corpus, by which is told how probable it is that what was found holds the answer.
     pub answerability: Option<Arc<Answerability>>,
+    /// What the index said of itself when it was opened: where it says something else it is opened anew. `None`: it stays what it is.
+    pub made_with: Option<IndexMeta>,
+    /// The pipeline names another model than the one that the index was embedded with.
+    pub stand_in: Option<StandIn>,
 }
 
 /// Where passages stood in the rankings, and what those tell of the best.
@@ -101,7 +106,17 @@ impl Retriever {
         let (candidates, judged) = self.candidates(question, plan).await?;
         let Reranking { mut found, note, decided, took } = self.reranked(question.text, candidates, plan).await?;
         found.truncate(plan.limit.get());
+        let notes: Vec<String> = self.note().await.into_iter().chain(note).collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         Ok(Found { hits: found, note, decided, reranking: took, judged })
+    }
+
+    /// What is to be said with everything that is found here.
+    pub(super) async fn note(&self) -> Option<String> {
+        match &self.stand_in {
+            Some(stand_in) => Some(stand_in.told().await),
+            None => None,
+        }
     }
 
     /// The passages of which the best are taken, in the order of the ranking: as many as are wanted, or as the reranker looks at; and

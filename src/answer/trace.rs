@@ -31,7 +31,17 @@ impl Answerer {
         {
             return traced;
         }
-        let (retriever, plan) = (self.retriever().await?, self.plan_for(question));
+        let mut retriever = self.retriever().await?;
+        loop {
+            match self.traced(&retriever, question, uri).await {
+                Ok(traced) => return Ok(traced),
+                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
+            }
+        }
+    }
+
+    async fn traced(&self, retriever: &Retriever, question: &Question, uri: &str) -> Result<Option<Trace>, Error> {
+        let plan = self.plan_for(question);
         let passages = retriever.store.passages_of(uri).await?;
         if passages.is_empty() {
             return Ok(None);

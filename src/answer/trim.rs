@@ -4,11 +4,10 @@
 //! the best are kept until the budget is used up, or what follows is too far behind the best. No model is asked, and nothing of the
 //! index is another: what comes back are parts of passages, byte for byte.
 //!
-//! The weights, [`BEHIND`] and [`CANDIDATES`] were chosen on 300 questions of SQuAD 2 whose articles were put together as documents of
+//! The weights, [`BEHIND`] and how many passages are looked at were chosen on 300 questions of SQuAD 2 whose articles were put together as documents of
 //! 30 KB, with the answers' sentences marked (a model of this in Python); see README for what it does on Chroma's sets.
 
 use std::collections::{BTreeMap, HashMap};
-use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use super::duplicates::DedupedHit;
@@ -17,8 +16,6 @@ use crate::document::SparseVector;
 use crate::language::Language;
 use crate::vectordb::bm25::Bm25;
 
-/// Passages of which sentences are taken, at least.
-pub(super) const CANDIDATES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 /// How far around a sentence is looked, in bytes on either side, and what the words there count.
 const REACHES: [(usize, f32); 4] = [(0, 0.2), (120, 0.3), (300, 0.4), (600, 0.3)];
 /// What the passage's place in the ranking counts.

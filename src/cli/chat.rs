@@ -28,6 +28,7 @@ use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
+use super::whole;
 use super::why::shown;
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source};
@@ -150,15 +151,22 @@ impl Chat<'_> {
             if line.is_empty() {
                 continue;
             }
-            let (question, anyway) = match command::parse(line) {
+            (self.how.anyway, self.how.all) = (false, None);
+            let question = match command::parse(line) {
                 Some(Ok(Command::Quit)) => break,
-                Some(Ok(Command::Anyway)) => {
+                Some(Ok(Command::All(Some(question)))) => {
+                    self.how.all = Some(true);
+                    question
+                }
+                Some(Ok(command @ (Command::Anyway | Command::All(None)))) => {
                     let Some(last) = self.session.turns.last() else {
                         self.failed += 1;
                         self.complain("there is no question yet");
                         continue;
                     };
-                    (last.question.clone(), true)
+                    self.how.anyway = command == Command::Anyway;
+                    self.how.all = (command != Command::Anyway).then_some(true);
+                    last.question.clone()
                 }
                 Some(Ok(command)) => {
                     self.obey(command).await;
@@ -169,9 +177,8 @@ impl Chat<'_> {
                     self.complain(&message);
                     continue;
                 }
-                None => (line.to_owned(), false),
+                None => line.to_owned(),
             };
-            self.how.anyway = anyway;
             match Box::pin(self.answer(question)).await? {
                 Ended::ReaderLeft => return Ok(exit::OK),
                 Ended::Stopped if !self.person => return Ok(exit::INTERRUPTED),
@@ -220,7 +227,7 @@ impl Chat<'_> {
             history: Some(self.history()),
             ..self.how.clone()
         };
-        let events = self.answerer.ask(question).inspect(|event| {
+        let events = whole::events(self.answerer.clone(), question, self.output.clone(), false).inspect(|event| {
             if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
                 && !style.json
                 && !style.quiet
@@ -270,7 +277,7 @@ impl Chat<'_> {
             }
             Command::Save(file) => self.save(file).await,
             Command::Help => self.say(command::HELP),
-            Command::Anyway | Command::Quit => {}
+            Command::Anyway | Command::All(_) | Command::Quit => {}
         }
     }
 
@@ -433,6 +440,14 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
         }
         // No model was asked: what it says is no answer to go on from.
         Ok(AnswerEvent::Done(summary)) if summary.outcome == AnswerOutcome::Unanswerable => turn.model = None,
-        Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Note(_) | AnswerEvent::Done(_)) | Err(_) => {}
+        Ok(
+            AnswerEvent::Estimate(_)
+            | AnswerEvent::Reading { .. }
+            | AnswerEvent::Reasoning(_)
+            | AnswerEvent::Note(_)
+            | AnswerEvent::Incomplete(_)
+            | AnswerEvent::Done(_),
+        )
+        | Err(_) => {}
     }
 }

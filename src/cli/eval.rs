@@ -130,7 +130,7 @@ async fn measured(
     }
     let answerer = Answerer::open(&runtime).await?;
     // The one that was chosen, where the pipeline leaves the choice.
-    let model = answerer.embedding_model().await?.map_or(model, str::to_owned);
+    let model = answerer.embedding_model().await?.unwrap_or(model);
     let queries = eval::measure(&answerer, set, stop).await?;
     Ok(queries.map(|(queries, judged)| {
         let (answerability, failed) = (Answerability::of(&judged), summary.documents.failed);

@@ -71,7 +71,7 @@ pub async fn measure(
 ) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
     let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
     for query in &set.queries {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), whole: true, ..query.text.as_str().into() };
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
             found = answerer.retrieve(&question) => found,

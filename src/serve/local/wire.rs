@@ -49,6 +49,7 @@ pub(crate) struct Asked {
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f32>,
     pub(crate) anyway: bool,
+    pub(crate) all: Option<bool>,
 }
 
 /// Several models at once.
@@ -103,6 +104,7 @@ impl From<&Question> for Asked {
             max_tokens,
             temperature,
             anyway,
+            all,
         } = question;
         Self {
             text: text.clone(),
@@ -117,6 +119,7 @@ impl From<&Question> for Asked {
             max_tokens: *max_tokens,
             temperature: *temperature,
             anyway: *anyway,
+            all: *all,
         }
     }
 }
