@@ -202,7 +202,7 @@ mod tests {
         let start = KEYS.find("Signing").unwrap_or_default();
         assert_eq!((passage.start, passage.lines.0), (100 + start as u64, 3));
         let chinese = "仓库有三个门。卡车在第二个门等候。\n签名密钥每月轮换一次。午饭在中午。司机可以免费喝咖啡。";
-        let found = of("签名密钥多久轮换一次？", &[("甲.md", 0, chinese)], 4);
+        let found = of("签名密钥多久轮换一次？", &[("甲.md", 0, chinese)], 3);
         assert_eq!(texts(&found), ["签名密钥每月轮换一次。"]);
     }
 

@@ -110,10 +110,11 @@ fn marked_answers_tell_how_much_else_is_retrieved() {
     ];
     project.write("set/queries.jsonl", format!("{}\n{}\n", queries[0], queries[1]));
     project.write("whole.yaml", "version: 1\n");
-    project.write("trimmed.yaml", "version: 1\nquery: { retrieve: { trim: 100 } }\n");
+    project.write("trimmed.yaml", "version: 1\nquery: { retrieve: { trim: 20 } }\n");
     let told = project.run(&["eval", "set", "--compare", "whole.yaml", "trimmed.yaml", "--json"]).expect_code(0);
     let [whole, trimmed] = <[Value; 2]>::try_from(told.of_type("scores")).unwrap();
-    assert_eq!((&whole["span_queries"], &whole["span_recall"], &whole["ndcg@10"]), (&2.into(), &1.0.into(), &trimmed["ndcg@10"]));
+    assert_eq!((&whole["span_queries"], &whole["span_recall"]), (&json!(2), &json!(1.0)));
+    assert_eq!(whole["ndcg@10"], trimmed["ndcg@10"]);
     let of = |scores: &Value, figure: &str| scores[figure].as_f64().unwrap();
     assert_eq!(of(&trimmed, "span_recall"), 1.0, "{trimmed}");
     assert!(of(&trimmed, "span_iou") > 2.0 * of(&whole, "span_iou"), "{whole} {trimmed}");
@@ -123,12 +124,10 @@ fn marked_answers_tell_how_much_else_is_retrieved() {
     assert!(shown.contains("span recall") && shown.contains("span IoU") && shown.contains("span tokens"), "{shown}");
 
     // What is shown is part of the file, byte for byte.
-    let hit = project.run(&["search", "How often are signing keys rotated?", "-p", "trimmed.yaml", "--json"]);
-    assert_eq!(hit.code, 2, "there is no index but the set's own");
     project.run(&["ingest", "set/corpus", "-p", "trimmed.yaml"]).expect_code(0);
     let hits = project.run(&["search", "How often are signing keys rotated?", "-p", "trimmed.yaml", "--json"]).expect_code(0);
     let hit = &hits.of_type("hit")[0];
-    assert_eq!((&hit["text"], &hit["lines"]), (&notes[1].into(), &json!([3, 3])));
+    assert_eq!((&hit["text"], &hit["lines"]), (&json!(notes[1]), &json!([3, 3])));
     let at = |end: &str| usize::try_from(hit[end].as_u64().unwrap()).unwrap();
     assert_eq!(&lines(notes)[at("start")..at("end")], notes[1]);
 }
