@@ -294,14 +294,14 @@ impl Gathered {
     ///
     /// # Errors
     /// When no other notes could be folded either.
-    async fn folded(&mut self, shelf: &mut Shelf, folded: Folded) -> Result<(), Error> {
+    async fn folded(&mut self, shelf: &mut Shelf, mut folded: Folded) -> Result<(), Error> {
         self.spent.add(&folded.found.spent);
         if let Some(error) = &folded.found.failed {
             tracing::info!(error = %reason(error), "notes could not be put together");
         }
-        match folded.found.failed {
-            Some(error) if error.stops_all() => Err(error),
-            failed => shelf.put_back(Folded { found: Found { failed, ..folded.found }, ..folded }).await,
+        match folded.found.failed.take_if(|error| error.stops_all()) {
+            Some(error) => Err(error),
+            None => shelf.put_back(folded).await,
         }
     }
 }
