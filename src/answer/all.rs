@@ -38,7 +38,7 @@ impl Answerer {
         }
         let libraries = match &self.together {
             Some(indexes) => federated::libraries(indexes, |plan| question.narrowed(plan)).await?,
-            None => vec![Library::of(self.retriever().await?, plan)],
+            None => vec![Library::of(&*self.retriever().await?, plan)],
         };
         Ok(Some(given.pass(libraries).await?))
     }

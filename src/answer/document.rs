@@ -55,8 +55,13 @@ impl Answerer {
     /// # Errors
     /// What the store says.
     pub async fn document(&self, uri: &str) -> Result<Option<Document>, Error> {
-        let passages = self.retriever().await?.store.passages_of(uri).await?;
-        Ok(Document::of(passages))
+        let mut retriever = self.retriever().await?;
+        loop {
+            match retriever.store.passages_of(uri).await {
+                Ok(passages) => return Ok(Document::of(passages)),
+                Err(error) => retriever = self.retriever_after(error.into(), &retriever).await?,
+            }
+        }
     }
 }
 

@@ -17,9 +17,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::{join_all, try_join_all};
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::carried::Sought;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::lazy::{Lazy, OpenRetriever};
@@ -50,7 +51,8 @@ pub struct Index {
     /// How it is asked.
     pub plan: QueryPlan,
     retriever: Arc<Lazy>,
-    sample: OnceCell<Vec<Vec<f32>>>,
+    /// By the model that made them.
+    sample: Mutex<Option<(Fingerprint, Arc<Vec<Vec<f32>>>)>>,
 }
 
 /// An index, and what the question is looked for by in it.
@@ -59,7 +61,7 @@ struct Asked<'a> {
     /// Its place among the indexes.
     at: usize,
     plan: QueryPlan,
-    retriever: &'a Retriever,
+    retriever: Arc<Retriever>,
     vector: Option<Vec<f32>>,
     words: Option<SparseVector>,
 }
@@ -67,7 +69,7 @@ struct Asked<'a> {
 impl Index {
     /// An index that is opened when it is first asked.
     pub fn new(name: impl Into<Arc<str>>, plan: QueryPlan, open: OpenRetriever) -> Self {
-        Self { name: name.into(), plan, retriever: Arc::new(Lazy::new(open)), sample: OnceCell::new() }
+        Self { name: name.into(), plan, retriever: Arc::new(Lazy::new(open)), sample: Mutex::default() }
     }
 
     /// What finds passages in it.
@@ -77,12 +79,12 @@ impl Index {
 
     /// Lets other processes have it.
     pub(super) async fn release(&self) {
-        if let Some(retriever) = self.retriever.if_open() {
+        if let Some(retriever) = self.retriever.if_open().await {
             retriever.store.release().await;
         }
     }
 
-    async fn asked(&self, at: usize, question: &str, plan: QueryPlan) -> Result<Asked<'_>, Error> {
+    async fn asked(&self, at: usize, question: Sought<'_>, plan: QueryPlan) -> Result<Asked<'_>, Error> {
         let terms = plan.select.filter.len();
         if terms > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms }.into());
@@ -93,15 +95,17 @@ impl Index {
     }
 
     /// Vectors of some of its passages.
-    async fn sample(&self, store: &dyn VectorStore) -> Result<&[Vec<f32>], StoreError> {
-        let drawn = self.sample.get_or_try_init(|| async {
-            let mut points = store.scroll_points(Some(FROM), SAMPLE).await?;
-            if points.len() < SAMPLE {
-                points.extend(store.scroll_points(None, SAMPLE - points.len()).await?);
-            }
-            Ok(points.into_iter().map(|(_, vector, _)| vector).collect())
-        });
-        drawn.await.map(Vec::as_slice)
+    async fn sample(&self, store: &dyn VectorStore, model: Fingerprint) -> Result<Arc<Vec<Vec<f32>>>, StoreError> {
+        let mut sample = self.sample.lock().await;
+        if let Some((_, drawn)) = sample.as_ref().filter(|(made_by, _)| *made_by == model) {
+            return Ok(Arc::clone(drawn));
+        }
+        let mut points = store.scroll_points(Some(FROM), SAMPLE).await?;
+        if points.len() < SAMPLE {
+            points.extend(store.scroll_points(None, SAMPLE - points.len()).await?);
+        }
+        let drawn = Arc::new(points.into_iter().map(|(_, vector, _)| vector).collect());
+        Ok(Arc::clone(&sample.insert((model, drawn)).1))
     }
 }
 
@@ -112,7 +116,7 @@ impl Index {
 pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -> QueryPlan) -> Result<Vec<Library>, Error> {
     let mut libraries = Vec::new();
     for index in indexes {
-        let library = Library::of(index.retriever.get().await?, &plan_for(&index.plan));
+        let library = Library::of(&*index.retriever.get().await?, &plan_for(&index.plan));
         libraries.push(Library { pipeline: Some(Arc::clone(&index.name)), ..library });
     }
     Ok(libraries)
@@ -125,16 +129,29 @@ pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -
 /// When none of them can be asked: what the first says.
 pub(super) async fn search(
     indexes: &[Index],
-    question: &str,
+    question: Sought<'_>,
     plan_for: impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Found, Error> {
-    let question = checked(question)?;
+    let question = question.with(checked(question.text)?);
+    loop {
+        if let Some(found) = searched(indexes, question, &plan_for).await? {
+            return Ok(found);
+        }
+    }
+}
+
+/// `None`: another index has taken the place of one of them meanwhile.
+async fn searched(
+    indexes: &[Index],
+    question: Sought<'_>,
+    plan_for: &impl Fn(&QueryPlan) -> QueryPlan,
+) -> Result<Option<Found>, Error> {
     let mut silent = Vec::new();
     let asked = join_all(indexes.iter().enumerate().map(|(at, index)| index.asked(at, question, plan_for(&index.plan)))).await;
     let mut asked = heard(indexes.iter().zip(asked), &mut silent)?;
-    let Some(plan) = indexes.first().map(|first| plan_for(&first.plan)) else { return Ok(Found::default()) };
+    let Some(plan) = indexes.first().map(|first| plan_for(&first.plan)) else { return Ok(Some(Found::default())) };
     let reranking = asked.iter().find(|one| one.retriever.reranker.is_some() && one.plan.select.rerank.is_some());
-    let reranking = reranking.map(|one| (one.retriever, one.plan.clone()));
+    let reranking = reranking.map(|one| (Arc::clone(&one.retriever), one.plan.clone()));
     let limit = plan.limit.get();
     let candidates = reranking.as_ref().and_then(|(_, plan)| Some(plan.select.rerank.as_ref()?.candidates.get()));
     let wanted = candidates.unwrap_or_default().max(limit);
@@ -143,6 +160,16 @@ pub(super) async fn search(
     weigh_words(&mut asked).await;
     let z_scores = differ(&asked);
     let found = join_all(asked.iter().map(|one| one.search(depth, z_scores))).await;
+    for (one, found) in asked.iter().zip(&found) {
+        if let Err(error) = found
+            && one.index.retriever.after(error.clone(), &one.retriever).await.is_ok()
+        {
+            return Ok(None);
+        }
+    }
+    for one in &asked {
+        silent.extend(one.retriever.note().await.map(|note| format!("The pipeline {}: {note}.", one.index.name)));
+    }
     let found = heard(asked.iter().map(|one| one.index).zip(found), &mut silent)?;
     let mut merged = Merged::default();
     for found in found {
@@ -152,21 +179,21 @@ pub(super) async fn search(
     let mut deduped = match plan.select.duplicates {
         Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
         Duplicates::Drop => {
-            let question = question.to_owned();
+            let question = question.text.to_owned();
             off_runtime("compare passages", move || dedupe(&question, hits)).await?
         }
     };
     deduped.truncate(wanted);
     merged.restore(&mut deduped);
     let Reranking { found: mut hits, note, decided, took } = match reranking {
-        Some((retriever, plan)) => retriever.reranked(question, deduped, &plan).await?,
+        Some((retriever, plan)) => retriever.reranked(question.text, deduped, &plan).await?,
         None => Reranking { found: deduped, ..Reranking::default() },
     };
     hits.truncate(limit);
     let notes: Vec<String> = silent.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join(" "));
     // What is known of one index says nothing of several.
-    Ok(Found { hits, note, decided, reranking: took, judged: None })
+    Ok(Some(Found { hits, note, decided, reranking: took, judged: None }))
 }
 
 /// What was said, without those that failed, of which is told which and why.
@@ -217,8 +244,10 @@ impl Asked<'_> {
         let near = async {
             let Some(vector) = &self.vector else { return Ok(Vec::new()) };
             let mut hits = filter.search(store, Query::Dense(vector.clone()), depth).await?;
-            if z_scores {
-                let (mean, deviation) = spread(self.index.sample(store).await?.iter().map(|other| cosine(vector, other)));
+            let model = self.retriever.embedder.as_ref().map(|embedder| embedder.fingerprint());
+            if let Some(model) = model.filter(|_| z_scores) {
+                let sample = self.index.sample(store, model).await?;
+                let (mean, deviation) = spread(sample.iter().map(|other| cosine(vector, other)));
                 for hit in &mut hits {
                     hit.score = (hit.score - mean) / deviation;
                 }

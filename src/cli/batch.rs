@@ -157,7 +157,7 @@ async fn batch(
     let Some(model) = answerer.models(&how).await?.first().map(|model| model.model().to_owned()) else {
         anyhow::bail!("no model is set, and --batch needs one: name it with --model PROVIDER/MODEL, or set OPENAI_API_KEY");
     };
-    let store = runtime.store()?;
+    let store = runtime.store().await?;
     let meta = store.meta().await.map_err(Error::from)?;
     let meta = meta.ok_or_else(|| Error::from(StoreError::Missing { store: store.describe() }))?;
 

@@ -14,7 +14,7 @@ use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
 use crate::ingest::limit::{Cause, Limit};
-use crate::ingest::report::{IngestSummary, Outcome, Report};
+use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome, Report};
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
@@ -262,6 +262,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         }
         output.note(&line);
     }
+    if let Some(change) = &summary.change {
+        output.note(&format!("  {}", changed(change)));
+    }
     if !summary.skipped.is_empty() {
         let mut skipped: Vec<_> = summary.skipped.iter().map(|(reason, n)| (kind(*reason), n)).collect();
         skipped.sort_unstable();
@@ -294,6 +297,19 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     if let Some(limit) = summary.limit.filter(|_| summary.seconds >= WORTH_TELLING) {
         output.note(&format!("  limited by {}", verdict(&limit, summary.doubled.unwrap_or_default(), reading)));
     }
+}
+
+/// How far a change of the index's model is, and what would complete it.
+fn changed(ChangeOfModel { from, to, complete, waiting, failed }: &ChangeOfModel) -> String {
+    if *complete {
+        return format!("from now on the vectors of {to} answer; those of {from} are removed");
+    }
+    let missing = match (*waiting, *failed) {
+        (0, failed) => format!("{} failed; `ingest --prune` does without", counted(failed, "document")),
+        (waiting, 0) => format!("{} still to come; `ingest` of all sources goes on", counted(waiting, "document")),
+        (waiting, failed) => format!("{} still to come, {failed} failed; `ingest` goes on", counted(waiting, "document")),
+    };
+    format!("the vectors of {from} answer until those of {to} are complete: {missing}")
 }
 
 /// What a number of items that were passed over is called: "3 *too large*".

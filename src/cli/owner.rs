@@ -46,7 +46,7 @@ pub(super) async fn status(runtime: &Runtime) -> Option<Status> {
     let service = Service::find(runtime).await?;
     let Line::Status(status) = service.ask_for(Wanted::Status).await?.next().await.ok()? else { return None };
     // It may call the same folder otherwise.
-    Some(Status { store: runtime.store().ok()?.describe(), ..status })
+    Some(Status { store: runtime.store().await.ok()?.describe(), ..status })
 }
 
 impl Service {

@@ -9,8 +9,8 @@ use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, Reading, downloads};
 use super::{cluster, exit};
-use crate::ingest::Forecast;
 use crate::ingest::report::Report;
+use crate::ingest::{Forecast, ForecastChange};
 use crate::source::SourcePlan;
 
 pub(super) async fn run(
@@ -54,7 +54,17 @@ pub(super) async fn run(
 
 fn show(forecast: &Forecast) -> String {
     let Forecast { documents, chunks, .. } = forecast;
-    let mut text = format!("documents  {} seen", grouped(documents.seen));
+    let mut text = match &forecast.change {
+        Some(ForecastChange::Change { from, to, percent }) => {
+            let done = if *percent > 0 { format!("; {percent} % are there") } else { String::new() };
+            format!("model      {from} becomes {to}: its vectors answer until those of {to} are complete{done}\n")
+        }
+        Some(ForecastChange::TakenBack { to }) => {
+            format!("model      as it is: the change to {to} that was begun is taken back, and its vectors are removed\n")
+        }
+        None => String::new(),
+    };
+    text.push_str(&format!("documents  {} seen", grouped(documents.seen)));
     for (count, what) in [
         (documents.added, "new"),
         (documents.changed, "changed"),

@@ -6,7 +6,7 @@ use super::output::{Output, counted, grouped};
 use super::owner::status as of_a_service;
 use super::style::harmless;
 use super::{cluster, exit};
-use crate::runtime::Status;
+use crate::runtime::{Status, StatusNext};
 use crate::source::readable::readable;
 
 pub(super) async fn run(args: StatusArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
@@ -32,13 +32,21 @@ async fn of_a_service(_: &crate::runtime::Runtime) -> Option<Status> {
 }
 
 fn shown(status: &Status) -> String {
-    let Status { pipeline, store, index, documents, chunks, failed, failures, cache } = status;
+    let Status { pipeline, store, index, next, documents, chunks, failed, failures, cache } = status;
     let mut text = format!("pipeline   {pipeline}\nstore      {store}\n");
     match index {
         Some(meta) => {
             text.push_str(&format!("index      {}, {}\n", counted(*documents, "document"), counted(*chunks, "chunk")));
             text.push_str(&format!("model      {} ({} dimensions)\n", meta.model, meta.dimensions));
             text.push_str(&format!("chunking   {}\n", meta.chunking));
+            if let Some(StatusNext { index, chunks, percent }) = next {
+                text.push_str(&format!(
+                    "next       {} ({} dimensions): {}, {percent} %; until all are there the others answer\n",
+                    index.model,
+                    index.dimensions,
+                    counted(*chunks, "chunk"),
+                ));
+            }
         }
         None => text.push_str("index      none yet: `ingest ./docs` makes one\n"),
     }

@@ -199,7 +199,10 @@ impl Copy {
         }
         let Some(mut there) = waited_for(stop, STARTING, || to.meta()).await? else { return Ok(None) };
         // Whose documents these are the destination says as the source does; of one inside its home, that it is now outside.
-        let goal = IndexMeta { home: source.home.clone().or_else(|| self.options.home.clone()), ..source.clone() };
+        // And in which of its slots it is has nothing to do with the source's.
+        let (home, change) =
+            (source.home.clone().or_else(|| self.options.home.clone()), there.as_ref().and_then(|meta| meta.change));
+        let goal = IndexMeta { home, change, ..source.clone() };
         if let Some(meta) = &there
             && let Err(unfit) = self.fits(meta, &goal)
         {

@@ -47,9 +47,32 @@ pub struct Forecast {
     pub prices_as_of: Option<&'static str>,
     /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
     pub minutes: Option<f64>,
+    /// What is said of a change of the index's model, where the pipeline names another one than the index has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ForecastChange>,
     /// Why items are passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(SkipReason, u64)>,
+}
+
+/// What an ingest would do about the index's model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ForecastChange {
+    /// All documents are embedded with another model, and the old vectors answer until that is complete.
+    Change {
+        /// The model whose vectors answer until then.
+        from: String,
+        /// The one that the pipeline names.
+        to: String,
+        /// How far an earlier run has come with it, in percent of the passages.
+        percent: u64,
+    },
+    /// A change that an earlier run began is not wanted any more: its vectors are removed.
+    TakenBack {
+        /// Of this model.
+        to: String,
+    },
 }
 
 /// Chunks by what would become of them.
@@ -187,6 +210,7 @@ impl Tally {
             cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
             prices_as_of: terms.prices_as_of,
             minutes: minutes.into_iter().flatten().reduce(f64::max),
+            change: None,
             skipped: run.report.skipped(),
         }
     }

@@ -60,10 +60,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use self::batching::Batching;
-pub use self::forecast::{Forecast, ForecastChunks, forecast};
+pub use self::forecast::{Forecast, ForecastChange, ForecastChunks, forecast};
 use self::open::{Opened, open};
 pub(crate) use self::point::sparse_vector;
 use self::report::{IngestSummary, Report};
+pub(crate) use self::run::begun;
 use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;

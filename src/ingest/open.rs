@@ -126,6 +126,8 @@ async fn create(setup: &Setup, stop: &CancellationToken) -> Result<Option<IndexM
         dimensions: setup.embedder.dimensions().await?,
         chunking: setup.chunk.fingerprint(),
         home: setup.home.clone(),
+        change: setup.change,
+        prefixes: setup.prefixes.clone(),
     };
     let make = || async {
         let Err(error) = setup.store.create(&index).await else { return Ok(index.clone()) };

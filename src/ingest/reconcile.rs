@@ -54,14 +54,16 @@ fn staged((id, passage): (Uuid, Passage)) -> Staged {
 /// The ledger has had none since the first change, so that a kill at any instant only makes the next run look.
 /// The index is this home's from now on, unless documents were kept as they may be another's.
 pub(super) async fn seal(run: &Run, index: IndexMeta, kept: u64) -> Result<(), Error> {
-    let Setup { ledger, store, home, .. } = &run.setup;
+    let Setup { ledger, store, home, prefixes, .. } = &run.setup;
     let recorded = ledger.meta().await?;
     // Another home may have written to the same store meanwhile; what it wrote is not in this ledger.
     if recorded.generation.is_some() || store.meta().await?.as_ref() != Some(&index) {
         return Ok(());
     }
     let home = if kept > 0 && run.other_home.is_some() { index.home } else { home.clone() };
-    let index = IndexMeta { generation: new_generation(), home, ..index };
+    // Of an index from before they were kept, they are kept from now on.
+    let prefixes = prefixes.clone().or(index.prefixes);
+    let index = IndexMeta { generation: new_generation(), home, prefixes, ..index };
     store.set_meta(&index).await?;
     ledger.set_meta(&Meta { generation: Some(index.generation), ..recorded }).await?;
     Ok(())

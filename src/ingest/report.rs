@@ -233,6 +233,9 @@ pub struct IngestSummary {
     /// The home that wrote to the index last, where that is another one: what only its sources have was kept, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub other_home: Option<String>,
+    /// What has become of a change of the index's model, where one was under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeOfModel>,
     /// Pages that are pictures without text, and were not read: they need OCR.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unread_pages: u64,
@@ -257,10 +260,26 @@ impl IngestSummary {
             time: None,
             kept_although_gone: 0,
             other_home: None,
+            change: None,
             unread_pages: 0,
             skipped: Vec::new(),
         }
     }
+}
+
+/// How far a change of the index's model is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChangeOfModel {
+    /// The model whose vectors answered until now.
+    pub from: String,
+    /// The one that the pipeline names.
+    pub to: String,
+    /// From now on its vectors answer, and the others are removed. Else they answer on.
+    pub complete: bool,
+    /// Documents of the old index that are still to come.
+    pub waiting: u64,
+    /// Documents of the old index that failed.
+    pub failed: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

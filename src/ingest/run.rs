@@ -243,7 +243,7 @@ where
 
 /// The same before the run has begun. A server that says itself that its cluster is not together is the right one, and is waited for
 /// as long as in a run: perhaps another worker is just making the index.
-pub(super) async fn begun<T, F>(stop: &CancellationToken, call: impl Fn() -> F) -> Result<Option<T>, StoreError>
+pub(crate) async fn begun<T, F>(stop: &CancellationToken, call: impl Fn() -> F) -> Result<Option<T>, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,
 {

@@ -10,10 +10,10 @@ use crate::cache::SharedCache;
 use crate::chunk::ChunkPlan;
 use crate::limits::{Allowed, Limits, Stats};
 use crate::parse::ParseOptions;
-use crate::providers::{EmbedPlan, Embedder, Price};
+use crate::providers::{EmbedPlan, Embedder, Prefixes, Price};
 use crate::source::{Source, SourceId};
-use crate::vectordb::VectorStore;
 use crate::vectordb::bm25::Bm25;
+use crate::vectordb::{ModelChange, VectorStore};
 
 /// All that a run works with. [`crate::runtime::Runtime`] composes it from a plan, and a program may compose it from parts of its
 /// own.
@@ -48,6 +48,10 @@ pub struct Setup {
     pub base: Option<String>,
     /// What the home is called in an index that lives outside of it; `None` where it lives inside, and moves with it.
     pub home: Option<String>,
+    /// What an index that is made says of how it came about; `None`: it is the first.
+    pub change: Option<ModelChange>,
+    /// What the embedder puts before each input, where it is to be kept in the index.
+    pub prefixes: Option<Prefixes>,
 }
 
 impl Setup {
@@ -73,6 +77,8 @@ impl Setup {
             workers: None,
             base: None,
             home: None,
+            change: None,
+            prefixes: None,
         }
     }
 }

@@ -47,6 +47,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         time: Some(times),
         kept_although_gone,
         other_home: run.other_home.clone(),
+        change: None,
         unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
     }

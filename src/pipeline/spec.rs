@@ -382,6 +382,10 @@ pub(super) struct RetrieveSpec {
     pub(super) duplicates: Option<Duplicates>,
     /// A model that ranks the best passages again.
     pub(super) rerank: Option<RerankSpec>,
+    /// How many tokens the passages may have together: the best 20 (or `limit`, if that is more) are trimmed to the sentences that
+    /// fit the question. By default they come whole.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) trim: Option<usize>,
 }
 
 /// A model that ranks the best passages again.
@@ -389,11 +393,12 @@ pub(super) struct RetrieveSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "rerank")]
 pub(super) struct RerankSpec {
-    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does; or a decision model of OpenAI, TypeSafe, or a
-    /// server that decides as one of them does.
+    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does; a cross-encoder in process, by name
+    /// (`local/ms-marco-MiniLM-L-6-v2`, English; `local/mmarco-mMiniLMv2-L12-H384-v1`, many languages) or by its folder
+    /// (`local/./models/mine`); or a decision model of OpenAI, TypeSafe, or a server that decides as one of them does.
     #[schemars(length(min = 1), example = &"cohere/rerank-v3.5")]
     pub(super) model: Option<String>,
-    /// How many passages it ranks; those that are asked for if they are more. By default 50, and 20 by a decision model.
+    /// How many passages it ranks; those that are asked for if they are more. By default 50, and 20 by a decision model or one in process.
     #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
     pub(super) candidates: Option<usize>,
     /// How long it may take, retries included. Then the ranking stays as it is.

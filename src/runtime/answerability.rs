@@ -19,7 +19,7 @@ impl Runtime {
     }
 
     async fn calibrated(&self, changed: u64, stop: &CancellationToken) -> Result<(), Error> {
-        let (path, store) = (self.settings.answerability(&self.plan.name), self.store()?);
+        let (path, store) = (self.settings.answerability(&self.plan.name), self.store().await?);
         if store.count().await? < FEWEST_PASSAGES {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 
 use super::Runtime;
 use crate::answer::federated::Index;
-use crate::answer::{Answerer, Models, Owner};
+use crate::answer::{Answerer, Models, OpenRetriever, Owner};
 use crate::error::Error;
 
 impl Answerer {
@@ -16,7 +16,9 @@ impl Answerer {
     /// # Errors
     /// When there is no index, when it was made with another model, or when embedding model, reranker or store cannot be had.
     pub async fn open(runtime: &Runtime) -> Result<Self, Error> {
-        Ok(Self::new(runtime.retriever().await?, runtime.plan.query.clone())
+        let retriever = runtime.retriever().await?;
+        let open = opening(&Arc::new(runtime.clone()));
+        Ok(Self::kept_open(retriever, open, runtime.plan.query.clone())
             .with_models(planned(runtime))
             .keeping_notes_in(notes(runtime)))
     }
@@ -24,12 +26,7 @@ impl Answerer {
     /// The same by another process that has the index open; what it cannot do, or no longer, is done here, and only then is the index
     /// opened.
     pub fn open_through(runtime: &Arc<Runtime>, owner: Arc<dyn Owner>) -> Self {
-        let opening = Arc::clone(runtime);
-        let open = move || {
-            let runtime = Arc::clone(&opening);
-            Box::pin(async move { runtime.retriever().await }) as BoxFuture<'static, _>
-        };
-        Self::through(owner, Arc::new(open), runtime.plan.query.clone())
+        Self::through(owner, opening(runtime), runtime.plan.query.clone())
             .with_models(planned(runtime))
             .keeping_notes_in(notes(runtime))
     }
@@ -44,12 +41,16 @@ impl Answerer {
 
 /// The index of a pipeline, opened when it is first asked.
 fn index(runtime: &Arc<Runtime>) -> Index {
+    Index::new(runtime.plan.name.clone(), runtime.plan.query.clone(), opening(runtime))
+}
+
+/// Opens a pipeline's index, as it is by then.
+fn opening(runtime: &Arc<Runtime>) -> OpenRetriever {
     let opening = Arc::clone(runtime);
-    let open = move || {
+    Arc::new(move || {
         let runtime = Arc::clone(&opening);
         Box::pin(async move { runtime.retriever().await }) as BoxFuture<'static, _>
-    };
-    Index::new(runtime.plan.name.clone(), runtime.plan.query.clone(), Arc::new(open))
+    })
 }
 
 fn notes(runtime: &Runtime) -> PathBuf {

@@ -13,7 +13,7 @@ use crate::ingest::report::Report;
 use crate::ingest::{self, Forecast, Options, Setup};
 use crate::providers::Providers;
 use crate::source::Purpose;
-use crate::vectordb::StorePlan;
+use crate::vectordb::{StorePlan, VectorStore};
 
 impl Runtime {
     /// The same, as one of any number of workers with the same pipeline that meet in the Postgres database at this address: they share
@@ -58,17 +58,34 @@ impl Runtime {
             Some(ledger) => ledger,
             None => Arc::new(SqliteLedger::in_memory().await?),
         };
-        let mut setup = self.setup(ledger, Purpose::Preview, None).await?;
+        let store = self.look_together().await?;
+        let mut setup = self.setup(ledger, store, Purpose::Preview, None).await?;
         setup.home = Some(self.home_in_cluster()?);
         ingest::forecast(setup, options, report, stop).await
     }
 
     /// What an ingest works with that is one of several.
     pub(super) async fn setup_together(&self, cluster: &Arc<Cluster>) -> Result<Setup, Error> {
-        let mut setup = self.setup(Arc::clone(cluster) as _, Purpose::Index, None).await?;
+        let store = self.look_together().await?;
+        let mut setup = self.setup(Arc::clone(cluster) as _, store, Purpose::Index, None).await?;
         setup.workers = Some(Arc::clone(cluster) as _);
         setup.home = Some(self.home_in_cluster()?);
         Ok(setup)
+    }
+
+    /// The store that they all write to.
+    async fn look_together(&self) -> Result<Arc<dyn VectorStore>, Error> {
+        let look = self.look().await?;
+        if let Some(index) = &look.current.index {
+            let planned = self.embedder().await?.fingerprint();
+            if self.may_change(&look, index, &planned) {
+                let message = format!("several workers do not change an index's model, from {} to {planned}", index.model);
+                let hint = "one alone does, while the index answers: stop the others, run `ingest --prune` once without --cluster, and \
+                            start them again; or name another `collection`";
+                return Err(ClusterError::unfit(message).with_hint(hint).into());
+            }
+        }
+        Ok(look.current.store)
     }
 
     /// All workers are one home: what one of them wrote is every other's to remove.

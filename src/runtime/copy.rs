@@ -5,10 +5,11 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
+use super::change::looked;
 use crate::error::Error;
 use crate::ingest::copy::{self, Options, Progress, Summary};
 use crate::ingest::ledger::SqliteLedger;
-use crate::vectordb::{self, StorePlan};
+use crate::vectordb::{Slots, StorePlan};
 
 impl Runtime {
     /// Makes another store hold what the pipeline's index holds, vectors included; an embedded one without a path lives where the
@@ -26,12 +27,13 @@ impl Runtime {
         progress: Arc<Progress>,
         stop: CancellationToken,
     ) -> Result<Summary, Error> {
-        let ledger = self.settings.ledger(&self.plan.name);
+        let look = self.look().await?;
+        let ledger = self.ledger_in(look.current.slot);
         // An index that came from elsewhere has none, and gets none.
         let _writer = if ledger.exists() { Some(SqliteLedger::open(&ledger).await?) } else { None };
-        let from = self.store()?;
         let options = Options { replace, home: self.home_name(to) };
-        let to = vectordb::open(to, &self.settings.index(&self.plan.name))?;
-        copy::copy(from, to, self.bm25(), options, progress, stop).await
+        // What answers there is what is to be the copy.
+        let to = looked(&Slots::open(to, &self.settings.index(&self.plan.name))?).await?.current.store;
+        copy::copy(look.current.store, to, self.bm25(), options, progress, stop).await
     }
 }

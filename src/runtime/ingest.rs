@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
+use super::change::{Taken, Turn, Wish};
 use super::part::Part;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
@@ -13,7 +14,7 @@ use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
-use crate::vectordb::StorePlan;
+use crate::vectordb::{ModelChange, StorePlan, VectorStore};
 
 impl Runtime {
     /// Brings the pipeline's index up to date with its sources, telling nobody of its progress.
@@ -24,21 +25,40 @@ impl Runtime {
         self.ingest(Options::default(), Arc::default(), CancellationToken::new()).await
     }
 
-    /// Brings the pipeline's index up to date with its sources. See [`ingest::run`].
+    /// Brings the pipeline's index up to date with its sources. See [`ingest::run`]. Where the pipeline names another model than the index
+    /// was made with, the index answers on while the vectors of that one are made; see [`ChangeOfModel`](ingest::report::ChangeOfModel).
     pub async fn ingest(&self, options: Options, report: Arc<Report>, stop: CancellationToken) -> Result<IngestSummary, Error> {
-        let setup = tokio::select! {
-            setup = self.setup_for(&options) => setup?,
-            // A model may be on its way through a slow network.
-            () = stop.cancelled() => return Ok(IngestSummary::interrupted(&self.plan.name, report.elapsed())),
-        };
-        let ended = ingest::run(setup, options, report, stop.clone()).await;
-        if let Ok(summary) = &ended
+        let ended = self.ingest_of(None, options, report, &stop).await;
+        if let Ok((summary, _)) = &ended
             && summary.outcome == Outcome::Complete
+            && summary.change.as_ref().is_none_or(|change| change.complete)
         {
             self.calibrate(summary, &stop).await;
         }
         self.providers.flush_limits().await;
-        ended
+        Ok(ended?.0)
+    }
+
+    /// [`Self::ingest`], over a part of the sources where one is named. With the folder that uris are relative to.
+    pub(super) async fn ingest_of(
+        &self,
+        part: Option<&Part>,
+        options: Options,
+        report: Arc<Report>,
+        stop: &CancellationToken,
+    ) -> Result<(IngestSummary, Option<String>), Error> {
+        let prepared = tokio::select! {
+            prepared = self.prepared(part, &options) => prepared?,
+            // A model may be on its way through a slow network.
+            () = stop.cancelled() => return Ok((IngestSummary::interrupted(&self.plan.name, report.elapsed()), None)),
+        };
+        let (setup, turn) = prepared;
+        let base = setup.base.clone();
+        let mut summary = ingest::run(setup, options, report, stop.clone()).await?;
+        if let Some(turn) = turn {
+            self.turned(turn, &mut summary).await?;
+        }
+        Ok((summary, base))
     }
 
     /// Tells what [`Self::ingest`] would do. See [`ingest::forecast`].
@@ -48,18 +68,24 @@ impl Runtime {
         report: Arc<Report>,
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
-        let ledger = SqliteLedger::open_to_read(&self.settings.ledger(&self.plan.name)).await?;
+        self.choose_for(&options).await?;
+        let look = self.look().await?;
+        let wish = self.wish(&look, &options).await?;
+        let ledger = SqliteLedger::open_to_read(&self.ledger_in(wish.slot(&look))).await?;
         let ledger = match ledger {
             Some(ledger) => ledger,
             None => SqliteLedger::in_memory().await?,
         };
-        self.choose_for(&options).await?;
-        ingest::forecast(self.setup(Arc::new(ledger), Purpose::Preview, None).await?, options, report, stop).await
-    }
-
-    async fn setup_for(&self, options: &Options) -> Result<Setup, Error> {
-        self.choose_for(options).await?;
-        self.ingest_setup().await
+        let change = self.foretold(&look, wish).await?;
+        // What is to be removed before the vectors of another model are made is not looked at.
+        let anew = options.rebuild || wish == Wish::Change { resume: false };
+        let store = match (wish, look.other) {
+            (Wish::Change { .. }, Some(other)) => other.store,
+            _ => look.current.store,
+        };
+        let setup = self.setup(Arc::new(ledger), store, Purpose::Preview, None).await?;
+        let forecast = ingest::forecast(setup, Options { rebuild: anew, ..options }, report, stop).await?;
+        Ok(forecast.map(|forecast| Forecast { change, ..forecast }))
     }
 
     /// Chooses the model that embeds for an index that is about to be made anew.
@@ -70,30 +96,66 @@ impl Runtime {
         Ok(())
     }
 
+    /// What a run works with, and the change of the index's model that it is a part of, if it is.
+    async fn prepared(&self, part: Option<&Part>, options: &Options) -> Result<(Setup, Option<Turn>), Error> {
+        #[cfg(feature = "postgres")]
+        if let Some(cluster) = &self.cluster {
+            return Ok((self.setup_together(cluster).await?, None));
+        }
+        self.choose_for(options).await?;
+        let taken = self.taken(options).await?;
+        let turn = match taken.wish {
+            Wish::Change { resume } => self.turn(&taken, resume, options).await?,
+            Wish::Keep => {
+                self.complete_alone(&taken.look.current).await?;
+                self.clear_other(&taken.look).await;
+                None
+            }
+            Wish::Refuse => None,
+        };
+        let Taken { look, ledger, .. } = taken;
+        let (turn, change, store) = match (turn, look.other) {
+            (Some((turn, change)), Some(other)) => (Some(turn), Some(change), other.store),
+            _ => {
+                let change = look.current.index.and_then(|index| index.change);
+                (None, change.map(|change| ModelChange { complete: true, ..change }), look.current.store)
+            }
+        };
+        let mut setup = self.setup(Arc::new(ledger), store, Purpose::Index, part).await?;
+        setup.change = change;
+        Ok((setup, turn))
+    }
+
     /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's
-    /// lock until it is dropped.
+    /// lock until it is dropped. An index that was made with another model is refused by the run.
     ///
     /// # Errors
     /// When another run is writing, or when ledger, model or store cannot be had.
     pub async fn ingest_setup(&self) -> Result<Setup, Error> {
-        self.setup_of(None).await
-    }
-
-    /// [`Self::ingest_setup`], over a part of the sources where one is named.
-    pub(super) async fn setup_of(&self, part: Option<&Part>) -> Result<Setup, Error> {
         #[cfg(feature = "postgres")]
         if let Some(cluster) = &self.cluster {
             return self.setup_together(cluster).await;
         }
-        let ledger = SqliteLedger::open(&self.settings.ledger(&self.plan.name)).await?;
-        self.setup(Arc::new(ledger), Purpose::Index, part).await
+        let look = self.look().await?;
+        let ledger = SqliteLedger::open(&self.ledger_in(look.current.slot)).await?;
+        self.setup(Arc::new(ledger), look.current.store, Purpose::Index, None).await
     }
 
-    pub(super) async fn setup(&self, ledger: Arc<dyn Ledger>, purpose: Purpose, part: Option<&Part>) -> Result<Setup, Error> {
+    pub(super) async fn setup(
+        &self,
+        ledger: Arc<dyn Ledger>,
+        store: Arc<dyn VectorStore>,
+        purpose: Purpose,
+        part: Option<&Part>,
+    ) -> Result<Setup, Error> {
         let (plan, settings) = (&self.plan, &self.settings);
-        let base = ledger.meta().await?.base;
+        let base = match ledger.meta().await?.base {
+            // The index may be in its other slot for the first time.
+            None => self.base_elsewhere().await?,
+            base => base,
+        };
         let base = files::base_of(base.as_deref(), &settings.home, &settings.cwd);
-        let mut setup = Setup::new(&plan.name, self.embedder().await?, self.store()?, ledger);
+        let mut setup = Setup::new(&plan.name, self.embedder().await?, store, ledger);
         let open = |plan: &SourcePlan| -> Arc<dyn Source> {
             match (plan, part.and_then(Part::focus)) {
                 (SourcePlan::Files(plan), Some(focus)) => Arc::new(Files::new(plan.clone(), &base).focused(focus)),
@@ -110,6 +172,7 @@ impl Runtime {
         setup.bm25 = self.bm25();
         setup.base = Some(files::kept_base(&base, &settings.home));
         setup.home = self.home_name(&plan.store);
+        setup.prefixes = self.prefixes();
         Ok(setup)
     }
 

@@ -2,12 +2,14 @@
 
 mod answerability;
 mod answerer;
+mod change;
 mod choice;
 #[cfg(feature = "postgres")]
 mod cluster;
 mod copy;
 mod ingest;
 mod part;
+mod reading;
 mod settings;
 mod status;
 mod watch;
@@ -18,26 +20,26 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::OnceCell;
 
 pub use self::settings::Settings;
-pub use self::status::{Status, StatusCache, StatusFailure};
+pub use self::status::{Status, StatusCache, StatusFailure, StatusNext};
 #[cfg(feature = "serve")]
 pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};
 pub use self::why::Why;
-use crate::answer::{Answerability, RerankPlan, RetrieveMode, Retriever};
-use crate::cache::{EmbeddingCache, SharedCache};
+use crate::answer::RerankPlan;
+use crate::cache::SharedCache;
 use crate::error::Error;
 use crate::pipeline::Plan;
 use crate::providers::{Embedder, ModelRef, Providers, Reranker};
 use crate::source::Source;
 use crate::vectordb::bm25::Bm25;
-use crate::vectordb::{self, StoreError, VectorStore};
+use crate::vectordb::{Slots, VectorStore};
 
 /// A plan whose providers and store can be had. Each is opened when it is first asked for, and once.
 ///
 /// What a plan names can be replaced by a program's own, before anything is opened: [`Self::with_embedder`], [`Self::with_store`],
 /// [`Self::with_reranker`], [`Self::with_source`]. A chat model of one's own comes with a question
 /// ([`crate::answer::ModelChoice::Own`]) or with [`crate::answer::Answerer::with_models`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Runtime {
     /// What runs.
     pub plan: Plan,
@@ -50,7 +52,7 @@ pub struct Runtime {
     own_embedder: bool,
     reranker: Option<Arc<dyn Reranker>>,
     shared_cache: Option<SharedCache>,
-    store: OnceLock<Arc<dyn VectorStore>>,
+    slots: OnceLock<Slots>,
     bm25: OnceLock<Arc<Bm25>>,
     /// The workers that it is one of.
     #[cfg(feature = "postgres")]
@@ -70,7 +72,7 @@ impl Runtime {
             own_embedder: false,
             reranker: None,
             shared_cache: None,
-            store: OnceLock::new(),
+            slots: OnceLock::new(),
             bm25: OnceLock::new(),
             #[cfg(feature = "postgres")]
             cluster: None,
@@ -104,7 +106,7 @@ impl Runtime {
     /// The same with a store of one's own in place of the plan's.
     #[must_use]
     pub fn with_store(self, store: Arc<dyn VectorStore>) -> Self {
-        Self { store: OnceLock::from(store), ..self }
+        Self { slots: OnceLock::from(Slots::one(store)), ..self }
     }
 
     /// The same with vectors that were paid for shared among machines, below those that this one has kept (see
@@ -122,47 +124,16 @@ impl Runtime {
         Ok(Arc::clone(self.embedder.get_or_try_init(|| self.open_embedder(false)).await?))
     }
 
-    /// The store.
-    pub fn store(&self) -> Result<Arc<dyn VectorStore>, Error> {
-        if let Some(store) = self.store.get() {
-            return Ok(Arc::clone(store));
-        }
-        let store = vectordb::open(&self.plan.store, &self.settings.index(&self.plan.name))?;
-        Ok(Arc::clone(self.store.get_or_init(|| store)))
+    /// The store that answers. Another one may take its place: it is not to be kept.
+    ///
+    /// # Errors
+    /// When it cannot be had or read.
+    pub async fn store(&self) -> Result<Arc<dyn VectorStore>, Error> {
+        Ok(self.slots()?.look().await?.current.store)
     }
 
     /// What makes BM25 vectors.
     pub fn bm25(&self) -> Arc<Bm25> {
         Arc::clone(self.bm25.get_or_init(|| Arc::new(Bm25::new())))
-    }
-
-    /// What retrieves from the pipeline's index.
-    ///
-    /// # Errors
-    /// When there is no index, when it was made with another model, or when model or store cannot be had.
-    pub async fn retriever(&self) -> Result<Retriever, Error> {
-        let store = self.store()?;
-        let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
-        let plan = &self.plan.query;
-        let embedder = match plan.mode {
-            RetrieveMode::Sparse => None,
-            RetrieveMode::Dense | RetrieveMode::Hybrid => Some(self.embedder().await?),
-        };
-        let model = embedder.as_ref().map_or_else(|| meta.model.clone(), |embedder| embedder.fingerprint());
-        meta.agree_with_model(&*store, &model)?;
-        let reranker = match (&self.reranker, &plan.select.rerank) {
-            (Some(own), _) => Some(Arc::clone(own)),
-            (None, Some(rerank)) => Some(self.providers.reranker(&rerank.model)?),
-            (None, None) => None,
-        };
-        let cache = match &embedder {
-            Some(embedder) => EmbeddingCache::open(&self.settings.cache, &**embedder, meta.dimensions),
-            None => EmbeddingCache::new(0),
-        };
-        let bm25 = self.bm25();
-        let bm25 = Arc::new(move |question: &str| bm25.query(question));
-        let answerability = Answerability::at(self.settings.answerability(&self.plan.name), model.as_str());
-        let answerability = Some(Arc::new(answerability));
-        Ok(Retriever { store, embedder, cache, bm25, reranker, answerability })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::vectordb::Slot;
+
 /// Where ragstream keeps things.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -30,6 +32,14 @@ impl Settings {
     /// The ledger of a pipeline.
     pub fn ledger(&self, pipeline: &str) -> PathBuf {
         self.home.join(format!("{pipeline}.ledger"))
+    }
+
+    /// The ledger of a pipeline whose index is in this slot. Both have one lock.
+    pub(super) fn ledger_in(&self, pipeline: &str, slot: Slot) -> PathBuf {
+        match slot {
+            Slot::First => self.ledger(pipeline),
+            Slot::Second => self.home.join(format!("{pipeline}.ledger-second")),
+        }
     }
 
     /// What a pipeline's index has taught of which questions its documents answer.

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
+use crate::answer::percent;
 use crate::cache;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger as _, SqliteLedger, Totals};
@@ -23,6 +24,9 @@ pub struct Status {
     pub store: String,
     /// What the index was made with; `None` where there is none yet.
     pub index: Option<IndexMeta>,
+    /// The vectors of another model that are being made: they will answer when they are complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<StatusNext>,
     /// Documents in the index.
     pub documents: u64,
     /// Chunks in the index.
@@ -33,6 +37,17 @@ pub struct Status {
     pub failures: Vec<StatusFailure>,
     /// Vectors that were paid for once, of all projects; `None` where there is no such cache.
     pub cache: Option<StatusCache>,
+}
+
+/// An index that is to take another one's place.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusNext {
+    /// What it is made with.
+    pub index: IndexMeta,
+    /// Chunks in it so far.
+    pub chunks: u64,
+    /// Of those that the other one has, in percent. All of it is not said before it answers.
+    pub percent: u64,
 }
 
 /// A document that failed.
@@ -61,13 +76,21 @@ impl Runtime {
     /// # Errors
     /// When store, ledger or cache cannot be read.
     pub async fn status(&self) -> Result<Status, Error> {
-        let store = self.store()?;
-        let index = store.meta().await?;
+        let look = self.slots()?.look().await?;
+        let slot = look.current.slot;
+        let next = match look.next() {
+            Some((next, index)) => {
+                let (chunks, all) = tokio::try_join!(next.count(), look.current.store.count())?;
+                Some(StatusNext { index: index.clone(), chunks, percent: percent(chunks, all) })
+            }
+            None => None,
+        };
+        let (store, index) = (look.current.store, look.current.index);
         let chunks = if index.is_some() { store.count().await? } else { 0 };
         let folder = self.settings.cache.clone();
         let held = tokio::task::spawn_blocking(move || cache::held(&folder)).await;
         let held = held.map_err(|error| Error::worker("read the cache", error))?;
-        let (totals, failures) = match SqliteLedger::open_to_read(&self.settings.ledger(&self.plan.name)).await? {
+        let (totals, failures) = match SqliteLedger::open_to_read(&self.ledger_in(slot)).await? {
             Some(ledger) => (ledger.totals().await?, ledger.failures(NAMED).await?),
             None => (Totals::default(), Vec::new()),
         };
@@ -75,6 +98,7 @@ impl Runtime {
             pipeline: self.plan.name.clone(),
             store: store.describe(),
             index,
+            next,
             documents: totals.documents,
             chunks,
             failed: totals.failed,

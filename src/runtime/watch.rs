@@ -15,9 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use super::part::Part;
 use crate::error::Error;
+use crate::ingest::Options;
 use crate::ingest::ledger::{FailedDocument, LedgerError};
 use crate::ingest::report::{IngestSummary, Outcome, Report, Stage};
-use crate::ingest::{self, Options};
 use crate::source::files::{Events, base_of, uri_of};
 use crate::source::{FilesPlan, SourceId, SourcePlan};
 use crate::vectordb::StoreError;
@@ -161,15 +161,11 @@ impl Runtime {
         report: Arc<Report>,
         stop: &CancellationToken,
     ) -> Result<(IngestSummary, Option<String>), Error> {
-        let setup = tokio::select! {
-            setup = self.setup_of(Some(part)) => setup?,
-            () = stop.cancelled() => return Ok((IngestSummary::interrupted(&self.plan.name, report.elapsed()), None)),
-        };
-        let base = base_of(setup.base.as_deref(), &self.settings.home, &self.settings.cwd);
-        let summary = ingest::run(setup, options, report, stop.clone()).await;
+        let ended = self.ingest_of(Some(part), options, report, stop).await;
         // Others may write to it until the next run.
-        self.store()?.release().await;
-        let summary = summary?;
+        self.slots()?.release().await;
+        let (summary, base) = ended?;
+        let base = base_of(base.as_deref(), &self.settings.home, &self.settings.cwd);
         let document = document_of(part, &summary, &base);
         Ok((summary, document))
     }

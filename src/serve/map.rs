@@ -86,7 +86,7 @@ impl Maps {
     pub(super) async fn of(&self, served: &Served) -> Result<Arc<Map>, Fault> {
         // Says in the usual words what is wrong with an index.
         served.answerer().await?;
-        let store = served.runtime.store()?;
+        let store = served.runtime.store().await?;
         let generation = store.meta().await.map_err(Error::from)?.map(|meta| meta.generation).unwrap_or_default();
         if let Some(map) = self.known(&served.name, generation) {
             return Ok(map);
@@ -116,7 +116,7 @@ impl Maps {
     pub(super) async fn places(&self, served: &Served, ids: Vec<Uuid>) -> Result<Vec<Option<(f32, f32)>>, Fault> {
         let map = self.of(served).await?;
         let Some(axes) = &map.axes else { return Ok(ids.iter().map(|_| Some((0.0, 0.0))).collect()) };
-        let store = served.runtime.store()?;
+        let store = served.runtime.store().await?;
         let each = stream::iter(ids).map(|id| {
             let store = Arc::clone(&store);
             async move {

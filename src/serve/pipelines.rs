@@ -182,7 +182,7 @@ impl Served {
             if opened.looked.elapsed() < time {
                 return Ok(opened.answerer.clone());
             }
-            let now = self.runtime.store()?.meta().await?;
+            let now = self.runtime.store().await?.meta().await?;
             if now.is_some_and(|now| now.is_alike(&opened.index)) {
                 opened.looked = Instant::now();
                 return Ok(opened.answerer.clone());
@@ -190,7 +190,7 @@ impl Served {
         }
         *opened = None;
         let answerer = Answerer::open(&self.runtime).await?;
-        if let Some(index) = self.runtime.store()?.meta().await? {
+        if let Some(index) = self.runtime.store().await?.meta().await? {
             *opened = Some(Opened { answerer: answerer.clone(), index, looked: Instant::now() });
         }
         Ok(answerer)

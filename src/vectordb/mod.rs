@@ -5,6 +5,7 @@ pub mod embedded;
 mod error;
 mod plan;
 pub mod qdrant;
+mod slots;
 mod standing;
 mod terms;
 
@@ -22,10 +23,11 @@ use uuid::Uuid;
 
 pub use self::error::StoreError;
 pub use self::plan::{Ordering, Spread, StorePlan};
+pub use self::slots::{Held, Look, ModelChange, Slot, Slots};
 pub use self::standing::Standing;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
-use crate::providers::Fingerprint;
+use crate::providers::{Fingerprint, Prefixes};
 
 /// The dense vector's name in a store.
 const DENSE: &str = "dense";
@@ -76,6 +78,12 @@ pub struct IndexMeta {
     /// to remove. (Two machines with the same path are not told apart.)
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<String>,
+    /// How far a change of the model is that made it; `None`: it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ModelChange>,
+    /// What was put before each question and each passage, where the pipeline said so: [`Self::model`] has no more than their hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefixes: Option<Prefixes>,
 }
 
 impl IndexMeta {
@@ -84,7 +92,7 @@ impl IndexMeta {
 
     /// Whether what it was made with is the same, whichever run has written to it.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {
-        let Self { version, generation: _, model, dimensions, chunking, home: _ } = self;
+        let Self { version, generation: _, model, dimensions, chunking, home: _, change: _, prefixes: _ } = self;
         (*version, model, *dimensions, chunking) == (other.version, &other.model, other.dimensions, &other.chunking)
     }
 
@@ -419,6 +427,8 @@ mod tests {
                 dimensions: 1,
                 chunking: String::new(),
                 home: None,
+                change: None,
+                prefixes: None,
             };
             meta.agree_with_model(&*store, &"m".into()).err().and_then(|error| error.hint())
         };

@@ -314,10 +314,17 @@ impl VectorStore for QdrantStore {
     }
 
     async fn meta(&self) -> Result<Option<IndexMeta>, StoreError> {
-        match self.info("read what the index was made with").await? {
-            Some(info) => self.meta_of(&info, "read what the index was made with").map(Some),
-            None => Ok(None),
+        const ACTION: &str = "read what the index was made with";
+        let meta = match self.info(ACTION).await? {
+            Some(info) => Some(self.meta_of(&info, ACTION)?),
+            None => None,
+        };
+        // Another process may have made it anew: it is looked at again before it is used.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_some_and(|known| !meta.as_ref().is_some_and(|meta| meta.is_alike(known))) {
+            *known = None;
         }
+        Ok(meta)
     }
 
     async fn create(&self, meta: &IndexMeta) -> Result<(), StoreError> {

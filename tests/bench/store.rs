@@ -64,6 +64,8 @@ fn meta(dimensions: usize) -> IndexMeta {
         dimensions,
         chunking: "auto/400/40/o200k".into(),
         home: None,
+        change: None,
+        prefixes: None,
     }
 }
 

@@ -17,6 +17,7 @@ mod architecture;
 mod batch;
 mod both;
 mod cache;
+mod change;
 mod chat;
 mod check;
 mod choice;

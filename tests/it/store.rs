@@ -44,6 +44,8 @@ fn meta() -> IndexMeta {
         dimensions: WIDTH,
         chunking: "auto/400/40/o200k".into(),
         home: None,
+        change: None,
+        prefixes: None,
     }
 }
 

@@ -36,6 +36,8 @@ fn meta(generation: u128) -> IndexMeta {
         dimensions: 2,
         chunking: "auto/400/40/o200k".into(),
         home: None,
+        change: None,
+        prefixes: None,
     }
 }
 

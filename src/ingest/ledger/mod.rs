@@ -23,7 +23,7 @@ use async_trait::async_trait;
 
 pub use self::error::LedgerError;
 pub use self::scope::{Scope, SourceScope};
-pub use self::sqlite::{Recorded, SqliteLedger};
+pub use self::sqlite::{Recorded, SqliteLedger, Unfinished};
 #[cfg(feature = "postgres")]
 pub(crate) use self::sqlite::{decode, decode_ids, encode};
 pub use self::types::{

@@ -14,4 +14,5 @@ mod vector;
 pub(super) mod wire;
 
 pub use embedder::{EmbedLimits, Embedded, Embedder, InputType};
+pub use prefix::Prefixes;
 pub(super) use remote::remote;

@@ -119,9 +119,13 @@ impl Runtime {
         let (home, own) = (self.settings.home.clone(), self.plan.name.clone());
         let list = move || {
             let entries = std::fs::read_dir(home).into_iter().flatten().filter_map(Result::ok);
-            let names = entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".ledger")?.to_owned()));
+            let names = entries.filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                Some(name.strip_suffix(".ledger").or(name.strip_suffix(".ledger-second"))?.to_owned())
+            });
             let mut names: Vec<String> = names.filter(|name| *name != own).take(OTHERS).collect();
             names.sort_unstable();
+            names.dedup();
             names
         };
         tokio::task::spawn_blocking(list).await.unwrap_or_default()

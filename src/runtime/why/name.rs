@@ -85,7 +85,7 @@ impl Runtime {
                 forms.push(uri_of(&folder.join(name), &records.base));
             }
         }
-        let store = self.store()?;
+        let store = self.store().await?;
         for form in &forms {
             if records.of(form).await?.is_some() || !store.passages_of(form).await?.is_empty() {
                 return Ok(Named::Known(form.clone()));
@@ -124,7 +124,7 @@ impl Runtime {
             return Ok(ledger.ending_with(name, NAMED).await?);
         }
         let end = format!("/{}", name.trim_start_matches('/')).to_lowercase();
-        let mut uris = self.store()?.uris(&[]).await?;
+        let mut uris = self.store().await?.uris(&[]).await?;
         uris.retain(|uri| uri.to_lowercase().ends_with(&end));
         uris.sort_unstable();
         uris.truncate(NAMED);
@@ -134,7 +134,7 @@ impl Runtime {
     /// The documents that have this title. It is a part of each passage's text, and so found by its words.
     async fn titled(&self, title: &str) -> Result<Vec<String>, Error> {
         let words = self.bm25().query(title);
-        let hits = self.store()?.query(Query::Sparse(words), TITLED).await?;
+        let hits = self.store().await?.query(Query::Sparse(words), TITLED).await?;
         let wanted = title.to_lowercase();
         let titled =
             hits.into_iter().filter(|hit| hit.passage.title.as_ref().is_some_and(|title| title.to_lowercase() == wanted));

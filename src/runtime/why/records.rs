@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::ingest::ledger::{Ledger as _, Recorded, SqliteLedger};
 use crate::runtime::Runtime;
 use crate::source::files;
+use crate::vectordb::Slot;
 
 /// What is looked into.
 pub(super) struct Records {
@@ -20,7 +21,19 @@ impl Records {
     /// Of the ledger of a pipeline; without one, what a first run would take.
     pub async fn open(runtime: &Runtime, pipeline: &str, looks_around: bool) -> Result<Self, Error> {
         let settings = &runtime.settings;
-        let ledger = SqliteLedger::open_to_read(&settings.ledger(pipeline)).await?;
+        // Of another pipeline's index only its ledger tells in which slot it is.
+        let slots = if pipeline == runtime.plan.name {
+            vec![runtime.look().await?.current.slot]
+        } else {
+            vec![Slot::First, Slot::Second]
+        };
+        let mut ledger = None;
+        for slot in slots {
+            ledger = SqliteLedger::open_to_read(&settings.ledger_in(pipeline, slot)).await?;
+            if ledger.is_some() {
+                break;
+            }
+        }
         let kept = match &ledger {
             Some(ledger) => ledger.meta().await?.base,
             None => None,

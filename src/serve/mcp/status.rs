@@ -97,6 +97,10 @@ fn of_pipeline(told: &Value) -> String {
             number(told, "/chunks"),
             model.unwrap_or_default()
         ));
+        if let Some(next) = told.pointer("/next/index/model").and_then(Value::as_str) {
+            let percent = number(told, "/next/percent");
+            text.push_str(&format!("  embedded anew by {next}, {percent} % so far: until all is, the former answers\n"));
+        }
     }
     let failed = number(told, "/failed");
     if failed > 0 {

@@ -8,7 +8,7 @@ pub(super) fn is_own(path: &Path, is_dir: bool) -> bool {
     let name = path.file_name().unwrap_or_default().to_str().unwrap_or_default();
     let beside = |sibling: &str| path.with_file_name(sibling).exists();
     if is_dir {
-        return is_index(path) || (matches!(name, "models" | "limits") && beside("embeddings.sqlite3"));
+        return is_index(path) || is_second(path) || (matches!(name, "models" | "limits") && beside("embeddings.sqlite3"));
     }
     // `x.ledger`, and what SQLite keeps next to it; `x.lock`.
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
@@ -20,6 +20,11 @@ pub(super) fn is_own(path: &Path, is_dir: bool) -> bool {
         }
         _ => name.strip_prefix("embeddings.sqlite3").is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal")),
     }
+}
+
+/// Whether a folder holds an index in its second slot alone.
+fn is_second(folder: &Path) -> bool {
+    folder.join("lock").exists() && is_index(&folder.join("second"))
 }
 
 /// Whether a folder holds an index: `meta.json`, which names the folder of the index's files, and its lock.

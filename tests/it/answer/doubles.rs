@@ -242,6 +242,8 @@ pub fn retriever(store: Store, embedder: Option<Arc<Embed>>) -> (Retriever, Arc<
     let embedder = embedder.map(|embedder| embedder as Arc<dyn Embedder>);
     let cache = EmbeddingCache::new(1 << 20);
     let retriever = Retriever {
+        made_with: None,
+        stand_in: None,
         store: Arc::clone(&store) as _,
         embedder,
         cache,

@@ -117,11 +117,12 @@ fn listed(text: &str) -> bool {
         "告诉我",
         "盘点",
     ];
+    const DETAILS: [&str; 8] = ["信息", "資訊", "资讯", "详细信息", "细节", "細節", "详情", "詳情"];
     // An order begins the sentence, but for courtesies.
     if let Some(rest) = soon(text, &LIST, 6) {
         if let Some(what) = soon(rest, &ALL, 12) {
-            // 所有关于密钥的信息 is one subject.
-            return !what.starts_with("关于") && !what.starts_with("信息") && !what.is_empty();
+            // 所有关于密钥的信息 is one subject, and so is 全部细节; 所有信息安全事故 are many.
+            return !what.starts_with("关于") && !what.starts_with("關於") && !what.is_empty() && !DETAILS.contains(&what);
         }
         if ["统计", "統計"].iter().any(|count| text.contains(count)) && soon(rest, &NOUNS, 8).is_some() {
             return true;

@@ -226,6 +226,8 @@ fn names_many(all: &str, after: &[&str]) -> bool {
         after.iter().copied().skip_while(|word| DETERMINERS.contains(word) || matches!(*word, "of" | "single" | "other"));
     match after.next() {
         Some("about" | "steps" | "instructions" | "step" | "you" | "there" | "i" | "we") => false,
+        // "All the details on incident 42", but not "all details of each incident".
+        Some("detail" | "details" | "info" | "information") => after.any(all_of),
         None => all == "everything",
         Some(_) => true,
     }
@@ -304,7 +306,11 @@ fn count(words: &[&str]) -> bool {
     if often {
         return rest.contains(&"mentioned");
     }
-    if rest.iter().any(|word| matches!(*word, "per" | "maximum" | "most" | "minimum" | "each")) {
+    if rest.iter().any(|word| matches!(*word, "per" | "maximum" | "most" | "minimum" | "each" | "default")) {
+        return false;
+    }
+    // "How many files are there in a segment?" is a fact about segments.
+    if rest.windows(3).any(|at| matches!(at, ["there", "in", "a" | "an" | "one"])) {
         return false;
     }
     // Of anything: what is mentioned is counted through all of them.
@@ -351,7 +357,9 @@ fn which(words: &[&str]) -> bool {
         }
         ["who" | "what", "is" | "are", "mentioned", "most", ..] => return true,
         ["what" | "which", kind, "happened" | "occurred", ..] => return KINDS.contains(kind),
-        ["what" | "which", kind, "were" | "are" | "did" | "do", "there" | "we", ..] => return KINDS.contains(kind),
+        // "Which documents do we need for a visa?" asks for what the documents say.
+        ["what" | "which", kind, "were" | "are", "there", ..] => return KINDS.contains(kind),
+        ["what" | "which", kind, "did" | "do", "we", "have" | "get" | "receive" | "keep", ..] => return KINDS.contains(kind),
         ["what", "topics" | "themes" | "subjects", "do" | "are", rest @ ..] => {
             return rest.iter().any(|word| KINDS.contains(word) || is_whole(word));
         }

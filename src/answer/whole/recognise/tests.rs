@@ -4,7 +4,7 @@
 
 use super::*;
 
-const ABOUT_ALL: [&str; 139] = [
+const ABOUT_ALL: [&str; 142] = [
     "list all the vulnerabilities found in the audits",
     "What are the names of all employees mentioned in the files?",
     "How many support tickets were resolved last week?",
@@ -37,6 +37,9 @@ const ABOUT_ALL: [&str; 139] = [
     "列出提到张三的所有邮件",
     "有多少封邮件提到了延期？",
     "把每个项目的负责人都列出来",
+    "列出所有信息安全事故",
+    "Give me all details of every incident",
+    "Which complaints did we receive in May?",
     "请总结一下全部会议纪要",
     "所有报告中有哪些共同的结论？",
     "哪些合同涉及保密条款？",
@@ -146,7 +149,7 @@ const ABOUT_ALL: [&str; 139] = [
     "汇总每份合同的金额",
 ];
 
-const ABOUT_ONE: [&str; 144] = [
+const ABOUT_ONE: [&str; 149] = [
     "How many retries are there before a ticket is closed?",
     "What are the main themes in chapter 3?",
     "List the members of the board",
@@ -291,6 +294,11 @@ const ABOUT_ONE: [&str; 144] = [
     "整个恢复过程需要多长时间？",
     "文件大小的上限是多少？",
     "给我一切关于密钥的信息",
+    "Which documents do we need for a visa?",
+    "How many files are there in a segment?",
+    "How many messages are there in the queue by default?",
+    "Provide all the details on incident 42",
+    "告诉我全部细节",
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 //! Others may look meanwhile. What a run has listed and staged belongs to the open file alone: it is in temporary tables, under the
 //! run's id, and costs the ledger no write.
 
+mod change;
 mod documents;
 mod layout;
 mod lock;
@@ -26,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::{Connection, ErrorCode};
 
+pub use self::change::Unfinished;
 #[cfg(feature = "postgres")]
 pub(crate) use self::documents::{decode, decode_ids, encode};
 use self::layout::Layout;
