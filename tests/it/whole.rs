@@ -15,7 +15,7 @@ use crate::rig::{signal, until};
 use crate::service::{Service, post};
 use crate::stand_in::{Reply, StandIn};
 
-const FILE: &str = "pipelines/docs.yaml";
+const FILE: &str = "docs.yaml";
 const QUESTION: &str = "List all incidents of 2025";
 const DOCUMENTS: usize = 40;
 const CONCURRENCY: usize = 3;
@@ -57,6 +57,11 @@ fn ask(project: &Project, question: &str, more: &[&str]) -> Ended {
     project.run(&[&["ask", question, "-p", FILE, "--json"], more].concat())
 }
 
+/// The last event of this type, which need not be the last of all.
+fn event(ended: &Ended, kind: &str) -> Value {
+    ended.of_type(kind).pop().unwrap_or_else(|| panic!("no {kind}: {}", ended.stdout))
+}
+
 fn said(ended: &Ended) -> String {
     ended.of_type("token").iter().map(|token| token["text"].as_str().unwrap().to_owned()).collect()
 }
@@ -93,10 +98,10 @@ async fn every_passage_is_read_once_priced_first_and_not_paid_for_twice() {
     let mut order = kinds.clone();
     order.dedup();
     assert_eq!(order, ["estimate", "progress", "sources", "token", "done"]);
-    let (estimate, done) = (told.last("estimate"), told.last("done"));
+    let (estimate, done) = (event(&told, "estimate"), told.last("done"));
     let parts = estimate["parts"].as_u64().unwrap();
     assert_eq!(kinds.iter().filter(|kind| *kind == "progress").count() as u64, parts);
-    assert_eq!(told.last("progress"), json!({"type": "progress", "read": parts, "of": parts}));
+    assert_eq!(event(&told, "progress"), json!({"type": "progress", "read": parts, "of": parts}));
     assert_eq!(
         (&estimate["reads"], &estimate["documents"], &estimate["exact"]),
         (&json!(true), &json!(DOCUMENTS), &json!(true))
@@ -120,7 +125,10 @@ async fn every_passage_is_read_once_priced_first_and_not_paid_for_twice() {
     assert!(api.most_in_flight() <= CONCURRENCY);
     // Asked again, only the answer is paid for; of a change, what it changes.
     let again = ask(&project, QUESTION, &["--all"]).expect_code(0);
-    assert_eq!((again.last("estimate")["kept"].as_u64(), again.last("estimate")["requests"].as_u64()), (Some(parts), Some(1)));
+    assert_eq!(
+        (event(&again, "estimate")["kept"].as_u64(), event(&again, "estimate")["requests"].as_u64()),
+        (Some(parts), Some(1))
+    );
     assert_eq!((asked(&api, Task::Read).len() as u64, said(&again)), (parts, said(&told)));
     project.write("docs/020.md", report(20).replace("INC-020", "INC-920"));
     ingest(&project);
@@ -130,7 +138,7 @@ async fn every_passage_is_read_once_priced_first_and_not_paid_for_twice() {
     assert!(said(&changed).contains("INC-920") && !said(&changed).contains("INC-020"));
     assert_eq!(
         changed.last("done")["whole"]["kept"].as_u64(),
-        Some(changed.last("estimate")["parts"].as_u64().unwrap() - more)
+        Some(event(&changed, "estimate")["parts"].as_u64().unwrap() - more)
     );
 }
 
@@ -140,7 +148,7 @@ async fn what_is_foreseen_is_about_what_it_takes() {
     let api = stand_in().await;
     let project = project(&api, "part_tokens: 4000");
     let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
-    let (estimate, done) = (told.last("estimate"), told.last("done"));
+    let (estimate, done) = (event(&told, "estimate"), told.last("done"));
     assert!(estimate["parts"].as_u64().unwrap() > 1);
     let (foreseen, was) = (number(&estimate["input_tokens"]), number(&done["usage"]["input_tokens"]));
     assert!((foreseen / was - 1.0).abs() < 0.05, "{foreseen} tokens foreseen, {was} read");
@@ -155,7 +163,7 @@ async fn unasked_some_passages_answer_and_say_that_they_are_not_all() {
     let api = stand_in().await;
     let project = project(&api, "part_tokens: 1000");
     let told = ask(&project, QUESTION, &[]).expect_code(0);
-    let (estimate, note) = (told.last("estimate"), told.last("note"));
+    let (estimate, note) = (event(&told, "estimate"), event(&told, "note"));
     assert_eq!((api.requests().len(), &estimate["reads"]), (1, &json!(false)), "one request, as for any question");
     let note = note["message"].as_str().unwrap();
     assert!(
@@ -175,7 +183,7 @@ async fn unasked_some_passages_answer_and_say_that_they_are_not_all() {
     assert_eq!(ask(&project, QUESTION, &[]).expect_code(0).of_type("estimate"), [] as [Value; 0]);
     configure(&project, &api, "mode: auto");
     let told = ask(&project, QUESTION, &[]).expect_code(0);
-    assert_eq!(told.last("estimate")["reads"], true);
+    assert_eq!(event(&told, "estimate")["reads"], true);
     expect_cited(&told, 0..DOCUMENTS);
 }
 
@@ -191,7 +199,7 @@ async fn a_part_that_fails_is_told_and_read_when_asked_again() {
     let done = told.last("done");
     assert_eq!(done["whole"]["failed"], 1);
     let parts = done["whole"]["parts"].as_u64().unwrap();
-    let note = told.last("note")["message"].as_str().unwrap().to_owned();
+    let note = event(&told, "note")["message"].as_str().unwrap().to_owned();
     assert!(
         note.starts_with(&format!("1 of {parts} parts could not be read (api: ")) && note.contains("out of order"),
         "{note}"
@@ -221,16 +229,20 @@ async fn only_what_passes_the_filter_is_read() {
     let project = project(&api, "part_tokens: 1000");
     let told = ask(&project, QUESTION, &["--all", "--where", "path=docs/01*"]).expect_code(0);
     expect_cited(&told, 10..20);
-    assert_eq!(told.last("estimate")["documents"], 10);
+    assert_eq!(event(&told, "estimate")["documents"], 10);
 
     let requests = api.requests().len();
     let one = ask(&project, QUESTION, &["--all", "--where", "path=docs/007.md"]).expect_code(0);
     expect_cited(&one, 7..8);
-    assert_eq!((api.requests().len() - requests, &one.last("estimate")["requests"]), (1, &json!(1)), "one part needs no notes");
+    assert_eq!(
+        (api.requests().len() - requests, &event(&one, "estimate")["requests"]),
+        (1, &json!(1)),
+        "one part needs no notes"
+    );
     assert_eq!(task(api.requests().last().unwrap()), Task::Answer);
 
     let none = ask(&project, QUESTION, &["--all", "--where", "path=other/**"]).expect_code(1);
-    assert_eq!((&none.last("done")["stop"], &none.last("estimate")["documents"]), (&json!("nothing_found"), &json!(0)));
+    assert_eq!((&none.last("done")["stop"], &event(&none, "estimate")["documents"]), (&json!("nothing_found"), &json!(0)));
     assert_eq!(api.requests().len() - requests, 1, "nothing is paid for");
 }
 
@@ -261,7 +273,7 @@ async fn notes_that_are_too_many_are_read_in_halves_and_folded() {
     api.always(CHAT, |request| reply(request, "NONE", "stop"));
     let nothing = ask(&project, "List all floods", &["--all"]).expect_code(1);
     let done = nothing.last("done");
-    assert_eq!((&done["stop"], &nothing.last("sources")["sources"]), (&json!("nothing_found"), &json!([])));
+    assert_eq!((&done["stop"], &event(&nothing, "sources")["sources"]), (&json!("nothing_found"), &json!([])));
     assert!(number(&done["cost_usd"]) > 0.0 && done["whole"]["requests"] == done["whole"]["parts"], "it is paid for: {done}");
 }
 
@@ -276,7 +288,7 @@ async fn chinese_questions_are_recognised_and_answered() {
     configure(&project, &api, "part_tokens: 900, mode: auto");
     ingest(&project);
     let told = ask(&project, "请列出2025年的所有事故", &[]).expect_code(0);
-    assert_eq!(told.last("estimate")["reads"], true);
+    assert_eq!(event(&told, "estimate")["reads"], true);
     expect_cited(&told, 0..20);
     assert!(asked(&api, Task::Read).len() > 1);
 }
