@@ -76,8 +76,14 @@ mod tests {
     #[test]
     fn sentences_in_two_scripts_and_lines() {
         let text = "# Keys\n\nKeys are rotated, e.g. monthly. See page thirty.  Really?\n密钥每月轮换。之后旧密钥仍可解密！\n";
-        let expected =
-            ["# Keys", "Keys are rotated, e.g. monthly.", "See page thirty.", "Really?", "密钥每月轮换。", "之后旧密钥仍可解密！"];
+        let expected = [
+            "# Keys",
+            "Keys are rotated, e.g. monthly.",
+            "See page thirty.",
+            "Really?",
+            "密钥每月轮换。",
+            "之后旧密钥仍可解密！",
+        ];
         assert_eq!(cut(text), expected);
         assert_eq!(
             cut("the notes are due . interest is paid in may. no. 5"),
