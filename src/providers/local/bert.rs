@@ -46,6 +46,15 @@ pub(super) struct Shape {
     pub(super) epsilon: f32,
 }
 
+/// How exact the products are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Precision {
+    /// As fast as this processor can: in 16 bits where there is AVX2. The mean of many tokens evens that out.
+    Fast,
+    /// Single. A score hangs on one token's state: 16 bits would change it in the third digit.
+    Single,
+}
+
 /// Tensors in single precision, by the names of the published weights.
 pub(super) trait Tensors: Sync {
     fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError>;
@@ -94,12 +103,12 @@ struct Layer {
 const HEAD: usize = 16;
 
 impl Body {
-    pub(super) fn read(cpu: Cpu, shape: Shape, tensors: &dyn Tensors) -> Result<Self, LoadError> {
+    pub(super) fn read(cpu: Cpu, precision: Precision, shape: Shape, tensors: &dyn Tensors) -> Result<Self, LoadError> {
         let Shape { width, heads, layers, .. } = shape;
         if heads == 0 || width == 0 || !width.is_multiple_of(heads.saturating_mul(HEAD)) || layers == 0 {
             return Err(LoadError::Unsupported(format!("{layers} layers of {heads} heads over {width} dimensions")));
         }
-        let reading = Reading { cpu, shape, tensors };
+        let reading = Reading { cpu, precision, shape, tensors };
         let types = reading.matrix("embeddings.token_type_embeddings.weight", shape.types.max(1), width)?;
         let mut positions = reading.matrix("embeddings.position_embeddings.weight", shape.positions, width)?;
         positions.numbers.drain(..positions.numbers.len().min(shape.unused_positions.saturating_mul(width)));
@@ -216,6 +225,7 @@ impl Network for Bert {
 #[derive(Clone, Copy)]
 struct Reading<'a> {
     cpu: Cpu,
+    precision: Precision,
     shape: Shape,
     tensors: &'a dyn Tensors,
 }
@@ -232,7 +242,14 @@ impl Reading<'_> {
 
     fn dense(&self, name: &str, inputs: usize, outputs: usize) -> Result<Dense, LoadError> {
         let (weight, bias) = self.linear(name, inputs, outputs)?;
-        Ok(Dense::new(self.cpu, &weight, bias))
+        Ok(self.laid_out(&weight, bias))
+    }
+
+    fn laid_out(&self, weight: &Matrix, bias: Vec<f32>) -> Dense {
+        match self.precision {
+            Precision::Fast => Dense::new(self.cpu, weight, bias),
+            Precision::Single => Dense::single(weight, bias),
+        }
     }
 
     fn norm(&self, name: &str) -> Result<Norm, LoadError> {
@@ -258,7 +275,7 @@ impl Reading<'_> {
             bias.extend(biases);
         }
         Ok(Layer {
-            attention: Dense::new(self.cpu, &weight, bias),
+            attention: self.laid_out(&weight, bias),
             attention_output: self.dense(&format!("{at}.attention.output.dense"), width, width)?,
             attention_norm: self.norm(&format!("{at}.attention.output.LayerNorm"))?,
             expand: self.dense(&format!("{at}.intermediate.dense"), width, inner)?,

@@ -28,7 +28,6 @@ impl Head {
     pub(super) fn read(tensors: &dyn Tensors, width: usize, dense: &str, out: &str) -> Result<Self, LoadError> {
         let layer = |name: &str, outputs: usize| -> Result<Dense, LoadError> {
             let weight = Matrix { width, numbers: tensors.numbers(&format!("{name}.weight"), &[outputs, width])? };
-            // One row a sequence: there is little to compute, and all the more that depends on it.
             Ok(Dense::single(&weight, tensors.numbers(&format!("{name}.bias"), &[outputs])?))
         };
         Ok(Self { dense: layer(dense, width)?, out: layer(out, 1)? })

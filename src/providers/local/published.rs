@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use ragstream_kernel::Cpu;
 
-use super::bert::{Bert, Body, LoadError, Shape, Tensors, Words};
+use super::bert::{Bert, Body, LoadError, Precision, Shape, Tensors, Words};
 use super::classifier::{Classifier, Head};
 
 /// The part of config.json that the computation depends on.
@@ -62,7 +62,7 @@ impl Config {
 /// Reads an encoder from the contents of its config.json and model.safetensors.
 pub(super) fn read(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Result<Bert, LoadError> {
     let config = Config::read(config)?;
-    let body = Body::read(cpu, config.shape(0), &File::of(&weights, "")?)?;
+    let body = Body::read(cpu, Precision::Fast, config.shape(0), &File::of(&weights, "")?)?;
     Ok(body.over(Box::new(Table::of(weights, "", &config)?)))
 }
 
@@ -87,7 +87,7 @@ pub(super) fn read_classifier(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Resu
         }
     };
     let head = Head::read(&File::of(&weights, "")?, width, dense, out)?;
-    let body = Body::read(cpu, config.shape(unused_positions), &File::of(&weights, prefix)?)?;
+    let body = Body::read(cpu, Precision::Single, config.shape(unused_positions), &File::of(&weights, prefix)?)?;
     Ok(Classifier::new(cpu, body.over(Box::new(Table::of(weights, prefix, &config)?)), head))
 }
 

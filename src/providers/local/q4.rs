@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use ragstream_kernel::Cpu;
 
-use super::bert::{Bert, Body, LoadError, Shape, Tensors, Words};
+use super::bert::{Bert, Body, LoadError, Precision, Shape, Tensors, Words};
 use super::normal::{Normaliser, Replacements};
 use super::unigram::{Piece, Special, Unigram};
 
@@ -37,7 +37,7 @@ pub(super) fn read(cpu: Cpu, file: &[u8]) -> Result<(Unigram, Bert), LoadError> 
     if words.count() != vocabulary || !shape.width.is_multiple_of(BLOCK) {
         return Err(LoadError::Damaged("the vectors of words"));
     }
-    Ok((unigram, Body::read(cpu, shape, &tensors)?.over(Box::new(words))))
+    Ok((unigram, Body::read(cpu, Precision::Fast, shape, &tensors)?.over(Box::new(words))))
 }
 
 fn read_head(rest: &mut Rest) -> Result<(Shape, usize), LoadError> {
