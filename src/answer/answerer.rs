@@ -48,7 +48,7 @@ pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 /// and [`Answerer::with_models`] one's own models.
 #[derive(Clone)]
 pub struct Answerer {
-    retriever: Arc<Lazy>,
+    pub(super) retriever: Arc<Lazy>,
     /// Asked before the index is opened here.
     owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
@@ -157,11 +157,6 @@ impl Answerer {
         self.retriever.get().await
     }
 
-    /// What to go on with after an error: see [`Lazy::after`].
-    pub(super) async fn retriever_after(&self, error: Error, stale: &Arc<Retriever>) -> Result<Arc<Retriever>, Error> {
-        self.retriever.after(error, stale).await
-    }
-
     /// The model that embeds questions, by its whole name.
     #[cfg(feature = "cli")]
     pub(crate) async fn embedding_model(&self) -> Result<Option<String>, Error> {
@@ -200,20 +195,10 @@ impl Answerer {
     async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
             Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
-            None => self.found_in_one(text, &self.plan_for(question)).await?,
+            None => self.retriever.search(text, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
         Ok(found)
-    }
-
-    async fn found_in_one(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
-        let mut retriever = self.retriever().await?;
-        loop {
-            match retriever.search(text, plan).await {
-                Ok(found) => return Ok(found),
-                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
-            }
-        }
     }
 
     /// Warns once: what every question meets is not told with every question.

@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::retrieve::Retriever;
+use super::QueryPlan;
+use super::retrieve::{Found, Retriever};
 use super::stand_in::is_gone;
 use crate::error::Error;
-use crate::vectordb::VectorStore as _;
 
 /// For how long an index is taken to be the one that it was.
 const SAME: Duration = Duration::from_secs(1);
@@ -82,6 +82,17 @@ impl Lazy {
         }
         *opened = None;
         Ok(Arc::clone(&opened.insert(Opened::now(open().await?)).retriever))
+    }
+
+    /// What a search for a text finds in the index as it is.
+    pub(super) async fn search(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
+        let mut retriever = self.get().await?;
+        loop {
+            match retriever.search(text, plan).await {
+                Ok(found) => return Ok(found),
+                Err(error) => retriever = self.after(error, &retriever).await?,
+            }
+        }
     }
 
     /// What to go on with after an error of this one: the index that has taken its place, where it was removed for that.
