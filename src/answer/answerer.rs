@@ -5,6 +5,7 @@
 //! ```
 
 use std::fmt;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
 use super::answerability::{self, Judgement};
+use super::carried::Sought;
+use super::conversation::Conversation;
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -31,7 +34,9 @@ use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
-use super::{history, rewrite, told};
+use super::told;
+use super::trim::trimmed;
+use super::whole::SEVERAL;
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -52,12 +57,14 @@ pub struct Answerer {
     /// Asked before the index is opened here.
     owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
-    models: Models,
-    count_tokens: CountTokens,
+    pub(super) models: Models,
+    pub(super) count_tokens: CountTokens,
     /// Several indexes that are asked together, of which `retriever` is the first's.
-    together: Option<Arc<[Index]>>,
+    pub(super) together: Option<Arc<[Index]>>,
+    /// Where notes of documents are kept that were read for a question about all.
+    pub(super) notes: Option<PathBuf>,
     /// The index is let go as soon as a question's passages are found.
-    releases: bool,
+    pub(super) releases: bool,
     /// What may go otherwise than planned with every question has been told.
     told: Arc<AtomicBool>,
 }
@@ -101,6 +108,7 @@ impl Answerer {
             models: Models::default(),
             count_tokens: Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text)),
             together: None,
+            notes: None,
             releases: false,
             told: Arc::default(),
         }
@@ -123,6 +131,13 @@ impl Answerer {
     #[must_use]
     pub fn releasing_the_index(self) -> Self {
         Self { releases: true, ..self }
+    }
+
+    /// The same, but what is noted of documents for a question about all of them is kept in this folder, so that it is not paid for
+    /// twice.
+    #[must_use]
+    pub fn keeping_notes_in(self, folder: PathBuf) -> Self {
+        Self { notes: Some(folder), ..self }
     }
 
     /// How questions are answered that say nothing else.
@@ -188,17 +203,21 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(&question.text, question).await
+        self.found(question.text.as_str().into(), question).await
     }
 
-    /// What a search for a text finds, all else being as the question says.
-    async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
+    /// What a search finds, all else being as the question says.
+    async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
-            None => self.retriever.search(text, &self.plan_for(question)).await?,
+            Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
+            None => self.retriever.search(sought, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        Ok(found)
+        let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
+        let words = self.retriever().await?.sparse(sought).await?;
+        let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
+        let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
+        Ok(Found { hits, ..found })
     }
 
     /// Warns once: what every question meets is not told with every question.
@@ -239,15 +258,30 @@ impl Answerer {
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
             let deciding = answerer.models.deciding()?;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let text = conversation.search.as_ref().unwrap_or(&question.text);
+            let whole = answerer.whole(text, &question, &plan, &models).await?;
+            let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark()));
+            if let Some((pass, estimate)) = whole {
+                let (reads, parts) = (estimate.reads, estimate.parts);
+                yield AnswerEvent::Estimate(estimate);
+                if reads {
+                    let mut answer = pin!(pass.answer(parts, wishes, deciding));
+                    while let Some(event) = answer.next().await {
+                        yield event?;
+                    }
+                    return;
+                }
+            }
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
+            let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
                 yield AnswerEvent::Sources { sources: found, model: None };
@@ -257,8 +291,8 @@ impl Answerer {
             }
             let Some(model) = models.first().map(|model| model.model().to_owned()) else {
                 yield AnswerEvent::Sources { sources: found.clone(), model: None };
-                if let Some(note) = note {
-                    yield AnswerEvent::Note(note);
+                for remark in remarks {
+                    yield remark;
                 }
                 let shown = found.get(..PASSAGES_SHOWN).unwrap_or(&found);
                 for source in shown {
@@ -271,15 +305,14 @@ impl Answerer {
                 yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary.with_decided(decided) });
                 return;
             };
-            let text = conversation.search.as_ref().unwrap_or(&question.text);
             let decided_by = deciding.as_ref().filter(|_| !question.anyway);
             let judged = answerability::sharpened(judged, plan.answerability, decided_by, text, &found).await;
             let answerable = probability(judged);
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 let (sentence, shown, how) = answerability::refusal(&question.text, &found);
                 yield AnswerEvent::Sources { sources: found, model: Some(model) };
-                if let Some(note) = note {
-                    yield AnswerEvent::Note(note);
+                for remark in remarks {
+                    yield remark;
                 }
                 yield AnswerEvent::Token(sentence);
                 let cited = shown.iter().map(|(_, n)| *n).collect();
@@ -296,8 +329,8 @@ impl Answerer {
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             let cited = Cited::new(&sources).sharpened(deciding.clone());
             yield AnswerEvent::Sources { sources, model: Some(model) };
-            if let Some(note) = note {
-                yield AnswerEvent::Note(note);
+            for remark in remarks {
+                yield remark;
             }
             let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
             while let Some(event) = answer.next().await {
@@ -337,13 +370,13 @@ impl Answerer {
             checked(&question.text)?;
             let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield EnsembleEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
             let found = sources_of(hits);
@@ -366,7 +399,9 @@ impl Answerer {
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
-            if let Some(note) = note {
+            let given = answerer.given(text, &question, &plan, &models);
+            let remark = given.is_whole().then(|| SEVERAL.to_owned());
+            for note in note.into_iter().chain(remark) {
                 yield EnsembleEvent::Note(note);
             }
             let judge = match &ensemble.judge {
@@ -390,51 +425,9 @@ impl Answerer {
         told::answers(events.boxed())
     }
 
-    /// Streams what a model says to a conversation as it is, without a search: for what a program asks of one beside its questions,
-    /// such as a title. Of `how`, the models, the instructions (here they are all that the model is told), the tokens and the
-    /// temperature count. No sources are told, so what looks like a citation is unknown. Without a model nothing is said.
-    ///
-    /// # Errors
-    /// As [`Self::models`], else what the (last) model says.
-    pub fn chat(&self, messages: Vec<Message>, how: Question) -> Events<AnswerEvent> {
-        let answerer = self.clone();
-        let events = try_stream! {
-            let system = how.wishes()?.unwrap_or_default();
-            let models = answerer.models(&how).await?;
-            let (started, plan) = (Instant::now(), answerer.plan_for(&how));
-            if models.is_empty() {
-                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, Vec::new(), started.elapsed()));
-                return;
-            }
-            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
-            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
-            while let Some(event) = answer.next().await {
-                yield event?;
-            }
-        };
-        events.boxed()
-    }
-
     /// How a question is answered: as planned, save for what it says itself.
     pub(super) fn plan_for(&self, question: &Question) -> QueryPlan {
         question.narrowed(&self.plan)
-    }
-
-    /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
-    async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
-        let (Some(model), Some(turns)) = (model, &question.history) else { return Conversation::default() };
-        if turns.is_empty() {
-            return Conversation::default();
-        }
-        let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
-        let (budget, count) = (self.plan.context_tokens / history::PART, Arc::clone(&self.count_tokens));
-        let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
-        let history = fitted.unwrap_or_default();
-        if history.is_empty() {
-            return Conversation::default();
-        }
-        let search = rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await;
-        Conversation { history, search }
     }
 
     /// Closes the index beside what goes on, if it is to be closed.
@@ -483,13 +476,4 @@ fn citation(n: usize) -> AnswerEvent {
 /// That the passages hold the answer.
 fn probability(judged: Option<Judgement>) -> Option<f64> {
     judged.map(|judged| judged.probability)
-}
-
-/// The conversation that a question goes on from.
-#[derive(Default)]
-struct Conversation {
-    /// Questions and answers in turn, oldest first.
-    history: Vec<Message>,
-    /// The question as it stands alone; `None` is the question itself.
-    search: Option<String>,
 }

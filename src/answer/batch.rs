@@ -328,7 +328,11 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
                 begun = false;
                 text.clear();
             }
-            AnswerEvent::Question { .. } | AnswerEvent::Note(_) => {}
+            AnswerEvent::Question { .. }
+            | AnswerEvent::Estimate(_)
+            | AnswerEvent::Reading { .. }
+            | AnswerEvent::Note(_)
+            | AnswerEvent::Incomplete(_) => {}
             AnswerEvent::Done(summary) => return finished(job, summary, text, cited),
         }
     }
@@ -384,6 +388,7 @@ mod tests {
             select: SelectPlan::default(),
             decide: None,
             answerability: AnswerabilityPlan::default(),
+            whole: super::super::WholePlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: Duration::from_secs(30),

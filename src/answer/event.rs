@@ -12,9 +12,10 @@ use super::decide::Decided;
 use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
+use super::whole::{Estimate, WholeSummary};
 use crate::providers::{ErrorKind, StopReason, Usage};
 
-/// A piece of an answer: `Question` in a conversation, `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the
+/// A piece of an answer: `Question` in a conversation, `Estimate` and `Reading` where it is about all documents, `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the
 /// answer, then `Done`. A `Fallback` may come before any of the latter. After an `Err`, which may come at any point, nothing
 /// follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,15 @@ pub enum AnswerEvent {
         text: String,
         /// Searched for instead, where the question does not stand alone.
         search: Option<String>,
+    },
+    /// The question is about all documents: what it takes to read them, told before anything is paid for.
+    Estimate(Estimate),
+    /// Another part of all documents has been read.
+    Reading {
+        /// Parts that were read.
+        read: u64,
+        /// All of them.
+        of: u64,
     },
     /// The sources that the answer may cite, best first. Empty when nothing was found.
     Sources {
@@ -39,6 +49,8 @@ pub enum AnswerEvent {
     Reasoning(String),
     /// Something went otherwise than planned, and costs no answer: said once, after the sources.
     Note(String),
+    /// The answer is not written from all that the question is about: said once, after the sources.
+    Incomplete(String),
     /// A piece of the answer.
     Token(String),
     /// A citation: a piece of the answer, too.
@@ -110,6 +122,9 @@ pub struct AnswerSummary {
     /// How probable it was, before a model was asked, that the passages hold the answer; `None` where nothing is known of that.
     #[serde(default)]
     pub answerable: Option<f64>,
+    /// How all documents were read for it; `None` where it is written from the best passages.
+    #[serde(default)]
+    pub whole: Option<WholeSummary>,
 }
 
 impl AnswerSummary {
@@ -128,6 +143,7 @@ impl AnswerSummary {
             took,
             outcome,
             answerable: None,
+            whole: None,
         }
     }
 

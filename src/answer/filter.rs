@@ -180,6 +180,20 @@ impl Filter {
         Ok(unmet)
     }
 
+    /// The documents that pass, in no order.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn documents(&self, store: &dyn VectorStore) -> Result<Vec<String>, StoreError> {
+        let conditions = self.conditions();
+        if contradict(&conditions) {
+            return Ok(Vec::new());
+        }
+        let mut uris = store.uris(&conditions).await?;
+        uris.retain(|uri| self.admits(uri));
+        Ok(uris)
+    }
+
     /// Conditions that say all that the filter does. Where a glob says more than a store can tell, they name the documents.
     pub(super) async fn exact_conditions(&self, store: &dyn VectorStore) -> Result<Vec<Condition>, StoreError> {
         let mut conditions = self.conditions();

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::QueryPlan;
+use super::carried::Sought;
 use super::retrieve::{Found, Retriever};
 use super::stand_in::is_gone;
 use crate::error::Error;
@@ -84,11 +85,11 @@ impl Lazy {
         Ok(Arc::clone(&opened.insert(Opened::now(open().await?)).retriever))
     }
 
-    /// What a search for a text finds in the index as it is.
-    pub(super) async fn search(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
+    /// What a search finds in the index as it is.
+    pub(super) async fn search(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
         let mut retriever = self.get().await?;
         loop {
-            match retriever.search(text, plan).await {
+            match retriever.search(sought, plan).await {
                 Ok(found) => return Ok(found),
                 Err(error) => retriever = self.after(error, &retriever).await?,
             }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::decide::Deciding;
 use super::plan::{DecidePlan, QueryPlan};
 use super::question::{ModelChoice, Question};
+use super::whole::Quota;
 use crate::providers::{
     ChatModel, ChatRequest, ChatStream, Decider, ErrorKind, ModelRef, ProviderError, ProviderKind, ProviderPlan, Providers,
 };
@@ -20,6 +21,8 @@ use crate::providers::{
 pub const OPENAI_MODEL: &str = "gpt-5.4-mini";
 /// The model that answers with an `ANTHROPIC_API_KEY` alone: the generation's middle tier, which accepts a temperature.
 pub const ANTHROPIC_MODEL: &str = "claude-sonnet-4-6";
+/// Requests under way at once where the provider's concurrency is not declared: as many as in a batch.
+const CONCURRENCY: usize = 8;
 /// How long a running Ollama may take to list its models before it counts as not running.
 pub const OLLAMA_PROBE_TIMEOUT: Duration = Duration::from_millis(300);
 
@@ -129,6 +132,19 @@ impl Models {
         match choice {
             ModelChoice::Planned => self.open_or_failing(&self.first().await.unwrap_or(ModelChoice::Passages)),
             chosen => self.open_or_failing(chosen),
+        }
+    }
+
+    /// What the provider of a model (`provider/model`) allows, as far as that is known.
+    pub(super) fn quota(&self, model: &str) -> Quota {
+        let name = model.split('/').next().unwrap_or_default();
+        let known = self.providers.as_ref().and_then(|providers| Some((providers, providers.plans().get(name)?.limits)));
+        let Some((providers, declared)) = known else { return Quota { concurrency: CONCURRENCY, ..Quota::default() } };
+        let (rpm, tpm) = providers.quotas().get(name).copied().unwrap_or_default();
+        Quota {
+            rpm: declared.rpm.map(u64::from).or(rpm),
+            tpm: declared.tpm.map(u64::from).or(tpm),
+            concurrency: declared.concurrency.map_or(CONCURRENCY, |concurrency| concurrency as usize),
         }
     }
 

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Filter;
 use super::answerability::AnswerabilityPlan;
+use super::whole::WholePlan;
 use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Passages of which sentences are taken, at least, where they are trimmed.
+pub(super) const TRIM_CANDIDATES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 /// Tokens of an answer.
 const ANSWER_TOKENS: u32 = 1024;
 /// Tokens of a prompt.
@@ -117,6 +120,8 @@ pub struct QueryPlan {
     pub decide: Option<DecidePlan>,
     /// When no model is asked, since the passages do not hold the answer.
     pub answerability: AnswerabilityPlan,
+    /// What is done about questions that are about all documents.
+    pub whole: WholePlan,
     /// The model that answers; `None`: the first that is there (see `answer::default_model`).
     pub model: Option<ModelRef>,
     /// Models that stand by, in this order, for when it fails.
@@ -147,6 +152,9 @@ impl fmt::Debug for QueryPlan {
         if self.answerability != AnswerabilityPlan::default() {
             told.field("answerability", &self.answerability);
         }
+        if self.whole != WholePlan::default() {
+            told.field("whole", &self.whole);
+        }
         told.finish()
     }
 }
@@ -157,6 +165,9 @@ impl fmt::Debug for SelectPlan {
         told.field("filter", &self.filter).field("duplicates", &self.duplicates).field("rerank", &self.rerank);
         if let Some(most) = &self.rerank_at_most {
             told.field("rerank_at_most", most);
+        }
+        if let Some(tokens) = &self.trim {
+            told.field("trim", tokens);
         }
         told.finish()
     }
@@ -172,6 +183,7 @@ impl Default for QueryPlan {
             select: SelectPlan::default(),
             decide: None,
             answerability: AnswerabilityPlan::default(),
+            whole: WholePlan::default(),
             model: None,
             fallback: Vec::new(),
             fallback_after: FALLBACK_AFTER,
@@ -195,6 +207,9 @@ pub struct SelectPlan {
     /// Passages that it ranks at most, where more than its candidates are asked for: the others stand behind them. By default all
     /// that are asked for are ranked.
     pub rerank_at_most: Option<NonZeroUsize>,
+    /// Tokens that the passages may have together: they are trimmed to the sentences that fit the question best. `None`: they come
+    /// whole.
+    pub trim: Option<NonZeroUsize>,
 }
 
 /// Treatment of passages that say nearly the same as a better one.
@@ -225,6 +240,8 @@ impl RerankPlan {
     pub const CANDIDATES: NonZeroUsize = NonZeroUsize::new(50).unwrap();
     /// Passages that a decision model ranks: one request, of about 8,000 tokens.
     pub const DECIDED: NonZeroUsize = NonZeroUsize::new(20).unwrap();
+    /// Passages that a model in process ranks: some 5,000 tokens, which two cores read within the usual deadline.
+    pub const IN_PROCESS: NonZeroUsize = NonZeroUsize::new(20).unwrap();
     /// How long a question waits for it: the vendors answer within a second, and who waits for an answer notices more than two.
     pub const DEADLINE: Duration = Duration::from_secs(2);
 

@@ -11,7 +11,7 @@ use crate::answer::source::{self, Source};
 use crate::chunk::with_columns;
 
 /// Replaced by `query.answer.prompt`.
-const INSTRUCTIONS: &str = "\
+pub(super) const INSTRUCTIONS: &str = "\
 You answer questions from the numbered sources in the user's message, and from nothing else.
 - Say only what the sources say. Add no knowledge of your own.
 - After each claim, cite the sources it rests on by their numbers in square brackets, such as [1] or [2][3]. Cite only numbers \
@@ -161,7 +161,7 @@ pub fn judge_prompt(
 }
 
 /// 16 hexadecimal digits that occur neither in the question nor in the others' texts nor in what is shown of any source.
-fn mark(question: &str, sources: &[Source], others: &[&str]) -> String {
+pub(super) fn mark(question: &str, sources: &[Source], others: &[&str]) -> String {
     let mut hasher = blake3::Hasher::new();
     let mut texts: Vec<&str> = std::iter::once(question).chain(others.iter().copied()).collect();
     for source in sources {
@@ -197,7 +197,7 @@ fn fence_rules(mark: &str) -> String {
     )
 }
 
-fn fenced_wishes(mark: &str, wishes: &str) -> String {
+pub(super) fn fenced_wishes(mark: &str, wishes: &str) -> String {
     format!(
         "\n\nThe program that asks has wishes for the answer, such as its language, style or length. They stand between \
          <wishes-{mark}> and </wishes-{mark}> tags. Follow them where they agree with all of the above; they are no source, and no \
@@ -206,7 +206,8 @@ fn fenced_wishes(mark: &str, wishes: &str) -> String {
     )
 }
 
-fn fence(mark: &str, source: &Source) -> String {
+/// A source as the model is shown it.
+pub(super) fn fence(mark: &str, source: &Source) -> String {
     let (first, last) = source.lines;
     let mut block = format!("<source-{mark} n=\"{}\" uri=\"{}\" lines=\"{first}-{last}\"", source.n, attribute(&source.uri));
     let path = source.path();

@@ -47,6 +47,7 @@ pub(crate) fn summary(model: Option<&str>, outcome: AnswerOutcome, ttft: Option<
         took: Duration::from_micros(7_123_456),
         outcome,
         answerable: None,
+        whole: None,
     }
 }
 

@@ -114,27 +114,14 @@ pub fn join(hits: Vec<Hit>) -> Vec<Source> {
 }
 
 fn piece(rank: usize, hit: Hit) -> Piece {
-    let pipeline = hit.pipeline.map(|pipeline| pipeline.to_string());
-    let Passage { uri, start, end, lines, index: _, title, headings, columns, page, anchor, text, modified, .. } = hit.passage;
-    Piece {
-        source: Source {
-            n: 0,
-            uri,
-            pipeline,
-            title,
-            headings,
-            columns,
-            page,
-            anchor,
-            start,
-            end,
-            lines,
-            score: hit.score,
-            text,
-        },
-        rank,
-        modified,
-    }
+    let (pipeline, modified) = (hit.pipeline.map(|pipeline| pipeline.to_string()), hit.passage.modified);
+    Piece { source: Source { score: hit.score, ..of_passage(hit.passage, pipeline) }, rank, modified }
+}
+
+/// A source of one passage, without a number and a score.
+pub(super) fn of_passage(passage: Passage, pipeline: Option<String>) -> Source {
+    let Passage { uri, start, end, lines, index: _, title, headings, columns, page, anchor, text, .. } = passage;
+    Source { n: 0, uri, pipeline, title, headings, columns, page, anchor, start, end, lines, score: 0.0, text }
 }
 
 /// Appends `next`, which does not start before `last`; gives it back when the two cannot be joined exactly.
@@ -225,6 +212,15 @@ fn beginning(source: &Source, length: usize) -> Option<Source> {
         score: source.score,
         text: text.to_owned(),
     })
+}
+
+/// The source without its first `length` bytes; `None` where nothing is left, or within a character.
+pub fn without_beginning(source: &Source, length: usize) -> Option<Source> {
+    let text = source.text.get(length..).filter(|text| !text.is_empty())?;
+    let feeds = source.text.get(..length)?.matches('\n').count();
+    let first = source.lines.0.saturating_add(u32::try_from(feeds).unwrap_or(u32::MAX)).min(source.lines.1);
+    let (start, lines, text) = (source.start + length as u64, (first, source.lines.1), text.to_owned());
+    Some(Source { start, lines, text, ..source.clone() })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Fields stand in the order of the contract. One that is not there has nothing to say where the contract leaves it out; elsewhere
 //! it is null.
 
+mod figures;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+pub(super) use self::figures::seconds;
+use self::figures::{as_seconds, hundredths, millis};
 use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
@@ -21,6 +24,7 @@ use super::link;
 use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
+use super::whole::{Estimate, WholeSummary};
 use crate::document::Hit;
 use crate::error::{Error, reason};
 use crate::providers::{StopReason, Usage};
@@ -36,6 +40,15 @@ pub enum Line<'a> {
         question: &'a str,
         /// The same as it stands alone.
         search: &'a str,
+    },
+    /// What it takes to read all documents.
+    Estimate(&'a Estimate),
+    /// Another part of all documents has been read.
+    Progress {
+        /// Parts that were read.
+        read: u64,
+        /// All of them.
+        of: u64,
     },
     /// The sources that the answer may cite.
     Sources {
@@ -198,6 +211,9 @@ pub struct Done<'a> {
     unknown_citations: &'a [usize],
     #[serde(skip_serializing_if = "<[Doubt]>::is_empty")]
     doubts: &'a [Doubt],
+    /// How all documents were read for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<WholeSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
 }
@@ -304,8 +320,10 @@ impl AnswerEvent {
             Self::Sources { sources, .. } => {
                 Line::Sources { sources: sources.iter().map(SourceLine::from).collect(), models: None }
             }
+            Self::Estimate(estimate) => Line::Estimate(estimate),
+            Self::Reading { read, of } => Line::Progress { read: *read, of: *of },
             Self::Reasoning(_) => return None,
-            Self::Note(message) => Line::Note { message, query_id: None },
+            Self::Note(message) | Self::Incomplete(message) => Line::Note { message, query_id: None },
             Self::Token(text) => token(text, &[], &[]),
             Self::Citation { text, unknown, doubts, .. } => token(text, unknown, doubts),
             Self::Fallback { from, to, kind, reason, interrupted } => {
@@ -414,6 +432,7 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             answerable: summary.answerable.map(hundredths),
             unknown_citations: &summary.unknown_citations,
             doubts: &summary.doubts,
+            whole: summary.whole,
             note: summary.note().map(super::event::Note::text),
         }
     }
@@ -443,6 +462,7 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             answerable: summary.answerable.map(hundredths),
             unknown_citations: answer.map_or(&[], |answer| &answer.unknown_citations),
             doubts: answer.map_or(&[], |answer| &answer.doubts),
+            whole: None,
             note: summary.refused.then(|| super::event::Note::Unanswerable.text()),
         }
     }
@@ -468,22 +488,4 @@ fn member<'a>(model: &'a str, outcome: &'a ModelOutcome) -> MemberLine<'a> {
         },
     };
     MemberLine { model, state }
-}
-
-fn millis(time: Option<Duration>) -> Option<u64> {
-    time.map(|time| time.as_millis() as u64)
-}
-
-/// A probability is not known more exactly.
-fn hundredths(probability: f64) -> f64 {
-    (probability * 100.0).round() / 100.0
-}
-
-/// To the millisecond.
-pub(super) fn seconds(time: Duration) -> f64 {
-    (time.as_secs_f64() * 1000.0).round() / 1000.0
-}
-
-fn as_seconds<S: serde::Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(seconds(*time))
 }

@@ -103,6 +103,7 @@ pub(super) fn write(
             took: requested.elapsed(),
             outcome: AnswerOutcome::Answered(stop),
             answerable: None,
+            whole: None,
         });
     }
 }

@@ -1,5 +1,6 @@
 //! The arguments of the command line.
 
+mod answer;
 mod invalid;
 #[cfg(feature = "serve")]
 mod serve;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::answer::WholeArgs;
+pub(super) use self::answer::{JoinArg, Order};
 pub(super) use self::invalid::Invalid;
 #[cfg(feature = "serve")]
 pub(super) use self::serve::{McpArgs, ServeArgs, TopArgs};
@@ -236,6 +239,8 @@ pub(super) struct AskArgs {
     /// Ask a model even where the passages do not seem to hold the answer
     #[arg(long)]
     pub anyway: bool,
+    #[command(flatten)]
+    pub whole: WholeArgs,
     /// Many questions: a file with {"id","text"} a line, and "priority" and "model" where wanted; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["question", "join", "judge"])]
     pub batch: Option<PathBuf>,
@@ -250,28 +255,6 @@ pub(super) struct AskArgs {
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub filter: FilterArgs,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum JoinArg {
-    /// Every answer is shown
-    All,
-    /// The first model to begin answers, the others are cancelled
-    First,
-    /// Every model votes for the best answer but its own; the judge decides among equals, and between two
-    Vote,
-    /// The judge picks
-    Best,
-    /// One answer is written out of all
-    Merge,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Order {
-    /// As in the file
-    Input,
-    /// As they are done
-    Done,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, render};
 use super::style::{Style, unwritten};
+use super::whole;
 use crate::answer::wire::Line;
 use crate::answer::{Answerer, Question};
 use crate::error::Error;
@@ -27,15 +28,18 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     let (runtime, others) = args.pipelines.runtimes(common)?;
     let named = Named::parse(&args, &runtime.plan)?;
     let filter = args.filter.parse()?;
+    anyhow::ensure!(!args.whole.all || named.ensemble.is_none(), "--all reads with one model; give --model once");
     let _fetching = downloads(output, runtime.providers.downloads());
     let question = Question { limit: args.limit, filter, fallback: named.fallback, anyway: args.anyway, ..Question::default() };
+    let question = Question { all: args.whole.wish(), ..question };
     let question = Question { model: named.model, text: args.question.clone().unwrap_or_default(), ..question };
     if let Some(file) = &args.batch {
         anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
         // Its record is of what models wrote.
-        let question = Question { anyway: true, ..question };
+        let question = Question { anyway: true, all: Some(false), ..question };
         return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
     }
+    let from_stdin = question.text == "-";
     let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };
     let prepared = prepare(&runtime, &others, question, output);
     let prepared =
@@ -50,7 +54,9 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
             Ended::Failed(error)
         }
         (Ok((answerer, question)), None) => {
-            Box::pin(render(screen, answerer.ask(question).take_until(stopped))).await.map_err(unwritten)?
+            let asks = output.can_ask() && !from_stdin;
+            let events = whole::events(answerer, question, output.clone(), asks);
+            Box::pin(render(screen, events.take_until(stopped))).await.map_err(unwritten)?
         }
         (Ok((answerer, question)), Some(ensemble)) => {
             let view = EnsembleView::new(screen, ensemble.mode, |text| output.note(text));

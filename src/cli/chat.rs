@@ -28,6 +28,7 @@ use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
+use super::whole;
 use super::why::shown;
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source};
@@ -150,15 +151,22 @@ impl Chat<'_> {
             if line.is_empty() {
                 continue;
             }
-            let (question, anyway) = match command::parse(line) {
+            (self.how.anyway, self.how.all) = (false, None);
+            let question = match command::parse(line) {
                 Some(Ok(Command::Quit)) => break,
-                Some(Ok(Command::Anyway)) => {
+                Some(Ok(Command::All(Some(question)))) => {
+                    self.how.all = Some(true);
+                    question
+                }
+                Some(Ok(command @ (Command::Anyway | Command::All(None)))) => {
                     let Some(last) = self.session.turns.last() else {
                         self.failed += 1;
                         self.complain("there is no question yet");
                         continue;
                     };
-                    (last.question.clone(), true)
+                    self.how.anyway = command == Command::Anyway;
+                    self.how.all = (command != Command::Anyway).then_some(true);
+                    last.question.clone()
                 }
                 Some(Ok(command)) => {
                     self.obey(command).await;
@@ -169,9 +177,8 @@ impl Chat<'_> {
                     self.complain(&message);
                     continue;
                 }
-                None => (line.to_owned(), false),
+                None => line.to_owned(),
             };
-            self.how.anyway = anyway;
             match Box::pin(self.answer(question)).await? {
                 Ended::ReaderLeft => return Ok(exit::OK),
                 Ended::Stopped if !self.person => return Ok(exit::INTERRUPTED),
@@ -220,7 +227,7 @@ impl Chat<'_> {
             history: Some(self.history()),
             ..self.how.clone()
         };
-        let events = self.answerer.ask(question).inspect(|event| {
+        let events = whole::events(self.answerer.clone(), question, self.output.clone(), false).inspect(|event| {
             if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
                 && !style.json
                 && !style.quiet
@@ -238,10 +245,11 @@ impl Chat<'_> {
         ended
     }
 
-    /// The answers that models wrote, and their questions. The others are passages, which are found again where they matter.
+    /// The questions, and the answers that models wrote. The others are passages, which are found again where they matter.
     fn history(&self) -> Vec<Exchange> {
-        let written = self.session.turns.iter().filter(|turn| turn.model.is_some());
-        written.map(|turn| Exchange { question: turn.question.clone(), answer: turn.answer.clone() }).collect()
+        let answer = |turn: &Turn| turn.model.as_ref().map(|_| turn.answer.clone()).unwrap_or_default();
+        let turns = self.session.turns.iter();
+        turns.map(|turn| Exchange { question: turn.question.clone(), answer: answer(turn) }).collect()
     }
 
     fn keep(&mut self, turn: Turn) {
@@ -270,7 +278,7 @@ impl Chat<'_> {
             }
             Command::Save(file) => self.save(file).await,
             Command::Help => self.say(command::HELP),
-            Command::Anyway | Command::Quit => {}
+            Command::Anyway | Command::All(_) | Command::Quit => {}
         }
     }
 
@@ -433,6 +441,14 @@ fn note(turn: &mut Turn, event: &Result<AnswerEvent, Error>) {
         }
         // No model was asked: what it says is no answer to go on from.
         Ok(AnswerEvent::Done(summary)) if summary.outcome == AnswerOutcome::Unanswerable => turn.model = None,
-        Ok(AnswerEvent::Reasoning(_) | AnswerEvent::Note(_) | AnswerEvent::Done(_)) | Err(_) => {}
+        Ok(
+            AnswerEvent::Estimate(_)
+            | AnswerEvent::Reading { .. }
+            | AnswerEvent::Reasoning(_)
+            | AnswerEvent::Note(_)
+            | AnswerEvent::Incomplete(_)
+            | AnswerEvent::Done(_),
+        )
+        | Err(_) => {}
     }
 }

@@ -17,7 +17,7 @@ use crate::eval::answerability::Answerability;
 use crate::eval::compare::compare;
 use crate::eval::kept::{Measurement, Run};
 use crate::eval::pays::{Payoff, Ranked, Verdict};
-use crate::eval::scores::{FIGURES, QueryScore, Scores};
+use crate::eval::scores::{QueryScore, Scores, SpanScores, figures, values};
 use crate::eval::set::LabelledSet;
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
@@ -29,6 +29,8 @@ const ANSWERABILITY: [AnswerabilityFigure; 3] =
     [("AUROC", |known| known.auroc), ("ECE", |known| known.ece), ("refused@5%", |known| known.refused_at_5)];
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
+/// The width of the figures' names.
+const NAME: usize = 14;
 
 /// One run over the set.
 struct Measured {
@@ -169,6 +171,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
             (event.as_object_mut(), serde_json::to_value(Scores::of(&run.queries)))
         {
             event.extend(scores);
+            if let Ok(serde_json::Value::Object(spans)) = serde_json::to_value(SpanScores::of(&run.queries)) {
+                event.extend(spans);
+            }
             event.insert("intervals".to_owned(), intervals.into());
             if let Some(answerability) = &run.answerability {
                 event.insert("answerability".to_owned(), json!(answerability));
@@ -180,8 +185,11 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
 
 fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
     let found: Vec<&String> = query.found.iter().take(10).collect();
+    let spans = query
+        .spans
+        .map(|spans| json!({"recall": spans.recall, "precision": spans.precision, "iou": spans.iou, "tokens": spans.tokens}));
     json!({"type": "query", "pipeline": run.pipeline, "query_id": query.id, "ndcg@10": query.ndcg_10, "first": query.first,
-           "ms": query.time.as_secs_f64() * 1000.0, "found": found, "error": query.failed})
+           "ms": query.time.as_secs_f64() * 1000.0, "found": found, "spans": spans, "error": query.failed})
 }
 
 /// ```text
@@ -193,17 +201,18 @@ fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
 /// ```
 fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
     let queries = runs.first().map_or(0, |run| run.queries.len() as u64);
-    let mut text = format!("{}: {}\n\n{:<10}", directory.display(), counted(queries, "query"), "");
+    let mut text = format!("{}: {}\n\n{:<NAME$}", directory.display(), counted(queries, "query"), "");
     for run in runs {
         text.push_str(&format!("  {:>12}", trimmed(&one_line(&run.pipeline), 12)));
     }
     if let [_, _] = runs {
         text.push_str(&format!("  {:>10}  {:>6}", "difference", "p"));
     }
-    for (name, figure) in FIGURES {
-        text.push_str(&format!("\n{name:<10}"));
+    for (name, figure) in figures(runs.first().map_or(&[], |run| &run.queries)) {
+        text.push_str(&format!("\n{name:<NAME$}"));
         for run in runs {
-            let mean = run.queries.iter().map(figure).sum::<f64>() / run.queries.len().max(1) as f64;
+            let values = values(&run.queries, figure);
+            let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
             text.push_str(&format!("  {mean:>12.4}"));
         }
         if let [a, b] = runs {
@@ -211,15 +220,22 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
             text.push_str(&format!("  {:>+10.4}  {:>6.3}", difference.mean, difference.p));
         }
     }
+    let spans: Vec<SpanScores> = runs.iter().filter_map(|run| SpanScores::of(&run.queries)).collect();
+    if !spans.is_empty() {
+        text.push_str(&format!("\n{:<NAME$}", "span tokens"));
+        for spans in &spans {
+            text.push_str(&format!("  {:>12.0}", spans.span_tokens));
+        }
+    }
     let scores: Vec<Scores> = runs.iter().map(|run| Scores::of(&run.queries)).collect();
     for (name, time) in [("p50", (|scores| scores.p50_ms) as fn(&Scores) -> f64), ("p99", |scores| scores.p99_ms)] {
-        text.push_str(&format!("\n{name:<10}"));
+        text.push_str(&format!("\n{name:<NAME$}"));
         for scores in &scores {
             text.push_str(&format!("  {:>9.1} ms", time(scores)));
         }
     }
     for (name, figure) in ANSWERABILITY.iter().filter(|_| runs.iter().any(|run| run.answerability.is_some())) {
-        text.push_str(&format!("\n{name:<10}"));
+        text.push_str(&format!("\n{name:<NAME$}"));
         for run in runs {
             let figure = run.answerability.as_ref().map_or_else(|| "-".to_owned(), |known| format!("{:.4}", figure(known)));
             text.push_str(&format!("  {figure:>12}"));

@@ -43,6 +43,7 @@ mod telemetry;
 #[cfg(feature = "serve")]
 mod top;
 mod watch;
+mod whole;
 mod why;
 
 use std::ffi::OsString;

@@ -130,6 +130,18 @@ impl Output {
         }
     }
 
+    /// Whether a person can be asked something.
+    pub fn can_ask(&self) -> bool {
+        self.terminal.0 && self.watched() && io::stdin().is_terminal()
+    }
+
+    /// Asks a person something, on stderr.
+    #[expect(clippy::unused_self, reason = "all printing goes through a value")]
+    pub fn ask(&self, text: &str) {
+        let mut out = io::stderr().lock();
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
     /// Says what is wrong, on stderr, whether asked to be quiet or not.
     #[expect(clippy::unused_self, reason = "all printing goes through a value")]
     pub fn complain(&self, text: &str) {

@@ -13,6 +13,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::exit;
 use super::markdown::Markdown;
+use super::output::counted;
 use super::style::{Paint, Style, harmless, json_line, one_line, reader_left};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, AnswerSummary, Doubt, Note, Source, cite};
@@ -183,6 +184,8 @@ impl<'a, W: Write> Screen<'a, W> {
             writeln!(self.out, "{gap}{}", self.style.paint(Paint::Warning, note.text()))?;
         }
         self.doubts(&summary.doubts)?;
+        // Of all documents the others are legion.
+        self.conversing |= summary.whole.is_some();
         self.list(&summary.citations)?;
         if !self.style.quiet && summary.model.is_some() {
             writeln!(self.out, "\n{}", self.style.paint(Paint::Dim, &bill(summary)))?;
@@ -248,7 +251,16 @@ impl<W: Write> View for Screen<'_, W> {
                 self.put(&text, &self.style.paint(Paint::Dim, &text))
             }
             // A question has been read where it was typed, and a note is told on stderr.
-            AnswerEvent::Reasoning(_) | AnswerEvent::Question { .. } | AnswerEvent::Note(_) => Ok(()),
+            AnswerEvent::Reasoning(_)
+            | AnswerEvent::Question { .. }
+            | AnswerEvent::Estimate(_)
+            | AnswerEvent::Reading { .. }
+            | AnswerEvent::Note(_) => Ok(()),
+            // Whoever reads the answer must know.
+            AnswerEvent::Incomplete(text) => {
+                writeln!(self.out, "{}\n", self.style.paint(Paint::Warning, &one_line(&text)))?;
+                self.out.flush()
+            }
             AnswerEvent::Token(text) => {
                 self.end_reasoning()?;
                 if let Some(markdown) = self.markdown() {
@@ -371,6 +383,9 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
         }
         Some(_) => {}
         None => bill.push_str(" · price not known"),
+    }
+    if let Some(whole) = &summary.whole {
+        let _ = write!(bill, " · {} read, {}", counted(whole.documents, "document"), counted(whole.requests, "request"));
     }
     let seconds = |time: Duration| format!("{:.1} s", time.as_secs_f64());
     let _ = write!(bill, " · {}", seconds(summary.took));

@@ -20,8 +20,9 @@ pub struct Difference {
 /// Compares a figure question by question, with Fisher's paired randomisation test, two-sided (Smucker, Allan and Carterette
 /// 2007, who found it to be the test to use for rankings): if the pipelines were alike, either of the two values of each question
 /// could have come from either.
-pub fn compare(a: &[QueryScore], b: &[QueryScore], figure: impl Fn(&QueryScore) -> f64) -> Difference {
-    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| figure(b) - figure(a)).collect();
+pub fn compare(a: &[QueryScore], b: &[QueryScore], figure: impl Fn(&QueryScore) -> Option<f64>) -> Difference {
+    // Questions that have none tell nothing.
+    let differences: Vec<f64> = a.iter().zip(b).filter_map(|(a, b)| Some(figure(b)? - figure(a)?)).collect();
     let observed: f64 = differences.iter().sum();
     // Sums in another order differ in their last digits.
     let as_large = observed.abs() - 1e-9;
@@ -45,13 +46,14 @@ mod tests {
     use crate::eval::set::Query;
 
     fn runs(values: &[f64]) -> Vec<QueryScore> {
-        let query = Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]) };
+        let query =
+            Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]), spans: Vec::new() };
         let one = QueryScore::new(&query, Vec::new(), Duration::ZERO, None);
         values.iter().map(|value| QueryScore { ndcg_10: *value, ..one.clone() }).collect()
     }
 
     fn of(a: &[f64], b: &[f64]) -> Difference {
-        compare(&runs(a), &runs(b), |query| query.ndcg_10)
+        compare(&runs(a), &runs(b), |query| Some(query.ndcg_10))
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compare::{Difference, compare};
 use super::confidence::{Estimate, estimate};
-use super::scores::{FIGURES, QueryScore, Scores};
+use super::scores::{self, QueryScore, Scores, figures, key, values};
 
 /// Measurements that are kept; the oldest make room.
 pub const KEPT: usize = 100;
@@ -77,15 +77,15 @@ pub struct Compared {
 impl Run {
     /// Sums a pipeline's questions up.
     pub fn new(pipeline: &str, model: &str, queries: &[QueryScore]) -> Self {
-        let figure = |(name, of): (&str, fn(&QueryScore) -> f64)| {
-            let Estimate { mean, low, high } = estimate(&queries.iter().map(of).collect::<Vec<_>>());
-            Figure { name: name.to_lowercase(), mean, low, high }
+        let figure = |(name, of): (&str, scores::Figure)| {
+            let Estimate { mean, low, high } = estimate(&values(queries, of));
+            Figure { name: key(name), mean, low, high }
         };
         let scores = Scores::of(queries);
         Self {
             pipeline: short(pipeline),
             model: short(model),
-            figures: FIGURES.into_iter().map(figure).collect(),
+            figures: figures(queries).map(figure).collect(),
             p50_ms: scores.p50_ms,
             p99_ms: scores.p99_ms,
         }
@@ -96,11 +96,10 @@ impl Measurement {
     /// Of now.
     pub fn new(set: &str, runs: Vec<Run>, scores: &[&[QueryScore]]) -> Self {
         let comparison = match scores {
-            [a, b] => FIGURES
-                .into_iter()
+            [a, b] => figures(a)
                 .map(|(name, figure)| {
                     let Difference { mean, p } = compare(a, b, figure);
-                    Compared { name: name.to_lowercase(), difference: mean, p }
+                    Compared { name: key(name), difference: mean, p }
                 })
                 .collect(),
             _ => Vec::new(),
@@ -188,7 +187,12 @@ mod tests {
     use crate::eval::set::Query;
 
     fn scores(found: &[bool]) -> Vec<QueryScore> {
-        let query = |n: usize| Query { id: n.to_string(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]) };
+        let query = |n: usize| Query {
+            id: n.to_string(),
+            text: String::new(),
+            relevant: HashMap::from([("a".to_owned(), 1)]),
+            spans: Vec::new(),
+        };
         let answer = |found: bool| if found { vec!["a".to_owned()] } else { Vec::new() };
         let each = found.iter().enumerate();
         each.map(|(n, found)| QueryScore::new(&query(n), answer(*found), Duration::from_millis(3), None)).collect()

@@ -1,8 +1,9 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
-//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! [`answerability`] tells how well it is known which questions have no answer, [`compare`] whether two pipelines differ by more than
-//! chance, [`pays`] whether a reranker is worth its time and its price, and [`kept`] keeps what was measured.
+//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up.
+//! [`spans`] tells how much of marked answers the passages hold, [`answerability`] how well it is known which questions have no answer,
+//! [`compare`] whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
+//! [`kept`] keeps what was measured.
 
 pub mod answerability;
 pub mod compare;
@@ -11,6 +12,7 @@ pub mod kept;
 pub mod pays;
 pub mod scores;
 pub mod set;
+pub mod spans;
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -20,11 +22,14 @@ use tokio_util::sync::CancellationToken;
 
 use self::answerability::Judged;
 use self::scores::QueryScore;
-use self::set::LabelledSet;
+use self::set::{LabelledSet, Query};
+use self::spans::{Span, SpanScore};
 use crate::answer::{Answerer, DedupedHit, Found, Question};
+use crate::document::Passage;
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
+use crate::tokenizer::{Tokenizer, TokenizerName};
 use crate::vectordb::IndexMeta;
 use crate::vectordb::StorePlan;
 
@@ -66,7 +71,7 @@ pub async fn measure(
 ) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
     let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
     for query in &set.queries {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
             found = answerer.retrieve(&question) => found,
@@ -82,7 +87,11 @@ pub async fn measure(
         };
         let Found { hits, note, decided, reranking, .. } = found;
         let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
-        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), ..score });
+        let spans = tokio::select! {
+            spans = covered(answerer, query) => spans?,
+            () = stop.cancelled() => return Ok(None),
+        };
+        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
     }
     for query in &set.unanswerable {
         let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
@@ -97,6 +106,26 @@ pub async fn measure(
         }
     }
     Ok(Some((scores, all)))
+}
+
+/// How much of its marked answers a question gets with the passages that it would be answered with; nothing where it cannot be asked.
+async fn covered(answerer: &Answerer, query: &Query) -> Result<Option<SpanScore>, Error> {
+    if query.spans.is_empty() {
+        return Ok(None);
+    }
+    let hits = match answerer.search(&query.text.as_str().into()).await {
+        Err(error) if error.origin() == Origin::Question => Vec::new(),
+        hits => hits?,
+    };
+    let passages: Vec<Passage> = hits.into_iter().map(|found| found.hit.passage).collect();
+    let found: Vec<Span> =
+        passages.iter().map(|passage| Span { document: passage.uri.clone(), bytes: passage.start..passage.end }).collect();
+    let counted = tokio::task::spawn_blocking(move || {
+        let tokenizer = Tokenizer::get(TokenizerName::default());
+        passages.iter().map(|passage| tokenizer.count(&passage.text)).sum()
+    });
+    let tokens = counted.await.map_err(|source| Error::worker("count the passages' tokens", source))?;
+    Ok(Some(SpanScore::new(&query.spans, &found, tokens)))
 }
 
 /// The documents of the hits, each where its best passage stands.

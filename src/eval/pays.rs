@@ -78,7 +78,7 @@ impl Payoff {
             return None;
         }
         let (before, after) = if b.0.reranker.is_some() { (a, b) } else { (b, a) };
-        let Difference { p, .. } = compare(before.1, after.1, |query| query.ndcg_10);
+        let Difference { p, .. } = compare(before.1, after.1, |query| Some(query.ndcg_10));
         let differences: Vec<f64> = before.1.iter().zip(after.1).map(|(a, b)| b.ndcg_10 - a.ndcg_10).collect();
         let costs: Option<Vec<f64>> = after.1.iter().filter(|query| !query.unranked).map(cost).collect();
         let cost_usd = costs.filter(|costs| !costs.is_empty()).map(|costs| costs.iter().sum::<f64>() / costs.len() as f64);
@@ -128,7 +128,8 @@ mod tests {
     use crate::eval::set::Query;
 
     fn run(values: &[f64], reranking: u64) -> Vec<QueryScore> {
-        let query = Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]) };
+        let query =
+            Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]), spans: Vec::new() };
         let one = QueryScore::new(&query, Vec::new(), Duration::from_secs(9), None);
         let reranking = Duration::from_millis(reranking);
         values.iter().map(|value| QueryScore { ndcg_10: *value, reranking, ..one.clone() }).collect()

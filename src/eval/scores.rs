@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::set::Query;
+use super::spans::SpanScore;
 use crate::answer::Decided;
 
 /// How well one question was answered.
@@ -34,6 +35,8 @@ pub struct QueryScore {
     pub decided: Option<Decided>,
     /// The reranker was late or failed.
     pub unranked: bool,
+    /// How much of its answers was in the passages, where they are marked.
+    pub spans: Option<SpanScore>,
 }
 
 impl QueryScore {
@@ -60,6 +63,7 @@ impl QueryScore {
             reranking: Duration::ZERO,
             decided: None,
             unranked: false,
+            spans: None,
         }
     }
 }
@@ -70,21 +74,40 @@ fn dcg_10(grades: impl IntoIterator<Item = u32>) -> f64 {
     grades.into_iter().take(10).zip(2_u32..).map(|(grade, place)| f64::from(grade) / f64::from(place).log2()).sum()
 }
 
-/// A figure of one question.
-pub type Figure = fn(&QueryScore) -> f64;
+/// A figure of one question; `None` where it has none.
+pub type Figure = fn(&QueryScore) -> Option<f64>;
 
-/// The figures that are shown and compared, under the names that people know; the contract's are theirs in lower case.
-pub const FIGURES: [(&str, Figure); 6] = [
-    ("nDCG@10", |query| query.ndcg_10),
+/// The figures that are shown and compared, under the names that people know; the contract's are their [`key`]s.
+const FIGURES: [(&str, Figure); 9] = [
+    ("nDCG@10", |query| Some(query.ndcg_10)),
     ("recall@1", |query| recall(query, 0)),
     ("recall@5", |query| recall(query, 1)),
     ("recall@10", |query| recall(query, 2)),
     ("recall@100", |query| recall(query, 3)),
-    ("MRR@10", |query| query.mrr_10),
+    ("MRR@10", |query| Some(query.mrr_10)),
+    ("span recall", |query| query.spans.map(|spans| spans.recall)),
+    ("span precision", |query| query.spans.map(|spans| spans.precision)),
+    ("span IoU", |query| query.spans.map(|spans| spans.iou)),
 ];
 
-fn recall(query: &QueryScore, n: usize) -> f64 {
-    query.recall.get(n).copied().unwrap_or(0.0)
+fn recall(query: &QueryScore, n: usize) -> Option<f64> {
+    query.recall.get(n).copied()
+}
+
+/// The figures that these questions have.
+pub fn figures(queries: &[QueryScore]) -> impl Iterator<Item = (&'static str, Figure)> {
+    let marked = queries.iter().any(|query| query.spans.is_some());
+    FIGURES.into_iter().filter(move |(name, _)| marked || !name.starts_with("span "))
+}
+
+/// A figure's values of the questions that have it.
+pub fn values(queries: &[QueryScore], figure: Figure) -> Vec<f64> {
+    queries.iter().filter_map(figure).collect()
+}
+
+/// A figure's name for programs: `span IoU` is `span_iou`.
+pub fn key(name: &str) -> String {
+    name.to_lowercase().replace(' ', "_")
 }
 
 /// The means over all questions, under the names of the contract.
@@ -116,6 +139,36 @@ pub struct Scores {
     pub p99_ms: f64,
 }
 
+/// The means over the questions whose answers are marked.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SpanScores {
+    /// Those questions.
+    pub span_queries: usize,
+    /// See [`SpanScore::recall`].
+    pub span_recall: f64,
+    /// See [`SpanScore::precision`].
+    pub span_precision: f64,
+    /// See [`SpanScore::iou`].
+    pub span_iou: f64,
+    /// Tokens that one gets.
+    pub span_tokens: f64,
+}
+
+impl SpanScores {
+    /// `None` where no answer is marked.
+    pub fn of(queries: &[QueryScore]) -> Option<Self> {
+        let all: Vec<SpanScore> = queries.iter().filter_map(|query| query.spans).collect();
+        let mean = |of: fn(&SpanScore) -> f64| all.iter().map(of).sum::<f64>() / all.len() as f64;
+        (!all.is_empty()).then(|| Self {
+            span_queries: all.len(),
+            span_recall: mean(|spans| spans.recall),
+            span_precision: mean(|spans| spans.precision),
+            span_iou: mean(|spans| spans.iou),
+            span_tokens: mean(|spans| spans.tokens as f64),
+        })
+    }
+}
+
 impl Scores {
     /// The means.
     pub fn of(queries: &[QueryScore]) -> Self {
@@ -142,6 +195,7 @@ impl Scores {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
     use proptest::prelude::*;
 
@@ -149,7 +203,7 @@ mod tests {
 
     fn score(relevant: &[(&str, u32)], found: &[&str]) -> QueryScore {
         let relevant = relevant.iter().map(|(document, grade)| ((*document).to_owned(), *grade)).collect();
-        let query = Query { id: "q".into(), text: "t".into(), relevant };
+        let query = Query { id: "q".into(), text: "t".into(), relevant, spans: Vec::new() };
         QueryScore::new(&query, found.iter().map(ToString::to_string).collect(), Duration::from_millis(3), None)
     }
 
@@ -187,6 +241,19 @@ mod tests {
         queries.push(QueryScore { time: Duration::from_secs(2), ..score(&[("a", 1)], &[]) });
         assert!(close(Scores::of(&queries).p99_ms, 1000.0));
         assert_eq!(Scores::of(&[]).queries, 0);
+    }
+
+    #[test]
+    fn what_is_marked_in_some_questions_is_a_mean_over_those() {
+        let mut queries = vec![score(&[("a", 1)], &["a"]); 3];
+        let names = |queries: &[QueryScore]| figures(queries).map(|(name, _)| key(name)).collect::<Vec<_>>();
+        assert!(SpanScores::of(&queries).is_none() && names(&queries).len() == 6);
+        queries[1].spans = Some(SpanScore { recall: 0.5, precision: 0.25, iou: 0.2, tokens: 100 });
+        let spans = SpanScores::of(&queries).unwrap();
+        assert_eq!((spans.span_queries, spans.span_recall, spans.span_tokens), (1, 0.5, 100.0));
+        assert_eq!(names(&queries)[6..], ["span_recall", "span_precision", "span_iou"]);
+        let iou = figures(&queries).last().unwrap().1;
+        assert_eq!(values(&queries, iou), [0.2]);
     }
 
     proptest! {

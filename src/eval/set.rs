@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
+use super::spans::Span;
+use crate::parse::{Hint, parse};
+
 /// The first line of `qrels.tsv`, as in BEIR.
 const HEADER: &str = "query-id\tcorpus-id\tscore";
 /// A file of the set may have as many bytes.
@@ -22,6 +25,8 @@ pub struct Query {
     pub text: String,
     /// How well documents answer it, by their path below the corpus; only those that do at all (more than 0), at least one.
     pub relevant: HashMap<String, u32>,
+    /// The very parts of documents that answer it, where they are marked.
+    pub spans: Vec<Span>,
 }
 
 /// Questions over a folder of documents.
@@ -53,6 +58,25 @@ pub struct QueryLine {
     /// `false`: no document answers it. That none is known to do is not the same.
     #[serde(default)]
     pub answerable: Option<bool>,
+    /// The parts of documents that answer it.
+    #[serde(default)]
+    pub spans: Vec<SpanLine>,
+}
+
+/// A part of a document, by its bytes or by what it says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SpanLine {
+    /// The document's path below the corpus.
+    pub document: String,
+    /// The first byte of the extracted text, as `search --json` counts it.
+    #[serde(default)]
+    pub start: Option<u64>,
+    /// The byte after the last.
+    #[serde(default)]
+    pub end: Option<u64>,
+    /// The part itself, where no bytes are given: as it stands there, once.
+    #[serde(default)]
+    pub text: Option<String>,
 }
 
 /// Reads an id that is a text or a number: labelled sets number their queries as often as they name them.
@@ -77,8 +101,17 @@ impl LabelledSet {
     pub fn load(directory: &Path) -> Result<Self, BadSet> {
         let mut faults = Vec::new();
         let corpus = corpus(directory, &mut faults);
-        let (mut queries, without) = queries(&directory.join("queries.jsonl"), &mut faults);
-        qrels(&directory.join("qrels.tsv"), &mut queries, corpus.as_deref(), &mut faults);
+        let (mut queries, without) = queries(&directory.join("queries.jsonl"), corpus.as_deref(), &mut faults);
+        let judged = directory.join("qrels.tsv");
+        // Marked answers say which documents hold them.
+        if judged.exists() || queries.iter().all(|query| query.spans.is_empty()) {
+            qrels(&judged, &mut queries, corpus.as_deref(), &mut faults);
+        }
+        for query in &mut queries {
+            for span in &query.spans {
+                query.relevant.entry(span.document.clone()).or_insert(1);
+            }
+        }
         let (queries, others): (Vec<_>, Vec<_>) = queries.into_iter().partition(|query| !query.relevant.is_empty());
         let unanswerable = others.into_iter().filter(|query| without.contains(&query.id)).collect();
         if queries.is_empty() && faults.is_empty() {
@@ -129,8 +162,9 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 /// The queries, and the ids of those that no document answers.
-fn queries(path: &Path, faults: &mut Vec<String>) -> (Vec<Query>, HashSet<String>) {
+fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec<Query>, HashSet<String>) {
     let (mut queries, mut without) = (Vec::new(), HashSet::new());
+    let mut texts = Texts { corpus, read: HashMap::new() };
     let mut places: HashMap<String, usize> = HashMap::new();
     let text = read(path, faults).unwrap_or_default();
     for (number, line) in lines(&text) {
@@ -149,9 +183,66 @@ fn queries(path: &Path, faults: &mut Vec<String>) -> (Vec<Query>, HashSet<String
         if query.answerable == Some(false) {
             without.insert(query.id.clone());
         }
-        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new() });
+        let mut spans = Vec::new();
+        for line in query.spans {
+            match texts.span(line) {
+                Ok(span) => spans.extend(span),
+                Err(message) => faults.push(format!("{}:{number}: {message}", path.display())),
+            }
+        }
+        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new(), spans });
     }
     (queries, without)
+}
+
+/// The texts of documents in which answers are marked, each read once.
+struct Texts<'a> {
+    corpus: Option<&'a Path>,
+    read: HashMap<String, Result<String, String>>,
+}
+
+impl Texts<'_> {
+    /// Where the part lies; `None` where there is no corpus to look into, which is a fault of its own.
+    fn span(&mut self, line: SpanLine) -> Result<Option<Span>, String> {
+        let SpanLine { document, start, end, text } = line;
+        let Some(corpus) = self.corpus else { return Ok(None) };
+        let path = corpus.join(&document);
+        if !path.is_file() {
+            return Err(format!("`{document}` is no file of the corpus"));
+        }
+        let bytes = match (start, end, text) {
+            (Some(start), Some(end), _) if start < end => start..end,
+            (Some(start), Some(end), _) => return Err(format!("a span of `{document}` begins at {start} and ends at {end}")),
+            (_, _, Some(part)) if !part.trim().is_empty() => {
+                let part = part.trim();
+                let read = self.read.entry(document.clone()).or_insert_with(|| {
+                    let bytes = fs::read(&path).map_err(|error| error.to_string())?;
+                    Ok(parse(Hint::name(&document), bytes).map_err(|error| error.to_string())?.text)
+                });
+                let whole = read.as_ref().map_err(|error| format!("`{document}` cannot be read: {error}"))?;
+                let mut places = whole.match_indices(part).map(|(place, _)| place as u64);
+                match (places.next(), places.count()) {
+                    (Some(place), 0) => place..place + part.len() as u64,
+                    (None, _) => return Err(format!("`{document}` does not say \"{}\"", beginning(part))),
+                    (Some(_), more) => {
+                        let times = more + 1;
+                        return Err(format!("`{document}` says \"{}\" {times} times: give `start` and `end`", beginning(part)));
+                    }
+                }
+            }
+            _ => return Err(format!("a span of `{document}` needs `start` and `end`, or `text`")),
+        };
+        Ok(Some(Span { document, bytes }))
+    }
+}
+
+/// Enough of a text to know it by.
+fn beginning(text: &str) -> String {
+    let mut kept: String = text.chars().take(60).map(|c| if c.is_whitespace() { ' ' } else { c }).collect();
+    if kept.len() < text.len() {
+        kept.push('…');
+    }
+    kept
 }
 
 fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut Vec<String>) {
@@ -225,7 +316,7 @@ mod tests {
         let loaded = loaded.unwrap();
         assert_eq!(loaded.corpus, fs::canonicalize(folder.path().join("corpus")).unwrap());
         let relevant = HashMap::from([("a.txt".to_owned(), 2)]);
-        let first = Query { id: "1".into(), text: "one".into(), relevant };
+        let first = Query { id: "1".into(), text: "one".into(), relevant, spans: Vec::new() };
         assert_eq!(loaded.queries, [first], "`b` has no answer");
     }
 
@@ -240,6 +331,45 @@ mod tests {
         let loaded = loaded.unwrap();
         let ids = |queries: &[Query]| queries.iter().map(|query| query.id.clone()).collect::<Vec<_>>();
         assert_eq!((ids(&loaded.queries), ids(&loaded.unanswerable)), (vec!["1".to_owned()], vec!["2".to_owned()]));
+    }
+
+    #[test]
+    fn marked_answers_are_found_and_say_which_documents_hold_them() {
+        let queries = (
+            "queries.jsonl",
+            "{\"id\": 1, \"text\": \"one\", \"spans\": [{\"document\": \"a.md\", \"start\": 2, \"end\": 5}]}\n\
+             {\"id\": 2, \"text\": \"two\", \"spans\": [{\"document\": \"备份.md\", \"text\": \"备份数据库。\"}, {\"document\": \"a.md\", \"text\": \"b\"}]}\n",
+        );
+        let files = [queries, ("corpus/a.md", "aabaa"), ("corpus/备份.md", "每天凌晨备份数据库。\n")];
+        let (_folder, loaded) = set(&files);
+        let loaded = loaded.unwrap();
+        let span = |document: &str, bytes| Span { document: document.to_owned(), bytes };
+        let [one, two] = <[Query; 2]>::try_from(loaded.queries).unwrap();
+        assert_eq!((one.spans, one.relevant), (vec![span("a.md", 2..5)], HashMap::from([("a.md".to_owned(), 1)])));
+        assert_eq!(two.spans, [span("备份.md", 12..30), span("a.md", 2..3)]);
+        assert_eq!(two.relevant.len(), 2, "no qrels.tsv is needed");
+    }
+
+    #[test]
+    fn a_span_that_is_nowhere_is_a_fault() {
+        let span = |span: &str| format!("{{\"id\": \"{}\", \"text\": \"t\", \"spans\": [{span}]}}\n", span.len());
+        let queries = [
+            span("{\"document\": \"a.md\", \"text\": \"aa\"}"),
+            span("{\"document\": \"a.md\", \"text\": \"nowhere\"}"),
+            span("{\"document\": \"a.md\", \"start\": 3, \"end\": 3}"),
+            span("{\"document\": \"a.md\"}"),
+            span("{\"document\": \"gone.md\", \"text\": \"a\"}"),
+        ];
+        let (_folder, loaded) = set(&[("queries.jsonl", &queries.concat()), ("corpus/a.md", "aabaa")]);
+        let wanted = [
+            "queries.jsonl:1: `a.md` says \"aa\" 2 times: give `start` and `end`",
+            "queries.jsonl:2: `a.md` does not say \"nowhere\"",
+            "queries.jsonl:3: a span of `a.md` begins at 3 and ends at 3",
+            "queries.jsonl:4: a span of `a.md` needs `start` and `end`, or `text`",
+            "queries.jsonl:5: `gone.md` is no file of the corpus",
+            "qrels.tsv: No such file or directory (os error 2)",
+        ];
+        assert_eq!(loaded.unwrap_err(), wanted);
     }
 
     #[test]

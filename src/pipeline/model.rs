@@ -83,7 +83,11 @@ pub(super) fn check(
         return Err(Problem::new(format!("no provider of this name: `{shown}`")).hint(hint));
     };
     if purpose.is_served_by(provider) {
-        return if provider.kind == ProviderKind::Local { check_local(&model.model, shown) } else { Ok(()) };
+        return match (provider.kind, purpose) {
+            (ProviderKind::Local, Purpose::Rerank) => check_local_reranker(&model.model, shown),
+            (ProviderKind::Local, _) => check_local(&model.model, shown),
+            _ => Ok(()),
+        };
     }
     let (kind, cannot) = match purpose {
         Purpose::Embed => (provider.kind.name(), "has no embeddings"),
@@ -106,4 +110,21 @@ fn check_local(model: &str, shown: &str) -> Result<(), Problem> {
         None => one_of,
     };
     Err(Problem::new(format!("there is no such local model: `{shown}`")).hint(hint))
+}
+
+/// Rerankers that run in process are known by name, or named by their folders.
+fn check_local_reranker(model: &str, shown: &str) -> Result<(), Problem> {
+    if local::is_folder(model) || local::RERANKERS.iter().any(|known| known.eq_ignore_ascii_case(model)) {
+        return Ok(());
+    }
+    let one_of = format!(
+        "the local rerankers are {}; any other cross-encoder is named by its folder, such as `local/./{}`",
+        local::RERANKERS.join(", "),
+        printable(model)
+    );
+    let hint = match did_you_mean(model, local::RERANKERS) {
+        Some(guess) => format!("{guess} {one_of}"),
+        None => one_of,
+    };
+    Err(Problem::new(format!("there is no such local reranker: `{shown}`")).hint(hint))
 }

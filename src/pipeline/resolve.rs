@@ -14,7 +14,7 @@ use super::spec::{
     StoreSpec,
 };
 use super::units::Threshold;
-use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan};
+use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan, WholePlan};
 use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
@@ -279,8 +279,16 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
             file.error(&["query", "retrieve", "rerank", "timeout"], problem.hint("keep one of them"));
         }
         let model = model_at(file, &path, spec.model.as_deref(), connections, Purpose::Rerank)?;
-        let decides = connections.usable.get(&model.provider).is_some_and(|provider| provider.kind.can_decide());
-        let usual = if decides { RerankPlan::DECIDED } else { RerankPlan::CANDIDATES };
+        let kind = connections.usable.get(&model.provider).map(|provider| provider.kind);
+        let (model, usual) = match kind {
+            Some(ProviderKind::Local) if local::is_folder(&model.model) => {
+                let folder = sources::resolve_path(file.base, &model.model).display().to_string();
+                (ModelRef { model: folder, ..model }, RerankPlan::IN_PROCESS)
+            }
+            Some(ProviderKind::Local) => (model, RerankPlan::IN_PROCESS),
+            Some(kind) if kind.can_decide() => (model, RerankPlan::DECIDED),
+            _ => (model, RerankPlan::CANDIDATES),
+        };
         Some(RerankPlan {
             model,
             candidates: spec.candidates.and_then(NonZeroUsize::new).unwrap_or(usual),
@@ -288,7 +296,8 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
         })
     });
     let duplicates = spec.duplicates.unwrap_or_default();
-    SelectPlan { filter: Filter::from(terms), duplicates, rerank, rerank_at_most: None }
+    let trim = spec.trim.and_then(NonZeroUsize::new);
+    SelectPlan { filter: Filter::from(terms), duplicates, rerank, rerank_at_most: None, trim }
 }
 
 fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {
@@ -327,6 +336,9 @@ fn querying(file: &mut File<'_>, spec: &QuerySpec, connections: &Connections, pl
         Some(Threshold::Below(threshold)) => AnswerabilityPlan::Below(threshold),
         Some(Threshold::Off) => AnswerabilityPlan::Off,
     };
+    if let Some(whole) = &spec.whole {
+        plan.whole = WholePlan { mode: whole.mode.unwrap_or_default(), part_tokens: whole.part_tokens };
+    }
     let Some(answer) = &spec.answer else { return };
     plan.model = model_at(file, &["query", "answer", "model"], answer.model.as_deref(), connections, Purpose::Answer);
     for (index, model) in answer.fallback.iter().flatten().enumerate() {

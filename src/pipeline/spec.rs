@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub(super) use self::s3::S3Spec;
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Pause, Period, Size, Threshold};
-use crate::answer::{Duplicates, RetrieveMode};
+use crate::answer::{Duplicates, RetrieveMode, WholeMode};
 use crate::chunk::ChunkBy;
 use crate::limits::Limits;
 use crate::providers::{Price, ProviderKind};
@@ -338,6 +338,8 @@ pub(super) struct QuerySpec {
     pub(super) retrieve: Option<RetrieveSpec>,
     /// When no model is asked, since the passages do not hold the answer.
     pub(super) answerability: Option<AnswerabilitySpec>,
+    /// What is done about questions that are about all documents, such as "list every incident".
+    pub(super) whole: Option<WholeSpec>,
     /// How the answer is written.
     pub(super) answer: Option<AnswerSpec>,
     /// A model that decides whether passages say what the answer says of them. Without one, only numbers, dates, names, quotes and
@@ -380,6 +382,10 @@ pub(super) struct RetrieveSpec {
     pub(super) duplicates: Option<Duplicates>,
     /// A model that ranks the best passages again.
     pub(super) rerank: Option<RerankSpec>,
+    /// How many tokens the passages may have together: the best 20 (or `limit`, if that is more) are trimmed to the sentences that
+    /// fit the question. By default they come whole.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) trim: Option<usize>,
 }
 
 /// A model that ranks the best passages again.
@@ -387,11 +393,12 @@ pub(super) struct RetrieveSpec {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "rerank")]
 pub(super) struct RerankSpec {
-    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does; or a decision model of OpenAI, TypeSafe, or a
-    /// server that decides as one of them does.
+    /// `provider/model`, of Cohere, Voyage, Jina, or a server that reranks as Jina does; a cross-encoder in process, by name
+    /// (`local/ms-marco-MiniLM-L-6-v2`, English; `local/mmarco-mMiniLMv2-L12-H384-v1`, many languages) or by its folder
+    /// (`local/./models/mine`); or a decision model of OpenAI, TypeSafe, or a server that decides as one of them does.
     #[schemars(length(min = 1), example = &"cohere/rerank-v3.5")]
     pub(super) model: Option<String>,
-    /// How many passages it ranks; those that are asked for if they are more. By default 50, and 20 by a decision model.
+    /// How many passages it ranks; those that are asked for if they are more. By default 50, and 20 by a decision model or one in process.
     #[schemars(range(min = 1, max = 1000), extend("default" = 50))]
     pub(super) candidates: Option<usize>,
     /// How long it may take, retries included. Then the ranking stays as it is.
@@ -438,6 +445,21 @@ pub(super) struct AnswerabilitySpec {
     /// Below this probability no model is asked, and the nearest passages are shown. By default 0.15, and only where questions made of
     /// the corpus's own passages could be told apart.
     pub(super) threshold: Option<Threshold>,
+}
+
+/// A question about all documents ("how many reports mention fire?", "summarise everything") is answered by a pass over all of them, which
+/// costs a request for each part of the index.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "whole")]
+pub(super) struct WholeSpec {
+    /// `ask`: it is answered from the best passages, and told what it would cost to read all; a person at a terminal is asked. `auto`: all
+    /// are read. `off`: it is a question like any other.
+    #[schemars(extend("default" = "ask"))]
+    pub(super) mode: Option<WholeMode>,
+    /// Tokens of the documents that one request reads. By default 24,000, or `context_tokens` where the model runs at home.
+    #[schemars(range(min = 256, max = 10_000_000), extend("default" = 24_000))]
+    pub(super) part_tokens: Option<usize>,
 }
 
 /// How the answer is written.

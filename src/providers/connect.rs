@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::http::Http;
 use super::local::{Download, Hub};
-use super::vendors::{EmbedBackend, Vendor};
+use super::vendors::{EmbedBackend, RerankBackend, Vendor};
 use super::{
     ChatModel, Decider, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, decide, embed, local, prices, rerank,
 };
@@ -25,6 +25,8 @@ pub struct Providers {
     hub: Hub,
     downloads: watch::Receiver<Option<Download>>,
     connections: Mutex<BTreeMap<String, Arc<Http>>>,
+    /// Those in process, by their names.
+    rerankers: Mutex<BTreeMap<String, Arc<dyn Reranker>>>,
     shared_limits: Option<Arc<dyn SharedLimits>>,
 }
 
@@ -34,7 +36,15 @@ impl Providers {
         let (progress, downloads) = watch::channel(None);
         let mut hub = Hub::from_env();
         hub.progress = Some(progress);
-        Self { plans, cache_dir, hub, downloads, connections: Mutex::default(), shared_limits: None }
+        Self {
+            plans,
+            cache_dir,
+            hub,
+            downloads,
+            connections: Mutex::default(),
+            rerankers: Mutex::default(),
+            shared_limits: None,
+        }
     }
 
     /// The same, with quotas that are shared with other workers. To be said before anything is connected.
@@ -77,15 +87,29 @@ impl Providers {
         }
     }
 
-    /// The reranker of this name. Nothing is sent yet.
+    /// The reranker of this name. Nothing is sent yet, and none that runs in process is loaded: see [`Reranker::prepare`].
     pub fn reranker(&self, model: &ModelRef) -> Result<Arc<dyn Reranker>, ProviderError> {
         let plan = self.plan(model)?;
         let vendor = Vendor::of(plan.kind);
         match (&vendor.rerank, &vendor.decide) {
-            (Some(api), _) => Ok(rerank::remote(api, self.http(plan)?, model, prices::of(plan, &model.model))),
+            (Some(RerankBackend::InProcess), _) => self.local_reranker(&model.model),
+            (Some(RerankBackend::Api(api)), _) => {
+                Ok(rerank::remote(api, self.http(plan)?, model, prices::of(plan, &model.model)))
+            }
             (None, Some(_)) => Ok(decide::reranker(self.decider(model)?)),
             (None, None) => Err(wrong_pairing(plan, "rerankers", "query.retrieve.rerank.model", ProviderKind::can_rerank)),
         }
+    }
+
+    /// One copy of each: it is large.
+    fn local_reranker(&self, model: &str) -> Result<Arc<dyn Reranker>, ProviderError> {
+        let mut rerankers = self.rerankers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reranker) = rerankers.get(model) {
+            return Ok(Arc::clone(reranker));
+        }
+        let reranker = local::reranker(model, &self.cache_dir, &self.hub)?;
+        rerankers.insert(model.to_owned(), Arc::clone(&reranker));
+        Ok(reranker)
     }
 
     /// The decision model of this name. Nothing is sent yet.

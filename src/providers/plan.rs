@@ -35,7 +35,7 @@ pub enum ProviderKind {
     Mistral,
     /// TypeSafe, and every server of decision models that speaks as it does: llama.cpp, … Decisions and reranking.
     TypeSafe,
-    /// In process: no key, no network once the model is there. Embeddings only.
+    /// In process: no key, no network once the model is there. Embeddings and reranking.
     Local,
 }
 

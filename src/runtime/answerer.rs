@@ -1,5 +1,6 @@
 //! An answerer over a pipeline.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -17,18 +18,24 @@ impl Answerer {
     pub async fn open(runtime: &Runtime) -> Result<Self, Error> {
         let retriever = runtime.retriever().await?;
         let open = opening(&Arc::new(runtime.clone()));
-        Ok(Self::kept_open(retriever, open, runtime.plan.query.clone()).with_models(planned(runtime)))
+        Ok(Self::kept_open(retriever, open, runtime.plan.query.clone())
+            .with_models(planned(runtime))
+            .keeping_notes_in(notes(runtime)))
     }
 
     /// The same by another process that has the index open; what it cannot do, or no longer, is done here, and only then is the index
     /// opened.
     pub fn open_through(runtime: &Arc<Runtime>, owner: Arc<dyn Owner>) -> Self {
-        Self::through(owner, opening(runtime), runtime.plan.query.clone()).with_models(planned(runtime))
+        Self::through(owner, opening(runtime), runtime.plan.query.clone())
+            .with_models(planned(runtime))
+            .keeping_notes_in(notes(runtime))
     }
 
     /// Answers questions over the indexes of several pipelines, the first of which says who answers and how (see [`Self::together`]).
     pub fn open_together(first: &Arc<Runtime>, others: &[Arc<Runtime>]) -> Self {
-        Self::together(index(first), others.iter().map(index).collect()).with_models(planned(first))
+        Self::together(index(first), others.iter().map(index).collect())
+            .with_models(planned(first))
+            .keeping_notes_in(notes(first))
     }
 }
 
@@ -44,6 +51,10 @@ fn opening(runtime: &Arc<Runtime>) -> OpenRetriever {
         let runtime = Arc::clone(&opening);
         Box::pin(async move { runtime.retriever().await }) as BoxFuture<'static, _>
     })
+}
+
+fn notes(runtime: &Runtime) -> PathBuf {
+    runtime.settings.notes(&runtime.plan.name)
 }
 
 /// The models of the plan, over its providers.

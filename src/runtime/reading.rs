@@ -32,6 +32,9 @@ impl Runtime {
             (None, Some(rerank)) => Some(self.providers.reranker(&rerank.model)?),
             (None, None) => None,
         };
+        if let Some(reranker) = &reranker {
+            reranker.prepare().await?;
+        }
         let cache = match &embedder {
             Some(embedder) => EmbeddingCache::open(&self.settings.cache, &**embedder, index.dimensions),
             None => EmbeddingCache::new(0),

@@ -47,6 +47,11 @@ impl Settings {
         self.home.join(format!("{pipeline}.answerability"))
     }
 
+    /// What was noted of documents for questions about all of them, so that it is not paid for twice.
+    pub fn notes(&self, pipeline: &str) -> PathBuf {
+        self.home.join(format!("{pipeline}.notes"))
+    }
+
     /// The embedded index of a pipeline, unless the plan says otherwise.
     pub fn index(&self, pipeline: &str) -> PathBuf {
         self.home.join(pipeline)

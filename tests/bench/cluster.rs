@@ -5,10 +5,10 @@
 //! cargo bench --bench cluster               in turns, three times; a minute or two
 //! DOCUMENTS=20000 cargo bench --bench cluster -- 'no latency'
 //! ```
-//! Three times: before a model as fast as a quota of five million tokens a minute, four requests of 64 texts at once; before one as fast
-//! as a near API without any quota, each request 50 ms; and before one that answers at once, where all that is left is reading,
-//! cutting, the ledger and the store. And what it costs in time of cores, of this process and of Postgres, which tells more than a
-//! throughput where both share two cores.
+//! Four times: with a model in process, which takes all that the cores can do; before an API as fast as a quota of five million tokens a
+//! minute, four requests of 64 texts at once; before one as fast as a near API without any quota, each request 50 ms; and before one
+//! that answers at once, where all that is left is reading, cutting, the ledger and the store. And what it costs in time of cores, of
+//! this process and of Postgres, which tells more than a throughput where both share two cores.
 //!
 //! Without `--bench`, as `cargo test --benches` starts it, in small. Needs Postgres (`scripts/test` installs it), and Linux for its time.
 
@@ -21,7 +21,7 @@
     reason = "the figures are the result, and a bench fails by panicking"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,10 +30,11 @@ use ragstream::cluster::{Cluster, LEASE};
 use ragstream::ingest::ledger::SqliteLedger;
 use ragstream::ingest::report::Report;
 use ragstream::ingest::{self, Options, Setup};
+use ragstream::providers::local::{Hub, load};
 use ragstream::providers::{EmbedLimits, Embedded, Embedder, Fingerprint, InputType, ProviderError};
 use ragstream::source::{Documents, documents};
 use ragstream::vectordb::embedded::EmbeddedStore;
-use ragstream::{CancellationToken, Source, VectorStore};
+use ragstream::{CancellationToken, Settings, Source, VectorStore};
 use tokio::sync::Semaphore;
 
 #[path = "../it/sql/servers.rs"]
@@ -136,15 +137,14 @@ struct Bench {
     server: Postmaster,
     source: Arc<Documents>,
     documents: u64,
-    latency: Duration,
+    model: Arc<dyn Embedder>,
     /// Each index is a new one.
     turn: usize,
 }
 
 impl Bench {
     fn setup(&self, store: &Arc<dyn VectorStore>, ledger: Arc<dyn ragstream::ingest::ledger::Ledger>) -> Setup {
-        let model = Arc::new(Model { latency: self.latency, places: Semaphore::new(4) });
-        let mut setup = Setup::new("bench", model, Arc::clone(store), ledger);
+        let mut setup = Setup::new("bench", Arc::clone(&self.model), Arc::clone(store), ledger);
         setup.sources = vec![Arc::clone(&self.source) as Arc<dyn Source>];
         setup
     }
@@ -198,19 +198,27 @@ async fn main() {
     // 256 texts of 285 tokens in flight.
     let quota = Duration::from_millis(877);
     let loads = [
-        ("five million tokens a minute", quota, 2),
-        ("50 ms a request", Duration::from_millis(50), 1),
-        ("no latency", Duration::ZERO, 1),
+        ("a model in process", None, 20),
+        ("five million tokens a minute", Some(quota), 2),
+        ("50 ms a request", Some(Duration::from_millis(50)), 1),
+        ("no latency", Some(Duration::ZERO), 1),
     ];
     // Whatever follows that is no option, as the test runner's are.
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     for (what, latency, divisor) in loads.into_iter().filter(|(what, ..)| what.contains(&only)) {
         let rounds = if whole { 3 } else { 1 };
         let count = count / divisor;
+        let model: Arc<dyn Embedder> = match latency {
+            Some(latency) => Arc::new(Model { latency, places: Semaphore::new(4) }),
+            None => {
+                let cache = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from).or_else(Settings::users_cache).unwrap();
+                load("all-MiniLM-L6-v2", &cache, &Hub::from_env()).await.unwrap()
+            }
+        };
         let source = corpus(count);
-        let mut bench = Bench { url: url.clone(), server: postmaster, source, documents: count as u64, latency, turn: 0 };
         // Each has indexes of its own.
-        bench.turn = latency.as_millis() as usize * 100;
+        let turn = latency.map_or(1, |latency| latency.as_millis() as usize + 2) * 100;
+        let mut bench = Bench { url: url.clone(), server: postmaster, source, documents: count as u64, model, turn };
         // Warm.
         if whole {
             bench.run(None).await;

@@ -99,6 +99,7 @@ impl Setup {
                 select: SelectPlan::default(),
                 decide: None,
                 answerability: ragstream::answer::AnswerabilityPlan::default(),
+                whole: ragstream::answer::WholePlan::default(),
                 model: None,
                 fallback: Vec::new(),
                 fallback_after: Duration::from_secs(30),

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::installed::{MODELS, PUBLISHED, cache_with_models};
 
+mod cross;
 mod multilingual;
 
 const POTION: &str = MODELS[0].0;

@@ -65,4 +65,5 @@ mod telemetry;
 mod time;
 mod watch;
 mod web;
+mod whole;
 mod why;

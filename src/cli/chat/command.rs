@@ -7,6 +7,7 @@ pub(super) const HELP: &str = "\
 /why           what the last answer's sources do not say, where it is marked [2?]
 /why FILE      why a document is, or is not, among the last answer's sources
 /anyway        have a model answer the last question, where it was not asked
+/all [Q]       read all documents for the last question, or for Q; the price is told first
 /model [P/M]   which model answers; P/M: another one from now on
 /clear         forget what was said
 /save [FILE]   write the conversation as Markdown
@@ -14,13 +15,14 @@ pub(super) const HELP: &str = "\
 /quit          leave; so does Ctrl-D
 Ctrl-C stops an answer.";
 
-const NAMES: [&str; 8] = ["/sources", "/why", "/anyway", "/model", "/clear", "/save", "/help", "/quit"];
+const NAMES: [&str; 9] = ["/sources", "/why", "/anyway", "/all", "/model", "/clear", "/save", "/help", "/quit"];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
     Sources(Option<usize>),
     Why(Option<String>),
     Anyway,
+    All(Option<String>),
     Model(Option<String>),
     Clear,
     Save(Option<String>),
@@ -44,6 +46,7 @@ pub(super) fn parse(line: &str) -> Option<Result<Command, String>> {
         },
         "/why" => Ok(Command::Why(text)),
         "/anyway" => Ok(Command::Anyway),
+        "/all" => Ok(Command::All(text)),
         "/model" => Ok(Command::Model(text)),
         "/clear" => Ok(Command::Clear),
         "/save" => Ok(Command::Save(text)),
@@ -68,6 +71,8 @@ mod tests {
         assert_eq!(parse("/why my notes.md"), Some(Ok(Command::Why(Some("my notes.md".into())))));
         assert_eq!(parse("/quit"), Some(Ok(Command::Quit)));
         assert_eq!(parse("/anyway"), Some(Ok(Command::Anyway)));
+        assert_eq!(parse("/all"), Some(Ok(Command::All(None))));
+        assert_eq!(parse("/all List the fires"), Some(Ok(Command::All(Some("List the fires".into())))));
         assert_eq!(parse("what is /quit?"), None);
         assert_eq!(parse("/etc/hosts says what?"), None);
         assert_eq!(parse("/souces"), Some(Err("there is no /souces; did you mean `/sources`?".into())));

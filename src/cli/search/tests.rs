@@ -34,9 +34,14 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
     Hit { id: uuid::Uuid::nil(), score, passage, pipeline: None }
 }
 
-fn two_hits() -> Vec<DedupedHit> {
+/// Only these.
+fn found(hits: Vec<DedupedHit>) -> Found {
+    Found { hits, ..Found::default() }
+}
+
+fn two_hits() -> Found {
     let first = hit("docs/keys.md", 120, (10, 11), 0.75, "Rotate keys\nevery month.");
-    vec![first.into(), hit("docs/密钥.md", 0, (1, 1), 0.5, "密钥每月轮换。").into()]
+    found(vec![first.into(), hit("docs/密钥.md", 0, (1, 1), 0.5, "密钥每月轮换。").into()])
 }
 
 /// Finds one passage, but for questions that fail.
@@ -44,7 +49,7 @@ async fn find(text: String) -> Result<Found, Error> {
     match text.trim() {
         "" => Err(QuestionError::Empty.into()),
         "broken" => Err(ProviderError::new("double", ErrorKind::InvalidInput, "will not embed this").into()),
-        _ => Ok(vec![hit("a.md", 0, (1, 1), 1.0, "a").into()].into()),
+        _ => Ok(found(vec![hit("a.md", 0, (1, 1), 1.0, "a").into()])),
     }
 }
 
@@ -63,7 +68,7 @@ fn lines(out: &[u8]) -> Vec<Value> {
 #[tokio::test]
 async fn found_passages_as_json_and_for_a_person() {
     let mut out = Vec::new();
-    let searched = search(async |_| Ok(two_hits().into()), "keys".into(), &mut out, &json_style()).await.unwrap();
+    let searched = search(async |_| Ok(two_hits()), "keys".into(), &mut out, &json_style()).await.unwrap();
     assert_eq!((searched.hits, searched.exit_code()), (2, 0));
     let first = json!({"type": "hit", "rank": 1, "score": 0.75, "uri": "docs/keys.md", "title": "Keys",
                        "headings": ["Keys", "Rotate"], "start": 120, "end": 144, "lines": [10, 11], "text": "Rotate keys\nevery month."});
@@ -71,7 +76,7 @@ async fn found_passages_as_json_and_for_a_person() {
     assert_eq!(lines(&out)[1]["rank"], 2);
 
     let mut out = Vec::new();
-    search(async |_| Ok(two_hits().into()), "keys".into(), &mut out, &Style { width: 30, ..Style::default() }).await.unwrap();
+    search(async |_| Ok(two_hits()), "keys".into(), &mut out, &Style { width: 30, ..Style::default() }).await.unwrap();
     let shown = " 1  0.750  docs/keys.md:10-11\n    Rotate keys\n    every month.\n\n \
                  2  0.500  docs/密钥.md:1  Ke…\n    密钥每月轮换。\n\n";
     assert_eq!(String::from_utf8(out).unwrap(), shown);
@@ -87,16 +92,16 @@ async fn found_passages_as_json_and_for_a_person() {
 
 #[tokio::test]
 async fn shown_with_where_the_copies_are() {
-    let found = async |_| {
+    let find = async |_| {
         let copies = vec![hit("2.md", 0, (1, 2), 0.9, "The same words in each, and else")];
-        Ok(vec![DedupedHit { hit: hit("0.md", 0, (1, 2), 1.0, "the same words in each"), copies, legs: Legs::default() }]
-            .into())
+        let first = hit("0.md", 0, (1, 2), 1.0, "the same words in each");
+        Ok(found(vec![DedupedHit { hit: first, copies, legs: Legs::default() }]))
     };
     let mut out = Vec::new();
-    search(found, "words".into(), &mut out, &json_style()).await.unwrap();
+    search(find, "words".into(), &mut out, &json_style()).await.unwrap();
     assert_eq!(lines(&out)[0]["copies"], json!([{"uri": "2.md", "start": 0, "end": 32, "lines": [1, 2]}]));
     let mut out = Vec::new();
-    search(found, "words".into(), &mut out, &Style { width: 60, ..Style::default() }).await.unwrap();
+    search(find, "words".into(), &mut out, &Style { width: 60, ..Style::default() }).await.unwrap();
     let shown = String::from_utf8(out).unwrap();
     assert!(shown.ends_with("    the same words in each\n    Nearly the same: 2.md:1-2\n\n"), "{shown}");
 }

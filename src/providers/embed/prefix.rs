@@ -19,17 +19,21 @@ pub struct Prefixes {
 
 /// A part of the model's name, what is put before a question, what before a passage. The first that matches counts. From the
 /// model cards at huggingface.co: intfloat/multilingual-e5-large, nomic-ai/nomic-embed-text-v1.5,
-/// mixedbread-ai/mxbai-embed-large-v1, Snowflake/snowflake-arctic-embed-l (and -v2.0), google/embeddinggemma-300m.
-const USUAL: [(&str, &str, &str); 6] = [
+/// mixedbread-ai/mxbai-embed-large-v1, Snowflake/snowflake-arctic-embed-l (and -v2.0), google/embeddinggemma-300m; and from
+/// <https://ai.google.dev/gemini-api/docs/embeddings>.
+const USUAL: [(&str, &str, &str); 7] = [
     ("nomic-embed", "search_query: ", "search_document: "),
     ("mxbai-embed-large", SENTENCE, ""),
     ("arctic-embed2", "query: ", ""),
     ("arctic-embed-l-v2", "query: ", ""),
     ("arctic-embed", SENTENCE, ""),
-    ("embeddinggemma", "task: search result | query: ", "title: none | text: "),
+    ("embeddinggemma", SEARCH_RESULT, UNTITLED),
+    ("gemini-embedding-2", SEARCH_RESULT, UNTITLED),
 ];
 
 const SENTENCE: &str = "Represent this sentence for searching relevant passages: ";
+const SEARCH_RESULT: &str = "task: search result | query: ";
+const UNTITLED: &str = "title: none | text: ";
 
 impl Prefixes {
     /// The prefixes of a plan, else those that are usual for a model of this name. An empty prefix in the plan switches the
@@ -94,6 +98,8 @@ mod tests {
         assert_eq!(usual("multilingual-e5-large-instruct"), ("", ""));
         assert_eq!(usual("nomic-embed-text:latest").1, "search_document: ");
         assert_eq!(usual("snowflake-arctic-embed2").0, "query: ");
+        assert_eq!(usual("models/gemini-embedding-2-preview"), ("task: search result | query: ", "title: none | text: "));
+        assert_eq!(usual("gemini-embedding-001"), ("", ""));
         assert_eq!(usual("text-embedding-3-small"), ("", ""));
     }
 

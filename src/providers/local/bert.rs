@@ -1,4 +1,5 @@
-//! The forward pass of a BERT encoder, from whatever file holds its tensors ([`Tensors`]).
+//! The forward pass of a BERT encoder, and of an XLM-R, which differs in where it starts counting, from whatever file holds its
+//! tensors ([`Tensors`]).
 //!
 //! Sequences are not padded: the tokens of all of them are the rows of one matrix, so every linear layer is one matrix product
 //! over real tokens only, and attention looks at one sequence's rows at a time. All of it happens on the thread that calls; who
@@ -12,6 +13,7 @@ use std::ops::Range;
 use ragstream_kernel::{Cpu, Dense, Matrix, Norm, Scratch, attend, gelu_rows, unit};
 
 use super::encoder::Network;
+use super::sequence::Sequence;
 
 /// The reason why the files are no BERT that this can run.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,10 @@ pub(super) struct Shape {
     pub(super) heads: usize,
     /// The width between the two products of a layer's second half.
     pub(super) inner: usize,
+    /// Rows of the table of positions.
     pub(super) positions: usize,
+    /// The first rows of it that no token has: XLM-R counts on from the number of the padding.
+    pub(super) unused_positions: usize,
     pub(super) types: usize,
     pub(super) epsilon: f32,
 }
@@ -54,16 +59,24 @@ pub(super) trait Words: std::fmt::Debug + Send + Sync {
     fn write(&self, token: u32, vector: &mut [f32]);
 }
 
-/// A BERT encoder with mean pooling.
+/// All of an encoder but the vectors of the vocabulary.
 #[derive(Debug)]
-pub(super) struct Bert {
+pub(super) struct Body {
     cpu: Cpu,
     heads: usize,
-    words: Box<dyn Words>,
-    /// `[positions, width]`, the embedding of token type 0 added: every input is a single text.
+    /// `[positions, width]`, the embedding of the first type of tokens added.
     positions: Matrix,
+    /// What is to be added for a token of the second type, where there is one.
+    second_type: Option<Vec<f32>>,
     norm: Norm,
     layers: Vec<Layer>,
+}
+
+/// An encoder.
+#[derive(Debug)]
+pub(super) struct Bert {
+    words: Box<dyn Words>,
+    body: Body,
 }
 
 #[derive(Debug)]
@@ -80,55 +93,93 @@ struct Layer {
 /// The width of a head is a multiple of this: see [`attend`].
 const HEAD: usize = 16;
 
-impl Bert {
-    pub(super) fn new(cpu: Cpu, shape: Shape, words: Box<dyn Words>, tensors: &dyn Tensors) -> Result<Self, LoadError> {
-        let Shape { width, heads, .. } = shape;
-        if heads == 0 || width == 0 || !width.is_multiple_of(heads * HEAD) {
-            return Err(LoadError::Unsupported(format!("{heads} heads over {width} dimensions")));
+impl Body {
+    pub(super) fn read(cpu: Cpu, shape: Shape, tensors: &dyn Tensors) -> Result<Self, LoadError> {
+        let Shape { width, heads, layers, .. } = shape;
+        if heads == 0 || width == 0 || !width.is_multiple_of(heads.saturating_mul(HEAD)) || layers == 0 {
+            return Err(LoadError::Unsupported(format!("{layers} layers of {heads} heads over {width} dimensions")));
         }
         let reading = Reading { cpu, shape, tensors };
         let types = reading.matrix("embeddings.token_type_embeddings.weight", shape.types.max(1), width)?;
         let mut positions = reading.matrix("embeddings.position_embeddings.weight", shape.positions, width)?;
+        positions.numbers.drain(..positions.numbers.len().min(shape.unused_positions.saturating_mul(width)));
+        let mut of_types = types.rows();
+        let first = of_types.next().unwrap_or_default();
         for row in positions.rows_mut() {
-            for (x, of_type) in row.iter_mut().zip(&types.numbers) {
+            for (x, of_type) in row.iter_mut().zip(first) {
                 *x += of_type;
             }
         }
+        let second_type =
+            of_types.next().map(|second| second.iter().zip(first).map(|(second, first)| second - first).collect());
         let norm = reading.norm("embeddings.LayerNorm")?;
-        Ok(Self { cpu, heads, words, positions, norm, layers: reading.layers()? })
+        Ok(Self { cpu, heads, positions, second_type, norm, layers: reading.layers()? })
     }
 
+    /// The encoder whose tokens have these vectors.
+    pub(super) fn over(self, words: Box<dyn Words>) -> Bert {
+        Bert { words, body: self }
+    }
+}
+
+impl Bert {
     /// Whether it takes so many token ids and sequences of so many tokens, and gives vectors of this width.
     pub(super) fn fits(&self, vocabulary: usize, positions: usize, width: usize) -> bool {
-        vocabulary <= self.words.count() && positions <= self.positions.rows().len() && width == self.positions.width
+        self.knows(vocabulary) && positions <= self.positions() && width == self.body.positions.width
+    }
+
+    /// Whether it takes so many token ids.
+    pub(super) fn knows(&self, vocabulary: usize) -> bool {
+        vocabulary <= self.words.count()
+    }
+
+    /// Tokens of a sequence, at most.
+    pub(super) fn positions(&self) -> usize {
+        self.body.positions.rows().len()
+    }
+
+    /// Whether it tells two types of tokens apart.
+    pub(super) fn has_types(&self) -> bool {
+        self.body.second_type.is_some()
     }
 
     /// `[tokens of all sequences, width]`
-    fn embed(&self, sequences: &[Vec<u32>]) -> Matrix {
-        let mut x = Matrix::zeros(sequences.iter().map(Vec::len).sum(), self.positions.width);
-        let tokens = sequences.iter().flat_map(|ids| ids.iter().zip(self.positions.rows()));
-        for (row, (id, position)) in x.rows_mut().zip(tokens) {
+    fn embed<S: Sequence>(&self, sequences: &[S]) -> Matrix {
+        let Body { positions, second_type, .. } = &self.body;
+        let mut x = Matrix::zeros(sequences.iter().map(|sequence| sequence.ids().len()).sum(), positions.width);
+        let tokens = sequences.iter().flat_map(|sequence| {
+            let is_second = (0..).map(|at| at >= sequence.first_type());
+            sequence.ids().iter().zip(positions.rows()).zip(is_second)
+        });
+        for (row, ((id, position), is_second)) in x.rows_mut().zip(tokens) {
             self.words.write(*id, row);
             for (x, position) in row.iter_mut().zip(position) {
                 *x += position;
             }
+            if is_second && let Some(second_type) = second_type {
+                for (x, of_type) in row.iter_mut().zip(second_type) {
+                    *x += of_type;
+                }
+            }
         }
-        self.norm.apply(self.cpu, &mut x.numbers);
+        self.body.norm.apply(self.body.cpu, &mut x.numbers);
         x
     }
-}
 
-impl Network for Bert {
-    /// One unit vector a sequence. Every sequence has one id at least, no more than there are positions, and those that are known: see [`Self::fits`].
-    fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let cpu = self.cpu;
-        let spans = spans(sequences);
+    /// What the last layer makes of all tokens, or of each sequence's first one alone.
+    fn states<S: Sequence>(&self, sequences: &[S], spans: &[Range<usize>], of: Wanted) -> Matrix {
+        let Body { cpu, heads, layers, .. } = &self.body;
+        let cpu = *cpu;
         let mut x = self.embed(sequences);
         // The same memory for all layers: fresh memory costs more than some of the arithmetic.
         let (mut wide, mut attended, mut scratch) = (Matrix::zeros(0, 0), Matrix::zeros(0, 0), Scratch::default());
-        for layer in &self.layers {
+        for (after, layer) in (1..).zip(layers) {
             layer.attention.write(cpu, &x, &mut wide, &mut scratch);
-            attend(cpu, &wide, &spans, self.heads, &mut attended);
+            attend(cpu, &wide, spans, *heads, &mut attended);
+            if of == Wanted::First && after == layers.len() {
+                // No token needs the others from here on.
+                (x, attended) = (firsts(&x, spans), firsts(&attended, spans));
+            }
             layer.attention_output.add_to(cpu, &attended, &mut x, &mut scratch);
             layer.attention_norm.apply(cpu, &mut x.numbers);
             layer.expand.write(cpu, &x, &mut wide, &mut scratch);
@@ -136,6 +187,27 @@ impl Network for Bert {
             layer.contract.add_to(cpu, &wide, &mut x, &mut scratch);
             layer.output_norm.apply(cpu, &mut x.numbers);
         }
+        x
+    }
+
+    /// `[sequences, width]`: what stands for each of them, its first token.
+    pub(super) fn first_states<S: Sequence>(&self, sequences: &[S]) -> Matrix {
+        self.states(sequences, &spans(sequences), Wanted::First)
+    }
+}
+
+/// The tokens whose states are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    All,
+    First,
+}
+
+impl Network for Bert {
+    /// One unit vector a sequence, the mean over its tokens.
+    fn encode(&self, sequences: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let spans = spans(sequences);
+        let x = self.states(sequences, &spans, Wanted::All);
         spans.into_iter().map(|span| pool(&x, span)).collect()
     }
 }
@@ -217,14 +289,21 @@ impl Reading<'_> {
 }
 
 /// The rows of each sequence.
-fn spans(sequences: &[Vec<u32>]) -> Vec<Range<usize>> {
+fn spans<S: Sequence>(sequences: &[S]) -> Vec<Range<usize>> {
     let mut start = 0;
     let mut spans = Vec::with_capacity(sequences.len());
-    for ids in sequences {
-        spans.push(start..start + ids.len());
-        start += ids.len();
+    for sequence in sequences {
+        let length = sequence.ids().len();
+        spans.push(start..start + length);
+        start += length;
     }
     spans
+}
+
+/// Each sequence's first row.
+fn firsts(x: &Matrix, spans: &[Range<usize>]) -> Matrix {
+    let row = |span: &Range<usize>| x.numbers.get(span.start * x.width..(span.start + 1) * x.width).unwrap_or_default();
+    Matrix { width: x.width, numbers: spans.iter().flat_map(row).copied().collect() }
 }
 
 /// The mean of a sequence's rows, scaled to length 1.

@@ -26,6 +26,12 @@ pub fn model_for(languages: &[Option<Language>]) -> &'static str {
     if foreign > 0 && foreign * ONE_IN >= languages.len() { MULTILINGUAL } else { ENGLISH }
 }
 
+/// Whether a name is the path of a folder: it says where in the file system. (`..` says so, `local/name` does not: the provider is
+/// not a part of a model's name.)
+pub fn is_folder(model: &str) -> bool {
+    model.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(model, "." | "..")
+}
+
 /// The model of this [fingerprint](crate::providers::Fingerprint).
 pub fn model_of(fingerprint: &str) -> Option<&'static str> {
     let name = fingerprint.strip_prefix("local/")?.split('/').next()?;

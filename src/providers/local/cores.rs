@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::failure::{PROVIDER, off_the_runtime};
+use super::sequence::Sequence;
 use crate::providers::{ErrorKind, ProviderError};
 
 /// Tokens that are computed together, about: enough to keep the products busy, few enough for their operands to stay in the cache.
@@ -38,17 +39,17 @@ pub(super) fn count() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Splits token lists, in order, into groups of about the same number of tokens, [`GROUP_TOKENS`] or a little more at most, and
+/// Splits lists of tokens, in order, into groups of about the same number of tokens, [`GROUP_TOKENS`] or a little more at most, and
 /// where there are enough lists, as many groups for each core.
-pub(super) fn group(lists: Vec<Vec<u32>>, cores: usize) -> Vec<Vec<Vec<u32>>> {
-    let total: usize = lists.iter().map(Vec::len).sum();
+pub(super) fn group<S: Sequence>(lists: Vec<S>, cores: usize) -> Vec<Vec<S>> {
+    let total: usize = lists.iter().map(|list| list.ids().len()).sum();
     let count = total.div_ceil(GROUP_TOKENS).max(1).next_multiple_of(cores.max(1));
     let size = total.div_ceil(count);
     let mut groups = Vec::new();
     let mut current = Vec::new();
     let mut filled = 0;
     for list in lists {
-        filled += list.len();
+        filled += list.ids().len();
         current.push(list);
         if filled >= size {
             groups.push(std::mem::take(&mut current));

@@ -30,17 +30,17 @@ static FACTS: Facts = Facts {
 
 pub(super) async fn load(cache_dir: &Path, hub: &Hub) -> Result<Encoder, ProviderError> {
     let files = MINILM.files(cache_dir, hub).await?;
-    let (tokenizer, bert) = off_the_runtime(move || read(&files)).await??;
+    let (tokenizer, bert) = off_the_runtime(move || read(files)).await??;
     Ok(Encoder::new(&FACTS, tokenizer, bert))
 }
 
-fn read([weights, tokenizer, config]: &[Vec<u8>; 3]) -> Result<(Tokenizer, Bert), ProviderError> {
+fn read([weights, tokenizer, config]: [Vec<u8>; 3]) -> Result<(Tokenizer, Bert), ProviderError> {
     let unusable = |e| unusable(MINILM.name, e);
-    let mut tokenizer = Tokenizer::from_bytes(tokenizer).map_err(unusable)?;
+    let mut tokenizer = Tokenizer::from_bytes(&tokenizer).map_err(unusable)?;
     // The file asks for cutting and padding to 128 tokens; we do neither.
     tokenizer.with_truncation(None).map_err(unusable)?;
     tokenizer.with_padding(None);
-    let bert = published::read(Cpu::detect(), config, weights).map_err(|e| unusable(e.into()))?;
+    let bert = published::read(Cpu::detect(), &config, weights).map_err(|e| unusable(e.into()))?;
     let fits = bert.fits(tokenizer.get_vocab_size(true), MAX_TOKENS, FACTS.dimensions);
     if fits { Ok((tokenizer, bert)) } else { Err(ill_matched(MINILM.name)) }
 }

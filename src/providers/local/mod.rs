@@ -1,43 +1,52 @@
-//! Embedding in process: no key, and no network once the weights are in the cache.
+//! Embedding and reranking in process: no key, and no network once the weights are in the cache.
 //!
 //! `potion` looks vectors of words up and averages them: thousands of chunks a second, English. The others are networks behind a
 //! tokenizer ([`encoder`]): `minilm`, a small transformer, English, 256 tokens at most; `e5`, one twice as deep, of a hundred
 //! languages, 512 tokens; `use_multilingual`, convolutions over a table, fifteen languages, some ten times as fast. `weights` owns
 //! where their files are and that they are the right ones, `ragstream-kernel`, a crate beside this one, the arithmetic.
+//!
+//! And reranking: [`reranker`]s are the same transformers over pairs of texts ([`pairs`]), with one number on top ([`classifier`]).
 
 mod bert;
 mod choice;
+mod classifier;
 mod cores;
+mod cross;
 mod download;
 mod e5;
 mod encoder;
 mod english;
 mod failure;
+mod folder;
 mod minilm;
 mod normal;
 mod npz;
+mod pairs;
 mod potion;
 mod published;
 mod q4;
 mod sentencepiece;
+mod sequence;
 mod unigram;
 mod universal;
 mod use_multilingual;
 mod weights;
+mod xlm_roberta;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use choice::{AUTO, ENGLISH, MULTILINGUAL, model_for, model_of};
+pub use choice::{AUTO, ENGLISH, MULTILINGUAL, is_folder, model_for, model_of};
+pub use cross::{RERANKERS, reranker};
 pub use download::Download;
 pub use weights::Hub;
 
 use self::failure::PROVIDER;
 use super::{Embedder, ErrorKind, ProviderError};
 
-/// The models there are, as they are written after `local/`. Names match in any case.
+/// The embedding models there are, as they are written after `local/`. Names match in any case.
 pub const MODELS: [&str; 4] = ["potion-base-8M", "all-MiniLM-L6-v2", "multilingual-e5-small", "use-multilingual-v3"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,18 @@
-//! A BERT as it is published: config.json and model.safetensors.
+//! A BERT or an XLM-R as it is published: config.json and model.safetensors.
 
+use std::ops::Range;
+
+use half::{bf16, f16};
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 
-use ragstream_kernel::{Cpu, Matrix};
+use ragstream_kernel::Cpu;
 
-use super::bert::{Bert, LoadError, Shape, Tensors, Words};
+use super::bert::{Bert, Body, LoadError, Shape, Tensors, Words};
+use super::classifier::{Classifier, Head};
 
 /// The part of config.json that the computation depends on.
 #[derive(Debug, Deserialize)]
@@ -19,54 +26,196 @@ struct Config {
     type_vocab_size: usize,
     vocab_size: usize,
     hidden_act: String,
+    position_embedding_type: Option<String>,
+    pad_token_id: Option<usize>,
+    #[serde(default)]
+    architectures: Vec<String>,
+    id2label: Option<BTreeMap<String, IgnoredAny>>,
 }
 
-/// Reads a model from the contents of its config.json and model.safetensors.
-pub(super) fn read(cpu: Cpu, config: &[u8], weights: &[u8]) -> Result<Bert, LoadError> {
-    let config: Config = serde_json::from_slice(config)?;
-    if config.hidden_act != "gelu" {
-        return Err(LoadError::Unsupported(format!("the activation {}", config.hidden_act)));
+impl Config {
+    fn read(config: &[u8]) -> Result<Self, LoadError> {
+        let config: Self = serde_json::from_slice(config)?;
+        if config.hidden_act != "gelu" {
+            return Err(LoadError::Unsupported(format!("the activation {}", config.hidden_act)));
+        }
+        if let Some(kind) = config.position_embedding_type.as_deref().filter(|kind| *kind != "absolute") {
+            return Err(LoadError::Unsupported(format!("positions of the type {kind}")));
+        }
+        Ok(config)
     }
-    let shape = Shape {
-        width: config.hidden_size,
-        layers: config.num_hidden_layers,
-        heads: config.num_attention_heads,
-        inner: config.intermediate_size,
-        positions: config.max_position_embeddings,
-        types: config.type_vocab_size,
-        epsilon: config.layer_norm_eps,
-    };
-    let file = File(SafeTensors::deserialize(weights)?);
-    let words = file.numbers("embeddings.word_embeddings.weight", &[config.vocab_size, shape.width])?;
-    Bert::new(cpu, shape, Box::new(Table(Matrix { width: shape.width, numbers: words })), &file)
+
+    fn shape(&self, unused_positions: usize) -> Shape {
+        Shape {
+            width: self.hidden_size,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            inner: self.intermediate_size,
+            positions: self.max_position_embeddings,
+            unused_positions,
+            types: self.type_vocab_size,
+            epsilon: self.layer_norm_eps,
+        }
+    }
 }
 
-struct File<'a>(SafeTensors<'a>);
+/// Reads an encoder from the contents of its config.json and model.safetensors.
+pub(super) fn read(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Result<Bert, LoadError> {
+    let config = Config::read(config)?;
+    let body = Body::read(cpu, config.shape(0), &File::of(&weights, "")?)?;
+    Ok(body.over(Box::new(Table::of(weights, "", &config)?)))
+}
+
+/// Reads a cross-encoder from the contents of its config.json and model.safetensors.
+pub(super) fn read_classifier(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Result<Classifier, LoadError> {
+    let config = Config::read(config)?;
+    if let Some(labels) = config.id2label.as_ref().map(BTreeMap::len).filter(|labels| *labels != 1) {
+        return Err(LoadError::Unsupported(format!("{labels} labels, where a reranker has one,")));
+    }
+    let width = config.hidden_size;
+    let (prefix, unused_positions, dense, out) = match config.architectures.first().map(String::as_str) {
+        Some("BertForSequenceClassification") => ("bert.", 0, "bert.pooler.dense", "classifier"),
+        Some("XLMRobertaForSequenceClassification" | "RobertaForSequenceClassification") => {
+            ("roberta.", config.pad_token_id.unwrap_or(1).saturating_add(1), "classifier.dense", "classifier.out_proj")
+        }
+        other => {
+            let other = other.unwrap_or("no architecture named");
+            let message = format!(
+                "{other}, where a reranker is a BertForSequenceClassification or an XLMRobertaForSequenceClassification,"
+            );
+            return Err(LoadError::Unsupported(message));
+        }
+    };
+    let head = Head::read(&File::of(&weights, "")?, width, dense, out)?;
+    let body = Body::read(cpu, config.shape(unused_positions), &File::of(&weights, prefix)?)?;
+    Ok(Classifier::new(cpu, body.over(Box::new(Table::of(weights, prefix, &config)?)), head))
+}
+
+/// The tensors of a file whose names begin so.
+struct File<'a> {
+    tensors: SafeTensors<'a>,
+    prefix: &'static str,
+}
+
+impl<'a> File<'a> {
+    fn of(bytes: &'a [u8], prefix: &'static str) -> Result<Self, LoadError> {
+        Ok(Self { tensors: SafeTensors::deserialize(bytes)?, prefix })
+    }
+}
 
 impl Tensors for File<'_> {
     fn numbers(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
-        let tensor = self.0.tensor(name)?;
-        if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
-            let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
-            return Err(LoadError::Tensor { name: name.to_owned(), expected: shape.to_vec(), found });
+        let name = format!("{}{name}", self.prefix);
+        // Weights that once came out of TensorFlow keep its names.
+        let tensor = self.tensors.tensor(&name).or_else(|error| {
+            let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
+            self.tensors.tensor(&old).map_err(|_| error)
+        })?;
+        match Kind::of(tensor.dtype()) {
+            Some(kind) if tensor.shape() == shape => {
+                let mut numbers = vec![0.0; shape.iter().product()];
+                kind.write(tensor.data(), &mut numbers);
+                Ok(numbers)
+            }
+            _ => {
+                let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
+                Err(LoadError::Tensor { name, expected: shape.to_vec(), found })
+            }
         }
-        Ok(tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
     }
 }
 
-/// A vector a row.
+/// The kinds of numbers that weights are published in.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Single,
+    Half,
+    Brain,
+}
+
+impl Kind {
+    fn of(kind: Dtype) -> Option<Self> {
+        match kind {
+            Dtype::F32 => Some(Self::Single),
+            Dtype::F16 => Some(Self::Half),
+            Dtype::BF16 => Some(Self::Brain),
+            _ => None,
+        }
+    }
+
+    fn size(self) -> usize {
+        match self {
+            Self::Single => 4,
+            Self::Half | Self::Brain => 2,
+        }
+    }
+
+    fn write(self, bytes: &[u8], numbers: &mut [f32]) {
+        match self {
+            Self::Single => {
+                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+                    *x = f32::from_le_bytes(*bytes);
+                }
+            }
+            Self::Half => {
+                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+                    *x = f16::from_le_bytes(*bytes).to_f32();
+                }
+            }
+            Self::Brain => {
+                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+                    *x = bf16::from_le_bytes(*bytes).to_f32();
+                }
+            }
+        }
+    }
+}
+
+/// The vectors of the vocabulary as they stand in the file, a row each: of 250,000 words they are most of the model.
 #[derive(Debug)]
-struct Table(Matrix);
+struct Table {
+    bytes: Vec<u8>,
+    kind: Kind,
+    width: usize,
+}
+
+impl Table {
+    /// Keeps the part of the file that it is.
+    fn of(mut file: Vec<u8>, prefix: &str, config: &Config) -> Result<Self, LoadError> {
+        let name = format!("{prefix}embeddings.word_embeddings.weight");
+        let expected = vec![config.vocab_size, config.hidden_size];
+        let (header, metadata) = SafeTensors::read_metadata(&file)?;
+        let (kind, Range { start, end }) = place(&metadata, header, &name, &expected)?;
+        file.truncate(end);
+        file.drain(..start.min(end));
+        file.shrink_to_fit();
+        Ok(Self { bytes: file, kind, width: config.hidden_size })
+    }
+}
+
+/// The bytes of a tensor.
+fn place(metadata: &Metadata, header: usize, name: &str, shape: &[usize]) -> Result<(Kind, Range<usize>), LoadError> {
+    let missing = || safetensors::SafeTensorError::TensorNotFound(name.to_owned());
+    let tensor = metadata.info(name).ok_or_else(missing)?;
+    let Some(kind) = Kind::of(tensor.dtype).filter(|_| tensor.shape == shape) else {
+        let found = format!("{:?} {:?}", tensor.dtype, tensor.shape);
+        return Err(LoadError::Tensor { name: name.to_owned(), expected: shape.to_vec(), found });
+    };
+    // The header's length stands before it, in eight bytes.
+    let start = header + size_of::<u64>();
+    Ok((kind, start + tensor.data_offsets.0..start + tensor.data_offsets.1))
+}
 
 impl Words for Table {
     fn count(&self) -> usize {
-        self.0.rows().len()
+        self.bytes.len() / (self.width * self.kind.size()).max(1)
     }
 
     fn write(&self, token: u32, vector: &mut [f32]) {
-        let from = token as usize * self.0.width;
-        if let Some(row) = self.0.numbers.get(from..from + vector.len()) {
-            vector.copy_from_slice(row);
+        let size = vector.len() * self.kind.size();
+        let from = token as usize * size;
+        if let Some(row) = self.bytes.get(from..from + size) {
+            self.kind.write(row, vector);
         }
     }
 }
@@ -76,15 +225,40 @@ impl Words for Table {
 mod tests {
     use super::*;
 
+    const CONFIG: &str = r#"{"hidden_size":32,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":16,
+        "layer_norm_eps":1e-12,"max_position_embeddings":4,"type_vocab_size":2,"vocab_size":10,"hidden_act":"gelu",
+        "architectures":["BertForSequenceClassification"]}"#;
+
     #[test]
     fn a_file_that_is_no_model_is_an_error() {
-        let config =
-            br#"{"hidden_size":32,"num_hidden_layers":1,"num_attention_heads":2,"intermediate_size":16,"layer_norm_eps":1e-12,
-            "max_position_embeddings":4,"type_vocab_size":2,"vocab_size":10,"hidden_act":"gelu"}"#;
-        let read = |config: &[u8], weights: &[u8]| read(Cpu::detect(), config, weights);
+        let read = |config: &[u8], weights: &[u8]| read(Cpu::detect(), config, weights.to_vec());
         assert!(matches!(read(b"{}", b""), Err(LoadError::Config(_))));
-        assert!(matches!(read(config, b"not safetensors"), Err(LoadError::Safetensors(_))));
-        let relu = String::from_utf8_lossy(config).replace("gelu", "relu");
+        assert!(matches!(read(CONFIG.as_bytes(), b"not safetensors"), Err(LoadError::Safetensors(_))));
+        let relu = CONFIG.replace("gelu", "relu");
         assert!(matches!(read(relu.as_bytes(), b""), Err(LoadError::Unsupported(_))));
+    }
+
+    #[test]
+    fn what_is_no_cross_encoder_is_told() {
+        let told = |config: &str| read_classifier(Cpu::detect(), config.as_bytes(), Vec::new()).unwrap_err().to_string();
+        assert!(told(&CONFIG.replace("BertFor", "ElectraFor")).contains("ElectraForSequenceClassification"));
+        assert!(told(&CONFIG.replace("architectures", "other")).contains("no architecture named"));
+        assert!(told(&CONFIG.replacen('{', r#"{"id2label":{"0":"no","1":"yes","2":"perhaps"},"#, 1)).contains("3 labels"));
+        let relative = CONFIG.replacen('{', r#"{"position_embedding_type":"relative_key","#, 1);
+        assert!(told(&relative).contains("relative_key"));
+    }
+
+    #[test]
+    fn numbers_of_every_kind_are_read() {
+        let mut numbers = [0.0; 2];
+        for (kind, bytes) in [
+            (Kind::Single, [1.5_f32.to_le_bytes(), (-2.0_f32).to_le_bytes()].concat()),
+            (Kind::Half, [f16::from_f32(1.5).to_le_bytes(), f16::from_f32(-2.0).to_le_bytes()].concat()),
+            (Kind::Brain, [bf16::from_f32(1.5).to_le_bytes(), bf16::from_f32(-2.0).to_le_bytes()].concat()),
+        ] {
+            kind.write(&bytes, &mut numbers);
+            assert_eq!(numbers, [1.5, -2.0], "{kind:?}");
+            assert_eq!(bytes.len(), 2 * kind.size());
+        }
     }
 }

@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 
 use ragstream_kernel::Cpu;
 
-use super::bert::{Bert, LoadError, Shape, Tensors, Words};
+use super::bert::{Bert, Body, LoadError, Shape, Tensors, Words};
 use super::normal::{Normaliser, Replacements};
 use super::unigram::{Piece, Special, Unigram};
 
@@ -37,7 +37,7 @@ pub(super) fn read(cpu: Cpu, file: &[u8]) -> Result<(Unigram, Bert), LoadError> 
     if words.count() != vocabulary || !shape.width.is_multiple_of(BLOCK) {
         return Err(LoadError::Damaged("the vectors of words"));
     }
-    Ok((unigram, Bert::new(cpu, shape, Box::new(words), &tensors)?))
+    Ok((unigram, Body::read(cpu, shape, &tensors)?.over(Box::new(words))))
 }
 
 fn read_head(rest: &mut Rest) -> Result<(Shape, usize), LoadError> {
@@ -51,7 +51,8 @@ fn read_head(rest: &mut Rest) -> Result<(Shape, usize), LoadError> {
     if rest.count()? != BLOCK {
         return Err(LoadError::Unsupported("blocks of another size".to_owned()));
     }
-    Ok((Shape { width, layers, heads, inner, positions, types, epsilon }, vocabulary))
+    // The rows of positions that no token has are not in the file.
+    Ok((Shape { width, layers, heads, inner, positions, unused_positions: 0, types, epsilon }, vocabulary))
 }
 
 fn read_vocabulary(rest: &mut Rest) -> Result<Unigram, LoadError> {

@@ -3,17 +3,16 @@
 //! They live in `<cache>/models/<model>/`. What is missing or damaged there is fetched from a Hugging Face hub, at a fixed
 //! revision. Invariant: no byte reaches a model unless its file has the SHA-256 written here, whoever put it there.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
 use url::Url;
 
 use super::download::Download;
 use super::failure::{PROVIDER, off_the_runtime};
+use super::folder::sha256;
 use crate::providers::Secret;
 use crate::providers::{ErrorKind, ProviderError};
 
@@ -23,8 +22,9 @@ const HUB: &str = "https://huggingface.co";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that the next bytes of a download may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest that one file may take: 90 MB at 50 kB/s.
+/// The longest that a file may take, and the least that has to come of it in a second.
 const FILE_TIMEOUT: Duration = Duration::from_mins(30);
+const LEAST_PER_SECOND: u64 = 50_000;
 /// The age at which the rest of a download that was killed is removed: no download takes so long.
 const STALE: Duration = Duration::from_hours(24);
 
@@ -45,6 +45,8 @@ enum Origin {
         /// `owner/name`
         at: &'static str,
         revision: &'static str,
+        /// Whether a Python package has them too, where `scripts/models` takes them from.
+        packaged: bool,
     },
     /// In a Python package alone.
     Package(&'static str),
@@ -61,7 +63,7 @@ struct Pinned {
 /// <https://huggingface.co/minishlab/potion-base-8M> (MIT): weights, tokenizer, configuration.
 pub(super) const POTION: Repository<3> = Repository {
     name: "potion-base-8M",
-    from: Origin::Hub { at: "minishlab/potion-base-8M", revision: "bf8b056651a2c21b8d2565580b8569da283cab23" },
+    from: Origin::Hub { at: "minishlab/potion-base-8M", revision: "bf8b056651a2c21b8d2565580b8569da283cab23", packaged: true },
     files: [
         Pinned {
             name: "model.safetensors",
@@ -80,7 +82,11 @@ pub(super) const POTION: Repository<3> = Repository {
 /// <https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2> (Apache-2.0): weights, tokenizer, configuration.
 pub(super) const MINILM: Repository<3> = Repository {
     name: "all-MiniLM-L6-v2",
-    from: Origin::Hub { at: "sentence-transformers/all-MiniLM-L6-v2", revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf" },
+    from: Origin::Hub {
+        at: "sentence-transformers/all-MiniLM-L6-v2",
+        revision: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+        packaged: true,
+    },
     files: [
         Pinned {
             name: "model.safetensors",
@@ -122,6 +128,52 @@ pub(super) const USE: Repository<2> = Repository {
             bytes: 2_527_207,
             sha256: "994fcc2e8ad0fe2c802b68fa0de9f058403f2b1656c2d33b6a94146b0c5925e9",
         },
+    ],
+};
+
+/// <https://huggingface.co/cross-encoder/ms-marco-MiniLM-L6-v2> (Apache-2.0): weights, tokenizer, configuration.
+pub(super) const MS_MARCO: Repository<3> = Repository {
+    name: "ms-marco-MiniLM-L-6-v2",
+    from: Origin::Hub {
+        at: "cross-encoder/ms-marco-MiniLM-L6-v2",
+        revision: "c5ee24cb16019beea0893ab7796b1df96625c6b8",
+        packaged: false,
+    },
+    files: [
+        Pinned {
+            name: "model.safetensors",
+            bytes: 90_870_598,
+            sha256: "821d1aa69520101d6e0737f78a042ae25b19e5cb9160701909d10434f4aeb0ae",
+        },
+        Pinned {
+            name: "tokenizer.json",
+            bytes: 711_396,
+            sha256: "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
+        },
+        Pinned { name: "config.json", bytes: 794, sha256: "380e02c93f431831be65d99a4e7e5f67c133985bf2e77d9d4eba46847190bacc" },
+    ],
+};
+
+/// <https://huggingface.co/cross-encoder/mmarco-mMiniLMv2-L12-H384-v1> (Apache-2.0): weights, tokenizer, configuration.
+pub(super) const MMARCO: Repository<3> = Repository {
+    name: "mmarco-mMiniLMv2-L12-H384-v1",
+    from: Origin::Hub {
+        at: "cross-encoder/mmarco-mMiniLMv2-L12-H384-v1",
+        revision: "1427fd652930e4ba29e8149678df786c240d8825",
+        packaged: false,
+    },
+    files: [
+        Pinned {
+            name: "model.safetensors",
+            bytes: 470_592_698,
+            sha256: "5daeca2481a76b5976a2bdc32f0a78532b6716da4f8cd3ff59460ef8d2f359b4",
+        },
+        Pinned {
+            name: "tokenizer.json",
+            bytes: 17_082_660,
+            sha256: "62c24cdc13d4c9952d63718d6c9fa4c287974249e16b7ade6d5a85e7bbb75626",
+        },
+        Pinned { name: "config.json", bytes: 891, sha256: "cc2cfe51aa3fd759d21d21acf5dfd6994aa67a3c9210636d22e143699d336c77" },
     ],
 };
 
@@ -195,7 +247,7 @@ impl<const N: usize> Repository<N> {
             Ok(contents) => return Ok(contents),
             Err(problem) => problem,
         };
-        let Origin::Hub { at, revision } = self.from else { return Err(self.missing(folder, &here, None)) };
+        let Origin::Hub { at, revision, .. } = self.from else { return Err(self.missing(folder, &here, None)) };
         if !matches!(here, Problem::Absent(_)) {
             tracing::warn!(model = self.name, problem = %here, "a file of a model is fetched anew");
         }
@@ -211,7 +263,7 @@ impl<const N: usize> Repository<N> {
     /// file or none, and of two that fetch it at once the second replaces it with the same bytes.
     async fn fetch(&self, url: &Url, folder: &Path, file: Pinned, hub: &Hub) -> Result<Vec<u8>, Problem> {
         tracing::info!(model = self.name, file = file.name, bytes = file.bytes, url = %without_password(url), "fetching a file of a model");
-        let response = request(url, hub).await?;
+        let response = request(url, hub, file).await?;
         let url = without_password(url);
         let in_folder = |action| move |source| Problem::Io { action, path: folder.to_owned(), source };
         tokio::fs::create_dir_all(folder).await.map_err(in_folder("create"))?;
@@ -269,9 +321,11 @@ impl<const N: usize> Repository<N> {
         let files = self.files.map(|file| file.name).join(", ");
         let script = format!("run `scripts/models {}` (it needs pip alone)", self.name);
         let hint = match self.from {
-            Origin::Hub { at, .. } => {
+            Origin::Hub { at, revision, packaged } => {
+                let script = if packaged { format!("{script}, or ") } else { String::new() };
+                let revision = revision.get(..7).unwrap_or(revision);
                 format!(
-                    "{script}, or set HF_ENDPOINT to a hub that can be reached, or put {files} of {at} into {}",
+                    "{script}set HF_ENDPOINT to a hub that can be reached, or put {files} of {at} (revision {revision}) into {}",
                     folder.display()
                 )
             }
@@ -288,7 +342,7 @@ impl<const N: usize> Repository<N> {
     }
 }
 
-async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
+async fn request(url: &Url, hub: &Hub, file: Pinned) -> Result<reqwest::Response, Problem> {
     let failed = |source: reqwest::Error| Problem::Fetch { url: without_password(url), source: source.without_url() };
     // The first caller in the process installs it; it is the same one whoever comes first.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -296,7 +350,7 @@ async fn request(url: &Url, hub: &Hub) -> Result<reqwest::Response, Problem> {
         .user_agent(concat!("ragstream/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
-        .timeout(FILE_TIMEOUT)
+        .timeout(FILE_TIMEOUT.max(Duration::from_secs(file.bytes / LEAST_PER_SECOND)))
         .build()
         .map_err(failed)?;
     let mut request = client.get(url.clone());
@@ -336,10 +390,7 @@ fn read_verified(path: &Path, file: Pinned) -> Result<Vec<u8>, Problem> {
         });
     }
     let contents = std::fs::read(path).map_err(reading)?;
-    let found = Sha256::digest(&contents).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
+    let found = sha256(&contents);
     if found == file.sha256 {
         Ok(contents)
     } else {
@@ -407,9 +458,14 @@ mod tests {
 
     #[test]
     fn pins_are_well_formed() {
-        for (from, files) in
-            [(POTION.from, &POTION.files[..]), (MINILM.from, &MINILM.files), (E5.from, &E5.files), (USE.from, &USE.files)]
-        {
+        for (from, files) in [
+            (POTION.from, &POTION.files[..]),
+            (MINILM.from, &MINILM.files),
+            (E5.from, &E5.files),
+            (USE.from, &USE.files),
+            (MS_MARCO.from, &MS_MARCO.files),
+            (MMARCO.from, &MMARCO.files),
+        ] {
             assert!(!matches!(from, Origin::Hub { revision, .. } if revision.len() != 40));
             for file in files {
                 assert!(file.sha256.len() == 64 && file.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));

@@ -37,6 +37,12 @@ pub trait Reranker: Send + Sync + std::fmt::Debug {
     /// Scores each passage, with as few requests (and their retries) as it takes. Dropping the future cancels them.
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError>;
 
+    /// Gets ready, which a question need not wait for then: loads a model in process. Errors are those that no question could be
+    /// ranked with.
+    async fn prepare(&self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     /// The price of the tokens that it reads, where it is known.
     fn price(&self) -> Option<Price> {
         None

@@ -1,6 +1,6 @@
 //! Cohere: embeddings and reranking.
 
-use super::vendor::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, RerankBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::cohere::Cohere as Embeddings;
@@ -26,12 +26,12 @@ pub(super) static VENDOR: Vendor = Vendor {
         },
         reduced_unnormalised: false,
     })),
-    rerank: Some(RerankApi {
+    rerank: Some(RerankBackend::Api(RerankApi {
         wire: &Reranking,
         // https://docs.cohere.com/reference/rerank: not more than 1,000 documents a request, of which 4,096 tokens each are
         // read. The tokens of a request are not limited.
         limits: |_| RerankLimits { passages: 1000, tokens: u64::MAX, passage_tokens: 4096 },
-    }),
+    })),
     prices: &[
         ("embed-v4.0", Price::embedding(0.12)),
         ("embed-english-v3.0", Price::embedding(0.10)),

@@ -12,11 +12,12 @@ use crate::providers::site::{Auth, Site};
 pub(super) static VENDOR: Vendor = Vendor {
     embed: Some(EmbedBackend::Api(EmbedApi {
         wire: &Embeddings,
-        limits: |_, _| EmbedLimits::new(ITEMS, 100_000, 2048),
+        limits: |model, _| EmbedLimits::new(ITEMS, 100_000, if is_second(model) { 8192 } else { 2048 }),
         refused_above: (Some(ITEMS), None),
         width: |model| match bare(model) {
             "gemini-embedding-001" => Some(3072),
             "text-embedding-004" => Some(768),
+            model if is_second(model) => Some(3072),
             _ => None,
         },
         reduced_unnormalised: true,
@@ -34,11 +35,17 @@ pub(super) static VENDOR: Vendor = Vendor {
     )
 };
 
-/// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch takes 100 requests, of 2,048 tokens each.
+/// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch takes 100 requests, of 2,048 tokens each, or 8,192.
 const ITEMS: usize = 100;
+
+/// gemini-embedding-2, and what came before it under another name.
+fn is_second(model: &str) -> bool {
+    bare(model).starts_with("gemini-embedding-2")
+}
 
 const PRICES: &[(&str, Price)] = &[
     ("gemini-embedding-001", Price::embedding(0.15)),
+    ("gemini-embedding-2", Price::embedding(0.20)),
     ("gemini-3.5-flash", Price::chat(1.50, 9.00)),
     ("gemini-3.1-pro-preview", Price::chat(2.00, 12.00)),
     ("gemini-2.5-pro", Price::chat(1.25, 10.00)),

@@ -1,7 +1,7 @@
 //! Jina, and every server that reranks as it does: llama.cpp, vLLM, … Its embeddings are answered as OpenAI does and asked for
 //! differently.
 
-use super::vendor::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, RerankBackend, Vendor};
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::openai::OpenAi;
 use crate::providers::embed::wire::EmbedApi;
@@ -34,12 +34,12 @@ pub(super) static VENDOR: Vendor = Vendor {
         },
         reduced_unnormalised: false,
     })),
-    rerank: Some(RerankApi {
+    rerank: Some(RerankBackend::Api(RerankApi {
         wire: &Reranking,
         // https://jina.ai/reranker: the third model reads all passages together, in a window of 131,072 tokens. Tokens are
         // guessed here, hence a quarter to spare.
         limits: |_| RerankLimits { passages: 1000, tokens: 98_304, passage_tokens: 8192 },
-    }),
+    })),
     ..Vendor::new(
         "jina",
         Site {

@@ -15,8 +15,8 @@ mod typesafe;
 mod vendor;
 mod voyage;
 
-pub(super) use vendor::EmbedBackend;
 pub(crate) use vendor::Vendor;
+pub(super) use vendor::{EmbedBackend, RerankBackend};
 
 use std::collections::BTreeMap;
 use std::time::Duration;

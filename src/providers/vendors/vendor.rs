@@ -22,7 +22,7 @@ pub(crate) struct Vendor {
     /// Its models that answer.
     pub(in crate::providers) chat: Option<ChatApi>,
     /// Its models that rerank.
-    pub(in crate::providers) rerank: Option<RerankApi>,
+    pub(in crate::providers) rerank: Option<RerankBackend>,
     /// Its models that decide.
     pub(in crate::providers) decide: Option<DecisionApi>,
     /// Prices at the vendor itself, by the beginnings of models' names (see [`crate::providers::prices`]).
@@ -34,6 +34,15 @@ pub(crate) struct Vendor {
 pub(in crate::providers) enum EmbedBackend {
     /// An API.
     Api(EmbedApi),
+    /// Models in process.
+    InProcess,
+}
+
+/// The models that rerank.
+#[derive(Debug)]
+pub(in crate::providers) enum RerankBackend {
+    /// An API.
+    Api(RerankApi),
     /// Models in process.
     InProcess,
 }

@@ -1,6 +1,6 @@
 //! Voyage: embeddings, which are answered as OpenAI does and asked for differently, and reranking.
 
-use super::vendor::{EmbedBackend, Vendor};
+use super::vendor::{EmbedBackend, RerankBackend, Vendor};
 use crate::providers::Price;
 use crate::providers::embed::EmbedLimits;
 use crate::providers::embed::openai::OpenAi;
@@ -26,7 +26,7 @@ pub(super) static VENDOR: Vendor = Vendor {
         width,
         reduced_unnormalised: false,
     })),
-    rerank: Some(RerankApi { wire: &Reranking, limits: rerank_limits }),
+    rerank: Some(RerankBackend::Api(RerankApi { wire: &Reranking, limits: rerank_limits })),
     prices: &[
         ("voyage-3.5", Price::embedding(0.06)),
         ("voyage-3.5-lite", Price::embedding(0.02)),

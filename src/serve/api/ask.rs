@@ -40,6 +40,10 @@ pub(super) struct Ask {
     /// A model is asked even where the passages do not seem to hold the answer.
     #[serde(default)]
     anyway: bool,
+    /// All documents are read for it (`true`), or only the best passages, whatever it is about. Without it, as the pipeline says: by
+    /// default a question about all documents is answered from the best passages, and the note says what it would cost to read all.
+    #[serde(default)]
+    all: Option<bool>,
     /// What was asked and answered before, oldest first.
     #[serde(default)]
     history: Option<Vec<Turn>>,
@@ -83,6 +87,7 @@ pub(super) async fn ask(
         model: model(ask.model.as_deref(), &served.runtime.plan)?,
         history,
         anyway: ask.anyway,
+        all: ask.all,
         ..Question::default()
     };
     match ask.id {
@@ -192,7 +197,9 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
                 text.clear();
                 pieces.clear();
             }
-            AnswerEvent::Note(text) => remark = Some(text.clone()),
+            AnswerEvent::Note(text) | AnswerEvent::Incomplete(text) => {
+                remark = Some(remark.map_or_else(|| text.clone(), |before| format!("{before} {text}")));
+            }
             AnswerEvent::Done(_) => end = event.line().and_then(|line| serde_json::to_value(line).ok()).unwrap_or_default(),
             _ => {}
         }
@@ -204,7 +211,8 @@ pub(in crate::serve) async fn whole(mut answer: Answer, html: bool) -> Result<Va
     if let (Some(body), Value::Object(end)) = (body.as_object_mut(), end) {
         body.extend(end.into_iter().filter(|(key, _)| key != "type"));
         if let Some(remark) = remark {
-            body.entry("note").or_insert(remark.into());
+            let note = body.entry("note").or_insert(Value::Null);
+            *note = note.as_str().map_or_else(|| remark.clone(), |end| format!("{remark} {end}")).into();
         }
     }
     Ok(body)

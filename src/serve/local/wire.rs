@@ -49,6 +49,9 @@ pub(crate) struct Asked {
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f32>,
     pub(crate) anyway: bool,
+    #[serde(default)]
+    pub(crate) untrimmed: bool,
+    pub(crate) all: Option<bool>,
 }
 
 /// Several models at once.
@@ -103,6 +106,8 @@ impl From<&Question> for Asked {
             max_tokens,
             temperature,
             anyway,
+            untrimmed,
+            all,
         } = question;
         Self {
             text: text.clone(),
@@ -117,6 +122,8 @@ impl From<&Question> for Asked {
             max_tokens: *max_tokens,
             temperature: *temperature,
             anyway: *anyway,
+            untrimmed: *untrimmed,
+            all: *all,
         }
     }
 }

@@ -47,6 +47,9 @@ pub(super) struct Arguments {
     /// The model that answers, as `provider/model`; none: the pipeline's.
     #[serde(default)]
     model: Option<String>,
+    /// Read all documents for it ("list every incident"), not only the best passages: a request for every part of the index.
+    #[serde(default)]
+    all: Option<bool>,
     /// Tokens of the result, at most; a longer answer is cut.
     #[serde(default = "tokens")]
     #[schemars(range(min = 500, max = 100_000))]
@@ -62,12 +65,12 @@ pub(super) fn tool() -> Tool {
 }
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
-    let Arguments { question, pipeline, limit, terms, model: named, max_tokens } = arguments;
+    let Arguments { question, pipeline, limit, terms, model: named, all, max_tokens } = arguments;
     let budget = Pages::bound(max_tokens)?;
     Pages::passages(limit)?;
     let served = service.pipelines.get(pipeline.as_deref())?;
     let model = model(named.as_deref(), &served.runtime.plan)?;
-    let question = Question { text: question, limit, filter: filter(&terms)?, model, ..Question::default() };
+    let question = Question { text: question, limit, filter: filter(&terms)?, model, all, ..Question::default() };
     let answer = whole(answering::ask(service, &served, question).await?, false).await?;
     let shown = tokio::task::spawn_blocking(move || shown(answer, budget)).await;
     Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)

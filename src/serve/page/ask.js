@@ -265,6 +265,9 @@ function take(turn, event) {
     case "question":
       if (event.search !== event.question) turn.searched = event.search;
       break;
+    case "note":
+      turn.notes.push({ key: "remark", vars: { remark: event.message } });
+      break;
     case "sources":
       turn.sources = event.sources;
       break;

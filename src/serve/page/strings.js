@@ -36,6 +36,7 @@ const table = {
   again: ["Ask again", "重新提问"],
   stopped: ["Stopped. What was written stays.", "已停止，保留已写出的内容。"],
   cut_off: ["The connection ended before the answer did.", "连接在回答完成前中断了。"],
+  remark: ["{remark}", "{remark}"],
   fallback: ["{from} failed, {to} answers.", "{from} 失败，由 {to} 作答。"],
   lines: ["lines {from}–{to}", "第 {from}–{to} 行"],
   line: ["line {from}", "第 {from} 行"],

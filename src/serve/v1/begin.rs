@@ -51,6 +51,7 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
         max_tokens,
         temperature,
         anyway: options.anyway,
+        all: options.all,
         ..Question::default()
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &served.name), mode, lists_sources);
@@ -72,7 +73,13 @@ async fn begun(mut answer: Answer) -> Result<Answer, Error> {
         let Some(event) = next.transpose()? else { break };
         let is_first = !matches!(
             event,
-            AnswerEvent::Question { .. } | AnswerEvent::Sources { .. } | AnswerEvent::Note(_) | AnswerEvent::Fallback { .. }
+            AnswerEvent::Question { .. }
+                | AnswerEvent::Estimate(_)
+                | AnswerEvent::Reading { .. }
+                | AnswerEvent::Sources { .. }
+                | AnswerEvent::Note(_)
+                | AnswerEvent::Incomplete(_)
+                | AnswerEvent::Fallback { .. }
         );
         came.push(Ok(event));
         if is_first {

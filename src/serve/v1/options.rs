@@ -23,6 +23,9 @@ pub(super) struct Options {
     /// A model is asked even where the passages do not seem to hold the answer.
     #[serde(default)]
     pub(super) anyway: bool,
+    /// All documents are read for it, or only the best passages; without it, as the pipeline says.
+    #[serde(default)]
+    pub(super) all: Option<bool>,
     /// The model's thoughts are shown.
     #[serde(default)]
     pub(super) reasoning: bool,

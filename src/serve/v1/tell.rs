@@ -71,9 +71,13 @@ impl Teller {
     /// What an event says.
     pub(super) fn tell(&mut self, event: AnswerEvent) -> Vec<Said> {
         match event {
-            AnswerEvent::Question { .. } | AnswerEvent::Note(_) | AnswerEvent::Fallback { interrupted: false, .. } => {
-                Vec::new()
-            }
+            AnswerEvent::Question { .. }
+            | AnswerEvent::Estimate(_)
+            | AnswerEvent::Reading { .. }
+            | AnswerEvent::Note(_)
+            | AnswerEvent::Fallback { interrupted: false, .. } => Vec::new(),
+            // Such a client shows the text and nothing else, and some passages must not pass for all.
+            AnswerEvent::Incomplete(text) => vec![self.text(format!("*{text}*\n\n"), &[])],
             AnswerEvent::Sources { sources, .. } => {
                 self.sources = sources.iter().map(|source| Linked::new(source, &self.links)).collect();
                 Vec::new()

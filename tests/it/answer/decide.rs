@@ -99,8 +99,9 @@ async fn a_decision_takes_doubts_away_and_adds_some() {
     // What it is asked: the very sentence, and the very sources that it cites.
     let asked = judge.asked.lock().unwrap();
     assert_eq!(asked.len(), 5);
-    assert_eq!(asked[3].state["passages"], json!({"01": "密钥每月轮换。"}));
-    assert!(asked[3].state["sentence"].as_str().unwrap().contains("每月轮换"));
+    // Several are asked at once, in whatever order their sentences are read.
+    let about = |words: &str| asked.iter().find(|request| request.state["sentence"].as_str().unwrap().contains(words)).unwrap();
+    assert_eq!(about("每月轮换").state["passages"], json!({"01": "密钥每月轮换。"}));
     assert!(asked.iter().all(|request| !request.questions[0].instructions.contains("密钥")), "texts are data");
     let done = with.last().unwrap();
     let cost = 5.0 * 1000.0 * 0.1 / 1e6;

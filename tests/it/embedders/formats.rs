@@ -82,6 +82,27 @@ async fn gemini_is_normalised_when_reduced() {
 }
 
 #[tokio::test]
+async fn geminis_second_model_is_told_in_the_text_what_it_is() {
+    for (kind, before) in [(InputType::Query, "task: search result | query: "), (InputType::Passage, "title: none | text: ")] {
+        let setup = Setup {
+            kind: ProviderKind::Gemini,
+            path: "/v1beta",
+            model: "gemini-embedding-2",
+            dimensions: None,
+            ..Setup::default()
+        };
+        let path = "/v1beta/models/gemini-embedding-2:batchEmbedContents";
+        let reply = json!({"embeddings": [{"values": [3, 4]}, {"values": [0, 2]}]});
+        let (request, ..) = exchange(setup, path, kind, reply).await;
+        let text = format!("{before}b");
+        assert_eq!(
+            request.body["requests"][1],
+            json!({"model": "models/gemini-embedding-2", "content": {"parts": [{"text": text}]}})
+        );
+    }
+}
+
+#[tokio::test]
 async fn ollama_never_truncates() {
     let setup = Setup { kind: ProviderKind::Ollama, path: "", model: "nomic-embed-text", dimensions: None, ..Setup::default() };
     let reply = json!({"embeddings": [[1.0, 0.5], [0.5, 1.0]], "prompt_eval_count": 4});

@@ -1,0 +1,42 @@
+//! A conversation with a model alone, beside the questions.
+
+use std::pin::pin;
+
+use async_stream::try_stream;
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use super::answerer::Answerer;
+use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
+use super::fallback::write_with_fallback;
+use super::owner::Events;
+use super::proof::Cited;
+use super::question::Question;
+use crate::providers::{ChatRequest, Message};
+
+impl Answerer {
+    /// Streams what a model says to a conversation as it is, without a search: for what a program asks of one beside its questions,
+    /// such as a title. Of `how`, the models, the instructions (here they are all that the model is told), the tokens and the
+    /// temperature count. No sources are told, so what looks like a citation is unknown. Without a model nothing is said.
+    ///
+    /// # Errors
+    /// As [`Self::models`], else what the (last) model says.
+    pub fn chat(&self, messages: Vec<Message>, how: Question) -> Events<AnswerEvent> {
+        let answerer = self.clone();
+        let events = try_stream! {
+            let system = how.wishes()?.unwrap_or_default();
+            let models = answerer.models(&how).await?;
+            let (started, plan) = (Instant::now(), answerer.plan_for(&how));
+            if models.is_empty() {
+                yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, Vec::new(), started.elapsed()));
+                return;
+            }
+            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
+            while let Some(event) = answer.next().await {
+                yield event?;
+            }
+        };
+        events.boxed()
+    }
+}

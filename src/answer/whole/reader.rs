@@ -1,0 +1,203 @@
+//! Models that read parts and put notes together, and what they took.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use super::kept::{Kept, Said};
+use super::notes::{self, Line, merged, read};
+use super::parts::Part;
+use super::prompts::{FOLD_TOKENS, NOTE_TOKENS, folding, reading};
+use crate::answer::event::{AnswerEvent, AnswerOutcome};
+use crate::answer::fallback::write_with_fallback;
+use crate::answer::prompt::Prompt;
+use crate::answer::proof::Cited;
+use crate::answer::retrieve::off_runtime;
+use crate::error::Error;
+use crate::providers::{ChatModel, ChatRequest, ErrorKind, Message, ProviderError, StopReason, Usage};
+
+/// How often a request is made whose answer breaks off.
+const ATTEMPTS: u32 = 3;
+/// Before it is made again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Tokens and money.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Spent {
+    pub(super) usage: Usage,
+    /// In US dollars; `None` as soon as it is not known of one request.
+    pub(super) cost_usd: Option<f64>,
+    pub(super) requests: u64,
+    /// Requests that were known already.
+    pub(super) kept: u64,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self { usage: Usage::new(Some(0), Some(0)), cost_usd: Some(0.0), requests: 0, kept: 0 }
+    }
+}
+
+impl Spent {
+    pub(super) fn add(&mut self, other: &Self) {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        self.usage.input_tokens = sum(self.usage.input_tokens, other.usage.input_tokens);
+        self.usage.output_tokens = sum(self.usage.output_tokens, other.usage.output_tokens);
+        self.cost_usd = self.cost_usd.and_then(|cost| Some(cost + other.cost_usd?));
+        self.requests += other.requests;
+        self.kept += other.kept;
+    }
+}
+
+/// What became of a part, or of notes.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) lines: Vec<Line>,
+    pub(super) spent: Spent,
+    /// Parts that it could not read, or be put together.
+    pub(super) failed: Option<Error>,
+    /// Notes were cut.
+    pub(super) cut: bool,
+}
+
+/// Asks.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    pub(super) question: Arc<str>,
+    /// One after the other until one answers.
+    pub(super) models: Vec<Arc<dyn ChatModel>>,
+    pub(super) patience: Duration,
+    pub(super) temperature: Option<f32>,
+    pub(super) kept: Kept,
+}
+
+impl Reader {
+    pub(super) fn request(&self, prompt: Prompt, max_tokens: u32) -> ChatRequest {
+        let Prompt { system, user } = prompt;
+        ChatRequest { system, messages: vec![Message::user(user)], max_tokens, temperature: self.temperature }
+    }
+
+    /// Whether nothing need be paid for this request.
+    pub(super) fn knows(&self, request: &ChatRequest) -> bool {
+        self.models.first().is_some_and(|model| self.kept.has(model.model(), request))
+    }
+
+    /// Notes of a part. One that has too much for one reader, or that the model cannot take, is read in halves.
+    pub(super) async fn read(self, part: Part) -> Found {
+        let mut found = Found::default();
+        let mut left = vec![part];
+        while let Some(part) = left.pop() {
+            let again = part.clone();
+            let question = Arc::clone(&self.question);
+            let composed = match off_runtime("write a part's prompt", move || reading(&question, part.sources)).await {
+                Ok(Ok(composed)) => composed,
+                Ok(Err(error)) => return Found { failed: Some(error.into()), ..found },
+                Err(error) => return Found { failed: Some(error), ..found },
+            };
+            let (prompt, sources) = composed;
+            let said = self.ask(self.request(prompt, NOTE_TOKENS), &mut found.spent).await;
+            let halve = match &said {
+                Ok(said) => said.cut,
+                Err(error) => error.kind == ErrorKind::InvalidInput,
+            };
+            if halve && let Some((first, second)) = again.halves() {
+                left.extend([second, first]);
+                continue;
+            }
+            match said {
+                Ok(said) => {
+                    let sources: Vec<Arc<_>> = sources.into_iter().map(Arc::new).collect();
+                    found.cut |= said.cut;
+                    found.lines.extend(read(&said.text, &sources, said.cut));
+                }
+                Err(error) => return Found { failed: Some(error.into()), ..found },
+            }
+        }
+        found
+    }
+
+    /// Notes put together. Where that fails they are as they were.
+    pub(super) async fn fold(self, lines: Vec<Line>) -> Found {
+        let mut spent = Spent::default();
+        let (shown, question) = (notes::shown(&lines), Arc::clone(&self.question));
+        let request = self.request(folding(&question, &shown), FOLD_TOKENS);
+        match self.ask(request, &mut spent).await {
+            // What was cut would be lost.
+            Ok(said) if said.cut => Found { lines, spent, ..Found::default() },
+            Ok(said) => {
+                let folded = merged(read(&said.text, &shown.sources, false));
+                // Who says nothing of notes has not read them.
+                let lines = if folded.is_empty() { lines } else { folded };
+                Found { lines, spent, ..Found::default() }
+            }
+            Err(error) => Found { lines, spent, failed: Some(error.into()), ..Found::default() },
+        }
+    }
+
+    async fn ask(&self, request: ChatRequest, spent: &mut Spent) -> Result<Said, ProviderError> {
+        let name = self.models.first().map(|model| model.model().to_owned()).unwrap_or_default();
+        let (kept, asked) = (self.kept.clone(), request.clone());
+        let known = tokio::task::spawn_blocking({
+            let name = name.clone();
+            move || kept.get(&name, &asked)
+        });
+        if let Ok(Some(known)) = known.await {
+            spent.kept += 1;
+            return Ok(known);
+        }
+        let said = self.said(&request, spent).await?;
+        let (kept, keep) = (self.kept.clone(), said.clone());
+        // What fails here is paid for again, and no more.
+        let _ = tokio::task::spawn_blocking(move || kept.put(&name, &request, &keep)).await;
+        Ok(said)
+    }
+
+    /// Asks until an answer comes to its end.
+    async fn said(&self, request: &ChatRequest, spent: &mut Spent) -> Result<Said, ProviderError> {
+        let mut attempt = 1;
+        loop {
+            let mut begun = false;
+            match self.once(request, spent, &mut begun).await {
+                Err(error) if begun && attempt < ATTEMPTS && (error.is_transient() || error.kind == ErrorKind::BadAnswer) => {
+                    attempt += 1;
+                    tracing::info!(%error, attempt, "a reader broke off and is asked again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                said => return said,
+            }
+        }
+    }
+
+    async fn once(&self, request: &ChatRequest, spent: &mut Spent, begun: &mut bool) -> Result<Said, ProviderError> {
+        let (models, request) = (self.models.clone(), request.clone());
+        let mut answer = pin!(write_with_fallback(models, request, Cited::default(), self.patience));
+        let mut text = String::new();
+        while let Some(event) = answer.next().await {
+            match event? {
+                AnswerEvent::Done(summary) => {
+                    let (usage, cost_usd) = (summary.usage, summary.cost_usd);
+                    spent.add(&Spent { usage, cost_usd, requests: 1, kept: 0 });
+                    return match summary.outcome {
+                        AnswerOutcome::Answered(StopReason::Refused) => {
+                            let name = summary.model.unwrap_or_default();
+                            Err(ProviderError::new(name, ErrorKind::BadAnswer, "its filter refused to read this"))
+                        }
+                        outcome => {
+                            let cut = outcome == AnswerOutcome::Answered(StopReason::Length);
+                            Ok(Said { text, cut })
+                        }
+                    };
+                }
+                AnswerEvent::Fallback { interrupted: true, .. } => text.clear(),
+                event => {
+                    *begun = true;
+                    text.push_str(event.text());
+                }
+            }
+        }
+        let name = self.models.first().map_or("answer", |model| model.model());
+        Err(ProviderError::new(name, ErrorKind::Network, "the answer ended without its end mark"))
+    }
+}
