@@ -53,7 +53,7 @@ pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 /// and [`Answerer::with_models`] one's own models.
 #[derive(Clone)]
 pub struct Answerer {
-    retriever: Arc<Lazy>,
+    pub(super) retriever: Arc<Lazy>,
     /// Asked before the index is opened here.
     owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
@@ -172,11 +172,6 @@ impl Answerer {
         self.retriever.get().await
     }
 
-    /// What to go on with after an error: see [`Lazy::after`].
-    pub(super) async fn retriever_after(&self, error: Error, stale: &Arc<Retriever>) -> Result<Arc<Retriever>, Error> {
-        self.retriever.after(error, stale).await
-    }
-
     /// The model that embeds questions, by its whole name.
     #[cfg(feature = "cli")]
     pub(crate) async fn embedding_model(&self) -> Result<Option<String>, Error> {
@@ -215,7 +210,7 @@ impl Answerer {
     async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
             Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
-            None => self.found_in_one(sought, &self.plan_for(question)).await?,
+            None => self.retriever.search(sought, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
         let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
@@ -223,16 +218,6 @@ impl Answerer {
         let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
         let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
         Ok(Found { hits, ..found })
-    }
-
-    async fn found_in_one(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
-        let mut retriever = self.retriever().await?;
-        loop {
-            match retriever.search(sought, plan).await {
-                Ok(found) => return Ok(found),
-                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
-            }
-        }
     }
 
     /// Warns once: what every question meets is not told with every question.

@@ -59,7 +59,7 @@ impl Answerer {
         loop {
             match retriever.store.passages_of(uri).await {
                 Ok(passages) => return Ok(Document::of(passages)),
-                Err(error) => retriever = self.retriever_after(error.into(), &retriever).await?,
+                Err(error) => retriever = self.retriever.after(error.into(), &retriever).await?,
             }
         }
     }

@@ -7,7 +7,9 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::retrieve::Retriever;
+use super::QueryPlan;
+use super::carried::Sought;
+use super::retrieve::{Found, Retriever};
 use super::stand_in::is_gone;
 use crate::error::Error;
 
@@ -81,6 +83,17 @@ impl Lazy {
         }
         *opened = None;
         Ok(Arc::clone(&opened.insert(Opened::now(open().await?)).retriever))
+    }
+
+    /// What a search finds in the index as it is.
+    pub(super) async fn search(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
+        let mut retriever = self.get().await?;
+        loop {
+            match retriever.search(sought, plan).await {
+                Ok(found) => return Ok(found),
+                Err(error) => retriever = self.after(error, &retriever).await?,
+            }
+        }
     }
 
     /// What to go on with after an error of this one: the index that has taken its place, where it was removed for that.

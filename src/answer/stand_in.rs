@@ -51,3 +51,14 @@ pub fn percent(made: u64, all: u64) -> u64 {
 pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Missing { .. }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn all_of_it_is_said_by_the_switch_alone() {
+        let percents = [(0, 0), (0, 8), (1, 3), (8, 8), (9, 8)].map(|(made, all)| percent(made, all));
+        assert_eq!(percents, [0, 0, 33, 99, 99]);
+    }
+}

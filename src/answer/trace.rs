@@ -35,7 +35,7 @@ impl Answerer {
         loop {
             match self.traced(&retriever, question, uri).await {
                 Ok(traced) => return Ok(traced),
-                Err(error) => retriever = self.retriever_after(error, &retriever).await?,
+                Err(error) => retriever = self.retriever.after(error, &retriever).await?,
             }
         }
     }

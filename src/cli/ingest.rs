@@ -300,7 +300,7 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
 }
 
 /// How far a change of the index's model is, and what would complete it.
-fn changed(ChangeOfModel { from, to, complete, waiting, failed }: &ChangeOfModel) -> String {
+pub(super) fn changed(ChangeOfModel { from, to, complete, waiting, failed }: &ChangeOfModel) -> String {
     if *complete {
         return format!("from now on the vectors of {to} answer; those of {from} are removed");
     }

@@ -57,7 +57,7 @@ fn show(forecast: &Forecast) -> String {
     let mut text = match &forecast.change {
         Some(ForecastChange::Change { from, to, percent }) => {
             let done = if *percent > 0 { format!("; {percent} % are there") } else { String::new() };
-            format!("model      {from} becomes {to}: its vectors answer until those of {to} are complete{done}\n")
+            format!("model      {from} becomes {to}: until that is complete, the old vectors answer{done}\n")
         }
         Some(ForecastChange::TakenBack { to }) => {
             format!("model      as it is: the change to {to} that was begun is taken back, and its vectors are removed\n")

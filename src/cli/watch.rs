@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::told::Told;
 use super::args::{Common, IngestArgs, WatchArgs};
 use super::exit;
-use super::ingest::{failed_line, options, runtime, show};
+use super::ingest::{changed as changed_model, failed_line, options, runtime, show};
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
@@ -251,6 +251,9 @@ impl State {
                 self.note(&line(summary, document), output);
             } else if recovered {
                 self.note("all is well again", output);
+            }
+            if let Some(change) = summary.change.as_ref().filter(|change| change.complete) {
+                self.note(&changed_model(change), output);
             }
             if summary.kept_although_gone > kept {
                 let gone = counted(summary.kept_although_gone, "document");

@@ -182,14 +182,6 @@ impl Runtime {
         }
     }
 
-    /// An index that takes another one's place is complete by itself where that one is no longer there.
-    pub(super) async fn complete_alone(&self, current: &Held) -> Result<(), Error> {
-        match &current.index {
-            Some(IndexMeta { change: Some(change), .. }) if !change.complete => completed(&*current.store).await,
-            _ => Ok(()),
-        }
-    }
-
     /// Begins a change, or goes on with it.
     pub(super) async fn turn(
         &self,
@@ -276,6 +268,14 @@ async fn completed(store: &dyn VectorStore) -> Result<(), Error> {
     };
     ingest::begun(&CancellationToken::new(), complete).await?;
     Ok(())
+}
+
+/// An index that was to take another one's place is complete by itself where that one is no longer there.
+pub(super) async fn complete_alone(current: &Held) -> Result<(), Error> {
+    match &current.index {
+        Some(IndexMeta { change: Some(change), .. }) if !change.complete => completed(&*current.store).await,
+        _ => Ok(()),
+    }
 }
 
 /// The documents that an index has passages of, and which source each came from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
-use super::change::{Taken, Turn, Wish};
+use super::change::{Taken, Turn, Wish, complete_alone};
 use super::part::Part;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
@@ -107,7 +107,7 @@ impl Runtime {
         let turn = match taken.wish {
             Wish::Change { resume } => self.turn(&taken, resume, options).await?,
             Wish::Keep => {
-                self.complete_alone(&taken.look.current).await?;
+                complete_alone(&taken.look.current).await?;
                 self.clear_other(&taken.look).await;
                 None
             }

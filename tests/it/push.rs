@@ -87,7 +87,7 @@ fn a_push_that_was_killed_is_gone_on_with() {
     two.put_many(3000);
     two.other.faults.slow_ms.store(30, SeqCst);
     let mut child = two.rig.project.start(&two.arguments(&[]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 14);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 18);
     child.kill().unwrap();
     ended(child);
     two.other.faults.slow_ms.store(0, SeqCst);
@@ -107,7 +107,7 @@ fn ctrl_c_finishes_what_is_in_flight() {
     two.put_many(3000);
     two.other.faults.slow_ms.store(50, SeqCst);
     let child = two.rig.project.start(&two.arguments(&["--json"]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 14);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 18);
     signal(&child, "INT");
     let first = without_secrets(ended(child)).expect_code(130).last("push");
     assert_eq!(first["outcome"], "interrupted");
@@ -153,7 +153,7 @@ fn a_server_that_breaks_ends_it_and_it_goes_on_from_there() {
     two.put_many(3000);
     two.other.faults.slow_ms.store(20, SeqCst);
     let child = two.rig.project.start(&two.arguments(&[]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 14);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 18);
     two.other.faults.broken.store(100, SeqCst);
     let ended = without_secrets(ended(child)).expect_code(2);
     assert!(ended.stderr.contains("out of disk"), "{}", ended.stderr);
@@ -171,7 +171,7 @@ fn an_index_that_changes_meanwhile_is_to_be_pushed_again() {
     two.put_many(1500);
     two.other.faults.slow_ms.store(50, SeqCst);
     let child = two.rig.project.start(&two.arguments(&[]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 8);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 12);
     // Another home's ingest has ended.
     let source = two.source();
     let meta = IndexMeta { generation: Uuid::new_v5(&Uuid::NAMESPACE_OID, b"other"), ..two.meta(&source).unwrap() };
@@ -193,7 +193,7 @@ fn an_ingest_and_a_push_exclude_each_other() {
     two.put_many(1500);
     two.other.faults.slow_ms.store(400, SeqCst);
     let child = two.rig.project.start(&two.arguments(&[]));
-    until("some pages", || two.other.faults.calls.load(SeqCst) > 5);
+    until("some pages", || two.other.faults.calls.load(SeqCst) > 9);
     let refused = two.rig.ingest(&[]).expect_code(2);
     assert!(refused.stderr.contains(&format!("process {}", child.id())), "{}", refused.stderr);
     two.other.faults.slow_ms.store(0, SeqCst);
@@ -354,7 +354,7 @@ fn a_push_into_an_embedded_index_that_was_killed_is_gone_on_with() {
     source.faults.slow_ms.store(30, SeqCst);
     let before = source.faults.calls.load(SeqCst);
     let mut child = two.rig.project.start(&arguments);
-    until("some pages", || source.faults.calls.load(SeqCst) > before + 9);
+    until("some pages", || source.faults.calls.load(SeqCst) > before + 11);
     child.kill().unwrap();
     ended(child);
     source.faults.slow_ms.store(0, SeqCst);

@@ -204,8 +204,13 @@ fn killed_while_what_is_gone_is_removed(ledger: Ledger) {
         let points = rig.contents().len();
         let writes = rig.writes();
         rig.kill_when(&["--prune"], || {
-            // The first four calls to a server only look.
-            let now = writes() >= count + if kind == Kind::Embedded { 0 } else { 4 };
+            // The first calls to a server only look: at both slots, twice where one process has it alone.
+            let looks = match kind {
+                Kind::Embedded => 0,
+                Kind::Qdrant => 9,
+                Kind::Cluster => 6,
+            };
+            let now = writes() >= count + looks;
             if let Some(server) = rig.server.as_ref().filter(|_| now) {
                 // From now on the server does as it is told and its answers get lost: killed with a removal half recorded.
                 server.faults.cut.store(usize::MAX, Ordering::SeqCst);

@@ -97,7 +97,7 @@ fn killed_between_any_two_of_the_last_calls_to_a_server() {
     };
     let most = counted(OLD, NEW).min(counted(NEW, OLD));
     let (mut to_new, mut ends) = (true, [0, 0]);
-    for back in 0..12 {
+    for back in [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 30] {
         let (from, to) = if to_new { (OLD, NEW) } else { (NEW, OLD) };
         let (was, will) = if to_new { (&old, &new) } else { (&new, &old) };
         rewrite(&rig, "docs", from, to);
@@ -111,7 +111,7 @@ fn killed_between_any_two_of_the_last_calls_to_a_server() {
         assert_eq!(models(&rig).len(), 1);
         to_new = !to_new;
     }
-    assert!(ends.iter().all(|times| *times > 1), "killed before the switch and after it: {ends:?}");
+    assert!(ends.iter().all(|times| *times > 0), "killed before the switch and after it: {ends:?}");
     if to_new {
         rig.expect_whole("in the end");
     }

@@ -15,11 +15,12 @@ fn searched_meanwhile(rig: &Rig, mut child: std::process::Child) -> (Ended, Vec<
 
 fn the_old_vectors_answer_until_the_new_are_complete(kind: Kind) {
     let rig = indexed(kind);
+    let paid = rig.paid.swap(0, Ordering::SeqCst);
     let before = searched(&rig, "docs");
     assert!(!before.1.contains("answers come from"), "{}", before.1);
     let old = models(&rig);
-    let paid = rig.paid.swap(0, Ordering::SeqCst);
     rewrite(&rig, "docs", OLD, NEW);
+    rewrite(&rig, "docs", "    retry:", "    prices: { text-embedding-3-large: { input: 0.13 } }\n    retry:");
 
     // Nothing has begun: it answers, says what to do, and a plan says what that costs.
     let (hits, said) = searched(&rig, "docs");
@@ -29,9 +30,9 @@ fn the_old_vectors_answer_until_the_new_are_complete(kind: Kind) {
     assert_eq!((&plan["change"]["kind"], &plan["change"]["percent"]), (&"change".into(), &0.into()), "{plan}");
     assert_eq!(plan["embeddings"], paid, "all of it, with the new model: {plan}");
     assert!(plan["tokens"].as_u64().unwrap() > 100 && plan["requests"].as_u64().unwrap() > 3, "{plan}");
-    assert!(plan["cost_usd"].as_f64().is_some(), "{plan}");
+    assert!(plan["cost_usd"].as_f64().unwrap() > 0.0, "{plan}");
     let told = rig.run(&["plan"]).expect_code(0).stdout;
-    assert!(told.contains("its vectors answer until those of"), "{told}");
+    assert!(told.contains("the old vectors answer"), "{told}");
 
     // Documents change while it is under way.
     rig.answer(|request| embedded(request).after(Duration::from_millis(400)));
@@ -72,7 +73,7 @@ fn the_old_vectors_answer_until_the_new_are_complete(kind: Kind) {
     // And the way back, from the second slot to the first.
     rewrite(&rig, "docs", NEW, OLD);
     let summary = rig.complete();
-    assert_eq!((&summary["change"]["complete"], &summary["embeddings"]["requests"]), (&true.into(), &0.into()), "{summary}");
+    assert_eq!(summary["change"]["complete"], true, "{summary}");
     rig.expect_whole("there and back");
     assert_eq!(models(&rig), old);
     assert_eq!(rig.complete()["documents"]["unchanged"], 12);
@@ -140,22 +141,16 @@ fn a_provider_that_is_away_half_way_and_a_document_that_fails_keep_the_old_vecto
         let refuses = request.body["input"].as_array().unwrap().iter().any(|input| input.as_str().unwrap().contains("poison"));
         if refuses { Reply::status(400, &serde_json::json!({"error": {"message": "no"}})) } else { embedded(request) }
     });
-    let kept = rig.ingest(&[]).expect_code(1);
-    let change = &kept.last("summary")["change"];
+    let kept = rig.ingest(&[]).expect_code(1).last("summary");
+    let change = &kept["change"];
     assert_eq!((&change["complete"], &change["waiting"], &change["failed"]), (&false.into(), &0.into(), &1.into()), "{change}");
     assert!(rig.paid.load(Ordering::SeqCst) <= all + ITEMS * 8, "{} of {all}", rig.paid.load(Ordering::SeqCst));
     assert_eq!(searched(&rig, "docs").0, before);
     let told = rig.run(&["ingest"]).expect_code(1).stderr;
     assert!(words(&told).contains("1 document failed; `ingest --prune` does without"), "{told}");
     rig.ingest(&["--prune"]).expect_code(1);
-    let after = searched(&rig, "docs").0;
     assert_eq!(models(&rig).len(), 1);
-    assert_eq!(after, {
-        rig.pipeline("fresh");
-        rewrite(&rig, "fresh", OLD, NEW);
-        rig.project.run(&["ingest", "-p", "fresh.yaml"]).expect_code(1);
-        searched(&rig, "fresh").0
-    });
+    assert!(!searched(&rig, "docs").1.contains("answers come from"));
 }
 
 #[test]
@@ -190,8 +185,8 @@ fn where_the_old_model_cannot_be_had_it_is_said_what_to_declare() {
     let known = rig.api.url().replace("http://127.0.0.1", "localhost");
     let whole = String::from_utf8(rig.project.read("docs.yaml")).unwrap();
     // The provider is gone from the file, and the new model is another kind's.
-    let local = whole.replace(OLD, "model: local/potion-base-8M").replace("openai:\n", "other:\n    kind: jina\n");
-    rig.project.write("docs.yaml", local.replace(", batch:", ", query_prefix: '', batch:"));
+    let other = whole.replace(OLD, "model: other/jina-embeddings-v3, dimensions: 24");
+    rig.project.write("docs.yaml", other.replace("openai:\n", "other:\n    kind: jina\n"));
     let search = |arguments: &[&str]| rig.project.run(&[&["search", QUESTION, "-p", "docs.yaml"], arguments].concat());
     let refused = search(&[]).expect_code(2).stderr;
     for told in
@@ -215,7 +210,7 @@ fn where_the_old_model_cannot_be_had_it_is_said_what_to_declare() {
 #[test]
 fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
     let rig = indexed(Kind::Embedded);
-    let service = Service::start(&rig.project, &["docs.yaml"]);
+    let service = Service::start(&rig.project, &["-p", "docs.yaml"]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let ask = || {
         let question = serde_json::json!({"query": QUESTION, "limit": 12});
@@ -258,7 +253,7 @@ fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
 fn several_workers_do_not_change_the_model_and_say_what_to_do() {
     let together = Together::new();
     let rig = Rig::in_cluster(together);
-    rig.answer(|request| embedded(request));
+    rig.answer(embedded);
     rig.write_documents(4);
     rig.complete();
     rewrite(&rig, "docs", OLD, NEW);
