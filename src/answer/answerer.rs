@@ -18,6 +18,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
 use super::answerability::{self, Judgement};
+use super::carried::Sought;
+use super::conversation::Conversation;
 use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
@@ -32,8 +34,9 @@ use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
+use super::told;
+use super::trim::trimmed;
 use super::whole::SEVERAL;
-use super::{history, rewrite, told};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -205,23 +208,27 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(&question.text, question).await
+        self.found(question.text.as_str().into(), question).await
     }
 
-    /// What a search for a text finds, all else being as the question says.
-    async fn found(&self, text: &str, question: &Question) -> Result<Found, Error> {
+    /// What a search finds, all else being as the question says.
+    async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, text, |plan| question.narrowed(plan)).await?,
-            None => self.found_in_one(text, &self.plan_for(question)).await?,
+            Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
+            None => self.found_in_one(sought, &self.plan_for(question)).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        Ok(found)
+        let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
+        let words = self.retriever().await?.sparse(sought).await?;
+        let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
+        let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
+        Ok(Found { hits, ..found })
     }
 
-    async fn found_in_one(&self, text: &str, plan: &QueryPlan) -> Result<Found, Error> {
+    async fn found_in_one(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
         let mut retriever = self.retriever().await?;
         loop {
-            match retriever.search(text, plan).await {
+            match retriever.search(sought, plan).await {
                 Ok(found) => return Ok(found),
                 Err(error) => retriever = self.retriever_after(error, &retriever).await?,
             }
@@ -266,7 +273,7 @@ impl Answerer {
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
             let deciding = answerer.models.deciding()?;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield AnswerEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
@@ -286,7 +293,7 @@ impl Answerer {
                     return;
                 }
             }
-            let found = answerer.found(text, &question).await;
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
             let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
@@ -378,13 +385,13 @@ impl Answerer {
             checked(&question.text)?;
             let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
-            let conversation = answerer.conversation(&question, models.first()).await;
+            let conversation = Conversation::of(&question, models.first(), &answerer.plan, &answerer.count_tokens).await;
             if question.history.is_some() {
                 yield EnsembleEvent::Question { text: question.text.clone(), search: conversation.search.clone() };
             }
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
-            let found = answerer.found(conversation.search.as_ref().unwrap_or(&question.text), &question).await;
+            let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
             let Found { hits, note, decided, judged, .. } = found?;
             let found = sources_of(hits);
@@ -438,23 +445,6 @@ impl Answerer {
         question.narrowed(&self.plan)
     }
 
-    /// The history that the model is to read, and the question as it stands alone, where that is not the question itself.
-    async fn conversation(&self, question: &Question, model: Option<&Arc<dyn ChatModel>>) -> Conversation {
-        let (Some(model), Some(turns)) = (model, &question.history) else { return Conversation::default() };
-        if turns.is_empty() {
-            return Conversation::default();
-        }
-        let newest = turns.get(turns.len().saturating_sub(history::EXCHANGES)..).unwrap_or_default().to_vec();
-        let (budget, count) = (self.plan.context_tokens / history::PART, Arc::clone(&self.count_tokens));
-        let fitted = off_runtime("fit what was said into the prompt", move || history::fit(&newest, budget, &*count)).await;
-        let history = fitted.unwrap_or_default();
-        if history.is_empty() {
-            return Conversation::default();
-        }
-        let search = rewrite::standalone(&**model, &history, &question.text, self.plan.temperature).await;
-        Conversation { history, search }
-    }
-
     /// Closes the index beside what goes on, if it is to be closed.
     fn let_go(&self) -> Option<AbortOnDropHandle<()>> {
         let answerer = self.releases.then(|| self.clone())?;
@@ -501,13 +491,4 @@ fn citation(n: usize) -> AnswerEvent {
 /// That the passages hold the answer.
 fn probability(judged: Option<Judgement>) -> Option<f64> {
     judged.map(|judged| judged.probability)
-}
-
-/// The conversation that a question goes on from.
-#[derive(Default)]
-struct Conversation {
-    /// Questions and answers in turn, oldest first.
-    history: Vec<Message>,
-    /// The question as it stands alone; `None` is the question itself.
-    search: Option<String>,
 }

@@ -20,6 +20,7 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::carried::Sought;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::lazy::{Lazy, OpenRetriever};
@@ -83,7 +84,7 @@ impl Index {
         }
     }
 
-    async fn asked(&self, at: usize, question: &str, plan: QueryPlan) -> Result<Asked<'_>, Error> {
+    async fn asked(&self, at: usize, question: Sought<'_>, plan: QueryPlan) -> Result<Asked<'_>, Error> {
         let terms = plan.select.filter.len();
         if terms > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms }.into());
@@ -128,10 +129,10 @@ pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -
 /// When none of them can be asked: what the first says.
 pub(super) async fn search(
     indexes: &[Index],
-    question: &str,
+    question: Sought<'_>,
     plan_for: impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Found, Error> {
-    let question = checked(question)?;
+    let question = question.with(checked(question.text)?);
     loop {
         if let Some(found) = searched(indexes, question, &plan_for).await? {
             return Ok(found);
@@ -142,7 +143,7 @@ pub(super) async fn search(
 /// `None`: another index has taken the place of one of them meanwhile.
 async fn searched(
     indexes: &[Index],
-    question: &str,
+    question: Sought<'_>,
     plan_for: &impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Option<Found>, Error> {
     let mut silent = Vec::new();
@@ -178,14 +179,14 @@ async fn searched(
     let mut deduped = match plan.select.duplicates {
         Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
         Duplicates::Drop => {
-            let question = question.to_owned();
+            let question = question.text.to_owned();
             off_runtime("compare passages", move || dedupe(&question, hits)).await?
         }
     };
     deduped.truncate(wanted);
     merged.restore(&mut deduped);
     let Reranking { found: mut hits, note, decided, took } = match reranking {
-        Some((retriever, plan)) => retriever.reranked(question, deduped, &plan).await?,
+        Some((retriever, plan)) => retriever.reranked(question.text, deduped, &plan).await?,
         None => Reranking { found: deduped, ..Reranking::default() },
     };
     hits.truncate(limit);

@@ -6,10 +6,13 @@
 //!
 //! [`Answerer`] wires all of it, and is what the rest of the world calls. [`retrieve`] finds passages of the documents that a
 //! [`filter`] lets pass: [`fusion`] makes one ranking of two, [`duplicates`] leaves near-copies out, a reranker may have the last
-//! word. [`answerability`] says how probable it is that they hold the answer: where they do not, no model is asked. [`source`] joins neighbours into sources that still slice the document exactly, [`prompt`] fits them into the token
-//! budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows which sentence each stands for, and
-//! [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An answer consists of [`event`]s, and [`wire`] says how they look as JSON.
-//! In a conversation, [`rewrite`] makes the question stand alone for the search, and [`history`] says what went before.
+//! word. [`answerability`] says how probable it is that they hold the answer: where they do not, no model is asked. `trim` may cut
+//! them down to the sentences that fit the question. [`source`] joins neighbours into sources that still slice the document exactly,
+//! [`prompt`] fits them into the token budget and fences them, and [`cite`] checks the answer's `[n]` as it streams: [`claim`] knows
+//! which sentence each stands for, and [`proof`] whether the sources say that, which a decision model may sharpen ([`decide`]). An
+//! answer consists of [`event`]s, and [`wire`] says how they look as JSON.
+//! In a conversation, [`rewrite`] makes the question stand alone for the search (where no model does, `carried` has the words of the
+//! questions before count, too), and [`history`] says what went before.
 //! [`why`] says why a document is, or is not, among the sources.
 //! [`federated`] asks several indexes as if they were one. A question about all documents has them all read ([`whole`]).
 //! Beside the one answer of one model: [`fallback`] has others stand by, [`ensemble`] asks several at once ([`judge`] picks among
@@ -22,8 +25,10 @@ mod all;
 pub mod answerability;
 mod answerer;
 pub mod batch;
+mod carried;
 pub mod cite;
 pub mod claim;
+mod conversation;
 mod converse;
 pub mod decide;
 pub mod document;
@@ -56,6 +61,7 @@ pub mod source;
 mod stand_in;
 mod told;
 mod trace;
+mod trim;
 pub mod whole;
 pub mod why;
 pub mod wire;

@@ -14,6 +14,8 @@ use crate::providers::{ModelRef, ProviderKind, local};
 
 /// Passages to retrieve.
 const LIMIT: NonZeroUsize = NonZeroUsize::new(8).unwrap();
+/// Passages of which sentences are taken, at least, where they are trimmed.
+pub(super) const TRIM_CANDIDATES: NonZeroUsize = NonZeroUsize::new(20).unwrap();
 /// Tokens of an answer.
 const ANSWER_TOKENS: u32 = 1024;
 /// Tokens of a prompt.
@@ -164,6 +166,9 @@ impl fmt::Debug for SelectPlan {
         if let Some(most) = &self.rerank_at_most {
             told.field("rerank_at_most", most);
         }
+        if let Some(tokens) = &self.trim {
+            told.field("trim", tokens);
+        }
         told.finish()
     }
 }
@@ -202,6 +207,9 @@ pub struct SelectPlan {
     /// Passages that it ranks at most, where more than its candidates are asked for: the others stand behind them. By default all
     /// that are asked for are ranked.
     pub rerank_at_most: Option<NonZeroUsize>,
+    /// Tokens that the passages may have together: they are trimmed to the sentences that fit the question best. `None`: they come
+    /// whole.
+    pub trim: Option<NonZeroUsize>,
 }
 
 /// Treatment of passages that say nearly the same as a better one.

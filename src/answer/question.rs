@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history::Exchange;
+use super::plan::TRIM_CANDIDATES;
 use super::{Duplicates, Filter, QueryPlan};
 use crate::error::{Failure, Origin};
 use crate::providers::{ChatModel, ModelRef};
@@ -50,6 +51,8 @@ pub struct Question {
     pub temperature: Option<f32>,
     /// A model is asked, however improbable it is that the passages hold the answer.
     pub anyway: bool,
+    /// Passages come whole, even where the plan has them trimmed.
+    pub untrimmed: bool,
     /// All documents are read (`true`), or only the best passages, whatever the question is about; `None`: as the plan says.
     pub all: Option<bool>,
 }
@@ -72,6 +75,10 @@ impl Question {
         let mut plan = plan.clone();
         plan.limit = self.limit.unwrap_or(plan.limit);
         plan.select.filter.extend_with(&self.filter);
+        plan.select.trim = plan.select.trim.filter(|_| !self.untrimmed);
+        if plan.select.trim.is_some() {
+            plan.limit = plan.limit.max(TRIM_CANDIDATES);
+        }
         plan.select.duplicates = self.duplicates.unwrap_or(plan.select.duplicates);
         plan.fallback_after = self.fallback_after.unwrap_or(plan.fallback_after);
         plan.max_tokens = self.max_tokens.unwrap_or(plan.max_tokens);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tracing::Instrument as _;
 
 use super::answerability::{Answerability, Evidence, Judgement, Known};
+use super::carried::{Sought, carried};
 use super::decide::Decided;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
@@ -91,8 +92,8 @@ impl Standing {
 
 impl Retriever {
     /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
-    pub(super) async fn search(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
-        let span = telemetry::retrieval(question, plan.limit.get(), plan.mode.name());
+    pub(super) async fn search(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
+        let span = telemetry::retrieval(question.text, plan.limit.get(), plan.mode.name());
         let found = self.found(question, plan).instrument(span.clone()).await;
         match &found {
             Ok(found) => telemetry::count(&span, "ragstream.retrieval.hits", found.hits.len() as u64),
@@ -101,9 +102,9 @@ impl Retriever {
         found
     }
 
-    async fn found(&self, question: &str, plan: &QueryPlan) -> Result<Found, Error> {
+    async fn found(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
         let (candidates, judged) = self.candidates(question, plan).await?;
-        let Reranking { mut found, note, decided, took } = self.reranked(question, candidates, plan).await?;
+        let Reranking { mut found, note, decided, took } = self.reranked(question.text, candidates, plan).await?;
         found.truncate(plan.limit.get());
         let notes: Vec<String> = self.note().await.into_iter().chain(note).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
@@ -122,10 +123,10 @@ impl Retriever {
     /// how probable it is that they hold the answer, where that is known.
     pub(super) async fn candidates(
         &self,
-        question: &str,
+        question: Sought<'_>,
         plan: &QueryPlan,
     ) -> Result<(Vec<DedupedHit>, Option<Judgement>), Error> {
-        let (question, limit, select) = (checked(question)?, plan.limit.get(), &plan.select);
+        let (question, limit, select) = (question.with(checked(question.text)?), plan.limit.get(), &plan.select);
         if select.filter.len() > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms: select.filter.len() }.into());
         }
@@ -169,7 +170,7 @@ impl Retriever {
     /// All that the ranking has down to `depth`, without a reranker.
     pub(super) async fn ranked_to(&self, question: &str, depth: usize, plan: &QueryPlan) -> Result<Vec<DedupedHit>, Error> {
         let question = checked(question)?;
-        let (hits, standing) = self.ranked(question, depth, plan, None).await?;
+        let (hits, standing) = self.ranked(question.into(), depth, plan, None).await?;
         let found = match plan.select.duplicates {
             Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
             Duplicates::Drop => {
@@ -183,17 +184,18 @@ impl Retriever {
     /// What the question is looked for by: its vector and its words, as far as each has a say.
     pub(super) async fn queries(
         &self,
-        question: &str,
+        question: Sought<'_>,
         plan: &QueryPlan,
     ) -> Result<(Option<Vec<f32>>, Option<SparseVector>), Error> {
-        let question = checked(question)?;
+        let question = question.with(checked(question.text)?);
         let words = async || Ok::<_, Error>(Some(self.sparse(question).await?).filter(|words| !words.indices.is_empty()));
         match plan.mode {
             RetrieveMode::Sparse => Ok((None, words().await?)),
-            RetrieveMode::Dense => Ok((Some(self.dense(question).await?), None)),
+            RetrieveMode::Dense => Ok((Some(self.dense(question.text).await?), None)),
             RetrieveMode::Hybrid => {
                 let words = words().await?;
-                let vector = if self.reads(question) || words.is_none() { Some(self.dense(question).await?) } else { None };
+                let (reads, text) = (self.reads(question.text), question.text);
+                let vector = if reads || words.is_none() { Some(self.dense(text).await?) } else { None };
                 Ok((vector, words))
             }
         }
@@ -207,7 +209,7 @@ impl Retriever {
     /// The first `wanted` passages of the ranking that say something of their own.
     async fn distinct(
         &self,
-        question: &str,
+        question: Sought<'_>,
         wanted: usize,
         plan: &QueryPlan,
         known: Option<Arc<Known>>,
@@ -220,9 +222,9 @@ impl Retriever {
             let (hits, standing) = self.ranked(question, depth, plan, known.clone()).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
             let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
-                dedupe(question, hits)
+                dedupe(question.text, hits)
             } else {
-                let asked = question.to_owned();
+                let asked = question.text.to_owned();
                 off_runtime("compare passages", move || dedupe(&asked, hits)).await?
             };
             if found.len() >= wanted || complete || round == ROUNDS {
@@ -236,7 +238,7 @@ impl Retriever {
     /// fused; and where each stood in them.
     async fn ranked(
         &self,
-        question: &str,
+        question: Sought<'_>,
         limit: usize,
         plan: &QueryPlan,
         known: Option<Arc<Known>>,
@@ -246,7 +248,7 @@ impl Retriever {
         let mut hits = match plan.mode {
             RetrieveMode::Sparse => self.sparse_search(question, limit, plan, &mut standing).await?.unwrap_or_default(),
             RetrieveMode::Dense => {
-                let hits = self.dense_search(question, limit, plan).await?;
+                let hits = self.dense_search(question.text, limit, plan).await?;
                 standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
                 hits
             }
@@ -259,18 +261,18 @@ impl Retriever {
 
     async fn hybrid_search(
         &self,
-        question: &str,
+        question: Sought<'_>,
         limit: usize,
         plan: &QueryPlan,
         standing: &mut Standing,
     ) -> Result<Vec<Hit>, Error> {
-        if !self.reads(question)
+        if !self.reads(question.text)
             && let Some(hits) = self.sparse_search(question, limit, plan, standing).await?
         {
             tracing::debug!("the embedding model does not read the question's language: by words alone");
             return Ok(hits);
         }
-        let (dense, sparse) = tokio::try_join!(self.dense(question), self.sparse(question))?;
+        let (dense, sparse) = tokio::try_join!(self.dense(question.text), self.sparse(question))?;
         let (store, filter) = (&*self.store, &plan.select.filter);
         if sparse.indices.is_empty() {
             let hits = filter.search(store, Query::Dense(dense), limit).await?;
@@ -310,7 +312,7 @@ impl Retriever {
     /// `None` when the question has no words to look for, such as "???".
     async fn sparse_search(
         &self,
-        question: &str,
+        question: Sought<'_>,
         limit: usize,
         plan: &QueryPlan,
         standing: &mut Standing,
@@ -327,7 +329,17 @@ impl Retriever {
         Ok(Some(hits))
     }
 
-    async fn sparse(&self, question: &str) -> Result<SparseVector, Error> {
+    /// The question's words, those of the questions before it beside them.
+    pub(super) async fn sparse(&self, question: Sought<'_>) -> Result<SparseVector, Error> {
+        let words = self.words(question.text).await?;
+        let mut before = Vec::new();
+        for earlier in question.newest() {
+            before.push(self.words(earlier).await?);
+        }
+        Ok(carried(question.text, words, &before))
+    }
+
+    async fn words(&self, question: &str) -> Result<SparseVector, Error> {
         if question.len() <= SHORT {
             return Ok((self.bm25)(question));
         }

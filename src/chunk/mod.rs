@@ -17,6 +17,7 @@ mod prose;
 mod rst;
 mod scan;
 mod sections;
+mod sentences;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use self::cut::Cutter;
 pub use self::embedded::{embedded_passage, embedded_text, with_columns};
 use self::outline::{Outline, strength};
 pub use self::plan::{ChunkBy, ChunkPlan};
+pub use self::sentences::sentences;
 
 /// Tells whether the embedding model takes a text whole. It is asked about [`embedded_text`], headings and columns included.
 pub type Fits<'a> = &'a dyn Fn(&str) -> bool;

@@ -245,10 +245,11 @@ impl Chat<'_> {
         ended
     }
 
-    /// The answers that models wrote, and their questions. The others are passages, which are found again where they matter.
+    /// The questions, and the answers that models wrote. The others are passages, which are found again where they matter.
     fn history(&self) -> Vec<Exchange> {
-        let written = self.session.turns.iter().filter(|turn| turn.model.is_some());
-        written.map(|turn| Exchange { question: turn.question.clone(), answer: turn.answer.clone() }).collect()
+        let answer = |turn: &Turn| turn.model.as_ref().map(|_| turn.answer.clone()).unwrap_or_default();
+        let turns = self.session.turns.iter();
+        turns.map(|turn| Exchange { question: turn.question.clone(), answer: answer(turn) }).collect()
     }
 
     fn keep(&mut self, turn: Turn) {

@@ -94,6 +94,10 @@ impl Inner {
                 return Ok(true);
             }
         }
+        let _changing = self.member.changing().await;
+        if self.member.standing().id != standing.id {
+            return Ok(true);
+        }
         tracing::warn!("this worker was away for longer than its lease: what it had goes to others");
         // At once: whoever asks whether it still has something waits for this answer.
         self.held.clear();
@@ -190,6 +194,7 @@ impl Inner {
     /// Gives back what is held, and signs off. A database that is just being started again is waited for: else the others would think
     /// that this worker is at work until its lease has run out.
     pub(super) async fn resign(&self) -> Result<(), ClusterError> {
+        let _changing = self.member.changing().await;
         self.held.clear();
         let mut patience = Patience::of(FAREWELL);
         while let Err(error) = self.resign_once().await {

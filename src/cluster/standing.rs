@@ -3,6 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard};
 use tokio::time::Instant;
 
 /// Of a lease, what must be left for a call to the store to begin.
@@ -22,20 +23,29 @@ pub(super) struct Standing {
 
 /// The worker's standing.
 #[derive(Debug)]
-pub(super) struct Member(Mutex<Standing>);
+pub(super) struct Member {
+    standing: Mutex<Standing>,
+    change: AsyncMutex<()>,
+}
 
 impl Member {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(Standing { id: NOBODY, until: Instant::now() }))
+        let standing = Standing { id: NOBODY, until: Instant::now() };
+        Self { standing: Mutex::new(standing), change: AsyncMutex::default() }
     }
 
     /// As it is now.
     pub(super) fn standing(&self) -> Standing {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn set(&self, standing: Standing) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+        *self.standing.lock().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+
+    /// Held while a worker at work signs on anew, or off: a renewal that finds its row gone must not sign on again who has just left.
+    pub(super) async fn changing(&self) -> AsyncMutexGuard<'_, ()> {
+        self.change.lock().await
     }
 
     /// Whether there is time for a call to the store.

@@ -53,7 +53,7 @@ mod tests {
     }
 
     fn of(a: &[f64], b: &[f64]) -> Difference {
-        compare(&runs(a), &runs(b), |query| query.ndcg_10)
+        compare(&runs(a), &runs(b), |query| Some(query.ndcg_10))
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
-//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up,
-//! [`answerability`] tells how well it is known which questions have no answer, [`compare`] whether two pipelines differ by more than
-//! chance, [`pays`] whether a reranker is worth its time and its price, and [`kept`] keeps what was measured.
+//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up.
+//! [`spans`] tells how much of marked answers the passages hold, [`answerability`] how well it is known which questions have no answer,
+//! [`compare`] whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
+//! [`kept`] keeps what was measured.
 
 pub mod answerability;
 pub mod compare;
@@ -24,6 +25,7 @@ use self::scores::QueryScore;
 use self::set::{LabelledSet, Query};
 use self::spans::{Span, SpanScore};
 use crate::answer::{Answerer, DedupedHit, Found, Question};
+use crate::document::Passage;
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
@@ -68,9 +70,8 @@ pub async fn measure(
     stop: &CancellationToken,
 ) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
     let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
-    let limit = answerer.plan().limit.get();
     for query in &set.queries {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.text.as_str().into() };
         let started = Instant::now();
         let found = tokio::select! {
             found = answerer.retrieve(&question) => found,
@@ -85,9 +86,11 @@ pub async fn measure(
             Err(error) => return Err(error),
         };
         let Found { hits, note, decided, reranking, .. } = found;
-        let took = started.elapsed();
-        let spans = covered(query, hits.get(..limit).unwrap_or(&hits)).await?;
-        let score = QueryScore::new(query, documents(hits), took, failed);
+        let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
+        let spans = tokio::select! {
+            spans = covered(answerer, query) => spans?,
+            () = stop.cancelled() => return Ok(None),
+        };
         scores.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
     }
     for query in &set.unanswerable {
@@ -105,18 +108,21 @@ pub async fn measure(
     Ok(Some((scores, all)))
 }
 
-/// How much of its marked answers a question gets with the passages that it would be answered with.
-async fn covered(query: &Query, hits: &[DedupedHit]) -> Result<Option<SpanScore>, Error> {
+/// How much of its marked answers a question gets with the passages that it would be answered with; nothing where it cannot be asked.
+async fn covered(answerer: &Answerer, query: &Query) -> Result<Option<SpanScore>, Error> {
     if query.spans.is_empty() {
         return Ok(None);
     }
-    let passages = hits.iter().map(|found| &found.hit.passage);
+    let hits = match answerer.search(&query.text.as_str().into()).await {
+        Err(error) if error.origin() == Origin::Question => Vec::new(),
+        hits => hits?,
+    };
+    let passages: Vec<Passage> = hits.into_iter().map(|found| found.hit.passage).collect();
     let found: Vec<Span> =
-        passages.clone().map(|passage| Span { document: passage.uri.clone(), bytes: passage.start..passage.end }).collect();
-    let texts: Vec<String> = passages.map(|passage| passage.text.clone()).collect();
+        passages.iter().map(|passage| Span { document: passage.uri.clone(), bytes: passage.start..passage.end }).collect();
     let counted = tokio::task::spawn_blocking(move || {
         let tokenizer = Tokenizer::get(TokenizerName::default());
-        texts.iter().map(|text| tokenizer.count(text)).sum()
+        passages.iter().map(|passage| tokenizer.count(&passage.text)).sum()
     });
     let tokens = counted.await.map_err(|source| Error::worker("count the passages' tokens", source))?;
     Ok(Some(SpanScore::new(&query.spans, &found, tokens)))

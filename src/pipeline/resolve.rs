@@ -296,7 +296,8 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
         })
     });
     let duplicates = spec.duplicates.unwrap_or_default();
-    SelectPlan { filter: Filter::from(terms), duplicates, rerank, rerank_at_most: None }
+    let trim = spec.trim.and_then(NonZeroUsize::new);
+    SelectPlan { filter: Filter::from(terms), duplicates, rerank, rerank_at_most: None, trim }
 }
 
 fn fusing(file: &mut File<'_>, spec: &FusionSpec, default: FusionPlan) -> FusionPlan {

@@ -382,6 +382,10 @@ pub(super) struct RetrieveSpec {
     pub(super) duplicates: Option<Duplicates>,
     /// A model that ranks the best passages again.
     pub(super) rerank: Option<RerankSpec>,
+    /// How many tokens the passages may have together: the best 20 (or `limit`, if that is more) are trimmed to the sentences that
+    /// fit the question. By default they come whole.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub(super) trim: Option<usize>,
 }
 
 /// A model that ranks the best passages again.

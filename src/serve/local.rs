@@ -198,6 +198,7 @@ async fn question(asked: Asked, answerer: &Answerer) -> Result<Question, Fault> 
         max_tokens: asked.max_tokens,
         temperature: asked.temperature,
         anyway: asked.anyway,
+        untrimmed: asked.untrimmed,
         all: asked.all,
     })
 }

@@ -89,6 +89,27 @@ async fn a_follow_up_is_rewritten_for_the_search_and_sent_with_what_was_said() {
     assert!(of(3).1.ends_with("Question: and backups?"), "the person's own words are answered");
 }
 
+/// The same follow-up after two questions: what is found differs, though no model says what it refers to.
+#[test]
+fn a_follow_up_without_a_model_takes_words_from_the_question_before() {
+    let project = Project::new();
+    project.write("docs/keys.md", "# Keys\n\nSigning keys are rotated every ninety days.\n");
+    project.write("docs/backups.md", "# Backups\n\nNightly backups are kept for thirty days.\n");
+    project.write("文档/密钥.md", "# 密钥\n\n签名密钥每隔九十天轮换。\n");
+    project.write("文档/备份.md", "# 备份\n\n每晚的备份保留三十天。\n");
+    project.run(&["ingest", "docs", "文档"]).expect_code(0);
+    let found = |questions: &str| {
+        let said = talk(&project, &["--json"], questions).expect_code(0);
+        said.of_type("sources").pop().unwrap()["sources"][0]["uri"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(found("How are signing keys rotated?\nHow many days?\n"), "docs/keys.md");
+    assert_eq!(found("How long are nightly backups kept?\nHow many days?\n"), "docs/backups.md");
+    assert_eq!(found("签名密钥如何轮换？\n多少天？\n"), "文档/密钥.md");
+    assert_eq!(found("每晚的备份保留多久？\n多少天？\n"), "文档/备份.md");
+    let another = "How are signing keys rotated?\nHow long are nightly backups kept on the second site?\n";
+    assert_eq!(found(another), "docs/backups.md", "another subject");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_and_what_goes_wrong_leave_the_chat_going() {
     let api = api().await;

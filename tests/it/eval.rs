@@ -80,6 +80,58 @@ fn two_pipelines_are_compared_side_by_side() {
     project.run(&["eval", "set", "--compare", "both.yaml"]).expect_code(2);
 }
 
+/// Answers are marked by their bytes or by what they say. Passages trimmed to the sentences that answer are more of them, and no fewer
+/// documents are found.
+#[test]
+fn marked_answers_tell_how_much_else_is_retrieved() {
+    let project = Project::new();
+    let lines = |all: [&str; 6]| all.join("\n\n");
+    let notes = [
+        "The warehouse has three gates, and trucks wait at the second one until noon.",
+        "Signing keys are rotated every month by the operators on duty.",
+        "Lunch is served at half past eleven in the hall behind the library.",
+        "Drivers leave their papers with the porter, who stamps them twice.",
+        "Coffee is free for everybody who works at night or on Sundays.",
+        "The roof garden is closed while the crane stands in the yard.",
+    ];
+    let chinese = [
+        "仓库有三个大门，卡车中午之前在第二个门等候。",
+        "数据库每天凌晨两点由值班人员备份一次。",
+        "午饭十一点半在图书馆后面的大厅供应。",
+        "司机把证件交给门卫，门卫盖两次章。",
+        "夜班和周日上班的人可以免费喝咖啡。",
+        "起重机停在院子里时屋顶花园不开放。",
+    ];
+    project.write("set/corpus/notes.txt", lines(notes));
+    project.write("set/corpus/笔记.txt", lines(chinese));
+    let queries = [
+        json!({"id": 1, "text": "How often are signing keys rotated?", "spans": [{"document": "notes.txt", "text": notes[1]}]}),
+        json!({"id": 2, "text": "数据库什么时候备份？", "spans": [{"document": "笔记.txt", "text": chinese[1]}]}),
+    ];
+    project.write("set/queries.jsonl", format!("{}\n{}\n", queries[0], queries[1]));
+    project.write("whole.yaml", "version: 1\n");
+    project.write("trimmed.yaml", "version: 1\nquery: { retrieve: { trim: 20 } }\n");
+    let told = project.run(&["eval", "set", "--compare", "whole.yaml", "trimmed.yaml", "--json"]).expect_code(0);
+    let [whole, trimmed] = <[Value; 2]>::try_from(told.of_type("scores")).unwrap();
+    assert_eq!((&whole["span_queries"], &whole["span_recall"]), (&json!(2), &json!(1.0)));
+    assert_eq!(whole["ndcg@10"], trimmed["ndcg@10"]);
+    let of = |scores: &Value, figure: &str| scores[figure].as_f64().unwrap();
+    assert_eq!(of(&trimmed, "span_recall"), 1.0, "{trimmed}");
+    assert!(of(&trimmed, "span_iou") > 2.0 * of(&whole, "span_iou"), "{whole} {trimmed}");
+    assert!(of(&trimmed, "span_tokens") < of(&whole, "span_tokens"), "{whole} {trimmed}");
+    assert_eq!(whole["intervals"]["span_iou"].as_array().map(Vec::len), Some(2));
+    let shown = project.run(&["eval", "set", "-p", "trimmed.yaml"]).expect_code(0).stdout;
+    assert!(shown.contains("span recall") && shown.contains("span IoU") && shown.contains("span tokens"), "{shown}");
+
+    // What is shown is part of the file, byte for byte.
+    project.run(&["ingest", "set/corpus", "-p", "trimmed.yaml"]).expect_code(0);
+    let hits = project.run(&["search", "How often are signing keys rotated?", "-p", "trimmed.yaml", "--json"]).expect_code(0);
+    let hit = &hits.of_type("hit")[0];
+    assert_eq!((&hit["text"], &hit["lines"]), (&json!(notes[1]), &json!([3, 3])));
+    let at = |end: &str| usize::try_from(hit[end].as_u64().unwrap()).unwrap();
+    assert_eq!(&lines(notes)[at("start")..at("end")], notes[1]);
+}
+
 #[test]
 fn a_bad_set_names_file_and_line() {
     let project = Project::new();

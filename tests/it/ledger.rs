@@ -29,6 +29,8 @@ use uuid::Uuid;
 /// What keeps one ledger. Opened again after its handles are dropped, it is the ledger that was left.
 #[async_trait]
 trait Keeper: Send + Sync {
+    /// How many histories a property has: each asks for each of its steps, in a round trip.
+    const CASES: u32;
     async fn open(&self) -> Arc<dyn Ledger>;
 }
 
@@ -46,6 +48,8 @@ impl Sqlite {
 
 #[async_trait]
 impl Keeper for Sqlite {
+    const CASES: u32 = 128;
+
     async fn open(&self) -> Arc<dyn Ledger> {
         loop {
             match SqliteLedger::open(&self.path).await {

@@ -139,7 +139,8 @@ async fn an_ingest_is_watched_and_stopped() {
     api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(500)));
     let embed = "embed: { model: api/e, dimensions: 8, batch: { items: 1 } }\n";
     let project = project(&api, embed);
-    for n in 0..200 {
+    // More than are embedded before it is stopped, on a busy machine too.
+    for n in 0..1000 {
         project.write(&format!("many/{n}.md"), format!("# Note {n}\n\nThe note of number {n} says how keys are rotated."));
     }
     let pipeline = String::from_utf8(project.read("lantern.yaml")).unwrap();

@@ -402,6 +402,10 @@ fn what_happens_around_the_ranking() {
 
     for (text, expected) in [
         ("query: { retrieve: { where: [path=a, lng=zh] } }", "1:38 `lng=zh` compares an unknown field"),
+        (
+            "query: { retrieve: { rerank: { model: local/ms-marco } } }",
+            "1:39 there is no such local reranker: `local/ms-marco`",
+        ),
         ("query: { retrieve: { rerank: { model: mistral/m } } }", "1:39 `mistral/m`: mistral has no models here that rerank"),
         ("query: { decide: { model: cohere/m } }", "1:27 `cohere/m`: cohere has no models here that decide"),
         ("query: { decide: {} }", "1:10 `model` is missing: what is to decide?"),

@@ -204,7 +204,10 @@ async fn only_those_who_rerank_are_asked_to() {
         providers.reranker(&model).unwrap_err()
     };
     let error = refused("mistral");
-    assert!(error.is_fatal() && error.hint.as_deref().unwrap().contains("cohere, voyage, jina or typesafe"), "{error:?}");
+    assert!(
+        error.is_fatal() && error.hint.as_deref().unwrap().contains("cohere, voyage, jina, typesafe or local"),
+        "{error:?}"
+    );
     let error = refused("jina");
     assert_eq!(error.kind, ErrorKind::Auth);
     assert!(error.hint.as_deref().unwrap().contains("JINA_API_KEY"), "{error:?}");

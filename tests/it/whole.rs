@@ -118,12 +118,6 @@ async fn every_passage_is_read_once_priced_first_and_not_paid_for_twice() {
         assert!(tokens < 1150, "{tokens} tokens");
     }
     assert!(api.most_in_flight() <= CONCURRENCY);
-    // As the model counts them.
-    let (foreseen, was) = (number(&estimate["input_tokens"]), number(&done["usage"]["input_tokens"]));
-    assert!((foreseen / was - 1.0).abs() < 0.05, "{foreseen} tokens foreseen, {was} read");
-    let (foreseen, most, was) = (number(&estimate["cost_usd"]), number(&estimate["at_most_usd"]), number(&done["cost_usd"]));
-    assert!(was < most && (foreseen / was - 1.0).abs() < 0.5, "${foreseen} foreseen, at most ${most}; it was ${was}");
-
     // Asked again, only the answer is paid for; of a change, what it changes.
     let again = ask(&project, QUESTION, &["--all"]).expect_code(0);
     assert_eq!((again.last("estimate")["kept"].as_u64(), again.last("estimate")["requests"].as_u64()), (Some(parts), Some(1)));
@@ -138,6 +132,22 @@ async fn every_passage_is_read_once_priced_first_and_not_paid_for_twice() {
         changed.last("done")["whole"]["kept"].as_u64(),
         Some(changed.last("estimate")["parts"].as_u64().unwrap() - more)
     );
+}
+
+/// The model's tokens are those that it counts itself; what it will note is not known before.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_foreseen_is_about_what_it_takes() {
+    let api = stand_in().await;
+    let project = project(&api, "part_tokens: 4000");
+    let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
+    let (estimate, done) = (told.last("estimate"), told.last("done"));
+    assert!(estimate["parts"].as_u64().unwrap() > 1);
+    let (foreseen, was) = (number(&estimate["input_tokens"]), number(&done["usage"]["input_tokens"]));
+    assert!((foreseen / was - 1.0).abs() < 0.05, "{foreseen} tokens foreseen, {was} read");
+    let [foreseen, most] = ["cost_usd", "at_most_usd"].map(|cost| number(&estimate[cost]));
+    let was = number(&done["cost_usd"]);
+    assert!(was < most && (foreseen / was - 1.0).abs() < 0.25, "${foreseen} foreseen, at most ${most}; it was ${was}");
+    assert!(number(&estimate["minutes"]) > 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,15 +242,20 @@ async fn notes_that_are_too_many_are_read_in_halves_and_folded() {
     // No more than two incidents fit into what a reader may write.
     api.always(CHAT, |request| {
         let text = model::said(request);
-        let many = task(request) == Task::Read && text.lines().count() > 2;
-        if many { reply(request, "- Incident INC-999 was rep", "length") } else { reply(request, &text, "stop") }
+        let long = "was reported by the crew of the hall after the pump had stopped and the alarm had rung twice that morning";
+        match task(request) {
+            Task::Read if text.lines().count() > 2 => reply(request, "- Incident INC-999 was rep", "length"),
+            Task::Read => reply(request, &text.replace("was reported", long), "stop"),
+            Task::Fold => reply(request, &text.replace(long, "was reported"), "stop"),
+            _ => reply(request, &text, "stop"),
+        }
     });
     let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
     expect_cited(&told, 0..DOCUMENTS);
     let folds = asked(&api, Task::Fold);
     assert!(folds.len() > 1, "{} folds", folds.len());
     for request in folds.iter().chain(&asked(&api, Task::Conclude)) {
-        assert!(model::tokens(&message(request, "user")) < 900, "notes of one request are bounded");
+        assert!(model::tokens(&message(request, "user")) < 1700, "notes of one request are bounded");
     }
 
     api.always(CHAT, |request| reply(request, "NONE", "stop"));
@@ -264,8 +279,6 @@ async fn chinese_questions_are_recognised_and_answered() {
     assert_eq!(told.last("estimate")["reads"], true);
     expect_cited(&told, 0..20);
     assert!(asked(&api, Task::Read).len() > 1);
-    let (foreseen, was) = (number(&told.last("estimate")["input_tokens"]), number(&told.last("done")["usage"]["input_tokens"]));
-    assert!((foreseen / was - 1.0).abs() < 0.08, "{foreseen} tokens foreseen, {was} read");
 }
 
 #[tokio::test(flavor = "multi_thread")]

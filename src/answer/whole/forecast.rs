@@ -9,7 +9,7 @@ use super::estimate::Estimate;
 use super::notes::Shown;
 use super::parts::Part;
 use super::pass::Pass;
-use super::prompts::{FOLD_TOKENS, NOTE_TOKENS, concluding, reading, tokens};
+use super::prompts::{NOTE_TOKENS, concluding, reading, tokens};
 use super::reading::{Counted, Documents};
 use crate::answer::prompt::Prompt;
 use crate::answer::retrieve::off_runtime;
@@ -47,6 +47,10 @@ impl Pass {
                 }
             }
         }
+        if parts == 1 {
+            // It is not read but answered from: what is kept of it is of no use.
+            (kept, paid) = (0, counted.tokens);
+        }
         let mut estimate = Estimate {
             reads: all,
             documents: counted.documents,
@@ -82,7 +86,7 @@ impl Pass {
 
     /// `each` and `own`: tokens of a reader's instructions, and of those for the answer.
     fn add_up(&self, estimate: &mut Estimate, parts: u64, paid: u64, each: u64, own: u64) {
-        let (read, budget) = (parts - estimate.kept, self.budget as u64);
+        let read = parts - estimate.kept;
         let alone = parts == 1;
         let answer = u64::from(self.max_tokens);
         // What is noted of each part, and what comes of it at each level.
@@ -91,25 +95,21 @@ impl Pass {
                 return (1, paid + own, answer.min(USUAL_NOTES * 2));
             }
             let (mut requests, mut input, mut output) = (read + 1, paid + read * each + own, read * notes);
-            let mut level = parts * notes;
-            while level > budget {
-                let folds = level.div_ceil(budget);
+            let (mut level, fold, room) = (parts * notes, self.fold() as u64, self.room as u64);
+            while level > room && folded < fold {
+                let folds = level.div_ceil(fold);
                 requests += folds;
                 input += level + folds * each;
                 output += folds * folded;
-                level = folds * folded;
-                if folded >= budget {
+                if folds * folded >= level {
                     break;
                 }
+                level = folds * folded;
             }
-            (requests, input + level.min(budget), output + answer.min(USUAL_NOTES * 2))
+            (requests, input + level.min(room), output + answer.min(USUAL_NOTES * 2))
         };
-        let (requests, input, output) = of(USUAL_NOTES, u64::from(FOLD_TOKENS) / 4);
-        let (_, most_input, most_output) = of(u64::from(NOTE_TOKENS), u64::from(FOLD_TOKENS).min(budget / 2));
-        if alone {
-            // It is not read but answered from: whatever is kept of it is of no use.
-            estimate.kept = 0;
-        }
+        let (requests, input, output) = of(USUAL_NOTES, self.fold() as u64 / 4);
+        let (_, most_input, most_output) = of(u64::from(NOTE_TOKENS), self.fold() as u64 * 3 / 4);
         (estimate.requests, estimate.input_tokens, estimate.output_tokens) = (requests, input, output);
         let price = self.reader.models.first().and_then(|model| model.price());
         // To the microdollar: no price is known more exactly.

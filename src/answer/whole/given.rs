@@ -17,6 +17,8 @@ use crate::providers::{ChatModel, Price};
 
 /// Tokens of a part, where the model is a provider's: a request is worth its instructions, and models still find everything in it.
 const PART_TOKENS: usize = 24_000;
+/// Parts that the notes for the answer may be as large as, where the model is a provider's: a list is worth more than a short prompt.
+const ROOM: usize = 3;
 /// Tokens of an answer, where nothing else is said: a list of everything is long.
 const ANSWER_TOKENS: u32 = 4096;
 
@@ -60,6 +62,7 @@ impl Given<'_> {
         let at_home = models.first().is_some_and(|model| model.price() == Some(Price::FREE));
         // What runs at home has little room, and needs long for much.
         let usual = if at_home { plan.context_tokens } else { plan.context_tokens.max(PART_TOKENS) };
+        let budget = plan.whole.part_tokens.unwrap_or(usual);
         let max_tokens = match question.max_tokens {
             Some(asked) => asked,
             None if plan.max_tokens == QueryPlan::default().max_tokens => ANSWER_TOKENS,
@@ -75,7 +78,8 @@ impl Given<'_> {
         let pass = Pass {
             libraries,
             reader,
-            budget: plan.whole.part_tokens.unwrap_or(usual),
+            budget,
+            room: if at_home { budget } else { budget * ROOM },
             count,
             quota,
             instructions: plan.prompt.clone(),

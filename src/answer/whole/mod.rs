@@ -8,7 +8,7 @@
 //!
 //! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all passages that pass the
 //! filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes before it is paid for ([`estimate`]).
-//! In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]); [`notes`] are put together until they fit into
+//! In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]); [`notes`] are put together on a [`shelf`] until they fit into
 //! the last request, whose answer is streamed and checked like any other. What was paid for is [`kept`].
 //!
 //! Invariants: every passage reaches a model once (twice where its part had too much for one reader); nothing is paid for before the
@@ -27,6 +27,7 @@ mod prompts;
 mod reader;
 mod reading;
 mod recognise;
+mod shelf;
 
 pub use self::estimate::{Estimate, WholeSummary};
 pub(super) use self::given::{Given, SEVERAL};

@@ -4,22 +4,21 @@
 //! documents ─▶ parts ─▶ readers (several at once) ─▶ notes ─▶ folded, whenever they fill a request ─▶ … ─▶ the answer, streamed
 //! ```
 
-use std::collections::BTreeMap;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_stream::try_stream;
-use futures_util::stream::{FuturesOrdered, StreamExt as _};
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::time::Instant;
 
 use super::estimate::WholeSummary;
-use super::notes::{Line, merged, shown};
+use super::notes::{Line, shown};
 use super::parts::Part;
-use super::prompts::{answering, concluding};
+use super::prompts::{FOLD_TOKENS, answering, concluding};
 use super::reader::{Found, Reader, Spent};
 use super::reading::{Count, Counted, Documents, Library, first_two};
+use super::shelf::{Folded, Shelf, pieces};
 use crate::answer::decide::Deciding;
 use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::answer::fallback::write_with_fallback;
@@ -31,8 +30,6 @@ use crate::error::{Error, reason};
 
 /// Parts in a row that could not be read: the next could not be either.
 const OUTAGE: u32 = 3;
-/// How often notes are folded at the end that are too many for one request.
-const ROUNDS: usize = 6;
 
 /// What the provider allows.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,6 +48,8 @@ pub(in crate::answer) struct Pass {
     pub(super) reader: Reader,
     /// Tokens of a part, and of notes.
     pub(super) budget: usize,
+    /// Tokens of the notes that the answer is written from.
+    pub(super) room: usize,
     pub(super) count: Count,
     pub(super) quota: Quota,
     /// Instructions for the answer; `None`: the built-in ones.
@@ -102,52 +101,6 @@ impl Gathered {
             said.push("More was found than fits into one answer: some of it is left out.".to_owned());
         }
         (!said.is_empty()).then(|| said.join(" "))
-    }
-}
-
-/// Notes that are folded whenever they fill a request: so they take no more room than some requests, however many documents there are.
-struct Shelf {
-    reader: Reader,
-    budget: usize,
-    count: Count,
-    /// Notes by how often they were folded, and their tokens.
-    levels: BTreeMap<usize, (Vec<Line>, usize)>,
-    folding: FuturesOrdered<Folding>,
-}
-
-/// What comes next.
-enum Next {
-    Folded(usize, Found),
-    Read(Option<Result<(Found, Counted), Error>>),
-}
-
-type Folding = Pin<Box<dyn Future<Output = (usize, Found)> + Send>>;
-
-impl Shelf {
-    async fn add(&mut self, level: usize, lines: Vec<Line>) -> Result<(), Error> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let more = tokens(&self.count, &lines).await?;
-        let (kept, tokens) = self.levels.entry(level).or_default();
-        kept.extend(lines);
-        *tokens += more;
-        if *tokens > self.budget {
-            let (lines, _) = std::mem::take(self.levels.entry(level).or_default());
-            self.begin(level, merged(lines));
-        }
-        Ok(())
-    }
-
-    fn begin(&mut self, level: usize, lines: Vec<Line>) {
-        let reader = self.reader.clone();
-        self.folding.push_back(Box::pin(async move { (level + 1, reader.fold(lines).await) }));
-    }
-
-    /// All notes, in the order of the documents.
-    fn all(&mut self) -> Vec<Line> {
-        let levels = std::mem::take(&mut self.levels);
-        merged(levels.into_iter().rev().flat_map(|(_, (lines, _))| lines).collect())
     }
 }
 
@@ -222,6 +175,11 @@ impl Pass {
         }
     }
 
+    /// Tokens of notes that one fold is given.
+    pub(super) fn fold(&self) -> usize {
+        self.budget.min(FOLD_TOKENS as usize)
+    }
+
     /// Reads all parts, several at once, and folds what is noted of them.
     fn gather<'a>(
         &'a self,
@@ -238,60 +196,33 @@ impl Pass {
                 }
             };
             let mut reading = pin!(parts.map(read).buffered(self.quota.concurrency.max(1)).fuse());
-            let mut shelf = Shelf {
-                reader: self.reader.clone(),
-                budget: self.budget,
-                count: Arc::clone(&self.count),
-                levels: BTreeMap::new(),
-                folding: FuturesOrdered::new(),
-            };
+            let mut shelf = Shelf::new(self.reader.clone(), self.fold(), self.room, Arc::clone(&self.count));
             loop {
-                let room = shelf.folding.len() < self.quota.concurrency.max(1);
+                let room = shelf.folding() < self.quota.concurrency.max(1);
                 let next = tokio::select! {
                     biased;
-                    Some((level, folded)) = shelf.folding.next() => Next::Folded(level, folded),
+                    Some(folded) = shelf.next() => Next::Folded(folded),
                     // Notes wait for no more folds than readers are at work.
                     read = reading.next(), if room => Next::Read(read),
                 };
                 match next {
-                    Next::Folded(level, folded) => {
-                        let lines = gathered.folded(folded)?;
-                        shelf.add(level, lines).await?;
-                    }
+                    Next::Folded(folded) => gathered.folded(&mut shelf, folded).await?,
                     Next::Read(None) => break,
                     Next::Read(Some(read)) => {
                         let (found, counted) = read?;
                         gathered.counted = counted;
                         let lines = gathered.read(found)?;
-                        shelf.add(0, lines).await?;
+                        shelf.add(lines).await?;
                         yield AnswerEvent::Reading { read: gathered.parts, of: of.max(gathered.parts) };
                     }
                 }
             }
-            while let Some((level, folded)) = shelf.folding.next().await {
-                let lines = gathered.folded(folded)?;
-                shelf.add(level, lines).await?;
+            // A fold may begin another.
+            while let Some(folded) = shelf.next().await {
+                gathered.folded(&mut shelf, folded).await?;
             }
-            let mut lines = shelf.all();
-            // What is left of several levels may be too much for one request together.
-            for _ in 0..ROUNDS {
-                let before = tokens(&self.count, &lines).await?;
-                if before <= self.budget {
-                    break;
-                }
-                for piece in pieces(lines, self.budget, &self.count).await? {
-                    shelf.begin(0, piece);
-                }
-                lines = Vec::new();
-                while let Some((_, folded)) = shelf.folding.next().await {
-                    lines.extend(gathered.folded(folded)?);
-                }
-                lines = merged(lines);
-                if tokens(&self.count, &lines).await? * 10 > before * 9 {
-                    break;
-                }
-            }
-            gathered.lines = lines;
+            gathered.cut |= shelf.dropped();
+            gathered.lines = shelf.into_lines();
         }
     }
 
@@ -321,7 +252,7 @@ impl Pass {
         question: Arc<str>,
         wishes: Option<String>,
     ) -> Result<(Prompt, Vec<Source>), Error> {
-        let mut fitting = pieces(std::mem::take(&mut gathered.lines), self.budget, &self.count).await?.into_iter();
+        let mut fitting = pieces(std::mem::take(&mut gathered.lines), self.room, &self.count).await?.into_iter();
         let lines = fitting.next().unwrap_or_default();
         gathered.cut |= fitting.next().is_some();
         let (instructions, complete) = (self.instructions.clone(), gathered.failed == 0);
@@ -359,49 +290,26 @@ impl Gathered {
         Ok(found.lines)
     }
 
-    /// Takes down what became of notes.
+    /// Takes down what became of notes, and puts them back.
     ///
     /// # Errors
     /// When no other notes could be folded either.
-    fn folded(&mut self, found: Found) -> Result<Vec<Line>, Error> {
-        self.spent.add(&found.spent);
-        self.cut |= found.cut;
-        match found.failed {
-            Some(error) if error.stops_all() => Err(error),
-            Some(error) => {
-                tracing::info!(error = %reason(&error), "notes could not be put together");
-                Ok(found.lines)
-            }
-            None => Ok(found.lines),
+    async fn folded(&mut self, shelf: &mut Shelf, mut folded: Folded) -> Result<(), Error> {
+        self.spent.add(&folded.found.spent);
+        if let Some(error) = &folded.found.failed {
+            tracing::info!(error = %reason(error), "notes could not be put together");
+        }
+        match folded.found.failed.take_if(|error| error.stops_all()) {
+            Some(error) => Err(error),
+            None => shelf.put_back(folded).await,
         }
     }
 }
 
-async fn tokens(count: &Count, lines: &[Line]) -> Result<usize, Error> {
-    let (text, count) = (shown(lines).text, Arc::clone(count));
-    off_runtime("count the tokens of notes", move || count(&text)).await
-}
-
-/// Notes in pieces, none of which takes more than `budget` tokens as far as lines allow.
-async fn pieces(lines: Vec<Line>, budget: usize, count: &Count) -> Result<Vec<Vec<Line>>, Error> {
-    let count = Arc::clone(count);
-    off_runtime("count the tokens of notes", move || {
-        let (mut pieces, mut open, mut filled) = (Vec::new(), Vec::new(), 0);
-        for line in lines {
-            let tokens = count(&shown(std::slice::from_ref(&line)).text);
-            if filled + tokens > budget && !open.is_empty() {
-                pieces.push(std::mem::take(&mut open));
-                filled = 0;
-            }
-            open.push(line);
-            filled += tokens;
-        }
-        if !open.is_empty() {
-            pieces.push(open);
-        }
-        pieces
-    })
-    .await
+/// What comes next.
+enum Next {
+    Folded(Folded),
+    Read(Option<Result<(Found, Counted), Error>>),
 }
 
 /// The end of an answer, with what the pass took.

@@ -124,13 +124,15 @@ impl Reader {
         let (shown, question) = (notes::shown(&lines), Arc::clone(&self.question));
         let request = self.request(folding(&question, &shown), FOLD_TOKENS);
         match self.ask(request, &mut spent).await {
+            // What was cut would be lost.
+            Ok(said) if said.cut => Found { lines, spent, ..Found::default() },
             Ok(said) => {
-                let folded = merged(read(&said.text, &shown.sources, said.cut));
+                let folded = merged(read(&said.text, &shown.sources, false));
                 // Who says nothing of notes has not read them.
                 let lines = if folded.is_empty() { lines } else { folded };
-                Found { lines, spent, failed: None, cut: said.cut }
+                Found { lines, spent, ..Found::default() }
             }
-            Err(error) => Found { lines, spent, failed: Some(error.into()), cut: false },
+            Err(error) => Found { lines, spent, failed: Some(error.into()), ..Found::default() },
         }
     }
 

@@ -101,13 +101,18 @@ impl CrossEncoder {
                 (name, files, longest)
             }
         };
-        off_the_runtime(move || Loaded::read(&name, files, longest).map(Arc::new)).await?
+        off_the_runtime(move || Loaded::read(Cpu::detect(), &name, files, longest).map(Arc::new)).await?
     }
 }
 
 impl Loaded {
-    fn read(name: &str, [weights, tokenizer, config]: [Vec<u8>; 3], longest: Option<usize>) -> Result<Self, ProviderError> {
-        let classifier = published::read_classifier(Cpu::detect(), &config, weights).map_err(|error| unusable(name, error))?;
+    fn read(
+        cpu: Cpu,
+        name: &str,
+        [weights, tokenizer, config]: [Vec<u8>; 3],
+        longest: Option<usize>,
+    ) -> Result<Self, ProviderError> {
+        let classifier = published::read_classifier(cpu, &config, weights).map_err(|error| unusable(name, error))?;
         let encoder = classifier.encoder();
         let longest = longest.map_or(encoder.positions(), |longest| longest.min(encoder.positions()));
         let pairing = Pairing::read(&tokenizer, longest).map_err(|error| unusable(name, error))?;
@@ -159,5 +164,32 @@ impl Reranker for CrossEncoder {
             return Err(ProviderError::new(PROVIDER, ErrorKind::BadAnswer, "a score is missing or not finite"));
         }
         Ok(Reranked { scores, tokens: Some(tokens as u64), units: None })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Of models drawn by chance, by `transformers` in double precision: see `scripts/cross-encoders`.
+    #[test]
+    fn in_single_precision_scores_are_the_references() {
+        for name in ["bert", "xlm-roberta"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/local/cross").join(name);
+            let folder::Contents { files, longest } = folder::read(&path).unwrap();
+            let model = Loaded::read(Cpu::Baseline, name, files, longest).unwrap();
+            let scored: Vec<serde_json::Value> =
+                serde_json::from_slice(&std::fs::read(path.join("scores.json")).unwrap()).unwrap();
+            assert!(scored.len() > 50);
+            for pair in &scored {
+                let text = |key: &str| pair[key].as_str().unwrap();
+                let windows = model.pairing.pairs(text("question"), &[text("passage").to_owned()]).unwrap();
+                assert_eq!(windows.len() as u64, pair["windows"].as_u64().unwrap(), "{name}: {pair}");
+                let best = model.classifier.scores(&windows).into_iter().fold(f32::NEG_INFINITY, f32::max);
+                let known = pair["score"].as_f64().unwrap() as f32;
+                assert!((best - known).abs() < 1e-4, "{name}: {best}, not {known}: {pair}");
+            }
+        }
     }
 }

@@ -31,6 +31,7 @@ mod unigram;
 mod universal;
 mod use_multilingual;
 mod weights;
+mod xlm_roberta;
 
 use std::path::Path;
 use std::sync::Arc;

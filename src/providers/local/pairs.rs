@@ -7,8 +7,11 @@ use std::ops::Range;
 
 use tokenizers::{Encoding, PostProcessor as _, Tokenizer};
 
+use super::encoder::Tokenise as _;
 use super::failure::PROVIDER;
 use super::sequence::Sequence;
+use super::unigram::Unigram;
+use super::xlm_roberta::{self, XlmRoberta};
 use crate::providers::{ErrorKind, ProviderError};
 
 type Problem = Box<dyn std::error::Error + Send + Sync>;
@@ -32,10 +35,46 @@ impl Sequence for Pair {
     }
 }
 
+/// What cuts texts.
+#[derive(Debug)]
+enum Pieces {
+    Any(Box<Tokenizer>),
+    Unigram(Box<Unigram>),
+}
+
+impl Pieces {
+    /// Tokens that there are.
+    fn size(&self) -> usize {
+        match self {
+            Self::Any(tokenizer) => tokenizer.get_vocab_size(true),
+            Self::Unigram(unigram) => unigram.size(),
+        }
+    }
+
+    /// The tokens of a text, and no others.
+    fn of(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
+        match self {
+            Self::Any(tokenizer) => {
+                let encoding = tokenizer.encode_fast(text, false).map_err(|e| {
+                    ProviderError::new(PROVIDER, ErrorKind::InvalidInput, "the text cannot be tokenised").caused_by(e)
+                })?;
+                Ok(encoding.get_ids().to_vec())
+            }
+            Self::Unigram(unigram) => {
+                // Between those of start and end.
+                let mut tokens = unigram.tokens(text)?;
+                tokens.pop();
+                tokens.drain(..tokens.len().min(1));
+                Ok(tokens)
+            }
+        }
+    }
+}
+
 /// What makes pairs.
 #[derive(Debug)]
 pub(super) struct Pairing {
-    tokenizer: Tokenizer,
+    pieces: Pieces,
     before: Vec<u32>,
     between: Vec<u32>,
     after: Vec<u32>,
@@ -48,7 +87,11 @@ pub(super) struct Pairing {
 impl Pairing {
     /// Reads a tokenizer.json. `longest`: tokens of a sequence, at most.
     pub(super) fn read(tokenizer: &[u8], longest: usize) -> Result<Self, Problem> {
-        let mut tokenizer = Tokenizer::from_bytes(tokenizer)?;
+        if let Some(XlmRoberta { unigram, before, between, after }) = xlm_roberta::read(tokenizer) {
+            return Self { pieces: Pieces::Unigram(Box::new(unigram)), before, between, after, types: None, room: 0 }
+                .within(longest);
+        }
+        let mut tokenizer = parsed(tokenizer)?;
         // Some files ask for cutting and padding; this does neither.
         tokenizer.with_truncation(None)?;
         tokenizer.with_padding(None);
@@ -80,24 +123,29 @@ impl Pairing {
         {
             return Err(odd());
         }
-        let room = longest.saturating_sub(before.len() + between.len() + after.len());
+        Self { pieces: Pieces::Any(Box::new(tokenizer)), before, between, after, types, room: 0 }.within(longest)
+    }
+
+    /// With room in sequences of so many tokens.
+    fn within(self, longest: usize) -> Result<Self, Problem> {
+        let room = longest.saturating_sub(self.before.len() + self.between.len() + self.after.len());
         if room < LEAST {
             return Err(format!("a sequence of {longest} tokens holds no pair of texts").into());
         }
-        Ok(Self { tokenizer, before, between, after, types, room })
+        Ok(Self { room, ..self })
     }
 
     /// Whether an encoder can read what this makes.
     pub(super) fn suits(&self, fits: impl FnOnce(usize) -> bool, has_types: bool) -> bool {
-        fits(self.tokenizer.get_vocab_size(true)) && (has_types || self.types.is_none())
+        fits(self.pieces.size()) && (has_types || self.types.is_none())
     }
 
     /// All pairs of a question with these passages.
     pub(super) fn pairs(&self, question: &str, passages: &[String]) -> Result<Vec<Pair>, ProviderError> {
-        let question = self.tokens(question)?;
+        let question = self.pieces.of(question)?;
         let mut pairs = Vec::with_capacity(passages.len());
         for (number, passage) in passages.iter().enumerate() {
-            let passage = self.tokens(passage)?;
+            let passage = self.pieces.of(passage)?;
             let (asked, windows) = windows(question.len(), passage.len(), self.room);
             let question = question.get(..asked).unwrap_or_default();
             let first_type = self.types.map_or(usize::MAX, |types| self.before.len() + asked + types);
@@ -109,13 +157,13 @@ impl Pairing {
         }
         Ok(pairs)
     }
+}
 
-    fn tokens(&self, text: &str) -> Result<Vec<u32>, ProviderError> {
-        let encoding = self.tokenizer.encode_fast(text, false);
-        let encoding = encoding
-            .map_err(|e| ProviderError::new(PROVIDER, ErrorKind::InvalidInput, "the text cannot be tokenised").caused_by(e))?;
-        Ok(encoding.get_ids().to_vec())
-    }
+/// Reads a file that is JSON, which `tokenizers` takes for granted here and there; a panic of its own is an error, too.
+fn parsed(tokenizer: &[u8]) -> Result<Tokenizer, Problem> {
+    let _: serde::de::IgnoredAny = serde_json::from_slice(tokenizer)?;
+    std::panic::catch_unwind(|| Tokenizer::from_bytes(tokenizer))
+        .unwrap_or_else(|_| Err("the tokenizer is none that is known here".into()))
 }
 
 /// Fewer tokens than this are no room for two texts.

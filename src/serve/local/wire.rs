@@ -49,6 +49,8 @@ pub(crate) struct Asked {
     pub(crate) max_tokens: Option<u32>,
     pub(crate) temperature: Option<f32>,
     pub(crate) anyway: bool,
+    #[serde(default)]
+    pub(crate) untrimmed: bool,
     pub(crate) all: Option<bool>,
 }
 
@@ -104,6 +106,7 @@ impl From<&Question> for Asked {
             max_tokens,
             temperature,
             anyway,
+            untrimmed,
             all,
         } = question;
         Self {
@@ -119,6 +122,7 @@ impl From<&Question> for Asked {
             max_tokens: *max_tokens,
             temperature: *temperature,
             anyway: *anyway,
+            untrimmed: *untrimmed,
             all: *all,
         }
     }

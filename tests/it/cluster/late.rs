@@ -237,3 +237,20 @@ async fn what_is_being_indexed_is_not_walked_again_for() {
     other.leave().await;
     next.leave().await;
 }
+
+/// A renewal that was under way while its worker left found the row gone, and signed on again: the others waited for a lease.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_while_its_lease_is_renewed_is_gone() {
+    let mut meeting = Meeting::new(Corpus::new("a"));
+    // Renewed every ten milliseconds; what runs out meanwhile is had anew.
+    meeting.lease = Duration::from_millis(30);
+    let cluster = meeting.cluster().await;
+    for turn in 0..60 {
+        cluster.join(&[SourceId::new("a")], false).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(turn % 13)).await;
+        cluster.leave().await;
+        // Whatever is still under way.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert_eq!(meeting.sql("SELECT count(*) FROM ragstream.workers WHERE corpus = $corpus"), "0", "turn {turn}");
+    }
+}

@@ -36,6 +36,8 @@ impl Postgres {
 
 #[async_trait]
 impl Keeper for Postgres {
+    const CASES: u32 = 32;
+
     async fn open(&self) -> Arc<dyn Ledger> {
         let mut last = self.last.lock().await;
         if let Some(last) = last.take() {

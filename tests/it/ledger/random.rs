@@ -282,6 +282,6 @@ async fn agrees(keeper: impl Keeper, steps: Vec<Step>) -> Result<(), TestCaseErr
 
 pub fn any_history_agrees_with_the_model<K: Keeper>(keeper: impl Fn() -> K) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 96, source_file: Some(file!()), ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: K::CASES, source_file: Some(file!()), ..Config::default() });
     runner.run(&vec(steps(), 1..40), |steps| runtime.block_on(agrees(keeper(), steps))).unwrap();
 }

@@ -313,6 +313,6 @@ async fn survives(keeper: impl Keeper, events: Vec<Event>) -> Result<(), TestCas
 
 pub fn a_worker_that_is_killed_anywhere_leaves_nothing_unknown<K: Keeper>(keeper: impl Fn() -> K) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let mut runner = TestRunner::new(Config { cases: 128, source_file: Some(file!()), ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: K::CASES, source_file: Some(file!()), ..Config::default() });
     runner.run(&vec(events(), 1..20), |events| runtime.block_on(survives(keeper(), events))).unwrap();
 }
