@@ -37,7 +37,7 @@ pub(super) fn read(folder: &Path) -> Result<Contents, ProviderError> {
         *place = file(folder, name, most)?;
     }
     // Not every model has one.
-    let limits = std::fs::read(folder.join("tokenizer_config.json")).unwrap_or_default();
+    let limits = contents(&folder.join("tokenizer_config.json"), 16 << 20).unwrap_or_default();
     let limits: Option<TokenizerConfig> = serde_json::from_slice(&limits).ok();
     let longest = limits.and_then(|limits| limits.model_max_length).filter(|longest| (1.0..=1e9).contains(longest));
     Ok(Contents { files, longest: longest.map(|longest| longest as usize) })
