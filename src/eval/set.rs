@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 
@@ -74,7 +74,7 @@ pub struct SpanLine {
     /// The byte after the last.
     #[serde(default)]
     pub end: Option<u64>,
-    /// The part itself, where no bytes are given: as it stands there, once.
+    /// The part itself. Where no bytes are given it has to stand there once; else those bytes have to be it.
     #[serde(default)]
     pub text: Option<String>,
 }
@@ -206,20 +206,24 @@ impl Texts<'_> {
     fn span(&mut self, line: SpanLine) -> Result<Option<Span>, String> {
         let SpanLine { document, start, end, text } = line;
         let Some(corpus) = self.corpus else { return Ok(None) };
-        let path = corpus.join(&document);
-        if !path.is_file() {
+        if !holds(corpus, &document) {
             return Err(format!("`{document}` is no file of the corpus"));
         }
+        let read = self.read.entry(document.clone()).or_insert_with(|| {
+            let bytes = fs::read(corpus.join(&document)).map_err(|error| error.to_string())?;
+            Ok(parse(Hint::name(&document), bytes).map_err(|error| error.to_string())?.text)
+        });
+        let whole = read.as_ref().map_err(|error| format!("`{document}` cannot be read: {error}"))?;
         let bytes = match (start, end, text) {
-            (Some(start), Some(end), _) if start < end => start..end,
-            (Some(start), Some(end), _) => return Err(format!("a span of `{document}` begins at {start} and ends at {end}")),
+            (Some(start), Some(end), _) if start >= end => {
+                return Err(format!("a span of `{document}` begins at {start} and ends at {end}"));
+            }
+            (Some(start), Some(end), text) => {
+                marked(whole, start, end, text.as_deref()).map_err(|what| format!("a span of `{document}` {what}"))?;
+                start..end
+            }
             (_, _, Some(part)) if !part.trim().is_empty() => {
                 let part = part.trim();
-                let read = self.read.entry(document.clone()).or_insert_with(|| {
-                    let bytes = fs::read(&path).map_err(|error| error.to_string())?;
-                    Ok(parse(Hint::name(&document), bytes).map_err(|error| error.to_string())?.text)
-                });
-                let whole = read.as_ref().map_err(|error| format!("`{document}` cannot be read: {error}"))?;
                 let mut places = whole.match_indices(part).map(|(place, _)| place as u64);
                 match (places.next(), places.count()) {
                     (Some(place), 0) => place..place + part.len() as u64,
@@ -234,6 +238,34 @@ impl Texts<'_> {
         };
         Ok(Some(Span { document, bytes }))
     }
+}
+
+/// Whether these bytes are a part of a document, and say what is to be there: who counts characters where bytes are wanted is told so,
+/// and does not measure something else.
+fn marked(whole: &str, start: u64, end: u64, text: Option<&str>) -> Result<(), String> {
+    let bytes = usize::try_from(start).unwrap_or(usize::MAX)..usize::try_from(end).unwrap_or(usize::MAX);
+    if bytes.end > whole.len() {
+        return Err(format!("ends at {end}, and its text has {} bytes", whole.len()));
+    }
+    let part = whole.get(bytes).ok_or_else(|| {
+        format!("from {start} to {end} begins or ends within a character: bytes of the text are counted, not characters")
+    })?;
+    match text.map(str::trim).filter(|text| !text.is_empty() && *text != part.trim()) {
+        Some(text) => {
+            let (said, wanted) = (beginning(part.trim()), beginning(text));
+            Err(format!("from {start} to {end} is \"{said}\", not \"{wanted}\": bytes of the text are counted, not characters"))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a file of the corpus is called so, as search names it: `./a.md` is no document's name, and `../a.md` none of the corpus.
+fn holds(corpus: &Path, document: &str) -> bool {
+    let names: Option<Vec<&str>> = Path::new(document)
+        .components()
+        .map(|part| if let Component::Normal(name) = part { name.to_str() } else { None })
+        .collect();
+    names.is_some_and(|names| names.join("/") == document) && corpus.join(document).is_file()
 }
 
 /// Enough of a text to know it by.
@@ -276,7 +308,7 @@ fn judgment(
         .map_err(|columns| format!("{} columns, wanted 3, separated by tabs", columns.len()))?;
     let score: i64 = score.trim().parse().map_err(|_| format!("the score `{score}` is not a whole number"))?;
     let place = places.get(query).ok_or_else(|| format!("`{query}` is no query of queries.jsonl"))?;
-    if corpus.is_some_and(|corpus| !corpus.join(document).is_file()) {
+    if corpus.is_some_and(|corpus| !holds(corpus, document)) {
         return Err(format!("`{document}` is no file of the corpus"));
     }
     if let Some(first) = seen.insert((query.to_owned(), document.to_owned()), number) {
@@ -337,7 +369,7 @@ mod tests {
     fn marked_answers_are_found_and_say_which_documents_hold_them() {
         let queries = (
             "queries.jsonl",
-            "{\"id\": 1, \"text\": \"one\", \"spans\": [{\"document\": \"a.md\", \"start\": 2, \"end\": 5}]}\n\
+            "{\"id\": 1, \"text\": \"one\", \"spans\": [{\"document\": \"a.md\", \"start\": 2, \"end\": 5, \"text\": \"baa\"}]}\n\
              {\"id\": 2, \"text\": \"two\", \"spans\": [{\"document\": \"备份.md\", \"text\": \"备份数据库。\"}, {\"document\": \"a.md\", \"text\": \"b\"}]}\n",
         );
         let files = [queries, ("corpus/a.md", "aabaa"), ("corpus/备份.md", "每天凌晨备份数据库。\n")];
@@ -359,14 +391,25 @@ mod tests {
             span("{\"document\": \"a.md\", \"start\": 3, \"end\": 3}"),
             span("{\"document\": \"a.md\"}"),
             span("{\"document\": \"gone.md\", \"text\": \"a\"}"),
+            span("{\"document\": \"./a.md\", \"text\": \"b\"}"),
+            span("{\"document\": \"a.md\", \"start\": 2, \"end\": 60}"),
+            span("{\"document\": \"备份.md\", \"start\": 4, \"end\": 10}"),
+            span("{\"document\": \"备份.md\", \"start\": 3, \"end\": 6, \"text\": \"备份\"}"),
         ];
-        let (_folder, loaded) = set(&[("queries.jsonl", &queries.concat()), ("corpus/a.md", "aabaa")]);
+        let files =
+            [("queries.jsonl", &*queries.concat()), ("corpus/a.md", "aabaa"), ("corpus/备份.md", "每天凌晨备份数据库。")];
+        let (_folder, loaded) = set(&files);
         let wanted = [
             "queries.jsonl:1: `a.md` says \"aa\" 2 times: give `start` and `end`",
             "queries.jsonl:2: `a.md` does not say \"nowhere\"",
             "queries.jsonl:3: a span of `a.md` begins at 3 and ends at 3",
             "queries.jsonl:4: a span of `a.md` needs `start` and `end`, or `text`",
             "queries.jsonl:5: `gone.md` is no file of the corpus",
+            "queries.jsonl:6: `./a.md` is no file of the corpus",
+            "queries.jsonl:7: a span of `a.md` ends at 60, and its text has 5 bytes",
+            "queries.jsonl:8: a span of `备份.md` from 4 to 10 begins or ends within a character: bytes of the text are counted, not \
+             characters",
+            "queries.jsonl:9: a span of `备份.md` from 3 to 6 is \"天\", not \"备份\": bytes of the text are counted, not characters",
             "qrels.tsv: No such file or directory (os error 2)",
         ];
         assert_eq!(loaded.unwrap_err(), wanted);

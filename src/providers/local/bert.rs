@@ -292,7 +292,7 @@ impl Reading<'_> {
             let parts: Vec<_> = (0..self.shape.layers)
                 .step_by(each)
                 .map(|from| {
-                    let to = self.shape.layers.min(from + each);
+                    let to = self.shape.layers.min(from.saturating_add(each));
                     scope.spawn(move || (from..to).map(|index| self.layer(index)).collect::<Result<Vec<_>, _>>())
                 })
                 .collect();

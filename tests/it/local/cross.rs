@@ -147,6 +147,7 @@ async fn files_that_are_missing_or_wrong_are_told() {
             ("ForSequenceClassification", "ForMaskedLM", "ForMaskedLM"),
             (r#""gelu""#, r#""silu""#, "silu"),
             (r#""num_hidden_layers": "#, r#""num_hidden_layers": 9"#, "encoder.layer."),
+            (r#""num_hidden_layers": "#, r#""num_hidden_layers": 18446744073709551615, "was": "#, "encoder.layer."),
             (r#""num_hidden_layers": "#, r#""num_hidden_layers": 0, "was": "#, "0 layers"),
             (r#""num_attention_heads": "#, r#""num_attention_heads": 18446744073709551615, "was": "#, "heads"),
             (r#""num_attention_heads": "#, r#""num_attention_heads": 4, "was": "#, "4 heads"),
