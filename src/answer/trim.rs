@@ -4,7 +4,7 @@
 //! the best are kept until the budget is used up, or what follows is too far behind the best. No model is asked, and nothing of the
 //! index is another: what comes back are parts of passages, byte for byte.
 //!
-//! The weights, [`BEHIND`] and how many passages are looked at were chosen on 300 questions of SQuAD 2 whose articles were put together as documents of
+//! The weights, [`BEHIND`] and how many passages are looked at were chosen on 300 questions of `SQuAD` 2 whose articles were put together as documents of
 //! 30 KB, with the answers' sentences marked (a model of this in Python); see README for what it does on Chroma's sets.
 
 use std::collections::{BTreeMap, HashMap};
@@ -72,7 +72,7 @@ pub(super) fn trimmed(
         kept.entry(sentence.passage).or_default().push(sentence.bytes.clone());
         seen.push((&hit.uri, place));
     }
-    kept.into_iter().flat_map(|(passage, parts)| found.get(passage).map(|hit| runs(hit, parts))).flatten().collect()
+    kept.into_iter().filter_map(|(passage, parts)| found.get(passage).map(|hit| runs(hit, parts))).flatten().collect()
 }
 
 fn split(question: &SparseVector, passage: usize, found: &DedupedHit, bm25: &Bm25) -> Vec<Sentence> {

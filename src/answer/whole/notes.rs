@@ -91,18 +91,15 @@ pub(super) fn merged(lines: Vec<Line>) -> Vec<Line> {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Line> = Vec::with_capacity(lines.len());
     for line in lines {
-        match known.get(&line.key()).and_then(|at| kept.get_mut(*at)) {
-            Some(first) => {
-                let new: Vec<Arc<Source>> =
-                    line.cited().filter(|source| first.cited().all(|known| !same(known, source))).map(Arc::clone).collect();
-                if !new.is_empty() {
-                    first.0.push(Bit::Cited(new));
-                }
+        if let Some(first) = known.get(&line.key()).and_then(|at| kept.get_mut(*at)) {
+            let new: Vec<Arc<Source>> =
+                line.cited().filter(|source| first.cited().all(|known| !same(known, source))).map(Arc::clone).collect();
+            if !new.is_empty() {
+                first.0.push(Bit::Cited(new));
             }
-            None => {
-                known.insert(line.key(), kept.len());
-                kept.push(line);
-            }
+        } else {
+            known.insert(line.key(), kept.len());
+            kept.push(line);
         }
     }
     kept

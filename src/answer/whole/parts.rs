@@ -85,16 +85,13 @@ pub(super) fn cut(source: Source, budget: usize, count: &dyn Fn(&Source) -> usiz
         }
         let beginning = source::shrink(&rest, |beginning| count(beginning) <= budget);
         let after = beginning.as_ref().and_then(|beginning| source::without_beginning(&rest, beginning.text.len()));
-        match (beginning, after) {
-            (Some(beginning), Some(after)) => {
-                let tokens = count(&beginning);
-                pieces.push((beginning, tokens));
-                rest = after;
-            }
-            _ => {
-                pieces.push((rest, tokens));
-                return pieces;
-            }
+        if let (Some(beginning), Some(after)) = (beginning, after) {
+            let tokens = count(&beginning);
+            pieces.push((beginning, tokens));
+            rest = after;
+        } else {
+            pieces.push((rest, tokens));
+            return pieces;
         }
     }
 }

@@ -175,7 +175,7 @@ const LEAST: usize = 8;
 /// unless it takes more than half. Of the passage nothing is lost: windows as wide as the room follow each other, a fourth or more
 /// of each also in the one before, the first at the start, the last at the end.
 fn windows(question: usize, passage: usize, room: usize) -> (usize, Vec<Range<usize>>) {
-    let half = (room + usize::from(question > passage)) / 2;
+    let half = usize::midpoint(room, usize::from(question > passage));
     let asked = question.min(room.saturating_sub(passage).max(half));
     let width = room - asked;
     if passage <= width {

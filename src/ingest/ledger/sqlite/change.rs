@@ -40,7 +40,7 @@ impl SqliteLedger {
     /// # Errors
     /// When the ledger cannot be read.
     pub async fn unfinished(&self) -> Result<Unfinished, LedgerError> {
-        self.transact(|connection| unfinished(connection)).await
+        self.transact(unfinished).await
     }
 
     /// Removes the files of a ledger that nobody has open for writing.
