@@ -24,7 +24,8 @@ pub(super) fn events(
         let mut events = answerer.ask(question.clone());
         while let Some(event) = events.next().await {
             match &event {
-                Ok(AnswerEvent::Estimate(estimate)) if !output.json => {
+                // Where there is nothing to read, the answer says so.
+                Ok(AnswerEvent::Estimate(estimate)) if !output.json && estimate.documents > 0 => {
                     if estimate.reads {
                         output.note(&output.paint(&format!("Reading {}: {estimate}.", all(estimate)), "2"));
                         bar = Some(progress(&output, estimate.parts));

@@ -92,6 +92,13 @@ impl Pipelines {
         })
     }
 
+    /// The same pipeline as its file is this very moment: an ingest by what the file said a second ago may pay for another model.
+    pub(super) fn as_written(&self, served: Arc<Served>) -> Arc<Served> {
+        self.reload(&served);
+        let now = self.all().into_iter().find(|now| now.file.is_some() && now.file == served.file);
+        now.unwrap_or(served)
+    }
+
     /// Takes a pipeline over from its file where that has changed. One that is not valid keeps what there is.
     fn reload(&self, old: &Arc<Served>) {
         let Some(file) = &old.file else { return };

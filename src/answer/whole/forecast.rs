@@ -28,7 +28,8 @@ impl Pass {
         let own =
             tokens(&concluding(self.instructions.as_deref(), None, &self.reader.question, &empty, true), &*self.count) as u64;
         let each = tokens(&reading_prompt(&self.reader.question), &*self.count) as u64;
-        let (mut counted, mut parts, mut kept, mut paid) = (Counted::default(), 0, 0, 0);
+        // Where nothing passes the filter, that is known exactly.
+        let (mut counted, mut parts, mut kept, mut paid) = (Counted { exact: true, ..Counted::default() }, 0, 0, 0);
         let sampled = if all { None } else { Some(documents.sampled(self.budget, &self.count).await?) };
         if let Some(sampled) = sampled.filter(|sampled| !sampled.exact) {
             // Parts are three quarters full, as they end where it suits.

@@ -186,6 +186,11 @@ impl Reader {
                         }
                         outcome => {
                             let cut = outcome == AnswerOutcome::Answered(StopReason::Length);
+                            // No word is not NONE: taken for it, and kept, it would hide for good what the part holds.
+                            if text.trim().is_empty() {
+                                *begun = !cut;
+                                return Err(nothing_said(summary.model.unwrap_or_default(), cut));
+                            }
                             Ok(Said { text, cut })
                         }
                     };
@@ -199,5 +204,86 @@ impl Reader {
         }
         let name = self.models.first().map_or("answer", |model| model.model());
         Err(ProviderError::new(name, ErrorKind::Network, "the answer ended without its end mark"))
+    }
+}
+
+/// An answer without a word. `cut`: it ended at the tokens that it may have, which its thoughts took; halves would take as many.
+fn nothing_said(model: String, cut: bool) -> ProviderError {
+    if !cut {
+        return ProviderError::new(model, ErrorKind::BadAnswer, "answered with nothing");
+    }
+    let message = "all that it may write went into its thoughts, and nothing into an answer";
+    let hint = "have it think less (a setting of its server, or another model under `query.answer`)";
+    ProviderError::new(model, ErrorKind::BadAnswer, message).with_hint(hint)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a failed test panics")]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use futures_util::stream;
+
+    use super::*;
+    use crate::answer::source::Source;
+    use crate::providers::{ChatEvent, ChatStream};
+
+    /// Says one thing after the other, and after the last one that it has found something.
+    #[derive(Debug, Default)]
+    struct Scripted {
+        answers: Mutex<Vec<(&'static str, StopReason)>>,
+        asked: Mutex<u32>,
+    }
+
+    #[async_trait]
+    impl ChatModel for Scripted {
+        fn model(&self) -> &'static str {
+            "own/scripted"
+        }
+
+        async fn chat(&self, _: ChatRequest) -> Result<ChatStream, ProviderError> {
+            *self.asked.lock().unwrap() += 1;
+            let (text, stop) = self.answers.lock().unwrap().pop().unwrap_or(("- A fire [1]", StopReason::End));
+            let end = ChatEvent::Done { stop, usage: Usage::new(Some(10), Some(1)) };
+            Ok(stream::iter([Ok(ChatEvent::Text(text.to_owned())), Ok(end)]).boxed())
+        }
+    }
+
+    fn part() -> Part {
+        let value = |uri: &str| serde_json::json!({"n": 0, "uri": uri, "headings": [], "start": 0, "end": 1, "lines": [1, 1], "score": 0.0, "text": "x"});
+        let sources: Vec<Source> = ["a.md", "甲.md"].iter().map(|uri| serde_json::from_value(value(uri)).unwrap()).collect();
+        Part { sources, tokens: 2 }
+    }
+
+    async fn found(reader: &Reader) -> Found {
+        reader.clone().read(part()).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_without_a_word_is_no_finding_that_there_is_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Arc::new(Scripted::default());
+        let reader = Reader {
+            question: "Which fires?".into(),
+            models: vec![model.clone()],
+            patience: Duration::from_secs(1),
+            temperature: None,
+            kept: Kept::at(Some(folder.path().to_owned())),
+        };
+        model.answers.lock().unwrap().extend([("", StopReason::End); 3]);
+        let nothing = found(&reader).await;
+        assert!(nothing.failed.unwrap().to_string().contains("answered with nothing"));
+        assert_eq!((*model.asked.lock().unwrap(), nothing.spent.requests), (3, 3), "what was paid for is counted");
+        // All of it thoughts: not asked again, nor in halves.
+        model.answers.lock().unwrap().push(("\n", StopReason::Length));
+        let thoughts = found(&reader).await.failed.unwrap();
+        assert!(thoughts.to_string().contains("thoughts"), "{thoughts}");
+        assert_eq!(*model.asked.lock().unwrap(), 4);
+        // Neither is kept. Once is nothing, and the next answer counts.
+        model.answers.lock().unwrap().push((" ", StopReason::End));
+        let fire = found(&reader).await;
+        assert!(fire.failed.is_none() && fire.lines.len() == 1 && fire.spent.kept == 0);
+        assert_eq!(found(&reader).await.spent.kept, 1);
     }
 }

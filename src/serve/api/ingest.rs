@@ -62,7 +62,7 @@ pub(super) async fn begin(
 
 /// What a pipeline's file says; and whether it is over a part of the index alone.
 pub(in crate::serve) fn of_pipeline(service: &Service, pipeline: Option<&str>) -> Result<(Arc<Runtime>, bool), Fault> {
-    let served = service.pipelines.get(pipeline)?;
+    let served = service.pipelines.as_written(service.pipelines.get(pipeline)?);
     if served.runtime.plan.sources.is_empty() {
         let fault = Fault::bad(format!("the pipeline {} names no sources", served.name));
         return Err(fault.hint("start the service with a pipeline file that has `sources`, or run `ingest ./docs` beside it"));
@@ -75,6 +75,10 @@ fn of_command(service: &Service, local: Local) -> Result<(Arc<Runtime>, bool), F
     let Local { file, paths, cwd, cache } = local;
     let served = service.pipelines.all().into_iter().find(|served| same_file(served, file.as_deref()));
     let served = served.ok_or_else(|| Fault::missing("this pipeline is not served here"))?;
+    let served = service.pipelines.as_written(served);
+    if let Some(trouble) = served.trouble() {
+        return Err(Fault::missing(format!("the pipeline's file, as it is now, is not valid: {trouble}")));
+    }
     if cache != served.runtime.settings.cache {
         return Err(Fault::missing("the service has another cache"));
     }

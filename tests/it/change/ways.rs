@@ -246,6 +246,13 @@ fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
     signal(&watch, "INT");
     let told = ended(watch);
     assert!(told.stdout.contains("\"complete\":true"), "{told:?}");
+    // Changed this very moment, and ingested before the service has looked at its file again.
+    rig.answer(|request| embedded(request));
+    for (from, to, now) in [(NEW, OLD, "text-embedding-3-small/16"), (OLD, NEW, NEW_MODEL)] {
+        rewrite(&rig, "docs", from, to);
+        let summary = rig.project.run(&["ingest", "-p", "docs.yaml", "--json"]).expect_code(0).last("summary");
+        assert!(summary["change"]["to"].as_str().is_some_and(|to| to.contains(now)), "{summary}");
+    }
     service.stop();
 }
 
