@@ -216,7 +216,7 @@ impl Answerer {
         let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
         let words = self.retriever().await?.sparse(sought).await?;
         let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
-        let hits = off_runtime("trim passages", move || trimmed(&words, hits, tokens.get(), &*count)).await?;
+        let hits = off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await?;
         Ok(Found { hits, ..found })
     }
 

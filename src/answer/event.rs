@@ -317,6 +317,7 @@ pub struct Verdict {
 
 /// How one of several models fared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "there are a few of them, and most have answered")]
 #[non_exhaustive]
 pub enum ModelOutcome {
     /// It has answered.

@@ -52,8 +52,11 @@ pub struct Index {
     pub plan: QueryPlan,
     retriever: Arc<Lazy>,
     /// By the model that made them.
-    sample: Mutex<Option<(Fingerprint, Arc<Vec<Vec<f32>>>)>>,
+    sample: Mutex<Option<(Fingerprint, Sample)>>,
 }
+
+/// Vectors of passages.
+type Sample = Arc<Vec<Vec<f32>>>;
 
 /// An index, and what the question is looked for by in it.
 struct Asked<'a> {
@@ -95,7 +98,7 @@ impl Index {
     }
 
     /// Vectors of some of its passages.
-    async fn sample(&self, store: &dyn VectorStore, model: Fingerprint) -> Result<Arc<Vec<Vec<f32>>>, StoreError> {
+    async fn sample(&self, store: &dyn VectorStore, model: Fingerprint) -> Result<Sample, StoreError> {
         let mut sample = self.sample.lock().await;
         if let Some((_, drawn)) = sample.as_ref().filter(|(made_by, _)| *made_by == model) {
             return Ok(Arc::clone(drawn));

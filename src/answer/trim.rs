@@ -42,7 +42,7 @@ struct Sentence {
 /// sentence alone has more. Where no passage has a word of the question, their order decides. CPU work.
 pub(super) fn trimmed(
     question: &SparseVector,
-    found: Vec<DedupedHit>,
+    found: &[DedupedHit],
     tokens: usize,
     count: &dyn Fn(&str) -> usize,
 ) -> Vec<DedupedHit> {
@@ -153,7 +153,7 @@ fn runs(found: &DedupedHit, mut parts: Vec<Range<usize>>) -> Vec<DedupedHit> {
         let first = passage.lines.0 + lines(text.get(..part.start));
         passage.lines = (first, first + lines(text.get(part.clone())));
         (passage.start, passage.end) = (passage.start + part.start as u64, passage.start + part.end as u64);
-        passage.text = text.get(part).unwrap_or_default().to_owned();
+        text.get(part).unwrap_or_default().clone_into(&mut passage.text);
         if n > 0 {
             cut.copies.clear();
         }
@@ -183,8 +183,8 @@ mod tests {
             (passage.start, passage.end, passage.lines) = (*start, *start + text.len() as u64, lines(text));
             found
         };
-        let found = passages.iter().map(made).collect();
-        trimmed(&Bm25::new().query(question), found, tokens, &words)
+        let found: Vec<DedupedHit> = passages.iter().map(made).collect();
+        trimmed(&Bm25::new().query(question), &found, tokens, &words)
     }
 
     fn texts(found: &[DedupedHit]) -> Vec<&str> {

@@ -114,7 +114,9 @@ impl Runtime {
             Wish::Refuse => None,
         };
         let Taken { look, ledger, .. } = taken;
-        let (turn, change, store) = if let (Some((turn, change)), Some(other)) = (turn, look.other) { (Some(turn), Some(change), other.store) } else {
+        let (turn, change, store) = if let (Some((turn, change)), Some(other)) = (turn, look.other) {
+            (Some(turn), Some(change), other.store)
+        } else {
             let change = look.current.index.and_then(|index| index.change);
             (None, change.map(|change| ModelChange { complete: true, ..change }), look.current.store)
         };

@@ -151,7 +151,7 @@ pub(super) fn shown(lines: &[Line]) -> Shown {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use super::*;
 

@@ -97,7 +97,7 @@ pub(super) fn cut(source: Source, budget: usize, count: &dyn Fn(&Source) -> usiz
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
 

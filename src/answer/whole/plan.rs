@@ -40,11 +40,10 @@ impl WholePlan {
     /// What is to be done about a question that is, or is not, about all; `all`: what whoever asks says of that.
     pub(super) fn wish(&self, all: Option<bool>, is_about_all: impl FnOnce() -> bool) -> Wish {
         match (all, self.mode) {
-            (Some(true), _) => Wish::Read,
             (Some(false), _) | (None, WholeMode::Off) => Wish::Passages,
             (None, _) if !is_about_all() => Wish::Passages,
             (None, WholeMode::Ask) => Wish::Offer,
-            (None, WholeMode::Auto) => Wish::Read,
+            (Some(true), _) | (None, WholeMode::Auto) => Wish::Read,
         }
     }
 }

@@ -48,7 +48,7 @@ const PARTLY: &str = "Some parts could not be read: say in one sentence that the
 
 /// Has a part read.
 pub(super) fn reading(question: &str, sources: Vec<Source>) -> Result<(Prompt, Vec<Source>), QuestionError> {
-    whole(Some(READ.to_owned()), None, question, sources)
+    whole(READ, None, question, sources)
 }
 
 /// Has the question answered from all documents themselves.
@@ -59,18 +59,18 @@ pub(super) fn answering(
     sources: Vec<Source>,
 ) -> Result<(Prompt, Vec<Source>), QuestionError> {
     let instructions = format!("{}\n\n{ALL_SOURCES} {EXACT}", instructions.unwrap_or(INSTRUCTIONS).trim_end());
-    whole(Some(instructions), wishes, question, sources)
+    whole(&instructions, wishes, question, sources)
 }
 
 /// Every source is in it: they were packed before.
 fn whole(
-    instructions: Option<String>,
+    instructions: &str,
     wishes: Option<&str>,
     question: &str,
     sources: Vec<Source>,
 ) -> Result<(Prompt, Vec<Source>), QuestionError> {
     // Half of the largest number: what is added to it must not overflow.
-    let composed = compose(instructions.as_deref(), wishes, question, sources, usize::MAX / 2, &str::len)?;
+    let composed = compose(Some(instructions), wishes, question, sources, usize::MAX / 2, &str::len)?;
     Ok((composed.prompt, composed.sources))
 }
 

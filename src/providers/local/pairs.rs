@@ -179,7 +179,7 @@ fn windows(question: usize, passage: usize, room: usize) -> (usize, Vec<Range<us
     let asked = question.min(room.saturating_sub(passage).max(half));
     let width = room - asked;
     if passage <= width {
-        return (asked, vec![0..passage]);
+        return (asked, std::iter::once(0..passage).collect());
     }
     let beyond = passage - width;
     let count = beyond.div_ceil((width - width / 4).max(1));
@@ -220,10 +220,11 @@ mod tests {
 
     #[test]
     fn what_fits_is_one_window() {
-        assert_eq!(windows(5, 7, 12), (5, vec![0..7]));
-        assert_eq!(windows(5, 0, 12), (5, vec![0..0]));
-        assert_eq!(windows(0, 12, 12), (0, vec![0..12]));
-        assert_eq!(windows(40, 3, 12), (9, vec![0..3]));
+        let one = |window: Range<usize>| Vec::from_iter([window]);
+        assert_eq!(windows(5, 7, 12), (5, one(0..7)));
+        assert_eq!(windows(5, 0, 12), (5, one(0..0)));
+        assert_eq!(windows(0, 12, 12), (0, one(0..12)));
+        assert_eq!(windows(40, 3, 12), (9, one(0..3)));
         assert_eq!(windows(4, 10, 12), (4, vec![0..8, 2..10]));
         assert_eq!(windows(20, 20, 12), (6, vec![0..6, 4..10, 9..15, 14..20]));
     }

@@ -61,7 +61,7 @@ pub fn notes(user: &str) -> String {
 
 /// The notes as they are.
 pub fn listed(user: &str) -> String {
-    user.lines().filter(|line| line.starts_with("- ")).map(|line| format!("{line}\n")).collect()
+    user.lines().filter(|line| line.starts_with("- ")).flat_map(|line| [line, "\n"]).collect()
 }
 
 pub fn said(request: &Request) -> String {

@@ -236,8 +236,8 @@ fn names_many(all: &str, after: &[&str]) -> bool {
 /// "Summarise everything", "an overview of these documents".
 fn summary(words: &[&str]) -> bool {
     let verb = match words {
-        ["sum", "up", rest @ ..] => Some(rest),
-        ["summarise" | "summarize" | "summarising" | "recap" | "condense" | "outline", rest @ ..] => Some(rest),
+        ["sum", "up", rest @ ..]
+        | ["summarise" | "summarize" | "summarising" | "recap" | "condense" | "outline", rest @ ..] => Some(rest),
         _ => None,
     };
     let noun = || {
@@ -356,10 +356,10 @@ fn which(words: &[&str]) -> bool {
                 && rest.next().is_some_and(|word| KINDS.contains(word) || is_whole(word));
         }
         ["who" | "what", "is" | "are", "mentioned", "most", ..] => return true,
-        ["what" | "which", kind, "happened" | "occurred", ..] => return KINDS.contains(kind),
         // "Which documents do we need for a visa?" asks for what the documents say.
-        ["what" | "which", kind, "were" | "are", "there", ..] => return KINDS.contains(kind),
-        ["what" | "which", kind, "did" | "do", "we", "have" | "get" | "receive" | "keep", ..] => return KINDS.contains(kind),
+        ["what" | "which", kind, "happened" | "occurred", ..]
+        | ["what" | "which", kind, "were" | "are", "there", ..]
+        | ["what" | "which", kind, "did" | "do", "we", "have" | "get" | "receive" | "keep", ..] => return KINDS.contains(kind),
         ["what", "topics" | "themes" | "subjects", "do" | "are", rest @ ..] => {
             return rest.iter().any(|word| KINDS.contains(word) || is_whole(word));
         }

@@ -93,7 +93,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docs.ledger-second");
         let ledger = SqliteLedger::open(&path).await.unwrap();
-        ledger.commit(vec![commit("of an earlier attempt", Vec::new())]).await.unwrap();
+        let record = async |uri: &str, points| {
+            let fenced = ledger.commit(vec![commit(uri, points)]).await.unwrap();
+            assert!(fenced.uris.is_empty());
+        };
+        record("of an earlier attempt", Vec::new()).await;
         ledger.begin_with(Some("..".into()), expected(&["a", "b", "c", "甲.md"])).await.unwrap();
         let unfinished = async |waiting, failed| {
             assert_eq!(ledger.unfinished().await.unwrap(), Unfinished { waiting, failed });
@@ -101,9 +105,9 @@ mod tests {
         unfinished(4, 0).await;
         assert_eq!(ledger.meta().await.unwrap(), Meta { base: Some("..".into()), generation: None });
         // A document without a text is done as well as one with a point.
-        ledger.commit(vec![commit("a", Vec::new())]).await.unwrap();
+        record("a", Vec::new()).await;
         let point = StoredPoint { id: Uuid::from_u128(1), digest: 7 };
-        ledger.commit(vec![commit("new", vec![point])]).await.unwrap();
+        record("new", vec![point]).await;
         unfinished(3, 0).await;
         // Begun, and killed with the point in the store.
         let id = Uuid::from_u128(2);
@@ -118,7 +122,7 @@ mod tests {
         ledger.stage_stored(run, held).await.unwrap();
         ledger.reconcile(run).await.unwrap();
         unfinished(3, 0).await;
-        ledger.commit(vec![commit("b", vec![StoredPoint { id, digest: 1 }])]).await.unwrap();
+        record("b", vec![StoredPoint { id, digest: 1 }]).await;
         unfinished(2, 0).await;
         let failure = |uri: &str| {
             let (source, error) = (SourceId::files(), "broken".to_owned());
