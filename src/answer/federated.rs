@@ -264,11 +264,10 @@ impl Asked<'_> {
             }
         };
         let (near, worded) = tokio::try_join!(near, worded)?;
-        let model = self.retriever.embedder.as_ref().map_or("", |embedder| embedder.model());
         let words = match (&self.vector, &self.words) {
             (None, _) => 1.0,
             (Some(_), None) => 0.0,
-            (Some(_), Some(_)) => self.plan.fusion.with_model(model).words(),
+            (Some(_), Some(_)) => self.retriever.fusion(&self.plan).words(),
         };
         Ok(OfOne { at: self.at, name: Arc::clone(&self.index.name), words, near, worded })
     }

@@ -14,7 +14,7 @@ use super::legs::{self, Legs, Rankings};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::{Reranking, rerank};
 use super::stand_in::StandIn;
-use super::{Duplicates, QueryPlan, RetrieveMode};
+use super::{Duplicates, FusionPlan, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
 use crate::error::Error;
@@ -91,6 +91,15 @@ impl Standing {
 }
 
 impl Retriever {
+    /// How rankings are fused, as suits the model that embeds here: that may be another than the pipeline names.
+    pub(super) fn fusion(&self, plan: &QueryPlan) -> FusionPlan {
+        let fusion = match &self.stand_in {
+            Some(stand_in) if stand_in.usual == plan.fusion => FusionPlan::Usual,
+            _ => plan.fusion,
+        };
+        fusion.with_model(self.embedder.as_ref().map_or("", |embedder| embedder.model()))
+    }
+
     /// The best passages for a question, best first, each with its near-copies: see [`Answerer::search`](super::Answerer::search).
     pub(super) async fn search(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
         let span = telemetry::retrieval(question.text, plan.limit.get(), plan.mode.name());
@@ -279,7 +288,7 @@ impl Retriever {
             standing.rankings.note(hits.iter().map(Ranked::from), Legs::vector_mut);
             return Ok(hits);
         }
-        let how = plan.fusion.with_model(self.embedder.as_ref().map_or("", |embedder| embedder.model()));
+        let how = self.fusion(plan);
         // Only here are both seen, wherever they are fused. A store may do so again, and the last time counts; and it may name its points
         // as it likes while it does, but what it finds comes in the order of what was fused.
         let seen: Arc<Mutex<(Vec<Legs>, Option<Evidence>)>> = Arc::default();

@@ -1,5 +1,6 @@
 //! An index that answers by another model than the one that its pipeline names: until the vectors of that one are complete.
 
+use super::FusionPlan;
 use crate::error::Error;
 use crate::providers::Fingerprint;
 use crate::vectordb::{Slots, StoreError};
@@ -13,6 +14,8 @@ pub struct StandIn {
     pub model: Fingerprint,
     /// The model that the pipeline names.
     pub planned: Fingerprint,
+    /// The fusion that suits that one, where the pipeline says nothing else.
+    pub usual: FusionPlan,
 }
 
 impl StandIn {

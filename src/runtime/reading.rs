@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Runtime;
-use crate::answer::{Answerability, RetrieveMode, Retriever, StandIn};
+use crate::answer::{Answerability, FusionPlan, RetrieveMode, Retriever, StandIn};
 use crate::cache::EmbeddingCache;
 use crate::error::Error;
 use crate::providers::{Embedder, Fingerprint, Prefixes, ProviderKind};
@@ -63,7 +63,9 @@ impl Runtime {
             (Ok(embedder), _) => {
                 // That it cannot be had is for an ingest to say.
                 let planned = wanted.unwrap_or_else(|| Fingerprint::new(self.plan.embed.model.to_string()));
-                Ok((embedder, Some(StandIn { slots: self.slots()?, model: index.model.clone(), planned })))
+                let kind = self.plan.providers.get(&self.plan.embed.model.provider).map(|provider| provider.kind);
+                let usual = FusionPlan::default_for(kind, &self.plan.embed.model.model);
+                Ok((embedder, Some(StandIn { slots: self.slots()?, model: index.model.clone(), planned, usual })))
             }
             // What the index was made with is most likely just that model.
             (Err(_), Err(error)) => Err(error),

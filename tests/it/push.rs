@@ -127,11 +127,11 @@ fn a_server_that_refuses_for_a_while_or_is_cut_is_waited_for() {
     let copy = &two.other.faults;
     // While the collection is made, a server that is starting is waited for a few seconds; later it may take longer.
     for (after, fault, times) in [
-        (3, &copy.unavailable, 3),
-        (3, &copy.cut, 1),
-        (10, &copy.unavailable, 9),
-        (10, &copy.cut, 1),
-        (10, &source.unavailable, 5),
+        (7, &copy.unavailable, 3),
+        (7, &copy.cut, 1),
+        (14, &copy.unavailable, 9),
+        (14, &copy.cut, 1),
+        (14, &source.unavailable, 5),
     ] {
         let before = copy.calls.load(SeqCst);
         copy.slow_ms.store(10, SeqCst);

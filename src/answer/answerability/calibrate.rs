@@ -184,7 +184,7 @@ async fn ask(
     };
     let seen: Arc<Mutex<(Vec<Ranked>, Vec<Ranked>)>> = Arc::default();
     let noting = Arc::clone(&seen);
-    let how = plan.fusion.with_model(retriever.embedder.as_ref().map_or("", |embedder| embedder.model()));
+    let how = retriever.fusion(plan);
     let fuse: Fuse = Arc::new(move |dense, sparse| {
         *noting.lock().unwrap_or_else(PoisonError::into_inner) = (dense.to_vec(), sparse.to_vec());
         fusion::fuse(&how, dense, sparse)

@@ -218,7 +218,7 @@ mod tests {
     fn no_more_is_cited_than_has_a_number() {
         let names: Vec<String> = (0..1200).map(|n| format!("{n}.md")).collect();
         let sources = sources(&names.iter().map(String::as_str).collect::<Vec<_>>());
-        let text: String = (1..=900).map(|n| format!("- finding {n} [{n}]\n")).collect();
+        let text = (1..=900).map(|n| format!("- finding {n} [{n}]\n")).collect::<Vec<_>>().concat();
         let lines =
             [read(&text, &sources[..900], false), read(&text.replace("finding", "other"), &sources[300..], false)].concat();
         let shown = shown(&lines);

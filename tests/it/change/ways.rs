@@ -239,7 +239,7 @@ fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
     // The watch goes on with the index as it is now.
     rig.project.write("docs/新.md", "# 备用密钥\n\n备用密钥存放在保险箱里，只有两个人知道密码。\n");
     until("the new document", || {
-        let found = rig.project.run(&["search", "备用密钥存放在哪里", "-k", "3", "--json", "-p", "docs.yaml"]);
+        let found = rig.project.run(&["search", "备用密钥存放在哪里", "-k", "20", "--json", "-p", "docs.yaml"]);
         found.stdout.contains("新.md")
     });
     assert!(watch.try_wait().unwrap().is_none(), "it watches on");
@@ -247,7 +247,7 @@ fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
     let told = ended(watch);
     assert!(told.stdout.contains("\"complete\":true"), "{told:?}");
     // Changed this very moment, and ingested before the service has looked at its file again.
-    rig.answer(|request| embedded(request));
+    rig.answer(embedded);
     for (from, to, now) in [(NEW, OLD, "text-embedding-3-small/16"), (OLD, NEW, NEW_MODEL)] {
         rewrite(&rig, "docs", from, to);
         let summary = rig.project.run(&["ingest", "-p", "docs.yaml", "--json"]).expect_code(0).last("summary");
