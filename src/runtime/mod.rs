@@ -110,7 +110,7 @@ impl Runtime {
     }
 
     /// The same with vectors that were paid for shared among machines, below those that this one has kept (see
-    /// [`vectordb::StorePlan::shared_cache`]).
+    /// [`crate::vectordb::StorePlan::shared_cache`]).
     #[must_use]
     pub fn with_shared_cache(self, shared: SharedCache) -> Self {
         Self { shared_cache: Some(shared), ..self }
