@@ -208,12 +208,11 @@ async fn main() {
     for (what, latency, divisor) in loads.into_iter().filter(|(what, ..)| what.contains(&only)) {
         let rounds = if whole { 3 } else { 1 };
         let count = count / divisor;
-        let model: Arc<dyn Embedder> = match latency {
-            Some(latency) => Arc::new(Model { latency, places: Semaphore::new(4) }),
-            None => {
-                let cache = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from).or_else(Settings::users_cache).unwrap();
-                load("all-MiniLM-L6-v2", &cache, &Hub::from_env()).await.unwrap()
-            }
+        let model: Arc<dyn Embedder> = if let Some(latency) = latency {
+            Arc::new(Model { latency, places: Semaphore::new(4) })
+        } else {
+            let cache = std::env::var_os("RAGSTREAM_CACHE").map(PathBuf::from).or_else(Settings::users_cache).unwrap();
+            load("all-MiniLM-L6-v2", &cache, &Hub::from_env()).await.unwrap()
         };
         let source = corpus(count);
         // Each has indexes of its own.

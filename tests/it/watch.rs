@@ -351,17 +351,20 @@ fn a_document_that_fails_is_said_once_until_it_is_well() {
 }
 
 #[test]
-fn an_index_of_another_model_ends_it() {
+fn an_index_of_another_model_is_made_anew_with_its_own() {
     let rig = Rig::new(Kind::Embedded);
     rig.write_documents(2);
-    let mut watch = Watching::start(&rig.project, &["-p", "docs.yaml"]);
+    let watch = Watching::start(&rig.project, &["-p", "docs.yaml"]);
     let pipeline = String::from_utf8(rig.project.read("docs.yaml")).unwrap();
     rig.project.write("other.yaml", pipeline.replace("dimensions: 16", "dimensions: 8"));
     rig.answer(|request| openai_embeddings(request, request.body["dimensions"].as_u64().unwrap() as usize));
     rig.project.run(&["ingest", "-p", "other.yaml", "--rebuild"]).expect_code(0);
+    let width = || rig.project.run(&["status", "-p", "docs.yaml", "--json"]).last("status")["index"]["dimensions"].clone();
+    assert_eq!(width(), 8);
     write(&rig.project, "docs/00.txt", "Changed.");
-    watch.expect("error:");
-    assert_eq!(watch.child.wait().unwrap().code(), Some(2));
+    until("its own vectors", || width() == 16);
+    let (code, said) = watch.end();
+    assert_eq!(code, 0, "{said:#?}");
 }
 
 #[test]

@@ -254,7 +254,9 @@ async fn notes_that_are_too_many_are_read_in_halves_and_folded() {
     // No more than two incidents fit into what a reader may write.
     api.always(CHAT, |request| {
         let text = model::said(request);
-        let long = "was reported by the crew of the hall after the pump had stopped and the alarm had rung twice that morning";
+        // All of them together are more than the answer's request holds.
+        let long = "was reported by the crew of the hall after the pump had stopped and the alarm had rung twice that morning, \
+            so that the shift before had to stay, wrote down what it had seen, and left when the water stood below the mark";
         match task(request) {
             Task::Read if text.lines().count() > 2 => reply(request, "- Incident INC-999 was rep", "length"),
             Task::Read => reply(request, &text.replace("was reported", long), "stop"),
