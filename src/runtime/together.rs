@@ -75,16 +75,14 @@ impl Runtime {
         }
         let Seen { sides, look, wish, due: _ } = seen;
         let (slot, current) = (wish.slot(&look), look.current.index.clone());
-        let (store, change, models) = match (wish, look.other, &current) {
-            (Wish::Change { .. }, Some(other), Some(index)) => {
-                let to = self.embedder().await?.fingerprint();
-                tracing::warn!("embedding anew with {to}: the vectors of {} answer until all are complete", index.model);
-                (other.store, Some(next(index)), Some((index.model.to_string(), to.to_string())))
-            }
-            _ => {
-                let change = current.as_ref().and_then(|index| index.change);
-                (look.current.store, change.map(|change| ModelChange { complete: true, ..change }), None)
-            }
+        let changes = matches!(wish, Wish::Change { .. });
+        let (store, change, models) = if let (true, Some(other), Some(index)) = (changes, look.other, &current) {
+            let to = self.embedder().await?.fingerprint();
+            tracing::warn!("embedding anew with {to}: the vectors of {} answer until all are complete", index.model);
+            (other.store, Some(next(index)), Some((index.model.to_string(), to.to_string())))
+        } else {
+            let change = current.as_ref().and_then(|index| index.change);
+            (look.current.store, change.map(|change| ModelChange { complete: true, ..change }), None)
         };
         let mut setup = self.setup_together(ledgers, &sides, slot, store).await?;
         setup.change = change;
@@ -105,8 +103,8 @@ impl Runtime {
         let mut now = Side::of(&ledgers.sides().await?, slot).clone();
         let mut complete = false;
         if summary.outcome == Outcome::Complete && now.change == Step::Due {
-            // Whoever has sealed may have died since, and then it is for the others.
-            let (home, options) = (self.home_in_cluster()?, Options::default());
+            // Whoever has sealed may have died since, and then it is for the others. What was to be meant, was when it began.
+            let (home, options) = (self.home_in_cluster()?, Options { prune: true, ..Options::default() });
             tokio::select! {
                 arranged = self.arranged(&ledgers, &options, &home, false) => complete = arranged?.look.current.slot == slot,
                 () = stop.cancelled() => {}
@@ -181,9 +179,7 @@ impl Runtime {
     /// Removes what is in the other slot, and has workers sign on to the one that answers.
     async fn cleared(&self, right: &Right<'_>, look: &Look, other: &Held, home: &str) -> Result<(), Error> {
         self.closed(right, other.slot).await?;
-        if let Some(index) = &other.index
-            && is_ours(index, home)
-        {
+        if let Some(index) = other.index.as_ref().filter(|_| is_a_rest(look, home)) {
             if look.next().is_some() {
                 tracing::warn!("the change to {} is taken back: what there is of its vectors is removed", index.model);
             }
@@ -293,9 +289,8 @@ fn due(wish: Wish, look: &Look, sides: &[Side; 2], home: &str) -> Option<Due> {
             Some(Due::Alone)
         }
         Wish::Keep => {
-            let rest = other.index.as_ref().is_some_and(|index| is_ours(index, home));
             let known = current.closed || current.change != Step::None || next.change != Step::None;
-            (rest || known).then_some(Due::Clear)
+            (is_a_rest(look, home) || known).then_some(Due::Clear)
         }
         Wish::Change { resume: true } => match next.change {
             Step::Due => Some(Due::Switch),
@@ -306,9 +301,10 @@ fn due(wish: Wish, look: &Look, sides: &[Side; 2], home: &str) -> Option<Due> {
     }
 }
 
-/// Another home's index is not ours to remove.
-fn is_ours(index: &IndexMeta, home: &str) -> bool {
-    index.other_home(Some(home)).is_none()
+/// Whether what is in the other slot is to be removed where it is not wanted: but for what another home makes there.
+fn is_a_rest(look: &Look, home: &str) -> bool {
+    let index = look.other.as_ref().and_then(|other| other.index.as_ref());
+    index.is_some_and(|index| look.next().is_none() || index.other_home(Some(home)).is_none())
 }
 
 /// What an index says of itself that is to take this one's place.
@@ -403,9 +399,11 @@ mod tests {
             let found = due(wish, &look(second).await, &[first.clone(), other.clone()], HOME);
             assert_eq!(found, expected, "case {n}");
         }
-        // Another home's vectors are not ours to remove.
-        let theirs = IndexMeta { home: Some("/srv/other".into()), ..index(Some((1, false))) };
-        assert_eq!(due(keep, &look(Some(theirs)).await, &[open.clone(), open.clone()], HOME), None);
+        // What another home makes is not ours to remove; what was replaced is, whoever had made it.
+        for (change, expected) in [(Some((1, false)), None), (None, Some(Due::Clear))] {
+            let theirs = IndexMeta { home: Some("/srv/other".into()), ..index(change) };
+            assert_eq!(due(keep, &look(Some(theirs)).await, &[open.clone(), open.clone()], HOME), expected);
+        }
         // One that was to take another one's place, and is alone.
         let mut alone = look(None).await;
         alone.current.index = Some(index(Some((1, false))));

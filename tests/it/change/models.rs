@@ -192,7 +192,7 @@ async fn goes_through(events: Vec<Event>, last: usize) {
 #[test]
 fn whatever_becomes_of_workers_of_several_models_the_end_is_an_index_made_of_nothing() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let cases = std::env::var("CHANGE_CASES").ok().map_or(6, |cases| cases.parse().expect("a number"));
+    let cases = std::env::var("CHANGE_CASES").ok().map_or(4, |cases| cases.parse().expect("a number"));
     proptest!(ProptestConfig { cases, max_shrink_iters: 8, ..ProptestConfig::default() }, |(events in proptest::collection::vec(event(), 3..12), last in 0..3_usize)| {
         runtime.block_on(goes_through(events, last));
     });

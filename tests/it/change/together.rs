@@ -5,6 +5,7 @@ use std::process::Child;
 use super::*;
 use crate::both::Together;
 use crate::rig::CONCURRENCY;
+use crate::sql::servers::new_postgres_with;
 
 const THIRD: &str = "model: openai/text-embedding-ada-002, dimensions: 12";
 
@@ -136,7 +137,7 @@ fn killed_workers_cost_what_was_in_flight_and_others_go_on() {
     };
     let most = counted(NEW, OLD).min(counted(OLD, NEW));
     let (mut to_new, mut ends) = (false, [0, 0]);
-    for back in [0, 2, 4, 6, 9, 14] {
+    for back in [0, 3, 7, 14] {
         let (from, to) = if to_new { (OLD, NEW) } else { (NEW, OLD) };
         let (was, will) = if to_new { (&old, &new) } else { (&new, &old) };
         rewrite(&rig, "docs", from, to);
@@ -149,9 +150,9 @@ fn killed_workers_cost_what_was_in_flight_and_others_go_on() {
         ends[usize::from(found == *will)] += 1;
         rig.complete();
         assert_eq!(searched(&rig, "docs").0, *will, "after {back}");
-        is_settled(&rig, &format!("killed {back} calls before the end"));
         to_new = !to_new;
     }
+    is_settled(&rig, "killed at the end");
     assert!(ends.iter().all(|times| *times > 0), "killed before the switch and after it: {ends:?}");
 }
 
@@ -328,4 +329,52 @@ fn one_process_alone_changes_what_workers_have_made_where_that_is_meant() {
     assert_eq!(rig.complete()["change"]["complete"], true);
     is_settled(&rig, "back by workers");
     rig.expect_whole("back by workers");
+    // What one process has made, workers change where that is meant.
+    rewrite(&rig, "docs", OLD, NEW);
+    alone(&["--prune"]).expect_code(0);
+    rewrite(&rig, "docs", NEW, THIRD);
+    let refused = rig.ingest(&[]).expect_code(2);
+    assert!(words(&format!("{}{}", refused.stdout, refused.stderr)).contains("another home"), "{refused:?}");
+    assert_eq!(rig.ingest(&["--prune"]).expect_code(0).last("summary")["change"]["complete"], true);
+    is_settled(&rig, "by workers, after one process");
+}
+
+/// It ends from one moment to the next and is there again, while vectors are made and in the switch.
+#[test]
+fn a_database_that_is_killed_in_the_middle_of_a_change_costs_nothing() {
+    let mut server = new_postgres_with(&[], None);
+    let rig = Rig::in_cluster(Together::at(server.port));
+    rig.answer(embedded);
+    rig.write_documents(12);
+    rig.complete();
+    let paid = rig.paid.swap(0, Ordering::SeqCst);
+    let before = searched(&rig, "docs").0;
+    rig.paid.store(0, Ordering::SeqCst);
+    rewrite(&rig, "docs", OLD, NEW);
+    rig.answer(|request| embedded(request).after(Duration::from_millis(150)));
+    // The store is told to answer from the new vectors as long as there is a row in this table.
+    together(&rig).sql(
+        "CREATE TABLE slow (); INSERT INTO slow DEFAULT VALUES;
+         CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN WHILE EXISTS (SELECT FROM slow) LOOP PERFORM pg_sleep(0.02); END LOOP; RETURN NEW; END $$;
+         CREATE TRIGGER slowly BEFORE UPDATE ON ragstream.corpora FOR EACH ROW
+             WHEN (OLD.change = 1 AND NEW.change = 2) EXECUTE FUNCTION slowly()",
+    );
+    let begin = rig.requests.load(Ordering::SeqCst);
+    let worker = rig.start(&[]);
+    until("requests", || rig.requests.load(Ordering::SeqCst) > begin + 3);
+    server.restart();
+    assert_eq!(searched(&rig, "docs").0, before);
+    let seals = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%judged%'";
+    until("the seal", || together(&rig).sql(seals) == "1");
+    server.restart();
+    together(&rig).sql("DELETE FROM slow");
+    let summary = without_secrets(ended(worker)).expect_code(0).last("summary");
+    assert_eq!(summary["change"]["complete"], true, "{summary}");
+    // A question for the width, and each search's own.
+    let now = rig.paid.load(Ordering::SeqCst);
+    assert!((paid - 1..=paid + 4).contains(&now), "{now} inputs were paid for instead of {paid}");
+    rig.answer(embedded);
+    assert_eq!(searched(&rig, "docs").0, fresh(&rig));
+    is_settled(&rig, "a database that was killed");
 }
