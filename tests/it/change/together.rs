@@ -137,7 +137,7 @@ fn killed_workers_cost_what_was_in_flight_and_others_go_on() {
     };
     let most = counted(NEW, OLD).min(counted(OLD, NEW));
     let (mut to_new, mut ends) = (false, [0, 0]);
-    for back in [0, 3, 7, 14] {
+    for back in [0, 4, 9, 14, 30] {
         let (from, to) = if to_new { (OLD, NEW) } else { (NEW, OLD) };
         let (was, will) = if to_new { (&old, &new) } else { (&new, &old) };
         rewrite(&rig, "docs", from, to);
