@@ -78,7 +78,7 @@ impl Shop {
         Runtime::new(self.plan(model), settings).with_slots(self.slots.clone())
     }
 
-    async fn worker(&self, model: usize, home: &str) -> JoinHandle<Result<IngestSummary, ragstream::Error>> {
+    fn worker(&self, model: usize, home: &str) -> JoinHandle<Result<IngestSummary, ragstream::Error>> {
         let runtime = self.machine(model, home);
         let url = self.together.url();
         tokio::spawn(async move {
@@ -149,11 +149,11 @@ fn event() -> impl Strategy<Value = Event> {
 
 async fn goes_through(events: Vec<Event>, last: usize) {
     let shop = Shop::new().await;
-    shop.worker(0, "first").await.await.unwrap().unwrap();
+    shop.worker(0, "first").await.unwrap().unwrap();
     let mut workers = Vec::new();
     for (n, event) in events.into_iter().enumerate() {
         match event {
-            Event::Begins(model) => workers.push(shop.worker(model, &format!("machine {n}")).await),
+            Event::Begins(model) => workers.push(shop.worker(model, &format!("machine {n}"))),
             Event::Passes(time) => tokio::time::sleep(Duration::from_millis(time)).await,
             Event::Dies(which) if !workers.is_empty() => {
                 let worker = workers.remove(which % workers.len());
@@ -176,7 +176,7 @@ async fn goes_through(events: Vec<Event>, last: usize) {
     // Whoever died is known to be dead, at the latest, when its lease has run out.
     let began = Instant::now();
     loop {
-        match shop.worker(last, "last").await.await.unwrap() {
+        match shop.worker(last, "last").await.unwrap() {
             Ok(_) if shop.slots.look().await.unwrap().next().is_none() => break,
             Ok(_) => {}
             Err(error) => assert_eq!(error.code(), "cluster_mismatch", "{error}"),
@@ -185,7 +185,7 @@ async fn goes_through(events: Vec<Event>, last: usize) {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     // What changed while it was at it, and what may have come late.
-    shop.worker(last, "last").await.await.unwrap().unwrap();
+    shop.worker(last, "last").await.unwrap().unwrap();
     shop.is_as_alone(last).await;
 }
 
@@ -201,12 +201,12 @@ fn whatever_becomes_of_workers_of_several_models_the_end_is_an_index_made_of_not
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_wakes_after_the_change_is_fenced_in_both_ledgers() {
     let shop = Shop::new().await;
-    shop.worker(0, "first").await.await.unwrap().unwrap();
+    shop.worker(0, "first").await.unwrap().unwrap();
     // Enough to be in the middle of.
     (0..10).for_each(|n| shop.write(n, 3));
     let slow = |ms: u64| shop.api.always(EMBEDDINGS, move |request| embedded(request).after(Duration::from_millis(ms)));
     slow(400);
-    let at_work = shop.worker(0, "old").await;
+    let at_work = shop.worker(0, "old");
     let jobs = || shop.together.sql("SELECT count(*) FROM ragstream.jobs WHERE owner IS NOT NULL") != "0";
     while !jobs() {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -214,7 +214,7 @@ async fn a_worker_that_wakes_after_the_change_is_fenced_in_both_ledgers() {
     // It is as if it slept: others think it dead, and it does not know.
     shop.together.all_are_dead();
     slow(5);
-    let changed = shop.worker(1, "new").await.await.unwrap().unwrap();
+    let changed = shop.worker(1, "new").await.unwrap().unwrap();
     assert!(changed.change.is_some_and(|change| change.complete));
     let error = at_work.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "cluster_mismatch", "{error}");
