@@ -14,8 +14,9 @@
 #   exponential nDCG counts it twice, and says 1.43, of a figure that ends at 1.
 #
 # For a RAG user passages are what is found and documents what is judged, and "nDCG@10 rose by 3" may be the passages of a document that
-# moved to the end. The remedies: to keep a document's best passage, and to score a run by place (1/1, 1/2, …). Of duplicates pytrec_eval 50
-# (open since May 2024) says that nDCG would pass 1; of measures that disagree no issue speaks as of November 2026.
+# moved to the end. The remedies: to keep a document's best passage, and to score a run by place (1/1, 1/2, …). That the packages break ties
+# in different ways is known (ir_measures 18, open since June 2021), and that duplicates may lead past 1 (pytrec_eval 50, May 2024); of a
+# better score that is overwritten, and of single precision in some measures, no issue speaks as of November 2026.
 #
 # Fails if that changes. Linux or macOS with python3 and perl (for `gdeval`); some 60 MB to fetch, 250 MB in a temporary folder.
 set -euo pipefail
