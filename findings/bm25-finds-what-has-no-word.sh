@@ -12,7 +12,7 @@
 #
 # This is each question in words that the documents do not use, each in another language, and with the default tokenizers, which take a
 # Chinese sentence for one word, each Chinese one. A hybrid search then answers worse than the vectors alone, with the same stray passages
-# for everybody. No issue upstream speaks of the fusion as of November 2026.
+# for everybody. Haystack has dropped what has no score since 2023 (haystack 5982); of these two no issue speaks as of November 2026.
 #
 # Fails if that changes. Linux or macOS with python3; some 130 MB to fetch, 500 MB in a temporary folder.
 set -euo pipefail
