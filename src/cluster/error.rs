@@ -28,6 +28,8 @@ enum Kind {
     Refused,
     /// What it holds or what was asked for does not fit.
     Unfit,
+    /// Another worker has what this one had.
+    Lost,
 }
 
 impl ClusterError {
@@ -44,6 +46,19 @@ impl ClusterError {
     /// What was asked for does not go together with what is there.
     pub(crate) fn unfit(message: impl Into<String>) -> Self {
         Self { kind: Kind::Unfit, message: message.into(), hint: None }
+    }
+
+    /// What this worker had is another one's.
+    pub(super) fn lost(message: impl Into<String>) -> Self {
+        Self { kind: Kind::Lost, message: message.into(), hint: None }
+    }
+
+    /// The ledger of the index of this name was closed.
+    pub(crate) fn closed(name: &str) -> Self {
+        Self::unfit(format!("others have changed the embedding model of {name:?}, or have begun to")).with_hint(
+            "start this worker again with the pipeline file that they have (`status` shows who is at work): what it had not finished \
+             goes on there",
+        )
     }
 
     /// The tables are not as this program made them.
@@ -86,6 +101,9 @@ impl ClusterError {
             SqlState::INSUFFICIENT_PRIVILEGE if told.message().contains("for database") => {
                 refused("its owner can make the tables: `ragstream schema --cluster` prints the SQL")
             }
+            SqlState::INSUFFICIENT_PRIVILEGE if told.message().contains("must be owner") => refused(
+                "the owner of the tables can bring them up to date: `ragstream schema --cluster` has the SQL, as a comment near its end",
+            ),
             SqlState::INSUFFICIENT_PRIVILEGE => refused(
                 "the owner of the tables can grant what is missing: the last lines of `ragstream schema --cluster` are the SQL",
             ),
@@ -123,6 +141,11 @@ impl ClusterError {
         Self { kind: Kind::Away, ..self }
     }
 
+    /// Whether another worker has what this one had: whoever asks anew finds out how things are now.
+    pub fn is_lost(&self) -> bool {
+        self.kind == Kind::Lost
+    }
+
     /// Whether the same may succeed in a moment.
     pub(crate) fn is_away(&self) -> bool {
         self.kind == Kind::Away
@@ -145,7 +168,7 @@ impl Failure for ClusterError {
     fn code(&self) -> &'static str {
         match self.kind {
             Kind::Away => "cluster_unavailable",
-            Kind::Refused => "cluster_failed",
+            Kind::Refused | Kind::Lost => "cluster_failed",
             Kind::Unfit => "cluster_mismatch",
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex as AsyncMutex;
+use tokio_postgres::types::Type;
 use tokio_util::sync::CancellationToken;
 
 use super::error::ClusterError;
@@ -25,6 +26,8 @@ pub(super) struct Inner {
     pub transactions: Transactions,
     /// Which index.
     pub corpus: i32,
+    /// How often it had been closed when this worker looked first.
+    pub closings: i32,
     /// Its name.
     pub name: String,
     /// How long a worker may be silent.
@@ -85,9 +88,10 @@ impl Inner {
     /// Whoever has not signed on to anything yet.
     pub(super) async fn new(
         database: Database,
-        corpus: i32,
+        (corpus, closings): (i32, i32),
         name: &str,
         lease: Duration,
+        alive: Arc<AtomicU32>,
     ) -> Result<(Self, Waits), ClusterError> {
         let notes = SqliteLedger::in_memory().await.map_err(|error| ClusterError::refused(crate::error::reason(&error)))?;
         let ended = CancellationToken::new();
@@ -96,6 +100,7 @@ impl Inner {
             transactions: Transactions::new(database.another()),
             database,
             corpus,
+            closings,
             name: name.to_owned(),
             lease,
             member: Member::new(),
@@ -104,7 +109,7 @@ impl Inner {
             intents,
             commits,
             notes,
-            alive: Arc::new(AtomicU32::new(1)),
+            alive,
             told: Mutex::default(),
             joined: Mutex::default(),
             seen: Mutex::default(),
@@ -137,6 +142,19 @@ impl Inner {
     pub(super) fn no_corpus(&self) -> ClusterError {
         ClusterError::unfit(format!("{} does not know the index {:?} any more", self.database.place(), self.name))
             .with_hint("somebody removed it while this worker ran; `ingest` again begins anew")
+    }
+
+    /// Why it cannot be signed on to: its ledger is closed.
+    pub(super) fn is_closed(&self) -> ClusterError {
+        ClusterError::closed(&self.name)
+    }
+
+    /// Why a statement that wants it open found nothing.
+    pub(super) async fn not_open(&self) -> Result<Option<ClusterError>, ClusterError> {
+        let sql = "SELECT closed OR closings <> $2 FROM ragstream.corpora WHERE id = $1";
+        let rows = self.database.ask(sql, &[(&self.corpus, Type::INT4), (&self.closings, Type::INT4)]).await?;
+        let Some(row) = rows.first() else { return Ok(Some(self.no_corpus())) };
+        Ok(row.cell::<bool>(0)?.then(|| self.is_closed()))
     }
 }
 

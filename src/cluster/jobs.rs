@@ -169,11 +169,15 @@ pub(super) async fn take(inner: &Inner, most: usize) -> Result<Taken, ClusterErr
     let rows = inner
         .database
         .ask(
-            "SELECT round, phase, (SELECT count(*) FROM ragstream.workers WHERE corpus = $1) FROM ragstream.corpora WHERE id = $1",
-            &[(&inner.corpus, Type::INT4)],
+            "SELECT round, phase, (SELECT count(*) FROM ragstream.workers WHERE corpus = $1), closed OR closings <> $2
+             FROM ragstream.corpora WHERE id = $1",
+            &[(&inner.corpus, Type::INT4), (&inner.closings, Type::INT4)],
         )
         .await?;
     let row = rows.first().ok_or_else(|| inner.no_corpus())?;
+    if row.cell(3)? {
+        return Err(inner.is_closed());
+    }
     // A lower one than it joined: that was lost, and it joins again.
     let (round, joined) = (row.cell::<i64>(0)?, inner.seen().round);
     if round > joined || round == joined && row.cell::<i16>(1)? == 0 {

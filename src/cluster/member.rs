@@ -51,7 +51,7 @@ impl Inner {
             .ask(
                 "INSERT INTO ragstream.workers (id, corpus, era, host, process, program, since, lease, lease_until)
                  SELECT $2, id, era, $3, $4, $5, clock_timestamp(), $6 * interval '1 s', clock_timestamp() + $6 * interval '1 s'
-                 FROM ragstream.corpora WHERE id = $1
+                 FROM ragstream.corpora WHERE id = $1 AND NOT closed AND closings = $7 FOR SHARE
                  ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until RETURNING 1",
                 &[
                     (&self.corpus, Type::INT4),
@@ -60,11 +60,12 @@ impl Inner {
                     (&process, Type::INT8),
                     (&env!("CARGO_PKG_VERSION"), Type::TEXT),
                     (&seconds, Type::FLOAT8),
+                    (&self.closings, Type::INT4),
                 ],
             )
             .await?;
         if rows.is_empty() {
-            return Err(self.no_corpus());
+            return Err(self.not_open().await?.unwrap_or_else(|| self.no_corpus()));
         }
         self.member.set(Standing { id, until: began + self.lease });
         Ok(())
@@ -153,7 +154,7 @@ impl Inner {
     }
 
     /// Frees what these workers hold. What they may still be writing is looked at once more later.
-    async fn take_from(&self, transaction: &Transaction<'_>, gone: &[i64]) -> Result<(), ClusterError> {
+    pub(super) async fn take_from(&self, transaction: &Transaction<'_>, gone: &[i64]) -> Result<(), ClusterError> {
         let sweep_after = self.lease.as_secs_f64() * SWEEPS;
         // Whoever takes or intends holds on to the worker's row meanwhile: so this sees all of it, and nothing comes after.
         let values: &Values<'_> = &[(&self.corpus, Type::INT4), (&gone, Type::INT8_ARRAY)];

@@ -16,7 +16,9 @@
 //! Invariant: no call to the store begins when the lease may end before it does; what a worker may have on its way when its lease ends
 //! all the same is looked at once more when it can have arrived, and a round does not end before that.
 //! Invariant: the clocks of workers never count, only the database's.
+//! Invariant: of the two ledgers that an index has while its model is changed one is open; nobody signs on to the other [change].
 
+mod change;
 mod error;
 mod gather;
 mod held;
@@ -26,6 +28,7 @@ mod key;
 mod ledger;
 mod member;
 mod quota;
+mod right;
 mod round;
 mod row;
 mod schema;
@@ -40,14 +43,16 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+pub use self::change::{Ledgers, Side, Step};
 pub use self::error::ClusterError;
 use self::inner::Inner;
 use self::ledger::reading::Reading;
 use self::member::renewing;
 pub use self::quota::Quotas;
-pub use self::schema::SQL as SCHEMA;
+pub use self::right::Right;
+pub use self::schema::{FROM_1 as SCHEMA_FROM_1, SQL as SCHEMA};
 use self::session::Database;
-pub use self::status::{ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
+pub use self::status::{ChangeStatus, ClusterStatus, FailureStatus, QuotaStatus, WorkerStatus};
 use crate::ingest::ledger::Ledger;
 
 /// How long a worker may be silent, unless it is told otherwise.
@@ -71,23 +76,19 @@ impl Cluster {
     pub async fn open(url: &str, base: &Path, name: &str, lease: Duration) -> Result<Self, ClusterError> {
         let database = Database::new(url, base)?;
         schema::prepare(&database).await?;
-        let rows = database
-            .ask(
-                "WITH made AS (
-                     INSERT INTO ragstream.corpora (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id)
-                 SELECT id FROM made UNION ALL SELECT id FROM ragstream.corpora WHERE name = $1",
-                &[(&name, Type::TEXT)],
-            )
-            .await?;
-        let rows = if rows.is_empty() {
-            // Another worker made it at the same moment.
-            database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?
-        } else {
-            rows
-        };
-        let corpus = rows.first().map(|row| row.cell(0)).transpose()?;
-        let corpus = corpus.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))?;
-        let (inner, waits) = Inner::new(database, corpus, name, lease).await?;
+        let row = row(&database, name).await?;
+        Self::on(database, row, name, lease, Arc::new(AtomicU32::new(1))).await
+    }
+
+    /// A worker on the index of this name. `row`: see [`row`]. `alive`: where it is noted how many there are.
+    async fn on(
+        database: Database,
+        row: (i32, i32),
+        name: &str,
+        lease: Duration,
+        alive: Arc<AtomicU32>,
+    ) -> Result<Self, ClusterError> {
+        let (inner, waits) = Inner::new(database, row, name, lease, alive).await?;
         let inner = Arc::new(inner);
         renewing(&inner, waits.ended);
         waits.intents.recording(Arc::downgrade(&inner));
@@ -107,7 +108,7 @@ impl Cluster {
         }
         let rows = database.ask("SELECT id FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        let (inner, _) = Inner::new(database, row.cell(0)?, name, LEASE).await?;
+        let (inner, _) = Inner::new(database, (row.cell(0)?, 0), name, LEASE, Arc::default()).await?;
         Ok(Some(Arc::new(Reading(Arc::new(inner)))))
     }
 
@@ -119,9 +120,24 @@ impl Cluster {
     pub async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
         status::status(url, base, name).await
     }
+}
 
-    /// How many workers there are, as far as this one knows.
-    pub(crate) fn alive(&self) -> Arc<AtomicU32> {
-        Arc::clone(&self.inner.alive)
-    }
+/// The row of the index of this name, made where there is none, and how often its ledger was closed.
+async fn row(database: &Database, name: &str) -> Result<(i32, i32), ClusterError> {
+    let rows = database
+        .ask(
+            "WITH made AS (
+                 INSERT INTO ragstream.corpora (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id, closings)
+             SELECT id, closings FROM made UNION ALL SELECT id, closings FROM ragstream.corpora WHERE name = $1",
+            &[(&name, Type::TEXT)],
+        )
+        .await?;
+    let rows = if rows.is_empty() {
+        // Another worker made it at the same moment.
+        database.ask("SELECT id, closings FROM ragstream.corpora WHERE name = $1", &[(&name, Type::TEXT)]).await?
+    } else {
+        rows
+    };
+    let row = rows.first().map(|row| Ok((row.cell(0)?, row.cell(1)?))).transpose()?;
+    row.ok_or_else(|| ClusterError::unfit(format!("{} forgot the index {name:?}", database.place())))
 }

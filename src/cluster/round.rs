@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::change::UNREAD;
 use super::error::ClusterError;
 use super::inner::{Inner, shared};
 use super::ledger::documents;
@@ -84,7 +85,7 @@ impl Inner {
                      timeline = coalesce(timeline, $4),
                      began = CASE WHEN phase = 0 THEN clock_timestamp() ELSE began END,
                      again = phase <> 0 AND (again OR phase = 3 AND $2 AND NOT prune), phase = CASE WHEN phase = 0 THEN 1 ELSE phase END
-                 WHERE id = $1 AND (phase = 0 OR sources IS NULL OR sources = $3
+                 WHERE id = $1 AND NOT closed AND closings = $6 AND (phase = 0 OR sources IS NULL OR sources = $3
                      OR NOT EXISTS (SELECT 1 FROM ragstream.workers w
                          WHERE w.corpus = $1 AND w.id <> $5 AND w.lease_until > clock_timestamp()))
                  RETURNING round",
@@ -94,10 +95,14 @@ impl Inner {
                     (&names, Type::TEXT_ARRAY),
                     (&timeline, Type::TEXT),
                     (&self.member.standing().id, Type::INT8),
+                    (&self.closings, Type::INT4),
                 ],
             )
             .await?;
         let Some(row) = rows.first() else {
+            if let Some(error) = self.not_open().await? {
+                return Err(error);
+            }
             let error = ClusterError::unfit(format!(
                 "the workers of {:?} are in the middle of a round with other sources than {}",
                 self.name,
@@ -127,12 +132,16 @@ impl Inner {
         let rows = self
             .database
             .ask(
-                "SELECT round, phase, prune, timeline, kept, store_generation FROM ragstream.corpora WHERE id = $1",
-                &[(&self.corpus, Type::INT4)],
+                "SELECT round, phase, prune, timeline, kept, store_generation, closed OR closings <> $2
+                 FROM ragstream.corpora WHERE id = $1",
+                &[(&self.corpus, Type::INT4), (&self.closings, Type::INT4)],
             )
             .await?;
         let row = rows.first().ok_or_else(|| self.no_corpus())?;
         let round: i64 = row.cell(0)?;
+        if row.cell(6)? {
+            return Err(self.is_closed());
+        }
         if round < self.seen().round {
             // It was lost with what the database had acknowledged and a standby did not have.
             let (sources, prune) = self.joined().clone();
@@ -208,9 +217,15 @@ impl Inner {
     }
 
     async fn seal(&self, term: Term, kept: u64) -> Result<Option<bool>, ClusterError> {
+        // And of what is to take another index's place, that it does: when every document of it is done, or given up.
+        let change = format!(
+            "phase = CASE WHEN again THEN phase ELSE 0 END, kept = $6, ended = clock_timestamp(),
+             change = CASE WHEN change <> 1 OR again OR EXISTS (SELECT 1 FROM ragstream.documents d
+                 WHERE d.corpus = $1 AND {UNREAD} AND (d.error IS NULL OR NOT prune)) THEN change ELSE 2 END"
+        );
         let leader = by_the_leader(
             term,
-            "phase = CASE WHEN again THEN phase ELSE 0 END, kept = $6, ended = clock_timestamp()",
+            &change,
             "AND NOT EXISTS (SELECT 1 FROM ragstream.jobs WHERE corpus = $1)
              AND NOT EXISTS (SELECT 1 FROM ragstream.sweeps WHERE corpus = $1)",
         );

@@ -7,11 +7,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
+use super::change::{Side, Step, UNREAD, name_of, sides};
 use super::error::ClusterError;
 use super::row::Row;
-use super::schema::is_there;
+use super::schema;
 use super::session::Database;
 use crate::limits;
+use crate::vectordb::Slot;
 
 /// Failed documents that are named.
 const NAMED: i64 = 100;
@@ -48,8 +50,26 @@ pub struct ClusterStatus {
     pub documents_per_second: f64,
     /// Until nothing waits, at that rate; nothing while it cannot be told.
     pub seconds_left: Option<f64>,
+    /// A change of the index's model that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeStatus>,
     /// What the providers' quotas were used for, of all indexes.
     pub quotas: Vec<QuotaStatus>,
+}
+
+/// A change of the index's model, and how far it is. What is said of documents and of the queue is then of the new vectors.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ChangeStatus {
+    /// The model whose vectors answer until the others are complete.
+    pub from: String,
+    /// The model whose vectors are made.
+    pub to: String,
+    /// Documents of the old index that are still to come.
+    pub waiting: u64,
+    /// Documents of the old index that failed.
+    pub failed: u64,
+    /// Of all documents, those that are done, in percent. All of it is not said before the new vectors answer.
+    pub percent: u64,
 }
 
 /// A worker.
@@ -110,26 +130,28 @@ pub struct QuotaStatus {
 /// What all workers on the index of this name are at, by the database at this address. `None`: it knows no such index.
 pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<ClusterStatus>, ClusterError> {
     let database = Database::new(url, base)?;
-    let there = database.ask_once("SELECT to_regclass('ragstream.corpora') IS NOT NULL", &[]).await?;
-    if !is_there(&there)? {
+    if !schema::is_known_now(&database).await? {
         return Ok(None);
     }
-    let rows = database
-        .ask_once(
-            "SELECT id, round, phase, extract(epoch FROM clock_timestamp() - began)::float8,
-                 (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NULL),
-                 (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NOT NULL),
-                 (SELECT count(*) FROM ragstream.sweeps s WHERE s.corpus = c.id),
-                 (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id)
-                     - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL),
-                 (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL)
-             FROM ragstream.corpora c WHERE name = $1",
-            &[(&name, Type::TEXT)],
-        )
-        .await?;
+    let names = [Slot::First, Slot::Second].map(|slot| name_of(name, slot));
+    // Of the two ledgers that an index may have, the one that workers sign on to.
+    let sql = format!(
+        "SELECT id, round, phase, extract(epoch FROM clock_timestamp() - began)::float8,
+             (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NULL),
+             (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NOT NULL),
+             (SELECT count(*) FROM ragstream.sweeps s WHERE s.corpus = c.id),
+             (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id)
+                 - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL)
+                 - CASE WHEN change = 0 THEN 0
+                     ELSE (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD}) END,
+             (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL)
+         FROM ragstream.corpora c WHERE name IN ($1, $2) ORDER BY closed, change DESC, began DESC NULLS LAST, id LIMIT 1"
+    );
+    let [first, second] = &names;
+    let rows = database.ask_once(&sql, &[(first, Type::TEXT), (second, Type::TEXT)]).await?;
     let Some(row) = rows.first() else { return Ok(None) };
     let corpus: i32 = row.cell(0)?;
-    let workers = workers(&database, corpus).await?;
+    let workers = workers(&database, &names).await?;
     let rate = workers.iter().fold(0.0, |rate, (worker, seconds)| rate + worker.documents as f64 / seconds.max(0.001));
     let (waiting, taken) = (row.count(4)?, row.count(5)?);
     let phase = match row.cell::<i16>(2)? {
@@ -138,6 +160,7 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         3 => "listed",
         _ => "sealed",
     };
+    let documents = row.count(7)?;
     Ok(Some(ClusterStatus {
         index: name.to_owned(),
         database: database.place().to_owned(),
@@ -148,25 +171,39 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         waiting,
         taken,
         late: row.count(6)?,
-        documents: row.count(7)?,
+        documents,
         failed: row.count(8)?,
         failures: failures(&database, corpus).await?,
         documents_per_second: rate,
         seconds_left: (rate > 0.0 && phase != "sealed").then(|| (waiting + taken) as f64 / rate),
+        change: change(&sides(&database, &names).await?, documents),
         quotas: quotas(&database).await?,
     }))
 }
 
+/// A change of which so many documents are done.
+fn change([first, second]: &[Side; 2], documents: u64) -> Option<ChangeStatus> {
+    let (made, old) = match (first.change, second.change) {
+        (Step::None, Step::None) => return None,
+        (Step::None, _) => (second, first),
+        _ => (first, second),
+    };
+    let model = |side: &Side| side.model.clone().unwrap_or_default();
+    let (waiting, failed) = (made.waiting, made.failed);
+    let percent = (documents * 100 / (documents + waiting + failed).max(1)).min(99);
+    Some(ChangeStatus { from: model(old), to: model(made), waiting, failed, percent })
+}
+
 /// The workers, each with the seconds since it began.
-async fn workers(database: &Database, corpus: i32) -> Result<Vec<(WorkerStatus, f64)>, ClusterError> {
+async fn workers(database: &Database, [first, second]: &[String; 2]) -> Result<Vec<(WorkerStatus, f64)>, ClusterError> {
     let rows = database
         .ask_once(
             "SELECT w.id, w.host, w.process, w.program, extract(epoch FROM w.lease_until - clock_timestamp())::float8, w.told,
                  (SELECT count(*) FROM ragstream.jobs j WHERE j.owner = w.id),
                  EXISTS (SELECT 1 FROM ragstream.roles r
-                     WHERE r.corpus = $1 AND r.owner = w.id AND r.lease_until > clock_timestamp())
-             FROM ragstream.workers w WHERE w.corpus = $1 ORDER BY w.since, w.id",
-            &[(&corpus, Type::INT4)],
+                     WHERE r.corpus = w.corpus AND r.owner = w.id AND r.lease_until > clock_timestamp())
+             FROM ragstream.workers w JOIN ragstream.corpora c ON c.id = w.corpus WHERE c.name IN ($1, $2) ORDER BY w.since, w.id",
+            &[(first, Type::TEXT), (second, Type::TEXT)],
         )
         .await?;
     let worker = |row: &Row| {

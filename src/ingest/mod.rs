@@ -61,8 +61,11 @@ use tracing::Instrument as _;
 
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChange, ForecastChunks, forecast};
+pub(crate) use self::open::make;
 use self::open::{Opened, open};
 pub(crate) use self::point::sparse_vector;
+#[cfg(feature = "postgres")]
+pub(crate) use self::reconcile::new_generation;
 use self::report::{IngestSummary, Report};
 pub(crate) use self::run::begun;
 use self::run::{Mode, Run};

@@ -18,7 +18,7 @@ use super::told::Told;
 use crate::cache::EmbeddingCache;
 use crate::chunk::Chunker;
 use crate::error::Error;
-use crate::vectordb::{IndexMeta, StoreError};
+use crate::vectordb::{IndexMeta, StoreError, VectorStore};
 
 /// Vectors of a run that has no cache on disk, in bytes: texts that occur twice are embedded once.
 const MEMORY_CACHE: u64 = 64 << 20;
@@ -54,6 +54,7 @@ pub(super) async fn open(
         index.agree_with_chunking(&*store, &setup.chunk.fingerprint())?;
     }
     let index = match (index, mode) {
+        (None, Mode::Write) if setup.is_there => return Err(StoreError::Missing { store: store.describe() }.into()),
         (None, Mode::Write) => {
             let Some(made) = create(&setup, &stop).await? else { return Ok(None) };
             Some(made)
@@ -129,16 +130,25 @@ async fn create(setup: &Setup, stop: &CancellationToken) -> Result<Option<IndexM
         change: setup.change,
         prefixes: setup.prefixes.clone(),
     };
+    Ok(make(&*setup.store, &index, stop).await?)
+}
+
+/// Makes an index, unless another run has just made one that is like it. `None`: it was stopped meanwhile.
+pub(crate) async fn make(
+    store: &dyn VectorStore,
+    index: &IndexMeta,
+    stop: &CancellationToken,
+) -> Result<Option<IndexMeta>, StoreError> {
     let make = || async {
-        let Err(error) = setup.store.create(&index).await else { return Ok(index.clone()) };
+        let Err(error) = store.create(index).await else { return Ok(index.clone()) };
         match error {
             // Two first runs at once, or an answer that was lost: what is there will do, if it is what this one would have made.
-            StoreError::Failed { .. } | StoreError::Unavailable { .. } => match setup.store.meta().await? {
-                Some(there) if there.is_alike(&index) => Ok(there),
+            StoreError::Failed { .. } | StoreError::Unavailable { .. } => match store.meta().await? {
+                Some(there) if there.is_alike(index) => Ok(there),
                 _ => Err(error),
             },
             error => Err(error),
         }
     };
-    Ok(begun(stop, make).await?)
+    begun(stop, make).await
 }

@@ -17,7 +17,7 @@ use crate::vectordb::IndexMeta;
 const PAGE: usize = 1000;
 
 /// A name for a state of the index that no other state has.
-pub(super) fn new_generation() -> Uuid {
+pub(crate) fn new_generation() -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, &rand::random::<[u8; 32]>())
 }
 

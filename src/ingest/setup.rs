@@ -50,6 +50,8 @@ pub struct Setup {
     pub home: Option<String>,
     /// What an index that is made says of how it came about; `None`: it is the first.
     pub change: Option<ModelChange>,
+    /// The index is there: one that is gone by then is not made anew, as another worker may have put another one in its place.
+    pub is_there: bool,
     /// What the embedder puts before each input, where it is to be kept in the index.
     pub prefixes: Option<Prefixes>,
 }
@@ -78,6 +80,7 @@ impl Setup {
             base: None,
             home: None,
             change: None,
+            is_there: false,
             prefixes: None,
         }
     }

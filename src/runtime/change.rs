@@ -14,14 +14,17 @@
 //! The old index stays as it was when the change began: to embed what changes meanwhile with a model that is about to go would be
 //! paid for and thrown away, and what is embedded for the new one counts for ever.
 //!
+//! Several workers do the same (`runtime::together`): there the lock is a right of one of them at a time, and the ledgers are the cluster's.
+//!
 //! Absent on purpose: what differs in the server alone, which is most likely the same model at another address; a store or an embedder
-//! of a program's own; several workers at once. All of these are refused, as an index that was made with something else always was.
+//! of a program's own. These are refused, as an index that was made with something else always was.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Runtime;
 use crate::error::{Error, Failure, Origin};
@@ -101,20 +104,20 @@ impl Runtime {
     /// Locks the ledger that is to be written to.
     pub(super) async fn taken(&self, options: &Options) -> Result<Taken, Error> {
         loop {
-            let look = self.look().await?;
-            let slot = self.wish(&look, options).await?.slot(&look);
+            let (look, home) = (self.look().await?, self.home_name(&self.plan.store));
+            let slot = self.wish(&look, options, home.as_deref()).await?.slot(&look);
             let ledger = SqliteLedger::open(&self.ledger_in(slot)).await?;
             // Whoever had the lock may have ended a change, or begun one.
             let look = self.look().await?;
-            let wish = self.wish(&look, options).await?;
+            let wish = self.wish(&look, options, home.as_deref()).await?;
             if wish.slot(&look) == slot {
                 return Ok(Taken { look, wish, ledger });
             }
         }
     }
 
-    /// What an ingest is to do about the model of the index that there is.
-    pub(super) async fn wish(&self, look: &Look, options: &Options) -> Result<Wish, Error> {
+    /// What an ingest of this home is to do about the model of the index that there is.
+    pub(super) async fn wish(&self, look: &Look, options: &Options, home: Option<&str>) -> Result<Wish, Error> {
         let Some(index) = look.current.index.as_ref().filter(|_| !options.rebuild) else { return Ok(Wish::Keep) };
         let embedder = self.embedder().await?;
         let planned = embedder.fingerprint();
@@ -124,15 +127,14 @@ impl Runtime {
         if !self.may_change(look, index, &planned) {
             return Ok(Wish::Refuse);
         }
-        let home = self.home_name(&self.plan.store);
         let store = look.current.store.describe();
-        if let Some(home) = index.other_home(home.as_deref()).filter(|_| !options.prune) {
+        if let Some(home) = index.other_home(home).filter(|_| !options.prune) {
             return Err(ChangeError::OtherHome { store, home, model: planned }.into());
         }
         let Some(next) = look.other.as_ref().and_then(|other| other.index.as_ref()) else {
             return Ok(Wish::Change { resume: false });
         };
-        if let Some(home) = next.other_home(home.as_deref()) {
+        if let Some(home) = next.other_home(home) {
             return Err(ChangeError::Theirs { store, home, model: next.model.clone() }.into());
         }
         let resume = look.next().is_some()
@@ -255,7 +257,7 @@ pub(super) async fn looked(slots: &Slots) -> Result<Look, Error> {
 }
 
 /// The switch: one write, before which the old vectors answer, and after which the new ones do.
-async fn completed(store: &dyn VectorStore) -> Result<(), Error> {
+pub(super) async fn completed(store: &dyn VectorStore) -> Result<(), Error> {
     let complete = || async {
         let index = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
         let change = index.change.map(|change| ModelChange { complete: true, ..change });
@@ -275,18 +277,24 @@ pub(super) async fn complete_alone(current: &Held) -> Result<(), Error> {
 
 /// The documents that an index has passages of, and which source each came from.
 async fn documents(store: &dyn VectorStore) -> Result<BTreeMap<String, SourceId>, Error> {
-    let (mut documents, mut after) = (BTreeMap::new(), None);
-    loop {
-        let page = store.scroll(after, PAGE).await?;
-        let is_last = page.len() < PAGE;
-        after = page.last().map(|(id, _)| *id);
-        for (_, passage) in page {
-            documents.insert(passage.uri, passage.source.map_or_else(SourceId::files, SourceId::new));
-        }
-        if is_last {
-            return Ok(documents);
-        }
+    let (mut documents, mut next) = (BTreeMap::new(), Some(None));
+    while let Some(after) = next {
+        let (page, then) = documents_after(store, after).await?;
+        documents.extend(page);
+        next = then.map(Some);
     }
+    Ok(documents)
+}
+
+/// Some of the documents that an index has passages of, from a point on, and where to go on; a document may come again.
+pub(super) async fn documents_after(
+    store: &dyn VectorStore,
+    after: Option<Uuid>,
+) -> Result<(BTreeMap<String, SourceId>, Option<Uuid>), Error> {
+    let page = store.scroll(after, PAGE).await?;
+    let next = page.last().filter(|_| page.len() == PAGE).map(|(id, _)| *id);
+    let source = |source: Option<String>| source.map_or_else(SourceId::files, SourceId::new);
+    Ok((page.into_iter().map(|(_, passage)| (passage.uri, source(passage.source))).collect(), next))
 }
 
 /// Why the model of an index is not changed.

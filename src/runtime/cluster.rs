@@ -6,14 +6,13 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
-use crate::cluster::{Cluster, ClusterError, ClusterStatus, Quotas};
+use crate::cluster::{Cluster, ClusterError, ClusterStatus, Ledgers, Quotas, Side};
 use crate::error::Error;
-use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::Report;
-use crate::ingest::{self, Forecast, Options, Setup};
+use crate::ingest::{Forecast, Options, Setup};
 use crate::providers::Providers;
 use crate::source::Purpose;
-use crate::vectordb::{StorePlan, VectorStore};
+use crate::vectordb::{Slot, StorePlan, VectorStore};
 
 impl Runtime {
     /// The same, as one of any number of workers with the same pipeline that meet in the Postgres database at this address: they share
@@ -25,11 +24,11 @@ impl Runtime {
     pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
         self.fits_in_cluster()?;
         self.shared_cache = self.plan.store.shared_cache();
-        let cluster = Cluster::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
-        let quotas = Quotas::new(database, &self.settings.cwd, cluster.alive())?;
+        let ledgers = Ledgers::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
+        let quotas = Quotas::new(database, &self.settings.cwd, ledgers.alive())?;
         let providers = Providers::new(self.plan.providers.clone(), self.settings.cache.clone());
         self.providers = Arc::new(providers.with_shared_limits(Arc::new(quotas)));
-        self.cluster = Some(Arc::new(cluster));
+        self.cluster = Some(Arc::new(ledgers));
         Ok(self)
     }
 
@@ -41,7 +40,7 @@ impl Runtime {
         Ok(Cluster::status(database, &self.settings.cwd, &self.corpus()?).await?)
     }
 
-    /// What an ingest would do that is one of several workers which meet in this database. See [`ingest::forecast`]. Signs on to nothing,
+    /// What an ingest would do that is one of several workers which meet in this database. See [`ingest::forecast`](crate::ingest::forecast()). Signs on to nothing,
     /// and changes nothing there.
     ///
     /// # Errors
@@ -54,42 +53,29 @@ impl Runtime {
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
         self.fits_in_cluster()?;
-        let ledger: Arc<dyn Ledger> = match Cluster::ledger_to_read(database, &self.settings.cwd, &self.corpus()?).await? {
-            Some(ledger) => ledger,
-            None => Arc::new(SqliteLedger::in_memory().await?),
-        };
-        let store = self.look_together().await?;
-        let mut setup = self.setup(ledger, store, Purpose::Preview, None).await?;
-        setup.home = Some(self.home_in_cluster()?);
-        ingest::forecast(setup, options, report, stop).await
+        let (look, home) = (self.look().await?, self.home_in_cluster()?);
+        let wish = self.wish(&look, &options, Some(&home)).await?;
+        let ledger = Ledgers::to_read(database, &self.settings.cwd, &self.corpus()?, wish.slot(&look)).await?;
+        self.forecast_of((look, wish), ledger, Some(home), options, report, stop).await
     }
 
-    /// What an ingest works with that is one of several.
-    pub(super) async fn setup_together(&self, cluster: &Arc<Cluster>) -> Result<Setup, Error> {
-        let store = self.look_together().await?;
-        let mut setup = self.setup(Arc::clone(cluster) as _, store, Purpose::Index, None).await?;
-        setup.workers = Some(Arc::clone(cluster) as _);
+    /// What an ingest works with that is one of several, on the index in this slot, which was found there after the ledgers were seen so.
+    pub(super) async fn setup_together(
+        &self,
+        ledgers: &Ledgers,
+        seen: &[Side; 2],
+        slot: Slot,
+        store: Arc<dyn VectorStore>,
+    ) -> Result<Setup, Error> {
+        let cluster = Arc::new(ledgers.worker(slot, seen).await?);
+        let mut setup = self.setup(Arc::clone(&cluster) as _, store, Purpose::Index, None).await?;
+        setup.workers = Some(cluster);
         setup.home = Some(self.home_in_cluster()?);
         Ok(setup)
     }
 
-    /// The store that they all write to.
-    async fn look_together(&self) -> Result<Arc<dyn VectorStore>, Error> {
-        let look = self.look().await?;
-        if let Some(index) = &look.current.index {
-            let planned = self.embedder().await?.fingerprint();
-            if self.may_change(&look, index, &planned) {
-                let message = format!("several workers do not change an index's model, from {} to {planned}", index.model);
-                let hint = "one alone does, while the index answers: stop the others, run `ingest --prune` once without --cluster, and \
-                            start them again; or name another `collection`";
-                return Err(ClusterError::unfit(message).with_hint(hint).into());
-            }
-        }
-        Ok(look.current.store)
-    }
-
     /// All workers are one home: what one of them wrote is every other's to remove.
-    fn home_in_cluster(&self) -> Result<String, Error> {
+    pub(super) fn home_in_cluster(&self) -> Result<String, Error> {
         Ok(format!("cluster: {}", self.corpus()?))
     }
 
@@ -101,7 +87,7 @@ impl Runtime {
     }
 
     /// What the index is called in the database: the same on every worker, wherever that has its home.
-    fn corpus(&self) -> Result<String, Error> {
+    pub(super) fn corpus(&self) -> Result<String, Error> {
         match &self.plan.store {
             StorePlan::Qdrant { collection, .. } => Ok(format!("{} in {collection}", self.plan.name)),
             StorePlan::Embedded { .. } => {

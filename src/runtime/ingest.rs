@@ -14,7 +14,14 @@ use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
 use crate::providers::{ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
-use crate::vectordb::{ModelChange, StorePlan, VectorStore};
+use crate::vectordb::{Look, ModelChange, StorePlan, VectorStore};
+
+/// What is to be done about the index's model when a run has ended.
+enum After {
+    Alone(Turn),
+    #[cfg(feature = "postgres")]
+    Together(super::together::Turned),
+}
 
 impl Runtime {
     /// Brings the pipeline's index up to date with its sources, telling nobody of its progress.
@@ -54,9 +61,17 @@ impl Runtime {
         };
         let (setup, turn) = prepared;
         let base = setup.base.clone();
-        let mut summary = ingest::run(setup, options, report, stop.clone()).await?;
-        if let Some(turn) = turn {
-            self.turned(turn, &mut summary).await?;
+        let ran = ingest::run(setup, options, report, stop.clone()).await;
+        let mut summary = match (ran, &turn) {
+            #[cfg(feature = "postgres")]
+            (Err(error), Some(After::Together(turned))) => return Err(turned.explained(error).await),
+            (ran, _) => ran?,
+        };
+        match turn {
+            Some(After::Alone(turn)) => self.turned(turn, &mut summary).await?,
+            #[cfg(feature = "postgres")]
+            Some(After::Together(turned)) => self.turned_together(turned, &mut summary, stop).await?,
+            None => {}
         }
         Ok((summary, base))
     }
@@ -69,12 +84,26 @@ impl Runtime {
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
         self.choose_for(&options).await?;
-        let look = self.look().await?;
-        let wish = self.wish(&look, &options).await?;
+        let (look, home) = (self.look().await?, self.home_name(&self.plan.store));
+        let wish = self.wish(&look, &options, home.as_deref()).await?;
         let ledger = SqliteLedger::open_to_read(&self.ledger_in(wish.slot(&look))).await?;
+        let ledger = ledger.map(|ledger| Arc::new(ledger) as _);
+        self.forecast_of((look, wish), ledger, home, options, report, stop).await
+    }
+
+    /// [`Self::forecast`], of what an ingest of this home does by this ledger.
+    pub(super) async fn forecast_of(
+        &self,
+        (look, wish): (Look, Wish),
+        ledger: Option<Arc<dyn Ledger>>,
+        home: Option<String>,
+        options: Options,
+        report: Arc<Report>,
+        stop: CancellationToken,
+    ) -> Result<Option<Forecast>, Error> {
         let ledger = match ledger {
             Some(ledger) => ledger,
-            None => SqliteLedger::in_memory().await?,
+            None => Arc::new(SqliteLedger::in_memory().await?),
         };
         let change = self.foretold(&look, wish).await?;
         // What is to be removed before the vectors of another model are made is not looked at.
@@ -83,7 +112,8 @@ impl Runtime {
             (Wish::Change { .. }, Some(other)) => other.store,
             _ => look.current.store,
         };
-        let setup = self.setup(Arc::new(ledger), store, Purpose::Preview, None).await?;
+        let mut setup = self.setup(ledger, store, Purpose::Preview, None).await?;
+        setup.home = home;
         let forecast = ingest::forecast(setup, Options { rebuild: anew, ..options }, report, stop).await?;
         Ok(forecast.map(|forecast| Forecast { change, ..forecast }))
     }
@@ -97,10 +127,11 @@ impl Runtime {
     }
 
     /// What a run works with, and the change of the index's model that it is a part of, if it is.
-    async fn prepared(&self, part: Option<&Part>, options: &Options) -> Result<(Setup, Option<Turn>), Error> {
+    async fn prepared(&self, part: Option<&Part>, options: &Options) -> Result<(Setup, Option<After>), Error> {
         #[cfg(feature = "postgres")]
-        if let Some(cluster) = &self.cluster {
-            return Ok((self.setup_together(cluster).await?, None));
+        if let Some(ledgers) = &self.cluster {
+            let (setup, turned) = self.prepared_together(ledgers, options).await?;
+            return Ok((setup, Some(After::Together(turned))));
         }
         self.choose_for(options).await?;
         let taken = self.taken(options).await?;
@@ -122,7 +153,7 @@ impl Runtime {
         };
         let mut setup = self.setup(Arc::new(ledger), store, Purpose::Index, part).await?;
         setup.change = change;
-        Ok((setup, turn))
+        Ok((setup, turn.map(After::Alone)))
     }
 
     /// All that an ingest of this pipeline works with, to be changed or added to before [`ingest::run`] gets it. Holds the ledger's
@@ -132,8 +163,9 @@ impl Runtime {
     /// When another run is writing, or when ledger, model or store cannot be had.
     pub async fn ingest_setup(&self) -> Result<Setup, Error> {
         #[cfg(feature = "postgres")]
-        if let Some(cluster) = &self.cluster {
-            return self.setup_together(cluster).await;
+        if let Some(ledgers) = &self.cluster {
+            let (sides, look) = (ledgers.sides().await?, self.look().await?);
+            return self.setup_together(ledgers, &sides, look.current.slot, look.current.store).await;
         }
         let look = self.look().await?;
         let ledger = SqliteLedger::open(&self.ledger_in(look.current.slot)).await?;

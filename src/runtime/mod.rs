@@ -12,6 +12,8 @@ mod part;
 mod reading;
 mod settings;
 mod status;
+#[cfg(feature = "postgres")]
+mod together;
 mod watch;
 mod why;
 
@@ -56,7 +58,7 @@ pub struct Runtime {
     bm25: OnceLock<Arc<Bm25>>,
     /// The workers that it is one of.
     #[cfg(feature = "postgres")]
-    cluster: Option<Arc<crate::cluster::Cluster>>,
+    cluster: Option<Arc<crate::cluster::Ledgers>>,
 }
 
 impl Runtime {
@@ -107,6 +109,12 @@ impl Runtime {
     #[must_use]
     pub fn with_store(self, store: Arc<dyn VectorStore>) -> Self {
         Self { slots: OnceLock::from(Slots::one(store)), ..self }
+    }
+
+    /// The same with slots of one's own in place of the plan's store: what a change of the model needs, which a store alone cannot.
+    #[must_use]
+    pub fn with_slots(self, slots: Slots) -> Self {
+        Self { slots: OnceLock::from(slots), ..self }
     }
 
     /// The same with vectors that were paid for shared among machines, below those that this one has kept (see

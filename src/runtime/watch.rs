@@ -234,10 +234,15 @@ impl Watch<'_> {
             let error = match self.runtime.ingest_part(&part, options, report, &self.stop).await {
                 Ok((summary, document)) => {
                     let (outcome, documents) = (summary.outcome, summary.documents.seen);
+                    let waits = summary.change.as_ref().is_some_and(|change| !change.complete && change.waiting > 0);
                     let whole: Vec<SourceId> = std::mem::take(&mut part).whole.into_iter().collect();
                     (self.observer)(WatchEvent::Ran { summary: Box::new(summary), document, whole: whole.clone() });
                     if outcome == Outcome::Interrupted {
                         return Ok(outcome);
+                    }
+                    // The index may be another model's: then all of it is to be embedded, and not what has changed alone.
+                    if waits && whole.len() < self.periods.len() {
+                        part = Part::all(self.periods.keys().cloned());
                     }
                     for id in whole {
                         let period = self.period(&id, began.elapsed());

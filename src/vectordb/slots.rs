@@ -41,6 +41,17 @@ pub enum Slot {
     Second,
 }
 
+impl Slot {
+    /// The other one.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
 /// Where one index lives.
 #[derive(Debug, Clone)]
 pub struct Slots {

@@ -10,6 +10,8 @@ use crate::rig::{ITEMS, Kind, Rig, WIDTH, document, signal, until, without_secre
 use crate::stand_in::{Reply, Request, openai_embeddings};
 
 mod kills;
+mod models;
+mod together;
 mod ways;
 
 /// What the rig's pipelines say at first, and what they are changed to: another model, and another width.
@@ -62,7 +64,7 @@ fn searched(rig: &Rig, name: &str) -> (Vec<Value>, String) {
 fn fresh(rig: &Rig) -> Vec<Value> {
     rig.pipeline("fresh");
     rewrite(rig, "fresh", OLD, NEW);
-    rig.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild"]).expect_code(0);
+    rig.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild", "--cluster", ""]).expect_code(0);
     searched(rig, "fresh").0
 }
 

@@ -26,6 +26,14 @@ fn shown(status: &ClusterStatus) -> String {
     if status.failed > 0 {
         text.push_str(&format!(", {} failed", grouped(status.failed)));
     }
+    if let Some(change) = &status.change {
+        let (from, to) = (harmless(&change.from), harmless(&change.to));
+        text.push_str(&format!("\nchange     to {to}: {} %, {} still to come", change.percent, grouped(change.waiting)));
+        if change.failed > 0 {
+            text.push_str(&format!(", {} failed", grouped(change.failed)));
+        }
+        text.push_str(&format!("; the vectors of {from} answer until then"));
+    }
     text.push_str(&format!("\nround      {}, {}", status.round, status.phase));
     if let Some(seconds) = status.seconds.filter(|_| status.phase != "sealed") {
         text.push_str(&format!(" for {}", time(seconds)));

@@ -1,7 +1,6 @@
 //! The ways of a change: to its end, back again, with documents that change, with a provider that is away, and where it is refused.
 
 use super::*;
-use crate::both::Together;
 use crate::service::Service;
 
 /// Searches all the time from other processes, until the child has ended.
@@ -254,31 +253,4 @@ fn a_service_answers_through_a_change_and_its_watch_carries_it_through() {
         assert!(summary["change"]["to"].as_str().is_some_and(|to| to.contains(now)), "{summary}");
     }
     service.stop();
-}
-
-#[test]
-fn several_workers_do_not_change_the_model_and_say_what_to_do() {
-    let together = Together::new();
-    let rig = Rig::in_cluster(together);
-    rig.answer(embedded);
-    rig.write_documents(4);
-    rig.complete();
-    rewrite(&rig, "docs", OLD, NEW);
-    let refused = rig.ingest(&[]).expect_code(2).stderr;
-    assert!(words(&refused).contains("several workers do not change an index's model"), "{refused}");
-    // One alone may be another home's: it says so, and does it where that is meant.
-    let alone = |more: &[&str]| rig.project.run(&[&["ingest", "-p", "docs.yaml", "--cluster", "", "--json"], more].concat());
-    let refused = alone(&[]).expect_code(2).stderr;
-    assert!(words(&refused).contains("another home") && refused.contains("--prune"), "{refused}");
-    assert_eq!(alone(&["--prune"]).expect_code(0).last("summary")["change"]["complete"], true);
-    // The workers go on from there.
-    assert_eq!(rig.complete()["documents"]["unchanged"], 4);
-    rig.project.write("docs/02.txt", document(2, 8));
-    rig.complete();
-    assert_eq!(searched(&rig, "docs").0, {
-        rig.pipeline("fresh");
-        rewrite(&rig, "fresh", OLD, NEW);
-        rig.project.run(&["ingest", "-p", "fresh.yaml", "--rebuild", "--cluster", ""]).expect_code(0);
-        searched(&rig, "fresh").0
-    });
 }
