@@ -31,13 +31,12 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     anyhow::ensure!(!args.whole.all || named.ensemble.is_none(), "--all reads with one model; give --model once");
     let _fetching = downloads(output, runtime.providers.downloads());
     let question = Question { limit: args.limit, filter, fallback: named.fallback, anyway: args.anyway, ..Question::default() };
-    let question = Question { all: args.whole.wish(), ..question };
+    let question = Question { all: args.whole.wish(), refresh: args.whole.refresh, ..question };
     let question = Question { model: named.model, text: args.question.clone().unwrap_or_default(), ..question };
     if let Some(file) = &args.batch {
-        anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
         // Its record is of what models wrote.
         let question = Question { anyway: true, all: Some(false), ..question };
-        return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
+        return Box::pin(super::batch::run(file, &args, question, (&runtime, &others), output, stop)).await;
     }
     let from_stdin = question.text == "-";
     let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::allowance::Allowance;
 use super::estimate::Estimate;
 use super::kept::Kept;
 use super::pass::{Pass, Quota};
@@ -73,9 +74,11 @@ impl Given<'_> {
             models: models.to_vec(),
             patience: plan.fallback_after,
             temperature: plan.temperature,
-            kept: Kept::at(notes),
+            kept: Kept::at(notes, question.refresh),
+            // None before it is known how much there is.
+            allowance: Allowance::of(0, 0),
         };
-        let pass = Pass {
+        let mut pass = Pass {
             libraries,
             reader,
             budget,
@@ -85,8 +88,10 @@ impl Given<'_> {
             instructions: plan.prompt.clone(),
             max_tokens,
             releasing,
+            left_out: Vec::new(),
         };
-        let estimate = pass.estimate(reads).await?;
+        let (estimate, allowance) = pass.estimate(reads).await?;
+        pass.reader.allowance = allowance;
         Ok((pass, estimate))
     }
 }

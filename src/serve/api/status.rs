@@ -36,14 +36,20 @@ pub(in crate::serve) async fn told(service: &Service) -> Value {
         }
         pipelines.push(told);
     }
-    json!({
+    let together = service.pipelines.asked(None).ok().filter(|scope| scope.members().len() > 1);
+    let mut told = json!({
         "type": "service",
         "version": env!("CARGO_PKG_VERSION"),
         "seconds": service.started.elapsed().as_secs_f64(),
         "free": {"answers": service.answers.free(), "searches": service.searches.free()},
         "pipelines": pipelines,
         "jobs": service.jobs.all(),
-    })
+    });
+    // Where they are several: what all of them together are called in a request.
+    if let (Some(told), Some(together)) = (told.as_object_mut(), together) {
+        told.insert("together".to_owned(), together.name().into());
+    }
+    told
 }
 
 /// Whether new requests are taken.
