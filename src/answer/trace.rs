@@ -4,6 +4,7 @@
 mod together;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::duplicates::DedupedHit;
 use super::fusion;
@@ -36,13 +37,9 @@ impl Answerer {
         if let Some(indexes) = &self.together {
             return self.traced_together(indexes, question, uri).await;
         }
-        let (mut retriever, plan) = (self.retriever().await?, self.plan_for(question));
-        loop {
-            match self.traced(&retriever, question, &plan, uri).await {
-                Ok(traced) => return Ok(traced),
-                Err(error) => retriever = self.retriever.after(error, &retriever).await?,
-            }
-        }
+        let plan = &self.plan_for(question);
+        let trace = |retriever: Arc<Retriever>| async move { self.traced(&retriever, question, plan, uri).await };
+        self.retriever.with(trace).await
     }
 
     async fn traced(

@@ -59,16 +59,11 @@ async fn holder<'a>(indexes: &'a [Index], uri: &str, name: Option<&str>) -> Resu
     let mut failed = None;
     for index in indexes.iter().filter(|index| name.is_none_or(|name| *index.name == *name)) {
         let lazy = index.lazy();
-        let has = async {
-            let mut retriever = lazy.get().await?;
-            loop {
-                match retriever.store.passages_of(uri).await {
-                    Ok(passages) => return Ok::<_, Error>((!passages.is_empty()).then_some(retriever)),
-                    Err(error) => retriever = lazy.after(error.into(), &retriever).await?,
-                }
-            }
+        let has = |retriever: Arc<Retriever>| async move {
+            let passages = retriever.store.passages_of(uri).await?;
+            Ok((!passages.is_empty()).then_some(retriever))
         };
-        match has.await {
+        match lazy.with(has).await {
             Ok(Some(retriever)) => return Ok(Some((index, retriever))),
             Ok(None) => {}
             Err(error) => {

@@ -6,14 +6,15 @@
 //!                                                                                          └─▶ kept
 //! ```
 //!
-//! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all passages that pass the
-//! filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes before it is paid for ([`estimate`]), and [`allowance`] that it takes no more.
-//! In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]); [`notes`] are put together on a [`shelf`] until they fit into
-//! the last request, whose answer is streamed and checked like any other. What was paid for is [`kept`].
+//! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all
+//! passages that pass the filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes
+//! before it is paid for ([`estimate`]), and [`allowance`] that it takes no more. In the [`pass`], a [`reader`] notes what is in each
+//! part for the question ([`prompts`]); [`notes`] are put together on a [`shelf`] until they fit into the last request, whose answer is
+//! streamed and checked like any other. What was paid for is [`kept`].
 //!
 //! Invariants: every passage reaches a model once (twice or more where its part had too much for one reader); nothing is paid for before
-//! the estimate is told, and no request is made beyond those of its "at most"; a part that could not be read is always told; no more is in memory than a document, the parts under way and notes of
-//! a few requests.
+//! the estimate is told, and no request is made beyond those of its "at most"; a part that could not be read is always told; no more is
+//! in memory than a document, the parts under way and notes of a few requests.
 
 mod allowance;
 mod estimate;

@@ -151,9 +151,9 @@ fn by_a_tool(words: &[&str]) -> bool {
     let of_a_name = |name: &str| !name.ends_with('s') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
     match words {
         [.., "using" | "via", _]
-        | [.., "using" | "via" | "with" | "through", "the" | "an" | "a", "cli" | "api" | "sdk" | "console"] => true,
+        | [.., "using" | "via", "the" | "a" | "an", _]
+        | [.., "with" | "through", "the" | "an" | "a", "cli" | "api" | "sdk" | "console"] => true,
         [.., "with", name] => of_a_name(name),
-        [.., "using" | "via", "the" | "a", _] => true,
         _ => false,
     }
 }
