@@ -6,34 +6,19 @@ use std::sync::Arc;
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
 
-use super::QueryPlan;
 use super::answerer::Answerer;
 use super::decide::Deciding;
 use super::event::AnswerEvent;
 use super::federated;
-use super::question::Question;
-use super::whole::{Estimate, Given, Library, Pass};
+use super::whole::{Asked, Estimate, Given, Library, Pass};
 use crate::error::Error;
-use crate::providers::ChatModel;
-
-/// A question that may be about all documents.
-#[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    /// As it stands alone.
-    pub(super) text: &'a str,
-    pub(super) question: &'a Question,
-    /// As it is answered.
-    pub(super) plan: &'a QueryPlan,
-    pub(super) models: &'a [Arc<dyn ChatModel>],
-}
 
 impl Answerer {
     /// What a pass over all documents is made with.
     pub(super) fn given<'a>(&self, asked: Asked<'a>) -> Given<'a> {
-        let Asked { text, question, plan, models } = asked;
         let (count, notes) = (Arc::clone(&self.count_tokens), self.notes.clone());
-        let quota = self.models.quota(models.first().map_or("", |model| model.model()));
-        Given { text, question, plan, models, count, quota, notes, releasing: self.releases }
+        let quota = self.models.quota(asked.models.first().map_or("", |model| model.model()));
+        Given { asked, count, quota, notes, releasing: self.releases }
     }
 
     /// The pass over all documents that answers a question about all, and what it takes; `None`: the question is none.

@@ -17,7 +17,6 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
-use super::all::Asked;
 use super::answerability::{self, Judgement};
 use super::carried::Sought;
 use super::conversation::Conversation;
@@ -37,7 +36,7 @@ use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
 use super::trim::trimmed;
-use super::whole::SEVERAL;
+use super::whole::{Asked, SEVERAL};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};

@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::error::ServeError;
 use super::fault::Fault;
 use super::identity::identity;
-use super::scope::{Scope, Together, named};
 
 use crate::answer::Answerer;
 use crate::error::{Error, reason};
@@ -21,16 +20,12 @@ use crate::vectordb::IndexMeta;
 
 /// How often pipeline files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Sets of pipelines whose connections are kept, of those that are asked together.
-const SETS: usize = 16;
 /// For how long an index is taken to be the one that it was.
 const SAME: Duration = Duration::from_secs(1);
 
 /// The pipelines that are served.
 pub(super) struct Pipelines {
     served: RwLock<Vec<Arc<Served>>>,
-    /// Those that were asked together lately, the last one at the end.
-    together: Mutex<Vec<Arc<Together>>>,
 }
 
 /// A pipeline with its connections.
@@ -71,7 +66,7 @@ impl Pipelines {
         if served.is_empty() {
             served.push(Arc::new(Served::new(Plan::from_env(), None, None, settings.clone())));
         }
-        Ok(Self { served: RwLock::new(served), together: Mutex::default() })
+        Ok(Self { served: RwLock::new(served) })
     }
 
     /// All of them, in the order in which they were named.
@@ -95,37 +90,6 @@ impl Pipelines {
             let missing = Fault::missing(format!("no pipeline is called {}", name.unwrap_or_default()));
             missing.hint(format!("there is {}", names.join(", ")))
         })
-    }
-
-    /// What a request is asked of that names one pipeline, several as `docs+tickets`, or none: then all of them together.
-    pub(super) fn asked(&self, name: Option<&str>) -> Result<Scope, Fault> {
-        let all = self.all();
-        let members = match name {
-            None => all.clone(),
-            Some(name) => match self.get(Some(name)) {
-                Ok(served) => return Ok(Scope::One(served)),
-                Err(fault) => named(&all, name).ok_or(fault)?,
-            },
-        };
-        match members.as_slice() {
-            [first, others @ ..] if !others.is_empty() => Ok(Scope::Together(self.together(&all, first, others))),
-            [one] => Ok(Scope::One(Arc::clone(one))),
-            _ => self.get(name).map(Scope::One),
-        }
-    }
-
-    fn together(&self, all: &[Arc<Served>], first: &Arc<Served>, others: &[Arc<Served>]) -> Arc<Together> {
-        let mut kept = self.together.lock().unwrap_or_else(PoisonError::into_inner);
-        // A file that has changed is another pipeline.
-        kept.retain(|together| together.is_within(all));
-        if let Some(known) = kept.iter().find(|together| together.is_of(first, others)) {
-            return Arc::clone(known);
-        }
-        let new = Arc::new(Together::new(first, others));
-        let many = (kept.len() + 1).saturating_sub(SETS);
-        kept.drain(..many);
-        kept.push(Arc::clone(&new));
-        new
     }
 
     /// The same pipeline as its file is this very moment: an ingest by what the file said a second ago may pay for another model.

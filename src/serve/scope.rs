@@ -1,13 +1,16 @@
 //! What a request is asked of: the index of one pipeline, or those of several together.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::pipelines::Served;
+use super::fault::Fault;
+use super::pipelines::{Pipelines, Served};
 use crate::answer::document::Document;
 use crate::answer::{Answerer, Question};
 use crate::error::Error;
 use crate::runtime::{Runtime, Why};
 
+/// Sets of pipelines whose connections are kept, of those that are asked together.
+const SETS: usize = 16;
 /// What stands between the names of pipelines that are asked together.
 const AND: &str = "+";
 
@@ -30,9 +33,62 @@ pub(super) struct Together {
     answerer: Answerer,
 }
 
+/// What requests may be asked of.
+pub(super) struct Scopes {
+    pipelines: Arc<Pipelines>,
+    /// Those that were asked together lately, the last one at the end.
+    kept: Mutex<Vec<Arc<Together>>>,
+}
+
+impl Scopes {
+    pub(super) fn new(pipelines: Arc<Pipelines>) -> Self {
+        Self { pipelines, kept: Mutex::default() }
+    }
+
+    /// What a request is asked of that names one pipeline, several as `docs+tickets`, or none: then all of them together.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub(super) fn asked(&self, name: Option<&str>) -> Result<Scope, Fault> {
+        let all = self.pipelines.all();
+        let members = match name {
+            None => all.clone(),
+            Some(name) => match self.pipelines.get(Some(name)) {
+                Ok(served) => return Ok(Scope::One(served)),
+                Err(fault) => named(&all, name).ok_or(fault)?,
+            },
+        };
+        match members.as_slice() {
+            [first, others @ ..] if !others.is_empty() => Ok(Scope::Together(self.together(&all, first, others))),
+            [one] => Ok(Scope::One(Arc::clone(one))),
+            _ => self.pipelines.get(name).map(Scope::One),
+        }
+    }
+
+    /// What all of them together are called in a request, where they are several.
+    pub(super) fn together_name(&self) -> Option<String> {
+        let all = self.pipelines.all();
+        (all.len() > 1).then(|| name_of(&all))
+    }
+
+    fn together(&self, all: &[Arc<Served>], first: &Arc<Served>, others: &[Arc<Served>]) -> Arc<Together> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // A file that has changed is another pipeline.
+        kept.retain(|together| together.is_within(all));
+        if let Some(known) = kept.iter().find(|together| together.is_of(first, others)) {
+            return Arc::clone(known);
+        }
+        let new = Arc::new(Together::new(first, others));
+        let many = (kept.len() + 1).saturating_sub(SETS);
+        kept.drain(..many);
+        kept.push(Arc::clone(&new));
+        new
+    }
+}
+
 impl Together {
     /// Of two or more.
-    pub(super) fn new(first: &Arc<Served>, others: &[Arc<Served>]) -> Self {
+    fn new(first: &Arc<Served>, others: &[Arc<Served>]) -> Self {
         let members: Vec<Arc<Served>> = std::iter::once(first).chain(others).map(Arc::clone).collect();
         let others: Vec<Arc<Runtime>> = others.iter().map(|served| Arc::clone(&served.runtime)).collect();
         let answerer = Answerer::open_together(&first.runtime, &others);
@@ -40,24 +96,24 @@ impl Together {
     }
 
     /// Whether it is of these pipelines, as their files were read the last time.
-    pub(super) fn is_of(&self, first: &Arc<Served>, others: &[Arc<Served>]) -> bool {
+    fn is_of(&self, first: &Arc<Served>, others: &[Arc<Served>]) -> bool {
         let same = self.members.iter().zip(std::iter::once(first).chain(others)).all(|(one, other)| Arc::ptr_eq(one, other));
         same && self.members.len() == others.len() + 1
     }
 
     /// Whether all of its pipelines are among these.
-    pub(super) fn is_within(&self, served: &[Arc<Served>]) -> bool {
+    fn is_within(&self, served: &[Arc<Served>]) -> bool {
         self.members.iter().all(|member| served.iter().any(|served| Arc::ptr_eq(served, member)))
     }
 }
 
 /// The name of pipelines that are asked together: `docs+tickets`.
-pub(super) fn name_of(members: &[Arc<Served>]) -> String {
+fn name_of(members: &[Arc<Served>]) -> String {
     members.iter().map(|served| served.name.as_str()).collect::<Vec<_>>().join(AND)
 }
 
 /// The pipelines of such a name; `None`: it is none.
-pub(super) fn named(all: &[Arc<Served>], name: &str) -> Option<Vec<Arc<Served>>> {
+fn named(all: &[Arc<Served>], name: &str) -> Option<Vec<Arc<Served>>> {
     if all.len() > 1 && name == name_of(all) {
         return Some(all.to_vec());
     }

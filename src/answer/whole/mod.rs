@@ -32,7 +32,7 @@ mod recognise;
 mod shelf;
 
 pub use self::estimate::{Estimate, WholeSummary};
-pub(super) use self::given::{Given, SEVERAL};
+pub(super) use self::given::{Asked, Given, SEVERAL};
 pub(super) use self::pass::{Pass, Quota};
 pub use self::plan::{WholeMode, WholePlan};
 pub(super) use self::reading::Library;

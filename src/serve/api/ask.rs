@@ -81,7 +81,7 @@ pub(super) async fn ask(
     headers: HeaderMap,
     Body(ask): Body<Ask>,
 ) -> Result<Response, Fault> {
-    let scope = service.pipelines.asked(ask.pipeline.as_deref())?;
+    let scope = service.scopes.asked(ask.pipeline.as_deref())?;
     let print = blake3::hash(format!("{ask:?}").as_bytes());
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());

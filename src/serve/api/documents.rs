@@ -48,7 +48,7 @@ pub(super) async fn of_uri(State(service): State<Arc<Service>>, Asked(of): Asked
 }
 
 async fn document(service: &Service, pipeline: Option<&str>, uri: &str) -> Result<Response, Fault> {
-    let scope = service.pipelines.asked(pipeline)?;
+    let scope = service.scopes.asked(pipeline)?;
     let _place = service.searches.take().await?;
     let found = scope.document(uri).await?;
     let (served, document) = found.ok_or_else(|| Fault::missing("the index has no such document"))?;

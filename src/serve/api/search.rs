@@ -49,7 +49,7 @@ pub(super) struct Hits<'a> {
 
 pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
     let Search { query, pipeline, limit, terms, copies } = search;
-    let scope = service.pipelines.asked(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let duplicates = copies.then_some(Duplicates::Keep);
     let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
     let found = answering::search(&service, &scope, &question).await?;

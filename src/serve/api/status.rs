@@ -36,7 +36,6 @@ pub(in crate::serve) async fn told(service: &Service) -> Value {
         }
         pipelines.push(told);
     }
-    let together = service.pipelines.asked(None).ok().filter(|scope| scope.members().len() > 1);
     let mut told = json!({
         "type": "service",
         "version": env!("CARGO_PKG_VERSION"),
@@ -46,8 +45,8 @@ pub(in crate::serve) async fn told(service: &Service) -> Value {
         "jobs": service.jobs.all(),
     });
     // Where they are several: what all of them together are called in a request.
-    if let (Some(told), Some(together)) = (told.as_object_mut(), together) {
-        told.insert("together".to_owned(), together.name().into());
+    if let (Some(told), Some(together)) = (told.as_object_mut(), service.scopes.together_name()) {
+        told.insert("together".to_owned(), together.into());
     }
     told
 }

@@ -34,7 +34,7 @@ pub(super) struct Asked {
 
 pub(super) async fn why(State(service): State<Arc<Service>>, Body(asked): Body<Asked>) -> Result<Response, Fault> {
     let Asked { file, question, pipeline, limit, terms } = asked;
-    let scope = service.pipelines.asked(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let question = Question { text: question, limit, filter: filter(&terms)?, ..Question::default() };
     let _place = service.searches.take().await?;
     let why = scope.why(&file, &question).await?;

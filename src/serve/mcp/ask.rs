@@ -68,7 +68,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let Arguments { question, pipeline, limit, terms, model: named, all, max_tokens } = arguments;
     let budget = Pages::bound(max_tokens)?;
     Pages::passages(limit)?;
-    let scope = service.pipelines.asked(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let model = model(named.as_deref(), &scope.first().runtime.plan)?;
     let question = Question { text: question, limit, filter: filter(&terms)?, model, all, ..Question::default() };
     let answer = whole(answering::ask(service, &scope, question).await?, false).await?;

@@ -88,7 +88,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
         (None, Some(id)) => uri_of(&id).ok_or_else(missing)?,
         _ => return Err(Fault::bad("which document?").hint("say its `uri`, or its `id`")),
     };
-    let scope = service.pipelines.asked(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let _place = service.searches.take().await?;
     let (served, document, lines) = find(&scope, &uri).await?.ok_or_else(missing)?;
     let lines = lines.unwrap_or((1, u32::MAX));

@@ -73,7 +73,7 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let Arguments { query, pipeline, limit, terms, max_tokens, page } = arguments;
     let budget = Pages::bound(max_tokens)?;
     Pages::passages(limit)?;
-    let scope = service.pipelines.asked(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
     let hits = answering::search(service, &scope, &question).await?.hits;
     let name = scope.name().to_owned();

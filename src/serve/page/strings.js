@@ -32,7 +32,7 @@ const table = {
     "正在通读全部 {documents} 篇文档：已读 {read}/{of} 部分……",
   ],
   offer_all: [
-    "This question seems to be about all documents, and the passages found for it are not all. Reading all {documents} takes {requests} requests{price}{minutes}.",
+    "This question seems to be about all documents, and the passages found for it are not all. Reading all {documents} documents takes {requests} requests{price}{minutes}.",
     "这个问题似乎涉及所有文档，而找到的段落并非全部。通读全部 {documents} 篇需要 {requests} 次请求{price}{minutes}。",
   ],
   offer_price: [", about {usd}, at most {most}", "，约 {usd}，最多 {most}"],

@@ -34,10 +34,10 @@ pub(super) fn find(service: &Service, id: Option<&str>) -> Result<Model, Fault> 
     let bare = id.and_then(|id| id.strip_suffix(WITH_SOURCES));
     // One pipeline goes before several: another may be called `sources`.
     let one = bare.and_then(|name| service.pipelines.get(Some(name)).ok()).filter(|_| service.pipelines.get(id).is_err());
-    let (scope, lists_sources) = match (one, service.pipelines.asked(id), bare) {
+    let (scope, lists_sources) = match (one, service.scopes.asked(id), bare) {
         (Some(served), ..) => (Scope::One(served), true),
         (None, Ok(scope), _) => (scope, false),
-        (None, Err(_), Some(name)) => (service.pipelines.asked(Some(name)).map_err(missing)?, true),
+        (None, Err(_), Some(name)) => (service.scopes.asked(Some(name)).map_err(missing)?, true),
         (None, Err(fault), None) => return Err(missing(fault)),
     };
     let id = id.map_or_else(|| scope.name().to_owned(), str::to_owned);
@@ -47,8 +47,8 @@ pub(super) fn find(service: &Service, id: Option<&str>) -> Result<Model, Fault> 
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
     let names = service.pipelines.names();
     let listing = names.iter().map(|name| format!("{name}{WITH_SOURCES}"));
-    let together = service.pipelines.asked(None).ok().filter(|scope| scope.members().len() > 1);
-    let together = together.iter().flat_map(|scope| [scope.name().to_owned(), format!("{}{WITH_SOURCES}", scope.name())]);
+    let together = service.scopes.together_name();
+    let together = together.iter().flat_map(|name| [name.clone(), format!("{name}{WITH_SOURCES}")]);
     let models: Vec<Value> = names.iter().cloned().chain(listing).chain(together).map(|id| object(&service, &id)).collect();
     Json(json!({"object": "list", "data": models})).into_response()
 }
