@@ -300,9 +300,16 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
 }
 
 /// How far a change of the index's model is, and what would complete it.
-pub(super) fn changed(ChangeOfModel { from, to, complete, waiting, failed }: &ChangeOfModel) -> String {
+pub(super) fn changed(ChangeOfModel { from, to, complete, waiting, unlisted, failed }: &ChangeOfModel) -> String {
     if *complete {
         return format!("from now on the vectors of {to} answer; those of {from} are removed");
+    }
+    if *unlisted > 0 {
+        let what = counted(*unlisted, "document");
+        return format!(
+            "the vectors of {from} answer until those of {to} are complete: {what} still to come, whose source is gone or no longer \
+             named. Bring it back and `ingest`, or do without: take its folder out of `sources`, or `ingest --rebuild`"
+        );
     }
     let missing = match (*waiting, *failed) {
         (0, failed) => format!("{} failed; `ingest --prune` does without", counted(failed, "document")),

@@ -278,6 +278,9 @@ pub struct ChangeOfModel {
     pub complete: bool,
     /// Documents of the old index that are still to come.
     pub waiting: u64,
+    /// Of these, the documents that a run over all sources has not come to: their source is gone, or no longer among `sources`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlisted: u64,
     /// Documents of the old index that failed.
     pub failed: u64,
 }

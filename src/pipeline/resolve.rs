@@ -282,8 +282,11 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
         let kind = connections.usable.get(&model.provider).map(|provider| provider.kind);
         let (model, usual) = match kind {
             Some(ProviderKind::Local) if local::is_folder(&model.model) => {
-                let folder = sources::resolve_path(file.base, &model.model).display().to_string();
-                (ModelRef { model: folder, ..model }, RerankPlan::IN_PROCESS)
+                let folder = sources::resolve_path(file.base, &model.model);
+                if let Some(problem) = model::lacking(&folder, &file.shown(&path, &model.to_string())) {
+                    file.error(&path, problem);
+                }
+                (ModelRef { model: folder.display().to_string(), ..model }, RerankPlan::IN_PROCESS)
             }
             Some(ProviderKind::Local) => (model, RerankPlan::IN_PROCESS),
             Some(kind) if kind.can_decide() => (model, RerankPlan::DECIDED),

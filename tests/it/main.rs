@@ -63,6 +63,7 @@ mod stand_in;
 mod store;
 mod telemetry;
 mod time;
+mod together;
 mod watch;
 mod web;
 mod whole;
