@@ -12,7 +12,7 @@ use crate::providers::{ChatRequest, Message};
 /// Of all that is said here. Another one makes all contexts anew.
 pub(super) const VERSION: u32 = 1;
 /// Tokens of what is said besides document and chunk, about.
-const INSTRUCTION_TOKENS: u64 = 230;
+const INSTRUCTION_TOKENS: u64 = 155;
 /// Tokens that a model may write, thoughts included: an answer of two sentences has some 60.
 const MAX_TOKENS: u32 = 256;
 /// What is kept of an answer, in bytes: two sentences of English, three or four of Chinese, so that it never crowds the text out.

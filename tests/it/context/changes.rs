@@ -70,7 +70,7 @@ fn edited(kind: Kind) {
     let summary = world.rig.complete();
     assert_eq!((world.asked() - asked, &summary["contexts"]["written"]), (1, &json!(1)), "{summary}");
     // What moved has kept what was said of it: at line 0 then, which is another's now.
-    let found = world.rig.run(&["search", "platypus", "--mode", "sparse", "-k", "20", "--json"]).expect_code(0).of_type("hit");
+    let found = super::hits(&world, "platypus", "sparse");
     let of = |uri: &str| found.iter().filter(|hit| hit["uri"] == uri).count();
     assert_eq!((of("docs/00.txt"), of("docs/01.txt")), (5, 5), "{found:?}");
     // And so it is after the ledger was lost, and what the store has is all that is known.

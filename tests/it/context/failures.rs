@@ -100,7 +100,8 @@ fn a_server_that_cannot_ends_the_run_and_a_model_that_stands_by_takes_over() {
     });
     let ended = world.rig.ingest(&[]).expect_code(2);
     assert!(ended.stderr.contains("model_not_found"), "{ended:?}");
-    assert!(world.asked() <= super::WRITERS, "{} requests to a model that is not there", world.asked());
+    // A place that a failure leaves is taken before it is known what it says of the others.
+    assert!(world.asked() <= 2 * super::WRITERS, "{} requests to a model that is not there", world.asked());
     world.context("docs", "{ model: writer/small, fallback: [writer/large] }");
     let summary = world.rig.complete();
     assert_eq!(summary["documents"]["added"], 3, "{summary}");
