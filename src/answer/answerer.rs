@@ -29,7 +29,7 @@ use super::federated::{self, Index};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::{Events, Owner};
-use super::prompt::{Composed, HISTORY, compose};
+use super::prompt::{Composed, CountTokens, HISTORY, compose};
 use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
 use super::retrieve::{Found, Retriever, off_runtime};
@@ -43,9 +43,6 @@ use crate::tokenizer::{Tokenizer, TokenizerName};
 
 /// Passages that are shown as the answer when no model is set: as much as one reads.
 const PASSAGES_SHOWN: usize = 3;
-
-/// Counts tokens as the budget does. Pure CPU work; called off the runtime.
-pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// Answers questions over one index. Cheap to clone; questions may be asked side by side.
 ///
@@ -208,12 +205,14 @@ impl Answerer {
 
     /// What a search finds, all else being as the question says.
     async fn found(&self, sought: Sought<'_>, question: &Question) -> Result<Found, Error> {
+        let plan = &self.plan_for(question);
+        let search = |retriever: Arc<Retriever>| async move { retriever.search(sought, plan).await };
         let found = match &self.together {
             Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
-            None => self.retriever.search(sought, &self.plan_for(question)).await?,
+            None => self.retriever.with(search).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
-        let Some(tokens) = question.narrowed(&self.plan).select.trim else { return Ok(found) };
+        let Some(tokens) = plan.select.trim else { return Ok(found) };
         let words = self.retriever().await?.sparse(sought).await?;
         let (hits, count) = (found.hits, Arc::clone(&self.count_tokens));
         let hits = off_runtime("trim passages", move || trimmed(&words, &hits, tokens.get(), &*count)).await?;

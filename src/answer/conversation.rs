@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::carried::Sought;
 use super::plan::QueryPlan;
+use super::prompt::CountTokens;
 use super::question::Question;
 use super::retrieve::off_runtime;
 use super::{history, rewrite};
@@ -22,12 +23,7 @@ pub(super) struct Conversation {
 
 impl Conversation {
     /// As much of it as a quarter of the plan's budget holds, and the question as `model` has it stand alone.
-    pub async fn of(
-        question: &Question,
-        model: Option<&Arc<dyn ChatModel>>,
-        plan: &QueryPlan,
-        count: &Arc<dyn Fn(&str) -> usize + Send + Sync>,
-    ) -> Self {
+    pub async fn of(question: &Question, model: Option<&Arc<dyn ChatModel>>, plan: &QueryPlan, count: &CountTokens) -> Self {
         let Some(turns) = question.history.as_ref().filter(|turns| !turns.is_empty()) else { return Self::default() };
         let before = turns.iter().map(|turn| turn.question.clone()).collect();
         let Some(model) = model else { return Self { before, ..Self::default() } };

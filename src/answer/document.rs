@@ -3,11 +3,14 @@
 //! It is put together from the passages, which are slices of the extracted text: so it is there for every kind of source, without
 //! asking the source again, and no path that somebody sends is ever opened.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::answerer::Answerer;
 use super::link;
+use super::retrieve::Retriever;
 use crate::document::Passage;
 use crate::error::Error;
 
@@ -55,13 +58,8 @@ impl Answerer {
     /// # Errors
     /// What the store says.
     pub async fn document(&self, uri: &str) -> Result<Option<Document>, Error> {
-        let mut retriever = self.retriever().await?;
-        loop {
-            match retriever.store.passages_of(uri).await {
-                Ok(passages) => return Ok(Document::of(passages)),
-                Err(error) => retriever = self.retriever.after(error.into(), &retriever).await?,
-            }
-        }
+        let read = |retriever: Arc<Retriever>| async move { Ok(Document::of(retriever.store.passages_of(uri).await?)) };
+        self.retriever.with(read).await
     }
 }
 

@@ -15,9 +15,9 @@ use super::source::Source;
 use super::whole::{Estimate, WholeSummary};
 use crate::providers::{ErrorKind, StopReason, Usage};
 
-/// A piece of an answer: `Question` in a conversation, `Estimate` and `Reading` where it is about all documents, `Sources`, then `Reasoning`, `Token` and `Citation` in the order of the
-/// answer, then `Done`. A `Fallback` may come before any of the latter. After an `Err`, which may come at any point, nothing
-/// follows.
+/// A piece of an answer: `Question` in a conversation, `Estimate` and `Reading` where it is about all documents, `Sources`, then
+/// `Reasoning`, `Token` and `Citation` in the order of the answer, then `Done`. A `Fallback` may come before any of the latter. After
+/// an `Err`, which may come at any point, nothing follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum AnswerEvent {

@@ -7,9 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::QueryPlan;
-use super::carried::Sought;
-use super::retrieve::{Found, Retriever};
+use super::retrieve::Retriever;
 use super::stand_in::is_gone;
 use crate::error::Error;
 
@@ -85,12 +83,15 @@ impl Lazy {
         Ok(Arc::clone(&opened.insert(Opened::now(open().await?)).retriever))
     }
 
-    /// What a search finds in the index as it is.
-    pub(super) async fn search(&self, sought: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
+    /// What is asked of the index as it is: again, where another one has taken its place meanwhile.
+    pub(super) async fn with<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        ask: impl Fn(Arc<Retriever>) -> F,
+    ) -> Result<T, Error> {
         let mut retriever = self.get().await?;
         loop {
-            match retriever.search(sought, plan).await {
-                Ok(found) => return Ok(found),
+            match ask(Arc::clone(&retriever)).await {
+                Ok(told) => return Ok(told),
                 Err(error) => retriever = self.after(error, &retriever).await?,
             }
         }

@@ -68,7 +68,7 @@ pub mod wire;
 mod write;
 
 pub use answerability::{Answerability, AnswerabilityPlan, Judgement};
-pub use answerer::{Answerer, CountTokens};
+pub use answerer::Answerer;
 pub use decide::{Decided, Deciding, Support};
 pub use duplicates::DedupedHit;
 pub use event::{
@@ -81,10 +81,11 @@ pub use legs::{Leg, Legs};
 pub use models::{ANTHROPIC_MODEL, Env, Models, OLLAMA_PROBE_TIMEOUT, OPENAI_MODEL, default_model};
 pub use owner::{Events, Owner};
 pub use plan::{DecidePlan, Duplicates, FusionPlan, QueryPlan, RerankPlan, RetrieveMode, SelectPlan};
+pub use prompt::CountTokens;
 pub use proof::{Doubt, DoubtKind};
 pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_BYTES, ModelChoice, Question, QuestionError};
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
-pub use stand_in::{StandIn, percent};
+pub use stand_in::StandIn;
 pub use whole::{Estimate, WholeMode, WholePlan, WholeSummary};
 pub use why::{Cause, Trace};

@@ -5,10 +5,14 @@
 //! question over the same sources gives the same prompt.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::answer::question::QuestionError;
 use crate::answer::source::{self, Source};
 use crate::chunk::with_columns;
+
+/// Counts tokens as the budget does. Pure CPU work; called off the runtime.
+pub type CountTokens = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// Replaced by `query.answer.prompt`.
 pub(super) const INSTRUCTIONS: &str = "\

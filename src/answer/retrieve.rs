@@ -22,8 +22,11 @@ use crate::providers::{Embedder, ErrorKind, InputType, ProviderError, Reranker};
 use crate::telemetry;
 use crate::vectordb::{Fuse, IndexMeta, MAX_PAGE, Query, Ranked, TwoRankings, VectorStore, fuse_hits};
 
-/// Passages looked at for each that is wanted, since some will be copies.
+/// Of a few passages that are wanted, so many times as many are looked at, since some will be copies; and again where those were not
+/// enough.
 const SPARE: usize = 4;
+/// Of many, so many more are: to read and compare passages is most of a search.
+const MANY_SPARE: usize = 30;
 /// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
 const SHORT: usize = 1024;
 /// Bytes of passages that another thread is not worth: they are compared within a quarter of a millisecond.
@@ -223,10 +226,9 @@ impl Retriever {
         plan: &QueryPlan,
         known: Option<Arc<Known>>,
     ) -> Result<(Vec<DedupedHit>, Standing), Error> {
-        let mut depth = wanted;
+        let mut depth = first_depth(wanted);
         let mut round = 0;
         loop {
-            depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
             round += 1;
             let (hits, standing) = self.ranked(question, depth, plan, known.clone()).await?;
             let complete = hits.len() < depth || depth == MAX_PAGE;
@@ -240,6 +242,7 @@ impl Retriever {
                 found.truncate(wanted);
                 return Ok((found, standing));
             }
+            depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
         }
     }
 
@@ -394,6 +397,12 @@ impl Retriever {
             }
         }
     }
+}
+
+/// How many passages are looked at first where so many are wanted.
+fn first_depth(wanted: usize) -> usize {
+    let spare = MANY_SPARE.max(wanted / SPARE);
+    wanted.saturating_mul(SPARE).min(wanted.saturating_add(spare)).min(MAX_PAGE)
 }
 
 /// The same passages, each with where it stood.

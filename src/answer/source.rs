@@ -12,7 +12,7 @@ use super::link::link;
 use crate::document::{Hit, Passage};
 
 /// A numbered piece of a document that an answer may cite.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// Its number in the prompt and in citations, from 1.
     pub n: usize,
@@ -121,7 +121,7 @@ fn piece(rank: usize, hit: Hit) -> Piece {
 /// A source of one passage, without a number and a score.
 pub(super) fn of_passage(passage: Passage, pipeline: Option<String>) -> Source {
     let Passage { uri, start, end, lines, index: _, title, headings, columns, page, anchor, text, .. } = passage;
-    Source { n: 0, uri, pipeline, title, headings, columns, page, anchor, start, end, lines, score: 0.0, text }
+    Source { uri, pipeline, title, headings, columns, page, anchor, start, end, lines, text, ..Source::default() }
 }
 
 /// Appends `next`, which does not start before `last`; gives it back when the two cannot be joined exactly.

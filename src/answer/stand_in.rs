@@ -36,32 +36,14 @@ impl StandIn {
     /// How far the others are; `None`: nobody has begun to make them.
     async fn percent(&self) -> Result<Option<u64>, StoreError> {
         let look = self.slots.look().await?;
-        let Some((next, index)) = look.next() else { return Ok(None) };
-        if self.planned != index.model {
+        if look.next().is_none_or(|(_, index)| index.model != self.planned) {
             return Ok(None);
         }
-        let (made, all) = tokio::try_join!(next.count(), look.current.store.count())?;
-        Ok(Some(percent(made, all)))
+        Ok(look.made().await?.map(|made| made.percent))
     }
-}
-
-/// How much of an index there is of one that is to take its place. All of it is not said before it has.
-pub fn percent(made: u64, all: u64) -> u64 {
-    (made * 100 / all.max(1)).min(99)
 }
 
 /// Whether an index was removed, as the one is whose place another has taken.
 pub(super) fn is_gone(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(StoreError::Missing { .. }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::percent;
-
-    #[test]
-    fn all_of_it_is_said_by_the_switch_alone() {
-        let percents = [(0, 0), (0, 8), (1, 3), (8, 8), (9, 8)].map(|(made, all)| percent(made, all));
-        assert_eq!(percents, [0, 0, 33, 99, 99]);
-    }
 }

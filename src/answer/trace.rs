@@ -2,6 +2,7 @@
 //! lost. What the steps do is theirs: they are the search's own.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::duplicates::DedupedHit;
 use super::fusion;
@@ -31,13 +32,8 @@ impl Answerer {
         {
             return traced;
         }
-        let mut retriever = self.retriever().await?;
-        loop {
-            match self.traced(&retriever, question, uri).await {
-                Ok(traced) => return Ok(traced),
-                Err(error) => retriever = self.retriever.after(error, &retriever).await?,
-            }
-        }
+        let trace = |retriever: Arc<Retriever>| async move { self.traced(&retriever, question, uri).await };
+        self.retriever.with(trace).await
     }
 
     async fn traced(&self, retriever: &Retriever, question: &Question, uri: &str) -> Result<Option<Trace>, Error> {

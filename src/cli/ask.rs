@@ -30,9 +30,16 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
     let filter = args.filter.parse()?;
     anyhow::ensure!(!args.whole.all || named.ensemble.is_none(), "--all reads with one model; give --model once");
     let _fetching = downloads(output, runtime.providers.downloads());
-    let question = Question { limit: args.limit, filter, fallback: named.fallback, anyway: args.anyway, ..Question::default() };
-    let question = Question { all: args.whole.wish(), ..question };
-    let question = Question { model: named.model, text: args.question.clone().unwrap_or_default(), ..question };
+    let question = Question {
+        text: args.question.clone().unwrap_or_default(),
+        limit: args.limit,
+        filter,
+        model: named.model,
+        fallback: named.fallback,
+        anyway: args.anyway,
+        all: args.whole.wish(),
+        ..Question::default()
+    };
     if let Some(file) = &args.batch {
         anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
         // Its record is of what models wrote.

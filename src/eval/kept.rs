@@ -1,7 +1,7 @@
 //! What was measured, kept for later: a file a run of `eval` in the home folder, of which the last [`KEPT`] stay.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::{Difference, compare};
 use super::confidence::{Estimate, estimate};
 use super::scores::{self, QueryScore, Scores, figures, key, values};
+use crate::atomic;
 
 /// Measurements that are kept; the oldest make room.
 pub const KEPT: usize = 100;
@@ -118,15 +119,7 @@ impl Measurement {
         // So that their names are in the order of time, and two at once are two.
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let path = folder.join(format!("{:015}-{:08x}.json", since.as_millis(), rand::random::<u32>()));
-        let partial = path.with_extension("part");
-        let written = serde_json::to_vec(self).map_err(io::Error::from).and_then(|text| {
-            fs::write(&partial, text)?;
-            fs::rename(&partial, &path)
-        });
-        if written.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        written?;
+        atomic::write(&path, |file| file.write_all(&serde_json::to_vec(self)?))?;
         let mut all = files(&folder)?;
         let old = all.len().saturating_sub(KEPT);
         for file in all.drain(..old) {

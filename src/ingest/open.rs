@@ -81,7 +81,7 @@ pub(super) async fn open(
     {
         return Ok(None);
     }
-    let other_home = index.as_ref().and_then(|index| other_home(index, setup.home.as_deref()));
+    let other_home = index.as_ref().and_then(|index| index.other_home(setup.home.as_deref()));
     if let Some(other) = other_home.as_deref().filter(|_| mode == Mode::Write && !options.prune) {
         tracing::warn!("the index was last written by another home, {other}: nothing that only that one has is removed");
     }
@@ -148,9 +148,4 @@ async fn create(setup: &Setup, stop: &CancellationToken) -> Result<Option<IndexM
         }
     };
     Ok(begun(stop, make).await?)
-}
-
-/// The home that wrote to the index last, if it is another one.
-fn other_home(index: &IndexMeta, home: Option<&str>) -> Option<String> {
-    index.home.clone().filter(|wrote| home.is_some_and(|home| home != wrote))
 }

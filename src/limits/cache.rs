@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::LearnedLimits;
 use super::state::BELIEVED;
+use crate::atomic;
 
 /// The file of one provider, host and key.
 #[derive(Debug)]
@@ -52,17 +53,10 @@ impl LimitsCache {
             // Or what is used every day would never be learned anew.
             let since = self.since().unwrap_or_else(SystemTime::now);
             forget_old(folder);
-            let partial = self.path.with_extension(format!("{:08x}", rand::random::<u32>()));
-            let written = std::fs::File::create_new(&partial)
-                .and_then(|mut file| {
-                    file.write_all(&serde_json::to_vec(learned)?)?;
-                    file.set_modified(since)
-                })
-                .and_then(|()| std::fs::rename(&partial, &self.path));
-            if written.is_err() {
-                let _ = std::fs::remove_file(&partial);
-            }
-            written
+            atomic::write(&self.path, |file| {
+                file.write_all(&serde_json::to_vec(learned)?)?;
+                file.set_modified(since)
+            })
         };
         if let Err(error) = save() {
             tracing::debug!(%error, path = %self.path.display(), "what was learned of the limits is not kept");

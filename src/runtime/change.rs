@@ -24,7 +24,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
-use crate::answer::percent;
 use crate::error::{Error, Failure, Origin};
 use crate::ingest::ledger::{Ledger as _, SqliteLedger, Unfinished};
 use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome};
@@ -126,15 +125,14 @@ impl Runtime {
             return Ok(Wish::Refuse);
         }
         let home = self.home_name(&self.plan.store);
-        let theirs = |index: &IndexMeta| index.home.clone().filter(|wrote| home.as_ref().is_some_and(|home| home != wrote));
         let store = look.current.store.describe();
-        if let Some(home) = theirs(index).filter(|_| !options.prune) {
+        if let Some(home) = index.other_home(home.as_deref()).filter(|_| !options.prune) {
             return Err(ChangeError::OtherHome { store, home, model: planned }.into());
         }
         let Some(next) = look.other.as_ref().and_then(|other| other.index.as_ref()) else {
             return Ok(Wish::Change { resume: false });
         };
-        if let Some(home) = theirs(next) {
+        if let Some(home) = next.other_home(home.as_deref()) {
             return Err(ChangeError::Theirs { store, home, model: next.model.clone() }.into());
         }
         let resume = look.next().is_some()
@@ -154,8 +152,7 @@ impl Runtime {
         let Some(other) = &look.other else { return };
         if let Some(index) = &other.index {
             // Another home's change is not ours to end.
-            let home = self.home_name(&self.plan.store);
-            if index.home.as_ref().is_some_and(|wrote| home.as_ref().is_some_and(|home| home != wrote)) {
+            if index.other_home(self.home_name(&self.plan.store).as_deref()).is_some() {
                 return;
             }
             if look.next().is_some() {
@@ -226,12 +223,10 @@ impl Runtime {
     pub(super) async fn foretold(&self, look: &Look, wish: Wish) -> Result<Option<ForecastChange>, Error> {
         match (wish, look.next(), &look.current.index) {
             (Wish::Keep, Some((_, next)), Some(_)) => Ok(Some(ForecastChange::TakenBack { to: next.model.to_string() })),
-            (Wish::Change { resume }, next, Some(index)) => {
+            (Wish::Change { resume }, _, Some(index)) => {
                 let (from, to) = (index.model.to_string(), self.embedder().await?.fingerprint().to_string());
-                let percent = match next.filter(|_| resume) {
-                    Some((next, _)) => percent(next.count().await?, look.current.store.count().await?),
-                    None => 0,
-                };
+                let made = if resume { look.made().await? } else { None };
+                let percent = made.map_or(0, |made| made.percent);
                 Ok(Some(ForecastChange::Change { from, to, percent }))
             }
             _ => Ok(None),

@@ -4,12 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Runtime;
-use crate::answer::percent;
 use crate::cache;
 use crate::error::Error;
 use crate::ingest::ledger::{Ledger as _, SqliteLedger, Totals};
 use crate::ingest::report::Stage;
-use crate::vectordb::IndexMeta;
+use crate::vectordb::{IndexMeta, Made};
 
 /// Failed documents that are named.
 const NAMED: usize = 100;
@@ -78,13 +77,11 @@ impl Runtime {
     pub async fn status(&self) -> Result<Status, Error> {
         let look = self.slots()?.look().await?;
         let slot = look.current.slot;
-        let next = match look.next() {
-            Some((next, index)) => {
-                let (chunks, all) = tokio::try_join!(next.count(), look.current.store.count())?;
-                Some(StatusNext { index: index.clone(), chunks, percent: percent(chunks, all) })
-            }
-            None => None,
-        };
+        let made = look.made().await?;
+        let next = look.next().zip(made).map(|((_, index), Made { chunks, percent })| {
+            let index = index.clone();
+            StatusNext { index, chunks, percent }
+        });
         let (store, index) = (look.current.store, look.current.index);
         let chunks = if index.is_some() { store.count().await? } else { 0 };
         let folder = self.settings.cache.clone();

@@ -23,7 +23,7 @@ use uuid::Uuid;
 
 pub use self::error::StoreError;
 pub use self::plan::{Ordering, Spread, StorePlan};
-pub use self::slots::{Held, Look, ModelChange, Slot, Slots};
+pub use self::slots::{Held, Look, Made, ModelChange, Slot, Slots};
 pub use self::standing::Standing;
 
 use crate::document::{Hit, Passage, Point, Scalar, SparseVector, unusable};
@@ -89,6 +89,11 @@ pub struct IndexMeta {
 impl IndexMeta {
     /// The layout this version writes.
     pub const VERSION: u32 = 2;
+
+    /// The home that wrote to it last, if it is another one than this.
+    pub(crate) fn other_home(&self, home: Option<&str>) -> Option<String> {
+        self.home.clone().filter(|wrote| home.is_some_and(|home| home != wrote))
+    }
 
     /// Whether what it was made with is the same, whichever run has written to it.
     pub(crate) fn is_alike(&self, other: &Self) -> bool {

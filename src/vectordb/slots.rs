@@ -74,6 +74,29 @@ impl Look {
         let Held { store, index, .. } = self.other.as_ref()?;
         index.as_ref().filter(|index| !is_complete(index)).map(|index| (store, index))
     }
+
+    /// How far those are; `None`: nobody has begun to make them.
+    ///
+    /// # Errors
+    /// When either cannot be read.
+    pub async fn made(&self) -> Result<Option<Made>, StoreError> {
+        let Some((next, _)) = self.next() else { return Ok(None) };
+        let (chunks, all) = tokio::try_join!(next.count(), self.current.store.count())?;
+        Ok(Some(Made { chunks, percent: percent(chunks, all) }))
+    }
+}
+
+/// How far vectors are that are to take others' place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Made {
+    /// Chunks that there are.
+    pub chunks: u64,
+    /// Of those that the others have, in percent. All of it is not said before they have taken their place.
+    pub percent: u64,
+}
+
+fn percent(made: u64, all: u64) -> u64 {
+    (made * 100 / all.max(1)).min(99)
 }
 
 impl Slots {
@@ -173,6 +196,12 @@ mod tests {
             change: (turn > 0).then_some(ModelChange { turn, complete }),
             prefixes: None,
         }
+    }
+
+    #[test]
+    fn all_of_it_is_said_by_the_switch_alone() {
+        let percents = [(0, 0), (0, 8), (1, 3), (8, 8), (9, 8)].map(|(made, all)| percent(made, all));
+        assert_eq!(percents, [0, 0, 33, 99, 99]);
     }
 
     #[test]

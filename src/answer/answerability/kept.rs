@@ -4,7 +4,7 @@
 //! cannot be read, or is of another version or model, is as if it was not there: the next ingest makes it anew.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::evidence::Evidence;
 use super::frequencies::Frequencies;
 use super::model::{Calibration, Judgement};
+use crate::atomic;
 use crate::document::SparseVector;
 use crate::vectordb::Ranked;
 
@@ -102,14 +103,7 @@ impl Known {
         let mut text = serde_json::to_vec(&head)?;
         text.push(b'\n');
         text.extend(body);
-        let mut partial = path.as_os_str().to_owned();
-        partial.push(format!(".{:08x}.part", rand::random::<u32>()));
-        let partial = PathBuf::from(partial);
-        let written = fs::write(&partial, text).and_then(|()| fs::rename(&partial, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        written
+        atomic::write(path, |file| file.write_all(&text))
     }
 
     /// What is kept there of an index made with this model. Blocks.

@@ -8,7 +8,7 @@ use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
 use super::value::{Match, Value, What};
-use super::{DoubtKind, diff, known, negation};
+use super::{DoubtKind, diff, dotted, known, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
 
@@ -99,6 +99,11 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
         }
     }
     names(&claim, &views, &within, &mut doubts);
+    let readings: Vec<&Reading> = sources.iter().map(|source| &source.reading).collect();
+    let foreign =
+        dotted::missing(&claim, &readings, |characters| sources.iter().any(|source| source.squeezed.contains(characters)));
+    let foreign = foreign.into_iter().filter(&within);
+    doubts.extend(foreign.map(|tokens| (tokens.start, DoubtKind::Name, claim.written(&tokens).to_owned())));
     quotes(&claim, sources, part, &mut doubts);
     let begin = claim.steps.partition_point(|s| claim.tokens.get(s.token).is_some_and(|t| t.bytes.start < part.start));
     let end = claim.steps.partition_point(|s| claim.tokens.get(s.token).is_some_and(|t| t.bytes.start < part.end));

@@ -9,8 +9,9 @@
 //! - Numbers, dates, times and versions must be in a source, in whatever form (`三十`, `30`, `thirty`), with their
 //!   unit where both sides have one: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`. One that is there, but elsewhere, is found out where
 //!   what surrounds it in the claim surrounds another value in the source.
-//! - Names: words with capitals and acronyms in English, and Latin ones in Chinese. Chinese names have no capitals: a piece that
-//!   replaces another in what is otherwise a source's own sentence, and looks like a name.
+//! - Names: words with capitals and acronyms in English, and Latin ones in Chinese; in Chinese foreign names with a dot between
+//!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
+//!   looks like a name.
 //! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
 //! - Negation: nearly the same words, denied on one side only.
 //!
@@ -24,6 +25,7 @@ mod amount;
 mod check;
 mod date;
 mod diff;
+mod dotted;
 pub(super) mod function;
 mod known;
 pub(super) mod lex;

@@ -49,6 +49,29 @@ fn what_a_source_says_is_not_doubted_in_whatever_form() {
 }
 
 #[test]
+fn a_foreign_name_in_chinese_must_be_there_part_by_part() {
+    const SPEECH: &str = "2019年，海因里希·冯·施特凡担任港务局长，亚历山大·谢尔盖耶维奇·普希金写了手册，阿·托尔斯泰作序。由北京和上海的团队维护。";
+    for (claim, doubted) in [
+        ("现任局长为海因里希·冯·施特凡。", &[][..]),
+        ("局长是海因里希・施特凡先生", &[]),
+        ("手册由亚历山大•普希金撰写", &[]),
+        ("亚历山大谢尔盖耶维奇·普希金写了手册", &[]),
+        ("他是阿·托尔斯泰", &[]),
+        ("团队：北京·上海", &[]),
+        ("现任局长为莱特那·维特莫教授", &["莱特那·维特莫教"]),
+        ("局长是海因里希·冯·布劳恩", &["冯·布劳恩"]),
+        ("写了手册的是亚历山大·列夫·普希金，作序的是莱特那·维特莫", &["亚历山大·列夫·普希金", "莱特那·维特莫"]),
+    ] {
+        let said: Vec<String> = doubts(claim, SPEECH).into_iter().map(|(_, said)| said).collect();
+        assert_eq!(said, doubted, "{claim}");
+        assert_eq!(doubts(claim, claim), []);
+    }
+    // Of a name that the source has in Latin letters it may be the translation.
+    assert_eq!(doubts("局长是海因里希·冯·施特凡", "港务局长由德国人 Heinrich von Stephan 担任，他上任已有三年。"), []);
+    assert_eq!(doubts("局长是海因里希·冯·施特凡", "The harbour master is Heinrich von Stephan."), []);
+}
+
+#[test]
 fn the_very_words_are_not_doubted_and_a_part_of_them_may_be() {
     let odd = "1十。十百万New York";
     assert_eq!(doubts(odd, odd), []);

@@ -36,7 +36,7 @@ pub struct Estimate {
     pub exact: bool,
 }
 
-/// `1,234,567`, or of a large number the first two digits and what they count.
+/// `812`, `13 thousand`, `1.2 million`.
 fn about(n: u64) -> String {
     match n {
         0..10_000 => n.to_string(),

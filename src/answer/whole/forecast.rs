@@ -126,20 +126,6 @@ impl Pass {
 
 /// The prompt of a reader without sources, to count its instructions.
 fn reading_prompt(question: &str) -> Prompt {
-    let nothing = Source {
-        n: 1,
-        uri: String::new(),
-        pipeline: None,
-        title: None,
-        headings: Vec::new(),
-        columns: None,
-        page: None,
-        anchor: None,
-        start: 0,
-        end: 0,
-        lines: (1, 1),
-        score: 0.0,
-        text: String::new(),
-    };
+    let nothing = Source { lines: (1, 1), ..Source::default() };
     reading(question, vec![nothing]).map_or(Prompt { system: String::new(), user: String::new() }, |(prompt, _)| prompt)
 }

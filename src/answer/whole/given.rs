@@ -8,9 +8,10 @@ use super::kept::Kept;
 use super::pass::{Pass, Quota};
 use super::plan::Wish;
 use super::reader::Reader;
-use super::reading::{Count, Library};
+use super::reading::Library;
 use super::recognise::is_about_all;
 use crate::answer::plan::QueryPlan;
+use crate::answer::prompt::CountTokens;
 use crate::answer::question::{MAX_TERMS, Question, QuestionError};
 use crate::error::Error;
 use crate::providers::{ChatModel, Price};
@@ -31,7 +32,7 @@ pub(in crate::answer) struct Given<'a> {
     pub(in crate::answer) plan: &'a QueryPlan,
     /// One after the other until one answers.
     pub(in crate::answer) models: &'a [Arc<dyn ChatModel>],
-    pub(in crate::answer) count: Count,
+    pub(in crate::answer) count: CountTokens,
     pub(in crate::answer) quota: Quota,
     /// Where notes are kept.
     pub(in crate::answer) notes: Option<PathBuf>,

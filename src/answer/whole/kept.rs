@@ -4,11 +4,13 @@
 //! parts that have changed alone, and one that was stopped goes on. Whatever is wrong with a file is as if it was not there.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use crate::atomic;
 use crate::providers::ChatRequest;
 
 /// Notes that are kept; the oldest make room.
@@ -53,13 +55,11 @@ impl Kept {
     /// Keeps it, as a whole or not at all. Blocks.
     pub(super) fn put(&self, model: &str, request: &ChatRequest, said: &Said) {
         let Some(path) = self.path(model, request) else { return };
-        let partial = path.with_extension(format!("{:08x}.part", rand::random::<u32>()));
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| {
-            fs::write(&partial, serde_json::to_vec(said)?)?;
-            fs::rename(&partial, &path)
-        });
+        let written = path
+            .parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| atomic::write(&path, |file| file.write_all(&serde_json::to_vec(said)?)));
         if let Err(error) = written {
-            let _ = fs::remove_file(&partial);
             tracing::debug!(%error, path = %path.display(), "notes are not kept");
         }
     }

@@ -6,10 +6,11 @@
 //!                                                                                          └─▶ kept
 //! ```
 //!
-//! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all passages that pass the
-//! filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes before it is paid for ([`estimate`]).
-//! In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]); [`notes`] are put together on a [`shelf`] until they fit into
-//! the last request, whose answer is streamed and checked like any other. What was paid for is [`kept`].
+//! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all
+//! passages that pass the filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes
+//! before it is paid for ([`estimate`]). In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]);
+//! [`notes`] are put together on a [`shelf`] until they fit into the last request, whose answer is streamed and checked like any
+//! other. What was paid for is [`kept`].
 //!
 //! Invariants: every passage reaches a model once (twice where its part had too much for one reader); nothing is paid for before the
 //! estimate is told; a part that could not be read is always told; no more is in memory than a document, the parts under way and notes of

@@ -91,22 +91,27 @@ pub(super) fn merged(lines: Vec<Line>) -> Vec<Line> {
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut kept: Vec<Line> = Vec::with_capacity(lines.len());
     for line in lines {
-        if let Some(first) = known.get(&line.key()).and_then(|at| kept.get_mut(*at)) {
-            let new: Vec<Arc<Source>> =
-                line.cited().filter(|source| first.cited().all(|known| !same(known, source))).map(Arc::clone).collect();
+        let key = line.key();
+        if let Some(first) = known.get(&key).and_then(|at| kept.get_mut(*at)) {
+            let new: Vec<Arc<Source>> = line
+                .cited()
+                .filter(|source| first.cited().all(|known| place(known) != place(source)))
+                .map(Arc::clone)
+                .collect();
             if !new.is_empty() {
                 first.0.push(Bit::Cited(new));
             }
         } else {
-            known.insert(line.key(), kept.len());
+            known.insert(key, kept.len());
             kept.push(line);
         }
     }
     kept
 }
 
-fn same(a: &Source, b: &Source) -> bool {
-    (a.start, a.end, &a.uri, &a.pipeline) == (b.start, b.end, &b.uri, &b.pipeline)
+/// Where a source stands: by that it is known again.
+fn place(source: &Source) -> (Option<&str>, &str, u64, u64) {
+    (source.pipeline.as_deref(), &source.uri, source.start, source.end)
 }
 
 /// Notes as they are shown, and the sources that their numbers mean.
@@ -121,7 +126,7 @@ pub(super) struct Shown {
 /// Shows notes.
 pub(super) fn shown(lines: &[Line]) -> Shown {
     let mut shown = Shown::default();
-    let mut numbers: HashMap<(Option<String>, String, u64, u64), usize> = HashMap::new();
+    let mut numbers = HashMap::new();
     for line in lines {
         shown.text.push_str("- ");
         for bit in &line.0 {
@@ -129,13 +134,12 @@ pub(super) fn shown(lines: &[Line]) -> Shown {
                 Bit::Text(text) => shown.text.push_str(text),
                 Bit::Cited(sources) => {
                     for source in sources {
-                        let key = (source.pipeline.clone(), source.uri.clone(), source.start, source.end);
-                        let n = match numbers.get(&key) {
+                        let n = match numbers.get(&place(source)) {
                             Some(n) => *n,
                             None if shown.sources.len() >= MOST_CITED => continue,
                             None => {
                                 shown.sources.push(Arc::clone(source));
-                                numbers.insert(key, shown.sources.len());
+                                numbers.insert(place(source), shown.sources.len());
                                 shown.sources.len()
                             }
                         };
@@ -156,23 +160,7 @@ mod tests {
     use super::*;
 
     fn sources(names: &[&str]) -> Vec<Arc<Source>> {
-        let source = |name: &&str| {
-            Arc::new(Source {
-                n: 0,
-                uri: (*name).to_owned(),
-                pipeline: None,
-                title: None,
-                headings: Vec::new(),
-                columns: None,
-                page: None,
-                anchor: None,
-                start: 0,
-                end: 1,
-                lines: (1, 1),
-                score: 0.0,
-                text: "x".into(),
-            })
-        };
+        let source = |name: &&str| Arc::new(Source { uri: (*name).to_owned(), end: 1, text: "x".into(), ..Source::default() });
         names.iter().map(source).collect()
     }
 

@@ -109,21 +109,8 @@ mod tests {
     }
 
     fn sample(text: &str) -> Source {
-        Source {
-            n: 0,
-            uri: "a.md".into(),
-            pipeline: None,
-            title: None,
-            headings: Vec::new(),
-            columns: None,
-            page: None,
-            anchor: None,
-            start: 0,
-            end: text.len() as u64,
-            lines: (1, 1 + text.matches('\n').count() as u32),
-            score: 0.0,
-            text: text.to_owned(),
-        }
+        let lines = (1, 1 + text.matches('\n').count() as u32);
+        Source { uri: "a.md".into(), end: text.len() as u64, lines, text: text.to_owned(), ..Source::default() }
     }
 
     fn packed(sources: &[(Source, usize)], budget: usize) -> Vec<Part> {

@@ -17,12 +17,12 @@ use super::notes::{Line, shown};
 use super::parts::Part;
 use super::prompts::{FOLD_TOKENS, answering, concluding};
 use super::reader::{Found, Reader, Spent};
-use super::reading::{Count, Counted, Documents, Library, first_two};
+use super::reading::{Counted, Documents, Library, first_two};
 use super::shelf::{Folded, Shelf, pieces};
 use crate::answer::decide::Deciding;
 use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::answer::fallback::write_with_fallback;
-use crate::answer::prompt::Prompt;
+use crate::answer::prompt::{CountTokens, Prompt};
 use crate::answer::proof::Cited;
 use crate::answer::retrieve::off_runtime;
 use crate::answer::source::Source;
@@ -50,7 +50,7 @@ pub(in crate::answer) struct Pass {
     pub(super) budget: usize,
     /// Tokens of the notes that the answer is written from.
     pub(super) room: usize,
-    pub(super) count: Count,
+    pub(super) count: CountTokens,
     pub(super) quota: Quota,
     /// Instructions for the answer; `None`: the built-in ones.
     pub(super) instructions: Option<String>,

@@ -251,8 +251,8 @@ mod tests {
     }
 
     fn part() -> Part {
-        let value = |uri: &str| serde_json::json!({"n": 0, "uri": uri, "headings": [], "start": 0, "end": 1, "lines": [1, 1], "score": 0.0, "text": "x"});
-        let sources: Vec<Source> = ["a.md", "甲.md"].iter().map(|uri| serde_json::from_value(value(uri)).unwrap()).collect();
+        let source = |uri: &str| Source { uri: uri.to_owned(), end: 1, lines: (1, 1), text: "x".into(), ..Source::default() };
+        let sources = ["a.md", "甲.md"].map(source).to_vec();
         Part { sources, tokens: 2 }
     }
 

@@ -11,6 +11,7 @@ use super::parts::{Packer, Part, cut};
 use super::prompts::tokens_of;
 use crate::answer::filter::Filter;
 use crate::answer::plan::QueryPlan;
+use crate::answer::prompt::CountTokens;
 use crate::answer::retrieve::{Retriever, off_runtime};
 use crate::answer::source::{Source, of_passage, without_beginning};
 use crate::document::Passage;
@@ -21,9 +22,6 @@ use crate::vectordb::VectorStore;
 const SAMPLE: usize = 200;
 /// Passages of a sample, about.
 const SAMPLED_PASSAGES: u64 = 4000;
-
-/// Counts tokens. Pure CPU work; called off the runtime.
-pub(in crate::answer) type Count = Arc<dyn Fn(&str) -> usize + Send + Sync>;
 
 /// An index that is read.
 #[derive(Debug, Clone)]
@@ -94,7 +92,7 @@ impl Documents {
     }
 
     /// Counts what a sample of documents holds, or all of them where they are few.
-    pub(super) async fn sampled(&self, budget: usize, count: &Count) -> Result<Counted, Error> {
+    pub(super) async fn sampled(&self, budget: usize, count: &CountTokens) -> Result<Counted, Error> {
         let step = self.len().div_ceil(SAMPLE).max(1);
         let mut counted = Counted::default();
         let mut looked_at = 0;
@@ -119,7 +117,7 @@ impl Documents {
     pub(super) fn parts(
         self,
         budget: usize,
-        count: Count,
+        count: CountTokens,
         releasing: bool,
     ) -> impl Stream<Item = Result<(Part, Counted), Error>> + Send + 'static {
         try_stream! {
@@ -150,7 +148,7 @@ impl Documents {
 }
 
 /// A document's passages as sources.
-async fn read(library: &Library, uri: &str, budget: usize, count: &Count) -> Result<Read, Error> {
+async fn read(library: &Library, uri: &str, budget: usize, count: &CountTokens) -> Result<Read, Error> {
     let passages = library.store.passages_of(uri).await?;
     let (pipeline, count) = (library.pipeline.as_ref().map(ToString::to_string), Arc::clone(count));
     let sources = move || {

@@ -4,15 +4,15 @@
 //! A fold is given no more than it may write: it can repeat all of it. Where it makes notes hardly shorter, as of a list of different
 //! items, they are settled: another fold would be paid for in vain.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use super::notes::{Line, merged, shown};
 use super::reader::{Found, Reader};
-use super::reading::Count;
+use crate::answer::prompt::CountTokens;
 use crate::answer::retrieve::off_runtime;
 use crate::error::Error;
 
@@ -37,8 +37,6 @@ pub(super) struct Folded {
     pub(super) found: Found,
 }
 
-type Folding = Pin<Box<dyn Future<Output = Folded> + Send>>;
-
 /// All notes that there are so far.
 pub(super) struct Shelf {
     reader: Reader,
@@ -46,15 +44,15 @@ pub(super) struct Shelf {
     fold: usize,
     /// Tokens that the answer is written from.
     room: usize,
-    count: Count,
+    count: CountTokens,
     notes: Vec<Notes>,
-    folding: FuturesOrdered<Folding>,
+    folding: FuturesOrdered<BoxFuture<'static, Folded>>,
     next: u64,
     dropped: bool,
 }
 
 impl Shelf {
-    pub(super) fn new(reader: Reader, fold: usize, room: usize, count: Count) -> Self {
+    pub(super) fn new(reader: Reader, fold: usize, room: usize, count: CountTokens) -> Self {
         let (notes, folding) = (Vec::new(), FuturesOrdered::new());
         Self { reader, fold, room, count, notes, folding, next: 0, dropped: false }
     }
@@ -131,13 +129,13 @@ fn in_order(mut notes: Vec<Notes>) -> Vec<Line> {
     notes.into_iter().flat_map(|notes| notes.lines).collect()
 }
 
-async fn tokens(count: &Count, lines: &[Line]) -> Result<usize, Error> {
+async fn tokens(count: &CountTokens, lines: &[Line]) -> Result<usize, Error> {
     let (text, count) = (shown(lines).text, Arc::clone(count));
     off_runtime("count the tokens of notes", move || count(&text)).await
 }
 
 /// Notes in pieces, none of which takes more than `budget` tokens as far as lines allow.
-pub(super) async fn pieces(lines: Vec<Line>, budget: usize, count: &Count) -> Result<Vec<Vec<Line>>, Error> {
+pub(super) async fn pieces(lines: Vec<Line>, budget: usize, count: &CountTokens) -> Result<Vec<Vec<Line>>, Error> {
     let count = Arc::clone(count);
     off_runtime("count the tokens of notes", move || {
         let (mut pieces, mut open, mut filled) = (Vec::new(), Vec::new(), 0);

@@ -16,17 +16,16 @@ pub(in crate::providers) fn bare(model: &str) -> &str {
     model.strip_prefix("models/").unwrap_or(model)
 }
 
-/// Whether a model is told by the request what a text is. The second of its line passes over that, in silence, and wants it said in the
-/// text itself (mteb's pull request 4851): see [`Prefixes`](super::prefix::Prefixes).
-fn heeds_task_type(model: &str) -> bool {
-    !model.starts_with("gemini-embedding-2")
+/// Whether it is gemini-embedding-2, or what came before it under another name. That passes over the task that a request tells, in
+/// silence, and wants it said in the text itself (mteb's pull request 4851): see [`Prefixes`](super::prefix::Prefixes).
+pub(in crate::providers) fn is_second(model: &str) -> bool {
+    bare(model).starts_with("gemini-embedding-2")
 }
 
 impl EmbedWire for Gemini {
     fn request(&self, base_path: &str, request: &EmbedRequest<'_>) -> (String, Value) {
-        let name = bare(request.model);
-        let model = format!("models/{name}");
-        let task = heeds_task_type(name).then(|| request.word("RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT"));
+        let model = format!("models/{}", bare(request.model));
+        let task = (!is_second(request.model)).then(|| request.word("RETRIEVAL_QUERY", "RETRIEVAL_DOCUMENT"));
         let requests = request.inputs.iter().map(|input| {
             let mut one = json!({ "model": model, "content": { "parts": [{ "text": input }] } });
             set_some(&mut one, "taskType", task);

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
 use ragstream_kernel::Cpu;
 
@@ -29,7 +29,7 @@ struct Config {
     pad_token_id: Option<usize>,
     #[serde(default)]
     architectures: Vec<String>,
-    id2label: Option<BTreeMap<String, String>>,
+    id2label: Option<Map<String, Value>>,
 }
 
 impl Config {
@@ -68,7 +68,7 @@ pub(super) fn read(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Result<Bert, Lo
 /// Reads a cross-encoder from the contents of its config.json and model.safetensors.
 pub(super) fn read_classifier(cpu: Cpu, config: &[u8], weights: Vec<u8>) -> Result<Classifier, LoadError> {
     let config = Config::read(config)?;
-    if let Some(labels) = config.id2label.as_ref().map(BTreeMap::len).filter(|labels| *labels != 1) {
+    if let Some(labels) = config.id2label.as_ref().map(Map::len).filter(|labels| *labels != 1) {
         return Err(LoadError::Unsupported(format!("{labels} labels, where a reranker has one,")));
     }
     let width = config.hidden_size;
@@ -110,17 +110,10 @@ impl Tensors for File<'_> {
             let old = name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta");
             self.tensors.tensor(&old).map_err(|_| error)
         })?;
-        match Kind::of(tensor.dtype()) {
-            Some(kind) if tensor.shape() == shape => {
-                let mut numbers = vec![0.0; shape.iter().product()];
-                kind.write(tensor.data(), &mut numbers);
-                Ok(numbers)
-            }
-            _ => {
-                let found = format!("{:?} {:?}", tensor.dtype(), tensor.shape());
-                Err(LoadError::Tensor { name, expected: shape.to_vec(), found })
-            }
-        }
+        let kind = Kind::of(&name, tensor.dtype(), tensor.shape(), shape)?;
+        let mut numbers = vec![0.0; shape.iter().product()];
+        kind.write(tensor.data(), &mut numbers);
+        Ok(numbers)
     }
 }
 
@@ -133,12 +126,16 @@ enum Kind {
 }
 
 impl Kind {
-    fn of(kind: Dtype) -> Option<Self> {
+    /// Those of a tensor that has to have this shape.
+    fn of(name: &str, kind: Dtype, shape: &[usize], expected: &[usize]) -> Result<Self, LoadError> {
         match kind {
-            Dtype::F32 => Some(Self::Single),
-            Dtype::F16 => Some(Self::Half),
-            Dtype::BF16 => Some(Self::Brain),
-            _ => None,
+            Dtype::F32 if shape == expected => Ok(Self::Single),
+            Dtype::F16 if shape == expected => Ok(Self::Half),
+            Dtype::BF16 if shape == expected => Ok(Self::Brain),
+            _ => {
+                let (name, expected, found) = (name.to_owned(), expected.to_vec(), format!("{kind:?} {shape:?}"));
+                Err(LoadError::Tensor { name, expected, found })
+            }
         }
     }
 
@@ -151,22 +148,17 @@ impl Kind {
 
     fn write(self, bytes: &[u8], numbers: &mut [f32]) {
         match self {
-            Self::Single => {
-                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
-                    *x = f32::from_le_bytes(*bytes);
-                }
-            }
-            Self::Half => {
-                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
-                    *x = f16::from_le_bytes(*bytes).to_f32();
-                }
-            }
-            Self::Brain => {
-                for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
-                    *x = bf16::from_le_bytes(*bytes).to_f32();
-                }
-            }
+            Self::Single => fill(numbers, bytes, f32::from_le_bytes),
+            Self::Half => fill(numbers, bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+            Self::Brain => fill(numbers, bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         }
+    }
+}
+
+/// Reads a number out of so many bytes each.
+fn fill<const N: usize>(numbers: &mut [f32], bytes: &[u8], number: impl Fn([u8; N]) -> f32) {
+    for (x, bytes) in numbers.iter_mut().zip(bytes.as_chunks().0) {
+        *x = number(*bytes);
     }
 }
 
@@ -196,10 +188,7 @@ impl Table {
 fn place(metadata: &Metadata, header: usize, name: &str, shape: &[usize]) -> Result<(Kind, Range<usize>), LoadError> {
     let missing = || safetensors::SafeTensorError::TensorNotFound(name.to_owned());
     let tensor = metadata.info(name).ok_or_else(missing)?;
-    let Some(kind) = Kind::of(tensor.dtype).filter(|_| tensor.shape == shape) else {
-        let found = format!("{:?} {:?}", tensor.dtype, tensor.shape);
-        return Err(LoadError::Tensor { name: name.to_owned(), expected: shape.to_vec(), found });
-    };
+    let kind = Kind::of(name, tensor.dtype, &tensor.shape, shape)?;
     // The header's length stands before it, in eight bytes.
     let start = header + size_of::<u64>();
     Ok((kind, start + tensor.data_offsets.0..start + tensor.data_offsets.1))

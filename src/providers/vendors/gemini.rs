@@ -5,7 +5,7 @@ use crate::providers::Price;
 use crate::providers::chat::gemini::Gemini as Chats;
 use crate::providers::chat::wire::ChatApi;
 use crate::providers::embed::EmbedLimits;
-use crate::providers::embed::gemini::{Gemini as Embeddings, bare};
+use crate::providers::embed::gemini::{Gemini as Embeddings, bare, is_second};
 use crate::providers::embed::wire::EmbedApi;
 use crate::providers::site::{Auth, Site};
 
@@ -37,11 +37,6 @@ pub(super) static VENDOR: Vendor = Vendor {
 
 /// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch takes 100 requests, of 2,048 tokens each, or 8,192.
 const ITEMS: usize = 100;
-
-/// gemini-embedding-2, and what came before it under another name.
-fn is_second(model: &str) -> bool {
-    bare(model).starts_with("gemini-embedding-2")
-}
 
 const PRICES: &[(&str, Price)] = &[
     ("gemini-embedding-001", Price::embedding(0.15)),

@@ -117,6 +117,22 @@ async fn where_most_are_copies_it_looks_deeper_and_not_for_ever() {
 }
 
 #[tokio::test]
+async fn of_many_that_are_wanted_few_more_are_looked_at() {
+    for (copies_of, depths) in [(0, &[130][..]), (30, &[130][..]), (31, &[130, 520][..])] {
+        let texts: Vec<String> = (0..600)
+            .map(|n| if n <= copies_of { "the same again and again".to_owned() } else { format!("number {n}") })
+            .collect();
+        let (answerer, store) = over(ranking(&texts));
+        let found = answerer.search(&question("words", 100)).await.unwrap();
+        let expected: Vec<String> =
+            (0..600).filter(|n| *n == 0 || *n > copies_of).take(100).map(|n| format!("{n}.md")).collect();
+        assert_eq!(uris(&found), expected, "{copies_of}");
+        let asked: Vec<usize> = store.asked.lock().unwrap().iter().map(|(_, limit)| *limit).collect();
+        assert_eq!(asked, depths, "{copies_of}");
+    }
+}
+
+#[tokio::test]
 async fn a_reranker_has_the_last_word_over_its_candidates() {
     let texts = ["one thing", "two things", "one thing!", "the best thing", "four", "best of all but too far down"];
     let (answerer, ranker) = with(Ranker::default(), 4, ranking(&texts));
