@@ -1,4 +1,4 @@
-//! Embeddings that were paid for, and texts of models that were ([`texts`]), so that none is paid for twice.
+//! Embeddings that were paid for, and texts of models that were, so that none is paid for twice.
 //!
 //! A `moka` cache in memory with single flight, and below it tiers that are asked one after the other: a file that all projects and
 //! processes share (see [`disk`] and [`mod@file`]), and where a run is of several machines a collection that they share (see

@@ -6,7 +6,7 @@
 //!
 //! What a model says is for search alone: the passage that is shown, cited and checked stays the document's own bytes.
 //!
-//! A chunk is situated when it is new to the index. It is known by its text and by the [setting](Setting) (model, prompt, window), so
+//! A chunk is situated when it is new to the index. It is known by its text and by the setting (model, prompt, window), so
 //! that another setting makes all of them anew and an edit elsewhere in the document none: one that only moved keeps what the store
 //! has of it. The version and the hash that the ledger keeps of a document are of its setting as well, or a change of that would go
 //! unseen where nothing else has changed.
