@@ -2,6 +2,7 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+mod context;
 mod s3;
 mod sql;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::context::ContextSpec;
 pub(super) use self::s3::S3Spec;
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Pause, Period, Size, Threshold};
@@ -210,23 +212,6 @@ pub(super) struct ChunkSpec {
     pub(super) tokenizer: Option<TokenizerName>,
     /// Has a model say in a sentence or two where each chunk stands in its document, for search alone. By default none does.
     pub(super) context: Option<ContextSpec>,
-}
-
-/// What says where each chunk stands in its document: that is put in front of what is embedded and of the words that BM25 counts.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "context")]
-pub(super) struct ContextSpec {
-    /// `provider/model`, one that chats. A request for each chunk: `ragstream plan` tells what they cost.
-    #[schemars(length(min = 1), example = &"openai/gpt-5.4-mini")]
-    pub(super) model: Option<String>,
-    /// Models that stand by, as `provider/model`: when one refuses or fails, the next one is asked.
-    #[schemars(inner(length(min = 1)), example = ["anthropic/claude-haiku-4-5"])]
-    pub(super) fallback: Option<Vec<Option<String>>>,
-    /// Tokens of the document that the model is shown with a chunk: a shorter document whole, of a longer one the beginning and what is
-    /// around the chunk.
-    #[schemars(range(min = 256, max = 1_000_000), extend("default" = 3000))]
-    pub(super) window: Option<usize>,
 }
 
 /// How documents are read.
