@@ -24,6 +24,7 @@ mod choice;
 mod chunk;
 mod cluster;
 mod cluster_quota;
+mod context;
 mod conversation;
 mod data;
 mod deciders;

@@ -151,6 +151,7 @@ const table = {
   stage_read: ["reading", "读取"],
   stage_parse: ["parsing", "解析"],
   stage_chunk: ["chunking", "切分"],
+  stage_context: ["saying where chunks stand", "说明片段位置"],
   stage_embed: ["embedding", "向量化"],
   stage_store: ["storing", "写入"],
   throughput: ["Passages a second", "每秒段落数"],
