@@ -203,6 +203,10 @@ pub struct Passage {
     /// The name of the place in the document that the passage begins in: the nearest at or above its first line, in its section.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<String>,
+    /// Where the passage stands in its document, as a model has said it; see [`crate::ingest::context`]. For search alone: it is no part of
+    /// the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<String>,
     /// The passage itself.
     pub text: String,
     /// The document's modification time, in seconds since the Unix epoch; 0 where it is not known.

@@ -8,7 +8,7 @@
 //! | span | one for each |
 //! |---|---|
 //! | `invoke_workflow ingest`, `invoke_workflow answer` | run of an ingest, question that is answered |
-//! | `stage NAME` | stage of a run: five |
+//! | `stage NAME` | stage of a run: five, or six where it is said where chunks stand |
 //! | `document` | document that is new or has changed: the first few of a run and then every so manyth |
 //! | `batch` | batch of texts that is embedded, linked to the documents that have a span |
 //! | `chat MODEL`, `embeddings MODEL`, `rerank MODEL`, `decide MODEL` | request to a provider, with all its attempts |
@@ -66,6 +66,7 @@ pub(crate) fn workflow(name: &'static str, pipeline: Option<&str>) -> Span {
         "ragstream.documents.changed" = Empty, "ragstream.documents.removed" = Empty, "ragstream.documents.failed" = Empty,
         "ragstream.chunks.upserted" = Empty, "ragstream.chunks.deleted" = Empty, "ragstream.embeddings.embedded" = Empty,
         "ragstream.embeddings.cache_hits" = Empty, "ragstream.embeddings.tokens" = Empty, "ragstream.bottleneck" = Empty,
+        "ragstream.contexts.written" = Empty, "ragstream.contexts.cache_hits" = Empty, "ragstream.contexts.tokens" = Empty,
         "ragstream.citations" = Empty, "error.type" = Empty, otel.status_code = Empty,
     )
 }

@@ -1,45 +1,91 @@
 //! Whether a question has all documents read, and by what.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use super::QueryPlan;
+use async_stream::try_stream;
+use futures_util::{Stream, StreamExt as _};
+
 use super::answerer::Answerer;
+use super::decide::Deciding;
+use super::event::AnswerEvent;
 use super::federated;
-use super::question::Question;
-use super::whole::{Estimate, Given, Library, Pass};
+use super::whole::{Asked, Estimate, Given, Library, Pass};
 use crate::error::Error;
-use crate::providers::ChatModel;
 
 impl Answerer {
     /// What a pass over all documents is made with.
-    pub(super) fn given<'a>(
-        &self,
-        text: &'a str,
-        question: &'a Question,
-        plan: &'a QueryPlan,
-        models: &'a [Arc<dyn ChatModel>],
-    ) -> Given<'a> {
+    pub(super) fn given<'a>(&self, asked: Asked<'a>) -> Given<'a> {
         let (count, notes) = (Arc::clone(&self.count_tokens), self.notes.clone());
-        let quota = self.models.quota(models.first().map_or("", |model| model.model()));
-        Given { text, question, plan, models, count, quota, notes, releasing: self.releases }
+        let quota = self.models.quota(asked.models.first().map_or("", |model| model.model()));
+        Given { asked, count, quota, notes, releasing: self.releases }
     }
 
     /// The pass over all documents that answers a question about all, and what it takes; `None`: the question is none.
-    pub(super) async fn whole(
-        &self,
-        text: &str,
-        question: &Question,
-        plan: &QueryPlan,
-        models: &[Arc<dyn ChatModel>],
-    ) -> Result<Option<(Pass, Estimate)>, Error> {
-        let given = self.given(text, question, plan, models);
+    pub(super) async fn whole(&self, asked: Asked<'_>) -> Result<Option<(Pass, Estimate)>, Error> {
+        loop {
+            match self.foreseen(asked).await {
+                Err(error) => self.renew(error).await?,
+                foreseen => return foreseen,
+            }
+        }
+    }
+
+    async fn foreseen(&self, asked: Asked<'_>) -> Result<Option<(Pass, Estimate)>, Error> {
+        let given = self.given(asked);
         if !given.is_whole() {
             return Ok(None);
         }
-        let libraries = match &self.together {
-            Some(indexes) => federated::libraries(indexes, |plan| question.narrowed(plan)).await?,
-            None => vec![Library::of(&*self.retriever().await?, plan)],
+        let (libraries, left_out) = match &self.together {
+            Some(indexes) => federated::libraries(indexes, |plan| asked.question.narrowed(plan)).await?,
+            None => (vec![Library::of(&*self.retriever().await?, asked.plan)], Vec::new()),
         };
-        Ok(Some(given.pass(libraries).await?))
+        let (pass, estimate) = given.pass(libraries).await?;
+        Ok(Some((pass.without(left_out), estimate)))
+    }
+
+    /// The answer for which all documents are read. Where another index takes the place of one meanwhile, that one is read from the
+    /// beginning: what was noted of documents that are in both is kept.
+    pub(super) fn read_all<'a>(
+        &'a self,
+        first: (Pass, Estimate),
+        asked: Asked<'a>,
+        wishes: Option<String>,
+        deciding: Option<Deciding>,
+    ) -> impl Stream<Item = Result<AnswerEvent, Error>> + Send + 'a {
+        try_stream! {
+            let mut next = Some(first);
+            while let Some((pass, estimate)) = next.take() {
+                let parts = estimate.parts;
+                yield AnswerEvent::Estimate(estimate);
+                let mut answer = pin!(pass.answer(parts, wishes.clone(), deciding.clone()));
+                let mut reading = true;
+                while let Some(event) = answer.next().await {
+                    match event {
+                        Err(error) if reading => {
+                            self.renew(error).await?;
+                            next = self.whole(asked).await?;
+                            break;
+                        }
+                        event => {
+                            let event = event?;
+                            reading &= matches!(event, AnswerEvent::Reading { .. });
+                            yield event;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with the indexes that have taken the place of those that were read, where these were removed for it.
+    ///
+    /// # Errors
+    /// That error, where it says something else.
+    async fn renew(&self, error: Error) -> Result<(), Error> {
+        match &self.together {
+            Some(indexes) => federated::renew(indexes, error).await,
+            None => self.retriever.renew(error).await,
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
 use super::fallback::write_with_fallback;
-use super::federated::{self, Index};
+use super::federated::{self, Index, Silence};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::{Events, Owner};
@@ -36,7 +36,7 @@ use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
 use super::trim::trimmed;
-use super::whole::SEVERAL;
+use super::whole::{Asked, SEVERAL};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
 use crate::tokenizer::{Tokenizer, TokenizerName};
@@ -58,6 +58,8 @@ pub struct Answerer {
     pub(super) count_tokens: CountTokens,
     /// Several indexes that are asked together, of which `retriever` is the first's.
     pub(super) together: Option<Arc<[Index]>>,
+    /// What becomes of one of these that cannot be asked.
+    pub(super) silence: Silence,
     /// Where notes of documents are kept that were read for a question about all.
     pub(super) notes: Option<PathBuf>,
     /// The index is let go as soon as a question's passages are found.
@@ -93,7 +95,7 @@ impl Answerer {
     /// Asks several indexes together, each as its own plan says and with its own model, and makes one ranking of what they find. All
     /// else is as the first one's plan says. One that cannot be asked is left out, and that is said. Models as with [`Self::new`].
     pub fn together(first: Index, others: Vec<Index>) -> Self {
-        let one = Self::over(first.retriever(), first.plan.clone());
+        let one = Self::over(first.lazy(), first.plan.clone());
         Self { together: Some(std::iter::once(first).chain(others).collect()), ..one }
     }
 
@@ -105,6 +107,7 @@ impl Answerer {
             models: Models::default(),
             count_tokens: Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text)),
             together: None,
+            silence: Silence::default(),
             notes: None,
             releases: false,
             told: Arc::default(),
@@ -128,6 +131,12 @@ impl Answerer {
     #[must_use]
     pub fn releasing_the_index(self) -> Self {
         Self { releases: true, ..self }
+    }
+
+    /// The same, but where several indexes are asked together and one of them cannot be, no answer is made without it.
+    #[must_use]
+    pub fn needing_every_index(self) -> Self {
+        Self { silence: Silence::Fails, ..self }
     }
 
     /// The same, but what is noted of documents for a question about all of them is kept in this folder, so that it is not paid for
@@ -208,7 +217,7 @@ impl Answerer {
         let plan = &self.plan_for(question);
         let search = |retriever: Arc<Retriever>| async move { retriever.search(sought, plan).await };
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, sought, |plan| question.narrowed(plan)).await?,
+            Some(indexes) => federated::search(indexes, self.silence, sought, |plan| question.narrowed(plan)).await?,
             None => self.retriever.with(search).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
@@ -264,18 +273,18 @@ impl Answerer {
             let started = Instant::now();
             let plan = answerer.plan_for(&question);
             let text = conversation.search.as_ref().unwrap_or(&question.text);
-            let whole = answerer.whole(text, &question, &plan, &models).await?;
+            let whole = answerer.whole(Asked { text, question: &question, plan: &plan, models: &models }).await?;
             let remark = whole.as_ref().map(|(_, estimate)| AnswerEvent::Incomplete(estimate.remark()));
             if let Some((pass, estimate)) = whole {
-                let (reads, parts) = (estimate.reads, estimate.parts);
-                yield AnswerEvent::Estimate(estimate);
-                if reads {
-                    let mut answer = pin!(pass.answer(parts, wishes, deciding));
+                if estimate.reads {
+                    let asked = Asked { text, question: &question, plan: &plan, models: &models };
+                    let mut answer = pin!(answerer.read_all((pass, estimate), asked, wishes, deciding));
                     while let Some(event) = answer.next().await {
                         yield event?;
                     }
                     return;
                 }
+                yield AnswerEvent::Estimate(estimate);
             }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
@@ -398,7 +407,7 @@ impl Answerer {
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
             yield EnsembleEvent::Sources { sources: sources.clone(), models: names };
-            let given = answerer.given(text, &question, &plan, &models);
+            let given = answerer.given(Asked { text, question: &question, plan: &plan, models: &models });
             let remark = given.is_whole().then(|| SEVERAL.to_owned());
             for note in note.into_iter().chain(remark) {
                 yield EnsembleEvent::Note(note);

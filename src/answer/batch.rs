@@ -94,6 +94,22 @@ pub enum BatchEvent {
     },
 }
 
+/// What stands for the [generation](crate::vectordb::IndexMeta::generation) where several indexes are asked together: that of the first,
+/// and of each other one its pipeline's name, its generation and how it is asked. Of one alone it is its own.
+pub fn generation_of(first: Uuid, others: &[(&str, Uuid, &QueryPlan)]) -> Uuid {
+    if others.is_empty() {
+        return first;
+    }
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(first.as_bytes());
+    for (name, generation, plan) in others {
+        // Who answers, and how, the first one's plan says.
+        let how = format!("{name}\0{generation}\0{:?}\0{:?}\0{:?}\0", plan.mode, plan.fusion, plan.select);
+        hasher.update(how.as_bytes());
+    }
+    hasher.finalize().as_bytes().first_chunk().map_or(first, |bytes| Uuid::from_bytes(*bytes))
+}
+
 /// Identity of an answer: question, model, index and plan. Equal keys have equal answers.
 #[derive(Debug, Clone)]
 pub struct AnswerKey {
@@ -312,7 +328,10 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
         match event {
             AnswerEvent::Sources { sources, .. } => {
                 stage = Stage::Answer;
-                let reference = |source: Source| SourceRef { n: source.n, uri: source.uri, lines: source.lines };
+                let reference = |source: Source| {
+                    let Source { n, uri, pipeline, lines, .. } = source;
+                    SourceRef { n, uri, pipeline, lines }
+                };
                 cited = sources.into_iter().map(reference).collect();
             }
             AnswerEvent::Reasoning(_) => begun = true,

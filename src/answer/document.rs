@@ -141,6 +141,7 @@ mod tests {
             columns: None,
             page: None,
             anchor: None,
+            context: None,
             modified: 0,
             lang: None,
             source: None,

@@ -167,6 +167,7 @@ mod tests {
             columns: None,
             page: None,
             anchor: None,
+            context: None,
             uri: uri.into(),
             start,
             end,

@@ -76,7 +76,7 @@ impl Index {
     }
 
     /// What finds passages in it.
-    pub(super) fn retriever(&self) -> Arc<Lazy> {
+    pub(super) fn lazy(&self) -> Arc<Lazy> {
         Arc::clone(&self.retriever)
     }
 
@@ -112,17 +112,41 @@ impl Index {
     }
 }
 
-/// What all indexes hold: a question about all is not to pass one over in silence.
+/// What all indexes hold, and which of them are left out and why: a question about all is not to pass one over in silence.
 ///
 /// # Errors
-/// When one of them cannot be opened.
-pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -> QueryPlan) -> Result<Vec<Library>, Error> {
-    let mut libraries = Vec::new();
-    for index in indexes {
+/// When none of them can be opened: what the first says.
+pub(super) async fn libraries(
+    indexes: &[Index],
+    plan_for: impl Fn(&QueryPlan) -> QueryPlan,
+) -> Result<(Vec<Library>, Vec<String>), Error> {
+    let mut silent = Vec::new();
+    let opened = join_all(indexes.iter().map(|index| async {
         let library = Library::of(&*index.retriever.get().await?, &plan_for(&index.plan));
-        libraries.push(Library { pipeline: Some(Arc::clone(&index.name)), ..library });
-    }
-    Ok(libraries)
+        Ok(Library { pipeline: Some(Arc::clone(&index.name)), ..library })
+    }));
+    let libraries = heard(indexes.iter().zip(opened.await), Silence::LeftOut, &mut silent)?;
+    Ok((libraries, silent))
+}
+
+/// Opens those anew whose index was removed, as another has taken its place.
+///
+/// # Errors
+/// That error, where it says something else.
+pub(super) async fn renew(indexes: &[Index], error: Error) -> Result<(), Error> {
+    let renewed = join_all(indexes.iter().map(|index| index.retriever.renew(error.clone()))).await;
+    // One that cannot be opened is left out.
+    if renewed.iter().any(Result::is_ok) { Ok(()) } else { Err(error) }
+}
+
+/// What becomes of an index that cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Silence {
+    /// It is left out, which is said.
+    #[default]
+    LeftOut,
+    /// None is found without it.
+    Fails,
 }
 
 /// The best passages of all indexes, best first, each with its near-copies. `plan_for` says how an index is asked. Limit and copies are
@@ -132,12 +156,13 @@ pub(super) async fn libraries(indexes: &[Index], plan_for: impl Fn(&QueryPlan) -
 /// When none of them can be asked: what the first says.
 pub(super) async fn search(
     indexes: &[Index],
+    silence: Silence,
     question: Sought<'_>,
     plan_for: impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Found, Error> {
     let question = question.with(checked(question.text)?);
     loop {
-        if let Some(found) = searched(indexes, question, &plan_for).await? {
+        if let Some(found) = searched(indexes, silence, question, &plan_for).await? {
             return Ok(found);
         }
     }
@@ -146,12 +171,13 @@ pub(super) async fn search(
 /// `None`: another index has taken the place of one of them meanwhile.
 async fn searched(
     indexes: &[Index],
+    silence: Silence,
     question: Sought<'_>,
     plan_for: &impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Option<Found>, Error> {
     let mut silent = Vec::new();
     let asked = join_all(indexes.iter().enumerate().map(|(at, index)| index.asked(at, question, plan_for(&index.plan)))).await;
-    let mut asked = heard(indexes.iter().zip(asked), &mut silent)?;
+    let mut asked = heard(indexes.iter().zip(asked), silence, &mut silent)?;
     let Some(plan) = indexes.first().map(|first| plan_for(&first.plan)) else { return Ok(Some(Found::default())) };
     let reranking = asked.iter().find(|one| one.retriever.reranker.is_some() && one.plan.select.rerank.is_some());
     let reranking = reranking.map(|one| (Arc::clone(&one.retriever), one.plan.clone()));
@@ -173,7 +199,7 @@ async fn searched(
     for one in &asked {
         silent.extend(one.retriever.note().await.map(|note| format!("The pipeline {}: {note}.", one.index.name)));
     }
-    let found = heard(asked.iter().map(|one| one.index).zip(found), &mut silent)?;
+    let found = heard(asked.iter().map(|one| one.index).zip(found), silence, &mut silent)?;
     let mut merged = Merged::default();
     for found in found {
         merged.add(found);
@@ -202,8 +228,12 @@ async fn searched(
 /// What was said, without those that failed, of which is told which and why.
 ///
 /// # Errors
-/// When all failed: what the first says.
-fn heard<'a, T>(said: impl Iterator<Item = (&'a Index, Result<T, Error>)>, silent: &mut Vec<String>) -> Result<Vec<T>, Error> {
+/// When all failed, or none may: what the first says.
+fn heard<'a, T>(
+    said: impl Iterator<Item = (&'a Index, Result<T, Error>)>,
+    silence: Silence,
+    silent: &mut Vec<String>,
+) -> Result<Vec<T>, Error> {
     let (mut heard, mut first) = (Vec::new(), None);
     for (index, said) in said {
         match said {
@@ -215,7 +245,7 @@ fn heard<'a, T>(said: impl Iterator<Item = (&'a Index, Result<T, Error>)>, silen
         }
     }
     match first {
-        Some(error) if heard.is_empty() => Err(error),
+        Some(error) if heard.is_empty() || silence == Silence::Fails => Err(error),
         _ => Ok(heard),
     }
 }

@@ -113,6 +113,18 @@ impl Lazy {
         self.get().await
     }
 
+    /// Opens the index that has taken the place of the one that is open, where that was removed for it.
+    ///
+    /// # Errors
+    /// As [`Self::after`].
+    pub(super) async fn renew(&self, error: Error) -> Result<(), Error> {
+        match self.if_open().await {
+            Some(stale) => self.after(error, &stale).await.map(drop),
+            None if is_gone(&error) => self.get().await.map(drop),
+            None => Err(error),
+        }
+    }
+
     pub(super) async fn if_open(&self) -> Option<Arc<Retriever>> {
         self.opened.lock().await.as_ref().map(|opened| Arc::clone(&opened.retriever))
     }

@@ -55,6 +55,8 @@ pub struct Question {
     pub untrimmed: bool,
     /// All documents are read (`true`), or only the best passages, whatever the question is about; `None`: as the plan says.
     pub all: Option<bool>,
+    /// Where all documents are read, they are read anew, whatever was noted of them for the same question.
+    pub refresh: bool,
 }
 
 impl Question {

@@ -54,6 +54,9 @@ pub struct SourceRef {
     pub n: usize,
     /// Its document.
     pub uri: String,
+    /// Its pipeline, where several were asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<String>,
     /// First and last line, from 1.
     pub lines: (u32, u32),
 }
@@ -230,7 +233,7 @@ mod tests {
             citations: vec![1],
             unknown_citations: Vec::new(),
             doubts: Vec::new(),
-            sources: vec![SourceRef { n: 1, uri: "docs/密.md".into(), lines: (1, 2) }],
+            sources: vec![SourceRef { n: 1, uri: "docs/密.md".into(), pipeline: None, lines: (1, 2) }],
             model: "p/m".into(),
             usage: Usage { input_tokens: Some(3), output_tokens: None },
             seconds: 0.5,

@@ -184,6 +184,7 @@ pub(crate) fn hit() -> DedupedHit {
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri,
         start,
         end,

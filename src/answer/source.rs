@@ -239,6 +239,7 @@ mod tests {
             columns: None,
             page: None,
             anchor: None,
+            context: None,
             uri: uri.into(),
             start: span.start as u64,
             end: span.end as u64,

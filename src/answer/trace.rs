@@ -1,6 +1,8 @@
 //! Follows a document on the way from the index to the sources of an answer, step by step as a search goes, and tells where it is
 //! lost. What the steps do is theirs: they are the search's own.
 
+mod together;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -32,22 +34,31 @@ impl Answerer {
         {
             return traced;
         }
-        let trace = |retriever: Arc<Retriever>| async move { self.traced(&retriever, question, uri).await };
+        if let Some(indexes) = &self.together {
+            return self.traced_together(indexes, question, uri).await;
+        }
+        let plan = &self.plan_for(question);
+        let trace = |retriever: Arc<Retriever>| async move { self.traced(&retriever, question, plan, uri).await };
         self.retriever.with(trace).await
     }
 
-    async fn traced(&self, retriever: &Retriever, question: &Question, uri: &str) -> Result<Option<Trace>, Error> {
-        let plan = self.plan_for(question);
+    async fn traced(
+        &self,
+        retriever: &Retriever,
+        question: &Question,
+        plan: &QueryPlan,
+        uri: &str,
+    ) -> Result<Option<Trace>, Error> {
         let passages = retriever.store.passages_of(uri).await?;
         if passages.is_empty() {
             return Ok(None);
         }
         let (text, count) = (question.text.clone(), passages.len());
         let lacking = off_runtime("look for the question's words", move || lacking(&text, &passages)).await?;
-        let way = Way { retriever, question: &question.text, plan: &plan, uri };
+        let way = Way { retriever, question: &question.text, plan, uri };
         let (mut trace, found) = way.follow().await?;
         if let Cause::Found { .. } = trace.cause {
-            trace.cause = self.fit(question, &plan, found, uri).await?;
+            trace.cause = self.fit(question, plan, found, uri).await?;
         }
         trace.passages = count;
         trace.missing_words = lacking;

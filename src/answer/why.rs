@@ -2,6 +2,8 @@
 
 mod words;
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -149,6 +151,9 @@ pub struct Places {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Trace {
+    /// Whose index it is in, where several are asked together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<Arc<str>>,
     /// Where it is lost, or that it is found.
     pub cause: Cause,
     /// Passages that are taken, at most.
@@ -174,6 +179,7 @@ impl Trace {
     /// Of a document that is in no ranking, until it is found in one.
     pub(super) fn new(limit: usize) -> Self {
         Self {
+            pipeline: None,
             cause: Cause::NoSharedWords,
             limit,
             rank: None,

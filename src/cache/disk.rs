@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::file::EmbeddingFile;
+use super::file::CacheFile;
 use super::key::{Key, Vector};
 use super::tier::Tier;
 
@@ -32,7 +32,7 @@ impl Disk {
     pub fn open(path: PathBuf, max_bytes: u64) -> Self {
         let (gets, wanted) = mpsc::channel(ROUND);
         let (puts, paid) = mpsc::channel(PUTS);
-        let worker = tokio::spawn(serve(EmbeddingFile::new(path, max_bytes), wanted, paid));
+        let worker = tokio::spawn(serve(CacheFile::new(path, max_bytes), wanted, paid));
         Self { gets, puts, _worker: AbortOnDropHandle::new(worker) }
     }
 }
@@ -55,7 +55,7 @@ impl Tier for Disk {
 }
 
 /// Reads and writes in turn while both are asked for, so that neither waits for more than one round of the other.
-async fn serve(mut file: EmbeddingFile, mut gets: mpsc::Receiver<Get>, mut puts: mpsc::Receiver<Put>) {
+async fn serve(mut file: CacheFile<Vector>, mut gets: mpsc::Receiver<Get>, mut puts: mpsc::Receiver<Put>) {
     loop {
         let mut wanted = Vec::new();
         let paid = tokio::select! {

@@ -1,5 +1,7 @@
 //! The file: an `SQLite` database in WAL mode, which any number of processes may read and write at once.
 //!
+//! What a file keeps is vectors, or texts that a model has written ([`Entry`]); below they are all called vectors.
+//!
 //! Every vector has a checksum over its key and itself, so what a damaged file still gives out is either right or a miss. A file
 //! that `SQLite` finds damaged, or that is not ours, is set aside (one is kept) and made anew. What cannot be opened or written
 //! at all is given up with one warning.
@@ -8,12 +10,13 @@
 //! look-up that marks an entry as used does not rewrite its vector; the other is written in order.
 
 use std::fs::{self, File};
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
-use super::key::{Key, Vector};
+use super::key::{Entry, Key};
 
 /// Marks a file as ours ("ragc").
 const APPLICATION: i32 = 0x7261_6763;
@@ -49,7 +52,7 @@ enum Fault {
     Sqlite(#[from] rusqlite::Error),
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    #[error("it is not an embedding cache of this version")]
+    #[error("it is not a cache of this version")]
     Foreign,
     #[error("another process keeps it locked")]
     Locked,
@@ -100,7 +103,7 @@ struct Opened {
 
 /// See the module's page. All calls block.
 #[derive(Debug)]
-pub(super) struct EmbeddingFile {
+pub(super) struct CacheFile<E> {
     path: PathBuf,
     max_bytes: u64,
     state: State,
@@ -108,16 +111,17 @@ pub(super) struct EmbeddingFile {
     replaced: bool,
     /// Entries that were read and have not been marked as used today.
     stale: Vec<Key>,
+    kept: PhantomData<fn() -> E>,
 }
 
-impl EmbeddingFile {
+impl<E: Entry> CacheFile<E> {
     /// The file is opened when it is first needed.
     pub fn new(path: PathBuf, max_bytes: u64) -> Self {
-        Self { path, max_bytes, state: State::Closed, replaced: false, stale: Vec::new() }
+        Self { path, max_bytes, state: State::Closed, replaced: false, stale: Vec::new(), kept: PhantomData }
     }
 
     /// What is there of these keys, in their order.
-    pub fn get(&mut self, keys: &[Key]) -> Vec<Option<Vector>> {
+    pub fn get(&mut self, keys: &[Key]) -> Vec<Option<E>> {
         let today = today();
         let found = self.with(|connection| {
             // One transaction, so that the file is locked once.
@@ -142,7 +146,7 @@ impl EmbeddingFile {
             transaction.commit()?;
             Ok((found, stale))
         });
-        let Some((found, stale)) = found else { return vec![None; keys.len()] };
+        let Some((found, stale)) = found else { return none(keys) };
         self.stale = stale;
         found
     }
@@ -164,12 +168,12 @@ impl EmbeddingFile {
         };
         if let Err(error) = work(&mut opened.connection) {
             // They can still be read; they only look older than they are.
-            tracing::debug!(%error, "cached embeddings could not be marked as used");
+            tracing::debug!(%error, "what was read of the cache could not be marked as used");
         }
     }
 
     /// Keeps what one request was answered with, in one transaction.
-    pub fn put(&mut self, paid: &[(Key, Vector)]) {
+    pub fn put(&mut self, paid: &[(Key, E)]) {
         let today = today();
         self.with(|connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -198,7 +202,7 @@ impl EmbeddingFile {
     /// While the file is too large, removes what was not used for longest of a sample of its keys: twice as much as was put and
     /// [`SLICE`] at least. What is freed is used for what comes next, so the file grows no further. Keys are hashes, so those
     /// that follow the first one that was put are as good a sample as any; to look through them all would take half a second.
-    pub fn trim(&mut self, put: &[(Key, Vector)]) {
+    pub fn trim(&mut self, put: &[(Key, E)]) {
         let Some((first, _)) = put.first() else { return };
         let (max_bytes, slice) = (self.max_bytes, SLICE.max(put.len() * 2));
         self.with(|connection| {
@@ -236,7 +240,7 @@ impl EmbeddingFile {
                     Ok(value) => return Some(value),
                     Err(error) => (Fault::from(error), Some(opened.inode)),
                 },
-                State::Closed => match open(&self.path, None) {
+                State::Closed => match open::<E>(&self.path, None) {
                     Ok(opened) => {
                         self.state = State::Open(opened);
                         continue;
@@ -248,25 +252,25 @@ impl EmbeddingFile {
             self.state = State::GivenUp;
             if let Some(inode) = inode.filter(|_| fault.is_damage() && !self.replaced) {
                 self.replaced = true;
-                tracing::warn!(path = %self.path.display(), %fault, "the embedding cache is damaged: it is set aside and made anew");
-                match open(&self.path, Some(inode)) {
+                tracing::warn!(path = %self.path.display(), %fault, "{} is damaged: it is set aside and made anew", E::NAME);
+                match open::<E>(&self.path, Some(inode)) {
                     Ok(opened) => self.state = State::Open(opened),
-                    Err(fault) => give_up(&self.path, &fault),
+                    Err(fault) => give_up::<E>(&self.path, &fault),
                 }
             } else {
-                give_up(&self.path, &fault);
+                give_up::<E>(&self.path, &fault);
             }
         }
     }
 }
 
-fn give_up(path: &Path, fault: &Fault) {
-    tracing::warn!(path = %path.display(), %fault, "the embedding cache cannot be used: going on without it");
+fn give_up<E: Entry>(path: &Path, fault: &Fault) {
+    tracing::warn!(path = %path.display(), %fault, "{} cannot be used: going on without it", E::NAME);
 }
 
 /// Opens the file; one that is damaged or not ours is set aside first, and so is the one with the inode `damaged`.
 /// One process at a time, so that none opens what another is setting aside.
-fn open(path: &Path, damaged: Option<u64>) -> Result<Opened, Fault> {
+fn open<E: Entry>(path: &Path, damaged: Option<u64>) -> Result<Opened, Fault> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -276,7 +280,7 @@ fn open(path: &Path, damaged: Option<u64>) -> Result<Opened, Fault> {
     }
     let connection = match connect(path) {
         Err(fault) if fault.is_damage() => {
-            tracing::warn!(path = %path.display(), %fault, "the embedding cache is damaged: it is set aside and made anew");
+            tracing::warn!(path = %path.display(), %fault, "{} is damaged: it is set aside and made anew", E::NAME);
             set_aside(path)?;
             connect(path)?
         }
@@ -375,19 +379,22 @@ fn checksum(key: &Key, vector: &[u8]) -> [u8; 8] {
     sum
 }
 
-/// Little-endian numbers, then 8 bytes of blake3 over the key and them.
-fn encode(key: &Key, vector: &[f32], blob: &mut Vec<u8>) {
+/// What is kept, then 8 bytes of blake3 over the key and it.
+fn encode<E: Entry>(key: &Key, entry: &E, blob: &mut Vec<u8>) {
     blob.clear();
-    blob.extend(vector.iter().flat_map(|number| number.to_le_bytes()));
+    entry.write(blob);
     let sum = checksum(key, blob);
     blob.extend(sum);
 }
 
-fn decode(key: &Key, blob: &[u8]) -> Option<Vector> {
-    let (vector, sum) = blob.split_last_chunk::<8>()?;
-    let (numbers, rest) = vector.as_chunks::<4>();
-    let whole = rest.is_empty() && *sum == checksum(key, vector);
-    whole.then(|| numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+fn decode<E: Entry>(key: &Key, blob: &[u8]) -> Option<E> {
+    let (kept, sum) = blob.split_last_chunk::<8>()?;
+    if *sum == checksum(key, kept) { E::read(kept) } else { None }
+}
+
+/// None of these keys.
+fn none<E>(keys: &[Key]) -> Vec<Option<E>> {
+    keys.iter().map(|_| None).collect()
 }
 
 /// What a cache file holds.
@@ -414,6 +421,21 @@ pub(super) fn has(path: &Path, keys: &[Key]) -> Vec<bool> {
         keys.iter().map(|key| look.exists([&key.0[..]])).collect()
     });
     has.unwrap_or_else(|| vec![false; keys.len()])
+}
+
+/// What a file has of these keys. Makes no file and marks nothing as used.
+pub(super) fn read<E: Entry>(path: &Path, keys: &[Key]) -> Vec<Option<E>> {
+    let found = look(path, |connection| {
+        let mut look = connection.prepare_cached("SELECT vector FROM entries JOIN vectors USING (row) WHERE key = ?1")?;
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            let kept =
+                look.query_row([&key.0[..]], |row| Ok(row.get_ref(0)?.as_blob().ok().and_then(|blob| decode(key, blob))));
+            found.push(kept.optional()?.flatten());
+        }
+        Ok(found)
+    });
+    found.unwrap_or_else(|| none(keys))
 }
 
 fn look<T>(path: &Path, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Option<T> {

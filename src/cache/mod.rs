@@ -1,4 +1,4 @@
-//! Embeddings that were paid for, so that none is paid for twice.
+//! Embeddings that were paid for, and texts of models that were, so that none is paid for twice.
 //!
 //! A `moka` cache in memory with single flight, and below it tiers that are asked one after the other: a file that all projects and
 //! processes share (see [`disk`] and [`mod@file`]), and where a run is of several machines a collection that they share (see
@@ -9,6 +9,7 @@ mod file;
 mod key;
 mod refill;
 mod shared;
+mod texts;
 mod tier;
 
 use std::path::{Path, PathBuf};
@@ -19,10 +20,11 @@ use moka::policy::EvictionPolicy;
 
 use self::disk::Disk;
 pub use self::file::Held;
-pub use self::key::{Key, Vector};
+pub use self::key::{Key, Text, Vector};
 use self::refill::Refill;
 use self::shared::Shared;
 pub use self::shared::SharedCache;
+pub use self::texts::{TextCache, texts};
 use self::tier::Tier;
 use crate::providers::Embedder;
 

@@ -1,4 +1,5 @@
-//! The text that the embedding model and BM25 get for a chunk: its headings, the names of a table's columns, then the chunk.
+//! The text that the embedding model and BM25 get for a chunk: where it stands, if a model has said it, its headings, the names of a
+//! table's columns, then the chunk.
 
 use crate::document::Passage;
 
@@ -21,7 +22,16 @@ pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], columns:
 
 /// The same of a passage of the index.
 pub fn embedded_passage(passage: &Passage) -> String {
-    embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text)
+    let text = embedded_text(passage.title.as_deref(), &passage.headings, passage.columns.as_deref(), &passage.text);
+    with_context(passage.context.as_deref(), text)
+}
+
+/// The text below what was said of its place in the document.
+pub fn with_context(context: Option<&str>, text: String) -> String {
+    match context {
+        None => text,
+        Some(context) => format!("{context}\n\n{text}"),
+    }
 }
 
 /// The text, under the names of its columns where it has any. Of long ones the first 480 bytes are kept.
@@ -79,6 +89,12 @@ mod tests {
         assert_eq!(embedded_text(None, &["A"], None, "text"), "A\n\ntext");
         assert_eq!(embedded_text(None, &NONE, None, "text"), "text");
         assert_eq!(embedded_text(Some(" "), &NONE, None, "text"), "text");
+    }
+
+    #[test]
+    fn what_was_said_of_its_place_stands_above_all() {
+        assert_eq!(with_context(Some("On keys."), embedded_text(Some("T"), &["A"], None, "text")), "On keys.\n\nT > A\n\ntext");
+        assert_eq!(with_context(None, "text".into()), "text");
     }
 
     #[test]

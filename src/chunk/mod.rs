@@ -27,7 +27,7 @@ use crate::tokenizer::TokenizerName;
 use crate::tokenizer::{TokenMap, Tokenizer};
 
 use self::cut::Cutter;
-pub use self::embedded::{embedded_passage, embedded_text, with_columns};
+pub use self::embedded::{embedded_passage, embedded_text, with_columns, with_context};
 use self::outline::{Outline, strength};
 pub use self::plan::{ChunkBy, ChunkPlan};
 pub use self::sentences::sentences;

@@ -285,7 +285,7 @@ pub(super) struct WhyArgs {
     /// The question
     pub question: String,
     #[command(flatten)]
-    pub pipeline: PipelineArg,
+    pub pipelines: PipelinesArg,
     /// How many passages are retrieved
     #[arg(short = 'k', value_name = "N")]
     pub limit: Option<std::num::NonZeroUsize>,

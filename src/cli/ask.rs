@@ -38,13 +38,13 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         fallback: named.fallback,
         anyway: args.anyway,
         all: args.whole.wish(),
+        refresh: args.whole.refresh,
         ..Question::default()
     };
     if let Some(file) = &args.batch {
-        anyhow::ensure!(others.is_empty(), "--batch asks one pipeline; give -p once");
         // Its record is of what models wrote.
         let question = Question { anyway: true, all: Some(false), ..question };
-        return Box::pin(super::batch::run(file, &args, question, &runtime, output, stop)).await;
+        return Box::pin(super::batch::run(file, &args, question, (&runtime, &others), output, stop)).await;
     }
     let from_stdin = question.text == "-";
     let style = Style { base: Some(runtime.settings.cwd.clone()), why: args.why, ..output.style() };

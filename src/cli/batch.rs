@@ -12,6 +12,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Deserialize;
 use tokio::io::AsyncBufRead;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::args::{AskArgs, Order};
 use super::exit;
@@ -20,7 +21,7 @@ use super::models::{named, open};
 use super::output::{Output, counted, grouped};
 use super::show::price;
 use super::style::one_line;
-use crate::answer::batch::{Batch, BatchEvent, BatchQuestion, run as run_batch};
+use crate::answer::batch::{Batch, BatchEvent, BatchQuestion, generation_of, run as run_batch};
 use crate::answer::record::{Answered, Record};
 use crate::answer::wire::{BatchSummary, Failed, Line as WireLine, Stage};
 use crate::answer::{ModelChoice, Question};
@@ -49,13 +50,13 @@ pub(super) async fn run(
     file: &Path,
     args: &AskArgs,
     how: Question,
-    runtime: &Arc<Runtime>,
+    pipelines: (&Arc<Runtime>, &[Arc<Runtime>]),
     output: &Output,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let started = Instant::now();
-    let (questions, bad) = read(file, runtime).await?;
-    let (batch, record, path) = match batch(args, how, runtime, questions.clone(), stop.clone()).await {
+    let (questions, bad) = read(file, pipelines.0).await?;
+    let (batch, record, path) = match batch(args, how, pipelines, questions.clone(), stop.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
             if let Some(error) = error.downcast_ref::<Error>().filter(|_| output.json) {
@@ -149,17 +150,20 @@ type Shared = Arc<Mutex<Record>>;
 async fn batch(
     args: &AskArgs,
     how: Question,
-    runtime: &Arc<Runtime>,
+    (runtime, others): (&Arc<Runtime>, &[Arc<Runtime>]),
     questions: Vec<BatchQuestion>,
     stop: CancellationToken,
 ) -> anyhow::Result<(Batch, Shared, Option<PathBuf>)> {
-    let answerer = open(runtime, &[]).await?;
+    // What is paid for is made with all that was named.
+    let answerer = open(runtime, others).await?.needing_every_index();
     let Some(model) = answerer.models(&how).await?.first().map(|model| model.model().to_owned()) else {
         anyhow::bail!("no model is set, and --batch needs one: name it with --model PROVIDER/MODEL, or set OPENAI_API_KEY");
     };
-    let store = runtime.store().await?;
-    let meta = store.meta().await.map_err(Error::from)?;
-    let meta = meta.ok_or_else(|| Error::from(StoreError::Missing { store: store.describe() }))?;
+    let first = generation(runtime).await?;
+    let mut beside = Vec::new();
+    for other in others {
+        beside.push((&*other.plan.name, generation(other).await?, &other.plan.query));
+    }
 
     let home = runtime.settings.home.join(format!("{}.answers.jsonl", runtime.plan.name));
     let path = args.out.clone().unwrap_or(home);
@@ -168,8 +172,15 @@ async fn batch(
     let provider = model.split('/').next().and_then(|name| runtime.plan.providers.get(name));
     let declared = provider.and_then(|provider| provider.limits.concurrency).map(|concurrency| concurrency as usize);
     let workers = args.workers.map_or_else(|| declared.unwrap_or(WORKERS), std::num::NonZeroUsize::get);
-    let (generation, kept) = (meta.generation, Arc::clone(&record));
+    let (generation, kept) = (generation_of(first, &beside), Arc::clone(&record));
     Ok((Batch { answerer, how, generation, questions, record: kept, workers, stop }, record, args.out.clone()))
+}
+
+/// The generation of a pipeline's index.
+async fn generation(runtime: &Runtime) -> Result<Uuid, Error> {
+    let store = runtime.store().await?;
+    let meta = store.meta().await?.ok_or_else(|| StoreError::Missing { store: store.describe() })?;
+    Ok(meta.generation)
 }
 
 /// A decision on a question that is not printed yet.

@@ -29,7 +29,7 @@ use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::style::{Paint, Style, one_line, trimmed};
 use super::whole;
-use super::why::shown;
+use super::why::{asked, shown};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, AnswerOutcome, Answerer, Exchange, ModelChoice, Note, Question, Source};
 use crate::error::Error;
@@ -70,8 +70,8 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     };
     let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
     let input = Input::new(person, folder.join("history"));
-    let (runtime, saved) = (&runtime, None);
-    let mut chat = Chat { runtime, output, answerer, how, model, session, folder, person, saved, failed: 0 };
+    let (runtime, others, saved) = (&runtime, &*others, None);
+    let mut chat = Chat { runtime, others, output, answerer, how, model, session, folder, person, saved, failed: 0 };
     chat.greet(found);
     Box::pin(chat.converse(input)).await
 }
@@ -88,7 +88,9 @@ fn in_session(folder: &Path, name: &str, source: io::Error) -> Error {
 }
 
 struct Chat<'a> {
-    runtime: &'a Runtime,
+    runtime: &'a Arc<Runtime>,
+    /// Those that are asked together with it.
+    others: &'a [Arc<Runtime>],
     output: &'a Output,
     answerer: Answerer,
     /// How every question is asked; its model is `model`.
@@ -329,7 +331,8 @@ impl Chat<'_> {
         let text = last.search.clone().unwrap_or_else(|| last.question.clone());
         let model = self.model.clone().map_or(ModelChoice::Passages, ModelChoice::Own);
         let question = Question { text, model, ..self.how.clone() };
-        let why = self.runtime.why(&self.answerer, file, Some(&self.runtime.settings.cwd), &question).await;
+        let cwd = Some(&*self.runtime.settings.cwd);
+        let why = asked(self.runtime, self.others, &self.answerer, file, cwd, &question).await;
         self.answerer.release().await;
         match why {
             Ok(why) if self.output.json => self.output.event(&why),

@@ -14,7 +14,7 @@ use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
 use crate::ingest::limit::{Cause, Limit};
-use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome, Report};
+use crate::ingest::report::{ChangeOfModel, Contexts, IngestSummary, Outcome, Report, Stage};
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
@@ -85,6 +85,7 @@ fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
         Cause::Places => ("as many as the provider takes well: another provider, or fuller batches", ("", None)),
         Cause::Retries => ("the provider fails or refuses (-v tells how)", ("", None)),
         Cause::Latency => ("too little is left to send while answers are on their way", ("", None)),
+        Cause::Embedding if limit.stage == Some(Stage::Context) => ("a smaller model, or a faster server", ("", None)),
         Cause::Embedding => ("a smaller model, or one behind an API", ("twice the cores", doubled.cores)),
         Cause::Cores | Cause::Parsing | Cause::Chunking => ("more cores", ("twice as many", doubled.cores)),
         Cause::Listing | Cause::Reading => ("the source gives no more", ("", None)),
@@ -240,6 +241,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         }
         output.note(&line);
     }
+    if let Some(contexts) = summary.contexts.filter(|contexts| contexts.written + contexts.cache_hits > 0) {
+        output.note(&format!("  {}", situated(&contexts)));
+    }
     if embeddings.embedded + embeddings.cache_hits > 0 {
         let mut line = format!("  {} embedded", counted(embeddings.embedded, "text"));
         if embeddings.cache_hits > 0 {
@@ -299,10 +303,35 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     }
 }
 
+/// What it took to say where chunks stand.
+pub(super) fn situated(contexts: &Contexts) -> String {
+    let mut line = format!("{} written", counted(contexts.written, "context"));
+    if contexts.cache_hits > 0 {
+        line.push_str(&format!(", {} from the cache", grouped(contexts.cache_hits)));
+    }
+    if contexts.requests > 0 {
+        let (requests, read) = (counted(contexts.requests, "request"), counted(contexts.input_tokens, "token"));
+        line.push_str(&format!(", {requests}, {read} read and {} written", grouped(contexts.output_tokens)));
+        match contexts.cost_usd {
+            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
+            None => line.push_str(", price not known"),
+            _ => {}
+        }
+    }
+    line
+}
+
 /// How far a change of the index's model is, and what would complete it.
-pub(super) fn changed(ChangeOfModel { from, to, complete, waiting, failed }: &ChangeOfModel) -> String {
+pub(super) fn changed(ChangeOfModel { from, to, complete, waiting, unlisted, failed }: &ChangeOfModel) -> String {
     if *complete {
         return format!("from now on the vectors of {to} answer; those of {from} are removed");
+    }
+    if *unlisted > 0 {
+        let what = counted(*unlisted, "document");
+        return format!(
+            "the vectors of {from} answer until those of {to} are complete: {what} still to come, whose source is gone or no longer \
+             named. Bring it back and `ingest`, or do without: take its folder out of `sources`, or `ingest --rebuild`"
+        );
     }
     let missing = match (*waiting, *failed) {
         (0, failed) => format!("{} failed; `ingest --prune` does without", counted(failed, "document")),

@@ -10,7 +10,7 @@ use super::output::{Output, counted, grouped};
 use super::progress::{Progress, Reading, downloads};
 use super::{cluster, exit};
 use crate::ingest::report::Report;
-use crate::ingest::{Forecast, ForecastChange};
+use crate::ingest::{Forecast, ForecastChange, ForecastContexts};
 use crate::source::SourcePlan;
 
 pub(super) async fn run(
@@ -52,6 +52,30 @@ pub(super) async fn run(
     Ok(if forecast.documents.failed > 0 { exit::SOME_FAILED } else { exit::OK })
 }
 
+/// What it would take to say where chunks stand.
+fn situated(contexts: &ForecastContexts) -> String {
+    let ForecastContexts { model, requests, cached, input_tokens, output_tokens, .. } = contexts;
+    let mut text = format!(
+        "\ncontext    {} to {model}, about {} read and {} written",
+        counted(*requests, "request"),
+        counted(*input_tokens, "token"),
+        grouped(*output_tokens),
+    );
+    if *cached > 0 {
+        text.push_str(&format!("; {} known", grouped(*cached)));
+    }
+    text.push_str(&match (contexts.cost_usd, contexts.prices_as_of) {
+        _ if *requests == 0 => String::new(),
+        (Some(cost), Some(date)) => format!(": ${cost:.4} (prices of {date})"),
+        (Some(cost), None) => format!(": ${cost:.4} (by the prices in the pipeline file)"),
+        (None, _) => ": price not known".to_owned(),
+    });
+    if let Some(minutes) = contexts.minutes.filter(|_| *requests > 0) {
+        text.push_str(&format!(", {minutes:.1} minutes at quota"));
+    }
+    text
+}
+
 fn show(forecast: &Forecast) -> String {
     let Forecast { documents, chunks, .. } = forecast;
     let mut text = match &forecast.change {
@@ -81,6 +105,9 @@ fn show(forecast: &Forecast) -> String {
         if count > 0 {
             text.push_str(&format!(", {} {what}", grouped(count)));
         }
+    }
+    if let Some(contexts) = &forecast.contexts {
+        text.push_str(&situated(contexts));
     }
     text.push_str(&format!(
         "\nembed      {} with {} in {}, about {}\n",

@@ -49,6 +49,7 @@ impl Reading {
             Stage::Read => self.stage,
             Stage::Parse => "parsing",
             Stage::Chunk => "chunking",
+            Stage::Context => "saying where chunks stand",
             Stage::Embed => "embedding",
             Stage::Store => "writing to the store",
         }

@@ -1,5 +1,6 @@
 //! `why`: says why a document is, or is not, among the sources of an answer.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -10,19 +11,23 @@ use super::models::open;
 use super::output::Output;
 use super::progress::downloads;
 use super::style::{Paint, Style, harmless, one_line};
-use crate::answer::Question;
 use crate::answer::why::Place;
 use crate::answer::wire::Line;
-use crate::runtime::Why;
+use crate::answer::{Answerer, Question};
+use crate::error::Error;
+use crate::runtime::{Runtime, Why};
 use crate::source::readable::readable;
 
 pub(super) async fn run(args: WhyArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
-    let runtime = Arc::new(args.pipeline.runtime(common, |_| Ok(()))?);
+    let (runtime, others) = args.pipelines.runtimes(common)?;
     let filter = args.filter.parse()?;
     let question = Question { text: args.question, limit: args.limit, filter, ..Question::default() };
     let _fetching = downloads(output, runtime.providers.downloads());
     let cwd = Some(&*runtime.settings.cwd);
-    let asking = async { runtime.why(&open(&runtime, &[]).await?, &args.file, cwd, &question).await };
+    let asking = async {
+        let answerer = open(&runtime, &others).await?;
+        asked(&runtime, &others, &answerer, &args.file, cwd, &question).await
+    };
     let why = tokio::select! {
         why = asking => why,
         () = stop.cancelled() => return Ok(exit::INTERRUPTED),
@@ -42,6 +47,21 @@ pub(super) async fn run(args: WhyArgs, common: &Common, output: &Output, stop: C
         output.print(&shown(&why, &output.style()));
     }
     Ok(if why.found { exit::OK } else { exit::SOME_FAILED })
+}
+
+/// What one pipeline says, or several together.
+pub(super) async fn asked(
+    runtime: &Arc<Runtime>,
+    others: &[Arc<Runtime>],
+    answerer: &Answerer,
+    file: &str,
+    cwd: Option<&Path>,
+    question: &Question,
+) -> Result<Why, Error> {
+    if others.is_empty() {
+        return runtime.why(answerer, file, cwd, question).await;
+    }
+    Runtime::why_together((runtime, others), answerer, file, cwd, question).await
 }
 
 /// ```text

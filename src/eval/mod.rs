@@ -52,7 +52,10 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
     "index".clone_into(&mut plan.name);
     let provider = plan.providers.get(&plan.embed.model.provider).map(|provider| (provider.kind, &provider.base_url));
     let made_with = (set.corpus.display(), &plan.embed, provider, &plan.chunk, IndexMeta::VERSION);
-    let made_with = format!("{made_with:?}");
+    let mut made_with = format!("{made_with:?}");
+    if let Some(context) = &plan.context {
+        made_with.push_str(&format!("{context:?}"));
+    }
     let key = blake3::hash(made_with.as_bytes()).to_hex();
     let home = settings.home.join("eval").join(format!("{}-{:.12}", set.name, key));
     // Relative to the corpus, a document's uri is the set's own name for it.

@@ -18,7 +18,7 @@ mod times;
 
 pub use self::board::Clocks;
 pub(super) use self::cpu::cores;
-pub use self::place::{Place, Wanted};
+pub use self::place::{Asking, Place, Wanted};
 pub use self::sample::Latencies;
 pub use self::step::{Doing, Free, Step};
 pub use self::times::{EmbedTimes, HeldBack, StepTimes, Times};

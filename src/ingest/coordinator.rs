@@ -194,7 +194,7 @@ struct Page {
 impl Page {
     /// Those that the ledger does not know to be unchanged.
     async fn changed(self, run: &Run, number: usize, source: &dyn Source) -> Result<Vec<Batch>, Ended> {
-        let listing = |item: &Item| Listing { uri: item.uri.clone(), version: item.version };
+        let listing = |item: &Item| Listing { uri: item.uri.clone(), version: run.version(item.version) };
         let listings: Vec<_> = self.items.iter().map(listing).collect();
         let count = listings.len();
         if count == 0 {

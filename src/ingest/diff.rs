@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tracing::Span;
 use uuid::Uuid;
 
+use super::context::{Asked, Setting, Windows};
 use super::ledger::{Commit, Epoch, Intent, Ledger, PriorState, StoredPoint};
 use super::memory::Share;
-use crate::chunk::embedded_text;
+use crate::cache::Text;
+use crate::chunk::{embedded_text, with_context};
 use crate::document::{Chunk, Document, Passage};
 use crate::language::Language;
 use crate::source::{SourceId, Version};
@@ -59,6 +61,8 @@ pub(super) struct DocumentDiff {
     modified: Option<i64>,
     epoch: Epoch,
     chunks: Vec<DiffedChunk>,
+    /// What is shown of the document around its chunks; none where they are not situated.
+    windows: Windows,
     waiting: AtomicUsize,
     failed: AtomicBool,
     /// Ends with it.
@@ -87,15 +91,19 @@ enum Change {
 }
 
 impl DocumentDiff {
-    /// Compares a document's chunks with what is recorded and intended for it, and tells its language. CPU work.
-    pub fn new(parsed: Parsed, chunks: Vec<Chunk>) -> Self {
+    /// Compares a document's chunks with what is recorded and intended for it, and tells its language. With what they are situated by,
+    /// and in windows of how many tokens, where they are. CPU work.
+    pub fn new(parsed: Parsed, chunks: Vec<Chunk>, situated: Option<(Setting, usize)>) -> Self {
         let Parsed { source, document, version, hash, modified, prior, memory, span } = parsed;
         let PriorState { entry, intended, epoch } = prior;
         let language = Language::of_document(&document.text, document.markup);
         let recorded: HashMap<Uuid, u64> = entry.iter().flat_map(|entry| &entry.points).map(|p| (p.id, p.digest)).collect();
         let mut occurrences: HashMap<blake3::Hash, u32> = HashMap::new();
+        let windows = situated.map(|(_, window)| Windows::of(&document.text, &chunks, window)).unwrap_or_default();
+        let setting = situated.map(|(setting, _)| setting).filter(|_| !windows.is_empty());
         let compared = |chunk: Chunk| {
             let text = blake3::hash(text_with_headings(&document, &chunk).as_bytes());
+            let text = setting.map_or(text, |setting| setting.of(text));
             let occurrence = occurrences.entry(text).or_default();
             let id = point_id(&document.uri, text, *occurrence);
             *occurrence += 1;
@@ -130,6 +138,7 @@ impl DocumentDiff {
             modified,
             epoch,
             chunks,
+            windows,
             waiting: AtomicUsize::new(new),
             failed: AtomicBool::new(false),
             span,
@@ -180,7 +189,12 @@ impl DocumentDiff {
         self.chunks.get(index).expect("a chunk of this document")
     }
 
-    /// What the store is to say of a chunk.
+    /// Whether its chunks are situated.
+    pub fn is_situated(&self) -> bool {
+        !self.windows.is_empty()
+    }
+
+    /// What the store is to say of a chunk, but for its context.
     pub fn passage(&self, index: usize) -> (Uuid, Passage) {
         let DiffedChunk { chunk, point, .. } = self.at(index);
         (point.id, passage(&self.source, &self.document, self.language, chunk))
@@ -234,17 +248,39 @@ pub(super) struct ChunkTask {
     /// Its document.
     pub diff: Arc<DocumentDiff>,
     index: usize,
+    /// Where it stands, once that is said.
+    context: Option<Text>,
 }
 
 impl ChunkTask {
     /// The chunks of a document that are to be embedded.
     pub fn of(diff: &Arc<DocumentDiff>) -> Vec<Self> {
-        diff.new_chunks().map(|index| Self { diff: Arc::clone(diff), index }).collect()
+        diff.new_chunks().map(|index| Self { diff: Arc::clone(diff), index, context: None }).collect()
     }
 
-    /// What the models get: the headings and the text.
+    /// What is asked of the model of this name to learn where it stands; `None` where that is not to be said.
+    pub fn asked(&self, model: &str) -> Option<Asked> {
+        let DocumentDiff { document, language, windows, .. } = &*self.diff;
+        let window = windows.of_chunk(self.index)?;
+        Some(Asked::of(
+            model,
+            document,
+            *language,
+            window,
+            &text_with_headings(document, &self.diff.at(self.index).chunk),
+            self.tokens(),
+        ))
+    }
+
+    /// The same, of which it is said where it stands.
+    pub fn situated(self, context: Option<&str>) -> Self {
+        Self { context: context.map(Text::from), ..self }
+    }
+
+    /// What the models get: where it stands, the headings and the text.
     pub fn text(&self) -> String {
-        text_with_headings(&self.diff.document, &self.diff.at(self.index).chunk)
+        let text = text_with_headings(&self.diff.document, &self.diff.at(self.index).chunk);
+        with_context(self.context.as_deref(), text)
     }
 
     /// Tokens of the text alone, by the chunking tokenizer.
@@ -254,11 +290,12 @@ impl ChunkTask {
 
     /// What the store is to say of it.
     pub fn passage(&self) -> (Uuid, Passage) {
-        self.diff.passage(self.index)
+        let (id, passage) = self.diff.passage(self.index);
+        (id, Passage { context: self.context.as_deref().map(str::to_owned), ..passage })
     }
 }
 
-/// What a model gets of a chunk, here and wherever a chunk is embedded, hashed or made a BM25 vector of.
+/// What a model gets of a chunk, here and wherever a chunk is embedded, hashed or made a BM25 vector of; there its context is above it.
 fn text_with_headings(document: &Document, chunk: &Chunk) -> String {
     embedded_text(document.title.as_deref(), &chunk.headings, chunk.columns.as_deref(), text_of(document, chunk))
 }
@@ -291,6 +328,7 @@ fn passage(source: &SourceId, document: &Document, language: Option<Language>, c
         columns: chunk.columns.as_deref().map(str::to_owned),
         page: chunk.page,
         anchor: chunk.anchor.as_deref().map(str::to_owned),
+        context: None,
         text: text_of(document, chunk).to_owned(),
         modified: document.modified_ns.div_euclid(1_000_000_000),
         lang: language.map(|language| language.code().to_owned()),
@@ -299,10 +337,15 @@ fn passage(source: &SourceId, document: &Document, language: Option<Language>, c
     }
 }
 
-/// A digest of a stored payload, as the ledger keeps it: 8 bytes of blake3 over its JSON.
+/// A digest of a stored payload, as the ledger keeps it: 8 bytes of blake3 over its JSON. Of its context the point's id tells, which is
+/// another where that was to be another.
 #[expect(clippy::expect_used, reason = "all payloads would look alike")]
 pub(super) fn digest(passage: &Passage) -> u64 {
-    let bytes = serde_json::to_vec(passage).expect("a passage is JSON");
+    let bytes = match &passage.context {
+        None => serde_json::to_vec(passage),
+        Some(_) => serde_json::to_vec(&Passage { context: None, ..passage.clone() }),
+    };
+    let bytes = bytes.expect("a passage is JSON");
     u64::from_le_bytes(*blake3::hash(&bytes).as_bytes().first_chunk().expect("a hash is longer than that"))
 }
 
@@ -317,6 +360,10 @@ mod tests {
 
     /// A document of one-line chunks.
     fn diff(text: &str, entry: Option<Entry>, intended: &[Uuid]) -> DocumentDiff {
+        diff_by(None, text, entry, intended)
+    }
+
+    fn diff_by(situated: Option<(Setting, usize)>, text: &str, entry: Option<Entry>, intended: &[Uuid]) -> DocumentDiff {
         let document = Document {
             pages: Vec::new(),
             anchors: Vec::new(),
@@ -354,7 +401,7 @@ mod tests {
             memory: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
             span: Span::none(),
         };
-        DocumentDiff::new(parsed, chunks)
+        DocumentDiff::new(parsed, chunks, situated)
     }
 
     fn entry_of(diff: &DocumentDiff) -> Entry {
@@ -369,6 +416,35 @@ mod tests {
         let after = diff("one\nNEW\ntwo\nthree", Some(entry_of(&before)), &[]);
         assert_eq!((after.new_chunks().collect::<Vec<_>>(), after.moved().collect::<Vec<_>>()), (vec![1], vec![2, 3]));
         assert!(after.stale.is_empty() && after.known && after.kept() == 1);
+    }
+
+    #[test]
+    fn another_setting_makes_all_anew_and_an_edit_what_is_new() {
+        let by = |model: &str| Some((Setting::new(model, 100), 100));
+        let (plain, before) = (diff("one\ntwo\nthree", None, &[]), diff_by(by("m"), "one\ntwo\nthree", None, &[]));
+        let new = |diff: &DocumentDiff| diff.new_chunks().collect::<Vec<_>>();
+        let same = diff_by(by("m"), "one\nNEW\ntwo\nthree", Some(entry_of(&before)), &[]);
+        assert_eq!((new(&same), same.moved().collect::<Vec<_>>()), (vec![1], vec![2, 3]));
+        for (was, setting) in [(&plain, by("m")), (&before, by("n")), (&before, None)] {
+            let other = diff_by(setting, "one\ntwo\nthree", Some(entry_of(was)), &[]);
+            assert_eq!((new(&other), other.stale.len()), (vec![0, 1, 2], 3), "all anew, and what was there goes");
+        }
+        let (alone, only) = (diff("one", None, &[]), diff_by(by("m"), "one", None, &[]));
+        assert_eq!(alone.commit().points, only.commit().points, "the only chunk of a document stands nowhere");
+        assert!(!only.is_situated() && before.is_situated());
+    }
+
+    #[test]
+    fn what_is_said_of_a_chunk_is_in_front_of_it_and_in_its_payload() {
+        let diff = Arc::new(diff_by(Some((Setting::new("m", 100), 100)), "one\ntwo", None, &[]));
+        let task = ChunkTask::of(&diff).remove(1);
+        let asked = task.asked("m").unwrap();
+        assert!(asked.request.messages[0].text.contains("one\ntwo"), "the document");
+        let (plain, task) = (task.passage().1, task.situated(Some("On two.")));
+        assert_eq!(task.text(), "On two.\n\ntwo");
+        let passage = task.passage().1;
+        assert_eq!((passage.context.as_deref(), passage.text.as_str()), (Some("On two."), "two"));
+        assert_eq!(digest(&passage), digest(&plain));
     }
 
     #[test]

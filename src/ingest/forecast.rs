@@ -1,22 +1,26 @@
 //! What a run would do: the same stages up to the chunks, and then counting instead of paying.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::context::{Situating, WRITTEN};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::open::{Opened, open};
 use super::prune::{Verdict, judge};
 use super::report::{Documents, Report};
 use super::run::{Mode, Run};
 use super::setup::{Options, Setup};
+use super::worker::within_room;
 use super::{coordinator, queue, worker};
 use crate::cache::{self, Key};
 use crate::error::Error;
-use crate::providers::InputType;
+use crate::limits::Limits;
+use crate::providers::{InputType, Usage};
 use crate::source::SkipReason;
 
 /// What `ingest` would do. Nothing was written and nothing paid for to know it.
@@ -33,6 +37,9 @@ pub struct Forecast {
     pub kept_although_gone: u64,
     /// Chunks by what would become of them.
     pub chunks: ForecastChunks,
+    /// What it would take to say where chunks stand, where a model does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contexts: Option<ForecastContexts>,
     /// Texts that are to be embedded: repeated ones once, cached ones not at all.
     pub embeddings: u64,
     /// Texts that the cache covers.
@@ -53,6 +60,27 @@ pub struct Forecast {
     /// Why items are passed over, with how many.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<(SkipReason, u64)>,
+}
+
+/// What it would take to say where chunks stand.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ForecastContexts {
+    /// The model, as `provider/model`.
+    pub model: String,
+    /// Requests, one for each chunk of which it is not known.
+    pub requests: u64,
+    /// Chunks of which the cache knows it.
+    pub cached: u64,
+    /// Tokens that the model reads, estimated by the chunking tokenizer.
+    pub input_tokens: u64,
+    /// Tokens that it writes, if it writes two sentences for each.
+    pub output_tokens: u64,
+    /// What they cost; `None` where the price is not known. A provider that keeps the beginnings of prompts asks for less.
+    pub cost_usd: Option<f64>,
+    /// As of when the price is known; `None` where the pipeline file says it.
+    pub prices_as_of: Option<&'static str>,
+    /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
+    pub minutes: Option<f64>,
 }
 
 /// What an ingest would do about the index's model.
@@ -128,6 +156,22 @@ pub async fn forecast(
     Ok(Some(tally.forecast(&run, removed, kept_although_gone)))
 }
 
+/// What was counted so far of contexts.
+#[derive(Debug, Default)]
+struct ContextTally {
+    requests: u64,
+    cached: u64,
+    read: u64,
+    seen: HashSet<Key>,
+}
+
+/// A text that is to be embedded, and its tokens. One whose context is not known yet is known by the key of that.
+struct ToEmbed {
+    key: Key,
+    tokens: u64,
+    known: bool,
+}
+
 /// What was counted so far.
 #[derive(Debug, Default)]
 struct Tally {
@@ -137,6 +181,7 @@ struct Tally {
     embeddings: u64,
     cached: u64,
     tokens: u64,
+    contexts: ContextTally,
     /// 32 bytes a new text: what is needed to tell repeated ones, and nothing of the texts themselves.
     seen: HashSet<Key>,
 }
@@ -153,42 +198,29 @@ impl Tally {
         self.chunks.moved += diff.moved().count() as u64;
         self.chunks.kept += diff.kept() as u64;
         self.chunks.deleted += diff.stale.len() as u64;
-        let fingerprint = run.setup.embedder.fingerprint();
-        let (mut keys, mut costs) = (Vec::new(), Vec::new());
-        for task in tasks {
-            let text = task.text();
-            let key = Key::new(fingerprint.as_str(), InputType::Passage, &text);
-            if self.seen.insert(key) {
-                keys.push(key);
-                costs.push(run.estimate(&text, task.tokens()) as u64);
-            }
-        }
-        let cached = match run.setup.cache.clone() {
-            Some(folder) => {
-                let look = tokio::task::spawn_blocking(move || cache::has(&folder, &keys));
-                look.await.map_err(|source| Error::worker("look into the cache", source))?
-            }
-            None => vec![false; keys.len()],
-        };
-        for (cost, cached) in costs.into_iter().zip(cached) {
-            if cached {
+        let mut texts = self.contexts.count(run, tasks).await?;
+        texts.retain(|text| self.seen.insert(text.key));
+        let keys: Vec<Key> = texts.iter().filter(|text| text.known).map(|text| text.key).collect();
+        let looked = keys.clone();
+        let cached = in_cache(run, move |folder| cache::has(folder, &looked)).await?.unwrap_or_default();
+        let cached: HashSet<Key> = keys.into_iter().zip(cached).filter(|(_, cached)| *cached).map(|(key, _)| key).collect();
+        for text in texts {
+            if cached.contains(&text.key) {
                 self.cached += 1;
             } else {
                 self.embeddings += 1;
-                self.tokens += cost;
+                self.tokens += text.tokens;
             }
         }
         Ok(())
     }
 
     fn forecast(self, run: &Run, removed: u64, kept_although_gone: u64) -> Forecast {
-        let Self { added, changed, chunks, embeddings, cached, tokens, seen: _ } = self;
+        let Self { added, changed, chunks, embeddings, cached, tokens, contexts, seen: _ } = self;
         let counted = &run.report.documents;
         let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
         let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
         let terms = &run.setup.terms;
-        let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
-        let minutes = [minutes(tokens, terms.limits.tpm), minutes(requests, terms.limits.rpm)];
         Forecast {
             pipeline: run.setup.name.clone(),
             model: run.setup.embedder.model().to_owned(),
@@ -203,15 +235,81 @@ impl Tally {
             },
             kept_although_gone,
             chunks,
+            contexts: run.setup.context.as_ref().map(|situating| contexts.forecast(situating)),
             embeddings,
             cached,
             tokens,
             requests,
             cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
             prices_as_of: terms.prices_as_of,
-            minutes: minutes.into_iter().flatten().reduce(f64::max),
+            minutes: minutes(tokens, requests, terms.limits),
             change: None,
             skipped: run.report.skipped(),
         }
     }
+}
+
+impl ContextTally {
+    /// Counts what it takes to situate chunks of one document, and tells what is to be embedded then.
+    async fn count(&mut self, run: &Run, tasks: Vec<ChunkTask>) -> Result<Vec<ToEmbed>, Error> {
+        let model = run.setup.context.as_ref().map(Situating::model).unwrap_or_default();
+        let asked = tasks.into_iter().map(|task| (run.situated().and_then(|_| task.asked(model)), task));
+        // Without the requests, each of which holds a window.
+        let asked: Vec<_> = asked.map(|(asked, task)| (asked.map(|asked| (asked.key, asked.read)), task)).collect();
+        let keys: Vec<Key> = asked.iter().filter_map(|(asked, _)| asked.map(|(key, _)| key)).collect();
+        let known = in_cache(run, move |folder| cache::texts(folder, &keys)).await?.unwrap_or_default();
+        let (mut known, mut to_embed) = (known.into_iter(), Vec::with_capacity(asked.len()));
+        let fingerprint = run.setup.embedder.fingerprint();
+        for (asked, task) in asked {
+            let context = asked.and_then(|_| known.next().flatten());
+            let task = match &context {
+                Some(context) => within_room(run, task, context),
+                None => task,
+            };
+            let text = task.text();
+            let tokens = run.estimate(&text, task.tokens()) as u64;
+            to_embed.push(match (asked, context) {
+                (Some((key, read)), None) => {
+                    if self.seen.insert(key) {
+                        self.requests += 1;
+                        self.read += read;
+                    }
+                    ToEmbed { key, tokens: tokens + WRITTEN, known: false }
+                }
+                (asked, _) => {
+                    self.cached += u64::from(asked.is_some_and(|(key, _)| self.seen.insert(key)));
+                    ToEmbed { key: Key::new(fingerprint.as_str(), InputType::Passage, &text), tokens, known: true }
+                }
+            });
+        }
+        Ok(to_embed)
+    }
+
+    fn forecast(&self, situating: &Situating) -> ForecastContexts {
+        let (input_tokens, output_tokens) = (self.read, self.requests * WRITTEN);
+        let usage = Usage::new(Some(input_tokens), Some(output_tokens));
+        ForecastContexts {
+            model: situating.model().to_owned(),
+            requests: self.requests,
+            cached: self.cached,
+            input_tokens,
+            output_tokens,
+            cost_usd: usage.cost(situating.models.first().and_then(|model| model.price())),
+            prices_as_of: situating.prices_as_of,
+            minutes: minutes(input_tokens + output_tokens, self.requests, situating.limits),
+        }
+    }
+}
+
+/// What is found in the cache's folder; `None` where there is none.
+async fn in_cache<T: Send + 'static>(run: &Run, look: impl FnOnce(&Path) -> T + Send + 'static) -> Result<Option<T>, Error> {
+    let Some(folder) = run.setup.cache.clone() else { return Ok(None) };
+    let look = tokio::task::spawn_blocking(move || look(&folder));
+    look.await.map(Some).map_err(|source| Error::worker("look into the cache", source))
+}
+
+/// How long a declared quota makes it take.
+fn minutes(tokens: u64, requests: u64, limits: Limits) -> Option<f64> {
+    let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
+    [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max)
 }

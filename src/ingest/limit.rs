@@ -95,8 +95,10 @@ impl Limit {
             return None;
         }
         let running = times.running / wall;
-        let held = &times.embed.held_back;
-        let embed = &times.embed;
+        // Of the two steps that ask models, the one that is held back for longer.
+        let situates = times.context.held_back.sum() > times.embed.held_back.sum();
+        let (embed, asking) = if situates { (&times.context, Stage::Context) } else { (&times.embed, Stage::Embed) };
+        let held = &embed.held_back;
         // Of the places that are taken while no other batch may leave, those that are in a retry are not the latency's.
         let retried = embed.retry / (embed.retry + embed.wire + embed.working).max(f64::MIN_POSITIVE);
         let is_own = embed.wire + embed.retry + embed.quota <= embed.working;
@@ -129,7 +131,7 @@ impl Limit {
         if used >= CORES_SHORT && !waits {
             (cause, share) = (Cause::Cores, used.min(1.0));
         }
-        Some(Self { cause, share, stage: stage(cause, times, is_own) })
+        Some(Self { cause, share, stage: stage(cause, times, is_own, asking) })
     }
 }
 
@@ -160,13 +162,13 @@ impl Recent {
 }
 
 /// The stage that a cause is about.
-fn stage(cause: Cause, times: &Times, is_own: bool) -> Option<Stage> {
+fn stage(cause: Cause, times: &Times, is_own: bool, asking: Stage) -> Option<Stage> {
     match cause {
         Cause::Opening | Cause::Closing => None,
         Cause::Listing | Cause::Reading => Some(Stage::Read),
         Cause::Parsing => Some(Stage::Parse),
         Cause::Chunking => Some(Stage::Chunk),
-        Cause::Quota | Cause::Places | Cause::Retries | Cause::Latency | Cause::Embedding => Some(Stage::Embed),
+        Cause::Quota | Cause::Places | Cause::Retries | Cause::Latency | Cause::Embedding => Some(asking),
         Cause::Storing | Cause::Recording => Some(Stage::Store),
         Cause::Cores => {
             let embed = if is_own { times.embed.working } else { 0.0 };

@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!  coordinator             worker
-//!  list ─▶ compare ─queue─▶ fetch ─▶ parse ─▶ chunk ─▶ embed ─▶ store ─▶ finish
-//!  items   versions         bodies   text     chunks   vectors  points   stale ones deleted, committed
-//!             │                        │         │                          ▲
-//!             │                        │         └── no chunk is new ───────┘
+//!  list ─▶ compare ─queue─▶ fetch ─▶ parse ─▶ chunk ─▶ (context) ─▶ embed ─▶ store ─▶ finish
+//!  items   versions         bodies   text     chunks   where       vectors  points   stale ones deleted, committed
+//!             │                        │         │     they stand                        ▲
+//!             │                        │         └── no chunk is new ────────────────────┘
 //!             │                        └── the same content: committed under its new version
 //!             └── the same version: nothing more to do
 //!  then: what is gone is removed, and ledger and store get a new generation (seal)
@@ -29,6 +29,7 @@ mod blame;
 pub mod breaker;
 mod claims;
 pub mod clocks;
+pub mod context;
 pub mod coordination;
 mod coordinator;
 pub mod copy;
@@ -60,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 pub use self::batching::Batching;
-pub use self::forecast::{Forecast, ForecastChange, ForecastChunks, forecast};
+pub use self::forecast::{Forecast, ForecastChange, ForecastChunks, ForecastContexts, forecast};
 pub(crate) use self::open::make;
 use self::open::{Opened, open};
 pub(crate) use self::point::sparse_vector;

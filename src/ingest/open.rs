@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::batching::Batching;
+use super::context::Writer;
 use super::embed::EmbedQueue;
 use super::ledger::SqliteLedger;
 use super::memory::MemoryBudget;
@@ -15,7 +16,7 @@ use super::report::{Report, Stage};
 use super::run::{Fatal, Mode, Run, begun};
 use super::setup::{Options, Setup};
 use super::told::Told;
-use crate::cache::EmbeddingCache;
+use crate::cache::{EmbeddingCache, TextCache};
 use crate::chunk::Chunker;
 use crate::error::Error;
 use crate::vectordb::{IndexMeta, StoreError, VectorStore};
@@ -97,15 +98,21 @@ pub(super) async fn open(
         Some(shared) => cache.with_shared(shared, &*setup.embedder, dimensions),
         None => cache,
     };
-    let told = if mode == Mode::Write { Told::within(Span::current()) } else { Told::default() };
+    let situates = setup.context.is_some();
+    let told = if mode == Mode::Write { Told::within(Span::current(), situates) } else { Told::default() };
     let span = told.stage(Stage::Embed);
     let embed_queue =
         EmbedQueue::start(Arc::clone(&setup.embedder), dimensions, cache, batching, Arc::clone(report), stop.clone(), span);
+    let contexts = setup.context.as_ref().map(|situating| {
+        let cache = TextCache::open(setup.cache.as_deref());
+        Writer::new(situating, cache, Arc::clone(report), stop.clone(), told.stage(Stage::Context))
+    });
     let run = Run {
         options,
         mode,
         walk: AtomicU64::new(id.0),
         chunker: Chunker::new(&setup.chunk),
+        contexts,
         embed_queue,
         batching,
         report: Arc::clone(report),

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::clocks::{Clocks, Times};
+use super::clocks::{Clocks, EmbedTimes, Times};
 use super::limit::Limit;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
+use crate::providers::Usage;
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
 
@@ -69,6 +70,57 @@ pub struct EmbeddingCounters {
     pub batches_of_tokens: Counter,
 }
 
+/// Contexts of chunks by where they came from, and what those took that were written.
+#[derive(Debug, Default)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct ContextCounters {
+    pub written: Counter,
+    pub cache_hits: Counter,
+    /// Requests, without what was tried again below them.
+    pub requests: Counter,
+    pub input_tokens: Counter,
+    pub output_tokens: Counter,
+    /// In US dollars; `None` as soon as it is not known of one request.
+    cost: Mutex<Cost>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    known: f64,
+    unknown: bool,
+}
+
+impl ContextCounters {
+    /// Counts what a request took.
+    pub fn paid(&self, usage: Usage, cost_usd: Option<f64>) {
+        self.input_tokens.add(usage.input_tokens.unwrap_or_default());
+        self.output_tokens.add(usage.output_tokens.unwrap_or_default());
+        let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        match cost_usd {
+            Some(more) => cost.known += more,
+            None => cost.unknown = true,
+        }
+    }
+
+    /// What all of it has cost, in US dollars; `None` where the price of some is not known.
+    pub fn cost_usd(&self) -> Option<f64> {
+        let Cost { known, unknown } = *self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        (!unknown).then_some(known)
+    }
+
+    /// As the summary tells it.
+    pub fn told(&self) -> Contexts {
+        Contexts {
+            written: self.written.get(),
+            cache_hits: self.cache_hits.get(),
+            requests: self.requests.get(),
+            input_tokens: self.input_tokens.get(),
+            output_tokens: self.output_tokens.get(),
+            cost_usd: self.cost_usd(),
+        }
+    }
+}
+
 /// What a run has counted so far. Shared by all stages.
 #[derive(Debug)]
 pub struct Report {
@@ -77,6 +129,8 @@ pub struct Report {
     pub documents: DocumentCounters,
     /// Chunks.
     pub chunks: ChunkCounters,
+    /// Contexts of chunks.
+    pub contexts: ContextCounters,
     /// Embeddings.
     pub embeddings: EmbeddingCounters,
     /// Pages that are pictures without text, and were not read.
@@ -94,6 +148,7 @@ impl Default for Report {
             started: Instant::now(),
             documents: DocumentCounters::default(),
             chunks: ChunkCounters::default(),
+            contexts: ContextCounters::default(),
             embeddings: EmbeddingCounters::default(),
             unread_pages: Counter::default(),
             clocks: Arc::default(),
@@ -128,11 +183,12 @@ impl Report {
     }
 
     /// How much of each stage went on at once, on average over the run so far (1.5: one and a half calls).
-    pub fn load(&self) -> [(Stage, f64); 5] {
+    pub fn load(&self) -> [(Stage, f64); 6] {
         let times = self.clocks.times();
         let running = times.running.max(1e-9);
-        let embed = times.embed.working + times.embed.wire + times.embed.retry;
-        let working = [times.read.working, times.parse.working, times.chunk.working, embed, times.store.working];
+        let asked = |times: &EmbedTimes| times.working + times.wire + times.retry;
+        let (context, embed) = (asked(&times.context), asked(&times.embed));
+        let working = [times.read.working, times.parse.working, times.chunk.working, context, embed, times.store.working];
         let mut working = working.into_iter();
         Stage::ALL.map(|stage| (stage, working.next().unwrap_or_default() / running))
     }
@@ -155,6 +211,7 @@ impl Report {
     /// What is counted, for metrics.
     pub fn readings(&self) -> Vec<Reading> {
         let (documents, chunks, embeddings) = (&self.documents, &self.chunks, &self.embeddings);
+        let contexts = &self.contexts;
         let what = |name, help, of: &[(&str, &Counter)]| Reading {
             name,
             help,
@@ -163,7 +220,7 @@ impl Report {
             labels: &["what"],
             series: of.iter().map(|(what, counter)| (vec![(*what).to_owned()], counter.get() as f64)).collect(),
         };
-        vec![
+        let mut readings = vec![
             what(
                 "ingest_documents",
                 "Documents that the ingest has looked at",
@@ -185,7 +242,14 @@ impl Report {
                 ],
             ),
             self.clocks.times().reading(),
-        ]
+        ];
+        if contexts.written.get() + contexts.cache_hits.get() > 0 {
+            let of = [("written", &contexts.written), ("cached", &contexts.cache_hits)];
+            readings.push(what("ingest_contexts", "Contexts of chunks", &of));
+            let of = [("read", &contexts.input_tokens), ("written", &contexts.output_tokens)];
+            readings.push(what("ingest_context_tokens", "Tokens that contexts of chunks took", &of));
+        }
+        readings
     }
 }
 
@@ -213,6 +277,9 @@ pub struct IngestSummary {
     pub documents: Documents,
     /// Chunks.
     pub chunks: Chunks,
+    /// What it took to say where chunks stand, where a model does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contexts: Option<Contexts>,
     /// Embeddings.
     pub embeddings: Embeddings,
     /// The stage that limited the run, if any did.
@@ -253,6 +320,7 @@ impl IngestSummary {
             seconds: after.as_secs_f64(),
             documents: Documents::default(),
             chunks: Chunks::default(),
+            contexts: None,
             embeddings: Embeddings::default(),
             bottleneck: None,
             limit: None,
@@ -278,6 +346,9 @@ pub struct ChangeOfModel {
     pub complete: bool,
     /// Documents of the old index that are still to come.
     pub waiting: u64,
+    /// Of these, the documents that a run over all sources has not come to: their source is gone, or no longer among `sources`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unlisted: u64,
     /// Documents of the old index that failed.
     pub failed: u64,
 }
@@ -307,6 +378,20 @@ pub struct Chunks {
     pub upserted: u64,
     pub deleted: u64,
     pub kept: u64,
+}
+
+/// Contexts of chunks: how many there were to be had, and what it took to have them written.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Contexts {
+    pub written: u64,
+    pub cache_hits: u64,
+    /// Requests, without what was tried again below them.
+    pub requests: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// `None` where the price is not known.
+    pub cost_usd: Option<f64>,
 }
 
 /// Embeddings: what was asked for, what it took and what it cost.

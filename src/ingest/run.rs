@@ -10,6 +10,7 @@ use tracing::Span;
 
 use super::batching::Batching;
 use super::clocks::{Step, cores};
+use super::context::{Setting, Writer};
 use super::diff::DocumentDiff;
 use super::embed::EmbedQueue;
 use super::ledger::{FailedDocument, LedgerError, RunId};
@@ -19,11 +20,15 @@ use super::setup::{Options, Setup};
 use super::told::Told;
 use crate::chunk::Chunker;
 use crate::error::{Error, Failure, Origin};
-use crate::source::SourceId;
+use crate::source::{SourceId, Version};
 use crate::vectordb::{StoreError, VectorStore};
 
 /// Writes to the store at once.
 pub(super) const WRITERS: usize = 4;
+
+/// Chunks that are being situated at once. Their provider's limits say how many are on their way; each holds its window meanwhile, some
+/// tens of KB, so that all of them stay within a few MB.
+pub(super) const SITUATED: usize = 128;
 
 /// How long a store that does not answer is waited for before the run stops.
 pub(super) const STORE_BUDGET: Duration = Duration::from_secs(120);
@@ -61,6 +66,8 @@ pub(super) struct Run {
     /// What the ledger calls this run; see [`Self::id`].
     pub walk: AtomicU64,
     pub chunker: Chunker,
+    /// What says where chunks stand, where anything does.
+    pub contexts: Option<Writer>,
     pub embed_queue: EmbedQueue,
     pub batching: Batching,
     pub report: Arc<Report>,
@@ -87,6 +94,21 @@ impl Run {
     /// The sources are walked from the beginning, under this name.
     pub fn walk_anew(&self, id: RunId) {
         self.walk.store(id.0, Ordering::Release);
+    }
+
+    /// What chunks are situated by, and in windows of how many tokens; `None`: they are not.
+    pub fn situated(&self) -> Option<(Setting, usize)> {
+        self.setup.context.as_ref().map(|context| (context.setting(), context.window))
+    }
+
+    /// The version that the ledger is to know an item by: one of how chunks are situated as well.
+    pub fn version(&self, version: Version) -> Version {
+        self.situated().map_or(version, |(setting, _)| setting.version(version))
+    }
+
+    /// The hash that the ledger is to know a content by: one of how chunks are situated as well.
+    pub fn hash(&self, hash: [u8; 32]) -> [u8; 32] {
+        self.situated().map_or(hash, |(setting, _)| *setting.of(hash.into()).as_bytes())
     }
 
     /// Those of these documents that no other worker has taken over, with time for a call to the store.
@@ -208,6 +230,10 @@ impl Run {
         match step {
             Step::List => 1,
             Step::Read | Step::Parse | Step::Chunk => Self::cores(),
+            Step::Context => self.setup.context.as_ref().map_or(0, |context| {
+                let allowed = context.allowed.as_ref().map_or(SITUATED, |allowed| allowed().concurrency as usize);
+                allowed.clamp(1, SITUATED)
+            }),
             Step::Embed => self.batching.in_flight.min(self.setup.embedder.concurrency()),
             Step::Store | Step::Commit => WRITERS,
         }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::context::Situating;
 use super::coordination::Coordination;
 use super::ledger::{FailedDocument, Ledger};
 use crate::cache::SharedCache;
@@ -28,6 +29,8 @@ pub struct Setup {
     pub parse: ParseOptions,
     /// How documents are cut.
     pub chunk: ChunkPlan,
+    /// What says where chunks stand in their documents; `None`: nothing does.
+    pub context: Option<Situating>,
     /// What embeds the chunks.
     pub embedder: Arc<dyn Embedder>,
     /// How it is asked, and what it costs.
@@ -69,6 +72,7 @@ impl Setup {
             sources: Vec::new(),
             parse: ParseOptions::default(),
             chunk: ChunkPlan::default(),
+            context: None,
             embedder,
             terms: EmbedTerms::default(),
             cache: None,

@@ -15,6 +15,8 @@ pub enum Stage {
     Parse,
     /// Text is cut.
     Chunk,
+    /// It is said where chunks stand.
+    Context,
     /// Vectors are made.
     Embed,
     /// Points are written.
@@ -23,7 +25,7 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order of the flow.
-    pub const ALL: [Self; 5] = [Self::Read, Self::Parse, Self::Chunk, Self::Embed, Self::Store];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Parse, Self::Chunk, Self::Context, Self::Embed, Self::Store];
 
     /// Its name in messages and events.
     pub fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Stage {
             Self::Read => "read",
             Self::Parse => "parse",
             Self::Chunk => "chunk",
+            Self::Context => "context",
             Self::Embed => "embed",
             Self::Store => "store",
         }

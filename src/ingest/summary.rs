@@ -13,6 +13,9 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let terms = &run.setup.terms;
     let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
+    let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
+    // Of a provider that is asked for both, one number of requests is known.
+    let others = if run.setup.context.as_ref().is_some_and(|context| context.embeds) { contexts } else { None };
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + requests.wasted;
     let times = run.report.clocks.times();
@@ -31,10 +34,11 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
             skipped: documents.skipped.get(),
         },
         chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
+        contexts,
         embeddings: Embeddings {
             embedded: embeddings.embedded.get(),
             cache_hits: embeddings.cache_hits.get(),
-            requests: requests.requests,
+            requests: requests.requests.saturating_sub(others.map_or(0, |contexts| contexts.requests)),
             tokens,
             retries: requests.retries,
             throttled: requests.throttled,
@@ -43,7 +47,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         },
         bottleneck: limit.and_then(|limit| limit.stage),
         limit,
-        doubled: Some(recorded(run, &times, one_by_one).doubled()).filter(|doubled| *doubled != Doubled::default()),
+        doubled: doubled(run, &times, one_by_one),
         time: Some(times),
         kept_although_gone,
         other_home: run.other_home.clone(),
@@ -51,6 +55,12 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
     }
+}
+
+/// What would have made it faster. Of a run that waits for contexts it is not known.
+fn doubled(run: &Run, times: &Times, one_by_one: Option<OneByOne>) -> Option<Doubled> {
+    let known = times.context.is_zero().then(|| recorded(run, times, one_by_one).doubled());
+    known.filter(|doubled| *doubled != Doubled::default())
 }
 
 /// What is known of a run, to tell what would have made it faster.

@@ -10,24 +10,28 @@ use crate::telemetry::{self, Sampled, count};
 #[derive(Debug)]
 pub(super) struct Told {
     run: Span,
-    stages: [Span; 5],
+    stages: [Span; 6],
     sampled: Sampled,
 }
 
 impl Default for Told {
     /// Nothing is told.
     fn default() -> Self {
-        Self { run: Span::none(), stages: [const { Span::none() }; 5], sampled: Sampled::default() }
+        Self { run: Span::none(), stages: [const { Span::none() }; 6], sampled: Sampled::default() }
     }
 }
 
 impl Told {
-    /// The spans of the stages below that of the run.
-    pub fn within(run: Span) -> Self {
+    /// The spans of the stages below that of the run; that of contexts where it `situates` chunks.
+    pub fn within(run: Span, situates: bool) -> Self {
         if run.is_disabled() {
             return Self::default();
         }
-        Self { stages: Stage::ALL.map(|stage| telemetry::stage(&run, stage.name())), run, sampled: Sampled::default() }
+        let stages = Stage::ALL.map(|stage| match stage {
+            Stage::Context if !situates => Span::none(),
+            stage => telemetry::stage(&run, stage.name()),
+        });
+        Self { stages, run, sampled: Sampled::default() }
     }
 
     /// The span of a stage.
@@ -74,6 +78,11 @@ pub(super) fn ended(span: &Span, ran: &Result<IngestSummary, Error>) {
         ("ragstream.embeddings.tokens", embeddings.tokens),
     ] {
         count(span, name, n);
+    }
+    if let Some(contexts) = &summary.contexts {
+        count(span, "ragstream.contexts.written", contexts.written);
+        count(span, "ragstream.contexts.cache_hits", contexts.cache_hits);
+        count(span, "ragstream.contexts.tokens", contexts.input_tokens + contexts.output_tokens);
     }
     if let Some(stage) = summary.bottleneck {
         span.record("ragstream.bottleneck", stage.name());

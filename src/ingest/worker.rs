@@ -1,6 +1,7 @@
 //! From batches of items to committed documents: a stage a file, each a stream that pulls from the one before it.
 
 mod chunk;
+mod context;
 mod embed;
 mod fetch;
 mod finish;
@@ -22,13 +23,15 @@ use super::diff::{ChunkTask, DocumentDiff};
 use super::queue::Claim;
 use super::run::{Run, WRITERS};
 
+pub(super) use self::context::within_room;
 pub(super) use self::store::BATCH;
 
 /// Carries everything that the queue holds into the index; returns when nothing more comes, or when the run is stopped and what was
 /// in flight is done.
 pub(super) async fn work(run: &Arc<Run>, claims: impl Claim) {
     let (tasks, nothing_new) = split(diffs(run, claims));
-    let embedded = embed::embed(run, tasks);
+    let situated = context::situate(run, tasks);
+    let embedded = embed::embed(run, situated);
     let stored = store::store(run, embedded);
     select(stored, nothing_new)
         .for_each_concurrent(WRITERS, |documents| async {

@@ -223,6 +223,7 @@ impl<'a> Walk<'a, '_> {
             _ => found.to_owned(),
         };
         let hint = match &node.value {
+            Value::Scalar(scalar) if self.within(branches, scalar).is_some() => self.within(branches, scalar),
             Value::Scalar(scalar) if wanted.contains(&"text") && scalar.plain && !is_null(scalar) => {
                 Some(format!("put it in quotes: \"{excerpt}\""))
             }
@@ -242,6 +243,23 @@ impl<'a> Walk<'a, '_> {
         let message = format!("{} must be {}, not {found}", self.name(), wanted.join(" or "));
         self.findings.error(&node.span, message, hint);
         None
+    }
+
+    /// How a value is written that belongs to a key of the mapping that is wanted: `{ mode: auto }`.
+    fn within(&self, branches: &[&'a Json], scalar: &Scalar) -> Option<String> {
+        let keys = branches.iter().filter_map(|branch| branch.get("properties")?.as_object()).flatten();
+        let mut fitting = keys.filter_map(|(key, schema)| {
+            let inner = self::branches(self.schema, schema);
+            let accepts = |kind: &str| inner.iter().any(|branch| has_type(branch, kind));
+            let value = resolve(scalar, &accepts);
+            // By YAML's older rules, `off` is false: so do editors show it.
+            let values = [value.clone(), if value == Json::Bool(false) { "off".into() } else { value }];
+            let written = values.into_iter().find(|value| inner.iter().any(|branch| is_meant(branch, value)))?;
+            Some(format!("{key}: {}", plain(&written)))
+        });
+        let only = fitting.next().filter(|_| !is_null(scalar))?;
+        let place = self.path.last().map_or_else(String::new, |key| format!("{key}: "));
+        fitting.next().is_none().then(|| format!("write `{place}{{ {only} }}`"))
     }
 
     /// How messages call the value: `` `sources[0].files` ``.
@@ -320,6 +338,12 @@ fn fits(branch: &Json, value: &Json) -> bool {
         Json::Number(_) => has_type(branch, "number"),
         _ => false,
     }
+}
+
+/// Whether a value is one of a few that a key takes, or of its form: not any text, nor any number.
+fn is_meant(branch: &Json, value: &Json) -> bool {
+    let formed = branch.get("format").is_some() && fits(branch, value) && wrong_value(branch, value).is_none();
+    formed || choices(branch).any(|choice| choice == value)
 }
 
 /// What a value of the right kind violates.

@@ -207,6 +207,7 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic, reason = "a failed test panics")]
 mod tests {
     use super::*;
 
@@ -215,5 +216,43 @@ mod tests {
         for (file, name) in [("pipelines/docs.yaml", "docs"), ("a b.yml", "a-b"), (".yaml", "yaml"), ("ÿ.yaml", "default")] {
             assert_eq!(own_name(file), name, "{file}");
         }
+    }
+
+    fn errors(text: &str, base: &Path) -> Vec<Diagnostic> {
+        parse(text, "docs.yaml", base, &|_| None).map_or_else(|errors| errors.iter().cloned().collect(), |_| Vec::new())
+    }
+
+    #[test]
+    fn a_value_that_stands_for_its_mapping_is_told_where_it_belongs() {
+        for (written, meant) in [
+            ("answerability: off", "`answerability: { threshold: off }`"),
+            ("answerability: false", "`answerability: { threshold: off }`"),
+            ("answerability: 0.3", "`answerability: { threshold: 0.3 }`"),
+            ("whole: auto", "`whole: { mode: auto }`"),
+            ("whole: false", "`whole: { mode: off }`"),
+        ] {
+            let errors = errors(&format!("version: 1\nquery: {{ {written} }}\n"), Path::new("/"));
+            let [error] = &*errors else { panic!("{written}: {errors:?}") };
+            assert_eq!(error.hint.as_deref(), Some(&*format!("write {meant}")), "{error}");
+        }
+        let other = errors("version: 1\nquery: { whole: sometimes }\n", Path::new("/"));
+        assert!(other.iter().all(|error| error.hint.is_none()), "{other:?}");
+    }
+
+    #[test]
+    fn the_folder_of_a_reranker_is_looked_for() {
+        let folder = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let text = "version: 1\nquery: { retrieve: { rerank: { model: local/./重排 } } }\n";
+        let said = |what: &str| {
+            let errors = errors(text, folder.path());
+            let [error] = &*errors else { panic!("{errors:?}") };
+            assert!(error.message.contains(what) && error.place.is_some() && error.hint.is_some(), "{error}");
+        };
+        said("there is no folder");
+        let inner = folder.path().join("重排");
+        let write = |name: &str| std::fs::write(inner.join(name), "x");
+        assert!(std::fs::create_dir(&inner).and_then(|()| write("config.json")).and_then(|()| write("tokenizer.json")).is_ok());
+        said("model.safetensors is not in");
+        assert!(write("model.safetensors").is_ok() && errors(text, folder.path()).is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! `provider/model`.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::diagnose::{Diagnostic, printable};
 use super::meaning::Problem;
@@ -127,4 +128,19 @@ fn check_local_reranker(model: &str, shown: &str) -> Result<(), Problem> {
         None => one_of,
     };
     Err(Problem::new(format!("there is no such local reranker: `{shown}`")).hint(hint))
+}
+
+/// What a folder lacks to be a reranker's.
+pub(super) fn lacking(folder: &Path, shown: &str) -> Option<Problem> {
+    let hint = format!(
+        "the folder of a reranker holds {}, as a Hugging Face hub has them; a relative path is relative to the pipeline's file",
+        local::FOLDER.join(", ")
+    );
+    let folder_shown = printable(&folder.display().to_string());
+    let message = match &*local::lacking(folder) {
+        [] => return None,
+        _ if !folder.is_dir() => format!("`{shown}`: there is no folder {folder_shown}"),
+        missing => format!("`{shown}`: {} is not in {folder_shown}", missing.join(", ")),
+    };
+    Some(Problem::new(message).hint(hint))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::answer::QueryPlan;
 use crate::chunk::ChunkPlan;
+use crate::ingest::context::ContextPlan;
 use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, ProviderPlan};
 use crate::source::SourcePlan;
@@ -22,6 +23,8 @@ pub struct Plan {
     pub parse: ParseOptions,
     /// How documents are cut.
     pub chunk: ChunkPlan,
+    /// What says where chunks stand in their documents; `None`: nothing does.
+    pub context: Option<ContextPlan>,
     /// What embeds the chunks.
     pub embed: EmbedPlan,
     /// Where the vectors go.

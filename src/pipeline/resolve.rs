@@ -10,13 +10,14 @@ use super::model::{self, Purpose};
 use super::plan::Plan;
 use super::sources;
 use super::spec::{
-    ChunkSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec, RetrieveSpec, Spec,
-    StoreSpec,
+    ChunkSpec, ContextSpec, EmbedSpec, FusionMethodSpec, FusionSpec, ParseSpec, ProviderSpec, QdrantSpec, QuerySpec,
+    RetrieveSpec, Spec, StoreSpec,
 };
 use super::units::Threshold;
 use crate::answer::{AnswerabilityPlan, DecidePlan, FusionPlan, QueryPlan, RerankPlan, SelectPlan, WholePlan};
 use crate::answer::{Filter, Term};
 use crate::chunk::ChunkPlan;
+use crate::ingest::context::ContextPlan;
 use crate::parse::{Ocr, ParseOptions, Password};
 use crate::providers::{EmbedPlan, ModelRef, ProviderKind, Secret, local};
 use crate::vectordb::{Spread, StorePlan};
@@ -38,6 +39,7 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
         sources: Vec::new(),
         parse: ParseOptions::default(),
         chunk: ChunkPlan::default(),
+        context: None,
         embed: EmbedPlan {
             model: ModelRef { provider: EMBED_PROVIDER.to_owned(), model: EMBED_MODEL.to_owned() },
             dimensions: None,
@@ -74,6 +76,7 @@ pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
     }
     if let Some(chunk) = &spec.chunk {
         plan.chunk = chunking(file, chunk);
+        plan.context = chunk.context.as_ref().and_then(|context| situating(file, context, &connections));
     }
     if let Some(embed) = &spec.embed {
         embedding(file, embed, &connections, &mut plan.embed);
@@ -133,6 +136,26 @@ fn chunking(file: &mut File<'_>, spec: &ChunkSpec) -> ChunkPlan {
         file.error(path, problem.hint("a tenth of `max_tokens` is usual"));
     }
     ChunkPlan { by: spec.by.unwrap_or_default(), max_tokens, overlap, tokenizer: spec.tokenizer.unwrap_or_default() }
+}
+
+fn situating(file: &mut File<'_>, spec: &ContextSpec, connections: &Connections) -> Option<ContextPlan> {
+    let path = ["chunk", "context", "model"];
+    if spec.model.is_none() && !file.tainted(&["chunk", "context"]) {
+        let problem = Problem::new("`model` is missing: what is to say where chunks stand?");
+        file.error(&path, problem.hint("such as `openai/gpt-5.4-mini`"));
+    }
+    let model = model_at(file, &path, spec.model.as_deref(), connections, Purpose::Answer);
+    let mut fallback = Vec::new();
+    for (index, model) in spec.fallback.iter().flatten().enumerate() {
+        let index = index.to_string();
+        let path = ["chunk", "context", "fallback", &index];
+        fallback.extend(model_at(file, &path, model.as_deref(), connections, Purpose::Answer));
+    }
+    Some(ContextPlan {
+        fallback,
+        window: spec.window.and_then(NonZeroUsize::new).unwrap_or(ContextPlan::WINDOW),
+        ..ContextPlan::new(model?)
+    })
 }
 
 fn embedding(file: &mut File<'_>, spec: &EmbedSpec, connections: &Connections, plan: &mut EmbedPlan) {
@@ -282,8 +305,11 @@ fn selecting(file: &mut File<'_>, spec: &RetrieveSpec, connections: &Connections
         let kind = connections.usable.get(&model.provider).map(|provider| provider.kind);
         let (model, usual) = match kind {
             Some(ProviderKind::Local) if local::is_folder(&model.model) => {
-                let folder = sources::resolve_path(file.base, &model.model).display().to_string();
-                (ModelRef { model: folder, ..model }, RerankPlan::IN_PROCESS)
+                let folder = sources::resolve_path(file.base, &model.model);
+                if let Some(problem) = model::lacking(&folder, &file.shown(&path, &model.to_string())) {
+                    file.error(&path, problem);
+                }
+                (ModelRef { model: folder.display().to_string(), ..model }, RerankPlan::IN_PROCESS)
             }
             Some(ProviderKind::Local) => (model, RerankPlan::IN_PROCESS),
             Some(kind) if kind.can_decide() => (model, RerankPlan::DECIDED),

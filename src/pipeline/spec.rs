@@ -2,6 +2,7 @@
 //!
 //! Everything is optional, and nothing is more than typed here: defaults and meaning are [`super::resolve`]'s.
 
+mod context;
 mod s3;
 mod sql;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(super) use self::context::ContextSpec;
 pub(super) use self::s3::S3Spec;
 pub(super) use self::sql::{ColumnsSpec, SqlSpec};
 use super::units::{Pause, Period, Size, Threshold};
@@ -208,6 +210,8 @@ pub(super) struct ChunkSpec {
     /// What counts tokens.
     #[schemars(extend("default" = "o200k_base"))]
     pub(super) tokenizer: Option<TokenizerName>,
+    /// Has a model say in a sentence or two where each chunk stands in its document, for search alone. By default none does.
+    pub(super) context: Option<ContextSpec>,
 }
 
 /// How documents are read.

@@ -68,6 +68,8 @@ pub(super) struct Turn {
     ledger: SqliteLedger,
     model: Fingerprint,
     gives_up: bool,
+    /// The run is over a part of the sources.
+    scoped: bool,
 }
 
 impl Runtime {
@@ -203,12 +205,12 @@ impl Runtime {
         let turn = index.change.map_or(0, |change| change.turn) + 1;
         let (from, to, ledger) = (look.current.clone(), Arc::clone(&other.store), ledger.clone());
         let change = ModelChange { turn, complete: false };
-        Ok(Some((Turn { from, to, ledger, model, gives_up: options.prune }, change)))
+        Ok(Some((Turn { from, to, ledger, model, gives_up: options.prune, scoped: options.scoped }, change)))
     }
 
     /// After a run: switches, if every document is done.
     pub(super) async fn turned(&self, turn: Turn, summary: &mut IngestSummary) -> Result<(), Error> {
-        let Turn { from, to, ledger, model, gives_up } = turn;
+        let Turn { from, to, ledger, model, gives_up, scoped } = turn;
         let Unfinished { waiting, failed } = ledger.unfinished().await?;
         let done = waiting == 0 && (failed == 0 || gives_up);
         let complete = done && summary.outcome == Outcome::Complete;
@@ -217,7 +219,10 @@ impl Runtime {
             self.clear(&from).await;
         }
         let (from, to) = (from.index.map_or_else(String::new, |index| index.model.to_string()), model.to_string());
-        summary.change = Some(ChangeOfModel { from, to, complete, waiting, failed });
+        // What is there, such a run has read; what seems gone, and is kept for its number, is told apart.
+        let whole = !scoped && summary.outcome == Outcome::Complete;
+        let unlisted = if whole { waiting.saturating_sub(summary.kept_although_gone) } else { 0 };
+        summary.change = Some(ChangeOfModel { from, to, complete, waiting, unlisted, failed });
         Ok(())
     }
 

@@ -8,10 +8,11 @@ use super::Runtime;
 use super::change::{Taken, Turn, Wish, complete_alone};
 use super::part::Part;
 use crate::error::Error;
+use crate::ingest::context::Situating;
 use crate::ingest::ledger::{Ledger, SqliteLedger};
 use crate::ingest::report::{IngestSummary, Outcome, Report};
 use crate::ingest::{self, EmbedTerms, Forecast, Options, Setup};
-use crate::providers::{ProviderKind, prices};
+use crate::providers::{ModelRef, ProviderKind, prices};
 use crate::source::state::{MemoryState, State};
 use crate::source::{self, Files, Purpose, Source, SourceId, SourcePlan, files};
 use crate::vectordb::{Look, ModelChange, StorePlan, VectorStore};
@@ -197,6 +198,7 @@ impl Runtime {
         setup.sources = sources.filter(|source| part.is_none_or(|part| part.has(source.id()))).collect();
         setup.parse = plan.parse.clone();
         setup.chunk = plan.chunk.clone();
+        setup.context = self.situating()?;
         setup.terms = self.embed_terms()?;
         setup.cache = Some(settings.cache.clone());
         setup.shared_cache.clone_from(&self.shared_cache);
@@ -220,6 +222,23 @@ impl Runtime {
     pub(crate) fn embed_price(&self) -> Option<crate::providers::Price> {
         let provider = self.plan.providers.get(&self.plan.embed.model.provider).filter(|_| !self.own_embedder)?;
         prices::of(provider, &self.plan.embed.model.model)
+    }
+
+    /// What says where chunks stand, where the plan has something that does.
+    fn situating(&self) -> Result<Option<Situating>, Error> {
+        let Some(context) = &self.plan.context else { return Ok(None) };
+        let models = std::iter::once(&context.model).chain(&context.fallback);
+        let models = models.map(|model| self.providers.chat_model(model)).collect::<Result<_, _>>()?;
+        let mut situating = Situating::new(models, context.window.get());
+        let ModelRef { provider, model } = &context.model;
+        situating.embeds = !self.own_embedder && *provider == self.plan.embed.model.provider;
+        if let Some(provider) = self.plan.providers.get(provider) {
+            situating.limits = provider.limits;
+            situating.prices_as_of = (!provider.prices.contains_key(model)).then_some(prices::AS_OF);
+            let connection = self.providers.connection(&provider.name)?;
+            situating.allowed = Some(Arc::new(move || connection.limiter().allowed()));
+        }
+        Ok(Some(situating))
     }
 
     fn embed_terms(&self) -> Result<EmbedTerms, Error> {

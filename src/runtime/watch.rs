@@ -178,7 +178,7 @@ type Soon = Arc<Mutex<BTreeMap<SourceId, u64>>>;
 fn noting(options: Options, soon: Soon) -> Options {
     let observer = Arc::clone(&options.observer);
     let noting = move |failure: &FailedDocument| {
-        if matches!(failure.stage, Stage::Embed | Stage::Store) {
+        if matches!(failure.stage, Stage::Context | Stage::Embed | Stage::Store) {
             *soon.lock().unwrap_or_else(PoisonError::into_inner).entry(failure.source.clone()).or_default() += 1;
         }
         observer(failure);

@@ -8,6 +8,7 @@
 mod absence;
 mod name;
 mod records;
+mod together;
 
 use std::path::Path;
 
@@ -71,6 +72,16 @@ pub struct Why {
     pub missing_words: Vec<String>,
 }
 
+/// A document that is asked about.
+struct Meant {
+    records: Records,
+    uri: String,
+    /// Index, ledger or disk know it.
+    known: bool,
+    /// Documents that are called nearly so, where nobody knows it.
+    like: Vec<String>,
+}
+
 impl Runtime {
     /// Why a document is, or is not, among the sources of an answer to a question (see [`Answerer::trace`]). `file` is its path, its
     /// uri, or a name of it that is no other document's. Relative paths are relative to `cwd`; without one, nothing on the disk is
@@ -79,13 +90,24 @@ impl Runtime {
     /// # Errors
     /// When several documents are called so, when it is a folder, and as [`Answerer::search`].
     pub async fn why(&self, answerer: &Answerer, file: &str, cwd: Option<&Path>, question: &Question) -> Result<Why, Error> {
-        let records = Records::open(self, &self.plan.name, cwd.is_some()).await?;
-        let (uri, like) = match self.named(&records, file, cwd).await? {
-            Named::Known(uri) => (uri, Vec::new()),
-            Named::Unknown { uri, like } => (uri, like),
-        };
+        let meant = self.meant(file, cwd).await?;
+        let trace = answerer.trace(question, &meant.uri).await?;
+        self.explained(meant, question, trace).await
+    }
+
+    /// Which document is meant, and what is known of it.
+    async fn meant(&self, file: &str, cwd: Option<&Path>) -> Result<Meant, Error> {
+        let records = Records::open(self, cwd.is_some()).await?;
+        Ok(match self.named(&records, file, cwd).await? {
+            Named::Known(uri) => Meant { records, uri, known: true, like: Vec::new() },
+            Named::Unknown { uri, like } => Meant { records, uri, known: false, like },
+        })
+    }
+
+    /// `trace`: its way to the sources, where the index has it.
+    async fn explained(&self, meant: Meant, question: &Question, trace: Option<Trace>) -> Result<Why, Error> {
+        let Meant { records, uri, like, .. } = meant;
         let recorded = records.of(&uri).await?;
-        let trace = answerer.trace(question, &uri).await?;
         let (cause, also) = match &trace {
             Some(trace) => weighed(trace, self.since(&records, &uri, recorded.as_ref()).await),
             None => self.absence(&records, &uri, recorded, like).await?,

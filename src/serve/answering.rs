@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 
 use super::fault::Fault;
 use super::metrics::{Ending, Metrics};
-use super::pipelines::Served;
+use super::scope::Scope;
 use super::service::Service;
 use super::slots::Slots;
 use crate::answer::{AnswerEvent, Answerer, EnsembleEvent, Events, Found, Question, Trace};
@@ -108,8 +108,8 @@ impl Failure for ServiceEnds {
 ///
 /// # Errors
 /// What fails before anything can be said: none is free, there is no index, the question makes no sense.
-pub(super) async fn ask(service: &Service, served: &Served, question: Question) -> Result<Answer, Fault> {
-    begin(service, &service.answers, served, |answerer| answerer.ask(question)).await
+pub(super) async fn ask(service: &Service, scope: &Scope, question: Question) -> Result<Answer, Fault> {
+    begin(service, &service.answers, scope, |answerer| answerer.ask(question)).await
 }
 
 /// Begins what an answerer says to something, as soon as one of these places is free.
@@ -119,7 +119,7 @@ pub(super) async fn ask(service: &Service, served: &Served, question: Question) 
 pub(super) async fn begin<E: Send + 'static>(
     service: &Service,
     places: &Slots,
-    served: &Served,
+    scope: &Scope,
     ask: impl FnOnce(&Answerer) -> Events<E>,
 ) -> Result<Events<E>, Fault>
 where
@@ -129,13 +129,13 @@ where
     let place = places.take().await?;
     let mut counted = Counted {
         metrics: Arc::clone(&service.metrics),
-        pipeline: served.name.clone(),
+        pipeline: scope.name().to_owned(),
         asked,
         first: None,
         ending: Ending::Left,
     };
     let begun = async {
-        let mut answer = ask(&served.answerer().await?);
+        let mut answer = ask(&scope.answerer().await?);
         let mut first = Vec::new();
         // What a question of a conversation is searched for is said before it is.
         while let Some(event) = answer.next().await.transpose()? {
@@ -182,12 +182,12 @@ where
 ///
 /// # Errors
 /// As [`ask`].
-pub(super) async fn search(service: &Service, served: &Served, question: &Question) -> Result<Found, Fault> {
+pub(super) async fn search(service: &Service, scope: &Scope, question: &Question) -> Result<Found, Fault> {
     let asked = Instant::now();
     let _place = service.searches.take().await?;
-    let found = async { served.answerer().await?.retrieve(question).await }.await;
+    let found = async { scope.answerer().await?.retrieve(question).await }.await;
     let ending = if found.is_ok() { Ending::Done } else { Ending::Failed };
-    service.metrics.searched(&served.name, ending, asked.elapsed());
+    service.metrics.searched(scope.name(), ending, asked.elapsed());
     Ok(found?)
 }
 
@@ -195,11 +195,11 @@ pub(super) async fn search(service: &Service, served: &Served, question: &Questi
 ///
 /// # Errors
 /// As [`ask`].
-pub(super) async fn trace(service: &Service, served: &Served, question: &Question, uri: &str) -> Result<Option<Trace>, Fault> {
+pub(super) async fn trace(service: &Service, scope: &Scope, question: &Question, uri: &str) -> Result<Option<Trace>, Fault> {
     let asked = Instant::now();
     let _place = service.searches.take().await?;
-    let traced = async { served.answerer().await?.trace(question, uri).await }.await;
+    let traced = async { scope.answerer().await?.trace(question, uri).await }.await;
     let ending = if traced.is_ok() { Ending::Done } else { Ending::Failed };
-    service.metrics.searched(&served.name, ending, asked.elapsed());
+    service.metrics.searched(scope.name(), ending, asked.elapsed());
     Ok(traced?)
 }

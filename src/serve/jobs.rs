@@ -19,7 +19,7 @@ use crate::error::{Error, reason};
 use crate::ingest::Options;
 use crate::ingest::clocks::Times;
 use crate::ingest::limit::{Limit, Recent};
-use crate::ingest::report::{Outcome, Report};
+use crate::ingest::report::{Outcome, Report, Stage};
 use crate::ingest::wire::{self, Line};
 use crate::providers::Price;
 use crate::runtime::{Runtime, is_busy};
@@ -150,7 +150,7 @@ pub(super) struct JobView {
     /// Seconds since the Unix epoch.
     asked: u64,
     progress: wire::Progress,
-    /// What its embeddings have cost so far, in US dollars, where the price is known.
+    /// What its embeddings and contexts have cost so far, in US dollars, where the price is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     cost_usd: Option<f64>,
     /// Where its time has gone.
@@ -276,7 +276,10 @@ impl Job {
             state: self.state.borrow().phase,
             asked,
             progress,
-            cost_usd: self.price.and_then(|price| price.cost(self.report.embeddings.tokens.get(), 0)),
+            cost_usd: self.price.and_then(|price| {
+                let embedded = price.cost(self.report.embeddings.tokens.get(), 0)?;
+                Some(embedded + self.report.contexts.cost_usd()?)
+            }),
             time: self.report.clocks.times(),
             end,
         }
@@ -312,8 +315,9 @@ impl Job {
     fn progress(&self) -> Option<Value> {
         let progress = wire::Progress::limited(&self.report, &mut lock(&self.recent));
         let mut progress = serde_json::to_value(Line::Progress(progress)).ok()?;
-        let busy = self.report.load().map(|(stage, load)| (stage.name().to_owned(), ((load * 100.0).round() / 100.0).into()));
-        progress.as_object_mut()?.insert("busy".to_owned(), Value::Object(busy.into_iter().collect()));
+        let busy = self.report.load().into_iter().filter(|(stage, load)| *stage != Stage::Context || *load > 0.0);
+        let busy = busy.map(|(stage, load)| (stage.name().to_owned(), ((load * 100.0).round() / 100.0).into()));
+        progress.as_object_mut()?.insert("busy".to_owned(), Value::Object(busy.collect()));
         Some(progress)
     }
 

@@ -26,7 +26,7 @@ use super::answering;
 use super::api::read::{Body, filter};
 use super::fault::Fault;
 use super::peer::Peer;
-use super::pipelines::Served;
+use super::scope::Scope;
 use super::service::Service;
 use super::sse::NDJSON;
 use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, ModelChoice, Question, Trace};
@@ -86,7 +86,7 @@ fn lines(service: Arc<Service>, asked: Request) -> impl Stream<Item = Line> + Se
             }
             // The command says itself why there is no index, or none of this model.
             let answerer = served.answerer_now().await.map_err(|error| Refused::here(&error))?;
-            do_it(&service, &served, &answerer, wanted).await
+            do_it(&service, &Scope::One(served), &answerer, wanted).await
         };
         let done = tokio::select! {
             done = done => done,
@@ -157,25 +157,25 @@ impl From<Fault> for Refused {
     }
 }
 
-async fn do_it(service: &Service, served: &Served, answerer: &Answerer, wanted: Wanted) -> Result<Done, Refused> {
+async fn do_it(service: &Service, scope: &Scope, answerer: &Answerer, wanted: Wanted) -> Result<Done, Refused> {
     Ok(match wanted {
         Wanted::Open | Wanted::Status => Done::Open,
         Wanted::Search(asked) => {
             let question = question(asked, answerer).await?;
-            Done::Found(answering::search(service, served, &question).await?)
+            Done::Found(answering::search(service, scope, &question).await?)
         }
         Wanted::Trace(asked, uri) => {
             let question = question(asked, answerer).await?;
-            Done::Traced(answering::trace(service, served, &question, &uri).await?)
+            Done::Traced(answering::trace(service, scope, &question, &uri).await?)
         }
         Wanted::Ask(asked) => {
             let question = question(asked, answerer).await?;
-            Done::Answer(answering::begin(service, &service.commands, served, |answerer| answerer.ask(question)).await?)
+            Done::Answer(answering::begin(service, &service.commands, scope, |answerer| answerer.ask(question)).await?)
         }
         Wanted::AskAll(asked, several) => {
             let (question, ensemble) = (question(asked, answerer).await?, ensemble(several, answerer).await);
             let ask = |answerer: &Answerer| answerer.ask_all(question, ensemble);
-            Done::Answers(answering::begin(service, &service.commands, served, ask).await?)
+            Done::Answers(answering::begin(service, &service.commands, scope, ask).await?)
         }
     })
 }
@@ -200,6 +200,7 @@ async fn question(asked: Asked, answerer: &Answerer) -> Result<Question, Fault> 
         anyway: asked.anyway,
         untrimmed: asked.untrimmed,
         all: asked.all,
+        refresh: asked.refresh,
     })
 }
 

@@ -42,6 +42,7 @@ mod pipelines;
 mod rendering;
 mod router;
 mod sampler;
+mod scope;
 mod service;
 mod slots;
 mod sse;

@@ -25,7 +25,7 @@ const INDEX: &str = include_str!("page/index.html");
 const ICON: &str = include_str!("page/icon.svg");
 
 /// What lies under `/assets/`: its name, its type, and itself.
-const ASSETS: [(&str, &str, &str); 16] = [
+const ASSETS: [(&str, &str, &str); 17] = [
     ("activity.js", JS, include_str!("page/activity.js")),
     ("app.css", "text/css; charset=utf-8", include_str!("page/app.css")),
     ("app.js", JS, include_str!("page/app.js")),
@@ -42,6 +42,7 @@ const ASSETS: [(&str, &str, &str); 16] = [
     ("source.js", JS, include_str!("page/source.js")),
     ("strings.js", JS, include_str!("page/strings.js")),
     ("viewer.js", JS, include_str!("page/viewer.js")),
+    ("whole.js", JS, include_str!("page/whole.js")),
 ];
 
 /// A browser asks each time whether what it has is still so: one version of a module must not meet another of the next.

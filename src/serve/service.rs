@@ -12,6 +12,7 @@ use super::jobs::Jobs;
 use super::map::Maps;
 use super::metrics::Metrics;
 use super::pipelines::Pipelines;
+use super::scope::Scopes;
 use super::slots::Slots;
 
 /// The socket in the home folder by which this user's commands find the service.
@@ -29,6 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What all routes share.
 pub(super) struct Service {
     pub(super) pipelines: Arc<Pipelines>,
+    pub(super) scopes: Scopes,
     pub(super) jobs: Arc<Jobs>,
     pub(super) access: Access,
     pub(super) answers: Arc<Slots>,
@@ -56,6 +58,7 @@ impl Service {
         let searches = Arc::new(Slots::new(SEARCHES, PATIENCE));
         let metrics = Metrics::new(Arc::clone(&pipelines), Arc::clone(&jobs), Arc::clone(&answers), Arc::clone(&searches));
         Self {
+            scopes: Scopes::new(Arc::clone(&pipelines)),
             pipelines,
             jobs,
             access,

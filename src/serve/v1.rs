@@ -6,7 +6,7 @@
 //!             instructions        the first word      and cited
 //! ```
 //!
-//! Each pipeline is a model, and `NAME+sources` the same with its sources listed at the end of the answer, for clients that show no
+//! Each pipeline is a model (several together are one as `docs+tickets`, and all of them where a request names none), and `NAME+sources` the same with its sources listed at the end of the answer, for clients that show no
 //! citations. The last message is the question, what was said before it is its history, and what the system and developer say are
 //! wishes for the answer. A question that begins with `### Task:` is a program's own (a title, tags) and goes to the model as it is.
 //!

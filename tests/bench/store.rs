@@ -96,6 +96,7 @@ fn passage(n: u64) -> Passage {
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: format!("doc{}", n / 10),
         start: n * 10,
         end: n * 10 + text.len() as u64,

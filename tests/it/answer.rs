@@ -7,6 +7,7 @@ pub mod doubles;
 mod question;
 mod search;
 mod select;
+mod whole;
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};

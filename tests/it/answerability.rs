@@ -12,7 +12,7 @@ use crate::stand_in::{Reply, Request, StandIn};
 const FILE: &str = "docs.yaml";
 /// What the index has taught.
 const KEPT: &str = ".ragstream/docs.answerability";
-const DOCUMENTS: usize = 140;
+pub const DOCUMENTS: usize = 140;
 /// What the documents do not say.
 const UNANSWERABLE: &str = "Who won the chess championship in Reykjavik after the thunderstorm?";
 const UNANSWERABLE_CHINESE: &str = "昨晚雷克雅未克象棋锦标赛的冠军位于哪座城市？";
@@ -38,7 +38,7 @@ fn name(n: usize) -> String {
 }
 
 #[expect(clippy::many_single_char_names, reason = "eight names that mean nothing")]
-fn english(n: usize) -> String {
+pub fn english(n: usize) -> String {
     const THINGS: [&str; 7] = ["boiler", "harbour crane", "telescope", "archive", "greenhouse", "turbine", "printing press"];
     let ([a, b, c, d, e, f, g, h], thing) = (std::array::from_fn(|at| name(8 * n + at)), THINGS[n % 7]);
     format!(

@@ -90,6 +90,7 @@ impl Setup {
                 overlap: 0,
                 tokenizer: TokenizerName::O200kBase,
             },
+            context: None,
             embed: self.embed(),
             store: StorePlan::Embedded { path: None },
             query: QueryPlan {

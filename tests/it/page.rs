@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::answerability::{DOCUMENTS, english};
 use crate::installed::{chromium, python_with_peers};
 use crate::project::{Project, samples};
 use crate::service::{Service, client, post};
@@ -155,6 +156,48 @@ async fn every_view_is_for_all_in_any_light_on_a_phone_and_in_chinese() {
     let project = project(&api, "");
     ingested(&project);
     visited(&project, &["-p", "lantern.yaml"], "views");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_documents_are_read_from_the_page_and_a_model_is_asked_anyway() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |request| {
+        let reads = request.body["messages"][0]["content"].as_str().is_some_and(|system| system.contains("several readers"));
+        let said = if reads { "- A crane of Baloria [1]." } else { "As the sources say [1]." };
+        chat(said, Duration::ZERO).after(Duration::from_millis(if reads { 400 } else { 0 }))
+    });
+    let project = Project::new();
+    for n in 0..DOCUMENTS {
+        project.write(&format!("docs/{n:03}.md"), english(n));
+    }
+    let pipeline = format!(
+        "version: 1\nname: lantern\nproviders:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k, limits: {{ concurrency: 2 }} }}\n\
+         sources: [docs]\nembed: {{ model: local/potion-base-8M }}\nquery:\n  answer: {{ model: api/m }}\n  whole: {{ part_tokens: 800 }}\n",
+        api.url()
+    );
+    project.write("lantern.yaml", pipeline);
+    ingested(&project);
+    visited(&project, &["-p", "lantern.yaml"], "whole");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_pipelines_are_asked_together_and_their_sources_say_whose_they_are() {
+    let api = StandIn::start().await;
+    api.always(CHAT, |_| chat("Every ninety days [1].", Duration::ZERO));
+    let project = Project::new();
+    project.write("docs/keys.md", "# Keys\n\nKeys are rotated every ninety days.\n");
+    project.write("tickets/17.md", "# Ticket 17\n\nHow often are keys rotated? asks a customer.\n");
+    for name in ["docs", "tickets"] {
+        let pipeline = format!(
+            "version: 1\nname: {name}\nproviders:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k }}\nsources: [{name}]\n\
+             query: {{ answer: {{ model: api/m }} }}\n",
+            api.url()
+        );
+        project.write(&format!("{name}.yaml"), pipeline);
+        let file = format!("{name}.yaml");
+        tokio::task::block_in_place(|| project.run(&["ingest", "-p", &file, "-q"])).expect_code(0);
+    }
+    visited(&project, &["-p", "docs.yaml", "-p", "tickets.yaml"], "together");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -273,7 +273,7 @@ impl Rig {
         self.contents_of("docs")
     }
 
-    fn contents_of(&self, name: &str) -> Contents {
+    pub fn contents_of(&self, name: &str) -> Contents {
         self.runtime.block_on(async {
             let store = self.open(name);
             let points = store.scroll(None, 10_000).await.unwrap();

@@ -205,7 +205,10 @@ async fn conversations_tasks_and_pipelines_without_a_model() {
 
     let (_, models) = get(&service.at("/v1/models")).await;
     let ids: Vec<&str> = models["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
-    assert_eq!((&models["object"], ids), (&json!("list"), vec!["docs", "bare", "docs+sources", "bare+sources"]));
+    assert_eq!(
+        (&models["object"], ids),
+        (&json!("list"), vec!["docs", "bare", "docs+sources", "bare+sources", "docs+bare", "docs+bare+sources"])
+    );
     let (status, model) = get(&service.at("/v1/models/bare%2Bsources")).await;
     assert_eq!((status, &model["id"], &model["object"]), (200, &json!("bare+sources"), &json!("model")));
 

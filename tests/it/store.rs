@@ -70,6 +70,7 @@ fn passage(n: u64, uri: &str, text: &str) -> Passage {
         columns: n.is_multiple_of(7).then(|| format!("| k{n} | v |")),
         page: n.is_multiple_of(2).then_some(n as u32),
         anchor: n.is_multiple_of(5).then(|| format!("section-{n}")),
+        context: n.is_multiple_of(3).then(|| format!("On part {n}，第 {n} 节。")),
         uri: uri.into(),
         start: n * 10,
         end: n * 10 + text.len() as u64,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a failed test panics")]
 
-mod model;
+pub mod model;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};

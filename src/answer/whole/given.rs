@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::allowance::Allowance;
 use super::estimate::Estimate;
 use super::kept::Kept;
 use super::pass::{Pass, Quota};
@@ -23,15 +24,21 @@ const ROOM: usize = 3;
 /// Tokens of an answer, where nothing else is said: a list of everything is long.
 const ANSWER_TOKENS: u32 = 4096;
 
-/// What a pass is made with.
-pub(in crate::answer) struct Given<'a> {
-    /// The question as it stands alone.
+/// A question that may be about all documents.
+#[derive(Clone, Copy)]
+pub(in crate::answer) struct Asked<'a> {
+    /// As it stands alone.
     pub(in crate::answer) text: &'a str,
     pub(in crate::answer) question: &'a Question,
     /// As it is answered.
     pub(in crate::answer) plan: &'a QueryPlan,
     /// One after the other until one answers.
     pub(in crate::answer) models: &'a [Arc<dyn ChatModel>],
+}
+
+/// What a pass is made with.
+pub(in crate::answer) struct Given<'a> {
+    pub(in crate::answer) asked: Asked<'a>,
     pub(in crate::answer) count: CountTokens,
     pub(in crate::answer) quota: Quota,
     /// Where notes are kept.
@@ -42,10 +49,11 @@ pub(in crate::answer) struct Given<'a> {
 impl Given<'_> {
     fn wish(&self) -> Wish {
         // Passages are the answer where there is no model.
-        if self.models.is_empty() {
+        let Asked { text, question, plan, models } = self.asked;
+        if models.is_empty() {
             return Wish::Passages;
         }
-        self.plan.whole.wish(self.question.all, || is_about_all(self.text))
+        plan.whole.wish(question.all, || is_about_all(text))
     }
 
     /// Whether all documents have anything to do with it.
@@ -59,7 +67,7 @@ impl Given<'_> {
         if let Some(terms) = libraries.iter().map(|library| library.filter.len()).max().filter(|terms| *terms > MAX_TERMS) {
             return Err(QuestionError::TooManyTerms { terms }.into());
         }
-        let Self { text, plan, models, count, quota, notes, releasing, question } = self;
+        let Self { asked: Asked { text, question, plan, models }, count, quota, notes, releasing } = self;
         let at_home = models.first().is_some_and(|model| model.price() == Some(Price::FREE));
         // What runs at home has little room, and needs long for much.
         let usual = if at_home { plan.context_tokens } else { plan.context_tokens.max(PART_TOKENS) };
@@ -74,9 +82,11 @@ impl Given<'_> {
             models: models.to_vec(),
             patience: plan.fallback_after,
             temperature: plan.temperature,
-            kept: Kept::at(notes),
+            kept: Kept::at(notes, question.refresh),
+            // None before it is known how much there is.
+            allowance: Allowance::of(0, 0),
         };
-        let pass = Pass {
+        let mut pass = Pass {
             libraries,
             reader,
             budget,
@@ -86,8 +96,10 @@ impl Given<'_> {
             instructions: plan.prompt.clone(),
             max_tokens,
             releasing,
+            left_out: Vec::new(),
         };
-        let estimate = pass.estimate(reads).await?;
+        let (estimate, allowance) = pass.estimate(reads).await?;
+        pass.reader.allowance = allowance;
         Ok((pass, estimate))
     }
 }

@@ -28,16 +28,20 @@ pub(super) struct Said {
 
 /// Where it is kept, if anywhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Option<PathBuf>);
+pub(super) struct Kept {
+    folder: Option<PathBuf>,
+    /// What was kept before does not count.
+    refresh: bool,
+}
 
 impl Kept {
-    pub(super) fn at(folder: Option<PathBuf>) -> Self {
-        Self(folder)
+    pub(super) fn at(folder: Option<PathBuf>, refresh: bool) -> Self {
+        Self { folder, refresh }
     }
 
     /// What this model said to this request. Blocks.
     pub(super) fn get(&self, model: &str, request: &ChatRequest) -> Option<Said> {
-        let path = self.path(model, request)?;
+        let path = self.path(model, request).filter(|_| !self.refresh)?;
         if fs::metadata(&path).ok()?.len() > BYTES {
             return None;
         }
@@ -45,11 +49,6 @@ impl Kept {
         // What is used stays. It is worth no error.
         let _ = fs::File::options().write(true).open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         Some(said)
-    }
-
-    /// Whether something is kept that was said to it. Blocks.
-    pub(super) fn has(&self, model: &str, request: &ChatRequest) -> bool {
-        self.path(model, request).is_some_and(|path| path.is_file())
     }
 
     /// Keeps it, as a whole or not at all. Blocks.
@@ -66,7 +65,7 @@ impl Kept {
 
     /// Forgets the oldest, where there are too many. Blocks.
     pub(super) fn tidy(&self) {
-        let Some(folder) = &self.0 else { return };
+        let Some(folder) = &self.folder else { return };
         let mut files = files(folder);
         let many = files.len().saturating_sub(MOST);
         files.sort();
@@ -83,7 +82,7 @@ impl Kept {
             hash.update(&(part.len() as u64).to_le_bytes()).update(part.as_bytes());
         }
         let name = hash.finalize().to_hex();
-        Some(self.0.as_ref()?.join(name.as_str().get(..32)?).with_extension("json"))
+        Some(self.folder.as_ref()?.join(name.as_str().get(..32)?).with_extension("json"))
     }
 }
 
@@ -101,16 +100,21 @@ mod tests {
     #[test]
     fn what_was_said_comes_back_for_the_very_same_request_alone() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::at(Some(folder.path().join("docs.notes")));
+        let at = |refresh| Kept::at(Some(folder.path().join("docs.notes")), refresh);
+        let kept = at(false);
         let request = |text: &str| ChatRequest { system: "s".into(), ..ChatRequest::new(vec![Message::user(text)]) };
         let said = Said { text: "- 火灾 [1]".into(), cut: false };
         assert_eq!(kept.get("p/m", &request("q")), None);
         kept.put("p/m", &request("q"), &said);
         assert_eq!(kept.get("p/m", &request("q")), Some(said.clone()));
-        assert!(kept.has("p/m", &request("q")));
+        let anew = Said { text: "- 洪水 [2]".into(), cut: false };
+        assert_eq!(at(true).get("p/m", &request("q")), None, "it is asked anew");
+        at(true).put("p/m", &request("q"), &anew);
+        assert_eq!(kept.get("p/m", &request("q")), Some(anew), "and kept for the next time");
+        kept.put("p/m", &request("q"), &said);
         let others =
             [("p/n", request("q")), ("p/m", request("Q")), ("p/m", ChatRequest { temperature: Some(0.0), ..request("q") })];
-        assert!(others.iter().all(|(model, request)| kept.get(model, request).is_none() && !kept.has(model, request)));
+        assert!(others.iter().all(|(model, request)| kept.get(model, request).is_none()));
         let file = fs::read_dir(folder.path().join("docs.notes")).unwrap().next().unwrap().unwrap().path();
         fs::write(&file, "{\"text\":").unwrap();
         assert_eq!(kept.get("p/m", &request("q")), None, "damaged");

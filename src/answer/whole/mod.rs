@@ -8,14 +8,15 @@
 //!
 //! [`recognise`] tells such a question by its form, and [`plan`] what is done about it; [`given`] makes the pass. [`reading`] has all
 //! passages that pass the filter in order, and [`parts`] packs them into what one request reads. [`forecast`] says what that takes
-//! before it is paid for ([`estimate`]). In the [`pass`], a [`reader`] notes what is in each part for the question ([`prompts`]);
-//! [`notes`] are put together on a [`shelf`] until they fit into the last request, whose answer is streamed and checked like any
-//! other. What was paid for is [`kept`].
+//! before it is paid for ([`estimate`]), and [`allowance`] that it takes no more. In the [`pass`], a [`reader`] notes what is in each
+//! part for the question ([`prompts`]); [`notes`] are put together on a [`shelf`] until they fit into the last request, whose answer is
+//! streamed and checked like any other. What was paid for is [`kept`].
 //!
-//! Invariants: every passage reaches a model once (twice where its part had too much for one reader); nothing is paid for before the
-//! estimate is told; a part that could not be read is always told; no more is in memory than a document, the parts under way and notes of
-//! a few requests.
+//! Invariants: every passage reaches a model once (twice or more where its part had too much for one reader); nothing is paid for before
+//! the estimate is told, and no request is made beyond those of its "at most"; a part that could not be read is always told; no more is
+//! in memory than a document, the parts under way and notes of a few requests.
 
+mod allowance;
 mod estimate;
 mod forecast;
 mod given;
@@ -31,7 +32,7 @@ mod recognise;
 mod shelf;
 
 pub use self::estimate::{Estimate, WholeSummary};
-pub(super) use self::given::{Given, SEVERAL};
+pub(super) use self::given::{Asked, Given, SEVERAL};
 pub(super) use self::pass::{Pass, Quota};
 pub use self::plan::{WholeMode, WholePlan};
 pub(super) use self::reading::Library;

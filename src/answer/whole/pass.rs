@@ -58,11 +58,14 @@ pub(in crate::answer) struct Pass {
     pub(super) max_tokens: u32,
     /// Other processes have the indexes as soon as all is read.
     pub(super) releasing: bool,
+    /// Indexes that are not read, and why.
+    pub(super) left_out: Vec<String>,
 }
 
 /// What comes of the pass before the answer.
 #[derive(Default)]
 struct Gathered {
+    left_out: Vec<String>,
     lines: Vec<Line>,
     spent: Spent,
     counted: Counted,
@@ -88,7 +91,7 @@ impl Gathered {
 
     /// What is missing, in words.
     fn remark(&self) -> Option<String> {
-        let mut said = Vec::new();
+        let mut said = self.left_out.clone();
         if let Some(error) = self.error.as_ref().filter(|_| self.failed > 0) {
             said.push(format!(
                 "{} of {} parts could not be read ({}): the answer lacks what they hold. Asked again, only they are read.",
@@ -105,6 +108,11 @@ impl Gathered {
 }
 
 impl Pass {
+    /// The same, which says that these indexes are not read, and why.
+    pub(in crate::answer) fn without(self, left_out: Vec<String>) -> Self {
+        Self { left_out, ..self }
+    }
+
     /// The answer: `Reading` as parts are read, then what any answer consists of. Dropping it cancels all that is under way; what was
     /// read by then is kept.
     pub(in crate::answer) fn answer(
@@ -116,7 +124,7 @@ impl Pass {
         try_stream! {
             let started = Instant::now();
             let documents = Documents::of(self.libraries.clone()).await?;
-            let mut gathered = Gathered::default();
+            let mut gathered = Gathered { left_out: self.left_out.clone(), ..Gathered::default() };
             let mut parts = Box::pin(documents.parts(self.budget, Arc::clone(&self.count), self.releasing));
             let (first, second) = first_two(&mut parts).await?;
             let Some((first, counted)) = first else {
@@ -255,7 +263,7 @@ impl Pass {
         let mut fitting = pieces(std::mem::take(&mut gathered.lines), self.room, &self.count).await?.into_iter();
         let lines = fitting.next().unwrap_or_default();
         gathered.cut |= fitting.next().is_some();
-        let (instructions, complete) = (self.instructions.clone(), gathered.failed == 0);
+        let (instructions, complete) = (self.instructions.clone(), gathered.failed == 0 && self.left_out.is_empty());
         let prompt = move || {
             let notes = shown(&lines);
             let prompt = concluding(instructions.as_deref(), wishes.as_deref(), &question, &notes, complete);

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
+use super::allowance::Allowance;
 use super::kept::{Kept, Said};
 use super::notes::{self, Line, merged, read};
 use super::parts::Part;
-use super::prompts::{FOLD_TOKENS, NOTE_TOKENS, folding, reading};
+use super::prompts::{NOTE_TOKENS, folding, reading};
 use crate::answer::event::{AnswerEvent, AnswerOutcome};
 use crate::answer::fallback::write_with_fallback;
 use crate::answer::prompt::Prompt;
@@ -71,6 +72,7 @@ pub(super) struct Reader {
     pub(super) patience: Duration,
     pub(super) temperature: Option<f32>,
     pub(super) kept: Kept,
+    pub(super) allowance: Allowance,
 }
 
 impl Reader {
@@ -79,9 +81,9 @@ impl Reader {
         ChatRequest { system, messages: vec![Message::user(user)], max_tokens, temperature: self.temperature }
     }
 
-    /// Whether nothing need be paid for this request.
+    /// Whether nothing need be paid for this part. Of one that had too much, its halves are.
     pub(super) fn knows(&self, request: &ChatRequest) -> bool {
-        self.models.first().is_some_and(|model| self.kept.has(model.model(), request))
+        self.models.first().is_some_and(|model| self.kept.get(model.model(), request).is_some_and(|said| !said.cut))
     }
 
     /// Notes of a part. One that has too much for one reader, or that the model cannot take, is read in halves.
@@ -102,7 +104,8 @@ impl Reader {
                 Ok(said) => said.cut,
                 Err(error) => error.kind == ErrorKind::InvalidInput,
             };
-            if halve && let Some((first, second)) = again.halves() {
+            let halves = halve.then(|| again.halves()).flatten();
+            if let Some((first, second)) = halves.filter(|_| self.allowance.halve(said.is_ok())) {
                 left.extend([second, first]);
                 continue;
             }
@@ -119,10 +122,10 @@ impl Reader {
     }
 
     /// Notes put together. Where that fails they are as they were.
-    pub(super) async fn fold(self, lines: Vec<Line>) -> Found {
+    pub(super) async fn fold(self, lines: Vec<Line>, max_tokens: u32) -> Found {
         let mut spent = Spent::default();
         let (shown, question) = (notes::shown(&lines), Arc::clone(&self.question));
-        let request = self.request(folding(&question, &shown), FOLD_TOKENS);
+        let request = self.request(folding(&question, &shown), max_tokens);
         match self.ask(request, &mut spent).await {
             // What was cut would be lost.
             Ok(said) if said.cut => Found { lines, spent, ..Found::default() },
@@ -269,7 +272,8 @@ mod tests {
             models: vec![model.clone()],
             patience: Duration::from_secs(1),
             temperature: None,
-            kept: Kept::at(Some(folder.path().to_owned())),
+            kept: Kept::at(Some(folder.path().to_owned()), false),
+            allowance: Allowance::of(8, 8),
         };
         model.answers.lock().unwrap().extend([("", StopReason::End); 3]);
         let nothing = found(&reader).await;

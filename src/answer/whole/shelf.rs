@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesOrdered;
 
 use super::notes::{Line, merged, shown};
+use super::prompts::{FOLD_TOKENS, NOTE_TOKENS};
 use super::reader::{Found, Reader};
 use crate::answer::prompt::CountTokens;
 use crate::answer::retrieve::off_runtime;
@@ -113,7 +114,14 @@ impl Shelf {
         for (n, lines) in pieces(merged(in_order(taken)), self.fold, &self.count).await?.into_iter().enumerate() {
             let before = tokens(&self.count, &lines).await?;
             let (reader, place) = (self.reader.clone(), (place.0, place.1 + n));
-            self.folding.push_back(Box::pin(async move { Folded { place, before, found: reader.fold(lines).await } }));
+            if !reader.allowance.fold() {
+                // As it is.
+                self.notes.push(Notes { place, settled: true, lines, tokens: before });
+                continue;
+            }
+            let max_tokens = fold_tokens(self.fold);
+            self.folding
+                .push_back(Box::pin(async move { Folded { place, before, found: reader.fold(lines, max_tokens).await } }));
         }
         Ok(())
     }
@@ -122,6 +130,11 @@ impl Shelf {
     pub(super) fn into_lines(self) -> Vec<Line> {
         merged(in_order(self.notes))
     }
+}
+
+/// Tokens that a fold may write which is given so many.
+pub(super) fn fold_tokens(given: usize) -> u32 {
+    u32::try_from(given.saturating_mul(2)).unwrap_or(FOLD_TOKENS).clamp(NOTE_TOKENS, FOLD_TOKENS)
 }
 
 fn in_order(mut notes: Vec<Notes>) -> Vec<Line> {

@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use tempfile::TempDir;
 
+use super::super::key::Vector;
 use super::*;
 use crate::providers::InputType;
 
@@ -37,8 +38,8 @@ impl Folder {
     fn aside(&self) -> PathBuf {
         self.path().with_extension("damaged")
     }
-    fn file(&self) -> EmbeddingFile {
-        EmbeddingFile::new(self.path(), MAX)
+    fn file(&self) -> CacheFile<Vector> {
+        CacheFile::<Vector>::new(self.path(), MAX)
     }
     /// A file with entries 0 to `count`, closed.
     fn with(count: usize, width: usize) -> Self {
@@ -221,7 +222,7 @@ fn where_nothing_can_be_written_there_is_nothing() {
     let folder = Folder::new();
     let blocker = folder.0.path().join("a file");
     fs::write(&blocker, "x").unwrap();
-    let mut file = EmbeddingFile::new(blocker.join("embeddings.sqlite3"), MAX);
+    let mut file = CacheFile::<Vector>::new(blocker.join("embeddings.sqlite3"), MAX);
     file.put(&entries(0..5, 8));
     file.trim(&entries(0..5, 8));
     assert_eq!(file.get(&keys(0..5)), vec![None; 5]);
@@ -261,7 +262,7 @@ fn a_writer_who_waits_too_long_goes_on_without_it() {
 fn the_bound_is_kept_and_what_was_used_is_kept_longest() {
     let folder = Folder::new();
     let max = 2 << 20;
-    let mut file = EmbeddingFile::new(folder.path(), max);
+    let mut file = CacheFile::<Vector>::new(folder.path(), max);
     // 40 entries that are wanted every day, among 1000 that are not; all from long ago.
     file.put(&entries(0..1000, 100));
     let State::Open(opened) = &file.state else { unreachable!() };
@@ -282,7 +283,7 @@ fn the_bound_is_kept_and_what_was_used_is_kept_longest() {
     let size = fs::metadata(folder.path()).unwrap().len();
     assert!(size < max + (512 << 10), "the file is {size} bytes long");
     let mut file = folder.file();
-    let found = |file: &mut EmbeddingFile, keys: &[Key]| file.get(keys).iter().filter(|found| found.is_some()).count();
+    let found = |file: &mut CacheFile<Vector>, keys: &[Key]| file.get(keys).iter().filter(|found| found.is_some()).count();
     assert_eq!(found(&mut file, &keys(5900..6000)), 100, "the newest are there");
     let old: Vec<Key> = (0..1000).filter(|n| n % 25 != 0).map(key).collect();
     assert_eq!(found(&mut file, &old), 0, "what nobody wanted is gone");
@@ -292,7 +293,7 @@ fn the_bound_is_kept_and_what_was_used_is_kept_longest() {
 #[test]
 fn what_was_used_outlives_what_is_as_old() {
     let folder = Folder::new();
-    let mut file = EmbeddingFile::new(folder.path(), 2 << 20);
+    let mut file = CacheFile::<Vector>::new(folder.path(), 2 << 20);
     file.put(&entries(0..4000, 100));
     opened_of(&file).execute_batch("UPDATE entries SET used = used - 30").unwrap();
     let wanted: Vec<Key> = (0..40).map(|n| key(n * 25)).collect();
@@ -308,7 +309,7 @@ fn what_was_used_outlives_what_is_as_old() {
 #[test]
 fn in_a_large_file_the_oldest_of_a_sample_go_and_all_keys_have_their_turn() {
     let folder = Folder::new();
-    let mut file = EmbeddingFile::new(folder.path(), 0);
+    let mut file = CacheFile::<Vector>::new(folder.path(), 0);
     file.put(&entries(0..12_000, 4));
     opened_of(&file).execute_batch("UPDATE entries SET used = used - 30").unwrap();
     file.put(&entries(12_000..24_000, 4));
@@ -328,14 +329,14 @@ fn in_a_large_file_the_oldest_of_a_sample_go_and_all_keys_have_their_turn() {
     }
 }
 
-fn opened_of(file: &EmbeddingFile) -> &Connection {
+fn opened_of(file: &CacheFile<Vector>) -> &Connection {
     match &file.state {
         State::Open(opened) => &opened.connection,
         _ => unreachable!("the file is not open"),
     }
 }
 
-impl EmbeddingFile {
+impl CacheFile<Vector> {
     /// Opens it; when that connection is closed, all is in the one file.
     fn connect_to_checkpoint(mut self) -> Connection {
         self.get(&[]);

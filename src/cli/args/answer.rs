@@ -9,6 +9,9 @@ pub(in crate::cli) struct WholeArgs {
     /// first
     #[arg(long, conflicts_with_all = ["no_all", "batch", "limit"])]
     pub all: bool,
+    /// With --all: read them anew, also those that notes were kept of for the same question and model (in NAME.notes in the home folder)
+    #[arg(long, requires = "all")]
+    pub refresh: bool,
     /// Answer from the best passages, even where the question is about all documents
     #[arg(long)]
     pub no_all: bool,

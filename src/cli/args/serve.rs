@@ -6,7 +6,7 @@ use clap::Args;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ServeArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
+    /// A pipeline file, or the name of one in ./pipelines; several are asked together, unless a request names one
     #[arg(short, long = "pipeline", value_name = "PIPELINE")]
     pub pipelines: Vec<String>,
     /// Where to listen; other addresses than this machine's own need a token
@@ -38,7 +38,7 @@ pub(in crate::cli) struct TopArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct McpArgs {
-    /// A pipeline file, or the name of one in ./pipelines; several are served together
+    /// A pipeline file, or the name of one in ./pipelines; several are asked together, unless a call names one
     #[arg(short, long = "pipeline", value_name = "PIPELINE")]
     pub pipelines: Vec<String>,
     /// Let the agent begin ingests, too

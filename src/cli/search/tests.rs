@@ -18,6 +18,7 @@ fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> Hit 
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: uri.into(),
         start,
         end: start + text.len() as u64,

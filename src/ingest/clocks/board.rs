@@ -35,7 +35,7 @@ struct Course {
 /// The clocks of a run: one a step, and one for what comes before and after the stream.
 #[derive(Debug)]
 pub struct Clocks {
-    steps: [Mutex<StepClock>; 7],
+    steps: [Mutex<StepClock>; 8],
     course: Mutex<Course>,
     pub(super) latencies: Mutex<Latencies>,
 }
@@ -62,12 +62,13 @@ impl Default for Clocks {
 
 impl Clocks {
     fn step(&self, step: Step) -> MutexGuard<'_, StepClock> {
-        let [list, read, parse, chunk, embed, store, commit] = &self.steps;
+        let [list, read, parse, chunk, context, embed, store, commit] = &self.steps;
         let step = match step {
             Step::List => list,
             Step::Read => read,
             Step::Parse => parse,
             Step::Chunk => chunk,
+            Step::Context => context,
             Step::Embed => embed,
             Step::Store => store,
             Step::Commit => commit,
@@ -181,10 +182,11 @@ impl Clocks {
     }
 }
 
-const STEPS: [Step; 7] = [Step::List, Step::Read, Step::Parse, Step::Chunk, Step::Embed, Step::Store, Step::Commit];
+const STEPS: [Step; 8] =
+    [Step::List, Step::Read, Step::Parse, Step::Chunk, Step::Context, Step::Embed, Step::Store, Step::Commit];
 
 /// The steps that are asked by the next one, from the last one up.
-const FLOW: [Step; 5] = [Step::Store, Step::Embed, Step::Chunk, Step::Parse, Step::Read];
+const FLOW: [Step; 6] = [Step::Store, Step::Embed, Step::Context, Step::Chunk, Step::Parse, Step::Read];
 
 impl Course {
     fn advance(&mut self, now: Instant) {

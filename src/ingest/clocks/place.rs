@@ -1,6 +1,7 @@
 //! A place of a step, and the way in which a step hears whether the next one waits for it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -39,11 +40,15 @@ impl Place {
             return;
         }
         *now = (doing, Instant::now());
+        let asks = *step == Step::Context;
         clocks.change(*step, |step| {
             count(&mut step.doing, was, false);
             count(&mut step.doing, doing, true);
+            if asks {
+                step.free = step.held_back();
+            }
         });
-        if was == Doing::Wire {
+        if was == Doing::Wire && *step == Step::Embed {
             lock(&clocks.latencies).note(since.elapsed(), Instant::now());
         }
     }
@@ -66,7 +71,46 @@ impl Place {
 impl Drop for Taken {
     fn drop(&mut self) {
         let (was, _) = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
-        self.clocks.change(self.step, |step| count(&mut step.doing, was, false));
+        let asks = self.step == Step::Context;
+        self.clocks.change(self.step, |step| {
+            count(&mut step.doing, was, false);
+            if asks {
+                step.free = step.held_back();
+            }
+        });
+    }
+}
+
+/// A request in a place of its own, of a step that has many of them wait for the provider's limits each for itself.
+#[derive(Debug)]
+pub struct Asking {
+    place: Place,
+    on_wire: Arc<AtomicBool>,
+}
+
+impl Asking {
+    /// In this place.
+    pub fn begin(place: Place) -> Self {
+        Self { place, on_wire: Arc::default() }
+    }
+
+    /// What it waits for from now on.
+    pub fn is(&self, waiting: Waiting) {
+        self.listener()(waiting);
+    }
+
+    /// Whether it was sent and is not answered.
+    pub fn is_on_wire(&self) -> bool {
+        self.on_wire.load(Ordering::Relaxed)
+    }
+
+    /// Hears what it waits for.
+    pub fn listener(&self) -> WaitingListener {
+        let (place, on_wire) = (self.place.listener(), Arc::clone(&self.on_wire));
+        Arc::new(move |waiting| {
+            on_wire.store(waiting == Waiting::Wire, Ordering::Relaxed);
+            place(waiting);
+        })
     }
 }
 

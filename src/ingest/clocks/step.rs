@@ -11,6 +11,7 @@ pub enum Step {
     Read,
     Parse,
     Chunk,
+    Context,
     Embed,
     Store,
     Commit,
@@ -65,6 +66,13 @@ pub(super) struct Sums {
     pub(super) wall_working: u64,
 }
 
+impl Sums {
+    /// Whether anything was ever done, or waited to be.
+    pub(super) fn is_used(&self) -> bool {
+        self.working + self.quota + self.places + self.wire + self.retry > 0
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct StepClock {
     pub(super) since: Instant,
@@ -94,6 +102,16 @@ impl StepClock {
             wanted: true,
             ended: false,
             sums: Sums::default(),
+        }
+    }
+
+    /// Why nothing more leaves, where each request waits for itself: as the requests do.
+    pub(super) fn held_back(&self) -> Free {
+        let [_, quota, places, ..] = self.doing;
+        match (places, quota) {
+            (0, 0) => Free::Input,
+            (0, _) => Free::Quota,
+            _ => Free::Places,
         }
     }
 

@@ -30,6 +30,9 @@ pub struct Times {
     pub parse: StepTimes,
     /// Text is cut; a place a core.
     pub chunk: StepTimes,
+    /// It is said where chunks stand; a place for each request that may be in flight. All zero where no model says it.
+    #[serde(default, skip_serializing_if = "EmbedTimes::is_zero")]
+    pub context: EmbedTimes,
     /// Vectors are made; a place for each batch that may be under way.
     pub embed: EmbedTimes,
     /// Points are written; a place a writer.
@@ -49,7 +52,7 @@ pub struct StepTimes {
     pub blocked: f64,
 }
 
-/// Seconds of the places in which batches are embedded.
+/// Seconds of the places in which batches are embedded, or other requests made.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct EmbedTimes {
     /// At work in this process: the cache, a model that runs here, requests and answers written and read.
@@ -83,9 +86,16 @@ pub struct HeldBack {
     pub working: f64,
 }
 
+impl HeldBack {
+    /// Seconds in which something held a batch back; one may be told more than once.
+    pub(crate) fn sum(&self) -> f64 {
+        self.quota + self.places + self.latency + self.working
+    }
+}
+
 impl Times {
-    pub(super) fn of([opening, running, closing]: [Duration; 3], cpu: Duration, sums: &[Sums; 7]) -> Self {
-        let [list, read, parse, chunk, embed, store, commit] = sums;
+    pub(super) fn of([opening, running, closing]: [Duration; 3], cpu: Duration, sums: &[Sums; 8]) -> Self {
+        let [list, read, parse, chunk, context, embed, store, commit] = sums;
         Self {
             opening: seconds(nanoseconds(opening)),
             running: seconds(nanoseconds(running)),
@@ -96,6 +106,7 @@ impl Times {
             read: read.into(),
             parse: parse.into(),
             chunk: chunk.into(),
+            context: if context.is_used() { context.into() } else { EmbedTimes::default() },
             embed: embed.into(),
             store: store.into(),
             commit: commit.into(),
@@ -119,6 +130,7 @@ impl Times {
             read: self.read.with(&other.read, join),
             parse: self.parse.with(&other.parse, join),
             chunk: self.chunk.with(&other.chunk, join),
+            context: self.context.with(&other.context, join),
             embed: self.embed.with(&other.embed, join),
             store: self.store.with(&other.store, join),
             commit: self.commit.with(&other.commit, join),
@@ -141,7 +153,10 @@ impl Times {
         let steps =
             self.steps().into_iter().flat_map(|(step, times)| times.states().map(|(state, spent)| (step, state, spent)));
         let embed = self.embed.states().map(|(state, spent)| ("embed", state, spent));
-        let series = steps.chain(embed).map(|(step, state, spent)| (vec![step.to_owned(), state.to_owned()], spent));
+        let context = Some(self.context).filter(|context| !context.is_zero()).into_iter();
+        let context = context.flat_map(|context| context.states().map(|(state, spent)| ("context", state, spent)));
+        let series =
+            steps.chain(context).chain(embed).map(|(step, state, spent)| (vec![step.to_owned(), state.to_owned()], spent));
         Reading {
             name: "ingest_stage",
             help: "Time of the places of ingests' steps, by what it was spent on",
@@ -152,7 +167,7 @@ impl Times {
         }
     }
 
-    /// The steps with their names, but for the one that embeds.
+    /// The steps with their names, but for those that ask models.
     pub fn steps(&self) -> [(&'static str, StepTimes); 6] {
         [
             ("list", self.list),
@@ -208,6 +223,11 @@ impl EmbedTimes {
                 working: join(held.working, before.working),
             },
         }
+    }
+
+    /// Whether no time was spent: there is no such step.
+    pub(crate) fn is_zero(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Places times wall time.

@@ -51,6 +51,7 @@ fn made(number: u8, state: u8) -> Point {
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: format!("docs/{}.md", number / 4),
         start: u64::from(state) * 100,
         end: u64::from(state) * 100 + 10,

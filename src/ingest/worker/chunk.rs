@@ -7,6 +7,7 @@ use futures_util::Stream;
 
 use super::stage::stage;
 use crate::ingest::clocks::Step;
+use crate::ingest::context::ROOM;
 use crate::ingest::diff::{DocumentDiff, Parsed};
 use crate::ingest::ledger::FailedDocument;
 use crate::ingest::report::Stage;
@@ -47,9 +48,10 @@ fn chunk_one(run: &Run, parsed: Parsed) -> Result<DocumentDiff, FailedDocument> 
     let (source, uri) = (parsed.source.clone(), parsed.document.uri.clone());
     let max_tokens = run.setup.embedder.limits().input_tokens;
     let cut = AssertUnwindSafe(|| {
-        let fits = |text: &str| run.setup.embedder.count_tokens(text).is_none_or(|tokens| tokens <= max_tokens);
+        let most = max_tokens - if run.situated().is_some() { ROOM.min(max_tokens / 4) } else { 0 };
+        let fits = |text: &str| run.setup.embedder.count_tokens(text).is_none_or(|tokens| tokens <= most);
         let chunks = run.chunker.chunk(&parsed.document, Some(&fits));
-        DocumentDiff::new(parsed, chunks)
+        DocumentDiff::new(parsed, chunks, run.situated())
     });
     catch_unwind(cut).map_err(|_| FailedDocument { source, uri, stage: Stage::Chunk, error: "the chunker broke".to_owned() })
 }

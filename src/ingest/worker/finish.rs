@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::settle::settled;
 use super::store::BATCH;
+use crate::document::Passage;
 use crate::ingest::diff::DocumentDiff;
 use crate::ingest::run::{Ended, Run};
 use crate::vectordb::VectorStore;
@@ -30,6 +31,20 @@ pub(super) async fn finish(run: &Run, documents: Vec<Arc<DocumentDiff>>) -> Resu
     Ok(())
 }
 
+/// What the store says of where these chunks stand, which have moved: they are situated once.
+async fn contexts(run: &Run, part: &[(&Arc<DocumentDiff>, usize)]) -> Result<Vec<Option<String>>, Ended> {
+    if !part.iter().any(|(diff, _)| diff.is_situated()) {
+        return Ok(vec![None; part.len()]);
+    }
+    let ids: Vec<_> = part.iter().map(|(diff, index)| diff.passage(*index).0).collect();
+    let known = run.with_store(|store: Arc<dyn VectorStore>| {
+        let ids = ids.clone();
+        async move { store.passages(ids).await }
+    });
+    let mut known = known.await?.into_iter();
+    Ok(part.iter().map(|_| known.next().flatten().and_then(|passage| passage.context)).collect())
+}
+
 /// Moves what moved, and deletes what is stale. `false`: another worker has one of the documents, and not all of it was done.
 async fn tidied(run: &Run, documents: &[Arc<DocumentDiff>]) -> Result<bool, Ended> {
     let all_held = async || match run.setup.workers {
@@ -38,8 +53,13 @@ async fn tidied(run: &Run, documents: &[Arc<DocumentDiff>]) -> Result<bool, Ende
     };
     let moved: Vec<_> = documents.iter().flat_map(|diff| diff.moved().map(move |index| (diff, index))).collect();
     for part in moved.chunks(BATCH) {
+        let contexts = contexts(run, part).await?;
         let done = run.with_store(|store: Arc<dyn VectorStore>| {
-            let passages = part.iter().map(|(diff, index)| diff.passage(*index)).collect();
+            let passage = |((diff, index), context): (&(&Arc<DocumentDiff>, usize), &Option<String>)| {
+                let (id, passage) = diff.passage(*index);
+                (id, Passage { context: context.clone(), ..passage })
+            };
+            let passages = part.iter().zip(&contexts).map(passage).collect();
             async move { if all_held().await { store.set_passages(passages).await.map(|()| true) } else { Ok(false) } }
         });
         if !done.await? {

@@ -91,12 +91,12 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
         Err(FetchError::Failed(error)) => return Outcome::Failed { uri, stage: Stage::Read, error: reason(&error) },
     };
     run.report.documents.bytes.add(fetched.body.len() as u64);
-    let hash = fetched.hash();
+    let (hash, version) = (run.hash(fetched.hash()), run.version(fetched.version));
     // The time in a payload is in seconds. Where that is another, the payloads are written anew; nothing is embedded for it.
     let modified = fetched.modified_ns.map(|ns| ns.div_euclid(1_000_000_000));
     let same = |entry: &&Entry| entry.source == *source && entry.hash == Some(hash) && entry.modified == modified;
     if let Some(entry) = prior.entry.as_ref().filter(same) {
-        let (points, version, epoch) = (entry.points.clone(), fetched.version, prior.epoch);
+        let (points, epoch) = (entry.points.clone(), prior.epoch);
         return Outcome::Unchanged(Commit { source: source.clone(), uri, epoch, version, hash, modified, points });
     }
     let span = run.told_of(&uri, fetched.body.len());
@@ -121,7 +121,7 @@ fn parse_one(run: &Run, source: &SourceId, item: FetchedItem) -> Outcome {
     let document =
         Document { uri, title, markup, text: Arc::from(text), pages, anchors, modified_ns, metadata: fetched.metadata };
     let source = source.clone();
-    Outcome::Parsed(Box::new(Parsed { source, document, version: fetched.version, hash, modified, prior, memory, span }))
+    Outcome::Parsed(Box::new(Parsed { source, document, version, hash, modified, prior, memory, span }))
 }
 
 fn extract(run: &Run, uri: &str, body: Body) -> Result<parse::Parsed, parse::ParseError> {

@@ -22,12 +22,29 @@ pub(super) enum LoadError {
     Config(#[from] serde_json::Error),
     #[error("a model with {0} is not supported")]
     Unsupported(String),
-    #[error("model.safetensors cannot be read")]
-    Safetensors(#[from] safetensors::SafeTensorError),
+    #[error("model.safetensors {}", told(.0))]
+    Safetensors(safetensors::SafeTensorError),
     #[error("the file is cut short or damaged: {0}")]
     Damaged(&'static str),
     #[error("the tensor {name} is {found}, not {expected:?}")]
     Tensor { name: String, expected: Vec<usize>, found: String },
+}
+
+impl From<safetensors::SafeTensorError> for LoadError {
+    fn from(error: safetensors::SafeTensorError) -> Self {
+        Self::Safetensors(error)
+    }
+}
+
+/// What is wrong with the weights' file, in words: the error's own are names of its variants.
+fn told(error: &safetensors::SafeTensorError) -> String {
+    match error {
+        safetensors::SafeTensorError::TensorNotFound(name) => {
+            format!("has no tensor {name}: it is of another kind of model than config.json says")
+        }
+        safetensors::SafeTensorError::IoError(error) => format!("cannot be read: {error}"),
+        error => format!("is cut short or damaged ({error})"),
+    }
 }
 
 /// What the computation depends on.

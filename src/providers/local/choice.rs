@@ -1,5 +1,7 @@
 //! Which of the local models suits what is to be read.
 
+use std::path::Path;
+
 use crate::language::Language;
 
 /// In place of a model's name: the one that suits the documents, or that an index has already.
@@ -30,6 +32,14 @@ pub fn model_for(languages: &[Option<Language>]) -> &'static str {
 /// not a part of a model's name.)
 pub fn is_folder(model: &str) -> bool {
     model.contains(['/', std::path::MAIN_SEPARATOR]) || matches!(model, "." | "..")
+}
+
+/// The files of a model's folder: weights, tokenizer, configuration.
+pub const FOLDER: [&str; 3] = ["model.safetensors", "tokenizer.json", "config.json"];
+
+/// Which of them a folder lacks. All of them: it may not be there itself.
+pub fn lacking(folder: &Path) -> Vec<&'static str> {
+    FOLDER.into_iter().filter(|name| !folder.join(name).exists()).collect()
 }
 
 /// The model of this [fingerprint](crate::providers::Fingerprint).

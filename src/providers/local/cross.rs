@@ -26,6 +26,10 @@ use crate::providers::{ErrorKind, Price, ProviderError, Reranked, Reranker};
 /// The rerankers there are by name, as they are written after `local/`.
 pub const RERANKERS: [&str; 2] = [MS_MARCO.name, MMARCO.name];
 
+/// What to do about files of one's own.
+const FETCH: &str = "fetch config.json, tokenizer.json and model.safetensors of one and the same cross-encoder into the folder once more, whole: \
+                     a file that Git LFS has not fetched is a pointer of some lines";
+
 /// The source of a model.
 #[derive(Debug)]
 enum Files {
@@ -101,7 +105,10 @@ impl CrossEncoder {
                 (name, files, longest)
             }
         };
-        off_the_runtime(move || Loaded::read(Cpu::detect(), &name, files, longest).map(Arc::new)).await?
+        let read = off_the_runtime(move || Loaded::read(Cpu::detect(), &name, files, longest).map(Arc::new)).await?;
+        // Those that are pinned have the right SHA-256.
+        let own = matches!(self.files, Files::Folder(_));
+        read.map_err(|error| if own { error.with_hint(FETCH) } else { error })
     }
 }
 
@@ -191,6 +198,38 @@ mod tests {
                 let known = pair["score"].as_f64().unwrap() as f32;
                 assert!((best - known).abs() < 1e-4, "{name}: {best}, not {known}: {pair}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_with_weights_is_said_in_words_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let bert = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/local/cross/bert");
+        for name in folder::read(&bert).map(|_| super::super::FOLDER).unwrap() {
+            std::fs::copy(bert.join(name), folder.path().join(name)).unwrap();
+        }
+        let (model, weights) = (folder.path().display().to_string(), folder.path().join("model.safetensors"));
+        let whole = std::fs::read(&weights).unwrap();
+        // Cut in its length, in its header, in its numbers; and one whose last tensor has another name.
+        let renamed = String::from_utf8_lossy(&whole).contains("classifier.weight");
+        assert!(renamed);
+        let mut other = whole.clone();
+        let at = whole.windows(17).position(|name| name == b"classifier.weight").unwrap();
+        other[at] = b'k';
+        let said = [
+            "is cut short or damaged",
+            "is cut short or damaged",
+            "is cut short or damaged",
+            "has no tensor classifier.weight",
+        ];
+        let files = [whole[..4].to_vec(), whole[..40].to_vec(), whole[..whole.len() - 1].to_vec(), other];
+        for (file, said) in files.into_iter().zip(said) {
+            std::fs::write(&weights, file).unwrap();
+            let reranker = reranker(&model, folder.path(), &Hub::from_env()).unwrap();
+            let error = reranker.prepare().await.unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(error.message.contains(&model) && error.hint.is_some_and(|hint| hint.contains("fetch config.json")));
+            assert!(cause.starts_with("model.safetensors ") && cause.contains(said), "{cause}");
         }
     }
 }

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tracing::Level;
 
+use super::choice::FOLDER;
 use super::failure::PROVIDER;
 use crate::providers::{ErrorKind, ProviderError};
 
-/// What is read into memory, and how many bytes of each at most: the largest cross-encoders have some two billion.
-const FILES: [(&str, u64); 3] = [("model.safetensors", 16 << 30), ("tokenizer.json", 1 << 30), ("config.json", 16 << 20)];
+/// How many bytes of each file are read into memory, at most: the largest cross-encoders have some two billion.
+const MOST: [u64; 3] = [16 << 30, 1 << 30, 16 << 20];
 
 /// What a folder holds.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ struct TokenizerConfig {
 /// Reads a folder. Blocking.
 pub(super) fn read(folder: &Path) -> Result<Contents, ProviderError> {
     let mut files = [const { Vec::new() }; 3];
-    for (place, (name, most)) in files.iter_mut().zip(FILES) {
+    for ((place, name), most) in files.iter_mut().zip(FOLDER).zip(MOST) {
         *place = file(folder, name, most)?;
     }
     // Not every model has one.

@@ -105,10 +105,11 @@ impl Runtime {
     async fn elsewhere(&self, records: &Records, uri: &str) -> Result<Option<Cause>, Error> {
         let path = records.path(uri);
         for pipeline in self.others().await {
-            let Ok(others) = Records::open(self, &pipeline, false).await else { continue };
-            let uri = path.as_ref().map_or_else(|| uri.to_owned(), |path| uri_of(path, &others.base));
-            if others.of(&uri).await?.is_some_and(|recorded| recorded.points.is_some_and(|points| points > 0)) {
-                return Ok(Some(Cause::OtherPipeline { pipeline }));
+            for others in Records::others(self, &pipeline).await {
+                let uri = path.as_ref().map_or_else(|| uri.to_owned(), |path| uri_of(path, &others.base));
+                if others.of(&uri).await?.is_some_and(|recorded| recorded.points.is_some_and(|points| points > 0)) {
+                    return Ok(Some(Cause::OtherPipeline { pipeline }));
+                }
             }
         }
         Ok(None)

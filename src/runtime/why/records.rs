@@ -18,22 +18,27 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Of the ledger of a pipeline; without one, what a first run would take.
-    pub async fn open(runtime: &Runtime, pipeline: &str, looks_around: bool) -> Result<Self, Error> {
-        let settings = &runtime.settings;
-        // Of another pipeline's index only its ledger tells in which slot it is.
-        let slots = if pipeline == runtime.plan.name {
-            vec![runtime.look().await?.current.slot]
-        } else {
-            vec![Slot::First, Slot::Second]
-        };
-        let mut ledger = None;
-        for slot in slots {
-            ledger = SqliteLedger::open_to_read(&settings.ledger_in(pipeline, slot)).await?;
-            if ledger.is_some() {
-                break;
-            }
+    /// Of the pipeline's own ledger; without one, what a first run would take.
+    pub async fn open(runtime: &Runtime, looks_around: bool) -> Result<Self, Error> {
+        let slot = runtime.look().await?.current.slot;
+        let ledger = SqliteLedger::open_to_read(&runtime.settings.ledger_in(&runtime.plan.name, slot)).await?;
+        Self::of_ledger(runtime, ledger, looks_around).await
+    }
+
+    /// Of the ledgers of another pipeline. Of its index only these are known, of which there are two while its model is changed: which of
+    /// them is that of the vectors that answer is not known, and one has what the other still lacks.
+    pub async fn others(runtime: &Runtime, pipeline: &str) -> Vec<Self> {
+        let mut others = Vec::new();
+        for slot in [Slot::First, Slot::Second] {
+            let ledger = SqliteLedger::open_to_read(&runtime.settings.ledger_in(pipeline, slot)).await;
+            let Ok(ledger @ Some(_)) = ledger else { continue };
+            others.extend(Self::of_ledger(runtime, ledger, false).await.ok());
         }
+        others
+    }
+
+    async fn of_ledger(runtime: &Runtime, ledger: Option<SqliteLedger>, looks_around: bool) -> Result<Self, Error> {
+        let settings = &runtime.settings;
         let kept = match &ledger {
             Some(ledger) => ledger.meta().await?.base,
             None => None,

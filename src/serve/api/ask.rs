@@ -25,9 +25,11 @@ use crate::serve::sse;
 /// A question.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "the wire's")]
 pub(super) struct Ask {
     #[schemars(regex(pattern = r"\S"))]
     question: String,
+    /// Which pipeline, or several as `docs+tickets`; without it, all that are served are asked together. The first says who answers.
     #[serde(default)]
     pipeline: Option<String>,
     #[serde(default)]
@@ -44,6 +46,9 @@ pub(super) struct Ask {
     /// default a question about all documents is answered from the best passages, and the note says what it would cost to read all.
     #[serde(default)]
     all: Option<bool>,
+    /// Where all documents are read: anew, whatever was noted of them for the same question before.
+    #[serde(default)]
+    refresh: bool,
     /// What was asked and answered before, oldest first.
     #[serde(default)]
     history: Option<Vec<Turn>>,
@@ -76,7 +81,7 @@ pub(super) async fn ask(
     headers: HeaderMap,
     Body(ask): Body<Ask>,
 ) -> Result<Response, Fault> {
-    let served = service.pipelines.get(ask.pipeline.as_deref())?;
+    let scope = service.scopes.asked(ask.pipeline.as_deref())?;
     let print = blake3::hash(format!("{ask:?}").as_bytes());
     let history =
         ask.history.map(|turns| turns.into_iter().map(|Turn { question, answer }| Exchange { question, answer }).collect());
@@ -84,16 +89,17 @@ pub(super) async fn ask(
         text: ask.question,
         limit: ask.limit,
         filter: filter(&ask.terms)?,
-        model: model(ask.model.as_deref(), &served.runtime.plan)?,
+        model: model(ask.model.as_deref(), &scope.first().runtime.plan)?,
         history,
         anyway: ask.anyway,
         all: ask.all,
+        refresh: ask.refresh,
         ..Question::default()
     };
     match ask.id {
         // The answer lives in the response: who leaves drops it, and with it the request upstream.
         None => {
-            let answer = answering::ask(&service, &served, question).await?;
+            let answer = answering::ask(&service, &scope, question).await?;
             Ok(if ask.stream {
                 sse::lines(&headers, written(answer, ask.html))
             } else {
@@ -105,7 +111,7 @@ pub(super) async fn ask(
         }
         Some(id) => {
             let asked = Arc::clone(&service);
-            let begin = async move { Ok(written(answering::ask(&asked, &served, question).await?, ask.html)) };
+            let begin = async move { Ok(written(answering::ask(&asked, &scope, question).await?, ask.html)) };
             Ok(sse::lines(&headers, service.kept.ask(id, print, begin).await?))
         }
     }

@@ -13,7 +13,7 @@ use super::read::Asked;
 use crate::serve::fault::Fault;
 use crate::serve::service::Service;
 
-/// Which pipeline's.
+/// Which pipeline's; of all that are served, where none is named.
 #[derive(Debug, Deserialize)]
 pub(super) struct Of {
     #[serde(default)]
@@ -48,10 +48,10 @@ pub(super) async fn of_uri(State(service): State<Arc<Service>>, Asked(of): Asked
 }
 
 async fn document(service: &Service, pipeline: Option<&str>, uri: &str) -> Result<Response, Fault> {
-    let served = service.pipelines.get(pipeline)?;
+    let scope = service.scopes.asked(pipeline)?;
     let _place = service.searches.take().await?;
-    let document = served.answerer().await?.document(uri).await?;
-    let document = document.ok_or_else(|| Fault::missing("the index has no such document"))?;
+    let found = scope.document(uri).await?;
+    let (served, document) = found.ok_or_else(|| Fault::missing("the index has no such document"))?;
     let mut told = serde_json::to_value(&document).unwrap_or_default();
     if let Some(told) = told.as_object_mut() {
         told.insert("id".to_owned(), id_of(uri).into());

@@ -15,6 +15,7 @@ use crate::answer::Question;
 use crate::answer::wire::Line;
 use crate::serve::answering;
 use crate::serve::fault::Fault;
+use crate::serve::scope::Scope;
 use crate::serve::service::Service;
 
 /// Hits that are shown on a map, at most.
@@ -53,7 +54,7 @@ pub(super) async fn find(State(service): State<Arc<Service>>, Body(look): Body<L
     let served = service.pipelines.get(pipeline.as_deref())?;
     let limit = limit.map(|limit| limit.min(HITS));
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let hits = answering::search(&service, &served, &question).await?.hits;
+    let hits = answering::search(&service, &Scope::One(Arc::clone(&served)), &question).await?.hits;
     let places = service.maps.places(&served, hits.iter().map(|found| found.hit.id).collect()).await?;
     let placed = |((rank, hit), place): ((usize, _), Option<(f32, f32)>)| {
         let mut line = serde_json::to_value(Line::hit(hit, rank, None)).unwrap_or_default();

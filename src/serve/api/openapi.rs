@@ -130,8 +130,14 @@ fn described() -> Value {
         content.insert("application/json".to_owned(), json!({"schema": job}));
     }
     let accepted = json!({"202": answer("It is under way, or waits for its turn", &job)});
-    let (id, pipeline) =
-        (parameter("id", "path", "Its id"), parameter("pipeline", "query", "Which pipeline; the first where none is named"));
+    let (id, pipeline) = (
+        parameter("id", "path", "Its id"),
+        parameter(
+            "pipeline",
+            "query",
+            "Which pipeline; where none is named, of documents the first that has it, else the first of all",
+        ),
+    );
     let back = json!({"name": "seconds", "in": "query", "required": false, "description": "How far back, at most four hours; 600 where it is not said", "schema": {"type": "integer", "minimum": 0}});
     let found = json!({"200": answer("Its text as the index has it", &document)});
     let paths = json!({

@@ -22,6 +22,7 @@ use crate::serve::service::Service;
 pub(super) struct Search {
     #[schemars(regex(pattern = r"\S"))]
     query: String,
+    /// Which pipeline, or several as `docs+tickets`; without it, all that are served are asked together.
     #[serde(default)]
     pipeline: Option<String>,
     #[serde(default)]
@@ -48,10 +49,10 @@ pub(super) struct Hits<'a> {
 
 pub(super) async fn search(State(service): State<Arc<Service>>, Body(search): Body<Search>) -> Result<Response, Fault> {
     let Search { query, pipeline, limit, terms, copies } = search;
-    let served = service.pipelines.get(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let duplicates = copies.then_some(Duplicates::Keep);
     let question = Question { text: query, limit, filter: filter(&terms)?, duplicates, ..Question::default() };
-    let found = answering::search(&service, &served, &question).await?;
+    let found = answering::search(&service, &scope, &question).await?;
     let lines: Vec<Line<'_>> = (1..).zip(&found.hits).map(|(rank, hit)| Line::hit(hit, rank, None)).collect();
-    Ok(Json(Hits { kind: "hits", pipeline: &served.name, hits: lines, note: found.note.as_deref() }).into_response())
+    Ok(Json(Hits { kind: "hits", pipeline: scope.name(), hits: lines, note: found.note.as_deref() }).into_response())
 }

@@ -36,14 +36,19 @@ pub(in crate::serve) async fn told(service: &Service) -> Value {
         }
         pipelines.push(told);
     }
-    json!({
+    let mut told = json!({
         "type": "service",
         "version": env!("CARGO_PKG_VERSION"),
         "seconds": service.started.elapsed().as_secs_f64(),
         "free": {"answers": service.answers.free(), "searches": service.searches.free()},
         "pipelines": pipelines,
         "jobs": service.jobs.all(),
-    })
+    });
+    // Where they are several: what all of them together are called in a request.
+    if let (Some(told), Some(together)) = (told.as_object_mut(), service.scopes.together_name()) {
+        told.insert("together".to_owned(), together.into());
+    }
+    told
 }
 
 /// Whether new requests are taken.

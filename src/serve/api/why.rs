@@ -23,6 +23,7 @@ pub(super) struct Asked {
     file: String,
     #[schemars(regex(pattern = r"\S"))]
     question: String,
+    /// Which pipeline, or several as `docs+tickets`; without it, all that are served are asked together.
     #[serde(default)]
     pipeline: Option<String>,
     #[serde(default)]
@@ -33,10 +34,9 @@ pub(super) struct Asked {
 
 pub(super) async fn why(State(service): State<Arc<Service>>, Body(asked): Body<Asked>) -> Result<Response, Fault> {
     let Asked { file, question, pipeline, limit, terms } = asked;
-    let served = service.pipelines.get(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let question = Question { text: question, limit, filter: filter(&terms)?, ..Question::default() };
     let _place = service.searches.take().await?;
-    // Whoever asks is not told what lies on this machine besides its sources.
-    let why = served.runtime.why(&served.answerer().await?, &file, None, &question).await?;
+    let why = scope.why(&file, &question).await?;
     Ok(Json(why).into_response())
 }

@@ -52,6 +52,8 @@ pub(crate) struct Asked {
     #[serde(default)]
     pub(crate) untrimmed: bool,
     pub(crate) all: Option<bool>,
+    #[serde(default)]
+    pub(crate) refresh: bool,
 }
 
 /// Several models at once.
@@ -108,6 +110,7 @@ impl From<&Question> for Asked {
             anyway,
             untrimmed,
             all,
+            refresh,
         } = question;
         Self {
             text: text.clone(),
@@ -124,6 +127,7 @@ impl From<&Question> for Asked {
             anyway: *anyway,
             untrimmed: *untrimmed,
             all: *all,
+            refresh: *refresh,
         }
     }
 }

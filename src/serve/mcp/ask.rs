@@ -34,7 +34,7 @@ const FRAME: usize = 60;
 pub(super) struct Arguments {
     /// The question; it must stand alone.
     question: String,
-    /// Which index, where several are served; `status` names them.
+    /// Which index, where several are served (or some, as `docs+tickets`); `status` names them. None: all of them together.
     #[serde(default)]
     pipeline: Option<String>,
     /// Passages that are retrieved, at most.
@@ -68,10 +68,10 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let Arguments { question, pipeline, limit, terms, model: named, all, max_tokens } = arguments;
     let budget = Pages::bound(max_tokens)?;
     Pages::passages(limit)?;
-    let served = service.pipelines.get(pipeline.as_deref())?;
-    let model = model(named.as_deref(), &served.runtime.plan)?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
+    let model = model(named.as_deref(), &scope.first().runtime.plan)?;
     let question = Question { text: question, limit, filter: filter(&terms)?, model, all, ..Question::default() };
-    let answer = whole(answering::ask(service, &served, question).await?, false).await?;
+    let answer = whole(answering::ask(service, &scope, question).await?, false).await?;
     let shown = tokio::task::spawn_blocking(move || shown(answer, budget)).await;
     Ok(shown.map_err(|error| Error::worker("cut the answer", error))?)
 }
@@ -137,8 +137,9 @@ fn line(source: &Value, is_cited: bool) -> String {
     let headings: Vec<String> =
         source.get("headings").and_then(|headings| serde_json::from_value(headings.clone()).ok()).unwrap_or_default();
     let path = cut(&heading_path(text("title"), &headings), PATH);
+    let pipeline = text("pipeline").map(|pipeline| format!(" · in {pipeline}")).unwrap_or_default();
     format!(
-        "{}[{}] {}:{}-{} {path}\n",
+        "{}[{}] {}:{}-{} {path}{pipeline}\n",
         if is_cited { "*" } else { "" },
         number(source.get("n")),
         text("uri").unwrap_or_default(),

@@ -1,5 +1,7 @@
 //! `get`: a document's text, or some lines of it.
 
+use std::sync::Arc;
+
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -13,6 +15,7 @@ use crate::error::Error;
 use crate::serve::api::documents::{id_of, uri_of};
 use crate::serve::fault::Fault;
 use crate::serve::pipelines::Served;
+use crate::serve::scope::Scope;
 use crate::serve::service::Service;
 
 pub(super) const NAME: &str = "get";
@@ -48,7 +51,7 @@ pub(super) struct Arguments {
     /// Go on at this byte of the text, as the page before says.
     #[serde(default)]
     start: Option<u64>,
-    /// Which index, where several are served; `status` names them.
+    /// Which index, where several are served and `search` says "in NAME"; none: the first that has it.
     #[serde(default)]
     pipeline: Option<String>,
     /// Tokens of the result, at most.
@@ -60,6 +63,9 @@ pub(super) struct Arguments {
 fn tokens() -> u32 {
     TOKENS
 }
+
+/// The first line and the last.
+type Lines = (u32, u32);
 
 /// What of a document is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +88,9 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
         (None, Some(id)) => uri_of(&id).ok_or_else(missing)?,
         _ => return Err(Fault::bad("which document?").hint("say its `uri`, or its `id`")),
     };
-    let served = service.pipelines.get(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let _place = service.searches.take().await?;
-    let (document, lines) = find(&served, &uri).await?.ok_or_else(missing)?;
+    let (served, document, lines) = find(&scope, &uri).await?.ok_or_else(missing)?;
     let lines = lines.unwrap_or((1, u32::MAX));
     let wanted = Wanted { first: first.unwrap_or(lines.0), last: last.unwrap_or(lines.1), start: start.unwrap_or_default() };
     if wanted.first > wanted.last {
@@ -96,17 +102,16 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
 }
 
 /// The document of a uri, or of a place in it, with the lines that the place names.
-async fn find(served: &Served, uri: &str) -> Result<Option<(Document, Option<(u32, u32)>)>, Fault> {
-    let answerer = served.answerer().await?;
-    if let Some(document) = answerer.document(uri).await? {
-        return Ok(Some((document, None)));
+async fn find(scope: &Scope, uri: &str) -> Result<Option<(Arc<Served>, Document, Option<Lines>)>, Fault> {
+    if let Some((served, document)) = scope.document(uri).await? {
+        return Ok(Some((served, document, None)));
     }
     let Some((uri, lines)) = place(uri) else { return Ok(None) };
-    Ok(answerer.document(uri).await?.map(|document| (document, Some(lines))))
+    Ok(scope.document(uri).await?.map(|(served, document)| (served, document, Some(lines))))
 }
 
 /// `docs/a.md:10-31`, or `docs/a.md:10`.
-fn place(text: &str) -> Option<(&str, (u32, u32))> {
+fn place(text: &str) -> Option<(&str, Lines)> {
     let (uri, lines) = text.rsplit_once(':')?;
     let (first, last) = lines.split_once('-').unwrap_or((lines, lines));
     Some((uri, (first.parse().ok()?, last.parse().ok()?)))

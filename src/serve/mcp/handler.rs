@@ -92,7 +92,8 @@ impl Handler {
         if names.len() > NAMED {
             named.push("…".to_owned());
         }
-        format!("{INSTRUCTIONS} Indexes (`pipeline`): {}; without a name the first.", named.join(", "))
+        let unnamed = if names.len() > 1 { "all of them together" } else { "the first" };
+        format!("{INSTRUCTIONS} Indexes (`pipeline`): {}; without a name {unnamed}.", named.join(", "))
     }
 }
 

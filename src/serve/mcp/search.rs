@@ -38,7 +38,7 @@ const HEAD: usize = 400;
 pub(super) struct Arguments {
     /// What to look for.
     query: String,
-    /// Which index, where several are served; `status` names them.
+    /// Which index, where several are served (or some, as `docs+tickets`); `status` names them. None: all of them together.
     #[serde(default)]
     pipeline: Option<String>,
     /// Passages, at most.
@@ -73,10 +73,10 @@ pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told
     let Arguments { query, pipeline, limit, terms, max_tokens, page } = arguments;
     let budget = Pages::bound(max_tokens)?;
     Pages::passages(limit)?;
-    let served = service.pipelines.get(pipeline.as_deref())?;
+    let scope = service.scopes.asked(pipeline.as_deref())?;
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
-    let hits = answering::search(service, &served, &question).await?.hits;
-    let name = served.name.clone();
+    let hits = answering::search(service, &scope, &question).await?.hits;
+    let name = scope.name().to_owned();
     let shown = tokio::task::spawn_blocking(move || shown(&hits, &name, budget, page.get() as usize)).await;
     shown.map_err(|error| Error::worker("cut the passages into pages", error))?
 }
@@ -135,9 +135,10 @@ impl<'a> Shown<'a> {
         let passage = &hit.hit.passage;
         let mut about = format!("[{rank}]");
         let path = heading_path(passage.title.as_deref(), &passage.headings);
+        let pipeline = hit.hit.pipeline.as_ref().map(|pipeline| format!("in {pipeline}"));
         let page = passage.page.map(|page| format!("page {page}"));
         let copies = (!hit.copies.is_empty()).then(|| format!("nearly the same in {} more places", hit.copies.len()));
-        for more in [Some(path).filter(|path| !path.is_empty()), page, copies].into_iter().flatten() {
+        for more in [Some(path).filter(|path| !path.is_empty()), pipeline, page, copies].into_iter().flatten() {
             about.push_str(&format!(" · {more}"));
         }
         // By way of its text: a score as a value has more digits than `--json` prints.

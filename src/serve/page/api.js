@@ -72,7 +72,7 @@ export function idOf(uri) {
   return btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-// The address of a passage on this service.
+// The address of a passage on this service; where several indexes were asked, each says whose it is.
 export function addressOf({ uri, lines, pipeline }) {
   const of = pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : "";
   return `/documents/${idOf(uri)}${of}#L${lines[0]}-${lines[1]}`;

@@ -6,6 +6,7 @@ import * as options from "./options.js";
 import { cards } from "./source.js";
 import { t } from "./strings.js";
 import { open } from "./viewer.js";
+import { offer, offers, pass, progress } from "./whole.js";
 
 // A reload, and a look at a document, find the conversation again; it ends with the tab.
 const KEY = "ragstream.chat";
@@ -180,15 +181,22 @@ export function stop() {
   return true;
 }
 
-// The last turn once more.
-function again(turn) {
+// The last turn once more, in the way that it says or in another one.
+function again(turn, how = turn.how) {
   if (running) return;
   turns = turns.filter((other) => other !== turn);
   document.getElementById(`turn-${turn.id}`)?.remove();
-  ask(turn.question);
+  ask(turn.question, how);
 }
 
-async function ask(question) {
+// The same while it is still written.
+function instead(turn, how) {
+  turn.next = how;
+  if (!stop()) again(turn, how);
+}
+
+// `how`: what a request says of the way, such as that all documents are read.
+async function ask(question, how) {
   const turn = {
     id: fresh(),
     question,
@@ -197,6 +205,7 @@ async function ask(question) {
     sources: [],
     notes: [],
     asked: options.chosen({ model: true }),
+    how,
   };
   const history = turns
     .filter((turn) => turn.answer && turn.done)
@@ -208,7 +217,7 @@ async function ask(question) {
   view.log.lastElementChild.scrollIntoView({ block: "start" });
   // A reload finds it, and goes on with it.
   keep();
-  const body = { id: turn.id, question, html: true, history: history.length ? history : undefined, ...turn.asked };
+  const body = { id: turn.id, question, html: true, history: history.length ? history : undefined, ...turn.asked, ...how };
   await follow(turn, ["/api/ask", { method: "POST", body }]);
 }
 
@@ -251,11 +260,12 @@ async function follow(turn, request) {
   view?.box.busy(false);
   update(turn);
   finish(turn);
+  if (turn.next && view) again(turn, turn.next);
 }
 
 // What has come of an answer comes again, from its beginning.
 function anew(turn) {
-  Object.assign(turn, { answer: "", blocks: [], doubts: [], sources: [], notes: [] });
+  Object.assign(turn, { answer: "", blocks: [], doubts: [], sources: [], notes: [], estimate: null, read: null });
   part(turn, ".prose")?.replaceChildren();
 }
 
@@ -265,7 +275,16 @@ function take(turn, event) {
     case "question":
       if (event.search !== event.question) turn.searched = event.search;
       break;
+    case "estimate":
+      turn.estimate = event;
+      turn.read = event.reads ? [0, event.parts] : null;
+      break;
+    case "progress":
+      turn.read = [event.read, event.of];
+      break;
     case "note":
+      // The page says it in its own words, with a button.
+      if (offers(turn) && event.message.includes("--all")) break;
       turn.notes.push({ key: "remark", vars: { remark: event.message } });
       break;
     case "sources":
@@ -309,6 +328,7 @@ function draw(turn) {
   article.append(
     h("h2", { class: "question" }, h("span", { class: "unseen", t: "you" }), turn.question),
     h("p", { class: "status muted" }),
+    pass(() => instead(turn, { all: false })),
     h("div", { class: "prose" }),
     h("div", { class: "notes" }),
     h("div", { class: "after" }),
@@ -342,7 +362,7 @@ function block(turn, i) {
     const source = turn.sources.find((source) => source.n === Number(cite.hash.slice(2)));
     if (!source) continue;
     cite.dataset.n = source.n;
-    cite.href = addressOf({ ...source, pipeline: turn.asked.pipeline });
+    cite.href = addressOf({ pipeline: turn.asked.pipeline, ...source });
     cite.title = source.title || source.uri;
     cite.setAttribute("aria-label", t("source", { n: source.n }));
   }
@@ -364,7 +384,8 @@ function update(turn) {
   const status = part(turn, ".status");
   if (!status) return;
   const waits = !turn.ended && turn.blocks.length === 0;
-  const what = turn.sources.length ? ["reading", { n: turn.sources.length }] : ["searching", {}];
+  const reads = progress(part(turn, ".pass"), waits ? turn : null);
+  const what = turn.sources.length ? ["reading", { n: turn.sources.length }] : (reads ?? ["searching", {}]);
   const line = turn.searched ? ["searched_for", { text: turn.searched }] : null;
   const [key, vars] = (waits ? what : line) ?? ["", {}];
   status.hidden = !key;
@@ -372,6 +393,7 @@ function update(turn) {
   Object.assign(status.dataset, { t: key, vars: JSON.stringify(vars) });
   if (key) translate(status);
   const notes = [...turn.notes];
+  if (offers(turn)) notes.push({ key: "offer_all", vars: offer(turn.estimate) });
   const done = turn.done;
   if (done?.stop === "end" && done.ttft_ms === null) notes.push({ key: "note_empty" });
   if (done && done.stop !== "end") notes.push({ key: `note_${done.stop}` });
@@ -404,6 +426,8 @@ function finish(turn) {
   const facts = [];
   if (done) {
     if (done.model) facts.push(done.model);
+    const { documents, parts } = done.whole ?? {};
+    if (documents) facts.push(t("took_all", { documents: number(documents), parts: number(parts) }));
     facts.push(seconds(done.seconds));
     if (done.ttft_ms !== null && done.ttft_ms !== undefined)
       facts.push(t("first_after", { time: seconds(done.ttft_ms / 1000) }));
@@ -427,7 +451,7 @@ function finish(turn) {
       { class: "meta" },
       h("span", { class: "facts" }, facts.join(" · ")),
       turn.worded && navigator.clipboard ? copy : "",
-      turns.at(-1) === turn ? h("button", { class: "quiet", t: "again", onclick: () => again(turn) }) : "",
+      ...(turns.at(-1) === turn ? choices(turn) : []),
     ),
     turn.sources.length
       ? h(
@@ -439,8 +463,18 @@ function finish(turn) {
       : "",
   );
   // A question is asked again only while it is the last.
-  for (const button of view.log.querySelectorAll(".turn:not(:last-child) [data-t=again]")) button.remove();
+  for (const button of view.log.querySelectorAll(".turn:not(:last-child) .last")) button.remove();
   reachable(part(turn, ".prose"));
+}
+
+// What can be done about the last question.
+function choices(turn) {
+  const choice = (key, how) => h("button", { class: "quiet last", t: key, onclick: () => again(turn, how) });
+  return [
+    offers(turn) ? choice("read_all", { all: true }) : "",
+    turn.done?.stop === "unanswerable" ? choice("anyway", { ...turn.how, anyway: true }) : "",
+    choice("again"),
+  ];
 }
 
 // Says a piece of an answer, when it is whole, to those who hear it: without the numbers of its sources.

@@ -9,7 +9,7 @@ import { t } from "./strings.js";
 const LISTED = 100;
 // Points that are drawn, at most.
 const POINTS = 240;
-export const STAGES = ["read", "parse", "chunk", "embed", "store"];
+export const STAGES = ["read", "parse", "chunk", "context", "embed", "store"];
 
 // A card of a job; it is followed until it ends, or `signal` says that nobody looks any more.
 export function watch(job, { signal, ended }) {
@@ -74,7 +74,8 @@ export function watch(job, { signal, ended }) {
 
   // How much of each stage goes on at once, and which one the others wait for: where most goes on, unless it is known better.
   function busy(load, limiting) {
-    const all = STAGES.map((stage) => [stage, load[stage] ?? 0]);
+    // Contexts are for pipelines that name a model for them.
+    const all = STAGES.map((stage) => [stage, load[stage] ?? 0]).filter(([stage, n]) => n || stage !== "context");
     const most = Math.max(...all.map(([, n]) => n));
     if (most < 0.05) return;
     const marked = limiting ?? all.find(([, n]) => n === most)[0];

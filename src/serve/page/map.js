@@ -31,7 +31,7 @@ export function show(main) {
     "form",
     { class: "composer top-box", role: "search", onsubmit: (event) => (event.preventDefault(), find()) },
     h("div", { class: "box" }, input, h("button", { class: "primary", type: "submit", t: "search" })),
-    h("div", { class: "under" }, options.fields({ model: false, onchange: () => load() })),
+    h("div", { class: "under" }, options.fields({ model: false, one: true, onchange: () => load() })),
   );
   const body = h("div", { class: "results" });
   const found = h("div", { class: "results" });
@@ -42,10 +42,10 @@ export function show(main) {
   async function load() {
     drawn = null;
     found.replaceChildren();
-    const index = options.current();
+    const index = options.current({ one: true });
     if (index && !index.index) return body.replaceChildren(noIndex());
     body.replaceChildren(h("p", { class: "muted", role: "status", t: "map_loading" }));
-    const { pipeline } = options.chosen({ model: false });
+    const { pipeline } = options.chosen({ model: false, one: true });
     try {
       const of = pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : "";
       const map = await json(`/api/map${of}`, { signal: left.signal });
@@ -68,7 +68,7 @@ export function show(main) {
       return found.replaceChildren();
     }
     asked = new AbortController();
-    const { pipeline, where } = options.chosen({ model: false });
+    const { pipeline, where } = options.chosen({ model: false, one: true });
     try {
       const { hits } = await json("/api/map", {
         method: "POST",

@@ -20,33 +20,46 @@ function keep() {
 }
 
 let known = [];
+// What all pipelines together are called, where there are several.
+let together = null;
 export async function status() {
   const told = await json("/api/status");
   known = told.pipelines;
-  if (!known.some((one) => one.pipeline === held.pipeline)) held.pipeline = known[0]?.pipeline ?? null;
+  together = told.together ?? null;
+  // None of them: all are asked together, and one that is alone is asked by its name.
+  if (!known.some((one) => one.pipeline === held.pipeline)) held.pipeline = together ? null : (known[0]?.pipeline ?? null);
   return told;
 }
 
-export const pipeline = () => held.pipeline;
-export const current = () => known.find((one) => one.pipeline === held.pipeline);
+// The pipeline that is asked; `one`: of what shows one alone.
+const named = (one) => held.pipeline ?? (one ? (known[0]?.pipeline ?? null) : null);
+
+// What is held by what is asked. Of several, an index is there where one of them has one.
+export function current({ one = false } = {}) {
+  const name = named(one);
+  if (name || !together) return known.find((each) => each.pipeline === name);
+  const documents = known.reduce((sum, each) => sum + (each.documents ?? 0), 0);
+  return { pipeline: together, documents, index: known.find((each) => each.index)?.index, model: known[0].model };
+}
 
 // What a request says besides its question.
-export function chosen({ model }) {
-  const said = { pipeline: held.pipeline ?? undefined, where: held.terms };
+export function chosen({ model, one = false }) {
+  const said = { pipeline: named(one) ?? undefined, where: held.terms };
   if (model && held.model.trim()) said.model = held.model.trim();
   return said;
 }
 
-// The fields. `onchange` hears of another pipeline.
-export function fields({ model, onchange }) {
+// The fields. `onchange` hears of another pipeline; `one`: all together are none to choose.
+export function fields({ model, one = false, onchange }) {
   const id = model ? "ask" : "search";
   const several = known.length > 1;
   const select =
     several &&
     h(
       "select",
-      { id: `${id}-pipeline`, onchange: () => ((held.pipeline = select.value), keep(), onchange?.()) },
-      known.map((one) => h("option", { value: one.pipeline, selected: one.pipeline === held.pipeline }, one.pipeline)),
+      { id: `${id}-pipeline`, onchange: () => ((held.pipeline = select.value || null), keep(), onchange?.()) },
+      one ? null : h("option", { value: "", selected: !held.pipeline, t: "all_pipelines" }),
+      known.map((each) => h("option", { value: each.pipeline, selected: each.pipeline === named(one) }, each.pipeline)),
     );
   const planned = current()?.model;
   const input =

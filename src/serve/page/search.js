@@ -67,12 +67,12 @@ export function show(main) {
     const since = performance.now();
     const said = options.chosen({ model: false });
     try {
-      const { hits } = await json("/api/search", {
+      const { hits, note } = await json("/api/search", {
         method: "POST",
         signal: asked.signal,
         body: { query: last.query, limit: last.limit, copies: last.copies, ...said },
       });
-      draw(hits, performance.now() - since, said.pipeline);
+      draw(hits, note, performance.now() - since, said.pipeline);
     } catch (error) {
       if (error.name === "AbortError") return;
       results.replaceChildren(
@@ -85,7 +85,7 @@ export function show(main) {
       );
     }
   }
-  function draw(hits, ms, pipeline) {
+  function draw(hits, note, ms, pipeline) {
     const found = hits.length ? ["found", { n: number(hits.length), time: seconds(ms / 1000) }] : ["found_none", {}];
     announce(t(...found));
     const best = Math.max(...hits.map((hit) => hit.score), 1e-9);
@@ -99,7 +99,9 @@ export function show(main) {
         all.map((hit, at) => card(hit, { at, all, best, most, pipeline })),
       ),
     );
-    results.replaceChildren(h("p", { class: "muted", t: found[0], vars: found[1] }), list);
+    // Such as an index that is left out.
+    const remark = note ? h("p", { class: "note" }, note) : "";
+    results.replaceChildren(h("p", { class: "muted", t: found[0], vars: found[1] }), remark, list);
   }
   results.replaceChildren(empty());
   if (last.query) find();
@@ -179,6 +181,7 @@ function card(hit, { at, all, best, most, pipeline }) {
       h(
         "span",
         { class: "foot" },
+        hit.pipeline ? h("span", { class: "of" }, hit.pipeline) : "",
         h("span", { class: "uri" }, hit.uri),
         " ",
         h("span", {

@@ -47,6 +47,7 @@ function card(source, { at, all, pipeline, cited }) {
       h(
         "span",
         { class: "foot" },
+        source.pipeline ? h("span", { class: "of" }, source.pipeline) : "",
         where,
         " ",
         lines,

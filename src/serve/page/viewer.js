@@ -142,6 +142,7 @@ export function open(sources, at, pipeline) {
     const web = webLink(source.link);
     title.textContent = `${source.n ? `${source.n} · ` : ""}${source.title || source.uri.split("/").at(-1)}`;
     where.replaceChildren(
+      source.pipeline ? h("span", { class: "of" }, source.pipeline) : "",
       h("span", { class: "uri" }, source.uri),
       " ",
       h("span", {
@@ -156,13 +157,13 @@ export function open(sources, at, pipeline) {
       ...[
         step("previous", at - 1, "←"),
         step("next", at + 1, "→"),
-        h("a", { class: "quiet", href: addressOf({ ...source, pipeline }), target: "_blank", t: "open_alone" }),
+        h("a", { class: "quiet", href: addressOf({ pipeline, ...source }), target: "_blank", t: "open_alone" }),
         web && h("a", { class: "quiet", href: web, target: "_blank", rel: "noopener noreferrer nofollow", t: "open_web" }),
       ].filter(Boolean),
     );
     body.replaceChildren(h("p", { class: "muted", t: "loading" }));
     try {
-      const document = await load(source.uri, pipeline);
+      const document = await load(source.uri, source.pipeline ?? pipeline);
       if (at !== next) return;
       const shown = text(document, source.lines);
       body.replaceChildren(shown.whole);

@@ -42,11 +42,11 @@ pub(super) struct Begun {
 /// Begins to answer. Returns with the first word, or when it has taken so long that the client had better hear something.
 pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: Asked) -> Result<Begun, Fault> {
     let Asked { model: name, conversation, options, max_tokens, temperature, mode } = asked;
-    let models::Model { id, served, lists_sources } = models::find(service, name.as_deref())?;
+    let models::Model { id, scope, lists_sources } = models::find(service, name.as_deref())?;
     let how = Question {
         limit: options.limit,
         filter: filter(&options.terms)?,
-        model: model(options.model.as_deref(), &served.runtime.plan)?,
+        model: model(options.model.as_deref(), &scope.first().runtime.plan)?,
         instructions: conversation.instructions.clone(),
         max_tokens,
         temperature,
@@ -54,13 +54,13 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
         all: options.all,
         ..Question::default()
     };
-    let teller = Teller::new(&conversation.question, Links::new(headers, &served.name), mode, lists_sources);
+    let teller = Teller::new(&conversation.question, Links::new(headers, &scope.first().name), mode, lists_sources);
     let answer = if conversation.is_task() {
-        answering::begin(service, &service.answers, &served, |answerer| answerer.chat(conversation.messages(), how)).await?
+        answering::begin(service, &service.answers, &scope, |answerer| answerer.chat(conversation.messages(), how)).await?
     } else {
         let Conversation { history, question: text, .. } = conversation;
         let history = Some(history).filter(|history| !history.is_empty());
-        answering::ask(service, &served, Question { text, history, ..how }).await?
+        answering::ask(service, &scope, Question { text, history, ..how }).await?
     };
     Ok(Begun { model: id, events: begun(answer).await?, teller })
 }

@@ -20,6 +20,7 @@ const ENTRY: &str = "- [";
 pub(super) struct Links {
     /// This service, as the client knows it: `https://docs.example`.
     origin: String,
+    /// The pipeline of sources that do not name their own.
     pipeline: String,
 }
 
@@ -32,16 +33,23 @@ impl Links {
         let host = field(header::HOST.as_str()).unwrap_or("localhost");
         let origin = Url::parse(&format!("{scheme}://{host}/")).map(|url| url.origin().ascii_serialization());
         let origin = origin.unwrap_or_else(|_| "http://localhost".to_owned());
-        Self { origin, pipeline: form_urlencoded::byte_serialize(pipeline.as_bytes()).collect() }
+        Self { origin, pipeline: escaped(pipeline) }
     }
 
     /// A page of the web where it is, any other document in this service's viewer, at its lines.
     fn of(&self, source: &Source) -> String {
         let Self { origin, pipeline } = self;
         let (first, last) = source.lines;
+        let own = source.pipeline.as_deref().map(escaped);
+        let pipeline = own.as_ref().unwrap_or(pipeline);
         let viewer = || format!("{origin}/documents/{}?pipeline={pipeline}#L{first}-{last}", id_of(&source.uri));
         source.link().unwrap_or_else(viewer)
     }
+}
+
+/// A name as it stands in an address.
+fn escaped(name: &str) -> String {
+    form_urlencoded::byte_serialize(name.as_bytes()).collect()
 }
 
 /// A source with its address.

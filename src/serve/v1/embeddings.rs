@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::providers::{EmbedLimits, Embedder, InputType, ProviderError};
 use crate::serve::api::read::Body;
 use crate::serve::fault::Fault;
+use crate::serve::scope::Scope;
 use crate::serve::service::Service;
 
 /// Inputs of a request, as many as `OpenAI` takes.
@@ -61,7 +62,19 @@ enum Kind {
 
 pub(super) async fn embed(State(service): State<Arc<Service>>, Body(embeddings): Body<Embeddings>) -> Result<Response, Fault> {
     let Embeddings { model, input, encoding_format, dimensions, input_type } = embeddings;
-    let Model { id, served, .. } = models::find(&service, model.as_deref())?;
+    let (id, served) = match models::find(&service, model.as_deref())? {
+        Model { id, scope: Scope::One(served), .. } => (id, served),
+        // Where none is named, the first has always made them.
+        Model { .. } if model.is_none() => {
+            let first = service.pipelines.get(None)?;
+            (first.name.clone(), first)
+        }
+        Model { id, scope, .. } => {
+            let names: Vec<&str> = scope.members().iter().map(|served| served.name.as_str()).collect();
+            let fault = Fault::bad(format!("{id} is several pipelines, each of which may embed by another model"));
+            return Err(fault.hint(format!("name one of them: {}", names.join(", "))));
+        }
+    };
     let inputs = match input {
         Input::One(text) => vec![text],
         Input::Several(texts) => texts,

@@ -1,4 +1,4 @@
-//! `GET /v1/models`: the pipelines.
+//! `GET /v1/models`: the pipelines, and where there are several, all of them together.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -9,41 +9,47 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::serve::fault::Fault;
-use crate::serve::pipelines::Served;
+use crate::serve::scope::Scope;
 use crate::serve::service::Service;
 
 /// The end of a model's name whose answers list their sources.
 const WITH_SOURCES: &str = "+sources";
 
-/// A pipeline as a model.
+/// A pipeline as a model, or several together.
 pub(super) struct Model {
     /// As it was asked for.
     pub(super) id: String,
-    pub(super) served: Arc<Served>,
+    pub(super) scope: Scope,
     /// The sources are listed at the end.
     pub(super) lists_sources: bool,
 }
 
-/// The model of this name; without a name the first.
+/// The model of this name; without a name all pipelines together.
 pub(super) fn find(service: &Service, id: Option<&str>) -> Result<Model, Fault> {
     let missing = |fault: Fault| Fault {
         message: format!("there is no model {}", id.unwrap_or_default()),
         kind: "model_not_found".into(),
         ..fault
     };
-    let (served, lists_sources) = match (service.pipelines.get(id), id.and_then(|id| id.strip_suffix(WITH_SOURCES))) {
-        (Ok(served), _) => (served, false),
-        (Err(_), Some(name)) => (service.pipelines.get(Some(name)).map_err(missing)?, true),
-        (Err(fault), None) => return Err(missing(fault)),
+    let bare = id.and_then(|id| id.strip_suffix(WITH_SOURCES));
+    // One pipeline goes before several: another may be called `sources`.
+    let one = bare.and_then(|name| service.pipelines.get(Some(name)).ok()).filter(|_| service.pipelines.get(id).is_err());
+    let (scope, lists_sources) = match (one, service.scopes.asked(id), bare) {
+        (Some(served), ..) => (Scope::One(served), true),
+        (None, Ok(scope), _) => (scope, false),
+        (None, Err(_), Some(name)) => (service.scopes.asked(Some(name)).map_err(missing)?, true),
+        (None, Err(fault), None) => return Err(missing(fault)),
     };
-    let id = id.map_or_else(|| served.name.clone(), str::to_owned);
-    Ok(Model { id, served, lists_sources })
+    let id = id.map_or_else(|| scope.name().to_owned(), str::to_owned);
+    Ok(Model { id, scope, lists_sources })
 }
 
 pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
     let names = service.pipelines.names();
     let listing = names.iter().map(|name| format!("{name}{WITH_SOURCES}"));
-    let models: Vec<Value> = names.iter().cloned().chain(listing).map(|id| object(&service, &id)).collect();
+    let together = service.scopes.together_name();
+    let together = together.iter().flat_map(|name| [name.clone(), format!("{name}{WITH_SOURCES}")]);
+    let models: Vec<Value> = names.iter().cloned().chain(listing).chain(together).map(|id| object(&service, &id)).collect();
     Json(json!({"object": "list", "data": models})).into_response()
 }
 

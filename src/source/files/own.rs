@@ -16,9 +16,13 @@ pub(super) fn is_own(path: &Path, is_dir: bool) -> bool {
         Some("ledger") => begins_as_database(path) || extension != "ledger",
         Some("lock") => {
             let stem = path.file_stem().and_then(OsStr::to_str).unwrap_or_default();
-            path.with_extension("ledger").exists() || (stem == "embeddings" && beside("embeddings.sqlite3"))
+            let is_cache = matches!(stem, "embeddings" | "contexts") && beside(&format!("{stem}.sqlite3"));
+            path.with_extension("ledger").exists() || is_cache
         }
-        _ => name.strip_prefix("embeddings.sqlite3").is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal")),
+        _ => ["embeddings.sqlite3", "contexts.sqlite3"]
+            .iter()
+            .find_map(|cache| name.strip_prefix(cache))
+            .is_some_and(|rest| matches!(rest, "" | "-wal" | "-shm" | "-journal")),
     }
 }
 

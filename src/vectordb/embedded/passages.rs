@@ -29,6 +29,7 @@ pub(super) fn passage(row: &Row<'_>) -> rusqlite::Result<(i64, Uuid, Passage)> {
         columns: place.columns,
         page: place.page,
         anchor: place.anchor,
+        context: place.context,
         text: row.get(8)?,
         uri: row.get(9)?,
         title: row.get(10)?,
@@ -40,7 +41,7 @@ pub(super) fn passage(row: &Row<'_>) -> rusqlite::Result<(i64, Uuid, Passage)> {
     Ok((row.get(0)?, Uuid::from_bytes(id), passage))
 }
 
-/// Where in its document a passage is, besides its lines.
+/// Where in its document a passage is, besides its lines, and what was said of that.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Place {
@@ -52,6 +53,8 @@ struct Place {
     page: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anchor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    context: Option<String>,
 }
 
 /// What the column of the headings holds: most passages have nothing else.
@@ -63,11 +66,12 @@ enum Kept {
 }
 
 fn place(passage: &Passage) -> rusqlite::Result<Option<String>> {
-    let Passage { headings, columns, page, anchor, .. } = passage;
-    if columns.is_none() && page.is_none() && anchor.is_none() {
+    let Passage { headings, columns, page, anchor, context, .. } = passage;
+    if columns.is_none() && page.is_none() && anchor.is_none() && context.is_none() {
         return to_json(headings, headings.is_empty());
     }
-    let place = Place { headings: headings.clone(), columns: columns.clone(), page: *page, anchor: anchor.clone() };
+    let (columns, anchor, context) = (columns.clone(), anchor.clone(), context.clone());
+    let place = Place { headings: headings.clone(), columns, page: *page, anchor, context };
     to_json(&place, false)
 }
 

@@ -24,9 +24,20 @@ pub struct Store {
     pub missing: bool,
     pub asked: Mutex<Vec<(Query, usize)>>,
     pub released: AtomicUsize,
+    /// After so many documents were read, another index has taken its place.
+    pub gone_after: Option<usize>,
+    pub read: AtomicUsize,
 }
 
 impl Store {
+    pub fn gone_after(self, documents: usize) -> Self {
+        Self { gone_after: Some(documents), ..self }
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.gone_after.is_some_and(|most| self.read.load(Ordering::SeqCst) > most)
+    }
+
     /// How often it was let go.
     pub fn released(&self) -> usize {
         self.released.load(Ordering::SeqCst)
@@ -77,6 +88,13 @@ impl VectorStore for Store {
     }
     async fn scroll(&self, _: Option<Uuid>, _: usize) -> Result<Vec<(Uuid, Passage)>, StoreError> {
         Ok(Vec::new())
+    }
+    async fn passages_of(&self, uri: &str) -> Result<Vec<Passage>, StoreError> {
+        self.read.fetch_add(1, Ordering::SeqCst);
+        if self.is_gone() {
+            return Err(StoreError::Missing { store: self.describe() });
+        }
+        Ok(self.hits.iter().map(|hit| hit.passage.clone()).filter(|passage| passage.uri == uri).collect())
     }
     async fn flush(&self) -> Result<(), StoreError> {
         Ok(())
@@ -189,6 +207,7 @@ pub fn hit(uri: &str, start: u64, lines: (u32, u32), score: f32, text: &str) -> 
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: uri.into(),
         start,
         end: start + text.len() as u64,

@@ -179,6 +179,28 @@ fn a_part_of_the_sources_completes_no_change_and_what_is_gone_none_either() {
 }
 
 #[test]
+fn a_folder_that_is_gone_keeps_a_change_open_and_it_is_said_how_to_end_it() {
+    let rig = indexed(Kind::Embedded);
+    let (one, both) = ("paths: [docs]", "paths: [docs, more]");
+    rig.project.write("more/灯.txt", "灯塔的灯在黄昏时点亮。\n");
+    rewrite(&rig, "docs", one, both);
+    rig.complete();
+    rewrite(&rig, "docs", OLD, NEW);
+    std::fs::rename(rig.project.path("more"), rig.project.path("aside")).unwrap();
+    let before = searched(&rig, "docs").0;
+    let open = rig.ingest(&[]).expect_code(1).last("summary");
+    assert_eq!((&open["change"]["complete"], &open["change"]["unlisted"]), (&false.into(), &1.into()), "{open}");
+    assert_eq!(searched(&rig, "docs").0, before);
+    let told = without_secrets(rig.project.run(&["ingest", "-p", "docs.yaml"])).stderr;
+    assert!(words(&told).contains("take its folder out of `sources`"), "{told}");
+    // Taken out, it keeps nothing waiting.
+    rewrite(&rig, "docs", both, one);
+    let complete = rig.ingest(&[]).expect_code(0).last("summary");
+    assert_eq!((&complete["change"]["complete"], complete["change"].get("unlisted")), (&true.into(), None), "{complete}");
+    assert_eq!(models(&rig).len(), 1);
+}
+
+#[test]
 fn where_the_old_model_cannot_be_had_it_is_said_what_to_declare() {
     let rig = indexed(Kind::Embedded);
     let known = rig.api.url().replace("http://127.0.0.1", "localhost");

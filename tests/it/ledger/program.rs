@@ -73,6 +73,7 @@ fn page(n: u64, uri: &str) -> Point {
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: uri.into(),
         start: 0,
         end: 4,

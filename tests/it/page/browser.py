@@ -314,6 +314,85 @@ def views(browser):
         visit.context.close()
 
 
+def whole(browser):
+    """All documents are read when a button says so, and how far that has come is seen; so is a model asked anyway."""
+    words = {
+        "en-US": ("List all harbour cranes", "Reading all 140 documents", "Read all", "Answer from the best passages", "read all 140 documents", "Answer anyway"),
+        "zh-CN": ("列出所有温室的资料", "通读全部 140 篇", "通读全部", "改用最相关的段落作答", "通读了 140 篇文档", "仍然回答"),
+    }
+    for locale, (question, takes, read, passages, took, anyway) in words.items():
+        visit = Visit(browser, locale=locale)
+        page = visit.page
+        visit.ask(question)
+        visit.answered()
+        offer = page.locator(".note").filter(has_text=takes)
+        expect(offer).to_have_count(1)
+        expect(page.locator(".notes")).not_to_contain_text("--all")
+        visit.is_accessible()
+        button = page.get_by_role("button", name=read, exact=True)
+        button.click()
+        bar = page.locator(".pass progress")
+        expect(bar).to_be_visible()
+        expect(page.locator(".status")).to_contain_text("140")
+        page.wait_for_function("document.querySelector('.pass progress').value >= 2")
+        visit.is_accessible()
+        # Not all, after all: the best passages answer, and the question stands there once.
+        page.get_by_role("button", name=passages, exact=True).click()
+        expect(page.locator(".turn")).to_have_count(1)
+        visit.answered()
+        expect(page.locator(".facts")).not_to_contain_text("140")
+        expect(page.locator(".note")).to_have_count(0)
+        page.get_by_role("button", name=re.compile("New conversation|新对话")).click()
+        visit.ask(question)
+        visit.answered()
+        page.get_by_role("button", name=read, exact=True).click()
+        expect(page.locator(".facts")).to_contain_text(took)
+        expect(bar).not_to_be_visible()
+        expect(page.locator(".prose a.cite").first).to_be_visible()
+        page.reload()
+        expect(page.locator(".facts")).to_contain_text(took)
+        page.get_by_role("button", name=re.compile("New conversation|新对话")).click()
+        visit.ask("Who won the chess championship in Reykjavik after the thunderstorm?")
+        visit.answered()
+        expect(page.locator(".note")).to_contain_text(re.compile("No model was asked|没有询问模型"))
+        page.get_by_role("button", name=anyway, exact=True).click()
+        expect(page.locator(".prose a.cite").first).to_be_visible()
+        expect(page.get_by_role("button", name=anyway, exact=True)).to_have_count(0)
+        visit.is_clean()
+        visit.context.close()
+
+
+def together(browser):
+    """Several pipelines are asked together; each source says whose it is, and opens there."""
+    visit = Visit(browser)
+    page = visit.page
+    visit.ask("How often are keys rotated?")
+    visit.answered()
+    of = page.locator(".card .of")
+    expect(of).to_have_count(2)
+    assert sorted(of.all_inner_texts()) == ["docs", "tickets"]
+    page.locator(".card").filter(has=page.get_by_text("tickets", exact=True)).click()
+    expect(page.locator(".viewer .where .of")).to_have_text("tickets")
+    expect(page.locator("mark.lines")).to_contain_text("asks a customer")
+    page.keyboard.press("Escape")
+    page.locator("[data-view=search]").click()
+    page.locator("#query").fill("keys rotated")
+    page.keyboard.press("Enter")
+    expect(page.locator(".hit .of")).to_have_count(2)
+    # One of them alone, and the map, which is of one.
+    page.locator(".options summary").click()
+    page.locator("#search-pipeline").select_option("tickets")
+    expect(page.locator(".hit")).to_have_count(1)
+    expect(page.locator(".hit .of")).to_have_count(0)
+    page.locator("#search-pipeline").select_option("")
+    expect(page.locator(".hit .of")).to_have_count(2)
+    visit.is_accessible()
+    page.locator("[data-view=map]").click()
+    expect(page.locator("canvas")).to_be_visible()
+    expect(page.locator("#search-pipeline option")).to_have_count(2)
+    visit.is_clean()
+
+
 def token(browser):
     """A token is asked for once; a wrong one is said to be wrong."""
     visit = Visit(browser)
@@ -333,4 +412,4 @@ def token(browser):
 
 with sync_playwright() as playwright:
     chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    {"answer": answer, "stop": stop, "reload": reload, "quality": quality, "ingest": ingest, "views": views, "token": token}[SCENARIO](chromium)
+    {"answer": answer, "stop": stop, "reload": reload, "quality": quality, "ingest": ingest, "views": views, "whole": whole, "together": together, "token": token}[SCENARIO](chromium)

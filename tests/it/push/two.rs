@@ -135,6 +135,7 @@ pub fn loose(bm25: &Bm25, n: u64) -> Point {
         columns: None,
         page: None,
         anchor: None,
+        context: None,
         uri: format!("loose/{}.txt", n / 10),
         start: n,
         end: n + text.len() as u64,

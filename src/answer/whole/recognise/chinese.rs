@@ -117,14 +117,19 @@ fn listed(text: &str) -> bool {
         "告诉我",
         "盘点",
     ];
+    /// A number of what is told one by one: 工单数量, not 统计日志的保存时间.
+    const NUMBERS: [&str; 14] =
+        ["数量", "數量", "个数", "個數", "总数", "總數", "次数", "次數", "份数", "件数", "条数", "篇数", "多少", "数目"];
     const DETAILS: [&str; 8] = ["信息", "資訊", "资讯", "详细信息", "细节", "細節", "详情", "詳情"];
     // An order begins the sentence, but for courtesies.
-    if let Some(rest) = soon(text, &LIST, 6) {
+    if let Some(rest) = soon(text, &LIST, 6).filter(|_| !by_a_tool(text, &LIST)) {
         if let Some(what) = soon(rest, &ALL, 12) {
             // 所有关于密钥的信息 is one subject, and so is 全部细节; 所有信息安全事故 are many.
             return !what.starts_with("关于") && !what.starts_with("關於") && !what.is_empty() && !DETAILS.contains(&what);
         }
-        if ["统计", "統計"].iter().any(|count| text.contains(count)) && soon(rest, &NOUNS, 8).is_some() {
+        if ["统计", "統計"].iter().any(|count| text.contains(count))
+            && soon(rest, &NOUNS, 8).is_some_and(|rest| NUMBERS.iter().any(|number| rest.contains(number)))
+        {
             return true;
         }
     }
@@ -132,6 +137,17 @@ fn listed(text: &str) -> bool {
     let Some((_, rest)) = after(text, &ALL) else { return false };
     turned && after(rest, &["列出", "列举", "列一", "列成", "找出", "整理", "列舉", "概括", "总结", "總結"]).is_some()
         || ["列表", "清单", "清單", "名单", "名單", "一览", "一览表"].iter().any(|list| text.ends_with(list))
+}
+
+/// 写一个脚本列出…, 用 kubectl 列出…: what lists is a program.
+fn by_a_tool(text: &str, list: &[&str]) -> bool {
+    const MAKES: [&str; 12] = ["写", "寫", "编", "編", "实现", "實現", "开发", "開發", "设计", "設計", "创建", "創建"];
+    const USES: [&str; 7] = ["用", "使用", "通过", "通過", "利用", "借助", "调用"];
+    let Some((before, _)) = after(text, list) else { return false };
+    let said: String = text.chars().take(before).collect();
+    // 用表格列出 says in which form.
+    let uses = after(&said, &USES).is_some_and(|(_, tool)| tool.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    uses || MAKES.iter().any(|makes| said.contains(makes))
 }
 
 /// 总结全部, 概括这些文档.
@@ -181,11 +197,14 @@ fn counted(text: &str) -> bool {
 /// 所有文档中….
 fn in_all(text: &str) -> bool {
     const ABOUT: [&str; 9] = ["主要讲", "讲了", "讲的", "主要内容", "主题", "主題", "有哪些共同", "共同", "关于什么"];
+    /// 所有文档的默认权限: a rule for all of them, which stands in one place.
+    const RULES: [&str; 6] = ["默认", "默認", "缺省", "预设", "上限", "下限"];
     const WITHIN: [&str; 10] = ["中", "里", "裡", "内", "內", "之间", "库", "的", "讲", "主要"];
     let documents = ["文档", "文檔", "文件", "资料", "資料", "报告", "報告", "语料", "知识库", "笔记", "论文", "合同"];
     if let Some((_, rest)) = after(text, &ALL)
         && let Some(rest) = soon(rest, &documents, 1)
         && WITHIN.iter().any(|within| rest.starts_with(within))
+        && !(rest.starts_with('的') && RULES.iter().any(|rule| rest.contains(rule)))
     {
         return true;
     }

@@ -142,6 +142,20 @@ fn is_procedure(words: &[&str]) -> bool {
     how || BEGINNINGS.contains(&first) && !matches!(words, ["do" | "does", "all" | "any", ..])
         || words.windows(2).any(|pair| pair == ["how", "to"])
         || words.iter().any(|word| matches!(*word, "command" | "flag"))
+        || by_a_tool(words)
+}
+
+/// "List all tenants with lanternctl", "show all users via the API": a program is to do it. "With casualties", "with date and cause" says
+/// which or what of them.
+fn by_a_tool(words: &[&str]) -> bool {
+    let of_a_name = |name: &str| !name.ends_with('s') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    match words {
+        [.., "using" | "via", _]
+        | [.., "using" | "via", "the" | "a" | "an", _]
+        | [.., "with" | "through", "the" | "an" | "a", "cli" | "api" | "sdk" | "console"] => true,
+        [.., "with", name] => of_a_name(name),
+        _ => false,
+    }
 }
 
 /// An order that names all of something: "list every incident", "give me a table of all outages".

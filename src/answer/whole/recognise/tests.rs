@@ -4,7 +4,7 @@
 
 use super::*;
 
-const ABOUT_ALL: [&str; 142] = [
+const ABOUT_ALL: [&str; 150] = [
     "list all the vulnerabilities found in the audits",
     "What are the names of all employees mentioned in the files?",
     "How many support tickets were resolved last week?",
@@ -147,9 +147,17 @@ const ABOUT_ALL: [&str; 142] = [
     "所有事故的清单",
     "在整个知识库中，密钥轮换的说法是否一致？",
     "汇总每份合同的金额",
+    "用表格列出所有事故",
+    "统计投诉的总数",
+    "所有合同的金额分别是多少？",
+    "所有文档中的默认密码有哪些？",
+    "List all incidents with casualties",
+    "List each outage with date and cause",
+    "Show every contract with its value",
+    "List all reports with an open question",
 ];
 
-const ABOUT_ONE: [&str; 149] = [
+const ABOUT_ONE: [&str; 163] = [
     "How many retries are there before a ticket is closed?",
     "What are the main themes in chapter 3?",
     "List the members of the board",
@@ -299,6 +307,20 @@ const ABOUT_ONE: [&str; 149] = [
     "How many messages are there in the queue by default?",
     "Provide all the details on incident 42",
     "告诉我全部细节",
+    "所有文档的默认权限是什么",
+    "所有文件的大小上限是多少？",
+    "写一个脚本列出所有文件",
+    "编写程序统计所有日志",
+    "用 kubectl 列出所有记录",
+    "通过API找出所有工单",
+    "统计日志的保存时间",
+    "统计报告的生成频率",
+    "List all tenants with lanternctl",
+    "Show all records with kubectl",
+    "list every file via the API",
+    "List all documents using curl",
+    "Give me all tickets with the CLI",
+    "Delete all logs using the console",
 ];
 
 #[test]

@@ -1,0 +1,234 @@
+//! Has contexts written: those that are kept already come from the cache, the others from a model, each once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
+
+use super::prompt::{self, Asked, WRITTEN};
+use super::situating::Situating;
+use crate::cache::{Text, TextCache};
+use crate::error::{Failure, Origin};
+use crate::ingest::breaker::Breaker;
+use crate::ingest::clocks::{Asking, Place, Step};
+use crate::ingest::report::Report;
+use crate::limits::{Waiting, listened};
+use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, ProviderError, StopReason, Usage};
+
+/// How often a request is made whose answer breaks off.
+const ATTEMPTS: u32 = 3;
+/// Before it is made again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Answers of no use by a model that has given none of any: each other chunk would be paid for in vain.
+const USELESS: u32 = 16;
+/// An answer that is longer is not listened to any further, in bytes: the server does not know `max_tokens`.
+const LONGEST: usize = 16 << 10;
+/// How often a stopped run looks whether what is under way waits for its turn only.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Why a chunk has no context.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::ingest) enum ContextError {
+    /// The models said no to this chunk.
+    #[error(transparent)]
+    Chunk(ProviderError),
+    /// They failed in such a way that the run ends.
+    #[error(transparent)]
+    Run(ProviderError),
+    /// The run was stopped before the chunk was sent.
+    #[error("the run was stopped")]
+    Stopped,
+}
+
+impl Failure for ContextError {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Chunk(_) | Self::Run(_) => Origin::Provider,
+            Self::Stopped => Origin::Worker,
+        }
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Chunk(error) | Self::Run(error) => error.code(),
+            Self::Stopped => "stopped",
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Chunk(error) | Self::Run(error) => error.hint.clone(),
+            Self::Stopped => None,
+        }
+    }
+
+    fn stops_all(&self) -> bool {
+        !matches!(self, Self::Chunk(_))
+    }
+}
+
+/// May be asked from anywhere, any number of chunks at once: the providers' limits say how many are on their way.
+#[derive(Debug)]
+pub(in crate::ingest) struct Writer {
+    models: Vec<Arc<dyn ChatModel>>,
+    cache: TextCache,
+    breaker: Breaker,
+    /// Answers of no use since the last good one; as many as there can be after the first good one.
+    useless: AtomicU32,
+    report: Arc<Report>,
+    stop: CancellationToken,
+    /// The stage's: requests are below it.
+    span: Span,
+}
+
+impl Writer {
+    pub fn new(situating: &Situating, cache: TextCache, report: Arc<Report>, stop: CancellationToken, span: Span) -> Self {
+        let models = situating.models.clone();
+        Self { models, cache, breaker: Breaker::default(), useless: AtomicU32::new(0), report, stop, span }
+    }
+
+    /// The context of a chunk.
+    pub async fn write(&self, Asked { request, key, read }: Asked) -> Result<Text, Arc<ContextError>> {
+        let (text, paid) = self.cache.get_or_write(key, self.unless_stopped(request, read)).await?;
+        if !paid {
+            self.report.contexts.cache_hits.add(1);
+        }
+        Ok(text)
+    }
+
+    /// What is on the wire when the run is stopped is waited for, since it is paid for; what waits for its turn is not.
+    async fn unless_stopped(&self, request: ChatRequest, read: u64) -> Result<Text, ContextError> {
+        let asking = Asking::begin(Place::take(&self.report.clocks, Step::Context));
+        let answer = listened(asking.listener(), self.ask(&request, read, &asking)).instrument(self.span.clone());
+        let stopped = async {
+            self.stop.cancelled().await;
+            while asking.is_on_wire() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            answer = answer => answer,
+            () = stopped => Err(ContextError::Stopped),
+        }
+    }
+
+    /// Asks one model after the other until one answers.
+    async fn ask(&self, request: &ChatRequest, read: u64, asking: &Asking) -> Result<Text, ContextError> {
+        let mut models = self.models.iter().peekable();
+        let mut failed = ProviderError::new("chunk.context", ErrorKind::ModelMissing, "no model is set");
+        while let Some(model) = models.next() {
+            match self.answer(&**model, request, read, asking).await {
+                Ok(text) => {
+                    self.breaker.answered();
+                    self.report.contexts.written.add(1);
+                    return Ok(text.into());
+                }
+                Err(error) => failed = error,
+            }
+            if let Some(next) = models.peek() {
+                tracing::info!(from = model.model(), to = next.model(), error = %failed, "the next model says where the chunk stands");
+            }
+        }
+        let useless = self.useless.load(Ordering::Relaxed);
+        if self.breaker.failed(&failed).is_some() || (USELESS..u32::MAX).contains(&useless) {
+            // Not one request more.
+            self.stop.cancel();
+            return Err(ContextError::Run(failed));
+        }
+        Err(ContextError::Chunk(failed))
+    }
+
+    /// What a model answers, asked again where its answer breaks off. What fails before has been tried again below.
+    async fn answer(
+        &self,
+        model: &dyn ChatModel,
+        request: &ChatRequest,
+        read: u64,
+        asking: &Asking,
+    ) -> Result<String, ProviderError> {
+        let (mut attempt, began) = (1, Instant::now());
+        loop {
+            let mut begun = false;
+            match self.once(model, request, read, asking, &mut begun).await {
+                Err(error) if begun && attempt < ATTEMPTS && error.is_transient() => {
+                    attempt += 1;
+                    tracing::info!(%error, attempt, "an answer broke off and is asked for again");
+                    asking.is(Waiting::Retry);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) if begun && error.is_transient() => {
+                    return Err(ProviderError { attempts: attempt, waited: began.elapsed(), ..error });
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        model: &dyn ChatModel,
+        request: &ChatRequest,
+        read: u64,
+        asking: &Asking,
+        begun: &mut bool,
+    ) -> Result<String, ProviderError> {
+        self.report.contexts.requests.add(1);
+        let mut answer = model.chat(request.clone()).await?;
+        *begun = true;
+        // The model still writes.
+        asking.is(Waiting::Wire);
+        let mut text = String::new();
+        let (stop, usage) = loop {
+            match answer.next().await {
+                Some(event) => match event? {
+                    ChatEvent::Text(more) => text.push_str(&more),
+                    ChatEvent::Reasoning(_) => {}
+                    ChatEvent::Retracted => text.clear(),
+                    ChatEvent::Done { stop, usage } => break (stop, usage),
+                },
+                None => {
+                    return Err(ProviderError::new(model.model(), ErrorKind::Network, "the answer ended without its end mark"));
+                }
+            }
+            if text.len() > LONGEST {
+                break (StopReason::Length, Usage::default());
+            }
+        };
+        asking.is(Waiting::Nothing);
+        let usage = Usage::new(usage.input_tokens.or(Some(read)), usage.output_tokens.or(Some(WRITTEN)));
+        self.report.contexts.paid(usage, usage.cost(model.price()));
+        let of_use = match stop {
+            StopReason::Refused => None,
+            _ => prompt::cleaned(&text),
+        };
+        if of_use.is_some() {
+            self.useless.store(u32::MAX, Ordering::Relaxed);
+        } else {
+            let more = |useless: u32| Some(useless.saturating_add(1));
+            let _ = self.useless.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        }
+        of_use.ok_or_else(|| nothing_said(model.model(), stop))
+    }
+}
+
+/// An answer without a word. It is the chunk's own: another one may have one.
+fn nothing_said(model: &str, stop: StopReason) -> ProviderError {
+    let (message, hint) = match stop {
+        StopReason::Refused => {
+            ("its filter refused to say where a chunk stands", "name another model under `chunk.context.fallback`")
+        }
+        StopReason::Length => (
+            "all that it may write went into its thoughts, and nothing into where a chunk stands",
+            "have it think less (a setting of its server), or name another model under `chunk.context`",
+        ),
+        StopReason::End => ("said nothing of where a chunk stands", "name another model under `chunk.context`"),
+    };
+    ProviderError::new(model, ErrorKind::InvalidInput, message).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests;

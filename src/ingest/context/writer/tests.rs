@@ -1,0 +1,185 @@
+//! The writer before models that go wrong in every way.
+
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use futures_util::stream;
+
+use super::*;
+use crate::cache::Key;
+use crate::providers::{ChatStream, Message, Price};
+
+/// What a model does when it is asked.
+#[derive(Debug, Clone)]
+enum Does {
+    Says(&'static str, StopReason),
+    /// Some of it, and then the connection breaks.
+    Breaks,
+    Fails(ErrorKind),
+    Hangs,
+}
+
+/// Does one thing after the other, and the last one for ever.
+#[derive(Debug)]
+struct Scripted(Mutex<VecDeque<Does>>);
+
+impl Scripted {
+    fn new(script: impl IntoIterator<Item = Does>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(script.into_iter().collect())))
+    }
+}
+
+#[async_trait]
+impl ChatModel for Scripted {
+    fn model(&self) -> &'static str {
+        "test/scripted"
+    }
+
+    fn price(&self) -> Option<Price> {
+        Some(Price { input: 1.0, output: Some(2.0) })
+    }
+
+    async fn chat(&self, _: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let does = {
+            let mut script = self.0.lock().unwrap();
+            if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
+        };
+        let broken = |kind| ProviderError::new("test", kind, "broken");
+        let events = match does.unwrap() {
+            Does::Says(text, stop) => {
+                let usage = Usage::new(Some(100), Some(10));
+                vec![
+                    Ok(ChatEvent::Reasoning("hm".into())),
+                    Ok(ChatEvent::Text(text.into())),
+                    Ok(ChatEvent::Done { stop, usage }),
+                ]
+            }
+            Does::Breaks => vec![Ok(ChatEvent::Text("Of".into())), Err(broken(ErrorKind::Network))],
+            Does::Fails(kind) => return Err(broken(kind)),
+            Does::Hangs => {
+                crate::limits::tell(Waiting::Wire);
+                return Ok(stream::pending().boxed());
+            }
+        };
+        Ok(stream::iter(events).boxed())
+    }
+}
+
+fn asked(chunk: &str) -> Asked {
+    let request = ChatRequest::new(vec![Message::user(chunk)]);
+    Asked { key: Key::of_text("context", "test/scripted", &[chunk]), request, read: 90 }
+}
+
+fn writer(models: Vec<Arc<dyn ChatModel>>) -> Writer {
+    let situating = Situating::new(models, 100);
+    Writer::new(&situating, TextCache::open(None), Arc::default(), CancellationToken::new(), Span::none())
+}
+
+fn by(script: impl IntoIterator<Item = Does>) -> Writer {
+    writer(vec![Scripted::new(script)])
+}
+
+const GOOD: Does = Does::Says("On keys.", StopReason::End);
+const EMPTY: Does = Does::Says(" \n", StopReason::End);
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_is_counted_and_kept() {
+    let writer = by([GOOD]);
+    let both = join_all([writer.write(asked("a")), writer.write(asked("a")), writer.write(asked("b"))]).await;
+    assert!(both.iter().all(|text| &**text.as_ref().unwrap() == "On keys."));
+    let told = writer.report.contexts.told();
+    assert_eq!((told.written, told.cache_hits, told.requests), (2, 1, 2));
+    assert_eq!((told.input_tokens, told.output_tokens), (200, 20));
+    assert!((told.cost_usd.unwrap() - 240e-6).abs() < 1e-12, "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_asked_for_again_and_not_for_ever() {
+    let writer = by([Does::Breaks, Does::Breaks, GOOD]);
+    assert_eq!(&*writer.write(asked("a")).await.unwrap(), "On keys.");
+    assert_eq!(writer.report.contexts.told().requests, 3);
+    let writer = by([GOOD, Does::Breaks]);
+    writer.write(asked("a")).await.unwrap();
+    let error = writer.write(asked("b")).await.unwrap_err();
+    assert!(
+        matches!(&*error, ContextError::Run(error) if error.kind == ErrorKind::Network),
+        "nothing else is answered: {error:?}"
+    );
+    assert_eq!(writer.report.contexts.told().requests, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_or_empty_is_of_its_chunk_alone() {
+    let refused = Does::Says("Of", StopReason::Refused);
+    let thought = Does::Says("", StopReason::Length);
+    let writer = by([GOOD, EMPTY, refused, thought, Does::Fails(ErrorKind::InvalidInput), GOOD]);
+    writer.write(asked("good")).await.unwrap();
+    for chunk in ["empty", "refused", "thought", "invalid"] {
+        let error = writer.write(asked(chunk)).await.unwrap_err();
+        assert!(matches!(&*error, ContextError::Chunk(error) if error.kind == ErrorKind::InvalidInput), "{error:?}");
+    }
+    assert_eq!(&*writer.write(asked("empty")).await.unwrap(), "On keys.", "errors are not kept");
+    assert!(!writer.stop.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_says_anything_is_not_asked_for_ever_and_who_did_is() {
+    let mute = by([EMPTY]);
+    let mut chunks = 0;
+    let error = loop {
+        chunks += 1;
+        let error = mute.write(asked(&chunks.to_string())).await.unwrap_err();
+        if matches!(&*error, ContextError::Run(_)) {
+            break error;
+        }
+    };
+    assert!(chunks == USELESS && mute.stop.is_cancelled() && error.stops_all(), "{chunks}");
+    let odd = by(std::iter::once(GOOD).chain(std::iter::repeat_n(EMPTY, 40)));
+    odd.write(asked("good")).await.unwrap();
+    for chunk in 0..40 {
+        assert!(matches!(&*odd.write(asked(&chunk.to_string())).await.unwrap_err(), ContextError::Chunk(_)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_model_takes_over_whatever_the_first_one_does() {
+    for does in [EMPTY, Does::Fails(ErrorKind::Auth), Does::Fails(ErrorKind::Unavailable), Does::Breaks] {
+        let writer = writer(vec![Scripted::new([does.clone()]), Scripted::new([GOOD])]);
+        assert_eq!(&*writer.write(asked("a")).await.unwrap(), "On keys.", "{does:?}");
+        assert!(!writer.stop.is_cancelled());
+    }
+    let neither = writer(vec![Scripted::new([EMPTY]), Scripted::new([Does::Fails(ErrorKind::Auth)])]);
+    assert!(matches!(&*neither.write(asked("a")).await.unwrap_err(), ContextError::Run(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_does_not_hold_a_stopped_run_up() {
+    /// Waits for its turn.
+    #[derive(Debug)]
+    struct InLine;
+    #[async_trait]
+    impl ChatModel for InLine {
+        fn model(&self) -> &'static str {
+            "test/in-line"
+        }
+        async fn chat(&self, _: ChatRequest) -> Result<ChatStream, ProviderError> {
+            crate::limits::tell(Waiting::Quota);
+            std::future::pending().await
+        }
+    }
+    let waiting = writer(vec![Arc::new(InLine)]);
+    let (stop, patience) = (waiting.stop.clone(), Duration::from_secs(5));
+    let asked_of = tokio::time::timeout(patience, waiting.write(asked("a")));
+    let (answer, ()) = tokio::join!(asked_of, async move {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+    });
+    assert!(matches!(&*answer.unwrap().unwrap_err(), ContextError::Stopped));
+    let sent = by([Does::Hangs]);
+    sent.stop.cancel();
+    assert!(tokio::time::timeout(patience, sent.write(asked("a"))).await.is_err(), "what is on the wire is paid for");
+}
