@@ -114,7 +114,10 @@ impl Runtime {
             complete = self.look().await?.current.slot == slot;
         }
         let (waiting, failed) = if complete { (0, now.failed) } else { (now.waiting, now.failed) };
-        summary.change = Some(ChangeOfModel { from, to, complete, waiting, failed });
+        // As of one process: what is there, a round of all sources has read; what seems gone and is kept is told apart.
+        let whole = summary.outcome == Outcome::Complete;
+        let unlisted = if whole { waiting.saturating_sub(summary.kept_although_gone) } else { 0 };
+        summary.change = Some(ChangeOfModel { from, to, complete, waiting, unlisted, failed });
         Ok(())
     }
 
