@@ -64,9 +64,9 @@ pub struct Side {
     pub model: Option<String>,
     /// Those who are at work on it: `host:process`.
     pub workers: Vec<String>,
-    /// Documents that are to be in it and are not done.
+    /// Documents that are to be in it and that nobody has come to.
     pub waiting: u64,
-    /// Those of them that failed.
+    /// Those that failed.
     pub failed: u64,
 }
 

@@ -219,9 +219,7 @@ impl Runtime {
             self.clear(&from).await;
         }
         let (from, to) = (from.index.map_or_else(String::new, |index| index.model.to_string()), model.to_string());
-        // What is there, such a run has read; what seems gone, and is kept for its number, is told apart.
-        let whole = !scoped && summary.outcome == Outcome::Complete;
-        let unlisted = if whole { waiting.saturating_sub(summary.kept_although_gone) } else { 0 };
+        let unlisted = unlisted(waiting, scoped, summary);
         summary.change = Some(ChangeOfModel { from, to, complete, waiting, unlisted, failed });
         Ok(())
     }
@@ -259,6 +257,13 @@ pub(super) async fn looked(slots: &Slots) -> Result<Look, Error> {
             return Ok(look);
         }
     }
+}
+
+/// Of the documents of the old index that are still to come, those that a run has not come to. What is there, one over all sources has
+/// read; what seems gone, and is kept for its number, is told apart.
+pub(super) fn unlisted(waiting: u64, scoped: bool, summary: &IngestSummary) -> u64 {
+    let whole = !scoped && summary.outcome == Outcome::Complete;
+    if whole { waiting.saturating_sub(summary.kept_although_gone) } else { 0 }
 }
 
 /// The switch: one write, before which the old vectors answer, and after which the new ones do.

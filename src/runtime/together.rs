@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Runtime;
-use super::change::{Wish, completed, documents_after};
+use super::change::{Wish, completed, documents_after, unlisted};
 use crate::cluster::{ClusterError, Ledgers, Right, Side, Step};
 use crate::error::Error;
 use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome};
@@ -28,6 +28,7 @@ pub(super) struct Turned {
     closings: i32,
     /// The models, where those in that slot are to take the others' place: of these, and of those.
     change: Option<(String, String)>,
+    scoped: bool,
 }
 
 impl Turned {
@@ -89,7 +90,7 @@ impl Runtime {
         // What is gone by then has made place for another one.
         setup.is_there = current.is_some() && !options.rebuild;
         let closings = Side::of(&sides, slot).closings;
-        Ok((setup, Turned { ledgers: ledgers.clone(), slot, closings, change: models }))
+        Ok((setup, Turned { ledgers: ledgers.clone(), slot, closings, change: models, scoped: options.scoped }))
     }
 
     /// After a worker's round: switches, if it was sealed with every document done, unless another worker does.
@@ -99,7 +100,7 @@ impl Runtime {
         summary: &mut IngestSummary,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
-        let Turned { ledgers, slot, change: Some((from, to)), .. } = turned else { return Ok(()) };
+        let Turned { ledgers, slot, change: Some((from, to)), scoped, .. } = turned else { return Ok(()) };
         let mut now = Side::of(&ledgers.sides().await?, slot).clone();
         let mut complete = false;
         if summary.outcome == Outcome::Complete && now.change == Step::Due {
@@ -114,9 +115,7 @@ impl Runtime {
             complete = self.look().await?.current.slot == slot;
         }
         let (waiting, failed) = if complete { (0, now.failed) } else { (now.waiting, now.failed) };
-        // As of one process: what is there, a round of all sources has read; what seems gone and is kept is told apart.
-        let whole = summary.outcome == Outcome::Complete;
-        let unlisted = if whole { waiting.saturating_sub(summary.kept_although_gone) } else { 0 };
+        let unlisted = unlisted(waiting, scoped, summary);
         summary.change = Some(ChangeOfModel { from, to, complete, waiting, unlisted, failed });
         Ok(())
     }
