@@ -47,7 +47,7 @@ impl Desk {
         project.write("tickets/17.md", "# Ticket 17\n\nThe pump of the ferry leaks when it is cold outside.\n");
         project.write("tickets/渡轮.md", "# 渡轮\n\n渡轮的水泵在天冷的时候漏水。\n");
         project.write("tickets/18.md", "# Ticket 18\n\nA customer asks how often keys are rotated on the ferry.\n");
-        let desk = Self { api, server: server, project };
+        let desk = Self { api, server, project };
         let url = desk.server.url.clone();
         desk.pipeline("docs", "", "");
         desk.pipeline(

@@ -106,6 +106,8 @@ pub(super) async fn page_recorded(
 
 pub(super) async fn reconcile(inner: &Inner, run: RunId) -> Result<(), LedgerError> {
     record_intents(inner).await.map_err(shared)?;
+    let sql = "UPDATE ragstream.corpora SET generation = NULL WHERE id = $1";
+    inner.database.ask(sql, &[(&inner.corpus, Type::INT4)]).await.map_err(shared)?;
     drop_what_differs(inner, run).await?;
     adopt(inner, run).await?;
     let sql = "WITH begun AS (UPDATE ragstream.jobs SET sweep = NULL WHERE corpus = $1 AND owner IS NOT NULL AND sweep = '')

@@ -88,7 +88,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     async fn stage_stored(&self, run: RunId, page: Vec<Staged>) -> Result<(), LedgerError>;
     /// Records of every document what was staged by this run. One that is recorded with these very points stays as it is; any
     /// other has the staged points and no known content or version, so that it is compared anew. Intents and failures stay:
-    /// what a killed run had sent may still arrive.
+    /// what a killed run had sent may still arrive. Takes the generation away: that of another state, to which the store may be put
+    /// back before this one has a word of its own.
     async fn reconcile(&self, run: RunId) -> Result<(), LedgerError>;
 
     /// Failures, by uri, at most `limit`.

@@ -9,7 +9,9 @@ use ragstream::source::Version;
 use uuid::Uuid;
 
 use super::random::any_history_agrees_with_the_model;
-use super::worker::a_worker_that_is_killed_anywhere_leaves_nothing_unknown;
+use super::worker::{
+    a_store_that_is_put_back_and_back_again_is_looked_through, a_worker_that_is_killed_anywhere_leaves_nothing_unknown,
+};
 use super::{Keeper, done, files, intent, listing, missing, point, scope, site};
 
 const NONE: Fenced = Fenced { uris: Vec::new() };
@@ -314,6 +316,7 @@ over_every_ledger! {
     what_is_missing_is_decided_per_source
     thousands_are_missing_page_by_page
     what_the_store_holds_is_what_counts_and_what_agrees_with_it_stays
+    a_store_that_is_put_back_and_back_again_is_looked_through
     an_epoch_that_was_not_granted_last_is_refused_and_changes_nothing
     many_use_it_at_once
 }

@@ -311,6 +311,19 @@ async fn survives(keeper: impl Keeper, events: Vec<Event>) -> Result<(), TestCas
     Ok(())
 }
 
+/// The copy of yesterday, a run that is killed as soon as its ledger speaks of that, and the store of today again.
+pub async fn a_store_that_is_put_back_and_back_again_is_looked_through(keeper: impl Keeper) {
+    let point = StoredPoint { id: Uuid::from_u128(0), digest: 1 };
+    let events = vec![
+        Event::Edit(site(), "https://w.org/a", Some(vec![point])),
+        Event::Run(vec![site()], usize::MAX),
+        Event::RestoreStore(1),
+        Event::Run(vec![files()], 1),
+        Event::RestoreStore(2),
+    ];
+    survives(keeper, events).await.unwrap();
+}
+
 pub fn a_worker_that_is_killed_anywhere_leaves_nothing_unknown<K: Keeper>(keeper: impl Fn() -> K) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let mut runner = TestRunner::new(Config { cases: K::CASES, source_file: Some(file!()), ..Config::default() });

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use futures_util::FutureExt as _;
 use futures_util::future::join_all;
 use futures_util::stream;
 
@@ -89,7 +90,7 @@ const EMPTY: Does = Does::Says(" \n", StopReason::End);
 #[tokio::test(start_paused = true)]
 async fn what_is_written_is_counted_and_kept() {
     let writer = by([GOOD]);
-    let both = join_all([writer.write(asked("a")), writer.write(asked("a")), writer.write(asked("b"))]).await;
+    let both = join_all(["a", "a", "b"].map(|text| writer.write(asked(text)).boxed())).await;
     assert!(both.iter().all(|text| &**text.as_ref().unwrap() == "On keys."));
     let told = writer.report.contexts.told();
     assert_eq!((told.written, told.cache_hits, told.requests), (2, 1, 2));

@@ -19,6 +19,7 @@ pub(super) fn stage(connection: &Connection, run: RunId, page: &[Staged]) -> rus
 }
 
 pub(super) fn reconcile(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM meta WHERE key = 'generation'", [])?;
     drop_what_differs(connection, run)?;
     adopt(connection, run)?;
     connection
