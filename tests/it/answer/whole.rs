@@ -66,7 +66,7 @@ impl ChatModel for Reader {
             ("- a finding [1]\n".to_owned(), 4, StopReason::End)
         } else {
             // As many lines as it has tokens for, a word or two each.
-            ((0..most / 3).map(|n| format!("- f{n} [1]\n")).collect(), most, StopReason::Length)
+            ((0..most / 3).map(|n| format!("- f{n} [1]\n")).collect::<Vec<_>>().concat(), most, StopReason::Length)
         };
         self.output.fetch_add(wrote, Ordering::SeqCst);
         self.asked.lock().unwrap().push(request);

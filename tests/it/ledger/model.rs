@@ -148,6 +148,7 @@ impl Model {
     }
 
     pub fn reconcile(&mut self) {
+        self.meta.generation = None;
         let staged = std::mem::take(&mut self.staged);
         for (uri, document) in &mut self.documents {
             let held = staged.get(uri).into_iter().flatten().map(|(id, (_, digest))| (*id, *digest));
