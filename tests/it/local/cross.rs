@@ -305,7 +305,7 @@ fn a_pipeline_names_a_folder() {
     assert_eq!((&told["cost_usd_per_query"], &told["unranked"]), (&0.0.into(), &0.into()), "{told}");
 
     pipeline("local/../rerankers/yours");
-    let ended = project.run(&["search", "-p", "docs", "密钥"]).expect_code(1);
+    let ended = project.run(&["search", "-p", "docs", "密钥"]).expect_code(2);
     assert!(ended.stderr.contains("rerankers/yours"), "{}", ended.stderr);
     let (_, path) = ended.stderr.split_once("there is no folder ").unwrap();
     assert!(!path.lines().next().unwrap().contains(".."), "a path is tidy: {}", ended.stderr);
