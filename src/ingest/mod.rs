@@ -62,6 +62,7 @@ use tracing::Instrument as _;
 
 pub use self::batching::Batching;
 pub use self::forecast::{Forecast, ForecastChange, ForecastChunks, ForecastContexts, forecast};
+#[cfg(feature = "postgres")]
 pub(crate) use self::open::make;
 use self::open::{Opened, open};
 pub(crate) use self::point::sparse_vector;
