@@ -80,7 +80,7 @@ impl Cluster {
         Self::on(database, row, name, lease, Arc::new(AtomicU32::new(1))).await
     }
 
-    /// A worker on the index of this name. `row`: see [`row`]. `alive`: where it is noted how many there are.
+    /// A worker on the index of this name. `row`: see [`row()`]. `alive`: where it is noted how many there are.
     async fn on(
         database: Database,
         row: (i32, i32),
