@@ -171,9 +171,9 @@ async fn all_documents_are_read_from_the_page_and_a_model_is_asked_anyway() {
             over.fetch_or(read.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
             return chat("As the sources say [1].", Duration::ZERO);
         }
-        // It goes on for long enough to be looked at, and not to its end.
+        // It goes on for long enough to be looked at. What is on its way is waited for when no more is to be read: it is paid for.
         let waits = read.fetch_add(1, Ordering::SeqCst) >= 3 && !over.load(Ordering::SeqCst);
-        chat("- A crane of Baloria [1].", Duration::ZERO).after(Duration::from_secs(if waits { 100 } else { 0 }))
+        chat("- A crane of Baloria [1].", Duration::ZERO).after(Duration::from_secs(if waits { 5 } else { 0 }))
     });
     let project = Project::new();
     for n in 0..DOCUMENTS {
