@@ -228,11 +228,14 @@ impl Writer {
         prefix: Option<&Prefix>,
         asking: &Asking,
     ) -> Result<ChatStream, ProviderError> {
+        let prefix = prefix.filter(|_| request.shared.is_some_and(|shared| model.keeps(shared)));
+        // Who does not wait for the first would only pay for keeping it, too.
+        let request = ChatRequest { shared: prefix.and(request.shared), ..request.clone() };
         let sent = async {
             self.report.contexts.requests.add(1);
-            model.chat(request.clone()).await
+            model.chat(request).await
         };
-        match prefix.filter(|_| request.shared.is_some_and(|shared| model.keeps(shared))) {
+        match prefix {
             Some(prefix) => {
                 if !prefix.is_kept() {
                     asking.follows();
