@@ -2,7 +2,7 @@
 
 use ragstream::providers::{ChatEvent, ProviderKind, StopReason};
 
-use super::{done, reasoning, text};
+use super::{done, done_cached, reasoning, text};
 
 pub struct Recording {
     pub name: &'static str,
