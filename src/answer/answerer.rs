@@ -478,7 +478,8 @@ impl Answerer {
         .await??;
         messages.push(Message { role: Role::User, text: prompt.user });
         let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
-        let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+        let request =
+            ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
         Ok((sources, request))
     }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use reqwest::header::{HeaderValue, LOCATION, SERVER};
 use reqwest::{Response, StatusCode};
@@ -140,8 +141,7 @@ pub(super) fn pieces(
     peer: Arc<Peer>,
     within: Duration,
 ) -> BoxStream<'static, Result<Bytes, ProviderError>> {
-    Box::pin(async_stream::stream! {
-        let _in_flight = in_flight;
+    let pieces = async_stream::stream! {
         loop {
             match timeout(within, response.chunk()).await {
                 Ok(Ok(Some(piece))) => yield Ok(piece),
@@ -159,7 +159,14 @@ pub(super) fn pieces(
                 }
             }
         }
-    })
+    };
+    // Not only until its last piece: who has read it may still have to keep what it said.
+    pieces
+        .map(move |piece| {
+            let _held = &in_flight;
+            piece
+        })
+        .boxed()
 }
 
 /// An `error` object behind a 2xx status, as `OpenRouter` sends it. Vectors are long and errors are short, so a long body is
