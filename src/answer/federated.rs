@@ -33,7 +33,7 @@ use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::Reranking;
 use super::retrieve::{Depth, Found, Retriever, off_runtime};
 use super::whole::Library;
-use super::{Answerer, Duplicates, Owner, QueryPlan};
+use super::{Duplicates, QueryPlan};
 use crate::document::SparseVector;
 use crate::error::{Error, reason};
 use crate::ingest::sparse_vector;
@@ -82,6 +82,11 @@ impl Index {
     /// What finds passages in it.
     pub(super) fn lazy(&self) -> Arc<Lazy> {
         Arc::clone(&self.retriever)
+    }
+
+    /// Whoever asks next looks whether it is still the one that is open.
+    pub(super) async fn doubt(&self) {
+        self.retriever.doubt().await;
     }
 
     /// Lets other processes have it.
@@ -169,29 +174,6 @@ impl How {
         if let Some(observe) = &self.observe {
             observe(&index.name, done, took);
         }
-    }
-}
-
-impl Answerer {
-    /// The same, but another process, which has the indexes open, is asked first.
-    #[must_use]
-    pub fn asked_first(mut self, owner: Arc<dyn Owner>) -> Self {
-        self.owner = Some(owner);
-        self
-    }
-
-    /// Has the next question to several indexes asked of each as it is then, however lately it was looked at.
-    pub(crate) async fn doubt(&self) {
-        for index in self.together.iter().flat_map(|indexes| indexes.iter()) {
-            index.retriever.doubt().await;
-        }
-    }
-
-    /// The same, but where several indexes are asked together, this is told of each of them.
-    #[must_use]
-    pub fn observed_by(mut self, observe: Observe) -> Self {
-        self.how.observe = Some(observe);
-        self
     }
 }
 

@@ -191,10 +191,11 @@ async fn all_documents_of_all_are_read_by_the_first_ones_model_or_the_one_that_i
 
     // What does not go together says so before anything is asked.
     let before = desk.api.requests().len();
-    for (more, words) in
-        [(&["--model", "api/m", "--model", "api/n"][..], "give --model once"), (&["--batch", "q.jsonl"][..], "--batch")]
-    {
-        let refused = run(&desk.project, &[&["ask", "List all incidents", "--all"], more, &BOTH].concat()).expect_code(2);
+    for (arguments, words) in [
+        (&["ask", "List all incidents", "--all", "--model", "api/m", "--model", "api/n"][..], "give --model once"),
+        (&["ask", "--all", "--batch", "q.jsonl"][..], "'--all' cannot be used with '--batch"),
+    ] {
+        let refused = run(&desk.project, &[arguments, &BOTH].concat()).expect_code(2);
         assert!(refused.stderr.contains(words), "{}", refused.stderr);
     }
     assert_eq!(desk.api.requests().len(), before);
