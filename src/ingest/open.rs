@@ -150,7 +150,8 @@ pub(crate) async fn make(
         let Err(error) = store.create(index).await else { return Ok(index.clone()) };
         match error {
             // Two first runs at once, or an answer that was lost: what is there will do, if it is what this one would have made.
-            StoreError::Failed { .. } | StoreError::Unavailable { .. } => match store.meta().await? {
+            StoreError::Denied { .. } | StoreError::Failed { .. } | StoreError::Unavailable { .. } => match store.meta().await?
+            {
                 Some(there) if there.is_alike(index) => Ok(there),
                 _ => Err(error),
             },

@@ -33,7 +33,7 @@ impl Runtime {
         if !is_local || !embed.model.model.eq_ignore_ascii_case(local::AUTO) {
             return Ok(self.providers.embedder(embed).await?);
         }
-        let index = if anew { None } else { self.slots()?.look().await?.current.index };
+        let index = if anew { None } else { self.answering().await?.current.index };
         if let Some(index) = index {
             // With what another kind of model has made, the error says so.
             let model = local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH);

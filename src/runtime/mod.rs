@@ -137,7 +137,7 @@ impl Runtime {
     /// # Errors
     /// When it cannot be had or read.
     pub async fn store(&self) -> Result<Arc<dyn VectorStore>, Error> {
-        Ok(self.slots()?.look().await?.current.store)
+        Ok(self.answering().await?.current.store)
     }
 
     /// What makes BM25 vectors.
