@@ -51,8 +51,9 @@ impl Work for Attend<'_> {
                     let rows = next_rows(queries.by_ref());
                     for (at, panel) in keys.iter().enumerate() {
                         for (scores, products) in scores.chunks_exact_mut(padded).zip(tile::<FUSED>(rows, panel)) {
-                            if let Some(place) = scores.get_mut(at * COLUMNS..(at + 1) * COLUMNS) {
-                                place.copy_from_slice(&products);
+                            let rest = scores.get_mut(at * COLUMNS..).unwrap_or_default();
+                            if let Some(place) = rest.first_chunk_mut() {
+                                *place = products;
                             }
                         }
                     }
