@@ -10,12 +10,10 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
 use super::file::{self, CacheFile};
-use super::key::{Key, Text};
+use super::key::{ENTRY, Key, Text};
 
 /// Texts kept in memory, in bytes.
 const MEMORY_BYTES: u64 = 4 << 20;
-/// What `moka` adds to an entry for itself, in bytes, about.
-const ENTRY: usize = 384;
 /// What the file may hold, in bytes: more than a million texts of two sentences.
 const DISK_BYTES: u64 = 1 << 30;
 

@@ -340,6 +340,10 @@ pub(super) struct EvalArgs {
     /// Two pipelines, measured side by side, with the significance of the difference; or one that reranks, with and without its reranker
     #[arg(long, num_args = 1..=2, value_names = ["A", "B"], conflicts_with = "pipeline")]
     pub compare: Vec<String>,
+    /// Have the pipeline's model put follow-ups (with "history" in queries.jsonl) so that they stand alone, as in a chat; it is asked
+    /// once for each. Without it, the words of the questions before count
+    #[arg(long)]
+    pub rewrite: bool,
 }
 
 #[derive(Debug, Args)]

@@ -19,7 +19,7 @@ use super::worker::within_room;
 use super::{coordinator, queue, worker};
 use crate::cache::{self, Key};
 use crate::error::Error;
-use crate::limits::Limits;
+use crate::limits::{self, Limits};
 use crate::providers::{InputType, Usage};
 use crate::source::SkipReason;
 
@@ -310,6 +310,5 @@ async fn in_cache<T: Send + 'static>(run: &Run, look: impl FnOnce(&Path) -> T + 
 
 /// How long a declared quota makes it take.
 fn minutes(tokens: u64, requests: u64, limits: Limits) -> Option<f64> {
-    let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
-    [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max)
+    limits::minutes([(tokens, limits.tpm.map(u64::from)), (requests, limits.rpm.map(u64::from))])
 }

@@ -111,8 +111,10 @@ impl Writer {
             }
         };
         tokio::select! {
-            answer = answer => answer,
+            // First, so that a run that was stopped already sends nothing.
+            biased;
             () = stopped => Err(ContextError::Stopped),
+            answer = answer => answer,
         }
     }
 

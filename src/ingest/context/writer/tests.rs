@@ -175,12 +175,17 @@ async fn what_was_not_sent_does_not_hold_a_stopped_run_up() {
     let waiting = writer(vec![Arc::new(InLine)]);
     let (stop, patience) = (waiting.stop.clone(), Duration::from_secs(5));
     let asked_of = tokio::time::timeout(patience, waiting.write(asked("a")));
-    let (answer, ()) = tokio::join!(asked_of, async move {
+    let stops = async |stop: CancellationToken| {
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.cancel();
-    });
+    };
+    let (answer, ()) = tokio::join!(asked_of, stops(stop));
     assert!(matches!(&*answer.unwrap().unwrap_err(), ContextError::Stopped));
     let sent = by([Does::Hangs]);
-    sent.stop.cancel();
-    assert!(tokio::time::timeout(patience, sent.write(asked("a"))).await.is_err(), "what is on the wire is paid for");
+    let (answer, ()) = tokio::join!(tokio::time::timeout(patience, sent.write(asked("a"))), stops(sent.stop.clone()));
+    assert!(answer.is_err(), "what is on the wire is paid for");
+    let late = by([GOOD]);
+    late.stop.cancel();
+    assert!(matches!(&*late.write(asked("a")).await.unwrap_err(), ContextError::Stopped));
+    assert_eq!(late.report.contexts.told().requests, 0, "who is stopped sends nothing");
 }
