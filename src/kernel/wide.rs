@@ -4,6 +4,9 @@
 //! Numbers are scaled to 14 bits for each row of the left matrix, and for each column of the right one to as much as its sums
 //! leave room for: no sum can overflow, whatever the left matrix holds. (8 bits would be no faster without VNNI: there
 //! `vpmaddubsw` and `vpmaddwd` are needed for what one `vpmaddwd` does here, and its sums saturate.)
+//!
+//! What bounds it: every `vpmaddwd` needs a `vpaddd`. By the first alone a Zen 3 at 3.1 GHz does 200 billion multiplications and
+//! additions a second, by both 160 or so, from registers, in whatever order and in tiles of whatever shape.
 
 use std::arch::x86_64::{__m256, __m256i};
 
