@@ -36,6 +36,7 @@ fn plan(kind: ProviderKind, base_url: &str) -> ProviderPlan {
         retry: RetryPlan { attempts: 1, budget: Duration::from_secs(1) },
         identity: None,
         prices: BTreeMap::new(),
+        misled: None,
     }
 }
 

@@ -23,6 +23,7 @@ fn reranker(kind: ProviderKind, url: &str, model: &str) -> (Providers, Arc<dyn R
         key_variable: None,
         identity: None,
         prices: std::collections::BTreeMap::new(),
+        misled: None,
         limits: Limits::default(),
         timeout: Duration::from_millis(400),
         retry: RetryPlan { attempts: 2, budget: Duration::from_secs(5) },
