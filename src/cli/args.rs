@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::answer::WholeArgs;
@@ -428,7 +428,13 @@ impl Common {
             Some(cache) => absolute(cache)?,
             None => Settings::users_cache().unwrap_or_else(|| self.home.join("cache")),
         };
-        Ok(Settings { home: absolute(&self.home)?, cache, cwd })
+        let home = absolute(&self.home)?;
+        for (flag, folder) in [("--home", &home), ("--cache", &cache)] {
+            if folder.is_file() {
+                bail!("{flag} {}: this is a file, not a folder", folder.display());
+            }
+        }
+        Ok(Settings { home, cache, cwd })
     }
 }
 

@@ -344,6 +344,11 @@ impl<'a> BatchView<'a> {
         if let (Some(read), Some(written)) = (input_tokens, output_tokens) {
             text.push_str(&format!(" · {} + {} tokens", grouped(read), grouped(written)));
         }
-        self.output.note(&format!("{text} · {:.1} s · {}", took.as_secs_f64(), price(self.cost)));
+        text.push_str(&format!(" · {:.1} s", took.as_secs_f64()));
+        // What failed alone has cost nothing that is known.
+        if self.failed == 0 || self.answered > 0 {
+            text.push_str(&format!(" · {}", price(self.cost)));
+        }
+        self.output.note(&text);
     }
 }

@@ -151,6 +151,11 @@ impl DocumentDiff {
         ledger.holds(&self.document.uri, self.epoch).await
     }
 
+    /// blake3 of its content, as the ledger is to know it.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
     /// How many chunks it has.
     pub fn chunks(&self) -> usize {
         self.chunks.len()

@@ -12,7 +12,8 @@ use super::clocks::{Clocks, EmbedTimes, Times};
 use super::limit::Limit;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
-use crate::providers::{PromptCache, Usage};
+use crate::language::Language;
+use crate::providers::{PromptCache, Usage, local};
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
 
@@ -83,6 +84,23 @@ pub struct ContextCounters {
     paid: Mutex<Paid>,
 }
 
+/// Documents that are new to the index, by whether a model of English alone reads them.
+#[derive(Debug, Default)]
+pub struct LanguageCounters {
+    /// All of them.
+    pub documents: Counter,
+    /// Those in another language that the multilingual model knows.
+    pub foreign: Counter,
+}
+
+impl LanguageCounters {
+    /// Counts a document by its language, as far as that is certain.
+    pub fn add(&self, language: Option<Language>) {
+        self.documents.add(1);
+        self.foreign.add(u64::from(language.is_some_and(local::is_foreign)));
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Paid {
     /// In US dollars.
@@ -139,6 +157,8 @@ pub struct Report {
     pub embeddings: EmbeddingCounters,
     /// Pages that are pictures without text, and were not read.
     pub unread_pages: Counter,
+    /// What the documents are written in that the index did not have.
+    pub languages: LanguageCounters,
     /// Where the time goes.
     pub clocks: Arc<Clocks>,
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
@@ -155,6 +175,7 @@ impl Default for Report {
             contexts: ContextCounters::default(),
             embeddings: EmbeddingCounters::default(),
             unread_pages: Counter::default(),
+            languages: LanguageCounters::default(),
             clocks: Arc::default(),
             skipped: Mutex::default(),
             told: Mutex::default(),

@@ -173,7 +173,7 @@ async fn faults_are_told_apart() {
         (Reply::status(402, &json!({"detail": "no balance"})), QuotaSpent, "no balance", false),
         (Reply::status(404, &json!({"detail": "no such model"})), NotFound, "no such model", false),
         (Reply::status(422, &json!({"detail": "too many tokens"})), InvalidInput, "too many tokens", false),
-        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), BadAnswer, "cannot read", false),
+        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), NotFound, "a web page (text/html)", false),
         (Reply::json(&json!({"results": []})), BadAnswer, "cannot read", false),
         (Reply::json(&json!({"data": [one]})), BadAnswer, "1 scores came for 2 passages", false),
         (Reply::json(&json!({"data": [one, one]})), BadAnswer, "two scores came for passage 0", false),

@@ -20,7 +20,7 @@ use crate::ingest::report::Report;
 use crate::limits::{Waiting, listened};
 use crate::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason, Usage};
 
-/// How often a request is made whose answer breaks off.
+/// How often a request is made whose answer breaks off, or has no word.
 const ATTEMPTS: u32 = 3;
 /// Before it is made again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -147,7 +147,7 @@ impl Writer {
         Err(ContextError::Chunk(failed))
     }
 
-    /// What a model answers, asked again where its answer breaks off. What fails before has been tried again below.
+    /// What a model answers, asked again where its answer breaks off or is empty. What fails before has been tried again below.
     async fn answer(
         &self,
         model: &dyn ChatModel,
@@ -159,18 +159,25 @@ impl Writer {
         loop {
             let mut begun = false;
             match self.once(model, asked, prefix, asking, &mut begun).await {
-                Err(error) if begun && attempt < ATTEMPTS && error.is_transient() => {
+                Err(error) if begun && attempt < ATTEMPTS && self.asks_again(&error) => {
                     attempt += 1;
-                    tracing::info!(%error, attempt, "an answer broke off and is asked for again");
+                    tracing::info!(%error, attempt, "an answer broke off or was empty, and is asked for again");
                     asking.is(Waiting::Retry);
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) if begun && error.is_transient() => {
+                Err(error) if begun => {
                     return Err(ProviderError { attempts: attempt, waited: began.elapsed(), ..error });
                 }
                 answer => return answer,
             }
         }
+    }
+
+    /// Whether what went wrong once an answer had begun may go well the next time. Of a model that has never said anything, no more than
+    /// [`USELESS`] answers are paid for.
+    fn asks_again(&self, error: &ProviderError) -> bool {
+        let useless = self.useless.load(Ordering::Relaxed);
+        error.is_transient() || (error.kind == ErrorKind::InvalidInput && !(USELESS..u32::MAX).contains(&useless))
     }
 
     async fn once(
@@ -215,6 +222,8 @@ impl Writer {
         } else {
             let more = |useless: u32| Some(useless.saturating_add(1));
             let _ = self.useless.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            // What a filter keeps back, or thoughts take, would be so again.
+            *begun = stop == StopReason::End;
         }
         let text = of_use.ok_or_else(|| nothing_said(model.model(), stop))?;
         Ok((text, answer))

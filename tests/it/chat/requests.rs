@@ -436,6 +436,24 @@ async fn after_its_first_piece_it_is_not() {
 }
 
 #[tokio::test]
+async fn a_web_page_is_no_answer_and_events_are_one_whatever_they_say_that_they_are() {
+    let page = |body: &'static str| {
+        Response::builder().header("content-type", "text/html; charset=utf-8").body(AxumBody::from(body)).unwrap()
+    };
+    let server = Server::start([page("\n<!DOCTYPE html><title>登录</title>"), page(OPENAI)]).await;
+    let plan = ProviderPlan {
+        retry: RetryPlan { attempts: 6, budget: Duration::from_secs(60) },
+        ..plan(ProviderKind::OpenAi, &format!("{}/v1", server.url))
+    };
+    let (model, _providers) = model_of(plan, "m");
+    let error = model.chat(question()).await.err().unwrap();
+    assert_eq!((error.kind, error.attempts), (ErrorKind::NotFound, 1), "{error}");
+    assert!(error.message.contains("a web page (text/html; charset=utf-8)"), "{error}");
+    assert!(error.hint.as_deref().unwrap().contains("check `base_url` of the provider `p`"), "{error:?}");
+    assert_eq!(ask(&model, question()).await.last(), Some(&done(StopReason::End, 19, 9)));
+}
+
+#[tokio::test]
 async fn an_error_under_a_status_of_200_is_a_refusal() {
     let refusal = |code, message: &str| refused(200, &json!({"error": {"code": code, "message": message}}));
     let server = Server::start([refusal(429, "Slow down"), streamed(OPENAI), refusal(402, "Insufficient credits")]).await;

@@ -117,14 +117,29 @@ async fn an_answer_that_breaks_off_is_asked_for_again_and_not_for_ever() {
 async fn what_is_refused_or_empty_is_of_its_chunk_alone() {
     let refused = Does::Says("Of", StopReason::Refused);
     let thought = Does::Says("", StopReason::Length);
-    let writer = by([GOOD, EMPTY, refused, thought, Does::Fails(ErrorKind::InvalidInput), GOOD]);
+    let writer = by([GOOD, EMPTY, EMPTY, EMPTY, refused, thought, Does::Fails(ErrorKind::InvalidInput), GOOD]);
     writer.write(asked("good")).await.unwrap();
     for chunk in ["empty", "refused", "thought", "invalid"] {
         let error = writer.write(asked(chunk)).await.unwrap_err();
         assert!(matches!(&*error, ContextError::Chunk(error) if error.kind == ErrorKind::InvalidInput), "{error:?}");
     }
     assert_eq!(&*writer.write(asked("empty")).await.unwrap(), "On keys.", "errors are not kept");
+    assert_eq!(writer.report.contexts.told().requests, 1 + 3 + 1 + 1 + 1 + 1, "only what was empty is asked for again");
     assert!(!writer.stop.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_is_asked_for_again() {
+    for empty in ["", " \n", "　"] {
+        let empty = Does::Says(empty, StopReason::End);
+        let writer = by([empty.clone(), empty, Does::Says("本段讲密钥。", StopReason::End)]);
+        assert_eq!(&*writer.write(asked("a")).await.unwrap(), "本段讲密钥。");
+        assert_eq!(writer.report.contexts.told().requests, 3);
+    }
+    let writer = by([GOOD, EMPTY]);
+    writer.write(asked("a")).await.unwrap();
+    let error = writer.write(asked("b")).await.unwrap_err();
+    assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +153,9 @@ async fn who_never_says_anything_is_not_asked_for_ever_and_who_did_is() {
             break error;
         }
     };
-    assert!(chunks == USELESS && mute.stop.is_cancelled() && error.stops_all(), "{chunks}");
+    // Three answers for each, until that many were paid for.
+    assert_eq!(mute.report.contexts.told().requests, u64::from(USELESS));
+    assert!(chunks == USELESS.div_ceil(ATTEMPTS) && mute.stop.is_cancelled() && error.stops_all(), "{chunks}");
     let odd = by(std::iter::once(GOOD).chain(std::iter::repeat_n(EMPTY, 40)));
     odd.write(asked("good")).await.unwrap();
     for chunk in 0..40 {
