@@ -25,7 +25,7 @@ use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
 use super::fallback::write_with_fallback;
-use super::federated::{self, Index, Silence};
+use super::federated::{self, How, Index, Silence};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::{Events, Owner};
@@ -52,14 +52,14 @@ const PASSAGES_SHOWN: usize = 3;
 pub struct Answerer {
     pub(super) retriever: Arc<Lazy>,
     /// Asked before the index is opened here.
-    owner: Option<Arc<dyn Owner>>,
+    pub(super) owner: Option<Arc<dyn Owner>>,
     plan: Arc<QueryPlan>,
     pub(super) models: Models,
     pub(super) count_tokens: CountTokens,
     /// Several indexes that are asked together, of which `retriever` is the first's.
     pub(super) together: Option<Arc<[Index]>>,
-    /// What becomes of one of these that cannot be asked.
-    pub(super) silence: Silence,
+    /// How these are asked.
+    pub(super) how: How,
     /// Where notes of documents are kept that were read for a question about all.
     pub(super) notes: Option<PathBuf>,
     /// The index is let go as soon as a question's passages are found.
@@ -107,7 +107,7 @@ impl Answerer {
             models: Models::default(),
             count_tokens: Arc::new(|text: &str| Tokenizer::get(TokenizerName::O200kBase).count(text)),
             together: None,
-            silence: Silence::default(),
+            how: How::default(),
             notes: None,
             releases: false,
             told: Arc::default(),
@@ -135,8 +135,10 @@ impl Answerer {
 
     /// The same, but where several indexes are asked together and one of them cannot be, no answer is made without it.
     #[must_use]
-    pub fn needing_every_index(self) -> Self {
-        Self { silence: Silence::Fails, ..self }
+    pub fn needing_every_index(mut self) -> Self {
+        self.how.silence = Silence::Fails;
+        self.owner = self.owner.and_then(|owner| owner.needing_every_index());
+        self
     }
 
     /// The same, but what is noted of documents for a question about all of them is kept in this folder, so that it is not paid for
@@ -199,7 +201,8 @@ impl Answerer {
         Ok(self.retrieve(question).await?.hits)
     }
 
-    /// The same, and how they were found: whether something went otherwise than planned, and what it took.
+    /// The same, and how they were found: whether something went otherwise than planned, and what it took. The words of the questions
+    /// before it, where it has a history, count in the search.
     ///
     /// # Errors
     /// As [`Self::search`].
@@ -209,7 +212,18 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(question.text.as_str().into(), question).await
+        let conversation = Conversation::of(question, None, &self.plan, &self.count_tokens).await;
+        self.found(conversation.sought(question), question).await
+    }
+
+    /// The question as it stands alone, as the first of its models puts it; `None`: it does already, or no model says otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::models`].
+    #[cfg(feature = "cli")]
+    pub(crate) async fn standalone(&self, question: &Question) -> Result<Option<String>, Error> {
+        let models = self.models(question).await?;
+        Ok(Conversation::of(question, models.first(), &self.plan, &self.count_tokens).await.search)
     }
 
     /// What a search finds, all else being as the question says.
@@ -217,7 +231,7 @@ impl Answerer {
         let plan = &self.plan_for(question);
         let search = |retriever: Arc<Retriever>| async move { retriever.search(sought, plan).await };
         let found = match &self.together {
-            Some(indexes) => federated::search(indexes, self.silence, sought, |plan| question.narrowed(plan)).await?,
+            Some(indexes) => federated::search(indexes, &self.how, sought, |plan| question.narrowed(plan)).await?,
             None => self.retriever.with(search).await?,
         };
         found.note.iter().for_each(|note| self.warn(note));
@@ -466,7 +480,8 @@ impl Answerer {
         .await??;
         messages.push(Message { role: Role::User, text: prompt.user });
         let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
-        let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+        let request =
+            ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
         Ok((sources, request))
     }
 }

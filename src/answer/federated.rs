@@ -13,32 +13,34 @@
 //! nDCG@10 on `XQuAD` in English, in two or three parts (at random, by subject, of unequal size), its rankings merged in this way: parts of
 //! one model as the whole (.962 with potion, .972 with `MiniLM`), of both models .954 to .971. Lists fused as lists: .67 to .91.
 
+mod merged;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::{join_all, try_join_all};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::merged::{Merged, OfOne};
 use super::carried::Sought;
 use super::duplicates::{DedupedHit, dedupe};
 use super::fusion;
 use super::lazy::{Lazy, OpenRetriever};
-use super::legs::{Legs, of_two};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::Reranking;
-use super::retrieve::{Found, Retriever, off_runtime};
+use super::retrieve::{Depth, Found, Retriever, off_runtime};
 use super::whole::Library;
 use super::{Duplicates, QueryPlan};
-use crate::document::{Hit, SparseVector};
+use crate::document::SparseVector;
 use crate::error::{Error, reason};
 use crate::ingest::sparse_vector;
 use crate::providers::Fingerprint;
 use crate::vectordb::bm25::{Bm25, idf};
-use crate::vectordb::{Frequencies, MAX_PAGE, Query, Ranked, StoreError, VectorStore};
+use crate::vectordb::{Frequencies, MAX_PAGE, Query, StoreError, VectorStore};
 
-/// Passages looked at for each that is wanted, since some will be copies.
-const SPARE: usize = 4;
 /// Vectors that tell what a model says of any passage: its mean to a sixteenth of its spread, and that to a twentieth.
 const SAMPLE: usize = 256;
 /// Where the sample begins. Ids are hashes: what follows any of them is a sample of all.
@@ -67,6 +69,8 @@ struct Asked<'a> {
     retriever: Arc<Retriever>,
     vector: Option<Vec<f32>>,
     words: Option<SparseVector>,
+    /// What it has taken so far.
+    took: Duration,
 }
 
 impl Index {
@@ -78,6 +82,11 @@ impl Index {
     /// What finds passages in it.
     pub(super) fn lazy(&self) -> Arc<Lazy> {
         Arc::clone(&self.retriever)
+    }
+
+    /// Whoever asks next looks whether it is still the one that is open.
+    pub(super) async fn doubt(&self) {
+        self.retriever.doubt().await;
     }
 
     /// Lets other processes have it.
@@ -92,9 +101,10 @@ impl Index {
         if terms > MAX_TERMS {
             return Err(QuestionError::TooManyTerms { terms }.into());
         }
+        let began = Instant::now();
         let retriever = self.retriever.get().await?;
         let (vector, words) = retriever.queries(question, &plan).await?;
-        Ok(Asked { index: self, at, plan, retriever, vector, words })
+        Ok(Asked { index: self, at, plan, retriever, vector, words, took: began.elapsed() })
     }
 
     /// Vectors of some of its passages.
@@ -149,6 +159,24 @@ pub(super) enum Silence {
     Fails,
 }
 
+/// Is told of each index that is searched: its pipeline, whether it could be, and what that took.
+pub type Observe = Arc<dyn Fn(&str, bool, Duration) + Send + Sync>;
+
+/// How several indexes are asked.
+#[derive(Clone, Default)]
+pub(super) struct How {
+    pub(super) silence: Silence,
+    pub(super) observe: Option<Observe>,
+}
+
+impl How {
+    fn tell(&self, index: &Index, done: bool, took: Duration) {
+        if let Some(observe) = &self.observe {
+            observe(&index.name, done, took);
+        }
+    }
+}
+
 /// The best passages of all indexes, best first, each with its near-copies. `plan_for` says how an index is asked. Limit and copies are
 /// as the first one's plan says; a reranker is that of the first that has one.
 ///
@@ -156,13 +184,13 @@ pub(super) enum Silence {
 /// When none of them can be asked: what the first says.
 pub(super) async fn search(
     indexes: &[Index],
-    silence: Silence,
+    how: &How,
     question: Sought<'_>,
     plan_for: impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Found, Error> {
     let question = question.with(checked(question.text)?);
     loop {
-        if let Some(found) = searched(indexes, silence, question, &plan_for).await? {
+        if let Some(found) = searched(indexes, how, question, &plan_for).await? {
             return Ok(found);
         }
     }
@@ -171,47 +199,31 @@ pub(super) async fn search(
 /// `None`: another index has taken the place of one of them meanwhile.
 async fn searched(
     indexes: &[Index],
-    silence: Silence,
+    how: &How,
     question: Sought<'_>,
     plan_for: &impl Fn(&QueryPlan) -> QueryPlan,
 ) -> Result<Option<Found>, Error> {
-    let mut silent = Vec::new();
+    let (mut silent, began) = (Vec::new(), Instant::now());
     let asked = join_all(indexes.iter().enumerate().map(|(at, index)| index.asked(at, question, plan_for(&index.plan)))).await;
-    let mut asked = heard(indexes.iter().zip(asked), silence, &mut silent)?;
+    for (index, _) in indexes.iter().zip(&asked).filter(|(_, asked)| asked.is_err()) {
+        how.tell(index, false, began.elapsed());
+    }
+    let mut asked = heard(indexes.iter().zip(asked), how.silence, &mut silent)?;
     let Some(plan) = indexes.first().map(|first| plan_for(&first.plan)) else { return Ok(Some(Found::default())) };
     let reranking = asked.iter().find(|one| one.retriever.reranker.is_some() && one.plan.select.rerank.is_some());
     let reranking = reranking.map(|one| (Arc::clone(&one.retriever), one.plan.clone()));
     let limit = plan.limit.get();
     let candidates = reranking.as_ref().and_then(|(_, plan)| Some(plan.select.rerank.as_ref()?.candidates.get()));
     let wanted = candidates.unwrap_or_default().max(limit);
-    let depth = wanted.saturating_mul(SPARE).clamp(fusion::DEPTH, MAX_PAGE);
 
     weigh_words(&mut asked).await;
-    let z_scores = differ(&asked);
-    let found = join_all(asked.iter().map(|one| one.search(depth, z_scores))).await;
-    for (one, found) in asked.iter().zip(&found) {
-        if let Err(error) = found
-            && one.index.retriever.after(error.clone(), &one.retriever).await.is_ok()
-        {
-            return Ok(None);
-        }
-    }
+    let Some((mut deduped, merged, left_out)) = distinct(&asked, how, question.text, wanted, &plan).await? else {
+        return Ok(None);
+    };
     for one in &asked {
         silent.extend(one.retriever.note().await.map(|note| format!("The pipeline {}: {note}.", one.index.name)));
     }
-    let found = heard(asked.iter().map(|one| one.index).zip(found), silence, &mut silent)?;
-    let mut merged = Merged::default();
-    for found in found {
-        merged.add(found);
-    }
-    let hits = merged.fused(&plan, depth);
-    let mut deduped = match plan.select.duplicates {
-        Duplicates::Keep => hits.into_iter().map(DedupedHit::from).collect(),
-        Duplicates::Drop => {
-            let question = question.text.to_owned();
-            off_runtime("compare passages", move || dedupe(&question, hits)).await?
-        }
-    };
+    silent.extend(left_out);
     deduped.truncate(wanted);
     merged.restore(&mut deduped);
     let Reranking { found: mut hits, note, decided, took } = match reranking {
@@ -223,6 +235,55 @@ async fn searched(
     let note = (!notes.is_empty()).then(|| notes.join(" "));
     // What is known of one index says nothing of several.
     Ok(Some(Found { hits, note, decided, reranking: took, judged: None }))
+}
+
+/// The first `wanted` passages of all that say something of their own, what was merged for it, and who is left out; `None`: another index
+/// has taken the place of one of them.
+async fn distinct(
+    asked: &[Asked<'_>],
+    how: &How,
+    question: &str,
+    wanted: usize,
+    plan: &QueryPlan,
+) -> Result<Option<(Vec<DedupedHit>, Merged, Vec<String>)>, Error> {
+    let (z_scores, drops) = (differ(asked), plan.select.duplicates == Duplicates::Drop);
+    let (mut depth, began) = (Depth::first(wanted), Instant::now());
+    loop {
+        let passages = if drops { depth.passages } else { wanted.min(MAX_PAGE) };
+        // What is fused is always so deep, so that the order of the first does not depend on how many are wanted.
+        let each = passages.max(fusion::DEPTH);
+        let found = join_all(asked.iter().map(async |one| (one.search(each, z_scores).await, began.elapsed()))).await;
+        for (one, (found, _)) in asked.iter().zip(&found) {
+            if let Err(error) = found
+                && one.index.retriever.after(error.clone(), &one.retriever).await.is_ok()
+            {
+                return Ok(None);
+            }
+        }
+        let took: Vec<_> =
+            asked.iter().zip(&found).map(|(one, (found, since))| (one.index, found.is_ok(), one.took + *since)).collect();
+        let tell = || took.iter().for_each(|(index, done, took)| how.tell(index, *done, *took));
+        let found = asked.iter().zip(found).map(|(one, (found, _))| (one.index, found));
+        let (mut merged, mut left_out) = (Merged::default(), Vec::new());
+        for found in heard(found, how.silence, &mut left_out).inspect_err(|_| tell())? {
+            merged.add(found);
+        }
+        let hits = merged.fused(plan, each, passages);
+        let complete = hits.len() < passages;
+        let deduped = if drops {
+            let question = question.to_owned();
+            off_runtime("compare passages", move || dedupe(&question, hits)).await?
+        } else {
+            hits.into_iter().map(DedupedHit::from).collect()
+        };
+        match depth.next().filter(|_| drops && !complete && deduped.len() < wanted) {
+            Some(deeper) => depth = deeper,
+            None => {
+                tell();
+                return Ok(Some((deduped, merged, left_out)));
+            }
+        }
+    }
 }
 
 /// What was said, without those that failed, of which is told which and why.
@@ -258,16 +319,6 @@ fn differ(asked: &[Asked<'_>]) -> bool {
         .filter_map(|one| Some(one.retriever.embedder.as_ref()?.fingerprint()))
         .collect();
     models.len() > 1
-}
-
-/// What one index found.
-struct OfOne {
-    at: usize,
-    name: Arc<str>,
-    /// The share of words in what is made of both.
-    words: f32,
-    near: Vec<Hit>,
-    worded: Vec<Hit>,
 }
 
 impl Asked<'_> {
@@ -378,54 +429,4 @@ fn cosine(one: &[f32], other: &[f32]) -> f32 {
     }
     let length = (squares[0] * squares[1]).sqrt();
     if length > 0.0 { (product / length) as f32 } else { 0.0 }
-}
-
-/// What all indexes found, under names of its own: two indexes may have a point of the same id.
-#[derive(Default)]
-struct Merged {
-    hits: HashMap<Uuid, Hit>,
-    own: HashMap<Uuid, Uuid>,
-    words: HashMap<Uuid, f32>,
-    near: Vec<Ranked>,
-    worded: Vec<Ranked>,
-    legs: HashMap<Uuid, Legs>,
-}
-
-impl Merged {
-    fn add(&mut self, found: OfOne) {
-        let OfOne { at, name, words, near, worded } = found;
-        for (ranking, hits) in [(&mut self.near, near), (&mut self.worded, worded)] {
-            for hit in hits {
-                let id = Uuid::from_u128(hit.id.as_u128().wrapping_add(at as u128));
-                ranking.push(Ranked { id, score: hit.score });
-                self.own.insert(id, hit.id);
-                self.words.insert(id, words);
-                self.hits.insert(id, Hit { id, pipeline: Some(Arc::clone(&name)), ..hit });
-            }
-        }
-    }
-
-    /// One ranking of all.
-    fn fused(&mut self, plan: &QueryPlan, depth: usize) -> Vec<Hit> {
-        for ranking in [&mut self.near, &mut self.worded] {
-            ranking.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-            ranking.truncate(depth);
-        }
-        let words = |id: Uuid| self.words.get(&id).copied().unwrap_or_default();
-        let mut fused = fusion::fuse_by(&plan.fusion, &self.near, &self.worded, words);
-        fused.truncate(depth);
-        let legs = of_two(&self.near, &self.worded, &fused);
-        self.legs = fused.iter().map(|one| one.id).zip(legs).collect();
-        fused.into_iter().filter_map(|Ranked { id, score }| Some(Hit { score, ..self.hits.remove(&id)? })).collect()
-    }
-
-    /// Gives the points their own ids back, and says where each stood.
-    fn restore(&self, found: &mut [DedupedHit]) {
-        for found in found {
-            found.legs = self.legs.get(&found.hit.id).copied().unwrap_or_default();
-            for hit in std::iter::once(&mut found.hit).chain(&mut found.copies) {
-                hit.id = self.own.get(&hit.id).copied().unwrap_or(hit.id);
-            }
-        }
-    }
 }

@@ -25,18 +25,19 @@ pub(super) struct Lazy {
 
 struct Opened {
     retriever: Arc<Retriever>,
-    looked: Instant,
+    /// `None`: it may be another one by now.
+    looked: Option<Instant>,
 }
 
 impl Opened {
     fn now(retriever: Retriever) -> Self {
-        Self { retriever: Arc::new(retriever), looked: Instant::now() }
+        Self { retriever: Arc::new(retriever), looked: Some(Instant::now()) }
     }
 
     /// Whether the index is still the one that it was opened for, looking at it now and then.
     async fn is_same(&mut self) -> bool {
         let Some(made_with) = &self.retriever.made_with else { return true };
-        if self.looked.elapsed() < SAME {
+        if self.looked.is_some_and(|looked| looked.elapsed() < SAME) {
             return true;
         }
         let same = match self.retriever.store.meta().await {
@@ -44,7 +45,7 @@ impl Opened {
             // The search says what is wrong.
             Err(_) => true,
         };
-        self.looked = Instant::now();
+        self.looked = Some(Instant::now());
         same
     }
 }
@@ -122,6 +123,13 @@ impl Lazy {
             Some(stale) => self.after(error, &stale).await.map(drop),
             None if is_gone(&error) => self.get().await.map(drop),
             None => Err(error),
+        }
+    }
+
+    /// Whoever asks next looks whether the index is still the one that is open.
+    pub(super) async fn doubt(&self) {
+        if let Some(opened) = self.opened.lock().await.as_mut() {
+            opened.looked = None;
         }
     }
 

@@ -59,6 +59,7 @@ pub mod rewrite;
 pub(crate) mod samples;
 pub mod source;
 mod stand_in;
+mod together;
 mod told;
 mod trace;
 mod trim;

@@ -1,6 +1,7 @@
 //! Another process that has the index open, with the models and the quotas of the providers.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
@@ -28,4 +29,8 @@ pub trait Owner: fmt::Debug + Send + Sync {
     async fn ask(&self, question: &Question) -> Option<Events<AnswerEvent>>;
     /// As [`Answerer::ask_all`](super::Answerer::ask_all), in the same way.
     async fn ask_all(&self, question: &Question, ensemble: &Ensemble) -> Option<Events<EnsembleEvent>>;
+    /// The same, which answers nothing without one of several indexes; `None`: it does not know how.
+    fn needing_every_index(&self) -> Option<Arc<dyn Owner>> {
+        None
+    }
 }

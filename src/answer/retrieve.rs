@@ -25,7 +25,7 @@ use crate::vectordb::{Fuse, IndexMeta, MAX_PAGE, Query, Ranked, TwoRankings, Vec
 /// Of a few passages that are wanted, so many times as many are looked at, since some will be copies; and again where those were not
 /// enough.
 const SPARE: usize = 4;
-/// Of many, so many more are: to read and compare passages is most of a search.
+/// Of many, so many more are: each is read and compared.
 const MANY_SPARE: usize = 30;
 /// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
 const SHORT: usize = 1024;
@@ -226,23 +226,23 @@ impl Retriever {
         plan: &QueryPlan,
         known: Option<Arc<Known>>,
     ) -> Result<(Vec<DedupedHit>, Standing), Error> {
-        let mut depth = first_depth(wanted);
-        let mut round = 0;
+        let mut depth = Depth::first(wanted);
         loop {
-            round += 1;
-            let (hits, standing) = self.ranked(question, depth, plan, known.clone()).await?;
-            let complete = hits.len() < depth || depth == MAX_PAGE;
+            let (hits, standing) = self.ranked(question, depth.passages, plan, known.clone()).await?;
+            let complete = hits.len() < depth.passages;
             let mut found = if hits.iter().map(|hit| hit.passage.text.len()).sum::<usize>() <= FEW {
                 dedupe(question.text, hits)
             } else {
                 let asked = question.text.to_owned();
                 off_runtime("compare passages", move || dedupe(&asked, hits)).await?
             };
-            if found.len() >= wanted || complete || round == ROUNDS {
-                found.truncate(wanted);
-                return Ok((found, standing));
+            match depth.next().filter(|_| found.len() < wanted && !complete) {
+                Some(deeper) => depth = deeper,
+                None => {
+                    found.truncate(wanted);
+                    return Ok((found, standing));
+                }
             }
-            depth = depth.saturating_mul(SPARE).min(MAX_PAGE);
         }
     }
 
@@ -399,10 +399,27 @@ impl Retriever {
     }
 }
 
-/// How many passages are looked at first where so many are wanted.
-fn first_depth(wanted: usize) -> usize {
-    let spare = MANY_SPARE.max(wanted / SPARE);
-    wanted.saturating_mul(SPARE).min(wanted.saturating_add(spare)).min(MAX_PAGE)
+/// How many passages are looked at so that enough of them say something of their own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Depth {
+    pub(super) passages: usize,
+    round: usize,
+}
+
+impl Depth {
+    /// Where so many are wanted.
+    pub(super) fn first(wanted: usize) -> Self {
+        let spare = MANY_SPARE.max(wanted / SPARE);
+        let passages = wanted.saturating_mul(SPARE).min(wanted.saturating_add(spare)).min(MAX_PAGE);
+        Self { passages, round: 1 }
+    }
+
+    /// The next, where those were not enough; `None`: it is not looked deeper.
+    pub(super) fn next(self) -> Option<Self> {
+        let Self { passages, round } = self;
+        (round < ROUNDS && passages < MAX_PAGE)
+            .then(|| Self { passages: passages.saturating_mul(SPARE).min(MAX_PAGE), round: round + 1 })
+    }
 }
 
 /// The same passages, each with where it stood.

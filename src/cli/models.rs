@@ -72,17 +72,17 @@ pub(super) fn named(name: &str, plan: &Plan) -> Result<ModelRef, Invalid> {
 }
 
 #[cfg(not(all(unix, feature = "serve")))]
-pub(super) async fn through_a_service(_: &Arc<Runtime>) -> Option<Answerer> {
+pub(super) async fn through_a_service(_: &Arc<Runtime>, _: &[Arc<Runtime>]) -> Option<Answerer> {
     None
 }
 
-/// Opens what answers questions, unless a running service has it open. Several indexes are asked from here.
+/// Opens what answers questions, unless a running service has it open.
 pub(super) async fn open(runtime: &Arc<Runtime>, others: &[Arc<Runtime>]) -> Result<Answerer, Error> {
+    if let Some(answerer) = through_a_service(runtime, others).await {
+        return Ok(answerer);
+    }
     if !others.is_empty() {
         return Ok(Answerer::open_together(runtime, others));
-    }
-    if let Some(answerer) = through_a_service(runtime).await {
-        return Ok(answerer);
     }
     // The table takes a fifth of a second to build: while the index is opened and the question embedded.
     tokio::task::spawn_blocking(|| Tokenizer::get(TokenizerName::O200kBase));

@@ -16,7 +16,7 @@ use super::remote::{ADDRESS, PATIENCE, client};
 use crate::answer::{AnswerEvent, Answerer, Ensemble, EnsembleEvent, Events, Found, Owner, Question, Trace};
 use crate::error::{Error, Failure, Origin};
 use crate::runtime::{Runtime, Status};
-use crate::serve::identity::identity;
+use crate::serve::identity::{identity, together};
 use crate::serve::local::wire::{Line, Request, Wanted};
 
 /// How long a service may say nothing, not even that it goes on.
@@ -24,26 +24,32 @@ const SILENCE: Duration = Duration::from_secs(30);
 /// Bytes of a line, at most: the sources of an answer are one.
 const LINE: usize = 64 << 20;
 
-/// A service that owns the index.
-#[derive(Debug)]
+/// A service that owns the index, or several.
+#[derive(Debug, Clone)]
 struct Service {
     client: reqwest::Client,
     identity: String,
+    needs_all: bool,
     /// It does not do what this program asks, or does not answer: it is not asked again.
-    given_up: AtomicBool,
+    given_up: Arc<AtomicBool>,
 }
 
-/// What asks the service that runs on this home and has the index open, if there is one. Where it is gone when it is asked, or no
-/// longer serves it, the index is opened here.
-pub(super) async fn answerer(runtime: &Arc<Runtime>) -> Option<Answerer> {
-    let service = Service::find(runtime).await?;
+/// What asks the service that runs on this home and has the index open, if there is one; or those of several pipelines, if it serves all
+/// of them. Where it is gone when it is asked, or no longer serves them, the indexes are opened here.
+pub(super) async fn answerer(runtime: &Arc<Runtime>, others: &[Arc<Runtime>]) -> Option<Answerer> {
+    let service = Service::find(runtime, others).await?;
     let Line::End = service.ask_for(Wanted::Open).await?.next().await.ok()? else { return None };
-    Some(Answerer::open_through(runtime, Arc::new(service)))
+    let service = Arc::new(service);
+    Some(if others.is_empty() {
+        Answerer::open_through(runtime, service)
+    } else {
+        Answerer::open_together(runtime, others).asked_first(service)
+    })
 }
 
 /// What the index holds, as the service that runs on this home says it, if one does.
 pub(super) async fn status(runtime: &Runtime) -> Option<Status> {
-    let service = Service::find(runtime).await?;
+    let service = Service::find(runtime, &[]).await?;
     let Line::Status(status) = service.ask_for(Wanted::Status).await?.next().await.ok()? else { return None };
     // It may call the same folder otherwise.
     Some(Status { store: runtime.store().await.ok()?.describe(), ..status })
@@ -51,10 +57,12 @@ pub(super) async fn status(runtime: &Runtime) -> Option<Status> {
 
 impl Service {
     /// The service that runs on this home, whatever it serves.
-    async fn find(runtime: &Runtime) -> Option<Self> {
+    async fn find(runtime: &Runtime, others: &[Arc<Runtime>]) -> Option<Self> {
         let client = client(&runtime.settings).await?;
-        let identity = identity(&runtime.plan, &runtime.settings, |name| std::env::var(name).ok());
-        Some(Self { client, identity, given_up: AtomicBool::new(false) })
+        let variable = |name: &str| std::env::var(name).ok();
+        let all = std::iter::once(runtime).chain(others.iter().map(|other| &**other));
+        let identity = together(all.map(|one| identity(&one.plan, &one.settings, variable)));
+        Some(Self { client, identity, needs_all: false, given_up: Arc::default() })
     }
 
     /// What it answers; `None` where it does not.
@@ -82,7 +90,7 @@ impl Service {
     /// # Errors
     /// Why it is not to be asked again; `None`: it cannot be reached.
     async fn begin(&self, wanted: Wanted) -> Result<Lines, Option<String>> {
-        let request = Request { identity: self.identity.clone(), wanted };
+        let request = Request { identity: self.identity.clone(), needs_all: self.needs_all, wanted };
         let sent = self.client.post(format!("{ADDRESS}/api/local")).json(&request).send().await;
         let response = sent.map_err(|error| {
             tracing::debug!(%error, "the service on this home cannot be reached");
@@ -164,6 +172,10 @@ impl Owner for Service {
     async fn ask_all(&self, question: &Question, ensemble: &Ensemble) -> Option<Events<EnsembleEvent>> {
         let of = |line| if let Line::Answers(event) = line { Some(event) } else { None };
         self.events(Wanted::AskAll(question.into(), ensemble.into()), of).await
+    }
+
+    fn needing_every_index(&self) -> Option<Arc<dyn Owner>> {
+        Some(Arc::new(Self { needs_all: true, ..self.clone() }))
     }
 }
 

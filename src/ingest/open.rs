@@ -13,7 +13,7 @@ use super::ledger::SqliteLedger;
 use super::memory::MemoryBudget;
 use super::reconcile::{new_generation, reconcile};
 use super::report::{Report, Stage};
-use super::run::{Fatal, Mode, Run, begun};
+use super::run::{Arrived, Fatal, Mode, Run, begun};
 use super::setup::{Options, Setup};
 use super::told::Told;
 use crate::cache::{EmbeddingCache, TextCache};
@@ -121,6 +121,8 @@ pub(super) async fn open(
         memory: MemoryBudget::default(),
         fatal: Fatal::default(),
         told,
+        arrived: Arrived::default(),
+        documents_before: AtomicU64::default(),
         setup,
     };
     Ok(Some(Opened { run, index }))
@@ -150,7 +152,8 @@ pub(crate) async fn make(
         let Err(error) = store.create(index).await else { return Ok(index.clone()) };
         match error {
             // Two first runs at once, or an answer that was lost: what is there will do, if it is what this one would have made.
-            StoreError::Failed { .. } | StoreError::Unavailable { .. } => match store.meta().await? {
+            StoreError::Denied { .. } | StoreError::Failed { .. } | StoreError::Unavailable { .. } => match store.meta().await?
+            {
                 Some(there) if there.is_alike(index) => Ok(there),
                 _ => Err(error),
             },

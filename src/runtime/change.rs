@@ -82,6 +82,11 @@ impl Runtime {
         Ok(self.slots.get_or_init(|| slots).clone())
     }
 
+    /// What is to be asked now, whichever of the two can be read.
+    pub(super) async fn answering(&self) -> Result<Look, Error> {
+        Ok(self.slots()?.answering().await?)
+    }
+
     /// What the slots hold, waiting a moment for a server that is starting.
     pub(super) async fn look(&self) -> Result<Look, Error> {
         looked(&self.slots()?).await

@@ -15,7 +15,7 @@ impl Runtime {
     /// # Errors
     /// When there is no index, when the model that it was made with cannot be had, or the store.
     pub async fn retriever(&self) -> Result<Retriever, Error> {
-        let look = self.slots()?.look().await?;
+        let look = self.answering().await?;
         let store = Arc::clone(&look.current.store);
         let index = look.current.index.clone().ok_or_else(|| StoreError::Missing { store: store.describe() })?;
         let plan = &self.plan.query;

@@ -75,7 +75,7 @@ impl Runtime {
     /// # Errors
     /// When store, ledger or cache cannot be read.
     pub async fn status(&self) -> Result<Status, Error> {
-        let look = self.slots()?.look().await?;
+        let look = self.answering().await?;
         let slot = look.current.slot;
         let made = look.made().await?;
         let next = look.next().zip(made).map(|((_, index), Made { chunks, percent })| {

@@ -129,7 +129,7 @@ where
     let place = places.take().await?;
     let mut counted = Counted {
         metrics: Arc::clone(&service.metrics),
-        pipeline: scope.name().to_owned(),
+        pipeline: scope.label().to_owned(),
         asked,
         first: None,
         ending: Ending::Left,
@@ -186,8 +186,8 @@ pub(super) async fn search(service: &Service, scope: &Scope, question: &Question
     let asked = Instant::now();
     let _place = service.searches.take().await?;
     let found = async { scope.answerer().await?.retrieve(question).await }.await;
-    let ending = if found.is_ok() { Ending::Done } else { Ending::Failed };
-    service.metrics.searched(scope.name(), ending, asked.elapsed());
+    let ending = found.is_ok().into();
+    service.metrics.searched(scope.label(), ending, asked.elapsed());
     Ok(found?)
 }
 
@@ -199,7 +199,7 @@ pub(super) async fn trace(service: &Service, scope: &Scope, question: &Question,
     let asked = Instant::now();
     let _place = service.searches.take().await?;
     let traced = async { scope.answerer().await?.trace(question, uri).await }.await;
-    let ending = if traced.is_ok() { Ending::Done } else { Ending::Failed };
-    service.metrics.searched(scope.name(), ending, asked.elapsed());
+    let ending = traced.is_ok().into();
+    service.metrics.searched(scope.label(), ending, asked.elapsed());
     Ok(traced?)
 }

@@ -51,6 +51,19 @@ pub(crate) fn identity(plan: &Plan, settings: &Settings, variable: impl Fn(&str)
     hasher.finalize().to_hex().to_string()
 }
 
+/// What stands between those of several pipelines.
+const AND: char = '+';
+
+/// Of several pipelines that are asked together, in their order.
+pub(crate) fn together(identities: impl Iterator<Item = String>) -> String {
+    identities.collect::<Vec<_>>().join(&AND.to_string())
+}
+
+/// Those of which it is made.
+pub(crate) fn parts(identity: &str) -> impl Iterator<Item = &str> {
+    identity.split(AND)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 mod tests {

@@ -161,28 +161,18 @@ pub(super) struct JobView {
 }
 
 impl Jobs {
-    /// Begins an ingest, or has it wait for its turn.
-    pub(super) fn begin(&self, runtime: Arc<Runtime>, options: JobOptions) -> Result<Arc<Job>, Fault> {
+    /// Begins ingests, or has them wait for their turn: all of them or none.
+    pub(super) fn begin(&self, asked: Vec<(Arc<Runtime>, JobOptions)>) -> Result<Vec<Arc<Job>>, Fault> {
         let mut known = lock(&self.known);
         if self.stop.is_cancelled() {
             return Err(Fault::stopping());
         }
-        if known.iter().filter(|job| !job.has_ended()).count() >= UNDER_WAY {
+        if known.iter().filter(|job| !job.has_ended()).count() + asked.len() > UNDER_WAY {
             return Err(Fault::busy());
         }
-        let pipeline = runtime.plan.name.clone();
-        let job = Arc::new(Job {
-            id: Uuid::from_u128(rand::random()),
-            pipeline: pipeline.clone(),
-            asked: SystemTime::now(),
-            report: Arc::default(),
-            stop: self.stop.child_token(),
-            state: watch::Sender::new(State { phase: Phase::Waiting, lines: 0 }),
-            lines: Mutex::default(),
-            recent: Mutex::default(),
-            price: runtime.embed_price(),
-        });
-        known.push_back(Arc::clone(&job));
+        let begun: Vec<_> = asked.into_iter().map(|(runtime, options)| (self.job(&runtime), runtime, options)).collect();
+        let jobs: Vec<Arc<Job>> = begun.iter().map(|(job, ..)| Arc::clone(job)).collect();
+        known.extend(jobs.iter().map(Arc::clone));
         while known.len() > KEPT {
             let Some(oldest) = known.iter().position(|job| job.has_ended()) else { break };
             if let Some(job) = known.remove(oldest) {
@@ -190,10 +180,26 @@ impl Jobs {
             }
         }
         drop(known);
-        let turn = Arc::clone(lock(&self.turns).entry(pipeline).or_default());
         let background = self.background.get_or_init(Background::new);
-        background.spawn(&self.running, run(Arc::clone(&job), runtime, options, turn));
-        Ok(job)
+        for (job, runtime, options) in begun {
+            let turn = Arc::clone(lock(&self.turns).entry(job.pipeline.clone()).or_default());
+            background.spawn(&self.running, run(job, runtime, options, turn));
+        }
+        Ok(jobs)
+    }
+
+    fn job(&self, runtime: &Runtime) -> Arc<Job> {
+        Arc::new(Job {
+            id: Uuid::from_u128(rand::random()),
+            pipeline: runtime.plan.name.clone(),
+            asked: SystemTime::now(),
+            report: Arc::default(),
+            stop: self.stop.child_token(),
+            state: watch::Sender::new(State { phase: Phase::Waiting, lines: 0 }),
+            lines: Mutex::default(),
+            recent: Mutex::default(),
+            price: runtime.embed_price(),
+        })
     }
 
     pub(super) fn get(&self, id: Uuid) -> Option<Arc<Job>> {

@@ -25,6 +25,7 @@ use self::wire::{Asked, Choice, Line, Request, Several, Wanted};
 use super::answering;
 use super::api::read::{Body, filter};
 use super::fault::Fault;
+use super::identity::parts;
 use super::peer::Peer;
 use super::scope::Scope;
 use super::service::Service;
@@ -74,19 +75,21 @@ fn sent(lines: impl Stream<Item = Line> + Send) -> impl Stream<Item = String> + 
 
 fn lines(service: Arc<Service>, asked: Request) -> impl Stream<Item = Line> + Send {
     async_stream::stream! {
-        let Request { identity, wanted } = asked;
-        let Some(served) = service.pipelines.all().into_iter().find(|served| served.identity == identity) else {
+        let Request { identity, needs_all, wanted } = asked;
+        let all = service.pipelines.all();
+        let served = parts(&identity).map(|one| all.iter().find(|served| served.identity == one).cloned());
+        let Some(scope) = served.collect::<Option<Vec<_>>>().and_then(|served| service.scopes.of(&served)) else {
             yield Line::Declined("what this command would run is not served here".to_owned());
             return;
         };
         yield Line::Taken;
         let done = async {
-            if matches!(wanted, Wanted::Status) {
+            if let (Wanted::Status, Scope::One(served)) = (&wanted, &scope) {
                 return served.runtime.status().await.map(Done::Status).map_err(|error| Refused::here(&error));
             }
             // The command says itself why there is no index, or none of this model.
-            let answerer = served.answerer_now().await.map_err(|error| Refused::here(&error))?;
-            do_it(&service, &Scope::One(served), &answerer, wanted).await
+            let answerer = scope.answerer_now().await.map_err(|error| Refused::here(&error))?;
+            do_it(&service, &scope, &answerer, needs_all, wanted).await
         };
         let done = tokio::select! {
             done = done => done,
@@ -157,7 +160,14 @@ impl From<Fault> for Refused {
     }
 }
 
-async fn do_it(service: &Service, scope: &Scope, answerer: &Answerer, wanted: Wanted) -> Result<Done, Refused> {
+async fn do_it(
+    service: &Service,
+    scope: &Scope,
+    answerer: &Answerer,
+    needs_all: bool,
+    wanted: Wanted,
+) -> Result<Done, Refused> {
+    let needing = |answerer: &Answerer| if needs_all { answerer.clone().needing_every_index() } else { answerer.clone() };
     Ok(match wanted {
         Wanted::Open | Wanted::Status => Done::Open,
         Wanted::Search(asked) => {
@@ -170,11 +180,11 @@ async fn do_it(service: &Service, scope: &Scope, answerer: &Answerer, wanted: Wa
         }
         Wanted::Ask(asked) => {
             let question = question(asked, answerer).await?;
-            Done::Answer(answering::begin(service, &service.commands, scope, |answerer| answerer.ask(question)).await?)
+            Done::Answer(answering::begin(service, &service.commands, scope, |answerer| needing(answerer).ask(question)).await?)
         }
         Wanted::AskAll(asked, several) => {
             let (question, ensemble) = (question(asked, answerer).await?, ensemble(several, answerer).await);
-            let ask = |answerer: &Answerer| answerer.ask_all(question, ensemble);
+            let ask = |answerer: &Answerer| needing(answerer).ask_all(question, ensemble);
             Done::Answers(answering::begin(service, &service.commands, scope, ask).await?)
         }
     })

@@ -61,6 +61,13 @@ pub(super) enum Ending {
     Left,
 }
 
+/// Whether it was done.
+impl From<bool> for Ending {
+    fn from(done: bool) -> Self {
+        if done { Self::Done } else { Self::Failed }
+    }
+}
+
 impl Ending {
     fn name(self) -> &'static str {
         match self {
@@ -108,8 +115,17 @@ impl Metrics {
             unit(),
             first_token_seconds.clone(),
         );
-        registry.register("searches", "Searches, by how they ended", searched.clone());
-        registry.register_with_unit("search", "How long a search takes", unit(), search_seconds.clone());
+        registry.register(
+            "searches",
+            "Searches, by how they ended. A question to several pipelines counts in each of them, and once as (together)",
+            searched.clone(),
+        );
+        registry.register_with_unit(
+            "search",
+            "How long a search takes. Of several pipelines: in each, and in all as (together)",
+            unit(),
+            search_seconds.clone(),
+        );
         registry.register_collector(Box::new(Scraped(Arc::clone(others))));
         metrics
     }
@@ -131,6 +147,11 @@ impl Metrics {
     pub(super) fn searched(&self, pipeline: &str, ending: Ending, took: Duration) {
         let [_, _, searches] = &self.all;
         searches.fetch_add(1, Ordering::Relaxed);
+        self.searched_within(pipeline, ending, took);
+    }
+
+    /// The same within a question to several, which is counted for itself.
+    pub(super) fn searched_within(&self, pipeline: &str, ending: Ending, took: Duration) {
         self.searches.get_or_create(&ended(pipeline, ending)).inc();
         self.search_seconds.get_or_create(&[("pipeline", pipeline.to_owned())]).observe(took.as_secs_f64());
     }

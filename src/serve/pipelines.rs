@@ -78,17 +78,12 @@ impl Pipelines {
         self.all().iter().map(|served| served.name.clone()).collect()
     }
 
-    /// The one of this name; without a name the first.
-    pub(super) fn get(&self, name: Option<&str>) -> Result<Arc<Served>, Fault> {
+    /// The one of this name.
+    pub(super) fn get(&self, name: &str) -> Result<Arc<Served>, Fault> {
         let all = self.all();
-        let found = match name {
-            Some(name) => all.iter().find(|served| served.name == name),
-            None => all.first(),
-        };
-        found.cloned().ok_or_else(|| {
+        all.iter().find(|served| served.name == name).cloned().ok_or_else(|| {
             let names: Vec<&str> = all.iter().map(|served| served.name.as_str()).collect();
-            let missing = Fault::missing(format!("no pipeline is called {}", name.unwrap_or_default()));
-            missing.hint(format!("there is {}", names.join(", ")))
+            Fault::missing(format!("no pipeline is called {name}")).hint(format!("there is {}", names.join(", ")))
         })
     }
 

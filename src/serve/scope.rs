@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::fault::Fault;
+use super::metrics::Metrics;
 use super::pipelines::{Pipelines, Served};
 use crate::answer::document::Document;
+use crate::answer::federated::Observe;
 use crate::answer::{Answerer, Question};
 use crate::error::Error;
 use crate::runtime::{Runtime, Why};
@@ -13,6 +15,8 @@ use crate::runtime::{Runtime, Why};
 const SETS: usize = 16;
 /// What stands between the names of pipelines that are asked together.
 const AND: &str = "+";
+/// What questions to several together are counted as. In brackets it is hardly a pipeline's name.
+const TOGETHER: &str = "(together)";
 
 /// What a request is asked of.
 #[derive(Clone)]
@@ -36,13 +40,14 @@ pub(super) struct Together {
 /// What requests may be asked of.
 pub(super) struct Scopes {
     pipelines: Arc<Pipelines>,
+    metrics: Arc<Metrics>,
     /// Those that were asked together lately, the last one at the end.
     kept: Mutex<Vec<Arc<Together>>>,
 }
 
 impl Scopes {
-    pub(super) fn new(pipelines: Arc<Pipelines>) -> Self {
-        Self { pipelines, kept: Mutex::default() }
+    pub(super) fn new(pipelines: Arc<Pipelines>, metrics: Arc<Metrics>) -> Self {
+        Self { pipelines, metrics, kept: Mutex::default() }
     }
 
     /// What a request is asked of that names one pipeline, several as `docs+tickets`, or none: then all of them together.
@@ -52,16 +57,32 @@ impl Scopes {
     pub(super) fn asked(&self, name: Option<&str>) -> Result<Scope, Fault> {
         let all = self.pipelines.all();
         let members = match name {
-            None => all.clone(),
-            Some(name) => match self.pipelines.get(Some(name)) {
+            None => all,
+            Some(name) => match self.pipelines.get(name) {
                 Ok(served) => return Ok(Scope::One(served)),
                 Err(fault) => named(&all, name).ok_or(fault)?,
             },
         };
-        match members.as_slice() {
-            [first, others @ ..] if !others.is_empty() => Ok(Scope::Together(self.together(&all, first, others))),
-            [one] => Ok(Scope::One(Arc::clone(one))),
-            _ => self.pipelines.get(name).map(Scope::One),
+        self.of(&members).ok_or_else(|| Fault::missing("no pipeline is served"))
+    }
+
+    /// The same where only one pipeline makes sense, of whose index there is `what`.
+    ///
+    /// # Errors
+    /// When there is none of this name, or it is not clear which of several is meant.
+    pub(super) fn one(&self, name: Option<&str>, what: &str) -> Result<Arc<Served>, Fault> {
+        match self.asked(name)? {
+            Scope::One(served) => Ok(served),
+            Scope::Together(together) => Err(together.is_not_one(what, "pipeline")),
+        }
+    }
+
+    /// These pipelines, one or several; `None`: there is none.
+    pub(super) fn of(&self, members: &[Arc<Served>]) -> Option<Scope> {
+        match members {
+            [] => None,
+            [one] => Some(Scope::One(Arc::clone(one))),
+            [first, others @ ..] => Some(Scope::Together(self.together(&self.pipelines.all(), first, others))),
         }
     }
 
@@ -78,7 +99,9 @@ impl Scopes {
         if let Some(known) = kept.iter().find(|together| together.is_of(first, others)) {
             return Arc::clone(known);
         }
-        let new = Arc::new(Together::new(first, others));
+        let metrics = Arc::clone(&self.metrics);
+        let observe: Observe = Arc::new(move |pipeline, done, took| metrics.searched_within(pipeline, done.into(), took));
+        let new = Arc::new(Together::new(first, others, observe));
         let many = (kept.len() + 1).saturating_sub(SETS);
         kept.drain(..many);
         kept.push(Arc::clone(&new));
@@ -88,11 +111,18 @@ impl Scopes {
 
 impl Together {
     /// Of two or more.
-    fn new(first: &Arc<Served>, others: &[Arc<Served>]) -> Self {
+    fn new(first: &Arc<Served>, others: &[Arc<Served>], observe: Observe) -> Self {
         let members: Vec<Arc<Served>> = std::iter::once(first).chain(others).map(Arc::clone).collect();
         let others: Vec<Arc<Runtime>> = others.iter().map(|served| Arc::clone(&served.runtime)).collect();
-        let answerer = Answerer::open_together(&first.runtime, &others);
+        let answerer = Answerer::open_together(&first.runtime, &others).observed_by(observe);
         Self { name: name_of(&members), first: Arc::clone(first), members, others, answerer }
+    }
+
+    /// Why it is none of which there would be `what`; a pipeline is named as `key` in a request.
+    pub(super) fn is_not_one(&self, what: &str, key: &str) -> Fault {
+        let names: Vec<&str> = self.members.iter().map(|served| served.name.as_str()).collect();
+        let fault = Fault::bad(format!("{what} is one pipeline's own, and this asks {} of them", names.len()));
+        fault.hint(format!("name one of them as `{key}`: {}", names.join(", ")))
     }
 
     /// Whether it is of these pipelines, as their files were read the last time.
@@ -137,6 +167,14 @@ impl Scope {
         }
     }
 
+    /// What it is counted as: as few names as there are pipelines, however many are asked together.
+    pub(super) fn label(&self) -> &str {
+        match self {
+            Self::One(served) => &served.name,
+            Self::Together(_) => TOGETHER,
+        }
+    }
+
     /// All of its pipelines.
     pub(super) fn members(&self) -> &[Arc<Served>] {
         match self {
@@ -161,6 +199,20 @@ impl Scope {
         match self {
             Self::One(served) => served.answerer().await,
             Self::Together(together) => Ok(together.answerer.clone()),
+        }
+    }
+
+    /// The same, of the indexes as they are now.
+    ///
+    /// # Errors
+    /// As [`Self::answerer`].
+    pub(super) async fn answerer_now(&self) -> Result<Answerer, Error> {
+        match self {
+            Self::One(served) => served.answerer_now().await,
+            Self::Together(together) => {
+                together.answerer.doubt().await;
+                Ok(together.answerer.clone())
+            }
         }
     }
 

@@ -57,8 +57,9 @@ impl Service {
         let answers = Arc::new(Slots::new(ANSWERS, PATIENCE));
         let searches = Arc::new(Slots::new(SEARCHES, PATIENCE));
         let metrics = Metrics::new(Arc::clone(&pipelines), Arc::clone(&jobs), Arc::clone(&answers), Arc::clone(&searches));
+        let metrics = Arc::new(metrics);
         Self {
-            scopes: Scopes::new(Arc::clone(&pipelines)),
+            scopes: Scopes::new(Arc::clone(&pipelines), Arc::clone(&metrics)),
             pipelines,
             jobs,
             access,
@@ -66,7 +67,7 @@ impl Service {
             commands: Slots::new(COMMANDS, PATIENCE),
             kept: Answers::default(),
             searches,
-            metrics: Arc::new(metrics),
+            metrics,
             maps: Maps::default(),
             history: Mutex::default(),
             started: Instant::now(),

@@ -427,7 +427,7 @@ impl Folder {
         if !meta.exists() && !self.data().is_ok_and(|data| !data.is_empty()) {
             return Ok(());
         }
-        if let Err(error @ StoreError::Failed { .. }) = self.described() {
+        if let Err(error @ (StoreError::Failed { .. } | StoreError::Denied { .. })) = self.described() {
             return Err(error);
         }
         self.lock(&mut state)?;

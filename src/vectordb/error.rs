@@ -73,6 +73,16 @@ pub enum StoreError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The store does not let this key do that, or what is there is not ragstream's.
+    #[error("the store {store} failed to {action}: {message}")]
+    Denied {
+        /// The store's description.
+        store: String,
+        /// "write points", "open", …
+        action: &'static str,
+        /// What happened.
+        message: String,
+    },
     /// The store refused or broke; trying again does not help.
     #[error("the store {store} failed to {action}: {message}")]
     Failed {
@@ -122,7 +132,7 @@ impl StoreError {
             Self::Unavailable { .. } => {
                 Some("check that the server runs and that `store.qdrant.url` names its gRPC port (6334)".into())
             }
-            Self::Failed { .. } => None,
+            Self::Denied { .. } | Self::Failed { .. } => None,
         }
     }
 }
@@ -138,7 +148,7 @@ impl Failure for StoreError {
             Self::Mismatch { .. } | Self::Layout { .. } | Self::Spread { .. } => "index_mismatch",
             Self::Missing { .. } => "index_missing",
             Self::Unavailable { .. } => "store_unavailable",
-            Self::Failed { .. } | Self::Damaged { .. } => "store_failed",
+            Self::Denied { .. } | Self::Failed { .. } | Self::Damaged { .. } => "store_failed",
         }
     }
 

@@ -139,7 +139,8 @@ impl QdrantStore {
     /// What a collection was made with. One that is not ours is refused.
     fn meta_of(&self, info: &CollectionInfo, action: &'static str) -> Result<IndexMeta, StoreError> {
         wire::read_meta(info).map_err(|reason| {
-            self.failed(action, format!("this collection is not ragstream's ({reason}); name another `collection`"))
+            let message = format!("this collection is not ragstream's ({reason}); name another `collection`");
+            StoreError::Denied { store: self.described.clone(), action, message }
         })
     }
 

@@ -11,8 +11,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::future::join;
+use futures_util::future::{Either, join, select};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,11 @@ use super::{IndexMeta, StoreError, StorePlan, VectorStore};
 
 /// What is added to the first slot's name: the folder within its folder, the collection's with a `~` between.
 const SECOND: &str = "second";
+/// How long one slot is waited for once the other answers.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What was read of a slot.
+type Read = Result<Option<IndexMeta>, StoreError>;
 
 /// How an index came about that took another one's place, or is to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -131,7 +137,7 @@ impl Slots {
     /// What the slots hold. The two are not read at one moment; where that could deceive, they are read again.
     ///
     /// # Errors
-    /// When the first cannot be read, or the second cannot be reached.
+    /// When either cannot be read, unless the second is not ours to see.
     pub async fn look(&self) -> Result<Look, StoreError> {
         let Some(second) = &self.second else {
             let index = self.first.meta().await?;
@@ -148,16 +154,48 @@ impl Slots {
     async fn read(&self, second: &Arc<dyn VectorStore>) -> Result<(Option<IndexMeta>, Option<IndexMeta>), StoreError> {
         let (one, two) = join(self.first.meta(), second.meta()).await;
         let one = one?;
-        let two = match two {
-            // Somebody else's, or none that this key may look at: no index of ours, then. And what is wrong with one that is made is
-            // no reason not to answer.
-            Err(error) if !error.is_transient() && (one.is_some() || matches!(error, StoreError::Failed { .. })) => {
-                tracing::debug!(%error, "the second slot is passed over");
-                None
-            }
-            two => two?,
-        };
+        let two = two.or_else(|error| if is_passed_over(&error, one.as_ref()) { Ok(None) } else { Err(error) })?;
         Ok((one, two))
+    }
+
+    /// What is to be asked now: as [`Self::look`] says it. While one of the two cannot be read, the other one, if all documents are in
+    /// it; what the unread one holds is not known then, and said to be nothing.
+    ///
+    /// # Errors
+    /// When neither is known to answer: what is wrong with the one that cannot be read.
+    pub async fn answering(&self) -> Result<Look, StoreError> {
+        let Some(second) = &self.second else { return self.look().await };
+        let (one, two) = match self.both(second).await {
+            // As in `look`.
+            (Ok(one), Ok(two)) if ![&one, &two].into_iter().flatten().any(is_complete) => self.both(second).await,
+            both => both,
+        };
+        match (one, two) {
+            (Ok(one), Ok(two)) => Ok(self.arranged(one, two)),
+            (Ok(one), Err(error)) if one.as_ref().is_some_and(is_complete) || is_passed_over(&error, one.as_ref()) => {
+                tracing::debug!(%error, "the second slot cannot be read");
+                Ok(self.arranged(one, None))
+            }
+            (Err(error), Ok(two)) if two.as_ref().is_some_and(is_complete) => {
+                tracing::debug!(%error, "the first slot cannot be read");
+                Ok(self.arranged(None, two))
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// Both. Once one of them is known to answer, the other is not waited for for long.
+    async fn both(&self, second: &Arc<dyn VectorStore>) -> (Read, Read) {
+        match select(self.first.meta(), second.meta()).await {
+            Either::Left((one, two)) => {
+                let two = patiently(two, &**second, &one).await;
+                (one, two)
+            }
+            Either::Right((two, one)) => {
+                let one = patiently(one, &*self.first, &two).await;
+                (one, two)
+            }
+        }
     }
 
     fn arranged(&self, one: Option<IndexMeta>, two: Option<IndexMeta>) -> Look {
@@ -177,6 +215,32 @@ impl Slots {
             second.release().await;
         }
     }
+}
+
+/// Reads a slot, in time where the other one answers.
+async fn patiently(read: impl Future<Output = Read>, store: &dyn VectorStore, other: &Read) -> Read {
+    if !matches!(other, Ok(Some(index)) if is_complete(index)) {
+        return read.await;
+    }
+    let late = || {
+        let message = format!("it has said nothing for {} seconds", PATIENCE.as_secs());
+        StoreError::Unavailable { store: store.describe(), message, source: None }
+    };
+    tokio::time::timeout(PATIENCE, read).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// Whether a second slot that is not read holds nothing of ours: it is somebody else's, or none that this key may look at. And what is
+/// damaged, or of another version, is no reason not to go by the first.
+fn is_passed_over(error: &StoreError, one: Option<&IndexMeta>) -> bool {
+    let passed_over = match error {
+        StoreError::Denied { .. } => true,
+        StoreError::Failed { .. } | StoreError::Unavailable { .. } => false,
+        _ => one.is_some(),
+    };
+    if passed_over {
+        tracing::debug!(%error, "the second slot is passed over");
+    }
+    passed_over
 }
 
 fn is_complete(index: &IndexMeta) -> bool {

@@ -12,6 +12,7 @@ use crate::stand_in::{Reply, Request, openai_embeddings};
 mod kills;
 mod models;
 mod together;
+mod unread;
 mod ways;
 
 /// What the rig's pipelines say at first, and what they are changed to: another model, and another width.

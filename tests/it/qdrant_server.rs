@@ -110,12 +110,27 @@ pub struct Faults {
     pub quorums: AtomicUsize,
     /// How long after it was made a collection has no copy that could tell of it, in milliseconds.
     pub making_ms: AtomicU64,
+    /// Collections of which nothing can be told for now, and the answer instead.
+    pub untold: Mutex<HashMap<String, Untold>>,
     /// How long every call takes on top, in milliseconds.
     pub slow_ms: AtomicU64,
     /// Calls received so far.
     pub calls: AtomicUsize,
     /// Whether the connections that there are break when they are next written to.
     cutting: AtomicBool,
+}
+
+/// What a server says of a collection that it cannot tell of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// It is not ready.
+    Unavailable,
+    /// It broke.
+    Broken,
+    /// Whoever asks may not know.
+    Denied,
+    /// Nothing.
+    Silent,
 }
 
 /// Starts a server without a key on a free port.

@@ -1,6 +1,9 @@
 //! Several pipelines that are served, and batches over several: what is asked is asked of all of them, each with a store and a model of
 //! its own, in English and in Chinese.
 
+mod commands;
+mod served;
+
 use std::process::Command;
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ impl Answerer {
         uri: &str,
     ) -> Result<Option<Trace>, Error> {
         let (text, narrowed) = (question.text.as_str(), |plan: &QueryPlan| question.narrowed(plan));
-        let found = federated::search(indexes, self.silence, text.into(), narrowed).await?.hits;
+        let found = federated::search(indexes, &self.how, text.into(), narrowed).await?.hits;
         let stands = found.iter().find_map(|found| in_it(found, uri));
         let Some((index, retriever)) = holder(indexes, uri, stands.as_deref()).await? else { return Ok(None) };
         let (own, plan) = (question.narrowed(&index.plan), self.plan_for(question));
@@ -81,7 +81,7 @@ async fn below(indexes: &[Index], way: &Way<'_>, question: &Question, trace: &mu
         (plan.limit, plan.select.rerank) = (DEEPEST, None);
         plan
     };
-    let all = federated::search(indexes, federated::Silence::LeftOut, way.question.into(), unranked).await?.hits;
+    let all = federated::search(indexes, &federated::How::default(), way.question.into(), unranked).await?.hits;
     let candidates = indexes.iter().find_map(|index| index.plan.select.rerank.as_ref()).map(|rerank| rerank.candidates.get());
     (trace.rank, trace.copy_of) = (None, None);
     let Some(at) = all.iter().position(|found| way.kept(found).is_some()) else {

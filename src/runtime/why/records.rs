@@ -20,7 +20,7 @@ pub(super) struct Records {
 impl Records {
     /// Of the pipeline's own ledger; without one, what a first run would take.
     pub async fn open(runtime: &Runtime, looks_around: bool) -> Result<Self, Error> {
-        let slot = runtime.look().await?.current.slot;
+        let slot = runtime.answering().await?.current.slot;
         let ledger = SqliteLedger::open_to_read(&runtime.settings.ledger_in(&runtime.plan.name, slot)).await?;
         Self::of_ledger(runtime, ledger, looks_around).await
     }

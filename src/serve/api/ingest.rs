@@ -26,8 +26,11 @@ use crate::serve::sse;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Ingest {
+    /// Which pipeline, or several as `docs+tickets`; without it, all that are served and name sources, each by a job of its own.
     pipeline: Option<String>,
+    /// Of several pipelines, only of those that are named.
     prune: bool,
+    /// Of several pipelines, only of those that are named.
     rebuild: bool,
     checksum: bool,
     /// What this user's own command says besides.
@@ -51,23 +54,37 @@ pub(super) async fn begin(
     Body(ingest): Body<Ingest>,
 ) -> Result<Response, Fault> {
     let Ingest { pipeline, prune, rebuild, checksum, local } = ingest;
-    let (runtime, scoped) = match local {
+    let asked = match local {
         Some(_) if peer != Peer::Local => return Err(Fault::bad("paths are taken from this machine's own commands alone")),
-        Some(local) => of_command(&service, local)?,
-        None => of_pipeline(&service, pipeline.as_deref())?,
+        Some(local) => vec![of_command(&service, local)?],
+        None => of_pipelines(&service, pipeline.as_deref())?,
     };
-    let job = service.jobs.begin(runtime, JobOptions { prune, rebuild, checksum, scoped })?;
-    Ok((StatusCode::ACCEPTED, Json(job.view())).into_response())
+    if let (true, None, Some(all)) = (prune || rebuild, &pipeline, service.scopes.together_name()) {
+        let fault = Fault::bad("`prune` and `rebuild` are not for whichever pipelines are served");
+        return Err(fault.hint(format!("say as `pipeline` for which: {all} are all of them")));
+    }
+    let options = JobOptions { prune, rebuild, checksum, scoped: false };
+    let asked = asked.into_iter().map(|(runtime, scoped)| (runtime, JobOptions { scoped, ..options })).collect();
+    let jobs = service.jobs.begin(asked)?;
+    let told = match jobs.as_slice() {
+        [job] => Json(job.view()).into_response(),
+        jobs => Json(json!({"type": "jobs", "jobs": jobs.iter().map(|job| job.view()).collect::<Vec<_>>()})).into_response(),
+    };
+    Ok((StatusCode::ACCEPTED, told).into_response())
 }
 
-/// What a pipeline's file says; and whether it is over a part of the index alone.
-pub(in crate::serve) fn of_pipeline(service: &Service, pipeline: Option<&str>) -> Result<(Arc<Runtime>, bool), Fault> {
-    let served = service.pipelines.as_written(service.pipelines.get(pipeline)?);
-    if served.runtime.plan.sources.is_empty() {
-        let fault = Fault::bad(format!("the pipeline {} names no sources", served.name));
+/// What the pipelines' files say; of each, whether it is over a part of the index alone. Where none is named, those are passed over
+/// that name no sources.
+pub(in crate::serve) fn of_pipelines(service: &Service, name: Option<&str>) -> Result<Vec<(Arc<Runtime>, bool)>, Fault> {
+    let scope = service.scopes.asked(name)?;
+    let members: Vec<_> = scope.members().iter().map(|served| service.pipelines.as_written(Arc::clone(served))).collect();
+    let without = members.iter().find(|served| served.runtime.plan.sources.is_empty());
+    let (with, all) = (members.iter().filter(|served| !served.runtime.plan.sources.is_empty()), members.len());
+    if let Some(without) = without.filter(|_| name.is_some() || all == 1 || with.clone().next().is_none()) {
+        let fault = Fault::bad(format!("the pipeline {} names no sources", without.name));
         return Err(fault.hint("start the service with a pipeline file that has `sources`, or run `ingest ./docs` beside it"));
     }
-    Ok((served.for_ingest(|_, _| Ok::<_, Fault>(()))?, served.file.is_none()))
+    with.map(|served| Ok((served.for_ingest(|_, _| Ok::<_, Fault>(()))?, served.file.is_none()))).collect()
 }
 
 /// What a command of this user's wants done: by a pipeline that is served, over other paths where some are named.

@@ -21,7 +21,10 @@ use crate::serve::service::Service;
 /// Hits that are shown on a map, at most.
 const HITS: NonZeroUsize = NonZeroUsize::new(50).expect("it is not 0");
 
-/// Which pipeline's.
+/// Vectors of several models have no plane in common.
+const A_MAP: &str = "a map";
+
+/// Which pipeline's; it need not be named where there is one alone.
 #[derive(Debug, Deserialize)]
 pub(super) struct Of {
     #[serde(default)]
@@ -34,6 +37,7 @@ pub(super) struct Of {
 pub(super) struct Look {
     #[schemars(regex(pattern = r"\S"))]
     query: String,
+    /// Which pipeline's index; it need not be named where one alone is served.
     #[serde(default)]
     pipeline: Option<String>,
     /// At most 50.
@@ -44,14 +48,14 @@ pub(super) struct Look {
 }
 
 pub(super) async fn show(State(service): State<Arc<Service>>, Asked(of): Asked<Of>) -> Result<Response, Fault> {
-    let served = service.pipelines.get(of.pipeline.as_deref())?;
+    let served = service.scopes.one(of.pipeline.as_deref(), A_MAP)?;
     let map = service.maps.of(&served).await?;
     Ok(Json(&*map).into_response())
 }
 
 pub(super) async fn find(State(service): State<Arc<Service>>, Body(look): Body<Look>) -> Result<Response, Fault> {
     let Look { query, pipeline, limit, terms } = look;
-    let served = service.pipelines.get(pipeline.as_deref())?;
+    let served = service.scopes.one(pipeline.as_deref(), A_MAP)?;
     let limit = limit.map(|limit| limit.min(HITS));
     let question = Question { text: query, limit, filter: filter(&terms)?, ..Question::default() };
     let hits = answering::search(&service, &Scope::One(Arc::clone(&served)), &question).await?.hits;

@@ -130,6 +130,8 @@ fn described() -> Value {
         content.insert("application/json".to_owned(), json!({"schema": job}));
     }
     let accepted = json!({"202": answer("It is under way, or waits for its turn", &job)});
+    let several = Schemas::object("jobs", &json!({"jobs": {"type": "array", "items": job}}));
+    let begun = json!({"202": answer("It is under way, or waits for its turn; several pipelines have a job each", &json!({"anyOf": [job, several]}))});
     let (id, pipeline) = (
         parameter("id", "path", "Its id"),
         parameter(
@@ -149,7 +151,7 @@ fn described() -> Value {
         "/api/search": {"post": operation("search", "Find passages", json!({"requestBody": body(&search), "responses": {"200": answer("Passages, best first", &hits)}}), &fault)},
         "/api/why": {"post": operation("why", "Why a document is, or is not, among the sources", json!({"requestBody": body(&why), "responses": {"200": answer("The cause, and where the document stands", &told_why)}}), &fault)},
         "/api/ingest": {
-            "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": accepted}), &fault),
+            "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": begun}), &fault),
             "get": operation("ingests", "The ingests that are remembered", json!({"responses": {"200": answer("All of them, the oldest first", &jobs)}}), &fault),
         },
         "/api/ingest/{id}": {

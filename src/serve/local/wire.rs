@@ -16,8 +16,11 @@ use crate::runtime::Status;
 /// A request.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
-    /// The command's [`identity`](crate::serve::identity::identity).
+    /// The command's [`identity`](crate::serve::identity::identity), or those of its pipelines.
     pub(crate) identity: String,
+    /// Nothing is answered without one of several indexes.
+    #[serde(default)]
+    pub(crate) needs_all: bool,
     pub(crate) wanted: Wanted,
 }
 

@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rmcp::model::Tool;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::status::of_job;
 use super::told::Told;
 use super::tool;
-use crate::serve::api::ingest::of_pipeline;
+use crate::serve::api::ingest::of_pipelines;
 use crate::serve::fault::Fault;
 use crate::serve::jobs::JobOptions;
 use crate::serve::service::Service;
@@ -26,7 +28,7 @@ const LONGEST: u64 = 120;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {
-    /// Which index, where several are served; `status` names them.
+    /// Which index, where several are served (or some, as `docs+tickets`); `status` names them. None: all of them.
     #[serde(default)]
     pipeline: Option<String>,
     /// Compare contents even where size and time say "unchanged".
@@ -48,14 +50,21 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
     let Arguments { pipeline, checksum, wait } = arguments;
-    let (runtime, scoped) = of_pipeline(service, pipeline.as_deref())?;
     // What would remove documents or pay for all of them again is a person's to decide.
-    let job = service.jobs.begin(runtime, JobOptions { checksum, scoped, ..JobOptions::default() })?;
-    let ended = tokio::time::timeout(Duration::from_secs(wait.min(LONGEST)), job.ended()).await.is_ok();
-    let objects = serde_json::to_value(job.view()).unwrap_or_default();
-    let mut text = of_job(&objects);
+    let options = |scoped| JobOptions { checksum, scoped, ..JobOptions::default() };
+    let asked = of_pipelines(service, pipeline.as_deref())?;
+    let jobs = service.jobs.begin(asked.into_iter().map(|(runtime, scoped)| (runtime, options(scoped))).collect())?;
+    let all = join_all(jobs.iter().map(|job| job.ended()));
+    let ended = tokio::time::timeout(Duration::from_secs(wait.min(LONGEST)), all).await.is_ok();
+    let views = jobs.iter().map(|job| serde_json::to_value(job.view()).unwrap_or_default());
+    let mut views: Vec<Value> = views.collect();
+    let mut text: String = views.iter().map(of_job).collect();
     if !ended {
         text.push_str("It goes on; `status` tells how far it is.\n");
     }
+    let objects = match views.len() {
+        1 => views.remove(0),
+        _ => json!({"type": "jobs", "jobs": views}),
+    };
     Ok(Told { text, objects })
 }

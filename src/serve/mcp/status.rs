@@ -37,7 +37,7 @@ pub(super) fn tool() -> Tool {
 
 pub(super) async fn call(service: &Service, arguments: Arguments) -> Result<Told, Fault> {
     if let Some(name) = &arguments.pipeline {
-        service.pipelines.get(Some(name))?;
+        service.pipelines.get(name)?;
     }
     Ok(shown(told(service).await, arguments.pipeline.as_deref()))
 }

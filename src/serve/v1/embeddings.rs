@@ -64,16 +64,7 @@ pub(super) async fn embed(State(service): State<Arc<Service>>, Body(embeddings):
     let Embeddings { model, input, encoding_format, dimensions, input_type } = embeddings;
     let (id, served) = match models::find(&service, model.as_deref())? {
         Model { id, scope: Scope::One(served), .. } => (id, served),
-        // Where none is named, the first has always made them.
-        Model { .. } if model.is_none() => {
-            let first = service.pipelines.get(None)?;
-            (first.name.clone(), first)
-        }
-        Model { id, scope, .. } => {
-            let names: Vec<&str> = scope.members().iter().map(|served| served.name.as_str()).collect();
-            let fault = Fault::bad(format!("{id} is several pipelines, each of which may embed by another model"));
-            return Err(fault.hint(format!("name one of them: {}", names.join(", "))));
-        }
+        Model { scope: Scope::Together(together), .. } => return Err(together.is_not_one("a vector", "model")),
     };
     let inputs = match input {
         Input::One(text) => vec![text],

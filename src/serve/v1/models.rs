@@ -33,7 +33,9 @@ pub(super) fn find(service: &Service, id: Option<&str>) -> Result<Model, Fault> 
     };
     let bare = id.and_then(|id| id.strip_suffix(WITH_SOURCES));
     // One pipeline goes before several: another may be called `sources`.
-    let one = bare.and_then(|name| service.pipelines.get(Some(name)).ok()).filter(|_| service.pipelines.get(id).is_err());
+    let one = bare
+        .and_then(|name| service.pipelines.get(name).ok())
+        .filter(|_| id.is_none_or(|id| service.pipelines.get(id).is_err()));
     let (scope, lists_sources) = match (one, service.scopes.asked(id), bare) {
         (Some(served), ..) => (Scope::One(served), true),
         (None, Ok(scope), _) => (scope, false),

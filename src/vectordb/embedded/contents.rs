@@ -51,7 +51,10 @@ impl Folder {
                 }
                 Err(self.refuse("read meta.json", &Fault::damaged(&path, "it names no folder of an index")))
             }
-            0 => Err(self.failed("read meta.json", format!("{} is not ragstream's: name another folder", path.display()))),
+            0 => {
+                let message = format!("{} is not ragstream's: name another folder", path.display());
+                Err(StoreError::Denied { store: self.describe(), action: "read meta.json", message })
+            }
             found => Err(StoreError::Layout { store: self.describe(), found, reads: LAYOUT }),
         }
     }

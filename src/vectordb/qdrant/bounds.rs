@@ -81,7 +81,11 @@ struct Refused {
 impl Refused {
     /// What is refused for its size, in the words of servers 1.8 to 1.19, of gRPC, and of what stands in front of them.
     fn of(error: &StoreError) -> Option<Self> {
-        let (StoreError::Failed { message, .. } | StoreError::Unavailable { message, .. }) = error else { return None };
+        let (StoreError::Denied { message, .. } | StoreError::Failed { message, .. } | StoreError::Unavailable { message, .. }) =
+            error
+        else {
+            return None;
+        };
         let said = message.to_ascii_lowercase();
         let mentions = |words: &[&str]| words.iter().any(|word| said.contains(word));
         let sizes = [

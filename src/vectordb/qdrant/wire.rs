@@ -287,10 +287,12 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     const DEADLINE_EXCEEDED: i32 = 4;
     const NOT_FOUND: i32 = 5;
     const ALREADY_EXISTS: i32 = 6;
+    const PERMISSION_DENIED: i32 = 7;
     const RESOURCE_EXHAUSTED: i32 = 8;
     const ABORTED: i32 = 10;
     const INTERNAL: i32 = 13;
     const UNAVAILABLE: i32 = 14;
+    const UNAUTHENTICATED: i32 = 16;
 
     let store = store.to_owned();
     let (QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. }) = error else {
@@ -300,7 +302,8 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     // The client reports its own failure to connect as an internal error. What comes from the server has no source.
     let unconnected = said.starts_with("Failed to connect to");
     let transport = std::error::Error::source(&status).is_some();
-    let transient = match i32::from(status.code()) {
+    let code = i32::from(status.code());
+    let transient = match code {
         CANCELLED | DEADLINE_EXCEEDED | RESOURCE_EXHAUSTED | ABORTED | UNAVAILABLE => true,
         UNKNOWN | INTERNAL => unconnected || transport || super::cluster::is_outage(said),
         NOT_FOUND => return StoreError::Missing { store },
@@ -317,6 +320,8 @@ pub(super) fn explain(error: QdrantError, store: &str, action: &'static str) -> 
     };
     if transient {
         StoreError::Unavailable { store, message, source: None }
+    } else if matches!(code, PERMISSION_DENIED | UNAUTHENTICATED) {
+        StoreError::Denied { store, action, message }
     } else {
         StoreError::Failed { store, action, message, source: None }
     }

@@ -11,10 +11,10 @@ use ::qdrant_client::qdrant::*;
 use serde_json::Value as Json;
 use tonic::{Request, Response, Status};
 
-use super::Server;
 use super::convert::{invalid, odd, without};
 use super::model::{Kind, Points};
 use super::strict::Strict;
+use super::{Server, Untold};
 
 #[derive(Debug, Clone)]
 pub(super) struct Collection {
@@ -153,6 +153,14 @@ impl Collections for Server {
 
     async fn get(&self, request: Request<GetCollectionInfoRequest>) -> Result<Response<GetCollectionInfoResponse>, Status> {
         let name = self.enter(request).await?.collection_name;
+        let untold = self.0.faults.untold.lock().unwrap().get(&name).copied();
+        match untold {
+            None => {}
+            Some(Untold::Unavailable) => return Err(Status::unavailable("the shard is moved")),
+            Some(Untold::Broken) => return Err(Status::internal("Service internal error: out of disk")),
+            Some(Untold::Denied) => return Err(Status::permission_denied(format!("Access to collection {name} is required"))),
+            Some(Untold::Silent) => std::future::pending().await,
+        }
         let making = Duration::from_millis(self.0.faults.making_ms.load(Ordering::SeqCst));
         let info = self.read(&name, move |collection| {
             if collection.made.elapsed() < making {

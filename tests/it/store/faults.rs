@@ -53,7 +53,7 @@ async fn a_wrong_key_is_final_and_is_not_shown() {
     for key in [None, Some(Secret::new("wr0ng-k3y"))] {
         let store = QdrantStore::new(&server.url, key.as_ref(), "docs", TIMEOUT).unwrap();
         let error = store.create(&meta()).await.unwrap_err();
-        assert!(matches!(error, StoreError::Failed { .. }), "{error:?}");
+        assert!(matches!(error, StoreError::Denied { .. }), "{error:?}");
         assert!(error.to_string().contains("API key"), "{error}");
         assert!(!format!("{error:?} {error} {store:?}").contains("k3y"));
     }
