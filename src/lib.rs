@@ -240,6 +240,7 @@ pub mod source;
 mod suggest;
 pub mod telemetry;
 pub mod tokenizer;
+mod unchanging;
 pub mod vectordb;
 
 pub use answer::{AnswerEvent, Answerer, ModelChoice, Question};

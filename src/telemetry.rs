@@ -104,7 +104,8 @@ pub(crate) fn chat(provider: &Provider, model: &str, max_tokens: u32, temperatur
         "server.address" = provider.address, "server.port" = i64::from(provider.port), "gen_ai.request.stream" = true,
         "gen_ai.request.max_tokens" = i64::from(max_tokens), "gen_ai.request.temperature" = Empty,
         "gen_ai.response.time_to_first_chunk" = Empty, "gen_ai.response.finish_reasons" = Empty,
-        "gen_ai.usage.input_tokens" = Empty, "gen_ai.usage.output_tokens" = Empty, "http.request.resend_count" = Empty,
+        "gen_ai.usage.input_tokens" = Empty, "gen_ai.usage.output_tokens" = Empty, "gen_ai.usage.cache_read.input_tokens" = Empty,
+        "gen_ai.usage.cache_creation.input_tokens" = Empty, "http.request.resend_count" = Empty,
         "ragstream.limits.wait" = Empty, "gen_ai.system_instructions" = Empty, "gen_ai.input.messages" = Empty,
         "gen_ai.output.messages" = Empty, "error.type" = Empty, otel.status_code = Empty,
     );

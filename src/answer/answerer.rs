@@ -201,7 +201,8 @@ impl Answerer {
         Ok(self.retrieve(question).await?.hits)
     }
 
-    /// The same, and how they were found: whether something went otherwise than planned, and what it took.
+    /// The same, and how they were found: whether something went otherwise than planned, and what it took. The words of the questions
+    /// before it, where it has a history, count in the search.
     ///
     /// # Errors
     /// As [`Self::search`].
@@ -211,7 +212,18 @@ impl Answerer {
         {
             return found.inspect(|found| found.note.iter().for_each(|note| self.warn(note)));
         }
-        self.found(question.text.as_str().into(), question).await
+        let conversation = Conversation::of(question, None, &self.plan, &self.count_tokens).await;
+        self.found(conversation.sought(question), question).await
+    }
+
+    /// The question as it stands alone, as the first of its models puts it; `None`: it does already, or no model says otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::models`].
+    #[cfg(feature = "cli")]
+    pub(crate) async fn standalone(&self, question: &Question) -> Result<Option<String>, Error> {
+        let models = self.models(question).await?;
+        Ok(Conversation::of(question, models.first(), &self.plan, &self.count_tokens).await.search)
     }
 
     /// What a search finds, all else being as the question says.
@@ -468,7 +480,8 @@ impl Answerer {
         .await??;
         messages.push(Message { role: Role::User, text: prompt.user });
         let system = if messages.len() > 1 { format!("{}\n\n{HISTORY}", prompt.system) } else { prompt.system };
-        let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+        let request =
+            ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
         Ok((sources, request))
     }
 }

@@ -31,7 +31,7 @@ impl Answerer {
                 yield AnswerEvent::Done(AnswerSummary::without_model(AnswerOutcome::Passages, Vec::new(), started.elapsed()));
                 return;
             }
-            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature };
+            let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
             let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
             while let Some(event) = answer.next().await {
                 yield event?;

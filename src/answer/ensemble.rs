@@ -26,9 +26,6 @@ use super::write::write;
 use crate::error::reason;
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError};
 
-/// Bytes of one model's answer: far above any, far below what a server that never stops could fill memory with.
-const MAX_ANSWER: usize = 1 << 20;
-
 /// A question that is ready to be sent to models.
 pub(super) struct Task {
     pub(super) question: String,
@@ -65,7 +62,6 @@ impl Part {
         let bad = |what| Err(ProviderError::new(&*self.member.model, ErrorKind::BadAnswer, what));
         let event = event.and_then(|event| match &event {
             AnswerEvent::Done(summary) if summary.ttft.is_none() => bad("answered with nothing"),
-            _ if self.text.len() + event.text().len() > MAX_ANSWER => bad("wrote more than any answer has"),
             _ => Ok(event),
         });
         match &event {

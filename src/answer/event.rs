@@ -412,15 +412,10 @@ impl EnsembleSummary {
         let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);
         let answers = answers.map(|answer| (answer.usage, answer.cost_usd));
         let judging = self.judging.iter().map(|judging| (judging.usage, judging.cost_usd));
-        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
-        let none = (Usage { input_tokens: Some(0), output_tokens: Some(0) }, Some(0.0));
-        let (usage, cost) = answers.chain(judging).fold(none, |(total, cost), (usage, more)| {
-            let total = Usage {
-                input_tokens: sum(total.input_tokens, usage.input_tokens),
-                output_tokens: sum(total.output_tokens, usage.output_tokens),
-            };
-            (total, cost.and_then(|cost| Some(cost + more?)))
-        });
+        let none = (Usage::new(Some(0), Some(0)), Some(0.0));
+        let (usage, cost) = answers
+            .chain(judging)
+            .fold(none, |(total, cost), (usage, more)| (total.and(usage), cost.and_then(|cost| Some(cost + more?))));
         let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
         let decided: f64 = self.decided.iter().filter_map(|one| one.cost_usd).sum();
         (usage, cost.filter(|_| complete).map(|cost| cost + decided))

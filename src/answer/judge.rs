@@ -43,6 +43,7 @@ impl Comparison {
             messages: vec![Message { role: Role::User, text: prompt.user }],
             max_tokens: self.max_tokens,
             temperature: self.temperature,
+            shared: None,
         }
     }
 

@@ -227,6 +227,10 @@ where
         }
     }
     let ollama = provider("ollama", ProviderKind::Ollama)?;
+    if let Some(misled) = &ollama.misled {
+        tracing::warn!("{misled}: Ollama is not asked");
+        return None;
+    }
     let body = tokio::time::timeout(OLLAMA_PROBE_TIMEOUT, tags(ollama.clone())).await.ok().flatten()?;
     let model = chat_model(&body);
     tracing::debug!(model = model.as_deref().unwrap_or("none that chats"), "a running Ollama");
@@ -279,6 +283,7 @@ mod tests {
             retry: RetryPlan::default(),
             identity: None,
             prices: BTreeMap::new(),
+            misled: None,
         };
         let kinds =
             [("openai", ProviderKind::OpenAi), ("anthropic", ProviderKind::Anthropic), ("ollama", ProviderKind::Ollama)];

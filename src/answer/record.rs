@@ -235,7 +235,7 @@ mod tests {
             doubts: Vec::new(),
             sources: vec![SourceRef { n: 1, uri: "docs/密.md".into(), pipeline: None, lines: (1, 2) }],
             model: "p/m".into(),
-            usage: Usage { input_tokens: Some(3), output_tokens: None },
+            usage: Usage::new(Some(3), None),
             seconds: 0.5,
             stop: StopReason::End,
             key: key.into(),

@@ -25,7 +25,7 @@ use crate::vectordb::{Fuse, IndexMeta, MAX_PAGE, Query, Ranked, TwoRankings, Vec
 /// Of a few passages that are wanted, so many times as many are looked at, since some will be copies; and again where those were not
 /// enough.
 const SPARE: usize = 4;
-/// Of many, so many more are: to read and compare passages is most of a search.
+/// Of many, so many more are: each is read and compared.
 const MANY_SPARE: usize = 30;
 /// Bytes of a question that another thread is not worth: what is counted and cut of them takes some microseconds.
 const SHORT: usize = 1024;

@@ -37,6 +37,7 @@ pub async fn standalone(
         messages: vec![Message { role: Role::User, text: conversation(history, question) }],
         max_tokens: MAX_TOKENS,
         temperature,
+        shared: None,
     };
     match tokio::time::timeout(TIMEOUT, written(model, request)).await {
         Ok(Ok(text)) => cleaned(&text),

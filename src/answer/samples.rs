@@ -30,7 +30,7 @@ pub(crate) fn source(n: usize, score: f32) -> Source {
 }
 
 fn usage(input: u64, output: u64) -> Usage {
-    Usage { input_tokens: Some(input), output_tokens: Some(output) }
+    Usage::new(Some(input), Some(output))
 }
 
 /// The summary of an answer that cites two sources.

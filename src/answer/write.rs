@@ -15,6 +15,8 @@ use crate::answer::proof::{Cited, Doubt};
 use crate::answer::retrieve::off_runtime;
 use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, ProviderError};
 
+/// Bytes of an answer and its thoughts: far above any, far below what a server that never stops could fill memory with.
+const MAX_ANSWER: usize = 1 << 20;
 /// Parts of an answer that may wait for decisions: then the model waits, too.
 const MOST_WAITING: usize = 64;
 
@@ -31,7 +33,7 @@ pub(super) fn write(
         let mut scanner = Scanner::new(cited.given());
         let (mut claims, mut doubts) = (Claims::default(), Vec::new());
         let requested = Instant::now();
-        let mut ttft = None;
+        let (mut ttft, mut written) = (None, 0);
         let mut answer = model.chat(request).await?;
         let mut waiting: FuturesOrdered<Checking> = FuturesOrdered::new();
         // Without a model that decides, nothing waits for longer than a check takes.
@@ -52,10 +54,16 @@ pub(super) fn write(
                 }
                 Next::Came(came) => came,
             };
+            if let Some(Ok(ChatEvent::Reasoning(text) | ChatEvent::Text(text))) = &came {
+                written += text.len();
+            }
             match came {
+                _ if written > MAX_ANSWER => {
+                    break Err(ProviderError::new(model.model(), ErrorKind::BadAnswer, "wrote more than any answer has"));
+                }
                 Some(Ok(ChatEvent::Reasoning(text))) => yield AnswerEvent::Reasoning(text),
                 Some(Ok(ChatEvent::Text(text))) => {
-                    if !text.is_empty() {
+                    if !text.trim().is_empty() {
                         ttft.get_or_insert_with(|| requested.elapsed());
                     }
                     waiting.extend(parts(&mut claims, scanner.push(&text)).into_iter().map(|part| checked(cited.clone(), part)));

@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use crate::providers::InputType;
 
+/// What `moka` adds to an entry for itself, in bytes, about.
+pub(super) const ENTRY: usize = 384;
+
 /// A vector, shared by all who asked for the same text.
 pub type Vector = Arc<[f32]>;
 

@@ -20,6 +20,7 @@ use moka::policy::EvictionPolicy;
 
 use self::disk::Disk;
 pub use self::file::Held;
+use self::key::ENTRY;
 pub use self::key::{Key, Text, Vector};
 use self::refill::Refill;
 use self::shared::Shared;
@@ -33,9 +34,6 @@ const MEMORY_BYTES: u64 = 32 << 20;
 
 /// And where there is one: what is asked for again within moments.
 const MEMORY_ABOVE_DISK_BYTES: u64 = 4 << 20;
-
-/// What `moka` adds to an entry for itself, in bytes, about.
-const ENTRY: usize = 384;
 
 /// What the file may hold, in bytes: some 300,000 vectors of 1536 numbers, or 1.1 million of 384.
 const DISK_BYTES: u64 = 2 << 30;

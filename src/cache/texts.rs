@@ -10,12 +10,10 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 
 use super::file::{self, CacheFile};
-use super::key::{Key, Text};
+use super::key::{ENTRY, Key, Text};
 
 /// Texts kept in memory, in bytes.
 const MEMORY_BYTES: u64 = 4 << 20;
-/// What `moka` adds to an entry for itself, in bytes, about.
-const ENTRY: usize = 384;
 /// What the file may hold, in bytes: more than a million texts of two sentences.
 const DISK_BYTES: u64 = 1 << 30;
 
@@ -39,8 +37,13 @@ impl TextCache {
     }
 
     /// The text of a key; `write` is run when it is not there, and once only however many ask at the same time. Errors are shared by
-    /// those who waited and are not kept. The second value tells whether this call ran `write`.
-    pub async fn get_or_write<E>(&self, key: Key, write: impl Future<Output = Result<Text, E>>) -> Result<(Text, bool), Arc<E>>
+    /// those who waited and are not kept. What comes with the text is dropped once the file has it. The second value tells whether this
+    /// call ran `write`.
+    pub async fn get_or_write<H, E>(
+        &self,
+        key: Key,
+        write: impl Future<Output = Result<(Text, H), E>>,
+    ) -> Result<(Text, bool), Arc<E>>
     where
         E: Send + Sync + 'static,
     {
@@ -52,13 +55,14 @@ impl TextCache {
                 return Ok(text);
             }
             paid = true;
-            let text = write.await?;
+            let (text, held) = write.await?;
             let put = [(key, Arc::clone(&text))];
             self.with(move |file| {
                 file.put(&put);
                 file.trim(&put);
             })
             .await;
+            drop(held);
             Ok(text)
         };
         let text = self.memory.entry(key).or_try_insert_with(look).await?.into_value();
@@ -104,7 +108,7 @@ mod tests {
                 cache.get_or_write(key(&(n % 5).to_string()), async move {
                     paid.fetch_add(1, Ordering::Relaxed);
                     tokio::task::yield_now().await;
-                    Ok::<_, String>(Text::from(format!("第 {} 节：密钥。", n % 5)))
+                    Ok::<_, String>((Text::from(format!("第 {} 节：密钥。", n % 5)), ()))
                 })
             };
             for (n, answer) in futures_util::future::join_all((0..200).map(ask)).await.into_iter().enumerate() {
@@ -119,12 +123,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_comes_with_a_text_is_held_until_the_file_has_it() {
+        /// Looks, when it is dropped, whether the text is kept.
+        struct Held<'a>(&'a Path, &'a AtomicUsize);
+        impl Drop for Held<'_> {
+            fn drop(&mut self) {
+                let kept = texts(self.0, &[key("a")]) == [Some(Text::from("x"))];
+                self.1.fetch_add(if kept { 1 } else { 100 }, Ordering::Relaxed);
+            }
+        }
+        let (folder, dropped) = (tempfile::tempdir().unwrap(), AtomicUsize::new(0));
+        let cache = TextCache::open(Some(folder.path()));
+        let write = async { Ok::<_, String>((Text::from("x"), Held(folder.path(), &dropped))) };
+        assert!(cache.get_or_write(key("a"), write).await.unwrap().1);
+        assert_eq!(dropped.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
     async fn errors_are_not_kept_and_a_folder_is_not_needed() {
         let cache = TextCache::open(None);
-        cache.get_or_write(key("a"), async { Err::<Text, _>("down") }).await.unwrap_err();
-        let (text, paid) = cache.get_or_write(key("a"), async { Ok::<_, String>(Text::from("x")) }).await.unwrap();
+        cache.get_or_write(key("a"), async { Err::<(Text, ()), _>("down") }).await.unwrap_err();
+        let (text, paid) = cache.get_or_write(key("a"), async { Ok::<_, String>((Text::from("x"), ())) }).await.unwrap();
         assert_eq!((&*text, paid), ("x", true));
-        assert!(!cache.get_or_write(key("a"), async { Err::<Text, _>("down") }).await.unwrap().1);
+        assert!(!cache.get_or_write(key("a"), async { Err::<(Text, ()), _>("down") }).await.unwrap().1);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use self::answer::WholeArgs;
@@ -340,6 +340,10 @@ pub(super) struct EvalArgs {
     /// Two pipelines, measured side by side, with the significance of the difference; or one that reranks, with and without its reranker
     #[arg(long, num_args = 1..=2, value_names = ["A", "B"], conflicts_with = "pipeline")]
     pub compare: Vec<String>,
+    /// Have the pipeline's model put follow-ups (with "history" in queries.jsonl) so that they stand alone, as in a chat; it is asked
+    /// once for each. Without it, the words of the questions before count
+    #[arg(long)]
+    pub rewrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -424,7 +428,13 @@ impl Common {
             Some(cache) => absolute(cache)?,
             None => Settings::users_cache().unwrap_or_else(|| self.home.join("cache")),
         };
-        Ok(Settings { home: absolute(&self.home)?, cache, cwd })
+        let home = absolute(&self.home)?;
+        for (flag, folder) in [("--home", &home), ("--cache", &cache)] {
+            if folder.is_file() {
+                bail!("{flag} {}: this is a file, not a folder", folder.display());
+            }
+        }
+        Ok(Settings { home, cache, cwd })
     }
 }
 

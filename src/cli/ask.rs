@@ -100,12 +100,14 @@ async fn read_question(output: &Output) -> Result<String, Error> {
         .map_err(|source| Error::io("read the question from", "stdin", source))?;
     let text = String::from_utf8_lossy(&bytes);
     let Some(question) = beginning(&text, MAX_STDIN) else { return Ok(text.into_owned()) };
+    let lines = question.lines().count() as u64;
     output.note(&format!(
-        "{} stdin has more than {} KB: its first {} are the question. To ask about all of it, write it to a file, `ingest` that, and \
+        "{} stdin has more than {} KB: its first {} {} the question. To ask about all of it, write it to a file, `ingest` that, and \
          ask about what it says.",
         output.paint("warning:", "1;33"),
         MAX_STDIN >> 10,
-        counted(question.lines().count() as u64, "line"),
+        counted(lines, "line"),
+        if lines == 1 { "is" } else { "are" },
     ));
     Ok(question.to_owned())
 }

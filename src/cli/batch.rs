@@ -230,7 +230,7 @@ impl<'a> BatchView<'a> {
             known: 0,
             answered: 0,
             failed: 0,
-            usage: Usage { input_tokens: Some(0), output_tokens: Some(0) },
+            usage: Usage::new(Some(0), Some(0)),
             cost: Some(0.0),
         }
     }
@@ -315,9 +315,7 @@ impl<'a> BatchView<'a> {
     }
 
     fn pay(&mut self, answer: &Answered, cost: Option<f64>) {
-        let add = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
-        self.usage.input_tokens = add(self.usage.input_tokens, answer.usage.input_tokens);
-        self.usage.output_tokens = add(self.usage.output_tokens, answer.usage.output_tokens);
+        self.usage = self.usage.and(answer.usage);
         self.cost = self.cost.and_then(|sum| Some(sum + cost?));
     }
 
@@ -335,7 +333,7 @@ impl<'a> BatchView<'a> {
                 seconds: took,
             }));
         }
-        let Usage { input_tokens, output_tokens } = self.usage;
+        let Usage { input_tokens, output_tokens, .. } = self.usage;
         let mut text = format!("{} answered", counted(self.answered, "question"));
         if self.known > 0 {
             text.push_str(&format!(" ({} known already)", grouped(self.known)));
@@ -346,6 +344,11 @@ impl<'a> BatchView<'a> {
         if let (Some(read), Some(written)) = (input_tokens, output_tokens) {
             text.push_str(&format!(" · {} + {} tokens", grouped(read), grouped(written)));
         }
-        self.output.note(&format!("{text} · {:.1} s · {}", took.as_secs_f64(), price(self.cost)));
+        text.push_str(&format!(" · {:.1} s", took.as_secs_f64()));
+        // What failed alone has cost nothing that is known.
+        if self.failed == 0 || self.answered > 0 {
+            text.push_str(&format!(" · {}", price(self.cost)));
+        }
+        self.output.note(&text);
     }
 }

@@ -57,17 +57,9 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     let prepared = async {
         let answerer = open(&runtime, &others).await?.releasing_the_index();
         let model = answerer.models(&how).await?.into_iter().next();
-        Ok((answerer, model))
+        Ok::<_, Error>((answerer, model))
     };
-    let (answerer, model) = match prepared.await {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            if output.json {
-                output.event(&Line::from(&error));
-            }
-            return Err(Error::into(error));
-        }
-    };
+    let (answerer, model) = prepared.await?;
     let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
     let input = Input::new(person, folder.join("history"));
     let (runtime, others, saved) = (&runtime, &*others, None);

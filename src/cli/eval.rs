@@ -1,6 +1,8 @@
 //! `eval`: retrieval measured on a labelled set, under one pipeline or two.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -11,7 +13,7 @@ use super::exit;
 use super::output::{Output, counted};
 use super::progress::{Progress, Reading, downloads};
 use super::style::{one_line, trimmed};
-use crate::answer::Answerer;
+use crate::answer::{Answerer, Question};
 use crate::eval;
 use crate::eval::answerability::Answerability;
 use crate::eval::compare::compare;
@@ -42,6 +44,8 @@ struct Measured {
     queries: Vec<QueryScore>,
     /// How well it is known which questions have an answer, where some have none.
     answerability: Option<Answerability>,
+    /// Follow-ups that a model has put another way, where it was asked to.
+    rewritten: Option<usize>,
     /// Documents that could not be indexed.
     failed: u64,
 }
@@ -52,7 +56,7 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
         tokio::task::spawn_blocking(move || LabelledSet::load(&directory)).await.context("the set could not be read")??;
     let mut runs = Vec::new();
     for plan in plans(&args, common)? {
-        match measured(plan, &set, common, output, &stop).await? {
+        match measured(plan, &set, args.rewrite, common, output, &stop).await? {
             Some(run) => runs.push(run),
             None => return Ok(exit::INTERRUPTED),
         }
@@ -105,6 +109,7 @@ fn plans(args: &EvalArgs, common: &Common) -> anyhow::Result<Vec<Plan>> {
 async fn measured(
     plan: Plan,
     set: &LabelledSet,
+    rewrite: bool,
     common: &Common,
     output: &Output,
     stop: &CancellationToken,
@@ -131,11 +136,48 @@ async fn measured(
     let answerer = Answerer::open(&runtime).await?;
     // The one that was chosen, where the pipeline leaves the choice.
     let model = answerer.embedding_model().await?.unwrap_or(model);
-    let queries = eval::measure(&answerer, set, stop).await?;
+    let (mut set, mut rewritten) = (Cow::Borrowed(set), None);
+    if rewrite {
+        if answerer.models(&Question::default()).await?.is_empty() {
+            let hint = "set `query.answer.model`, or leave `--rewrite` away";
+            return Err(Invalid::from(Diagnostic::error("no model can rewrite follow-ups", Some(hint.to_owned()))).into());
+        }
+        let asking = Asking::start(output, "rewriting", set.follow_ups().count());
+        let Some((alone, count)) = eval::rewritten(&answerer, &set, || asking.note(), stop).await? else { return Ok(None) };
+        asking.finish();
+        (set, rewritten) = (Cow::Owned(alone), Some(count));
+    }
+    let asking = Asking::start(output, "asking", set.queries.len() + set.unanswerable.len());
+    let queries = eval::measure(&answerer, &set, || asking.note(), stop).await?;
+    asking.finish();
     Ok(queries.map(|(queries, judged)| {
         let (answerability, failed) = (Answerability::of(&judged), summary.documents.failed);
-        Measured { pipeline: name, model, ranked, queries, answerability, failed }
+        Measured { pipeline: name, model, ranked, queries, answerability, rewritten, failed }
     }))
+}
+
+/// How far the asking is.
+struct Asking {
+    asked: Arc<AtomicUsize>,
+    progress: Progress,
+}
+
+impl Asking {
+    fn start(output: &Output, what: &'static str, of: usize) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (counted, shown) = (Arc::clone(&asked), Arc::clone(&asked));
+        let event = move || json!({"type": what, "queries": counted.load(Ordering::Relaxed), "of": of});
+        let line = move || Some(format!("{what} · {}/{of} queries", shown.load(Ordering::Relaxed)));
+        Self { asked, progress: Progress::show(output.clone(), event, line) }
+    }
+
+    fn note(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn finish(self) {
+        self.progress.finish();
+    }
 }
 
 /// What the page shows later.
@@ -177,6 +219,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
             event.insert("intervals".to_owned(), intervals.into());
             if let Some(answerability) = &run.answerability {
                 event.insert("answerability".to_owned(), json!(answerability));
+            }
+            if let Some(rewritten) = run.rewritten {
+                event.insert("rewritten".to_owned(), rewritten.into());
             }
         }
         output.event(&event);
@@ -239,6 +284,12 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
         for run in runs {
             let figure = run.answerability.as_ref().map_or_else(|| "-".to_owned(), |known| format!("{:.4}", figure(known)));
             text.push_str(&format!("  {figure:>12}"));
+        }
+    }
+    if runs.iter().any(|run| run.rewritten.is_some()) {
+        text.push_str(&format!("\n{:<NAME$}", "rewritten"));
+        for run in runs {
+            text.push_str(&format!("  {:>12}", run.rewritten.unwrap_or_default()));
         }
     }
     text.push('\n');

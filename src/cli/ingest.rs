@@ -90,7 +90,8 @@ fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
         Cause::Cores | Cause::Parsing | Cause::Chunking => ("more cores", ("twice as many", doubled.cores)),
         Cause::Listing | Cause::Reading => ("the source gives no more", ("", None)),
         Cause::Storing | Cause::Recording => ("a faster disk or store", ("", None)),
-        Cause::Opening | Cause::Closing => ("", ("", None)),
+        Cause::Opening => ("the model, the store and the ledger are opened, once a run", ("", None)),
+        Cause::Closing => ("what is gone is removed, and the store is brought to the disk", ("", None)),
     };
     let mut text = reading.limit(limit);
     // What would bring next to nothing is no advice.
@@ -164,6 +165,9 @@ pub(super) fn options(args: &IngestArgs, output: Output, lines: Lines) -> Option
 pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
     if path.starts_with("http://") || path.starts_with("https://") || is_database(path) {
         return Ok(path.into());
+    }
+    if path.trim().is_empty() {
+        bail!("an empty path names nothing: `.` is this folder");
     }
     let absolute = std::path::absolute(path)?;
     if !path.contains(['*', '?', '[', '{']) && !Path::new(path).exists() {

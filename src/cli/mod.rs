@@ -72,7 +72,8 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { FAILED } else { OK });
         }
     };
-    let output = Output::new(&cli.common);
+    let output =
+        Output::new(&cli.common).working(matches!(&cli.command, Command::Ingest(_) | Command::Push(_) | Command::Eval(_)));
     let for_days = matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch);
     quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -83,7 +84,7 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
             let code = runtime.block_on(dispatch(cli, &output, &telemetry));
             // Before what is still to be sent is waited for.
             let code = code.unwrap_or_else(|error| {
-                output.error(&error);
+                output.fatal(&error);
                 FAILED
             });
             telemetry.finish(&output);

@@ -10,8 +10,10 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
-use super::style::{Style, reader_left, unwritten};
+use super::style::{Style, harmless, reader_left, unwritten};
+use crate::answer::wire::Line;
 use crate::error::Error;
+use crate::pipeline::{Diagnostic, Level};
 use crate::source::readable::readable;
 use crate::telemetry::{CHUNK, CONTENT, PARENT, TARGET};
 
@@ -30,6 +32,8 @@ pub(super) struct Output {
     terminal: (bool, bool),
     /// Bold and the like on stdout: `NO_COLOR` is about colours.
     emphasis: bool,
+    /// What is done is worth more than what is said of it: it goes on when nobody reads that any more.
+    works: bool,
 }
 
 impl Output {
@@ -43,7 +47,12 @@ impl Output {
             Color::Never => (false, false),
             Color::Auto => (terminal.0 && !plain, terminal.1 && !plain),
         };
-        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal, emphasis }
+        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal, emphasis, works: false }
+    }
+
+    /// Of a command that does something: see [`Self::print`].
+    pub fn working(self, works: bool) -> Self {
+        Self { works, ..self }
     }
 
     /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says. `for_days`: each line once.
@@ -102,11 +111,15 @@ impl Output {
         self.color.1
     }
 
-    /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read.
+    /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read, or goes on and says
+    /// nothing, where it does something.
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             if reader_left(&error) {
+                if self.works {
+                    return;
+                }
                 std::process::exit(super::exit::OK.into());
             }
             // Whatever else there is to print would not come out either.
@@ -163,26 +176,52 @@ impl Output {
         if self.emphasis { format!("\x1b[1m{text}\x1b[0m") } else { format!("==> {text} <==") }
     }
 
+    /// The same, and to a program: for what ends a command before it has said so itself.
+    pub fn fatal(&self, error: &anyhow::Error) {
+        if self.json {
+            let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+            self.event(&match (error.downcast_ref::<Invalid>(), ours) {
+                (Some(Invalid(diagnostics)), _) => {
+                    let wrong = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+                    let hint = wrong.clone().find_map(|diagnostic| diagnostic.hint.clone());
+                    let message = wrong.map(Diagnostic::to_string).collect::<Vec<_>>().join("; ");
+                    Line::Error { message: message.into(), kind: "invalid", hint }
+                }
+                (None, Some(error)) => Line::from(error),
+                (None, None) => Line::Error { message: causes(error).join(": ").into(), kind: "failed", hint: None },
+            });
+        }
+        self.error(error);
+    }
+
     /// Says why a run could not be done, by what it was caused, and what to do.
     pub fn error(&self, error: &anyhow::Error) {
         if let Some(Invalid(diagnostics)) = error.downcast_ref::<Invalid>() {
             return self.complain(&diagnostics.render(self.color.1, self.width()));
         }
         let mut text = String::new();
-        for (n, cause) in error.chain().enumerate() {
-            let message = readable(&cause.to_string()).into_owned();
-            // A transparent error says the same as the one it wraps.
-            if n > 0 && text.contains(&message) {
-                continue;
-            }
+        for (n, message) in causes(error).into_iter().enumerate() {
             let label = if n == 0 { self.paint("error:", "1;31") } else { self.paint("caused by:", "1") };
             text.push_str(&format!("{label} {message}\n"));
         }
         if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint)) {
-            text.push_str(&format!("{} {hint}\n", self.paint("hint:", "1;36")));
+            text.push_str(&format!("{} {}\n", self.paint("hint:", "1;36"), harmless(&hint)));
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
+}
+
+/// What an error says, and what it was caused by. Some of it may be a server's words, which are not to steer a terminal.
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let message = harmless(&readable(&cause.to_string())).into_owned();
+        // A transparent error says the same as the one it wraps.
+        if said.iter().all(|before| !before.contains(&message)) {
+            said.push(message);
+        }
+    }
+    said
 }
 
 /// Whether the terminal is none of those known to swallow a link's address.

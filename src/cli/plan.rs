@@ -54,13 +54,16 @@ pub(super) async fn run(
 
 /// What it would take to say where chunks stand.
 fn situated(contexts: &ForecastContexts) -> String {
-    let ForecastContexts { model, requests, cached, input_tokens, output_tokens, .. } = contexts;
+    let ForecastContexts { model, requests, cached, input_tokens, output_tokens, prompt_cache, .. } = contexts;
     let mut text = format!(
         "\ncontext    {} to {model}, about {} read and {} written",
         counted(*requests, "request"),
         counted(*input_tokens, "token"),
         grouped(*output_tokens),
     );
+    if prompt_cache.read_tokens > 0 {
+        text.push_str(&format!(" ({} of those read from the provider's cache)", grouped(prompt_cache.read_tokens)));
+    }
     if *cached > 0 {
         text.push_str(&format!("; {} known", grouped(*cached)));
     }

@@ -75,8 +75,6 @@ struct State {
     watching: bool,
     /// The day of the last line.
     day: Date,
-    /// The failure that was said last.
-    failure: Option<String>,
     /// Documents that are gone and kept, as it was said last.
     kept: u64,
     notices: BTreeSet<(String, String)>,
@@ -91,7 +89,6 @@ impl Screen {
             told: Told::default(),
             watching: false,
             day: Zoned::now().date(),
-            failure: None,
             kept: 0,
             notices: BTreeSet::new(),
         };
@@ -221,17 +218,14 @@ impl State {
     }
 
     fn run_failed(&mut self, error: &Error, pause: u64, output: &Output) {
-        let why = reason(error);
-        // It is tried again and again: that it fails is news once.
-        if self.failure.as_ref() == Some(&why) {
-            return;
+        if self.told.is_news_of_runs(error) {
+            let why = reason(error);
+            self.complain(&format!("{} {why} (again in {pause} s, and so on)", output.paint("failed", "31")), output);
         }
-        self.complain(&format!("{} {why} (again in {pause} s, and so on)", output.paint("failed", "31")), output);
-        self.failure = Some(why);
     }
 
     fn ran(&mut self, summary: &IngestSummary, document: Option<&str>, whole: bool, output: &Output) {
-        let recovered = self.failure.take().is_some();
+        let recovered = self.told.recovered();
         let kept = self.kept;
         // A run over what has changed alone says nothing of the others.
         if whole || summary.kept_although_gone > kept {

@@ -12,7 +12,6 @@ use super::output::Output;
 use super::progress::downloads;
 use super::style::{Paint, Style, harmless, one_line};
 use crate::answer::why::Place;
-use crate::answer::wire::Line;
 use crate::answer::{Answerer, Question};
 use crate::error::Error;
 use crate::runtime::{Runtime, Why};
@@ -29,17 +28,8 @@ pub(super) async fn run(args: WhyArgs, common: &Common, output: &Output, stop: C
         asked(&runtime, &others, &answerer, &args.file, cwd, &question).await
     };
     let why = tokio::select! {
-        why = asking => why,
+        why = asking => why?,
         () = stop.cancelled() => return Ok(exit::INTERRUPTED),
-    };
-    let why = match why {
-        Ok(why) => why,
-        Err(error) => {
-            if output.json {
-                output.event(&Line::from(&error));
-            }
-            return Err(error.into());
-        }
     };
     if output.json {
         output.event(&why);

@@ -78,10 +78,11 @@ pub(super) fn name_of(name: &str, slot: Slot) -> String {
     }
 }
 
-fn number(slot: Slot) -> usize {
+/// Of a pair, the one of a slot.
+fn of<T>([first, second]: &[T; 2], slot: Slot) -> &T {
     match slot {
-        Slot::First => 0,
-        Slot::Second => 1,
+        Slot::First => first,
+        Slot::Second => second,
     }
 }
 
@@ -146,11 +147,7 @@ impl Ledgers {
     }
 
     pub(super) fn name(&self, slot: Slot) -> &str {
-        let [first, second] = &self.names;
-        match slot {
-            Slot::First => first,
-            Slot::Second => second,
-        }
+        of::<String>(&self.names, slot)
     }
 
     /// Both, the first slot's first. One that is not there yet is open, and nothing is in it.
@@ -198,7 +195,6 @@ pub(super) async fn sides(database: &Database, names: &[String; 2]) -> Result<[S
 impl Side {
     /// Of both, the one of this slot.
     pub fn of(sides: &[Self; 2], slot: Slot) -> &Self {
-        let [first, second] = sides;
-        if number(slot) == 0 { first } else { second }
+        of(sides, slot)
     }
 }

@@ -46,8 +46,7 @@ mod tests {
     use crate::eval::set::Query;
 
     fn runs(values: &[f64]) -> Vec<QueryScore> {
-        let query =
-            Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]), spans: Vec::new() };
+        let query = Query { relevant: HashMap::from([("a".to_owned(), 1)]), ..Query::default() };
         let one = QueryScore::new(&query, Vec::new(), Duration::ZERO, None);
         values.iter().map(|value| QueryScore { ndcg_10: *value, ..one.clone() }).collect()
     }

@@ -180,12 +180,7 @@ mod tests {
     use crate::eval::set::Query;
 
     fn scores(found: &[bool]) -> Vec<QueryScore> {
-        let query = |n: usize| Query {
-            id: n.to_string(),
-            text: String::new(),
-            relevant: HashMap::from([("a".to_owned(), 1)]),
-            spans: Vec::new(),
-        };
+        let query = |n: usize| Query { id: n.to_string(), relevant: HashMap::from([("a".to_owned(), 1)]), ..Query::default() };
         let answer = |found: bool| if found { vec!["a".to_owned()] } else { Vec::new() };
         let each = found.iter().enumerate();
         each.map(|(n, found)| QueryScore::new(&query(n), answer(*found), Duration::from_millis(3), None)).collect()

@@ -1,6 +1,7 @@
 //! Measures retrieval on a labelled set: questions, and which documents answer them.
 //!
-//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`measure`] asks every question, [`scores`] sums up.
+//! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`rewritten`] has a model put follow-up questions so that they
+//! stand alone, where that is wished for, [`measure`] asks every question, [`scores`] sums up.
 //! [`spans`] tells how much of marked answers the passages hold, [`answerability`] how well it is known which questions have no answer,
 //! [`compare`] whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
 //! [`kept`] keeps what was measured.
@@ -18,6 +19,8 @@ use std::collections::HashSet;
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
+#[cfg(feature = "cli")]
+use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use self::answerability::Judged;
@@ -37,6 +40,9 @@ use crate::vectordb::StorePlan;
 const PASSAGES: usize = 200;
 /// Documents that are ranked.
 const DOCUMENTS: usize = 100;
+/// Questions that a model rewrites at once, at most: its provider's limits say how many are on their way.
+#[cfg(feature = "cli")]
+const REWRITTEN: usize = 16;
 
 /// The plan over the set's corpus, with an embedded index of its own below the home folder, whatever store the plan names. Two
 /// plans whose indexes would be the same share one, which is kept for the next time.
@@ -62,19 +68,65 @@ pub fn index(plan: Plan, settings: &Settings, set: &LabelledSet) -> Result<Runti
     Ok(Runtime::new(plan, Settings { home, cwd: set.corpus.clone(), cache: settings.cache.clone() }))
 }
 
-/// Asks every question, one at a time, so that the times are those of a single question. A question that cannot be asked scores
-/// nothing and says why. What is judged of them, and of those without an answer, comes with the scores. `None`: stopped.
+/// The set with its follow-up questions (those that have a history) as they stand alone: as the pipeline's model puts them, as in a chat.
+/// Where it fails, the words of the questions before count, as they do without it. With how many it has put another way. `None`: stopped.
+///
+/// # Errors
+/// When the model cannot be had.
+#[cfg(feature = "cli")]
+pub(crate) async fn rewritten(
+    answerer: &Answerer,
+    set: &LabelledSet,
+    asked: impl Fn(),
+    stop: &CancellationToken,
+) -> Result<Option<(LabelledSet, usize)>, Error> {
+    let alone = |query: Query| async {
+        if query.history.is_empty() {
+            return Ok::<_, Error>((query, false));
+        }
+        let text = answerer.standalone(&query.question()).await?;
+        asked();
+        Ok(match text {
+            Some(text) => (Query { text, history: Vec::new(), ..query }, true),
+            None => (query, false),
+        })
+    };
+    let all_alone = async |queries: &[Query]| -> Result<(Vec<Query>, usize), Error> {
+        let mut written = futures_util::stream::iter(queries.to_vec()).map(alone).buffered(REWRITTEN);
+        let (mut queries, mut count) = (Vec::with_capacity(queries.len()), 0);
+        while let Some(one) = written.next().await {
+            let (query, changed) = one?;
+            queries.push(query);
+            count += usize::from(changed);
+        }
+        Ok((queries, count))
+    };
+    let both = async {
+        let (queries, one) = all_alone(&set.queries).await?;
+        let (unanswerable, other) = all_alone(&set.unanswerable).await?;
+        Ok((LabelledSet { queries, unanswerable, ..set.clone() }, one + other))
+    };
+    tokio::select! {
+        both = both => both.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
+}
+
+/// Asks every question, one at a time, so that the times are those of a single question, and says `asked` after each. A question that
+/// cannot be asked scores nothing and says why. What is judged of them, and of those without an answer, comes with the scores. `None`:
+/// stopped.
 ///
 /// # Errors
 /// What would fail every question.
 pub async fn measure(
     answerer: &Answerer,
     set: &LabelledSet,
+    asked: impl Fn(),
     stop: &CancellationToken,
 ) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
     let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
     for query in &set.queries {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.text.as_str().into() };
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.question() };
         let started = Instant::now();
         let found = tokio::select! {
             found = answerer.retrieve(&question) => found,
@@ -95,9 +147,10 @@ pub async fn measure(
             () = stop.cancelled() => return Ok(None),
         };
         scores.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
+        asked();
     }
     for query in &set.unanswerable {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.text.as_str().into() };
+        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.question() };
         let judged = tokio::select! {
             found = answerer.retrieve(&question) => found,
             () = stop.cancelled() => return Ok(None),
@@ -107,6 +160,7 @@ pub async fn measure(
             Err(error) if error.origin() == Origin::Question => {}
             Err(error) => return Err(error),
         }
+        asked();
     }
     Ok(Some((scores, all)))
 }
@@ -116,7 +170,7 @@ async fn covered(answerer: &Answerer, query: &Query) -> Result<Option<SpanScore>
     if query.spans.is_empty() {
         return Ok(None);
     }
-    let hits = match answerer.search(&query.text.as_str().into()).await {
+    let hits = match answerer.search(&query.question()).await {
         Err(error) if error.origin() == Origin::Question => Vec::new(),
         hits => hits?,
     };

@@ -128,8 +128,7 @@ mod tests {
     use crate::eval::set::Query;
 
     fn run(values: &[f64], reranking: u64) -> Vec<QueryScore> {
-        let query =
-            Query { id: String::new(), text: String::new(), relevant: HashMap::from([("a".to_owned(), 1)]), spans: Vec::new() };
+        let query = Query { relevant: HashMap::from([("a".to_owned(), 1)]), ..Query::default() };
         let one = QueryScore::new(&query, Vec::new(), Duration::from_secs(9), None);
         let reranking = Duration::from_millis(reranking);
         values.iter().map(|value| QueryScore { ndcg_10: *value, reranking, ..one.clone() }).collect()

@@ -203,7 +203,7 @@ mod tests {
 
     fn score(relevant: &[(&str, u32)], found: &[&str]) -> QueryScore {
         let relevant = relevant.iter().map(|(document, grade)| ((*document).to_owned(), *grade)).collect();
-        let query = Query { id: "q".into(), text: "t".into(), relevant, spans: Vec::new() };
+        let query = Query { id: "q".into(), text: "t".into(), relevant, ..Query::default() };
         QueryScore::new(&query, found.iter().map(ToString::to_string).collect(), Duration::from_millis(3), None)
     }
 

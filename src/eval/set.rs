@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 
 use super::spans::Span;
+use crate::answer::{Exchange, Question};
 use crate::parse::{Hint, parse};
 
 /// The first line of `qrels.tsv`, as in BEIR.
@@ -17,7 +18,7 @@ const MAX_BYTES: u64 = 256 << 20;
 const MAX_FAULTS: usize = 20;
 
 /// A question with the documents that answer it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Query {
     /// Its id.
     pub id: String,
@@ -27,6 +28,16 @@ pub struct Query {
     pub relevant: HashMap<String, u32>,
     /// The very parts of documents that answer it, where they are marked.
     pub spans: Vec<Span>,
+    /// The conversation that it goes on from, oldest first.
+    pub history: Vec<Exchange>,
+}
+
+impl Query {
+    /// The question as it is asked.
+    pub(super) fn question(&self) -> Question {
+        let history = Some(self.history.clone()).filter(|history| !history.is_empty());
+        Question { history, ..self.text.as_str().into() }
+    }
 }
 
 /// Questions over a folder of documents.
@@ -61,6 +72,34 @@ pub struct QueryLine {
     /// The parts of documents that answer it.
     #[serde(default)]
     pub spans: Vec<SpanLine>,
+    /// What was asked before it, oldest first.
+    #[serde(default)]
+    pub history: Vec<Turn>,
+}
+
+/// An earlier question, alone or with its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`history` must hold questions: texts, or {\"question\": …, \"answer\": …}")]
+pub enum Turn {
+    /// The question.
+    Question(String),
+    /// And its answer.
+    Exchange {
+        /// The question.
+        question: String,
+        /// The answer; without one no model can tell what the next question goes on from.
+        #[serde(default)]
+        answer: String,
+    },
+}
+
+impl From<Turn> for Exchange {
+    fn from(turn: Turn) -> Self {
+        match turn {
+            Turn::Question(question) => Self { question, answer: String::new() },
+            Turn::Exchange { question, answer } => Self { question, answer },
+        }
+    }
 }
 
 /// A part of a document, by its bytes or by what it says.
@@ -94,6 +133,11 @@ pub fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
 }
 
 impl LabelledSet {
+    /// The questions that go on from others.
+    pub fn follow_ups(&self) -> impl Iterator<Item = &Query> {
+        self.queries.iter().chain(&self.unanswerable).filter(|query| !query.history.is_empty())
+    }
+
     /// Reads a set. Blocks.
     ///
     /// # Errors
@@ -190,7 +234,8 @@ fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec
                 Err(message) => faults.push(format!("{}:{number}: {message}", path.display())),
             }
         }
-        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new(), spans });
+        let history = query.history.into_iter().map(Exchange::from).collect();
+        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new(), spans, history });
     }
     (queries, without)
 }
@@ -342,13 +387,28 @@ mod tests {
         ("queries.jsonl", "\u{feff}{\"_id\": 1, \"text\": \"one\"}\n\n{\"id\": \"b\", \"text\": \"two\", \"x\": 0}\n");
 
     #[test]
+    fn a_conversation_is_questions_with_or_without_answers() {
+        let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n");
+        let line = r#"{"id": 1, "text": "多久一次？", "history": ["备份在哪里？", {"question": "Who?", "answer": "She."}]}"#;
+        let (_folder, loaded) = set(&[("queries.jsonl", line), qrels, ("corpus/a.txt", "a")]);
+        let exchange = |question: &str, answer: &str| Exchange { question: question.into(), answer: answer.into() };
+        let loaded = loaded.unwrap();
+        assert_eq!(loaded.queries.first().unwrap().history, [exchange("备份在哪里？", ""), exchange("Who?", "She.")]);
+        assert_eq!(loaded.follow_ups().count(), 1);
+        let line = r#"{"id": 1, "text": "how often?", "history": [7]}"#;
+        let (_folder, loaded) = set(&[("queries.jsonl", line), qrels, ("corpus/a.txt", "a")]);
+        let faults = loaded.unwrap_err();
+        assert!(faults.iter().any(|fault| fault.starts_with("queries.jsonl:1: `history` must hold questions")), "{faults:?}");
+    }
+
+    #[test]
     fn a_set_is_read_as_it_stands() {
         let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\r\n1\ta.txt\t2\r\n1\tsub/b.txt\t0\nb\ta.txt\t-1\n");
         let (folder, loaded) = set(&[QUERIES, qrels, ("corpus/a.txt", "a"), ("corpus/sub/b.txt", "b")]);
         let loaded = loaded.unwrap();
         assert_eq!(loaded.corpus, fs::canonicalize(folder.path().join("corpus")).unwrap());
         let relevant = HashMap::from([("a.txt".to_owned(), 2)]);
-        let first = Query { id: "1".into(), text: "one".into(), relevant, spans: Vec::new() };
+        let first = Query { id: "1".into(), text: "one".into(), relevant, ..Query::default() };
         assert_eq!(loaded.queries, [first], "`b` has no answer");
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 
 use futures_util::{FutureExt as _, Stream, StreamExt as _};
 
@@ -31,6 +32,10 @@ const USUAL_BYTES: u64 = 8 << 10;
 /// found gone now.
 pub(super) async fn list(run: &Run, mut queue: impl Submit) -> Result<Scope, Ended> {
     let mut scope = Scope::default();
+    if run.setup.workers.is_some() {
+        let before = run.recorded(run.setup.ledger.totals().await)?.documents;
+        run.documents_before.store(before, Ordering::Release);
+    }
     let place = Place::take(&run.report.clocks, Step::List);
     for (number, source) in run.setup.sources.iter().enumerate() {
         let unreadable = list_source(run, number, &**source, &mut queue, &place).await?;

@@ -120,9 +120,9 @@ impl DocumentDiff {
         let mut stale: Vec<Uuid> = recorded.keys().copied().chain(intended).filter(|id| !wanted.contains(id)).collect();
         stale.sort_unstable();
         stale.dedup();
-        let new = chunks.iter().filter(|chunk| chunk.change == Change::New).count();
+        let new: Vec<usize> = changed(&chunks, Change::New).collect();
         telemetry::count(&span, "ragstream.document.chunks", chunks.len() as u64);
-        telemetry::count(&span, "ragstream.document.chunks.new", new as u64);
+        telemetry::count(&span, "ragstream.document.chunks.new", new.len() as u64);
         if let Some(language) = language {
             span.record("ragstream.document.language", language.code());
         }
@@ -138,8 +138,8 @@ impl DocumentDiff {
             modified,
             epoch,
             chunks,
-            windows,
-            waiting: AtomicUsize::new(new),
+            waiting: AtomicUsize::new(new.len()),
+            windows: windows.asked_of(new),
             failed: AtomicBool::new(false),
             span,
             _memory: memory,
@@ -149,6 +149,11 @@ impl DocumentDiff {
     /// Whether it may still be written: nobody else has taken it over.
     pub async fn is_held(&self, ledger: &dyn Ledger) -> bool {
         ledger.holds(&self.document.uri, self.epoch).await
+    }
+
+    /// blake3 of its content, as the ledger is to know it.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
     }
 
     /// How many chunks it has.
@@ -177,7 +182,7 @@ impl DocumentDiff {
     }
 
     fn changed(&self, change: Change) -> impl Iterator<Item = usize> + '_ {
-        self.chunks.iter().enumerate().filter(move |(_, chunk)| chunk.change == change).map(|(index, _)| index)
+        changed(&self.chunks, change)
     }
 
     /// A chunk, of those that [`Self::new_chunks`] and [`Self::moved`] name.
@@ -240,6 +245,10 @@ impl DocumentDiff {
     pub fn fail(&self) -> bool {
         !self.failed.swap(true, Ordering::AcqRel)
     }
+}
+
+fn changed(chunks: &[DiffedChunk], change: Change) -> impl Iterator<Item = usize> + '_ {
+    chunks.iter().enumerate().filter(move |(_, chunk)| chunk.change == change).map(|(index, _)| index)
 }
 
 /// A chunk that is to be embedded and stored.

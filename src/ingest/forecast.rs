@@ -8,7 +8,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::context::{Situating, WRITTEN};
+use super::context::{Asked, Prefix, Situating, WRITTEN};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::open::{Opened, open};
 use super::prune::{Verdict, judge};
@@ -19,8 +19,8 @@ use super::worker::within_room;
 use super::{coordinator, queue, worker};
 use crate::cache::{self, Key};
 use crate::error::Error;
-use crate::limits::Limits;
-use crate::providers::{InputType, Usage};
+use crate::limits::{self, Limits};
+use crate::providers::{ChatModel, InputType, PromptCache, Usage};
 use crate::source::SkipReason;
 
 /// What `ingest` would do. Nothing was written and nothing paid for to know it.
@@ -75,7 +75,10 @@ pub struct ForecastContexts {
     pub input_tokens: u64,
     /// Tokens that it writes, if it writes two sentences for each.
     pub output_tokens: u64,
-    /// What they cost; `None` where the price is not known. A provider that keeps the beginnings of prompts asks for less.
+    /// What of those read a provider keeps that is told to, and reads again. Others, which do so by themselves, are not counted on.
+    #[serde(skip_serializing_if = "PromptCache::is_empty")]
+    pub prompt_cache: PromptCache,
+    /// What they cost; `None` where the price is not known. A provider that keeps the beginnings of prompts by itself asks for less.
     pub cost_usd: Option<f64>,
     /// As of when the price is known; `None` where the pipeline file says it.
     pub prices_as_of: Option<&'static str>,
@@ -162,7 +165,24 @@ struct ContextTally {
     requests: u64,
     cached: u64,
     read: u64,
+    prompt_cache: PromptCache,
     seen: HashSet<Key>,
+}
+
+/// What a model is asked of a chunk, without the request, which holds a window.
+struct ToAsk {
+    key: Key,
+    read: u64,
+    /// What the provider keeps of it, with its tokens.
+    kept: Option<(Prefix, u64)>,
+}
+
+impl ToAsk {
+    fn of(asked: Asked, model: Option<&dyn ChatModel>) -> Self {
+        let Asked { key, request, read, prefix } = asked;
+        let shared = request.shared.filter(|shared| model.is_some_and(|model| model.keeps(*shared)));
+        Self { key, read, kept: prefix.zip(shared.map(|shared| shared.tokens)) }
+    }
 }
 
 /// A text that is to be embedded, and its tokens. One whose context is not known yet is known by the key of that.
@@ -252,16 +272,17 @@ impl Tally {
 impl ContextTally {
     /// Counts what it takes to situate chunks of one document, and tells what is to be embedded then.
     async fn count(&mut self, run: &Run, tasks: Vec<ChunkTask>) -> Result<Vec<ToEmbed>, Error> {
-        let model = run.setup.context.as_ref().map(Situating::model).unwrap_or_default();
-        let asked = tasks.into_iter().map(|task| (run.situated().and_then(|_| task.asked(model)), task));
-        // Without the requests, each of which holds a window.
-        let asked: Vec<_> = asked.map(|(asked, task)| (asked.map(|asked| (asked.key, asked.read)), task)).collect();
-        let keys: Vec<Key> = asked.iter().filter_map(|(asked, _)| asked.map(|(key, _)| key)).collect();
+        let name = run.setup.context.as_ref().map(Situating::model).unwrap_or_default();
+        let model = run.setup.context.as_ref().and_then(|context| context.models.first()).map(|model| &**model);
+        let asked = tasks.into_iter().map(|task| (run.situated().and_then(|_| task.asked(name)), task));
+        let asked: Vec<_> = asked.map(|(asked, task)| (asked.map(|asked| ToAsk::of(asked, model)), task)).collect();
+        let keys: Vec<Key> = asked.iter().filter_map(|(asked, _)| asked.as_ref().map(|asked| asked.key)).collect();
         let known = in_cache(run, move |folder| cache::texts(folder, &keys)).await?.unwrap_or_default();
         let (mut known, mut to_embed) = (known.into_iter(), Vec::with_capacity(asked.len()));
         let fingerprint = run.setup.embedder.fingerprint();
+        let mut kept = None;
         for (asked, task) in asked {
-            let context = asked.and_then(|_| known.next().flatten());
+            let context = asked.as_ref().and_then(|_| known.next().flatten());
             let task = match &context {
                 Some(context) => within_room(run, task, context),
                 None => task,
@@ -269,15 +290,22 @@ impl ContextTally {
             let text = task.text();
             let tokens = run.estimate(&text, task.tokens()) as u64;
             to_embed.push(match (asked, context) {
-                (Some((key, read)), None) => {
+                (Some(ToAsk { key, read, kept: prefix }), None) => {
                     if self.seen.insert(key) {
                         self.requests += 1;
                         self.read += read;
+                        if let Some((prefix, tokens)) = prefix {
+                            // Chunks of one stretch come one after the other.
+                            let again = kept.as_ref() == Some(&prefix);
+                            let PromptCache { read_tokens, written_tokens } = &mut self.prompt_cache;
+                            *(if again { read_tokens } else { written_tokens }) += tokens;
+                            kept = Some(prefix);
+                        }
                     }
                     ToEmbed { key, tokens: tokens + WRITTEN, known: false }
                 }
                 (asked, _) => {
-                    self.cached += u64::from(asked.is_some_and(|(key, _)| self.seen.insert(key)));
+                    self.cached += u64::from(asked.is_some_and(|asked| self.seen.insert(asked.key)));
                     ToEmbed { key: Key::new(fingerprint.as_str(), InputType::Passage, &text), tokens, known: true }
                 }
             });
@@ -287,16 +315,20 @@ impl ContextTally {
 
     fn forecast(&self, situating: &Situating) -> ForecastContexts {
         let (input_tokens, output_tokens) = (self.read, self.requests * WRITTEN);
-        let usage = Usage::new(Some(input_tokens), Some(output_tokens));
+        let prompt_cache = self.prompt_cache;
+        // Quotas do not count what comes from a provider's cache.
+        let counted = (input_tokens + output_tokens).saturating_sub(prompt_cache.read_tokens);
+        let usage = Usage { prompt_cache, ..Usage::new(Some(input_tokens), Some(output_tokens)) };
         ForecastContexts {
             model: situating.model().to_owned(),
             requests: self.requests,
             cached: self.cached,
             input_tokens,
             output_tokens,
+            prompt_cache,
             cost_usd: usage.cost(situating.models.first().and_then(|model| model.price())),
             prices_as_of: situating.prices_as_of,
-            minutes: minutes(input_tokens + output_tokens, self.requests, situating.limits),
+            minutes: minutes(counted, self.requests, situating.limits),
         }
     }
 }
@@ -310,6 +342,5 @@ async fn in_cache<T: Send + 'static>(run: &Run, look: impl FnOnce(&Path) -> T + 
 
 /// How long a declared quota makes it take.
 fn minutes(tokens: u64, requests: u64, limits: Limits) -> Option<f64> {
-    let minutes = |amount: u64, quota: Option<u32>| quota.map(|quota| amount as f64 / f64::from(quota.max(1)));
-    [minutes(tokens, limits.tpm), minutes(requests, limits.rpm)].into_iter().flatten().reduce(f64::max)
+    limits::minutes([(tokens, limits.tpm.map(u64::from)), (requests, limits.rpm.map(u64::from))])
 }

@@ -13,7 +13,7 @@ use super::ledger::SqliteLedger;
 use super::memory::MemoryBudget;
 use super::reconcile::{new_generation, reconcile};
 use super::report::{Report, Stage};
-use super::run::{Fatal, Mode, Run, begun};
+use super::run::{Arrived, Fatal, Mode, Run, begun};
 use super::setup::{Options, Setup};
 use super::told::Told;
 use crate::cache::{EmbeddingCache, TextCache};
@@ -121,6 +121,8 @@ pub(super) async fn open(
         memory: MemoryBudget::default(),
         fatal: Fatal::default(),
         told,
+        arrived: Arrived::default(),
+        documents_before: AtomicU64::default(),
         setup,
     };
     Ok(Some(Opened { run, index }))

@@ -12,7 +12,8 @@ use super::clocks::{Clocks, EmbedTimes, Times};
 use super::limit::Limit;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
-use crate::providers::Usage;
+use crate::language::Language;
+use crate::providers::{PromptCache, Usage, local};
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
 
@@ -80,14 +81,33 @@ pub struct ContextCounters {
     pub requests: Counter,
     pub input_tokens: Counter,
     pub output_tokens: Counter,
-    /// In US dollars; `None` as soon as it is not known of one request.
-    cost: Mutex<Cost>,
+    paid: Mutex<Paid>,
+}
+
+/// Documents that are new to the index, by whether a model of English alone reads them.
+#[derive(Debug, Default)]
+pub struct LanguageCounters {
+    /// All of them.
+    pub documents: Counter,
+    /// Those in another language that the multilingual model knows.
+    pub foreign: Counter,
+}
+
+impl LanguageCounters {
+    /// Counts a document by its language, as far as that is certain.
+    pub fn add(&self, language: Option<Language>) {
+        self.documents.add(1);
+        self.foreign.add(u64::from(language.is_some_and(local::is_foreign)));
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Cost {
+struct Paid {
+    /// In US dollars.
     known: f64,
+    /// Of some requests.
     unknown: bool,
+    prompt_cache: PromptCache,
 }
 
 impl ContextCounters {
@@ -95,16 +115,17 @@ impl ContextCounters {
     pub fn paid(&self, usage: Usage, cost_usd: Option<f64>) {
         self.input_tokens.add(usage.input_tokens.unwrap_or_default());
         self.output_tokens.add(usage.output_tokens.unwrap_or_default());
-        let mut cost = self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        paid.prompt_cache += usage.prompt_cache;
         match cost_usd {
-            Some(more) => cost.known += more,
-            None => cost.unknown = true,
+            Some(more) => paid.known += more,
+            None => paid.unknown = true,
         }
     }
 
     /// What all of it has cost, in US dollars; `None` where the price of some is not known.
     pub fn cost_usd(&self) -> Option<f64> {
-        let Cost { known, unknown } = *self.cost.lock().unwrap_or_else(PoisonError::into_inner);
+        let Paid { known, unknown, .. } = *self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         (!unknown).then_some(known)
     }
 
@@ -117,6 +138,7 @@ impl ContextCounters {
             input_tokens: self.input_tokens.get(),
             output_tokens: self.output_tokens.get(),
             cost_usd: self.cost_usd(),
+            prompt_cache: self.paid.lock().unwrap_or_else(PoisonError::into_inner).prompt_cache,
         }
     }
 }
@@ -135,6 +157,8 @@ pub struct Report {
     pub embeddings: EmbeddingCounters,
     /// Pages that are pictures without text, and were not read.
     pub unread_pages: Counter,
+    /// What the documents are written in that the index did not have.
+    pub languages: LanguageCounters,
     /// Where the time goes.
     pub clocks: Arc<Clocks>,
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
@@ -151,6 +175,7 @@ impl Default for Report {
             contexts: ContextCounters::default(),
             embeddings: EmbeddingCounters::default(),
             unread_pages: Counter::default(),
+            languages: LanguageCounters::default(),
             clocks: Arc::default(),
             skipped: Mutex::default(),
             told: Mutex::default(),
@@ -392,6 +417,9 @@ pub struct Contexts {
     pub output_tokens: u64,
     /// `None` where the price is not known.
     pub cost_usd: Option<f64>,
+    /// What of `input_tokens` has to do with a cache of the provider's that has prices of its own.
+    #[serde(default, skip_serializing_if = "PromptCache::is_empty")]
+    pub prompt_cache: PromptCache,
 }
 
 /// Embeddings: what was asked for, what it took and what it cost.

@@ -1,5 +1,6 @@
 //! What the parts of one run share: its setup, the counters, and the two ways to stop.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -79,6 +80,24 @@ pub(super) struct Run {
     pub fatal: Fatal,
     /// Spans of the run and of its stages.
     pub told: Told,
+    /// Contents that a run would bring into the index. Of a run that writes, the ledger knows them.
+    pub arrived: Arrived,
+    /// Documents in the index before a round of several workers.
+    pub documents_before: AtomicU64,
+}
+
+/// Contents by their hashes.
+#[derive(Debug, Default)]
+pub(super) struct Arrived(Mutex<HashSet<[u8; 32]>>);
+
+impl Arrived {
+    pub fn add(&self, hashes: impl Iterator<Item = [u8; 32]>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(hashes);
+    }
+
+    pub fn take(&self) -> HashSet<[u8; 32]> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// Why the run ends early; the first reason counts.

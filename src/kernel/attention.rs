@@ -51,15 +51,13 @@ impl Work for Attend<'_> {
                     let rows = next_rows(queries.by_ref());
                     for (at, panel) in keys.iter().enumerate() {
                         for (scores, products) in scores.chunks_exact_mut(padded).zip(tile::<FUSED>(rows, panel)) {
-                            if let Some(place) = scores.get_mut(at * COLUMNS..(at + 1) * COLUMNS) {
-                                place.copy_from_slice(&products);
+                            let rest = scores.get_mut(at * COLUMNS..).unwrap_or_default();
+                            if let Some(place) = rest.first_chunk_mut() {
+                                *place = products;
                             }
                         }
                     }
-                    let mut scales = [0.0; ROWS];
-                    for (scores, scale) in scores.chunks_exact_mut(padded).zip(&mut scales) {
-                        *scale = softmax::<FUSED>(scores.get_mut(..span.len()).unwrap_or_default());
-                    }
+                    let scales = softmax::<FUSED>(&mut scores, padded, span.len());
                     let weights = next_rows(scores.chunks_exact(padded));
                     for (at, panel) in values.iter().enumerate() {
                         let sums = tile::<FUSED>(weights, panel);
@@ -78,14 +76,27 @@ impl Work for Attend<'_> {
     }
 }
 
-/// Turns a row into weights; divided by what is returned, inverted, they add up to 1.
+/// Turns rows into weights, each of so many numbers of those that it has; multiplied by what is returned, they add up to 1.
+///
+/// Each step is done to all rows before the next one, so that no row waits for the one before it, and the exponentials are taken of
+/// what fills a row up, too: without a rest, which would be computed number by number.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn softmax<const FUSED: bool>(row: &mut [f32]) -> f32 {
+fn softmax<const FUSED: bool>(rows: &mut [f32], width: usize, count: usize) -> [f32; ROWS] {
     let greater = |a: f32, b: f32| if b > a { b } else { a };
-    let max = fold(row, f32::NEG_INFINITY, greater, greater);
-    for x in row.iter_mut() {
-        *x = exp_of_negative::<FUSED>(*x - max);
+    let mut folded = [0.0; ROWS];
+    for (row, max) in rows.chunks_exact(width).zip(&mut folded) {
+        *max = fold(row.get(..count).unwrap_or_default(), f32::NEG_INFINITY, greater, greater);
     }
-    fold(row, 0.0, |sum, x| sum + x, |a, b| a + b).recip()
+    for (row, max) in rows.chunks_exact_mut(width).zip(folded) {
+        for x in row.as_chunks_mut::<COLUMNS>().0 {
+            for x in x {
+                *x = exp_of_negative::<FUSED>(*x - max);
+            }
+        }
+    }
+    for (row, scale) in rows.chunks_exact(width).zip(&mut folded) {
+        *scale = fold(row.get(..count).unwrap_or_default(), 0.0, |sum, x| sum + x, |a, b| a + b).recip();
+    }
+    folded
 }

@@ -1,6 +1,7 @@
 //! `x · weight + bias`.
 
 use super::panels::{self, Panels};
+use super::rows::gelu_rows;
 #[cfg(target_arch = "x86_64")]
 use super::wide::{self, Left, Wide};
 use super::{COLUMNS, Cpu, ROWS, Work, next_rows};
@@ -37,9 +38,15 @@ impl Matrix {
     }
 }
 
+/// Rows that are multiplied together: few enough for them and for what comes out of them to stay in the second cache (half a
+/// megabyte of a core), enough for a panel that comes out of the third one to be worth its way.
+const TOGETHER: usize = 48;
+
 /// A linear layer.
 #[derive(Debug)]
 pub struct Dense {
+    /// Numbers a row that it takes.
+    inputs: usize,
     weight: Weight,
     bias: Vec<f32>,
 }
@@ -54,18 +61,19 @@ enum Weight {
 impl Dense {
     /// From weights `[outputs, inputs]`, as they are published, and as many biases as outputs.
     pub fn new(cpu: Cpu, weight: &Matrix, bias: Vec<f32>) -> Self {
-        let columns = weight.rows();
+        let (inputs, columns) = (weight.width, weight.rows());
         let weight = match cpu {
             #[cfg(target_arch = "x86_64")]
-            Cpu::Avx2(v3) if weight.width.is_multiple_of(2) => Weight::Wide(v3, Wide::of_columns(weight.width, columns)),
-            _ => Weight::Single(Panels::of_columns(weight.width, columns)),
+            Cpu::Avx2(v3) if inputs.is_multiple_of(2) => Weight::Wide(v3, Wide::of_columns(inputs, columns)),
+            _ => Weight::Single(Panels::of_columns(inputs, columns)),
         };
-        Self { weight, bias }
+        Self { inputs, weight, bias }
     }
 
     /// The same in single precision whatever the processor: for layers of which there is little to compute.
     pub fn single(weight: &Matrix, bias: Vec<f32>) -> Self {
-        Self { weight: Weight::Single(Panels::of_columns(weight.width, weight.rows())), bias }
+        let inputs = weight.width;
+        Self { inputs, weight: Weight::Single(Panels::of_columns(inputs, weight.rows())), bias }
     }
 
     /// `x · weight + bias`
@@ -78,29 +86,48 @@ impl Dense {
     /// `product = x · weight + bias`
     pub fn write(&self, cpu: Cpu, x: &Matrix, product: &mut Matrix, scratch: &mut Scratch) {
         product.reshape(x.rows().len(), self.bias.len());
-        self.run::<false>(cpu, x, product, scratch);
+        self.run::<false>(cpu, &x.numbers, &mut product.numbers, scratch);
     }
 
     /// `sum += x · weight + bias`
     pub fn add_to(&self, cpu: Cpu, x: &Matrix, sum: &mut Matrix, scratch: &mut Scratch) {
-        self.run::<true>(cpu, x, sum, scratch);
+        self.run::<true>(cpu, &x.numbers, &mut sum.numbers, scratch);
     }
 
-    fn run<const ADD: bool>(&self, cpu: Cpu, x: &Matrix, sum: &mut Matrix, scratch: &mut Scratch) {
+    fn run<const ADD: bool>(&self, cpu: Cpu, x: &[f32], sum: &mut [f32], scratch: &mut Scratch) {
         let bias = &self.bias;
-        match &self.weight {
-            Weight::Single(panels) => cpu.run(Single::<ADD> { panels, bias, x, sum }),
-            #[cfg(target_arch = "x86_64")]
-            Weight::Wide(v3, wide) => {
-                cpu.run(InSixteenBits::<ADD> { v3: *v3, wide, bias, x, sum, left: &mut scratch.left });
+        for (x, sum) in x.chunks((TOGETHER * self.inputs).max(1)).zip(sum.chunks_mut((TOGETHER * bias.len()).max(1))) {
+            match &self.weight {
+                Weight::Single(panels) => cpu.run(Single::<ADD> { panels, bias, inputs: self.inputs, x, sum }),
+                #[cfg(target_arch = "x86_64")]
+                Weight::Wide(v3, wide) => {
+                    cpu.run(InSixteenBits::<ADD> { v3: *v3, wide, bias, inputs: self.inputs, x, sum, left: &mut scratch.left });
+                }
             }
         }
     }
 }
 
+/// `x += contract · GELU(expand · x)`, with the biases of both: the second half of a transformer's layer.
+///
+/// Some rows at a time, so that what is between stays in the cache.
+pub fn feed_forward(cpu: Cpu, expand: &Dense, contract: &Dense, x: &mut Matrix, scratch: &mut Scratch) {
+    let mut inner = std::mem::take(&mut scratch.inner);
+    let width = x.width.max(1);
+    for x in x.numbers.chunks_mut(TOGETHER * width) {
+        inner.resize(x.len() / width * expand.bias.len(), 0.0);
+        expand.run::<false>(cpu, x, &mut inner, scratch);
+        gelu_rows(cpu, &mut inner);
+        contract.run::<true>(cpu, &inner, x, scratch);
+    }
+    scratch.inner = inner;
+}
+
 /// Memory for what is needed while a product is computed.
 #[derive(Debug, Default)]
 pub struct Scratch {
+    /// Between the two products of a [`feed_forward`].
+    inner: Vec<f32>,
     #[cfg(target_arch = "x86_64")]
     left: Left,
 }
@@ -108,8 +135,9 @@ pub struct Scratch {
 struct Single<'a, const ADD: bool> {
     panels: &'a Panels,
     bias: &'a [f32],
-    x: &'a Matrix,
-    sum: &'a mut Matrix,
+    inputs: usize,
+    x: &'a [f32],
+    sum: &'a mut [f32],
 }
 
 impl<const ADD: bool> Work for Single<'_, ADD> {
@@ -118,9 +146,15 @@ impl<const ADD: bool> Work for Single<'_, ADD> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     fn run<const FUSED: bool>(self) {
+        let (inputs, outputs) = (self.inputs.max(1), self.bias.len());
         for (at, (panel, bias)) in self.panels.iter().zip(self.bias.chunks(COLUMNS)).enumerate() {
-            let place = Place { panel: at, bias };
-            for_tiles::<ADD, _>(&self.x.numbers, self.x.width, self.sum, place, |rows, _| panels::tile::<FUSED>(rows, panel));
+            let place = Place::new(at, bias);
+            for (sums, left) in self.sum.chunks_mut(ROWS * outputs).zip(self.x.chunks(ROWS * inputs)) {
+                let tile = panels::tile::<FUSED>(next_rows(left.chunks_exact(inputs)), panel);
+                for (sums, products) in sums.chunks_exact_mut(outputs).zip(&tile) {
+                    place.put::<ADD>(products, sums);
+                }
+            }
         }
     }
 }
@@ -130,8 +164,9 @@ struct InSixteenBits<'a, const ADD: bool> {
     v3: pulp::x86::V3,
     wide: &'a Wide,
     bias: &'a [f32],
-    x: &'a Matrix,
-    sum: &'a mut Matrix,
+    inputs: usize,
+    x: &'a [f32],
+    sum: &'a mut [f32],
     left: &'a mut Left,
 }
 
@@ -142,63 +177,58 @@ impl<const ADD: bool> Work for InSixteenBits<'_, ADD> {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     fn run<const FUSED: bool>(self) {
-        let Self { v3, wide, bias, x, sum, left } = self;
-        left.refill(&x.numbers, x.width);
-        for (at, ((panel, scales), bias)) in wide.iter().zip(bias.chunks(COLUMNS)).enumerate() {
-            let place = Place { panel: at, bias };
-            for_tiles::<ADD, _>(&left.pairs, x.width / 2, sum, place, |rows, first| {
-                let mut tile = wide::tile(v3, rows, panel);
-                for (row, scale) in tile.iter_mut().zip(left.scales.get(first..).unwrap_or_default()) {
-                    for (x, column) in row.iter_mut().zip(scales) {
-                        *x *= scale * column;
-                    }
+        let Self { v3, wide, bias, inputs, x, sum, left } = self;
+        left.refill(x, inputs);
+        let (depth, outputs) = (inputs / 2, bias.len());
+        for (at, ((panel, columns), bias)) in wide.iter().zip(bias.chunks(COLUMNS)).enumerate() {
+            let place = Place::new(at, bias);
+            let tiles = left.pairs.chunks(ROWS * depth.max(1)).zip(left.scales.chunks(ROWS));
+            for (sums, (pairs, rows)) in sum.chunks_mut(ROWS * outputs).zip(tiles) {
+                let tile = wide::tile(v3, next_rows(pairs.chunks_exact(depth.max(1))), panel);
+                for ((sums, products), row) in sums.chunks_exact_mut(outputs).zip(&tile).zip(rows) {
+                    place.put::<ADD>(&wide::scaled(v3, products, *row, columns), sums);
                 }
-                tile
-            });
-        }
-    }
-}
-
-/// Some columns of a product.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    panel: usize,
-    bias: &'a [f32],
-}
-
-/// Writes, or adds, the tiles of one panel and its biases.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn for_tiles<const ADD: bool, T>(
-    left: &[T],
-    width: usize,
-    sum: &mut Matrix,
-    place: Place<'_>,
-    tile: impl Fn([&[T]; ROWS], usize) -> [[f32; COLUMNS]; ROWS],
-) {
-    let mut biases = [0.0; COLUMNS];
-    for (bias, x) in biases.iter_mut().zip(place.bias) {
-        *bias = *x;
-    }
-    let (outputs, from) = (sum.width.max(1), place.panel * COLUMNS);
-    for (at, (sums, left)) in sum.numbers.chunks_mut(ROWS * outputs).zip(left.chunks(ROWS * width.max(1))).enumerate() {
-        let tile = tile(next_rows(left.chunks_exact(width.max(1))), at * ROWS);
-        for (sums, products) in sums.chunks_exact_mut(outputs).zip(tile) {
-            let sums = sums.get_mut(from..).unwrap_or_default();
-            // Of a length that is known: by vector instructions.
-            match sums.first_chunk_mut::<COLUMNS>() {
-                Some(sums) => write::<ADD>(sums, &products, &biases),
-                None => write::<ADD>(sums, &products, &biases),
             }
         }
     }
 }
 
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn write<const ADD: bool>(sums: &mut [f32], products: &[f32; COLUMNS], biases: &[f32; COLUMNS]) {
-    for ((sum, product), bias) in sums.iter_mut().zip(products).zip(biases) {
-        let product = product + bias;
-        *sum = if ADD { *sum + product } else { product };
+/// The columns of a panel within a row of the product.
+struct Place {
+    from: usize,
+    /// Zeros where there are no more columns.
+    biases: [f32; COLUMNS],
+}
+
+impl Place {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn new(panel: usize, some: &[f32]) -> Self {
+        let mut biases = [0.0; COLUMNS];
+        for (bias, x) in biases.iter_mut().zip(some) {
+            *bias = *x;
+        }
+        Self { from: panel * COLUMNS, biases }
+    }
+
+    /// Writes, or adds, products and biases.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn put<const ADD: bool>(&self, products: &[f32; COLUMNS], row: &mut [f32]) {
+        let sums = row.get_mut(self.from..).unwrap_or_default();
+        // Of a length that is known: by vector instructions.
+        match sums.first_chunk_mut::<COLUMNS>() {
+            Some(sums) => self.write::<ADD>(products, sums),
+            None => self.write::<ADD>(products, sums),
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn write<const ADD: bool>(&self, products: &[f32; COLUMNS], sums: &mut [f32]) {
+        for ((sum, product), bias) in sums.iter_mut().zip(products).zip(&self.biases) {
+            let product = product + bias;
+            *sum = if ADD { *sum + product } else { product };
+        }
     }
 }

@@ -16,8 +16,8 @@ mod tests;
 mod wide;
 
 pub use attention::attend;
-pub use dense::{Dense, Matrix, Scratch};
-pub use rows::{Norm, gelu_rows, rectify, tanh_rows, unit};
+pub use dense::{Dense, Matrix, Scratch, feed_forward};
+pub use rows::{Norm, rectify, tanh_rows, unit};
 
 /// Rows that a tile of a product has. With [`COLUMNS`] it fills the sixteen registers of AVX2: twelve sums, two of the right
 /// matrix, one of the left one, one for what is between.

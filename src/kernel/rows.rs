@@ -41,7 +41,7 @@ impl Norm {
 }
 
 /// `x · Φ(x)` of each number, the exact GELU (not the tanh form), within 2e-6.
-pub fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
+pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
     struct Gelu<'a>(&'a mut [f32]);
     impl Work for Gelu<'_> {
         type Output = ();

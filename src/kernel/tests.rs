@@ -1,5 +1,8 @@
 //! Against the plainest arithmetic, in double precision, for every kind of processor that this one can be.
 
+use std::ops::Range;
+
+use super::rows::gelu_rows;
 use super::*;
 
 /// Numbers that look random, from -1 to 1.
@@ -46,6 +49,64 @@ fn products_are_right_for_all_shapes() {
                     assert!((f64::from(*sum) - 2.0 * right).abs() < 2.0 * room);
                 }
             }
+        }
+    }
+}
+
+fn gelu(x: f64) -> f64 {
+    let mut x = [x as f32];
+    gelu_rows(Cpu::Baseline, &mut x);
+    f64::from(x[0])
+}
+
+#[test]
+fn the_two_layers_of_a_transformer_are_right_for_any_number_of_rows() {
+    let (width, inner) = (40, 72);
+    let (expand, contract) = (matrix(inner, width, 7), matrix(width, inner, 8));
+    let biases = (numbers(inner, 9), numbers(width, 10));
+    for cpu in cpus() {
+        let first = Dense::new(cpu, &expand, biases.0.clone());
+        let second = Dense::new(cpu, &contract, biases.1.clone());
+        for rows in [0, 1, 5, 6, 7, 47, 48, 49, 97, 200] {
+            let x = matrix(rows, width, 11);
+            let mut sum = x.clone();
+            feed_forward(cpu, &first, &second, &mut sum, &mut Scratch::default());
+            assert_eq!(sum.rows().len(), rows);
+            for (x, sum) in x.rows().zip(sum.rows()) {
+                let between: Vec<f32> =
+                    expand.rows().zip(&biases.0).map(|(row, bias)| gelu(dot(x, row) + f64::from(*bias)) as f32).collect();
+                for (((x, sum), row), bias) in x.iter().zip(sum).zip(contract.rows()).zip(&biases.1) {
+                    let right = f64::from(*x) + dot(&between, row) + f64::from(*bias);
+                    assert!((f64::from(*sum) - right).abs() < 0.02, "{cpu:?} {rows}: {sum}, not {right}");
+                }
+            }
+        }
+    }
+}
+
+/// A text has the same vector in whatever batch.
+#[test]
+fn a_row_is_the_same_whatever_stands_beside_it() {
+    let (heads, width) = (2, 64);
+    let (to_attention, expand, contract) = (matrix(3 * width, width, 12), matrix(100, width, 13), matrix(width, 100, 14));
+    let spans = [0..3, 3..60, 60..61, 61..130];
+    let x = matrix(130, width, 15);
+    for cpu in cpus() {
+        let layer = |weight: &Matrix| Dense::new(cpu, weight, numbers(weight.rows().len(), 16));
+        let (to_attention, expand, contract) = (layer(&to_attention), layer(&expand), layer(&contract));
+        let compute = |x: &Matrix, spans: &[Range<usize>]| {
+            let (mut scratch, mut attended) = (Scratch::default(), Matrix::zeros(0, 0));
+            attend(cpu, &to_attention.of(cpu, x, &mut scratch), spans, heads, &mut attended);
+            feed_forward(cpu, &expand, &contract, &mut attended, &mut scratch);
+            attended.numbers
+        };
+        let together = compute(&x, &spans);
+        for span in &spans {
+            let range = span.start * width..span.end * width;
+            let alone = Matrix { width, numbers: x.numbers[range.clone()].to_vec() };
+            let same = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
+            let whole = 0..span.len();
+            assert!(compute(&alone, std::slice::from_ref(&whole)).iter().zip(&together[range]).all(same), "{cpu:?} {span:?}");
         }
     }
 }

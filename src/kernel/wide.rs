@@ -4,8 +4,11 @@
 //! Numbers are scaled to 14 bits for each row of the left matrix, and for each column of the right one to as much as its sums
 //! leave room for: no sum can overflow, whatever the left matrix holds. (8 bits would be no faster without VNNI: there
 //! `vpmaddubsw` and `vpmaddwd` are needed for what one `vpmaddwd` does here, and its sums saturate.)
+//!
+//! What bounds it: every `vpmaddwd` needs a `vpaddd`. By the first alone a Zen 3 at 3.1 GHz does 200 billion multiplications and
+//! additions a second, by both 160 or so, from registers, in whatever order and in tiles of whatever shape.
 
-use std::arch::x86_64::__m256i;
+use std::arch::x86_64::{__m256, __m256i};
 
 use pulp::x86::V3;
 
@@ -94,7 +97,7 @@ impl Left {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     pub(super) fn refill(&mut self, numbers: &[f32], width: usize) {
-        self.pairs.clear();
+        // Zeros where there was nothing before: all of it is overwritten.
         self.pairs.resize(numbers.len() / 2, 0);
         self.scales.clear();
         for (row, pairs) in numbers.chunks_exact(width.max(2)).zip(self.pairs.chunks_exact_mut(width.max(2) / 2)) {
@@ -114,15 +117,19 @@ impl Left {
 /// The products of some rows with the columns of a panel, yet to be scaled.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-pub(super) fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[f32; COLUMNS]; ROWS] {
-    let mut sums = [[0.0; COLUMNS]; ROWS];
-    let mut rest = rows;
+pub(super) fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[__m256; 2]; ROWS] {
+    let mut sums = [[v3.avx._mm256_setzero_ps(); 2]; ROWS];
+    let mut from = 0;
     for panel in panel.chunks(BLOCK / 2) {
-        let parts = rest.map(|row| row.split_at_checked(panel.len()).unwrap_or_default());
-        rest = parts.map(|(_, rest)| rest);
-        for (sums, block) in sums.iter_mut().zip(block(v3, parts.map(|(part, _)| part), panel)) {
+        // No `map`: it would be a call.
+        let mut parts: [&[Pair]; ROWS] = [&[]; ROWS];
+        for (part, row) in parts.iter_mut().zip(&rows) {
+            *part = row.get(from..from + panel.len()).unwrap_or_default();
+        }
+        from += panel.len();
+        for (sums, block) in sums.iter_mut().zip(block(v3, parts, panel)) {
             for (sum, x) in sums.iter_mut().zip(block) {
-                *sum += x as f32;
+                *sum = v3.avx._mm256_add_ps(*sum, v3.avx._mm256_cvtepi32_ps(x));
             }
         }
     }
@@ -131,16 +138,32 @@ pub(super) fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[f
 
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn block(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[i32; COLUMNS]; ROWS] {
+fn block(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[__m256i; 2]; ROWS] {
     let mut sums = [[v3.avx._mm256_setzero_si256(); 2]; ROWS];
     let [a, b, c, d, e, f] = rows;
     for ((((((right, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-        for (sums, left) in sums.iter_mut().zip([*a, *b, *c, *d, *e, *f]) {
-            let left = v3.avx._mm256_set1_epi32(left);
-            for (sum, right) in sums.iter_mut().zip(right) {
-                *sum = v3.avx2._mm256_add_epi32(*sum, v3.avx2._mm256_madd_epi16(left, *right));
-            }
+        step(v3, &mut sums, [*a, *b, *c, *d, *e, *f], right);
+    }
+    sums
+}
+
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "the innermost of all loops")]
+fn step(v3: V3, sums: &mut [[__m256i; 2]; ROWS], left: [Pair; ROWS], right: &[__m256i; 2]) {
+    for (sums, left) in sums.iter_mut().zip(left) {
+        let left = v3.avx._mm256_set1_epi32(left);
+        for (sum, right) in sums.iter_mut().zip(right) {
+            *sum = v3.avx2._mm256_add_epi32(*sum, v3.avx2._mm256_madd_epi16(left, *right));
         }
     }
-    sums.map(pulp::cast)
+}
+
+/// The products of one row with the columns of a panel.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+pub(super) fn scaled(v3: V3, products: &[__m256; 2], row: f32, columns: &[f32; COLUMNS]) -> [f32; COLUMNS] {
+    let (row, columns): (__m256, [__m256; 2]) = (v3.avx._mm256_set1_ps(row), pulp::cast(*columns));
+    let [low, high] = products;
+    let [of_low, of_high] = columns.map(|column| v3.avx._mm256_mul_ps(row, column));
+    pulp::cast([v3.avx._mm256_mul_ps(*low, of_low), v3.avx._mm256_mul_ps(*high, of_high)])
 }

@@ -88,6 +88,12 @@ pub struct Limits {
     pub concurrency: Option<u32>,
 }
 
+/// How many minutes it takes until so many have gone through, each kind with its quota a minute; `None`: no quota is known.
+pub(crate) fn minutes(kinds: [(u64, Option<u64>); 2]) -> Option<f64> {
+    let minutes = kinds.map(|(amount, quota)| quota.map(|quota| amount as f64 / quota.max(1) as f64));
+    minutes.into_iter().flatten().reduce(f64::max)
+}
+
 /// A place in the queue. The smallest goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(u64);

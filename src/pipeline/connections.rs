@@ -10,7 +10,7 @@ use super::spec::ProviderSpec;
 use crate::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret, UrlVariable, Vendor, bare_address};
 
 /// The address that a vendor's variable gives, else its own; and what is wrong with the variable.
-fn vendor_address(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> (Option<Url>, Option<Problem>) {
+fn vendor_address(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> (Option<Url>, Option<String>) {
     let own = Url::parse(vendor.site.url).ok();
     let Some(variable) = vendor.site.url_variable else { return (own, None) };
     let (UrlVariable::Url(name) | UrlVariable::Host(name)) = variable;
@@ -21,7 +21,10 @@ fn vendor_address(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> (Opt
     };
     match read {
         Ok(url) => (Some(url), None),
-        Err(problem) => (own, Some(Problem::new(format!("the variable `{name}` {}", problem.message)))),
+        Err(problem) => {
+            let hint = problem.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+            (own, Some(format!("the variable `{name}` {}{hint}", problem.message)))
+        }
     }
 }
 
@@ -35,8 +38,6 @@ fn vendor_key(vendor: &Vendor, env: &dyn Fn(&str) -> Option<String>) -> Option<S
 #[derive(Default)]
 pub(super) struct Connections {
     pub(super) usable: BTreeMap<String, ProviderPlan>,
-    /// Those that stand in `usable` with an address that is not what a variable asked for.
-    pub(super) misled: BTreeMap<String, Problem>,
     /// Declared in a way that has been reported; what refers to them needs no second error.
     pub(super) broken: BTreeSet<String>,
 }
@@ -48,12 +49,9 @@ impl Connections {
         for &kind in ProviderKind::ALL {
             let vendor = Vendor::of(kind);
             let name = vendor.name.to_owned();
-            let (url, problem) = vendor_address(vendor, env);
-            if let Some(problem) = problem {
-                all.misled.insert(name.clone(), problem);
-            }
+            let (url, misled) = vendor_address(vendor, env);
             if let Some(base_url) = url {
-                let plan = ProviderPlan { base_url, api_key: vendor_key(vendor, env), ..ProviderPlan::new(kind) };
+                let plan = ProviderPlan { base_url, api_key: vendor_key(vendor, env), misled, ..ProviderPlan::new(kind) };
                 all.usable.insert(name, plan);
             }
         }
@@ -107,6 +105,7 @@ impl Connections {
             },
             identity: spec.identity.as_deref().map(bare_address),
             prices: spec.prices.iter().flatten().map(|(model, price)| (model.clone(), *price)).collect(),
+            misled: if implicit && !is_given(spec) { vendor_address(vendor, file.env).1 } else { None },
             ..usual_plan
         };
         self.usable.insert(name.to_owned(), plan);
@@ -123,14 +122,13 @@ impl Connections {
     ) -> Option<Url> {
         let path = ["providers", name, "base_url"];
         let vendor = Vendor::of(kind);
-        let Some(text) = spec.base_url.as_deref().filter(|text| !text.trim().is_empty()) else {
+        let Some(text) = spec.base_url.as_deref().filter(|_| is_given(spec)) else {
             // An address that was given and is wrong must not become the vendor's.
             if file.root.at(&path).is_some() && file.tainted(&["providers", name]) {
                 return None;
             }
             return if implicit { vendor_address(vendor, file.env).0 } else { Url::parse(vendor.site.url).ok() };
         };
-        self.misled.remove(name);
         if kind == ProviderKind::Local {
             file.warning(&path, Problem::new("`local` runs in process: `base_url` has no meaning").hint("remove it"));
             return Url::parse(vendor.site.url).ok();
@@ -144,6 +142,11 @@ impl Connections {
             }
         }
     }
+}
+
+/// Whether the file says where the provider is.
+fn is_given(spec: &ProviderSpec) -> bool {
+    spec.base_url.as_deref().is_some_and(|text| !text.trim().is_empty())
 }
 
 /// Whether the address is the vendor's, or the one that the vendor's variable names: only there the usual key may go.
@@ -250,6 +253,8 @@ mod tests {
         assert_eq!(all.usable["openai"].api_key, Some(Secret::new("k1")));
         assert_eq!(all.usable["gemini"].api_key, Some(Secret::new("k2")));
         assert_eq!(all.usable["cohere"].api_key, None);
-        assert!(all.misled["anthropic"].message.contains("`ANTHROPIC_BASE_URL` is not a URL"));
+        let misled = |name: &str| all.usable[name].misled.as_deref();
+        assert!(misled("anthropic").is_some_and(|misled| misled.contains("`ANTHROPIC_BASE_URL` is not a URL")));
+        assert_eq!(misled("openai"), None);
     }
 }

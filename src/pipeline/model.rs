@@ -83,6 +83,9 @@ pub(super) fn check(
         };
         return Err(Problem::new(format!("no provider of this name: `{shown}`")).hint(hint));
     };
+    if let Some(misled) = &provider.misled {
+        return Err(Problem::new(format!("`{shown}`: {misled}")));
+    }
     if purpose.is_served_by(provider) {
         return match (provider.kind, purpose) {
             (ProviderKind::Local, Purpose::Rerank) => check_local_reranker(&model.model, shown),

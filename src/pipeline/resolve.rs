@@ -207,10 +207,7 @@ fn model_at(
         if !connections.broken.contains(&model.provider) {
             model::check(&model, &shown, &connections.usable, purpose)?;
         }
-        match connections.misled.get(&model.provider) {
-            Some(problem) => Err(Problem::new(format!("`{shown}`: {}", problem.message))),
-            None => Ok(model),
-        }
+        Ok(model)
     });
     checked.map_err(|problem| file.error(path, problem)).ok()
 }

@@ -181,8 +181,12 @@ impl Http {
     /// A connection as planned, with limits of its own. Nothing is sent yet.
     ///
     /// # Errors
-    /// [`ErrorKind::Auth`] when a vendor that needs a key has none, [`ErrorKind::Network`] when TLS cannot be set up.
+    /// [`ErrorKind::NotFound`] when the variable that says where it is cannot be read, [`ErrorKind::Auth`] when a vendor that needs a key
+    /// has none, [`ErrorKind::Network`] when TLS cannot be set up.
     pub fn connect(plan: &ProviderPlan) -> Result<Self, ProviderError> {
+        if let Some(misled) = &plan.misled {
+            return Err(ProviderError::new(&plan.name, ErrorKind::NotFound, misled));
+        }
         Self::new(plan, &Vendor::of(plan.kind).site, plan.identity())
     }
 }

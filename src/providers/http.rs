@@ -246,11 +246,16 @@ impl Http {
         F: Future<Output = Result<T, ProviderError>>,
     {
         let Permit { sent, reservation, in_flight } = permit;
-        let head = timeout(self.timeout, self.head(call)).await;
-        let response = head.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        let begun = async {
+            let mut response = self.head(call).await?;
+            let first = self.beginning(&mut response).await?;
+            Ok((first, response))
+        };
+        let begun = timeout(self.timeout, begun).await;
+        let (first, response) = begun.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
         self.limiter.answered(sent, None);
         let headers = response.headers().clone();
-        let body = response::pieces(response, in_flight, self.peer.clone(), self.timeout);
+        let body = response::pieces(first, response, in_flight, self.peer.clone(), self.timeout);
         Ok(begin(StreamingResponse { body, headers, reservation }).await?)
     }
 
@@ -260,7 +265,7 @@ impl Http {
         let whole = async {
             let request = self.client.get(url).headers(self.headers.clone());
             let response = self.accepted(request.send().await, None).await?;
-            self.read(response).await.map_err(FailedAttempt::from)
+            self.read(response).await
         };
         timeout(within, whole).await.unwrap_or_else(|_| Err(self.too_late(within))).map_err(|failure| failure.error)
     }

@@ -40,7 +40,9 @@ mod tokens;
 mod vendors;
 
 pub(crate) use address::{bare_address, is_loopback};
-pub use chat::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage, decode_chat};
+pub use chat::{
+    ChatEvent, ChatModel, ChatRequest, ChatStream, Message, PromptCache, Role, Shared, StopReason, Usage, decode_chat,
+};
 pub use connect::Providers;
 pub use decide::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, Decisions};
 pub use embed::{EmbedLimits, Embedded, Embedder, InputType, Prefixes};

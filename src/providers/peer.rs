@@ -140,6 +140,9 @@ impl Peer {
                 Some(hint) => hint(&self.shown_url),
                 None => format!("is {} right and reachable from here?", self.shown_url),
             },
+            ErrorKind::BadAnswer if mentions(message, &["vectors came for 1 inputs"]) => {
+                format!("check `embed.model` and the base URL ({}): is it a model that embeds?", self.shown_url)
+            }
             ErrorKind::BadAnswer if mentions(message, &["vectors came for"]) => {
                 "the server may take fewer texts at once: lower `embed.batch.items`".to_owned()
             }

@@ -128,6 +128,9 @@ pub struct ProviderPlan {
     pub identity: Option<String>,
     /// The prices of models that the file names, by their names at the provider.
     pub prices: BTreeMap<String, Price>,
+    /// What is wrong with the variable that says where it is. It is not connected to then: `base_url` is not what was meant, and key and
+    /// documents would go to another.
+    pub misled: Option<String>,
 }
 
 /// The price of a model, in US dollars a million tokens.

@@ -1,5 +1,5 @@
 //! The prices of models: a small table at each vendor, dated here, since providers change their prices, and a pipeline file may
-//! say others. List prices, without discounts for cached or batched input and without surcharges for very long prompts.
+//! say others. List prices, without discounts for batched input, nor for cached where it is not told apart, and without surcharges for very long prompts.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
     use super::*;
-    use crate::providers::ProviderKind;
+    use crate::providers::{PromptCache, ProviderKind};
 
     fn provider(name: &str) -> ProviderPlan {
         ProviderPlan::new(ProviderKind::named(name).unwrap())
@@ -89,13 +89,22 @@ mod tests {
     #[test]
     fn an_answer_costs_what_was_read_and_written_and_nothing_is_made_up() {
         let all = providers(&[("ollama", "http://box:11434")]);
-        let usage = |read, written| Usage { input_tokens: read, output_tokens: written };
+        let usage = Usage::new;
         let cost = |model, usage| chat_cost(&all, model, &usage);
         let million = usage(Some(1_000_000), Some(1_000_000));
         assert_eq!(cost("openai/gpt-5.4-mini", million), Some(5.25));
         assert_eq!(cost("openai/gpt-5.4-2026-03-05", million), Some(17.5));
         assert_eq!(cost("anthropic/claude-haiku-4-5-20251001", million), Some(6.0));
         assert_eq!(cost("ollama/llama3.2", usage(None, None)), Some(0.0));
+        // As Anthropic's page has it for a model of $3: $0.30 a million that come from the cache, $3.75 that go there.
+        let cached = |read_tokens, written_tokens| Usage {
+            prompt_cache: PromptCache { read_tokens, written_tokens },
+            ..usage(Some(1_000_000), Some(0))
+        };
+        for (read, written, dollars) in [(0, 0, 3.0), (1_000_000, 0, 0.3), (0, 1_000_000, 3.75), (500_000, 250_000, 1.8375)] {
+            let paid = cost("anthropic/claude-sonnet-4-5", cached(read, written)).unwrap();
+            assert!((paid - dollars).abs() < 1e-9, "{read} {written}: {paid}");
+        }
         for unknown in ["openai/gpt-5.4-large", "openai/gpt-5.4-20b-mini", "anthropic/gpt-5", "nobody/gpt-5", "gpt-5"] {
             assert_eq!(cost(unknown, million), None, "{unknown}");
         }

@@ -1,6 +1,7 @@
 //! The model that embeds, where the pipeline leaves the choice: the index's own, else the one that suits the documents.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -8,6 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Runtime;
 use crate::error::Error;
+use crate::ingest::report::Report;
 use crate::language::Language;
 use crate::parse::{self, ParseOptions};
 use crate::providers::{EmbedPlan, Embedder, ErrorKind, ModelRef, ProviderError, ProviderKind, local};
@@ -29,8 +31,7 @@ impl Runtime {
     /// Opens the model that embeds. `anew`: what the index has does not count, as it is about to go.
     pub(super) async fn open_embedder(&self, anew: bool) -> Result<Arc<dyn Embedder>, Error> {
         let embed = &self.plan.embed;
-        let is_local = self.plan.providers.get(&embed.model.provider).is_some_and(|plan| plan.kind == ProviderKind::Local);
-        if !is_local || !embed.model.model.eq_ignore_ascii_case(local::AUTO) {
+        if !self.chooses_model() {
             return Ok(self.providers.embedder(embed).await?);
         }
         let index = if anew { None } else { self.answering().await?.current.index };
@@ -55,6 +56,7 @@ impl Runtime {
             // Words find them, and a run that nobody gave a model does not fail for want of one.
             Err(missing) if missing.kind == ErrorKind::ModelMissing => {
                 let english = self.local(local::ENGLISH).await?;
+                self.said_of_language.store(true, Ordering::Relaxed);
                 tracing::warn!(
                     "{said}, and local/{model} is not there: embedding with local/{}, so that words alone find them. To find them \
                      by meaning too: {}; then ingest --rebuild",
@@ -65,6 +67,28 @@ impl Runtime {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says what an index pays for keeping its model, where it was made before documents came that another one would be chosen for. Of
+    /// those that a run has found new.
+    pub(super) fn tell_of_language(&self, report: &Report) {
+        let said = self.said_of_language.swap(false, Ordering::Relaxed);
+        let Some(embedder) = self.embedder.get().filter(|_| !said && !self.own_embedder && self.chooses_model()) else {
+            return;
+        };
+        let (of, foreign) = (report.languages.documents.get(), report.languages.foreign.get());
+        if local::model_of(embedder.fingerprint().as_str()) == Some(local::ENGLISH)
+            && let Some(told) = words_alone(foreign, of)
+        {
+            tracing::warn!("{told}");
+        }
+    }
+
+    /// Whether the pipeline leaves the choice of a local model.
+    fn chooses_model(&self) -> bool {
+        let ModelRef { provider, model } = &self.plan.embed.model;
+        let is_local = self.plan.providers.get(provider).is_some_and(|plan| plan.kind == ProviderKind::Local);
+        is_local && model.eq_ignore_ascii_case(local::AUTO)
     }
 
     async fn local(&self, model: &str) -> Result<Arc<dyn Embedder>, ProviderError> {
@@ -83,6 +107,18 @@ impl Runtime {
         }
         languages
     }
+}
+
+/// What is said of documents that an index's model of English alone does not know, if they are so many that another one would be chosen.
+fn words_alone(foreign: u64, of: u64) -> Option<String> {
+    let wanted = local::model_for_share(foreign as usize, of as usize);
+    (wanted != local::ENGLISH).then(|| {
+        format!(
+            "{foreign} of {of} documents that are new are not in English, which this index's model, local/{}, does not know: they are \
+             found by their words; `embed: {{ model: local/{wanted} }}` changes it",
+            local::ENGLISH,
+        )
+    })
 }
 
 /// The languages of some of a source's documents. What cannot be listed or read is for the run to tell.
@@ -126,4 +162,19 @@ fn language(uri: &str, fetched: Fetched, options: &ParseOptions) -> Result<Optio
         }
     };
     Ok(Language::of_document(&text, markup))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_words_alone_find_is_told_where_another_model_would_be_chosen() {
+        assert_eq!((words_alone(0, 0), words_alone(0, 20), words_alone(1, 20)), (None, None, None));
+        let told = words_alone(8, 20).unwrap_or_default();
+        assert!(told.starts_with("8 of 20 documents") && told.contains("local/use-multilingual-v3"), "{told}");
+        let report = Report::default();
+        [Some(Language::CHINESE), Some(Language::ENGLISH), None].map(|language| report.languages.add(language));
+        assert_eq!((report.languages.documents.get(), report.languages.foreign.get()), (3, 1));
+    }
 }

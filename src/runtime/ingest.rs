@@ -62,12 +62,13 @@ impl Runtime {
         };
         let (setup, turn) = prepared;
         let base = setup.base.clone();
-        let ran = ingest::run(setup, options, report, stop.clone()).await;
+        let ran = ingest::run(setup, options, Arc::clone(&report), stop.clone()).await;
         let mut summary = match (ran, &turn) {
             #[cfg(feature = "postgres")]
             (Err(error), Some(After::Together(turned))) => return Err(turned.explained(error).await),
             (ran, _) => ran?,
         };
+        self.tell_of_language(&report);
         match turn {
             Some(After::Alone(turn)) => self.turned(turn, &mut summary).await?,
             #[cfg(feature = "postgres")]
@@ -115,7 +116,9 @@ impl Runtime {
         };
         let mut setup = self.setup(ledger, store, Purpose::Preview, None).await?;
         setup.home = home;
+        let told = Arc::clone(&report);
         let forecast = ingest::forecast(setup, Options { rebuild: anew, ..options }, report, stop).await?;
+        self.tell_of_language(&told);
         Ok(forecast.map(|forecast| Forecast { change, ..forecast }))
     }
 

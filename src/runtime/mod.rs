@@ -17,6 +17,7 @@ mod together;
 mod watch;
 mod why;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
@@ -52,6 +53,8 @@ pub struct Runtime {
     sources: Vec<Arc<dyn Source>>,
     embedder: OnceCell<Arc<dyn Embedder>>,
     own_embedder: bool,
+    /// It was just said that words alone find documents which the model cannot read.
+    said_of_language: Arc<AtomicBool>,
     reranker: Option<Arc<dyn Reranker>>,
     shared_cache: Option<SharedCache>,
     slots: OnceLock<Slots>,
@@ -72,6 +75,7 @@ impl Runtime {
             sources: Vec::new(),
             embedder: OnceCell::new(),
             own_embedder: false,
+            said_of_language: Arc::default(),
             reranker: None,
             shared_cache: None,
             slots: OnceLock::new(),

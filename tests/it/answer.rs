@@ -51,6 +51,37 @@ fn answer_of(lines: &[Value]) -> String {
     lines.iter().filter(|line| line["type"] == "token").map(|line| line["text"].as_str().unwrap()).collect()
 }
 
+/// A server that knows no `max_tokens`, or a model that goes in a circle.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_does_not_end_is_ended() {
+    let long = |event: fn(String) -> ChatEvent| {
+        let pieces = (0..40).map(|_| (1, Ok(event("so and so ".repeat(4 << 10))))).chain([done(StopReason::End)]).collect();
+        asked(&over(two_hits(), Some(chat(pieces))))
+    };
+    for event in [ChatEvent::Text as fn(String) -> ChatEvent, ChatEvent::Reasoning] {
+        let mut answer = long(event);
+        let mut bytes = 0;
+        let error = loop {
+            match answer.next().await.unwrap() {
+                Ok(AnswerEvent::Token(text) | AnswerEvent::Reasoning(text)) => bytes += text.len(),
+                Ok(AnswerEvent::Done(summary)) => panic!("{summary:?}"),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("wrote more than any answer has") && bytes <= 1 << 20, "{error} {bytes}");
+    }
+}
+
+/// Blanks are no answer.
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_blanks_is_none() {
+    let blanks = over(two_hits(), Some(chat(vec![text(" "), text("\n\n　"), done(StopReason::End)])));
+    let told: Vec<AnswerEvent> = asked(&blanks).map(Result::unwrap).collect().await;
+    let Some(AnswerEvent::Done(summary)) = told.last() else { panic!("{told:?}") };
+    assert_eq!(summary.note(), Some(Note::Empty));
+}
+
 #[tokio::test(start_paused = true)]
 async fn json_lines_are_those_of_the_contract() {
     let script = vec![

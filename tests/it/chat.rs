@@ -10,7 +10,8 @@ use futures_util::{StreamExt, stream};
 use ragstream::limits::Limits;
 use ragstream::providers::http::{Body, Http};
 use ragstream::providers::{
-    ChatEvent, ChatModel, ChatRequest, ErrorKind, Message, ProviderError, Role, StopReason, Usage, decode_chat,
+    ChatEvent, ChatModel, ChatRequest, ErrorKind, Message, PromptCache, ProviderError, Role, Shared, StopReason, Usage,
+    decode_chat,
 };
 use ragstream::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::{Value, json};
@@ -36,6 +37,7 @@ fn plan(kind: ProviderKind, base_url: &str) -> ProviderPlan {
         retry: RetryPlan { attempts: 1, budget: Duration::from_secs(1) },
         identity: None,
         prices: BTreeMap::new(),
+        misled: None,
     }
 }
 
@@ -62,6 +64,13 @@ fn reasoning(text: &str) -> ChatEvent {
 
 fn done(stop: StopReason, input: impl Into<Option<u64>>, output: impl Into<Option<u64>>) -> ChatEvent {
     ChatEvent::Done { stop, usage: Usage::new(input.into(), output.into()) }
+}
+
+/// The same, of which some tokens came from the provider's cache or went there.
+fn done_cached(stop: StopReason, input: u64, output: u64, read_tokens: u64, written_tokens: u64) -> ChatEvent {
+    let mut usage = Usage::new(Some(input), Some(output));
+    usage.prompt_cache = PromptCache { read_tokens, written_tokens };
+    ChatEvent::Done { stop, usage }
 }
 
 fn ok(events: Events) -> Vec<ChatEvent> {

@@ -3,6 +3,7 @@
 //! processes, with a quota, they run in `scripts/torture-cluster`.
 
 mod altered;
+mod contexts;
 mod corpus;
 mod failover;
 mod late;
@@ -112,11 +113,17 @@ impl Meeting {
 
     /// What a single process makes of the corpus as it is now, from nothing.
     async fn alone(&self) -> Vec<(Uuid, Passage)> {
+        self.alone_with(|_| {}).await
+    }
+
+    /// The same, of a setup that has something more.
+    async fn alone_with(&self, more: impl FnOnce(&mut Setup)) -> Vec<(Uuid, Passage)> {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn VectorStore> = Arc::new(EmbeddedStore::new(folder.path().join("index")));
         let ledger = SqliteLedger::open(&folder.path().join("alone.ledger")).await.unwrap();
         let mut setup = Setup::new("alone", Arc::new(Paid::default()).embedder(), Arc::clone(&store), Arc::new(ledger));
         setup.sources = vec![Arc::clone(&self.corpus) as Arc<dyn Source>];
+        more(&mut setup);
         ingest::run(setup, Options::default(), Arc::new(Report::default()), CancellationToken::new()).await.unwrap();
         contents(&*store).await
     }

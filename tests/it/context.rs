@@ -12,6 +12,7 @@ use crate::whole::model::{CHAT, message, reply};
 
 mod changes;
 mod failures;
+mod kept;
 
 /// Requests of the model that writes contexts that may be in flight.
 const WRITERS: usize = 4;

@@ -64,6 +64,7 @@ impl Setup {
             retry: self.retry,
             identity: None,
             prices: BTreeMap::new(),
+            misled: None,
         }
     }
 

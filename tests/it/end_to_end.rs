@@ -15,6 +15,7 @@ over_both_ledgers! {
     a_project_that_is_moved_keeps_its_documents
     a_second_run_does_only_what_changed
     an_empty_or_missing_source_deletes_nothing_without_being_told_to
+    a_renamed_folder_is_no_loss_and_what_came_in_the_place_of_others_makes_up_for_none
     a_broken_file_is_one_failure_and_is_tried_again
     a_lost_ledger_is_made_anew_from_the_store
     a_wiped_store_is_noticed
@@ -158,6 +159,38 @@ fn an_empty_or_missing_source_deletes_nothing_without_being_told_to(ledger: Ledg
     let pruned = home.ingest_with(&["--prune", "--json"]).expect_code(0).last("summary");
     assert_eq!(pruned["documents"]["removed"], 3);
     home.look(&["search", "keys"]).expect_code(1);
+}
+
+fn a_renamed_folder_is_no_loss_and_what_came_in_the_place_of_others_makes_up_for_none(ledger: Ledger) {
+    let home = home(ledger);
+    ingest(&home);
+    let counts = |event: &Value| {
+        let documents = ["added", "removed"].map(|key| event["documents"][key].as_u64().unwrap());
+        (documents, event["kept_although_gone"].as_u64().unwrap_or_default())
+    };
+    let expect = |code, expected| {
+        let sources = if home.together.is_some() { &["-p", FILE][..] } else { &["docs"] };
+        let planned = home.run(&[&["plan", "--json"], sources].concat()).last("plan");
+        assert_eq!(counts(&planned), expected, "{planned}");
+        let done = home.ingest_with(&["--json"]).expect_code(code).last("summary");
+        assert_eq!(counts(&done), expected, "{done}");
+    };
+    std::fs::create_dir(home.path("docs/文档")).unwrap();
+    for name in ["keys.md", "backup.txt", "sub"] {
+        std::fs::rename(home.path(&format!("docs/{name}")), home.path(&format!("docs/文档/{name}"))).unwrap();
+    }
+    expect(0, ([3, 3], 0));
+    std::fs::remove_dir_all(home.path("docs/文档")).unwrap();
+    for name in ["a", "b", "c"] {
+        home.write(&format!("docs/{name}.md"), format!("# {name}\n\nThis has nothing to do with what was here before.\n"));
+    }
+    expect(1, ([3, 0], 3));
+    expect(1, ([0, 0], 3));
+    let pruned = home.ingest_with(&["--prune", "--json"]).expect_code(0).last("summary");
+    assert_eq!(counts(&pruned), ([0, 3], 0));
+    // What was in doubt then is not any more.
+    home.project.remove("docs/c.md");
+    expect(0, ([0, 1], 0));
 }
 
 #[test]

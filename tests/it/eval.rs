@@ -1,10 +1,11 @@
 //! `eval`: retrieval measured on a labelled set.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::project::Project;
+use super::project::{Ended, Project};
 use super::stand_in::{Reply, StandIn};
 
 fn own_set() -> String {
@@ -130,6 +131,73 @@ fn marked_answers_tell_how_much_else_is_retrieved() {
     assert_eq!((&hit["text"], &hit["lines"]), (&json!(notes[1]), &json!([3, 3])));
     let at = |end: &str| usize::try_from(hit[end].as_u64().unwrap()).unwrap();
     assert_eq!(&lines(notes)[at("start")..at("end")], notes[1]);
+}
+
+/// Follow-ups find by the words of what was asked before, or by what a model makes of them, who is asked for them alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn follow_ups_go_on_from_what_was_asked_before() {
+    let api = StandIn::start().await;
+    // Knows what is meant, and of the third says nothing.
+    api.always("/v1/chat/completions", |request| {
+        let asked = request.body["messages"].to_string();
+        let says = match () {
+            () if asked.contains("turbine") => "How often is the turbine inspected?",
+            () if asked.contains("锅炉") => "锅炉多久检查一次？",
+            () => return Reply::status(400, &json!({"error": {"message": "no"}})),
+        };
+        let event = json!({"choices": [{"index": 0, "delta": {"content": says}, "finish_reason": "stop"}]});
+        Reply::stream([format!("data: {event}\n\n"), "data: [DONE]\n\n".to_owned()], Duration::ZERO)
+    });
+    let project = Project::new();
+    for (n, subject) in ["turbine", "crane", "lift", "pump", "ferry", "kiln"].into_iter().enumerate() {
+        project.write(
+            &format!("set/corpus/{subject}.md"),
+            format!("The {subject} is inspected every {} weeks by its warden.", n + 2),
+        );
+    }
+    for subject in ["锅炉", "电梯", "水泵", "渡轮", "窑炉"] {
+        project.write(&format!("set/corpus/{subject}.md"), format!("{subject}由值班员每隔几周检查一次。"));
+    }
+    let follow_ups = [
+        json!({"id": "a", "text": "How often is it inspected?", "history": [{"question": "Where is the turbine?", "answer": "In hall 3."}]}),
+        json!({"id": "b", "text": "多久检查一次？", "history": [{"question": "锅炉在哪里？", "answer": "在三号厅。"}]}),
+        json!({"id": "c", "text": "And how often is it inspected?", "history": [{"question": "Where is the ferry?", "answer": "At sea."}]}),
+        json!({"id": "d", "text": "How often is the kiln inspected?"}),
+    ];
+    let lines = |queries: &[Value]| queries.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
+    project.write("set/queries.jsonl", lines(&follow_ups));
+    let relevant = "a\tturbine.md\t1\nb\t锅炉.md\t1\nc\tferry.md\t1\nd\tkiln.md\t1\n";
+    project.write("set/qrels.tsv", format!("query-id\tcorpus-id\tscore\n{relevant}"));
+    project.write("alone/corpus", "../set/corpus");
+    let alone = follow_ups.clone().map(|mut query| {
+        query.as_object_mut().unwrap().remove("history");
+        query
+    });
+    project.write("alone/queries.jsonl", lines(&alone));
+    project.write("alone/qrels.tsv", format!("query-id\tcorpus-id\tscore\n{relevant}"));
+    let words = "version: 1\nquery: { retrieve: { mode: sparse } }\n";
+    project.write("words.yaml", words);
+    let model = format!("{words}providers: {{ them: {{ kind: openai, api_key: k, base_url: '{}/v1' }} }}\n", api.url());
+    project.write("model.yaml", model.replace("retrieve:", "answer: { model: them/m }, retrieve:"));
+    let scores = |ended: &Ended| ended.last("scores");
+
+    let without = scores(&project.run(&["eval", "alone", "-p", "words.yaml", "--json"]).expect_code(0));
+    let by_words = scores(&project.run(&["eval", "set", "-p", "words.yaml", "--json"]).expect_code(0));
+    assert!(without["recall@1"].as_f64().unwrap() < 1.0 && by_words["recall@1"] == 1.0, "{without} {by_words}");
+    assert_eq!(by_words["rewritten"], Value::Null);
+    let by_model = project.run(&["eval", "set", "-p", "model.yaml", "--rewrite", "--json"]).expect_code(0);
+    let by_model = scores(&by_model);
+    assert_eq!((by_model["rewritten"].clone(), by_model["recall@1"].clone()), (json!(2), json!(1.0)), "{by_model}");
+    let asked: Vec<String> = api.requests().iter().map(|request| request.body["messages"].to_string()).collect();
+    assert!(asked.iter().all(|asked| !asked.contains("kiln")), "what stands alone is not rewritten: {asked:?}");
+    assert_eq!(asked.iter().filter(|asked| asked.contains("turbine")).count(), 1);
+
+    let refused = project.run(&["eval", "set", "-p", "words.yaml", "--rewrite"]).expect_code(2);
+    assert!(
+        refused.stderr.contains("no model can rewrite follow-ups") && refused.stderr.contains("query.answer.model"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]

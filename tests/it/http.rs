@@ -30,6 +30,7 @@ fn plan(url: &str) -> ProviderPlan {
         retry: RetryPlan { attempts: 2, budget: Duration::from_secs(10) },
         identity: None,
         prices: BTreeMap::new(),
+        misled: None,
     }
 }
 

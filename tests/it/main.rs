@@ -65,6 +65,7 @@ mod store;
 mod telemetry;
 mod time;
 mod together;
+mod told;
 mod watch;
 mod web;
 mod whole;

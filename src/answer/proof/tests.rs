@@ -116,6 +116,22 @@ fn what_it_does_not_say_is() {
 }
 
 #[test]
+fn what_begins_like_a_unit_is_doubted_as_the_number_that_it_is() {
+    for (claim, source, doubted) in [
+        ("费用为300克朗", "费用为250克朗", &[(DoubtKind::Number, "300")][..]),
+        ("费用为250克朗", "费用为250克朗。", &[]),
+        ("费用为250克朗", "The fee is 250 kronor.", &[]),
+        ("每日用电300千瓦时", "每日用电250千瓦时", &[(DoubtKind::Number, "300")]),
+        ("该港成立10周年", "该港成立已10年。", &[]),
+        ("重300克", "重250克", &[(DoubtKind::Number, "300克")]),
+    ] {
+        let said = doubts(claim, source);
+        let doubted: Vec<(DoubtKind, String)> = doubted.iter().map(|(kind, said)| (*kind, (*said).to_owned())).collect();
+        assert_eq!(said, doubted, "{claim}");
+    }
+}
+
+#[test]
 fn a_value_that_stands_elsewhere_in_the_source_is_found_out() {
     let report = "Sales in the north were 308 million in 2019, ranking sixth. Sales in the south were 24 million in 2021. The north \
                   has 118 shops. Von Miller leads the north and Josh Norman leads the south.";

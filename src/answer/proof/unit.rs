@@ -32,8 +32,8 @@ pub(super) struct Unit {
     pub(super) factor: Decimal,
 }
 
-/// The longest unit in Chinese.
-const LONGEST: usize = 3;
+/// The longest word in Chinese that is looked at.
+const LONGEST: usize = 4;
 
 /// The unit that begins here, and its tokens. `m`, `s` and the like count beside a number only, which is what the caller has.
 pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
@@ -55,10 +55,19 @@ pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
             };
             Some((self::unit(unit.0, 1, unit.1), 1))
         }
-        Kind::Han => (1..=LONGEST).rev().find_map(|length| {
-            let word: String = tokens.get(..length)?.iter().map(|token| &*token.key).collect();
-            han(&word).map(|unit| (unit, length))
-        }),
+        Kind::Han => {
+            let words = (1..=LONGEST).rev().filter_map(|length| {
+                let word: String = tokens.get(..length)?.iter().map(|token| &*token.key).collect();
+                Some((word, length))
+            });
+            // The longest word counts, whether it is a unit of the list or another word that begins like one.
+            let known = |(word, length): (String, usize)| {
+                let unit = han(&word);
+                (unit.is_some() || begins_like_a_unit(&word)).then_some((unit, length))
+            };
+            let (unit, length) = words.into_iter().find_map(known)?;
+            unit.map(|unit| (unit, length))
+        }
         Kind::Number => None,
     }
 }
@@ -156,7 +165,7 @@ fn han(word: &str) -> Option<Unit> {
         "天" => unit(Time, 86_400, 0),
         "周" | "星期" | "个星期" => unit(Time, 604_800, 0),
         "个月" => unit(Months, 1, 0),
-        "年" => unit(Months, 12, 0),
+        "年" | "周年" => unit(Months, 12, 0),
         "世纪" => unit(Century, 1, 0),
         "字节" => unit(Bytes, 1, 0),
         "毫米" => unit(Length, 1, -3),
@@ -168,9 +177,10 @@ fn han(word: &str) -> Option<Unit> {
         "英寸" => unit(Length, 254, -4),
         "毫克" => unit(Mass, 1, -6),
         "克" => unit(Mass, 1, -3),
+        "克拉" => unit(Mass, 2, -4),
         "公斤" | "千克" => unit(Mass, 1, 0),
         "吨" => unit(Mass, 1, 3),
-        "瓦" => unit(Power, 1, 0),
+        "瓦" | "瓦特" => unit(Power, 1, 0),
         "千瓦" => unit(Power, 1, 3),
         "兆瓦" => unit(Power, 1, 6),
         "摄氏度" => unit(Celsius, 1, 0),
@@ -181,4 +191,68 @@ fn han(word: &str) -> Option<Unit> {
         "日元" | "日圆" => unit(Yen, 1, 0),
         _ => return None,
     })
+}
+
+/// Words that are no unit of the list and begin like one: other currencies and measures, and what is counted. `300克朗` are no grams.
+/// None that other words could make together: `3天才` is three days, and only then.
+fn begins_like_a_unit(word: &str) -> bool {
+    matches!(
+        word,
+        "克朗"
+            | "克郎"
+            | "克鲁赛罗"
+            | "克瓦查"
+            | "克隆"
+            | "元素"
+            | "元件"
+            | "元组"
+            | "米粒"
+            | "米粉"
+            | "米饭"
+            | "周岁"
+            | "年级"
+            | "天文单位"
+            | "秒差距"
+            | "吨位"
+            | "吨公里"
+            | "公斤力"
+            | "千克力"
+            | "毫米波"
+            | "毫米汞柱"
+            | "英尺磅"
+            | "瓦时"
+            | "瓦片"
+            | "瓦斯"
+            | "千瓦时"
+            | "千瓦小时"
+            | "兆瓦时"
+            | "兆瓦小时"
+            | "字节码"
+            | "字节跳动"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lex::lex;
+    use super::*;
+
+    #[test]
+    fn a_word_that_begins_like_a_unit_is_none() {
+        let of = |text: &str| after(&lex(text));
+        let grams = unit(Measure::Mass, 1, -3);
+        assert_eq!(of("克"), Some((grams, 1)));
+        assert_eq!(of("克的黄金"), Some((grams, 1)));
+        assert_eq!(of("克拉钻石"), Some((unit(Measure::Mass, 2, -4), 2)));
+        assert_eq!(of("周年"), of("年").map(|(unit, _)| (unit, 2)));
+        assert_eq!(of("天内"), Some((unit(Measure::Time, 86_400, 0), 1)));
+        assert_eq!(of("千瓦"), Some((unit(Measure::Power, 1, 3), 2)));
+        for words in ["天才完成", "天使用", "天线上活动"] {
+            assert_eq!(of(words), Some((unit(Measure::Time, 86_400, 0), 1)), "{words}");
+        }
+        for word in ["克朗", "克朗的费用", "元素", "年级", "千瓦时", "千瓦小时", "毫米汞柱", "秒差距", "瓦时", "周岁以下"]
+        {
+            assert_eq!(of(word), None, "{word}");
+        }
+    }
 }

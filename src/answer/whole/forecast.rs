@@ -17,6 +17,7 @@ use crate::answer::prompt::Prompt;
 use crate::answer::retrieve::off_runtime;
 use crate::answer::source::Source;
 use crate::error::Error;
+use crate::limits::minutes;
 use crate::providers::Price;
 
 /// Tokens that a reader notes of a part, where nothing is known of what it finds: for the estimate.
@@ -124,9 +125,7 @@ impl Pass {
         let cost = |takes: &Takes| price.and_then(|price: Price| price.cost(takes.input, takes.output)).map(exactly);
         estimate.cost_usd = cost(&usual);
         estimate.at_most_usd = cost(&most);
-        let minutes = |amount: u64, quota: Option<u64>| quota.map(|quota| amount as f64 / quota.max(1) as f64);
-        let minutes = [minutes(usual.requests, self.quota.rpm), minutes(usual.input + usual.output, self.quota.tpm)];
-        estimate.minutes = minutes.into_iter().flatten().reduce(f64::max);
+        estimate.minutes = minutes([(usual.requests, self.quota.rpm), (usual.input + usual.output, self.quota.tpm)]);
     }
 
     /// What it takes where a part holds as much for the answer as parts mostly do.

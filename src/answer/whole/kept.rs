@@ -75,7 +75,7 @@ impl Kept {
     }
 
     fn path(&self, model: &str, request: &ChatRequest) -> Option<PathBuf> {
-        let ChatRequest { system, messages, max_tokens, temperature } = request;
+        let ChatRequest { system, messages, max_tokens, temperature, shared: _ } = request;
         let mut hash = blake3::Hasher::new_derive_key("ragstream notes of documents");
         let numbers = format!("{max_tokens} {temperature:?}");
         for part in [model, &numbers, system].into_iter().chain(messages.iter().map(|message| message.text.as_str())) {

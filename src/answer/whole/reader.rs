@@ -43,9 +43,7 @@ impl Default for Spent {
 
 impl Spent {
     pub(super) fn add(&mut self, other: &Self) {
-        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
-        self.usage.input_tokens = sum(self.usage.input_tokens, other.usage.input_tokens);
-        self.usage.output_tokens = sum(self.usage.output_tokens, other.usage.output_tokens);
+        self.usage = self.usage.and(other.usage);
         self.cost_usd = self.cost_usd.and_then(|cost| Some(cost + other.cost_usd?));
         self.requests += other.requests;
         self.kept += other.kept;
@@ -78,7 +76,7 @@ pub(super) struct Reader {
 impl Reader {
     pub(super) fn request(&self, prompt: Prompt, max_tokens: u32) -> ChatRequest {
         let Prompt { system, user } = prompt;
-        ChatRequest { system, messages: vec![Message::user(user)], max_tokens, temperature: self.temperature }
+        ChatRequest { system, messages: vec![Message::user(user)], max_tokens, temperature: self.temperature, shared: None }
     }
 
     /// Whether nothing need be paid for this part. Of one that had too much, its halves are.

@@ -52,7 +52,7 @@ fn lines() -> Vec<String> {
         failed: 1,
         not_asked: 0,
         cost_usd: None,
-        usage: Usage { input_tokens: Some(5), output_tokens: None },
+        usage: Usage::new(Some(5), None),
         seconds: Duration::from_micros(1_234_567),
     };
     lines.push(json(&Line::Summary(summary)));

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::error::{Error, Origin};
 use crate::ingest::ledger::FailedDocument;
 use crate::source::SourceId;
 
@@ -20,9 +21,22 @@ pub(super) struct Told {
     shown: usize,
     /// New ones of this run that were not said.
     more: u64,
+    /// Why the last run failed, as it was said. Not in words: how long it was tried is another each time.
+    run: Option<(Origin, String)>,
 }
 
 impl Told {
+    /// Whether it is to be said why a run failed: it is tried again and again.
+    pub fn is_news_of_runs(&mut self, error: &Error) -> bool {
+        let failure = Some((error.origin(), error.code().to_owned()));
+        std::mem::replace(&mut self.run, failure.clone()) != failure
+    }
+
+    /// A run has not failed: whether the one before had.
+    pub fn recovered(&mut self) -> bool {
+        self.run.take().is_some()
+    }
+
     /// Whether a failure is to be said.
     pub fn is_news(&mut self, failure: &FailedDocument) -> bool {
         let document = (failure.source.clone(), failure.uri.clone());
@@ -61,6 +75,7 @@ impl Told {
 mod tests {
     use super::*;
     use crate::ingest::report::Stage;
+    use crate::providers::{ErrorKind, ProviderError};
 
     fn failure(uri: &str, error: &str) -> FailedDocument {
         FailedDocument { source: SourceId::files(), uri: uri.into(), stage: Stage::Parse, error: error.into() }
@@ -83,6 +98,21 @@ mod tests {
         assert!(run(&mut told, Some("y"), &all, None), "it was well meanwhile");
         run(&mut told, None, &[], Some("a"));
         assert!(run(&mut told, Some("y"), &[], None), "it was well meanwhile, in a run of its own");
+    }
+
+    #[test]
+    fn why_runs_fail_is_said_once_however_long_each_was_tried() {
+        let mut told = Told::default();
+        let mut away = |kind, seconds| {
+            let mut error = ProviderError::new("ollama", kind, "cannot connect");
+            (error.attempts, error.waited) = (2, std::time::Duration::from_secs(seconds));
+            told.is_news_of_runs(&error.into())
+        };
+        assert!(away(ErrorKind::Network, 1) && !away(ErrorKind::Network, 2));
+        assert!(away(ErrorKind::Auth, 2), "it is another failure");
+        assert!(away(ErrorKind::Network, 2) && !away(ErrorKind::Network, 3));
+        assert!(told.recovered() && !told.recovered());
+        assert!(told.is_news_of_runs(&ProviderError::new("ollama", ErrorKind::Network, "cannot connect").into()));
     }
 
     #[test]

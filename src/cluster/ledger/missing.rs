@@ -1,6 +1,6 @@
 //! Which documents a walk has not listed, and making the ledger say what the store holds. Only who walks asks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tokio_postgres::types::Type;
 
@@ -14,11 +14,12 @@ use crate::source::SourceId;
 /// Documents that are looked at in one go.
 const PAGE: i64 = 2000;
 
-/// A document with its key, and whether the walk has listed it.
+/// A document with its key, the hash of its content where that is known, and whether the walk has listed it.
 struct Known {
     key: String,
     uri: String,
     source: SourceId,
+    hash: Option<[u8; 32]>,
     listed: bool,
 }
 
@@ -28,7 +29,7 @@ async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after:
     let rows = inner
         .database
         .ask(
-            "SELECT key, uri, source, unlisted FROM ragstream.documents
+            "SELECT key, uri, source, unlisted, hash FROM ragstream.documents
              WHERE corpus = $1 AND key > $2 AND ($4 IS NULL OR source = $4) ORDER BY key LIMIT $3",
             &[(&inner.corpus, Type::INT4), (&after, Type::TEXT), (&PAGE, Type::INT8), (&source, Type::TEXT)],
         )
@@ -39,7 +40,8 @@ async fn page_after(inner: &Inner, run: RunId, source: Option<&SourceId>, after:
     let known = |(row, noted): (&Row, bool)| {
         let (key, uri, source) = (row.cell(0)?, row.uri()?, SourceId::new(row.cell::<String>(2)?));
         // What a worker found nothing in is not there, whether it was listed or not.
-        Ok(Known { key, uri, source, listed: noted && !row.cell::<bool>(3)? })
+        let hash = row.cell::<Option<&[u8]>>(4)?.and_then(|hash| hash.try_into().ok());
+        Ok(Known { key, uri, source, hash, listed: noted && !row.cell::<bool>(3)? })
     };
     rows.iter().zip(noted).map(known).collect::<Result<_, _>>().map_err(shared)
 }
@@ -72,6 +74,30 @@ pub(super) async fn count_recorded(inner: &Inner, run: RunId, scope: &Scope) -> 
         all.missing += count.missing;
     }
     Ok(all)
+}
+
+/// Of what is recorded already, as it was just counted.
+pub(super) async fn count_moved(
+    inner: &Inner,
+    run: RunId,
+    scope: &Scope,
+    arrived: HashSet<[u8; 32]>,
+) -> Result<u64, LedgerError> {
+    let (mut there, mut gone, mut after) = (arrived, Vec::new(), String::new());
+    loop {
+        let page = page_after(inner, run, None, &after).await?;
+        let Some(last) = page.last() else { break };
+        after.clone_from(&last.key);
+        for document in &page {
+            let Some(hash) = document.hash else { continue };
+            if document.listed {
+                there.insert(hash);
+            } else if scope.covers(&document.source, &document.uri) {
+                gone.push(hash);
+            }
+        }
+    }
+    Ok(gone.iter().filter(|hash| there.contains(*hash)).count() as u64)
 }
 
 pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

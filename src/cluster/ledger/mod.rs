@@ -6,6 +6,7 @@ pub(super) mod reading;
 mod recorded;
 mod state;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,6 +114,10 @@ impl Ledger for Cluster {
 
     async fn count_missing(&self, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
         missing::count(&self.inner, run, scope).await
+    }
+
+    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
+        missing::count_moved(&self.inner, run, scope, arrived).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

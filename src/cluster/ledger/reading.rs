@@ -1,6 +1,6 @@
 //! The ledger of a cluster, as somebody looks at it who takes part in nothing: it answers, and records nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -113,6 +113,10 @@ impl Ledger for Reading {
 
     async fn count_missing(&self, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
         missing::count_recorded(&self.0, run, scope).await
+    }
+
+    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
+        missing::count_moved(&self.0, run, scope, arrived).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

@@ -99,6 +99,11 @@ impl Asking {
         self.listener()(waiting);
     }
 
+    /// It waits for the answer to a request of others. It was not sent itself.
+    pub fn follows(&self) {
+        self.place.does(Doing::Wire);
+    }
+
     /// Whether it was sent and is not answered.
     pub fn is_on_wire(&self) -> bool {
         self.on_wire.load(Ordering::Relaxed)

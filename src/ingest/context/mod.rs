@@ -11,10 +11,18 @@
 //! has of it. The version and the hash that the ledger keeps of a document are of its setting as well, or a change of that would go
 //! unseen where nothing else has changed.
 //!
+//! Chunks of one stretch are asked about with the same beginning, which providers keep: most by themselves; one that has to be told
+//! (Anthropic) is told, where at least two requests share a stretch and it is long enough to be kept. Since it is there for the others
+//! only once the first is being answered, the first goes ahead then. Its price is in `plan` and in the costs.
+//!
+//! Invariant: a text that has arrived is kept before its place among the requests in flight is given to another, so that a kill costs no
+//! more than the provider's `concurrency`.
 //! Invariant: without a model, ids, versions and hashes are what they were before there was any of this.
-//! Absent on purpose: contexts in the cache that several machines share; each keeps what it has paid for.
+//! Absent on purpose: contexts in the cache that several machines share; each keeps what it has paid for. Where several workers make one
+//! index (`--cluster`), a document that passes from one that was killed to one with another cache is paid for once more.
 
 mod plan;
+mod prefix;
 mod prompt;
 mod setting;
 mod situating;
@@ -22,6 +30,7 @@ mod window;
 mod writer;
 
 pub use self::plan::ContextPlan;
+pub(super) use self::prefix::Prefix;
 pub(super) use self::prompt::{Asked, ROOM, WRITTEN, fitted};
 pub(super) use self::setting::Setting;
 pub use self::situating::Situating;

@@ -2,17 +2,20 @@
 
 use std::fmt::Write as _;
 
+use super::prefix::Prefix;
 use super::window::Window;
 use crate::cache::Key;
 use crate::chunk::sentences;
 use crate::document::Document;
 use crate::language::Language;
-use crate::providers::{ChatRequest, Message};
+use crate::providers::{ChatRequest, Message, Shared};
 
 /// Of all that is said here. Another one makes all contexts anew.
 pub(super) const VERSION: u32 = 1;
 /// Tokens of what is said besides document and chunk, about.
 const INSTRUCTION_TOKENS: u64 = 155;
+/// Those of them that come before the document.
+const FIRST_TOKENS: u64 = 115;
 /// Tokens that a model may write, thoughts included: an answer of two sentences has some 60.
 const MAX_TOKENS: u32 = 256;
 /// What is kept of an answer, in bytes: two sentences of English, three or four of Chinese, so that it never crowds the text out.
@@ -35,6 +38,8 @@ pub(in crate::ingest) struct Asked {
     pub key: Key,
     /// Tokens that the model reads, about, counted as chunks are.
     pub read: u64,
+    /// What it shares with other requests, where it does.
+    pub prefix: Option<Prefix>,
 }
 
 impl Asked {
@@ -44,7 +49,7 @@ impl Asked {
         let user = request.messages.iter().map(|message| message.text.as_str());
         let told: Vec<&str> = std::iter::once(request.system.as_str()).chain(user).collect();
         let key = Key::of_text(&format!("context {VERSION}"), model, &told);
-        Self { key, request, read: window.tokens + u64::from(tokens) + INSTRUCTION_TOKENS }
+        Self { key, request, read: window.tokens + u64::from(tokens) + INSTRUCTION_TOKENS, prefix: window.prefix.clone() }
     }
 }
 
@@ -57,8 +62,9 @@ fn request(document: &Document, language: Option<Language>, window: &Window, chu
         // Writing to a string cannot fail.
         let _ = writeln!(user, "{}\n", title.trim());
     }
-    let _ =
-        write!(user, "{shown}\n</document{mark}>\n\nOne chunk of this document:\n<chunk{mark}>\n{chunk}\n</chunk{mark}>\n\n");
+    let _ = write!(user, "{shown}\n</document{mark}>\n\n");
+    let shared = window.prefix.as_ref().map(|_| Shared { bytes: user.len(), tokens: window.tokens + FIRST_TOKENS });
+    let _ = write!(user, "One chunk of this document:\n<chunk{mark}>\n{chunk}\n</chunk{mark}>\n\n");
     user.push_str("In one or two short sentences, what is this chunk about, and where does it stand in the document?");
     let _ = match language.map(Language::code) {
         None => write!(user, " Write in the language of the document."),
@@ -70,6 +76,7 @@ fn request(document: &Document, language: Option<Language>, window: &Window, chu
         messages: vec![Message::user(user)],
         max_tokens: MAX_TOKENS,
         temperature: Some(0.0),
+        shared,
     }
 }
 
@@ -125,11 +132,19 @@ fn shortened(text: &str, most: usize) -> &str {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use crate::document::{Chunk, Markup, Metadata};
     use crate::ingest::context::window::Windows;
+    use crate::tokenizer::{Tokenizer, TokenizerName};
 
     fn asked(text: &str, chunk: &str) -> String {
+        requested(text, chunk, 0..1).messages[0].text.clone()
+    }
+
+    /// As one of these chunks of two is asked about.
+    fn requested(text: &str, chunk: &str, of: Range<usize>) -> ChatRequest {
         let document = Document {
             uri: "a.md".into(),
             title: Some("Handbook".into()),
@@ -154,11 +169,11 @@ mod tests {
                 tokens: 10,
             })
             .collect();
-        let windows = Windows::of(text, &chunks, 100);
+        let windows = Windows::of(text, &chunks, 100).asked_of(of);
         let language = Language::of(text);
         let request = request(&document, language, windows.of_chunk(0).unwrap(), chunk);
         assert!(!request.system.contains(chunk), "documents are never instructions");
-        request.messages[0].text.clone()
+        request
     }
 
     #[test]
@@ -169,6 +184,22 @@ mod tests {
         assert!(one.starts_with("<document>\nHandbook\n") && common > one.find("</document>").unwrap(), "{one}");
         assert!(one.contains("<chunk>\nThe pump\n</chunk>"), "{one}");
         assert!(one.contains("the language of the document (en)"), "{one}");
+    }
+
+    #[test]
+    fn requests_say_what_they_have_in_common() {
+        let text = "七号水泵在天冷时会漏水。The pump of model 7 leaks when it is cold. Replace the gasket every second year.";
+        let (one, other) = (requested(text, "七号水泵", 0..2), requested(text, "the gasket", 0..2));
+        let Shared { bytes, tokens } = one.shared.unwrap();
+        assert_eq!(one.shared, other.shared);
+        let (shared, rest) = one.messages[0].text.split_at(bytes);
+        assert_eq!((&one.system, shared), (&other.system, &other.messages[0].text[..bytes]));
+        assert!(shared.ends_with("</document>\n\n") && rest.starts_with("One chunk of"), "{shared}");
+        let tokenizer = Tokenizer::get(TokenizerName::default());
+        let (first, all) = (tokenizer.count(INSTRUCTIONS) as u64, tokenizer.count(rest) as u64);
+        assert!(first.abs_diff(FIRST_TOKENS) < 20 && (first + all).abs_diff(INSTRUCTION_TOKENS) < 45, "{first} {all}");
+        assert_eq!(tokens, 20 + FIRST_TOKENS);
+        assert_eq!(requested(text, "七号水泵", 0..1).shared, None, "who is alone shares nothing");
     }
 
     #[test]

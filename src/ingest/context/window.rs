@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::prefix::Prefix;
 use crate::document::Chunk;
 
 /// The share of a window that is the document's beginning, where not all of it fits.
@@ -18,9 +19,15 @@ pub(in crate::ingest) struct Window {
     stretch: Range<usize>,
     /// Tokens of both, about.
     pub tokens: u64,
+    /// Where more than one request is to begin with it.
+    pub prefix: Option<Prefix>,
 }
 
 impl Window {
+    fn new(stretch: Range<usize>, tokens: u64) -> Self {
+        Self { beginning: 0..0, stretch, tokens, prefix: None }
+    }
+
     /// What is shown. Between its parts stands what says that something is left out.
     pub fn text(&self, document: &str) -> String {
         let part = |range: &Range<usize>| document.get(range.clone()).unwrap_or_default().trim();
@@ -44,7 +51,7 @@ impl Windows {
         let tokens = |chunk: &Chunk| u64::from(chunk.tokens);
         let all: u64 = chunks.iter().map(tokens).sum();
         if all <= limit {
-            return Self(vec![(0, Window { beginning: 0..0, stretch: 0..text.len(), tokens: all })]);
+            return Self(vec![(0, Window::new(0..text.len(), all))]);
         }
         let (beginning, taken) = beginning(text, chunks, limit / BEGINNING);
         let room = (limit - taken).max(1);
@@ -59,7 +66,7 @@ impl Windows {
                     window.stretch.end = chunk.span.end;
                     window.tokens += size;
                 }
-                _ => windows.push((index, Window { beginning: beginning.clone(), stretch: chunk.span.clone(), tokens: size })),
+                _ => windows.push((index, Window { beginning: beginning.clone(), ..Window::new(chunk.span.clone(), size) })),
             }
         }
         for (_, window) in &mut windows {
@@ -73,6 +80,18 @@ impl Windows {
             }
         }
         Self(windows)
+    }
+
+    /// That a model is to be asked of these chunks, which ascend.
+    #[must_use]
+    pub fn asked_of(mut self, chunks: impl IntoIterator<Item = usize>) -> Self {
+        let mut chunks = chunks.into_iter().peekable();
+        let ends: Vec<usize> = self.0.iter().skip(1).map(|(first, _)| *first).chain([usize::MAX]).collect();
+        for ((_, window), end) in self.0.iter_mut().zip(ends) {
+            let asked = std::iter::from_fn(|| chunks.next_if(|chunk| *chunk < end)).count();
+            window.prefix = (asked > 1).then(Prefix::default);
+        }
+        self
     }
 
     /// Whether chunks of this document are situated.
@@ -159,6 +178,19 @@ mod tests {
         assert!(window.starts_with(&text[..80]) && window.contains("[…]") && window.ends_with(&text[text.len() - 40..]));
         assert!(!windows.of_chunk(0).unwrap().text(&text).contains("[…]"), "it begins there");
         assert_eq!(windows.0.len(), 4, "{windows:?}");
+    }
+
+    #[test]
+    fn requests_share_a_window_that_two_of_them_begin_with() {
+        let (text, all) = chunks(&[10; 20]);
+        let windows = Windows::of(&text, &all, 80).asked_of([0, 1, 7, 18, 19]);
+        let shares = |index| windows.of_chunk(index).unwrap().prefix.clone();
+        assert!(shares(0).is_some() && shares(0) == shares(1), "{windows:?}");
+        assert!(shares(18).is_some() && shares(18) == shares(19) && shares(18) != shares(0));
+        assert_eq!(shares(7), None, "alone");
+        assert_eq!(windows.0.iter().filter(|(_, window)| window.prefix.is_some()).count(), 2);
+        let none = Windows::of(&text, &all, 80).asked_of([]);
+        assert!(none.0.iter().all(|(_, window)| window.prefix.is_none()));
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
+use super::prefix::Prefix;
 use super::prompt::{self, Asked, WRITTEN};
 use super::situating::Situating;
 use crate::cache::{Text, TextCache};
@@ -17,9 +18,9 @@ use crate::ingest::breaker::Breaker;
 use crate::ingest::clocks::{Asking, Place, Step};
 use crate::ingest::report::Report;
 use crate::limits::{Waiting, listened};
-use crate::providers::{ChatEvent, ChatModel, ChatRequest, ErrorKind, ProviderError, StopReason, Usage};
+use crate::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason, Usage};
 
-/// How often a request is made whose answer breaks off.
+/// How often a request is made whose answer breaks off, or has no word.
 const ATTEMPTS: u32 = 3;
 /// Before it is made again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -92,8 +93,8 @@ impl Writer {
     }
 
     /// The context of a chunk.
-    pub async fn write(&self, Asked { request, key, read }: Asked) -> Result<Text, Arc<ContextError>> {
-        let (text, paid) = self.cache.get_or_write(key, self.unless_stopped(request, read)).await?;
+    pub async fn write(&self, asked: Asked) -> Result<Text, Arc<ContextError>> {
+        let (text, paid) = self.cache.get_or_write(asked.key, self.unless_stopped(&asked)).await?;
         if !paid {
             self.report.contexts.cache_hits.add(1);
         }
@@ -101,9 +102,9 @@ impl Writer {
     }
 
     /// What is on the wire when the run is stopped is waited for, since it is paid for; what waits for its turn is not.
-    async fn unless_stopped(&self, request: ChatRequest, read: u64) -> Result<Text, ContextError> {
+    async fn unless_stopped(&self, asked: &Asked) -> Result<(Text, Received), ContextError> {
         let asking = Asking::begin(Place::take(&self.report.clocks, Step::Context));
-        let answer = listened(asking.listener(), self.ask(&request, read, &asking)).instrument(self.span.clone());
+        let answer = listened(asking.listener(), self.ask(asked, &asking)).instrument(self.span.clone());
         let stopped = async {
             self.stop.cancelled().await;
             while asking.is_on_wire() {
@@ -111,21 +112,25 @@ impl Writer {
             }
         };
         tokio::select! {
-            answer = answer => answer,
+            // First, so that a run that was stopped already sends nothing.
+            biased;
             () = stopped => Err(ContextError::Stopped),
+            answer = answer => answer,
         }
     }
 
     /// Asks one model after the other until one answers.
-    async fn ask(&self, request: &ChatRequest, read: u64, asking: &Asking) -> Result<Text, ContextError> {
+    async fn ask(&self, asked: &Asked, asking: &Asking) -> Result<(Text, Received), ContextError> {
         let mut models = self.models.iter().peekable();
         let mut failed = ProviderError::new("chunk.context", ErrorKind::ModelMissing, "no model is set");
+        // What is kept, is kept by the model that all are asked of first.
+        let mut prefix = asked.prefix.as_ref();
         while let Some(model) = models.next() {
-            match self.answer(&**model, request, read, asking).await {
-                Ok(text) => {
+            match self.answer(&**model, asked, prefix.take(), asking).await {
+                Ok((text, received)) => {
                     self.breaker.answered();
                     self.report.contexts.written.add(1);
-                    return Ok(text.into());
+                    return Ok((text.into(), received));
                 }
                 Err(error) => failed = error,
             }
@@ -142,25 +147,25 @@ impl Writer {
         Err(ContextError::Chunk(failed))
     }
 
-    /// What a model answers, asked again where its answer breaks off. What fails before has been tried again below.
+    /// What a model answers, asked again where its answer breaks off or is empty. What fails before has been tried again below.
     async fn answer(
         &self,
         model: &dyn ChatModel,
-        request: &ChatRequest,
-        read: u64,
+        asked: &Asked,
+        prefix: Option<&Prefix>,
         asking: &Asking,
-    ) -> Result<String, ProviderError> {
+    ) -> Result<(String, Received), ProviderError> {
         let (mut attempt, began) = (1, Instant::now());
         loop {
             let mut begun = false;
-            match self.once(model, request, read, asking, &mut begun).await {
-                Err(error) if begun && attempt < ATTEMPTS && error.is_transient() => {
+            match self.once(model, asked, prefix, asking, &mut begun).await {
+                Err(error) if begun && attempt < ATTEMPTS && self.asks_again(&error) => {
                     attempt += 1;
-                    tracing::info!(%error, attempt, "an answer broke off and is asked for again");
+                    tracing::info!(%error, attempt, "an answer broke off or was empty, and is asked for again");
                     asking.is(Waiting::Retry);
                     tokio::time::sleep(PAUSE).await;
                 }
-                Err(error) if begun && error.is_transient() => {
+                Err(error) if begun => {
                     return Err(ProviderError { attempts: attempt, waited: began.elapsed(), ..error });
                 }
                 answer => return answer,
@@ -168,16 +173,22 @@ impl Writer {
         }
     }
 
+    /// Whether what went wrong once an answer had begun may go well the next time. Of a model that has never said anything, no more than
+    /// [`USELESS`] answers are paid for.
+    fn asks_again(&self, error: &ProviderError) -> bool {
+        let useless = self.useless.load(Ordering::Relaxed);
+        error.is_transient() || (error.kind == ErrorKind::InvalidInput && !(USELESS..u32::MAX).contains(&useless))
+    }
+
     async fn once(
         &self,
         model: &dyn ChatModel,
-        request: &ChatRequest,
-        read: u64,
+        asked: &Asked,
+        prefix: Option<&Prefix>,
         asking: &Asking,
         begun: &mut bool,
-    ) -> Result<String, ProviderError> {
-        self.report.contexts.requests.add(1);
-        let mut answer = model.chat(request.clone()).await?;
+    ) -> Result<(String, Received), ProviderError> {
+        let mut answer = self.begun(model, &asked.request, prefix, asking).await?;
         *begun = true;
         // The model still writes.
         asking.is(Waiting::Wire);
@@ -199,7 +210,8 @@ impl Writer {
             }
         };
         asking.is(Waiting::Nothing);
-        let usage = Usage::new(usage.input_tokens.or(Some(read)), usage.output_tokens.or(Some(WRITTEN)));
+        let (input, output) = (usage.input_tokens.or(Some(asked.read)), usage.output_tokens.or(Some(WRITTEN)));
+        let usage = Usage { input_tokens: input, output_tokens: output, ..usage };
         self.report.contexts.paid(usage, usage.cost(model.price()));
         let of_use = match stop {
             StopReason::Refused => None,
@@ -210,10 +222,42 @@ impl Writer {
         } else {
             let more = |useless: u32| Some(useless.saturating_add(1));
             let _ = self.useless.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+            // What a filter keeps back, or thoughts take, would be so again.
+            *begun = stop == StopReason::End;
         }
-        of_use.ok_or_else(|| nothing_said(model.model(), stop))
+        let text = of_use.ok_or_else(|| nothing_said(model.model(), stop))?;
+        Ok((text, answer))
+    }
+
+    /// The answer to a request that has left and is being answered.
+    async fn begun(
+        &self,
+        model: &dyn ChatModel,
+        request: &ChatRequest,
+        prefix: Option<&Prefix>,
+        asking: &Asking,
+    ) -> Result<ChatStream, ProviderError> {
+        let prefix = prefix.filter(|_| request.shared.is_some_and(|shared| model.keeps(shared)));
+        // Who does not wait for the first would only pay for keeping it, too.
+        let request = ChatRequest { shared: prefix.and(request.shared), ..request.clone() };
+        let sent = async {
+            self.report.contexts.requests.add(1);
+            model.chat(request).await
+        };
+        match prefix {
+            Some(prefix) => {
+                if !prefix.is_kept() {
+                    asking.follows();
+                }
+                prefix.send(sent).await
+            }
+            None => sent.await,
+        }
     }
 }
+
+/// What was read to its end, and is held until its text is kept: with it goes its place among the requests in flight.
+type Received = ChatStream;
 
 /// An answer without a word. It is the chunk's own: another one may have one.
 fn nothing_said(model: &str, stop: StopReason) -> ProviderError {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Failure, Origin};
+use crate::unchanging;
 
 /// The ledger could not be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,11 @@ impl Failure for LedgerError {
                 path.display()
             ),
             Self::Layout { .. } => "use the ragstream that wrote it, or a later one".into(),
+            Self::Failed { source, .. } if source.downcast_ref().is_some_and(unchanging::is_read_only) => {
+                "nothing can be written beside it, and what was recorded last is not in its file yet, or it is to be written: give its \
+                 folder back the right to write, or copy it to where there is one and name that as --home"
+                    .into()
+            }
             _ => "check the disk's space and permissions; `ingest` again goes on where it stopped".into(),
         })
     }

@@ -33,7 +33,12 @@ async fn chunk_batch(run: &Arc<Run>, batch: Vec<Parsed>) -> Result<Vec<Arc<Docum
     }
     run.fail(failed).await?;
     run.report.chunks.made.add(diffs.iter().map(|diff| diff.chunks() as u64).sum());
-    if run.mode == Mode::Write {
+    for diff in diffs.iter().filter(|diff| !diff.known) {
+        run.report.languages.add(diff.language);
+    }
+    if run.mode == Mode::Look {
+        run.arrived.add(diffs.iter().map(|diff| diff.hash()));
+    } else {
         let intents: Vec<_> = diffs.iter().filter_map(|diff| diff.intent()).collect();
         if !intents.is_empty() {
             let fenced = run.recorded(run.setup.ledger.intend(intents).await)?.uris;

@@ -6,7 +6,7 @@ use async_stream::try_stream;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::model::{ChatEvent, ChatRequest, ChatStream, StopReason, Usage};
+use super::model::{ChatEvent, ChatRequest, ChatStream, PromptCache, Shared, StopReason, Usage};
 use super::wire::{ChatWire, Parameters, messages, refusal};
 use crate::providers::http::{Body, Http};
 use crate::providers::json::{count_in, error_in, set, set_some, text_in, word_in};
@@ -27,8 +27,22 @@ impl ChatWire for Anthropic {
         &[("anthropic-version", "2023-06-01")]
     }
 
+    fn keeps(&self, model: &str, shared: Shared) -> bool {
+        shared.tokens >= least_kept(model)
+    }
+
     fn body(&self, model: &str, request: &ChatRequest, parameters: Parameters) -> Value {
-        let messages = messages("", &request.messages);
+        let mut messages = messages("", &request.messages);
+        if let Some(shared) = request.shared.filter(|shared| self.keeps(model, *shared))
+            && let (Some(message), Some(first)) = (request.messages.first(), messages.first_mut())
+            && let Some((begins, goes_on)) = divided(&message.text, shared)
+        {
+            let content = json!([
+                { "type": "text", "text": begins, "cache_control": { "type": "ephemeral" } },
+                { "type": "text", "text": goes_on },
+            ]);
+            set(first, "content", content);
+        }
         let mut body = json!({ "model": model, "max_tokens": request.max_tokens, "messages": messages, "stream": true });
         if !request.system.is_empty() {
             set(&mut body, "system", request.system.as_str());
@@ -43,16 +57,50 @@ impl ChatWire for Anthropic {
     }
 }
 
-/// Adds what was counted up to now. Cumulative; not every event has all of it.
-fn add(usage: &mut Usage, counted: &Value) {
-    // Without those of the two kinds that concern the cache.
-    let input = count_in(counted, "input_tokens").map(|input| {
-        let cached =
-            ["cache_creation_input_tokens", "cache_read_input_tokens"].iter().filter_map(|name| count_in(counted, name));
-        cached.fold(input, u64::saturating_add)
-    });
-    usage.input_tokens = input.or(usage.input_tokens);
-    usage.output_tokens = count_in(counted, "output_tokens").or(usage.output_tokens);
+/// The beginning that is kept, and the rest. An empty block would be refused.
+fn divided(text: &str, shared: Shared) -> Option<(&str, &str)> {
+    text.split_at_checked(shared.bytes).filter(|(begins, goes_on)| !begins.is_empty() && !goes_on.is_empty())
+}
+
+/// Tokens from which on the beginning of a prompt is kept, as far as is known (November 2026; older pages of the vendor have other
+/// numbers for some models). What is shorter is read as if nobody had asked for it to be kept, and at the usual price.
+fn least_kept(model: &str) -> u64 {
+    const KNOWN: &[(&str, u64)] = &[
+        ("claude-opus-5", 512),
+        ("claude-opus-4-7", 2048),
+        ("claude-opus-4-6", 4096),
+        ("claude-opus-4-5", 4096),
+        ("claude-haiku-4-5", 4096),
+        ("claude-3-5-haiku", 2048),
+        ("claude-3-haiku", 2048),
+    ];
+    KNOWN.iter().find(|(name, _)| model.starts_with(name)).map_or(1024, |(_, tokens)| *tokens)
+}
+
+/// What was counted up to now.
+#[derive(Debug, Default)]
+struct Counted {
+    /// Without those of the two kinds that concern the cache.
+    input: Option<u64>,
+    output: Option<u64>,
+    cache: PromptCache,
+}
+
+impl Counted {
+    /// Cumulative; not every event has all of it.
+    fn add(&mut self, counted: &Value) {
+        self.input = count_in(counted, "input_tokens").or(self.input);
+        self.output = count_in(counted, "output_tokens").or(self.output);
+        let PromptCache { read_tokens, written_tokens } = &mut self.cache;
+        *read_tokens = count_in(counted, "cache_read_input_tokens").unwrap_or(*read_tokens);
+        *written_tokens = count_in(counted, "cache_creation_input_tokens").unwrap_or(*written_tokens);
+    }
+
+    fn usage(&self) -> Usage {
+        let PromptCache { read_tokens, written_tokens } = self.cache;
+        let input = self.input.map(|input| input.saturating_add(read_tokens).saturating_add(written_tokens));
+        Usage { prompt_cache: self.cache, ..Usage::new(input, self.output) }
+    }
 }
 
 /// Reads a streamed answer. Its end mark is `message_stop`.
@@ -60,7 +108,7 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     let http = http.clone();
     Box::pin(try_stream! {
         let mut events = sse::events(&http, body);
-        let (mut stop, mut usage, mut ended) = (StopReason::End, Usage::default(), false);
+        let (mut stop, mut tokens, mut ended) = (StopReason::End, Counted::default(), false);
         while !ended {
             let Some(event) = events.next().await else { Err(sse::cut_off(&http))? };
             let event = event?;
@@ -101,9 +149,9 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 _ => None,
             };
             if let Some(counted) = counted {
-                add(&mut usage, counted);
+                tokens.add(counted);
             }
         }
-        yield ChatEvent::Done { stop, usage };
+        yield ChatEvent::Done { stop, usage: tokens.usage() };
     })
 }

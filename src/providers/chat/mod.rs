@@ -13,7 +13,7 @@ mod thoughts;
 mod told;
 pub(super) mod wire;
 
-pub use model::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, Role, StopReason, Usage};
+pub use model::{ChatEvent, ChatModel, ChatRequest, ChatStream, Message, PromptCache, Role, Shared, StopReason, Usage};
 pub(super) use remote::remote;
 
 use std::sync::Arc;

@@ -48,12 +48,24 @@ pub struct ChatRequest {
     pub max_tokens: u32,
     /// 0 is the most deterministic; `None` leaves it to the provider.
     pub temperature: Option<f32>,
+    /// What it has in common with requests that come soon; `None` where nothing is known of any.
+    pub shared: Option<Shared>,
+}
+
+/// What several requests begin with: their instructions, and so much of their first message. A provider reads it once, where it keeps
+/// the beginnings of prompts: most do by themselves, others have to be told (see [`ChatModel::keeps`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shared {
+    /// Bytes of the first message, which end with a character.
+    pub bytes: usize,
+    /// Tokens of it and of the instructions, about.
+    pub tokens: u64,
 }
 
 impl ChatRequest {
     /// This conversation, without instructions; the answer may have 1,024 tokens.
     pub fn new(messages: Vec<Message>) -> Self {
-        Self { system: String::new(), messages, max_tokens: 1024, temperature: None }
+        Self { system: String::new(), messages, max_tokens: 1024, temperature: None, shared: None }
     }
 
     /// The tokens that the request and its answer may come to, on the high side: three bytes a token, where prose in most
@@ -96,20 +108,64 @@ pub enum ChatEvent {
     },
 }
 
+/// What a token costs that comes from a provider's cache of prompts, and one that is written to it for five minutes, as shares of the
+/// usual price: Anthropic's, for all its models. Others give discounts by themselves, which differ by model and are not counted.
+const CACHE_READ: f64 = 0.1;
+const CACHE_WRITTEN: f64 = 1.25;
+
 /// Tokens a request used, as the provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
 pub struct Usage {
-    /// Tokens read.
+    /// Tokens read, those of the provider's own cache included.
     pub input_tokens: Option<u64>,
     /// Tokens written.
     pub output_tokens: Option<u64>,
+    /// What of those read has to do with the provider's cache of prompts, where that has a price of its own.
+    #[serde(default, skip_serializing_if = "PromptCache::is_empty")]
+    pub prompt_cache: PromptCache,
+}
+
+/// Tokens that were read and have to do with a provider's cache of prompts. They cost other than what they are part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct PromptCache {
+    /// Read from it.
+    pub read_tokens: u64,
+    /// Written to it, for requests to come.
+    pub written_tokens: u64,
+}
+
+impl PromptCache {
+    /// Whether it had no part in it.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl std::ops::AddAssign for PromptCache {
+    fn add_assign(&mut self, other: Self) {
+        self.read_tokens = self.read_tokens.saturating_add(other.read_tokens);
+        self.written_tokens = self.written_tokens.saturating_add(other.written_tokens);
+    }
 }
 
 impl Usage {
     /// Tokens read and written, as far as they are known.
     pub const fn new(input_tokens: Option<u64>, output_tokens: Option<u64>) -> Self {
-        Self { input_tokens, output_tokens }
+        Self { input_tokens, output_tokens, prompt_cache: PromptCache { read_tokens: 0, written_tokens: 0 } }
+    }
+
+    /// Those of both; unknown as soon as one is.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| Some(a? + b?);
+        let mut prompt_cache = self.prompt_cache;
+        prompt_cache += other.prompt_cache;
+        Self {
+            input_tokens: sum(self.input_tokens, other.input_tokens),
+            output_tokens: sum(self.output_tokens, other.output_tokens),
+            prompt_cache,
+        }
     }
 
     /// The cost in US dollars; `None` where the price or the tokens are not known.
@@ -118,7 +174,10 @@ impl Usage {
         if price == Price::FREE {
             return Some(0.0);
         }
-        price.cost(self.input_tokens?, self.output_tokens?)
+        let PromptCache { read_tokens, written_tokens } = self.prompt_cache;
+        // Than if they had been read without a cache.
+        let more = (CACHE_READ - 1.0) * read_tokens as f64 + (CACHE_WRITTEN - 1.0) * written_tokens as f64;
+        Some(price.cost(self.input_tokens?, self.output_tokens?)? + price.input * more / 1e6)
     }
 }
 
@@ -166,5 +225,11 @@ pub trait ChatModel: Send + Sync + std::fmt::Debug {
     /// The price, where it is known.
     fn price(&self) -> Option<Price> {
         None
+    }
+
+    /// Whether the provider keeps what requests have in common because they say so, for those that come once it has begun to answer
+    /// the first. Where it does it by itself, or not at all, nobody has to wait for that.
+    fn keeps(&self, _shared: Shared) -> bool {
+        false
     }
 }

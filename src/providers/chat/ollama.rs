@@ -76,10 +76,7 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                     Some("length") => StopReason::Length,
                     _ => StopReason::End,
                 };
-                let usage = Usage {
-                    input_tokens: count_in(&chunk, "prompt_eval_count"),
-                    output_tokens: count_in(&chunk, "eval_count"),
-                };
+                let usage = Usage::new(count_in(&chunk, "prompt_eval_count"), count_in(&chunk, "eval_count"));
                 yield ChatEvent::Done { stop, usage };
                 break;
             }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::model::{ChatModel, ChatRequest, ChatStream};
+use super::model::{ChatModel, ChatRequest, ChatStream, Shared};
 use super::stream;
 use super::thoughts::thinks_untagged;
 use super::told::told;
@@ -52,6 +52,10 @@ impl ChatModel for Remote {
 
     fn price(&self) -> Option<Price> {
         self.price
+    }
+
+    fn keeps(&self, shared: Shared) -> bool {
+        self.api.wire.keeps(&self.id, shared)
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {

@@ -60,10 +60,14 @@ fn awaited(http: &Arc<Http>, mut answer: ChatStream) -> ChatStream {
 fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
     let mut reservation = Some(reservation);
     Box::pin(answer.inspect(move |event| {
-        if let Ok(ChatEvent::Done { usage: Usage { input_tokens: Some(input), output_tokens: Some(output) }, .. }) = event
+        if let Ok(ChatEvent::Done {
+            usage: Usage { input_tokens: Some(input), output_tokens: Some(output), prompt_cache }, ..
+        }) = event
             && let Some(reservation) = reservation.take()
         {
-            reservation.settle(input.saturating_add(*output));
+            // No quota counts what came from a cache that is told apart.
+            let read = input.saturating_sub(prompt_cache.read_tokens);
+            reservation.settle(read.saturating_add(*output));
         }
     }))
 }

@@ -38,8 +38,13 @@ pub(super) fn told(
         before = now;
         match event {
             Ok(ChatEvent::Done { stop, usage }) => {
-                let counted =
-                    [("gen_ai.usage.input_tokens", usage.input_tokens), ("gen_ai.usage.output_tokens", usage.output_tokens)];
+                let cached = |tokens: u64| (tokens > 0).then_some(tokens);
+                let counted = [
+                    ("gen_ai.usage.input_tokens", usage.input_tokens),
+                    ("gen_ai.usage.output_tokens", usage.output_tokens),
+                    ("gen_ai.usage.cache_read.input_tokens", cached(usage.prompt_cache.read_tokens)),
+                    ("gen_ai.usage.cache_creation.input_tokens", cached(usage.prompt_cache.written_tokens)),
+                ];
                 for (name, tokens) in counted {
                     if let Some(tokens) = tokens {
                         telemetry::count(&span, name, tokens);

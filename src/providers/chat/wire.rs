@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::model::{ChatRequest, ChatStream, Message, Role};
+use super::model::{ChatRequest, ChatStream, Message, Role, Shared};
 use crate::providers::http::{Body, Http};
 use crate::providers::{ErrorKind, ProviderError};
 
@@ -20,6 +20,10 @@ pub(in crate::providers) trait ChatWire: Send + Sync + fmt::Debug {
     /// The optional parameters that this model most likely takes.
     fn parameters(&self, _own_server: bool, _model: &str) -> Parameters {
         Parameters::default()
+    }
+    /// Whether this model's provider keeps what requests have in common because their bodies say so.
+    fn keeps(&self, _model: &str, _shared: Shared) -> bool {
+        false
     }
     /// The body of a request.
     fn body(&self, model: &str, request: &ChatRequest, parameters: Parameters) -> Value;

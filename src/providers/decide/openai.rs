@@ -35,7 +35,7 @@ impl DecisionWire for OpenAi {
         let answers = (1..).zip(&request.questions).zip(answers).map(|((n, asked), answer)| decision(n, asked, answer));
         let answers = answers.collect::<Result<_, _>>()?;
         let usage = body.get("usage").unwrap_or(&Value::Null);
-        let usage = Usage { input_tokens: count_in(usage, "input_tokens"), output_tokens: count_in(usage, "output_tokens") };
+        let usage = Usage::new(count_in(usage, "input_tokens"), count_in(usage, "output_tokens"));
         Ok(DecisionResponse { answers, usage })
     }
 }

@@ -43,7 +43,7 @@ impl DecisionWire for SystemOne {
         };
         let answers = request.questions.iter().enumerate().map(decide).collect::<Result<_, _>>()?;
         let usage = body.get("usage").unwrap_or(&Value::Null);
-        let usage = Usage { input_tokens: count_in(usage, "input_tokens"), output_tokens: count_in(usage, "output_tokens") };
+        let usage = Usage::new(count_in(usage, "input_tokens"), count_in(usage, "output_tokens"));
         Ok(DecisionResponse { answers, usage })
     }
 }

@@ -5,8 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use reqwest::header::{HeaderValue, LOCATION, SERVER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SERVER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
@@ -20,6 +21,9 @@ use crate::providers::{ErrorKind, ProviderError};
 
 /// The largest answer that is read. 2,048 vectors of 3,072 numbers, written as decimal text, are 80 MB.
 const MAX_BODY: usize = 128 << 20;
+
+/// What some put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Bytes that are read of a refusal.
 const MAX_REFUSAL: usize = 64 << 10;
@@ -62,11 +66,38 @@ impl Http {
         error
     }
 
-    pub(super) async fn read(&self, response: Response) -> Result<Bytes, ProviderError> {
-        read_body(response).await.map_err(|unread| match unread {
+    /// The whole body, unless it is a web page.
+    pub(super) async fn read(&self, response: Response) -> Result<Bytes, FailedAttempt> {
+        let page = page_type(response.headers());
+        let body = read_body(response).await.map_err(|unread| match unread {
             Unread::TooLarge => self.error(ErrorKind::BadAnswer, format!("the answer is larger than {} MiB", MAX_BODY >> 20)),
             Unread::Cut(error) => cut(&self.peer, error),
-        })
+        })?;
+        match page.filter(|_| begins_like_a_page(&body)) {
+            Some(page) => Err(self.web_page(&page)),
+            None => Ok(body),
+        }
+    }
+
+    /// What has to be read of a body that says that it is a web page, to tell whether it is one. Nothing of any other: nobody waits for it.
+    pub(super) async fn beginning(&self, response: &mut Response) -> Result<Bytes, FailedAttempt> {
+        let Some(page) = page_type(response.headers()) else { return Ok(Bytes::new()) };
+        let mut first = BytesMut::new();
+        while first.len() < MAX_REFUSAL
+            && first.trim_ascii_start().len() <= BYTE_ORDER_MARK.len()
+            && let Some(piece) = response.chunk().await.map_err(|error| cut(&self.peer, error))?
+        {
+            first.extend_from_slice(&piece);
+        }
+        if begins_like_a_page(&first) { Err(self.web_page(&page)) } else { Ok(first.freeze()) }
+    }
+
+    /// The error of an address where something else is than an API: a login, a proxy, the server's own pages. It is there the next time,
+    /// too.
+    fn web_page(&self, content_type: &str) -> FailedAttempt {
+        let message = format!("answers with a web page ({content_type}) in place of an API's answer");
+        let hint = format!("check `base_url` of the provider `{}` ({})", self.peer.name, self.peer.shown_url());
+        FailedAttempt::from(self.error(ErrorKind::NotFound, message).with_hint(hint)).at_most(1)
     }
 
     /// Before there was a status.
@@ -84,6 +115,18 @@ impl Http {
         said.source = Some(Box::new(error.without_url()));
         FailedAttempt { error: said, should_retry: None, at_most: never_connected.then_some(2) }
     }
+}
+
+/// The content type, where it is that of a web page.
+fn page_type(headers: &HeaderMap) -> Option<String> {
+    let said = String::from_utf8_lossy(headers.get(CONTENT_TYPE)?.as_bytes()).trim().to_owned();
+    let media = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(&*media, "text/html" | "application/xhtml+xml").then_some(said)
+}
+
+/// Whether a body that says that it is a web page begins like one. Neither JSON nor events do, which some servers send as `text/html`.
+fn begins_like_a_page(body: &[u8]) -> bool {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start().starts_with(b"<")
 }
 
 /// The reason why a body could not be read.
@@ -106,9 +149,9 @@ async fn read_body(mut response: Response) -> Result<Bytes, Unread> {
         body.extend_from_slice(&piece);
     }
     let mut body = body.freeze();
-    if body.starts_with(b"\xEF\xBB\xBF") {
-        // A byte order mark is none of the JSON behind it.
-        body.advance(3);
+    if body.starts_with(BYTE_ORDER_MARK) {
+        // It is none of the JSON behind it.
+        body.advance(BYTE_ORDER_MARK.len());
     }
     Ok(body)
 }
@@ -133,15 +176,18 @@ fn cut(peer: &Peer, error: reqwest::Error) -> ProviderError {
     said
 }
 
-/// The body as it comes. Whatever ends it, dropping it included, ends the request.
+/// The body as it comes, behind what was read of it already. Whatever ends it, dropping it included, ends the request.
 pub(super) fn pieces(
+    first: Bytes,
     mut response: Response,
     in_flight: InFlight,
     peer: Arc<Peer>,
     within: Duration,
 ) -> BoxStream<'static, Result<Bytes, ProviderError>> {
-    Box::pin(async_stream::stream! {
-        let _in_flight = in_flight;
+    let pieces = async_stream::stream! {
+        if !first.is_empty() {
+            yield Ok(first);
+        }
         loop {
             match timeout(within, response.chunk()).await {
                 Ok(Ok(Some(piece))) => yield Ok(piece),
@@ -159,7 +205,14 @@ pub(super) fn pieces(
                 }
             }
         }
-    })
+    };
+    // Not only until its last piece: who has read it may still have to keep what it said.
+    pieces
+        .map(move |piece| {
+            let _held = &in_flight;
+            piece
+        })
+        .boxed()
 }
 
 /// An `error` object behind a 2xx status, as `OpenRouter` sends it. Vectors are long and errors are short, so a long body is
@@ -170,4 +223,28 @@ pub(super) fn hidden_refusal(body: &[u8]) -> Option<Value> {
     }
     let value: Value = serde_json::from_slice(body).ok()?;
     error_in(&value).is_some().then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_web_page_is_told_from_what_only_says_that_it_is_one() {
+        let page = |content_type: &'static str| {
+            page_type(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]))
+        };
+        assert_eq!(page("text/html; charset=utf-8").as_deref(), Some("text/html; charset=utf-8"));
+        assert!(page("Text/HTML").is_some() && page("application/xhtml+xml").is_some());
+        for other in ["application/json", "text/event-stream", "text/plain", "application/octet-stream", "text/htmlx", ""] {
+            assert_eq!(page(other), None);
+        }
+        assert_eq!(page_type(&HeaderMap::new()), None);
+        for begins in ["<!doctype html>", "\r\n <HTML>", "\u{feff}<?xml version='1.0'?>", "<!-- 登录 --><html>"] {
+            assert!(begins_like_a_page(begins.as_bytes()), "{begins}");
+        }
+        for other in ["", " ", "{\"data\": \"<html>\"}", "data: {}", ": comment", "[]", "\u{feff}{}", "请登录"] {
+            assert!(!begins_like_a_page(other.as_bytes()), "{other}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-pub use choice::{AUTO, ENGLISH, FOLDER, MULTILINGUAL, is_folder, lacking, model_for, model_of};
+pub use choice::{AUTO, ENGLISH, FOLDER, MULTILINGUAL, is_folder, is_foreign, lacking, model_for, model_for_share, model_of};
 pub use download::Download;
 
 use super::{Embedder, ErrorKind, ProviderError, Reranker};

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use ragstream_kernel::{Cpu, Dense, Matrix, Norm, Scratch, attend, gelu_rows, unit};
+use ragstream_kernel::{Cpu, Dense, Matrix, Norm, Scratch, attend, feed_forward, unit};
 
 use super::encoder::Network;
 use super::sequence::Sequence;
@@ -198,19 +198,17 @@ impl Bert {
         let cpu = *cpu;
         let mut x = self.embed(sequences);
         // The same memory for all layers: fresh memory costs more than some of the arithmetic.
-        let (mut wide, mut attended, mut scratch) = (Matrix::zeros(0, 0), Matrix::zeros(0, 0), Scratch::default());
+        let (mut qkv, mut attended, mut scratch) = (Matrix::zeros(0, 0), Matrix::zeros(0, 0), Scratch::default());
         for (after, layer) in (1..).zip(layers) {
-            layer.attention.write(cpu, &x, &mut wide, &mut scratch);
-            attend(cpu, &wide, spans, *heads, &mut attended);
+            layer.attention.write(cpu, &x, &mut qkv, &mut scratch);
+            attend(cpu, &qkv, spans, *heads, &mut attended);
             if of == Wanted::First && after == layers.len() {
                 // No token needs the others from here on.
                 (x, attended) = (firsts(&x, spans), firsts(&attended, spans));
             }
             layer.attention_output.add_to(cpu, &attended, &mut x, &mut scratch);
             layer.attention_norm.apply(cpu, &mut x.numbers);
-            layer.expand.write(cpu, &x, &mut wide, &mut scratch);
-            gelu_rows(cpu, &mut wide.numbers);
-            layer.contract.add_to(cpu, &wide, &mut x, &mut scratch);
+            feed_forward(cpu, &layer.expand, &layer.contract, &mut x, &mut scratch);
             layer.output_norm.apply(cpu, &mut x.numbers);
         }
         x

@@ -21,11 +21,19 @@ pub(super) fn multilingual_reads(language: Language) -> bool {
     LANGUAGES.contains(&language.code())
 }
 
+/// Whether a language is one of those besides English that the multilingual model reads.
+pub fn is_foreign(language: Language) -> bool {
+    language != Language::ENGLISH && multilingual_reads(language)
+}
+
 /// The model for documents in these languages, as far as they are known.
 pub fn model_for(languages: &[Option<Language>]) -> &'static str {
-    let foreign = |language: &&Language| **language != Language::ENGLISH && multilingual_reads(**language);
-    let foreign = languages.iter().flatten().filter(foreign).count();
-    if foreign > 0 && foreign * ONE_IN >= languages.len() { MULTILINGUAL } else { ENGLISH }
+    model_for_share(languages.iter().flatten().filter(|language| is_foreign(**language)).count(), languages.len())
+}
+
+/// The model for so many documents, of which so many are in [another language](is_foreign) than English.
+pub fn model_for_share(foreign: usize, documents: usize) -> &'static str {
+    if foreign > 0 && foreign * ONE_IN >= documents { MULTILINGUAL } else { ENGLISH }
 }
 
 /// Whether a name is the path of a folder: it says where in the file system. (`..` says so, `local/name` does not: the provider is

@@ -38,7 +38,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
-pub use choice::{AUTO, ENGLISH, FOLDER, MULTILINGUAL, is_folder, lacking, model_for, model_of};
+pub use choice::{AUTO, ENGLISH, FOLDER, MULTILINGUAL, is_folder, is_foreign, lacking, model_for, model_for_share, model_of};
 pub use cross::{RERANKERS, reranker};
 pub use download::Download;
 pub use weights::Hub;

@@ -112,6 +112,7 @@ impl ProviderPlan {
             retry: RetryPlan::default(),
             identity: None,
             prices: BTreeMap::new(),
+            misled: None,
         }
     }
 

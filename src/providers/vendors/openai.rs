@@ -105,7 +105,13 @@ mod tests {
     #[test]
     fn openai_itself_is_sent_its_newer_parameters() {
         let sent = |own_server, model: &str| {
-            let request = ChatRequest { system: String::new(), messages: Vec::new(), max_tokens: 7, temperature: Some(0.0) };
+            let request = ChatRequest {
+                system: String::new(),
+                messages: Vec::new(),
+                max_tokens: 7,
+                temperature: Some(0.0),
+                shared: None,
+            };
             let wire = Chats { parameters };
             let body = wire.body(model, &request, wire.parameters(own_server, model));
             ["max_tokens", "max_completion_tokens", "temperature"].map(|name| body.get(name).is_some())

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
-use url::Url;
 
 use super::fault::Fault;
 use super::rows::RowSet;
+use crate::unchanging;
 
 /// Marks a file as ours ("ragi").
 const APPLICATION: i64 = 0x7261_6769;
@@ -100,24 +100,15 @@ impl Database {
 
     /// Opens the database to read from it. Its writer is not in the way, nor the other way around.
     pub(super) fn open_to_read(folder: &Path) -> Result<Self, Fault> {
+        let path = path(folder);
         let database = match Self::open(folder) {
-            // Where nothing can be written, nobody writes: without a log, the file is all there is.
-            Err(fault) if fault.is_read_only() && !folder.join("index.db-wal").exists() => Self::open_unchanging(folder)?,
+            Err(Fault::Database { error, .. }) if unchanging::is_whole(&path, &error) => {
+                Self { connection: unchanging::open(&path).map_err(fault(&path))?, folder: folder.to_owned() }
+            }
             opened => opened?,
         };
         database.call(|connection| connection.pragma_update(None, "query_only", true))?;
         Ok(database)
-    }
-
-    /// Opens a database that nobody writes to, without as much as a lock.
-    fn open_unchanging(folder: &Path) -> Result<Self, Fault> {
-        let path = path(folder);
-        let absolute = std::path::absolute(&path).map_err(Fault::io(&path))?;
-        let mut url = Url::from_file_path(&absolute).map_err(|()| Fault::Gone(path.clone()))?;
-        url.set_query(Some("immutable=1"));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(url.as_str(), flags).map_err(fault(&path))?;
-        Ok(Self { connection, folder: folder.to_owned() })
     }
 
     /// Opens the database to write to it. Whoever writes holds the folder's lock.

@@ -55,12 +55,6 @@ impl Fault {
         move |error| Self::Io { path: path.to_owned(), error }
     }
 
-    /// Whether the database is where nothing can be written.
-    pub(super) fn is_read_only(&self) -> bool {
-        let Self::Database { error, .. } = self else { return false };
-        matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied))
-    }
-
     /// Whether the disk is full.
     pub(super) fn is_full(&self) -> bool {
         match self {

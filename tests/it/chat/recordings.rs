@@ -2,7 +2,7 @@
 
 use ragstream::providers::{ChatEvent, ProviderKind, StopReason};
 
-use super::{done, reasoning, text};
+use super::{done, done_cached, reasoning, text};
 
 pub struct Recording {
     pub name: &'static str,
@@ -54,13 +54,19 @@ pub fn recordings() -> Vec<Recording> {
             name: "Anthropic",
             kind: ProviderKind::Anthropic,
             body: include_str!("../streams/anthropic.sse"),
-            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done(End, 32, 15)],
+            events: vec![reasoning("Laß sehen"), text("Hallo "), text("世界 🌍"), done_cached(End, 32, 15, 7, 0)],
         },
         Recording {
             name: "Anthropic: blocks, deltas and events of no meaning here",
             kind: ProviderKind::Anthropic,
             body: include_str!("../streams/anthropic_blocks.sse"),
             events: vec![text("Été [2]"), done(Length, 4, 9)],
+        },
+        Recording {
+            name: "Anthropic: what is kept of a prompt",
+            kind: ProviderKind::Anthropic,
+            body: include_str!("../streams/anthropic_kept.sse"),
+            events: vec![text("On keys."), done_cached(End, 2121, 4, 100, 2000)],
         },
         Recording {
             name: "Gemini",

@@ -89,6 +89,7 @@ fn question() -> ChatRequest {
         messages: vec![message(Role::User, "Hi"), message(Role::Assistant, "Hello"), message(Role::User, "Warum?")],
         max_tokens: 100,
         temperature: Some(0.0),
+        shared: None,
     }
 }
 
@@ -173,7 +174,7 @@ async fn anthropic_is_sent_what_it_documents() {
         let server = Server::start([streamed(ANTHROPIC)]).await;
         let model = model(ProviderKind::Anthropic, &format!("{}{base}", server.url), "claude");
         let events = ask(&model, question()).await;
-        assert_eq!(events.last(), Some(&done(StopReason::End, 32, 15)));
+        assert_eq!(events.last(), Some(&done_cached(StopReason::End, 32, 15, 7, 0)));
 
         let requests = server.requests();
         assert_eq!(requests[0].target, target);
@@ -195,6 +196,54 @@ async fn anthropic_is_sent_what_it_documents() {
             })
         );
     }
+}
+
+#[tokio::test]
+async fn anthropic_is_told_what_to_keep_where_it_is_long_enough_to_be_kept() {
+    let kept = json!([
+        {"type": "text", "text": "Größe: ", "cache_control": {"type": "ephemeral"}},
+        {"type": "text", "text": "10 µm"},
+    ]);
+    let whole = json!("Größe: 10 µm");
+    let of = |bytes, tokens| Some(Shared { bytes, tokens });
+    let long = of("Größe: ".len(), 1024);
+    // Of each model from how many tokens on, as the vendor has it; a date is no other model.
+    for (name, shared, content) in [
+        ("claude-sonnet-4-5-20250929", long, &kept),
+        ("claude-sonnet-4-5", of(9, 1023), &whole),
+        ("claude-haiku-4-5-20251001", of(9, 4095), &whole),
+        ("claude-haiku-4-5", of(9, 4096), &kept),
+        ("claude-opus-4-7", of(9, 2047), &whole),
+        ("claude-opus-5", of(9, 512), &kept),
+        ("claude-sonnet-4-5", None, &whole),
+        // Blocks are of whole characters, and not empty.
+        ("claude-sonnet-4-5", of(3, 9000), &whole),
+        ("claude-sonnet-4-5", of(0, 9000), &whole),
+        ("claude-sonnet-4-5", of("Größe: 10 µm".len(), 9000), &whole),
+        ("claude-sonnet-4-5", of(900, 9000), &whole),
+    ] {
+        let server = Server::start([streamed(ANTHROPIC)]).await;
+        let model = model(ProviderKind::Anthropic, &server.url, name);
+        let request =
+            ChatRequest { system: "Be brief.".into(), shared, ..ChatRequest::new(vec![Message::user("Größe: 10 µm")]) };
+        ask(&model, request).await;
+        let messages = json!([{"role": "user", "content": content}]);
+        let body = json!({"model": name, "system": "Be brief.", "messages": messages, "max_tokens": 1024, "stream": true});
+        assert_eq!(server.requests()[0].body, body, "{shared:?}");
+        assert!(model.keeps(Shared { bytes: 1, tokens: 5000 }));
+    }
+    // Others keep beginnings by themselves, and nobody is to wait for that.
+    for kind in [ProviderKind::OpenAi, ProviderKind::Gemini, ProviderKind::Ollama, ProviderKind::Mistral] {
+        assert!(!model(kind, "http://127.0.0.1:1", "m").keeps(Shared { bytes: 9, tokens: 100_000 }), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_from_a_cache_does_not_count_against_the_quota() {
+    let server = Server::start([streamed(include_str!("../streams/anthropic_kept.sse"))]).await;
+    let (model, providers) = model_of(plan(ProviderKind::Anthropic, &server.url), "claude-sonnet-4-5");
+    ask(&model, question()).await;
+    assert_eq!(providers.stats()["p"].tokens, 2121 - 100 + 4);
 }
 
 #[tokio::test]
@@ -384,6 +433,24 @@ async fn after_its_first_piece_it_is_not() {
         assert_eq!(events[1].as_ref().unwrap_err().kind, ErrorKind::Unavailable, "{kind:?}");
         assert_eq!(server.requests().len(), 1, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_answer_and_events_are_one_whatever_they_say_that_they_are() {
+    let page = |body: &'static str| {
+        Response::builder().header("content-type", "text/html; charset=utf-8").body(AxumBody::from(body)).unwrap()
+    };
+    let server = Server::start([page("\n<!DOCTYPE html><title>登录</title>"), page(OPENAI)]).await;
+    let plan = ProviderPlan {
+        retry: RetryPlan { attempts: 6, budget: Duration::from_secs(60) },
+        ..plan(ProviderKind::OpenAi, &format!("{}/v1", server.url))
+    };
+    let (model, _providers) = model_of(plan, "m");
+    let error = model.chat(question()).await.err().unwrap();
+    assert_eq!((error.kind, error.attempts), (ErrorKind::NotFound, 1), "{error}");
+    assert!(error.message.contains("a web page (text/html; charset=utf-8)"), "{error}");
+    assert!(error.hint.as_deref().unwrap().contains("check `base_url` of the provider `p`"), "{error:?}");
+    assert_eq!(ask(&model, question()).await.last(), Some(&done(StopReason::End, 19, 9)));
 }
 
 #[tokio::test]

@@ -89,6 +89,11 @@ fn and_so_it_does_on_a_server() {
 }
 
 #[test]
+fn and_so_does_one_of_several_workers() {
+    edited(Kind::Cluster);
+}
+
+#[test]
 fn the_first_chunk_of_a_document_that_grows_is_situated() {
     let world = World::new(Kind::Embedded);
     world.rig.project.write("docs/a.txt", document(0, 1));

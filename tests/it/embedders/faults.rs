@@ -77,6 +77,16 @@ async fn what_is_final_is_not_retried() {
         (Reply::status(503, &json!({})).header("x-should-retry", "false"), Unavailable, "503"),
         (Reply::status(429, &refusal("rate_limit_exceeded")).header("retry-after", 3600), RateLimited, "their own words"),
         (Reply::status(307, &json!({})).header("location", "http://elsewhere.example/"), NotFound, "elsewhere.example"),
+        (
+            Reply::raw(200, "text/html; charset=utf-8", "\u{feff}\n<!doctype html><title>登录</title>"),
+            NotFound,
+            "a web page (text/html",
+        ),
+        (
+            Reply::raw(200, "application/xhtml+xml", "<?xml version=\"1.0\"?><html/>"),
+            NotFound,
+            "a web page (application/xhtml+xml)",
+        ),
         (Reply::json(&json!({"error": {"code": 402, "message": "Insufficient credits"}})), QuotaSpent, "Insufficient credits"),
         (Reply::json(&json!({"data": [{"embedding": [0, 0, 0, 0, 0, 0, 0, 0]}]})), InvalidInput, "all zero"),
         (Reply::json(&json!({"data": [{"embedding": [1, 0, 0, null, 0, 0, 0, 0]}]})), InvalidInput, "not finite"),
@@ -96,11 +106,22 @@ async fn what_is_final_is_not_retried() {
     }
 }
 
+#[tokio::test]
+async fn json_is_read_whatever_it_says_that_it_is() {
+    let good = json!({"data": [{"index": 0, "embedding": [1, 0, 0, 0, 0, 0, 0, 0]}]}).to_string();
+    for content_type in ["text/html", "text/plain", "application/octet-stream", ""] {
+        let (result, requests) = after(Reply::raw(200, content_type, good.clone())).await;
+        assert!(result.is_ok() && requests == 1, "{content_type}: {result:?}");
+    }
+    let (result, _) = after(Reply::raw(200, "text/html", "<html>")).await;
+    let hint = result.unwrap_err().hint.unwrap();
+    assert!(hint.contains("check `base_url` of the provider"), "{hint}");
+}
+
 /// Answers that make no sense, and how that is said.
-fn senseless() -> [(Reply, &'static str); 6] {
+fn senseless() -> [(Reply, &'static str); 5] {
     let vector = |wide: usize| json!({"index": 0, "embedding": vec![1.0; wide]});
     [
-        (Reply::raw(200, "text/html", "<html>a captive portal</html>"), "cannot read"),
         (Reply::json(&json!({"data": []})), "0 vectors came for 1 inputs"),
         (Reply::json(&json!({"data": [vector(8), vector(8)]})), "2 vectors came for 1 inputs"),
         (Reply::json(&json!({"data": [{"index": 1, "embedding": [1, 0, 0, 0, 0, 0, 0, 0]}]})), "index 1 came"),

@@ -12,7 +12,7 @@ use futures_util::stream;
 
 use super::*;
 use crate::cache::Key;
-use crate::providers::{ChatStream, Message, Price};
+use crate::providers::{ChatStream, Message, Price, Shared};
 
 /// What a model does when it is asked.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl ChatModel for Scripted {
 
 fn asked(chunk: &str) -> Asked {
     let request = ChatRequest::new(vec![Message::user(chunk)]);
-    Asked { key: Key::of_text("context", "test/scripted", &[chunk]), request, read: 90 }
+    Asked { key: Key::of_text("context", "test/scripted", &[chunk]), request, read: 90, prefix: None }
 }
 
 fn writer(models: Vec<Arc<dyn ChatModel>>) -> Writer {
@@ -117,14 +117,29 @@ async fn an_answer_that_breaks_off_is_asked_for_again_and_not_for_ever() {
 async fn what_is_refused_or_empty_is_of_its_chunk_alone() {
     let refused = Does::Says("Of", StopReason::Refused);
     let thought = Does::Says("", StopReason::Length);
-    let writer = by([GOOD, EMPTY, refused, thought, Does::Fails(ErrorKind::InvalidInput), GOOD]);
+    let writer = by([GOOD, EMPTY, EMPTY, EMPTY, refused, thought, Does::Fails(ErrorKind::InvalidInput), GOOD]);
     writer.write(asked("good")).await.unwrap();
     for chunk in ["empty", "refused", "thought", "invalid"] {
         let error = writer.write(asked(chunk)).await.unwrap_err();
         assert!(matches!(&*error, ContextError::Chunk(error) if error.kind == ErrorKind::InvalidInput), "{error:?}");
     }
     assert_eq!(&*writer.write(asked("empty")).await.unwrap(), "On keys.", "errors are not kept");
+    assert_eq!(writer.report.contexts.told().requests, 1 + 3 + 1 + 1 + 1 + 1, "only what was empty is asked for again");
     assert!(!writer.stop.is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_answer_is_asked_for_again() {
+    for empty in ["", " \n", "　"] {
+        let empty = Does::Says(empty, StopReason::End);
+        let writer = by([empty.clone(), empty, Does::Says("本段讲密钥。", StopReason::End)]);
+        assert_eq!(&*writer.write(asked("a")).await.unwrap(), "本段讲密钥。");
+        assert_eq!(writer.report.contexts.told().requests, 3);
+    }
+    let writer = by([GOOD, EMPTY]);
+    writer.write(asked("a")).await.unwrap();
+    let error = writer.write(asked("b")).await.unwrap_err();
+    assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +153,9 @@ async fn who_never_says_anything_is_not_asked_for_ever_and_who_did_is() {
             break error;
         }
     };
-    assert!(chunks == USELESS && mute.stop.is_cancelled() && error.stops_all(), "{chunks}");
+    // Three answers for each, until that many were paid for.
+    assert_eq!(mute.report.contexts.told().requests, u64::from(USELESS));
+    assert!(chunks == USELESS.div_ceil(ATTEMPTS) && mute.stop.is_cancelled() && error.stops_all(), "{chunks}");
     let odd = by(std::iter::once(GOOD).chain(std::iter::repeat_n(EMPTY, 40)));
     odd.write(asked("good")).await.unwrap();
     for chunk in 0..40 {
@@ -175,12 +192,130 @@ async fn what_was_not_sent_does_not_hold_a_stopped_run_up() {
     let waiting = writer(vec![Arc::new(InLine)]);
     let (stop, patience) = (waiting.stop.clone(), Duration::from_secs(5));
     let asked_of = tokio::time::timeout(patience, waiting.write(asked("a")));
-    let (answer, ()) = tokio::join!(asked_of, async move {
+    let stops = async |stop: CancellationToken| {
         tokio::time::sleep(Duration::from_secs(1)).await;
         stop.cancel();
-    });
+    };
+    let (answer, ()) = tokio::join!(asked_of, stops(stop));
     assert!(matches!(&*answer.unwrap().unwrap_err(), ContextError::Stopped));
     let sent = by([Does::Hangs]);
-    sent.stop.cancel();
-    assert!(tokio::time::timeout(patience, sent.write(asked("a"))).await.is_err(), "what is on the wire is paid for");
+    let (answer, ()) = tokio::join!(tokio::time::timeout(patience, sent.write(asked("a"))), stops(sent.stop.clone()));
+    assert!(answer.is_err(), "what is on the wire is paid for");
+    let late = by([GOOD]);
+    late.stop.cancel();
+    assert!(matches!(&*late.write(asked("a")).await.unwrap_err(), ContextError::Stopped));
+    assert_eq!(late.report.contexts.told().requests, 0, "who is stopped sends nothing");
+}
+
+/// Answers after a second, and keeps what requests share; notes when each was asked, and when its answer was let go.
+#[derive(Debug)]
+struct Keeping {
+    keeps: bool,
+    folder: Option<std::path::PathBuf>,
+    asked: Mutex<Vec<u64>>,
+    /// Whether the text was kept by then.
+    let_go: Arc<Mutex<Vec<bool>>>,
+    began: Instant,
+}
+
+impl Keeping {
+    fn new(keeps: bool, folder: Option<&std::path::Path>) -> Arc<Self> {
+        let folder = folder.map(Into::into);
+        Arc::new(Self { keeps, folder, asked: Mutex::default(), let_go: Arc::default(), began: Instant::now() })
+    }
+}
+
+#[async_trait]
+impl ChatModel for Keeping {
+    fn model(&self) -> &'static str {
+        "test/scripted"
+    }
+
+    fn keeps(&self, _: Shared) -> bool {
+        self.keeps
+    }
+
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        crate::limits::tell(Waiting::Wire);
+        self.asked.lock().unwrap().push(self.began.elapsed().as_secs());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let key = asked(&request.messages[0].text).key;
+        let place = LetGo { folder: self.folder.clone(), key, noted: Arc::clone(&self.let_go) };
+        let end = Ok(ChatEvent::Done { stop: StopReason::End, usage: Usage::new(Some(1), Some(1)) });
+        let events = stream::iter([Ok(ChatEvent::Text("On keys.".into())), end]);
+        let events = events.map(move |event| {
+            let _place = &place;
+            event
+        });
+        Ok(events.boxed())
+    }
+}
+
+/// Looks, when it is dropped, whether the text is kept.
+struct LetGo {
+    folder: Option<std::path::PathBuf>,
+    key: Key,
+    noted: Arc<Mutex<Vec<bool>>>,
+}
+
+impl Drop for LetGo {
+    fn drop(&mut self) {
+        let kept = self.folder.as_ref().is_none_or(|folder| crate::cache::texts(folder, &[self.key]) != [None]);
+        self.noted.lock().unwrap().push(kept);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_request_of_a_stretch_goes_ahead_where_that_makes_the_others_cheaper() {
+    let shared = Some(Shared { bytes: 1, tokens: 2000 });
+    let of_one_stretch = |prefix: &Prefix| {
+        ["a1", "a2", "a3"].map(|chunk| {
+            let asked = asked(chunk);
+            Asked { request: ChatRequest { shared, ..asked.request.clone() }, prefix: Some(prefix.clone()), ..asked }
+        })
+    };
+    for (keeps, wanted) in [(true, [0, 0, 1, 1, 1, 1]), (false, [0; 6])] {
+        let model = Keeping::new(keeps, None);
+        let writer = writer(vec![Arc::clone(&model) as _]);
+        let stretches = [Prefix::default(), Prefix::default()];
+        let chunks = stretches.iter().flat_map(of_one_stretch).enumerate();
+        // No two are the same.
+        let chunks = chunks.map(|(n, asked)| Asked { key: Key::of_text("context", &n.to_string(), &[]), ..asked });
+        let answers = join_all(chunks.map(|asked| writer.write(asked).boxed())).await;
+        assert!(answers.iter().all(Result::is_ok));
+        assert_eq!(*model.asked.lock().unwrap(), wanted, "{keeps}");
+        assert_eq!(writer.report.contexts.told().requests, 6);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_the_first_is_not_counted_and_leaves_when_the_run_stops() {
+    let model = Keeping::new(true, None);
+    let (writer, prefix) = (writer(vec![Arc::clone(&model) as _]), Prefix::default());
+    let shared = Some(Shared { bytes: 1, tokens: 2000 });
+    let write = |chunk| {
+        let asked = asked(chunk);
+        let request = ChatRequest { shared, ..asked.request.clone() };
+        writer.write(Asked { request, prefix: Some(prefix.clone()), ..asked }).boxed()
+    };
+    let stop = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        writer.stop.cancel();
+    };
+    let (answers, ()) = tokio::join!(join_all(["a", "b", "c"].map(write)), stop);
+    assert!(answers[0].is_ok(), "it was on the wire");
+    assert!(answers[1..].iter().all(|answer| matches!(&**answer.as_ref().unwrap_err(), ContextError::Stopped)));
+    assert_eq!((model.asked.lock().unwrap().len(), writer.report.contexts.told().requests), (1, 1));
+}
+
+#[tokio::test]
+async fn a_place_in_flight_is_held_until_the_text_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Keeping::new(false, Some(folder.path()));
+    let situating = Situating::new(vec![Arc::clone(&model) as _], 100);
+    let cache = TextCache::open(Some(folder.path()));
+    let writer = Writer::new(&situating, cache, Arc::default(), CancellationToken::new(), Span::none());
+    let answers = join_all(["a", "b", "c"].map(|chunk| writer.write(asked(chunk)).boxed())).await;
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(*model.let_go.lock().unwrap(), [true; 3], "a kill in between would have lost it, and more were on their way");
 }

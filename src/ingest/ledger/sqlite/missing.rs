@@ -1,6 +1,7 @@
 //! Which documents a run has not listed.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
 
@@ -34,6 +35,29 @@ pub(super) fn count(connection: &Connection, run: RunId, scope: &Scope) -> rusql
         }
     }
     Ok(count)
+}
+
+pub(super) fn count_moved(
+    connection: &Connection,
+    run: RunId,
+    scope: &Scope,
+    arrived: HashSet<[u8; 32]>,
+) -> rusqlite::Result<u64> {
+    let (mut there, mut gone) = (arrived, Vec::<[u8; 32]>::new());
+    let mut documents = connection.prepare_cached(
+        "SELECT d.source, d.uri, d.hash, l.uri IS NOT NULL FROM documents d LEFT JOIN listed l ON l.run = ?1 AND l.uri = d.uri
+         WHERE d.hash IS NOT NULL",
+    )?;
+    let mut documents = documents.query([run.0 as i64])?;
+    while let Some(document) = documents.next()? {
+        let hash = document.get(2)?;
+        if document.get(3)? {
+            there.insert(hash);
+        } else if scope.covers(&SourceId::new(document.get::<_, String>(0)?), document.get_ref(1)?.as_str()?) {
+            gone.push(hash);
+        }
+    }
+    Ok(gone.iter().filter(|hash| there.contains(*hash)).count() as u64)
 }
 
 pub(super) fn page(connection: &Connection, run: RunId, scope: &Scope, after: Option<Cursor>) -> rusqlite::Result<MissingPage> {

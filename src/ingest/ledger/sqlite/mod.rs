@@ -18,6 +18,7 @@ mod state;
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,6 +39,7 @@ use super::{
 };
 use crate::source::SourceId;
 use crate::source::state::State;
+use crate::unchanging;
 
 /// Pages of 4 KiB that are kept in memory, of the ledger and of what runs have listed. Another file of this process may use
 /// their places for larger ones (see [`crate::cache`]).
@@ -93,8 +95,13 @@ impl SqliteLedger {
             if !path.exists() {
                 return Ok(None);
             }
-            let connection = connect(&path)?;
             let failed = |source| failed(&path, source);
+            let connection = match open(&path) {
+                Err(error) if unchanging::is_whole(&path, &error) => {
+                    unchanging::open(&path).and_then(prepared).map_err(failed)?
+                }
+                opened => opened.map_err(failed)?,
+            };
             let connection = match layout::of(&connection).map_err(failed)? {
                 Layout::Current => connection,
                 Layout::Later(found) => return Err(LedgerError::Layout { path, found }),
@@ -165,20 +172,26 @@ fn failed(path: &Path, source: impl std::error::Error + Send + Sync + 'static) -
 }
 
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
-    let open = || {
-        let connection = Connection::open(path)?;
-        connection.busy_timeout(Duration::from_secs(5))?;
-        // WAL + NORMAL: a killed process loses nothing; only a power cut may cost the last moments, which are done again.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "temp_store", "FILE")?;
-        for database in ["main", "temp"] {
-            connection.pragma_update(Some(database), "cache_size", CACHED_PAGES)?;
-        }
-        connection.execute_batch(layout::TEMPORARY)?;
-        Ok(connection)
-    };
-    open().map_err(|source: rusqlite::Error| failed(path, source))
+    open(path).map_err(|source| failed(path, source))
+}
+
+fn open(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    // WAL + NORMAL: a killed process loses nothing; only a power cut may cost the last moments, which are done again.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    prepared(connection)
+}
+
+/// With what runs note.
+fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.pragma_update(None, "temp_store", "FILE")?;
+    for database in ["main", "temp"] {
+        connection.pragma_update(Some(database), "cache_size", CACHED_PAGES)?;
+    }
+    connection.execute_batch(layout::TEMPORARY)?;
+    Ok(connection)
 }
 
 #[async_trait]
@@ -232,6 +245,11 @@ impl Ledger for SqliteLedger {
     async fn count_missing(&self, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError> {
         let scope = scope.clone();
         self.transact(move |connection| missing::count(connection, run, &scope)).await
+    }
+
+    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
+        let scope = scope.clone();
+        self.transact(move |connection| missing::count_moved(connection, run, &scope, arrived)).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

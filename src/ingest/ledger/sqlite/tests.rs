@@ -168,3 +168,65 @@ async fn a_damaged_file_says_what_to_remove() {
     std::fs::remove_file(&path).unwrap();
     assert!(SqliteLedger::open(&path).await.is_ok());
 }
+
+#[tokio::test]
+async fn where_nothing_can_be_written_it_is_read_as_it_stands_and_only_if_that_is_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("文档 %20.ledger");
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let commit = |uri: &str| Commit {
+        source: SourceId::files(),
+        uri: uri.into(),
+        epoch: Epoch(0),
+        version: Version::UNKNOWN,
+        hash: [9; 32],
+        modified: None,
+        points: vec![],
+    };
+    assert_eq!(ledger.commit(vec![commit("a.md")]).await.unwrap(), Fenced::default());
+    drop(ledger);
+    // As on a read-only file system, also to whom permissions mean nothing: what SQLite writes to read a database with a log cannot be.
+    let beside = |end: &str| folder.path().join(format!("文档 %20.ledger{end}"));
+    std::fs::create_dir(beside("-shm")).unwrap();
+    let reader = SqliteLedger::open_to_read(&path).await.unwrap().unwrap();
+    assert_eq!(reader.totals().await.unwrap(), Totals { documents: 1, failed: 0 });
+    let run = reader.begin_run().await.unwrap();
+    let part = SourceScope { source: SourceId::files(), roots: vec![String::new()], focus: None, unreadable: vec![] };
+    let scope = Scope { sources: vec![part] };
+    assert_eq!(reader.count_missing(run, &scope).await.unwrap(), MissingCount { known: 1, missing: 1 });
+    assert!(reader.commit(vec![commit("b.md")]).await.is_err(), "nothing is written");
+    drop(reader);
+    std::fs::write(beside("-wal"), "what was recorded last").unwrap();
+    let error = SqliteLedger::open_to_read(&path).await.unwrap_err();
+    let hint = crate::error::Failure::hint(&error).unwrap();
+    assert!(hint.contains("right to write") && !hint.contains("disk's space"), "{hint}");
+}
+
+#[tokio::test]
+async fn what_is_gone_by_name_alone_is_told_from_what_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = SqliteLedger::open(&folder.path().join("docs.ledger")).await.unwrap();
+    let commit = |uri: &str, hash| Commit {
+        source: SourceId::files(),
+        uri: uri.into(),
+        epoch: Epoch(0),
+        version: Version::UNKNOWN,
+        hash: [hash; 32],
+        modified: None,
+        points: vec![],
+    };
+    let commits = [("a.md", 1), ("b.md", 2), ("c.md", 3), ("new/甲.md", 1)].map(|(uri, hash)| commit(uri, hash));
+    assert_eq!(ledger.commit(commits.into()).await.unwrap(), Fenced::default());
+    let run = ledger.begin_run().await.unwrap();
+    let part = SourceScope { source: SourceId::files(), roots: vec![String::new()], focus: None, unreadable: vec![] };
+    let scope = Scope { sources: vec![part] };
+    let moved = async |arrived: &[u8]| {
+        let arrived = arrived.iter().map(|hash| [*hash; 32]).collect();
+        ledger.count_moved(run, &scope, arrived).await.unwrap()
+    };
+    assert_eq!(moved(&[]).await, 0, "what is not listed is nowhere else");
+    let listed = vec![Listing { uri: "new/甲.md".into(), version: Version::UNKNOWN }];
+    ledger.note_listed(run, &SourceId::files(), listed).await.unwrap();
+    assert_eq!((moved(&[]).await, moved(&[2, 7]).await), (1, 2));
+    assert_eq!(ledger.count_missing(run, &scope).await.unwrap().missing, 3);
+}
