@@ -127,9 +127,8 @@ for name, sentences in ANSWERS.items():
     assert (moved == whole) == (name == "ASCII")
 
 sentences = FILES
-metadata = genai.Client(api_key="k", http_options=genai.types.HttpOptions(base_url=url)).models.generate_content(
-    model="gemini-3-flash", contents="?",
-).candidates[0].grounding_metadata
+client = genai.Client(api_key="k", http_options=genai.types.HttpOptions(base_url=url))
+metadata = client.models.generate_content(model="gemini-3-flash", contents="?").candidates[0].grounding_metadata
 by_name = {
     "SDK": [chunk.retrieved_context.title for chunk in metadata.grounding_chunks],
     "LangChain": [(c.get("title"), c.get("url")) for c in citations_of_langchain()[1]],

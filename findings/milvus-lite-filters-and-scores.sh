@@ -86,7 +86,7 @@ assert ranked["in_two"][0][0] == "a door for the server room", "the weights have
 passages = [("published", 9), ("draft", 10), (None, 11)]
 collection("passages", [[{"text": "about keys", "status": status, "size": size} for status, size in passages]])
 conditions = [
-    'status != "draft"', 'status not in ["draft"]', 'text_match(text, "keys")', 'status not in ["draft"] and text_match(text, "keys")',
+    'status != "draft"', 'status not in ["draft"]', "text_match(text, 'keys')", 'status not in ["draft"] and text_match(text, \'keys\')',
     "size < 9.5", "size < 10",
 ]
 plain = {condition: passing("passages", condition) for condition in conditions}
