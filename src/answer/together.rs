@@ -24,7 +24,7 @@ impl Answerer {
     }
 
     /// Has the next question to several indexes asked of each as it is then, however lately it was looked at.
-    pub(crate) async fn doubt(&self) {
+    pub async fn doubt(&self) {
         join_all(self.together.iter().flat_map(|indexes| indexes.iter()).map(Index::doubt)).await;
     }
 }

@@ -55,6 +55,7 @@ pub(crate) fn identity(plan: &Plan, settings: &Settings, variable: impl Fn(&str)
 const AND: char = '+';
 
 /// Of several pipelines that are asked together, in their order.
+#[cfg(all(unix, feature = "cli"))]
 pub(crate) fn together(identities: impl Iterator<Item = String>) -> String {
     identities.collect::<Vec<_>>().join(&AND.to_string())
 }

