@@ -174,7 +174,9 @@ mod tests {
         let told = words_alone(8, 20).unwrap_or_default();
         assert!(told.starts_with("8 of 20 documents") && told.contains("local/use-multilingual-v3"), "{told}");
         let report = Report::default();
-        [Some(Language::CHINESE), Some(Language::ENGLISH), None].map(|language| report.languages.add(language));
+        for language in [Some(Language::CHINESE), Some(Language::ENGLISH), None] {
+            report.languages.add(language);
+        }
         assert_eq!((report.languages.documents.get(), report.languages.foreign.get()), (3, 1));
     }
 }
