@@ -26,25 +26,26 @@
 //! 3. [`priority`]: threads that yield to those that somebody waits for.
 //! 4. [`dice`]: numbers that look drawn by chance and are the same each time.
 //! 5. [`atomic`]: files that are there as a whole or not at all.
-//! 6. [`telemetry`]: the spans that tell what is under way, with all their attributes.
-//! 7. [`document`]: what flows: documents, chunks, points, passages.
-//! 8. [`language`]: what a text is written in.
-//! 9. [`tokenizer`]: tokens, as models count them.
-//! 10. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
-//! 11. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
-//! 12. [`cache`]: vectors that were paid for once.
-//! 13. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
-//! 14. [`parse`]: bytes of some format become text.
-//! 15. [`source`]: where documents come from, behind one trait.
-//! 16. [`chunk`]: text becomes chunks for the embedding model.
-//! 17. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
-//! 18. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
-//! 19. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
-//! 20. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
-//! 21. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
-//! 22. [`eval`]: retrieval measured on a labelled set.
-//! 23. [`serve`]: the service: what the commands do, over HTTP.
-//! 24. [`cli`]: the commands, and the only module that prints.
+//! 6. [`unchanging`]: `SQLite` files that are read where nothing can be written.
+//! 7. [`telemetry`]: the spans that tell what is under way, with all their attributes.
+//! 8. [`document`]: what flows: documents, chunks, points, passages.
+//! 9. [`language`]: what a text is written in.
+//! 10. [`tokenizer`]: tokens, as models count them.
+//! 11. [`limits`]: requests and tokens a minute, requests in flight: told, or learned.
+//! 12. [`providers`]: a file a wire format; one HTTP layer owns timeouts and retries. Models in process live here too.
+//! 13. [`cache`]: vectors that were paid for once.
+//! 14. [`vectordb`]: the embedded store or a Qdrant server behind one trait.
+//! 15. [`parse`]: bytes of some format become text.
+//! 16. [`source`]: where documents come from, behind one trait.
+//! 17. [`chunk`]: text becomes chunks for the embedding model.
+//! 18. [`ingest`]: one stream from sources to an index, and copies of it; its page shows the stages and what is promised when.
+//! 19. [`cluster`]: several workers on one index: the ledger, the queue and the quota that they share, in one Postgres.
+//! 20. [`answer`]: retrieval, the prompt, and the answer's stream with its citations checked.
+//! 21. [`pipeline`]: what the user wrote becomes what will run. Only a checked [`pipeline::Plan`] can be run.
+//! 22. [`runtime`]: the composition root: a plan with its connections, on which ingest and answers run.
+//! 23. [`eval`]: retrieval measured on a labelled set.
+//! 24. [`serve`]: the service: what the commands do, over HTTP.
+//! 25. [`cli`]: the commands, and the only module that prints.
 //!
 //! # As a library
 //!

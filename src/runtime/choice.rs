@@ -34,7 +34,7 @@ impl Runtime {
         if !self.chooses_model() {
             return Ok(self.providers.embedder(embed).await?);
         }
-        let index = if anew { None } else { self.answering().await?.current.index };
+        let index = if anew { None } else { self.slots()?.look().await?.current.index };
         if let Some(index) = index {
             // With what another kind of model has made, the error says so.
             let model = local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH);
@@ -174,9 +174,9 @@ mod tests {
         let told = words_alone(8, 20).unwrap_or_default();
         assert!(told.starts_with("8 of 20 documents") && told.contains("local/use-multilingual-v3"), "{told}");
         let report = Report::default();
-        [Some(Language::CHINESE), Some(Language::ENGLISH), None]
-            .into_iter()
-            .for_each(|language| report.languages.add(language));
+        for language in [Some(Language::CHINESE), Some(Language::ENGLISH), None] {
+            report.languages.add(language);
+        }
         assert_eq!((report.languages.documents.get(), report.languages.foreign.get()), (3, 1));
     }
 }

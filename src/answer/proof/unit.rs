@@ -56,7 +56,7 @@ pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
             Some((self::unit(unit.0, 1, unit.1), 1))
         }
         Kind::Han => {
-            let words = (1..=LONGEST).rev().filter_map(|length| {
+            let mut words = (1..=LONGEST).rev().filter_map(|length| {
                 let word: String = tokens.get(..length)?.iter().map(|token| &*token.key).collect();
                 Some((word, length))
             });
@@ -65,7 +65,7 @@ pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
                 let unit = han(&word);
                 (unit.is_some() || begins_like_a_unit(&word)).then_some((unit, length))
             };
-            let (unit, length) = words.into_iter().find_map(known)?;
+            let (unit, length) = words.find_map(known)?;
             unit.map(|unit| (unit, length))
         }
         Kind::Number => None,

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_web_page_is_told_from_what_only_says_that_it_is_one() {
         let page = |content_type: &'static str| {
-            page_type(&HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]))
+            page_type(&[(CONTENT_TYPE, HeaderValue::from_static(content_type))].into_iter().collect())
         };
         assert_eq!(page("text/html; charset=utf-8").as_deref(), Some("text/html; charset=utf-8"));
         assert!(page("Text/HTML").is_some() && page("application/xhtml+xml").is_some());
