@@ -125,9 +125,9 @@ async fn a_service_of_several_answers_from_all_as_the_command_does_or_from_one()
     assert_eq!((names, &told["together"]), (vec!["docs", "tickets"], &json!("docs+tickets")));
     let metrics = client().get(service.at("/metrics")).send().await.unwrap().text().await.unwrap();
     for line in [
-        r#"ragstream_answers_total{pipeline="docs+tickets",ended="done"} 2"#,
-        r#"ragstream_searches_total{pipeline="docs+tickets",ended="done"} 8"#,
-        r#"ragstream_searches_total{pipeline="tickets",ended="done"} 8"#,
+        r#"ragstream_answers_total{pipeline="(together)",ended="done"} 3"#,
+        r#"ragstream_searches_total{pipeline="(together)",ended="done"} 12"#,
+        r#"ragstream_searches_total{pipeline="tickets",ended="done"} 23"#,
     ] {
         assert!(metrics.lines().any(|told| told == line), "{line}\n{metrics}");
     }
