@@ -429,10 +429,9 @@ impl Common {
             None => Settings::users_cache().unwrap_or_else(|| self.home.join("cache")),
         };
         let home = absolute(&self.home)?;
-        for (flag, folder) in [("--home", &home), ("--cache", &cache)] {
-            if folder.is_file() {
-                bail!("{flag} {}: this is a file, not a folder", folder.display());
-            }
+        // Without a cache all goes on.
+        if home.is_file() {
+            bail!("--home {}: this is a file, not a folder", home.display());
         }
         Ok(Settings { home, cache, cwd })
     }
