@@ -102,7 +102,11 @@ async fn wrong_names_decide_nothing() {
 #[tokio::test]
 async fn what_is_no_answer_at_all_decides_nothing() {
     for kind in [ProviderKind::OpenAi, ProviderKind::TypeSafe] {
-        refused(kind, Reply::raw(200, "text/html", "<html>a captive portal</html>"), "cannot read").await;
+        // As where nothing is: the other contract may be at the other path.
+        let (page, requests) = after(kind, Reply::raw(200, "text/html", "<html>a captive portal</html>")).await;
+        let error = page.unwrap_err();
+        assert!(error.kind == ErrorKind::NotFound && error.message.contains("answers with a web page"), "{error:?}");
+        assert!(requests <= 2, "{requests}");
         refused(kind, Reply::raw(200, "application/json", "{\"answers\": [NaN]}"), "cannot read").await;
         refused(kind, Reply::json(&json!({})), "there are no `answers`").await;
         refused(kind, Reply::json(&json!({"answers": "yes"})), "there are no `answers`").await;
