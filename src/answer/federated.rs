@@ -276,13 +276,11 @@ async fn distinct(
         } else {
             hits.into_iter().map(DedupedHit::from).collect()
         };
-        match depth.next().filter(|_| drops && !complete && deduped.len() < wanted) {
-            Some(deeper) => depth = deeper,
-            None => {
-                tell();
-                return Ok(Some((deduped, merged, left_out)));
-            }
-        }
+        let Some(deeper) = depth.next().filter(|_| drops && !complete && deduped.len() < wanted) else {
+            tell();
+            return Ok(Some((deduped, merged, left_out)));
+        };
+        depth = deeper;
     }
 }
 

@@ -236,13 +236,11 @@ impl Retriever {
                 let asked = question.text.to_owned();
                 off_runtime("compare passages", move || dedupe(&asked, hits)).await?
             };
-            match depth.next().filter(|_| found.len() < wanted && !complete) {
-                Some(deeper) => depth = deeper,
-                None => {
-                    found.truncate(wanted);
-                    return Ok((found, standing));
-                }
-            }
+            let Some(deeper) = depth.next().filter(|_| found.len() < wanted && !complete) else {
+                found.truncate(wanted);
+                return Ok((found, standing));
+            };
+            depth = deeper;
         }
     }
 

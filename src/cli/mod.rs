@@ -54,7 +54,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command, IngestCommand};
 use self::exit::{FAILED, INTERRUPTED, OK};
-use self::output::Output;
+use self::output::{Output, Unread};
 use self::telemetry::Telemetry;
 
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
@@ -72,8 +72,11 @@ pub fn main(mut arguments: Vec<OsString>, command: Option<&str>) -> ExitCode {
             return ExitCode::from(if error.use_stderr() { FAILED } else { OK });
         }
     };
-    let output =
-        Output::new(&cli.common).working(matches!(&cli.command, Command::Ingest(_) | Command::Push(_) | Command::Eval(_)));
+    let unread = match &cli.command {
+        Command::Ingest(_) | Command::Push(_) | Command::Eval(_) => Unread::GoesOn,
+        _ => Unread::Ends,
+    };
+    let output = Output::new(&cli.common).when_unread(unread);
     let for_days = matches!(&cli.command, Command::Ingest(ingest) if ingest.watch.watch);
     quiet_parsers();
     let code = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -32,8 +32,16 @@ pub(super) struct Output {
     terminal: (bool, bool),
     /// Bold and the like on stdout: `NO_COLOR` is about colours.
     emphasis: bool,
-    /// What is done is worth more than what is said of it: it goes on when nobody reads that any more.
-    works: bool,
+    unread: Unread,
+}
+
+/// What becomes of a command whose output nobody reads any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It ends as if all had been read.
+    Ends,
+    /// What it does is worth more than what it says of it.
+    GoesOn,
 }
 
 impl Output {
@@ -47,12 +55,20 @@ impl Output {
             Color::Never => (false, false),
             Color::Auto => (terminal.0 && !plain, terminal.1 && !plain),
         };
-        Self { json: common.json, quiet: common.quiet, verbose: common.verbose, color, terminal, emphasis, works: false }
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            verbose: common.verbose,
+            color,
+            terminal,
+            emphasis,
+            unread: Unread::Ends,
+        }
     }
 
-    /// Of a command that does something: see [`Self::print`].
-    pub fn working(self, works: bool) -> Self {
-        Self { works, ..self }
+    /// The same of a command with which this is done.
+    pub fn when_unread(self, unread: Unread) -> Self {
+        Self { unread, ..self }
     }
 
     /// Sends `tracing` events to stderr: warnings always, more with `-v` or as `RUST_LOG` says. `for_days`: each line once.
@@ -111,13 +127,12 @@ impl Output {
         self.color.1
     }
 
-    /// Prints to stdout. A reader that has gone away is no error of ours: the program ends as if it had been read, or goes on and says
-    /// nothing, where it does something.
+    /// Prints to stdout. A reader that has gone away is no error of ours.
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             if reader_left(&error) {
-                if self.works {
+                if self.unread == Unread::GoesOn {
                     return;
                 }
                 std::process::exit(super::exit::OK.into());

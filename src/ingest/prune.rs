@@ -49,14 +49,12 @@ pub(super) async fn judge(run: &Run, scope: &Scope, meant: bool) -> Result<Verdi
 
 /// How many documents the index has that it did not have before this run.
 async fn added(run: &Run) -> Result<u64, Ended> {
-    match run.setup.workers {
-        None => Ok(run.report.documents.added.get()),
-        // Others have added some as well.
-        Some(_) => {
-            let documents = run.recorded(run.setup.ledger.totals().await)?.documents;
-            Ok(documents.saturating_sub(run.documents_before.load(Ordering::Acquire)))
-        }
+    if run.setup.workers.is_none() {
+        return Ok(run.report.documents.added.get());
     }
+    // Others have added some as well.
+    let documents = run.recorded(run.setup.ledger.totals().await)?.documents;
+    Ok(documents.saturating_sub(run.documents_before.load(Ordering::Acquire)))
 }
 
 /// How many documents the index had before those were lost that are kept: what was added since then makes up for none of them, in no

@@ -77,7 +77,7 @@ impl Connections {
         // A declared provider takes the place of the one that exists without, variables included.
         let implicit = same == Some(kind);
         let vendor = Vendor::of(kind);
-        let Some(base_url) = self.base_url(file, name, spec, kind, implicit) else {
+        let Some(base_url) = Self::base_url(file, name, spec, kind, implicit) else {
             self.broken.insert(name.to_owned());
             return;
         };
@@ -112,14 +112,7 @@ impl Connections {
     }
 
     /// Where a declared provider is; `None` has been reported.
-    fn base_url(
-        &mut self,
-        file: &mut File<'_>,
-        name: &str,
-        spec: &ProviderSpec,
-        kind: ProviderKind,
-        implicit: bool,
-    ) -> Option<Url> {
+    fn base_url(file: &mut File<'_>, name: &str, spec: &ProviderSpec, kind: ProviderKind, implicit: bool) -> Option<Url> {
         let path = ["providers", name, "base_url"];
         let vendor = Vendor::of(kind);
         let Some(text) = spec.base_url.as_deref().filter(|_| is_given(spec)) else {

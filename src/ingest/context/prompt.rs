@@ -130,7 +130,7 @@ fn shortened(text: &str, most: usize) -> &str {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failing test may panic")]
 mod tests {
     use std::ops::Range;
 

@@ -92,7 +92,7 @@ impl Embedder for Counts {
 
 /// The text of a passage: its own, or one of some that are copied again and again; half of them in Chinese.
 fn text(n: usize) -> String {
-    let n = if n % 3 == 0 { n % 20 } else { n + 1000 };
+    let n = if n.is_multiple_of(3) { n % 20 } else { n + 1000 };
     let (at, own) = (n / 2 % 4, 0..12_usize);
     if n % 2 == 0 {
         let own: String = own.filter_map(|i| char::from_u32(0x4e00 + (n * 37 + i * 1009) as u32 % 5000)).collect();

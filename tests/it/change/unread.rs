@@ -67,7 +67,7 @@ async fn what_can_be_read_answers_and_what_is_not_known_is_said() {
                     };
                     match (slots.answering().await, expected) {
                         (Ok(look), Some(slot)) => {
-                            let held = read(if slot == Slot::First { 0 } else { 1 });
+                            let held = read(usize::from(slot != Slot::First));
                             let index = held.map(|(turn, complete)| index(turn, complete));
                             assert_eq!((look.current.slot, look.current.index), (slot, index), "{case}");
                         }

@@ -133,9 +133,9 @@ fn chunks_of_one_stretch_are_read_from_its_cache_and_priced_as_that_is() {
     assert!(tokens(&long) > LEAST && tokens(&short) + 200 < LEAST, "{} {}", tokens(&long), tokens(&short));
     world.rig.project.write("docs/long.txt", &long);
     world.rig.project.write("docs/short.txt", &short);
-    let chinese: String = (0..30)
-        .map(|n| format!("第 {n} 节说明如何更换第 {n} 号水泵的垫圈，并且同时更换阀门和密封环，再等待压力下降。\n\n"))
-        .collect();
+    let section =
+        |n: usize| format!("第 {n} 节说明如何更换第 {n} 号水泵的垫圈，并且同时更换阀门和密封环，再等待压力下降。\n\n");
+    let chinese = (0..30).map(section).collect::<Vec<_>>().concat();
     assert!(tokens(&chinese) > LEAST);
     world.rig.project.write("docs/泵.txt", &chinese);
     let planned = world.plan()["contexts"].clone();

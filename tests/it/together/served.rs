@@ -6,10 +6,11 @@ use super::*;
 use crate::telemetry::expect_sound;
 
 /// What is counted, by its line without its number.
-async fn counted(service: &Service, line: &str) -> f64 {
+/// Seconds rounded up.
+async fn counted(service: &Service, line: &str) -> u64 {
     let text = client().get(service.at("/metrics")).send().await.unwrap().text().await.unwrap();
-    let of = text.lines().find_map(|told| told.strip_prefix(line)).map(|rest| rest.trim().parse().unwrap());
-    of.unwrap_or_default()
+    let of = text.lines().find_map(|told| told.strip_prefix(line)).map(|rest| rest.trim().parse::<f64>().unwrap());
+    of.unwrap_or_default().ceil() as u64
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,13 +125,13 @@ async fn what_is_asked_of_several_counts_in_each_and_once_for_itself() {
     let of = async |what: &str, pipeline: &str, ended: &str| {
         counted(&service, &format!("ragstream_{what}_total{{pipeline=\"{pipeline}\",ended=\"{ended}\"}}")).await
     };
-    assert_eq!(of("searches", "(together)", "done").await, 4.0);
-    assert_eq!(of("searches", "docs", "done").await, 5.0, "its own, of three searches of several, and of an answer");
-    assert_eq!(of("searches", "tickets", "done").await, 5.0);
-    assert_eq!(of("searches", "later", "failed").await, 2.0);
-    assert_eq!((of("answers", "(together)", "done").await, of("answers", "docs", "done").await), (1.0, 0.0));
-    assert_eq!(counted(&service, "ragstream_search_seconds_count{pipeline=\"tickets\"}").await, 5.0);
-    assert!(counted(&service, "ragstream_search_seconds_sum{pipeline=\"docs\"}").await > 0.0);
+    assert_eq!(of("searches", "(together)", "done").await, 4);
+    assert_eq!(of("searches", "docs", "done").await, 5, "its own, of three searches of several, and of an answer");
+    assert_eq!(of("searches", "tickets", "done").await, 5);
+    assert_eq!(of("searches", "later", "failed").await, 2);
+    assert_eq!((of("answers", "(together)", "done").await, of("answers", "docs", "done").await), (1, 0));
+    assert_eq!(counted(&service, "ragstream_search_seconds_count{pipeline=\"tickets\"}").await, 5);
+    assert!(counted(&service, "ragstream_search_seconds_sum{pipeline=\"docs\"}").await > 0);
 
     let text = client().get(service.at("/metrics")).send().await.unwrap().text().await.unwrap();
     let labels: BTreeSet<&str> = text.split("pipeline=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();

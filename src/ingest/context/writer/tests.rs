@@ -1,6 +1,6 @@
 //! The writer before models that go wrong in every way.
 
-#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
