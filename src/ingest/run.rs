@@ -1,6 +1,5 @@
 //! What the parts of one run share: its setup, the counters, and the two ways to stop.
 
-use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use super::clocks::{Step, cores};
 use super::context::{Setting, Writer};
 use super::diff::DocumentDiff;
 use super::embed::EmbedQueue;
-use super::ledger::{FailedDocument, LedgerError, RunId};
+use super::ledger::{FailedDocument, LedgerError, Moved, RunId};
 use super::memory::MemoryBudget;
 use super::report::{Report, Stage};
 use super::setup::{Options, Setup};
@@ -86,16 +85,17 @@ pub(super) struct Run {
     pub documents_before: AtomicU64,
 }
 
-/// Contents by their hashes.
+/// Contents that are there.
 #[derive(Debug, Default)]
-pub(super) struct Arrived(Mutex<HashSet<[u8; 32]>>);
+pub(super) struct Arrived(Mutex<Moved>);
 
 impl Arrived {
     pub fn add(&self, hashes: impl Iterator<Item = [u8; 32]>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(hashes);
+        let mut there = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hashes.for_each(|hash| there.there(hash));
     }
 
-    pub fn take(&self) -> HashSet<[u8; 32]> {
+    pub fn take(&self) -> Moved {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,6 +1,6 @@
 //! Which documents a walk has not listed, and making the ledger say what the store holds. Only who walks asks.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
@@ -8,7 +8,7 @@ use super::super::inner::{Inner, shared};
 use super::super::key::key_of;
 use super::super::row::Row;
 use super::documents::record_intents;
-use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, RunId, Scope, decode, encode};
+use crate::ingest::ledger::{Cursor, LedgerError, Missing, MissingCount, MissingPage, Moved, RunId, Scope, decode, encode};
 use crate::source::SourceId;
 
 /// Documents that are looked at in one go.
@@ -77,13 +77,8 @@ pub(super) async fn count_recorded(inner: &Inner, run: RunId, scope: &Scope) -> 
 }
 
 /// Of what is recorded already, as it was just counted.
-pub(super) async fn count_moved(
-    inner: &Inner,
-    run: RunId,
-    scope: &Scope,
-    arrived: HashSet<[u8; 32]>,
-) -> Result<u64, LedgerError> {
-    let (mut there, mut gone, mut after) = (arrived, Vec::new(), String::new());
+pub(super) async fn count_moved(inner: &Inner, run: RunId, scope: &Scope, mut moved: Moved) -> Result<u64, LedgerError> {
+    let mut after = String::new();
     loop {
         let page = page_after(inner, run, None, &after).await?;
         let Some(last) = page.last() else { break };
@@ -91,13 +86,13 @@ pub(super) async fn count_moved(
         for document in &page {
             let Some(hash) = document.hash else { continue };
             if document.listed {
-                there.insert(hash);
+                moved.there(hash);
             } else if scope.covers(&document.source, &document.uri) {
-                gone.push(hash);
+                moved.gone(hash);
             }
         }
     }
-    Ok(gone.iter().filter(|hash| there.contains(*hash)).count() as u64)
+    Ok(moved.count())
 }
 
 pub(super) async fn page(inner: &Inner, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

@@ -6,7 +6,6 @@ pub(super) mod reading;
 mod recorded;
 mod state;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ use super::inner::shared;
 use super::key::key_of;
 use crate::ingest::ledger::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
-    MissingPage, PriorState, RunId, Scope, Staged, Totals,
+    MissingPage, Moved, PriorState, RunId, Scope, Staged, Totals,
 };
 use crate::source::SourceId;
 use crate::source::state::State;
@@ -116,8 +115,8 @@ impl Ledger for Cluster {
         missing::count(&self.inner, run, scope).await
     }
 
-    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
-        missing::count_moved(&self.inner, run, scope, arrived).await
+    async fn count_moved(&self, run: RunId, scope: &Scope, moved: Moved) -> Result<u64, LedgerError> {
+        missing::count_moved(&self.inner, run, scope, moved).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

@@ -1,6 +1,6 @@
 //! The ledger of a cluster, as somebody looks at it who takes part in nothing: it answers, and records nothing.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,7 +14,7 @@ use super::recorded::{UNCHANGED, differences, failures, meta, totals};
 use super::{documents, missing, state};
 use crate::ingest::ledger::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
-    MissingPage, PriorState, RunId, Scope, Staged, Totals,
+    MissingPage, Moved, PriorState, RunId, Scope, Staged, Totals,
 };
 use crate::source::SourceId;
 use crate::source::state::State;
@@ -115,8 +115,8 @@ impl Ledger for Reading {
         missing::count_recorded(&self.0, run, scope).await
     }
 
-    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
-        missing::count_moved(&self.0, run, scope, arrived).await
+    async fn count_moved(&self, run: RunId, scope: &Scope, moved: Moved) -> Result<u64, LedgerError> {
+        missing::count_moved(&self.0, run, scope, moved).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

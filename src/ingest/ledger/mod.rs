@@ -13,16 +13,17 @@
 //! the pages of a site (see [`Scope`]).
 
 mod error;
+mod moved;
 mod scope;
 pub mod sqlite;
 mod types;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use self::error::LedgerError;
+pub use self::moved::Moved;
 pub use self::scope::{Scope, SourceScope};
 pub use self::sqlite::{Recorded, SqliteLedger, Unfinished};
 #[cfg(feature = "postgres")]
@@ -83,8 +84,8 @@ pub trait Ledger: Send + Sync + std::fmt::Debug {
     /// How many documents are in scope, and how many of them the run has not listed.
     async fn count_missing(&self, run: RunId, scope: &Scope) -> Result<MissingCount, LedgerError>;
     /// How many of those that [`Self::count_missing`] counts are gone by name alone: a document that the run has listed is recorded with
-    /// their content, or it is one of `arrived`. A ledger that cannot tell knows of none.
-    async fn count_moved(&self, _run: RunId, _scope: &Scope, _arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
+    /// their content, or it is there in `moved` already. A ledger that cannot tell knows of none.
+    async fn count_moved(&self, _run: RunId, _scope: &Scope, _moved: Moved) -> Result<u64, LedgerError> {
         Ok(0)
     }
     /// The next documents in scope that the run has not listed, after a cursor. A page may be empty and not the last.

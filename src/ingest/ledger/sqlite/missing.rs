@@ -1,11 +1,10 @@
 //! Which documents a run has not listed.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 use rusqlite::{Connection, params};
 
-use super::super::{Cursor, Missing, MissingCount, MissingPage, RunId, Scope};
+use super::super::{Cursor, Missing, MissingCount, MissingPage, Moved, RunId, Scope};
 use crate::source::SourceId;
 
 /// Documents of a page, at most.
@@ -37,13 +36,7 @@ pub(super) fn count(connection: &Connection, run: RunId, scope: &Scope) -> rusql
     Ok(count)
 }
 
-pub(super) fn count_moved(
-    connection: &Connection,
-    run: RunId,
-    scope: &Scope,
-    arrived: HashSet<[u8; 32]>,
-) -> rusqlite::Result<u64> {
-    let (mut there, mut gone) = (arrived, Vec::<[u8; 32]>::new());
+pub(super) fn count_moved(connection: &Connection, run: RunId, scope: &Scope, mut moved: Moved) -> rusqlite::Result<u64> {
     let mut documents = connection.prepare_cached(
         "SELECT d.source, d.uri, d.hash, l.uri IS NOT NULL FROM documents d LEFT JOIN listed l ON l.run = ?1 AND l.uri = d.uri
          WHERE d.hash IS NOT NULL",
@@ -52,12 +45,12 @@ pub(super) fn count_moved(
     while let Some(document) = documents.next()? {
         let hash = document.get(2)?;
         if document.get(3)? {
-            there.insert(hash);
+            moved.there(hash);
         } else if scope.covers(&SourceId::new(document.get::<_, String>(0)?), document.get_ref(1)?.as_str()?) {
-            gone.push(hash);
+            moved.gone(hash);
         }
     }
-    Ok(gone.iter().filter(|hash| there.contains(*hash)).count() as u64)
+    Ok(moved.count())
 }
 
 pub(super) fn page(connection: &Connection, run: RunId, scope: &Scope, after: Option<Cursor>) -> rusqlite::Result<MissingPage> {

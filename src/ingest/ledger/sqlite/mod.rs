@@ -18,7 +18,6 @@ mod state;
 #[allow(clippy::unwrap_used, reason = "a failing test may panic")]
 mod tests;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -35,7 +34,7 @@ use self::layout::Layout;
 pub use self::look::Recorded;
 use super::{
     Commit, Cursor, Difference, Epoch, FailedDocument, Fenced, Intent, Ledger, LedgerError, Listing, Meta, MissingCount,
-    MissingPage, PriorState, RunId, Scope, Staged, Totals,
+    MissingPage, Moved, PriorState, RunId, Scope, Staged, Totals,
 };
 use crate::source::SourceId;
 use crate::source::state::State;
@@ -247,9 +246,9 @@ impl Ledger for SqliteLedger {
         self.transact(move |connection| missing::count(connection, run, &scope)).await
     }
 
-    async fn count_moved(&self, run: RunId, scope: &Scope, arrived: HashSet<[u8; 32]>) -> Result<u64, LedgerError> {
+    async fn count_moved(&self, run: RunId, scope: &Scope, moved: Moved) -> Result<u64, LedgerError> {
         let scope = scope.clone();
-        self.transact(move |connection| missing::count_moved(connection, run, &scope, arrived)).await
+        self.transact(move |connection| missing::count_moved(connection, run, &scope, moved)).await
     }
 
     async fn missing(&self, run: RunId, scope: &Scope, after: Option<Cursor>) -> Result<MissingPage, LedgerError> {

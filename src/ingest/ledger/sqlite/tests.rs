@@ -222,8 +222,11 @@ async fn what_is_gone_by_name_alone_is_told_from_what_is_lost() {
     let part = SourceScope { source: SourceId::files(), roots: vec![String::new()], focus: None, unreadable: vec![] };
     let scope = Scope { sources: vec![part] };
     let moved = async |arrived: &[u8]| {
-        let arrived = arrived.iter().map(|hash| [*hash; 32]).collect();
-        ledger.count_moved(run, &scope, arrived).await.unwrap()
+        let mut moved = Moved::default();
+        for hash in arrived {
+            moved.there([*hash; 32]);
+        }
+        ledger.count_moved(run, &scope, moved).await.unwrap()
     };
     assert_eq!(moved(&[]).await, 0, "what is not listed is nowhere else");
     let listed = vec![Listing { uri: "new/甲.md".into(), version: Version::UNKNOWN }];
