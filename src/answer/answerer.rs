@@ -25,7 +25,7 @@ use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
 use super::fallback::write_with_fallback;
-use super::federated::{self, How, Index, Silence};
+use super::federated::{self, How, Index};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::{Events, Owner};
@@ -131,14 +131,6 @@ impl Answerer {
     #[must_use]
     pub fn releasing_the_index(self) -> Self {
         Self { releases: true, ..self }
-    }
-
-    /// The same, but where several indexes are asked together and one of them cannot be, no answer is made without it.
-    #[must_use]
-    pub fn needing_every_index(mut self) -> Self {
-        self.how.silence = Silence::Fails;
-        self.owner = self.owner.and_then(|owner| owner.needing_every_index());
-        self
     }
 
     /// The same, but what is noted of documents for a question about all of them is kept in this folder, so that it is not paid for

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::answerer::Answerer;
-use super::federated::{Index, Observe};
+use super::federated::{Index, Observe, Silence};
 use super::owner::Owner;
 
 impl Answerer {
@@ -20,6 +20,14 @@ impl Answerer {
     #[must_use]
     pub fn observed_by(mut self, observe: Observe) -> Self {
         self.how.observe = Some(observe);
+        self
+    }
+
+    /// The same, but where several indexes are asked together and one of them cannot be, no answer is made without it.
+    #[must_use]
+    pub fn needing_every_index(mut self) -> Self {
+        self.how.silence = Silence::Fails;
+        self.owner = self.owner.and_then(|owner| owner.needing_every_index());
         self
     }
 
