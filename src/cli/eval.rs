@@ -405,8 +405,9 @@ fn misjudged(run: &Measured, width: usize) -> String {
     for claim in &run.claims {
         let Some(doubts) = &claim.doubts else { continue };
         if claim.supported != doubts.is_empty() {
-            let what = doubts.first().map_or("not doubted".to_owned(), |doubt| format!("{}: {}", doubt.kind, doubt.said));
-            let line = format!("{what}  {}", claim.text);
+            let what =
+                doubts.first().map_or("not doubted".to_owned(), |doubt| format!("doubted ({}: {})", doubt.kind, doubt.said));
+            let line = format!("{what}: {}", claim.text);
             text.push_str(&format!("  {}\n", trimmed(&one_line(&line), width.saturating_sub(2))));
         }
     }
