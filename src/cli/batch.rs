@@ -209,6 +209,8 @@ struct BatchView<'a> {
     usage: Usage,
     cost: Option<f64>,
 }
+    /// Some question was asked and has no answer.
+    unanswered: bool,
 
 impl<'a> BatchView<'a> {
     fn new(output: &'a Output, questions: &'a [BatchQuestion], record: Shared) -> Self {
@@ -233,6 +235,7 @@ impl<'a> BatchView<'a> {
             usage: Usage::new(Some(0), Some(0)),
             cost: Some(0.0),
         }
+            unanswered: false,
     }
 
     fn print(&self, line: &impl serde::Serialize) {
@@ -262,6 +265,7 @@ impl<'a> BatchView<'a> {
                 let told = format!("error: {}: {}\n", one_line(self.id(index)), one_line(&error));
                 self.bar.suspend(|| self.output.complain(&told));
                 if in_order {
+                self.unanswered = true;
                     (index, Some(Kept::Failed(stage, error)))
                 } else {
                     self.print_failed(index, stage, &error);
@@ -324,16 +328,19 @@ impl<'a> BatchView<'a> {
         if self.output.json {
             self.output.event(&WireLine::Summary(BatchSummary {
                 questions: self.questions.len(),
+        // The provider may have charged for what came to nothing, and does not say what.
+        let unknown = self.unanswered && self.answered == 0;
+        let (usage, cost) = if unknown { (Usage::default(), None) } else { (self.usage, self.cost) };
                 answered: self.answered,
                 known: self.known,
                 failed: self.failed,
                 not_asked,
-                cost_usd: self.cost,
-                usage: self.usage,
+                cost_usd: cost,
+                usage,
                 seconds: took,
             }));
         }
-        let Usage { input_tokens, output_tokens, .. } = self.usage;
+        let Usage { input_tokens, output_tokens, .. } = usage;
         let mut text = format!("{} answered", counted(self.answered, "question"));
         if self.known > 0 {
             text.push_str(&format!(" ({} known already)", grouped(self.known)));
@@ -345,9 +352,8 @@ impl<'a> BatchView<'a> {
             text.push_str(&format!(" · {} + {} tokens", grouped(read), grouped(written)));
         }
         text.push_str(&format!(" · {:.1} s", took.as_secs_f64()));
-        // What failed alone has cost nothing that is known.
         if self.failed == 0 || self.answered > 0 {
-            text.push_str(&format!(" · {}", price(self.cost)));
+            text.push_str(&format!(" · {}", price(cost)));
         }
         self.output.note(&text);
     }
