@@ -55,7 +55,7 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let started = Instant::now();
-    let (questions, bad) = read(file, pipelines.0).await?;
+    let (questions, bad) = read(file, pipelines).await?;
     let (batch, record, path) = match batch(args, how, pipelines, questions.clone(), stop.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
@@ -107,7 +107,10 @@ pub(super) async fn run(
 }
 
 /// The questions of a file, and the lines that are none.
-async fn read(file: &Path, runtime: &Runtime) -> anyhow::Result<(Vec<BatchQuestion>, Vec<(u64, String)>)> {
+async fn read(
+    file: &Path,
+    (runtime, others): (&Arc<Runtime>, &[Arc<Runtime>]),
+) -> anyhow::Result<(Vec<BatchQuestion>, Vec<(u64, String)>)> {
     let input: Box<dyn AsyncBufRead + Unpin + Send> = if file == Path::new("-") {
         Box::new(tokio::io::BufReader::new(tokio::io::stdin()))
     } else {
@@ -129,7 +132,7 @@ async fn read(file: &Path, runtime: &Runtime) -> anyhow::Result<(Vec<BatchQuesti
             let model = match model {
                 None => None,
                 Some(name) => {
-                    let model = named(&name, &runtime.plan).map_err(|error| format!("\"model\": {}", error.0))?;
+                    let model = named(&name, &runtime.plan, others).map_err(|error| format!("\"model\": {}", error.0))?;
                     Some(ModelChoice::Named(model))
                 }
             };
@@ -206,11 +209,11 @@ struct BatchView<'a> {
     known: u64,
     answered: u64,
     failed: u64,
+    /// Some question was asked and has no answer.
+    unanswered: bool,
     usage: Usage,
     cost: Option<f64>,
 }
-    /// Some question was asked and has no answer.
-    unanswered: bool,
 
 impl<'a> BatchView<'a> {
     fn new(output: &'a Output, questions: &'a [BatchQuestion], record: Shared) -> Self {
@@ -232,10 +235,10 @@ impl<'a> BatchView<'a> {
             known: 0,
             answered: 0,
             failed: 0,
+            unanswered: false,
             usage: Usage::new(Some(0), Some(0)),
             cost: Some(0.0),
         }
-            unanswered: false,
     }
 
     fn print(&self, line: &impl serde::Serialize) {
@@ -262,10 +265,10 @@ impl<'a> BatchView<'a> {
             }
             BatchEvent::Failed { index, stage, error } => {
                 self.failed += 1;
+                self.unanswered = true;
                 let told = format!("error: {}: {}\n", one_line(self.id(index)), one_line(&error));
                 self.bar.suspend(|| self.output.complain(&told));
                 if in_order {
-                self.unanswered = true;
                     (index, Some(Kept::Failed(stage, error)))
                 } else {
                     self.print_failed(index, stage, &error);
@@ -325,12 +328,12 @@ impl<'a> BatchView<'a> {
 
     /// Says how it went.
     fn summarise(&mut self, not_asked: usize, took: Duration) {
-        if self.output.json {
-            self.output.event(&WireLine::Summary(BatchSummary {
-                questions: self.questions.len(),
         // The provider may have charged for what came to nothing, and does not say what.
         let unknown = self.unanswered && self.answered == 0;
         let (usage, cost) = if unknown { (Usage::default(), None) } else { (self.usage, self.cost) };
+        if self.output.json {
+            self.output.event(&WireLine::Summary(BatchSummary {
+                questions: self.questions.len(),
                 answered: self.answered,
                 known: self.known,
                 failed: self.failed,

@@ -42,7 +42,7 @@ const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
-    let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
+    let model = args.model.as_ref().map(|model| named(model, &runtime.plan, &others)).transpose()?;
     let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
     let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };
     let _fetching = downloads(output, runtime.providers.downloads());
@@ -361,7 +361,7 @@ impl Chat<'_> {
     }
 
     async fn open_model(&self, name: &str) -> anyhow::Result<Option<Arc<dyn ChatModel>>> {
-        let model = ModelChoice::Named(named(name, &self.runtime.plan)?);
+        let model = ModelChoice::Named(named(name, &self.runtime.plan, self.others)?);
         // Alone, so that what is wrong with it is told now.
         let alone = Question { model, fallback: Some(Vec::new()), ..Question::default() };
         Ok(self.answerer.models(&alone).await?.into_iter().next())
