@@ -285,6 +285,16 @@ fn of_a_long_text_on_stdin_the_beginning_is_asked_about() {
 #[test]
 fn output_that_cannot_be_written_is_told_in_a_sentence() {
     let project = project();
+
+    // Passages are no answer to who wants all read.
+    let all = project.run(&["ask", "how do I rotate keys?", "--all"]).expect_code(2);
+    assert!(all.stderr.contains("read by a model") && all.stderr.contains("OPENAI_API_KEY"), "{}", all.stderr);
+    assert!(all.stdout.is_empty(), "{}", all.stdout);
+    let all = project.run(&["ask", "how do I rotate keys?", "--all", "--json"]).expect_code(2);
+    let error = all.last("error");
+    assert_eq!(error["kind"], "bad_question");
+    assert!(error["hint"].as_str().unwrap().contains("--model"), "{error}");
+    project.run(&["ask", "how do I rotate keys?", "--no-all"]).expect_code(0);
     project.run(&["ingest", "docs"]).expect_code(0);
     for arguments in [&["search", "keys"][..], &["search", "keys", "--json"], &["ask", "keys?"], &["status"], &["schema"]] {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
