@@ -10,6 +10,7 @@ use super::answerer::Answerer;
 use super::decide::Deciding;
 use super::event::AnswerEvent;
 use super::federated;
+use super::question::QuestionError;
 use super::whole::{Asked, Estimate, Given, Library, Pass};
 use crate::error::Error;
 
@@ -23,6 +24,10 @@ impl Answerer {
 
     /// The pass over all documents that answers a question about all, and what it takes; `None`: the question is none.
     pub(super) async fn whole(&self, asked: Asked<'_>) -> Result<Option<(Pass, Estimate)>, Error> {
+        // Passages are no answer to who wants all read.
+        if asked.question.all == Some(true) && asked.models.is_empty() {
+            return Err(QuestionError::NoReader.into());
+        }
         loop {
             match self.foreseen(asked).await {
                 Err(error) => self.renew(error).await?,

@@ -206,6 +206,9 @@ pub enum QuestionError {
         /// How many.
         terms: usize,
     },
+    /// All documents are to be read, and there is no model to read them.
+    #[error("all documents are read by a model, and none is set")]
+    NoReader,
     /// More tokens than the embedding model reads: it would be cut silently.
     #[error("the question has {tokens} tokens; {model} reads at most {limit}")]
     TooManyTokens {
@@ -241,6 +244,9 @@ impl Failure for QuestionError {
             Self::TooManyBytes { .. } | Self::TooManyTokens { .. } => "ask about one thing at a time, in a few sentences",
             Self::InstructionsTooLong { .. } => "say in a few sentences how you want it answered",
             Self::TooManyTerms { .. } => "say it with fewer: `path=docs/**` is all below a folder",
+            Self::NoReader => {
+                "set OPENAI_API_KEY or ANTHROPIC_API_KEY, start Ollama, or name one with --model PROVIDER/MODEL (`/model` in a chat)"
+            }
             Self::NoRoom { .. } => "shorten the question or `query.answer.prompt`",
         };
         Some(hint.into())

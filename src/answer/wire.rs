@@ -302,9 +302,9 @@ pub struct BatchSummary {
     pub failed: u64,
     /// That were not asked.
     pub not_asked: usize,
-    /// Cost of the answers in US dollars; `None` where that is not known of one.
+    /// Cost of the answers in US dollars; `None` where that is not known of one, or none came of what was asked.
     pub cost_usd: Option<f64>,
-    /// Tokens of the answers.
+    /// Tokens of the answers; likewise.
     pub usage: Usage,
     /// How long it took.
     #[serde(serialize_with = "as_seconds")]

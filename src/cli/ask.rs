@@ -26,7 +26,7 @@ const MAX_STDIN: usize = 16 << 10;
 /// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
-    let named = Named::parse(&args, &runtime.plan)?;
+    let named = Named::parse(&args, &runtime.plan, &others)?;
     let filter = args.filter.parse()?;
     anyhow::ensure!(!args.whole.all || named.ensemble.is_none(), "--all reads with one model; give --model once");
     let _fetching = downloads(output, runtime.providers.downloads());

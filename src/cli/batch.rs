@@ -55,7 +55,7 @@ pub(super) async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
     let started = Instant::now();
-    let (questions, bad) = read(file, pipelines.0).await?;
+    let (questions, bad) = read(file, pipelines).await?;
     let (batch, record, path) = match batch(args, how, pipelines, questions.clone(), stop.clone()).await {
         Ok(batch) => batch,
         Err(error) => {
@@ -107,7 +107,10 @@ pub(super) async fn run(
 }
 
 /// The questions of a file, and the lines that are none.
-async fn read(file: &Path, runtime: &Runtime) -> anyhow::Result<(Vec<BatchQuestion>, Vec<(u64, String)>)> {
+async fn read(
+    file: &Path,
+    (runtime, others): (&Arc<Runtime>, &[Arc<Runtime>]),
+) -> anyhow::Result<(Vec<BatchQuestion>, Vec<(u64, String)>)> {
     let input: Box<dyn AsyncBufRead + Unpin + Send> = if file == Path::new("-") {
         Box::new(tokio::io::BufReader::new(tokio::io::stdin()))
     } else {
@@ -129,7 +132,7 @@ async fn read(file: &Path, runtime: &Runtime) -> anyhow::Result<(Vec<BatchQuesti
             let model = match model {
                 None => None,
                 Some(name) => {
-                    let model = named(&name, &runtime.plan).map_err(|error| format!("\"model\": {}", error.0))?;
+                    let model = named(&name, &runtime.plan, others).map_err(|error| format!("\"model\": {}", error.0))?;
                     Some(ModelChoice::Named(model))
                 }
             };
@@ -206,6 +209,8 @@ struct BatchView<'a> {
     known: u64,
     answered: u64,
     failed: u64,
+    /// Some question was asked and has no answer.
+    unanswered: bool,
     usage: Usage,
     cost: Option<f64>,
 }
@@ -230,6 +235,7 @@ impl<'a> BatchView<'a> {
             known: 0,
             answered: 0,
             failed: 0,
+            unanswered: false,
             usage: Usage::new(Some(0), Some(0)),
             cost: Some(0.0),
         }
@@ -259,6 +265,7 @@ impl<'a> BatchView<'a> {
             }
             BatchEvent::Failed { index, stage, error } => {
                 self.failed += 1;
+                self.unanswered = true;
                 let told = format!("error: {}: {}\n", one_line(self.id(index)), one_line(&error));
                 self.bar.suspend(|| self.output.complain(&told));
                 if in_order {
@@ -321,6 +328,9 @@ impl<'a> BatchView<'a> {
 
     /// Says how it went.
     fn summarise(&mut self, not_asked: usize, took: Duration) {
+        // The provider may have charged for what came to nothing, and does not say what.
+        let unknown = self.unanswered && self.answered == 0;
+        let (usage, cost) = if unknown { (Usage::default(), None) } else { (self.usage, self.cost) };
         if self.output.json {
             self.output.event(&WireLine::Summary(BatchSummary {
                 questions: self.questions.len(),
@@ -328,12 +338,12 @@ impl<'a> BatchView<'a> {
                 known: self.known,
                 failed: self.failed,
                 not_asked,
-                cost_usd: self.cost,
-                usage: self.usage,
+                cost_usd: cost,
+                usage,
                 seconds: took,
             }));
         }
-        let Usage { input_tokens, output_tokens, .. } = self.usage;
+        let Usage { input_tokens, output_tokens, .. } = usage;
         let mut text = format!("{} answered", counted(self.answered, "question"));
         if self.known > 0 {
             text.push_str(&format!(" ({} known already)", grouped(self.known)));
@@ -345,9 +355,8 @@ impl<'a> BatchView<'a> {
             text.push_str(&format!(" · {} + {} tokens", grouped(read), grouped(written)));
         }
         text.push_str(&format!(" · {:.1} s", took.as_secs_f64()));
-        // What failed alone has cost nothing that is known.
         if self.failed == 0 || self.answered > 0 {
-            text.push_str(&format!(" · {}", price(self.cost)));
+            text.push_str(&format!(" · {}", price(cost)));
         }
         self.output.note(&text);
     }

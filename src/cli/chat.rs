@@ -5,7 +5,7 @@
 //! ```
 //!
 //! The index is let go as soon as a question's passages are found, so that an `ingest` beside the chat need not wait for it.
-//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept.
+//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept. So does a closed terminal, and ends the chat.
 
 mod command;
 mod input;
@@ -27,6 +27,7 @@ use super::models::{named, open};
 use super::output::{Output, counted};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
+use super::signals::endable;
 use super::style::{Paint, Style, one_line, trimmed};
 use super::whole;
 use super::why::{asked, shown};
@@ -41,7 +42,7 @@ const LINES_SHOWN: usize = 6;
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
-    let model = args.model.as_ref().map(|model| named(model, &runtime.plan)).transpose()?;
+    let model = args.model.as_ref().map(|model| named(model, &runtime.plan, &others)).transpose()?;
     let model = model.map_or(ModelChoice::Planned, ModelChoice::Named);
     let how = Question { limit: args.limit, filter: args.filter.parse()?, model, ..Question::default() };
     let _fetching = downloads(output, runtime.providers.downloads());
@@ -63,7 +64,8 @@ pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> any
     let person = io::stdin().is_terminal() && io::stdout().is_terminal() && !output.json;
     let input = Input::new(person, folder.join("history"));
     let (runtime, others, saved) = (&runtime, &*others, None);
-    let mut chat = Chat { runtime, others, output, answerer, how, model, session, folder, person, saved, failed: 0 };
+    let (ending, failed) = (endable(), 0);
+    let mut chat = Chat { runtime, others, output, answerer, how, model, session, folder, person, ending, saved, failed };
     chat.greet(found);
     Box::pin(chat.converse(input)).await
 }
@@ -93,6 +95,8 @@ struct Chat<'a> {
     folder: PathBuf,
     /// Someone sits at a terminal.
     person: bool,
+    /// The chat is to end, whoever sits there.
+    ending: CancellationToken,
     /// The file that `/save` wrote, and may write again.
     saved: Option<PathBuf>,
     /// Questions that could not be answered.
@@ -120,10 +124,11 @@ impl Chat<'_> {
     async fn converse(&mut self, mut input: Input) -> anyhow::Result<u8> {
         loop {
             // A person's Ctrl-C at the prompt is the editor's; a script's ends it.
-            let read = if self.person {
-                input.next().await
-            } else {
-                tokio::select! { read = input.next() => read, _ = tokio::signal::ctrl_c() => return Ok(exit::INTERRUPTED) }
+            let read = tokio::select! {
+                biased;
+                () = self.ending.cancelled() => return Ok(exit::INTERRUPTED),
+                read = input.next() => read,
+                _ = tokio::signal::ctrl_c(), if !self.person => return Ok(exit::INTERRUPTED),
             };
             let line = match read {
                 Read::Line(line) => line,
@@ -200,15 +205,20 @@ impl Chat<'_> {
                     stop.cancel();
                     answering.await
                 }
+                () = self.ending.cancelled() => {
+                    stop.cancel();
+                    answering.await
+                }
             }
         };
         turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
+        // Before anything is shown: there may be no terminal any more.
+        if !turn.answer.is_empty() || !turn.sources.is_empty() {
+            self.keep(turn);
+        }
         if !self.output.json {
             let stopped = if matches!(ended, Ok(Ended::Stopped)) { "(stopped)\n" } else { "" };
             self.output.print(&format!("{}\n", self.style().paint(Paint::Dim, stopped)));
-        }
-        if !turn.answer.is_empty() || !turn.sources.is_empty() {
-            self.keep(turn);
         }
         Ok(ended?)
     }
@@ -351,7 +361,7 @@ impl Chat<'_> {
     }
 
     async fn open_model(&self, name: &str) -> anyhow::Result<Option<Arc<dyn ChatModel>>> {
-        let model = ModelChoice::Named(named(name, &self.runtime.plan)?);
+        let model = ModelChoice::Named(named(name, &self.runtime.plan, self.others)?);
         // Alone, so that what is wrong with it is told now.
         let alone = Question { model, fallback: Some(Vec::new()), ..Question::default() };
         Ok(self.answerer.models(&alone).await?.into_iter().next())

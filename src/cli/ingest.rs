@@ -286,15 +286,8 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         ));
     }
     if summary.kept_although_gone > 0 {
-        let doubt = match &summary.other_home {
-            Some(home) => format!("and may be another home's, which wrote there last ({home})"),
-            None => "more than half".to_owned(),
-        };
-        output.note(&format!(
-            "{} {} in the index are gone from the source, {doubt}: kept. If that is meant, run again with --prune.",
-            output.paint("warning:", "1;33"),
-            counted(summary.kept_although_gone, "document"),
-        ));
+        let kept = kept(summary.kept_although_gone, summary.other_home.as_deref());
+        output.note(&format!("{} {kept}. If that is meant, run again with --prune.", output.paint("warning:", "1;33")));
     }
     if documents.failed > 0 {
         output.note("  the next run tries failed documents again");
@@ -304,6 +297,22 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
     }
     if let Some(limit) = summary.limit.filter(|_| summary.seconds >= WORTH_TELLING) {
         output.note(&format!("  limited by {}", verdict(&limit, summary.doubled.unwrap_or_default(), reading)));
+    }
+}
+
+/// Why documents that seem gone are kept.
+pub(super) fn kept(gone: u64, other_home: Option<&str>) -> String {
+    let (documents, are) = (counted(gone, "document"), if gone == 1 { "is" } else { "are" });
+    match other_home {
+        Some(home) => {
+            format!(
+                "{documents} in the index {are} gone from the source, and may be another home's, which wrote there last ({home}): kept"
+            )
+        }
+        None => format!(
+            "{documents} in the index {are} gone from the source. More than half of what the index had is not found again under another \
+             name, as where a source is away, or where files were renamed and changed at once: kept, and still found"
+        ),
     }
 }
 

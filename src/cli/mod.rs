@@ -33,6 +33,7 @@ mod search;
 #[cfg(feature = "serve")]
 mod serve;
 mod show;
+mod signals;
 mod status;
 mod style;
 #[cfg(feature = "otel")]
@@ -50,11 +51,11 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tokio_util::sync::CancellationToken;
 
 use self::args::{Cli, Command, IngestCommand};
 use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::{Output, Unread};
+use self::signals::interruptible;
 use self::telemetry::Telemetry;
 
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
@@ -156,35 +157,4 @@ fn quiet_parsers() {
             others(panic);
         }
     }));
-}
-
-/// A token that the first Ctrl-C (or SIGTERM) cancels; the second ends the program at once.
-fn interruptible() -> CancellationToken {
-    let stop = CancellationToken::new();
-    let cancelled = stop.clone();
-    tokio::spawn(async move {
-        interrupt().await;
-        cancelled.cancel();
-        interrupt().await;
-        std::process::exit(INTERRUPTED.into());
-    });
-    stop
-}
-
-async fn interrupt() {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // No signals to be had: then there is nothing to wait for.
-        std::future::pending::<()>().await;
-    }
 }

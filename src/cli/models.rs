@@ -26,8 +26,8 @@ pub(super) struct Named {
 
 impl Named {
     /// Reads the names.
-    pub fn parse(args: &AskArgs, plan: &Plan) -> anyhow::Result<Self> {
-        let parse = |name: &String| named(name, plan);
+    pub fn parse(args: &AskArgs, plan: &Plan, others: &[Arc<Runtime>]) -> anyhow::Result<Self> {
+        let parse = |name: &String| named(name, plan, others);
         let models = args.models.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let judge = args.judge.as_ref().map(parse).transpose()?;
         let fallback = args.fallback.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
@@ -66,9 +66,33 @@ impl From<JoinArg> for EnsembleMode {
     }
 }
 
-/// A model by its name, with the same errors as in a pipeline file.
-pub(super) fn named(name: &str, plan: &Plan) -> Result<ModelRef, Invalid> {
-    ModelRef::parse(name, plan, Purpose::Answer).map_err(Invalid::from)
+/// A model of the first pipeline by its name, with the same errors as in a pipeline file, which know of those that are asked with it.
+pub(super) fn named(name: &str, plan: &Plan, others: &[Arc<Runtime>]) -> Result<ModelRef, Invalid> {
+    ModelRef::parse(name, plan, Purpose::Answer).map_err(|mut wrong| {
+        if !others.is_empty() && !plan.providers.contains_key(&ModelRef::named(name).provider) {
+            wrong.hint = Some(instead(name, plan, others));
+        }
+        Invalid::from(wrong)
+    })
+}
+
+/// What to do about a model of which the first of several pipelines has no provider.
+fn instead(name: &str, plan: &Plan, others: &[Arc<Runtime>]) -> String {
+    let first = &plan.name;
+    let declares = |other: &&Arc<Runtime>| ModelRef::parse(name, &other.plan, Purpose::Answer).is_ok();
+    if let Some(other) = others.iter().find(declares) {
+        let other = &other.plan.name;
+        return format!(
+            "the pipeline `{other}` has it, and models are those of the first, `{first}`: declare it under `providers` there, too, or name \
+             `{other}` first"
+        );
+    }
+    let of = |plan: &Plan| {
+        let able = plan.providers.values().filter(|provider| provider.kind.can_chat());
+        format!("`{}` has {}", plan.name, able.map(|provider| &*provider.name).collect::<Vec<_>>().join(", "))
+    };
+    let all: Vec<String> = std::iter::once(plan).chain(others.iter().map(|other| &other.plan)).map(of).collect();
+    format!("models are those of the first pipeline, `{first}`: {}; others are declared under `providers`", all.join("; "))
 }
 
 #[cfg(not(all(unix, feature = "serve")))]

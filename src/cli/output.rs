@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
-use super::style::{Style, harmless, reader_left, unwritten};
+use super::style::{Style, harmless, reader_left, terminal_left, unwritten};
 use crate::answer::wire::Line;
 use crate::error::Error;
 use crate::pipeline::{Diagnostic, Level};
@@ -88,7 +88,8 @@ impl Output {
             filter = filter.add_directive(directive);
         }
         let writer = if for_days { BoxMakeWriter::new(Once::default()) } else { BoxMakeWriter::new(io::stderr) };
-        let logs = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(self.color.1);
+        // Where stderr is a terminal that was closed, complaints about that would panic.
+        let logs = tracing_subscriber::fmt::layer().log_internal_errors(false).with_writer(writer).with_ansi(self.color.1);
         let logs = if self.verbose == 0 { logs.without_time().with_target(false).boxed() } else { logs.boxed() };
         let mut layers: Layers = vec![logs.with_filter(filter).boxed()];
         layers.extend(others);
@@ -131,7 +132,7 @@ impl Output {
     pub fn print(&self, text: &str) {
         let mut out = io::stdout().lock();
         if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            if reader_left(&error) {
+            if reader_left(&error) || self.terminal.0 && terminal_left(&error) {
                 if self.unread == Unread::GoesOn {
                     return;
                 }

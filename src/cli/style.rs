@@ -155,6 +155,12 @@ pub(super) fn reader_left(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe
 }
 
+/// Whether the terminal that was written to has been closed.
+pub(super) fn terminal_left(error: &io::Error) -> bool {
+    // EIO: no kind of its own.
+    cfg!(unix) && error.raw_os_error() == Some(5)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

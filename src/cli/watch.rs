@@ -14,7 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use self::told::Told;
 use super::args::{Common, IngestArgs, WatchArgs};
 use super::exit;
-use super::ingest::{changed as changed_model, failed_line, options, runtime, show};
+use super::ingest::{changed as changed_model, failed_line, kept as why_kept, options, runtime, show};
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::style::harmless;
@@ -250,11 +250,9 @@ impl State {
                 self.note(&changed_model(change), output);
             }
             if summary.kept_although_gone > kept {
-                let gone = counted(summary.kept_although_gone, "document");
-                let text = format!(
-                    "{gone} in the index are gone from the source, more than half: kept. If that is meant: ingest --prune"
-                );
-                self.note(&format!("{} {text}", output.paint("warning:", "1;33")), output);
+                let told = why_kept(summary.kept_although_gone, summary.other_home.as_deref());
+                let text = format!("{} {told}. If that is meant: ingest --prune", output.paint("warning:", "1;33"));
+                self.note(&text, output);
             }
         }
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::fullwidth;
+
 /// Findings kept of one file; what comes after is only counted.
 const MAX_FINDINGS: usize = 100;
 /// What stands for a character that must not reach a terminal.
@@ -81,6 +83,32 @@ impl Source {
     /// Characters between the start of the line and the byte.
     fn column(&self, line: &Range<usize>, at: usize) -> usize {
         self.shown.get(line.start..at).map_or(0, |before| before.chars().filter(|c| *c != '\u{feff}').count())
+    }
+
+    /// Full-width punctuation in the place of YAML's in the line (from 0), as a hint, or with `before` in those just before it: what is
+    /// not YAML is often told lines after what made it.
+    fn full_width(&self, line: usize, before: bool) -> Option<String> {
+        let text = |line: usize| {
+            let start = *self.lines.get(line)?;
+            let end = self.lines.get(line + 1).map_or(self.shown.len(), |next| next - 1);
+            self.shown.get(start..end)
+        };
+        let mut first = None;
+        let mut at = line;
+        loop {
+            let text = text(at)?;
+            match fullwidth::in_line(text) {
+                Some(found) => first = Some((at, found)),
+                // The line before, and from there on as long as one follows the other.
+                None if at < line && !text.trim().is_empty() => break,
+                None => {}
+            }
+            let Some(above) = at.checked_sub(1).filter(|_| before) else { break };
+            at = above;
+        }
+        let (line, found) = first?;
+        let shown = if found.mark == '\u{3000}' { "space".to_owned() } else { format!("`{}`", found.mark) };
+        Some(format!("line {} has a full-width {shown}, which YAML reads as text: write {}", line + 1, found.instead))
     }
 
     fn place(&self, span: &Range<usize>) -> Place {
@@ -279,6 +307,17 @@ impl Findings {
         }
         let (file, source) = (Some(Arc::clone(&self.source.name)), Some(Arc::clone(&self.source)));
         self.list.push(Diagnostic { level, file, place: Some(place), message, hint, source });
+    }
+
+    /// Has errors at full-width punctuation say so; where the text is not YAML, also those just behind it.
+    pub(super) fn explain_full_width(&mut self, is_yaml: bool) {
+        let errors = self.list.iter_mut().filter(|found| found.level == Level::Error);
+        for found in errors {
+            let Some(place) = &found.place else { continue };
+            if let Some(hint) = self.source.full_width(place.line.saturating_sub(1), !is_yaml) {
+                found.hint = Some(hint);
+            }
+        }
     }
 
     /// `Ok` with the warnings if there are no errors; else everything.

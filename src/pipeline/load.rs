@@ -170,6 +170,7 @@ fn parse_and(
             plan
         }
     };
+    findings.explain_full_width(whole);
     findings.finish().map(|warnings| Loaded { plan, warnings })
 }
 
@@ -237,6 +238,38 @@ mod tests {
         }
         let other = errors("version: 1\nquery: { whole: sometimes }\n", Path::new("/"));
         assert!(other.iter().all(|error| error.hint.is_none()), "{other:?}");
+    }
+
+    #[test]
+    fn full_width_punctuation_is_named_with_its_line() {
+        for (text, line, mark, instead) in [
+            ("version：1\n", 1, '：', "`: `"),
+            ("version: 1\nname：docs\n", 2, '：', "`: `"),
+            ("version: 1\nname：docs\nsources: [docs]\n", 2, '：', "`: `"),
+            ("version: 1\nchunk：\n\n  max_tokens：400\nsources: [docs]\n", 2, '：', "`: `"),
+            ("version: 1\nembed：{ model: local/auto }\n", 2, '：', "`: `"),
+            ("version: 1\nembed: { model：local/auto }\n", 2, '：', "`: `"),
+            ("version: 1\nembed: ｛ model: local/auto }\n", 2, '｛', "`{`"),
+            ("version: 1\nchunk: { max_tokens: 400， overlap: 40 }\n", 2, '，', "`, `"),
+            ("version: 1\nname: “docs”\n", 2, '“', "`\"`"),
+            ("version: 1\n＃ mine\nname: docs\n", 2, '＃', "`#`"),
+        ] {
+            let errors = errors(text, Path::new("/"));
+            let Some(first) = errors.first() else { panic!("{text:?}: no error") };
+            let Some(hint) = &first.hint else { panic!("{text:?}: {first}") };
+            assert!(
+                hint.starts_with(&format!("line {line} has a full-width `{mark}`")) && hint.contains(instead),
+                "{text:?}: {hint}"
+            );
+        }
+        let block = "version: 1\nquery:\n  answer:\n    prompt: |\n      name：x\n    temperature: 900\n";
+        assert!(errors(block, Path::new("/")).iter().all(|error| !format!("{:?}", error.hint).contains("full-width")));
+        // What is text is none of it, and what is right stays right.
+        assert!(
+            errors("version: 1\nname: docs\nquery: { answer: { prompt: '回答：简短，清楚' } }\n", Path::new("/")).len() < 2
+        );
+        let other = errors("version: 1 # 版本：一\nnmae: docs\n", Path::new("/"));
+        assert!(other.iter().all(|error| error.hint.as_ref().is_some_and(|hint| !hint.contains("full-width"))), "{other:?}");
     }
 
     #[test]

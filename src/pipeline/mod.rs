@@ -10,6 +10,7 @@ mod cluster;
 mod connections;
 mod diagnose;
 mod find;
+mod fullwidth;
 mod interpolate;
 mod load;
 mod meaning;

@@ -144,20 +144,33 @@ pub struct Price {
     /// Tokens that it writes. Embedding models have none.
     #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.6)]
     pub output: Option<f64>,
+    /// Of those that it reads, the ones that come from the provider's cache of prompts. By default what is known of the vendor's, else
+    /// as much as any.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.002)]
+    pub cache_read: Option<f64>,
+    /// Of those that it reads, the ones that are written to that cache. By default what is known of the vendor's, else as much as any.
+    #[schemars(range(min = 0.0, max = 1_000_000.0), example = 0.025)]
+    pub cache_write: Option<f64>,
 }
 
 impl Price {
     /// The price of what runs on one's own machine.
-    pub const FREE: Self = Self { input: 0.0, output: Some(0.0) };
+    pub const FREE: Self = Self::chat(0.0, 0.0);
 
     /// The price of a model that only reads.
     pub const fn embedding(input: f64) -> Self {
-        Self { input, output: None }
+        Self { input, output: None, cache_read: None, cache_write: None }
     }
 
     /// The price of a model that reads and writes.
     pub const fn chat(input: f64, output: f64) -> Self {
-        Self { input, output: Some(output) }
+        Self { output: Some(output), ..Self::embedding(input) }
+    }
+
+    /// The same, of which what comes from the provider's cache of prompts has a price of its own.
+    #[must_use]
+    pub const fn cached(self, read: f64) -> Self {
+        Self { cache_read: Some(read), ..self }
     }
 
     /// The cost of so many tokens in US dollars; `None` where some were written and the price of those is not known.

@@ -239,6 +239,24 @@ fn what_would_fail_all_stops_the_batch_and_says_how_to_go_on() {
 }
 
 #[test]
+fn what_failed_alone_has_no_cost_that_is_known() {
+    let desk = Desk::new("", "{}");
+    let told = |code| {
+        let summary = desk.ask(&["--json"]).expect_code(code).last("summary");
+        ["cost_usd", "usage", "failed"].map(|name| summary[name].clone())
+    };
+    let (unknown, nothing) =
+        (json!({"input_tokens": null, "output_tokens": null}), json!({"input_tokens": 0, "output_tokens": 0}));
+    // It wrote, and was paid for that.
+    desk.answer(|_| broken(&["Half "]));
+    desk.questions([plain(0)]);
+    assert_eq!(told(1), [json!(null), unknown, json!(1)]);
+    // Nobody was asked.
+    desk.questions([json!({"id": "empty", "text": " "})]);
+    assert_eq!(told(1), [json!(0.0), nothing, json!(1)]);
+}
+
+#[test]
 fn a_fallback_answers_for_the_batch_too() {
     let desk = Desk::new(", fallback: [b/y]", "{}");
     desk.answer(|question| if question.contains("case 1?") { broken(&["Half "]) } else { chat(&["ok [1]"], Duration::ZERO) });

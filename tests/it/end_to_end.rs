@@ -142,7 +142,10 @@ fn an_empty_or_missing_source_deletes_nothing_without_being_told_to(ledger: Ledg
     std::fs::create_dir(home.path("docs")).unwrap();
     let emptied = home.ingest_with(&["--json"]).expect_code(1).last("summary");
     assert_eq!((&emptied["documents"]["removed"], &emptied["kept_although_gone"]), (&0.into(), &3.into()));
-    assert!(home.ingest_with(&[]).stderr.contains("--prune"));
+    let told = home.ingest_with(&[]).stderr;
+    for said in ["3 documents in the index are gone", "More than half of what the index had", "run again with --prune"] {
+        assert!(told.contains(said), "{told}");
+    }
     assert_eq!(home.all(), before);
 
     std::fs::remove_dir(home.path("docs")).unwrap();
@@ -191,6 +194,21 @@ fn a_renamed_folder_is_no_loss_and_what_came_in_the_place_of_others_makes_up_for
     // What was in doubt then is not any more.
     home.project.remove("docs/c.md");
     expect(0, ([0, 1], 0));
+}
+
+#[test]
+fn why_a_lost_document_is_kept_is_said_with_what_to_do() {
+    let project = Project::new();
+    project.write("docs/密钥.md", "# 密钥\n\n密钥每九十天更换一次。\n");
+    project.run(&["ingest", "docs"]).expect_code(0);
+    project.remove("docs/密钥.md");
+    project.write("docs/keys.md", "# Keys\n\nKeys are rotated every ninety days.\n");
+    let told = project.run(&["ingest", "docs"]).expect_code(1).stderr;
+    for said in ["1 document in the index is gone from the source", "renamed and changed at once", "run again with --prune"] {
+        assert!(told.contains(said), "{told}");
+    }
+    project.run(&["ingest", "docs", "--prune"]).expect_code(0);
+    project.run(&["ingest", "docs"]).expect_code(0);
 }
 
 #[test]
@@ -267,6 +285,16 @@ fn without_a_model_ask_shows_the_passages_and_says_so() {
     let events = project.run(&["ask", "how do I rotate keys?", "--json"]).expect_code(0);
     assert_eq!(events.events()[0]["type"], "sources");
     events.last("done");
+
+    // Passages are no answer to who wants all read.
+    let all = project.run(&["ask", "how do I rotate keys?", "--all"]).expect_code(2);
+    assert!(all.stderr.contains("read by a model") && all.stderr.contains("OPENAI_API_KEY"), "{}", all.stderr);
+    assert!(!all.stdout.contains("lantern key rotate"), "{}", all.stdout);
+    let all = project.run(&["ask", "how do I rotate keys?", "--all", "--json"]).expect_code(2);
+    let error = all.last("error");
+    assert_eq!(error["kind"], "bad_question");
+    assert!(error["hint"].as_str().unwrap().contains("--model"), "{error}");
+    project.run(&["ask", "how do I rotate keys?", "--no-all"]).expect_code(0);
 }
 
 /// `git diff | ask -`.

@@ -33,6 +33,7 @@ mod end_to_end;
 mod eval;
 mod faults;
 mod federated;
+mod hangup;
 mod http;
 mod installed;
 mod ledger;

@@ -16,8 +16,12 @@ fn words(word: &str) -> String {
 }
 
 fn chat() -> Reply {
+    chat_that_used(&json!({"prompt_tokens": 2000, "completion_tokens": 500}))
+}
+
+fn chat_that_used(usage: &Value) -> Reply {
     let said = json!({"choices": [{"delta": {"content": "Yes [1]."}, "finish_reason": "stop"}]});
-    let usage = json!({"choices": [], "usage": {"prompt_tokens": 2000, "completion_tokens": 500}});
+    let usage = json!({"choices": [], "usage": usage});
     Reply::stream([format!("data: {said}\n\n"), format!("data: {usage}\n\n"), "data: [DONE]\n\n".into()], Duration::ZERO)
 }
 
@@ -70,6 +74,38 @@ async fn declared_prices_are_what_plan_ingest_and_ask_reckon_with_and_unknown_on
         undeclared.write("docs/b.txt", words("other"));
         let ended = undeclared.run(&["ingest", "-p", "p.yaml"]).expect_code(0);
         assert!(ended.stderr.contains("price not known"), "{ended:?}");
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_from_a_servers_cache_cost_what_the_file_says_and_else_as_much_as_any() {
+    let api = StandIn::start().await;
+    api.always("/embeddings", |request| openai_embeddings(request, 16));
+    let details = json!({"cached_tokens": 1500, "cache_write_tokens": 400});
+    api.always("/chat/completions", move |_| {
+        chat_that_used(&json!({"prompt_tokens": 2000, "completion_tokens": 500, "prompt_tokens_details": details}))
+    });
+    let project = Project::new();
+    project.write("docs/a.txt", words("word"));
+    let prices = "full: { input: 1, output: 4 }, known: { input: 1, output: 4, cache_read: 0.1, cache_write: 1.25 }";
+    project.write(
+        "p.yaml",
+        format!(
+            "providers:\n  api: {{ kind: openai, base_url: \"{}\", api_key: k, prices: {{ {prices} }} }}\nsources: [docs]\n\
+             embed: {{ model: api/text-embedding-3-small, dimensions: 16 }}\n",
+            api.url()
+        ),
+    );
+    tokio::task::spawn_blocking(move || {
+        run(&project, &["ingest"], "summary");
+        let cached = json!({"read_tokens": 1500, "written_tokens": 400});
+        for (model, dollars) in [("api/full", 0.004), ("api/known", 0.00275)] {
+            let done = run(&project, &["ask", "a word?", "--model", model], "done");
+            assert!((done["cost_usd"].as_f64().unwrap() - dollars).abs() < 1e-12, "{done}");
+            assert_eq!((&done["usage"]["input_tokens"], &done["usage"]["prompt_cache"]), (&json!(2000), &cached), "{done}");
+        }
     })
     .await
     .unwrap();

@@ -260,6 +260,18 @@ enum Character {
     Power(i128),
 }
 
+/// Zeros of the power that a character stands for.
+pub(super) fn zeros(token: &Token) -> Option<u32> {
+    let powers = [("十", 1), ("百佰", 2), ("千仟", 3), ("万萬", 4), ("亿億", 8)];
+    let is = |written: &str| token.kind == Kind::Han && written.contains(&*token.key);
+    powers.iter().find(|(written, _)| is(written)).map(|(_, zeros)| *zeros)
+}
+
+/// Whether it is a digit in Chinese.
+pub(super) fn is_digit(token: &Token) -> bool {
+    matches!(character(token), Some(Character::Digit(_)))
+}
+
 fn character(token: &Token) -> Option<Character> {
     if token.kind != Kind::Han {
         return None;

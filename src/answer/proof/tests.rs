@@ -48,6 +48,117 @@ fn what_a_source_says_is_not_doubted_in_whatever_form() {
     }
 }
 
+/// A number below a thousand in Chinese.
+fn spelled(n: u32) -> String {
+    let digit = |n: u32| "零一二三四五六七八九".chars().nth(n as usize).unwrap_or_default();
+    let (hundreds, tens, ones) = (n / 100, n / 10 % 10, n % 10);
+    let mut text = String::new();
+    if hundreds > 0 {
+        text.extend([digit(hundreds), '百']);
+    }
+    match tens {
+        0 if hundreds > 0 && ones > 0 => text.push('零'),
+        0 => {}
+        _ => text.extend([digit(tens), '十']),
+    }
+    if ones > 0 {
+        text.push(digit(ones));
+    }
+    text
+}
+
+/// Units that begin with a character that multiplies numbers elsewhere, and some that begin like them.
+const PREFIXED: [&str; 30] = [
+    "千瓦时",
+    "千瓦小时",
+    "千瓦",
+    "千克",
+    "千米",
+    "千卡",
+    "千焦",
+    "千赫",
+    "千赫兹",
+    "千帕",
+    "百帕",
+    "千伏",
+    "千伏安",
+    "千安",
+    "千牛",
+    "千升",
+    "千字节",
+    "千比特",
+    "千兆赫",
+    "千克力",
+    "兆瓦",
+    "兆瓦时",
+    "兆赫",
+    "兆帕",
+    "兆字节",
+    "毫克",
+    "毫升",
+    "毫安时",
+    "毫秒",
+    "大卡",
+];
+
+proptest! {
+    #[test]
+    fn the_prefix_of_a_unit_rounds_nothing(n in 2_u32..1000, m in 2_u32..1000, at in 0..PREFIXED.len(), spell: bool, spelt: bool) {
+        let unit = PREFIXED[at];
+        let written = |n: u32, spell: bool| if spell { spelled(n) } else { n.to_string() };
+        let said = |n: u32, spell| format!("新站每年消耗{}{unit}。", written(n, spell));
+        let source = format!("港务局的年度报告写道，新站每年消耗{}{unit}，比去年少。", written(m, spelt));
+        let found = kinds(&said(n, spell), &source);
+        prop_assert_eq!(found, if n == m { vec![] } else { vec![DoubtKind::Number] }, "{} / {}", said(n, spell), source);
+    }
+
+    #[test]
+    fn a_factor_before_any_other_word_multiplies(n in 2_u32..10, at in 0..9_usize) {
+        let (factor, zeros, of) = [
+            ("千", "000", "人"), ("百", "00", "公里"), ("万", "0000", "元"), ("百万", "000000", "吨"), ("千万", "0000000", "千瓦时"),
+            ("亿", "00000000", "千瓦"), ("千", "000", "克拉"), ("千", "000", "克朗"), ("万", "0000", "千克"),
+        ][at];
+        let source = format!("报告写道，全年共计{n}{zeros}{of}，比去年少。");
+        for said in [format!("全年共计{n}{factor}{of}。"), format!("全年共计{}{factor}{of}。", spelled(n))] {
+            prop_assert_eq!(doubts(&said, &source), vec![], "{} / {}", said, source);
+            let other = source.replace(&n.to_string(), &(n * 3).to_string());
+            prop_assert_eq!(kinds(&said, &other), vec![DoubtKind::Number], "{} / {}", said, other);
+        }
+    }
+}
+
+#[test]
+fn units_with_prefixes_are_compared_by_what_they_measure() {
+    for (claim, source) in [
+        ("耗电0.3兆瓦时", "耗电300千瓦时"),
+        ("It used 300 kWh", "耗电300千瓦时"),
+        ("It used 0.3 MWh", "It used 300 kWh"),
+        ("耗电三百千瓦时", "耗电300千瓦小时"),
+        ("耗电十二千瓦时", "耗电12千瓦时"),
+        ("气压三千五百帕", "气压3500帕"),
+        ("装机三万五千瓦", "装机35千瓦"),
+        ("气压3千帕", "气压3000帕"),
+        ("气压三千帕", "气压3千帕"),
+        ("线路为110千伏", "The line has 110 kV"),
+        ("线路为110千伏", "线路为110000伏"),
+        ("装机3万千瓦", "装机30兆瓦"),
+        ("装机三万千瓦", "装机30000千瓦"),
+        ("重三千克", "重3千克"),
+        ("加入500毫升水", "Add 500 ml of water"),
+    ] {
+        assert_eq!(doubts(claim, source), [], "{claim} / {source}");
+    }
+    for (claim, source, kind) in [
+        ("耗电300千瓦时", "耗电300千瓦", DoubtKind::Unit),
+        ("It used 300 kWh", "It used 300 MWh", DoubtKind::Unit),
+        ("耗电300千瓦时", "耗电250千瓦时", DoubtKind::Number),
+        ("耗电三百千瓦时", "耗电二百五十千瓦时", DoubtKind::Number),
+        ("重300千克", "重250千克", DoubtKind::Number),
+    ] {
+        assert_eq!(kinds(claim, source), [kind], "{claim} / {source}");
+    }
+}
+
 #[test]
 fn a_foreign_name_in_chinese_must_be_there_part_by_part() {
     const SPEECH: &str = "2019年，海因里希·冯·施特凡担任港务局长，亚历山大·谢尔盖耶维奇·普希金写了手册，阿·托尔斯泰作序。由北京和上海的团队维护。";

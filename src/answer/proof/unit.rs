@@ -17,6 +17,15 @@ pub(super) enum Measure {
     Celsius,
     Fahrenheit,
     Power,
+    ApparentPower,
+    Energy,
+    Calories,
+    Voltage,
+    Current,
+    Charge,
+    Pressure,
+    Force,
+    Volume,
     Dollar,
     Euro,
     Pound,
@@ -34,6 +43,9 @@ pub(super) struct Unit {
 
 /// The longest word in Chinese that is looked at.
 const LONGEST: usize = 4;
+
+/// The characters that multiply a number, and begin units of their own as well: `3百万` and `3百帕`, `3千人` and `3千瓦时`.
+const PREFIXES: [&str; 2] = ["百", "千"];
 
 /// The unit that begins here, and its tokens. `m`, `s` and the like count beside a number only, which is what the caller has.
 pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
@@ -56,20 +68,28 @@ pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
             Some((self::unit(unit.0, 1, unit.1), 1))
         }
         Kind::Han => {
-            let mut words = (1..=LONGEST).rev().filter_map(|length| {
-                let word: String = tokens.get(..length)?.iter().map(|token| &*token.key).collect();
-                Some((word, length))
-            });
-            // The longest word counts, whether it is a unit of the list or another word that begins like one.
-            let known = |(word, length): (String, usize)| {
-                let unit = han(&word);
-                (unit.is_some() || begins_like_a_unit(&word)).then_some((unit, length))
-            };
-            let (unit, length) = words.find_map(known)?;
+            let (unit, length) = longest(tokens)?;
             unit.map(|unit| (unit, length))
         }
         Kind::Number => None,
     }
+}
+
+/// The longest word in Chinese that begins here, with its tokens: a unit of the list, or another that begins like one.
+fn longest(tokens: &[Token]) -> Option<(Option<Unit>, usize)> {
+    (1..=LONGEST).rev().find_map(|length| {
+        let word: String = tokens.get(..length)?.iter().map(|token| &*token.key).collect();
+        let unit = han(&word);
+        (unit.is_some() || begins_like_a_unit(&word)).then_some((unit, length))
+    })
+}
+
+/// Whether the character that begins here, which multiplies numbers elsewhere, is part of a unit: the `千` of `千瓦时` is, that of
+/// `千克拉` multiplies carats.
+pub(super) fn is_prefix(tokens: &[Token]) -> bool {
+    let Some((first, rest)) = tokens.split_first() else { return false };
+    let whole = longest(tokens).map_or(0, |(_, length)| length);
+    PREFIXES.contains(&&*first.key) && whole > longest(rest).map_or(0, |(_, length)| length)
 }
 
 /// The unit that a mark before a number gives it.
@@ -90,9 +110,9 @@ fn unit(measure: Measure, factor: i128, exponent: i32) -> Unit {
 
 fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
     use Measure::{
-        Bits, Bytes, Celsius, Century, Dollar, Euro, Fahrenheit, Frequency, Length, Mass, Months, Percent, Pound, Power,
+        ApparentPower, Bits, Bytes, Calories, Celsius, Century, Charge, Dollar, Energy, Euro, Fahrenheit, Frequency, Length,
+        Mass, Months, Percent, Pound, Power, Pressure, Time, Voltage, Volume, Yen, Yuan,
     };
-    use Measure::{Time, Yen, Yuan};
     Some(match key {
         "ns" | "nanosecond" | "nanoseconds" => unit(Time, 1, -9),
         "us" | "µs" | "μs" | "microsecond" | "microseconds" => unit(Time, 1, -6),
@@ -142,6 +162,24 @@ fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
         "kw" | "kilowatt" | "kilowatts" => unit(Power, 1, 3),
         "mw" | "megawatt" | "megawatts" => unit(Power, 1, 6),
         "gw" | "gigawatt" | "gigawatts" => unit(Power, 1, 9),
+        "kva" => unit(ApparentPower, 1, 3),
+        "mva" => unit(ApparentPower, 1, 6),
+        "wh" => unit(Energy, 3600, 0),
+        "kwh" => unit(Energy, 3600, 3),
+        "mwh" => unit(Energy, 3600, 6),
+        "gwh" => unit(Energy, 3600, 9),
+        "twh" => unit(Energy, 3600, 12),
+        "joule" | "joules" => unit(Energy, 1, 0),
+        "kj" => unit(Energy, 1, 3),
+        "kcal" => unit(Calories, 1, 3),
+        "volt" | "volts" => unit(Voltage, 1, 0),
+        "kv" | "kilovolt" | "kilovolts" => unit(Voltage, 1, 3),
+        "mah" => unit(Charge, 1, -3),
+        "hpa" => unit(Pressure, 1, 2),
+        "kpa" => unit(Pressure, 1, 3),
+        "mpa" => unit(Pressure, 1, 6),
+        "ml" | "millilitre" | "millilitres" | "milliliter" | "milliliters" => unit(Volume, 1, -3),
+        "litre" | "litres" | "liter" | "liters" => unit(Volume, 1, 0),
         "percent" | "pct" => unit(Percent, 1, 0),
         "celsius" => unit(Celsius, 1, 0),
         "fahrenheit" => unit(Fahrenheit, 1, 0),
@@ -155,7 +193,10 @@ fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
 }
 
 fn han(word: &str) -> Option<Unit> {
-    use Measure::{Bytes, Celsius, Century, Dollar, Euro, Length, Mass, Months, Pound, Power, Time, Yen, Yuan};
+    use Measure::{
+        ApparentPower, Bits, Bytes, Calories, Celsius, Century, Charge, Current, Dollar, Energy, Euro, Force, Frequency,
+        Length, Mass, Months, Pound, Power, Pressure, Time, Voltage, Volume, Yen, Yuan,
+    };
     Some(match word {
         "微秒" => unit(Time, 1, -6),
         "毫秒" => unit(Time, 1, -3),
@@ -168,6 +209,16 @@ fn han(word: &str) -> Option<Unit> {
         "年" | "周年" => unit(Months, 12, 0),
         "世纪" => unit(Century, 1, 0),
         "字节" => unit(Bytes, 1, 0),
+        "千字节" => unit(Bytes, 1, 3),
+        "兆字节" => unit(Bytes, 1, 6),
+        "吉字节" | "千兆字节" => unit(Bytes, 1, 9),
+        "太字节" => unit(Bytes, 1, 12),
+        "比特" => unit(Bits, 1, 0),
+        "千比特" => unit(Bits, 1, 3),
+        "兆比特" => unit(Bits, 1, 6),
+        "吉比特" | "千兆比特" => unit(Bits, 1, 9),
+        "纳米" => unit(Length, 1, -9),
+        "微米" => unit(Length, 1, -6),
         "毫米" => unit(Length, 1, -3),
         "厘米" | "公分" => unit(Length, 1, -2),
         "米" | "公尺" => unit(Length, 1, 0),
@@ -175,14 +226,49 @@ fn han(word: &str) -> Option<Unit> {
         "英里" => unit(Length, 1_609_344, -3),
         "英尺" => unit(Length, 3048, -4),
         "英寸" => unit(Length, 254, -4),
+        "微克" => unit(Mass, 1, -9),
         "毫克" => unit(Mass, 1, -6),
         "克" => unit(Mass, 1, -3),
         "克拉" => unit(Mass, 2, -4),
         "公斤" | "千克" => unit(Mass, 1, 0),
         "吨" => unit(Mass, 1, 3),
+        "赫兹" => unit(Frequency, 1, 0),
+        "千赫" | "千赫兹" => unit(Frequency, 1, 3),
+        "兆赫" | "兆赫兹" => unit(Frequency, 1, 6),
+        "吉赫" | "吉赫兹" | "千兆赫" | "千兆赫兹" => unit(Frequency, 1, 9),
+        "毫瓦" => unit(Power, 1, -3),
         "瓦" | "瓦特" => unit(Power, 1, 0),
-        "千瓦" => unit(Power, 1, 3),
-        "兆瓦" => unit(Power, 1, 6),
+        "千瓦" | "千瓦特" => unit(Power, 1, 3),
+        "兆瓦" | "兆瓦特" => unit(Power, 1, 6),
+        "吉瓦" => unit(Power, 1, 9),
+        "千伏安" => unit(ApparentPower, 1, 3),
+        "兆伏安" => unit(ApparentPower, 1, 6),
+        "瓦时" => unit(Energy, 3600, 0),
+        "千瓦时" | "千瓦小时" => unit(Energy, 3600, 3),
+        "兆瓦时" | "兆瓦小时" => unit(Energy, 3600, 6),
+        "吉瓦时" => unit(Energy, 3600, 9),
+        "太瓦时" => unit(Energy, 3600, 12),
+        "焦耳" => unit(Energy, 1, 0),
+        "千焦" | "千焦耳" => unit(Energy, 1, 3),
+        "兆焦" | "兆焦耳" => unit(Energy, 1, 6),
+        "千卡" | "大卡" => unit(Calories, 1, 3),
+        "毫伏" => unit(Voltage, 1, -3),
+        "伏特" => unit(Voltage, 1, 0),
+        "千伏" | "千伏特" => unit(Voltage, 1, 3),
+        "毫安" => unit(Current, 1, -3),
+        "安培" => unit(Current, 1, 0),
+        "千安" | "千安培" => unit(Current, 1, 3),
+        "毫安时" => unit(Charge, 1, -3),
+        "安时" => unit(Charge, 1, 0),
+        "帕斯卡" => unit(Pressure, 1, 0),
+        "百帕" | "百帕斯卡" => unit(Pressure, 1, 2),
+        "千帕" | "千帕斯卡" => unit(Pressure, 1, 3),
+        "兆帕" | "兆帕斯卡" => unit(Pressure, 1, 6),
+        "吉帕" => unit(Pressure, 1, 9),
+        "千牛" | "千牛顿" => unit(Force, 1, 3),
+        "毫升" => unit(Volume, 1, -3),
+        "公升" => unit(Volume, 1, 0),
+        "千升" => unit(Volume, 1, 3),
         "摄氏度" => unit(Celsius, 1, 0),
         "美元" => unit(Dollar, 1, 0),
         "欧元" => unit(Euro, 1, 0),
@@ -220,13 +306,10 @@ fn begins_like_a_unit(word: &str) -> bool {
             | "毫米波"
             | "毫米汞柱"
             | "英尺磅"
-            | "瓦时"
             | "瓦片"
             | "瓦斯"
-            | "千瓦时"
-            | "千瓦小时"
-            | "兆瓦时"
-            | "兆瓦小时"
+            | "比特币"
+            | "牛羊"
             | "字节码"
             | "字节跳动"
     )
@@ -250,7 +333,7 @@ mod tests {
         for words in ["天才完成", "天使用", "天线上活动"] {
             assert_eq!(of(words), Some((unit(Measure::Time, 86_400, 0), 1)), "{words}");
         }
-        for word in ["克朗", "克朗的费用", "元素", "年级", "千瓦时", "千瓦小时", "毫米汞柱", "秒差距", "瓦时", "周岁以下"]
+        for word in ["克朗", "克朗的费用", "元素", "年级", "毫米汞柱", "秒差距", "比特币", "周岁以下"]
         {
             assert_eq!(of(word), None, "{word}");
         }

@@ -129,9 +129,34 @@ fn against(mine: &Number, said: &Number) -> Match {
         (Some(_), Some(_)) => Match::Apart,
         _ => {
             let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));
-            same(within || mine.same_amount(said))
+            // `3千帕` are 3000 of what is no unit of the list.
+            let of_the_least = said.base().any(|said| mine.base().any(|mine| mine == said));
+            same(within || of_the_least || mine.same_amount(said))
         }
     }
+}
+
+/// The tokens at the beginning of which a number may be, without those of a unit that begins like one: the `千` of `300千瓦时`, of
+/// `三百千瓦时` and of `十二千瓦时` multiplies nothing. In `三千克` the `三` has no other, and it comes to the same.
+fn without_prefix(rest: &[Token]) -> &[Token] {
+    // Zeros of the smallest power since the last 万 or 亿, which none as large can follow; and whether one has just been.
+    let mut smallest = None;
+    let mut complete = rest.first().is_some_and(|first| first.kind == Kind::Number);
+    for (at, token) in rest.iter().enumerate() {
+        let zeros = amount::zeros(token);
+        let follows = complete || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
+        if at > 0 && follows && rest.get(at..).is_some_and(unit::is_prefix) {
+            return rest.get(..at).unwrap_or(rest);
+        }
+        complete = zeros.is_some() || at == 0 && token.kind == Kind::Number;
+        match zeros {
+            Some(4..) => smallest = None,
+            Some(zeros) => smallest = Some(smallest.map_or(zeros, |smallest: u32| smallest.min(zeros))),
+            None if amount::is_digit(token) || complete => {}
+            None => break,
+        }
+    }
+    rest
 }
 
 /// Words before a number that may be a round one.
@@ -235,7 +260,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             Spelled { value, length: 1, soft: false, ordinal: false }
         }
         Kind::Word => amount::english(rest)?,
-        Kind::Han => amount::chinese(rest)?,
+        Kind::Han => amount::chinese(without_prefix(rest))?,
         Kind::Mark => return None,
     };
     let Spelled { value, mut length, mut soft, mut ordinal } = spelled;
@@ -259,7 +284,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     }
     if first.kind != Kind::Word
         && !ordinal
-        && let Some((factor, more)) = rest.get(length..).and_then(amount::scale)
+        && let Some((factor, more)) = without_prefix(rest).get(length..).and_then(amount::scale)
         && digits
     {
         // `约3万多`: more digits are not known.

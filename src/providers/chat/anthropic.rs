@@ -31,6 +31,10 @@ impl ChatWire for Anthropic {
         shared.tokens >= least_kept(model)
     }
 
+    fn quota_counts_cached(&self) -> bool {
+        false
+    }
+
     fn body(&self, model: &str, request: &ChatRequest, parameters: Parameters) -> Value {
         let mut messages = messages("", &request.messages);
         if let Some(shared) = request.shared.filter(|shared| self.keeps(model, *shared))

@@ -53,6 +53,8 @@ fn add(usage: &mut Usage, counted: &Value) {
     let thoughts = count_in(counted, "thoughtsTokenCount").unwrap_or_default();
     let output = count_in(counted, "candidatesTokenCount").map(|n| n.saturating_add(thoughts));
     usage.output_tokens = output.or(usage.output_tokens);
+    let read_tokens = &mut usage.prompt_cache.read_tokens;
+    *read_tokens = count_in(counted, "cachedContentTokenCount").unwrap_or(*read_tokens);
 }
 
 /// Reads a streamed answer. Its end mark is a `finishReason`, or a `blockReason` where the prompt itself was refused.

@@ -108,11 +108,6 @@ pub enum ChatEvent {
     },
 }
 
-/// What a token costs that comes from a provider's cache of prompts, and one that is written to it for five minutes, as shares of the
-/// usual price: Anthropic's, for all its models. Others give discounts by themselves, which differ by model and are not counted.
-const CACHE_READ: f64 = 0.1;
-const CACHE_WRITTEN: f64 = 1.25;
-
 /// Tokens a request used, as the provider counts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[non_exhaustive]
@@ -121,12 +116,12 @@ pub struct Usage {
     pub input_tokens: Option<u64>,
     /// Tokens written.
     pub output_tokens: Option<u64>,
-    /// What of those read has to do with the provider's cache of prompts, where that has a price of its own.
+    /// What of those read has to do with the provider's cache of prompts, where the provider tells.
     #[serde(default, skip_serializing_if = "PromptCache::is_empty")]
     pub prompt_cache: PromptCache,
 }
 
-/// Tokens that were read and have to do with a provider's cache of prompts. They cost other than what they are part of.
+/// Tokens that were read and have to do with a provider's cache of prompts. Most cost other than what they are part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct PromptCache {
     /// Read from it.
@@ -168,16 +163,21 @@ impl Usage {
         }
     }
 
-    /// The cost in US dollars; `None` where the price or the tokens are not known.
+    /// The cost in US dollars; `None` where the price or the tokens are not known. What came from a cache costs as much as the rest where
+    /// its own price is not known, so that it is the most that was paid.
     pub fn cost(&self, price: Option<Price>) -> Option<f64> {
         let price = price?;
         if price == Price::FREE {
             return Some(0.0);
         }
         let PromptCache { read_tokens, written_tokens } = self.prompt_cache;
-        // Than if they had been read without a cache.
-        let more = (CACHE_READ - 1.0) * read_tokens as f64 + (CACHE_WRITTEN - 1.0) * written_tokens as f64;
-        Some(price.cost(self.input_tokens?, self.output_tokens?)? + price.input * more / 1e6)
+        let input = self.input_tokens?;
+        // They are part of the input, whatever a server says.
+        let read = read_tokens.min(input);
+        let written = written_tokens.min(input - read);
+        let more = |of_its_own: Option<f64>, tokens: u64| of_its_own.map_or(0.0, |own| (own - price.input) * tokens as f64);
+        let more = more(price.cache_read, read) + more(price.cache_write, written);
+        Some(price.cost(input, self.output_tokens?)? + more / 1e6)
     }
 }
 

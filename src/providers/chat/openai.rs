@@ -6,7 +6,7 @@ use async_stream::try_stream;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::model::{ChatEvent, ChatRequest, ChatStream, StopReason, Usage};
+use super::model::{ChatEvent, ChatRequest, ChatStream, PromptCache, StopReason, Usage};
 use super::wire::{ChatWire, Parameters, messages, refusal};
 use crate::providers::ErrorKind;
 use crate::providers::http::{Body, Http};
@@ -99,6 +99,18 @@ impl Said {
     }
 }
 
+/// Adds what was counted: what comes later has all of it.
+fn add(usage: &mut Usage, counted: &Value) {
+    usage.input_tokens = count_in(counted, "prompt_tokens").or(usage.input_tokens);
+    usage.output_tokens = count_in(counted, "completion_tokens").or(usage.output_tokens);
+    let details = counted.get("prompt_tokens_details").unwrap_or(&Value::Null);
+    let PromptCache { read_tokens, written_tokens } = &mut usage.prompt_cache;
+    // DeepSeek has another name for it.
+    let read = count_in(details, "cached_tokens").or_else(|| count_in(counted, "prompt_cache_hit_tokens"));
+    *read_tokens = read.unwrap_or(*read_tokens);
+    *written_tokens = count_in(details, "cache_write_tokens").unwrap_or(*written_tokens);
+}
+
 /// Reads a streamed answer. Its end mark is `[DONE]`, or the end of the body after a `finish_reason`.
 fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
     let http = http.clone();
@@ -120,8 +132,7 @@ fn decode(http: &Arc<Http>, body: Body) -> ChatStream {
                 Err(refusal(&http, &chunk))?;
             }
             if let Some(tokens) = chunk.get("usage") {
-                usage.input_tokens = count_in(tokens, "prompt_tokens").or(usage.input_tokens);
-                usage.output_tokens = count_in(tokens, "completion_tokens").or(usage.output_tokens);
+                add(&mut usage, tokens);
             }
             let broken = |why: String| sse::broken(&http, &why, &event.data);
             for choice in list_in(&chunk, "choices").map_err(broken)? {

@@ -28,7 +28,7 @@ pub(super) async fn begin(
     untagged: &Arc<AtomicBool>,
 ) -> Result<ChatStream, ProviderError> {
     let begin = |streaming: StreamingResponse| {
-        let answer = awaited(http, settled(wire.decode(http, streaming.body), streaming.reservation));
+        let answer = awaited(http, settled(wire, wire.decode(http, streaming.body), streaming.reservation));
         let mut answer = apart(answer, Arc::clone(untagged));
         async move {
             let first = answer.next().await.transpose()?;
@@ -57,7 +57,7 @@ fn awaited(http: &Arc<Http>, mut answer: ChatStream) -> ChatStream {
 }
 
 /// An answer, at whose end what was reserved for it is corrected by what the provider counted.
-fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
+fn settled(wire: &'static dyn ChatWire, answer: ChatStream, reservation: Reservation) -> ChatStream {
     let mut reservation = Some(reservation);
     Box::pin(answer.inspect(move |event| {
         if let Ok(ChatEvent::Done {
@@ -65,8 +65,8 @@ fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
         }) = event
             && let Some(reservation) = reservation.take()
         {
-            // No quota counts what came from a cache that is told apart.
-            let read = input.saturating_sub(prompt_cache.read_tokens);
+            let free = if wire.quota_counts_cached() { 0 } else { prompt_cache.read_tokens };
+            let read = input.saturating_sub(free);
             reservation.settle(read.saturating_add(*output));
         }
     }))
@@ -77,8 +77,29 @@ fn settled(answer: ChatStream, reservation: Reservation) -> ChatStream {
 mod tests {
     use std::time::Duration;
 
+    use super::super::model::{PromptCache, StopReason};
     use super::*;
+    use crate::limits::{Limiter, Limits};
+    use crate::providers::vendors::Vendor;
     use crate::providers::{ProviderKind, ProviderPlan};
+
+    #[tokio::test]
+    async fn what_came_from_a_cache_is_of_the_quota_where_the_vendor_counts_it() {
+        let used = async |kind: ProviderKind| {
+            let limiter = Limiter::new(Limits::default());
+            let permit = limiter.admit(limiter.ticket(), 5000).await;
+            let prompt_cache = PromptCache { read_tokens: 900, written_tokens: 0 };
+            let usage = Usage { prompt_cache, ..Usage::new(Some(1000), Some(50)) };
+            let answer = stream::iter([Ok(ChatEvent::Done { stop: StopReason::End, usage })]).boxed();
+            let wire = Vendor::of(kind).chat.as_ref().unwrap().wire;
+            assert_eq!(settled(wire, answer, permit.reservation).count().await, 1);
+            limiter.stats().tokens
+        };
+        assert_eq!(used(ProviderKind::Anthropic).await, 150);
+        for kind in [ProviderKind::OpenAi, ProviderKind::Gemini, ProviderKind::Mistral] {
+            assert_eq!(used(kind).await, 1050, "{kind:?}");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn pings_keep_an_answer_alive_but_not_for_ever() {

@@ -25,6 +25,10 @@ pub(in crate::providers) trait ChatWire: Send + Sync + fmt::Debug {
     fn keeps(&self, _model: &str, _shared: Shared) -> bool {
         false
     }
+    /// Whether a quota of tokens counts those that come from the provider's cache of prompts.
+    fn quota_counts_cached(&self) -> bool {
+        true
+    }
     /// The body of a request.
     fn body(&self, model: &str, request: &ChatRequest, parameters: Parameters) -> Value;
     /// Reads a streamed answer.

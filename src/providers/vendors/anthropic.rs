@@ -9,6 +9,8 @@ use crate::providers::site::{Auth, Site, UrlVariable};
 pub(super) static VENDOR: Vendor = Vendor {
     chat: Some(ChatApi { wire: &Anthropic, max_temperature: Some(1.0) }),
     prices: PRICES,
+    // <https://docs.claude.com/en/docs/build-with-claude/prompt-caching>, written for five minutes.
+    cache_shares: Some((0.1, 1.25)),
     ..Vendor::new(
         "anthropic",
         Site {

@@ -38,12 +38,13 @@ pub(super) static VENDOR: Vendor = Vendor {
 /// <https://ai.google.dev/gemini-api/docs/embeddings>: a batch takes 100 requests, of 2,048 tokens each, or 8,192.
 const ITEMS: usize = 100;
 
+/// <https://ai.google.dev/gemini-api/docs/pricing>. What is cached unasked is not paid for when it is written, nor for being kept.
 const PRICES: &[(&str, Price)] = &[
     ("gemini-embedding-001", Price::embedding(0.15)),
     ("gemini-embedding-2", Price::embedding(0.20)),
-    ("gemini-3.5-flash", Price::chat(1.50, 9.00)),
-    ("gemini-3.1-pro-preview", Price::chat(2.00, 12.00)),
-    ("gemini-2.5-pro", Price::chat(1.25, 10.00)),
-    ("gemini-2.5-flash", Price::chat(0.30, 2.50)),
-    ("gemini-2.5-flash-lite", Price::chat(0.10, 0.40)),
+    ("gemini-3.5-flash", Price::chat(1.50, 9.00).cached(0.15)),
+    ("gemini-3.1-pro-preview", Price::chat(2.00, 12.00).cached(0.20)),
+    ("gemini-2.5-pro", Price::chat(1.25, 10.00).cached(0.125)),
+    ("gemini-2.5-flash", Price::chat(0.30, 2.50).cached(0.03)),
+    ("gemini-2.5-flash-lite", Price::chat(0.10, 0.40).cached(0.01)),
 ];

@@ -43,15 +43,16 @@ pub(super) static VENDOR: Vendor = Vendor {
     )
 };
 
-/// By the models' own names: what `…-latest` means changes. <https://mistral.ai/pricing>, as models.dev lists it.
+/// By the models' own names: what `…-latest` means changes. <https://mistral.ai/pricing>, as models.dev lists it; from the cache at a
+/// tenth of it (<https://docs.mistral.ai/studio-api/conversations/advanced/prompt-caching>).
 const PRICES: &[(&str, Price)] = &[
     ("mistral-embed", Price::embedding(0.10)),
     ("mistral-embed-2312", Price::embedding(0.10)),
     ("codestral-embed", Price::embedding(0.15)),
     ("codestral-embed-2505", Price::embedding(0.15)),
-    ("mistral-large-2512", Price::chat(0.50, 1.50)),
-    ("mistral-medium-2604", Price::chat(1.50, 7.50)),
-    ("mistral-medium-2508", Price::chat(0.40, 2.00)),
-    ("mistral-small-2603", Price::chat(0.15, 0.60)),
-    ("codestral-2508", Price::chat(0.30, 0.90)),
+    ("mistral-large-2512", Price::chat(0.50, 1.50).cached(0.05)),
+    ("mistral-medium-2604", Price::chat(1.50, 7.50).cached(0.15)),
+    ("mistral-medium-2508", Price::chat(0.40, 2.00).cached(0.04)),
+    ("mistral-small-2603", Price::chat(0.15, 0.60).cached(0.015)),
+    ("codestral-2508", Price::chat(0.30, 0.90).cached(0.03)),
 ];

@@ -73,27 +73,29 @@ fn parameters(own_server: bool, model: &str) -> Parameters {
     }
 }
 
+/// <https://developers.openai.com/api/docs/pricing>, <https://developers.openai.com/api/docs/guides/prompt-caching>.
 const PRICES: &[(&str, Price)] = &[
     ("text-embedding-3-small", Price::embedding(0.02)),
     ("text-embedding-3-large", Price::embedding(0.13)),
     ("text-embedding-ada-002", Price::embedding(0.10)),
     // As a decision model: what is written is free.
     ("gpt-6-luna", Price::embedding(0.10)),
-    ("gpt-5.6", Price::chat(4.00, 20.00)),
-    ("gpt-5.5", Price::chat(5.00, 30.00)),
-    ("gpt-5.4", Price::chat(2.50, 15.00)),
-    ("gpt-5.4-mini", Price::chat(0.75, 4.50)),
-    ("gpt-5.4-nano", Price::chat(0.20, 1.25)),
-    ("gpt-5.2", Price::chat(1.75, 14.00)),
-    ("gpt-5.1", Price::chat(1.25, 10.00)),
-    ("gpt-5", Price::chat(1.25, 10.00)),
-    ("gpt-5-mini", Price::chat(0.25, 2.00)),
-    ("gpt-5-nano", Price::chat(0.05, 0.40)),
-    ("gpt-4.1", Price::chat(2.00, 8.00)),
-    ("gpt-4.1-mini", Price::chat(0.40, 1.60)),
-    ("gpt-4.1-nano", Price::chat(0.10, 0.40)),
-    ("gpt-4o", Price::chat(2.50, 10.00)),
-    ("gpt-4o-mini", Price::chat(0.15, 0.60)),
+    // From this family on, what is written to the cache has a price, too: 1.25 times the usual one.
+    ("gpt-5.6", Price { cache_write: Some(5.00), ..Price::chat(4.00, 20.00).cached(0.40) }),
+    ("gpt-5.5", Price::chat(5.00, 30.00).cached(0.50)),
+    ("gpt-5.4", Price::chat(2.50, 15.00).cached(0.25)),
+    ("gpt-5.4-mini", Price::chat(0.75, 4.50).cached(0.075)),
+    ("gpt-5.4-nano", Price::chat(0.20, 1.25).cached(0.02)),
+    ("gpt-5.2", Price::chat(1.75, 14.00).cached(0.175)),
+    ("gpt-5.1", Price::chat(1.25, 10.00).cached(0.125)),
+    ("gpt-5", Price::chat(1.25, 10.00).cached(0.125)),
+    ("gpt-5-mini", Price::chat(0.25, 2.00).cached(0.025)),
+    ("gpt-5-nano", Price::chat(0.05, 0.40).cached(0.005)),
+    ("gpt-4.1", Price::chat(2.00, 8.00).cached(0.50)),
+    ("gpt-4.1-mini", Price::chat(0.40, 1.60).cached(0.10)),
+    ("gpt-4.1-nano", Price::chat(0.10, 0.40).cached(0.025)),
+    ("gpt-4o", Price::chat(2.50, 10.00).cached(1.25)),
+    ("gpt-4o-mini", Price::chat(0.15, 0.60).cached(0.075)),
 ];
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub(crate) struct Vendor {
     pub(in crate::providers) decide: Option<DecisionApi>,
     /// Prices at the vendor itself, by the beginnings of models' names (see [`crate::providers::prices`]).
     pub(in crate::providers) prices: &'static [(&'static str, Price)],
+    /// What a token costs that comes from its cache of prompts, and one that is written to it, as shares of the usual price, where they
+    /// are the same for all its models.
+    pub(in crate::providers) cache_shares: Option<(f64, f64)>,
 }
 
 /// The models that embed.
@@ -50,6 +53,16 @@ pub(in crate::providers) enum RerankBackend {
 impl Vendor {
     /// A vendor at this site of which no models are known.
     pub(super) const fn new(name: &'static str, site: Site) -> Self {
-        Self { name, site, at_home: false, embed: None, chat: None, rerank: None, decide: None, prices: &[] }
+        Self {
+            name,
+            site,
+            at_home: false,
+            embed: None,
+            chat: None,
+            rerank: None,
+            decide: None,
+            prices: &[],
+            cache_shares: None,
+        }
     }
 }

@@ -14,13 +14,13 @@ use super::fault::Fault;
 use super::filter;
 use super::passages::{COLUMNS, passage};
 use super::scan::Scanner;
-use super::search::Search;
+use super::search::{EQUALS_BY_DIRECTION, EQUALS_BY_WORDS, Search, equals};
 use super::segment::{Segment, lock};
 use super::snapshot::Snapshot;
 use super::vectors::from_half;
 use crate::document::{Hit, Passage, SparseVector};
 use crate::priority;
-use crate::vectordb::{Condition, Frequencies, MAX_PAGE, Query, Ranked, Standing, TwoRankings, rank};
+use crate::vectordb::{Condition, Frequencies, MAX_PAGE, Query, Ranked, Standing, TwoRankings};
 
 /// Connections that are kept open for the next call.
 const KEPT: usize = 4;
@@ -72,16 +72,17 @@ impl Reader {
         self.dimensions
     }
 
-    /// The best passages that meet the conditions, best first; equal ones in the order of their ids.
+    /// The best passages that meet the conditions, best first; equal ones in the order of their ids, as far as [`equals`] says.
     pub(super) fn query(&self, query: &Query, conditions: &[Condition], limit: usize) -> Result<Vec<Hit>, Fault> {
         self.with(|database| {
             let snapshot = self.snapshot(database)?;
             let best = self.search(&snapshot, conditions)?.best(query, limit)?;
+            let best = Names::default().ordered(self, database, &best, (equals(query), limit))?;
             let hits = best.iter().map(|scored| {
                 let (id, passage) = self.passage(database, scored.row)?;
                 Ok(Hit { id, score: scored.score, passage, pipeline: None })
             });
-            Ok(rank(hits.collect::<Result<_, _>>()?))
+            hits.collect()
         })
     }
 
@@ -92,7 +93,8 @@ impl Reader {
             let search = self.search(&snapshot, conditions)?;
             let mut names = Names::default();
             let [dense, sparse] = search.both(two)?;
-            let (dense, sparse) = (names.ordered(self, database, dense)?, names.ordered(self, database, sparse)?);
+            let dense = names.ordered(self, database, &dense, (EQUALS_BY_DIRECTION, two.depth))?;
+            let sparse = names.ordered(self, database, &sparse, (EQUALS_BY_WORDS, two.depth))?;
             let mut fused = (two.fuse)(&names.ranked(&dense), &names.ranked(&sparse));
             let scores: Vec<_> = fused.iter().map(|one| (names.row(one.id), one.score)).collect();
             if names.look_up(self, database, &scores)? {
@@ -119,14 +121,15 @@ impl Reader {
                 let sql = "SELECT row FROM points JOIN documents USING (document) WHERE documents.uri = ?1";
                 connection.prepare_cached(sql)?.query_map([uri], |row| row.get(0))?.collect::<rusqlite::Result<HashSet<i64>>>()
             })?;
-            let Some(stands) = self.search(&snapshot, conditions)?.stands(query, &own)? else { return Ok(None) };
+            let Some(mut stands) = self.search(&snapshot, conditions)?.stands(query, &own)? else { return Ok(None) };
+            stands.equal.sort_unstable();
             let mut ids = database.call(|connection| {
                 let mut statement = connection.prepare_cached("SELECT id FROM points WHERE row = ?1")?;
                 let mut id = |row: &i64| statement.query_row([row], |found| found.get::<_, [u8; 16]>(0));
                 let ids = stands.equal.iter().map(|row| Ok((Uuid::from_bytes(id(row)?), own.contains(row))));
                 ids.collect::<rusqlite::Result<Vec<_>>>()
             })?;
-            ids.sort_unstable();
+            ids.chunks_mut(equals(query)).for_each(<[_]>::sort_unstable);
             let (before, id) =
                 (0..).zip(&ids).find(|(_, (_, own))| *own).map(|(n, (id, _))| (n, *id)).ok_or_else(|| self.torn())?;
             Ok(Some(Standing { id, rank: stands.above + before + 1, score: stands.score, exact: true }))
@@ -306,12 +309,30 @@ impl Names {
         best.iter().map(|scored| Ranked { id: self.name(scored.row), score: scored.score }).collect()
     }
 
-    /// Rows best first, equal ones in the order of their ids.
-    fn ordered(&mut self, reader: &Reader, database: &Database, mut best: Vec<Scored>) -> Result<Vec<Scored>, Fault> {
-        let scores: Vec<_> = best.iter().map(|scored| (scored.row, scored.score)).collect();
-        self.look_up(reader, database, &scores)?;
-        best.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| self.name(a.row).cmp(&self.name(b.row))));
-        Ok(best)
+    /// The first rows of the best, equal ones in the order of their ids, so many of them at a time.
+    fn ordered(
+        &mut self,
+        reader: &Reader,
+        database: &Database,
+        best: &[Scored],
+        (equals, limit): (usize, usize),
+    ) -> Result<Vec<Scored>, Fault> {
+        let mut ordered: Vec<Scored> = Vec::with_capacity(limit.min(best.len()));
+        let blocks = best.chunk_by(|a, b| a.score.total_cmp(&b.score).is_eq()).flat_map(|equal| equal.chunks(equals));
+        for block in blocks {
+            if ordered.len() >= limit {
+                break;
+            }
+            let mut block = block.to_vec();
+            if block.len() > 1 {
+                let scores: Vec<_> = block.iter().map(|scored| (scored.row, scored.score)).collect();
+                self.look_up(reader, database, &scores)?;
+                block.sort_by_key(|scored| self.name(scored.row));
+            }
+            ordered.extend(block);
+        }
+        ordered.truncate(limit);
+        Ok(ordered)
     }
 
     /// Looks up the ids of rows that are as good as their neighbour. Whether there were any that were not known.

@@ -24,6 +24,9 @@ use crate::vectordb::{Frequencies, Query, TwoRankings};
 
 /// Rows that are compared in half precision beyond twice as many as are wanted.
 const SPARE: usize = 50;
+/// Equal rows of which the ids decide, as [`Search::best`] has them.
+pub(super) const EQUALS_BY_WORDS: usize = 256;
+pub(super) const EQUALS_BY_DIRECTION: usize = SPARE;
 
 /// A question's terms as a segment has them.
 type Terms = Vec<Option<Term>>;
@@ -42,12 +45,13 @@ impl<'a> Search<'a> {
         Self { snapshot, allowed, scanner, living: OnceCell::new() }
     }
 
-    /// The best rows, best first.
+    /// The best rows, best first, equal ones in the order in which they were written; and some more, that those among which the last is
+    /// one of equals are all here as far as their ids decide: see [`equals`].
     pub(super) fn best(&self, query: &Query, limit: usize) -> Result<Vec<Scored>, Fault> {
         match query {
             Query::Dense(vector) => {
                 let asked = Asked::new(vector);
-                let fresh = self.fresh(Some((&asked, limit)), &[])?;
+                let fresh = self.fresh(Some((&asked, limit + EQUALS_BY_DIRECTION)), &[])?;
                 self.dense(asked, limit, fresh.near)
             }
             Query::Sparse(words) => {
@@ -58,10 +62,10 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// The best rows by either, best first; what no segment has yet is read once for both.
+    /// The best rows by either, as [`Self::best`] has them; what no segment has yet is read once for both.
     pub(super) fn both(&self, two: &TwoRankings) -> Result<[Vec<Scored>; 2], Fault> {
         let (asked, terms) = (Asked::new(&two.dense), terms(&two.sparse));
-        let mut fresh = self.fresh(Some((&asked, two.depth)), &terms)?;
+        let mut fresh = self.fresh(Some((&asked, two.depth + EQUALS_BY_DIRECTION)), &terms)?;
         let near = std::mem::replace(&mut fresh.near, Best::new(0));
         Ok([self.dense(asked, two.depth, near)?, self.sparse(&terms, two.depth, fresh)?])
     }
@@ -73,7 +77,7 @@ impl<'a> Search<'a> {
         let mut candidates = self.scanner.scan(scan)?;
         // In the order in which they are in the files.
         candidates.sort_unstable_by_key(|place| (place.segment, place.local));
-        let mut sealed = Best::new(limit);
+        let mut sealed = Best::new(limit + EQUALS_BY_DIRECTION);
         for place in candidates {
             let Some(segment) = self.snapshot.segments.get(place.segment) else { continue };
             sealed.add(asked.cosine(&segment.half(place.local)?), place.pack());
@@ -93,7 +97,8 @@ impl<'a> Search<'a> {
 
     /// By terms with their weights in the question, ascending.
     fn sparse(&self, terms: &[(u32, f32)], limit: usize, fresh: Fresh) -> Result<Vec<Scored>, Fault> {
-        let (mut sealed, mut best) = (Best::new(limit), Best::new(limit));
+        let enough = limit + EQUALS_BY_WORDS;
+        let (mut sealed, mut best) = (Best::new(enough), Best::new(enough));
         self.score_words(terms, fresh, |scored| match scored {
             Worded::Sealed(place, score) => sealed.add(score, place.pack()),
             Worded::Fresh(row, score) => best.add(score, row),
@@ -215,6 +220,15 @@ impl<'a> Search<'a> {
             }
         }
         Ok(fresh)
+    }
+}
+
+/// How many equal rows the ids decide between. More than these are taken as they were written, so many at a time: so what comes first
+/// is the same however many are wanted, and no more ids are looked at than that.
+pub(super) fn equals(query: &Query) -> usize {
+    match query {
+        Query::Dense(_) => EQUALS_BY_DIRECTION,
+        Query::Sparse(_) => EQUALS_BY_WORDS,
     }
 }
 

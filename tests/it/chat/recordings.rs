@@ -21,6 +21,25 @@ pub fn recordings() -> Vec<Recording> {
             events: vec![text("Grüße, "), text("東京 🦀 [1]\n"), done(End, 19, 9)],
         },
         Recording {
+            name: "OpenAI: tokens from the cache, and written to it",
+            kind: ProviderKind::OpenAi,
+            body: concat!(
+                "data: {\"choices\":[{\"delta\":{\"content\":\"好\"},\"finish_reason\":\"stop\"}]}\n\n",
+                "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":2006,\"completion_tokens\":300,\"prompt_tokens_details\":",
+                "{\"cached_tokens\":1920,\"cache_write_tokens\":80,\"audio_tokens\":0}}}\n\ndata: [DONE]\n\n",
+            ),
+            events: vec![text("好"), done_cached(End, 2006, 300, 1920, 80)],
+        },
+        Recording {
+            name: "DeepSeek: tokens from the cache under a name of its own",
+            kind: ProviderKind::OpenAi,
+            body: concat!(
+                "data: {\"choices\":[{\"delta\":{\"content\":\"对\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":700,",
+                "\"completion_tokens\":2,\"prompt_cache_hit_tokens\":640,\"prompt_cache_miss_tokens\":60}}\n\ndata: [DONE]\n\n",
+            ),
+            events: vec![text("对"), done_cached(End, 700, 2, 640, 0)],
+        },
+        Recording {
             name: "OpenRouter: comments, reasoning, a finish_reason before the usage",
             kind: ProviderKind::OpenAi,
             body: include_str!("../streams/openrouter.sse"),
@@ -79,6 +98,17 @@ pub fn recordings() -> Vec<Recording> {
             kind: ProviderKind::Gemini,
             body: include_str!("../streams/gemini_bare.sse"),
             events: vec![text("好的 👌"), done(End, 8, 3)],
+        },
+        Recording {
+            name: "Gemini: tokens from the cache, told with each chunk",
+            kind: ProviderKind::Gemini,
+            body: concat!(
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"Ja\"}]}}],\"usageMetadata\":{\"promptTokenCount\":5000,",
+                "\"cachedContentTokenCount\":4096}}\n\n",
+                "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\".\"}]},\"finishReason\":\"STOP\"}],\"usageMetadata\":",
+                "{\"promptTokenCount\":5000,\"cachedContentTokenCount\":4096,\"candidatesTokenCount\":2}}\n\n",
+            ),
+            events: vec![text("Ja"), text("."), done_cached(End, 5000, 2, 4096, 0)],
         },
         Recording {
             name: "Ollama",

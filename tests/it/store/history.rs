@@ -182,3 +182,63 @@ proptest! {
         });
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Many are equal here, by words and by direction, sealed and fresh.
+    #[test]
+    fn what_comes_first_is_the_same_however_many_are_wanted(
+        count in 1_u64..420,
+        kinds in 1_u64..4,
+        gone in prop::collection::btree_set(0_u64..420, 0..40),
+        sizes in prop::sample::select(vec![[4, 20], [60, 1000], [1000, 100_000]]),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (folder, bm25) = (tempfile::tempdir().unwrap(), Bm25::new());
+            let store = EmbeddedStore::with_segments(folder.path(), sizes);
+            store.create(&meta()).await.unwrap();
+            let point = |n: u64| {
+                // In an order that is not that of the ids.
+                let (n, kind) = (n * 263 % 421, n % kinds);
+                let text = format!("common {}", "more ".repeat(kind as usize));
+                let passage = passage(n, &format!("docs/d{}", n % 8), &text);
+                Point { id: id(n), dense: direction(kind, WIDTH), sparse: bm25.passage(&text), passage }
+            };
+            let points: Vec<Point> = (0..count).map(point).collect();
+            for some in points.chunks(37) {
+                store.upsert(some.to_vec()).await.unwrap();
+            }
+            store.delete(gone.iter().map(|n| id(*n)).collect()).await.unwrap();
+            let fuse: Fuse = Arc::new(|dense, sparse| {
+                let mut all: BTreeMap<Uuid, f32> = BTreeMap::new();
+                for ranking in [dense, sparse] {
+                    (0_u16..).zip(ranking).for_each(|(n, one)| *all.entry(one.id).or_default() += 1.0 / (2.0 + f32::from(n)));
+                }
+                let mut all: Vec<Ranked> = all.into_iter().map(|(id, score)| Ranked { id, score }).collect();
+                all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+                all
+            });
+            let asked = bm25.query("common more");
+            for query in [Query::Dense(direction(0, WIDTH)), Query::Sparse(asked.clone())] {
+                let all = store.query(query.clone(), 1000).await.unwrap();
+                for limit in [1, 3, 5, 10, 49, 50, 51, 100, 255, 257, 300] {
+                    let found = store.query(query.clone(), limit).await.unwrap();
+                    assert_eq!(found, all[..limit.min(all.len())], "{limit} of {query:?}");
+                }
+                let uri = "docs/d3";
+                let stands = store.standing(query.clone(), &[], uri).await.unwrap().map(|standing| (standing.id, standing.rank));
+                let at = (1..).zip(&all).find(|(_, hit)| hit.passage.uri == uri).map(|(rank, hit)| (hit.id, rank));
+                assert_eq!(stands, at, "{query:?}");
+            }
+            let two = |limit| {
+                let two = TwoRankings { dense: direction(0, WIDTH), sparse: asked.clone(), depth: 100, fuse: Arc::clone(&fuse) };
+                store.query_two(two, &[], limit)
+            };
+            let all = two(1000).await.unwrap();
+            for limit in [1, 5, 10, 60, 100] {
+                assert_eq!(two(limit).await.unwrap(), all[..limit.min(all.len())], "{limit} of two rankings");
+            }
+        });
+    }
+}

@@ -41,7 +41,7 @@ impl ChatModel for Scripted {
     }
 
     fn price(&self) -> Option<Price> {
-        Some(Price { input: 1.0, output: Some(2.0) })
+        Some(Price::chat(1.0, 2.0))
     }
 
     async fn chat(&self, _: ChatRequest) -> Result<ChatStream, ProviderError> {
