@@ -40,7 +40,7 @@ impl Norm {
     }
 }
 
-/// `x · Φ(x)` of each number, the exact GELU (not the tanh form), within 2e-6.
+/// [`gelu`] of each number.
 pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
     struct Gelu<'a>(&'a mut [f32]);
     impl Work for Gelu<'_> {
@@ -50,12 +50,19 @@ pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
         #[allow(clippy::inline_always, reason = "compiled for what calls it")]
         fn run<const FUSED: bool>(self) {
             for x in self.0 {
-                let half = 0.5 * *x;
-                *x = fused::<FUSED>(half, erf::<FUSED>(*x * std::f32::consts::FRAC_1_SQRT_2), half);
+                *x = gelu::<FUSED>(*x);
             }
         }
     }
     cpu.run(Gelu(numbers));
+}
+
+/// `x · Φ(x)`, the exact GELU (not the tanh form), within 2e-6.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+pub(super) fn gelu<const FUSED: bool>(x: f32) -> f32 {
+    let half = 0.5 * x;
+    fused::<FUSED>(half, erf::<FUSED>(x * std::f32::consts::FRAC_1_SQRT_2), half)
 }
 
 /// `max(x, 0)` of each number.

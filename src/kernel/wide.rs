@@ -6,53 +6,111 @@
 //! `vpmaddubsw` and `vpmaddwd` are needed for what one `vpmaddwd` does here, and its sums saturate.)
 //!
 //! What bounds it: every `vpmaddwd` needs a `vpaddd`. By the first alone a Zen 3 at 3.1 GHz does 200 billion multiplications and
-//! additions a second, by both 160 or so, from registers, in whatever order and in tiles of whatever shape.
+//! additions a second, by both 166, from registers, in whatever order and in tiles of whatever shape: it gives a sum one of the
+//! two units that can multiply often enough. The rest is lost where weights come from beyond the second cache.
 
 use std::arch::x86_64::{__m256, __m256i};
+use std::ops::Range;
 
 use pulp::x86::V3;
 
-use super::rows::fold;
-use super::{COLUMNS, ROWS};
+use super::rows::{fold, gelu};
+use super::{COLUMNS, ROWS, Work, next_rows};
 
 /// The largest magnitude on the left.
 const LEFT: f32 = 8191.0;
-/// Numbers of a column that are summed up in 32 bits; their sums are added in single precision.
-const BLOCK: usize = 512;
+/// Rows of the right matrix that are summed up in 32 bits, and columns of it that stay together: so many of both (288 KiB) leave
+/// room in the second cache (half a megabyte of a core). All rows of the left matrix pass by before the next ones are fetched.
+const BLOCK: usize = 384;
 /// Adding 1.5 · 2^23 to a small number rounds it and leaves it in the low bits.
 const ROUND: f32 = 12_582_912.0;
 
 /// Two numbers in 16 bits each: what `vpmaddwd` multiplies and adds.
 type Pair = i32;
 
-/// The right matrix, in panels of [`COLUMNS`] columns.
+/// The right matrix, [`BLOCK`] rows after the other, and what is added to the products.
 #[derive(Debug)]
-pub(super) struct Wide {
+pub(super) struct Wide(Vec<Block>);
+
+/// Some rows of the right matrix, in panels of [`COLUMNS`] columns.
+#[derive(Debug)]
+struct Block {
     /// Pairs a column.
     depth: usize,
     pairs: Vec<[__m256i; 2]>,
-    /// What a column was multiplied by, inverted, for each panel. Zeros beyond the last column.
-    scales: Vec<[f32; COLUMNS]>,
+    /// One for each panel.
+    columns: Vec<Columns>,
 }
 
-/// The left matrix.
+/// What the sums of a panel are multiplied by, and what is added then. Zeros beyond the last column.
+#[derive(Debug, Clone, Default)]
+struct Columns {
+    scales: [f32; COLUMNS],
+    biases: [f32; COLUMNS],
+}
+
+/// Some columns of the left matrix: those that are multiplied with one block.
 #[derive(Debug, Default)]
-pub(super) struct Left {
-    pub(super) pairs: Vec<Pair>,
+struct Left {
+    /// Pairs a row.
+    depth: usize,
+    pairs: Vec<Pair>,
     /// What a row was multiplied by, inverted.
-    pub(super) scales: Vec<f32>,
+    scales: Vec<f32>,
+}
+
+/// Rows of a [`Left`] that are multiplied at once.
+struct Strip<'a> {
+    rows: [&'a [Pair]; ROWS],
+    scales: [f32; ROWS],
+}
+
+/// Where the products of a [`Strip`] go.
+struct Sums<'a> {
+    numbers: &'a mut [f32],
+    width: usize,
+    /// The first column.
+    from: usize,
+    /// Whether they are added to what is there.
+    add: bool,
+}
+
+/// Memory for what is needed while a product is computed.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    left: Vec<Left>,
+    /// Between the two products of a [`FeedForward`].
+    between: Left,
+    /// The same before it is rounded, for one strip.
+    strip: Vec<f32>,
 }
 
 impl Wide {
-    /// From a matrix `[columns, depth]`, of an even depth: each of the rows given becomes a column.
-    pub(super) fn of_columns<'a>(depth: usize, columns: impl ExactSizeIterator<Item = &'a [f32]>) -> Self {
+    /// From the numbers of a matrix `[columns, depth]`, of an even depth, each of whose rows becomes a column, and as many biases.
+    pub(super) fn new(depth: usize, numbers: &[f32], biases: &[f32]) -> Self {
+        let block = |from: usize| {
+            let to = depth.min(from + BLOCK);
+            let columns = numbers.chunks_exact(depth).map(|column| column.get(from..to).unwrap_or_default());
+            Block::new(to - from, columns, if from == 0 { biases } else { &[] })
+        };
+        Self((0..depth).step_by(BLOCK).map(block).collect())
+    }
+}
+
+impl Block {
+    fn new<'a>(depth: usize, columns: impl ExactSizeIterator<Item = &'a [f32]>, biases: &[f32]) -> Self {
         let (depth, panels) = (depth / 2, columns.len().div_ceil(COLUMNS));
         let mut pairs = vec![[[0_i16; 16]; 2]; depth * panels];
-        let mut scales = vec![[0.0; COLUMNS]; panels];
+        let mut of_panels = vec![Columns::default(); panels];
+        for (panel, biases) in of_panels.iter_mut().zip(biases.chunks(COLUMNS)) {
+            for (place, bias) in panel.biases.iter_mut().zip(biases) {
+                *place = *bias;
+            }
+        }
         for (at, column) in columns.enumerate() {
             let scale = scale_of_column(column);
             let (panel, place) = (at / COLUMNS, at % COLUMNS);
-            if let Some(inverse) = scales.get_mut(panel).and_then(|scales| scales.get_mut(place)) {
+            if let Some(inverse) = of_panels.get_mut(panel).and_then(|panel| panel.scales.get_mut(place)) {
                 *inverse = scale.recip();
             }
             let rows = pairs.get_mut(panel * depth..).unwrap_or_default();
@@ -65,21 +123,70 @@ impl Wide {
             }
         }
         let pairs = pairs.into_iter().map(|halves| halves.map(pulp::cast)).collect();
-        Self { depth, pairs, scales }
+        Self { depth, pairs, columns: of_panels }
     }
 
-    /// The pairs and the scales of each panel, in the order of their columns.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&[[__m256i; 2]], &[f32; COLUMNS])> {
-        self.pairs.chunks_exact(self.depth.max(1)).zip(&self.scales)
+    /// Multiplies some rows with some panels.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn multiply(&self, v3: V3, strip: &Strip, panels: Range<usize>, mut sums: Sums) {
+        let pairs = self.pairs.get(panels.start * self.depth..).unwrap_or_default().chunks_exact(self.depth.max(1));
+        let columns = self.columns.get(panels).unwrap_or_default();
+        for ((panel, columns), from) in pairs.zip(columns).zip((sums.from..).step_by(COLUMNS)) {
+            let [a, b, c, d, e, f] = tile(v3, strip.rows, panel);
+            let [of_a, of_b, of_c, of_d, of_e, of_f] = strip.scales;
+            // Row by row, not in a loop over them: for that one, the sums would not stay in registers.
+            sums.put(0, from, columns.finish(v3, a, of_a));
+            sums.put(1, from, columns.finish(v3, b, of_b));
+            sums.put(2, from, columns.finish(v3, c, of_c));
+            sums.put(3, from, columns.finish(v3, d, of_d));
+            sums.put(4, from, columns.finish(v3, e, of_e));
+            sums.put(5, from, columns.finish(v3, f, of_f));
+        }
+    }
+}
+
+impl Columns {
+    /// The products of one row: its sums multiplied by its scale and those of the columns, and the biases.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn finish(&self, v3: V3, [low, high]: [__m256i; 2], row: f32) -> [f32; COLUMNS] {
+        let ([first, second], [of_first, of_second]): ([__m256; 2], [__m256; 2]) =
+            (pulp::cast(self.scales), pulp::cast(self.biases));
+        let row = v3.avx._mm256_set1_ps(row);
+        let (low, high) = (v3.avx._mm256_cvtepi32_ps(low), v3.avx._mm256_cvtepi32_ps(high));
+        let (first, second) = (v3.avx._mm256_mul_ps(row, first), v3.avx._mm256_mul_ps(row, second));
+        pulp::cast([v3.fma._mm256_fmadd_ps(low, first, of_first), v3.fma._mm256_fmadd_ps(high, second, of_second)])
+    }
+}
+
+impl Sums<'_> {
+    /// Writes the products of a row, from a column on, or adds them; as far as there is room.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn put(&mut self, row: usize, from: usize, products: [f32; COLUMNS]) {
+        let places = self.numbers.get_mut(row * self.width..(row + 1) * self.width).unwrap_or_default();
+        let places = places.get_mut(from..).unwrap_or_default();
+        // Of a length that is known: by vector instructions.
+        match places.first_chunk_mut::<COLUMNS>() {
+            Some(places) if self.add => {
+                for (place, product) in places.iter_mut().zip(products) {
+                    *place += product;
+                }
+            }
+            Some(places) => *places = products,
+            None => {
+                for (place, product) in places.iter_mut().zip(products) {
+                    *place = if self.add { *place + product } else { product };
+                }
+            }
+        }
     }
 }
 
 /// The largest factor with which no sum of a block leaves 32 bits and no number 16.
 fn scale_of_column(column: &[f32]) -> f32 {
-    let blocks = |numbers: &[f32]| numbers.iter().map(|x| x.abs()).sum::<f32>();
-    let (low, high) = column.split_at(column.len() / 2);
-    let sum =
-        low.chunks(BLOCK / 2).zip(high.chunks(BLOCK / 2)).map(|(low, high)| blocks(low) + blocks(high)).fold(0.0, f32::max);
+    let sum = column.iter().map(|x| x.abs()).sum::<f32>();
     let max = column.iter().fold(0.0, |max: f32, x| max.max(x.abs()));
     // A rounded number is half a step larger at most: 2^31 less what that adds to a sum of a block.
     let room = (2_147_483_648.0 - LEFT * BLOCK as f32) * 0.999;
@@ -93,52 +200,63 @@ fn halves(numbers: &[f32]) -> impl Iterator<Item = (f32, f32)> {
 }
 
 impl Left {
-    /// Rounds the rows of a matrix. To be inlined into what runs with AVX2.
+    /// Takes rows of so many numbers from here on, none of which is there.
+    fn clear(&mut self, width: usize) {
+        self.depth = width / 2;
+        self.pairs.clear();
+        self.scales.clear();
+    }
+
+    /// Rounds a row.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    pub(super) fn refill(&mut self, numbers: &[f32], width: usize) {
-        // Zeros where there was nothing before: all of it is overwritten.
-        self.pairs.resize(numbers.len() / 2, 0);
-        self.scales.clear();
-        for (row, pairs) in numbers.chunks_exact(width.max(2)).zip(self.pairs.chunks_exact_mut(width.max(2) / 2)) {
-            let greater = |a: f32, b: f32| if b > a { b } else { a };
-            let max = fold(row, f32::MIN_POSITIVE, |max, x| greater(max, x.abs()), greater);
-            let scale = LEFT / max.max(1e-30);
-            self.scales.push(scale.recip());
-            let (low, high) = row.split_at(width / 2);
-            for ((pair, low), high) in pairs.iter_mut().zip(low).zip(high) {
-                let (low, high) = ((low * scale + ROUND).to_bits(), (high * scale + ROUND).to_bits());
-                *pair = ((low & 0xffff) | (high << 16)) as Pair;
+    fn push(&mut self, row: &[f32]) {
+        let greater = |a: f32, b: f32| if b > a { b } else { a };
+        let max = fold(row, f32::MIN_POSITIVE, |max, x| greater(max, x.abs()), greater);
+        let scale = LEFT / max.max(1e-30);
+        self.scales.push(scale.recip());
+        let from = self.pairs.len();
+        self.pairs.resize(from + self.depth, 0);
+        let pairs = self.pairs.get_mut(from..).unwrap_or_default();
+        let (low, high) = row.split_at(row.len() / 2);
+        for ((pair, low), high) in pairs.iter_mut().zip(low).zip(high) {
+            let (low, high) = ((low * scale + ROUND).to_bits(), (high * scale + ROUND).to_bits());
+            *pair = ((low & 0xffff) | (high << 16)) as Pair;
+        }
+    }
+
+    /// Rounds the rows of a matrix, for one block after the other.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn fill(all: &mut Vec<Self>, numbers: &[f32], width: usize) {
+        all.resize_with(width.div_ceil(BLOCK), Self::default);
+        for (left, from) in all.iter_mut().zip((0..width).step_by(BLOCK)) {
+            let columns = from..width.min(from + BLOCK);
+            left.clear(columns.len());
+            for row in numbers.chunks_exact(width) {
+                left.push(row.get(columns.clone()).unwrap_or_default());
             }
         }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn strips(&self) -> impl Iterator<Item = Strip<'_>> {
+        let depth = self.depth.max(1);
+        self.pairs.chunks(ROWS * depth).zip(self.scales.chunks(ROWS)).map(move |(pairs, of_rows)| {
+            let mut scales = [0.0; ROWS];
+            for (place, scale) in scales.iter_mut().zip(of_rows) {
+                *place = *scale;
+            }
+            Strip { rows: next_rows(pairs.chunks_exact(depth)), scales }
+        })
     }
 }
 
 /// The products of some rows with the columns of a panel, yet to be scaled.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-pub(super) fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[__m256; 2]; ROWS] {
-    let mut sums = [[v3.avx._mm256_setzero_ps(); 2]; ROWS];
-    let mut from = 0;
-    for panel in panel.chunks(BLOCK / 2) {
-        // No `map`: it would be a call.
-        let mut parts: [&[Pair]; ROWS] = [&[]; ROWS];
-        for (part, row) in parts.iter_mut().zip(&rows) {
-            *part = row.get(from..from + panel.len()).unwrap_or_default();
-        }
-        from += panel.len();
-        for (sums, block) in sums.iter_mut().zip(block(v3, parts, panel)) {
-            for (sum, x) in sums.iter_mut().zip(block) {
-                *sum = v3.avx._mm256_add_ps(*sum, v3.avx._mm256_cvtepi32_ps(x));
-            }
-        }
-    }
-    sums
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn block(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[__m256i; 2]; ROWS] {
+fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[[__m256i; 2]]) -> [[__m256i; 2]; ROWS] {
     let mut sums = [[v3.avx._mm256_setzero_si256(); 2]; ROWS];
     let [a, b, c, d, e, f] = rows;
     for ((((((right, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
@@ -158,12 +276,90 @@ fn step(v3: V3, sums: &mut [[__m256i; 2]; ROWS], left: [Pair; ROWS], right: &[__
     }
 }
 
-/// The products of one row with the columns of a panel.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for what calls it")]
-pub(super) fn scaled(v3: V3, products: &[__m256; 2], row: f32, columns: &[f32; COLUMNS]) -> [f32; COLUMNS] {
-    let (row, columns): (__m256, [__m256; 2]) = (v3.avx._mm256_set1_ps(row), pulp::cast(*columns));
-    let [low, high] = products;
-    let [of_low, of_high] = columns.map(|column| v3.avx._mm256_mul_ps(row, column));
-    pulp::cast([v3.avx._mm256_mul_ps(*low, of_low), v3.avx._mm256_mul_ps(*high, of_high)])
+/// `sums = x · weight + bias`, or `sums += …`
+pub(super) struct Product<'a> {
+    pub(super) v3: V3,
+    pub(super) wide: &'a Wide,
+    /// Numbers a row of `x`.
+    pub(super) inputs: usize,
+    /// Numbers a row of `sums`.
+    pub(super) outputs: usize,
+    pub(super) x: &'a [f32],
+    pub(super) sums: &'a mut [f32],
+    pub(super) add: bool,
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Work for Product<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn run<const FUSED: bool>(self) {
+        let Self { v3, wide, inputs, outputs, x, sums, add, scratch } = self;
+        Left::fill(&mut scratch.left, x, inputs);
+        for (at, (block, left)) in wide.0.iter().zip(&scratch.left).enumerate() {
+            for from in (0..outputs).step_by(BLOCK) {
+                let panels = panels(from, outputs);
+                for (strip, numbers) in left.strips().zip(sums.chunks_mut(ROWS * outputs)) {
+                    let sums = Sums { numbers, width: outputs, from, add: add || at > 0 };
+                    block.multiply(v3, &strip, panels.clone(), sums);
+                }
+            }
+        }
+    }
+}
+
+/// The panels of the columns that stay together from this one on.
+fn panels(from: usize, width: usize) -> Range<usize> {
+    from / COLUMNS..width.min(from + BLOCK).div_ceil(COLUMNS)
+}
+
+/// `x += contract · GELU(expand · x)`
+pub(super) struct FeedForward<'a> {
+    pub(super) v3: V3,
+    pub(super) expand: &'a Wide,
+    pub(super) contract: &'a Wide,
+    /// Numbers a row of `x`.
+    pub(super) width: usize,
+    /// Numbers a row of what is between.
+    pub(super) inner: usize,
+    pub(super) x: &'a mut [f32],
+    pub(super) scratch: &'a mut Scratch,
+}
+
+impl Work for FeedForward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn run<const FUSED: bool>(self) {
+        let Self { v3, expand, contract, width, inner, x, scratch: Scratch { left, between, strip: numbers } } = self;
+        Left::fill(left, x, width);
+        // Each block of the second product needs some columns of the first one alone.
+        for (second, from) in contract.0.iter().zip((0..inner).step_by(BLOCK)) {
+            let panels = panels(from, inner);
+            let columns = inner.min(from + BLOCK) - from;
+            between.clear(columns);
+            numbers.resize(ROWS * columns, 0.0);
+            let mut rows = x.len() / width.max(1);
+            let mut strips: Vec<_> = left.iter().map(Left::strips).collect();
+            while rows > 0 {
+                for (at, (first, strips)) in expand.0.iter().zip(&mut strips).enumerate() {
+                    let Some(strip) = strips.next() else { continue };
+                    first.multiply(v3, &strip, panels.clone(), Sums { numbers, width: columns, from: 0, add: at > 0 });
+                }
+                for row in numbers.chunks_exact_mut(columns).take(rows) {
+                    for x in row.iter_mut() {
+                        *x = gelu::<FUSED>(*x);
+                    }
+                    between.push(row);
+                }
+                rows = rows.saturating_sub(ROWS);
+            }
+            for (strip, numbers) in between.strips().zip(x.chunks_mut(ROWS * width)) {
+                second.multiply(v3, &strip, 0..width.div_ceil(COLUMNS), Sums { numbers, width, from: 0, add: true });
+            }
+        }
+    }
 }
