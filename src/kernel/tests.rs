@@ -33,12 +33,14 @@ fn products_are_right_for_all_shapes() {
     let cut = [(7, 386, 384), (12, 768, 385), (13, 770, 769), (1, 382, 800)];
     let shapes = few.into_iter().chain(cut);
     for cpu in cpus() {
+        // The same memory for all of them: what one leaves behind is not to be seen by the next one.
+        let mut scratch = Scratch::default();
         for (rows, inputs, outputs) in shapes.clone() {
             let (x, weight, bias) = (matrix(rows, inputs, 1), matrix(outputs, inputs, 2), numbers(outputs, 3));
             let dense = Dense::new(cpu, &weight, bias.clone());
-            let product = dense.of(cpu, &x, &mut Scratch::default());
+            let product = dense.of(cpu, &x, &mut scratch);
             let mut sum = product.clone();
-            dense.add_to(cpu, &x, &mut sum, &mut Scratch::default());
+            dense.add_to(cpu, &x, &mut sum, &mut scratch);
             assert_eq!(product.rows().len(), rows);
             for ((x, product), sum) in x.rows().zip(product.rows()).zip(sum.rows()) {
                 for (((weight, bias), product), sum) in weight.rows().zip(&bias).zip(product).zip(sum) {
@@ -76,7 +78,6 @@ fn the_two_layers_of_a_transformer_are_right_for_any_number_of_rows() {
             for rows in &counts {
                 let x = matrix(*rows, width, 11);
                 let mut sum = x.clone();
-                // The same memory for all of them: what one leaves behind is not to be seen by the next one.
                 feed_forward(cpu, &first, &second, &mut sum, &mut scratch);
                 assert_eq!(sum.rows().len(), *rows);
                 for (x, sum) in x.rows().zip(sum.rows()) {
