@@ -155,6 +155,9 @@ impl Block {
     fn multiply(&self, v3: V3, strip: &Strip, panels: Range<usize>, mut sums: Sums) {
         let pairs = self.pairs.get(panels.start * self.depth..).unwrap_or_default().chunks_exact(self.depth.max(1));
         let columns = self.columns.get(panels).unwrap_or_default();
+        if sums.add {
+            fetch(sums.numbers);
+        }
         for ((panel, columns), from) in pairs.zip(columns).zip((sums.from..).step_by(COLUMNS)) {
             let [a, b, c, d] = tile(v3, strip.pairs, panel);
             let [of_a, of_b, of_c, of_d] = strip.rows;
@@ -206,6 +209,14 @@ impl Sums<'_> {
             }
         }
     }
+}
+
+/// Reads a number of every line of the cache, so that all of them are on their way at once: panel by panel, each one would wait for
+/// its own.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn fetch(numbers: &[f32]) {
+    std::hint::black_box(numbers.iter().step_by(16).fold(0, |all, x| all ^ x.to_bits()));
 }
 
 /// The largest factor with which no sum of a block leaves 32 bits and no number 16.
