@@ -6,9 +6,10 @@
 //! `vpmaddubsw` and `vpmaddwd` are needed for what one `vpmaddwd` does here, and its sums saturate.)
 //!
 //! What bounds it: every `vpmaddwd` needs a `vpaddd`. By the first alone a Zen 3 at 3.1 GHz does 200 billion multiplications and
-//! additions a second, by both 166, from registers, in whatever order and in tiles of whatever shape: it lets too many sums into
-//! the two of its four units that can multiply. So half of the multiplications are turned into additions (Winograd 1968, "A new
-//! algorithm for inner product", IEEE Transactions on Computers C-17):
+//! additions a second, by both 166, from registers, in whatever order and in tiles of whatever shape: a sum often takes one of the
+//! two units (of four) that can multiply. (With shuffles in their place, which take the other two, it is 190.) So half of the
+//! multiplications are turned into additions, which is worth 178 (Winograd 1968, "A new algorithm for inner product", IEEE
+//! Transactions on Computers C-17):
 //!
 //! `x₀·w₀ + x₁·w₁ = (x₀ + w₁)·(x₁ + w₀) - x₀·x₁ - w₀·w₁`
 //!
