@@ -41,6 +41,7 @@ pub enum Part {
 
 /// Reads an answer's pieces.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that the characters before have decided")]
 pub struct Claims {
     /// The sentence so far, without marks.
     sentence: String,
