@@ -26,6 +26,9 @@ mod check;
 mod date;
 mod diff;
 mod dotted;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod forms;
 pub(super) mod function;
 mod known;
 pub(super) mod lex;

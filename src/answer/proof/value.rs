@@ -282,10 +282,16 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             _ => {}
         }
     }
-    if first.kind != Kind::Word
+    if digits
+        && !ordinal
+        && let Some((joined, tokens)) = amount::mixed(without_prefix(rest))
+    {
+        amounts = vec![joined];
+        rounded = true;
+        length = tokens;
+    } else if digits
         && !ordinal
         && let Some((factor, more)) = without_prefix(rest).get(length..).and_then(amount::scale)
-        && digits
     {
         // `约3万多`: more digits are not known.
         amounts = vec![value.times(factor)?];
