@@ -61,6 +61,13 @@ impl Decimal {
         self.digits.checked_mul(10_i128.checked_pow(zeros)?)
     }
 
+    /// Whether it is as near to the other as that.
+    pub(super) fn is_within(self, step: Self, other: Self) -> bool {
+        let apart = self.minus(other).map(|apart| Self { digits: apart.digits.abs(), ..apart });
+        let left = apart.and_then(|apart| step.minus(apart));
+        left.is_some_and(|left| left.digits >= 0)
+    }
+
     /// Whether it is the other, rounded up or down to its own digits, of which there are two at least.
     pub(super) fn rounds(self, other: Self) -> bool {
         let Some((mine, its, exponent)) = self.aligned(other) else { return false };
@@ -223,8 +230,33 @@ fn word(key: &str) -> Option<(i128, bool)> {
     }
 }
 
-/// A number that begins here in Chinese characters: `三十`, `一万二千`, `三亿一千万`, `二〇二六`.
+/// A number that begins here in Chinese characters, with what is behind its point: `三十`, `三点五`, `三点五亿`.
 pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
+    let whole = whole(tokens)?;
+    let Some((value, length)) = pointed(tokens, whole) else { return Some(whole) };
+    let (factor, more) = tokens.get(length..).and_then(scale).unwrap_or((Decimal::new(1, 0), 0));
+    Some(Spelled { value: value.times(factor)?, length: length + more, soft: false, ordinal: false })
+}
+
+/// A whole number with the digits behind its point, and its tokens; no time of day (`三点五分`), no `两点一线`.
+fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
+    let (point, rest) = tokens.get(whole.length..)?.split_first()?;
+    let digit = |token: &Token| match character(token) {
+        Some(Character::Digit(n)) => Some(n),
+        _ => None,
+    };
+    let digits: Vec<i128> = rest.iter().map_while(digit).take(9).collect();
+    let other = rest.get(digits.len()).is_some_and(|next| matches!(&*next.key, "十" | "分" | "刻" | "线" | "、"));
+    if !matches!(&*point.key, "点" | "點") || digits.is_empty() || other {
+        return None;
+    }
+    let fraction = digits.iter().fold(0_i128, |all, digit| all * 10 + digit);
+    let fraction = Decimal::new(fraction, -i32::try_from(digits.len()).ok()?);
+    Some((whole.value.plus(fraction)?, whole.length + 1 + digits.len()))
+}
+
+/// A whole number that begins here in Chinese characters: `三十`, `一万二千`, `三亿一千万`, `二〇二六`.
+pub(super) fn whole(tokens: &[Token]) -> Option<Spelled> {
     let characters = tokens.iter().take(LONGEST).map_while(character);
     let characters: Vec<Character> = characters.collect();
     let digits = characters.iter().filter(|c| matches!(c, Character::Digit(_))).count();

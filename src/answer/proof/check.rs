@@ -15,6 +15,9 @@ use crate::chunk::with_columns;
 /// Values of a claim that are looked up: a sentence has a few.
 const MOST_VALUES: usize = 40;
 
+/// The context in which a share of the source contradicts one that is said: about two words beside it.
+const SHARED: f32 = 1.5;
+
 /// A source, read once.
 #[derive(Debug)]
 pub struct Evidence {
@@ -155,7 +158,9 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
         if value.is_firm() && !is_derived(claim, at, value) {
             return Some(kind);
         }
-        let contradicted = other.is_some_and(|other| other.both && other.flanks >= 2.5);
+        // A share in words may be worked out, unless another is told of the same.
+        let shared = value.is_share() && other.is_some_and(|other| other.context >= SHARED);
+        let contradicted = shared || other.is_some_and(|other| other.both && other.flanks >= 2.5);
         return contradicted.then_some(kind);
     };
     other.is_some_and(|other| is_elsewhere(same, other, value.is_firm(), kind == DoubtKind::Date)).then_some(kind)

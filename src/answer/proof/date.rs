@@ -1,6 +1,6 @@
 //! Dates as they are written: `2026-11-29`, `29 November 2026`, `Nov. 29`, `2026年11月29日`, `十一月`.
 
-use super::amount::{Decimal, chinese};
+use super::amount::{Decimal, whole};
 use super::lex::{Kind, Token};
 
 /// A day, a month or a year, or what is said of one.
@@ -79,11 +79,11 @@ fn dashed(tokens: &[Token]) -> Option<(Date, usize)> {
 }
 
 /// A number in digits or Chinese characters, and its tokens.
-fn count(tokens: &[Token]) -> Option<(i32, usize)> {
+pub(super) fn count(tokens: &[Token]) -> Option<(i32, usize)> {
     if let Some(value) = number(tokens.first()) {
         return Some((value, 1));
     }
-    let spelled = chinese(tokens)?;
+    let spelled = whole(tokens)?;
     let whole = spelled.value.whole().and_then(|value| i32::try_from(value).ok())?;
     Some((whole, spelled.length))
 }

@@ -137,3 +137,113 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn speeds_areas_and_currencies_are_told_apart_and_converted() {
+    say_the_same(&[
+        ("The speed is 90 km/h.", "The speed is 25 m/s."),
+        ("The speed is 25 metres per second.", "The speed is 90 km/h."),
+        ("The speed is 10 knots.", "The speed is 18.52 km/h."),
+        ("The car drove at 25 mph.", "The car drove at 25 miles per hour."),
+        ("The car drove at 25 mph.", "The car covered 25 miles in each hour."),
+        ("时速90公里。", "速度为25米每秒。"),
+        ("速度为90公里/小时。", "时速达到90公里。"),
+        ("线路为90公里。", "线路为90公里。它每小时开一班。"),
+        ("占地75亩。", "占地5公顷。"),
+        ("占地500公顷。", "占地5平方公里。"),
+        ("It covers 5 square kilometres.", "It covers 500 hectares."),
+        ("It covers 300 km².", "It covers 300 km 2."),
+        ("全长10里。", "全长5公里。"),
+        ("The fee is HK$5.", "费用为5港元。"),
+        ("The fee is 5 HKD.", "费用为5港币。"),
+        ("The fee is $5.", "费用为5美元。"),
+        ("费用为5元。", "费用为5人民币。"),
+        ("他住在三里屯。", "他住在三里屯，那里有五家店。"),
+    ]);
+    differ(&[
+        ("25 mph", "25 m/s"),
+        ("The car drove at 25 mph.", "The car drove at 25 m/s."),
+        ("The ship sails at 25 knots.", "The ship sails at 25 km/h."),
+        ("The tank holds 25 gallons.", "The tank holds 25 litres."),
+        ("5亩", "5公顷"),
+        ("5里", "5公里"),
+        ("5港元", "5人民币"),
+        ("费用为5港元。", "费用为5美元。"),
+        ("浓度为5‰。", "浓度为5%。"),
+    ]);
+}
+
+#[test]
+fn a_temperature_below_zero_is_not_the_same_above_it() {
+    say_the_same(&[
+        ("The temperature is -20 °C.", "最低气温零下20摄氏度。"),
+        ("The temperature is minus 20 °C.", "The temperature is −20 °C."),
+        ("It is 20 °C below zero.", "The temperature is −20 °C."),
+        ("温度为零下20度。", "温度为-20 °C。"),
+        ("Temperatures range from 15-20 °C.", "Temperatures range from 15 to 20 °C."),
+        ("最低零下30度。", "气温在零下20至30度。"),
+        ("Run kill -9.", "Send signal 9 with kill."),
+    ]);
+    differ(&[
+        ("20 °C", "-20 °C"),
+        ("-20 °C", "20 °C"),
+        ("The temperature is 20 °C.", "The temperature is -20 °C."),
+        ("最低20摄氏度", "最低零下20摄氏度"),
+        ("最低零下20度", "最低20度"),
+    ]);
+}
+
+#[test]
+fn shares_are_percents() {
+    say_the_same(&[
+        ("占七成。", "占70%。"),
+        ("占70%。", "占七成。"),
+        ("占七成五。", "占75%。"),
+        ("占约七成。", "占68%。"),
+        ("增长百分之三点五。", "增长3.5%。"),
+        ("增长3.5%。", "增长百分之三点五。"),
+        ("误差为百分之30。", "误差为30%。"),
+        ("浓度为5‰。", "浓度为千分之五。"),
+        ("A quarter of the users left.", "25 % of the users left."),
+        ("A third of the users left.", "One third of the users left."),
+        ("A third of the users left.", "33 % of the users left."),
+        ("Nearly half of the users left.", "Of the users 48 % left."),
+        ("1/3 of the users left.", "One third of the users left."),
+        ("三分之一的用户离开了。", "One third of the users left."),
+        ("四分之一的用户离开了。", "25%的用户离开了。"),
+        ("In the third quarter of the year sales rose.", "Sales rose in the third quarter."),
+        ("三点五亿元", "350000000元"),
+        ("每天三点五千瓦时", "每天3500瓦时"),
+    ]);
+    differ(&[
+        ("占七成。", "占60%。"),
+        ("占70%。", "占六成。"),
+        ("增长百分之三点五。", "增长3.2%。"),
+        ("A quarter of the users left.", "A third of the users left."),
+        ("Two thirds of the users left.", "Three quarters of the users left."),
+        ("三分之一的用户离开了。", "四分之一的用户离开了。"),
+        ("25 %", "25 shares"),
+        ("He holds 25 shares of it.", "He holds 25 % of it."),
+        ("他持有25股。", "他持有25%。"),
+    ]);
+}
+
+#[test]
+fn parts_of_the_day_tell_hours_apart() {
+    say_the_same(&[
+        ("会议下午3点开始。", "会议15:00开始。"),
+        ("会议3点开始。", "会议下午3点开始。"),
+        ("会议下午三点半开始。", "会议15:30开始。"),
+        ("会议15点30分开始。", "会议下午三点半开始。"),
+        ("The meeting starts at 3 pm.", "会议下午3点开始。"),
+        ("店铺凌晨12点关门。", "店铺0:00关门。"),
+        ("会议晚8时开始。", "会议20:00开始。"),
+        ("有3点建议。", "有三点建议。"),
+    ]);
+    differ(&[
+        ("下午3点", "上午3点"),
+        ("会议下午3点开始。", "会议上午3点开始。"),
+        ("会议下午3点开始。", "会议下午4点开始。"),
+        ("The meeting starts at 3 pm.", "会议上午3点开始。"),
+    ]);
+}

@@ -23,6 +23,7 @@
 
 mod amount;
 mod check;
+mod clock;
 mod date;
 mod diff;
 mod dotted;
@@ -37,6 +38,7 @@ mod negation;
 mod place;
 mod quote;
 mod reading;
+mod share;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;

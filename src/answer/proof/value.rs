@@ -3,9 +3,12 @@
 use std::ops::Range;
 
 use super::amount::{self, Decimal, Spelled};
+use super::clock;
 use super::date::{self, Date};
-use super::lex::{Kind, Token};
-use super::unit::{self, Unit};
+use super::function::is_function;
+use super::lex::{Gap, Kind, Token};
+use super::share::{self, Share};
+use super::unit::{self, Measure, Unit};
 
 /// A value, and the tokens that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +42,14 @@ pub(super) struct Number {
     pub(super) decade: bool,
     /// Written with four digits and without a unit.
     pub(super) year: Option<i32>,
+    /// The fraction that it is in words, in percent.
+    pub(super) parts: Option<(i128, i128)>,
+    /// Of a temperature, where it is told.
+    pub(super) below_zero: Option<bool>,
+    /// Things are counted: `25 shares`.
+    pub(super) counted: bool,
+    /// `3点`: an hour, or points.
+    pub(super) hour: bool,
 }
 
 impl Number {
@@ -48,6 +59,48 @@ impl Number {
             Some(unit) => amount.times(unit.factor),
             None => Some(*amount),
         })
+    }
+
+    fn share(share: Share, rounded: bool) -> Self {
+        Self {
+            amounts: vec![share.percent],
+            unit: Some(Unit { measure: Measure::Percent, factor: Decimal::new(1, 0) }),
+            soft: share.soft,
+            ordinal: false,
+            rounded,
+            decade: false,
+            year: None,
+            parts: share.parts,
+            below_zero: None,
+            counted: false,
+            hour: false,
+        }
+    }
+
+    fn is_temperature(&self) -> bool {
+        self.unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit))
+    }
+
+    fn is_percent(&self) -> bool {
+        self.unit.is_some_and(|unit| unit.measure == Measure::Percent)
+    }
+
+    /// How a share stands to another, to percents or to a number.
+    fn share_against(&self, said: &Self) -> Match {
+        /// Percents that are called a third, and nearly a third.
+        const NEAR: i128 = 1;
+        const ROUGHLY: i128 = 5;
+        if let (Some((a, b)), Some((c, d))) = (self.parts, said.parts) {
+            return same(a * d == c * b);
+        }
+        let near = Decimal::new(if self.rounded || said.rounded { ROUGHLY } else { NEAR }, 0);
+        if self.is_percent() && said.is_percent() {
+            return same(said.base().any(|said| self.base().any(|mine| mine.is_within(near, said))));
+        }
+        let (parts, bare) = if self.parts.is_some() { (self.parts, said) } else { (said.parts, self) };
+        let is_part = parts.is_some_and(|(a, b)| [a, b].iter().any(|part| bare.amounts.contains(&Decimal::new(*part, 0))));
+        let told = is_part && self.parts.is_some() || self.amounts == said.amounts;
+        if bare.unit.is_none() && told { Match::Same } else { Match::Apart }
     }
 
     /// The same number; the units are another question.
@@ -89,6 +142,14 @@ impl Value {
             (What::Time(mine, mine_told), What::Time(its, its_told)) => {
                 same(mine == its || (!mine_told || !its_told) && mine % 720 == its % 720)
             }
+            (What::Number(hour), What::Time(minutes, told)) | (What::Time(minutes, told), What::Number(hour))
+                if hour.hour && hour.unit.is_none() =>
+            {
+                let is = |minutes: u16| hour.amounts.contains(&Decimal::new(i128::from(minutes), 0));
+                let hours = minutes / 60;
+                let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
+                if same { Match::Same } else { Match::Apart }
+            }
             (What::Version(mine), What::Version(its)) => {
                 let begins = mine.strip_prefix(&**its).is_some_and(|rest| rest.starts_with('.'));
                 same(mine == its || begins)
@@ -102,6 +163,11 @@ impl Value {
         }
     }
 
+    /// A fraction in words, not said to be a rough one.
+    pub(super) fn is_share(&self) -> bool {
+        matches!(&self.what, What::Number(number) if number.parts.is_some() && !number.rounded)
+    }
+
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
         !matches!(&self.what, What::Number(number) if number.soft)
@@ -113,8 +179,14 @@ fn same(same: bool) -> Match {
 }
 
 fn against(mine: &Number, said: &Number) -> Match {
+    if mine.parts.is_some() || said.parts.is_some() {
+        return mine.share_against(said);
+    }
+    if mine.below_zero.zip(said.below_zero).is_some_and(|(a, b)| a != b) && mine.same_amount(said) {
+        return Match::Other;
+    }
     match (mine.unit, said.unit) {
-        (Some(a), Some(b)) if a.measure == b.measure => {
+        (Some(a), Some(b)) if a.measure.is_like(b.measure) => {
             if a.factor == b.factor {
                 return same(mine.same_amount(said));
             }
@@ -125,8 +197,10 @@ fn against(mine: &Number, said: &Number) -> Match {
                 (false, false) => Match::Other,
             }
         }
+        (Some(a), Some(b)) if mine.same_amount(said) && a.is_short_for(&b) => Match::Same,
         (Some(_), Some(_)) if mine.same_amount(said) => Match::Unit,
         (Some(_), Some(_)) => Match::Apart,
+        _ if mine.same_amount(said) && (mine.is_percent() && said.counted || mine.counted && said.is_percent()) => Match::Unit,
         _ => {
             let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));
             // `3千帕` are 3000 of what is no unit of the list.
@@ -142,9 +216,11 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
     // Zeros of the smallest power since the last 万 or 亿, which none as large can follow; and whether one has just been.
     let mut smallest = None;
     let mut complete = rest.first().is_some_and(|first| first.kind == Kind::Number);
+    let mut pointed = false;
     for (at, token) in rest.iter().enumerate() {
         let zeros = amount::zeros(token);
-        let follows = complete || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
+        pointed |= at > 0 && matches!(&*token.key, "点" | "點");
+        let follows = complete || pointed || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
         if at > 0 && follows && rest.get(at..).is_some_and(unit::is_prefix) {
             return rest.get(..at).unwrap_or(rest);
         }
@@ -152,7 +228,7 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
         match zeros {
             Some(4..) => smallest = None,
             Some(zeros) => smallest = Some(smallest.map_or(zeros, |smallest: u32| smallest.min(zeros))),
-            None if amount::is_digit(token) || complete => {}
+            None if amount::is_digit(token) || complete || pointed => {}
             None => break,
         }
     }
@@ -206,45 +282,51 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
 
 fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     let first = rest.first()?;
+    if let Some(read) = below_zero(tokens, at) {
+        return Some(read);
+    }
     if first.kind == Kind::Mark {
         return None;
     }
     if let Some((date, length)) = date::read(rest) {
         return Some((What::Date(date), length));
     }
-    if let Some(read) = time(rest) {
-        return Some(read);
+    if let Some(clock) = clock::read(rest) {
+        return Some((What::Time(clock.minutes, clock.told), clock.length));
+    }
+    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some(share) = share::read(rest, before) {
+        return Some((What::Number(Number::share(share, before.is_some_and(is_roughly))), share.length));
     }
     number(tokens, at, rest)
 }
 
-/// `10:30`, `5 p.m.`, `5:30 pm`.
-fn time(rest: &[Token]) -> Option<(What, usize)> {
-    let hour: u16 = rest.first().filter(|token| token.kind == Kind::Number && token.key.len() <= 2)?.key.parse().ok()?;
-    let (mut minutes, mut at, mut clock) = (hour.checked_mul(60)?, 1, false);
-    if let Some([colon, minute]) = rest.get(1..3)
-        && (colon.is(":") && minute.kind == Kind::Number && minute.key.len() == 2)
-        && colon.is_glued()
-        && minute.is_glued()
-    {
-        minutes += minute.key.parse::<u16>().ok().filter(|minute| *minute < 60)?;
-        (at, clock) = (3, true);
-    }
-    let half = rest.get(at).map(|token| &*token.key).unwrap_or_default();
-    let dotted = matches!(half, "a" | "p")
-        && matches!(rest.get(at + 1..at + 4), Some([point, m, end]) if point.is(".") && &*m.key == "m" && end.is("."));
-    let afternoon = match half {
-        "am" => Some(false),
-        "pm" => Some(true),
-        "a" | "p" if dotted => Some(half == "p"),
+/// `20 °C below zero`, and before the number `-`, `minus`, `零下`: how many tokens say so, and whether it is sure without a unit.
+fn minus(tokens: &[Token], at: usize) -> Option<(usize, bool)> {
+    let first = tokens.get(at)?;
+    let next = tokens.get(at + 1)?;
+    let beside = at.checked_sub(1).and_then(|at| tokens.get(at)).filter(|_| first.is_glued());
+    match (&*first.key, &*next.key) {
+        ("零", "下") => Some((2, true)),
+        ("minus", _) => Some((1, false)),
+        // A dash between two words is none.
+        ("-", _) if next.is_glued() && next.kind == Kind::Number => beside
+            .is_none_or(|before| matches!(&*before.key, "(" | "~" | "为" | "是" | "达" | "约" | "到" | "至"))
+            .then_some((1, false)),
         _ => None,
-    };
-    if let Some(afternoon) = afternoon.filter(|_| (1..=12).contains(&hour)) {
-        at += if dotted { 4 } else { 1 };
-        let minutes = minutes % 720 + if afternoon { 720 } else { 0 };
-        return Some((What::Time(minutes, true), at));
     }
-    (clock && hour < 25).then_some((What::Time(minutes, hour > 12 || hour == 0), at))
+}
+
+/// A number with what makes a temperature of it one below zero.
+fn below_zero(tokens: &[Token], at: usize) -> Option<(What, usize)> {
+    let (sign, sure) = minus(tokens, at)?;
+    let (what, length) = number(tokens, at + sign, tokens.get(at + sign..)?)?;
+    match what {
+        What::Number(number) if sure || number.is_temperature() => {
+            Some((What::Number(Number { below_zero: Some(true), ..number }), sign + length))
+        }
+        _ => None,
+    }
 }
 
 fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
@@ -282,6 +364,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             _ => {}
         }
     }
+    let money = unit::before(tokens.get(..at).unwrap_or_default());
     if digits
         && !ordinal
         && let Some((joined, tokens)) = amount::mixed(without_prefix(rest))
@@ -306,14 +389,14 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         ordinal = true;
         soft = false;
     }
-    let mut unit = before.and_then(unit::before);
+    let mut unit = money;
     // `90-day`, `90 day`, `90天`
     let dash = usize::from(rest.get(length).is_some_and(|next| next.is("-") && next.is_glued()));
     if let Some((found, more)) = rest.get(length + dash..).and_then(unit::after)
         && rest.get(length + dash).is_some_and(|next| next.gap < Gap::Line)
         && !(ordinal && first.kind != Kind::Han && found.measure != unit::Measure::Century)
     {
-        unit = Some(found);
+        unit = Some(unit::at_speed(found, tokens.get(..at).unwrap_or_default()).unwrap_or(found));
         length += dash + more;
         soft &= first.kind != Kind::Han || is_one(&amounts);
     }
@@ -322,10 +405,32 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     }
     let bare = digits && unit.is_none() && first.key.len() == 4 && (length == 1 || decade);
     let year = if bare { date::as_year(value) } else { None };
-    Some((What::Number(Number { amounts, unit, soft, ordinal, rounded, decade, year }), length))
+    let next = rest.get(length);
+    let below_zero = is_below_zero(next, rest.get(length + 1), unit);
+    length += if below_zero == Some(true) { 2 } else { 0 };
+    let counted = unit.is_none() && next.is_some_and(is_counted);
+    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
+    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
+    Some((What::Number(number), length))
 }
 
-use super::lex::Gap;
+/// Whether a temperature is below zero, where it is told behind its number; a `-` before it was looked for.
+fn is_below_zero(next: Option<&Token>, after: Option<&Token>, unit: Option<Unit>) -> Option<bool> {
+    let is = |token: Option<&Token>, key: &str| token.is_some_and(|token| &*token.key == key);
+    let temperature = unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit));
+    let below = is(next, "below") && is(after, "zero");
+    (temperature || unit.is_none() && is(next, "度")).then_some(temperature && below)
+}
+
+/// `shares` behind a number, `人`: what is counted, which no percent is.
+fn is_counted(next: &Token) -> bool {
+    let plural = next.key.len() > 3 && next.key.ends_with('s') && !next.key.ends_with("ss");
+    match next.kind {
+        Kind::Word => plural && !next.capital && next.gap == Gap::Space && !is_function(&next.key),
+        Kind::Han => "人股名家个座台艘辆".contains(&*next.key),
+        _ => false,
+    }
+}
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
@@ -343,8 +448,12 @@ fn share_units(tokens: &[Token], values: &mut [Value]) {
             continue;
         }
         let (What::Number(a), What::Number(b)) = (&mut first.what, &mut second.what) else { continue };
-        if a.unit.is_none() && !a.soft && a.year.is_none() {
+        if a.unit.is_none() && !a.soft && a.year.is_none() && b.parts.is_none() {
             a.unit = b.unit;
+        }
+        // `零下20至30度`
+        if a.below_zero == Some(true) && b.below_zero == Some(false) {
+            b.below_zero = None;
         }
         if let (Some(small), Some(large)) = (a.amounts.first().copied(), b.amounts.first().copied())
             && b.rounded
