@@ -121,6 +121,17 @@ pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
     }
 }
 
+/// The same of an amount of money: `$12M`, `€310m`, where an `m` is no metre.
+pub(super) fn scale_of_money(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let zeros = match &*tokens.first().filter(|first| first.is_glued())?.key {
+        "m" | "mm" => 6,
+        "b" => 9,
+        "t" | "tn" => 12,
+        _ => return None,
+    };
+    Some((Decimal::new(1, zeros), 1))
+}
+
 /// A number that begins here in English words: `seven`, `twenty-one`, `two hundred and five`, `third`.
 pub(super) fn english(tokens: &[Token]) -> Option<Spelled> {
     let (mut total, mut current): (i128, i128) = (0, 0);

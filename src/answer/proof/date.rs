@@ -121,6 +121,23 @@ fn han(tokens: &[Token]) -> Option<(Date, usize)> {
     (at > 0).then_some((date, at))
 }
 
+/// `1930年代`, `三十年代`: a year, or tens of one in a century that stands elsewhere; and its tokens.
+pub(super) fn decade(tokens: &[Token]) -> Option<(i32, usize)> {
+    let (value, length) = count(tokens).filter(|(value, _)| value % 10 == 0 && matches!(value, 10..100 | 1000..=2200))?;
+    let [year, of, rest @ ..] = tokens.get(length..)? else { return None };
+    // No `三十年代价`.
+    let other = rest.first().is_some_and(|next| matches!(&*next.key, "价" | "表" | "理" | "码" | "替" | "际"));
+    (&*year.key == "年" && &*of.key == "代" && !other).then_some((value, length + 2))
+}
+
+/// The first year of the century that is named before a decade: `上世纪`, `本世纪`.
+pub(super) fn named_century(before: &[Token]) -> Option<i32> {
+    let last = before.get(before.len().saturating_sub(4)..)?;
+    let said: String = last.iter().map(|token| &*token.key).collect();
+    let is = |names: &[&str]| names.iter().any(|name| said.ends_with(name));
+    if is(&["上世纪", "上个世纪"]) { Some(1900) } else { is(&["本世纪"]).then_some(2000) }
+}
+
 fn month(token: Option<&Token>) -> Option<u8> {
     let token = token.filter(|token| token.kind == Kind::Word && token.capital)?;
     let month = match &*token.key {

@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::function::is_function;
 use super::lex::{Kind, Token, is_han};
+use super::number::Match;
 use super::place::View;
 use super::reading::{Reading, is_han_function};
-use super::value::{Match, Value};
+use super::value::Value;
 
 /// Of what a claim says beside the piece, how much must be in the sentence, in order.
 const ALIKE: f32 = 0.75;

@@ -247,3 +247,90 @@ fn parts_of_the_day_tell_hours_apart() {
         ("The meeting starts at 3 pm.", "会议上午3点开始。"),
     ]);
 }
+
+#[test]
+fn labels_are_no_numbers() {
+    let (steps, buzhou) = ("Open the valve for 30 seconds. Close the pump. Leave.", "先打开阀门，然后关闭水泵。");
+    for claim in [
+        "Step 1: Open the valve. Step 2: Close the pump.",
+        "**Step 2** – Close the pump.",
+        "Question 7: Do you close the pump?",
+        "(1) Open the valve; (2) close the pump; (3) leave.",
+        "1) Open the valve. 2) Close the pump.",
+        "1. Open the valve. 2. Close the pump. 4. Leave.",
+        "- **3.** Leave.",
+    ] {
+        assert_eq!(doubts(claim, steps), [], "{claim}");
+    }
+    for claim in [
+        "步骤2：关闭水泵。",
+        "步骤二：关闭水泵。",
+        "第一，打开阀门；第二，关闭水泵。",
+        "第一步：打开阀门。第二步：关闭水泵。",
+        "（1）打开阀门；（2）关闭水泵。",
+    ] {
+        assert_eq!(doubts(claim, buzhou), [], "{claim}");
+    }
+    differ(&[
+        ("Step 1: Open the valve for 20 seconds.", steps),
+        ("Step 3: Close the pump.", "Step 1: Open the valve. Step 2: Close the pump."),
+        ("第三步：关闭水泵。", "第一步：打开阀门。第二步：关闭水泵。"),
+        ("There are pumps, 7 of them.", steps),
+        ("The pump (see pages 2, 3) is closed.", steps),
+        ("The pump (12) is closed.", steps),
+    ]);
+}
+
+#[test]
+fn millions_of_money_have_short_names() {
+    say_the_same(&[
+        ("The bridge cost $12M.", "The bridge cost 12 million dollars."),
+        ("The bridge cost $12m.", "The bridge cost 12 million dollars."),
+        ("The bridge cost 12 million dollars.", "The bridge cost $12M."),
+        ("The bridge cost €310m.", "The bridge cost 310 million euros."),
+        ("The bridge cost 310M euros.", "The bridge cost 310 million euros."),
+        ("The bridge cost $1.2B.", "The bridge cost 1.2 billion dollars."),
+        ("The bridge is 310m long.", "The bridge is 310 metres long."),
+    ]);
+    differ(&[
+        ("The bridge cost $13M.", "The bridge cost 12 million dollars."),
+        ("The bridge cost $12B.", "The bridge cost 12 million dollars."),
+        ("The bridge is 310m long.", "The bridge cost 310 million euros."),
+    ]);
+}
+
+#[test]
+fn a_century_or_a_decade_holds_its_years() {
+    let (bridge, qiao) = ("The bridge was built in 1931.", "大桥建于1931年。");
+    for claim in [
+        "The bridge was built in the early 20th century.",
+        "The bridge was built in the 1930s.",
+        "大桥建于上世纪三十年代。",
+        "大桥建于20世纪30年代。",
+        "大桥建于二十世纪三十年代。",
+        "大桥建于20世纪。",
+        "大桥建于1930年代。",
+        "大桥建于三十年代。",
+    ] {
+        assert_eq!(doubts(claim, bridge), [], "{claim}");
+        assert_eq!(doubts(claim, qiao), [], "{claim}");
+    }
+    for claim in [
+        "The bridge was built in the 19th century.",
+        "The bridge was built in the 1940s.",
+        "大桥建于上世纪四十年代。",
+        "大桥建于19世纪30年代。",
+        "大桥建于1940年代。",
+        "大桥建于本世纪三十年代。",
+    ] {
+        assert_ne!(doubts(claim, bridge), [], "{claim}");
+        assert_ne!(doubts(claim, qiao), [], "{claim}");
+    }
+    say_the_same(&[
+        ("大桥建于上世纪三十年代。", "大桥建于20世纪30年代。"),
+        ("大桥建于上世纪三十年代。", "The bridge was built in the 1930s."),
+        ("The bridge was built in the 1930s.", "大桥建于三十年代。"),
+        ("三十年代价不低。", "付出了三十年代价。"),
+    ]);
+    differ(&[("The bridge was built in 1931.", "大桥建于上世纪三十年代。"), ("等了三十年。", "等到三十年代。")]);
+}

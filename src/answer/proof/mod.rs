@@ -16,7 +16,8 @@
 //! - Negation: nearly the same words, denied on one side only.
 //!
 //! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
-//! parts the claim itself says, numbers rounded to millions or said to be "about" so many, items' numbers, and in a translation all
+//! parts the claim itself says, numbers rounded to millions or said to be "about" so many, labels (`Step 2:`), a century or decade that holds the source's year, and in
+//! a translation all
 //! but values and Latin names. A number that the answer worked out otherwise is doubted: the bytes do not say it.
 //!
 //! Invariant: a sentence of a source, word for word, is never doubted against that source.
@@ -32,9 +33,12 @@ mod dotted;
 mod forms;
 pub(super) mod function;
 mod known;
+mod label;
 pub(super) mod lex;
+mod measure;
 mod name;
 mod negation;
+mod number;
 mod place;
 mod quote;
 mod reading;

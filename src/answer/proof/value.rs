@@ -7,8 +7,10 @@ use super::clock;
 use super::date::{self, Date};
 use super::function::is_function;
 use super::lex::{Gap, Kind, Token};
-use super::share::{self, Share};
-use super::unit::{self, Measure, Unit};
+use super::measure::Measure;
+use super::number::{Match, Number, against, same};
+use super::share;
+use super::unit::{self, Unit};
 
 /// A value, and the tokens that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,102 +29,6 @@ pub(super) enum What {
     Version(Box<str>),
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Number {
-    /// All that it may be: in `5–10 million` the first is five or five million.
-    pub(super) amounts: Vec<Decimal>,
-    pub(super) unit: Option<Unit>,
-    /// It may be no number, or one that the writer counted.
-    pub(super) soft: bool,
-    pub(super) ordinal: bool,
-    /// `about`, `over`, or in millions: it may be rounded.
-    pub(super) rounded: bool,
-    /// `1990s`
-    pub(super) decade: bool,
-    /// Written with four digits and without a unit.
-    pub(super) year: Option<i32>,
-    /// The fraction that it is in words, in percent.
-    pub(super) parts: Option<(i128, i128)>,
-    /// Of a temperature, where it is told.
-    pub(super) below_zero: Option<bool>,
-    /// Things are counted: `25 shares`.
-    pub(super) counted: bool,
-    /// `3点`: an hour, or points.
-    pub(super) hour: bool,
-}
-
-impl Number {
-    /// In the least unit of its measure; as it is without one.
-    fn base(&self) -> impl Iterator<Item = Decimal> + '_ {
-        self.amounts.iter().filter_map(|amount| match self.unit {
-            Some(unit) => amount.times(unit.factor),
-            None => Some(*amount),
-        })
-    }
-
-    fn share(share: Share, rounded: bool) -> Self {
-        Self {
-            amounts: vec![share.percent],
-            unit: Some(Unit { measure: Measure::Percent, factor: Decimal::new(1, 0) }),
-            soft: share.soft,
-            ordinal: false,
-            rounded,
-            decade: false,
-            year: None,
-            parts: share.parts,
-            below_zero: None,
-            counted: false,
-            hour: false,
-        }
-    }
-
-    fn is_temperature(&self) -> bool {
-        self.unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit))
-    }
-
-    fn is_percent(&self) -> bool {
-        self.unit.is_some_and(|unit| unit.measure == Measure::Percent)
-    }
-
-    /// How a share stands to another, to percents or to a number.
-    fn share_against(&self, said: &Self) -> Match {
-        /// Percents that are called a third, and nearly a third.
-        const NEAR: i128 = 1;
-        const ROUGHLY: i128 = 5;
-        if let (Some((a, b)), Some((c, d))) = (self.parts, said.parts) {
-            return same(a * d == c * b);
-        }
-        let near = Decimal::new(if self.rounded || said.rounded { ROUGHLY } else { NEAR }, 0);
-        if self.is_percent() && said.is_percent() {
-            return same(said.base().any(|said| self.base().any(|mine| mine.is_within(near, said))));
-        }
-        let (parts, bare) = if self.parts.is_some() { (self.parts, said) } else { (said.parts, self) };
-        let is_part = parts.is_some_and(|(a, b)| [a, b].iter().any(|part| bare.amounts.contains(&Decimal::new(*part, 0))));
-        let told = is_part && self.parts.is_some() || self.amounts == said.amounts;
-        if bare.unit.is_none() && told { Match::Same } else { Match::Apart }
-    }
-
-    /// The same number; the units are another question.
-    fn same_amount(&self, said: &Self) -> bool {
-        said.amounts.iter().any(|said| self.amounts.contains(said))
-            || said.rounded && said.amounts.iter().any(|said| self.amounts.iter().any(|mine| said.rounds(*mine)))
-    }
-}
-
-/// How a value of the source stands to one that is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
-    /// It says it.
-    Same,
-    /// It is the same number of something else.
-    Unit,
-    /// It is another of the same kind.
-    Other,
-    /// They cannot be compared.
-    Apart,
-}
-
 impl Value {
     /// How this value of a source stands to one that an answer says.
     pub(super) fn against(&self, said: &Self) -> Match {
@@ -133,9 +39,19 @@ impl Value {
                 let alike = mine.year.is_some() == its.year.is_some() || mine.month.is_some() && its.month.is_some();
                 if alike { Match::Other } else { Match::Apart }
             }
-            (What::Date(Date { year: Some(mine), .. }), What::Number(Number { year: Some(its), decade, .. })) => {
-                same(mine == its || *decade && (*its..*its + 10).contains(mine))
+            (What::Date(Date { year: Some(mine), .. }), What::Number(its)) if its.year.is_some() && !its.decade => {
+                same(Some(*mine) == its.year)
             }
+            (What::Date(Date { year: Some(mine), .. }), What::Number(its)) => match its.holds(*mine) {
+                Some(false) if its.unit.is_none() => Match::Other,
+                held => {
+                    if held == Some(true) {
+                        Match::Same
+                    } else {
+                        Match::Apart
+                    }
+                }
+            },
             (What::Number(Number { year: Some(mine), .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
                 same(mine == its)
             }
@@ -171,42 +87,6 @@ impl Value {
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
         !matches!(&self.what, What::Number(number) if number.soft)
-    }
-}
-
-fn same(same: bool) -> Match {
-    if same { Match::Same } else { Match::Other }
-}
-
-fn against(mine: &Number, said: &Number) -> Match {
-    if mine.parts.is_some() || said.parts.is_some() {
-        return mine.share_against(said);
-    }
-    if mine.below_zero.zip(said.below_zero).is_some_and(|(a, b)| a != b) && mine.same_amount(said) {
-        return Match::Other;
-    }
-    match (mine.unit, said.unit) {
-        (Some(a), Some(b)) if a.measure.is_like(b.measure) => {
-            if a.factor == b.factor {
-                return same(mine.same_amount(said));
-            }
-            let equal = said.base().any(|said| mine.base().any(|mine| mine == said));
-            match (equal, mine.same_amount(said)) {
-                (true, _) => Match::Same,
-                (false, true) => Match::Unit,
-                (false, false) => Match::Other,
-            }
-        }
-        (Some(a), Some(b)) if mine.same_amount(said) && a.is_short_for(&b) => Match::Same,
-        (Some(_), Some(_)) if mine.same_amount(said) => Match::Unit,
-        (Some(_), Some(_)) => Match::Apart,
-        _ if mine.same_amount(said) && (mine.is_percent() && said.counted || mine.counted && said.is_percent()) => Match::Unit,
-        _ => {
-            let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));
-            // `3千帕` are 3000 of what is no unit of the list.
-            let of_the_least = said.base().any(|said| mine.base().any(|mine| mine == said));
-            same(within || of_the_least || mine.same_amount(said))
-        }
     }
 }
 
@@ -277,6 +157,7 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
         }
     }
     share_units(tokens, &mut values);
+    share_centuries(&mut values);
     values
 }
 
@@ -290,6 +171,10 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     }
     if let Some((date, length)) = date::read(rest) {
         return Some((What::Date(date), length));
+    }
+    if let Some((tens, length)) = date::decade(rest) {
+        let century = date::named_century(tokens.get(..at).unwrap_or_default()).filter(|_| tens < 100);
+        return Some((What::Number(Number::of_decade(century.unwrap_or_default() + tens)), length));
     }
     if let Some(clock) = clock::read(rest) {
         return Some((What::Time(clock.minutes, clock.told), clock.length));
@@ -374,7 +259,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         length = tokens;
     } else if digits
         && !ordinal
-        && let Some((factor, more)) = without_prefix(rest).get(length..).and_then(amount::scale)
+        && let Some((factor, more)) = scale(rest, length, money.is_some())
     {
         // `约3万多`: more digits are not known.
         amounts = vec![value.times(factor)?];
@@ -394,7 +279,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let dash = usize::from(rest.get(length).is_some_and(|next| next.is("-") && next.is_glued()));
     if let Some((found, more)) = rest.get(length + dash..).and_then(unit::after)
         && rest.get(length + dash).is_some_and(|next| next.gap < Gap::Line)
-        && !(ordinal && first.kind != Kind::Han && found.measure != unit::Measure::Century)
+        && !(ordinal && first.kind != Kind::Han && found.measure != Measure::Century)
     {
         unit = Some(unit::at_speed(found, tokens.get(..at).unwrap_or_default()).unwrap_or(found));
         length += dash + more;
@@ -412,6 +297,13 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
     let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
     Some((What::Number(number), length))
+}
+
+/// What multiplies a number of so many tokens, which may be money.
+fn scale(rest: &[Token], length: usize, money: bool) -> Option<(Decimal, usize)> {
+    let money = || money || rest.get(length + 1..).and_then(unit::after).is_some_and(|(unit, _)| unit.measure.is_money());
+    let plain = without_prefix(rest).get(length..).and_then(amount::scale);
+    plain.or_else(|| rest.get(length..).filter(|_| money()).and_then(amount::scale_of_money))
 }
 
 /// Whether a temperature is below zero, where it is told behind its number; a `-` before it was looked for.
@@ -434,6 +326,23 @@ fn is_counted(next: &Token) -> bool {
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
+}
+
+/// In `20世纪30年代` the decade is one of that century.
+fn share_centuries(values: &mut [Value]) {
+    for at in 1..values.len() {
+        let (before, after) = values.split_at_mut(at);
+        if let (Some(Value { what: What::Number(century), tokens }), Some(decade)) = (before.last(), after.first_mut())
+            && tokens.end == decade.tokens.start
+            && century.unit.is_some_and(|unit| unit.measure == Measure::Century)
+            && let What::Number(Number { decade: true, year: None, amounts, .. }) = &decade.what
+            && let (Some(century), Some(tens)) = (century.amounts.first(), amounts.first())
+            && let (Some(century), Some(tens)) = (century.whole(), tens.whole())
+            && let Ok(first) = i32::try_from((century - 1) * 100 + tens)
+        {
+            decade.what = What::Number(Number::of_decade(first));
+        }
+    }
 }
 
 /// In `10 to 20 ms` and `5–10 million` the first has what the second says; in `1990–95` the second has the first's century.
