@@ -127,6 +127,8 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
     let kind = kind_of(value);
     let said = claim.steps_of(&value.tokens);
     let (mut same, mut unit, mut other): (Option<Standing>, bool, Option<Standing>) = (None, false, None);
+    // A year of the century that is said, and another century.
+    let (mut held, mut otherwise): (Option<Standing>, Option<Standing>) = (None, None);
     for view in views {
         for candidate in &view.source.values {
             let matched = candidate.against(value);
@@ -138,7 +140,11 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
             let (left, right) = view.flanks(&said, &found);
             let standing =
                 Standing { right, flanks: left + right, both: left > 0.0 && right > 0.0, context: view.context(&said, &found) };
+            if value.is_century() && candidate.is_century() && matched == Match::Other {
+                better(&mut otherwise, standing);
+            }
             match matched {
+                Match::Same if value.is_century() && !candidate.is_century() => best_of(&mut held, standing),
                 Match::Same => best_of(&mut same, standing),
                 // What the claim says elsewhere does not contradict it.
                 Match::Other | Match::Unit => {
@@ -151,7 +157,8 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
             }
         }
     }
-    let Some(same) = same else {
+    let held = held.filter(|held| otherwise.is_none_or(|other| held.context + held.flanks >= other.context + other.flanks));
+    let Some(same) = same.or(held) else {
         if unit {
             return Some(DoubtKind::Unit);
         }

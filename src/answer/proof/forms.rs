@@ -331,6 +331,11 @@ fn a_century_or_a_decade_holds_its_years() {
         ("大桥建于上世纪三十年代。", "The bridge was built in the 1930s."),
         ("The bridge was built in the 1930s.", "大桥建于三十年代。"),
         ("三十年代价不低。", "付出了三十年代价。"),
+        ("The bridge was built in the 20th century.", "The bridge was built in 1931. Its stones are of the 17th century."),
     ]);
+    differ(&[(
+        "The stones of it are of the 20th century.",
+        "The bridge was built in 1931. The stones are of the 17th century.",
+    )]);
     differ(&[("The bridge was built in 1931.", "大桥建于上世纪三十年代。"), ("等了三十年。", "等到三十年代。")]);
 }

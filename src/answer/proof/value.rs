@@ -79,6 +79,10 @@ impl Value {
         }
     }
 
+    pub(super) fn is_century(&self) -> bool {
+        matches!(&self.what, What::Number(number) if number.unit.is_some_and(|unit| unit.measure == Measure::Century))
+    }
+
     /// A fraction in words, not said to be a rough one.
     pub(super) fn is_share(&self) -> bool {
         matches!(&self.what, What::Number(number) if number.parts.is_some() && !number.rounded)
