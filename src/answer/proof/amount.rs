@@ -10,6 +10,11 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
+    /// Digits that do not end in a zero.
+    pub(super) const fn of(digits: i128, exponent: i32) -> Self {
+        Self { digits, exponent }
+    }
+
     pub(super) fn new(digits: i128, exponent: i32) -> Self {
         let (mut digits, mut exponent) = (digits, exponent);
         if digits == 0 {

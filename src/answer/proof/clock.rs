@@ -88,7 +88,7 @@ fn part(rest: &[Token]) -> Option<(Part, usize)> {
     let first = rest.first().filter(|token| token.kind == Kind::Han)?;
     let second = rest.get(1).map(|token| &*token.key).unwrap_or_default();
     let part = match (&*first.key, second) {
-        ("凌", "晨") | ("午", "夜") | ("深", "夜") => Part::Night,
+        ("凌", "晨") | ("午" | "深", "夜") => Part::Night,
         ("上", "午") | ("早", "上" | "晨") | ("清", "晨") => Part::Morning,
         ("中" | "正", "午") => Part::Noon,
         ("下", "午") | ("午", "后") | ("傍", "晚") => Part::Afternoon,

@@ -2,6 +2,7 @@
 
 use super::amount::Decimal;
 use super::date;
+use super::lex::Kind;
 use super::measure::Measure;
 use super::share::Share;
 use super::unit::Unit;
@@ -25,8 +26,8 @@ pub(super) struct Number {
     pub(super) parts: Option<(i128, i128)>,
     /// Of a temperature, where it is told.
     pub(super) below_zero: Option<bool>,
-    /// Things are counted: `25 shares`.
-    pub(super) counted: bool,
+    /// Things are counted: `25 shares`, `25人`; by what is written.
+    pub(super) counted: Option<Kind>,
     /// `3点`: an hour, or points.
     pub(super) hour: bool,
 }
@@ -57,7 +58,7 @@ impl Number {
             year: None,
             parts: None,
             below_zero: None,
-            counted: false,
+            counted: None,
             hour: false,
         }
     }
@@ -102,6 +103,15 @@ impl Number {
             rounded,
             parts: share.parts,
             ..Self::new(share.percent)
+        }
+    }
+
+    /// Whether it counts what is no share, and in Chinese no length either.
+    fn counts_no(&self, other: &Self) -> bool {
+        match self.counted {
+            Some(Kind::Han) => other.unit.is_some(),
+            Some(_) => other.is_percent(),
+            None => false,
         }
     }
 
@@ -180,7 +190,7 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
         (Some(a), Some(b)) if mine.same_amount(said) && a.is_short_for(&b) => Match::Same,
         (Some(_), Some(_)) if mine.same_amount(said) => Match::Unit,
         (Some(_), Some(_)) => Match::Apart,
-        _ if mine.same_amount(said) && (mine.is_percent() && said.counted || mine.counted && said.is_percent()) => Match::Unit,
+        _ if mine.same_amount(said) && (mine.counts_no(said) || said.counts_no(mine)) => Match::Unit,
         _ => {
             let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));
             // `3千帕` are 3000 of what is no unit of the list.

@@ -11,6 +11,9 @@ pub(super) struct Unit {
     pub(super) factor: Decimal,
 }
 
+/// Areas are in 亩, of which a square metre and a hectare have whole parts.
+const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
+
 impl Unit {
     /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.
     pub(super) fn is_short_for(&self, other: &Self) -> bool {
@@ -18,7 +21,9 @@ impl Unit {
         let hourly = |seconds| short.factor.times(Decimal::new(seconds, 0)) == Some(full.factor);
         match (short.measure, full.measure) {
             (Measure::Length, Measure::Speed) => hourly(1) || hourly(60) || hourly(3600),
-            (Measure::Length, Measure::Area) => true,
+            (Measure::Length, Measure::Area) => {
+                short.factor.times(short.factor).and_then(|square| square.times(MU_OF_A_SQUARE_METRE)) == Some(full.factor)
+            }
             _ => false,
         }
     }
@@ -79,7 +84,7 @@ fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
     let first = tokens.first().filter(|first| matches!(&*first.key, "square" | "sq"))?;
     let at = 1 + usize::from(&*first.key == "sq" && tokens.get(1).is_some_and(|next| next.is(".")));
     let side = latin(&tokens.get(at)?.key).filter(|unit| unit.measure == Measure::Length)?;
-    Some((Unit { measure: Measure::Area, factor: side.factor.times(side.factor)?.times(Decimal::new(15, -4))? }, at + 1))
+    Some((Unit { measure: Measure::Area, factor: side.factor.times(side.factor)?.times(MU_OF_A_SQUARE_METRE)? }, at + 1))
 }
 
 /// One of the lists.

@@ -52,8 +52,8 @@ impl Value {
                     }
                 }
             },
-            (What::Number(Number { year: Some(mine), .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
-                same(mine == its)
+            (What::Number(Number { year: Some(mine), decade, .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
+                same(mine == its && !decade)
             }
             (What::Time(mine, mine_told), What::Time(its, its_told)) => {
                 same(mine == its || (!mine_told || !its_told) && mine % 720 == its % 720)
@@ -297,7 +297,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let next = rest.get(length);
     let below_zero = is_below_zero(next, rest.get(length + 1), unit);
     length += if below_zero == Some(true) { 2 } else { 0 };
-    let counted = unit.is_none() && next.is_some_and(is_counted);
+    let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
     let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
     Some((What::Number(number), length))
