@@ -181,6 +181,8 @@ fn a_temperature_below_zero_is_not_the_same_above_it() {
         ("It is 20 °C below zero.", "The temperature is −20 °C."),
         ("温度为零下20度。", "温度为-20 °C。"),
         ("Temperatures range from 15-20 °C.", "Temperatures range from 15 to 20 °C."),
+        ("最低气温-5℃。", "最低气温零下5℃。"),
+        ("气温为20摄氏度。", "气温为10摄氏度-20摄氏度。"),
         ("最低零下30度。", "气温在零下20至30度。"),
         ("Run kill -9.", "Send signal 9 with kill."),
     ]);

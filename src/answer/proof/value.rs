@@ -199,9 +199,11 @@ fn minus(tokens: &[Token], at: usize) -> Option<(usize, bool)> {
         ("零", "下") => Some((2, true)),
         ("minus", _) => Some((1, false)),
         // A dash between two words is none.
-        ("-", _) if next.is_glued() && next.kind == Kind::Number => beside
-            .is_none_or(|before| matches!(&*before.key, "(" | "~" | "为" | "是" | "达" | "约" | "到" | "至"))
-            .then_some((1, false)),
+        ("-", _) if next.is_glued() && next.kind == Kind::Number => {
+            let open =
+                |before: &Token| before.kind == Kind::Han && &*before.key != "度" || "(~:：,，、/".contains(&*before.key);
+            beside.is_none_or(open).then_some((1, false))
+        }
         _ => None,
     }
 }
@@ -295,7 +297,9 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let bare = digits && unit.is_none() && first.key.len() == 4 && (length == 1 || decade);
     let year = if bare { date::as_year(value) } else { None };
     let next = rest.get(length);
-    let below_zero = is_below_zero(next, rest.get(length + 1), unit);
+    // Behind a dash of which it is not known what it is, nothing is.
+    let dashed = first.is_glued() && before.is_some_and(|before| before.is("-"));
+    let below_zero = is_below_zero(next, rest.get(length + 1), unit).filter(|below| *below || !dashed);
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
