@@ -2,7 +2,8 @@
 //!
 //! Text passes at once; a mark waits until its claim is known. At the end of its sentence ("… days \[2\].", "… days. \[2\]") that is so
 //! with the character that follows; in its midst ("According to \[2\], …") when the sentence ends or the next mark comes, or after
-//! [`MOST_HELD`] bytes. Marks in a row share a claim. An item, a row and a heading are sentences, as lines are.
+//! [`MOST_HELD`] bytes. Marks in a row share a claim. An item, a row, a heading and a line with a mark are sentences; other lines are parts
+//! of one, as in Markdown.
 
 use std::mem::take;
 use std::ops::Range;
@@ -40,6 +41,7 @@ pub enum Part {
 
 /// Reads an answer's pieces.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that the characters before have decided")]
 pub struct Claims {
     /// The sentence so far, without marks.
     sentence: String,
@@ -49,6 +51,10 @@ pub struct Claims {
     ended: bool,
     /// It ends here if a blank follows.
     point: bool,
+    /// A line has ended in it: it goes on with the next one, unless that begins something else.
+    broken: bool,
+    /// Within `"`, which look the same on either side.
+    quoted: bool,
     held: Option<Held>,
 }
 
@@ -131,13 +137,23 @@ impl Claims {
         if self.point && c.is_whitespace() {
             self.ended = true;
         }
-        self.point = false;
-        if self.ended && !c.is_whitespace() && !is_closing(c) {
+        // "It is sold.\" [1]": the quotation mark belongs to what it closes.
+        self.point &= is_closing(c);
+        if self.broken && !matches!(c, ' ' | '\t') {
+            self.broken = false;
+            self.ended |= begins_a_block(c);
+        }
+        let opens = self.opens(c);
+        if self.ended && !c.is_whitespace() && (opens || !is_closing(c)) {
             self.sentence.clear();
             (self.from, self.ended) = (0, false);
         }
+        self.quoted &= c != '\n';
         match c {
-            '\n' => self.ended |= !self.sentence.trim().is_empty(),
+            '\n' if self.sentence.trim().is_empty() => {}
+            '\n' if self.held.is_some() || ends_with_its_line(&self.sentence) => self.ended = true,
+            '\n' => self.broken = !self.ended,
+            '"' => self.quoted = opens,
             '。' | '！' | '？' | '!' | '?' => self.ended = true,
             '.' => self.point = !abbreviates(&self.sentence),
             _ => {}
@@ -156,19 +172,32 @@ impl Claims {
         self.sentence.push(c);
     }
 
+    /// A quotation mark that looks the same on either side begins a quotation here.
+    fn opens(&self, c: char) -> bool {
+        let apart = self.sentence.is_empty() || self.sentence.ends_with(char::is_whitespace);
+        match c {
+            '"' => apart || !self.quoted,
+            '\'' => apart,
+            _ => false,
+        }
+    }
+
     /// The claim of the marks that are held is known: their sentence is over, or another mark has come.
     fn judge(&mut self, over: bool, parts: &mut Vec<Part>) {
         let Some(Held { marks, sources, at, text, .. }) = self.held.take() else { return };
         let before = self.sentence.get(self.from..at).unwrap_or_default();
         // A Chinese character says as much as about three letters do.
         let said = before.chars().map(|c| if is_han(c) { 3 } else { usize::from(c.is_alphanumeric()) });
-        let introduced = said.sum::<usize>() < LEAST_SAID || introduces(before);
-        let part = match (over, introduced) {
+        // A short clause with a number claims something already: "Alder opened in 1931 [1] and Birch in 1958 [2]."
+        let little = said.sum::<usize>() < LEAST_SAID && !before.contains(|c: char| c.is_numeric());
+        let part = match (over, little || introduces(before)) {
             (false, false) => self.from..at,
+            // What begins after the last comma, or with the last "and", is the next mark's.
+            (false, true) => self.from..at + last_clause(self.sentence.get(at..).unwrap_or_default()),
             _ if before.trim().is_empty() && text.trim().is_empty() => 0..self.sentence.len(),
-            _ => self.from..self.sentence.len(),
+            (true, _) => self.from..self.sentence.len(),
         };
-        self.from = if over { self.sentence.len() } else { at };
+        self.from = if over { self.sentence.len() } else { part.end };
         let claim = Claim { text: self.sentence.clone(), part, sources };
         parts.push(Part::Marks(claim, marks));
         if !text.is_empty() {
@@ -191,6 +220,25 @@ fn joins(c: char) -> bool {
 
 fn is_closing(c: char) -> bool {
     matches!(c, ')' | '）' | ']' | '"' | '”' | '’' | '\'' | '」' | '』' | '》' | '*' | '_' | '。' | '.')
+}
+
+/// What a line begins with that goes on with no sentence of the line before: a blank line, an item, a row, a heading, a quote, a fence.
+fn begins_a_block(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '\n' | '-' | '*' | '+' | '•' | '|' | '#' | '>' | '`')
+}
+
+/// Whether the sentence ends with its last line: a heading, a row, or what announces the lines that follow.
+fn ends_with_its_line(sentence: &str) -> bool {
+    let line = sentence.rsplit('\n').next().unwrap_or(sentence).trim();
+    line.starts_with(['#', '|']) || line.ends_with([':', '：', '|'])
+}
+
+/// Where the last clause of the text begins; at its end, where it is one clause.
+fn last_clause(text: &str) -> usize {
+    let (pauses, joining) = ([',', ';', '，', '；', '、'], [" and ", " or ", " but ", " while ", "和", "与", "而", "但"]);
+    let joined = joining.iter().filter_map(|word| text.rfind(word)).max();
+    let paused = text.trim_end().rfind(pauses);
+    joined.max(paused).unwrap_or(text.len())
 }
 
 /// `According to [2], …`: the claim follows.
@@ -284,8 +332,63 @@ mod tests {
         assert_eq!(claimed("| B2 | 14 [1] |\n| B3 | 15 |"), [claim("| B2 | 14 |", &[1])]);
         let two = [claim("Keys rotate every ninety days", &[1]), claim("and backups every single night.", &[2])];
         assert_eq!(claimed("Keys rotate every ninety days [1] and backups every single night [2]."), two);
+        let alone = |text: &str| {
+            let claims: Vec<String> = claimed(text).into_iter().map(|(claim, _)| claim).collect();
+            claims
+        };
+        assert_eq!(alone("Alder opened in 1931 [1] and Birch in 1958 [2]."), ["Alder opened in 1931", "and Birch in 1958."]);
+        assert_eq!(alone("Alder: 1931 [1]; Birch: 1958 [2]."), ["Alder: 1931", "; Birch: 1958."]);
+        assert_eq!(alone("Alder于1931年建成[1]，Birch于1958年建成[2]。"), ["Alder于1931年建成", "，Birch于1958年建成。"]);
+        assert_eq!(alone("| Alder | 1931 [1] | Birch | 1958 [2] |"), ["| Alder | 1931", "| Birch | 1958 |"]);
+        assert_eq!(alone("Alder [1] and Birch [2] opened in 1931."), ["Alder", "and Birch opened in 1931."]);
+        assert_eq!(
+            alone("Both Alder [1], in the north, and Birch [2] are bridges."),
+            ["Both Alder, in the north,", "and Birch are bridges."]
+        );
+        assert_eq!(alone("According to [1], it costs 5, while [2] says 6."), ["According to, it costs 5,", "while says 6."]);
+        assert_eq!(alone("桥[1]和塔[2]都很高。"), ["桥", "和塔都很高。"]);
         assert_eq!(claimed("e.g. Mr. Fog took 80 days [1]."), [claim("e.g. Mr. Fog took 80 days.", &[1])]);
         assert_eq!(claimed("It left on Nov. 29 with Prof. Li [1]."), [claim("It left on Nov. 29 with Prof. Li.", &[1])]);
+    }
+
+    #[test]
+    fn a_quotation_that_opens_a_sentence_is_its_own() {
+        let said = |answer: &str| claimed(answer).into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
+        let quoted = "\"We never planned to buy it\".";
+        assert_eq!(said("\"We never planned to buy it\" [1]."), [quoted]);
+        assert_eq!(said("Foo bar. \"We never planned to buy it\" [1]."), [quoted]);
+        assert_eq!(said("A 5\" pipe. \"We never planned to buy it\" [1]."), [quoted]);
+        assert_eq!(said("Foo bar. 'We never planned to buy it' [1]."), ["'We never planned to buy it'."]);
+        assert_eq!(said("他很高兴。\"我们明天就要卖掉整个风电场。\"[1]"), ["\"我们明天就要卖掉整个风电场。\""]);
+        // What closes belongs to what it closes.
+        assert_eq!(said("He said: \"It is sold.\" [1] Next."), ["He said: \"It is sold.\""]);
+        assert_eq!(said("\"It is sold. All of it.\" [1] Next."), ["All of it.\""]);
+        assert_eq!(said("\"卖了。全部卖了。\"[1]"), ["全部卖了。\""]);
+    }
+
+    #[test]
+    fn a_sentence_goes_on_in_the_next_line() {
+        let said = |answer: &str| claimed(answer).into_iter().map(|(claim, _)| claim).collect::<Vec<_>>();
+        assert_eq!(
+            said("The bridge cost 99 million\ndollars and is of steel [1]."),
+            ["The bridge cost 99 million dollars and is of steel."]
+        );
+        assert_eq!(
+            said("- It has a total of 61 wind\n  turbines at work [1].\n"),
+            ["- It has a total of 61 wind turbines at work."]
+        );
+        assert_eq!(said("共有九十九台风机，\n分布在山脊上[1]。"), ["共有九十九台风机， 分布在山脊上。"]);
+        // But not in what is no part of it.
+        for between in ["\n\n", "\n \n", "\n- ", "\n  * ", "\n| ", "\n> ", "\n1. "] {
+            let said = said(&format!("It cost 99 million{between}Trucks wait here [1]."));
+            assert!(
+                said.len() == 1 && said[0].ends_with("Trucks wait here.") && !said[0].contains("99"),
+                "{between:?}: {said:?}"
+            );
+        }
+        assert_eq!(said("# Costs of 99 million\nTrucks wait here [1]."), ["Trucks wait here."]);
+        assert_eq!(said("Of 99 million:\nTrucks wait here [1]."), ["Trucks wait here."]);
+        assert_eq!(said("One is 12 [1]\nand two is 14 [2]"), ["One is 12", "and two is 14"]);
     }
 
     #[test]
@@ -313,7 +416,7 @@ mod tests {
             parts_of in prop::collection::vec(
                 prop::sample::select(vec![
                     "[1]", "[2]", "[7]", "【3】", ". ", ".", "。", "\n", "\n\n", "- ", ", ", " ", "word", "密钥", "90 days", "According to ", "1.5",
-                    "e.g. ", "?", "| ", "**", "[", "](x)",
+                    "e.g. ", "?", "| ", "**", "[", "](x)", "\"", "'", " and ", "Alder ", "# ", ":",
                 ]),
                 0..40,
             ),

@@ -9,7 +9,7 @@ use super::duplicates::DedupedHit;
 use super::legs::Leg;
 use crate::chunk::embedded_passage;
 use crate::error::Error;
-use crate::providers::{Reranker, Usage};
+use crate::providers::{ErrorKind, ProviderError, Reranker, Usage};
 
 /// What became of a reranking.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Reranking {
 }
 
 /// Puts what was found into the reranker's order. Where that fails in a way that may pass, or takes too long, the order stays, and it
-/// is said. What is late is cancelled.
+/// is said. What is late is cancelled. A key, an address or a model that is wrong is an error: nobody else would notice.
 pub(super) async fn rerank(
     reranker: &dyn Reranker,
     within: Duration,
@@ -42,7 +42,8 @@ pub(super) async fn rerank(
     };
     let reranked = match timeout(within, reranker.rerank(question, &texts)).await {
         Ok(Ok(reranked)) => reranked,
-        Ok(Err(error)) if error.is_fatal() => return Err(error.into()),
+        // Credit that is used up comes back, and says nothing against the pipeline file.
+        Ok(Err(error)) if error.is_fatal() && error.kind != ErrorKind::QuotaSpent => return Err(of_the_reranker(error).into()),
         Ok(Err(error)) => return kept(found, format!("{error}.")),
         Err(_) => {
             let (model, seconds) = (reranker.model(), within.as_secs_f64());
@@ -66,4 +67,11 @@ pub(super) async fn rerank(
     let cost = Usage::new(reranked.tokens, Some(0)).cost(reranker.price());
     let decided = cost.map(|cost| Decided::new(reranker.model(), reranked.tokens, Some(cost)));
     Ok(Reranking { found, note: None, decided, took })
+}
+
+/// The same error, which says whose it is: a pipeline may have several models of one provider.
+fn of_the_reranker(error: ProviderError) -> ProviderError {
+    let place = "it is the reranker that fails: `query.retrieve.rerank` in the pipeline file; without it the order is that of the search";
+    let hint = error.hint.as_deref().map_or_else(|| place.to_owned(), |hint| format!("{hint} ({place})"));
+    error.with_hint(hint)
 }

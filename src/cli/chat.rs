@@ -185,7 +185,7 @@ impl Chat<'_> {
                     self.failed += 1;
                     self.output.error(&error.into());
                 }
-                Ended::Answered | Ended::NothingFound | Ended::Stopped => {}
+                Ended::Answered | Ended::Partly | Ended::NothingFound | Ended::Stopped => {}
             }
         }
         // Who sat there has seen it.

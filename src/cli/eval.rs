@@ -253,18 +253,22 @@ fn claim_event(run: &Measured, claim: &ClaimScore) -> serde_json::Value {
 fn claims_event(claims: &ClaimScores) -> serde_json::Value {
     let told = |told: &Told| {
         let Told { supported, doubted, unsupported, caught } = told;
-        json!({"supported": supported, "doubted": doubted, "unsupported": unsupported, "caught": caught,
-               "precision": told.precision(), "recall": told.recall()})
+        let (precision, recall) = (told.precision(), told.recall());
+        let figures = json!({"supported": supported, "doubted": doubted, "unsupported": unsupported, "caught": caught,
+                             "precision": precision, "recall": recall});
+        figures.as_object().cloned().unwrap_or_default()
     };
-    let mut event = told(&claims.shown);
-    event["altered"] = claims.altered.into();
-    event["altered_caught"] = claims.altered_caught.into();
-    event["unfound"] = claims.unfound.into();
-    if let (Some(without), Some(decided)) = (&claims.without_model, &claims.decided) {
-        event["without_model"] = told(without);
-        event["decided"] = json!(decided);
+    let ClaimScores { shown, without_model, altered, altered_caught, unfound, decided } = claims;
+    let mut event = told(shown);
+    event.extend(
+        [("altered", altered), ("altered_caught", altered_caught), ("unfound", unfound)]
+            .map(|(key, count)| (key.to_owned(), json!(count))),
+    );
+    if let Some(without) = without_model {
+        event.insert("without_model".to_owned(), told(without).into());
+        event.insert("decided".to_owned(), json!(decided));
     }
-    event
+    event.into()
 }
 
 /// What is told of claims, as parts of how many; where a decision model has a say, beside what is without it.
@@ -405,8 +409,9 @@ fn misjudged(run: &Measured, width: usize) -> String {
     for claim in &run.claims {
         let Some(doubts) = &claim.doubts else { continue };
         if claim.supported != doubts.is_empty() {
-            let what = doubts.first().map_or("not doubted".to_owned(), |doubt| format!("{}: {}", doubt.kind, doubt.said));
-            let line = format!("{what}  {}", claim.text);
+            let what =
+                doubts.first().map_or("not doubted".to_owned(), |doubt| format!("doubted ({}: {})", doubt.kind, doubt.said));
+            let line = format!("{what}: {}", claim.text);
             text.push_str(&format!("  {}\n", trimmed(&one_line(&line), width.saturating_sub(2))));
         }
     }

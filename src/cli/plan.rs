@@ -122,9 +122,13 @@ fn show(forecast: &Forecast) -> String {
     if forecast.cached > 0 {
         text.push_str(&format!("cached     {}\n", counted(forecast.cached, "text")));
     }
-    text.push_str(&match (forecast.cost_usd, forecast.prices_as_of) {
+    text.push_str(&match (forecast.total_cost_usd, forecast.prices_as_of) {
+        (Some(cost), _) if forecast.contexts.is_some() => format!("price      ${cost:.4}, contexts included\n"),
         (Some(cost), Some(date)) => format!("price      ${cost:.4} (prices of {date})\n"),
         (Some(cost), None) => format!("price      ${cost:.4} (by the prices in the pipeline file)\n"),
+        (None, _) if forecast.cost_usd.is_some() => {
+            "price      not known in all: that of the contexts' model is not\n".to_owned()
+        }
         (None, _) => {
             "price      not known for this model; `prices` of its provider in the pipeline file can say it\n".to_owned()
         }

@@ -25,6 +25,8 @@ use crate::source::readable::readable;
 pub(super) enum Ended {
     /// The answer is complete.
     Answered,
+    /// It is, but for parts of the documents that could not be read.
+    Partly,
     /// The index holds nothing on the question.
     NothingFound,
     /// The answer could not be given, or broke off. In JSON this has been said; for a person it is left to the caller.
@@ -40,7 +42,7 @@ impl Ended {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Answered | Self::ReaderLeft => exit::OK,
-            Self::NothingFound => exit::SOME_FAILED,
+            Self::Partly | Self::NothingFound => exit::SOME_FAILED,
             Self::Failed(_) => exit::FAILED,
             Self::Stopped => exit::INTERRUPTED,
         }
@@ -314,6 +316,7 @@ impl<W: Write> View for Screen<'_, W> {
             {
                 Some(Ended::NothingFound)
             }
+            AnswerEvent::Done(summary) if summary.whole.as_ref().is_some_and(|whole| whole.failed > 0) => Some(Ended::Partly),
             AnswerEvent::Done(_) => Some(Ended::Answered),
             _ => None,
         }

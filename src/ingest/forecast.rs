@@ -50,6 +50,8 @@ pub struct Forecast {
     pub requests: u64,
     /// What they cost; `None` where the price is not known.
     pub cost_usd: Option<f64>,
+    /// What all of it costs, `contexts` included; `None` where a price is not known.
+    pub total_cost_usd: Option<f64>,
     /// As of when the price is known; `None` where the pipeline file says it.
     pub prices_as_of: Option<&'static str>,
     /// How long the declared quota (tokens and requests a minute) makes it take; `None` where none is declared.
@@ -241,6 +243,9 @@ impl Tally {
         let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
         let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
         let terms = &run.setup.terms;
+        let cost_usd = terms.price.and_then(|price| price.cost(tokens, 0));
+        let contexts = run.setup.context.as_ref().map(|situating| contexts.forecast(situating));
+        let contexts_cost = contexts.as_ref().map_or(Some(0.0), |of| if of.requests == 0 { Some(0.0) } else { of.cost_usd });
         Forecast {
             pipeline: run.setup.name.clone(),
             model: run.setup.embedder.model().to_owned(),
@@ -255,12 +260,13 @@ impl Tally {
             },
             kept_although_gone,
             chunks,
-            contexts: run.setup.context.as_ref().map(|situating| contexts.forecast(situating)),
+            contexts,
             embeddings,
             cached,
             tokens,
             requests,
-            cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
+            cost_usd,
+            total_cost_usd: cost_usd.zip(contexts_cost).map(|(embedding, contexts)| embedding + contexts),
             prices_as_of: terms.prices_as_of,
             minutes: minutes(tokens, requests, terms.limits),
             change: None,

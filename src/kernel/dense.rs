@@ -3,7 +3,7 @@
 use super::panels::{self, Panels};
 use super::rows::gelu_rows;
 #[cfg(target_arch = "x86_64")]
-use super::wide::{self, Left, Wide};
+use super::wide::{self, Wide};
 use super::{COLUMNS, Cpu, ROWS, Work, next_rows};
 
 /// A matrix, row by row.
@@ -38,8 +38,8 @@ impl Matrix {
     }
 }
 
-/// Rows that are multiplied together: few enough for them and for what comes out of them to stay in the second cache (half a
-/// megabyte of a core), enough for a panel that comes out of the third one to be worth its way.
+/// Rows that are multiplied together in single precision: few enough for them and for what comes out of them to stay in the second
+/// cache (half a megabyte of a core), enough for a panel that comes out of the third one to be worth its way.
 const TOGETHER: usize = 48;
 
 /// A linear layer.
@@ -61,11 +61,11 @@ enum Weight {
 impl Dense {
     /// From weights `[outputs, inputs]`, as they are published, and as many biases as outputs.
     pub fn new(cpu: Cpu, weight: &Matrix, bias: Vec<f32>) -> Self {
-        let (inputs, columns) = (weight.width, weight.rows());
+        let inputs = weight.width;
         let weight = match cpu {
             #[cfg(target_arch = "x86_64")]
-            Cpu::Avx2(v3) if inputs.is_multiple_of(2) => Weight::Wide(v3, Wide::of_columns(inputs, columns)),
-            _ => Weight::Single(Panels::of_columns(inputs, columns)),
+            Cpu::Avx2(v3) if inputs.is_multiple_of(2) => Weight::Wide(v3, Wide::new(inputs, &weight.numbers, &bias)),
+            _ => Weight::Single(Panels::of_columns(inputs, weight.rows())),
         };
         Self { inputs, weight, bias }
     }
@@ -94,28 +94,36 @@ impl Dense {
         self.run::<true>(cpu, &x.numbers, &mut sum.numbers, scratch);
     }
 
-    fn run<const ADD: bool>(&self, cpu: Cpu, x: &[f32], sum: &mut [f32], scratch: &mut Scratch) {
-        let bias = &self.bias;
-        for (x, sum) in x.chunks((TOGETHER * self.inputs).max(1)).zip(sum.chunks_mut((TOGETHER * bias.len()).max(1))) {
-            match &self.weight {
-                Weight::Single(panels) => cpu.run(Single::<ADD> { panels, bias, inputs: self.inputs, x, sum }),
-                #[cfg(target_arch = "x86_64")]
-                Weight::Wide(v3, wide) => {
-                    cpu.run(InSixteenBits::<ADD> { v3: *v3, wide, bias, inputs: self.inputs, x, sum, left: &mut scratch.left });
+    fn run<const ADD: bool>(&self, cpu: Cpu, x: &[f32], sums: &mut [f32], scratch: &mut Scratch) {
+        let (inputs, outputs) = (self.inputs, self.bias.len());
+        match &self.weight {
+            Weight::Single(panels) => {
+                for (x, sum) in x.chunks((TOGETHER * inputs).max(1)).zip(sums.chunks_mut((TOGETHER * outputs).max(1))) {
+                    cpu.run(Single::<ADD> { panels, bias: &self.bias, inputs, x, sum });
                 }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Weight::Wide(v3, wide) => {
+                let scratch = &mut scratch.wide;
+                cpu.run(wide::Product { v3: *v3, wide, inputs, outputs, x, sums, add: ADD, scratch });
             }
         }
     }
 }
 
 /// `x += contract · GELU(expand · x)`, with the biases of both: the second half of a transformer's layer.
-///
-/// Some rows at a time, so that what is between stays in the cache.
 pub fn feed_forward(cpu: Cpu, expand: &Dense, contract: &Dense, x: &mut Matrix, scratch: &mut Scratch) {
+    let (width, outputs) = (x.width.max(1), expand.bias.len());
+    #[cfg(target_arch = "x86_64")]
+    if let (Weight::Wide(v3, first), Weight::Wide(_, second)) = (&expand.weight, &contract.weight) {
+        let (x, scratch) = (&mut x.numbers, &mut scratch.wide);
+        cpu.run(wide::FeedForward { v3: *v3, expand: first, contract: second, width, inner: outputs, x, scratch });
+        return;
+    }
     let mut inner = std::mem::take(&mut scratch.inner);
-    let width = x.width.max(1);
+    // Some rows at a time, so that what is between stays in the cache.
     for x in x.numbers.chunks_mut(TOGETHER * width) {
-        inner.resize(x.len() / width * expand.bias.len(), 0.0);
+        inner.resize(x.len() / width * outputs, 0.0);
         expand.run::<false>(cpu, x, &mut inner, scratch);
         gelu_rows(cpu, &mut inner);
         contract.run::<true>(cpu, &inner, x, scratch);
@@ -129,7 +137,7 @@ pub struct Scratch {
     /// Between the two products of a [`feed_forward`].
     inner: Vec<f32>,
     #[cfg(target_arch = "x86_64")]
-    left: Left,
+    wide: wide::Scratch,
 }
 
 struct Single<'a, const ADD: bool> {
@@ -153,40 +161,6 @@ impl<const ADD: bool> Work for Single<'_, ADD> {
                 let tile = panels::tile::<FUSED>(next_rows(left.chunks_exact(inputs)), panel);
                 for (sums, products) in sums.chunks_exact_mut(outputs).zip(&tile) {
                     place.put::<ADD>(products, sums);
-                }
-            }
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-struct InSixteenBits<'a, const ADD: bool> {
-    v3: pulp::x86::V3,
-    wide: &'a Wide,
-    bias: &'a [f32],
-    inputs: usize,
-    x: &'a [f32],
-    sum: &'a mut [f32],
-    left: &'a mut Left,
-}
-
-#[cfg(target_arch = "x86_64")]
-impl<const ADD: bool> Work for InSixteenBits<'_, ADD> {
-    type Output = ();
-
-    #[inline(always)]
-    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn run<const FUSED: bool>(self) {
-        let Self { v3, wide, bias, inputs, x, sum, left } = self;
-        left.refill(x, inputs);
-        let (depth, outputs) = (inputs / 2, bias.len());
-        for (at, ((panel, columns), bias)) in wide.iter().zip(bias.chunks(COLUMNS)).enumerate() {
-            let place = Place::new(at, bias);
-            let tiles = left.pairs.chunks(ROWS * depth.max(1)).zip(left.scales.chunks(ROWS));
-            for (sums, (pairs, rows)) in sum.chunks_mut(ROWS * outputs).zip(tiles) {
-                let tile = wide::tile(v3, next_rows(pairs.chunks_exact(depth.max(1))), panel);
-                for ((sums, products), row) in sums.chunks_exact_mut(outputs).zip(&tile).zip(rows) {
-                    place.put::<ADD>(&wide::scaled(v3, products, *row, columns), sums);
                 }
             }
         }

@@ -19,7 +19,7 @@ pub use attention::attend;
 pub use dense::{Dense, Matrix, Scratch, feed_forward};
 pub use rows::{Norm, rectify, tanh_rows, unit};
 
-/// Rows that a tile of a product has. With [`COLUMNS`] it fills the sixteen registers of AVX2: twelve sums, two of the right
+/// Rows that a tile of a product in single precision has. With [`COLUMNS`] it fills the sixteen registers of AVX2: twelve sums, two of the right
 /// matrix, one of the left one, one for what is between.
 const ROWS: usize = 6;
 /// Columns that a tile of a product has.
@@ -28,8 +28,8 @@ const COLUMNS: usize = 16;
 /// The rows that come next; where there are no more, the last one stands in for those that are missing.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn next_rows<'a, T>(mut rows: impl Iterator<Item = &'a [T]>) -> [&'a [T]; ROWS] {
-    let mut next: [&[T]; ROWS] = [&[]; ROWS];
+fn next_rows<'a, T, const COUNT: usize>(mut rows: impl Iterator<Item = &'a [T]>) -> [&'a [T]; COUNT] {
+    let mut next: [&[T]; COUNT] = [&[]; COUNT];
     let mut last: &[T] = &[];
     for place in &mut next {
         last = rows.next().unwrap_or(last);

@@ -40,7 +40,7 @@ impl Norm {
     }
 }
 
-/// `x · Φ(x)` of each number, the exact GELU (not the tanh form), within 2e-6.
+/// [`gelu`] of each number.
 pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
     struct Gelu<'a>(&'a mut [f32]);
     impl Work for Gelu<'_> {
@@ -50,12 +50,19 @@ pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
         #[allow(clippy::inline_always, reason = "compiled for what calls it")]
         fn run<const FUSED: bool>(self) {
             for x in self.0 {
-                let half = 0.5 * *x;
-                *x = fused::<FUSED>(half, erf::<FUSED>(*x * std::f32::consts::FRAC_1_SQRT_2), half);
+                *x = gelu::<FUSED>(*x);
             }
         }
     }
     cpu.run(Gelu(numbers));
+}
+
+/// `x · Φ(x)`, the exact GELU (not the tanh form), within 2e-6.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+pub(super) fn gelu<const FUSED: bool>(x: f32) -> f32 {
+    let half = 0.5 * x;
+    fused::<FUSED>(half, erf::<FUSED>(x * std::f32::consts::FRAC_1_SQRT_2), half)
 }
 
 /// `max(x, 0)` of each number.
@@ -93,7 +100,25 @@ pub(super) fn fold(row: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join
         }
     }
     let rest = rest.iter().fold(start, |sum, x| step(sum, *x));
-    lanes.into_iter().fold(rest, join)
+    // Halves with each other, not lane after lane: that would be a chain of sixteen.
+    let mut count = lanes.len();
+    while count > 1 {
+        count /= 2;
+        let (low, high) = lanes.split_at_mut(count);
+        for (a, b) in low.iter_mut().zip(high) {
+            *a = join(*a, *b);
+        }
+    }
+    join(lanes.first().copied().unwrap_or(start), rest)
+}
+
+/// The sum of the powers of `x`, from the zeroth on, each times what stands in its place.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn polynomial<const FUSED: bool, const COUNT: usize>(factors: [f32; COUNT], x: f32) -> f32 {
+    let mut rest = factors.into_iter().rev();
+    let first = rest.next().unwrap_or_default();
+    rest.fold(first, |sum, factor| fused::<FUSED>(sum, x, factor))
 }
 
 /// The error function, within 2e-6 of the true value in single precision.
@@ -104,10 +129,10 @@ pub(super) fn fold(row: &[f32], start: f32, step: impl Fn(f32, f32) -> f32, join
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
 fn erf<const FUSED: bool>(x: f32) -> f32 {
     #[allow(clippy::excessive_precision, reason = "as printed in the source")]
-    const A: [f32; 6] = [0.070_523_078_4, 0.042_282_012_3, 0.009_270_527_2, 0.000_152_014_3, 0.000_276_567_2, 0.000_043_063_8];
+    const A: [f32; 7] =
+        [1.0, 0.070_523_078_4, 0.042_282_012_3, 0.009_270_527_2, 0.000_152_014_3, 0.000_276_567_2, 0.000_043_063_8];
     let z = x.abs();
-    let sum = A.into_iter().rev().fold(0.0, |sum, a| fused::<FUSED>(sum, z, a));
-    let sum = fused::<FUSED>(sum, z, 1.0);
+    let sum = polynomial::<FUSED, 7>(A, z);
     let square = sum * sum;
     let fourth = square * square;
     let eighth = fourth * fourth;
@@ -128,13 +153,12 @@ pub(super) fn exp_of_negative<const FUSED: bool>(x: f32) -> f32 {
     #[allow(clippy::excessive_precision, reason = "exactly 355/512")]
     const LN2_HIGH: f32 = 0.693_359_375;
     const LN2_LOW: f32 = -2.121_944_4e-4;
-    const SERIES: [f32; 6] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0];
+    const SERIES: [f32; 7] = [1.0, 1.0, 0.5, 1.0 / 6.0, 1.0 / 24.0, 1.0 / 120.0, 1.0 / 720.0];
     let clamped = if x < -87.0 { -87.0 } else { x };
     let rounded = fused::<FUSED>(clamped, std::f32::consts::LOG2_E, ROUND);
     let n = rounded - ROUND;
     let r = fused::<FUSED>(-n, LN2_LOW, fused::<FUSED>(-n, LN2_HIGH, clamped));
-    let series = SERIES.into_iter().fold(0.0, |sum, a| fused::<FUSED>(sum, r, a));
-    let series = fused::<FUSED>(series, r, 1.0);
+    let series = polynomial::<FUSED, 7>(SERIES, r);
     // `n` lies between -126 and 0 and is in the low bits of `rounded`: the bits of 2^n are its exponent alone.
     let power = f32::from_bits(rounded.to_bits().wrapping_add(127) << 23);
     if x < -87.0 { 0.0 } else { series * power }

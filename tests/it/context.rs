@@ -173,6 +173,11 @@ fn a_plan_is_what_a_run_then_pays_and_nothing_is_paid_for_twice() {
     assert!((foretold - wanted).abs() < 1e-9, "{plan}");
     let shown = world.rig.run(&["plan", "--rebuild"]).expect_code(0).stdout;
     assert!(shown.contains("context    0 requests to writer/small"), "{shown}");
+    assert_eq!(
+        (&plan["cost_usd"], &plan["total_cost_usd"]),
+        (&Value::Null, &Value::Null),
+        "the embedding model's price is not known"
+    );
 
     let (asked, embedded) = (world.asked(), world.rig.paid.load(Ordering::SeqCst));
     assert_eq!(world.plan()["contexts"]["requests"], 0);
@@ -182,6 +187,22 @@ fn a_plan_is_what_a_run_then_pays_and_nothing_is_paid_for_twice() {
     let anew = world.rig.ingest(&["--rebuild"]).expect_code(0).last("summary");
     assert_eq!(anew["contexts"]["cache_hits"], paid["written"]);
     assert_eq!((world.asked(), world.rig.paid.load(Ordering::SeqCst)), (asked, embedded), "{anew}");
+}
+
+/// What is called the price is that of all.
+#[test]
+fn the_price_of_a_plan_includes_the_contexts() {
+    let world = World::new(Kind::Embedded);
+    world.rig.write_documents(5);
+    let file = String::from_utf8(world.rig.project.read("docs.yaml")).unwrap();
+    let priced = "    timeout: 1s\n    prices: { text-embedding-3-small: { input: 0.5 } }\n";
+    world.rig.project.write("docs.yaml", file.replacen("    timeout: 1s\n", priced, 1));
+    let plan = world.plan();
+    let [embedding, contexts, total] =
+        [&plan["cost_usd"], &plan["contexts"]["cost_usd"], &plan["total_cost_usd"]].map(|cost| cost.as_f64().unwrap());
+    assert!(embedding > 0.0 && contexts > embedding && (total - embedding - contexts).abs() < 1e-12, "{plan}");
+    let shown = world.rig.run(&["plan"]).expect_code(0).stdout;
+    assert!(shown.contains(&format!("\nprice      ${total:.4}, contexts included\n")), "{shown}");
 }
 
 #[test]

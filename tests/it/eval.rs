@@ -188,7 +188,7 @@ async fn claims_are_checked_as_an_answer_s_sentences_are() {
     assert!(row("true doubted").ends_with(" 0/2") && row("false doubted").ends_with(" 4/4 (3)"), "{shown}");
     assert!(row("altered doubted").ends_with(" 3/3"), "{shown}");
     let shown = project.run(&["eval", "set", "-p", "alone.yaml", "-v"]).expect_code(0).stdout;
-    assert!(shown.contains("claims that were misjudged\n  not doubted  Keys lie in a drawer.\n"), "{shown}");
+    assert!(shown.contains("claims that were misjudged\n  not doubted: Keys lie in a drawer.\n"), "{shown}");
 }
 
 /// Follow-ups find by the words of what was asked before, or by what a model makes of them, who is asked for them alone.

@@ -195,7 +195,7 @@ async fn a_part_that_fails_is_told_and_read_when_asked_again() {
         let broken = task(request) == Task::Read && message(request, "user").contains("Marker-013");
         if broken { Reply::status(500, &json!({"error": {"message": "out of order"}})) } else { answers(request) }
     });
-    let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
+    let told = ask(&project, QUESTION, &["--all"]).expect_code(1);
     let done = told.last("done");
     assert_eq!(done["whole"]["failed"], 1);
     let parts = done["whole"]["parts"].as_u64().unwrap();
@@ -206,7 +206,7 @@ async fn a_part_that_fails_is_told_and_read_when_asked_again() {
     );
     assert!(message(&asked(&api, Task::Conclude)[0], "system").contains("Some parts could not be read"));
     assert!(!said(&told).contains("INC-013") && said(&told).contains("INC-039"));
-    let shown = project.run(&["ask", QUESTION, "-p", FILE, "--all"]).expect_code(0);
+    let shown = project.run(&["ask", QUESTION, "-p", FILE, "--all"]).expect_code(1);
     assert!(shown.stdout.starts_with(&format!("1 of {parts} parts could not be read")), "{}", shown.stdout);
 
     let before = asked(&api, Task::Read).len();

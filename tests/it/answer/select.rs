@@ -156,9 +156,9 @@ async fn a_reranker_has_the_last_word_over_its_candidates() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reranker_that_fails_for_now_costs_the_order_alone() {
-    use ErrorKind::{BadAnswer, InvalidInput, Network, RateLimited, Timeout, Unavailable};
+    use ErrorKind::{BadAnswer, InvalidInput, Network, QuotaSpent, RateLimited, Timeout, Unavailable};
     let texts = ["one", "two", "the best"];
-    for fails in [RateLimited, Unavailable, Network, Timeout, BadAnswer, InvalidInput] {
+    for fails in [RateLimited, Unavailable, Network, Timeout, BadAnswer, InvalidInput, QuotaSpent] {
         let (answerer, _) = with(Ranker { fails: Some(fails), ..Ranker::default() }, 4, ranking(&texts));
         let found = answerer.search(&question("which?", 2)).await.unwrap();
         assert_eq!(uris(&found), ["0.md", "1.md"], "{fails:?}");
@@ -176,10 +176,12 @@ async fn a_reranker_that_fails_for_now_costs_the_order_alone() {
 
 #[tokio::test]
 async fn a_reranker_that_will_never_work_is_an_error() {
-    use ErrorKind::{Auth, NotFound, QuotaSpent};
-    for fails in [Auth, QuotaSpent, NotFound] {
+    use ErrorKind::{Auth, ModelMissing, NotFound};
+    for fails in [Auth, ModelMissing, NotFound] {
         let (answerer, _) = with(Ranker { fails: Some(fails), ..Ranker::default() }, 4, ranking(&["one", "two"]));
         let error = answerer.search(&question("which?", 2)).await.unwrap_err();
-        assert_eq!(error.downcast_ref::<ProviderError>().unwrap().kind, fails, "{error}");
+        let error = error.downcast_ref::<ProviderError>().unwrap();
+        assert_eq!(error.kind, fails, "{error}");
+        assert!(error.hint.as_deref().unwrap().contains("`query.retrieve.rerank`"), "{error:?}");
     }
 }
