@@ -94,8 +94,8 @@ pub(super) struct Spelled {
     pub(super) ordinal: bool,
 }
 
-/// Characters of a number that are read: those of billions have up to thirty.
-const LONGEST: usize = 40;
+/// Characters of a number that are read: billions have up to thirty, and an `i128` holds as many digits.
+const LONGEST: usize = 36;
 
 /// What a word multiplies a number by: `million`, `k`, `亿`. With its tokens.
 pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {

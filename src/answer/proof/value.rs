@@ -44,13 +44,8 @@ impl Value {
             }
             (What::Date(Date { year: Some(mine), .. }), What::Number(its)) => match its.holds(*mine) {
                 Some(false) if its.unit.is_none() => Match::Other,
-                held => {
-                    if held == Some(true) {
-                        Match::Same
-                    } else {
-                        Match::Apart
-                    }
-                }
+                Some(true) => Match::Same,
+                Some(false) | None => Match::Apart,
             },
             (What::Number(Number { year: Some(mine), decade, .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
                 same(mine == its && !decade)
@@ -346,6 +341,7 @@ fn share_centuries(values: &mut [Value]) {
             && let What::Number(Number { decade: true, year: None, amounts, .. }) = &decade.what
             && let (Some(century), Some(tens)) = (century.amounts.first(), amounts.first())
             && let (Some(century), Some(tens)) = (century.whole(), tens.whole())
+            && (1..100).contains(&century)
             && let Ok(first) = i32::try_from((century - 1) * 100 + tens)
         {
             decade.what = What::Number(Number::of_decade(first));
