@@ -144,15 +144,13 @@ pub(super) fn before(tokens: &[Token]) -> Option<Unit> {
     let (token, rest) = tokens.split_last()?;
     let country = rest.last().filter(|_| token.is_glued()).map(|token| &*token.key).unwrap_or_default();
     let measure = match (&*token.key, country) {
-        ("$", "us") => Measure::UsDollar,
-        ("$", "hk") => Measure::HongKongDollar,
+        ("$", "us") | ("usd", _) => Measure::UsDollar,
+        ("$", "hk") | ("hkd", _) => Measure::HongKongDollar,
         ("$", "nt") => Measure::TaiwanDollar,
         ("$", "a" | "au") => Measure::AustralianDollar,
         ("$", "c" | "ca") => Measure::CanadianDollar,
         ("$", "s") => Measure::SingaporeDollar,
         ("$", _) => Measure::Dollar,
-        ("usd", _) => Measure::UsDollar,
-        ("hkd", _) => Measure::HongKongDollar,
         ("€" | "eur", _) => Measure::Euro,
         ("£" | "gbp", _) => Measure::Pound,
         ("¥", _) => Measure::Yuan,
@@ -266,6 +264,7 @@ fn latin(key: &str) -> Option<Unit> {
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn han(word: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Current,
