@@ -10,6 +10,11 @@ pub(super) struct Decimal {
 }
 
 impl Decimal {
+    /// Digits that do not end in a zero.
+    pub(super) const fn of(digits: i128, exponent: i32) -> Self {
+        Self { digits, exponent }
+    }
+
     pub(super) fn new(digits: i128, exponent: i32) -> Self {
         let (mut digits, mut exponent) = (digits, exponent);
         if digits == 0 {
@@ -61,6 +66,13 @@ impl Decimal {
         self.digits.checked_mul(10_i128.checked_pow(zeros)?)
     }
 
+    /// Whether it is as near to the other as that.
+    pub(super) fn is_within(self, step: Self, other: Self) -> bool {
+        let apart = self.minus(other).map(|apart| Self { digits: apart.digits.abs(), ..apart });
+        let left = apart.and_then(|apart| step.minus(apart));
+        left.is_some_and(|left| left.digits >= 0)
+    }
+
     /// Whether it is the other, rounded up or down to its own digits, of which there are two at least.
     pub(super) fn rounds(self, other: Self) -> bool {
         let Some((mine, its, exponent)) = self.aligned(other) else { return false };
@@ -81,6 +93,9 @@ pub(super) struct Spelled {
     pub(super) soft: bool,
     pub(super) ordinal: bool,
 }
+
+/// Characters of a number that are read: billions have up to thirty, and an `i128` holds as many digits.
+const LONGEST: usize = 36;
 
 /// What a word multiplies a number by: `million`, `k`, `亿`. With its tokens.
 pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
@@ -109,6 +124,17 @@ pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
         }
         _ => None,
     }
+}
+
+/// The same of an amount of money: `$12M`, `€310m`, where an `m` is no metre.
+pub(super) fn scale_of_money(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let zeros = match &*tokens.first().filter(|first| first.is_glued())?.key {
+        "m" | "mm" => 6,
+        "b" => 9,
+        "t" | "tn" => 12,
+        _ => return None,
+    };
+    Some((Decimal::new(1, zeros), 1))
 }
 
 /// A number that begins here in English words: `seven`, `twenty-one`, `two hundred and five`, `third`.
@@ -220,9 +246,34 @@ fn word(key: &str) -> Option<(i128, bool)> {
     }
 }
 
-/// A number that begins here in Chinese characters: `三十`, `一万二千`, `二〇二六`.
+/// A number that begins here in Chinese characters, with what is behind its point: `三十`, `三点五`, `三点五亿`.
 pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
-    let characters = tokens.iter().take(24).map_while(character);
+    let whole = whole(tokens)?;
+    let Some((value, length)) = pointed(tokens, whole) else { return Some(whole) };
+    let (factor, more) = tokens.get(length..).and_then(scale).unwrap_or((Decimal::new(1, 0), 0));
+    Some(Spelled { value: value.times(factor)?, length: length + more, soft: false, ordinal: false })
+}
+
+/// A whole number with the digits behind its point, and its tokens; no time of day (`三点五分`), no `两点一线`.
+fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
+    let (point, rest) = tokens.get(whole.length..)?.split_first()?;
+    let digit = |token: &Token| match character(token) {
+        Some(Character::Digit(n)) => Some(n),
+        _ => None,
+    };
+    let digits: Vec<i128> = rest.iter().map_while(digit).take(9).collect();
+    let other = rest.get(digits.len()).is_some_and(|next| matches!(&*next.key, "十" | "分" | "刻" | "线" | "、"));
+    if !matches!(&*point.key, "点" | "點") || digits.is_empty() || other {
+        return None;
+    }
+    let fraction = digits.iter().fold(0_i128, |all, digit| all * 10 + digit);
+    let fraction = Decimal::new(fraction, -i32::try_from(digits.len()).ok()?);
+    Some((whole.value.plus(fraction)?, whole.length + 1 + digits.len()))
+}
+
+/// A whole number that begins here in Chinese characters: `三十`, `一万二千`, `三亿一千万`, `二〇二六`.
+pub(super) fn whole(tokens: &[Token]) -> Option<Spelled> {
+    let characters = tokens.iter().take(LONGEST).map_while(character);
     let characters: Vec<Character> = characters.collect();
     let digits = characters.iter().filter(|c| matches!(c, Character::Digit(_))).count();
     let has = |wanted: i128| characters.contains(&Character::Power(wanted));
@@ -238,20 +289,71 @@ pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
         // `三四个` is three or four.
         return Some(Spelled { value: Decimal::new(value, 0), length, soft: length < 3, ordinal: false });
     }
-    let (mut total, mut section, mut digit) = (0_i128, 0_i128, None);
-    for c in &characters {
+    Some(Spelled { value: Decimal::new(total(&characters), 0), length, soft: length == 1, ordinal: false })
+}
+
+/// What digits and powers come to. A 万 multiplies what stands between it and a larger power, so `三亿一千万` is `3.1亿`; one that follows
+/// a power at once multiplies that (`万亿`).
+fn total(characters: &[Character]) -> i128 {
+    // What powers from 万 on have multiplied already, with the last of them.
+    let mut parts: Vec<(i128, i128)> = Vec::new();
+    let (mut section, mut digit) = (0_i128, None);
+    for c in characters {
         match *c {
             Character::Digit(n) => digit = Some(n),
-            Character::Power(power) if power < 10_000 => section += digit.take().unwrap_or(1) * power,
+            Character::Power(power) if power < 10_000 => {
+                section += digit.take().filter(|n| *n > 0).unwrap_or(1) * power;
+            }
             Character::Power(power) => {
-                section += digit.take().unwrap_or(0);
-                total = (total + section.max(1)).saturating_mul(power).min(i128::from(u64::MAX));
+                let mut whole = section + digit.take().unwrap_or(0);
+                while let Some((value, _)) = parts.pop_if(|(_, before)| *before < power || whole == 0) {
+                    whole += value;
+                }
+                parts.push((whole.max(1).saturating_mul(power).min(i128::from(u64::MAX)), power));
                 section = 0;
             }
         }
     }
-    let value = total + section + digit.unwrap_or(0);
-    Some(Spelled { value: Decimal::new(value, 0), length, soft: length == 1, ordinal: false })
+    let last = match characters {
+        // `一万二` is 12,000; `一万零二` is not.
+        [.., Character::Power(power @ 100..), Character::Digit(n @ 1..=9)] => n * power / 10,
+        _ => digit.unwrap_or(0),
+    };
+    parts.iter().fold(section + last, |all, (value, _)| all.saturating_add(*value))
+}
+
+/// A number in digits and characters by turns, with its tokens: `2万5千`, `3亿1千万`, `2亿3000万`, `3万5000`.
+pub(super) fn mixed(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let mut characters: Vec<Character> = Vec::new();
+    // Tokens and characters up to the last power, and how many zeros that has.
+    let (mut end, mut whole, mut zeros_before) = (0, 0, 0);
+    for (at, token) in tokens.iter().take(LONGEST).enumerate() {
+        let digits = token.kind == Kind::Number;
+        let after_digit = matches!(characters.last(), Some(Character::Digit(1..)));
+        if at > 0 && (!token.is_glued() || digits && after_digit) {
+            break;
+        }
+        let number = || token.key.parse().ok().filter(|_| digits && token.key.len() < 9).map(Character::Digit);
+        let Some(character) = character(token).or_else(number) else { break };
+        if digits && at > 0 {
+            // What follows is no multiple of the last power's tenth.
+            characters.push(Character::Digit(0));
+        }
+        characters.push(character);
+        let zeros = zeros(token);
+        zeros_before = zeros.unwrap_or(zeros_before);
+        // As many digits as the power has zeros need none behind them.
+        let filled = digits
+            && zeros_before > 1
+            && u32::try_from(token.key.len()).is_ok_and(|digits| digits == zeros_before)
+            && !tokens.get(at + 1).is_some_and(|next| matches!(&*next.key, "年" | "月" | "日"));
+        if zeros.is_some() || filled {
+            (end, whole) = (at + 1, characters.len());
+        }
+    }
+    let characters = characters.get(..whole)?;
+    let digits = characters.iter().filter(|c| matches!(c, Character::Digit(1..))).count();
+    (digits > 1).then(|| (Decimal::new(total(characters), 0), end))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,16 +4,20 @@ use std::ops::Range;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::number::Match;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
-use super::value::{Match, Value, What};
-use super::{DoubtKind, diff, dotted, known, negation};
+use super::value::{Value, What};
+use super::{DoubtKind, diff, dotted, known, label, negation};
 use crate::answer::source::Source;
 use crate::chunk::with_columns;
 
 /// Values of a claim that are looked up: a sentence has a few.
 const MOST_VALUES: usize = 40;
+
+/// The context in which a share of the source contradicts one that is said: about two words beside it.
+const SHARED: f32 = 1.5;
 
 /// A source, read once.
 #[derive(Debug)]
@@ -87,9 +91,12 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
     let stemmer = Stemmer::create(Algorithm::English);
     let views: Vec<View<'_>> = sources.iter().map(|source| View::new(&claim, &source.reading, &stemmer)).collect();
     let mut doubts = Doubts::new();
+    let readings: Vec<&Reading> = sources.iter().map(|source| &source.reading).collect();
+    let labels = label::labels(&claim, &readings);
     let within = |tokens: &Range<usize>| {
         let begin = claim.tokens.get(tokens.start).map_or(0, |token| token.bytes.start);
-        part.contains(&begin)
+        let labels = labels.iter().any(|label| label.start < tokens.end && tokens.start < label.end);
+        part.contains(&begin) && !labels
     };
     for (at, value) in claim.values.iter().enumerate().take(MOST_VALUES) {
         if within(&value.tokens)
@@ -99,7 +106,6 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
         }
     }
     names(&claim, &views, &within, &mut doubts);
-    let readings: Vec<&Reading> = sources.iter().map(|source| &source.reading).collect();
     let foreign =
         dotted::missing(&claim, &readings, |characters| sources.iter().any(|source| source.squeezed.contains(characters)));
     let foreign = foreign.into_iter().filter(&within);
@@ -108,7 +114,7 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
     let begin = claim.steps.partition_point(|s| claim.tokens.get(s.token).is_some_and(|t| t.bytes.start < part.start));
     let end = claim.steps.partition_point(|s| claim.tokens.get(s.token).is_some_and(|t| t.bytes.start < part.end));
     let steps = begin..end;
-    pieces(&claim, &views, &steps, &mut doubts);
+    pieces(&claim, &views, &steps, &within, &mut doubts);
     if let Some(tokens) = negation::reversed(&views, &steps) {
         doubts.push((tokens.start, DoubtKind::Negation, claim.written(&tokens).to_owned()));
     }
@@ -119,11 +125,10 @@ pub(super) fn check(text: &str, part: &Range<usize>, sources: &[&Evidence]) -> V
 
 fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>]) -> Option<DoubtKind> {
     let kind = kind_of(value);
-    if is_item_number(claim, value) {
-        return None;
-    }
     let said = claim.steps_of(&value.tokens);
     let (mut same, mut unit, mut other): (Option<Standing>, bool, Option<Standing>) = (None, false, None);
+    // A year of the century that is said, and another century.
+    let (mut held, mut otherwise): (Option<Standing>, Option<Standing>) = (None, None);
     for view in views {
         for candidate in &view.source.values {
             let matched = candidate.against(value);
@@ -135,7 +140,11 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
             let (left, right) = view.flanks(&said, &found);
             let standing =
                 Standing { right, flanks: left + right, both: left > 0.0 && right > 0.0, context: view.context(&said, &found) };
+            if value.is_century() && candidate.is_century() && matched == Match::Other {
+                better(&mut otherwise, standing);
+            }
             match matched {
+                Match::Same if value.is_century() && !candidate.is_century() => best_of(&mut held, standing),
                 Match::Same => best_of(&mut same, standing),
                 // What the claim says elsewhere does not contradict it.
                 Match::Other | Match::Unit => {
@@ -148,14 +157,17 @@ fn doubtful_value(claim: &Reading, at: usize, value: &Value, views: &[View<'_>])
             }
         }
     }
-    let Some(same) = same else {
+    let held = held.filter(|held| otherwise.is_none_or(|other| held.context + held.flanks >= other.context + other.flanks));
+    let Some(same) = same.or(held) else {
         if unit {
             return Some(DoubtKind::Unit);
         }
         if value.is_firm() && !is_derived(claim, at, value) {
             return Some(kind);
         }
-        let contradicted = other.is_some_and(|other| other.both && other.flanks >= 2.5);
+        // A share in words may be worked out, unless another is told of the same.
+        let shared = value.is_share() && other.is_some_and(|other| other.context >= SHARED);
+        let contradicted = shared || other.is_some_and(|other| other.both && other.flanks >= 2.5);
         return contradicted.then_some(kind);
     };
     other.is_some_and(|other| is_elsewhere(same, other, value.is_firm(), kind == DoubtKind::Date)).then_some(kind)
@@ -186,13 +198,6 @@ fn is_elsewhere(same: Standing, other: Standing, firm: bool, dated: bool) -> boo
     // Where both sides agree as well as anywhere, it stands where it belongs.
     let near = firm && near && !(same.both && same.flanks >= other.flanks);
     verbatim || near
-}
-
-/// `2.` at the beginning of an item.
-fn is_item_number(claim: &Reading, value: &Value) -> bool {
-    value.tokens.start == 0
-        && value.tokens.len() == 1
-        && claim.tokens.get(1).is_some_and(|next| next.is_glued() && (next.is(".") || next.is(")") || next.is("、")))
 }
 
 /// A number that two others of the same claim add up to, or differ by: the claim shows its sum.
@@ -266,7 +271,13 @@ fn names(claim: &Reading, views: &[View<'_>], within: &dyn Fn(&Range<usize>) -> 
     }
 }
 
-fn pieces(claim: &Reading, views: &[View<'_>], steps: &Range<usize>, doubts: &mut Doubts) {
+fn pieces(
+    claim: &Reading,
+    views: &[View<'_>],
+    steps: &Range<usize>,
+    within: &dyn Fn(&Range<usize>) -> bool,
+    doubts: &mut Doubts,
+) {
     let mut best: Option<Vec<Range<usize>>> = None;
     for view in views {
         let replaced = diff::replaced(view, steps);
@@ -275,7 +286,7 @@ fn pieces(claim: &Reading, views: &[View<'_>], steps: &Range<usize>, doubts: &mu
             best = Some(replaced);
         }
     }
-    for tokens in best.unwrap_or_default() {
+    for tokens in best.unwrap_or_default().into_iter().filter(within) {
         let written = claim.written(&tokens);
         let overlaps = doubts.iter().any(|(at, _, said)| tokens.contains(at) || said.contains(written));
         if !overlaps {

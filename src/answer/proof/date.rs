@@ -1,6 +1,6 @@
 //! Dates as they are written: `2026-11-29`, `29 November 2026`, `Nov. 29`, `2026年11月29日`, `十一月`.
 
-use super::amount::{Decimal, chinese};
+use super::amount::{Decimal, whole};
 use super::lex::{Kind, Token};
 
 /// A day, a month or a year, or what is said of one.
@@ -79,11 +79,11 @@ fn dashed(tokens: &[Token]) -> Option<(Date, usize)> {
 }
 
 /// A number in digits or Chinese characters, and its tokens.
-fn count(tokens: &[Token]) -> Option<(i32, usize)> {
+pub(super) fn count(tokens: &[Token]) -> Option<(i32, usize)> {
     if let Some(value) = number(tokens.first()) {
         return Some((value, 1));
     }
-    let spelled = chinese(tokens)?;
+    let spelled = whole(tokens)?;
     let whole = spelled.value.whole().and_then(|value| i32::try_from(value).ok())?;
     Some((whole, spelled.length))
 }
@@ -119,6 +119,23 @@ fn han(tokens: &[Token]) -> Option<(Date, usize)> {
         at += length + 1;
     }
     (at > 0).then_some((date, at))
+}
+
+/// `1930年代`, `三十年代`: a year, or tens of one in a century that stands elsewhere; and its tokens.
+pub(super) fn decade(tokens: &[Token]) -> Option<(i32, usize)> {
+    let (value, length) = count(tokens).filter(|(value, _)| value % 10 == 0 && matches!(value, 10..100 | 1000..=2200))?;
+    let [year, of, rest @ ..] = tokens.get(length..)? else { return None };
+    // No `三十年代价`.
+    let other = rest.first().is_some_and(|next| matches!(&*next.key, "价" | "表" | "理" | "码" | "替" | "际"));
+    (&*year.key == "年" && &*of.key == "代" && !other).then_some((value, length + 2))
+}
+
+/// The first year of the century that is named before a decade: `上世纪`, `本世纪`.
+pub(super) fn named_century(before: &[Token]) -> Option<i32> {
+    let last = before.get(before.len().saturating_sub(4)..)?;
+    let said: String = last.iter().map(|token| &*token.key).collect();
+    let is = |names: &[&str]| names.iter().any(|name| said.ends_with(name));
+    if is(&["上世纪", "上个世纪"]) { Some(1900) } else { is(&["本世纪"]).then_some(2000) }
 }
 
 fn month(token: Option<&Token>) -> Option<u8> {

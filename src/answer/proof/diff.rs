@@ -5,9 +5,10 @@ use std::ops::Range;
 
 use super::function::is_function;
 use super::lex::{Kind, Token, is_han};
+use super::number::Match;
 use super::place::View;
 use super::reading::{Reading, is_han_function};
-use super::value::{Match, Value};
+use super::value::Value;
 
 /// Of what a claim says beside the piece, how much must be in the sentence, in order.
 const ALIKE: f32 = 0.75;
@@ -140,9 +141,21 @@ fn is_other_name(view: &View<'_>, piece: &Range<usize>, there: &Range<usize>, wh
     let elsewhere =
         steps.windows(words.len()).any(|window| window.iter().zip(words).all(|(step, word)| Some(step.word) == *word));
     let names = (is_name(&text(&mine)), is_name(&text(&its)) || its.iter().any(|token| token.kind == Kind::Word));
-    let functional = mine.iter().any(|token| is_grammar(&token.key));
+    let functional = mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
     let common = is_common(&text(&mine)) || is_common(&text(&its));
     !functional && !common && (whole || !elsewhere && names == (true, true))
+}
+
+/// Whether a piece ends in a copula (`长度为`), as no name does, or joins by one what the source says without (`校长为邱勇`).
+fn is_said_of(view: &View<'_>, piece: &[&Token]) -> bool {
+    let is_copula = |token: &&Token| matches!(&*token.key, "为" | "是");
+    let known = |part: &[&Token]| {
+        let steps = &view.source.steps;
+        let key = |at: usize| steps.get(at).and_then(|step| view.source.tokens.get(step.token)).map(|token| &*token.key);
+        part.is_empty()
+            || (0..steps.len()).any(|begin| part.iter().enumerate().all(|(at, token)| key(begin + at) == Some(&*token.key)))
+    };
+    piece.last().is_some_and(is_copula) || piece.iter().any(is_copula) && piece.split(is_copula).all(known)
 }
 
 /// `Rotate the keys`: no name begins the sentence, but a word that another may stand for.
@@ -187,15 +200,21 @@ fn is_grammar(key: &str) -> bool {
     "的是有在了被叫最也就都而这那些么吗呢吧很更又再还".contains(key)
 }
 
-/// Words that are said for each other, and are no names.
+/// Words that are said for each other, and are no names; or that end in what is measured (`建筑面积`).
 fn is_common(text: &str) -> bool {
+    const MEASURED: [&str; 60] = [
+        "长度", "全长", "总长", "宽度", "高度", "全高", "深度", "厚度", "坡度", "面积", "占地", "体积", "容量", "容积", "重量",
+        "质量", "体重", "身高", "海拔", "直径", "半径", "周长", "距离", "里程", "跨度", "价格", "售价", "造价", "定价", "标价",
+        "单价", "总价", "票价", "房价", "成本", "费用", "耗资", "投资", "花费", "金额", "总额", "收入", "营收", "利润", "产值",
+        "产量", "销量", "人口", "人数", "数量", "总数", "比例", "速度", "时速", "温度", "气温", "时间", "时长", "年龄", "规模",
+    ];
     const WORDS: [&str; 60] = [
         "发布", "推出", "上线", "完成", "结束", "开始", "启动", "使用", "采用", "利用", "通过", "提供", "支持", "包括", "包含",
         "进行", "实施", "执行", "位于", "处于", "坐落", "成立", "建立", "创建", "创立", "设立", "成为", "担任", "出任", "获得",
         "取得", "达到", "超过", "约为", "大约", "需要", "必须", "应当", "可以", "能够", "通常", "一般", "目前", "现在", "如今",
         "当时", "随后", "之后", "以后", "此后", "之前", "同时", "因此", "由于", "因为", "但是", "然而", "更换", "修改", "导致",
     ];
-    WORDS.contains(&text)
+    WORDS.contains(&text) || MEASURED.iter().any(|measured| text.ends_with(measured))
 }
 
 /// Whether Chinese characters look like a name: sounds of a foreign one, a family and its given name, a place, an institution.

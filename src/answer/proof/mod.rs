@@ -1,7 +1,7 @@
 //! Whether sources say what a claim says of them, without a model.
 //!
 //! ```text
-//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (amount, unit, date), names
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: amount, unit, share; date, clock), names
 //! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
 //! ```
 //!
@@ -16,24 +16,33 @@
 //! - Negation: nearly the same words, denied on one side only.
 //!
 //! What is let pass: small numbers in words that the source lacks (the writer counted: "three ways"), sums and differences whose
-//! parts the claim itself says, numbers rounded to millions or said to be "about" so many, items' numbers, and in a translation all
-//! but values and Latin names. A number that the answer worked out otherwise is doubted: the bytes do not say it.
+//! parts the claim itself says, numbers rounded to millions or said to be "about" so many, labels (`Step 2:`, `第一，`), a century or
+//! decade that holds the source's year, a share in words of which the source tells no other, and in a translation all but values and
+//! Latin names. A number that the answer worked out otherwise is doubted: the bytes do not say it.
 //!
 //! Invariant: a sentence of a source, word for word, is never doubted against that source.
 
 mod amount;
 mod check;
+mod clock;
 mod date;
 mod diff;
 mod dotted;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod forms;
 pub(super) mod function;
 mod known;
+mod label;
 pub(super) mod lex;
+mod measure;
 mod name;
 mod negation;
+mod number;
 mod place;
 mod quote;
 mod reading;
+mod share;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;

@@ -2,43 +2,31 @@
 
 use super::amount::Decimal;
 use super::lex::{Kind, Token};
-
-/// What is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Measure {
-    Time,
-    Months,
-    Bytes,
-    Bits,
-    Length,
-    Mass,
-    Frequency,
-    Percent,
-    Celsius,
-    Fahrenheit,
-    Power,
-    ApparentPower,
-    Energy,
-    Calories,
-    Voltage,
-    Current,
-    Charge,
-    Pressure,
-    Force,
-    Volume,
-    Dollar,
-    Euro,
-    Pound,
-    Yuan,
-    Yen,
-    Century,
-}
+use super::measure::Measure;
 
 /// A unit: so many of the least of its measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unit {
     pub(super) measure: Measure,
     pub(super) factor: Decimal,
+}
+
+/// Areas are in 亩, of which a square metre and a hectare have whole parts.
+const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
+
+impl Unit {
+    /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.
+    pub(super) fn is_short_for(&self, other: &Self) -> bool {
+        let (short, full) = if self.measure == Measure::Length { (self, other) } else { (other, self) };
+        let hourly = |seconds| short.factor.times(Decimal::new(seconds, 0)) == Some(full.factor);
+        match (short.measure, full.measure) {
+            (Measure::Length, Measure::Speed) => hourly(1) || hourly(60) || hourly(3600),
+            (Measure::Length, Measure::Area) => {
+                short.factor.times(short.factor).and_then(|square| square.times(MU_OF_A_SQUARE_METRE)) == Some(full.factor)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// The longest word in Chinese that is looked at.
@@ -49,12 +37,65 @@ const PREFIXES: [&str; 2] = ["百", "千"];
 
 /// The unit that begins here, and its tokens. `m`, `s` and the like count beside a number only, which is what the caller has.
 pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
+    let (unit, length) = square(tokens).or_else(|| simple(tokens))?;
+    Some(match tokens.get(length..).and_then(times_an_hour) {
+        Some((times, more)) if unit.measure == Measure::Length => {
+            (Unit { measure: Measure::Speed, factor: unit.factor.times(times)? }, length + more)
+        }
+        _ => (unit, length),
+    })
+}
+
+/// How often in an hour, of `/s`, `per hour`, `每小时`; and its tokens.
+fn times_an_hour(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let key = |at: usize| tokens.get(at).map(|token| &*token.key).unwrap_or_default();
+    if !matches!(key(0), "/" | "per" | "a" | "an" | "每") {
+        return None;
+    }
+    let (times, length) = match (key(1), key(2)) {
+        ("小", "时") => (1, 3),
+        ("h" | "hr" | "hour" | "时", _) => (1, 2),
+        ("分", "钟") => (60, 3),
+        ("min" | "minute" | "分", _) => (60, 2),
+        ("s" | "sec" | "second" | "秒", _) => (3600, 2),
+        _ => return None,
+    };
+    Some((Decimal::new(times, 0), length))
+}
+
+/// The speed that is meant where the words before a number say so: `时速90公里`, `每秒25米`.
+pub(super) fn at_speed(unit: Unit, before: &[Token]) -> Option<Unit> {
+    /// Characters between, as in `时速达到了`.
+    const BETWEEN: usize = 6;
+    let near = before.iter().rev().take(BETWEEN).take_while(|token| token.kind == Kind::Han).map(|token| &*token.key);
+    let said: String = near.collect::<Vec<_>>().into_iter().rev().collect();
+    let times = match () {
+        () if said.contains("时速") || said.ends_with("每小时") => 1,
+        () if said.ends_with("每分钟") => 60,
+        () if said.contains("秒速") || said.ends_with("每秒") => 3600,
+        () => return None,
+    };
+    let factor = unit.factor.times(Decimal::new(times, 0)).filter(|_| unit.measure == Measure::Length)?;
+    Some(Unit { measure: Measure::Speed, factor })
+}
+
+/// `square kilometres`, `sq. ft`.
+fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
+    let first = tokens.first().filter(|first| matches!(&*first.key, "square" | "sq"))?;
+    let at = 1 + usize::from(&*first.key == "sq" && tokens.get(1).is_some_and(|next| next.is(".")));
+    let side = latin(&tokens.get(at)?.key).filter(|unit| unit.measure == Measure::Length)?;
+    Some((Unit { measure: Measure::Area, factor: side.factor.times(side.factor)?.times(MU_OF_A_SQUARE_METRE)? }, at + 1))
+}
+
+/// One of the lists.
+fn simple(tokens: &[Token]) -> Option<(Unit, usize)> {
     let first = tokens.first()?;
     match first.kind {
-        Kind::Word => latin(&first.key, &first.bytes).map(|unit| (unit, 1)),
+        Kind::Word => latin(&first.key).map(|unit| (unit, 1)),
         Kind::Mark => {
             let unit = match &*first.key {
-                "%" | "‰" => (Measure::Percent, 0),
+                "%" => (Measure::Percent, 0),
+                "‰" => (Measure::Percent, -1),
                 "€" => (Measure::Euro, 0),
                 "°" | "℃" | "℉" => {
                     let fahrenheit = &*first.key == "℉" || tokens.get(1).is_some_and(|next| &*next.key == "f");
@@ -69,10 +110,16 @@ pub(super) fn after(tokens: &[Token]) -> Option<(Unit, usize)> {
         }
         Kind::Han => {
             let (unit, length) = longest(tokens)?;
-            unit.map(|unit| (unit, length))
+            unit.filter(|_| !is_place(tokens)).map(|unit| (unit, length))
         }
         Kind::Number => None,
     }
+}
+
+/// Whether a 里 that begins here is part of a name (`三里屯`) or means inside, rather than half a kilometre.
+fn is_place(tokens: &[Token]) -> bool {
+    let key = |at: usize| tokens.get(at).filter(|token| token.kind == Kind::Han).map(|token| &*token.key);
+    key(0) == Some("里") && key(1).is_some_and(|next| !"远路外的地以之多左".contains(next))
 }
 
 /// The longest word in Chinese that begins here, with its tokens: a unit of the list, or another that begins like one.
@@ -92,13 +139,22 @@ pub(super) fn is_prefix(tokens: &[Token]) -> bool {
     PREFIXES.contains(&&*first.key) && whole > longest(rest).map_or(0, |(_, length)| length)
 }
 
-/// The unit that a mark before a number gives it.
-pub(super) fn before(token: &Token) -> Option<Unit> {
-    let measure = match &*token.key {
-        "$" | "usd" => Measure::Dollar,
-        "€" | "eur" => Measure::Euro,
-        "£" | "gbp" => Measure::Pound,
-        "¥" | "cny" | "rmb" => Measure::Yuan,
+/// The unit that what stands before a number gives it: `$`, `HK$`, `RMB`.
+pub(super) fn before(tokens: &[Token]) -> Option<Unit> {
+    let (token, rest) = tokens.split_last()?;
+    let country = rest.last().filter(|_| token.is_glued()).map(|token| &*token.key).unwrap_or_default();
+    let measure = match (&*token.key, country) {
+        ("$", "us") | ("usd", _) => Measure::UsDollar,
+        ("$", "hk") | ("hkd", _) => Measure::HongKongDollar,
+        ("$", "nt") => Measure::TaiwanDollar,
+        ("$", "a" | "au") => Measure::AustralianDollar,
+        ("$", "c" | "ca") => Measure::CanadianDollar,
+        ("$", "s") => Measure::SingaporeDollar,
+        ("$", _) => Measure::Dollar,
+        ("€" | "eur", _) => Measure::Euro,
+        ("£" | "gbp", _) => Measure::Pound,
+        ("¥", _) => Measure::Yuan,
+        ("cny" | "rmb", _) => Measure::Renminbi,
         _ => return None,
     };
     Some(unit(measure, 1, 0))
@@ -108,10 +164,11 @@ fn unit(measure: Measure, factor: i128, exponent: i32) -> Unit {
     Unit { measure, factor: Decimal::new(factor, exponent) }
 }
 
-fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
+fn latin(key: &str) -> Option<Unit> {
     use Measure::{
-        ApparentPower, Bits, Bytes, Calories, Celsius, Century, Charge, Dollar, Energy, Euro, Fahrenheit, Frequency, Length,
-        Mass, Months, Percent, Pound, Power, Pressure, Time, Voltage, Volume, Yen, Yuan,
+        ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Dollar, Energy,
+        Euro, Fahrenheit, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Percent, Pound, Power, Pressure, Renminbi,
+        SingaporeDollar, Speed, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, Yen,
     };
     Some(match key {
         "ns" | "nanosecond" | "nanoseconds" => unit(Time, 1, -9),
@@ -149,6 +206,13 @@ fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
         "ft" | "foot" | "feet" => unit(Length, 3048, -4),
         "yd" | "yard" | "yards" => unit(Length, 9144, -4),
         "inch" | "inches" => unit(Length, 254, -4),
+        "mph" => unit(Speed, 1_609_344, -3),
+        "kph" | "kmh" | "km/h" => unit(Speed, 1, 3),
+        "knot" | "knots" => unit(Speed, 1852, 0),
+        "m2" | "m²" | "sqm" => unit(Area, 15, -4),
+        "km2" | "km²" => unit(Area, 1500, 0),
+        "ha" | "hectare" | "hectares" => unit(Area, 15, 0),
+        "acre" | "acres" => unit(Area, 60_702_846_336, -10),
         "mg" | "milligram" | "milligrams" => unit(Mass, 1, -6),
         "g" | "gram" | "grams" => unit(Mass, 1, -3),
         "kg" | "kilogram" | "kilograms" => unit(Mass, 1, 0),
@@ -180,22 +244,32 @@ fn latin(key: &str, _bytes: &std::ops::Range<usize>) -> Option<Unit> {
         "mpa" => unit(Pressure, 1, 6),
         "ml" | "millilitre" | "millilitres" | "milliliter" | "milliliters" => unit(Volume, 1, -3),
         "litre" | "litres" | "liter" | "liters" => unit(Volume, 1, 0),
+        "gal" | "gallon" | "gallons" => unit(Gallons, 1, 0),
         "percent" | "pct" => unit(Percent, 1, 0),
         "celsius" => unit(Celsius, 1, 0),
         "fahrenheit" => unit(Fahrenheit, 1, 0),
-        "dollar" | "dollars" | "usd" => unit(Dollar, 1, 0),
+        "dollar" | "dollars" => unit(Dollar, 1, 0),
+        "usd" => unit(UsDollar, 1, 0),
+        "hkd" => unit(HongKongDollar, 1, 0),
+        "twd" => unit(TaiwanDollar, 1, 0),
+        "aud" => unit(AustralianDollar, 1, 0),
+        "cad" => unit(CanadianDollar, 1, 0),
+        "sgd" => unit(SingaporeDollar, 1, 0),
+        "krw" => unit(Won, 1, 0),
         "euro" | "euros" | "eur" => unit(Euro, 1, 0),
         "gbp" => unit(Pound, 1, 0),
-        "yuan" | "rmb" | "cny" => unit(Yuan, 1, 0),
+        "yuan" | "rmb" | "cny" => unit(Renminbi, 1, 0),
         "yen" | "jpy" => unit(Yen, 1, 0),
         _ => return None,
     })
 }
 
+#[expect(clippy::too_many_lines, reason = "a list")]
 fn han(word: &str) -> Option<Unit> {
     use Measure::{
-        ApparentPower, Bits, Bytes, Calories, Celsius, Century, Charge, Current, Dollar, Energy, Euro, Force, Frequency,
-        Length, Mass, Months, Pound, Power, Pressure, Time, Voltage, Volume, Yen, Yuan,
+        ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Current,
+        Energy, Euro, Force, Franc, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Pound, Power, Pressure, Renminbi,
+        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, Yen, Yuan,
     };
     Some(match word {
         "微秒" => unit(Time, 1, -6),
@@ -223,9 +297,16 @@ fn han(word: &str) -> Option<Unit> {
         "厘米" | "公分" => unit(Length, 1, -2),
         "米" | "公尺" => unit(Length, 1, 0),
         "公里" | "千米" => unit(Length, 1, 3),
+        "里" | "华里" => unit(Length, 500, 0),
+        "海里" => unit(Length, 1852, 0),
         "英里" => unit(Length, 1_609_344, -3),
         "英尺" => unit(Length, 3048, -4),
         "英寸" => unit(Length, 254, -4),
+        "平方米" => unit(Area, 15, -4),
+        "亩" => unit(Area, 1, 0),
+        "公顷" => unit(Area, 15, 0),
+        "平方公里" | "平方千米" => unit(Area, 1500, 0),
+        "英亩" => unit(Area, 60_702_846_336, -10),
         "微克" => unit(Mass, 1, -9),
         "毫克" => unit(Mass, 1, -6),
         "克" => unit(Mass, 1, -3),
@@ -269,8 +350,19 @@ fn han(word: &str) -> Option<Unit> {
         "毫升" => unit(Volume, 1, -3),
         "公升" => unit(Volume, 1, 0),
         "千升" => unit(Volume, 1, 3),
+        "加仑" => unit(Gallons, 1, 0),
         "摄氏度" => unit(Celsius, 1, 0),
-        "美元" => unit(Dollar, 1, 0),
+        "美元" | "美金" => unit(UsDollar, 1, 0),
+        "港元" | "港币" => unit(HongKongDollar, 1, 0),
+        "台币" | "新台币" => unit(TaiwanDollar, 1, 0),
+        "澳元" => unit(AustralianDollar, 1, 0),
+        "加元" => unit(CanadianDollar, 1, 0),
+        "新元" => unit(SingaporeDollar, 1, 0),
+        "人民币" => unit(Renminbi, 1, 0),
+        "韩元" => unit(Won, 1, 0),
+        "卢布" => unit(Rouble, 1, 0),
+        "卢比" => unit(Rupee, 1, 0),
+        "法郎" => unit(Franc, 1, 0),
         "欧元" => unit(Euro, 1, 0),
         "英镑" => unit(Pound, 1, 0),
         "元" => unit(Yuan, 1, 0),

@@ -3,8 +3,13 @@
 use std::ops::Range;
 
 use super::amount::{self, Decimal, Spelled};
+use super::clock;
 use super::date::{self, Date};
-use super::lex::{Kind, Token};
+use super::function::is_function;
+use super::lex::{Gap, Kind, Token};
+use super::measure::Measure;
+use super::number::{Match, Number, against, same};
+use super::share;
 use super::unit::{self, Unit};
 
 /// A value, and the tokens that say it.
@@ -24,52 +29,6 @@ pub(super) enum What {
     Version(Box<str>),
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Number {
-    /// All that it may be: in `5–10 million` the first is five or five million.
-    pub(super) amounts: Vec<Decimal>,
-    pub(super) unit: Option<Unit>,
-    /// It may be no number, or one that the writer counted.
-    pub(super) soft: bool,
-    pub(super) ordinal: bool,
-    /// `about`, `over`, or in millions: it may be rounded.
-    pub(super) rounded: bool,
-    /// `1990s`
-    pub(super) decade: bool,
-    /// Written with four digits and without a unit.
-    pub(super) year: Option<i32>,
-}
-
-impl Number {
-    /// In the least unit of its measure; as it is without one.
-    fn base(&self) -> impl Iterator<Item = Decimal> + '_ {
-        self.amounts.iter().filter_map(|amount| match self.unit {
-            Some(unit) => amount.times(unit.factor),
-            None => Some(*amount),
-        })
-    }
-
-    /// The same number; the units are another question.
-    fn same_amount(&self, said: &Self) -> bool {
-        said.amounts.iter().any(|said| self.amounts.contains(said))
-            || said.rounded && said.amounts.iter().any(|said| self.amounts.iter().any(|mine| said.rounds(*mine)))
-    }
-}
-
-/// How a value of the source stands to one that is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Match {
-    /// It says it.
-    Same,
-    /// It is the same number of something else.
-    Unit,
-    /// It is another of the same kind.
-    Other,
-    /// They cannot be compared.
-    Apart,
-}
-
 impl Value {
     /// How this value of a source stands to one that an answer says.
     pub(super) fn against(&self, said: &Self) -> Match {
@@ -80,14 +39,27 @@ impl Value {
                 let alike = mine.year.is_some() == its.year.is_some() || mine.month.is_some() && its.month.is_some();
                 if alike { Match::Other } else { Match::Apart }
             }
-            (What::Date(Date { year: Some(mine), .. }), What::Number(Number { year: Some(its), decade, .. })) => {
-                same(mine == its || *decade && (*its..*its + 10).contains(mine))
+            (What::Date(Date { year: Some(mine), .. }), What::Number(its)) if its.year.is_some() && !its.decade => {
+                same(Some(*mine) == its.year)
             }
-            (What::Number(Number { year: Some(mine), .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
-                same(mine == its)
+            (What::Date(Date { year: Some(mine), .. }), What::Number(its)) => match its.holds(*mine) {
+                Some(false) if its.unit.is_none() => Match::Other,
+                Some(true) => Match::Same,
+                Some(false) | None => Match::Apart,
+            },
+            (What::Number(Number { year: Some(mine), decade, .. }), What::Date(Date { year: Some(its), month: None, .. })) => {
+                same(mine == its && !decade)
             }
             (What::Time(mine, mine_told), What::Time(its, its_told)) => {
                 same(mine == its || (!mine_told || !its_told) && mine % 720 == its % 720)
+            }
+            (What::Number(hour), What::Time(minutes, told)) | (What::Time(minutes, told), What::Number(hour))
+                if hour.hour && hour.unit.is_none() =>
+            {
+                let is = |minutes: u16| hour.amounts.contains(&Decimal::new(i128::from(minutes), 0));
+                let hours = minutes / 60;
+                let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
+                if same { Match::Same } else { Match::Apart }
             }
             (What::Version(mine), What::Version(its)) => {
                 let begins = mine.strip_prefix(&**its).is_some_and(|rest| rest.starts_with('.'));
@@ -102,37 +74,18 @@ impl Value {
         }
     }
 
+    pub(super) fn is_century(&self) -> bool {
+        matches!(&self.what, What::Number(number) if number.unit.is_some_and(|unit| unit.measure == Measure::Century))
+    }
+
+    /// A fraction in words, not said to be a rough one.
+    pub(super) fn is_share(&self) -> bool {
+        matches!(&self.what, What::Number(number) if number.parts.is_some() && !number.rounded)
+    }
+
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
         !matches!(&self.what, What::Number(number) if number.soft)
-    }
-}
-
-fn same(same: bool) -> Match {
-    if same { Match::Same } else { Match::Other }
-}
-
-fn against(mine: &Number, said: &Number) -> Match {
-    match (mine.unit, said.unit) {
-        (Some(a), Some(b)) if a.measure == b.measure => {
-            if a.factor == b.factor {
-                return same(mine.same_amount(said));
-            }
-            let equal = said.base().any(|said| mine.base().any(|mine| mine == said));
-            match (equal, mine.same_amount(said)) {
-                (true, _) => Match::Same,
-                (false, true) => Match::Unit,
-                (false, false) => Match::Other,
-            }
-        }
-        (Some(_), Some(_)) if mine.same_amount(said) => Match::Unit,
-        (Some(_), Some(_)) => Match::Apart,
-        _ => {
-            let within = said.decade && mine.year.zip(said.year).is_some_and(|(mine, its)| (its..its + 10).contains(&mine));
-            // `3千帕` are 3000 of what is no unit of the list.
-            let of_the_least = said.base().any(|said| mine.base().any(|mine| mine == said));
-            same(within || of_the_least || mine.same_amount(said))
-        }
     }
 }
 
@@ -142,9 +95,11 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
     // Zeros of the smallest power since the last 万 or 亿, which none as large can follow; and whether one has just been.
     let mut smallest = None;
     let mut complete = rest.first().is_some_and(|first| first.kind == Kind::Number);
+    let mut pointed = false;
     for (at, token) in rest.iter().enumerate() {
         let zeros = amount::zeros(token);
-        let follows = complete || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
+        pointed |= at > 0 && matches!(&*token.key, "点" | "點");
+        let follows = complete || pointed || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
         if at > 0 && follows && rest.get(at..).is_some_and(unit::is_prefix) {
             return rest.get(..at).unwrap_or(rest);
         }
@@ -152,7 +107,7 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
         match zeros {
             Some(4..) => smallest = None,
             Some(zeros) => smallest = Some(smallest.map_or(zeros, |smallest: u32| smallest.min(zeros))),
-            None if amount::is_digit(token) || complete => {}
+            None if amount::is_digit(token) || complete || pointed => {}
             None => break,
         }
     }
@@ -201,50 +156,63 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
         }
     }
     share_units(tokens, &mut values);
+    share_centuries(&mut values);
     values
 }
 
 fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     let first = rest.first()?;
+    if let Some(read) = below_zero(tokens, at) {
+        return Some(read);
+    }
     if first.kind == Kind::Mark {
         return None;
     }
     if let Some((date, length)) = date::read(rest) {
         return Some((What::Date(date), length));
     }
-    if let Some(read) = time(rest) {
-        return Some(read);
+    if let Some((tens, length)) = date::decade(rest) {
+        let century = date::named_century(tokens.get(..at).unwrap_or_default()).filter(|_| tens < 100);
+        return Some((What::Number(Number::of_decade(century.unwrap_or_default() + tens)), length));
+    }
+    if let Some(clock) = clock::read(rest) {
+        return Some((What::Time(clock.minutes, clock.told), clock.length));
+    }
+    let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some(share) = share::read(rest, before) {
+        return Some((What::Number(Number::share(share, before.is_some_and(is_roughly))), share.length));
     }
     number(tokens, at, rest)
 }
 
-/// `10:30`, `5 p.m.`, `5:30 pm`.
-fn time(rest: &[Token]) -> Option<(What, usize)> {
-    let hour: u16 = rest.first().filter(|token| token.kind == Kind::Number && token.key.len() <= 2)?.key.parse().ok()?;
-    let (mut minutes, mut at, mut clock) = (hour.checked_mul(60)?, 1, false);
-    if let Some([colon, minute]) = rest.get(1..3)
-        && (colon.is(":") && minute.kind == Kind::Number && minute.key.len() == 2)
-        && colon.is_glued()
-        && minute.is_glued()
-    {
-        minutes += minute.key.parse::<u16>().ok().filter(|minute| *minute < 60)?;
-        (at, clock) = (3, true);
-    }
-    let half = rest.get(at).map(|token| &*token.key).unwrap_or_default();
-    let dotted = matches!(half, "a" | "p")
-        && matches!(rest.get(at + 1..at + 4), Some([point, m, end]) if point.is(".") && &*m.key == "m" && end.is("."));
-    let afternoon = match half {
-        "am" => Some(false),
-        "pm" => Some(true),
-        "a" | "p" if dotted => Some(half == "p"),
+/// `20 °C below zero`, and before the number `-`, `minus`, `零下`: how many tokens say so, and whether it is sure without a unit.
+fn minus(tokens: &[Token], at: usize) -> Option<(usize, bool)> {
+    let first = tokens.get(at)?;
+    let next = tokens.get(at + 1)?;
+    let beside = at.checked_sub(1).and_then(|at| tokens.get(at)).filter(|_| first.is_glued());
+    match (&*first.key, &*next.key) {
+        ("零", "下") => Some((2, true)),
+        ("minus", _) => Some((1, false)),
+        // A dash between two words is none.
+        ("-", _) if next.is_glued() && next.kind == Kind::Number => {
+            let open =
+                |before: &Token| before.kind == Kind::Han && &*before.key != "度" || "(~:：,，、/".contains(&*before.key);
+            beside.is_none_or(open).then_some((1, false))
+        }
         _ => None,
-    };
-    if let Some(afternoon) = afternoon.filter(|_| (1..=12).contains(&hour)) {
-        at += if dotted { 4 } else { 1 };
-        let minutes = minutes % 720 + if afternoon { 720 } else { 0 };
-        return Some((What::Time(minutes, true), at));
     }
-    (clock && hour < 25).then_some((What::Time(minutes, hour > 12 || hour == 0), at))
+}
+
+/// A number with what makes a temperature of it one below zero.
+fn below_zero(tokens: &[Token], at: usize) -> Option<(What, usize)> {
+    let (sign, sure) = minus(tokens, at)?;
+    let (what, length) = number(tokens, at + sign, tokens.get(at + sign..)?)?;
+    match what {
+        What::Number(number) if sure || number.is_temperature() => {
+            Some((What::Number(Number { below_zero: Some(true), ..number }), sign + length))
+        }
+        _ => None,
+    }
 }
 
 fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
@@ -282,10 +250,17 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             _ => {}
         }
     }
-    if first.kind != Kind::Word
+    let money = unit::before(tokens.get(..at).unwrap_or_default());
+    if digits
         && !ordinal
-        && let Some((factor, more)) = without_prefix(rest).get(length..).and_then(amount::scale)
-        && digits
+        && let Some((joined, tokens)) = amount::mixed(without_prefix(rest))
+    {
+        amounts = vec![joined];
+        rounded = true;
+        length = tokens;
+    } else if digits
+        && !ordinal
+        && let Some((factor, more)) = scale(rest, length, money.is_some())
     {
         // `约3万多`: more digits are not known.
         amounts = vec![value.times(factor)?];
@@ -300,14 +275,14 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         ordinal = true;
         soft = false;
     }
-    let mut unit = before.and_then(unit::before);
+    let mut unit = money;
     // `90-day`, `90 day`, `90天`
     let dash = usize::from(rest.get(length).is_some_and(|next| next.is("-") && next.is_glued()));
     if let Some((found, more)) = rest.get(length + dash..).and_then(unit::after)
         && rest.get(length + dash).is_some_and(|next| next.gap < Gap::Line)
-        && !(ordinal && first.kind != Kind::Han && found.measure != unit::Measure::Century)
+        && !(ordinal && first.kind != Kind::Han && found.measure != Measure::Century)
     {
-        unit = Some(found);
+        unit = Some(unit::at_speed(found, tokens.get(..at).unwrap_or_default()).unwrap_or(found));
         length += dash + more;
         soft &= first.kind != Kind::Han || is_one(&amounts);
     }
@@ -316,13 +291,62 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     }
     let bare = digits && unit.is_none() && first.key.len() == 4 && (length == 1 || decade);
     let year = if bare { date::as_year(value) } else { None };
-    Some((What::Number(Number { amounts, unit, soft, ordinal, rounded, decade, year }), length))
+    let next = rest.get(length);
+    // Behind a dash of which it is not known what it is, nothing is.
+    let dashed = first.is_glued() && before.is_some_and(|before| before.is("-"));
+    let below_zero = is_below_zero(next, rest.get(length + 1), unit).filter(|below| *below || !dashed);
+    length += if below_zero == Some(true) { 2 } else { 0 };
+    let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
+    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
+    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
+    Some((What::Number(number), length))
 }
 
-use super::lex::Gap;
+/// What multiplies a number of so many tokens, which may be money.
+fn scale(rest: &[Token], length: usize, money: bool) -> Option<(Decimal, usize)> {
+    let money = || money || rest.get(length + 1..).and_then(unit::after).is_some_and(|(unit, _)| unit.measure.is_money());
+    let plain = without_prefix(rest).get(length..).and_then(amount::scale);
+    plain.or_else(|| rest.get(length..).filter(|_| money()).and_then(amount::scale_of_money))
+}
+
+/// Whether a temperature is below zero, where it is told behind its number; a `-` before it was looked for.
+fn is_below_zero(next: Option<&Token>, after: Option<&Token>, unit: Option<Unit>) -> Option<bool> {
+    let is = |token: Option<&Token>, key: &str| token.is_some_and(|token| &*token.key == key);
+    let temperature = unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit));
+    let below = is(next, "below") && is(after, "zero");
+    (temperature || unit.is_none() && is(next, "度")).then_some(temperature && below)
+}
+
+/// `shares` behind a number, `人`: what is counted, which no percent is.
+fn is_counted(next: &Token) -> bool {
+    let plural = next.key.len() > 3 && next.key.ends_with('s') && !next.key.ends_with("ss");
+    match next.kind {
+        Kind::Word => plural && !next.capital && next.gap == Gap::Space && !is_function(&next.key),
+        Kind::Han => "人股名家个座台艘辆".contains(&*next.key),
+        _ => false,
+    }
+}
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
+}
+
+/// In `20世纪30年代` the decade is one of that century.
+fn share_centuries(values: &mut [Value]) {
+    for at in 1..values.len() {
+        let (before, after) = values.split_at_mut(at);
+        if let (Some(Value { what: What::Number(century), tokens }), Some(decade)) = (before.last(), after.first_mut())
+            && tokens.end == decade.tokens.start
+            && century.unit.is_some_and(|unit| unit.measure == Measure::Century)
+            && let What::Number(Number { decade: true, year: None, amounts, .. }) = &decade.what
+            && let (Some(century), Some(tens)) = (century.amounts.first(), amounts.first())
+            && let (Some(century), Some(tens)) = (century.whole(), tens.whole())
+            && (1..100).contains(&century)
+            && let Ok(first) = i32::try_from((century - 1) * 100 + tens)
+        {
+            decade.what = What::Number(Number::of_decade(first));
+        }
+    }
 }
 
 /// In `10 to 20 ms` and `5–10 million` the first has what the second says; in `1990–95` the second has the first's century.
@@ -337,8 +361,12 @@ fn share_units(tokens: &[Token], values: &mut [Value]) {
             continue;
         }
         let (What::Number(a), What::Number(b)) = (&mut first.what, &mut second.what) else { continue };
-        if a.unit.is_none() && !a.soft && a.year.is_none() {
+        if a.unit.is_none() && !a.soft && a.year.is_none() && b.parts.is_none() {
             a.unit = b.unit;
+        }
+        // `零下20至30度`
+        if a.below_zero == Some(true) && b.below_zero == Some(false) {
+            b.below_zero = None;
         }
         if let (Some(small), Some(large)) = (a.amounts.first().copied(), b.amounts.first().copied())
             && b.rounded

@@ -1,0 +1,90 @@
+//! What numbers with a unit are of.
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Measure {
+    Time,
+    Months,
+    Bytes,
+    Bits,
+    Length,
+    Speed,
+    Area,
+    Mass,
+    Frequency,
+    Percent,
+    Celsius,
+    Fahrenheit,
+    Power,
+    ApparentPower,
+    Energy,
+    Calories,
+    Voltage,
+    Current,
+    Charge,
+    Pressure,
+    Force,
+    Volume,
+    /// Those of the United States and of Britain differ.
+    Gallons,
+    /// Of whatever country.
+    Dollar,
+    UsDollar,
+    HongKongDollar,
+    TaiwanDollar,
+    AustralianDollar,
+    CanadianDollar,
+    SingaporeDollar,
+    Euro,
+    Pound,
+    /// 元 of whatever country that calls it so.
+    Yuan,
+    Renminbi,
+    Yen,
+    Won,
+    Rouble,
+    Rupee,
+    Franc,
+    Century,
+}
+
+impl Measure {
+    pub(super) fn is_money(self) -> bool {
+        use Measure::{
+            AustralianDollar, CanadianDollar, Dollar, Euro, Franc, HongKongDollar, Pound, Renminbi, Rouble, Rupee,
+            SingaporeDollar, TaiwanDollar, UsDollar, Won, Yen, Yuan,
+        };
+        matches!(
+            self,
+            AustralianDollar
+                | CanadianDollar
+                | Dollar
+                | Euro
+                | Franc
+                | HongKongDollar
+                | Pound
+                | Renminbi
+                | Rouble
+                | Rupee
+                | SingaporeDollar
+                | TaiwanDollar
+                | UsDollar
+                | Won
+                | Yen
+                | Yuan
+        )
+    }
+
+    /// Whether amounts of both can be compared: a dollar may be any, and so may a 元.
+    pub(super) fn is_like(self, other: Self) -> bool {
+        use Measure::{
+            AustralianDollar, CanadianDollar, Dollar, HongKongDollar, Renminbi, SingaporeDollar, TaiwanDollar, UsDollar, Yuan,
+        };
+        let one_of = |general, of: &[Self]| self == general && of.contains(&other) || other == general && of.contains(&self);
+        let others = [HongKongDollar, TaiwanDollar, AustralianDollar, CanadianDollar, SingaporeDollar];
+        self == other
+            || one_of(Dollar, &others)
+            || one_of(Dollar, &[UsDollar])
+            || one_of(Yuan, &[Renminbi, HongKongDollar, TaiwanDollar])
+    }
+}
