@@ -37,7 +37,7 @@ impl Decided {
     }
 
     /// The sum; unknown as soon as a part is.
-    pub(super) fn and(&self, more: &Self) -> Self {
+    pub(crate) fn and(&self, more: &Self) -> Self {
         Self {
             model: self.model.clone(),
             asked: self.asked + more.asked,

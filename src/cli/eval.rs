@@ -14,13 +14,14 @@ use super::output::{Output, counted};
 use super::progress::{Progress, Reading, downloads};
 use super::style::{one_line, trimmed};
 use crate::answer::{Answerer, Question};
-use crate::eval;
 use crate::eval::answerability::Answerability;
+use crate::eval::claims::{ClaimScore, ClaimScores, Told};
 use crate::eval::compare::compare;
 use crate::eval::kept::{Measurement, Run};
 use crate::eval::pays::{Payoff, Ranked, Verdict};
 use crate::eval::scores::{QueryScore, Scores, SpanScores, figures, values};
 use crate::eval::set::LabelledSet;
+use crate::eval::{self, Asked};
 use crate::ingest::Options;
 use crate::ingest::report::{Outcome, Report};
 use crate::pipeline::{Diagnostic, Plan};
@@ -32,7 +33,7 @@ const ANSWERABILITY: [AnswerabilityFigure; 3] =
 /// Queries that are shown as the worst.
 const WORST: usize = 10;
 /// The width of the figures' names.
-const NAME: usize = 14;
+const NAME: usize = 15;
 
 /// One run over the set.
 struct Measured {
@@ -44,6 +45,7 @@ struct Measured {
     queries: Vec<QueryScore>,
     /// How well it is known which questions have an answer, where some have none.
     answerability: Option<Answerability>,
+    claims: Vec<ClaimScore>,
     /// Follow-ups that a model has put another way, where it was asked to.
     rewritten: Option<usize>,
     /// Documents that could not be indexed.
@@ -76,6 +78,7 @@ pub(super) async fn run(args: EvalArgs, common: &Common, output: &Output, stop: 
         if output.verbose() {
             for run in &runs {
                 output.print(&worst(run, output.style().width));
+                output.print(&misjudged(run, output.style().width));
             }
         }
     }
@@ -148,11 +151,11 @@ async fn measured(
         (set, rewritten) = (Cow::Owned(alone), Some(count));
     }
     let asking = Asking::start(output, "asking", set.queries.len() + set.unanswerable.len());
-    let queries = eval::measure(&answerer, &set, || asking.note(), stop).await?;
+    let measured = eval::measure(&answerer, &set, || asking.note(), stop).await?;
     asking.finish();
-    Ok(queries.map(|(queries, judged)| {
+    Ok(measured.map(|Asked { queries, judged, claims }| {
         let (answerability, failed) = (Answerability::of(&judged), summary.documents.failed);
-        Measured { pipeline: name, model, ranked, queries, answerability, rewritten, failed }
+        Measured { pipeline: name, model, ranked, queries, answerability, claims, rewritten, failed }
     }))
 }
 
@@ -188,8 +191,9 @@ fn kept(set: &str, runs: &[Measured]) -> Measurement {
 
 fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
     if output.verbose() {
-        for query in runs.iter().flat_map(|run| run.queries.iter().map(move |query| query_event(run, query))) {
-            output.event(&query);
+        for run in runs {
+            run.queries.iter().for_each(|query| output.event(&query_event(run, query)));
+            run.claims.iter().for_each(|claim| output.event(&claim_event(run, claim)));
         }
     }
     if let [a, b] = runs {
@@ -220,6 +224,9 @@ fn events(runs: &[Measured], measurement: &Measurement, output: &Output) {
             if let Some(answerability) = &run.answerability {
                 event.insert("answerability".to_owned(), json!(answerability));
             }
+            if let Some(claims) = ClaimScores::of(&run.claims) {
+                event.insert("claims".to_owned(), claims_event(&claims));
+            }
             if let Some(rewritten) = run.rewritten {
                 event.insert("rewritten".to_owned(), rewritten.into());
             }
@@ -235,6 +242,45 @@ fn query_event(run: &Measured, query: &QueryScore) -> serde_json::Value {
         .map(|spans| json!({"recall": spans.recall, "precision": spans.precision, "iou": spans.iou, "tokens": spans.tokens}));
     json!({"type": "query", "pipeline": run.pipeline, "query_id": query.id, "ndcg@10": query.ndcg_10, "first": query.first,
            "ms": query.time.as_secs_f64() * 1000.0, "found": found, "spans": spans, "error": query.failed})
+}
+
+fn claim_event(run: &Measured, claim: &ClaimScore) -> serde_json::Value {
+    let ClaimScore { text, supported, doubts, doubted_unsharpened, altered, .. } = claim;
+    json!({"type": "claim", "pipeline": run.pipeline, "claim": text, "supported": supported, "doubts": doubts,
+           "doubted_without_model": doubted_unsharpened, "altered": altered.0, "altered_caught": altered.1})
+}
+
+fn claims_event(claims: &ClaimScores) -> serde_json::Value {
+    let told = |told: &Told| {
+        let Told { supported, doubted, unsupported, caught } = told;
+        json!({"supported": supported, "doubted": doubted, "unsupported": unsupported, "caught": caught,
+               "precision": told.precision(), "recall": told.recall()})
+    };
+    let mut event = told(&claims.shown);
+    event["altered"] = claims.altered.into();
+    event["altered_caught"] = claims.altered_caught.into();
+    event["unfound"] = claims.unfound.into();
+    if let (Some(without), Some(decided)) = (&claims.without_model, &claims.decided) {
+        event["without_model"] = told(without);
+        event["decided"] = json!(decided);
+    }
+    event
+}
+
+/// What is told of claims, as parts of how many; where a decision model has a say, beside what is without it.
+fn claim_lines(claims: &ClaimScores) -> [(&'static str, String); 3] {
+    let part = |part: usize, of: usize| if of == 0 { "-".to_owned() } else { format!("{part}/{of}") };
+    let both = |of: fn(&Told) -> (usize, usize)| {
+        let shown = of(&claims.shown);
+        let without = claims.without_model.as_ref().map(of).filter(|without| *without != shown);
+        let without = without.map_or_else(String::new, |(caught, _)| format!(" ({caught})"));
+        format!("{}{without}", part(shown.0, shown.1))
+    };
+    [
+        ("true doubted", both(|told| (told.doubted, told.supported))),
+        ("false doubted", both(|told| (told.caught, told.unsupported))),
+        ("altered doubted", part(claims.altered_caught, claims.altered)),
+    ]
 }
 
 /// ```text
@@ -283,6 +329,14 @@ fn table(directory: &std::path::Path, runs: &[Measured]) -> String {
         text.push_str(&format!("\n{name:<NAME$}"));
         for run in runs {
             let figure = run.answerability.as_ref().map_or_else(|| "-".to_owned(), |known| format!("{:.4}", figure(known)));
+            text.push_str(&format!("  {figure:>12}"));
+        }
+    }
+    let claims: Vec<_> = runs.iter().map(|run| ClaimScores::of(&run.claims).as_ref().map(claim_lines)).collect();
+    for (n, (name, _)) in claims.iter().flatten().next().into_iter().flatten().enumerate() {
+        text.push_str(&format!("\n{name:<NAME$}"));
+        for lines in &claims {
+            let figure = lines.as_ref().and_then(|lines| lines.get(n)).map_or("-", |(_, figure)| figure);
             text.push_str(&format!("  {figure:>12}"));
         }
     }
@@ -343,4 +397,18 @@ fn worst(run: &Measured, width: usize) -> String {
         text.push_str(&format!("         {}\n", trimmed(&one_line(instead), width.saturating_sub(9))));
     }
     text
+}
+
+/// The claims that were doubted though they are true, or were not though they are not.
+fn misjudged(run: &Measured, width: usize) -> String {
+    let mut text = String::new();
+    for claim in &run.claims {
+        let Some(doubts) = &claim.doubts else { continue };
+        if claim.supported != doubts.is_empty() {
+            let what = doubts.first().map_or("not doubted".to_owned(), |doubt| format!("{}: {}", doubt.kind, doubt.said));
+            let line = format!("{what}  {}", claim.text);
+            text.push_str(&format!("  {}\n", trimmed(&one_line(&line), width.saturating_sub(2))));
+        }
+    }
+    if text.is_empty() { text } else { format!("\n{}: claims that were misjudged\n{text}", one_line(&run.pipeline)) }
 }

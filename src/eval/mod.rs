@@ -3,10 +3,11 @@
 //! [`set`] reads the set, [`index`] gives its corpus an index of its own, [`rewritten`] has a model put follow-up questions so that they
 //! stand alone, where that is wished for, [`measure`] asks every question, [`scores`] sums up.
 //! [`spans`] tells how much of marked answers the passages hold, [`answerability`] how well it is known which questions have no answer,
-//! [`compare`] whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
+//! [`claims`] how well claims are checked, [`compare`] whether two pipelines differ by more than chance, [`pays`] whether a reranker is worth its time and its price, and
 //! [`kept`] keeps what was measured.
 
 pub mod answerability;
+pub mod claims;
 pub mod compare;
 pub mod confidence;
 pub mod kept;
@@ -24,11 +25,12 @@ use futures_util::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
 use self::answerability::Judged;
+use self::claims::{ClaimScore, LabelledClaim, altered};
 use self::scores::QueryScore;
 use self::set::{LabelledSet, Query};
 use self::spans::{Span, SpanScore};
-use crate::answer::{Answerer, DedupedHit, Found, Question};
-use crate::document::Passage;
+use crate::answer::source::join;
+use crate::answer::{Answerer, DedupedHit, Found, Proved, Question};
 use crate::error::{Error, Origin};
 use crate::pipeline::{Diagnostic, Plan};
 use crate::runtime::{Runtime, Settings};
@@ -112,9 +114,19 @@ pub(crate) async fn rewritten(
     }
 }
 
+/// What was measured of a set's questions.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Of each question that documents answer.
+    pub queries: Vec<QueryScore>,
+    /// How probable an answer was said to be, of all of them.
+    pub judged: Judged,
+    /// What became of the claims of all of them.
+    pub claims: Vec<ClaimScore>,
+}
+
 /// Asks every question, one at a time, so that the times are those of a single question, and says `asked` after each. A question that
-/// cannot be asked scores nothing and says why. What is judged of them, and of those without an answer, comes with the scores. `None`:
-/// stopped.
+/// cannot be asked scores nothing and says why. `None`: stopped.
 ///
 /// # Errors
 /// What would fail every question.
@@ -123,66 +135,97 @@ pub async fn measure(
     set: &LabelledSet,
     asked: impl Fn(),
     stop: &CancellationToken,
-) -> Result<Option<(Vec<QueryScore>, Judged)>, Error> {
-    let (mut scores, mut all) = (Vec::with_capacity(set.queries.len()), Judged::default());
-    for query in &set.queries {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: true, ..query.question() };
-        let started = Instant::now();
-        let found = tokio::select! {
-            found = answerer.retrieve(&question) => found,
+) -> Result<Option<Asked>, Error> {
+    let mut all = Asked::default();
+    let queries = set.queries.iter().map(|query| (query, true)).chain(set.unanswerable.iter().map(|query| (query, false)));
+    for (query, has_answer) in queries {
+        let measured = tokio::select! {
+            measured = one(answerer, query, has_answer, &mut all) => measured,
             () = stop.cancelled() => return Ok(None),
         };
-        let (found, failed) = match found {
-            Ok(found) => {
-                all.answerable.push(found.judged);
-                (found, None)
-            }
-            Err(error) if error.origin() == Origin::Question => (Found::default(), Some(error.to_string())),
-            Err(error) => return Err(error),
-        };
-        let Found { hits, note, decided, reranking, .. } = found;
-        let score = QueryScore::new(query, documents(hits), started.elapsed(), failed);
-        let spans = tokio::select! {
-            spans = covered(answerer, query) => spans?,
-            () = stop.cancelled() => return Ok(None),
-        };
-        scores.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
+        measured?;
         asked();
     }
-    for query in &set.unanswerable {
-        let question = Question { limit: NonZeroUsize::new(PASSAGES), ..query.question() };
-        let judged = tokio::select! {
-            found = answerer.retrieve(&question) => found,
-            () = stop.cancelled() => return Ok(None),
-        };
-        match judged {
-            Ok(found) => all.unanswerable.push(found.judged),
-            Err(error) if error.origin() == Origin::Question => {}
-            Err(error) => return Err(error),
-        }
-        asked();
-    }
-    Ok(Some((scores, all)))
+    Ok(Some(all))
 }
 
-/// How much of its marked answers a question gets with the passages that it would be answered with; nothing where it cannot be asked.
-async fn covered(answerer: &Answerer, query: &Query) -> Result<Option<SpanScore>, Error> {
+async fn one(answerer: &Answerer, query: &Query, has_answer: bool, all: &mut Asked) -> Result<(), Error> {
+    let question = Question { limit: NonZeroUsize::new(PASSAGES), untrimmed: has_answer, ..query.question() };
+    let started = Instant::now();
+    let found = answerer.retrieve(&question).await;
+    let time = started.elapsed();
+    let (found, failed) = match found {
+        Ok(found) => {
+            (if has_answer { &mut all.judged.answerable } else { &mut all.judged.unanswerable }).push(found.judged);
+            (found, None)
+        }
+        Err(error) if error.origin() == Origin::Question => (Found::default(), Some(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let read = if failed.is_some() || query.spans.is_empty() && query.claims.is_empty() {
+        Vec::new()
+    } else {
+        answerer.search(&query.question()).await?
+    };
+    let claims = checked(answerer, query, &read).await?;
+    all.claims.extend(claims);
+    if has_answer {
+        let Found { hits, note, decided, reranking, .. } = found;
+        let score = QueryScore::new(query, documents(hits), time, failed);
+        let spans = covered(query, read).await?;
+        all.queries.push(QueryScore { reranking, decided, unranked: note.is_some(), spans, ..score });
+    }
+    Ok(())
+}
+
+/// How much of its marked answers a question gets with the passages that it would be answered with.
+async fn covered(query: &Query, read: Vec<DedupedHit>) -> Result<Option<SpanScore>, Error> {
     if query.spans.is_empty() {
         return Ok(None);
     }
-    let hits = match answerer.search(&query.question()).await {
-        Err(error) if error.origin() == Origin::Question => Vec::new(),
-        hits => hits?,
-    };
-    let passages: Vec<Passage> = hits.into_iter().map(|found| found.hit.passage).collect();
-    let found: Vec<Span> =
-        passages.iter().map(|passage| Span { document: passage.uri.clone(), bytes: passage.start..passage.end }).collect();
+    let found: Vec<Span> = read.iter().map(place).collect();
     let counted = tokio::task::spawn_blocking(move || {
         let tokenizer = Tokenizer::get(TokenizerName::default());
-        passages.iter().map(|passage| tokenizer.count(&passage.text)).sum()
+        read.iter().map(|found| tokenizer.count(&found.hit.passage.text)).sum()
     });
     let tokens = counted.await.map_err(|source| Error::worker("count the passages' tokens", source))?;
     Ok(Some(SpanScore::new(&query.spans, &found, tokens)))
+}
+
+/// What becomes of a question's claims, as sentences of an answer that cites the passages which hold its marked answers, or all.
+async fn checked(answerer: &Answerer, query: &Query, read: &[DedupedHit]) -> Result<Vec<ClaimScore>, Error> {
+    let said =
+        |claim: &LabelledClaim| ClaimScore { text: claim.text.clone(), supported: claim.supported, ..ClaimScore::default() };
+    let mut scores: Vec<ClaimScore> = query.claims.iter().map(said).collect();
+    let holds = |found: &&DedupedHit| query.spans.is_empty() || query.spans.iter().any(|span| span.meets(&place(found)));
+    let sources = join(read.iter().filter(holds).map(|found| found.hit.clone()).collect());
+    if scores.is_empty() || sources.is_empty() {
+        return Ok(scores);
+    }
+    let texts: Vec<String> = scores.iter().map(|score| score.text.clone()).collect();
+    let Proved { read, decided, spent } = answerer.prove(&texts, &sources).await?;
+    if let Some(first) = scores.first_mut() {
+        first.decided = spent;
+    }
+    let bodies: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+    for (n, (score, by_bytes)) in scores.iter_mut().zip(read).enumerate() {
+        let doubted = !by_bytes.is_empty();
+        if score.supported && !doubted {
+            let others = altered(&score.text, &bodies);
+            let caught = answerer.doubts(&others, &sources).await?;
+            score.altered = (others.len(), caught.iter().filter(|doubts| !doubts.is_empty()).count());
+        }
+        let sharpened = decided.as_ref().and_then(|decided| decided.get(n)).cloned();
+        score.doubted_unsharpened = sharpened.is_some().then_some(doubted);
+        score.doubts = Some(sharpened.unwrap_or(by_bytes));
+    }
+    Ok(scores)
+}
+
+/// Where a passage stands.
+fn place(found: &DedupedHit) -> Span {
+    let passage = &found.hit.passage;
+    Span { document: passage.uri.clone(), bytes: passage.start..passage.end }
 }
 
 /// The documents of the hits, each where its best passage stands.

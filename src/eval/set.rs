@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 pub use self::marks::SpanLine;
 use self::marks::{Texts, holds};
+use super::claims::LabelledClaim;
 use super::spans::Span;
 use crate::answer::{Exchange, Question};
 
@@ -33,6 +34,8 @@ pub struct Query {
     pub spans: Vec<Span>,
     /// The conversation that it goes on from, oldest first.
     pub history: Vec<Exchange>,
+    /// What may be claimed in an answer to it, rightly or wrongly.
+    pub claims: Vec<LabelledClaim>,
 }
 
 impl Query {
@@ -78,6 +81,9 @@ pub struct QueryLine {
     /// What was asked before it, oldest first.
     #[serde(default)]
     pub history: Vec<Turn>,
+    /// What may be claimed in an answer to it, rightly or wrongly.
+    #[serde(default)]
+    pub claims: Vec<LabelledClaim>,
 }
 
 /// An earlier question, alone or with its answer.
@@ -120,6 +126,11 @@ pub fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Stri
 }
 
 impl LabelledSet {
+    /// All claims.
+    pub fn claims(&self) -> impl Iterator<Item = &LabelledClaim> {
+        self.queries.iter().chain(&self.unanswerable).flat_map(|query| &query.claims)
+    }
+
     /// The questions that go on from others.
     pub fn follow_ups(&self) -> impl Iterator<Item = &Query> {
         self.queries.iter().chain(&self.unanswerable).filter(|query| !query.history.is_empty())
@@ -221,8 +232,11 @@ fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec
                 Err(message) => faults.push(format!("{}:{number}: {message}", path.display())),
             }
         }
-        let history = query.history.into_iter().map(Exchange::from).collect();
-        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new(), spans, history });
+        if query.claims.iter().any(|claim| claim.text.trim().is_empty()) {
+            faults.push(format!("{}:{number}: a claim says nothing", path.display()));
+        }
+        let (history, claims) = (query.history.into_iter().map(Exchange::from).collect(), query.claims);
+        queries.push(Query { id: query.id, text: query.text, relevant: HashMap::new(), spans, history, claims });
     }
     (queries, without)
 }
@@ -304,6 +318,25 @@ mod tests {
         let (_folder, loaded) = set(&[("queries.jsonl", line), qrels, ("corpus/a.txt", "a")]);
         let faults = loaded.unwrap_err();
         assert!(faults.iter().any(|fault| fault.starts_with("queries.jsonl:1: `history` must hold questions")), "{faults:?}");
+    }
+
+    #[test]
+    fn claims_say_whether_the_documents_support_them() {
+        let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n");
+        let line = r#"{"id": 1, "text": "多久一次？", "claims": [{"text": "每天一次。", "supported": true}]}"#;
+        let (_folder, loaded) = set(&[("queries.jsonl", line), qrels, ("corpus/a.txt", "a")]);
+        let claimed: Vec<LabelledClaim> = loaded.unwrap().claims().cloned().collect();
+        assert_eq!(claimed, [LabelledClaim { text: "每天一次。".into(), supported: true }]);
+        for (claims, wanted) in [
+            (r#"{"text": "Daily."}"#, "missing field `supported`"),
+            (r#"{"text": " ", "supported": true}"#, "a claim says nothing"),
+            (r#"{"text": "Daily.", "supported": true, "supportd": 1}"#, "unknown field `supportd`"),
+        ] {
+            let line = format!("{{\"id\": 1, \"text\": \"how often?\", \"claims\": [{claims}]}}");
+            let (_folder, loaded) = set(&[("queries.jsonl", &line), qrels, ("corpus/a.txt", "a")]);
+            let faults = loaded.unwrap_err();
+            assert!(faults.iter().any(|fault| fault.starts_with(&format!("queries.jsonl:1: {wanted}"))), "{faults:?}");
+        }
     }
 
     #[test]

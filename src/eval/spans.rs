@@ -16,6 +16,13 @@ pub struct Span {
     pub bytes: Range<u64>,
 }
 
+impl Span {
+    /// Whether the two have bytes in common.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.document == other.document && self.bytes.start < other.bytes.end && other.bytes.start < self.bytes.end
+    }
+}
+
 /// How well a question's answers were covered by the passages that a model would read.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SpanScore {

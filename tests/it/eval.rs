@@ -133,6 +133,64 @@ fn marked_answers_tell_how_much_else_is_retrieved() {
     assert_eq!(&lines(notes)[at("start")..at("end")], notes[1]);
 }
 
+/// Claims are checked as an answer's sentences are, against what the question is answered with; a decision model has its say, and what is
+/// known without it is told beside it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_are_checked_as_an_answer_s_sentences_are() {
+    let project = Project::new();
+    project.write(
+        "set/corpus/keys.md",
+        "# Keys\n\nKeys are rotated every 90 days. The old key decrypts for 7 days. They lie in a vault.\n",
+    );
+    project.write("set/corpus/备份.md", "# 备份\n\n数据库每天凌晨2点备份，备份保留30天。\n");
+    let claim = |text: &str, supported: bool| json!({"text": text, "supported": supported});
+    let queries = [
+        json!({"id": 1, "text": "How often are keys rotated?", "spans": [{"document": "keys.md", "text": "Keys are rotated every 90 days."}],
+               "claims": [claim("Keys are rotated every 90 days, and the old key decrypts for 7 days.", true),
+                          claim("Keys are rotated every 30 days.", false), claim("Keys lie in a drawer.", false)]}),
+        json!({"id": 2, "text": "数据库什么时候备份？", "spans": [{"document": "备份.md", "text": "数据库每天凌晨2点备份"}],
+               "claims": [claim("数据库每天凌晨2点备份。", true), claim("备份保留90天。", false)]}),
+        json!({"id": 3, "text": "Who founded the company?", "answerable": false, "claims": [claim("It was founded in 1987.", false)]}),
+    ];
+    project.write("set/queries.jsonl", queries.map(|query| format!("{query}\n")).concat());
+    project.write("alone.yaml", "version: 1\nembed: { model: local/potion-base-8M }\n");
+    let scores = project.run(&["eval", "set", "-p", "alone.yaml", "--json"]).expect_code(0).last("scores");
+    let claims = &scores["claims"];
+    let told =
+        |claims: &Value| ["supported", "doubted", "unsupported", "caught"].map(|figure| claims[figure].as_u64().unwrap());
+    assert_eq!(told(claims), [2, 0, 4, 3], "no number, name or negation tells that a drawer is no vault: {claims}");
+    assert_eq!((&claims["precision"], &claims["recall"], &claims["unfound"]), (&json!(1.0), &json!(0.75), &json!(0)));
+    assert_eq!((&claims["altered"], &claims["altered_caught"]), (&json!(3), &json!(3)), "90, 7 and 2: {claims}");
+
+    // Whether a drawer is a vault is for a model to say: it takes no other claim for wrong, and is asked once for each.
+    let api = StandIn::start().await;
+    api.always("/v1/decisions", |request| {
+        let sure = if request.body["input"].as_str().unwrap().contains("drawer") { [0.01, 0.9, 0.09] } else { [0.5, 0.2, 0.3] };
+        let choices = request.body["questions"][0]["choices"].as_array().unwrap().iter().zip(sure);
+        let all: Vec<Value> = choices.map(|(choice, p)| json!({"value": choice["value"], "probability": p})).collect();
+        let answer = json!({"type": "choice", "name": null, "choice": "missing", "probabilities": all, "confidence": 0.5});
+        let usage = json!({"input_tokens": 100, "output_tokens": 1, "total_tokens": 101});
+        Reply::json(&json!({"model": "judge-1", "answers": [answer], "usage": usage}))
+    });
+    let provider = format!("providers: {{ them: {{ kind: openai, base_url: \"{}/v1\", api_key: k }} }}", api.url());
+    let decide = "query: { decide: { model: them/judge-1 } }";
+    project.write("judged.yaml", format!("version: 1\n{provider}\nembed: {{ model: local/potion-base-8M }}\n{decide}\n"));
+    let ended = project.run(&["eval", "set", "-p", "judged.yaml", "--json", "-v"]).expect_code(0);
+    let claims = ended.last("scores")["claims"].clone();
+    assert_eq!((told(&claims), told(&claims["without_model"])), ([2, 0, 4, 4], [2, 0, 4, 3]), "{claims}");
+    assert_eq!((&claims["decided"]["asked"], api.requests().len()), (&json!(6), 6), "{claims}");
+    let each = ended.of_type("claim");
+    let drawer = each.iter().find(|claim| claim["claim"] == "Keys lie in a drawer.").unwrap();
+    assert_eq!((&drawer["doubts"][0]["kind"], &drawer["doubted_without_model"]), (&json!("negation"), &json!(false)));
+
+    let shown = project.run(&["eval", "set", "-p", "judged.yaml", "-v"]).expect_code(0).stdout;
+    let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).unwrap_or_else(|| panic!("{name}: {shown}"));
+    assert!(row("true doubted").ends_with(" 0/2") && row("false doubted").ends_with(" 4/4 (3)"), "{shown}");
+    assert!(row("altered doubted").ends_with(" 3/3"), "{shown}");
+    let shown = project.run(&["eval", "set", "-p", "alone.yaml", "-v"]).expect_code(0).stdout;
+    assert!(shown.contains("claims that were misjudged\n  not doubted  Keys lie in a drawer.\n"), "{shown}");
+}
+
 /// Follow-ups find by the words of what was asked before, or by what a model makes of them, who is asked for them alone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn follow_ups_go_on_from_what_was_asked_before() {
