@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The index is let go as soon as a question's passages are found, so that an `ingest` beside the chat need not wait for it.
-//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept. So does a closed terminal, and ends the chat.
+//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept. Parts of all documents that are under way are
+//! read first, unless it comes again. So does a closed terminal, and ends the chat.
 
 mod command;
 mod input;
@@ -201,16 +202,17 @@ impl Chat<'_> {
             let mut answering = std::pin::pin!(answering);
             tokio::select! {
                 ended = &mut answering => ended,
-                _ = tokio::signal::ctrl_c() => {
+                () = self.interrupted() => {
                     stop.cancel();
-                    answering.await
-                }
-                () = self.ending.cancelled() => {
-                    stop.cancel();
-                    answering.await
+                    tokio::select! {
+                        ended = answering => ended,
+                        _ = tokio::signal::ctrl_c() => Ok(Ended::Stopped),
+                    }
                 }
             }
         };
+        // It may have been stopped, or have failed, with the index open.
+        self.answerer.release().await;
         turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
         // Before anything is shown: there may be no terminal any more.
         if !turn.answer.is_empty() || !turn.sources.is_empty() {
@@ -223,6 +225,14 @@ impl Chat<'_> {
         Ok(ended?)
     }
 
+    /// Ctrl-C, or what ends the chat.
+    async fn interrupted(&self) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = self.ending.cancelled() => {}
+        }
+    }
+
     async fn turn(&self, turn: &mut Turn, stop: &CancellationToken) -> io::Result<Ended> {
         let style = self.style();
         let question = Question {
@@ -231,22 +241,20 @@ impl Chat<'_> {
             history: Some(self.history()),
             ..self.how.clone()
         };
-        let events = whole::events(self.answerer.clone(), question, self.output.clone(), false).inspect(|event| {
-            if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
-                && !style.json
-                && !style.quiet
-            {
-                self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
-            }
-            note(turn, event);
-        });
+        let events =
+            whole::events(self.answerer.clone(), question, self.output.clone(), false, stop.clone()).inspect(|event| {
+                if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
+                    && !style.json
+                    && !style.quiet
+                {
+                    self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
+                }
+                note(turn, event);
+            });
         let mut out = io::stdout();
         let mut screen = Screen::new(&mut out, &style);
         screen.conversing = true;
-        let ended = Box::pin(render(screen, events.take_until(stop.cancelled()))).await;
-        // It may have been stopped, or have failed, with the index open.
-        self.answerer.release().await;
-        ended
+        Box::pin(render(screen, events)).await
     }
 
     /// The questions, and the answers that models wrote. The others are passages, which are found again where they matter.
