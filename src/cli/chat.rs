@@ -25,7 +25,7 @@ use self::session::{Session, Turn};
 use super::args::{ChatArgs, Common};
 use super::exit;
 use super::models::{named, open};
-use super::output::{Output, counted};
+use super::output::{Output, counted, line};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::signals::endable;
@@ -40,6 +40,8 @@ use crate::runtime::Runtime;
 
 /// Lines of a passage that `/sources` shows of each.
 const LINES_SHOWN: usize = 6;
+/// What programs know a command by that could not be obeyed.
+const BAD_COMMAND: &str = "bad_command";
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
@@ -364,6 +366,11 @@ impl Chat<'_> {
             Err(error) => {
                 self.failed += 1;
                 self.output.error(&error);
+                if self.output.json
+                    && let Line::Error { message, hint, .. } = line(&error)
+                {
+                    self.output.event(&Line::Error { message, kind: BAD_COMMAND, hint });
+                }
             }
         }
     }
@@ -418,7 +425,7 @@ impl Chat<'_> {
     fn complain(&self, text: &str) {
         self.output.complain(&format!("{} {}\n", self.output.paint("error:", "1;31"), one_line(text)));
         if self.output.json {
-            self.output.event(&Line::Error { message: text.into(), kind: "bad_command", hint: None });
+            self.output.event(&Line::Error { message: text.into(), kind: BAD_COMMAND, hint: None });
         }
     }
 
