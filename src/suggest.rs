@@ -1,18 +1,30 @@
 //! "Did you mean …?"
 
+/// Bytes of a word that may be mistaken.
+const LONGEST: usize = 64;
+
 /// The candidates that are nearest to `word`: one, or several that are equally near, or none that is near enough.
 pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let candidates: Vec<&str> = candidates.into_iter().collect();
+    let mut nearest = misspelt(word, candidates.iter().copied());
+    let folded = fold(word);
+    if nearest.is_empty() && (3..=LONGEST).contains(&folded.len()) {
+        nearest = candidates.into_iter().filter(|candidate| fold(candidate).starts_with(&folded)).collect();
+    }
+    nearest.truncate(3);
+    nearest
+}
+
+/// Those that `word` may be a typing mistake for, not counting those that it is merely the beginning of.
+pub(crate) fn misspelt<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Longer words are no typing mistakes, and the distance below takes time in the product of the lengths.
-    if word.len() > 64 {
+    if word.len() > LONGEST {
         return Vec::new();
     }
     let folded = fold(word);
-    let (mut best, mut found, mut completions) = (usize::MAX, Vec::new(), Vec::new());
+    let (mut best, mut found) = (usize::MAX, Vec::new());
     for candidate in candidates {
         let other = fold(candidate);
-        if folded.len() >= 3 && other.starts_with(&folded) {
-            completions.push(candidate);
-        }
         let distance = strsim::damerau_levenshtein(&folded, &other);
         let length = folded.chars().count().max(other.chars().count());
         if distance > (length / 3).max(1) || distance >= length {
@@ -26,9 +38,7 @@ pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a s
             found.push(candidate);
         }
     }
-    let mut nearest = if found.is_empty() { completions } else { found };
-    nearest.truncate(3);
-    nearest
+    found
 }
 
 /// "did you mean `a`?" or "did you mean `a` or `b`?"; `None` if nothing is near.
@@ -52,6 +62,8 @@ mod tests {
         let keys = ["by", "max_tokens", "overlap", "tokenizer"];
         assert_eq!(nearest("maxTokens", keys), ["max_tokens"]);
         assert_eq!(nearest("max", keys), ["max_tokens"]);
+        assert!(misspelt("max", keys).is_empty());
+        assert_eq!(misspelt("overlpa", keys), ["overlap"]);
         assert_eq!(nearest("b", keys), ["by"]);
         assert_eq!(nearest("pm", ["rpm", "tpm"]), ["rpm", "tpm"]);
         assert!(nearest("colour", keys).is_empty());

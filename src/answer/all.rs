@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
+use tokio_util::sync::CancellationToken;
 
 use super::answerer::Answerer;
 use super::decide::Deciding;
@@ -15,11 +16,19 @@ use super::whole::{Asked, Estimate, Given, Library, Pass};
 use crate::error::Error;
 
 impl Answerer {
+    /// The same, but when this is cancelled while all documents are read, no further part of them is begun, and the answer ends, without
+    /// its last event, as soon as those under way are read and kept. Where another process answers, it ends at once.
+    #[must_use]
+    pub fn stopping_with(mut self, stop: CancellationToken) -> Self {
+        self.stop = stop;
+        self
+    }
+
     /// What a pass over all documents is made with.
     pub(super) fn given<'a>(&self, asked: Asked<'a>) -> Given<'a> {
         let (count, notes) = (Arc::clone(&self.count_tokens), self.notes.clone());
         let quota = self.models.quota(asked.models.first().map_or("", |model| model.model()));
-        Given { asked, count, quota, notes, releasing: self.releases }
+        Given { asked, count, quota, notes, releasing: self.releases, stop: self.stop.clone() }
     }
 
     /// The pass over all documents that answers a question about all, and what it takes; `None`: the question is none.

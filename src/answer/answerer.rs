@@ -14,6 +14,7 @@ use async_stream::try_stream;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::QueryPlan;
@@ -64,6 +65,8 @@ pub struct Answerer {
     pub(super) notes: Option<PathBuf>,
     /// The index is let go as soon as a question's passages are found.
     pub(super) releases: bool,
+    /// Ends the reading of all documents.
+    pub(super) stop: CancellationToken,
     /// What may go otherwise than planned with every question has been told.
     told: Arc<AtomicBool>,
 }
@@ -110,6 +113,7 @@ impl Answerer {
             how: How::default(),
             notes: None,
             releases: false,
+            stop: CancellationToken::new(),
             told: Arc::default(),
         }
     }
@@ -259,6 +263,7 @@ impl Answerer {
         let answerer = self.clone();
         let asked = async move {
             let Some(there) = owner.ask(&question).await else { return answerer.ask_here(question) };
+            let there = there.take_until(answerer.stop.clone().cancelled_owned()).boxed();
             answerer.warning(there, |event| if let AnswerEvent::Note(note) = event { Some(note) } else { None })
         };
         stream::once(asked).flatten().boxed()

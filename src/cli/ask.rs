@@ -23,7 +23,8 @@ use crate::runtime::Runtime;
 /// Bytes of a question read from stdin: what nearly every embedding model takes whole, of English, Chinese and code.
 const MAX_STDIN: usize = 16 << 10;
 
-/// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream.
+/// Answers a question, or a file of them. Ctrl-C drops the stream, which cancels the request upstream; parts of all documents that are
+/// under way are read first.
 pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: CancellationToken) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
     let named = Named::parse(&args, &runtime.plan, &others)?;
@@ -62,8 +63,8 @@ pub(super) async fn run(args: AskArgs, common: &Common, output: &Output, stop: C
         }
         (Ok((answerer, question)), None) => {
             let asks = output.can_ask() && !from_stdin;
-            let events = whole::events(answerer, question, output.clone(), asks);
-            Box::pin(render(screen, events.take_until(stopped))).await.map_err(unwritten)?
+            let events = whole::events(answerer, question, output.clone(), asks, stop.clone());
+            Box::pin(render(screen, events)).await.map_err(unwritten)?
         }
         (Ok((answerer, question)), Some(ensemble)) => {
             let view = EnsembleView::new(screen, ensemble.mode, |text| output.note(text));

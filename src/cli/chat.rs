@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The index is let go as soon as a question's passages are found, so that an `ingest` beside the chat need not wait for it.
-//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept. So does a closed terminal, and ends the chat.
+//! Ctrl-C stops the answer, which cancels the request upstream; what came of it is kept. Parts of all documents that are under way are
+//! read first, unless it comes again. So does a closed terminal, and ends the chat.
 
 mod command;
 mod input;
@@ -24,7 +25,7 @@ use self::session::{Session, Turn};
 use super::args::{ChatArgs, Common};
 use super::exit;
 use super::models::{named, open};
-use super::output::{Output, counted};
+use super::output::{Output, counted, line};
 use super::progress::downloads;
 use super::show::{Ended, Screen, listed, listed_doubts, render};
 use super::signals::endable;
@@ -39,6 +40,8 @@ use crate::runtime::Runtime;
 
 /// Lines of a passage that `/sources` shows of each.
 const LINES_SHOWN: usize = 6;
+/// What programs know a command by that could not be obeyed.
+const BAD_COMMAND: &str = "bad_command";
 
 pub(super) async fn run(args: ChatArgs, common: &Common, output: &Output) -> anyhow::Result<u8> {
     let (runtime, others) = args.pipelines.runtimes(common)?;
@@ -201,16 +204,17 @@ impl Chat<'_> {
             let mut answering = std::pin::pin!(answering);
             tokio::select! {
                 ended = &mut answering => ended,
-                _ = tokio::signal::ctrl_c() => {
+                () = self.interrupted() => {
                     stop.cancel();
-                    answering.await
-                }
-                () = self.ending.cancelled() => {
-                    stop.cancel();
-                    answering.await
+                    tokio::select! {
+                        ended = answering => ended,
+                        _ = tokio::signal::ctrl_c() => Ok(Ended::Stopped),
+                    }
                 }
             }
         };
+        // It may have been stopped, or have failed, with the index open.
+        self.answerer.release().await;
         turn.stopped = matches!(ended, Ok(Ended::Stopped | Ended::Failed(_)));
         // Before anything is shown: there may be no terminal any more.
         if !turn.answer.is_empty() || !turn.sources.is_empty() {
@@ -223,6 +227,14 @@ impl Chat<'_> {
         Ok(ended?)
     }
 
+    /// Ctrl-C, or what ends the chat.
+    async fn interrupted(&self) {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            () = self.ending.cancelled() => {}
+        }
+    }
+
     async fn turn(&self, turn: &mut Turn, stop: &CancellationToken) -> io::Result<Ended> {
         let style = self.style();
         let question = Question {
@@ -231,22 +243,20 @@ impl Chat<'_> {
             history: Some(self.history()),
             ..self.how.clone()
         };
-        let events = whole::events(self.answerer.clone(), question, self.output.clone(), false).inspect(|event| {
-            if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
-                && !style.json
-                && !style.quiet
-            {
-                self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
-            }
-            note(turn, event);
-        });
+        let events =
+            whole::events(self.answerer.clone(), question, self.output.clone(), false, stop.clone()).inspect(|event| {
+                if let Ok(AnswerEvent::Question { search: Some(search), .. }) = event
+                    && !style.json
+                    && !style.quiet
+                {
+                    self.output.note(&self.output.paint(&format!("searching: {}", one_line(search)), "2"));
+                }
+                note(turn, event);
+            });
         let mut out = io::stdout();
         let mut screen = Screen::new(&mut out, &style);
         screen.conversing = true;
-        let ended = Box::pin(render(screen, events.take_until(stop.cancelled()))).await;
-        // It may have been stopped, or have failed, with the index open.
-        self.answerer.release().await;
-        ended
+        Box::pin(render(screen, events)).await
     }
 
     /// The questions, and the answers that models wrote. The others are passages, which are found again where they matter.
@@ -356,6 +366,11 @@ impl Chat<'_> {
             Err(error) => {
                 self.failed += 1;
                 self.output.error(&error);
+                if self.output.json
+                    && let Line::Error { message, hint, .. } = line(&error)
+                {
+                    self.output.event(&Line::Error { message, kind: BAD_COMMAND, hint });
+                }
             }
         }
     }
@@ -410,7 +425,7 @@ impl Chat<'_> {
     fn complain(&self, text: &str) {
         self.output.complain(&format!("{} {}\n", self.output.paint("error:", "1;31"), one_line(text)));
         if self.output.json {
-            self.output.event(&Line::Error { message: text.into(), kind: "bad_command", hint: None });
+            self.output.event(&Line::Error { message: text.into(), kind: BAD_COMMAND, hint: None });
         }
     }
 

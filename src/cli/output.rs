@@ -195,17 +195,7 @@ impl Output {
     /// The same, and to a program: for what ends a command before it has said so itself.
     pub fn fatal(&self, error: &anyhow::Error) {
         if self.json {
-            let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
-            self.event(&match (error.downcast_ref::<Invalid>(), ours) {
-                (Some(Invalid(diagnostics)), _) => {
-                    let wrong = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
-                    let hint = wrong.clone().find_map(|diagnostic| diagnostic.hint.clone());
-                    let message = wrong.map(Diagnostic::to_string).collect::<Vec<_>>().join("; ");
-                    Line::Error { message: message.into(), kind: "invalid", hint }
-                }
-                (None, Some(error)) => Line::from(error),
-                (None, None) => Line::Error { message: causes(error).join(": ").into(), kind: "failed", hint: None },
-            });
+            self.event(&line(error));
         }
         self.error(error);
     }
@@ -224,6 +214,21 @@ impl Output {
             text.push_str(&format!("{} {}\n", self.paint("hint:", "1;36"), harmless(&hint)));
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+/// The line of an error, for programs.
+pub(super) fn line(error: &anyhow::Error) -> Line<'_> {
+    let ours = error.chain().find_map(|cause| cause.downcast_ref::<Error>());
+    match (error.downcast_ref::<Invalid>(), ours) {
+        (Some(Invalid(diagnostics)), _) => {
+            let wrong = diagnostics.iter().filter(|diagnostic| diagnostic.level == Level::Error);
+            let hint = wrong.clone().find_map(|diagnostic| diagnostic.hint.clone());
+            let message = wrong.map(Diagnostic::to_string).collect::<Vec<_>>().join("; ");
+            Line::Error { message: message.into(), kind: "invalid", hint }
+        }
+        (None, Some(error)) => Line::from(error),
+        (None, None) => Line::Error { message: causes(error).join(": ").into(), kind: "failed", hint: None },
     }
 }
 

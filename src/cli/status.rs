@@ -39,9 +39,10 @@ fn shown(status: &Status) -> String {
             text.push_str(&format!("index      {}, {}\n", counted(*documents, "document"), counted(*chunks, "chunk")));
             text.push_str(&format!("model      {} ({} dimensions)\n", meta.model, meta.dimensions));
             text.push_str(&format!("chunking   {}\n", meta.chunking));
-            if let Some(StatusNext { index, chunks, percent }) = next {
+            if let Some(StatusNext { index, chunks, percent, failed }) = next {
+                let of_them = if *failed == 0 { String::new() } else { format!(", {} failed", counted(*failed, "document")) };
                 text.push_str(&format!(
-                    "next       {} ({} dimensions): {}, {percent} %; until all are there the others answer\n",
+                    "next       {} ({} dimensions): {}, {percent} %{of_them}; until all are there the others answer\n",
                     index.model,
                     index.dimensions,
                     counted(*chunks, "chunk"),

@@ -6,23 +6,57 @@ use std::time::Duration;
 use async_stream::stream;
 use futures_util::{Stream, StreamExt as _};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use super::output::{Output, counted};
 use crate::answer::{AnswerEvent, Answerer, Estimate, Question};
 use crate::error::Error;
 
-/// The events of an answer. What it takes to read all documents is told on stderr, and how far that has come; `asks`: whether to read
-/// them is asked, where the question does not say so.
+/// How long parts that are under way may take to be read when it is to be stopped.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// The events of an answer, until it is stopped: at once, but for parts of all documents that are under way, whose notes are paid for and
+/// kept. What it takes to read all documents is told on stderr, and how far that has come; `asks`: whether to read them is asked, where
+/// the question does not say so.
 pub(super) fn events(
     answerer: Answerer,
     mut question: Question,
     output: Output,
     asks: bool,
+    stop: CancellationToken,
 ) -> impl Stream<Item = Result<AnswerEvent, Error>> {
     stream! {
         let mut bar: Option<ProgressBar> = None;
+        // While parts are read: how many are, of all.
+        let mut parts: Option<(u64, u64)> = None;
+        let mut end: Option<Instant> = None;
+        let answerer = answerer.stopping_with(stop.clone());
         let mut events = answerer.ask(question.clone());
-        while let Some(event) = events.next().await {
+        while parts.is_some() || !stop.is_cancelled() {
+            let event = tokio::select! {
+                biased;
+                event = events.next() => event,
+                () = stop.cancelled(), if end.is_none() => {
+                    if parts.is_none() {
+                        break;
+                    }
+                    end = Some(Instant::now() + DRAIN);
+                    let said = "finishing what is in flight; Ctrl-C again ends at once";
+                    match &bar {
+                        Some(bar) => bar.suspend(|| output.note(said)),
+                        None => output.note(said),
+                    }
+                    continue;
+                }
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => None,
+            };
+            let Some(event) = event else { break };
+            parts = match &event {
+                Ok(AnswerEvent::Estimate(estimate)) if estimate.reads => Some((0, estimate.parts)),
+                Ok(AnswerEvent::Reading { read, of }) => Some((*read, *of)),
+                _ => None,
+            };
             match &event {
                 // Where there is nothing to read, the answer says so.
                 Ok(AnswerEvent::Estimate(estimate)) if !output.json && estimate.documents > 0 => {
@@ -30,7 +64,10 @@ pub(super) fn events(
                         output.note(&output.paint(&format!("Reading {}: {estimate}.", all(estimate)), "2"));
                         bar = Some(progress(&output, estimate.parts));
                     } else if asks {
-                        question.all = Some(agreed(&output, estimate).await);
+                        question.all = tokio::select! {
+                            agreed = agreed(&output, estimate) => Some(agreed),
+                            () = stop.cancelled() => break,
+                        };
                         events = answerer.ask(question.clone());
                         continue;
                     }
@@ -44,6 +81,10 @@ pub(super) fn events(
                 Ok(_) | Err(_) => drop(bar.take()),
             }
             yield event;
+        }
+        drop(bar);
+        if let Some((read, of)) = parts.filter(|_| stop.is_cancelled()) {
+            output.note(&format!("stopped after {read} of {of} parts; what was read is kept: ask the same again to go on"));
         }
     }
 }

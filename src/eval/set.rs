@@ -1,13 +1,13 @@
 //! A labelled set on disk: `corpus/` (or a file `corpus` that names the folder), `queries.jsonl`, `qrels.tsv`.
 
+mod line;
 mod marks;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer};
-
+pub use self::line::{QueryLine, Turn, text_or_number};
 pub use self::marks::SpanLine;
 use self::marks::{Texts, holds};
 use super::claims::LabelledClaim;
@@ -64,67 +64,6 @@ pub struct LabelledSet {
 #[error("the labelled set cannot be used\n{}", .0.join("\n"))]
 pub struct BadSet(pub Vec<String>);
 
-/// A line of a file of queries. Other keys are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct QueryLine {
-    /// Tells the query from others.
-    #[serde(alias = "_id", deserialize_with = "text_or_number")]
-    pub id: String,
-    /// The query.
-    pub text: String,
-    /// `false`: no document answers it. That none is known to do is not the same.
-    #[serde(default)]
-    pub answerable: Option<bool>,
-    /// The parts of documents that answer it.
-    #[serde(default)]
-    pub spans: Vec<SpanLine>,
-    /// What was asked before it, oldest first.
-    #[serde(default)]
-    pub history: Vec<Turn>,
-    /// What may be claimed in an answer to it, rightly or wrongly.
-    #[serde(default)]
-    pub claims: Vec<LabelledClaim>,
-}
-
-/// An earlier question, alone or with its answer.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "`history` must hold questions: texts, or {\"question\": …, \"answer\": …}")]
-pub enum Turn {
-    /// The question.
-    Question(String),
-    /// And its answer.
-    Exchange {
-        /// The question.
-        question: String,
-        /// The answer; without one no model can tell what the next question goes on from.
-        #[serde(default)]
-        answer: String,
-    },
-}
-
-impl From<Turn> for Exchange {
-    fn from(turn: Turn) -> Self {
-        match turn {
-            Turn::Question(question) => Self { question, answer: String::new() },
-            Turn::Exchange { question, answer } => Self { question, answer },
-        }
-    }
-}
-
-/// Reads an id that is a text or a number: labelled sets number their queries as often as they name them.
-pub fn text_or_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "`id` must be a text or a number")]
-    enum Id {
-        Text(String),
-        Number(serde_json::Number),
-    }
-    Ok(match Id::deserialize(deserializer)? {
-        Id::Text(text) => text,
-        Id::Number(number) => number.to_string(),
-    })
-}
-
 impl LabelledSet {
     /// All claims.
     pub fn claims(&self) -> impl Iterator<Item = &LabelledClaim> {
@@ -147,7 +86,7 @@ impl LabelledSet {
         let judged = directory.join("qrels.tsv");
         // Marked answers say which documents hold them.
         if judged.exists() || queries.iter().all(|query| query.spans.is_empty()) {
-            qrels(&judged, &mut queries, corpus.as_deref(), &mut faults);
+            qrels(&judged, (queries.as_mut_slice(), &without), corpus.as_deref(), &mut faults);
         }
         for query in &mut queries {
             for span in &query.spans {
@@ -155,7 +94,7 @@ impl LabelledSet {
             }
         }
         let (queries, others): (Vec<_>, Vec<_>) = queries.into_iter().partition(|query| !query.relevant.is_empty());
-        let unanswerable = others.into_iter().filter(|query| without.contains(&query.id)).collect();
+        let unanswerable = others.into_iter().filter(|query| without.contains_key(&query.id)).collect();
         if queries.is_empty() && faults.is_empty() {
             faults.push(format!("{}: no query has an answer", directory.join("qrels.tsv").display()));
         }
@@ -192,9 +131,14 @@ fn corpus(directory: &Path, faults: &mut Vec<String>) -> Option<PathBuf> {
 fn read(path: &Path, faults: &mut Vec<String>) -> Option<String> {
     let read = match fs::metadata(path) {
         Ok(about) if about.len() > MAX_BYTES => Err(format!("larger than {} MB", MAX_BYTES >> 20)),
-        _ => fs::read_to_string(path).map_err(|error| error.to_string()),
+        _ => fs::read(path).map_err(|error| error.to_string()),
     };
-    read.map_err(|message| faults.push(format!("{}: {message}", path.display()))).ok()
+    let bytes = read.map_err(|message| faults.push(format!("{}: {message}", path.display()))).ok()?;
+    let whole = String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().iter().take(error.utf8_error().valid_up_to());
+        1 + valid.filter(|byte| **byte == b'\n').count()
+    });
+    whole.map_err(|line| faults.push(format!("{}:{line}: not UTF-8", path.display()))).ok()
 }
 
 /// The lines that are not blank, numbered from 1.
@@ -203,19 +147,17 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty())
 }
 
-/// The queries, and the ids of those that no document answers.
-fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec<Query>, HashSet<String>) {
-    let (mut queries, mut without) = (Vec::new(), HashSet::new());
+/// The queries, and the ids of those that no document answers, each with its line.
+fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec<Query>, HashMap<String, usize>) {
+    let (mut queries, mut without) = (Vec::new(), HashMap::new());
     let mut texts = Texts { corpus, read: HashMap::new() };
     let mut places: HashMap<String, usize> = HashMap::new();
     let text = read(path, faults).unwrap_or_default();
     for (number, line) in lines(&text) {
-        let query: QueryLine = match serde_json::from_str(line) {
+        let query = match QueryLine::parse(line) {
             Ok(query) => query,
-            Err(error) => {
-                let said = error.to_string();
-                let what = said.split(" at line ").next().unwrap_or(&said);
-                faults.push(format!("{}:{number}: {what} (wanted {{\"id\": …, \"text\": …}})", path.display()));
+            Err(message) => {
+                faults.push(format!("{}:{number}: {message}", path.display()));
                 continue;
             }
         };
@@ -223,7 +165,10 @@ fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec
             faults.push(format!("{}:{number}: the id `{}` is that of line {first}, too", path.display(), query.id));
         }
         if query.answerable == Some(false) {
-            without.insert(query.id.clone());
+            without.insert(query.id.clone(), number);
+            if !query.spans.is_empty() {
+                faults.push(format!("{}:{number}: `answerable` is false, and `spans` mark an answer", path.display()));
+            }
         }
         let mut spans = Vec::new();
         for line in query.spans {
@@ -241,7 +186,12 @@ fn queries(path: &Path, corpus: Option<&Path>, faults: &mut Vec<String>) -> (Vec
     (queries, without)
 }
 
-fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut Vec<String>) {
+fn qrels(
+    path: &Path,
+    (queries, without): (&mut [Query], &HashMap<String, usize>),
+    corpus: Option<&Path>,
+    faults: &mut Vec<String>,
+) {
     let Some(text) = read(path, faults) else { return };
     let places: HashMap<String, usize> = queries.iter().enumerate().map(|(place, query)| (query.id.clone(), place)).collect();
     let mut seen = HashMap::new();
@@ -253,7 +203,7 @@ fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut
             }
             continue;
         }
-        if let Err(message) = judgment(line, number, queries, &places, corpus, &mut seen) {
+        if let Err(message) = judgment(line, number, (&mut *queries, without), &places, corpus, &mut seen) {
             faults.push(format!("{}:{number}: {message}", path.display()));
         }
     }
@@ -263,7 +213,7 @@ fn qrels(path: &Path, queries: &mut [Query], corpus: Option<&Path>, faults: &mut
 fn judgment(
     line: &str,
     number: usize,
-    queries: &mut [Query],
+    (queries, without): (&mut [Query], &HashMap<String, usize>),
     places: &HashMap<String, usize>,
     corpus: Option<&Path>,
     seen: &mut HashMap<(String, String), usize>,
@@ -279,6 +229,12 @@ fn judgment(
         return Err(format!("`{query}` and `{document}` are judged on line {first} already"));
     }
     if let (Some(query), Ok(grade @ 1..)) = (queries.get_mut(*place), u32::try_from(score)) {
+        if let Some(line) = without.get(&query.id) {
+            return Err(format!(
+                "`{document}` answers `{}`, which `answerable` on line {line} of queries.jsonl denies",
+                query.id
+            ));
+        }
         query.relevant.insert(document.to_owned(), grade);
     }
     Ok(())
@@ -361,6 +317,35 @@ mod tests {
         let loaded = loaded.unwrap();
         let ids = |queries: &[Query]| queries.iter().map(|query| query.id.clone()).collect::<Vec<_>>();
         assert_eq!((ids(&loaded.queries), ids(&loaded.unanswerable)), (vec!["1".to_owned()], vec!["2".to_owned()]));
+    }
+
+    #[test]
+    fn a_question_that_is_said_to_have_no_answer_has_none() {
+        let queries = (
+            "queries.jsonl",
+            "{\"id\": 1, \"text\": \"one\"}\n\n{\"id\": \"无\", \"text\": \"two\", \"answerable\": false}\n\
+             {\"id\": 3, \"text\": \"t\", \"answerable\": false, \"spans\": [{\"document\": \"a.txt\", \"text\": \"a\"}]}\n",
+        );
+        let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n无\ta.txt\t0\n无\tb.txt\t2\n");
+        let (_folder, loaded) = set(&[queries, qrels, ("corpus/a.txt", "a"), ("corpus/b.txt", "b")]);
+        let wanted = [
+            "queries.jsonl:4: `answerable` is false, and `spans` mark an answer",
+            "qrels.tsv:4: `b.txt` answers `无`, which `answerable` on line 3 of queries.jsonl denies",
+        ];
+        assert_eq!(loaded.unwrap_err(), wanted);
+    }
+
+    #[test]
+    fn a_line_that_is_not_utf8_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("corpus")).unwrap();
+        fs::write(
+            folder.path().join("queries.jsonl"),
+            b"{\"id\": 1, \"text\": \"one\"}\n\n{\"id\": 2, \"text\": \"\xb1\xb8\"}\n",
+        )
+        .unwrap();
+        let BadSet(faults) = LabelledSet::load(folder.path()).unwrap_err();
+        assert!(faults.iter().any(|fault| fault.ends_with("queries.jsonl:3: not UTF-8")), "{faults:?}");
     }
 
     #[test]

@@ -133,6 +133,15 @@ async fn commands_and_what_goes_wrong_leave_the_chat_going() {
     let events = talk(&project, &["--json"], "/sources\n/nonsense\nkeys?\n/sources\n").expect_code(1).events();
     let kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["note", "error", "question", "sources", "token", "token", "token", "done", "sources"]);
+    // A model that cannot be had, by its provider or its name.
+    let said = talk(&project, &["--json"], "/model nope/x\n/model nonsense\n/model\n").expect_code(1);
+    let told: Vec<[Value; 2]> = said.events().iter().map(|event| [event["type"].clone(), event["kind"].clone()]).collect();
+    assert_eq!(
+        told,
+        [[json!("error"), json!("bad_command")], [json!("error"), json!("bad_command")], [json!("note"), Value::Null]]
+    );
+    let first = said.events().remove(0);
+    assert!(first["message"].as_str().unwrap().contains("nope") && first["hint"].is_string(), "{first}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 pub mod model;
 
 use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -332,9 +333,17 @@ async fn what_was_read_before_ctrl_c_is_not_paid_for_again() {
         let user = message(request, "user");
         if user.contains("Marker-000") { answers(request) } else { Reply::hang() }
     });
-    let child = project.start(&["ask", QUESTION, "-p", FILE, "--json", "--all"]);
+    let mut child = project.start(&["ask", QUESTION, "-p", FILE, "--json", "--all"]);
     let notes_of_first = || std::fs::read_dir(project.path(".ragstream/docs.notes")).is_ok_and(|files| files.count() > 0);
     until("a part is read", || notes_of_first() && api.in_flight() > 0);
+    signal(&child, "INT");
+    // What hangs would be waited for.
+    let (mut heard, mut said, mut bytes) = (child.stderr.take().unwrap(), String::new(), [0; 256]);
+    until("the interrupt is heard", || {
+        let read = heard.read(&mut bytes).unwrap();
+        said.push_str(&String::from_utf8_lossy(&bytes[..read]));
+        said.contains("Ctrl-C again ends at once")
+    });
     signal(&child, "INT");
     let stopped = ended(child).expect_code(130);
     assert_eq!(stopped.of_type("done"), [] as [Value; 0]);
@@ -347,10 +356,48 @@ async fn what_was_read_before_ctrl_c_is_not_paid_for_again() {
     assert_eq!(asked(&api, Task::Read).iter().filter(first).count(), 1, "it was kept");
 }
 
+/// What is in flight is paid for: it is waited for and kept, and nothing more is begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_finishes_the_parts_in_flight_and_the_next_run_asks_for_the_others() {
+    let chat = ["chat", "-p", FILE, "--json"];
+    let all = ["ask", QUESTION, "-p", FILE, "--json", "--all"];
+    for (name, command) in [("INT", &all[..]), ("TERM", &all[..]), ("INT", &chat[..])] {
+        let api = stand_in().await;
+        let project = project(&api, "part_tokens: 600");
+        api.always(CHAT, |request| answers(request).after(Duration::from_secs(1)));
+        let mut child = project.start_with_stdin(command);
+        // It stays open: a chat would end with it.
+        let mut input = child.stdin.take().unwrap();
+        if command == chat {
+            input.write_all(format!("/all {QUESTION}\n").as_bytes()).unwrap();
+        }
+        // Of the second round: something is kept by then.
+        until("requests are in flight", || api.requests().len() > CONCURRENCY && api.in_flight() == CONCURRENCY);
+        signal(&child, name);
+        let stopped = ended(child).expect_code(130);
+        drop(input);
+        assert_eq!((stopped.of_type("done"), stopped.of_type("error")), (vec![], vec![]), "{}", stopped.stdout);
+        assert!(stopped.stderr.contains("finishing what is in flight; Ctrl-C again ends at once"), "{}", stopped.stderr);
+        let read = asked(&api, Task::Read).len();
+        let parts = event(&stopped, "estimate")["parts"].as_u64().unwrap();
+        let words = format!("stopped after {read} of {parts} parts; what was read is kept: ask the same again to go on");
+        assert!(stopped.stderr.contains(&words), "{words}: {}", stopped.stderr);
+        assert!((read as u64) < parts, "{read} of {parts}");
+
+        api.always(CHAT, answers);
+        let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
+        expect_cited(&told, 0..DOCUMENTS);
+        let mut users: Vec<String> = asked(&api, Task::Read).iter().map(|request| message(request, "user")).collect();
+        assert_eq!((users.len() as u64, told.last("done")["whole"]["kept"].as_u64()), (parts, Some(read as u64)));
+        users.sort_unstable();
+        users.dedup();
+        assert_eq!(users.len() as u64, parts, "{name}: each part was asked for once");
+    }
+}
+
 /// A person is told the price, and asked.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_at_a_terminal_is_asked() {
-    use std::io::{Read as _, Write as _};
     let api = stand_in().await;
     let project = project(&api, "part_tokens: 1000");
     for (typed, tasks) in [("n\n", vec![Task::Answer]), ("y\n", vec![Task::Read, Task::Conclude])] {

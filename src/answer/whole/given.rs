@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::allowance::Allowance;
 use super::estimate::Estimate;
 use super::kept::Kept;
@@ -44,6 +46,8 @@ pub(in crate::answer) struct Given<'a> {
     /// Where notes are kept.
     pub(in crate::answer) notes: Option<PathBuf>,
     pub(in crate::answer) releasing: bool,
+    /// Ends the reading.
+    pub(in crate::answer) stop: CancellationToken,
 }
 
 impl Given<'_> {
@@ -67,7 +71,7 @@ impl Given<'_> {
         if let Some(terms) = libraries.iter().map(|library| library.filter.len()).max().filter(|terms| *terms > MAX_TERMS) {
             return Err(QuestionError::TooManyTerms { terms }.into());
         }
-        let Self { asked: Asked { text, question, plan, models }, count, quota, notes, releasing } = self;
+        let Self { asked: Asked { text, question, plan, models }, count, quota, notes, releasing, stop } = self;
         let at_home = models.first().is_some_and(|model| model.price() == Some(Price::FREE));
         // What runs at home has little room, and needs long for much.
         let usual = if at_home { plan.context_tokens } else { plan.context_tokens.max(PART_TOKENS) };
@@ -85,6 +89,7 @@ impl Given<'_> {
             kept: Kept::at(notes, question.refresh),
             // None before it is known how much there is.
             allowance: Allowance::of(0, 0),
+            stop,
         };
         let mut pass = Pass {
             libraries,

@@ -114,7 +114,7 @@ impl Pass {
     }
 
     /// The answer: `Reading` as parts are read, then what any answer consists of. Dropping it cancels all that is under way; what was
-    /// read by then is kept.
+    /// read by then is kept. Stopped while parts are read, it ends when those under way are.
     pub(in crate::answer) fn answer(
         self,
         of: u64,
@@ -140,6 +140,9 @@ impl Pass {
                     while let Some(read) = reading.next().await {
                         yield read?;
                     }
+                }
+                if self.reader.stop.is_cancelled() {
+                    return;
                 }
                 if let Some(kept) = self.outcome_without_notes(&mut gathered, started)? {
                     yield AnswerEvent::Sources { sources: Vec::new(), model: None };
@@ -203,6 +206,8 @@ impl Pass {
                     Ok::<_, Error>((reader.read(part).await, counted))
                 }
             };
+            let stop = &self.reader.stop;
+            let parts = parts.take_until(stop.cancelled());
             let mut reading = pin!(parts.map(read).buffered(self.quota.concurrency.max(1)).fuse());
             let mut shelf = Shelf::new(self.reader.clone(), self.fold(), self.room, Arc::clone(&self.count));
             loop {
@@ -214,8 +219,14 @@ impl Pass {
                     read = reading.next(), if room => Next::Read(read),
                 };
                 match next {
+                    // What is under way was to come to its end, and nothing is written from it now.
+                    Next::Folded(_) if stop.is_cancelled() => {}
                     Next::Folded(folded) => gathered.folded(&mut shelf, folded).await?,
                     Next::Read(None) => break,
+                    Next::Read(Some(read)) if stop.is_cancelled() => {
+                        gathered.parts += u64::from(read.is_ok_and(|(found, _)| found.failed.is_none()));
+                        yield AnswerEvent::Reading { read: gathered.parts, of: of.max(gathered.parts) };
+                    }
                     Next::Read(Some(read)) => {
                         let (found, counted) = read?;
                         gathered.counted = counted;
@@ -227,6 +238,9 @@ impl Pass {
             }
             // A fold may begin another.
             while let Some(folded) = shelf.next().await {
+                if stop.is_cancelled() {
+                    continue;
+                }
                 gathered.folded(&mut shelf, folded).await?;
             }
             gathered.cut |= shelf.dropped();

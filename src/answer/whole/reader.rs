@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::allowance::Allowance;
 use super::kept::{Kept, Said};
@@ -71,6 +72,8 @@ pub(super) struct Reader {
     pub(super) temperature: Option<f32>,
     pub(super) kept: Kept,
     pub(super) allowance: Allowance,
+    /// No request is begun after it; those under way come to their end.
+    pub(super) stop: CancellationToken,
 }
 
 impl Reader {
@@ -148,6 +151,9 @@ impl Reader {
             spent.kept += 1;
             return Ok(known);
         }
+        if self.stop.is_cancelled() {
+            return Err(ProviderError::new(name, ErrorKind::Unavailable, "not asked, since the reading was stopped"));
+        }
         let said = self.said(&request, spent).await?;
         let (kept, keep) = (self.kept.clone(), said.clone());
         // What fails here is paid for again, and no more.
@@ -161,7 +167,7 @@ impl Reader {
         loop {
             let mut begun = false;
             match self.once(request, spent, &mut begun).await {
-                Err(error) if begun && attempt < ATTEMPTS && (error.is_transient() || error.kind == ErrorKind::BadAnswer) => {
+                Err(error) if begun && attempt < ATTEMPTS && self.is_worth_another(&error) => {
                     attempt += 1;
                     tracing::info!(%error, attempt, "a reader broke off and is asked again");
                     tokio::time::sleep(PAUSE).await;
@@ -169,6 +175,11 @@ impl Reader {
                 said => return said,
             }
         }
+    }
+
+    /// Whether a request whose answer broke off is made again.
+    fn is_worth_another(&self, error: &ProviderError) -> bool {
+        !self.stop.is_cancelled() && (error.is_transient() || error.kind == ErrorKind::BadAnswer)
     }
 
     async fn once(&self, request: &ChatRequest, spent: &mut Spent, begun: &mut bool) -> Result<Said, ProviderError> {
@@ -272,6 +283,7 @@ mod tests {
             temperature: None,
             kept: Kept::at(Some(folder.path().to_owned()), false),
             allowance: Allowance::of(8, 8),
+            stop: CancellationToken::new(),
         };
         model.answers.lock().unwrap().extend([("", StopReason::End); 3]);
         let nothing = found(&reader).await;

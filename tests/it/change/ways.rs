@@ -147,6 +147,12 @@ fn a_provider_that_is_away_half_way_and_a_document_that_fails_keep_the_old_vecto
     assert_eq!(searched(&rig, "docs").0, before);
     let told = rig.run(&["ingest"]).expect_code(1).stderr;
     assert!(words(&told).contains("1 document failed; `ingest --prune` does without"), "{told}");
+    // Which one it waits for, `status` says.
+    let told = status(&rig);
+    assert_eq!((&told["failed"], &told["next"]["failed"], &told["documents"]), (&1.into(), &1.into(), &13.into()), "{told}");
+    assert_eq!(rig.failures(), [("docs/03.txt".to_owned(), "embed".to_owned())]);
+    let told = rig.run(&["status"]).expect_code(1).stdout;
+    assert!(told.contains("%, 1 document failed; until all") && told.contains("  docs/03.txt: "), "{told}");
     rig.ingest(&["--prune"]).expect_code(1);
     assert_eq!(models(&rig).len(), 1);
     assert!(!searched(&rig, "docs").1.contains("answers come from"));

@@ -76,7 +76,7 @@ pub(super) fn chinese(sentence: &str) -> bool {
     {
         return false;
     }
-    listed(&text) || summed_up(&text) || counted(&text) || in_all(&text)
+    listed(&text) || summed_up(&text) || counted(&text) || which(&text) || in_all(&text)
 }
 
 /// The text after the first of these that occurs, and the number of characters before it.
@@ -194,6 +194,48 @@ fn counted(text: &str) -> bool {
     after(counted, &TOLD).is_some() || (!which && exist.iter().any(|exist| said.ends_with(exist)))
 }
 
+/// 全部桥梁有哪些, 都有哪些桥, 一共有几座桥. Of one thing that is named before it all is in one place: 该校共有多少名学生, 这个版本都有哪些功能.
+fn which(text: &str) -> bool {
+    const ENDS: [&str; 6] = ["有哪些", "是哪些", "包括哪些", "包含哪些", "有谁", "是谁"];
+    const EACH: [&str; 6] = ["分别", "分別", "一共", "总共", "總共", "都"];
+    const OPENINGS: [&str; 14] =
+        ["请问", "請問", "那么", "那麼", "那", "我们", "我們", "这里", "這裡", "里面", "文档里", "文档中", "资料里", "资料中"];
+    const LISTED: [&str; 8] =
+        ["都有哪些", "都有谁", "一共有哪些", "总共有哪些", "總共有哪些", "共有哪些", "合计有哪些", "总计有哪些"];
+    const COUNTED: [&str; 6] = ["一共有", "总共有", "總共有", "共有", "合计有", "总计有"];
+    let asked = OPENINGS.iter().find_map(|opening| text.strip_prefix(opening)).unwrap_or(text);
+    if let Some(all) = asked.strip_prefix("所有").or_else(|| asked.strip_prefix("全部"))
+        && let Some(named) = ENDS.iter().find_map(|end| all.strip_suffix(end))
+    {
+        let named = EACH.iter().find_map(|each| named.strip_suffix(each)).unwrap_or(named);
+        let named = named.strip_prefix('的').unwrap_or(named);
+        // 所有文档的默认权限 is said in one place.
+        return is_a_name(named) && !named.contains('的');
+    }
+    if let Some(rest) = LISTED.iter().find_map(|listed| asked.strip_prefix(listed)) {
+        return asked.contains('谁') && rest.is_empty() || is_a_name(rest);
+    }
+    let counted = COUNTED.iter().find_map(|counted| asked.strip_prefix(counted));
+    let many = counted.and_then(|rest| ["几", "幾", "多少"].iter().find_map(|many| rest.strip_prefix(many)));
+    many.is_some_and(is_a_name)
+}
+
+/// Short enough to name what is counted, and nothing that is told of it.
+fn is_a_name(text: &str) -> bool {
+    (1..=8).contains(&text.chars().count()) && !["可以", "需要", "能", "要求", "每"].iter().any(|told| text.contains(told))
+}
+
+/// 所有文档都说了什么.
+fn says_what(rest: &str) -> bool {
+    const SAYS: [&str; 12] = ["说", "說", "讲", "講", "写", "寫", "谈", "談", "介绍", "提到", "讨论", "记载"];
+    const WHAT: [&str; 5] = ["什么", "什麼", "甚麼", "哪些", "啥"];
+    let rest =
+        ["都分别", "都分別", "都", "分别", "分別", "各自"].iter().find_map(|each| rest.strip_prefix(each)).unwrap_or(rest);
+    let said = SAYS.iter().find_map(|says| rest.strip_prefix(says));
+    let said = said.map(|rest| rest.trim_start_matches(['了', '过', '過', '的', '到', '是', '些']));
+    said.is_some_and(|rest| WHAT.iter().any(|what| rest.starts_with(what)))
+}
+
 /// 所有文档中….
 fn in_all(text: &str) -> bool {
     const ABOUT: [&str; 9] = ["主要讲", "讲了", "讲的", "主要内容", "主题", "主題", "有哪些共同", "共同", "关于什么"];
@@ -203,7 +245,7 @@ fn in_all(text: &str) -> bool {
     let documents = ["文档", "文檔", "文件", "资料", "資料", "报告", "報告", "语料", "知识库", "笔记", "论文", "合同"];
     if let Some((_, rest)) = after(text, &ALL)
         && let Some(rest) = soon(rest, &documents, 1)
-        && WITHIN.iter().any(|within| rest.starts_with(within))
+        && (says_what(rest) || WITHIN.iter().any(|within| rest.starts_with(within)))
         && !(rest.starts_with('的') && RULES.iter().any(|rule| rest.contains(rule)))
     {
         return true;

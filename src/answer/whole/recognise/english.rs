@@ -335,6 +335,11 @@ fn count(words: &[&str]) -> bool {
         DETERMINERS.contains(word)
             || matches!(**word, "of" | "different" | "distinct" | "unique" | "other" | "such" | "separate")
     });
+    // Whatever it is, there is no place for the number of all: "how many bridges are there in total?"
+    if let [.., "are" | "were", "there", "in", "total" | "all"] | [.., "are" | "were", "there", "altogether" | "overall"] = rest
+    {
+        return true;
+    }
     // "Security incidents", "of the customer reports".
     let kind = counted.by_ref().take(2).any(|word| KINDS.contains(word));
     let told =

@@ -4,7 +4,7 @@
 
 use super::*;
 
-const ABOUT_ALL: [&str; 150] = [
+const ABOUT_ALL: [&str; 165] = [
     "list all the vulnerabilities found in the audits",
     "What are the names of all employees mentioned in the files?",
     "How many support tickets were resolved last week?",
@@ -155,9 +155,24 @@ const ABOUT_ALL: [&str; 150] = [
     "List each outage with date and cause",
     "Show every contract with its value",
     "List all reports with an open question",
+    "What do all the documents say?",
+    "What are all the bridges?",
+    "How many bridges are there in total?",
+    "how many lighthouses were there altogether",
+    "所有文档都说了什么",
+    "所有报告分别讲了些什么？",
+    "全部合同都写了哪些",
+    "全部桥梁有哪些？",
+    "所有的灯塔都有哪些",
+    "都有哪些桥？",
+    "请问都有哪些桥梁",
+    "文档里都有谁？",
+    "一共有几座桥？",
+    "总共有多少座灯塔？",
+    "一共有哪些供应商？",
 ];
 
-const ABOUT_ONE: [&str; 163] = [
+const ABOUT_ONE: [&str; 181] = [
     "How many retries are there before a ticket is closed?",
     "What are the main themes in chapter 3?",
     "List the members of the board",
@@ -321,6 +336,24 @@ const ABOUT_ONE: [&str; 163] = [
     "List all documents using curl",
     "Give me all tickets with the CLI",
     "Delete all logs using the console",
+    "How many bridges does the river have in total?",
+    "How many nations control this region in total?",
+    "How many retries are there in total per ticket?",
+    "In total, how many keys can a tenant have?",
+    "所有文档都存放在什么地方？",
+    "所有文件都写入什么目录？",
+    "所有用户都需要什么权限？",
+    "所有文档的默认权限有哪些？",
+    "这个版本都有哪些新功能？",
+    "该公司都有哪些产品？",
+    "岑朗天的职业都有哪些？",
+    "长江上一共有几座桥？",
+    "长张高速全线一共有多少座桥梁？",
+    "赤尾青竹丝一共有几个亚种？",
+    "总共有多少个国家控制着这个地区？",
+    "一共有多少人可以同时登录？",
+    "国际消费者联会成员一共有多少个？",
+    "都有哪些步骤？",
 ];
 
 #[test]
