@@ -134,7 +134,13 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         return Ok(None);
     }
     let names = [Slot::First, Slot::Second].map(|slot| name_of(name, slot));
-    // Of the two ledgers that an index may have, the one that workers sign on to.
+    // Of the two ledgers that an index may have, the one that workers sign on to. Documents are counted in one statement, so that none is
+    // counted twice or missed.
+    let unread = |failed: &str| {
+        let some = format!("SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD} AND {failed}");
+        format!("CASE WHEN change = 0 THEN 0 ELSE ({some}) END")
+    };
+    let (to_read, cannot) = (unread("d.error IS NULL"), unread("d.error IS NOT NULL"));
     let sql = format!(
         "SELECT id, round, phase, extract(epoch FROM clock_timestamp() - began)::float8,
              (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NULL),
@@ -144,7 +150,8 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
                  - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL)
                  - CASE WHEN change = 0 THEN 0
                      ELSE (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD}) END,
-             (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL)
+             (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL),
+             {to_read}, {cannot}
          FROM ragstream.corpora c WHERE name IN ($1, $2) ORDER BY closed, change DESC, began DESC NULLS LAST, id LIMIT 1"
     );
     let [first, second] = &names;
@@ -176,20 +183,19 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         failures: failures(&database, corpus).await?,
         documents_per_second: rate,
         seconds_left: (rate > 0.0 && phase != "sealed").then(|| (waiting + taken) as f64 / rate),
-        change: change(&sides(&database, &names).await?, documents),
+        change: change(&sides(&database, &names).await?, documents, (row.count(9)?, row.count(10)?)),
         quotas: quotas(&database).await?,
     }))
 }
 
-/// A change of which so many documents are done.
-fn change([first, second]: &[Side; 2], documents: u64) -> Option<ChangeStatus> {
+/// A change of which so many documents are done, and so many are left: those nobody has come to, and those that failed.
+fn change([first, second]: &[Side; 2], documents: u64, (waiting, failed): (u64, u64)) -> Option<ChangeStatus> {
     let (made, old) = match (first.change, second.change) {
         (Step::None, Step::None) => return None,
         (Step::None, _) => (second, first),
         _ => (first, second),
     };
     let model = |side: &Side| side.model.clone().unwrap_or_default();
-    let (waiting, failed) = (made.waiting, made.failed);
     let percent = (documents * 100 / (documents + waiting + failed).max(1)).min(99);
     Some(ChangeStatus { from: model(old), to: model(made), waiting, failed, percent })
 }
