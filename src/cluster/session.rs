@@ -35,6 +35,10 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// The values of a statement, each with its type: a statement without a name is not described by the server first.
 pub(crate) type Values<'a> = [(&'a (dyn ToSql + Sync), Type)];
 
+/// A worker that sleeps in the midst of a transaction (a machine that is paused) holds its rows: the others get on after this time, and
+/// whoever wakes has a connection that is gone, as after an outage.
+const NO_LONG_PAUSE: &str = "SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
 /// One connection to the cluster's database. Statements of several tasks go over it one behind the other without waiting for each
 /// other's answers; what needs transactions of several statements has a `Database` of its own.
 #[derive(Clone)]
@@ -266,7 +270,7 @@ impl Database {
     pub(crate) async fn begin(&self) -> Result<Transaction<'_>, ClusterError> {
         let session = self.session().await?;
         let transaction = Transaction { database: self, session, ended: false };
-        transaction.run("BEGIN").await?;
+        transaction.run(&format!("BEGIN; {NO_LONG_PAUSE}")).await?;
         Ok(transaction)
     }
 
