@@ -159,19 +159,24 @@ impl Ledgers {
     }
 }
 
+/// Two columns of a row `c` of the corpora: how many documents a change has left to do that nobody has come to, and that failed.
+pub(super) fn left() -> String {
+    let unread = |failed: &str| {
+        let sql = format!("SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD} AND {failed}");
+        format!("CASE WHEN c.change = 0 THEN 0 ELSE ({sql}) END")
+    };
+    format!("{}, {}", unread("d.error IS NULL"), unread("d.error IS NOT NULL"))
+}
+
 /// The ledgers of these names.
 pub(super) async fn sides(database: &Database, names: &[String; 2]) -> Result<[Side; 2], ClusterError> {
-    let unread =
-        |failed: &str| format!("SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD} AND {failed}");
     let sql = format!(
         "SELECT c.name = $2, c.closed, c.change, c.model,
              ARRAY(SELECT w.host || ':' || w.process FROM ragstream.workers w
                  WHERE w.corpus = c.id AND w.lease_until > clock_timestamp() ORDER BY w.since, w.id),
-             CASE WHEN c.change = 0 THEN 0 ELSE ({}) END, CASE WHEN c.change = 0 THEN 0 ELSE ({}) END,
-             c.closings
+             {}, c.closings
          FROM ragstream.corpora c WHERE c.name IN ($1, $2)",
-        unread("d.error IS NULL"),
-        unread("d.error IS NOT NULL"),
+        left()
     );
     let [first, second] = names;
     let rows = database.ask(&sql, &[(first, Type::TEXT), (second, Type::TEXT)]).await?;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_postgres::types::Type;
 
-use super::change::{Side, Step, UNREAD, name_of, sides};
+use super::change::{Side, Step, left, name_of, sides};
 use super::error::ClusterError;
 use super::row::Row;
 use super::schema;
@@ -136,23 +136,17 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
     let names = [Slot::First, Slot::Second].map(|slot| name_of(name, slot));
     // Of the two ledgers that an index may have, the one that workers sign on to. Documents are counted in one statement, so that none is
     // counted twice or missed.
-    let unread = |failed: &str| {
-        let some = format!("SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD} AND {failed}");
-        format!("CASE WHEN change = 0 THEN 0 ELSE ({some}) END")
-    };
-    let (to_read, cannot) = (unread("d.error IS NULL"), unread("d.error IS NOT NULL"));
     let sql = format!(
         "SELECT id, round, phase, extract(epoch FROM clock_timestamp() - began)::float8,
              (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NULL),
              (SELECT count(*) FROM ragstream.jobs j WHERE j.corpus = c.id AND owner IS NOT NULL),
              (SELECT count(*) FROM ragstream.sweeps s WHERE s.corpus = c.id),
              (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id)
-                 - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL)
-                 - CASE WHEN change = 0 THEN 0
-                     ELSE (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND {UNREAD}) END,
+                 - (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND points IS NULL),
              (SELECT count(*) FROM ragstream.documents d WHERE d.corpus = c.id AND error IS NOT NULL),
-             {to_read}, {cannot}
-         FROM ragstream.corpora c WHERE name IN ($1, $2) ORDER BY closed, change DESC, began DESC NULLS LAST, id LIMIT 1"
+             {}
+         FROM ragstream.corpora c WHERE name IN ($1, $2) ORDER BY closed, change DESC, began DESC NULLS LAST, id LIMIT 1",
+        left()
     );
     let [first, second] = &names;
     let rows = database.ask_once(&sql, &[(first, Type::TEXT), (second, Type::TEXT)]).await?;
@@ -167,7 +161,9 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         3 => "listed",
         _ => "sealed",
     };
-    let documents = row.count(7)?;
+    // Those that a change has not come to, or that failed for it.
+    let unread = (row.count(9)?, row.count(10)?);
+    let documents = row.count(7)?.saturating_sub(unread.0 + unread.1);
     Ok(Some(ClusterStatus {
         index: name.to_owned(),
         database: database.place().to_owned(),
@@ -183,7 +179,7 @@ pub(super) async fn status(url: &str, base: &Path, name: &str) -> Result<Option<
         failures: failures(&database, corpus).await?,
         documents_per_second: rate,
         seconds_left: (rate > 0.0 && phase != "sealed").then(|| (waiting + taken) as f64 / rate),
-        change: change(&sides(&database, &names).await?, documents, (row.count(9)?, row.count(10)?)),
+        change: change(&sides(&database, &names).await?, documents, unread),
         quotas: quotas(&database).await?,
     }))
 }

@@ -4,7 +4,7 @@
 //! that hold a marked answer, or all where none is marked. Of a true claim that is not doubted each number is then altered to one that
 //! those passages do not have, which has to be doubted.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::answer::{Decided, Doubt};
 
@@ -35,13 +35,20 @@ pub struct ClaimScore {
     pub decided: Option<Decided>,
 }
 
+impl ClaimScore {
+    /// Whether it is doubted by the passages' bytes alone.
+    pub fn is_doubted_by_bytes(&self) -> bool {
+        let shown = self.doubts.as_ref().is_some_and(|doubts| !doubts.is_empty());
+        self.doubted_unsharpened.unwrap_or(shown)
+    }
+}
+
 /// The figures of all claims.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClaimScores {
     /// As an answer would show them.
     pub shown: Told,
     /// By the passages' bytes alone, where a decision model has a say.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub without_model: Option<Told>,
     /// Numbers of true claims that were altered.
     pub altered: usize,
@@ -50,12 +57,11 @@ pub struct ClaimScores {
     /// Claims of whose question nothing was found that they could rest on; they are in no other figure.
     pub unfound: usize,
     /// What the decision model took, where one has a say.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub decided: Option<Decided>,
 }
 
 /// How true claims are told from others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Told {
     /// Claims that the documents support.
     pub supported: usize,
@@ -111,7 +117,7 @@ impl ClaimScores {
                 continue;
             };
             shown.count(claim.supported, !doubts.is_empty());
-            without.count(claim.supported, claim.doubted_unsharpened.unwrap_or(!doubts.is_empty()));
+            without.count(claim.supported, claim.is_doubted_by_bytes());
             altered += claim.altered.0;
             altered_caught += claim.altered.1;
             if let Some(more) = &claim.decided {

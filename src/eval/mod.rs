@@ -207,17 +207,22 @@ async fn checked(answerer: &Answerer, query: &Query, read: &[DedupedHit]) -> Res
     if let Some(first) = scores.first_mut() {
         first.decided = spent;
     }
-    let bodies: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
     for (n, (score, by_bytes)) in scores.iter_mut().zip(read).enumerate() {
-        let doubted = !by_bytes.is_empty();
-        if score.supported && !doubted {
-            let others = altered(&score.text, &bodies);
-            let caught = answerer.doubts(&others, &sources).await?;
-            score.altered = (others.len(), caught.iter().filter(|doubts| !doubts.is_empty()).count());
-        }
         let sharpened = decided.as_ref().and_then(|decided| decided.get(n)).cloned();
-        score.doubted_unsharpened = sharpened.is_some().then_some(doubted);
+        score.doubted_unsharpened = sharpened.is_some().then_some(!by_bytes.is_empty());
         score.doubts = Some(sharpened.unwrap_or(by_bytes));
+    }
+    let bodies: Vec<&str> = sources.iter().map(|source| source.text.as_str()).collect();
+    // Of all claims at once: the sources are read for it once.
+    let true_ones = scores.iter().enumerate().filter(|(_, score)| score.supported && !score.is_doubted_by_bytes());
+    let others: Vec<(usize, String)> =
+        true_ones.flat_map(|(n, score)| altered(&score.text, &bodies).into_iter().map(move |other| (n, other))).collect();
+    let (of, others): (Vec<usize>, Vec<String>) = others.into_iter().unzip();
+    for (n, doubts) in of.into_iter().zip(answerer.doubts(&others, &sources).await?) {
+        if let Some(ClaimScore { altered: (all, caught), .. }) = scores.get_mut(n) {
+            *all += 1;
+            *caught += usize::from(!doubts.is_empty());
+        }
     }
     Ok(scores)
 }

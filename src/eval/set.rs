@@ -65,11 +65,6 @@ pub struct LabelledSet {
 pub struct BadSet(pub Vec<String>);
 
 impl LabelledSet {
-    /// All claims.
-    pub fn claims(&self) -> impl Iterator<Item = &LabelledClaim> {
-        self.queries.iter().chain(&self.unanswerable).flat_map(|query| &query.claims)
-    }
-
     /// The questions that go on from others.
     pub fn follow_ups(&self) -> impl Iterator<Item = &Query> {
         self.queries.iter().chain(&self.unanswerable).filter(|query| !query.history.is_empty())
@@ -281,7 +276,7 @@ mod tests {
         let qrels = ("qrels.tsv", "query-id\tcorpus-id\tscore\n1\ta.txt\t1\n");
         let line = r#"{"id": 1, "text": "多久一次？", "claims": [{"text": "每天一次。", "supported": true}]}"#;
         let (_folder, loaded) = set(&[("queries.jsonl", line), qrels, ("corpus/a.txt", "a")]);
-        let claimed: Vec<LabelledClaim> = loaded.unwrap().claims().cloned().collect();
+        let claimed: Vec<LabelledClaim> = loaded.unwrap().queries.into_iter().flat_map(|query| query.claims).collect();
         assert_eq!(claimed, [LabelledClaim { text: "每天一次。".into(), supported: true }]);
         for (claims, wanted) in [
             (r#"{"text": "Daily."}"#, "missing field `supported`"),

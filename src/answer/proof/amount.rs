@@ -110,14 +110,9 @@ pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
         (Kind::Han, _) => {
             let mut zeros = 0;
             let mut length = 0;
-            for token in tokens {
-                zeros += match &*token.key {
-                    "百" | "佰" => 2,
-                    "千" | "仟" => 3,
-                    "万" | "萬" => 4,
-                    "亿" | "億" => 8,
-                    _ => break,
-                };
+            // `十` multiplies within a number alone.
+            for more in tokens.iter().map_while(self::zeros).take_while(|zeros| *zeros > 1) {
+                zeros += i32::try_from(more).ok()?;
                 length += 1;
             }
             (length > 0).then_some((Decimal::new(1, zeros), length))
