@@ -45,7 +45,7 @@ impl Place {
             count(&mut step.doing, was, false);
             count(&mut step.doing, doing, true);
             if asks {
-                step.free = step.held_back();
+                step.is_free_for(step.held_back());
             }
         });
         if was == Doing::Wire && *step == Step::Embed {
@@ -75,7 +75,7 @@ impl Drop for Taken {
         self.clocks.change(self.step, |step| {
             count(&mut step.doing, was, false);
             if asks {
-                step.free = step.held_back();
+                step.is_free_for(step.held_back());
             }
         });
     }

@@ -78,7 +78,10 @@ pub(super) struct StepClock {
     pub(super) since: Instant,
     pub(super) places: u64,
     pub(super) doing: [u64; DOINGS],
-    pub(super) free: Free,
+    free: Free,
+    /// What was waited for when a place came back last. Where that was the quota, nothing could have left before, places or not: the next
+    /// wait for a place is put down to the quota, too.
+    after_places: Free,
     /// Look-ups in the cache: nobody waits for input meanwhile.
     pub(super) lookups: u64,
     /// The next step has asked for something that was not there yet.
@@ -97,12 +100,21 @@ impl StepClock {
             places: 0,
             doing: [0; DOINGS],
             free: Free::Input,
+            after_places: Free::Input,
             lookups: 0,
             asked: true,
             wanted: true,
             ended: false,
             sums: Sums::default(),
         }
+    }
+
+    /// Why places are free from now on.
+    pub(super) fn is_free_for(&mut self, why: Free) {
+        if self.free == Free::Places && why != Free::Places {
+            self.after_places = why;
+        }
+        self.free = why;
     }
 
     /// Why nothing more leaves, where each request waits for itself: as the requests do.
@@ -121,6 +133,8 @@ impl StepClock {
         self.since = now;
         let [working, quota, places, wire, retry, held] = self.doing;
         let sums = &mut self.sums;
+        let by_quota = self.after_places == Free::Quota;
+        let (quota, places) = if by_quota { (quota + places, 0) } else { (quota, places) };
         for (sum, taken) in [
             (&mut sums.working, working),
             (&mut sums.quota, quota),
@@ -135,7 +149,8 @@ impl StepClock {
         // Who asks for what another has asked for waits with it, and looks nothing up: then something is under way.
         let taken: u64 = self.doing.iter().sum();
         let looked_up = if taken == 0 { self.lookups.min(empty).min(1) } else { 0 };
-        let idle = match self.free {
+        let free = if self.free == Free::Places && by_quota { Free::Quota } else { self.free };
+        let idle = match free {
             Free::Quota => &mut sums.quota,
             Free::Places => &mut sums.places,
             Free::Input if self.wanted || self.ended => &mut sums.starved,
@@ -146,7 +161,7 @@ impl StepClock {
         if self.places == 0 {
             return;
         }
-        match self.free {
+        match free {
             Free::Quota => sums.wall_quota += passed,
             Free::Places => sums.wall_places += passed,
             Free::Input if self.wanted && wire + retry + quota + places > 0 => sums.wall_latency += passed,
