@@ -17,7 +17,8 @@ use crate::error::Error;
 
 impl Answerer {
     /// The same, but when this is cancelled while all documents are read, no further part of them is begun, and the answer ends, without
-    /// its last event, as soon as those under way are read and kept. Where another process answers, it ends at once.
+    /// its last event, as soon as those under way are read and kept. Where another process answers, it ends at once, and that process
+    /// reads them to their end.
     #[must_use]
     pub fn stopping_with(mut self, stop: CancellationToken) -> Self {
         self.stop = stop;

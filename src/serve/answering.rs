@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 
+use super::draining::Place;
 use super::fault::Fault;
 use super::metrics::{Ending, Metrics};
 use super::scope::Scope;
@@ -109,7 +110,8 @@ impl Failure for ServiceEnds {
 /// # Errors
 /// What fails before anything can be said: none is free, there is no index, the question makes no sense.
 pub(super) async fn ask(service: &Service, scope: &Scope, question: Question) -> Result<Answer, Fault> {
-    begin(service, &service.answers, scope, |answerer| answerer.ask(question)).await
+    let ask = |answerer: &Answerer| answerer.ask(question);
+    begin(service, &service.answers, scope, |answerer, place| service.drains.of(answerer, place, ask)).await
 }
 
 /// Begins what an answerer says to something, as soon as one of these places is free.
@@ -120,13 +122,13 @@ pub(super) async fn begin<E: Send + 'static>(
     service: &Service,
     places: &Slots,
     scope: &Scope,
-    ask: impl FnOnce(&Answerer) -> Events<E>,
+    ask: impl FnOnce(&Answerer, &Place) -> Events<E>,
 ) -> Result<Events<E>, Fault>
 where
     for<'a> Moment: From<&'a E>,
 {
     let asked = Instant::now();
-    let place = places.take().await?;
+    let place = Place::new(places.take().await?);
     let mut counted = Counted {
         metrics: Arc::clone(&service.metrics),
         pipeline: scope.label().to_owned(),
@@ -135,7 +137,7 @@ where
         ending: Ending::Left,
     };
     let begun = async {
-        let mut answer = ask(&scope.answerer().await?);
+        let mut answer = ask(&scope.answerer().await?, &place);
         let mut first = Vec::new();
         // What a question of a conversation is searched for is said before it is.
         while let Some(event) = answer.next().await.transpose()? {

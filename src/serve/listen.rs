@@ -106,6 +106,7 @@ impl Listener {
         let mut ended = std::pin::pin!(async {
             connections.wait().await;
             service.jobs.ended().await;
+            service.drains.ended().await;
         });
         if tokio::time::timeout(DRAIN, &mut ended).await.is_err() {
             service.ending.cancel();

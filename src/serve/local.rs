@@ -24,6 +24,7 @@ use futures_util::{Stream, StreamExt as _};
 use self::wire::{Asked, Choice, Line, Request, Several, Wanted};
 use super::answering;
 use super::api::read::{Body, filter};
+use super::draining::Place;
 use super::fault::Fault;
 use super::identity::parts;
 use super::peer::Peer;
@@ -180,11 +181,14 @@ async fn do_it(
         }
         Wanted::Ask(asked) => {
             let question = question(asked, answerer).await?;
-            Done::Answer(answering::begin(service, &service.commands, scope, |answerer| needing(answerer).ask(question)).await?)
+            let ask = |answerer: &Answerer| needing(answerer).ask(question);
+            let begun =
+                answering::begin(service, &service.commands, scope, |answerer, place| service.drains.of(answerer, place, ask));
+            Done::Answer(begun.await?)
         }
         Wanted::AskAll(asked, several) => {
             let (question, ensemble) = (question(asked, answerer).await?, ensemble(several, answerer).await);
-            let ask = |answerer: &Answerer| needing(answerer).ask_all(question, ensemble);
+            let ask = |answerer: &Answerer, _: &Place| needing(answerer).ask_all(question, ensemble);
             Done::Answers(answering::begin(service, &service.commands, scope, ask).await?)
         }
     })

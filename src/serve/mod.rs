@@ -24,6 +24,7 @@ mod answers;
 mod api;
 mod background;
 mod blocks;
+mod draining;
 mod error;
 mod fault;
 mod guard;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::answers::Answers;
+use super::draining::Drains;
 use super::history::History;
 use super::jobs::Jobs;
 use super::map::Maps;
@@ -38,6 +39,8 @@ pub(super) struct Service {
     pub(super) commands: Slots,
     /// Answers that outlive their connection for a while.
     pub(super) kept: Answers,
+    /// Answers that are given up, and what they were reading.
+    pub(super) drains: Drains,
     pub(super) searches: Arc<Slots>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) maps: Maps,
@@ -66,6 +69,7 @@ impl Service {
             answers,
             commands: Slots::new(COMMANDS, PATIENCE),
             kept: Answers::default(),
+            drains: Drains::default(),
             searches,
             metrics,
             maps: Maps::default(),

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use self::model::{CHAT, Task, answers, asked, incidents, message, notes, reply, stand_in, task};
 use crate::project::{Ended, Project, ended};
 use crate::rig::{signal, until};
-use crate::service::{Service, post};
+use crate::service::{Service, client, post};
 use crate::stand_in::{Reply, StandIn};
 
 const FILE: &str = "docs.yaml";
@@ -392,6 +392,57 @@ async fn an_interrupt_finishes_the_parts_in_flight_and_the_next_run_asks_for_the
         users.sort_unstable();
         users.dedup();
         assert_eq!(users.len() as u64, parts, "{name}: each part was asked for once");
+    }
+}
+
+/// Whoever leaves does not take with them what is paid for: neither a command, nor a browser, nor the service that ends itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_finishes_the_parts_in_flight_of_who_has_left() {
+    for leaves in ["command", "client", "service"] {
+        let api = stand_in().await;
+        let project = project(&api, "part_tokens: 600");
+        project.run(&["ingest", "-p", FILE, "-q"]).expect_code(0);
+        api.always(CHAT, |request| answers(request).after(Duration::from_secs(1)));
+        let service = Service::start(&project, &["-p", FILE]);
+        let in_flight = || api.requests().len() > CONCURRENCY && api.in_flight() == CONCURRENCY;
+        if leaves == "command" {
+            let child = project.start(&["ask", QUESTION, "-p", FILE, "--json", "--all"]);
+            until("requests are in flight", in_flight);
+            signal(&child, "INT");
+            let stopped = ended(child).expect_code(130);
+            assert!(stopped.stderr.contains("parts; what was read is kept: ask the same again to go on"), "{}", stopped.stderr);
+        } else {
+            let body = json!({"question": QUESTION, "all": true});
+            let mut answer = client().post(service.at("/api/ask")).json(&body).send().await.unwrap();
+            answer.chunk().await.unwrap();
+            tokio::task::block_in_place(|| until("requests are in flight", in_flight));
+            drop(answer);
+        }
+        let at_least = api.requests().len();
+        let service = if leaves == "service" {
+            service.stop().0.expect_code(0);
+            None
+        } else {
+            tokio::task::block_in_place(|| until("nothing is in flight", || api.in_flight() == 0));
+            Some(service)
+        };
+        let read = asked(&api, Task::Read).len();
+        assert!(read >= at_least, "{leaves}");
+        // It stops.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!((asked(&api, Task::Read).len(), api.in_flight()), (read, 0), "{leaves}");
+
+        api.always(CHAT, answers);
+        let told = ask(&project, QUESTION, &["--all"]).expect_code(0);
+        expect_cited(&told, 0..DOCUMENTS);
+        let mut users: Vec<String> = asked(&api, Task::Read).iter().map(|request| message(request, "user")).collect();
+        assert_eq!(told.last("done")["whole"]["kept"].as_u64(), Some(read as u64), "{leaves}");
+        let all = users.len();
+        users.sort_unstable();
+        users.dedup();
+        assert_eq!(users.len(), all, "{leaves}: each part was asked for once");
+        assert!(all > read, "{leaves}: {read} of {all}");
+        drop(service);
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn begin(service: &Arc<Service>, headers: &HeaderMap, asked: As
     };
     let teller = Teller::new(&conversation.question, Links::new(headers, &scope.first().name), mode, lists_sources);
     let answer = if conversation.is_task() {
-        answering::begin(service, &service.answers, &scope, |answerer| answerer.chat(conversation.messages(), how)).await?
+        answering::begin(service, &service.answers, &scope, |answerer, _| answerer.chat(conversation.messages(), how)).await?
     } else {
         let Conversation { history, question: text, .. } = conversation;
         let history = Some(history).filter(|history| !history.is_empty());
