@@ -255,6 +255,42 @@ fn asleep_while_another_goes_on(rig: &Rig, case: &str, will: &[Value], now: impl
     is_settled(rig, case);
 }
 
+/// A machine may be paused at any instant: in the midst of a transaction, too, with rows that all others need.
+#[test]
+fn a_worker_that_sleeps_in_a_transaction_has_its_rows_for_seconds_only() {
+    let rig = indexed(Kind::Cluster);
+    let together = together(&rig);
+    // Whoever comes next takes the row of a dead worker away, and what that was about to write.
+    together.sql(
+        "INSERT INTO ragstream.workers SELECT 7, id, era, 'host', 1, '0.1', now(), interval '1 s', now() - interval '1 h' FROM ragstream.corpora",
+    );
+    let is = |what: &str| {
+        together.sql(&format!("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}")) != "0"
+    };
+    let holds = "LOCK TABLE ragstream.sweeps IN SHARE MODE;
+        WHILE NOT EXISTS (SELECT 1 FROM pg_class WHERE relname = 'go') LOOP PERFORM pg_sleep(0.05); END LOOP;";
+    let mut sleeper = std::thread::scope(|scope| {
+        scope.spawn(|| together.sql(&format!("DO $$ BEGIN {holds} END $$")));
+        until("the lock", || is("query LIKE 'DO %' AND wait_event = 'PgSleep'"));
+        let sleeper = rig.start(&[]);
+        until("a transaction", || is("query LIKE 'INSERT INTO ragstream.sweeps%' AND wait_event_type = 'Lock'"));
+        signal(&sleeper, "STOP");
+        together.sql("CREATE TABLE go ()");
+        sleeper
+    });
+    let in_the_midst = "state = 'idle in transaction'";
+    until("the statement's end", || is(in_the_midst));
+    until("the end of the transaction", || !is(in_the_midst));
+    assert!(sleeper.try_wait().unwrap().is_none());
+    together.all_are_dead();
+    rig.complete();
+    signal(&sleeper, "CONT");
+    let woken = without_secrets(ended(sleeper));
+    assert!(woken.code == 0 || woken.code == 2, "{woken:?}");
+    is_settled(&rig, "asleep in a transaction");
+    rig.expect_whole("asleep in a transaction");
+}
+
 #[test]
 fn a_worker_that_sleeps_through_the_switch_undoes_nothing() {
     let rig = indexed(Kind::Cluster);
