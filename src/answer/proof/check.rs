@@ -8,6 +8,7 @@ use super::number::Match;
 use super::place::View;
 use super::quote::{self, squeezed};
 use super::reading::{Reading, Script};
+use super::script::{Variant, variant};
 use super::value::{Value, What};
 use super::{DoubtKind, diff, dotted, known, label, negation};
 use crate::answer::source::Source;
@@ -24,6 +25,7 @@ const SHARED: f32 = 1.5;
 pub struct Evidence {
     reading: Reading,
     squeezed: String,
+    variant: Option<Variant>,
 }
 
 impl Evidence {
@@ -43,7 +45,7 @@ impl Evidence {
             all.push_str("\n\n");
         }
         all.push_str(text);
-        Self { squeezed: squeezed(&all), reading: Reading::new(all, rows) }
+        Self { squeezed: squeezed(&all), variant: variant(&all), reading: Reading::new(all, rows) }
     }
 }
 
@@ -312,8 +314,13 @@ fn quotes(claim: &Reading, sources: &[&Evidence], part: &Range<usize>, doubts: &
             continue;
         }
         let han = quote.text.chars().any(super::lex::is_han);
-        // A translated quote is nobody's words.
-        if sources.iter().all(|source| (source.reading.script == Script::Han) != han && han) {
+        // A translated quote is nobody's words, nor is one in the other script of Chinese letter by letter.
+        let told = variant(quote.text);
+        let translated = |source: &&Evidence| {
+            (source.reading.script == Script::Han) != han && han
+                || told.zip(source.variant).is_some_and(|(mine, its)| mine != its)
+        };
+        if sources.iter().all(translated) {
             continue;
         }
         let found = sources.iter().any(|source| quote::parts(quote.text).all(|part| source.squeezed.contains(&part)))

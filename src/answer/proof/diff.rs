@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::common::is_common;
 use super::function::is_function;
 use super::lex::{Kind, Token, is_han};
 use super::number::Match;
@@ -141,9 +142,11 @@ fn is_other_name(view: &View<'_>, piece: &Range<usize>, there: &Range<usize>, wh
     let elsewhere =
         steps.windows(words.len()).any(|window| window.iter().zip(words).all(|(step, word)| Some(step.word) == *word));
     let names = (is_name(&text(&mine)), is_name(&text(&its)) || its.iter().any(|token| token.kind == Kind::Word));
+    // Of two characters are most words that are said for each other.
+    let long = mine.len() > 2 || its.len() > 2;
     let functional = mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
-    let common = is_common(&text(&mine)) || is_common(&text(&its));
-    !functional && !common && (whole || !elsewhere && names == (true, true))
+    let common = is_common(&text(&mine)) && is_common(&text(&its));
+    !functional && !common && (whole && (names.0 || names.1 || long) || !elsewhere && names == (true, true))
 }
 
 /// Whether a piece ends in a copula (`长度为`), as no name does, or joins by one what the source says without (`校长为邱勇`).
@@ -200,29 +203,16 @@ fn is_grammar(key: &str) -> bool {
     "的是有在了被叫最也就都而这那些么吗呢吧很更又再还".contains(key)
 }
 
-/// Words that are said for each other, and are no names; or that end in what is measured (`建筑面积`).
-fn is_common(text: &str) -> bool {
-    const MEASURED: [&str; 60] = [
-        "长度", "全长", "总长", "宽度", "高度", "全高", "深度", "厚度", "坡度", "面积", "占地", "体积", "容量", "容积", "重量",
-        "质量", "体重", "身高", "海拔", "直径", "半径", "周长", "距离", "里程", "跨度", "价格", "售价", "造价", "定价", "标价",
-        "单价", "总价", "票价", "房价", "成本", "费用", "耗资", "投资", "花费", "金额", "总额", "收入", "营收", "利润", "产值",
-        "产量", "销量", "人口", "人数", "数量", "总数", "比例", "速度", "时速", "温度", "气温", "时间", "时长", "年龄", "规模",
-    ];
-    const WORDS: [&str; 60] = [
-        "发布", "推出", "上线", "完成", "结束", "开始", "启动", "使用", "采用", "利用", "通过", "提供", "支持", "包括", "包含",
-        "进行", "实施", "执行", "位于", "处于", "坐落", "成立", "建立", "创建", "创立", "设立", "成为", "担任", "出任", "获得",
-        "取得", "达到", "超过", "约为", "大约", "需要", "必须", "应当", "可以", "能够", "通常", "一般", "目前", "现在", "如今",
-        "当时", "随后", "之后", "以后", "此后", "之前", "同时", "因此", "由于", "因为", "但是", "然而", "更换", "修改", "导致",
-    ];
-    WORDS.contains(&text) || MEASURED.iter().any(|measured| text.ends_with(measured))
-}
-
 /// Whether Chinese characters look like a name: sounds of a foreign one, a family and its given name, a place, an institution.
 fn is_name(text: &str) -> bool {
     const SOUNDS: &str = "阿埃艾爱安奥澳巴拜班邦包保鲍贝本比彼别宾波勃博伯布查察达戴丹道德登邓狄迪蒂丁东杜敦多厄恩尔法范菲费芬丰冯弗福夫富盖甘冈高戈格葛根古瓜哈海汉翰豪赫亨洪胡华怀惠霍基吉季加贾简杰捷金津卡凯坎康考柯科克肯库夸奎昆拉莱兰朗劳勒雷黎里李理利莉丽莲连良列林琳龙卢鲁路露伦罗洛马玛迈麦曼芒茅梅门蒙米密敏明缪莫墨默姆木穆纳娜奈南瑙内尼妮宁牛纽努诺欧帕潘庞佩彭皮匹平泼珀普浦奇契恰乔钦琴丘屈琼热让日荣茹瑞若撒萨塞赛桑瑟森沙莎山尚舍申圣施石史士舒斯丝司松苏索塔泰坦汤特滕提田廷图托脱瓦万汪旺威韦维魏温文翁沃乌吾伍武西希锡夏香肖谢辛欣休修许雪逊雅亚扬耶叶伊依易因英尤于约扎泽詹珍朱兹祖佐";
     const FAMILIES: &str = "王李张刘陈杨黄赵周吴徐孙马朱胡郭何林罗高郑梁谢宋唐许邓冯韩曹曾彭萧肖蔡潘田董袁于余叶蒋杜苏魏程吕丁沈任姚卢傅钟姜崔谭廖范汪陆金石戴贾韦夏邱方侯邹熊孟秦白江阎薛尹段雷黎史龙陶贺顾毛郝龚邵万钱严覃武戴莫孔向汤";
     const ENDS: &str = "国省市县区镇乡村州岛山河湖海江洲路街桥站寺庙宫殿塔馆院校局部会社党军队族王帝后公侯伯爵司学银行团府城港湾园场厂店厅所语教派朝代书报刊奖杯赛号型星人";
+    const PLACES: &str = "北京 上海 天津 重庆 河北 河南 山西 山东 陕西 甘肃 青海 湖北 湖南 江西 江苏 浙江 安徽 福建 广东 广西 海南 四川 贵州 云南 西藏 新疆 宁夏 内蒙 辽宁 吉林 龙江 台湾 香港 澳门 台北 高雄 东京 大阪 京都 横滨 日本 朝鲜 韩国 首尔 越南 印度 缅甸 蒙古 伊朗 埃及 希腊 瑞士 瑞典 挪威 丹麦 荷兰 波兰 捷克 苏联 欧洲 亚洲 非洲 南美 北美 巴黎 伦敦 柏林 深圳 厦门 青岛 大连 宁波 无锡 武昌 洛阳 长安 开封 咸阳 邯郸";
     let characters: Vec<char> = text.chars().filter(|c| is_han(*c)).collect();
+    if PLACES.split(' ').any(|place| text.contains(place)) {
+        return true;
+    }
     let (Some(first), Some(last)) = (characters.first(), characters.last()) else { return false };
     let functional = characters.iter().filter(|c| is_han_function(c.encode_utf8(&mut [0; 4]))).count();
     if functional * 2 > characters.len() {

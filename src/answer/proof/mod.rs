@@ -11,7 +11,7 @@
 //!   what surrounds it in the claim surrounds another value in the source.
 //! - Names: words with capitals and acronyms in English, and Latin ones in Chinese; in Chinese foreign names with a dot between
 //!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
-//!   looks like a name.
+//!   looks like a name, or is longer than most words; not where both are made of common words.
 //! - Quotes, titles and code must be there letter by letter, up to white space, case and punctuation.
 //! - Negation: nearly the same words, denied on one side only.
 //!
@@ -25,6 +25,7 @@
 mod amount;
 mod check;
 mod clock;
+mod common;
 mod date;
 mod diff;
 mod dotted;
@@ -42,6 +43,7 @@ mod number;
 mod place;
 mod quote;
 mod reading;
+mod script;
 mod share;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]

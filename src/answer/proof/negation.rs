@@ -45,7 +45,8 @@ pub(super) fn reversed(views: &[View<'_>], clause: &Range<usize>) -> Option<Rang
             }
             match (mine.is_empty(), its.is_empty()) {
                 (true, false) if !mine_restricts => {
-                    let found = its.iter().find_map(|denied| affirmed(view, clause, denied));
+                    let only_denied = its.iter().filter(|denied| !is_said_too(view.source, sentence, denied, &its));
+                    let found = only_denied.into_iter().find_map(|denied| affirmed(view, clause, denied));
                     opposite = Some(found?);
                 }
                 (false, true) if !restricts(view.source, sentence) => {
@@ -77,6 +78,17 @@ fn affirmed(view: &View<'_>, clause: &Range<usize>, denied: &Denied) -> Option<R
     let at = words.windows(wanted.len()).position(|window| window.iter().zip(&wanted).all(|(a, b)| *a == Some(*b)))?;
     let begin = clause.start + at;
     Some(tokens(view.claim, &(begin..begin + wanted.len())))
+}
+
+/// Whether a sentence says what it denies as well: `must be changed every month; whoever does not change it …`.
+fn is_said_too(source: &Reading, sentence: &Range<usize>, denied: &Denied, all: &[Denied]) -> bool {
+    let words = |steps: Range<usize>| source.steps.get(steps).unwrap_or_default().iter().map(|step| step.word);
+    let length = denied.words.len();
+    let ends = (sentence.start..sentence.end + 1).filter(|_| length > 0);
+    ends.filter_map(|end| Some(end.checked_sub(length).filter(|begin| *begin >= sentence.start)?..end)).any(|steps| {
+        let is_denied = all.iter().any(|other| other.words.start < steps.end && steps.start < other.words.end);
+        !is_denied && words(steps).eq(words(denied.words.clone()))
+    })
 }
 
 /// Whether a sentence of the source says these words of the claim.
@@ -166,7 +178,9 @@ fn is_han_negator(key: &str) -> bool {
 fn is_han_idiom(reading: &Reading, at: usize, next: &str) -> bool {
     let before = at.checked_sub(1).and_then(|at| key(reading, at)).map(|(key, _)| key).unwrap_or_default();
     "仅但过同断少久论管足如线数来常免禁料几知得妨光止等安满良幸限穷辜疑形".contains(next) && !next.is_empty()
-        || "从尚除并毫绝得能可要是好对差".contains(before) && !before.is_empty() && !"并从尚".contains(before)
+        || "除毫绝得是好对差".contains(before) && !before.is_empty()
+        // `可不可以`, `要不然`; what may be left undone (`可不经同意`) is denied.
+        || matches!(before, "可" | "能" | "要") && (next == before || before == "要" && next == "然")
 }
 
 /// Whether other words limit what is said, so that a missing `not` proves nothing.

@@ -350,3 +350,52 @@ proptest! {
         prop_assert_eq!(doubts(&claim, &claim), []);
     }
 }
+
+#[test]
+fn a_word_that_is_said_for_another_is_no_name_and_names_are_told_as_ever() {
+    const RULES: &str = "未成年人不得单独入内。系统没有保存用户密码，默认关闭自动更新。会议决定推迟发布新版本。这家公司位于沿海地区。\
+        羊角哀途经雍州，与左伯桃结为兄弟。";
+    for claim in [
+        "未成年人禁止单独入内。",
+        "系统从不保存用户密码，默认停用自动更新。",
+        "会议决定延期发布新版本。",
+        "这家企业坐落沿海地区。",
+        "這家公司位於沿海區域。",
+    ] {
+        assert_eq!(doubts(claim, RULES), [], "{claim}");
+    }
+    for claim in ["羊角哀途经雍州，与诸葛亮结为兄弟。", "羊角哀途经云南，与左伯桃结为兄弟。"]
+    {
+        assert_eq!(kinds(claim, RULES), [DoubtKind::Name], "{claim}");
+    }
+}
+
+#[test]
+fn what_follows_for_whoever_does_not_reverses_nothing() {
+    const DUTY: &str = "用户应当每90天更换一次密码；逾期不更换的，账号将被锁定。乙方可不经甲方同意转让权利。";
+    const POLICY: &str = "Users must change their password every 90 days; accounts that do not change it are locked.";
+    for (claim, source) in [
+        ("用户应每90天更换一次密码。", DUTY),
+        ("Users must change their password every 90 days.", POLICY),
+        ("乙方可以不经甲方同意转让权利。", DUTY),
+        ("购买后7天内可以无理由退货。", "购买后7天内可无理由退货。"),
+        ("購買後可不可以退貨？", "购买后可以退货。"),
+    ] {
+        assert_eq!(doubts(claim, source), [], "{claim}");
+    }
+    for (claim, source) in [
+        ("用户不应每90天更换一次密码。", "用户应当每90天更换一次密码。"),
+        ("乙方可以经甲方同意转让全部权利。", "乙方可以不经甲方同意转让全部权利。"),
+        ("Users must not change their password every 90 days.", "Users must change their password every 90 days."),
+    ] {
+        assert_eq!(kinds(claim, source), [DoubtKind::Negation], "{claim}");
+    }
+}
+
+#[test]
+fn a_quotation_in_the_other_script_is_a_translation() {
+    const BOOK: &str = "司馬光主編了《資治通鑑》。他說：「品質是企業的生命線」，這句話寫在牆上。";
+    assert_eq!(doubts("司马光主编了《资治通鉴》，他说“品质是企业的生命线”。", BOOK), []);
+    assert_eq!(kinds("司馬光主編了《史記》。", BOOK), [DoubtKind::Name]);
+    assert_eq!(kinds("他說：「品質是企業的根本」。", BOOK), [DoubtKind::Quote]);
+}

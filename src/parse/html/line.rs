@@ -117,8 +117,13 @@ impl Line {
     }
 
     /// A word and how it is read. The reading follows in brackets where the word ends: several of them in a row are one word,
-    /// and so are letters of the same script that follow. It is left out before an ending that belongs to the word.
+    /// and so are letters of the same script that follow. It is left out before an ending that belongs to the word, and so is how a
+    /// Chinese character sounds.
     pub(super) fn push_ruby(&mut self, base: &str, reading: &str) {
+        if is_chinese_sound(reading) {
+            self.push(base);
+            return;
+        }
         let before = if self.gap == Gap::None { std::mem::take(&mut self.reading) } else { String::new() };
         self.push(base);
         let latin = reading.is_ascii() || reading.chars().any(|c| c.is_alphabetic() && (c as u32) < 0x300);
@@ -257,6 +262,23 @@ pub(super) fn is_unspaced(c: char) -> bool {
 
 fn is_ideograph(c: char) -> bool {
     matches!(c as u32, 0x3400..=0x4dbf | 0x4e00..=0x9fff | 0xf900..=0xfaff | 0x20000..=0x323af | 0x3005..=0x3007)
+}
+
+/// Pinyin with its tones, or bopomofo: it stands beside each character, of which the next may go on the word.
+fn is_chinese_sound(reading: &str) -> bool {
+    const TONES: &str = "āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜńňǹḿ";
+    let sounds = |c: char| matches!(c, '\u{3105}'..='\u{312f}' | '\u{31a0}'..='\u{31bf}');
+    let mark = |c: char| c.is_whitespace() || matches!(c, 'ˊ' | 'ˇ' | 'ˋ' | '˙' | 'ˉ' | '\'' | '’');
+    let lower = reading.to_lowercase();
+    let bopomofo = lower.chars().any(sounds) && lower.chars().all(|c| sounds(c) || mark(c));
+    let syllable = |word: &str| {
+        (1..=6).contains(&word.chars().count())
+            && word.chars().all(|c| c.is_ascii_lowercase() || c == 'ü' || TONES.contains(c))
+            && word.chars().filter(|c| TONES.contains(*c)).count() <= 1
+    };
+    let toned = lower.chars().any(|c| TONES.contains(c));
+    bopomofo
+        || toned && lower.split(|c: char| c.is_whitespace() || matches!(c, '\'' | '’')).filter(|w| !w.is_empty()).all(syllable)
 }
 
 fn is_kana(c: char) -> bool {

@@ -79,6 +79,9 @@ fn words_stay_whole() {
             "この漢字(かんじ)を読む。",
         ),
         ("<ruby>東京<rt>とうきょう</rt></ruby>の", "東京(とうきょう)の"),
+        ("<ruby>亳<rp>(</rp><rt>bó</rt><rp>)</rp></ruby>州是名城", "亳州是名城"),
+        ("<ruby>臺<rt>ㄊㄞˊ</rt>北<rt>ㄅㄟˇ</rt></ruby>市", "臺北市"),
+        ("<ruby>云计算<rt>cloud computing</rt></ruby>。", "云计算(cloud computing)。"),
         ("<ruby><rb>東</rb><rb>京</rb><rt>とう</rt><rt>きょう</rt></ruby>", "東京(とうきょう)"),
         ("he said <q>so <q>it</q> is</q>", "he said “so “it” is”"),
     ]);
