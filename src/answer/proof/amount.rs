@@ -258,7 +258,7 @@ fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
     };
     let digits: Vec<i128> = rest.iter().map_while(digit).take(9).collect();
     let other = rest.get(digits.len()).is_some_and(|next| matches!(&*next.key, "十" | "分" | "刻" | "线" | "、"));
-    if !matches!(&*point.key, "点" | "點") || digits.is_empty() || other {
+    if &*point.key != "点" || digits.is_empty() || other {
         return None;
     }
     let fraction = digits.iter().fold(0_i128, |all, digit| all * 10 + digit);
@@ -359,7 +359,7 @@ enum Character {
 
 /// Zeros of the power that a character stands for.
 pub(super) fn zeros(token: &Token) -> Option<u32> {
-    let powers = [("十", 1), ("百佰", 2), ("千仟", 3), ("万萬", 4), ("亿億", 8)];
+    let powers = [("十", 1), ("百佰", 2), ("千仟", 3), ("万", 4), ("亿", 8)];
     let is = |written: &str| token.kind == Kind::Han && written.contains(&*token.key);
     powers.iter().find(|(written, _)| is(written)).map(|(_, zeros)| *zeros)
 }
@@ -378,7 +378,7 @@ fn character(token: &Token) -> Option<Character> {
     match &*token.key {
         "零" | "〇" => digit(0),
         "一" => digit(1),
-        "二" | "两" | "兩" => digit(2),
+        "二" | "两" => digit(2),
         "三" => digit(3),
         "四" => digit(4),
         "五" => digit(5),
@@ -389,8 +389,8 @@ fn character(token: &Token) -> Option<Character> {
         "十" => power(10),
         "百" => power(100),
         "千" => power(1000),
-        "万" | "萬" => power(10_000),
-        "亿" | "億" => power(100_000_000),
+        "万" => power(10_000),
+        "亿" => power(100_000_000),
         _ => None,
     }
 }

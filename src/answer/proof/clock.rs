@@ -64,7 +64,7 @@ fn han(rest: &[Token]) -> Option<Clock> {
     let hour = u16::try_from(hour).ok().filter(|hour| *hour <= 24)?;
     let mut at = begin + length;
     let mark = &*rest.get(at)?.key;
-    if !(matches!(mark, "点" | "點") || part.is_some() && matches!(mark, "时" | "時")) {
+    if !(mark == "点" || part.is_some() && mark == "时") {
         return None;
     }
     at += 1;

@@ -107,7 +107,7 @@ fn han(tokens: &[Token]) -> Option<(Date, usize)> {
                 date.month = part(value, 12);
                 date.month.is_some()
             }
-            "日" | "号" | "號" if date.day.is_none() && (date.month.is_some() || &*unit.key == "日") => {
+            "日" | "号" if date.day.is_none() && (date.month.is_some() || &*unit.key == "日") => {
                 date.day = part(value, 31);
                 date.day.is_some()
             }

@@ -25,6 +25,7 @@
 mod amount;
 mod check;
 mod clock;
+mod column;
 mod date;
 mod diff;
 mod dotted;
@@ -46,6 +47,7 @@ mod share;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;
+mod traditional;
 mod unit;
 mod value;
 

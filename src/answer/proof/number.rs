@@ -7,6 +7,14 @@ use super::measure::Measure;
 use super::share::Share;
 use super::unit::Unit;
 
+/// What the numbers of a column are in, as the head of a table says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Column {
+    pub(super) scale: Decimal,
+    /// Without one things are counted, or the currency is not said.
+    pub(super) unit: Option<Unit>,
+}
+
 #[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Number {
@@ -30,6 +38,8 @@ pub(super) struct Number {
     pub(super) counted: Option<Kind>,
     /// `3点`: an hour, or points.
     pub(super) hour: bool,
+    /// What it is in besides, where it stands in a table.
+    pub(super) column: Option<Column>,
 }
 
 impl Number {
@@ -60,6 +70,7 @@ impl Number {
             below_zero: None,
             counted: None,
             hour: false,
+            column: None,
         }
     }
 
@@ -104,6 +115,13 @@ impl Number {
             parts: share.parts,
             ..Self::new(share.percent)
         }
+    }
+
+    /// The number as the head of its column says it.
+    fn in_column(&self) -> Option<Self> {
+        let column = self.column?;
+        let amounts = self.amounts.iter().filter_map(|amount| amount.times(column.scale)).collect();
+        Some(Self { amounts, unit: column.unit, column: None, year: None, ..self.clone() })
     }
 
     /// Whether it counts what is no share, and in Chinese no length either.
@@ -166,6 +184,25 @@ pub(super) fn same(same: bool) -> Match {
 }
 
 pub(super) fn against(mine: &Number, said: &Number) -> Match {
+    if let Some(full) = said.in_column() {
+        let plain = Number { column: None, ..said.clone() };
+        return match against(mine, &plain) {
+            Match::Same => Match::Same,
+            _ => against(mine, &full),
+        };
+    }
+    if let Some(full) = mine.in_column() {
+        let plain = Number { column: None, ..mine.clone() };
+        let scaled = full.amounts != mine.amounts;
+        // A number that is said of something else than the column is no more than that number.
+        let otherwise = said.unit.is_some() || scaled && said.counted.is_some();
+        return match against(&full, said) {
+            Match::Same => Match::Same,
+            _ if otherwise && plain.same_amount(said) => Match::Unit,
+            _ if !otherwise && against(&plain, said) == Match::Same => Match::Same,
+            other => other,
+        };
+    }
     if let Some(found) = mine.of_years(said) {
         return found;
     }

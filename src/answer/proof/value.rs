@@ -98,7 +98,7 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
     let mut pointed = false;
     for (at, token) in rest.iter().enumerate() {
         let zeros = amount::zeros(token);
-        pointed |= at > 0 && matches!(&*token.key, "点" | "點");
+        pointed |= at > 0 && &*token.key == "点";
         let follows = complete || pointed || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
         if at > 0 && follows && rest.get(at..).is_some_and(unit::is_prefix) {
             return rest.get(..at).unwrap_or(rest);
@@ -136,7 +136,6 @@ fn is_roughly(token: &Token) -> bool {
             | "近"
             | "超"
             | "过"
-            | "達"
             | "达"
             | "多"
             | "余"
@@ -267,7 +266,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         rounded = true;
         length += more;
     }
-    if rest.get(length).is_some_and(|next| matches!(&*next.key, "多" | "余" | "餘" | "+")) {
+    if rest.get(length).is_some_and(|next| matches!(&*next.key, "多" | "余" | "+")) {
         rounded = true;
         length += 1;
     }
@@ -297,8 +296,8 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let below_zero = is_below_zero(next, rest.get(length + 1), unit).filter(|below| *below || !dashed);
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
-    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
-    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
+    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
+    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
     Some((What::Number(number), length))
 }
 
