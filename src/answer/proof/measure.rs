@@ -75,6 +75,11 @@ impl Measure {
         )
     }
 
+    /// Whether it has ten 角.
+    pub(super) fn is_yuan(self) -> bool {
+        matches!(self, Self::Yuan | Self::Renminbi | Self::HongKongDollar | Self::TaiwanDollar)
+    }
+
     /// Whether amounts of both can be compared: a dollar may be any, and so may a 元.
     pub(super) fn is_like(self, other: Self) -> bool {
         use Measure::{

@@ -47,9 +47,14 @@ mod share;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;
+mod sign;
 mod traditional;
 mod unit;
 mod value;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod variants;
+mod weekday;
 
 use std::fmt;
 use std::ops::Range;

@@ -32,7 +32,7 @@ pub(super) struct Number {
     pub(super) year: Option<i32>,
     /// The fraction that it is in words, in percent.
     pub(super) parts: Option<(i128, i128)>,
-    /// Of a temperature, where it is told.
+    /// Whether it is told to be, or not to be.
     pub(super) below_zero: Option<bool>,
     /// Things are counted: `25 shares`, `25人`; by what is written.
     pub(super) counted: Option<Kind>,
@@ -55,6 +55,11 @@ impl Number {
     pub(super) fn of_decade(tens: i32) -> Self {
         let amount = Decimal::new(i128::from(tens), 0);
         Self { decade: true, year: date::as_year(amount), ..Self::new(amount) }
+    }
+
+    /// An amount of a unit.
+    pub(super) fn of(amount: Decimal, unit: Unit) -> Self {
+        Self { unit: Some(unit), ..Self::new(amount) }
     }
 
     fn new(amount: Decimal) -> Self {
@@ -135,6 +140,11 @@ impl Number {
 
     pub(super) fn is_temperature(&self) -> bool {
         self.unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit))
+    }
+
+    /// Whether a minus before it is one.
+    pub(super) fn has_sign(&self) -> bool {
+        self.unit.is_some_and(Unit::has_sign)
     }
 
     fn is_percent(&self) -> bool {

@@ -15,6 +15,11 @@ pub(super) struct Unit {
 const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
 
 impl Unit {
+    /// Whether there is less than none of it: of no time, and of nothing that is stored.
+    pub(super) fn has_sign(self) -> bool {
+        !matches!(self.measure, Measure::Time | Measure::Months | Measure::Century | Measure::Bytes | Measure::Bits)
+    }
+
     /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.
     pub(super) fn is_short_for(&self, other: &Self) -> bool {
         let (short, full) = if self.measure == Measure::Length { (self, other) } else { (other, self) };
@@ -91,6 +96,10 @@ fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
 fn simple(tokens: &[Token]) -> Option<(Unit, usize)> {
     let first = tokens.first()?;
     match first.kind {
+        // `US dollars` are no microseconds.
+        Kind::Word if &*first.key == "us" && tokens.get(1).is_some_and(|next| matches!(&*next.key, "dollar" | "dollars")) => {
+            Some((unit(Measure::UsDollar, 1, 0), 2))
+        }
         Kind::Word => latin(&first.key).map(|unit| (unit, 1)),
         Kind::Mark => {
             let unit = match &*first.key {

@@ -10,7 +10,9 @@ use super::lex::{Gap, Kind, Token};
 use super::measure::Measure;
 use super::number::{Match, Number, against, same};
 use super::share;
+use super::sign::{self, minus};
 use super::unit::{self, Unit};
+use super::weekday::{self, Weekdays};
 
 /// A value, and the tokens that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,7 @@ pub(super) enum What {
     Date(Date),
     /// Minutes since midnight; and whether morning and afternoon are told apart.
     Time(u16, bool),
+    Weekdays(Weekdays),
     /// `1.2.3`
     Version(Box<str>),
 }
@@ -60,6 +63,15 @@ impl Value {
                 let hours = minutes / 60;
                 let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
                 if same { Match::Same } else { Match::Apart }
+            }
+            (What::Weekdays(mine), What::Weekdays(its)) => same(mine.cover(*its)),
+            (What::Date(mine), What::Weekdays(its)) if Weekdays::of(mine).is_some_and(|day| day.cover(*its)) => Match::Same,
+            // `三十日` may be a day or so many.
+            (What::Date(date), What::Number(its)) if date.is_bare_day() && its.unit.is_some() => {
+                days(date).map_or(Match::Apart, |mine| against_days(&mine, its))
+            }
+            (What::Number(mine), What::Date(date)) if date.is_bare_day() && mine.unit.is_some() => {
+                days(date).map_or(Match::Apart, |its| against_days(mine, &its))
             }
             (What::Version(mine), What::Version(its)) => {
                 let begins = mine.strip_prefix(&**its).is_some_and(|rest| rest.starts_with('.'));
@@ -167,8 +179,10 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     if first.kind == Kind::Mark {
         return None;
     }
-    if let Some((date, length)) = date::read(rest) {
-        return Some((What::Date(date), length));
+    if let Some((date, length)) = date::read(rest).or_else(|| date::pointed_month(tokens, at)) {
+        let duration = date.is_bare_day() && date::is_duration(tokens, &(at..at + length));
+        let what = days(&date).filter(|_| duration).map_or(What::Date(date), What::Number);
+        return Some((what, length));
     }
     if let Some((tens, length)) = date::decade(rest) {
         let century = date::named_century(tokens.get(..at).unwrap_or_default()).filter(|_| tens < 100);
@@ -178,36 +192,41 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
         return Some((What::Time(clock.minutes, clock.told), clock.length));
     }
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some((days, length)) = weekday::read(rest, before) {
+        return Some((What::Weekdays(days), length));
+    }
     if let Some(share) = share::read(rest, before) {
         return Some((What::Number(Number::share(share, before.is_some_and(is_roughly))), share.length));
     }
     number(tokens, at, rest)
 }
 
-/// `20 °C below zero`, and before the number `-`, `minus`, `零下`: how many tokens say so, and whether it is sure without a unit.
-fn minus(tokens: &[Token], at: usize) -> Option<(usize, bool)> {
-    let first = tokens.get(at)?;
-    let next = tokens.get(at + 1)?;
-    let beside = at.checked_sub(1).and_then(|at| tokens.get(at)).filter(|_| first.is_glued());
-    match (&*first.key, &*next.key) {
-        ("零", "下") => Some((2, true)),
-        ("minus", _) => Some((1, false)),
-        // A dash between two words is none.
-        ("-", _) if next.is_glued() && next.kind == Kind::Number => {
-            let open =
-                |before: &Token| before.kind == Kind::Han && &*before.key != "度" || "(~:：,，、/".contains(&*before.key);
-            beside.is_none_or(open).then_some((1, false))
-        }
-        _ => None,
+/// The number of days that a bare day of a month may be.
+fn days(date: &Date) -> Option<Number> {
+    let unit = Unit { measure: Measure::Time, factor: Decimal::new(86_400, 0) };
+    date.day.map(|day| Number::of(Decimal::new(day.into(), 0), unit))
+}
+
+/// Of days that may be a date nothing is another.
+fn against_days(mine: &Number, said: &Number) -> Match {
+    match against(mine, said) {
+        Match::Other => Match::Apart,
+        found => found,
     }
 }
 
-/// A number with what makes a temperature of it one below zero.
+/// Whether a dash here may begin an item.
+fn is_bullet(tokens: &[Token], at: usize) -> bool {
+    tokens.get(at).is_some_and(|dash| dash.is("-") && dash.gap >= Gap::Line)
+}
+
+/// A number with what makes it one below zero.
 fn below_zero(tokens: &[Token], at: usize) -> Option<(What, usize)> {
     let (sign, sure) = minus(tokens, at)?;
     let (what, length) = number(tokens, at + sign, tokens.get(at + sign..)?)?;
     match what {
-        What::Number(number) if sure || number.is_temperature() => {
+        // A dash at the beginning of a line may be a bullet.
+        What::Number(number) if sure || number.is_temperature() || number.has_sign() && !is_bullet(tokens, at) => {
             Some((What::Number(Number { below_zero: Some(true), ..number }), sign + length))
         }
         _ => None,
@@ -285,6 +304,16 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         length += dash + more;
         soft &= first.kind != Kind::Han || is_one(&amounts);
     }
+    if let Some((more, tokens)) = unit.filter(|unit| unit.measure.is_yuan()).and_then(|_| amount::tenths(rest.get(length..)?)) {
+        amounts = amounts.iter().filter_map(|amount| amount.plus(more)).collect();
+        length += tokens;
+    }
+    // `九十日` is no day of a month.
+    if unit.is_none() && amounts.first().and_then(|n| n.whole()).is_some_and(|n| (32..1000).contains(&n)) && is_days(rest, length)
+    {
+        unit = Some(Unit { measure: Measure::Time, factor: Decimal::new(86_400, 0) });
+        length += 1;
+    }
     if glued_after_word && unit.is_none() {
         rounded = false;
     }
@@ -293,12 +322,20 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let next = rest.get(length);
     // Behind a dash of which it is not known what it is, nothing is.
     let dashed = first.is_glued() && before.is_some_and(|before| before.is("-"));
-    let below_zero = is_below_zero(next, rest.get(length + 1), unit).filter(|below| *below || !dashed);
+    let signed = || unit.is_some_and(Unit::has_sign) && !sign::is_open(tokens, &(at..at + length));
+    let below_zero = is_below_zero(next, rest.get(length + 1), unit).or_else(|| signed().then_some(false));
+    let below_zero = below_zero.filter(|below| *below || !dashed);
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
     let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
     Some((What::Number(number), length))
+}
+
+/// Whether a 日 behind a number of so many tokens is a day.
+fn is_days(rest: &[Token], length: usize) -> bool {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    key(length) == "日" && !matches!(key(length + 1), "本" | "产" | "报" | "军" | "元" | "圆")
 }
 
 /// What multiplies a number of so many tokens, which may be money.
@@ -321,7 +358,7 @@ fn is_counted(next: &Token) -> bool {
     let plural = next.key.len() > 3 && next.key.ends_with('s') && !next.key.ends_with("ss");
     match next.kind {
         Kind::Word => plural && !next.capital && next.gap == Gap::Space && !is_function(&next.key),
-        Kind::Han => "人股名家个座台艘辆".contains(&*next.key),
+        Kind::Han => "人股名家个座台艘辆位次项条件份户层所间本册篇页张只头匹支根片批届起例种类".contains(&*next.key),
         _ => false,
     }
 }
