@@ -66,6 +66,11 @@ impl Decimal {
         self.digits.checked_mul(10_i128.checked_pow(zeros)?)
     }
 
+    /// Whether one is the other times a power of ten.
+    pub(super) fn is_shifted(self, other: Self) -> bool {
+        self.digits == other.digits
+    }
+
     /// Whether it is as near to the other as that.
     pub(super) fn is_within(self, step: Self, other: Self) -> bool {
         let apart = self.minus(other).map(|apart| Self { digits: apart.digits.abs(), ..apart });

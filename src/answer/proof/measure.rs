@@ -5,6 +5,7 @@
 pub(super) enum Measure {
     Time,
     Months,
+    WorkDays,
     Bytes,
     Bits,
     Length,

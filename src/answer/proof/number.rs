@@ -227,7 +227,8 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
             if a.factor == b.factor {
                 return same(mine.same_amount(said));
             }
-            let equal = said.base().any(|said| mine.base().any(|mine| mine == said));
+            let about = said.rounded && a.factor.is_shifted(b.factor);
+            let equal = said.base().any(|said| mine.base().any(|mine| mine == said || about && said.rounds(mine)));
             match (equal, mine.same_amount(said)) {
                 (true, _) => Match::Same,
                 (false, true) => Match::Unit,

@@ -56,7 +56,9 @@ pub(super) fn is_open(tokens: &[Token], number: &Range<usize>) -> bool {
     let before = tokens.get(number.start.saturating_sub(NEAR)..number.start).unwrap_or_default();
     let after = tokens.get(number.end..).unwrap_or_default().iter().take(NEAR);
     let dash = before.last().is_some_and(|last| last.is("-") || last.is("~"));
-    dash || before.iter().rev().take_while(ends).any(says) || after.take_while(ends).any(says)
+    let beside: Vec<&Token> = before.iter().rev().take_while(ends).chain(after.take_while(ends)).collect();
+    let has = |key: &str| beside.iter().any(|token| &*token.key == key);
+    dash || beside.iter().any(|token| says(token)) || has("流") && has("出")
 }
 
 /// Words that turn what they stand beside.
@@ -66,7 +68,7 @@ fn says(token: &Token) -> bool {
         "negativ",
     ];
     match token.kind {
-        Kind::Han => "亏损降跌减负逆赤滑缩落低少流出下差缺".contains(&*token.key),
+        Kind::Han => "亏损降跌减负逆赤滑缩落低少下差缺".contains(&*token.key),
         Kind::Word => {
             ENGLISH.iter().any(|begin| token.key.starts_with(begin))
                 || matches!(&*token.key, "below" | "deficit" | "down" | "minus" | "under" | "beneath" | "lower" | "worse" | "cut")

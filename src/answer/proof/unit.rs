@@ -17,7 +17,7 @@ const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
 impl Unit {
     /// Whether there is less than none of it: of no time, and of nothing that is stored.
     pub(super) fn has_sign(self) -> bool {
-        !matches!(self.measure, Measure::Time | Measure::Months | Measure::Century | Measure::Bytes | Measure::Bits)
+        !matches!(self.measure, Measure::Time | Measure::Months | Measure::WorkDays | Measure::Century | Measure::Bytes | Measure::Bits)
     }
 
     /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.
@@ -99,6 +99,12 @@ fn simple(tokens: &[Token]) -> Option<(Unit, usize)> {
         // `US dollars` are no microseconds.
         Kind::Word if &*first.key == "us" && tokens.get(1).is_some_and(|next| matches!(&*next.key, "dollar" | "dollars")) => {
             Some((unit(Measure::UsDollar, 1, 0), 2))
+        }
+        Kind::Word
+            if matches!(&*first.key, "business" | "working")
+                && tokens.get(1).is_some_and(|next| matches!(&*next.key, "day" | "days")) =>
+        {
+            Some((unit(Measure::WorkDays, 1, 0), 2))
         }
         Kind::Word => latin(&first.key).map(|unit| (unit, 1)),
         Kind::Mark => {
@@ -278,7 +284,7 @@ fn han(word: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Current,
         Energy, Euro, Force, Franc, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Pound, Power, Pressure, Renminbi,
-        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, Yen, Yuan,
+        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, WorkDays, Yen, Yuan,
     };
     Some(match word {
         "微秒" => unit(Time, 1, -6),
@@ -286,7 +292,8 @@ fn han(word: &str) -> Option<Unit> {
         "秒" | "秒钟" => unit(Time, 1, 0),
         "分钟" => unit(Time, 60, 0),
         "小时" | "个小时" => unit(Time, 3600, 0),
-        "天" => unit(Time, 86_400, 0),
+        "天" | "自然日" | "个自然日" => unit(Time, 86_400, 0),
+        "工作日" | "个工作日" => unit(WorkDays, 1, 0),
         "周" | "星期" | "个星期" | "礼拜" | "个礼拜" => unit(Time, 604_800, 0),
         "个月" => unit(Months, 1, 0),
         "年" | "周年" => unit(Months, 12, 0),

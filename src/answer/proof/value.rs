@@ -166,6 +166,7 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
             at += 1;
         }
     }
+    join_parts(tokens, &mut values);
     share_units(tokens, &mut values);
     share_centuries(&mut values);
     values
@@ -246,6 +247,8 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             Spelled { value, length: 1, soft: false, ordinal: false }
         }
         Kind::Word => amount::english(rest)?,
+        // `万一` is in case of.
+        Kind::Han if matches!(rest, [a, b, ..] if (&*a.key, &*b.key) == ("万", "一")) => return None,
         Kind::Han => amount::chinese(without_prefix(rest))?,
         Kind::Mark => return None,
     };
@@ -308,6 +311,10 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         amounts = amounts.iter().filter_map(|amount| amount.plus(more)).collect();
         length += tokens;
     }
+    if unit.is_none() && is_minutes(tokens, at, rest, length) {
+        unit = Some(Unit { measure: Measure::Time, factor: Decimal::new(60, 0) });
+        length += 1;
+    }
     // `九十日` is no day of a month.
     if unit.is_none() && amounts.first().and_then(|n| n.whole()).is_some_and(|n| (32..1000).contains(&n)) && is_days(rest, length)
     {
@@ -330,6 +337,18 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
     let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
     Some((What::Number(number), length))
+}
+
+/// Whether a 分 behind a number of so many tokens is a minute: hours stand before it, or seconds follow.
+fn is_minutes(tokens: &[Token], at: usize, rest: &[Token], length: usize) -> bool {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    let hours = at.checked_sub(1).and_then(|last| tokens.get(last.checked_sub(1)?..at));
+    let hours = hours.is_some_and(|hours| matches!(hours, [a, b] if (&*a.key, &*b.key) == ("小", "时")));
+    let seconds = || {
+        let (_, more) = rest.get(length + 1..).and_then(date::count)?;
+        Some(key(length + 1 + more) == "秒")
+    };
+    key(length) == "分" && (hours || seconds() == Some(true))
 }
 
 /// Whether a 日 behind a number of so many tokens is a day.
@@ -365,6 +384,37 @@ fn is_counted(next: &Token) -> bool {
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
+}
+
+/// `3分15秒` and `3年又6个月` are one value.
+fn join_parts(tokens: &[Token], values: &mut Vec<Value>) {
+    let mut joined: Vec<Value> = Vec::with_capacity(values.len());
+    for value in values.drain(..) {
+        let whole = joined.last().and_then(|last| together(tokens, last, &value));
+        if whole.is_some() {
+            joined.pop();
+        }
+        joined.push(whole.unwrap_or(value));
+    }
+    *values = joined;
+}
+
+/// A time and what is added to it in a smaller unit.
+fn together(tokens: &[Token], first: &Value, second: &Value) -> Option<Value> {
+    let between = tokens.get(first.tokens.end..second.tokens.start)?;
+    let near = matches!(between, []) || matches!(between, [word] if matches!(&*word.key, "又" | "零" | "and"));
+    let (What::Number(large), What::Number(small)) = (&first.what, &second.what) else { return None };
+    let (of, part) = (large.unit?, small.unit?);
+    let times = of.measure == part.measure && matches!(of.measure, Measure::Time | Measure::Months);
+    let (amount, more) = (large.amounts.first()?.times(of.factor)?, small.amounts.first()?.times(part.factor)?);
+    // What is added is less than one of the larger.
+    let less = more.plus(part.factor)?.is_within(of.factor, Decimal::new(0, 0));
+    let unit = Unit { measure: of.measure, factor: Decimal::new(1, 0) };
+    let rounded = large.rounded || small.rounded;
+    (near && times && less && !large.ordinal).then(|| Value {
+        tokens: first.tokens.start..second.tokens.end,
+        what: What::Number(Number { amounts: amount.plus(more).into_iter().collect(), unit: Some(unit), rounded, soft: false, ..large.clone() }),
+    })
 }
 
 /// In `20世纪30年代` the decade is one of that century.

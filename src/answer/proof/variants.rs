@@ -193,6 +193,7 @@ fn a_minus_is_a_minus_and_a_dash_is_none() {
         ("公司2024年净利润为负3.2亿元。", LOSS),
         ("公司净亏损3.2亿元。", LOSS),
         ("净利润下降12.5%。", LOSS),
+        ("经营现金流净流出15.3亿元。", "经营活动现金流量净额为-15.3亿元。"),
         ("公司2024年净利润为-3.2亿元。", "公司2024年亏损3.2亿元。"),
         ("The company lost 3.2 billion yuan.", "Net profit was -3.2 billion yuan."),
         ("艾丁湖低于海平面154.31米。", "艾丁湖海拔-154.31米。"),
@@ -206,6 +207,7 @@ fn a_minus_is_a_minus_and_a_dash_is_none() {
         ("公司2024年净利润为3.2亿元。", LOSS),
         ("基本每股收益0.45元。", LOSS),
         ("净利润增长率为12.5%。", LOSS),
+        ("经营活动现金流量净额为15.3亿元。", "经营活动现金流量净额为-15.3亿元。"),
         ("艾丁湖海拔154.31米。", "艾丁湖海拔-154.31米。"),
         ("Net income was $3.2 million.", "Net income was -$3.2 million."),
         ("Growth was 12.5 %.", "Growth was -12.5 %."),
@@ -264,4 +266,30 @@ fn a_million_millions_and_a_prefix_are_one_character() {
         ("功率为3兆瓦。", "功率为3000千瓦。"),
     ]);
     differ(&[("歲出28.818兆元。", BUDGET), ("歲出2兆8818萬元。", BUDGET), ("歲出3兆8818億元。", BUDGET), ("歲出2億8818萬元。", BUDGET)]);
+}
+
+#[test]
+fn parts_of_a_time_are_one_time() {
+    say_the_same(&[
+        ("行车间隔195秒。", "行车间隔为3分15秒。"),
+        ("行车间隔3分钟15秒。", "行车间隔为三分十五秒。"),
+        ("工程耗时42个月。", "工程耗時3年又6個月，總長12公里。"),
+        ("It took 195 minutes.", "It took 3 hours and 15 minutes."),
+        ("成绩为1小时23分。", "成绩为83分钟。"),
+        ("退款将在7个工作日内到账。", "The refund takes 7 business days."),
+    ]);
+    differ(&[
+        ("行车间隔3小时15分。", "行车间隔为3分15秒。"),
+        ("工程耗时3个月。", "工程耗時3年又6個月，總長12公里。"),
+        ("It took 3 hours and 16 minutes.", "It took 3 hours and 15 minutes."),
+        ("退款将在7天内到账。", "退款将在7个工作日内到账。"),
+        ("The refund takes 7 days.", "The refund takes 7 business days."),
+    ]);
+}
+
+#[test]
+fn what_is_about_so_much_may_have_another_unit() {
+    say_the_same(&[("样品约1.73公斤。", "样品重1731克。"), ("The sample weighs about 1.73 kg.", "The sample weighs 1731 g.")]);
+    differ(&[("样品约1.83公斤。", "样品重1731克。"), ("样品重1.73公斤。", "样品重1731克。")]);
+    say_the_same(&[("万一下雨，会议改期。", "会议如遇下雨改期。")]);
 }
