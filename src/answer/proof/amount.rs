@@ -403,7 +403,9 @@ fn zeros_of(tokens: &[Token]) -> Option<u32> {
 /// Whether a 兆 is the number, and not the prefix of a unit.
 fn is_trillion(token: &Token, rest: &[Token]) -> bool {
     let goes_on = |next: &Token| {
-        next.kind == Kind::Number && next.is_glued() || character(next).is_some() || "元圆美欧日港台新韩英澳加".contains(&*next.key)
+        next.kind == Kind::Number && next.is_glued()
+            || character(next).is_some()
+            || "元圆美欧日港台新韩英澳加".contains(&*next.key)
     };
     &*token.key == "兆" && rest.first().is_some_and(goes_on)
 }

@@ -33,7 +33,7 @@ pub(super) fn units(text: &str, tokens: &[Token], values: &mut [Value]) {
         }
         let cells = cells(text, tokens, &line);
         let named: Vec<Option<Column>> = cells.iter().map(|cell| tokens.get(cell.clone()).and_then(of_cell)).collect();
-        if parts.last().is_some_and(|last| last.is("。")) {
+        if parts.last().is_some_and(|last| last.is("。") || last.is(".")) {
             above = None;
         }
         for cell in &cells {
@@ -152,7 +152,8 @@ fn of(tokens: &[Token]) -> Option<Column> {
     // The currency first: `人民币万元`, `US$ million`, `$ in millions`, `yuan million`.
     let named = (1..=3).rev().find_map(|length| {
         let (money, rest) = tokens.split_at_checked(length)?;
-        let unit = whole(money).or_else(|| unit::before(money).filter(|_| length < 3)).filter(|unit| unit.measure.is_money())?;
+        let unit =
+            whole(money).or_else(|| unit::before(money).filter(|_| length < 3)).filter(|unit| unit.measure.is_money())?;
         let rest = if rest.first().is_some_and(|token| &*token.key == "in") { rest.get(1..)? } else { rest };
         let (scale, more) = scale(rest).or_else(|| amount::scale_of_money(rest)).unwrap_or((ONE, 0));
         let rest = rest.get(more..)?;
@@ -168,7 +169,8 @@ fn of(tokens: &[Token]) -> Option<Column> {
     let at = begin + more + usize::from(key(begin + more) == "of");
     let at = at + usize::from(key(at) == "us" && key(at + 1) != "$");
     let rest = tokens.get(at..)?;
-    let counted = rest.is_empty() || rest.len() == 1 && matches!(key(at), "人" | "辆" | "台" | "户" | "家" | "件" | "个" | "次" | "套" | "部" | "people");
+    let counted = rest.is_empty()
+        || rest.len() == 1 && matches!(key(at), "人" | "辆" | "台" | "户" | "家" | "件" | "个" | "次" | "套" | "部" | "people");
     let unit = whole(rest).or_else(|| unit::before(rest).filter(|_| rest.len() < 3));
     (unit.is_some() || counted).then_some(Column { scale, unit })
 }
@@ -206,7 +208,9 @@ fn has_numbers(cell: &Range<usize>, values: &[Value]) -> bool {
 /// Of a number without a unit, the year that it may be.
 fn bare(value: &Value) -> Option<Option<i32>> {
     match &value.what {
-        What::Number(number) if number.unit.is_none() && number.parts.is_none() && !number.ordinal && !number.soft && !number.decade => {
+        What::Number(number)
+            if number.unit.is_none() && number.parts.is_none() && !number.ordinal && !number.soft && !number.decade =>
+        {
             Some(number.year.filter(|year| (1900..=2100).contains(year)))
         }
         _ => None,
@@ -229,4 +233,3 @@ fn give_one(value: &mut Value, column: Column) {
         number.column.get_or_insert(column);
     }
 }
-

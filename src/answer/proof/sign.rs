@@ -64,14 +64,29 @@ pub(super) fn is_open(tokens: &[Token], number: &Range<usize>) -> bool {
 /// Words that turn what they stand beside.
 fn says(token: &Token) -> bool {
     const ENGLISH: [&str; 14] = [
-        "los", "fell", "fall", "decline", "declining", "decreas", "drop", "reduc", "shr", "slip", "outflow", "contract", "short",
+        "los",
+        "fell",
+        "fall",
+        "decline",
+        "declining",
+        "decreas",
+        "drop",
+        "reduc",
+        "shr",
+        "slip",
+        "outflow",
+        "contract",
+        "short",
         "negativ",
     ];
     match token.kind {
         Kind::Han => "亏损降跌减负逆赤滑缩落低少下差缺".contains(&*token.key),
         Kind::Word => {
             ENGLISH.iter().any(|begin| token.key.starts_with(begin))
-                || matches!(&*token.key, "below" | "deficit" | "down" | "minus" | "under" | "beneath" | "lower" | "worse" | "cut")
+                || matches!(
+                    &*token.key,
+                    "below" | "deficit" | "down" | "minus" | "under" | "beneath" | "lower" | "worse" | "cut"
+                )
         }
         Kind::Number | Kind::Mark => false,
     }

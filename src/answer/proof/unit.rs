@@ -17,7 +17,10 @@ const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
 impl Unit {
     /// Whether there is less than none of it: of no time, and of nothing that is stored.
     pub(super) fn has_sign(self) -> bool {
-        !matches!(self.measure, Measure::Time | Measure::Months | Measure::WorkDays | Measure::Century | Measure::Bytes | Measure::Bits)
+        !matches!(
+            self.measure,
+            Measure::Time | Measure::Months | Measure::WorkDays | Measure::Century | Measure::Bytes | Measure::Bits
+        )
     }
 
     /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.

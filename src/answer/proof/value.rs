@@ -316,7 +316,9 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         length += 1;
     }
     // `九十日` is no day of a month.
-    if unit.is_none() && amounts.first().and_then(|n| n.whole()).is_some_and(|n| (32..1000).contains(&n)) && is_days(rest, length)
+    if unit.is_none()
+        && amounts.first().and_then(|n| n.whole()).is_some_and(|n| (32..1000).contains(&n))
+        && is_days(rest, length)
     {
         unit = Some(Unit { measure: Measure::Time, factor: Decimal::new(86_400, 0) });
         length += 1;
@@ -335,7 +337,8 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
     let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
-    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
+    let number =
+        Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
     Some((What::Number(number), length))
 }
 
@@ -413,7 +416,13 @@ fn together(tokens: &[Token], first: &Value, second: &Value) -> Option<Value> {
     let rounded = large.rounded || small.rounded;
     (near && times && less && !large.ordinal).then(|| Value {
         tokens: first.tokens.start..second.tokens.end,
-        what: What::Number(Number { amounts: amount.plus(more).into_iter().collect(), unit: Some(unit), rounded, soft: false, ..large.clone() }),
+        what: What::Number(Number {
+            amounts: amount.plus(more).into_iter().collect(),
+            unit: Some(unit),
+            rounded,
+            soft: false,
+            ..large.clone()
+        }),
     })
 }
 

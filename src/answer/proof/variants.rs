@@ -25,7 +25,10 @@ fn the_head_of_a_table_gives_its_numbers_their_unit() {
         ("产量320万吨。", "员工（人）：8,642；产量（万吨）：320"),
         ("该市人口1284万人。", "城市\t人口（万人）\n甲市\t1284"),
         ("Sales were $12.5 million.", "Store\tSales (USD million)\nA\t12.5"),
-        ("公司2024年的每股收益为0.45元。", "单位：人民币元\n\n| 项目 | 2024 | 2023 |\n|---|---|---|\n| 每股收益 | 0.45 | 0.40 |"),
+        (
+            "公司2024年的每股收益为0.45元。",
+            "单位：人民币元\n\n| 项目 | 2024 | 2023 |\n|---|---|---|\n| 每股收益 | 0.45 | 0.40 |",
+        ),
         ("2024年的收入是88", "单位：万元\n项目 2024 2023\n收入 88 77"),
         ("It has 3 item(s).", "Name, item(s)\nA, 3"),
     ]);
@@ -265,7 +268,12 @@ fn a_million_millions_and_a_prefix_are_one_character() {
         ("内存2兆字节。", "内存2MB。"),
         ("功率为3兆瓦。", "功率为3000千瓦。"),
     ]);
-    differ(&[("歲出28.818兆元。", BUDGET), ("歲出2兆8818萬元。", BUDGET), ("歲出3兆8818億元。", BUDGET), ("歲出2億8818萬元。", BUDGET)]);
+    differ(&[
+        ("歲出28.818兆元。", BUDGET),
+        ("歲出2兆8818萬元。", BUDGET),
+        ("歲出3兆8818億元。", BUDGET),
+        ("歲出2億8818萬元。", BUDGET),
+    ]);
 }
 
 #[test]
@@ -292,4 +300,34 @@ fn what_is_about_so_much_may_have_another_unit() {
     say_the_same(&[("样品约1.73公斤。", "样品重1731克。"), ("The sample weighs about 1.73 kg.", "The sample weighs 1731 g.")]);
     differ(&[("样品约1.83公斤。", "样品重1731克。"), ("样品重1.73公斤。", "样品重1731克。")]);
     say_the_same(&[("万一下雨，会议改期。", "会议如遇下雨改期。")]);
+}
+
+#[test]
+fn rows_have_the_units_of_the_names_of_their_columns() {
+    let source = Source {
+        columns: Some("| 门店 | 销售额（万元） |".into()),
+        text: "| 春熙路店 | 743.8 |\n| 天河城店 | 986.2 |".into(),
+        ..crate::answer::samples::source(1, 1.0)
+    };
+    let cited = Cited::new(&[source]);
+    let kinds = |text: &str| -> Vec<DoubtKind> {
+        let claim = Claim { text: text.into(), part: 0..text.len(), sources: vec![1] };
+        cited.doubts(&claim).into_iter().map(|doubt| doubt.kind).collect()
+    };
+    assert_eq!(kinds("天河城店销售额986.2万元。"), []);
+    assert_eq!(kinds("天河城店销售额986.2元。"), [DoubtKind::Unit]);
+}
+
+proptest! {
+    #[test]
+    fn a_row_of_a_table_is_not_doubted_against_it(cells in prop::collection::vec((1_u32..100_000, 0_u32..100), 2..6), unit in 0_usize..6, bars: bool) {
+        let unit = ["万元", "%", "USD million", "kg", "亿立方米", "件"][unit];
+        let row = |at: usize, (whole, part): (u32, u32)| if bars { format!("| 第{at}店 | {whole}.{part} |") } else { format!("第{at}店,{whole}.{part}") };
+        let head = if bars { format!("| 门店 | 数量（{unit}） |\n|---|---|\n") } else { format!("门店,数量（{unit}）\n") };
+        let rows: Vec<String> = cells.iter().enumerate().map(|(at, cell)| row(at, *cell)).collect();
+        let table = format!("以下为统计。\n\n{head}{}\n\n其他内容见附录。", rows.join("\n"));
+        for said in rows.iter().map(String::as_str).chain(table.split("\n\n")) {
+            prop_assert_eq!(doubts(said, &table), vec![], "{} / {}", said, table);
+        }
+    }
 }

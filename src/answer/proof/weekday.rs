@@ -41,7 +41,8 @@ fn day(rest: &[Token], before: Option<&Token>, ranged: bool) -> Option<(usize, u
     match first.kind {
         Kind::Word => english(rest, ranged).map(|day| (day, 1)),
         Kind::Han => {
-            let key = |at: usize| rest.get(at).filter(|token| token.kind == Kind::Han).map(|token| &*token.key).unwrap_or_default();
+            let key =
+                |at: usize| rest.get(at).filter(|token| token.kind == Kind::Han).map(|token| &*token.key).unwrap_or_default();
             let length = match (key(0), key(1)) {
                 ("星", "期") | ("礼", "拜") => 2,
                 ("周", _) if !before.is_some_and(|before| "圆四半".contains(&*before.key)) => 1,
