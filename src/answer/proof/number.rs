@@ -129,11 +129,11 @@ impl Number {
         Some(Self { amounts, unit: column.unit, column: None, year: None, ..self.clone() })
     }
 
-    /// Whether it counts what is no share, and in Chinese no length either.
+    /// Whether it counts what is no share and no money, and in Chinese no length either.
     fn counts_no(&self, other: &Self) -> bool {
         match self.counted {
             Some(Kind::Han) => other.unit.is_some(),
-            Some(_) => other.is_percent(),
+            Some(_) => other.unit.is_some_and(|unit| unit.measure == Measure::Percent || unit.measure.is_money()),
             None => false,
         }
     }

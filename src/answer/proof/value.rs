@@ -28,6 +28,8 @@ pub(super) enum What {
     /// Minutes since midnight; and whether morning and afternoon are told apart.
     Time(u16, bool),
     Weekdays(Weekdays),
+    /// `每周`: the days between.
+    Every(u16),
     /// `1.2.3`
     Version(Box<str>),
 }
@@ -64,6 +66,7 @@ impl Value {
                 let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
                 if same { Match::Same } else { Match::Apart }
             }
+            (What::Every(mine), What::Every(its)) => same(mine == its),
             (What::Weekdays(mine), What::Weekdays(its)) => same(mine.cover(*its)),
             (What::Date(mine), What::Weekdays(its)) if Weekdays::of(mine).is_some_and(|day| day.cover(*its)) => Match::Same,
             // `三十日` may be a day or so many.
@@ -97,7 +100,7 @@ impl Value {
 
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
-        !matches!(&self.what, What::Number(number) if number.soft)
+        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_))
     }
 }
 
@@ -193,6 +196,9 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
         return Some((What::Time(clock.minutes, clock.told), clock.length));
     }
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some((days, length)) = weekday::period(rest) {
+        return Some((What::Every(days), length));
+    }
     if let Some((days, length)) = weekday::read(rest, before) {
         return Some((What::Weekdays(days), length));
     }

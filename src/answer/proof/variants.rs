@@ -255,7 +255,12 @@ fn a_year_and_a_month_in_digits_are_a_date() {
 fn what_is_counted_is_no_amount() {
     const MEETING: &str = "大会共有128位代表参加，召开了3次会议，讨论45项提案。";
     say_the_same(&[("共128名代表参加，讨论了45项提案。", MEETING), ("There were 128 delegates.", MEETING)]);
-    differ(&[("大会持续3天。", MEETING), ("大会经费128元。", MEETING), ("讨论45分钟。", MEETING)]);
+    differ(&[
+        ("大会持续3天。", MEETING),
+        ("大会经费128元。", MEETING),
+        ("讨论45分钟。", MEETING),
+        ("The fee is 128 dollars.", "The meeting had 128 delegates."),
+    ]);
 }
 
 #[test]
@@ -330,4 +335,20 @@ proptest! {
             prop_assert_eq!(doubts(said, &table), vec![], "{} / {}", said, table);
         }
     }
+}
+
+#[test]
+fn how_often_something_is_must_not_be_altered() {
+    say_the_same(&[
+        ("备份任务每日凌晨2点30分执行。", "备份任务每天凌晨2点30分执行。"),
+        ("餐补每天120元。", "其他城市不超过400元；餐补每天120元。每周报销一次。"),
+        ("The backup runs every day at 2:30.", "The backup runs daily at 2:30 in the morning."),
+        ("每年两次。", "每六个月一次。"),
+    ]);
+    differ(&[
+        ("备份任务每周凌晨2点30分执行。", "备份任务每天凌晨2点30分执行，默认并发数为8。"),
+        ("餐补每周120元。", "其他城市不超过400元；餐补每天120元。"),
+        ("耗資45億元，每月施工6天。", "工程耗資45億元，每週施工6天。"),
+        ("The backup runs weekly at 2:30.", "The backup runs daily at 2:30 in the morning."),
+    ]);
 }

@@ -1,4 +1,4 @@
-//! Days of the week: `周三`, `星期日`, `Wednesday`, `Monday to Friday`.
+//! Days of the week: `周三`, `星期日`, `Wednesday`, `Monday to Friday`; and how often something is: `每天`, `weekly`.
 
 use super::date::Date;
 use super::lex::{Kind, Token};
@@ -33,6 +33,34 @@ pub(super) fn read(rest: &[Token], before: Option<&Token>) -> Option<(Weekdays, 
     let days = (0..7).map(|ahead| (first + ahead) % 7);
     let until = (last + 7 - first) % 7 + 1;
     Some((Weekdays(days.take(until).fold(0, |all, day| all | 1 << day)), length + 1 + more))
+}
+
+/// How often something is, by the days between, where that is said without a number: `每周`, `daily`, `per month`; and its tokens.
+pub(super) fn period(rest: &[Token]) -> Option<(u16, usize)> {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    let days = |noun: &str| match noun {
+        "天" | "日" | "day" => Some(1),
+        "周" | "week" => Some(7),
+        "月" | "month" => Some(30),
+        "年" | "year" => Some(365),
+        _ => None,
+    };
+    match key(0) {
+        "每" if read(rest.get(1..)?, None).is_some() => None,
+        "每" => match (key(1), key(2)) {
+            ("星", "期") => Some((7, 3)),
+            ("个", "月") => Some((30, 3)),
+            ("日", "报") | ("周", "刊" | "期") => None,
+            (noun, _) => days(noun).map(|days| (days, 2)),
+        },
+        "daily" => Some((1, 1)),
+        "weekly" => Some((7, 1)),
+        "monthly" => Some((30, 1)),
+        "yearly" | "annually" => Some((365, 1)),
+        "every" | "each" | "per" => days(key(1)).map(|days| (days, 2)),
+        _ => None,
+    }
+    .filter(|_| rest.first().is_some_and(|first| !first.capital))
 }
 
 /// One day, from 0 on; of a range also its short form.
