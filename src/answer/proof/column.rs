@@ -48,7 +48,9 @@ pub(super) fn units(text: &str, tokens: &[Token], values: &mut [Value]) {
             }
         } else if head.len() == cells.len() {
             for (cell, column) in cells.iter().zip(&head) {
-                column.iter().for_each(|column| give(cell, *column, values));
+                if let Some(column) = column {
+                    give(cell, *column, values);
+                }
             }
         } else {
             head.clear();
@@ -201,35 +203,39 @@ fn within<'a>(cell: &Range<usize>, values: &'a mut [Value]) -> &'a mut [Value] {
 
 /// Whether a cell has numbers that may have a unit: years alone may have none.
 fn has_numbers(cell: &Range<usize>, values: &[Value]) -> bool {
-    let here = values.iter().filter(|value| cell.contains(&value.tokens.start));
-    here.filter_map(bare).any(|year| year.is_none())
+    values.iter().any(|value| cell.contains(&value.tokens.start) && is_bare(value) && !is_year(value))
 }
 
-/// Of a number without a unit, the year that it may be.
-fn bare(value: &Value) -> Option<Option<i32>> {
+/// Whether it is a number without a unit.
+fn is_bare(value: &Value) -> bool {
     match &value.what {
-        What::Number(number)
-            if number.unit.is_none() && number.parts.is_none() && !number.ordinal && !number.soft && !number.decade =>
-        {
-            Some(number.year.filter(|year| (1900..=2100).contains(year)))
+        What::Number(number) => {
+            let other = number.ordinal || number.soft || number.decade;
+            number.unit.is_none() && number.parts.is_none() && !other
         }
-        _ => None,
+        _ => false,
     }
+}
+
+fn is_year(value: &Value) -> bool {
+    matches!(&value.what, What::Number(number) if number.year.is_some_and(|year| (1900..=2100).contains(&year)))
 }
 
 /// Gives the numbers of a cell or a line a unit; where there are only years, they are years.
 fn give(cell: &Range<usize>, column: Column, values: &mut [Value]) {
     let here = within(cell, values);
-    if here.len() > 1 && here.iter().filter_map(|value| bare(value)).all(|year| year.is_some()) {
+    if here.len() > 1 && here.iter().all(|value| !is_bare(value) || is_year(value)) {
         return;
     }
-    here.iter_mut().for_each(|value| give_one(value, column));
+    for value in here {
+        give_one(value, column);
+    }
 }
 
 fn give_one(value: &mut Value, column: Column) {
-    if bare(value).is_some()
+    if is_bare(value)
         && let What::Number(number) = &mut value.what
     {
-        number.column.get_or_insert(column);
+        number.column.get_or_insert_with(|| Box::new(column));
     }
 }

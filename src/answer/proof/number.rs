@@ -39,7 +39,7 @@ pub(super) struct Number {
     /// `3点`: an hour, or points.
     pub(super) hour: bool,
     /// What it is in besides, where it stands in a table.
-    pub(super) column: Option<Column>,
+    pub(super) column: Option<Box<Column>>,
 }
 
 impl Number {
@@ -124,7 +124,7 @@ impl Number {
 
     /// The number as the head of its column says it.
     fn in_column(&self) -> Option<Self> {
-        let column = self.column?;
+        let column = self.column.as_deref()?;
         let amounts = self.amounts.iter().filter_map(|amount| amount.times(column.scale)).collect();
         Some(Self { amounts, unit: column.unit, column: None, year: None, ..self.clone() })
     }
