@@ -66,6 +66,11 @@ impl Decimal {
         self.digits.checked_mul(10_i128.checked_pow(zeros)?)
     }
 
+    /// Whether one is the other times a power of ten.
+    pub(super) fn is_shifted(self, other: Self) -> bool {
+        self.digits == other.digits
+    }
+
     /// Whether it is as near to the other as that.
     pub(super) fn is_within(self, step: Self, other: Self) -> bool {
         let apart = self.minus(other).map(|apart| Self { digits: apart.digits.abs(), ..apart });
@@ -111,7 +116,7 @@ pub(super) fn scale(tokens: &[Token]) -> Option<(Decimal, usize)> {
             let mut zeros = 0;
             let mut length = 0;
             // `十` multiplies within a number alone.
-            for more in tokens.iter().map_while(self::zeros).take_while(|zeros| *zeros > 1) {
+            while let Some(more) = tokens.get(length..).and_then(zeros_of).filter(|zeros| *zeros > 1) {
                 zeros += i32::try_from(more).ok()?;
                 length += 1;
             }
@@ -249,6 +254,27 @@ pub(super) fn chinese(tokens: &[Token]) -> Option<Spelled> {
     Some(Spelled { value: value.times(factor)?, length: length + more, soft: false, ordinal: false })
 }
 
+/// The tenths and hundredths behind a 元, with their tokens: `肆角伍分`, `5角`, `零三分`.
+pub(super) fn tenths(tokens: &[Token]) -> Option<(Decimal, usize)> {
+    let digit = |at: usize| {
+        let token = tokens.get(at)?;
+        match (token.kind, capital(token).or_else(|| character(token))) {
+            (Kind::Han, Some(Character::Digit(n))) => Some(n),
+            (Kind::Number, _) if token.key.len() == 1 => token.key.parse().ok(),
+            _ => None,
+        }
+    };
+    let is = |at: usize, key: &str| tokens.get(at).is_some_and(|token| &*token.key == key);
+    let zero = usize::from(is(0, "零"));
+    let tenths = digit(zero).filter(|_| is(zero + 1, "角"));
+    let at = if tenths.is_some() { zero + 2 } else { zero };
+    let at = at + usize::from(tenths.is_some() && is(at, "零"));
+    let hundredths = digit(at).filter(|_| is(at + 1, "分") && !is(at + 2, "之"));
+    let length = if hundredths.is_some() { at + 2 } else { at };
+    let sum = tenths.unwrap_or_default() * 10 + hundredths.unwrap_or_default();
+    (tenths.is_some() || hundredths.is_some()).then_some((Decimal::new(sum, -2), length))
+}
+
 /// A whole number with the digits behind its point, and its tokens; no time of day (`三点五分`), no `两点一线`.
 fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
     let (point, rest) = tokens.get(whole.length..)?.split_first()?;
@@ -258,7 +284,7 @@ fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
     };
     let digits: Vec<i128> = rest.iter().map_while(digit).take(9).collect();
     let other = rest.get(digits.len()).is_some_and(|next| matches!(&*next.key, "十" | "分" | "刻" | "线" | "、"));
-    if !matches!(&*point.key, "点" | "點") || digits.is_empty() || other {
+    if &*point.key != "点" || digits.is_empty() || other {
         return None;
     }
     let fraction = digits.iter().fold(0_i128, |all, digit| all * 10 + digit);
@@ -268,8 +294,12 @@ fn pointed(tokens: &[Token], whole: Spelled) -> Option<(Decimal, usize)> {
 
 /// A whole number that begins here in Chinese characters: `三十`, `一万二千`, `三亿一千万`, `二〇二六`.
 pub(super) fn whole(tokens: &[Token]) -> Option<Spelled> {
-    let characters = tokens.iter().take(LONGEST).map_while(character);
-    let characters: Vec<Character> = characters.collect();
+    let capital = tokens.first().is_some_and(|first| capital(first).is_some());
+    let read = |at: usize| tokens.get(at..).and_then(if capital { capital_at } else { character_at });
+    let characters: Vec<Character> = (0..LONGEST).map_while(read).collect();
+    if capital && !is_capital_number(tokens, characters.len()) {
+        return None;
+    }
     let digits = characters.iter().filter(|c| matches!(c, Character::Digit(_))).count();
     let has = |wanted: i128| characters.contains(&Character::Power(wanted));
     if characters.is_empty() || (digits == 0 && !has(10)) {
@@ -329,13 +359,13 @@ pub(super) fn mixed(tokens: &[Token]) -> Option<(Decimal, usize)> {
             break;
         }
         let number = || token.key.parse().ok().filter(|_| digits && token.key.len() < 9).map(Character::Digit);
-        let Some(character) = character(token).or_else(number) else { break };
+        let Some(character) = tokens.get(at..).and_then(character_at).or_else(number) else { break };
         if digits && at > 0 {
             // What follows is no multiple of the last power's tenth.
             characters.push(Character::Digit(0));
         }
         characters.push(character);
-        let zeros = zeros(token);
+        let zeros = tokens.get(at..).and_then(zeros_of);
         zeros_before = zeros.unwrap_or(zeros_before);
         // As many digits as the power has zeros need none behind them.
         let filled = digits
@@ -359,14 +389,66 @@ enum Character {
 
 /// Zeros of the power that a character stands for.
 pub(super) fn zeros(token: &Token) -> Option<u32> {
-    let powers = [("十", 1), ("百佰", 2), ("千仟", 3), ("万萬", 4), ("亿億", 8)];
+    let powers = [("十", 1), ("百佰", 2), ("千仟", 3), ("万", 4), ("亿", 8)];
     let is = |written: &str| token.kind == Kind::Han && written.contains(&*token.key);
     powers.iter().find(|(written, _)| is(written)).map(|(_, zeros)| *zeros)
+}
+
+/// The same of the first token, of which a 兆 is a million millions before what is money or goes on.
+fn zeros_of(tokens: &[Token]) -> Option<u32> {
+    let (first, rest) = tokens.split_first()?;
+    zeros(first).or_else(|| is_trillion(first, rest).then_some(12))
+}
+
+/// Whether a 兆 is the number, and not the prefix of a unit.
+fn is_trillion(token: &Token, rest: &[Token]) -> bool {
+    let goes_on = |next: &Token| {
+        next.kind == Kind::Number && next.is_glued()
+            || character(next).is_some()
+            || "元圆美欧日港台新韩英澳加".contains(&*next.key)
+    };
+    &*token.key == "兆" && rest.first().is_some_and(goes_on)
 }
 
 /// Whether it is a digit in Chinese.
 pub(super) fn is_digit(token: &Token) -> bool {
     matches!(character(token), Some(Character::Digit(_)))
+}
+
+fn character_at(tokens: &[Token]) -> Option<Character> {
+    let (first, rest) = tokens.split_first()?;
+    character(first).or_else(|| is_trillion(first, rest).then_some(Character::Power(1_000_000_000_000)))
+}
+
+/// The numerals of money and contracts, which nobody alters with a stroke: `壹佰贰拾叁万`.
+fn capital_at(tokens: &[Token]) -> Option<Character> {
+    let token = tokens.first()?;
+    capital(token).or_else(|| character(token).filter(|c| matches!(c, Character::Digit(0) | Character::Power(10_000..))))
+}
+
+/// A numeral of which the character has another meaning in other words.
+fn capital(token: &Token) -> Option<Character> {
+    const DIGITS: [&str; 9] = ["壹", "贰", "叁", "肆", "伍", "陆", "柒", "捌", "玖"];
+    if token.kind != Kind::Han {
+        return None;
+    }
+    let digit = DIGITS.iter().position(|digit| *digit == &*token.key).and_then(|at| i128::try_from(at + 1).ok());
+    match &*token.key {
+        "参" => Some(Character::Digit(3)),
+        "弍" | "贰" => Some(Character::Digit(2)),
+        "拾" => Some(Character::Power(10)),
+        "佰" => Some(Character::Power(100)),
+        "仟" => Some(Character::Power(1000)),
+        _ => digit.map(Character::Digit),
+    }
+}
+
+/// Whether so many capital numerals are a number: a power is among them, or money follows. 陆 is land, 伍 a troop, 拾 to pick up.
+fn is_capital_number(tokens: &[Token], length: usize) -> bool {
+    let said = tokens.get(..length).unwrap_or_default();
+    let power = |token: &Token| matches!(&*token.key, "拾" | "佰" | "仟");
+    let money = tokens.get(length).is_some_and(|next| matches!(&*next.key, "元" | "圆" | "角" | "整"));
+    length > 0 && (money || length > 1 && said.iter().any(power))
 }
 
 fn character(token: &Token) -> Option<Character> {
@@ -378,7 +460,7 @@ fn character(token: &Token) -> Option<Character> {
     match &*token.key {
         "零" | "〇" => digit(0),
         "一" => digit(1),
-        "二" | "两" | "兩" => digit(2),
+        "二" | "两" => digit(2),
         "三" => digit(3),
         "四" => digit(4),
         "五" => digit(5),
@@ -389,8 +471,8 @@ fn character(token: &Token) -> Option<Character> {
         "十" => power(10),
         "百" => power(100),
         "千" => power(1000),
-        "万" | "萬" => power(10_000),
-        "亿" | "億" => power(100_000_000),
+        "万" => power(10_000),
+        "亿" => power(100_000_000),
         _ => None,
     }
 }

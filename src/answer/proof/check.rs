@@ -301,7 +301,7 @@ fn pieces(
 
 fn kind_of(value: &Value) -> DoubtKind {
     match &value.what {
-        What::Date(_) => DoubtKind::Date,
+        What::Date(_) | What::Weekdays(_) => DoubtKind::Date,
         What::Number(number) if number.year.is_some() => DoubtKind::Date,
         _ => DoubtKind::Number,
     }

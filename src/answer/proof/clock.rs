@@ -1,4 +1,4 @@
-//! Times of day: `10:30`, `5 p.m.`, `下午3点`, `15点30分`.
+//! Times of day: `10:30`, `5 p.m.`, `下午3点`, `下午3:30`, `15点30分`, `20时43分`.
 
 use super::date::count;
 use super::lex::{Kind, Token};
@@ -57,14 +57,22 @@ enum Part {
     Evening,
 }
 
-/// `下午3点`, `上午十点半`, `晚8时`, `15点30分`: three points (`3点`) may be any, without a part of the day or minutes.
+/// `下午3点`, `上午十点半`, `晚8时`, `15点30分`, `20时43分`: three points (`3点`) may be any, without a part of the day or minutes.
 fn han(rest: &[Token]) -> Option<Clock> {
     let (part, begin) = part(rest).map_or((None, 0), |(part, length)| (Some(part), length));
-    let (hour, length) = count(rest.get(begin..)?)?;
+    let after = rest.get(begin..)?;
+    // `下午3:30`
+    if let Some(part) = part
+        && let Some(clock) = latin(after).filter(|clock| clock.length == 3)
+    {
+        let (minutes, told) = of_day(Some(part), clock.minutes);
+        return Some(Clock { minutes, told, length: begin + clock.length });
+    }
+    let (hour, length) = count(after)?;
     let hour = u16::try_from(hour).ok().filter(|hour| *hour <= 24)?;
     let mut at = begin + length;
     let mark = &*rest.get(at)?.key;
-    if !(matches!(mark, "点" | "點") || part.is_some() && matches!(mark, "时" | "時")) {
+    if !matches!(mark, "点" | "时") {
         return None;
     }
     at += 1;
@@ -72,16 +80,21 @@ fn han(rest: &[Token]) -> Option<Clock> {
     if part.is_none() && minute.is_none() {
         return None;
     }
-    let minutes = minute.unwrap_or_default() + hour * 60;
+    let (minutes, told) = of_day(part, minute.unwrap_or_default() + hour * 60);
+    Some(Clock { minutes, told, length: at + more })
+}
+
+/// Minutes since midnight of what is said with a part of the day, and whether morning and afternoon are told apart.
+fn of_day(part: Option<Part>, minutes: u16) -> (u16, bool) {
+    let hour = minutes / 60;
     let told = |afternoon: bool| (minutes % 720 + if afternoon { 720 } else { 0 }, true);
-    let (minutes, told) = match (part, hour) {
+    match (part, hour) {
         // Twelve may be noon or midnight, and so may little more.
         (Some(Part::Morning | Part::Evening), 12) | (Some(Part::Evening), 0..5) => (minutes, false),
         (Some(Part::Night), 0..=12) | (Some(Part::Morning), 0..12) | (Some(Part::Noon), 10 | 11) => told(false),
         (Some(Part::Noon | Part::Afternoon | Part::Evening), 0..=12) => told(true),
         _ => (minutes, hour > 12 || hour == 0),
-    };
-    Some(Clock { minutes, told, length: at + more })
+    }
 }
 
 fn part(rest: &[Token]) -> Option<(Part, usize)> {

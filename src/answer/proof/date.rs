@@ -1,7 +1,9 @@
 //! Dates as they are written: `2026-11-29`, `29 November 2026`, `Nov. 29`, `2026年11月29日`, `十一月`.
 
+use std::ops::Range;
+
 use super::amount::{Decimal, whole};
-use super::lex::{Kind, Token};
+use super::lex::{Gap, Kind, Token};
 
 /// A day, a month or a year, or what is said of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +16,11 @@ pub(super) struct Date {
 }
 
 impl Date {
+    /// `30日`, without a month.
+    pub(super) fn is_bare_day(&self) -> bool {
+        self.day.is_some() && self.month.is_none() && self.year.is_none()
+    }
+
     /// Whether this says all that the other does, save for a year that it is silent on.
     pub(super) fn covers(&self, said: &Self) -> bool {
         let agree = |mine: Option<u8>, its: Option<u8>| its.is_none() || mine == its;
@@ -26,6 +33,19 @@ impl Date {
         };
         year && (as_written || swapped)
     }
+}
+
+/// Whether a bare day of a month is so many days: `三十日内`, `提前三十日`.
+pub(super) fn is_duration(tokens: &[Token], date: &Range<usize>) -> bool {
+    let key = |at: Option<usize>| at.and_then(|at| tokens.get(at)).map(|token| &*token.key).unwrap_or_default();
+    let after = key(Some(date.end));
+    let behind = after == "内" || matches!((after, key(Some(date.end + 1))), ("以" | "之", "内"));
+    let last = key(date.start.checked_sub(1));
+    let before = matches!(
+        (key(date.start.checked_sub(2)), last),
+        ("提", "前") | ("历", "时") | ("为", "期") | ("期", "限") | ("连", "续") | ("超", "过") | ("不", "足")
+    );
+    behind || before || last == "满"
 }
 
 /// The date that begins here, and its tokens.
@@ -46,9 +66,40 @@ fn part(value: i32, most: i32) -> Option<u8> {
     u8::try_from(value).ok().filter(|part| *part >= 1 && i32::from(*part) <= most)
 }
 
+/// `2023-05`, `2024/11`: no range of years, as `2019-20` and `2008-09` are, and no part of what is longer.
+fn year_and_month(tokens: &[Token]) -> Option<(Date, usize)> {
+    let [first, mark, second, rest @ ..] = tokens else { return None };
+    let year = year(Some(first)).filter(|year| (1900..=2100).contains(year))?;
+    let digits = second.kind == Kind::Number && second.key.len() == 2 && mark.is_glued() && second.is_glued();
+    let month = number(Some(second)).filter(|_| digits && (mark.is("-") || mark.is("/")))?;
+    let goes_on = rest.first().is_some_and(|next| {
+        let pointed = next.is(".") && rest.get(1).is_some_and(|after| after.is_glued() && after.kind != Kind::Mark);
+        next.is_glued() && (pointed || matches!(&*next.key, "-" | "/" | "_" | ":" | "年" | "%") || next.kind == Kind::Word)
+    });
+    // Years in a range ascend.
+    let month = part(month, 12).filter(|month| i32::from(*month) <= year % 100 && !goes_on)?;
+    Some((Date { year: Some(year), month: Some(month), ..Date::default() }, 3))
+}
+
+/// `2023.05` behind what says that it is a time: else it is a number or a version.
+pub(super) fn pointed_month(tokens: &[Token], at: usize) -> Option<(Date, usize)> {
+    let first = tokens.get(at).filter(|token| token.kind == Kind::Number && token.key.len() == 7)?;
+    let (year, month) = first.key.split_once('.')?;
+    let key = |back: usize| at.checked_sub(back).and_then(|at| tokens.get(at)).map(|token| &*token.key).unwrap_or_default();
+    let told = |key: &str| matches!(key, "间" | "期" | "月" | "于" | "自" | "date" | "released" | "since" | "from" | "until");
+    let (year, month): (i32, i32) = (year.parse().ok()?, month.parse().ok()?);
+    let known = (1900..=2100).contains(&year) && (told(key(1)) || key(1) == ":" && told(key(2)));
+    let ends = tokens.get(at + 1).is_none_or(|next| next.kind == Kind::Mark && !next.is("%") || next.gap >= Gap::Space);
+    let month = part(month, 12).filter(|_| known && ends)?;
+    Some((Date { year: Some(year), month: Some(month), ..Date::default() }, 1))
+}
+
 /// `2026-11-29`, `2026/11/29`, `29/11/2026`, `29.11.2026`, `2026.11.29`.
 fn dashed(tokens: &[Token]) -> Option<(Date, usize)> {
     let first = tokens.first().filter(|token| token.kind == Kind::Number)?;
+    if let Some(found) = year_and_month(tokens) {
+        return Some(found);
+    }
     let mut parts = Vec::with_capacity(3);
     let length = if first.key.matches('.').count() == 2 {
         parts.extend(first.key.split('.').map(str::to_owned));
@@ -107,7 +158,7 @@ fn han(tokens: &[Token]) -> Option<(Date, usize)> {
                 date.month = part(value, 12);
                 date.month.is_some()
             }
-            "日" | "号" | "號" if date.day.is_none() && (date.month.is_some() || &*unit.key == "日") => {
+            "日" | "号" if date.day.is_none() && (date.month.is_some() || &*unit.key == "日") => {
                 date.day = part(value, 31);
                 date.day.is_some()
             }

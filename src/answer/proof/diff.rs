@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::common::is_common;
+use super::common::{is_common, is_measured};
 use super::function::is_function;
 use super::lex::{Kind, Token, is_han};
 use super::number::Match;
@@ -145,7 +145,7 @@ fn is_other_name(view: &View<'_>, piece: &Range<usize>, there: &Range<usize>, wh
     // Of two characters are most words that are said for each other.
     let long = mine.len() > 2 || its.len() > 2;
     let functional = mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
-    let common = is_common(&text(&mine)) && is_common(&text(&its));
+    let common = is_common(&text(&mine)) && is_common(&text(&its)) || is_measured(&text(&mine)) || is_measured(&text(&its));
     !functional && !common && (whole && (names.0 || names.1 || long) || !elsewhere && names == (true, true))
 }
 

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::lex::{Kind, Token};
+use super::quote::squeezed;
 use super::reading::{Reading, Script};
 
 /// Characters of a part that are looked for: the shortest parts of names have hardly more.
@@ -73,5 +74,5 @@ fn is_function(key: &str) -> bool {
 }
 
 fn characters(claim: &Reading, tokens: Range<usize>) -> String {
-    claim.tokens.get(tokens).unwrap_or_default().iter().map(|token| &*token.key).collect()
+    squeezed(claim.written(&tokens))
 }

@@ -4,19 +4,19 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn doubts(claim: &str, source: &str) -> Vec<(DoubtKind, String)> {
+pub(super) fn doubts(claim: &str, source: &str) -> Vec<(DoubtKind, String)> {
     check(claim, 0..claim.len(), &[&Evidence::new(source, false, &[])])
 }
 
 /// Claims and sources that say them.
-fn say_the_same(pairs: &[(&str, &str)]) {
+pub(super) fn say_the_same(pairs: &[(&str, &str)]) {
     for (claim, source) in pairs {
         assert_eq!(doubts(claim, source), [], "{claim} / {source}");
     }
 }
 
 /// Claims and sources that say something else.
-fn differ(pairs: &[(&str, &str)]) {
+pub(super) fn differ(pairs: &[(&str, &str)]) {
     for (claim, source) in pairs {
         assert_ne!(doubts(claim, source), [], "{claim} / {source}");
     }

@@ -81,7 +81,7 @@ fn bracketed(tokens: &[Token], number: &Range<usize>) -> bool {
 fn ordinal(tokens: &[Token], number: &Range<usize>, sources: &[&Reading]) -> Option<Range<usize>> {
     let begin = number.start.checked_sub(1).filter(|at| key(tokens, Some(*at)) == "第" && begins(tokens, *at, true))?;
     let next = key(tokens, Some(number.end));
-    if !matches!(next, "步" | "点" | "條" | "条") {
+    if !matches!(next, "步" | "点" | "条") {
         return matches!(next, "," | "，" | "、" | ":" | "：").then_some(begin..number.end);
     }
     let label = begin..number.end + 1;

@@ -1,11 +1,14 @@
 //! Text as tokens: words, Chinese characters, numbers and marks, each with its bytes in the text.
 //!
-//! Full-width forms, curly quotes and all dashes count as their plain ones, letters as what they are without accents and case.
+//! Full-width forms, curly quotes and all dashes count as their plain ones, letters as what they are without accents and case,
+//! and frequent Traditional characters as their Simplified ones.
 
 use std::ops::Range;
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+use super::script::simplified;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub(super) struct Token {
     pub(super) kind: Kind,
     pub(super) bytes: Range<usize>,
     pub(super) gap: Gap,
-    /// In the form in which it is compared: lower case, without accents; digits without their thousands' commas.
+    /// In the form in which it is compared: lower case, without accents, Simplified where it tells of values; digits without their thousands' commas.
     pub(super) key: Box<str>,
     /// Begins with a capital letter.
     pub(super) capital: bool,
@@ -139,7 +142,8 @@ impl Reader<'_> {
         let written = self.text.get(bytes.clone()).unwrap_or_default();
         let key = match kind {
             Kind::Number => written.chars().map(plain).filter(|c| *c != ',').collect(),
-            Kind::Mark | Kind::Han => first.to_string(),
+            Kind::Mark => first.to_string(),
+            Kind::Han => simplified(first).to_string(),
             Kind::Word => {
                 let key = folded(written);
                 key.strip_suffix("'s").map(str::to_owned).unwrap_or(key)

@@ -5,6 +5,7 @@
 pub(super) enum Measure {
     Time,
     Months,
+    WorkDays,
     Bytes,
     Bits,
     Length,
@@ -73,6 +74,11 @@ impl Measure {
                 | Yen
                 | Yuan
         )
+    }
+
+    /// Whether it has ten 角.
+    pub(super) fn is_yuan(self) -> bool {
+        matches!(self, Self::Yuan | Self::Renminbi | Self::HongKongDollar | Self::TaiwanDollar)
     }
 
     /// Whether amounts of both can be compared: a dollar may be any, and so may a 元.

@@ -1,13 +1,14 @@
 //! Whether sources say what a claim says of them, without a model.
 //!
 //! ```text
-//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: amount, unit, share; date, clock), names
+//! source ─▶ reading: lex (words, 字, digits, marks) ─▶ sentences, values (number: amount, unit, share, sign, column; date, clock, weekday), names
 //! claim ──▶ the same ─▶ check: values, names, quotes, negation ─▶ doubts
 //! ```
 //!
 //! What is checked, in English and in Chinese:
 //! - Numbers, dates, times and versions must be in a source, in whatever form (`三十`, `30`, `thirty`), with their
-//!   unit where both sides have one: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`. One that is there, but elsewhere, is found out where
+//!   unit where both sides have one, and with that of the head of a table: `90 ms` is not `90 s`, `1.5 GB` is `1500 MB`, `986.2` below
+//!   `销售额（万元）` is no `986.2元`. A minus counts, unless words (`亏损`, `fell`) say the sign. One that is there, but elsewhere, is found out where
 //!   what surrounds it in the claim surrounds another value in the source.
 //! - Names: words with capitals and acronyms in English, and Latin ones in Chinese; in Chinese foreign names with a dot between
 //!   their parts. Other Chinese names have no marks: a piece that replaces another in what is otherwise a source's own sentence, and
@@ -25,6 +26,7 @@
 mod amount;
 mod check;
 mod clock;
+mod column;
 mod common;
 mod date;
 mod diff;
@@ -45,11 +47,16 @@ mod quote;
 mod reading;
 mod script;
 mod share;
+mod sign;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
 mod tests;
 mod unit;
 mod value;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, reason = "a failed test panics")]
+mod variants;
+mod weekday;
 
 use std::fmt;
 use std::ops::Range;

@@ -7,6 +7,14 @@ use super::measure::Measure;
 use super::share::Share;
 use super::unit::Unit;
 
+/// What the numbers of a column are in, as the head of a table says.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Column {
+    pub(super) scale: Decimal,
+    /// Without one things are counted, or the currency is not said.
+    pub(super) unit: Option<Unit>,
+}
+
 #[expect(clippy::struct_excessive_bools, reason = "any combination has a meaning")]
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Number {
@@ -24,12 +32,14 @@ pub(super) struct Number {
     pub(super) year: Option<i32>,
     /// The fraction that it is in words, in percent.
     pub(super) parts: Option<(i128, i128)>,
-    /// Of a temperature, where it is told.
+    /// Whether it is told to be, or not to be.
     pub(super) below_zero: Option<bool>,
     /// Things are counted: `25 shares`, `25人`; by what is written.
     pub(super) counted: Option<Kind>,
     /// `3点`: an hour, or points.
     pub(super) hour: bool,
+    /// What it is in besides, where it stands in a table.
+    pub(super) column: Option<Box<Column>>,
 }
 
 impl Number {
@@ -47,6 +57,11 @@ impl Number {
         Self { decade: true, year: date::as_year(amount), ..Self::new(amount) }
     }
 
+    /// An amount of a unit.
+    pub(super) fn of(amount: Decimal, unit: Unit) -> Self {
+        Self { unit: Some(unit), ..Self::new(amount) }
+    }
+
     fn new(amount: Decimal) -> Self {
         Self {
             amounts: vec![amount],
@@ -60,6 +75,7 @@ impl Number {
             below_zero: None,
             counted: None,
             hour: false,
+            column: None,
         }
     }
 
@@ -106,17 +122,29 @@ impl Number {
         }
     }
 
-    /// Whether it counts what is no share, and in Chinese no length either.
+    /// The number as the head of its column says it.
+    fn in_column(&self) -> Option<Self> {
+        let column = self.column.as_deref()?;
+        let amounts = self.amounts.iter().filter_map(|amount| amount.times(column.scale)).collect();
+        Some(Self { amounts, unit: column.unit, column: None, year: None, ..self.clone() })
+    }
+
+    /// Whether it counts what is no share and no money, and in Chinese no length either.
     fn counts_no(&self, other: &Self) -> bool {
         match self.counted {
             Some(Kind::Han) => other.unit.is_some(),
-            Some(_) => other.is_percent(),
+            Some(_) => other.unit.is_some_and(|unit| unit.measure == Measure::Percent || unit.measure.is_money()),
             None => false,
         }
     }
 
     pub(super) fn is_temperature(&self) -> bool {
         self.unit.is_some_and(|unit| matches!(unit.measure, Measure::Celsius | Measure::Fahrenheit))
+    }
+
+    /// Whether a minus before it is one.
+    pub(super) fn has_sign(&self) -> bool {
+        self.unit.is_some_and(Unit::has_sign)
     }
 
     fn is_percent(&self) -> bool {
@@ -166,6 +194,25 @@ pub(super) fn same(same: bool) -> Match {
 }
 
 pub(super) fn against(mine: &Number, said: &Number) -> Match {
+    if let Some(full) = said.in_column() {
+        let plain = Number { column: None, ..said.clone() };
+        return match against(mine, &plain) {
+            Match::Same => Match::Same,
+            _ => against(mine, &full),
+        };
+    }
+    if let Some(full) = mine.in_column() {
+        let plain = Number { column: None, ..mine.clone() };
+        let scaled = full.amounts != mine.amounts;
+        // A number that is said of something else than the column is no more than that number.
+        let otherwise = said.unit.is_some() || scaled && said.counted.is_some();
+        return match against(&full, said) {
+            Match::Same => Match::Same,
+            _ if otherwise && plain.same_amount(said) => Match::Unit,
+            _ if !otherwise && against(&plain, said) == Match::Same => Match::Same,
+            other => other,
+        };
+    }
     if let Some(found) = mine.of_years(said) {
         return found;
     }
@@ -180,7 +227,8 @@ pub(super) fn against(mine: &Number, said: &Number) -> Match {
             if a.factor == b.factor {
                 return same(mine.same_amount(said));
             }
-            let equal = said.base().any(|said| mine.base().any(|mine| mine == said));
+            let about = said.rounded && a.factor.is_shifted(b.factor);
+            let equal = said.base().any(|said| mine.base().any(|mine| mine == said || about && said.rounds(mine)));
             match (equal, mine.same_amount(said)) {
                 (true, _) => Match::Same,
                 (false, true) => Match::Unit,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use foldhash::fast::RandomState;
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::column;
 use super::function::{is_abbreviation, is_function};
 use super::lex::{Gap, Kind, Token, lex};
 use super::name::{self, Name};
@@ -96,7 +97,8 @@ impl Reading {
             sentences.push(begin..steps.len());
         }
         let script = Script::of(&tokens);
-        let values = value::values(&tokens);
+        let mut values = value::values(&tokens);
+        column::units(&text, &tokens, &mut values);
         let names = name::names(&tokens, &starts, &values);
         let inner = names.iter().filter_map(|name| tokens.get(name.tokens.start + usize::from(name.initial)..name.tokens.end));
         let sure = inner.flatten().filter(|token| token.capital).map(|token| token.key.clone()).collect();

@@ -26,7 +26,7 @@ const PAIRS: &str = "萬万與与專专業业東东絲丝兩两嚴严喪丧個�
 選选遞递遺遗鄧邓鄭郑鄰邻鄲郸醬酱釋释針针釘钉鈔钞鋼钢鋪铺錢钱錯错鍋锅鍵键鎮镇鏡镜鐘钟鐵铁鑑鉴長长門门閉闭間间閱阅闆板隊队陽阳陰阴\
 陣阵階阶際际陸陆陳陈險险隨随隱隐難难霧雾靜静頂顶項项順顺須须預预領领頗颇頻频題题額额顏颜願愿顧顾風风飛飞飯饭飲饮飾饰館馆馬马駐驻\
 駕驾驗验騎骑驚惊驅驱骯肮髮发鬧闹魚鱼魯鲁鮮鲜鳥鸟雞鸡鳴鸣麥麦黃黄齊齐齒齿龍龙龜龟後后裡里裏里週周臺台隻只幹干劃划爲为啓启衆众牀床\
-峯峰羣群";
+峯峰羣群鍾钟噸吨釐厘頃顷韓韩鎊镑頁页貳贰顆颗茲兹銷销";
 
 static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| pairs().filter(|(one, other)| one != other).collect());
 
@@ -84,6 +84,7 @@ mod tests {
         assert!(pairs().all(|(one, other)| super::super::lex::is_han(one) && super::super::lex::is_han(other)));
         let fold = |text: &str| text.chars().map(simplified).collect::<String>();
         assert_eq!(fold("資治通鑑與歷史，兩個小時"), "资治通鉴与历史，两个小时");
+        assert_eq!(fold("兩個星期，四十五分鐘，6個月，3公噸"), "两个星期，四十五分钟，6个月，3公吨");
         assert_eq!(fold("公司 abc"), "公司 abc");
         assert_eq!(variant("資治通鑑"), Some(Variant::Traditional));
         assert_eq!(variant("资治通鉴"), Some(Variant::Simplified));

@@ -15,6 +15,14 @@ pub(super) struct Unit {
 const MU_OF_A_SQUARE_METRE: Decimal = Decimal::of(15, -4);
 
 impl Unit {
+    /// Whether there is less than none of it: of no time, and of nothing that is stored.
+    pub(super) fn has_sign(self) -> bool {
+        !matches!(
+            self.measure,
+            Measure::Time | Measure::Months | Measure::WorkDays | Measure::Century | Measure::Bytes | Measure::Bits
+        )
+    }
+
     /// Whether one may stand for the other with the same number: `90公里` for `90公里/小时`, `300 km` for a square that was lost.
     pub(super) fn is_short_for(&self, other: &Self) -> bool {
         let (short, full) = if self.measure == Measure::Length { (self, other) } else { (other, self) };
@@ -91,6 +99,16 @@ fn square(tokens: &[Token]) -> Option<(Unit, usize)> {
 fn simple(tokens: &[Token]) -> Option<(Unit, usize)> {
     let first = tokens.first()?;
     match first.kind {
+        // `US dollars` are no microseconds.
+        Kind::Word if &*first.key == "us" && tokens.get(1).is_some_and(|next| matches!(&*next.key, "dollar" | "dollars")) => {
+            Some((unit(Measure::UsDollar, 1, 0), 2))
+        }
+        Kind::Word
+            if matches!(&*first.key, "business" | "working")
+                && tokens.get(1).is_some_and(|next| matches!(&*next.key, "day" | "days")) =>
+        {
+            Some((unit(Measure::WorkDays, 1, 0), 2))
+        }
         Kind::Word => latin(&first.key).map(|unit| (unit, 1)),
         Kind::Mark => {
             let unit = match &*first.key {
@@ -269,7 +287,7 @@ fn han(word: &str) -> Option<Unit> {
     use Measure::{
         ApparentPower, Area, AustralianDollar, Bits, Bytes, Calories, CanadianDollar, Celsius, Century, Charge, Current,
         Energy, Euro, Force, Franc, Frequency, Gallons, HongKongDollar, Length, Mass, Months, Pound, Power, Pressure, Renminbi,
-        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, Yen, Yuan,
+        Rouble, Rupee, SingaporeDollar, TaiwanDollar, Time, UsDollar, Voltage, Volume, Won, WorkDays, Yen, Yuan,
     };
     Some(match word {
         "微秒" => unit(Time, 1, -6),
@@ -277,12 +295,13 @@ fn han(word: &str) -> Option<Unit> {
         "秒" | "秒钟" => unit(Time, 1, 0),
         "分钟" => unit(Time, 60, 0),
         "小时" | "个小时" => unit(Time, 3600, 0),
-        "天" => unit(Time, 86_400, 0),
-        "周" | "星期" | "个星期" => unit(Time, 604_800, 0),
+        "天" | "自然日" | "个自然日" => unit(Time, 86_400, 0),
+        "工作日" | "个工作日" => unit(WorkDays, 1, 0),
+        "周" | "星期" | "个星期" | "礼拜" | "个礼拜" => unit(Time, 604_800, 0),
         "个月" => unit(Months, 1, 0),
         "年" | "周年" => unit(Months, 12, 0),
         "世纪" => unit(Century, 1, 0),
-        "字节" => unit(Bytes, 1, 0),
+        "字节" | "位元组" => unit(Bytes, 1, 0),
         "千字节" => unit(Bytes, 1, 3),
         "兆字节" => unit(Bytes, 1, 6),
         "吉字节" | "千兆字节" => unit(Bytes, 1, 9),
@@ -293,7 +312,7 @@ fn han(word: &str) -> Option<Unit> {
         "吉比特" | "千兆比特" => unit(Bits, 1, 9),
         "纳米" => unit(Length, 1, -9),
         "微米" => unit(Length, 1, -6),
-        "毫米" => unit(Length, 1, -3),
+        "毫米" | "公厘" => unit(Length, 1, -3),
         "厘米" | "公分" => unit(Length, 1, -2),
         "米" | "公尺" => unit(Length, 1, 0),
         "公里" | "千米" => unit(Length, 1, 3),
@@ -309,10 +328,10 @@ fn han(word: &str) -> Option<Unit> {
         "英亩" => unit(Area, 60_702_846_336, -10),
         "微克" => unit(Mass, 1, -9),
         "毫克" => unit(Mass, 1, -6),
-        "克" => unit(Mass, 1, -3),
+        "克" | "公克" => unit(Mass, 1, -3),
         "克拉" => unit(Mass, 2, -4),
         "公斤" | "千克" => unit(Mass, 1, 0),
-        "吨" => unit(Mass, 1, 3),
+        "吨" | "公吨" => unit(Mass, 1, 3),
         "赫兹" => unit(Frequency, 1, 0),
         "千赫" | "千赫兹" => unit(Frequency, 1, 3),
         "兆赫" | "兆赫兹" => unit(Frequency, 1, 6),
@@ -365,7 +384,7 @@ fn han(word: &str) -> Option<Unit> {
         "法郎" => unit(Franc, 1, 0),
         "欧元" => unit(Euro, 1, 0),
         "英镑" => unit(Pound, 1, 0),
-        "元" => unit(Yuan, 1, 0),
+        "元" | "圆" => unit(Yuan, 1, 0),
         "日元" | "日圆" => unit(Yen, 1, 0),
         _ => return None,
     })
@@ -384,6 +403,12 @@ fn begins_like_a_unit(word: &str) -> bool {
             | "元素"
             | "元件"
             | "元组"
+            | "圆形"
+            | "圆桌"
+            | "圆圈"
+            | "圆心"
+            | "圆点"
+            | "圆柱"
             | "米粒"
             | "米粉"
             | "米饭"

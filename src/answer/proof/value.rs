@@ -10,7 +10,9 @@ use super::lex::{Gap, Kind, Token};
 use super::measure::Measure;
 use super::number::{Match, Number, against, same};
 use super::share;
+use super::sign::{self, minus};
 use super::unit::{self, Unit};
+use super::weekday::{self, Weekdays};
 
 /// A value, and the tokens that say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +27,9 @@ pub(super) enum What {
     Date(Date),
     /// Minutes since midnight; and whether morning and afternoon are told apart.
     Time(u16, bool),
+    Weekdays(Weekdays),
+    /// `每周`: the days between.
+    Every(u16),
     /// `1.2.3`
     Version(Box<str>),
 }
@@ -61,6 +66,16 @@ impl Value {
                 let same = minutes % 60 == 0 && (is(hours) || is(hours % 12) || !told && is(hours + 12));
                 if same { Match::Same } else { Match::Apart }
             }
+            (What::Every(mine), What::Every(its)) => same(mine == its),
+            (What::Weekdays(mine), What::Weekdays(its)) => same(mine.cover(*its)),
+            (What::Date(mine), What::Weekdays(its)) if Weekdays::of(mine).is_some_and(|day| day.cover(*its)) => Match::Same,
+            // `三十日` may be a day or so many.
+            (What::Date(date), What::Number(its)) if date.is_bare_day() && its.unit.is_some() => {
+                days(date).map_or(Match::Apart, |mine| against_days(&mine, its))
+            }
+            (What::Number(mine), What::Date(date)) if date.is_bare_day() && mine.unit.is_some() => {
+                days(date).map_or(Match::Apart, |its| against_days(mine, &its))
+            }
             (What::Version(mine), What::Version(its)) => {
                 let begins = mine.strip_prefix(&**its).is_some_and(|rest| rest.starts_with('.'));
                 same(mine == its || begins)
@@ -85,7 +100,7 @@ impl Value {
 
     /// It must be found; else only what contradicts it counts.
     pub(super) fn is_firm(&self) -> bool {
-        !matches!(&self.what, What::Number(number) if number.soft)
+        !matches!(&self.what, What::Number(Number { soft: true, .. }) | What::Every(_))
     }
 }
 
@@ -98,7 +113,7 @@ fn without_prefix(rest: &[Token]) -> &[Token] {
     let mut pointed = false;
     for (at, token) in rest.iter().enumerate() {
         let zeros = amount::zeros(token);
-        pointed |= at > 0 && matches!(&*token.key, "点" | "點");
+        pointed |= at > 0 && &*token.key == "点";
         let follows = complete || pointed || smallest.zip(zeros).is_some_and(|(smallest, zeros)| zeros >= smallest);
         if at > 0 && follows && rest.get(at..).is_some_and(unit::is_prefix) {
             return rest.get(..at).unwrap_or(rest);
@@ -136,7 +151,6 @@ fn is_roughly(token: &Token) -> bool {
             | "近"
             | "超"
             | "过"
-            | "達"
             | "达"
             | "多"
             | "余"
@@ -155,6 +169,7 @@ pub(super) fn values(tokens: &[Token]) -> Vec<Value> {
             at += 1;
         }
     }
+    join_parts(tokens, &mut values);
     share_units(tokens, &mut values);
     share_centuries(&mut values);
     values
@@ -168,8 +183,10 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     if first.kind == Kind::Mark {
         return None;
     }
-    if let Some((date, length)) = date::read(rest) {
-        return Some((What::Date(date), length));
+    if let Some((date, length)) = date::read(rest).or_else(|| date::pointed_month(tokens, at)) {
+        let duration = date.is_bare_day() && date::is_duration(tokens, &(at..at + length));
+        let what = days(&date).filter(|_| duration).map_or(What::Date(date), What::Number);
+        return Some((what, length));
     }
     if let Some((tens, length)) = date::decade(rest) {
         let century = date::named_century(tokens.get(..at).unwrap_or_default()).filter(|_| tens < 100);
@@ -179,36 +196,44 @@ fn value(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
         return Some((What::Time(clock.minutes, clock.told), clock.length));
     }
     let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+    if let Some((days, length)) = weekday::period(rest) {
+        return Some((What::Every(days), length));
+    }
+    if let Some((days, length)) = weekday::read(rest, before) {
+        return Some((What::Weekdays(days), length));
+    }
     if let Some(share) = share::read(rest, before) {
         return Some((What::Number(Number::share(share, before.is_some_and(is_roughly))), share.length));
     }
     number(tokens, at, rest)
 }
 
-/// `20 °C below zero`, and before the number `-`, `minus`, `零下`: how many tokens say so, and whether it is sure without a unit.
-fn minus(tokens: &[Token], at: usize) -> Option<(usize, bool)> {
-    let first = tokens.get(at)?;
-    let next = tokens.get(at + 1)?;
-    let beside = at.checked_sub(1).and_then(|at| tokens.get(at)).filter(|_| first.is_glued());
-    match (&*first.key, &*next.key) {
-        ("零", "下") => Some((2, true)),
-        ("minus", _) => Some((1, false)),
-        // A dash between two words is none.
-        ("-", _) if next.is_glued() && next.kind == Kind::Number => {
-            let open =
-                |before: &Token| before.kind == Kind::Han && &*before.key != "度" || "(~:：,，、/".contains(&*before.key);
-            beside.is_none_or(open).then_some((1, false))
-        }
-        _ => None,
+/// The number of days that a bare day of a month may be.
+fn days(date: &Date) -> Option<Number> {
+    let unit = Unit { measure: Measure::Time, factor: Decimal::new(86_400, 0) };
+    date.day.map(|day| Number::of(Decimal::new(day.into(), 0), unit))
+}
+
+/// Of days that may be a date nothing is another.
+fn against_days(mine: &Number, said: &Number) -> Match {
+    match against(mine, said) {
+        Match::Other => Match::Apart,
+        found => found,
     }
 }
 
-/// A number with what makes a temperature of it one below zero.
+/// Whether a dash here may begin an item.
+fn is_bullet(tokens: &[Token], at: usize) -> bool {
+    tokens.get(at).is_some_and(|dash| dash.is("-") && dash.gap >= Gap::Line)
+}
+
+/// A number with what makes it one below zero.
 fn below_zero(tokens: &[Token], at: usize) -> Option<(What, usize)> {
     let (sign, sure) = minus(tokens, at)?;
     let (what, length) = number(tokens, at + sign, tokens.get(at + sign..)?)?;
     match what {
-        What::Number(number) if sure || number.is_temperature() => {
+        // A dash at the beginning of a line may be a bullet.
+        What::Number(number) if sure || number.is_temperature() || number.has_sign() && !is_bullet(tokens, at) => {
             Some((What::Number(Number { below_zero: Some(true), ..number }), sign + length))
         }
         _ => None,
@@ -228,6 +253,8 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
             Spelled { value, length: 1, soft: false, ordinal: false }
         }
         Kind::Word => amount::english(rest)?,
+        // `万一` is in case of.
+        Kind::Han if matches!(rest, [a, b, ..] if (&*a.key, &*b.key) == ("万", "一")) => return None,
         Kind::Han => amount::chinese(without_prefix(rest))?,
         Kind::Mark => return None,
     };
@@ -267,7 +294,7 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         rounded = true;
         length += more;
     }
-    if rest.get(length).is_some_and(|next| matches!(&*next.key, "多" | "余" | "餘" | "+")) {
+    if rest.get(length).is_some_and(|next| matches!(&*next.key, "多" | "余" | "+")) {
         rounded = true;
         length += 1;
     }
@@ -286,6 +313,22 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         length += dash + more;
         soft &= first.kind != Kind::Han || is_one(&amounts);
     }
+    if let Some((more, tokens)) = unit.filter(|unit| unit.measure.is_yuan()).and_then(|_| amount::tenths(rest.get(length..)?)) {
+        amounts = amounts.iter().filter_map(|amount| amount.plus(more)).collect();
+        length += tokens;
+    }
+    if unit.is_none() && is_minutes(tokens, at, rest, length) {
+        unit = Some(Unit { measure: Measure::Time, factor: Decimal::new(60, 0) });
+        length += 1;
+    }
+    // `九十日` is no day of a month.
+    if unit.is_none()
+        && amounts.first().and_then(|n| n.whole()).is_some_and(|n| (32..1000).contains(&n))
+        && is_days(rest, length)
+    {
+        unit = Some(Unit { measure: Measure::Time, factor: Decimal::new(86_400, 0) });
+        length += 1;
+    }
     if glued_after_word && unit.is_none() {
         rounded = false;
     }
@@ -294,12 +337,33 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
     let next = rest.get(length);
     // Behind a dash of which it is not known what it is, nothing is.
     let dashed = first.is_glued() && before.is_some_and(|before| before.is("-"));
-    let below_zero = is_below_zero(next, rest.get(length + 1), unit).filter(|below| *below || !dashed);
+    let signed = || unit.is_some_and(Unit::has_sign) && !sign::is_open(tokens, &(at..at + length));
+    let below_zero = is_below_zero(next, rest.get(length + 1), unit).or_else(|| signed().then_some(false));
+    let below_zero = below_zero.filter(|below| *below || !dashed);
     length += if below_zero == Some(true) { 2 } else { 0 };
     let counted = next.filter(|next| unit.is_none() && is_counted(next)).map(|next| next.kind);
-    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "點" | "时" | "時"));
-    let number = Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour };
+    let hour = unit.is_none() && next.is_some_and(|next| matches!(&*next.key, "点" | "时"));
+    let number =
+        Number { amounts, unit, soft, ordinal, rounded, decade, year, parts: None, below_zero, counted, hour, column: None };
     Some((What::Number(number), length))
+}
+
+/// Whether a 分 behind a number of so many tokens is a minute: hours stand before it, or seconds follow.
+fn is_minutes(tokens: &[Token], at: usize, rest: &[Token], length: usize) -> bool {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    let hours = at.checked_sub(1).and_then(|last| tokens.get(last.checked_sub(1)?..at));
+    let hours = hours.is_some_and(|hours| matches!(hours, [a, b] if (&*a.key, &*b.key) == ("小", "时")));
+    let seconds = || {
+        let (_, more) = rest.get(length + 1..).and_then(date::count)?;
+        Some(key(length + 1 + more) == "秒")
+    };
+    key(length) == "分" && (hours || seconds() == Some(true))
+}
+
+/// Whether a 日 behind a number of so many tokens is a day.
+fn is_days(rest: &[Token], length: usize) -> bool {
+    let key = |at: usize| rest.get(at).map(|token| &*token.key).unwrap_or_default();
+    key(length) == "日" && !matches!(key(length + 1), "本" | "产" | "报" | "军" | "元" | "圆")
 }
 
 /// What multiplies a number of so many tokens, which may be money.
@@ -322,13 +386,50 @@ fn is_counted(next: &Token) -> bool {
     let plural = next.key.len() > 3 && next.key.ends_with('s') && !next.key.ends_with("ss");
     match next.kind {
         Kind::Word => plural && !next.capital && next.gap == Gap::Space && !is_function(&next.key),
-        Kind::Han => "人股名家个座台艘辆".contains(&*next.key),
+        Kind::Han => "人股名家个座台艘辆位次项条件份户层所间本册篇页张只头匹支根片批届起例种类".contains(&*next.key),
         _ => false,
     }
 }
 
 fn is_one(amounts: &[Decimal]) -> bool {
     amounts == [Decimal::new(1, 0)]
+}
+
+/// `3分15秒` and `3年又6个月` are one value.
+fn join_parts(tokens: &[Token], values: &mut Vec<Value>) {
+    let mut joined: Vec<Value> = Vec::with_capacity(values.len());
+    for value in values.drain(..) {
+        let whole = joined.last().and_then(|last| together(tokens, last, &value));
+        if whole.is_some() {
+            joined.pop();
+        }
+        joined.push(whole.unwrap_or(value));
+    }
+    *values = joined;
+}
+
+/// A time and what is added to it in a smaller unit.
+fn together(tokens: &[Token], first: &Value, second: &Value) -> Option<Value> {
+    let between = tokens.get(first.tokens.end..second.tokens.start)?;
+    let near = matches!(between, []) || matches!(between, [word] if matches!(&*word.key, "又" | "零" | "and"));
+    let (What::Number(large), What::Number(small)) = (&first.what, &second.what) else { return None };
+    let (of, part) = (large.unit?, small.unit?);
+    let times = of.measure == part.measure && matches!(of.measure, Measure::Time | Measure::Months);
+    let (amount, more) = (large.amounts.first()?.times(of.factor)?, small.amounts.first()?.times(part.factor)?);
+    // What is added is less than one of the larger.
+    let less = more.plus(part.factor)?.is_within(of.factor, Decimal::new(0, 0));
+    let unit = Unit { measure: of.measure, factor: Decimal::new(1, 0) };
+    let rounded = large.rounded || small.rounded;
+    (near && times && less && !large.ordinal).then(|| Value {
+        tokens: first.tokens.start..second.tokens.end,
+        what: What::Number(Number {
+            amounts: amount.plus(more).into_iter().collect(),
+            unit: Some(unit),
+            rounded,
+            soft: false,
+            ..large.clone()
+        }),
+    })
 }
 
 /// In `20世纪30年代` the decade is one of that century.
