@@ -139,7 +139,7 @@ fn in_capitals(n: u32) -> String {
         for (power, name) in [(1000, "仟"), (100, "佰"), (10, "拾"), (1, "")] {
             let here = n / power % 10;
             if here > 0 {
-                if !text.is_empty() && n / (power * 10) % 10 == 0 {
+                if !text.is_empty() && (n / (power * 10)).is_multiple_of(10) {
                     text.push('零');
                 }
                 text.push(digit(here));
