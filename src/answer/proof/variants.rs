@@ -139,7 +139,7 @@ fn in_capitals(n: u32) -> String {
         for (power, name) in [(1000, "仟"), (100, "佰"), (10, "拾"), (1, "")] {
             let here = n / power % 10;
             if here > 0 {
-                if !text.is_empty() && n / (power * 10) % 10 == 0 {
+                if !text.is_empty() && (n / (power * 10)).is_multiple_of(10) {
                     text.push('零');
                 }
                 text.push(digit(here));
@@ -304,7 +304,7 @@ fn parts_of_a_time_are_one_time() {
 fn what_is_about_so_much_may_have_another_unit() {
     say_the_same(&[("样品约1.73公斤。", "样品重1731克。"), ("The sample weighs about 1.73 kg.", "The sample weighs 1731 g.")]);
     differ(&[("样品约1.83公斤。", "样品重1731克。"), ("样品重1.73公斤。", "样品重1731克。")]);
-    say_the_same(&[("万一下雨，会议改期。", "会议如遇下雨改期。")]);
+    say_the_same(&[("万一下雨，会议改期。", "会议如遇下雨改期。"), ("四周有山。", "该村有4个门，四面有山。")]);
 }
 
 #[test]
