@@ -15,6 +15,7 @@ mod interpolate;
 mod load;
 mod meaning;
 mod model;
+mod name;
 mod plan;
 mod resolve;
 mod schema;

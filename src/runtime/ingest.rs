@@ -85,6 +85,7 @@ impl Runtime {
         report: Arc<Report>,
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
+        self.check_former_name().await?;
         if options.rebuild {
             self.embedder.get_or_try_init(|| self.open_embedder(true, Purpose::Preview)).await?;
         }
@@ -132,6 +133,7 @@ impl Runtime {
             let (setup, turned) = self.prepared_together(ledgers, options).await?;
             return Ok((setup, Some(After::Together(turned))));
         }
+        self.check_former_name().await?;
         self.choose_for_ingest(options.rebuild).await?;
         let taken = self.taken(options).await?;
         let turn = match taken.wish {

@@ -7,6 +7,7 @@ mod choice;
 #[cfg(feature = "postgres")]
 mod cluster;
 mod copy;
+mod former;
 mod ingest;
 mod part;
 mod reading;
