@@ -10,6 +10,7 @@ use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
+use super::signals::unless_stopped;
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
@@ -30,7 +31,11 @@ pub(super) async fn run(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
-    run_on(runtime(&args, common)?, &args, output, telemetry, stop).await
+    let written = (args.clone(), common.clone());
+    match unless_stopped(&stop, move || runtime(&written.0, &written.1)).await? {
+        Some(runtime) => run_on(runtime, &args, output, telemetry, stop).await,
+        None => Ok(exit::INTERRUPTED),
+    }
 }
 
 /// [`run`], of a pipeline that is known already.
