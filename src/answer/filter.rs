@@ -263,12 +263,22 @@ const OPERATORS: [(&str, Operator); 7] = [
     (">", Operator::More),
 ];
 
+/// What a Chinese or Japanese keyboard types for them.
+const WIDE: [(char, &str); 7] = [('＝', "="), ('！', "!="), ('＜', "<"), ('＞', ">"), ('≠', "!="), ('≤', "<="), ('≥', ">=")];
+
 impl FromStr for Term {
     type Err = FilterError;
 
     fn from_str(text: &str) -> Result<Self, FilterError> {
         let wrong = |problem: &str, hint: String| FilterError { term: text.to_owned(), problem: problem.to_owned(), hint };
         let Some((field, operator, value)) = split(text) else {
+            let wide = text.chars().find_map(|c| WIDE.iter().find(|(wide, _)| *wide == c));
+            if let Some((wide, sign)) = wide {
+                return Err(wrong(
+                    "says not what is compared with what",
+                    format!("its `{wide}` is full-width: write `{sign}`"),
+                ));
+            }
             let hint = match did_you_mean(text.trim(), FIELDS) {
                 // An unquoted `modified>2026-01-01` is a redirection: the shell has taken the rest away.
                 Some(_) => format!("{FORMS}; quote it, for a shell has its own use for `>` and `<`"),

@@ -75,7 +75,7 @@ pub(super) enum Command {
 }
 
 /// Flags of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Common {
     /// Where the index, the ledger and failed documents are kept
     #[arg(long, value_name = "DIR", env = "RAGSTREAM_HOME", default_value = "./.ragstream", global = true)]
@@ -104,7 +104,7 @@ pub(super) enum Color {
     Never,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct PipelineArg {
     /// A pipeline file, or the name of one in ./pipelines
     #[arg(short, long, value_name = "PIPELINE")]
@@ -193,7 +193,7 @@ fn every(text: &str) -> Result<Duration, String> {
     if period < Duration::from_secs(1) { Err("must be at least 1s".to_owned()) } else { Ok(period) }
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct IngestArgs {
     /// Folders, files or globs; they replace the pipeline's sources
     #[arg(value_name = "PATH")]

@@ -10,6 +10,7 @@ use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
+use super::signals::unless_stopped;
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
@@ -18,7 +19,7 @@ use crate::ingest::report::{ChangeOfModel, Contexts, IngestSummary, Outcome, Rep
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
-use crate::pipeline::{instead_of_bucket, is_database};
+use crate::pipeline::{full_width_comma, instead_of_bucket, is_database};
 use crate::runtime::Runtime;
 use crate::source::SkipReason;
 use crate::source::readable::readable;
@@ -30,7 +31,11 @@ pub(super) async fn run(
     telemetry: &Telemetry,
     stop: CancellationToken,
 ) -> anyhow::Result<u8> {
-    run_on(runtime(&args, common)?, &args, output, telemetry, stop).await
+    let written = (args.clone(), common.clone());
+    match unless_stopped(&stop, move || runtime(&written.0, &written.1)).await? {
+        Some(runtime) => run_on(runtime, &args, output, telemetry, stop).await,
+        None => Ok(exit::INTERRUPTED),
+    }
 }
 
 /// [`run`], of a pipeline that is known already.
@@ -180,6 +185,9 @@ pub(super) fn source(path: &str) -> anyhow::Result<PathBuf> {
         if is_like_a_host(path) {
             bail!("{path}: no such file or folder; if a site is meant, it is https://{path}");
         }
+        if let Some(hint) = full_width_comma(path, "a space") {
+            bail!("{path}: no such file or folder; {hint}");
+        }
         bail!("{path}: no such file or folder");
     }
     Ok(absolute)
@@ -197,8 +205,13 @@ fn is_like_a_host(path: &str) -> bool {
 
 /// What a person is told of a document that failed.
 pub(super) fn failed_line(uri: &str, stage: &str, error: &str, output: &Output) -> String {
-    let what = format!("{uri}: {error} (at {stage})");
-    format!("{} {}", output.paint("failed", "31"), harmless(&readable(&what)))
+    format!("{} {}", output.paint("failed", "31"), failure(uri, stage, error))
+}
+
+fn failure(uri: &str, stage: &str, error: &str) -> String {
+    // The name of a file may hold a line break, and one failure is one line.
+    let what = format!("{uri}: {error} (at {stage})").replace(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'], " ");
+    harmless(&readable(&what)).into_owned()
 }
 
 /// Says once that Ctrl-C was heard.
@@ -380,6 +393,12 @@ fn kind(reason: SkipReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_is_one_line_whatever_the_file_is_called() {
+        let line = failure("文档/a\nb\r.md", "parse", "no text\u{2028}in it");
+        assert_eq!(line, "文档/a b .md: no text in it (at parse)");
+    }
 
     #[test]
     fn an_address_without_its_scheme_is_told_from_a_file() {

@@ -55,7 +55,7 @@ use clap::Parser as _;
 use self::args::{Cli, Command, IngestCommand};
 use self::exit::{FAILED, INTERRUPTED, OK};
 use self::output::{Output, Unread};
-use self::signals::interruptible;
+use self::signals::{interruptible, unless_stopped};
 use self::telemetry::Telemetry;
 
 /// Runs the program with these arguments. `command` is the subcommand that the program's own name stands for, as with
@@ -135,7 +135,10 @@ async fn dispatch(cli: Cli, output: &Output, telemetry: &Telemetry) -> anyhow::R
         Command::Top(args) => top::run(args, common, output, stop).await,
         #[cfg(feature = "serve")]
         Command::Mcp(args) => mcp::run(args, common, output, stop).await,
-        Command::Check(args) => check::run(&args, output),
+        Command::Check(args) => {
+            let checked = output.clone();
+            Ok(unless_stopped(&stop, move || check::run(&args, &checked)).await?.unwrap_or(INTERRUPTED))
+        }
         Command::Read(args) => read::run(args, common, output, stop).await,
         Command::Prove(args) => prove::run(args, output, stop).await,
         Command::Status(args) => tokio::select! {

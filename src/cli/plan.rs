@@ -8,6 +8,7 @@ use super::args::{Common, PlanCommand};
 use super::ingest::{options, runtime};
 use super::output::{Output, counted, grouped};
 use super::progress::{Progress, Reading, downloads};
+use super::signals::unless_stopped;
 use super::{cluster, exit};
 use crate::ingest::report::Report;
 use crate::ingest::{Forecast, ForecastChange, ForecastContexts};
@@ -23,7 +24,10 @@ pub(super) async fn run(
     if together.is_some() {
         cluster::check(args, common)?;
     }
-    let runtime = runtime(args, common)?;
+    let written = (args.clone(), common.clone());
+    let Some(runtime) = unless_stopped(&stop, move || runtime(&written.0, &written.1)).await? else {
+        return Ok(exit::INTERRUPTED);
+    };
     let _fetching = downloads(output, runtime.providers.downloads());
     let report = Arc::new(Report::default());
     let progress = Progress::start(output.clone(), Arc::clone(&report), Reading::of(&runtime.plan.sources));

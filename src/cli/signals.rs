@@ -27,6 +27,17 @@ pub(super) fn interruptible() -> CancellationToken {
     stop
 }
 
+/// What `work` gives, unless it is stopped before: it may wait for a pipe that nobody writes to, and there is nothing yet to be drained.
+pub(super) async fn unless_stopped<T: Send + 'static>(
+    stop: &CancellationToken,
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<Option<T>> {
+    tokio::select! {
+        done = tokio::task::spawn_blocking(work) => done?.map(Some),
+        () = stop.cancelled() => Ok(None),
+    }
+}
+
 /// The same where Ctrl-C has a meaning of its own.
 pub(super) fn endable() -> CancellationToken {
     let stop = CancellationToken::new();

@@ -10,6 +10,8 @@ use std::ops::Range;
 use serde_json::{Map, Value as Json};
 
 use super::diagnose::{Findings, printable};
+use super::fullwidth;
+use super::interpolate;
 use super::schema::{branches, types};
 use super::tree::{Entry, Filled, Node, Scalar, Value};
 use super::units::{Pause, Period, Size, Threshold};
@@ -115,7 +117,7 @@ impl<'a> Walk<'a, '_> {
             place => format!("unknown key `{}` in `{place}`", printable(&entry.key)),
         };
         let guess = if entry.key == "<<" {
-            Some("YAML's merge keys are not supported; an alias can stand for a whole value".to_owned())
+            Some("YAML's merge keys are not supported; an alias can stand for a whole value;".to_owned())
         } else {
             did_you_mean(&entry.key, keys.iter().copied()).or_else(|| self.elsewhere(&entry.key))
         };
@@ -175,31 +177,52 @@ impl<'a> Walk<'a, '_> {
         }
         let value = resolve(scalar, &accepts);
         let Some(branch) = branches.iter().find(|branch| fits(branch, &value)) else {
+            // A whole number that is none of this machine's.
+            if let Some(branch) = branches.iter().find(|branch| is_huge(scalar, &value) && has_type(branch, "integer")) {
+                let problem = wrong_value(branch, &value).unwrap_or_else(|| "is too large a number".to_owned());
+                self.findings.error(&node.span, format!("{} {problem}", self.name()), None);
+                return None;
+            }
             return self.wrong_kind(branches, node, kind_of(&value));
         };
         if branches.iter().any(|branch| choices(branch).next().is_some()) {
-            return self.choice(branches, value, node);
+            return self.choice(branches, value, scalar, node);
         }
         match wrong_value(branch, &value) {
             None => Some(value),
             Some(problem) => {
-                let message = format!("{} {problem}", self.name());
-                self.findings.error(&node.span, message, None);
+                let message = format!("{} {problem}{}", self.name(), self.given(scalar, node));
+                self.findings.error(&node.span, message, narrower(branches, scalar));
                 None
             }
         }
     }
 
-    fn choice(&mut self, branches: &[&'a Json], value: Json, node: &Node) -> Option<Json> {
+    /// What a variable's value is, behind what is wrong with it.
+    fn given(&self, scalar: &Scalar, node: &Node) -> String {
+        let excerpt = self.findings.source().excerpt(&node.span);
+        let written = excerpt.trim_matches(['"', '\'']);
+        if scalar.filled != Filled::Yes || interpolate::may_be_secret(written, &scalar.text) {
+            return String::new();
+        }
+        format!(", and `{written}` is `{}`", printable(&scalar.text))
+    }
+
+    fn choice(&mut self, branches: &[&'a Json], value: Json, scalar: &Scalar, node: &Node) -> Option<Json> {
         let all: Vec<&Json> = branches.iter().flat_map(|branch| choices(branch)).filter(|choice| !choice.is_null()).collect();
         if all.contains(&&value) {
             return Some(value);
         }
         let names: Vec<String> = all.iter().map(|choice| plain(choice)).collect();
         let excerpt = self.findings.source().excerpt(&node.span);
-        let message = format!("{} cannot be `{}`", self.name(), excerpt.trim_matches(['"', '\'']));
+        let written = excerpt.trim_matches(['"', '\'']);
+        let shown = if scalar.filled == Filled::Yes { interpolate::told(written, &scalar.text) } else { written.to_owned() };
+        let message = format!("{} cannot be `{shown}`", self.name());
         let one_of = format!("it is one of: {}", names.join(", "));
-        let hint = match did_you_mean(&plain(&value), names.iter().map(String::as_str)) {
+        let meant = plain(&value);
+        let meant = fullwidth::narrow(&meant).unwrap_or(meant);
+        let hint = match did_you_mean(&meant, names.iter().map(String::as_str)) {
+            _ if meant != plain(&value) && names.contains(&meant) => format!("it is full-width: write `{meant}`"),
             _ if names.len() == 1 => format!("it can only be {}", names.concat()),
             Some(guess) => format!("{guess} {one_of}"),
             None => one_of,
@@ -223,6 +246,7 @@ impl<'a> Walk<'a, '_> {
             _ => found.to_owned(),
         };
         let hint = match &node.value {
+            Value::Scalar(scalar) if let Some(narrow) = narrower(branches, scalar) => Some(narrow),
             Value::Scalar(scalar) if self.within(branches, scalar).is_some() => self.within(branches, scalar),
             Value::Scalar(scalar) if wanted.contains(&"text") && scalar.plain && !is_null(scalar) => {
                 Some(format!("put it in quotes: \"{excerpt}\""))
@@ -240,7 +264,11 @@ impl<'a> Walk<'a, '_> {
             }
             _ => None,
         };
-        let message = format!("{} must be {}, not {found}", self.name(), wanted.join(" or "));
+        let given = match &node.value {
+            Value::Scalar(scalar) => self.given(scalar, node),
+            _ => String::new(),
+        };
+        let message = format!("{} must be {}, not {found}{given}", self.name(), wanted.join(" or "));
         self.findings.error(&node.span, message, hint);
         None
     }
@@ -328,6 +356,20 @@ fn resolve(scalar: &Scalar, accepts: &dyn Fn(&str) -> bool) -> Json {
     let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '.'));
     let float = digits.parse::<f64>().ok().filter(|_| numeric).and_then(serde_json::Number::from_f64);
     float.map_or_else(text, Json::Number)
+}
+
+/// Whether a whole number was written that is too large to be kept as one.
+fn is_huge(scalar: &Scalar, value: &Json) -> bool {
+    let digits = scalar.text.trim_start_matches(['+', '-']);
+    value.is_f64() && !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit())
+}
+
+/// What to write for a value that would be right if it were not full-width.
+fn narrower(branches: &[&Json], scalar: &Scalar) -> Option<String> {
+    let narrow = Scalar { text: fullwidth::narrow(&scalar.text)?, plain: true, ..scalar.clone() };
+    let value = resolve(&narrow, &|kind| branches.iter().any(|branch| has_type(branch, kind)));
+    let fitting = branches.iter().any(|branch| fits(branch, &value) && wrong_value(branch, &value).is_none());
+    fitting.then(|| format!("it is full-width, or has a no-break space: write `{}`", narrow.text))
 }
 
 fn fits(branch: &Json, value: &Json) -> bool {

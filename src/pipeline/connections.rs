@@ -6,6 +6,7 @@ use url::{Host, Url};
 
 use super::address::{ollama_host, server_url};
 use super::meaning::{File, Problem};
+use super::name::check_name;
 use super::spec::ProviderSpec;
 use crate::providers::{ProviderKind, ProviderPlan, RetryPlan, Secret, UrlVariable, Vendor, bare_address};
 
@@ -171,22 +172,6 @@ pub(super) fn warn_of_key(file: &mut File<'_>, path: &[&str], url: &Url) {
     if url.scheme() == "http" && !here {
         file.warning(path, Problem::new("this key would be sent unencrypted").hint("use an address with https://"));
     }
-}
-
-/// Names become folders, collections and the first part of `provider/model`.
-pub(super) fn check_name(name: &str) -> Result<(), Problem> {
-    const HINT: &str = "letters, digits, `-`, `_` and `.`, beginning with a letter or digit";
-    if name.contains(['/', '\\']) {
-        return Err(Problem::new("a name cannot hold a path separator").hint(HINT));
-    }
-    let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if !fits || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Err(Problem::new("not a name").hint(HINT));
-    }
-    if name.len() > 64 {
-        return Err(Problem::new("a name of more than 64 characters"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

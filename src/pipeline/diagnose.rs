@@ -107,8 +107,8 @@ impl Source {
             at = above;
         }
         let (line, found) = first?;
-        let shown = if found.mark == '\u{3000}' { "space".to_owned() } else { format!("`{}`", found.mark) };
-        Some(format!("line {} has a full-width {shown}, which YAML reads as text: write {}", line + 1, found.instead))
+        let mark = fullwidth::called(found.mark);
+        Some(format!("line {} has a {mark}, which YAML reads as text: write {}", line + 1, found.instead))
     }
 
     fn place(&self, span: &Range<usize>) -> Place {

@@ -33,6 +33,11 @@ pub fn find(name_or_path: &str, cwd: &Path) -> Result<PathBuf, Diagnostic> {
             tried.push(shown);
         }
     }
+    if cwd.join(name_or_path).is_dir() {
+        let shown = printable(name_or_path);
+        let hint = format!("to index it, name it without `-p`: `ingest {shown}`");
+        return Err(Diagnostic::error(format!("`{shown}` is a folder, and no pipeline has this name"), Some(hint)));
+    }
     let names = listed(&folder);
     let mut hint = format!("tried: {}", printable_list(&tried));
     if let Some(guess) = did_you_mean(name_or_path, names.iter().map(String::as_str)) {

@@ -11,12 +11,44 @@ pub(super) struct FullWidth {
     pub(super) instead: &'static str,
 }
 
+/// Spaces that look like one and are text to YAML.
+const NO_BREAK: [char; 3] = ['\u{a0}', '\u{202f}', '\u{2007}'];
+
+/// The same in ASCII, of a text that is that but for full-width characters and no-break spaces.
+pub(super) fn narrow(text: &str) -> Option<String> {
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
+        '\u{3000}' => Some(' '),
+        c if NO_BREAK.contains(&c) => Some(' '),
+        c => c.is_ascii().then_some(c),
+    };
+    let narrow = text.chars().map(narrow).collect::<Option<String>>()?;
+    (narrow != text).then(|| narrow.trim().to_owned())
+}
+
+/// Says of a path that is not there that it may have been meant for several. `between`: what stands between two paths.
+pub(crate) fn comma(path: &str, between: &str) -> Option<String> {
+    let mark = path.chars().find(|c| matches!(c, '，' | '、'))?;
+    Some(format!("its `{mark}` is full-width, and a part of the path: between two paths write {between}"))
+}
+
+/// What a mark is called.
+pub(super) fn called(mark: char) -> String {
+    match mark {
+        '\u{3000}' => "full-width space".to_owned(),
+        mark if NO_BREAK.contains(&mark) => "no-break space".to_owned(),
+        mark => format!("full-width `{mark}`"),
+    }
+}
+
 /// The first full-width mark of a line that stands where YAML has a mark of its own. What is quoted, a comment, and punctuation within
 /// a text are left alone.
 pub(super) fn in_line(line: &str) -> Option<FullWidth> {
     let indent = line.len() - line.trim_start().len();
-    if let Some(at) = line.get(..indent).and_then(|blank| blank.find('\u{3000}')) {
-        return Some(FullWidth { at, mark: '\u{3000}', instead: "a space" });
+    let is_wide = |c: char| c == '\u{3000}' || NO_BREAK.contains(&c);
+    let blank = line.get(..indent).unwrap_or_default();
+    if let Some((at, mark)) = blank.char_indices().find(|(_, c)| is_wide(*c)) {
+        return Some(FullWidth { at, mark, instead: "a space" });
     }
     let (mut quote, mut brackets, mut before) = (None, 0_usize, None);
     // Where the word began that may be a key, as long as it may.
@@ -54,6 +86,7 @@ pub(super) fn in_line(line: &str) -> Option<FullWidth> {
             '“' | '”' | '＂' if begins => Some("`\"`"),
             '‘' | '’' | '＇' if begins => Some("`'`"),
             '＃' if before.is_none() => Some("`#`"),
+            mark if is_wide(mark) && begins => Some("a space"),
             '－' | '—' if before.is_none() => Some("`- `, a hyphen and a space"),
             _ => None,
         };
@@ -98,6 +131,9 @@ mod tests {
             ("  ＃ a comment", '＃'),
             ("\u{3000}name: docs", '\u{3000}'),
             ("max-tokens：3", '：'),
+            ("max_tokens:\u{a0}400", '\u{a0}'),
+            ("\u{a0}\u{a0}max_tokens: 400", '\u{a0}'),
+            ("-\u{3000}docs", '\u{3000}'),
         ] {
             let found = in_line(line);
             assert_eq!(found.map(|found| found.mark), Some(mark), "{line}");
@@ -114,10 +150,24 @@ mod tests {
             "name: 文档：一",
             "- it’s",
             "- 路径：docs",
+            "prompt: 回答\u{3000}简短\u{a0}清楚",
             "",
         ] {
             assert_eq!(in_line(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn what_is_full_width_has_the_same_in_ascii() {
+        for (wide, same) in
+            [("４００", "400"), ("５０ＭＢ", "50MB"), ("\u{a0}60s", "60s"), ("ａｕｔｏ", "auto"), ("６０\u{3000}s", "60 s")]
+        {
+            assert_eq!(narrow(wide).as_deref(), Some(same), "{wide}");
+        }
+        for other in ["400", "", "四百", "４百", "10²"] {
+            assert_eq!(narrow(other), None, "{other}");
+        }
+        assert!(comma("a，b", "`, `").is_some_and(|hint| hint.contains('，')) && comma("a,b", "`, `").is_none());
     }
 
     proptest! {

@@ -22,6 +22,32 @@ pub(super) fn fill(root: &mut Node, text: &str, env: &dyn Fn(&str) -> Option<Str
     });
 }
 
+/// How a value that came of variables is spoken of, between backticks: what it is, and where it stands. What may be a secret is not
+/// shown.
+pub(super) fn told(written: &str, value: &str) -> String {
+    if may_be_secret(written, value) { written.to_owned() } else { format!("{}` of `{written}", printable(value)) }
+}
+
+/// Whether a value is to be told by its variable alone. Most keys have no use for a secret, and people put one there by mistake.
+pub(super) fn may_be_secret(written: &str, value: &str) -> bool {
+    const NAMES: [&str; 9] = ["KEY", "TOKEN", "SECRET", "PASS", "PWD", "CREDENTIAL", "AUTH", "LOGIN", "COOKIE"];
+    /// Longer words are keys more often than names.
+    const WORD: usize = 32;
+    let pieces = pieces(written);
+    let named = |piece: &Piece<'_>| match piece {
+        Piece::Variable { reference: Ok(reference), .. } => {
+            let name = reference.name.to_ascii_uppercase();
+            NAMES.iter().any(|secret| name.contains(secret))
+        }
+        Piece::Text(_) | Piece::Dollar => false,
+        // What was cut off may be anything.
+        Piece::Variable { reference: Err(_), .. } | Piece::Unclosed(_) => true,
+    };
+    let address = value.contains("://") && value.contains(['@', '?']);
+    let word = value.len() >= WORD && value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '='));
+    pieces.iter().any(named) || written.ends_with('…') || address || word || value.starts_with("sk-")
+}
+
 fn visit(node: &mut Node, each: &mut dyn FnMut(&Range<usize>, &mut Scalar)) {
     match &mut node.value {
         Value::Scalar(scalar) => each(&node.span, scalar),
@@ -235,6 +261,23 @@ mod tests {
         ] {
             let root = filled(&format!("k: '{written}'\n"), &env).unwrap();
             assert_eq!(scalar(&root, "k"), value, "{written}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_told_with_its_variable_and_a_secret_is_not() {
+        assert_eq!(told("${BY:-auto}", "words"), "words` of `${BY:-auto}");
+        for (written, value) in [
+            ("${OPENAI_API_KEY}", "x"),
+            ("${db_password:-}", "x"),
+            ("${BY}", "sk-1234"),
+            ("${BY}", "0123456789abcdef0123456789abcdef"),
+            ("${URL}", "postgres://ada:lovelace@db/docs"),
+            ("${URL}", "http://db/?sig=1"),
+            ("${A} and much more…", "x"),
+            ("${A", "x"),
+        ] {
+            assert_eq!(told(written, value), written);
         }
     }
 

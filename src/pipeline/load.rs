@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::check::{self, Checked};
 use super::cluster;
-use super::connections::check_name;
 use super::diagnose::{Diagnostic, Diagnostics, Findings, Source};
 use super::interpolate;
 use super::meaning::File;
+use super::name::own_name;
 use super::plan::Plan;
 use super::resolve::{default_plan, resolve};
 use super::schema;
@@ -174,18 +174,6 @@ fn parse_and(
     findings.finish().map(|warnings| Loaded { plan, warnings })
 }
 
-/// The pipeline's name where the file does not say it.
-fn own_name(file_name: &str) -> String {
-    let stem = Path::new(file_name).file_stem().unwrap_or_default().to_string_lossy();
-    let name: String = stem
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
-        .take(64)
-        .collect();
-    let name = name.trim_start_matches(|c: char| !c.is_ascii_alphanumeric());
-    if check_name(name).is_ok() { name.to_owned() } else { "default".to_owned() }
-}
-
 /// `user:password` in addresses written into the file.
 fn credentials(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -211,13 +199,6 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
 #[allow(clippy::panic, reason = "a failed test panics")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_files_name_is_the_pipelines() {
-        for (file, name) in [("pipelines/docs.yaml", "docs"), ("a b.yml", "a-b"), (".yaml", "yaml"), ("ÿ.yaml", "default")] {
-            assert_eq!(own_name(file), name, "{file}");
-        }
-    }
 
     fn errors(text: &str, base: &Path) -> Vec<Diagnostic> {
         parse(text, "docs.yaml", base, &|_| None).map_or_else(|errors| errors.iter().cloned().collect(), |_| Vec::new())

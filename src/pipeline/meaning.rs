@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use super::diagnose::{Findings, printable};
+use super::interpolate;
 use super::tree::{Filled, Node, Value};
 
 /// What is wrong with a value, and what to do about it.
@@ -64,11 +65,11 @@ impl File<'_> {
         self.tainted.iter().any(|known| known.iter().map(String::as_str).eq(path.iter().copied()))
     }
 
-    /// How the value is spoken of. Text that came of a variable may be a secret: then it is the variable.
+    /// How the value is spoken of, between backticks. Text that came of a variable may be a secret: then it is the variable.
     pub(super) fn shown(&self, path: &[&str], text: &str) -> String {
         match self.root.at(path).map(|(node, _)| node) {
             Some(Node { value: Value::Scalar(scalar), span }) if scalar.filled != Filled::AsWritten => {
-                self.findings.source().excerpt(span).trim_matches(['"', '\'']).to_owned()
+                interpolate::told(self.findings.source().excerpt(span).trim_matches(['"', '\'']), text)
             }
             _ => printable(text),
         }

@@ -15,6 +15,7 @@ mod interpolate;
 mod load;
 mod meaning;
 mod model;
+mod name;
 mod plan;
 mod resolve;
 mod schema;
@@ -25,6 +26,8 @@ mod units;
 
 pub use diagnose::{Diagnostic, Diagnostics, Level, Place};
 pub use find::find;
+#[cfg(feature = "cli")]
+pub(crate) use fullwidth::comma as full_width_comma;
 pub use load::{Loaded, load, load_for_cluster, parse, parse_for_cluster};
 pub use model::Purpose;
 pub use plan::Plan;

@@ -62,7 +62,15 @@ pub(super) fn split(text: &str, shown: &str, purpose: Purpose) -> Result<ModelRe
         Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
             Ok(ModelRef { provider: provider.to_owned(), model: model.to_owned() })
         }
-        _ => Err(Problem::new(format!("`{shown}` is not `provider/model`")).hint(format!("such as `{}`", purpose.example()))),
+        _ => {
+            let problem = Problem::new(format!("`{shown}` is not `provider/model`"));
+            let example = format!("such as `{}`", purpose.example());
+            Err(problem.hint(if text.contains('／') {
+                format!("its `／` is full-width: write `/`, {example}")
+            } else {
+                example
+            }))
+        }
     }
 }
 

@@ -13,8 +13,10 @@ use crate::vectordb::StorePlan;
 /// A validated pipeline.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// The pipeline's name: letters, digits, `-`, `_` and `.`; names its index and ledger.
+    /// The pipeline's name: letters and digits of any script, `-`, `_` and `.`; names its index and ledger.
     pub name: String,
+    /// What its file's name gave before names held letters of any script, if that was another: an index may be there under it.
+    pub former_name: Option<String>,
     /// Every provider that may be referred to, by name: the declared ones and those that exist without.
     pub providers: BTreeMap<String, ProviderPlan>,
     /// Where documents come from.

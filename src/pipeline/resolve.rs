@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use super::address::server_url;
-use super::connections::{Connections, check_name, warn_of_key, warn_of_plain_sight};
+use super::connections::{Connections, warn_of_key, warn_of_plain_sight};
 use super::meaning::{File, Problem};
 use super::model::{self, Purpose};
+use super::name::{OwnName, check_name, composed};
 use super::plan::Plan;
 use super::sources;
 use super::spec::{
@@ -35,6 +36,7 @@ const EMBED_MODEL: &str = local::AUTO;
 pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
     Plan {
         name: "default".to_owned(),
+        former_name: None,
         providers: Connections::implicit(env).usable,
         sources: Vec::new(),
         parse: ParseOptions::default(),
@@ -53,18 +55,18 @@ pub fn default_plan(env: &dyn Fn(&str) -> Option<String>) -> Plan {
     }
 }
 
-/// The plan that the file means; of use only if nothing was reported. `name` is the file's own.
-pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, name: String) -> Plan {
+/// The plan that the file means; of use only if nothing was reported. `own`: what the file's name gives.
+pub(super) fn resolve(file: &mut File<'_>, spec: &Spec, own: OwnName) -> Plan {
     let mut plan = default_plan(file.env);
-    plan.name = match &spec.name {
+    (plan.name, plan.former_name) = match &spec.name {
         Some(name) => {
             if let Err(problem) = check_name(name) {
                 let message = format!("`{}`: {}", file.shown(&["name"], name), problem.message);
                 file.error(&["name"], Problem { message, ..problem });
             }
-            name.clone()
+            (composed(name), None)
         }
-        None => name,
+        None => (own.name, own.former),
     };
     let mut connections = Connections::implicit(file.env);
     for (name, provider) in spec.providers.iter().flatten() {

@@ -17,6 +17,7 @@ pub(crate) use self::sql::is_database;
 pub(super) use self::sql::is_sqlite;
 pub(super) use self::web::is_address;
 use super::diagnose::{Diagnostic, printable};
+use super::fullwidth;
 use super::meaning::{File, Problem};
 use super::plan::Plan;
 use super::spec::{FilesSpec, SourceKindSpec, SourceSpec};
@@ -164,7 +165,11 @@ fn location(file: &mut File<'_>, place: &[&str], text: &str) -> Option<(PathBuf,
         return None;
     }
     if !is_glob(text) {
-        return Some((resolve_path(file.base, text), GlobSet::empty()));
+        let path = resolve_path(file.base, text);
+        if let Some(hint) = fullwidth::comma(text, "`, `").filter(|_| !path.exists()) {
+            file.warning(place, Problem::new(format!("`{shown}` is one path, and nothing is there")).hint(hint));
+        }
+        return Some((path, GlobSet::empty()));
     }
     let (folder, pattern) = split_glob(text);
     match single(pattern) {

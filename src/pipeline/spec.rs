@@ -35,7 +35,7 @@ pub(super) struct Spec {
     #[schemars(extend("enum" = [1, null], "default" = 1))]
     #[expect(dead_code, reason = "the schema admits one version, so there is nothing to ask it for yet")]
     pub(super) version: Option<u32>,
-    /// The pipeline's name, which names its index. Letters, digits, `-`, `_` and `.`; by default the file's name.
+    /// The pipeline's name, which names its index. Letters and digits of any script, `-`, `_` and `.`; by default the file's name.
     #[schemars(length(min = 1, max = 64), example = &"docs")]
     pub(super) name: Option<String>,
     /// Named connections that `provider/model` refers to. One named after each kind exists without being declared, with its usual

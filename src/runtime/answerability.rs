@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 use super::Runtime;
 use crate::answer::answerability::Known;
 use crate::answer::answerability::calibrate::{FEWEST_PASSAGES, calibrate};
-use crate::error::Error;
+use crate::error::{Error, reason};
 use crate::ingest::report::IngestSummary;
 use crate::providers::ProviderKind;
 
@@ -14,7 +14,7 @@ impl Runtime {
     pub(super) async fn calibrate(&self, summary: &IngestSummary, stop: &CancellationToken) {
         let changed = summary.chunks.upserted + summary.chunks.deleted;
         if let Err(error) = self.calibrated(changed, stop).await {
-            tracing::warn!(%error, "which questions the documents answer is not learned");
+            tracing::warn!(error = reason(&error), "which questions the documents answer is not learned");
         }
     }
 

@@ -84,7 +84,11 @@ impl Runtime {
 
     /// What is to be asked now, whichever of the two can be read.
     pub(super) async fn answering(&self) -> Result<Look, Error> {
-        Ok(self.slots()?.answering().await?)
+        let look = self.slots()?.answering().await?;
+        if look.current.index.is_none() {
+            self.check_former_name().await?;
+        }
+        Ok(look)
     }
 
     /// What the slots hold, waiting a moment for a server that is starting.

@@ -14,7 +14,7 @@ use crate::language::Language;
 use crate::parse::{self, ParseOptions};
 use crate::providers::{EmbedPlan, Embedder, ErrorKind, ModelRef, ProviderError, ProviderKind, local};
 use crate::source::state::{MemoryState, State};
-use crate::source::{self, Body, Fetched, Item, Listed, Purpose, Source, SourceId};
+use crate::source::{self, Body, Fetched, Item, Listed, Purpose, Source, SourceId, SourcePlan};
 
 /// Documents that are looked at, of each source.
 const SAMPLE: usize = 32;
@@ -24,23 +24,28 @@ const FETCHED: usize = 8;
 const LISTED: usize = 20_000;
 /// How long a source is listed for it, and how long its documents are fetched.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a site is listed for it, which ends its sample itself, after as long as its robots.txt asks for between two requests.
+const SITE_PATIENCE: Duration = Duration::from_mins(2);
 /// Larger documents take longer to read than they tell more.
 const LARGEST: u64 = 4 << 20;
 
 impl Runtime {
-    /// Opens the model that embeds. `anew`: what the index has does not count, as it is about to go.
-    pub(super) async fn open_embedder(&self, anew: bool) -> Result<Arc<dyn Embedder>, Error> {
+    /// Opens the model that embeds. `anew`: what the index has does not count, as it is about to go. `purpose`: only for a sample are
+    /// pages of sites fetched.
+    pub(super) async fn open_embedder(&self, anew: bool, purpose: Purpose) -> Result<Arc<dyn Embedder>, Error> {
         let embed = &self.plan.embed;
         if !self.chooses_model() {
             return Ok(self.providers.embedder(embed).await?);
         }
+        // Of a site whose pages are not to be fetched, what the index has is all that is known.
+        let anew = anew && (purpose == Purpose::Sample || !self.has_sites());
         let index = if anew { None } else { self.slots()?.look().await?.current.index };
         if let Some(index) = index {
             // With what another kind of model has made, the error says so.
             let model = local::model_of(index.model.as_str()).unwrap_or(local::ENGLISH);
             return Ok(self.local(model).await?);
         }
-        let languages = self.languages().await;
+        let languages = self.languages(purpose).await;
         let (model, of) = (local::model_for(&languages), languages.len());
         if model == local::ENGLISH {
             tracing::info!(model, documents = of, "the embedding model was chosen by a sample of the documents");
@@ -84,6 +89,24 @@ impl Runtime {
         }
     }
 
+    /// Chooses the model for an ingest that is about to make the index: by pages of its sites, too.
+    pub(super) async fn choose_for_ingest(&self, anew: bool) -> Result<(), Error> {
+        if anew || self.is_undecided().await? {
+            self.embedder.get_or_try_init(|| self.open_embedder(anew, Purpose::Sample)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether an ingest alone can tell the model: there is no index yet, and what a site holds shows when its pages are fetched.
+    pub(super) async fn is_undecided(&self) -> Result<bool, Error> {
+        let left = self.has_sites() && !self.embedder.initialized() && self.chooses_model();
+        Ok(left && self.slots()?.look().await?.current.index.is_none())
+    }
+
+    fn has_sites(&self) -> bool {
+        self.plan.sources.iter().any(|plan| matches!(plan, SourcePlan::Web(_)))
+    }
+
     /// Whether the pipeline leaves the choice of a local model.
     fn chooses_model(&self) -> bool {
         let ModelRef { provider, model } = &self.plan.embed.model;
@@ -98,12 +121,21 @@ impl Runtime {
     }
 
     /// The languages of a sample of the documents, as far as they are certain.
-    async fn languages(&self) -> Vec<Option<Language>> {
+    async fn languages(&self, purpose: Purpose) -> Vec<Option<Language>> {
         let nothing = |_: &SourceId| -> Arc<dyn State> { Arc::new(MemoryState::default()) };
-        let planned = self.plan.sources.iter().map(|plan| source::open(plan, &self.settings.cwd, nothing, Purpose::Preview));
         let mut languages = Vec::new();
-        for source in planned.chain(self.sources.iter().cloned()) {
-            languages.extend(sample(&*source, &self.plan.parse).await);
+        for plan in &self.plan.sources {
+            let is_site = matches!(plan, SourcePlan::Web(_));
+            // A preview lists what earlier runs have found, and it is asked where there was none.
+            if is_site && purpose != Purpose::Sample {
+                continue;
+            }
+            let source = source::open(plan, &self.settings.cwd, nothing, purpose);
+            let patience = if is_site { SITE_PATIENCE } else { PATIENCE };
+            languages.extend(sample(&*source, &self.plan.parse, patience).await);
+        }
+        for source in &self.sources {
+            languages.extend(sample(&**source, &self.plan.parse, PATIENCE).await);
         }
         languages
     }
@@ -122,8 +154,8 @@ fn words_alone(foreign: u64, of: u64) -> Option<String> {
 }
 
 /// The languages of some of a source's documents. What cannot be listed or read is for the run to tell.
-async fn sample(source: &dyn Source, options: &ParseOptions) -> Vec<Option<Language>> {
-    let until = Instant::now() + PATIENCE;
+async fn sample(source: &dyn Source, options: &ParseOptions, patience: Duration) -> Vec<Option<Language>> {
+    let until = Instant::now() + patience;
     let (mut items, mut fetched): (Vec<Item>, Vec<(String, Fetched)>) = Default::default();
     let mut listing = source.list();
     while let Ok(Some(listed)) = timeout_at(until, listing.next()).await {

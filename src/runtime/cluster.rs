@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Runtime;
+use super::former::FormerName;
 use crate::cluster::{Cluster, ClusterError, ClusterStatus, Ledgers, Quotas, Side};
 use crate::error::Error;
 use crate::ingest::report::Report;
@@ -23,6 +24,7 @@ impl Runtime {
     /// When the database cannot be had, or the store is one that workers cannot share.
     pub async fn in_cluster(mut self, database: &str, lease: Duration) -> Result<Self, Error> {
         self.fits_in_cluster()?;
+        self.check_former_corpus(database).await?;
         self.shared_cache = self.plan.store.shared_cache();
         let ledgers = Ledgers::open(database, &self.settings.cwd, &self.corpus()?, lease).await?;
         let quotas = Quotas::new(database, &self.settings.cwd, ledgers.alive())?;
@@ -53,6 +55,7 @@ impl Runtime {
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
         self.fits_in_cluster()?;
+        self.check_former_corpus(database).await?;
         let (look, home) = (self.look().await?, self.home_in_cluster()?);
         let wish = self.wish(&look, &options, Some(&home)).await?;
         let ledger = Ledgers::to_read(database, &self.settings.cwd, &self.corpus()?, wish.slot(&look)).await?;
@@ -86,10 +89,25 @@ impl Runtime {
         Err(problem.hint.map_or(error.clone(), |hint| error.with_hint(hint)).into())
     }
 
+    /// Refuses to begin anew what workers have begun under the pipeline's former name.
+    async fn check_former_corpus(&self, database: &str) -> Result<(), Error> {
+        let (Some(former), StorePlan::Qdrant { collection, .. }) = (&self.plan.former_name, &self.plan.store) else {
+            return Ok(());
+        };
+        let collection = if *collection == self.plan.name { former } else { collection };
+        let cwd = &self.settings.cwd;
+        let before = Cluster::status(database, cwd, &corpus_of(former, collection)).await?;
+        if before.is_some() && Cluster::status(database, cwd, &self.corpus()?).await?.is_none() {
+            let (name, former, place) = (self.plan.name.clone(), former.clone(), "the cluster's database".to_owned());
+            return Err(FormerName { name, former, place }.into());
+        }
+        Ok(())
+    }
+
     /// What the index is called in the database: the same on every worker, wherever that has its home.
     pub(super) fn corpus(&self) -> Result<String, Error> {
         match &self.plan.store {
-            StorePlan::Qdrant { collection, .. } => Ok(format!("{} in {collection}", self.plan.name)),
+            StorePlan::Qdrant { collection, .. } => Ok(corpus_of(&self.plan.name, collection)),
             StorePlan::Embedded { .. } => {
                 let error = ClusterError::unfit("several workers need a store that each of them can write to");
                 Err(error
@@ -98,4 +116,8 @@ impl Runtime {
             }
         }
     }
+}
+
+fn corpus_of(pipeline: &str, collection: &str) -> String {
+    format!("{pipeline} in {collection}")
 }

@@ -85,7 +85,10 @@ impl Runtime {
         report: Arc<Report>,
         stop: CancellationToken,
     ) -> Result<Option<Forecast>, Error> {
-        self.choose_for(&options).await?;
+        self.check_former_name().await?;
+        if options.rebuild {
+            self.embedder.get_or_try_init(|| self.open_embedder(true, Purpose::Preview)).await?;
+        }
         let (look, home) = (self.look().await?, self.home_name(&self.plan.store));
         let wish = self.wish(&look, &options, home.as_deref()).await?;
         let ledger = SqliteLedger::open_to_read(&self.ledger_in(wish.slot(&look))).await?;
@@ -122,22 +125,16 @@ impl Runtime {
         Ok(forecast.map(|forecast| Forecast { change, ..forecast }))
     }
 
-    /// Chooses the model that embeds for an index that is about to be made anew.
-    async fn choose_for(&self, options: &Options) -> Result<(), Error> {
-        if options.rebuild {
-            self.embedder.get_or_try_init(|| self.open_embedder(true)).await?;
-        }
-        Ok(())
-    }
-
     /// What a run works with, and the change of the index's model that it is a part of, if it is.
     async fn prepared(&self, part: Option<&Part>, options: &Options) -> Result<(Setup, Option<After>), Error> {
         #[cfg(feature = "postgres")]
         if let Some(ledgers) = &self.cluster {
+            self.choose_for_ingest(false).await?;
             let (setup, turned) = self.prepared_together(ledgers, options).await?;
             return Ok((setup, Some(After::Together(turned))));
         }
-        self.choose_for(options).await?;
+        self.check_former_name().await?;
+        self.choose_for_ingest(options.rebuild).await?;
         let taken = self.taken(options).await?;
         let turn = match taken.wish {
             Wish::Change { resume } => self.turn(&taken, resume, options).await?,
@@ -166,6 +163,7 @@ impl Runtime {
     /// # Errors
     /// When another run is writing, or when ledger, model or store cannot be had.
     pub async fn ingest_setup(&self) -> Result<Setup, Error> {
+        self.choose_for_ingest(false).await?;
         #[cfg(feature = "postgres")]
         if let Some(ledgers) = &self.cluster {
             let (sides, look) = (ledgers.sides().await?, self.look().await?);

@@ -7,6 +7,7 @@ mod choice;
 #[cfg(feature = "postgres")]
 mod cluster;
 mod copy;
+mod former;
 mod ingest;
 mod part;
 mod reading;
@@ -33,7 +34,7 @@ use crate::cache::SharedCache;
 use crate::error::Error;
 use crate::pipeline::Plan;
 use crate::providers::{Embedder, ModelRef, Providers, Reranker};
-use crate::source::Source;
+use crate::source::{Purpose, Source};
 use crate::vectordb::bm25::Bm25;
 use crate::vectordb::{Slots, VectorStore};
 
@@ -133,7 +134,11 @@ impl Runtime {
     /// # Errors
     /// When the provider has no such model, or a local model's files cannot be had.
     pub async fn embedder(&self) -> Result<Arc<dyn Embedder>, Error> {
-        Ok(Arc::clone(self.embedder.get_or_try_init(|| self.open_embedder(false)).await?))
+        if self.is_undecided().await? {
+            // For now: an ingest chooses anew.
+            return self.open_embedder(false, Purpose::Preview).await;
+        }
+        Ok(Arc::clone(self.embedder.get_or_try_init(|| self.open_embedder(false, Purpose::Preview)).await?))
     }
 
     /// The store that answers. Another one may take its place: it is not to be kept.

@@ -27,7 +27,7 @@ const VARIABLES: [&str; 15] = [
 /// Equal in two processes that answer questions in the same way, of the same index: the version, the plan with its keys, the folders
 /// and the environment are. (Sources, formats and chunking are an ingest's affair.) No secret can be read from it.
 pub(crate) fn identity(plan: &Plan, settings: &Settings, variable: impl Fn(&str) -> Option<String>) -> String {
-    let Plan { name, providers, embed, store, query, sources: _, parse: _, chunk: _, context: _ } = plan;
+    let Plan { name, providers, embed, store, query, sources: _, parse: _, chunk: _, context: _, former_name: _ } = plan;
     let Settings { home, cache, cwd: _ } = settings;
     let [home, cache] = [home, cache].map(|folder| std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone()));
     let mut hasher = blake3::Hasher::new();

@@ -137,6 +137,8 @@ pub enum Purpose {
     Index,
     /// To tell what there would be to index. A source that cannot be listed without fetching it tells what it knows.
     Preview,
+    /// To look at a few of its documents: what costs a request each is sought no longer than that takes. What it remembers is thrown away.
+    Sample,
 }
 
 /// Opens a source. `base` is the folder that files' uris are relative to; `state` gives what sources of an id remember.

@@ -58,6 +58,9 @@ use super::{FetchError, Fetched, Item, Listed, Purpose, Source, SourceId};
 /// Steps of a listing that wait for whoever listens.
 const WAITING: usize = 64;
 
+/// Pages that are visited for a sample.
+const SAMPLE: u64 = 8;
+
 /// Whole sites as a source. The uri of a document is the address of its page.
 #[derive(Debug)]
 pub struct Web {
@@ -68,8 +71,11 @@ pub struct Web {
 
 impl Web {
     /// The sites of a plan. `state` gives what sources of an id remember.
-    pub fn new(plan: WebPlan, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Self {
+    pub fn new(mut plan: WebPlan, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Self {
         let id = SourceId::new("web");
+        if purpose == Purpose::Sample {
+            plan.max_pages = plan.max_pages.min(SAMPLE);
+        }
         let shared = Arc::new(Shared::new(plan, state(&id)));
         Self { id, shared, purpose }
     }
@@ -95,6 +101,7 @@ impl Source for Web {
                 match purpose {
                     Purpose::Index => crawl::crawl(shared, out).await,
                     Purpose::Preview => preview::preview(&shared, &out).await,
+                    Purpose::Sample => crawl::sample(shared, out).await,
                 }
             }));
             while let Some(listed) = listed.recv().await {

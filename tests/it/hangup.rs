@@ -41,6 +41,30 @@ fn a_run_is_drained_however_often_it_is_told() {
     rig.expect_whole("its terminal was closed");
 }
 
+/// Waiting for a pipe that nobody writes to, a command has nothing to drain.
+#[test]
+fn a_command_that_waits_for_a_pipe_ends_with_the_first_signal() {
+    let project = Project::new();
+    assert!(std::process::Command::new("mkfifo").arg(project.path("管道")).status().unwrap().success());
+    for (command, name) in
+        [(&["check", "管道"][..], "TERM"), (&["plan", "-p", "管道"], "INT"), (&["ingest", "-p", "管道"], "TERM")]
+    {
+        let mut child = project.start(command);
+        std::thread::sleep(Duration::from_secs(1));
+        let mut waited = 0;
+        // A signal that comes before anybody listens ends it, too.
+        signal(&child, name);
+        while child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+            waited += 1;
+            if waited == 600 {
+                child.kill().unwrap();
+                panic!("{command:?} goes on after {name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn who_outlives_the_terminal_goes_on() {
     let rig = slow();

@@ -1,6 +1,8 @@
 //! Pipeline files through the real door: good ones, bad ones, and any text at all.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::string_slice, clippy::panic, reason = "tests may fail loudly")]
 
+mod hints;
+mod names;
 mod schema;
 mod wrong;
 

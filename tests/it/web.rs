@@ -6,6 +6,7 @@ mod gone;
 mod history;
 mod interrupted;
 mod leads;
+mod sample;
 mod site;
 
 use std::collections::BTreeSet;

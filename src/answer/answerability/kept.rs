@@ -103,6 +103,10 @@ impl Known {
         let mut text = serde_json::to_vec(&head)?;
         text.push(b'\n');
         text.extend(body);
+        // One of several workers has nothing else in its home.
+        if let Some(home) = path.parent() {
+            fs::create_dir_all(home)?;
+        }
         atomic::write(path, |file| file.write_all(&text))
     }
 
@@ -187,12 +191,14 @@ mod tests {
     #[test]
     fn what_is_kept_is_read_back_exactly() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("docs.answerability");
+        // A worker's home is made by what is kept in it first.
+        let home = folder.path().join("家");
+        let path = home.join("docs.answerability");
         assert_eq!(Known::read(&path, "local/m"), None);
         known().keep(&path).unwrap();
         assert_eq!(Known::read(&path, "local/m").unwrap(), known());
         assert_eq!(Known::read(&path, "local/other"), None, "another model's");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 1, "nothing else is left behind");
     }
 
     #[test]

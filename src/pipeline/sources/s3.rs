@@ -52,6 +52,11 @@ pub(super) fn resolve(file: &mut File<'_>, index: &str, spec: &S3Spec, others: &
             return None;
         }
     };
+    if spec.bucket.trim().contains(|c: char| c.is_ascii_uppercase() || c == '_') {
+        let shown = file.shown(&place("bucket"), &spec.bucket);
+        let problem = Problem::new(format!("`{shown}` can only be the name of an old bucket, or of one that is not Amazon's"));
+        file.warning(&place("bucket"), problem.hint("since 2018 names have 3 to 63 small letters, digits, `-` and `.`"));
+    }
     if spec.prefix.as_deref().is_some_and(|prefix| prefix.starts_with('/')) {
         let problem = Problem::new("this `prefix` begins with a `/`, which few keys do");
         file.warning(&place("prefix"), problem.hint("`docs/` is what lies below `docs/`"));

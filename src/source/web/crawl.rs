@@ -8,6 +8,7 @@ mod equal;
 mod follow;
 mod host;
 mod meet;
+mod sample;
 mod seek;
 
 use std::collections::{HashMap, HashSet};
@@ -19,6 +20,7 @@ use url::Url;
 
 use self::ended::Ended;
 use self::host::Host;
+pub(super) use self::sample::sample;
 use super::super::{Item, Listed, SkipReason, SourceError, Version};
 use super::frontier::{Batch, Look, PageRecord, Place, Turn, Visit};
 use super::shared::Shared;
@@ -71,6 +73,8 @@ pub(super) struct Crawl {
     /// Sitemaps that somebody names: those that are missing are a loss.
     declared: HashSet<Url>,
     orphans_sought: bool,
+    /// A few pages are enough, and nobody waits for what stands on most of them.
+    samples: bool,
     /// By content: of pages that were equal to one that is the document no more, the one that is it from now on.
     heirs: HashMap<String, (Url, PageRecord)>,
     tally: Tally,
@@ -137,6 +141,7 @@ impl Crawl {
             ready: HashSet::new(),
             declared: HashSet::new(),
             orphans_sought: false,
+            samples: false,
             heirs: HashMap::new(),
             tally: Tally::default(),
         };
@@ -157,6 +162,9 @@ impl Crawl {
                     Err(broken) => return Err(SourceError::new(broken).into()),
                 }
                 continue;
+            }
+            if self.samples && self.site.visited >= self.shared.plan.max_pages {
+                return Ok(());
             }
             // Nothing is in flight and nothing in the queue: whatever can still lead to a page is looked at, one after the other.
             if !self.site.sought {
@@ -280,7 +288,7 @@ impl Crawl {
         let item = Item::new(url.as_str(), version.map_or(Version::UNKNOWN, Version::new));
         let listed = Listed::Item(item);
         let site = self.shared.site_of(url);
-        if self.ready.contains(&site) {
+        if self.samples || self.ready.contains(&site) {
             return self.say(listed).await;
         }
         self.held.entry(site).or_default().push(listed);

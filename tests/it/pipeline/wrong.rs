@@ -139,7 +139,7 @@ const BAD: [(&str, &str, &str, &str, &str); 52] = [
     ("store: {qdrant: {shard_number: 0}}\n", "1:32", "0", "`store.qdrant.shard_number` must be at least 1", ""),
     ("store: {qdrant: {ordering: weak}}\n", "1:28", "weak", "`store.qdrant.ordering` cannot be `weak`", "strong, medium"),
     ("store: {edge: {}, qdrant: {}}\n", "1:19", "qdrant", "only one of these can be given, and `edge` is", "remove"),
-    ("# ÿ\nname: ÿÿ\nÿ: \"é\" # ÿ\n", "2:7", "ÿÿ", "`ÿÿ`: not a name", "letters"),
+    ("# ÿ\nname: ÿ÷\nÿ: \"é\" # ÿ\n", "2:7", "ÿ÷", "`ÿ÷`: not a name", "letters"),
     ("a: &a [*a]\n", "1:8", "*a", "an alias to the very thing that it stands in", ""),
 ];
 
