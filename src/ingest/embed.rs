@@ -247,7 +247,10 @@ impl Batcher {
             }
             let batcher = Arc::clone(&batcher);
             let (place, span) = (Place::take(&clocks, Step::Embed), batcher.told(&batch));
-            let sent = async move { listened(place.listener(), batcher.send(batch, &place)).await };
+            let sent = async move {
+                let sent = listened(place.listener(), batcher.send(batch, &place));
+                batcher.report.embeddings.sent.counts(sent).await;
+            };
             in_flight.spawn(sent.instrument(span));
         }
         clocks.free(Step::Embed, Free::Input);

@@ -57,7 +57,9 @@ pub(super) async fn open(
     let index = match (index, mode) {
         (None, Mode::Write) if setup.is_there => return Err(StoreError::Missing { store: store.describe() }.into()),
         (None, Mode::Write) => {
-            let Some(made) = create(&setup, &stop).await? else { return Ok(None) };
+            // A model that does not say how wide its vectors are is asked for one.
+            let made = report.embeddings.sent.counts(create(&setup, &stop)).await?;
+            let Some(made) = made else { return Ok(None) };
             Some(made)
         }
         (None, Mode::Look) => {

@@ -13,6 +13,7 @@ use super::limit::Limit;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
 use crate::language::Language;
+use crate::limits::Tally;
 use crate::providers::{PromptCache, Usage, local};
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
@@ -58,7 +59,7 @@ pub struct ChunkCounters {
     pub kept: Counter,
 }
 
-/// Embeddings by where they came from. Requests, retries and refusals are counted by the provider's own layer.
+/// Embeddings by where they came from.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct EmbeddingCounters {
@@ -69,6 +70,8 @@ pub struct EmbeddingCounters {
     pub batches: Counter,
     /// Those that held as many tokens as they may.
     pub batches_of_tokens: Counter,
+    /// Requests, as the provider's own layer counts them. Of a model that does without it there are none.
+    pub sent: Arc<Tally>,
 }
 
 /// Contexts of chunks by where they came from, and what those took that were written.
@@ -77,8 +80,10 @@ pub struct EmbeddingCounters {
 pub struct ContextCounters {
     pub written: Counter,
     pub cache_hits: Counter,
-    /// Requests, without what was tried again below them.
-    pub requests: Counter,
+    /// Calls of a model, without what was tried again below them.
+    pub calls: Counter,
+    /// Requests, as the provider's own layer counts them. Of a model that does without it there are none.
+    pub sent: Arc<Tally>,
     pub input_tokens: Counter,
     pub output_tokens: Counter,
     paid: Mutex<Paid>,
@@ -131,10 +136,13 @@ impl ContextCounters {
 
     /// As the summary tells it.
     pub fn told(&self) -> Contexts {
+        let sent = self.sent.counted();
         Contexts {
             written: self.written.get(),
             cache_hits: self.cache_hits.get(),
-            requests: self.requests.get(),
+            requests: if sent.requests > 0 { sent.requests } else { self.calls.get() },
+            retries: sent.retries,
+            throttled: sent.throttled,
             input_tokens: self.input_tokens.get(),
             output_tokens: self.output_tokens.get(),
             cost_usd: self.cost_usd(),
@@ -411,8 +419,14 @@ pub struct Chunks {
 pub struct Contexts {
     pub written: u64,
     pub cache_hits: u64,
-    /// Requests, without what was tried again below them.
+    /// Requests, with those that were sent again.
     pub requests: u64,
+    /// Those of them that were sent again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u64,
+    /// Refusals that asked to slow down.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub throttled: u64,
     pub input_tokens: u64,
     pub output_tokens: u64,
     /// `None` where the price is not known.

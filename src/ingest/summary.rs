@@ -12,10 +12,8 @@ use crate::vectordb::OneByOne;
 pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
     let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
     let terms = &run.setup.terms;
-    let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
+    let requests = embeddings.sent.counted();
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
-    // Of a provider that is asked for both, one number of requests is known.
-    let others = if run.setup.context.as_ref().is_some_and(|context| context.embeds) { contexts } else { None };
     // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
     let tokens = embeddings.tokens.get() + requests.wasted;
     let times = run.report.clocks.times();
@@ -38,7 +36,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         embeddings: Embeddings {
             embedded: embeddings.embedded.get(),
             cache_hits: embeddings.cache_hits.get(),
-            requests: requests.requests.saturating_sub(others.map_or(0, |contexts| contexts.requests)),
+            requests: requests.requests,
             tokens,
             retries: requests.retries,
             throttled: requests.throttled,

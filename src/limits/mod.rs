@@ -42,6 +42,7 @@ mod saved;
 mod sent;
 mod shared;
 mod state;
+mod tally;
 #[cfg(feature = "postgres")]
 mod usage;
 mod visit;
@@ -62,6 +63,7 @@ pub use permit::{InFlight, Permit, Reservation};
 pub(crate) use readings::readings;
 pub use sent::Sent;
 pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
+pub use tally::{Counted, Tally};
 #[cfg(feature = "postgres")]
 pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};

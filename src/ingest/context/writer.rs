@@ -104,7 +104,8 @@ impl Writer {
     /// What is on the wire when the run is stopped is waited for, since it is paid for; what waits for its turn is not.
     async fn unless_stopped(&self, asked: &Asked) -> Result<(Text, Received), ContextError> {
         let asking = Asking::begin(Place::take(&self.report.clocks, Step::Context));
-        let answer = listened(asking.listener(), self.ask(asked, &asking)).instrument(self.span.clone());
+        let answer = listened(asking.listener(), self.ask(asked, &asking));
+        let answer = self.report.contexts.sent.counts(answer).instrument(self.span.clone());
         let stopped = async {
             self.stop.cancelled().await;
             while asking.is_on_wire() {
@@ -241,7 +242,7 @@ impl Writer {
         // Who does not wait for the first would only pay for keeping it, too.
         let request = ChatRequest { shared: prefix.and(request.shared), ..request.clone() };
         let sent = async {
-            self.report.contexts.requests.add(1);
+            self.report.contexts.calls.add(1);
             model.chat(request).await
         };
         match prefix {
