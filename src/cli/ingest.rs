@@ -10,11 +10,12 @@ use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
+use super::spent::{self, Spent};
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
 use crate::ingest::limit::{Cause, Limit};
-use crate::ingest::report::{ChangeOfModel, Contexts, IngestSummary, Outcome, Report, Stage};
+use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome, Report, Stage};
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
 use crate::parse::{Guess, guess};
@@ -57,10 +58,10 @@ pub(super) async fn run_on(
     let lines = progress.lines();
     let options = options(args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
-    let summary = runtime.ingest(options, report, stop).await;
+    let summary = runtime.ingest(options, Arc::clone(&report), stop).await;
     drop(told);
     progress.finish();
-    let summary = summary?;
+    let summary = summary.map_err(|error| Spent::before(error, &report))?;
     if output.json {
         output.event(&summary);
     } else {
@@ -245,30 +246,11 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         }
         output.note(&line);
     }
-    if let Some(contexts) = summary.contexts.filter(|contexts| contexts.written + contexts.cache_hits > 0) {
-        output.note(&format!("  {}", situated(&contexts)));
+    if let Some(contexts) = summary.contexts.filter(|contexts| contexts.written + contexts.cache_hits + contexts.requests > 0) {
+        output.note(&format!("  {}", spent::situated(&contexts)));
     }
     if embeddings.embedded + embeddings.cache_hits > 0 {
-        let mut line = format!("  {} embedded", counted(embeddings.embedded, "text"));
-        if embeddings.cache_hits > 0 {
-            line.push_str(&format!(", {} from the cache", grouped(embeddings.cache_hits)));
-        }
-        if embeddings.requests > 0 {
-            line.push_str(&format!(", {}", counted(embeddings.requests, "request")));
-        }
-        line.push_str(&format!(", {}", counted(embeddings.tokens, "token")));
-        if embeddings.throttled > 0 {
-            line.push_str(&format!(", refused {} times for speed", grouped(embeddings.throttled)));
-        }
-        if embeddings.hedged > 0 {
-            line.push_str(&format!(", {} sent twice since no answer came", counted(embeddings.hedged, "request")));
-        }
-        match embeddings.cost_usd {
-            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
-            None if embeddings.requests > 0 => line.push_str(", price not known"),
-            _ => {}
-        }
-        output.note(&line);
+        output.note(&format!("  {}", spent::embedded(embeddings)));
     }
     if let Some(change) = &summary.change {
         output.note(&format!("  {}", changed(change)));
@@ -314,24 +296,6 @@ pub(super) fn kept(gone: u64, other_home: Option<&str>) -> String {
              name, as where a source is away, or where files were renamed and changed at once: kept, and still found"
         ),
     }
-}
-
-/// What it took to say where chunks stand.
-pub(super) fn situated(contexts: &Contexts) -> String {
-    let mut line = format!("{} written", counted(contexts.written, "context"));
-    if contexts.cache_hits > 0 {
-        line.push_str(&format!(", {} from the cache", grouped(contexts.cache_hits)));
-    }
-    if contexts.requests > 0 {
-        let (requests, read) = (counted(contexts.requests, "request"), counted(contexts.input_tokens, "token"));
-        line.push_str(&format!(", {requests}, {read} read and {} written", grouped(contexts.output_tokens)));
-        match contexts.cost_usd {
-            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
-            None => line.push_str(", price not known"),
-            _ => {}
-        }
-    }
-    line
 }
 
 /// How far a change of the index's model is, and what would complete it.

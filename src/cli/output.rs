@@ -10,6 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
+use super::spent::Spent;
 use super::style::{Style, harmless, reader_left, terminal_left, unwritten};
 use crate::answer::wire::Line;
 use crate::error::Error;
@@ -195,7 +196,10 @@ impl Output {
     /// The same, and to a program: for what ends a command before it has said so itself.
     pub fn fatal(&self, error: &anyhow::Error) {
         if self.json {
-            self.event(&line(error));
+            match error.downcast_ref() {
+                Some(spent) => self.event(&After { error: line(error), spent }),
+                None => self.event(&line(error)),
+            }
         }
         self.error(error);
     }
@@ -210,11 +214,23 @@ impl Output {
             let label = if n == 0 { self.paint("error:", "1;31") } else { self.paint("caused by:", "1") };
             text.push_str(&format!("{label} {message}\n"));
         }
+        if let Some(spent) = error.downcast_ref::<Spent>().and_then(Spent::line) {
+            text.push_str(&format!("{} {spent}\n", self.paint("until then:", "1")));
+        }
         if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint)) {
             text.push_str(&format!("{} {}\n", self.paint("hint:", "1;36"), harmless(&hint)));
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
+}
+
+/// The line of an error, for programs, with what was spent before.
+#[derive(Serialize)]
+struct After<'a> {
+    #[serde(flatten)]
+    error: Line<'a>,
+    #[serde(flatten)]
+    spent: &'a Spent,
 }
 
 /// The line of an error, for programs.

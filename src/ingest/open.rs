@@ -41,6 +41,9 @@ pub(super) async fn open(
     stop: CancellationToken,
 ) -> Result<Option<Opened>, Error> {
     let store = Arc::clone(&setup.store);
+    if let Some(price) = setup.terms.price {
+        let _ = report.embeddings.price.set(price);
+    }
     if options.rebuild && mode == Mode::Write && begun(&stop, || store.drop_index()).await?.is_none() {
         return Ok(None);
     }

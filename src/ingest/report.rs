@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ pub use super::stage::Stage;
 use super::whatif::Doubled;
 use crate::language::Language;
 use crate::limits::Tally;
-use crate::providers::{PromptCache, Usage, local};
+use crate::providers::{Price, PromptCache, Usage, local};
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
 
@@ -72,6 +72,27 @@ pub struct EmbeddingCounters {
     pub batches_of_tokens: Counter,
     /// Requests, as the provider's own layer counts them. Of a model that does without it there are none.
     pub sent: Arc<Tally>,
+    /// The price, once it is known.
+    pub(super) price: OnceLock<Price>,
+}
+
+impl EmbeddingCounters {
+    /// As the summary tells it.
+    pub fn told(&self) -> Embeddings {
+        let sent = self.sent.counted();
+        // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
+        let tokens = self.tokens.get() + sent.wasted;
+        Embeddings {
+            embedded: self.embedded.get(),
+            cache_hits: self.cache_hits.get(),
+            requests: sent.requests,
+            tokens,
+            retries: sent.retries,
+            throttled: sent.throttled,
+            hedged: sent.hedged,
+            cost_usd: self.price.get().and_then(|price| price.cost(tokens, 0)),
+        }
+    }
 }
 
 /// Contexts of chunks by where they came from, and what those took that were written.

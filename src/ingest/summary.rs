@@ -2,7 +2,7 @@
 
 use super::clocks::Times;
 use super::limit::Limit;
-use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
+use super::report::{Chunks, Documents, IngestSummary, Outcome};
 use super::run::{Run, WRITERS};
 use super::whatif::{Doubled, Recorded};
 use super::worker::BATCH;
@@ -10,12 +10,8 @@ use crate::vectordb::OneByOne;
 
 /// What a run has come to.
 pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
-    let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
-    let terms = &run.setup.terms;
-    let requests = embeddings.sent.counted();
+    let (documents, chunks) = (&run.report.documents, &run.report.chunks);
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
-    // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
-    let tokens = embeddings.tokens.get() + requests.wasted;
     let times = run.report.clocks.times();
     let limit = Limit::of(&times);
     IngestSummary {
@@ -33,16 +29,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         },
         chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
         contexts,
-        embeddings: Embeddings {
-            embedded: embeddings.embedded.get(),
-            cache_hits: embeddings.cache_hits.get(),
-            requests: requests.requests,
-            tokens,
-            retries: requests.retries,
-            throttled: requests.throttled,
-            hedged: requests.hedged,
-            cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
-        },
+        embeddings: run.report.embeddings.told(),
         bottleneck: limit.and_then(|limit| limit.stage),
         limit,
         doubled: doubled(run, &times, one_by_one),
