@@ -236,7 +236,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         Outcome::Complete if documents.failed > 0 => output.paint("finished", "33"),
         Outcome::Complete => output.paint("done", "32"),
     };
-    output.note(&format!("{mark} {}{what} in {:.1} s", counted(documents.seen, "document"), summary.seconds));
+    // Who does not list the sources, as one of several workers does not, has what it was given.
+    let seen = documents.seen.max(documents.added + documents.changed + documents.unchanged + documents.failed);
+    output.note(&format!("{mark} {}{what} in {:.1} s", counted(seen, "document"), summary.seconds));
     if chunks.upserted + chunks.deleted > 0 {
         let mut line = format!("  {} written", counted(chunks.upserted, "chunk"));
         for (count, what) in [(chunks.kept, "kept"), (chunks.deleted, "deleted")] {
