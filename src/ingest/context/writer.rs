@@ -163,7 +163,7 @@ impl Writer {
                 Err(error) if begun && attempt < ATTEMPTS && self.asks_again(&error) => {
                     attempt += 1;
                     tracing::info!(%error, attempt, "an answer broke off or was empty, and is asked for again");
-                    asking.is(Waiting::Retry);
+                    asking.is(Waiting::Pause);
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) if begun => {
