@@ -18,6 +18,7 @@ use crate::ingest::limit::{Cause, Limit};
 use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome, Report, Stage};
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
+use crate::limits::Known;
 use crate::parse::{Guess, guess};
 use crate::pipeline::{instead_of_bucket, is_database};
 use crate::runtime::Runtime;
@@ -79,7 +80,14 @@ const WORTH_RAISING: f64 = 1.15;
 /// What limits a run, what would raise that, and what it would bring.
 fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
     let (remedy, twice) = match limit.cause {
-        Cause::Quota => ("another key or a higher tier", ("twice the quota", doubled.quota)),
+        Cause::Quota => match limit.quota {
+            Some(Known::Assumed) => ("no limits of the provider are known; declare its `limits`", ("", None)),
+            Some(Known::Learned) => (
+                "it is what refusals have taught; another key or a higher tier, or declare `limits` if more is allowed",
+                ("twice the quota", doubled.quota),
+            ),
+            Some(Known::Told) | None => ("another key or a higher tier", ("twice the quota", doubled.quota)),
+        },
         Cause::Places if doubled.concurrency.is_some() => {
             ("a higher `limits: { concurrency }`", ("twice as many", doubled.concurrency))
         }
@@ -346,6 +354,21 @@ fn kind(reason: SkipReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Plan;
+
+    #[test]
+    fn where_no_limits_are_known_a_run_is_not_told_to_buy_more() {
+        let reading = Reading::of(&Plan::from_env().sources);
+        let told = |quota| {
+            let limit = Limit { cause: Cause::Quota, share: 0.84, stage: Some(Stage::Embed), quota };
+            verdict(&limit, Doubled { quota: Some(1.9), ..Doubled::default() }, reading)
+        };
+        let assumed = "a careful start 84 %: no limits of the provider are known; declare its `limits`";
+        assert_eq!(told(Some(Known::Assumed)), assumed);
+        assert!(told(Some(Known::Learned)).starts_with("a learned quota 84 %: it is what refusals have taught; another key"));
+        let quota = "quota 84 %: another key or a higher tier (twice the quota: 1.9 × as fast)";
+        assert_eq!((told(Some(Known::Told)).as_str(), told(None).as_str()), (quota, quota));
+    }
 
     #[test]
     fn an_address_without_its_scheme_is_told_from_a_file() {

@@ -124,7 +124,8 @@ impl Screen {
                     output.event(&event);
                 } else {
                     let (folders, documents) = (counted(watched as u64, "folder"), counted(documents, "document"));
-                    let what = if watched == 0 || without_events.is_some() { documents } else { format!("{folders}, {documents}") };
+                    let what =
+                        if watched == 0 || without_events.is_some() { documents } else { format!("{folders}, {documents}") };
                     output.note(&format!("watching {what} (Ctrl-C ends)"));
                 }
                 if let Some(why) = without_events {

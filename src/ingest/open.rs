@@ -41,6 +41,8 @@ pub(super) async fn open(
     stop: CancellationToken,
 ) -> Result<Option<Opened>, Error> {
     let store = Arc::clone(&setup.store);
+    let contexts = setup.context.as_ref().and_then(|context| context.allowed.clone());
+    report.quotas.know(setup.terms.allowed.clone(), contexts);
     if let Some(price) = setup.terms.price {
         let _ = report.embeddings.price.set(price);
     }

@@ -13,7 +13,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
     let (documents, chunks) = (&run.report.documents, &run.report.chunks);
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
     let times = run.report.clocks.times();
-    let limit = Limit::of(&times);
+    let limit = Limit::of(&times).map(|limit| run.report.quotas.explained(limit));
     IngestSummary {
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },

@@ -223,6 +223,7 @@ impl Limiter {
         Allowed {
             rpm: state.budget.requests.limit(),
             tpm: state.budget.tokens.limit(),
+            quota: state.budget.known(),
             concurrency: state.concurrency.allowed(),
             in_flight: state.concurrency.in_flight(),
             used,

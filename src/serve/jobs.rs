@@ -232,7 +232,7 @@ impl Jobs {
     pub(super) fn limits(&self) -> Vec<Limit> {
         let known = lock(&self.known);
         let running = known.iter().filter(|job| job.state.borrow().phase == Phase::Running);
-        running.filter_map(|job| lock(&job.recent).look(&job.report.clocks)).collect()
+        running.filter_map(|job| job.report.limit(&mut lock(&job.recent))).collect()
     }
 
     /// Has all of them end, and takes no more.

@@ -21,7 +21,8 @@ fn rig(of: &str, becomes: &str) -> Rig {
 fn a_plan_of_batches_that_are_smaller_than_a_text_is_what_a_run_sends() {
     let rig = rig("batch: { items: 4 }", "batch: { tokens: 10 }");
     rig.write_documents(3);
-    rig.project.write("docs/泵.txt", "水泵在天冷时会漏水，需要检查垫圈是否老化。\n\n每两年更换一次垫圈，并且同时更换阀门和密封环。\n");
+    rig.project
+        .write("docs/泵.txt", "水泵在天冷时会漏水，需要检查垫圈是否老化。\n\n每两年更换一次垫圈，并且同时更换阀门和密封环。\n");
     let plan = rig.run(&["plan", "--json"]).expect_code(0).last("plan");
     assert!(plan["requests"] == plan["embeddings"] && plan["embeddings"].as_u64() > Some(10), "{plan}");
     let summary = rig.complete();

@@ -185,7 +185,8 @@ async fn places_that_are_taken_by_what_waits_for_the_quota_are_not_what_limits()
     // A text is three minutes' worth: as many as have places come to wait before the first is through.
     let limits = Limits { rpm: None, tpm: Some(100), concurrency: Some(4) };
     let limiter = Limiter::new(limits);
-    let (times, wall) = embedded_by(Remote { limiter, latency: Duration::from_millis(50), fails_of_ten: 0, tokens: 300 }, 0).await;
+    let (times, wall) =
+        embedded_by(Remote { limiter, latency: Duration::from_millis(50), fails_of_ten: 0, tokens: 300 }, 0).await;
     assert!(wall > f64::from(TEXTS) * 150.0, "{wall}");
     let limit = Limit::of(&Times { opening: 0.0, closing: 0.0, cpu: 0.0, ..times });
     assert!(limit.is_some_and(|limit| limit.cause == Cause::Quota && limit.share > 0.9), "{limit:?} {times:?}");
