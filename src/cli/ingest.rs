@@ -10,7 +10,7 @@ use super::args::{Common, IngestArgs, Invalid};
 use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
-use super::spent::{self, Spent};
+use super::spent::{self, UnfinishedRun};
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
@@ -62,7 +62,7 @@ pub(super) async fn run_on(
     let summary = runtime.ingest(options, Arc::clone(&report), stop).await;
     drop(told);
     progress.finish();
-    let summary = summary.map_err(|error| Spent::before(error, &report))?;
+    let summary = summary.map_err(|error| UnfinishedRun::new(error, &report))?;
     if output.json {
         output.event(&summary);
     } else {

@@ -10,11 +10,12 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
-use super::spent::Spent;
+use super::spent::{UnfinishedRun, words};
 use super::style::{Style, harmless, reader_left, terminal_left, unwritten};
 use crate::answer::wire::Line;
 use crate::error::Error;
 use crate::pipeline::{Diagnostic, Level};
+use crate::runtime::Unfinished;
 use crate::source::readable::readable;
 use crate::telemetry::{CHUNK, CONTENT, PARENT, TARGET};
 
@@ -197,7 +198,7 @@ impl Output {
     pub fn fatal(&self, error: &anyhow::Error) {
         if self.json {
             match error.downcast_ref() {
-                Some(spent) => self.event(&After { error: line(error), spent }),
+                Some(UnfinishedRun { spent, .. }) => self.event(&Unfinished { error: line(error), spent: *spent }),
                 None => self.event(&line(error)),
             }
         }
@@ -214,7 +215,7 @@ impl Output {
             let label = if n == 0 { self.paint("error:", "1;31") } else { self.paint("caused by:", "1") };
             text.push_str(&format!("{label} {message}\n"));
         }
-        if let Some(spent) = error.downcast_ref::<Spent>().and_then(Spent::line) {
+        if let Some(spent) = error.downcast_ref::<UnfinishedRun>().and_then(|run| words(&run.spent)) {
             text.push_str(&format!("{} {spent}\n", self.paint("until then:", "1")));
         }
         if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint)) {
@@ -222,15 +223,6 @@ impl Output {
         }
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
-}
-
-/// The line of an error, for programs, with what was spent before.
-#[derive(Serialize)]
-struct After<'a> {
-    #[serde(flatten)]
-    error: Line<'a>,
-    #[serde(flatten)]
-    spent: &'a Spent,
 }
 
 /// The line of an error, for programs.

@@ -1,42 +1,31 @@
 //! What an ingest has spent: told of one that ends well, and of one that fails.
 
-use serde::Serialize;
-
 use super::output::{counted, grouped};
 use crate::error::Error;
-use crate::ingest::report::{Contexts, Embeddings, Report};
+use crate::ingest::report::{Contexts, Embeddings, Report, Spent};
 
-/// What was spent before an ingest failed, in the words of its summary.
-#[derive(Debug, Serialize, thiserror::Error)]
+/// An ingest that failed, with what was spent before.
+#[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub(super) struct Spent {
+pub(super) struct UnfinishedRun {
     /// Why it failed.
-    #[serde(skip)]
     #[source]
     error: Error,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    contexts: Option<Contexts>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    embeddings: Option<Embeddings>,
+    pub spent: Spent,
 }
 
-impl Spent {
+impl UnfinishedRun {
     /// The error of a run that has counted this.
-    pub fn before(error: Error, report: &Report) -> Self {
-        let (contexts, embeddings) = (report.contexts.told(), report.embeddings.told());
-        Self {
-            error,
-            contexts: Some(contexts).filter(|contexts| contexts.requests > 0),
-            embeddings: Some(embeddings).filter(|embeddings| embeddings.requests > 0),
-        }
+    pub fn new(error: Error, report: &Report) -> Self {
+        Self { error, spent: report.spent() }
     }
+}
 
-    /// For people; `None` where nothing was.
-    pub fn line(&self) -> Option<String> {
-        let parts = [self.contexts.as_ref().map(situated), self.embeddings.as_ref().map(embedded)];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join("; "))
-    }
+/// What was spent, for people; `None` where nothing was.
+pub(super) fn words(spent: &Spent) -> Option<String> {
+    let parts = [spent.contexts.as_ref().map(situated), spent.embeddings.as_ref().map(embedded)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// What it took to say where chunks stand.
@@ -98,17 +87,17 @@ mod tests {
     fn what_was_spent_is_told_with_the_error() {
         let report = Report::default();
         let failed = || Error::from(ProviderError::new("mine/chat", ErrorKind::InvalidInput, "said nothing"));
-        assert_eq!(Spent::before(failed(), &report).line(), None, "nothing was");
-        report.contexts.calls.add(16);
+        assert_eq!(words(&report.spent()), None, "nothing was");
+        report.contexts.requests.add(16);
         report.contexts.paid(Usage::new(Some(23_000), Some(192)), Some(0.046));
-        let spent = anyhow::Error::new(Spent::before(failed(), &report));
-        let told = spent.downcast_ref::<Spent>().unwrap();
+        let failed_run = anyhow::Error::new(UnfinishedRun::new(failed(), &report));
+        let spent = failed_run.downcast_ref::<UnfinishedRun>().unwrap().spent;
         let wanted = "0 contexts written, 16 requests, 23,000 tokens read and 192 written, $0.04600";
-        assert_eq!(told.line().as_deref(), Some(wanted));
-        let told = serde_json::to_value(told).unwrap();
+        assert_eq!(words(&spent).as_deref(), Some(wanted));
+        let told = serde_json::to_value(spent).unwrap();
         assert_eq!((&told["contexts"]["requests"], &told["contexts"]["cost_usd"]), (&16.into(), &0.046.into()), "{told}");
         assert_eq!(told.get("embeddings"), None, "no text was embedded: {told}");
-        let line = serde_json::to_value(line(&spent)).unwrap();
+        let line = serde_json::to_value(line(&failed_run)).unwrap();
         assert_eq!((&line["type"], &line["kind"]), (&"error".into(), &failed().code().into()), "the error is the same: {line}");
     }
 }

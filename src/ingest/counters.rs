@@ -93,9 +93,9 @@ impl EmbeddingCounters {
 pub struct ContextCounters {
     pub written: Counter,
     pub cache_hits: Counter,
-    /// Calls of a model, without what was tried again below them.
-    pub calls: Counter,
-    /// Requests, as the provider's own layer counts them. Of a model that does without it there are none.
+    /// Requests, without what was tried again below them.
+    pub requests: Counter,
+    /// All of them, as the provider's own layer counts them. Of a model that does without it there are none.
     pub sent: Arc<Tally>,
     pub input_tokens: Counter,
     pub output_tokens: Counter,
@@ -153,7 +153,7 @@ impl ContextCounters {
         Contexts {
             written: self.written.get(),
             cache_hits: self.cache_hits.get(),
-            requests: if sent.requests > 0 { sent.requests } else { self.calls.get() },
+            requests: if sent.requests > 0 { sent.requests } else { self.requests.get() },
             retries: sent.retries,
             throttled: sent.throttled,
             input_tokens: self.input_tokens.get(),
@@ -201,6 +201,27 @@ pub struct Embeddings {
     pub hedged: u64,
     /// `None` where the price is not known.
     pub cost_usd: Option<f64>,
+}
+
+/// What a run has paid for so far, as its summary would tell it; nothing of what it has not asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Spent {
+    /// Contexts of chunks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contexts: Option<Contexts>,
+    /// Embeddings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embeddings: Option<Embeddings>,
+}
+
+impl Spent {
+    /// By these counters.
+    pub fn of(contexts: &ContextCounters, embeddings: &EmbeddingCounters) -> Self {
+        Self {
+            contexts: Some(contexts.told()).filter(|contexts| contexts.requests > 0),
+            embeddings: Some(embeddings.told()).filter(|embeddings| embeddings.requests > 0),
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

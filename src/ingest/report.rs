@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::clocks::{Clocks, EmbedTimes, Times};
 pub use super::counters::{
-    ChunkCounters, ContextCounters, Contexts, Counter, DocumentCounters, EmbeddingCounters, Embeddings, LanguageCounters,
+    ChunkCounters, ContextCounters, Contexts, Counter, DocumentCounters, EmbeddingCounters, Embeddings, LanguageCounters, Spent,
 };
 use super::limit::{Limit, Recent};
 use super::quotas::Quotas;
@@ -99,6 +99,11 @@ impl Report {
     /// What limits it now is known elsewhere: the run goes on in a service.
     pub fn tell_limit(&self, limit: Limit) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+    }
+
+    /// What was paid for so far: a run that fails has no summary.
+    pub fn spent(&self) -> Spent {
+        Spent::of(&self.contexts, &self.embeddings)
     }
 
     /// What limits it now; to be asked now and then.

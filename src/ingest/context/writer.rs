@@ -242,7 +242,7 @@ impl Writer {
         // Who does not wait for the first would only pay for keeping it, too.
         let request = ChatRequest { shared: prefix.and(request.shared), ..request.clone() };
         let sent = async {
-            self.report.contexts.calls.add(1);
+            self.report.contexts.requests.add(1);
             model.chat(request).await
         };
         match prefix {
