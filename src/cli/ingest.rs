@@ -11,13 +11,15 @@ use super::exit;
 use super::output::{Output, counted, grouped};
 use super::progress::{Lines, Progress, Reading, downloads};
 use super::signals::unless_stopped;
+use super::spent::{self, UnfinishedRun};
 use super::style::harmless;
 use super::telemetry::Telemetry;
 use crate::ingest::Options;
 use crate::ingest::limit::{Cause, Limit};
-use crate::ingest::report::{ChangeOfModel, Contexts, IngestSummary, Outcome, Report, Stage};
+use crate::ingest::report::{ChangeOfModel, IngestSummary, Outcome, Report, Stage};
 use crate::ingest::whatif::Doubled;
 use crate::ingest::wire::Line;
+use crate::limits::Known;
 use crate::parse::{Guess, guess};
 use crate::pipeline::{full_width_comma, instead_of_bucket, is_database};
 use crate::runtime::Runtime;
@@ -62,10 +64,10 @@ pub(super) async fn run_on(
     let lines = progress.lines();
     let options = options(args, output.clone(), lines);
     let told = tell_when_interrupted(&stop, output, &progress);
-    let summary = runtime.ingest(options, report, stop).await;
+    let summary = runtime.ingest(options, Arc::clone(&report), stop).await;
     drop(told);
     progress.finish();
-    let summary = summary?;
+    let summary = summary.map_err(|error| UnfinishedRun::new(error, &report))?;
     if output.json {
         output.event(&summary);
     } else {
@@ -83,7 +85,14 @@ const WORTH_RAISING: f64 = 1.15;
 /// What limits a run, what would raise that, and what it would bring.
 fn verdict(limit: &Limit, doubled: Doubled, reading: Reading) -> String {
     let (remedy, twice) = match limit.cause {
-        Cause::Quota => ("another key or a higher tier", ("twice the quota", doubled.quota)),
+        Cause::Quota => match limit.quota {
+            Some(Known::Assumed) => ("no limits of the provider are known; declare its `limits`", ("", None)),
+            Some(Known::Learned) => (
+                "it is what refusals have taught; another key or a higher tier, or declare `limits` if more is allowed",
+                ("twice the quota", doubled.quota),
+            ),
+            Some(Known::Told) | None => ("another key or a higher tier", ("twice the quota", doubled.quota)),
+        },
         Cause::Places if doubled.concurrency.is_some() => {
             ("a higher `limits: { concurrency }`", ("twice as many", doubled.concurrency))
         }
@@ -248,7 +257,9 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         Outcome::Complete if documents.failed > 0 => output.paint("finished", "33"),
         Outcome::Complete => output.paint("done", "32"),
     };
-    output.note(&format!("{mark} {}{what} in {:.1} s", counted(documents.seen, "document"), summary.seconds));
+    // Who does not list the sources, as one of several workers does not, has what it was given.
+    let seen = documents.seen.max(documents.added + documents.changed + documents.unchanged + documents.failed);
+    output.note(&format!("{mark} {}{what} in {:.1} s", counted(seen, "document"), summary.seconds));
     if chunks.upserted + chunks.deleted > 0 {
         let mut line = format!("  {} written", counted(chunks.upserted, "chunk"));
         for (count, what) in [(chunks.kept, "kept"), (chunks.deleted, "deleted")] {
@@ -258,30 +269,11 @@ pub(super) fn show(summary: &IngestSummary, reading: Reading, output: &Output) {
         }
         output.note(&line);
     }
-    if let Some(contexts) = summary.contexts.filter(|contexts| contexts.written + contexts.cache_hits > 0) {
-        output.note(&format!("  {}", situated(&contexts)));
+    if let Some(contexts) = summary.contexts.filter(|contexts| contexts.written + contexts.cache_hits + contexts.requests > 0) {
+        output.note(&format!("  {}", spent::situated(&contexts)));
     }
     if embeddings.embedded + embeddings.cache_hits > 0 {
-        let mut line = format!("  {} embedded", counted(embeddings.embedded, "text"));
-        if embeddings.cache_hits > 0 {
-            line.push_str(&format!(", {} from the cache", grouped(embeddings.cache_hits)));
-        }
-        if embeddings.requests > 0 {
-            line.push_str(&format!(", {}", counted(embeddings.requests, "request")));
-        }
-        line.push_str(&format!(", {}", counted(embeddings.tokens, "token")));
-        if embeddings.throttled > 0 {
-            line.push_str(&format!(", refused {} times for speed", grouped(embeddings.throttled)));
-        }
-        if embeddings.hedged > 0 {
-            line.push_str(&format!(", {} sent twice since no answer came", counted(embeddings.hedged, "request")));
-        }
-        match embeddings.cost_usd {
-            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
-            None if embeddings.requests > 0 => line.push_str(", price not known"),
-            _ => {}
-        }
-        output.note(&line);
+        output.note(&format!("  {}", spent::embedded(embeddings)));
     }
     if let Some(change) = &summary.change {
         output.note(&format!("  {}", changed(change)));
@@ -327,24 +319,6 @@ pub(super) fn kept(gone: u64, other_home: Option<&str>) -> String {
              name, as where a source is away, or where files were renamed and changed at once: kept, and still found"
         ),
     }
-}
-
-/// What it took to say where chunks stand.
-pub(super) fn situated(contexts: &Contexts) -> String {
-    let mut line = format!("{} written", counted(contexts.written, "context"));
-    if contexts.cache_hits > 0 {
-        line.push_str(&format!(", {} from the cache", grouped(contexts.cache_hits)));
-    }
-    if contexts.requests > 0 {
-        let (requests, read) = (counted(contexts.requests, "request"), counted(contexts.input_tokens, "token"));
-        line.push_str(&format!(", {requests}, {read} read and {} written", grouped(contexts.output_tokens)));
-        match contexts.cost_usd {
-            Some(cost) if cost > 0.0 => line.push_str(&format!(", ${cost:.5}")),
-            None => line.push_str(", price not known"),
-            _ => {}
-        }
-    }
-    line
 }
 
 /// How far a change of the index's model is, and what would complete it.
@@ -393,6 +367,21 @@ fn kind(reason: SkipReason) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pipeline::Plan;
+
+    #[test]
+    fn where_no_limits_are_known_a_run_is_not_told_to_buy_more() {
+        let reading = Reading::of(&Plan::from_env().sources);
+        let told = |quota| {
+            let limit = Limit { cause: Cause::Quota, share: 0.84, stage: Some(Stage::Embed), quota };
+            verdict(&limit, Doubled { quota: Some(1.9), ..Doubled::default() }, reading)
+        };
+        let assumed = "a careful start 84 %: no limits of the provider are known; declare its `limits`";
+        assert_eq!(told(Some(Known::Assumed)), assumed);
+        assert!(told(Some(Known::Learned)).starts_with("a learned quota 84 %: it is what refusals have taught; another key"));
+        let quota = "quota 84 %: another key or a higher tier (twice the quota: 1.9 × as fast)";
+        assert_eq!((told(Some(Known::Told)).as_str(), told(None).as_str()), (quota, quota));
+    }
 
     #[test]
     fn a_failure_is_one_line_whatever_the_file_is_called() {

@@ -34,6 +34,7 @@ mod search;
 mod serve;
 mod show;
 mod signals;
+mod spent;
 mod status;
 mod style;
 #[cfg(feature = "otel")]

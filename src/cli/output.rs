@@ -10,10 +10,12 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
 use super::once::Once;
+use super::spent::{UnfinishedRun, words};
 use super::style::{Style, harmless, reader_left, terminal_left, unwritten};
 use crate::answer::wire::Line;
 use crate::error::Error;
 use crate::pipeline::{Diagnostic, Level};
+use crate::runtime::Unfinished;
 use crate::source::readable::readable;
 use crate::telemetry::{CHUNK, CONTENT, PARENT, TARGET};
 
@@ -195,7 +197,10 @@ impl Output {
     /// The same, and to a program: for what ends a command before it has said so itself.
     pub fn fatal(&self, error: &anyhow::Error) {
         if self.json {
-            self.event(&line(error));
+            match error.downcast_ref() {
+                Some(UnfinishedRun { spent, .. }) => self.event(&Unfinished { error: line(error), spent: *spent }),
+                None => self.event(&line(error)),
+            }
         }
         self.error(error);
     }
@@ -209,6 +214,9 @@ impl Output {
         for (n, message) in causes(error).into_iter().enumerate() {
             let label = if n == 0 { self.paint("error:", "1;31") } else { self.paint("caused by:", "1") };
             text.push_str(&format!("{label} {message}\n"));
+        }
+        if let Some(spent) = error.downcast_ref::<UnfinishedRun>().and_then(|run| words(&run.spent)) {
+            text.push_str(&format!("{} {spent}\n", self.paint("until then:", "1")));
         }
         if let Some(hint) = error.chain().find_map(|cause| cause.downcast_ref::<Error>().and_then(Error::hint)) {
             text.push_str(&format!("{} {}\n", self.paint("hint:", "1;36"), harmless(&hint)));

@@ -12,6 +12,7 @@ use super::output::{Output, counted, grouped};
 use crate::ingest::limit::{Cause, Limit, Recent};
 use crate::ingest::report::{Report, Stage};
 use crate::ingest::wire::{self, Line};
+use crate::limits::Known;
 use crate::providers::local::Download;
 use crate::source::SourcePlan;
 
@@ -60,7 +61,11 @@ impl Reading {
         let what = match (limit.cause, limit.stage) {
             (Cause::Opening, _) => "opening",
             (Cause::Listing, _) => "listing",
-            (Cause::Quota, _) => "quota",
+            (Cause::Quota, _) => match limit.quota {
+                Some(Known::Assumed) => "a careful start",
+                Some(Known::Learned) => "a learned quota",
+                Some(Known::Told) | None => "quota",
+            },
             (Cause::Places, _) => "requests in flight",
             (Cause::Retries, _) => "retries",
             (Cause::Latency, _) => "the provider's latency",
@@ -222,7 +227,7 @@ fn line(report: &Report, rate: &mut Rate, recent: &mut Recent, reading: Reading)
     if failed > 0 {
         line.push_str(&format!(" · {} failed", grouped(failed)));
     }
-    if let Some(limit) = report.told_limit().or_else(|| recent.look(&report.clocks)) {
+    if let Some(limit) = report.limit(recent) {
         line.push_str(&format!(" · {}", reading.limit(&limit)));
     }
     if let Some(what) = report.waiting() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -13,8 +14,9 @@ use super::ingest::{ended, failed_line, runtime, show, source};
 use super::output::Output;
 use super::progress::{Progress, Reading};
 use super::received::{Ended, Received};
+use super::spent::words;
 use super::style::harmless;
-use crate::ingest::report::{IngestSummary, Report};
+use crate::ingest::report::{IngestSummary, Report, Spent};
 use crate::ingest::wire;
 use crate::pipeline;
 use crate::runtime::Settings;
@@ -145,8 +147,14 @@ impl Remote {
         drop(told);
         progress.finish();
         if last.get("type").and_then(Value::as_str) == Some("error") {
+            if output.json {
+                output.event(&last);
+            }
             let text = |key: &str| last.get(key).and_then(Value::as_str);
             output.complain(&format!("{} {}\n", output.paint("error:", "1;31"), text("message").unwrap_or_default()));
+            if let Some(spent) = Spent::deserialize(&last).ok().and_then(|spent| words(&spent)) {
+                output.complain(&format!("{} {spent}\n", output.paint("until then:", "1")));
+            }
             if let Some(hint) = text("hint") {
                 output.complain(&format!("{} {hint}\n", output.paint("hint:", "1;36")));
             }

@@ -114,17 +114,18 @@ impl Screen {
                     state.complain(&format!("… and {} more failed (`ragstream status` lists them)", grouped(more)), output);
                 }
             }
-            WatchEvent::Watching { folders, documents, without_events } => {
+            WatchEvent::Watching { folders: watched, documents, without_events } => {
                 state.watching = true;
                 if output.json {
-                    let mut event = json!({"type": "watching", "folders": folders, "documents": documents});
+                    let mut event = json!({"type": "watching", "folders": watched, "documents": documents});
                     if let (Some(event), Some(why)) = (event.as_object_mut(), &without_events) {
                         event.insert("without_events".into(), why.as_str().into());
                     }
                     output.event(&event);
                 } else {
-                    let (folders, documents) = (counted(folders as u64, "folder"), counted(documents, "document"));
-                    let what = if without_events.is_some() { documents } else { format!("{folders}, {documents}") };
+                    let (folders, documents) = (counted(watched as u64, "folder"), counted(documents, "document"));
+                    let what =
+                        if watched == 0 || without_events.is_some() { documents } else { format!("{folders}, {documents}") };
                     output.note(&format!("watching {what} (Ctrl-C ends)"));
                 }
                 if let Some(why) = without_events {

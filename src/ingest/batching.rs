@@ -47,3 +47,68 @@ impl Batching {
         Self { items, tokens, in_flight, texts, waiting: WAITING / (vector + TEXT) }
     }
 }
+
+/// How many batches texts make that come one after the other, as `embed.rs` fills them where it never waits for one.
+#[derive(Debug, Default)]
+pub(super) struct Filling {
+    batches: u64,
+    /// Of the last batch.
+    items: usize,
+    tokens: u64,
+}
+
+impl Filling {
+    /// The next text has so many tokens.
+    pub fn add(&mut self, tokens: u64, batching: &Batching) {
+        let full = self.items >= batching.items || self.tokens + tokens > batching.tokens as u64;
+        if full || self.batches == 0 {
+            (self.batches, self.items, self.tokens) = (self.batches + 1, 0, 0);
+        }
+        self.items += 1;
+        self.tokens += tokens;
+    }
+
+    /// So far.
+    pub fn batches(&self) -> u64 {
+        self.batches
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn batches(texts: &[u64], items: usize, tokens: usize) -> u64 {
+        let batching = Batching { items, tokens, in_flight: 1, texts: items * 2, waiting: 0 };
+        let mut filling = Filling::default();
+        texts.iter().for_each(|text| filling.add(*text, &batching));
+        filling.batches()
+    }
+
+    #[test]
+    fn a_text_that_is_larger_than_a_batch_is_one_request() {
+        assert_eq!(batches(&[327; 15], 256, 10), 15, "not one for each ten tokens");
+        assert_eq!(batches(&[3, 300, 3, 3], 256, 10), 3);
+        assert_eq!(batches(&[], 256, 10), 0);
+        assert_eq!(batches(&[5; 9], 4, 1000), 3);
+        assert_eq!(batches(&[6, 6, 6], 256, 10), 3, "two of them are too much, though all together are not two batches' worth");
+    }
+
+    proptest! {
+        #[test]
+        fn there_are_no_more_requests_than_texts_and_no_fewer_than_hold_them(
+            texts in prop::collection::vec(1_u64..50, 0..60),
+            items in 1_usize..10,
+            tokens in 1_usize..100,
+        ) {
+            let made = batches(&texts, items, tokens);
+            prop_assert!(made <= texts.len() as u64);
+            prop_assert!(made >= texts.len().div_ceil(items) as u64);
+            // What is larger than a batch travels alone.
+            let fits: u64 = texts.iter().filter(|text| **text <= tokens as u64).sum();
+            prop_assert!(made >= fits.div_ceil(tokens as u64));
+        }
+    }
+}

@@ -134,7 +134,8 @@ impl Claim for Claims {
 
 /// What this worker has done so far.
 fn told(run: &Run) -> String {
-    let (report, requests) = (&run.report, run.setup.terms.counted.as_ref().map(|counted| counted()).unwrap_or_default());
+    let report = &run.report;
+    let (embeddings, contexts) = (report.embeddings.sent.counted(), report.contexts.sent.counted());
     let documents = report.documents.added.get() + report.documents.changed.get() + report.documents.removed.get();
     serde_json::json!({
         "seconds": report.elapsed().as_secs_f64(),
@@ -142,8 +143,8 @@ fn told(run: &Run) -> String {
         "failed": report.documents.failed.get(),
         "chunks": report.chunks.upserted.get(),
         "tokens": report.embeddings.tokens.get(),
-        "requests": requests.requests,
-        "throttled": requests.throttled,
+        "requests": embeddings.requests + contexts.requests,
+        "throttled": embeddings.throttled + contexts.throttled,
     })
     .to_string()
 }

@@ -137,7 +137,6 @@ async fn list_source(
                 Err(_panic) => cut_short = Some("the listing broke off"),
             }
         }
-        run.report.documents.seen.add(page.items.len() as u64);
         if run.options.scoped {
             // Whoever named it has been told; no later run would look at it again.
             run.tell_of(&unanswered);
@@ -213,9 +212,12 @@ impl Page {
             // Two at once would know nothing of what the other writes.
             Difference::Repeated => false,
         };
+        // What several sources list, or one of them twice, is one document.
+        let seen = differences.iter().filter(|difference| **difference != Difference::Repeated).count();
         let changed = self.items.into_iter().zip(differences).filter(|(_, difference)| wanted(*difference));
         let changed: Vec<Item> = changed.map(|(item, _)| item).collect();
-        run.report.documents.unchanged.add((count - changed.len()) as u64);
+        run.report.documents.seen.add(seen as u64);
+        run.report.documents.unchanged.add((seen - changed.len()) as u64);
         Ok(batches(number, changed, self.fetched, source.at_once()))
     }
 }

@@ -13,7 +13,7 @@ use tracing::{Instrument as _, Span};
 use super::batching::Batching;
 use super::blame::{Blame, can_be_a_texts, complete};
 use super::breaker::Breaker;
-use super::clocks::{Clocks, Doing, Free, Place, Step};
+use super::clocks::{Asking, Clocks, Doing, Free, Place, Step};
 use super::report::Report;
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::error::{Failure, Origin};
@@ -27,6 +27,8 @@ const LINGER_IDLE: Duration = Duration::from_millis(5);
 const LINGER_BUSY: Duration = Duration::from_millis(50);
 /// In all it waits so many times that: a trickle must not hold back what came first.
 const LINGER_TIMES: u32 = 4;
+/// How often a stopped run looks whether what is under way waits for its turn only.
+const LOOK: Duration = Duration::from_millis(50);
 /// Links of a span at most: OpenTelemetry's own limit.
 const LINKS: usize = 128;
 
@@ -190,7 +192,7 @@ fn waits(clocks: &Arc<Clocks>) -> WaitingListener {
     Arc::new(move |waiting| match waiting {
         Waiting::Quota => clocks.free(Step::Embed, Free::Quota),
         Waiting::Place => clocks.free(Step::Embed, Free::Places),
-        Waiting::Nothing | Waiting::Wire | Waiting::Retry => {}
+        Waiting::Nothing | Waiting::Wire | Waiting::Pause | Waiting::Retry => {}
     })
 }
 
@@ -246,8 +248,11 @@ impl Batcher {
                 break;
             }
             let batcher = Arc::clone(&batcher);
-            let (place, span) = (Place::take(&clocks, Step::Embed), batcher.told(&batch));
-            let sent = async move { listened(place.listener(), batcher.send(batch, &place)).await };
+            let (asking, span) = (Asking::begin(Place::take(&clocks, Step::Embed)), batcher.told(&batch));
+            let sent = async move {
+                let sent = listened(asking.listener(), batcher.send(batch, &asking));
+                batcher.report.embeddings.sent.counts(sent).await;
+            };
             in_flight.spawn(sent.instrument(span));
         }
         clocks.free(Step::Embed, Free::Input);
@@ -312,20 +317,22 @@ impl Batcher {
 
     /// Sends a batch and answers everyone in it. Texts that the provider will never accept, or that its model breaks on, are found
     /// by halving.
-    async fn send(&self, batch: Vec<EmbedRequest>, place: &Place) {
+    async fn send(&self, batch: Vec<EmbedRequest>, asking: &Asking) {
         let mut parts = vec![Part { texts: batch, failed: false }];
         // What the whole batch failed with says more than what a part of it did.
         let mut whole: Option<Arc<ProviderError>> = None;
-        let mut begun = false;
         while let Some(mut part) = parts.pop() {
-            if std::mem::replace(&mut begun, true) && self.stop.is_cancelled() {
-                part.refuse(|| EmbedError::Stopped);
-                continue;
-            }
             let sent = Instant::now();
-            let Err(error) = self.ask(&mut part, place).await else { continue };
+            let error = match self.ask(&mut part, asking).await {
+                Some(Err(error)) => error,
+                Some(Ok(())) => continue,
+                None => {
+                    part.refuse(|| EmbedError::Stopped);
+                    continue;
+                }
+            };
             // What is found out by further requests, and these themselves.
-            place.does(Doing::Retry);
+            asking.does(Doing::Retry);
             let (several, refused) = (part.texts.len() > 1, error.kind == ErrorKind::InvalidInput);
             let the_texts = self.blame.is_the_texts(&error, sent).await;
             if several && (refused || the_texts) {
@@ -352,15 +359,47 @@ impl Batcher {
         }
     }
 
-    /// Sends a part of a batch, and answers everyone in it where it is embedded. Where it is not, the part is as it was.
-    async fn ask(&self, part: &mut Part, place: &Place) -> Result<(), ProviderError> {
-        let inputs: Vec<String> = part.texts.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
-        let answer = if part.failed {
-            self.embedder.embed_briefly(&inputs, InputType::Passage).await
-        } else {
-            self.embedder.embed(&inputs, InputType::Passage).await
+    /// What `work` gives, unless the run is stopped: what is on the wire then is waited for, since it is paid for; what waits to be
+    /// sent is not.
+    async fn unless_stopped<T>(&self, asking: &Asking, work: impl Future<Output = T>) -> Option<T> {
+        let sends_nothing = self.stop.is_cancelled();
+        let stopped = async {
+            self.stop.cancelled().await;
+            while !sends_nothing && !asking.is_held_back() {
+                tokio::time::sleep(LOOK).await;
+            }
         };
-        place.does(Doing::Working);
+        tokio::select! {
+            // First, so that a run that was stopped already sends nothing.
+            biased;
+            () = stopped => None,
+            done = work => Some(done),
+        }
+    }
+
+    /// Sends a part of a batch, and answers everyone in it where it is embedded. Where it is not, the part is as it was. `None`: the run
+    /// was stopped before it was sent.
+    async fn ask(&self, part: &mut Part, asking: &Asking) -> Option<Result<(), ProviderError>> {
+        let inputs: Vec<String> = part.texts.iter_mut().map(|request| std::mem::take(&mut request.text)).collect();
+        let embedded = async {
+            if part.failed {
+                self.embedder.embed_briefly(&inputs, InputType::Passage).await
+            } else {
+                self.embedder.embed(&inputs, InputType::Passage).await
+            }
+        };
+        let answer = self.unless_stopped(asking, embedded).await?;
+        asking.is(Waiting::Nothing);
+        Some(self.answer(part, inputs, answer).await)
+    }
+
+    /// Answers everyone in a part of a batch that was sent.
+    async fn answer(
+        &self,
+        part: &mut Part,
+        inputs: Vec<String>,
+        answer: Result<Embedded, ProviderError>,
+    ) -> Result<(), ProviderError> {
         let answer = answer.and_then(|embedded| complete(embedded, inputs.len(), self.dimensions, self.embedder.model()));
         let embedded: Embedded = answer.inspect_err(|_| {
             part.texts.iter_mut().zip(inputs).for_each(|(request, text)| request.text = text);

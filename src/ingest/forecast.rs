@@ -8,6 +8,7 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use super::batching::Filling;
 use super::context::{Asked, Prefix, Situating, WRITTEN};
 use super::diff::{ChunkTask, DocumentDiff};
 use super::open::{Opened, open};
@@ -203,6 +204,7 @@ struct Tally {
     embeddings: u64,
     cached: u64,
     tokens: u64,
+    filling: Filling,
     contexts: ContextTally,
     /// 32 bytes a new text: what is needed to tell repeated ones, and nothing of the texts themselves.
     seen: HashSet<Key>,
@@ -232,16 +234,16 @@ impl Tally {
             } else {
                 self.embeddings += 1;
                 self.tokens += text.tokens;
+                self.filling.add(text.tokens, &run.batching);
             }
         }
         Ok(())
     }
 
     fn forecast(self, run: &Run, removed: u64, kept_although_gone: u64) -> Forecast {
-        let Self { added, changed, chunks, embeddings, cached, tokens, contexts, seen: _ } = self;
+        let Self { added, changed, chunks, embeddings, cached, tokens, filling, contexts, seen: _ } = self;
         let counted = &run.report.documents;
-        let by_items = embeddings.div_ceil(run.batching.items.max(1) as u64);
-        let requests = by_items.max(tokens.div_ceil(run.batching.tokens.max(1) as u64));
+        let requests = filling.batches();
         let terms = &run.setup.terms;
         let cost_usd = terms.price.and_then(|price| price.cost(tokens, 0));
         let contexts = run.setup.context.as_ref().map(|situating| contexts.forecast(situating));

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::clocks::{Clocks, Times};
 use super::stage::Stage;
+use crate::limits::Known;
 
 /// What may limit a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +77,9 @@ pub struct Limit {
     /// The stage that this is about; where cores are short, the one that works most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// Of a quota, how it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Known>,
 }
 
 /// From this share on it is the cores that are short, whatever waits for them.
@@ -131,7 +135,7 @@ impl Limit {
         if used >= CORES_SHORT && !waits {
             (cause, share) = (Cause::Cores, used.min(1.0));
         }
-        Some(Self { cause, share, stage: stage(cause, times, is_own, asking) })
+        Some(Self { cause, share, stage: stage(cause, times, is_own, asking), quota: None })
     }
 }
 

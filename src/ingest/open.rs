@@ -41,6 +41,11 @@ pub(super) async fn open(
     stop: CancellationToken,
 ) -> Result<Option<Opened>, Error> {
     let store = Arc::clone(&setup.store);
+    let contexts = setup.context.as_ref().and_then(|context| context.allowed.clone());
+    report.quotas.know(setup.terms.allowed.clone(), contexts);
+    if let Some(price) = setup.terms.price {
+        let _ = report.embeddings.price.set(price);
+    }
     if options.rebuild && mode == Mode::Write && begun(&stop, || store.drop_index()).await?.is_none() {
         return Ok(None);
     }
@@ -57,7 +62,9 @@ pub(super) async fn open(
     let index = match (index, mode) {
         (None, Mode::Write) if setup.is_there => return Err(StoreError::Missing { store: store.describe() }.into()),
         (None, Mode::Write) => {
-            let Some(made) = create(&setup, &stop).await? else { return Ok(None) };
+            // A model that does not say how wide its vectors are is asked for one.
+            let made = report.embeddings.sent.counts(create(&setup, &stop)).await?;
+            let Some(made) = made else { return Ok(None) };
             Some(made)
         }
         (None, Mode::Look) => {

@@ -1,7 +1,6 @@
 //! What a run counts: for the progress that a person sees, and for the summary.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,139 +8,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::clocks::{Clocks, EmbedTimes, Times};
-use super::limit::Limit;
+pub use super::counters::{
+    ChunkCounters, ContextCounters, Contexts, Counter, DocumentCounters, EmbeddingCounters, Embeddings, LanguageCounters, Spent,
+};
+use super::limit::{Limit, Recent};
+use super::quotas::Quotas;
 pub use super::stage::Stage;
 use super::whatif::Doubled;
-use crate::language::Language;
-use crate::providers::{PromptCache, Usage, local};
 use crate::source::SkipReason;
 use crate::telemetry::Reading;
-
-/// A number that only grows, counted from anywhere.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Counts.
-    pub fn add(&self, n: u64) {
-        self.0.fetch_add(n, Ordering::Relaxed);
-    }
-
-    /// So far.
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Documents by what became of them.
-#[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct DocumentCounters {
-    pub seen: Counter,
-    pub added: Counter,
-    pub changed: Counter,
-    pub unchanged: Counter,
-    pub removed: Counter,
-    pub failed: Counter,
-    pub skipped: Counter,
-    pub bytes: Counter,
-}
-
-/// Chunks by what became of them.
-#[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct ChunkCounters {
-    /// Made so far; more than `upserted + kept` while the run goes on.
-    pub made: Counter,
-    pub upserted: Counter,
-    pub deleted: Counter,
-    pub kept: Counter,
-}
-
-/// Embeddings by where they came from. Requests, retries and refusals are counted by the provider's own layer.
-#[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct EmbeddingCounters {
-    pub embedded: Counter,
-    pub cache_hits: Counter,
-    pub tokens: Counter,
-    /// Batches.
-    pub batches: Counter,
-    /// Those that held as many tokens as they may.
-    pub batches_of_tokens: Counter,
-}
-
-/// Contexts of chunks by where they came from, and what those took that were written.
-#[derive(Debug, Default)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct ContextCounters {
-    pub written: Counter,
-    pub cache_hits: Counter,
-    /// Requests, without what was tried again below them.
-    pub requests: Counter,
-    pub input_tokens: Counter,
-    pub output_tokens: Counter,
-    paid: Mutex<Paid>,
-}
-
-/// Documents that are new to the index, by whether a model of English alone reads them.
-#[derive(Debug, Default)]
-pub struct LanguageCounters {
-    /// All of them.
-    pub documents: Counter,
-    /// Those in another language that the multilingual model knows.
-    pub foreign: Counter,
-}
-
-impl LanguageCounters {
-    /// Counts a document by its language, as far as that is certain.
-    pub fn add(&self, language: Option<Language>) {
-        self.documents.add(1);
-        self.foreign.add(u64::from(language.is_some_and(local::is_foreign)));
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Paid {
-    /// In US dollars.
-    known: f64,
-    /// Of some requests.
-    unknown: bool,
-    prompt_cache: PromptCache,
-}
-
-impl ContextCounters {
-    /// Counts what a request took.
-    pub fn paid(&self, usage: Usage, cost_usd: Option<f64>) {
-        self.input_tokens.add(usage.input_tokens.unwrap_or_default());
-        self.output_tokens.add(usage.output_tokens.unwrap_or_default());
-        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        paid.prompt_cache += usage.prompt_cache;
-        match cost_usd {
-            Some(more) => paid.known += more,
-            None => paid.unknown = true,
-        }
-    }
-
-    /// What all of it has cost, in US dollars; `None` where the price of some is not known.
-    pub fn cost_usd(&self) -> Option<f64> {
-        let Paid { known, unknown, .. } = *self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        (!unknown).then_some(known)
-    }
-
-    /// As the summary tells it.
-    pub fn told(&self) -> Contexts {
-        Contexts {
-            written: self.written.get(),
-            cache_hits: self.cache_hits.get(),
-            requests: self.requests.get(),
-            input_tokens: self.input_tokens.get(),
-            output_tokens: self.output_tokens.get(),
-            cost_usd: self.cost_usd(),
-            prompt_cache: self.paid.lock().unwrap_or_else(PoisonError::into_inner).prompt_cache,
-        }
-    }
-}
 
 /// What a run has counted so far. Shared by all stages.
 #[derive(Debug)]
@@ -161,6 +36,8 @@ pub struct Report {
     pub languages: LanguageCounters,
     /// Where the time goes.
     pub clocks: Arc<Clocks>,
+    /// What is known of the quotas that it may wait for.
+    pub(super) quotas: Quotas,
     skipped: Mutex<BTreeMap<&'static str, (SkipReason, u64)>>,
     told: Mutex<Option<Limit>>,
     waits: Mutex<Option<String>>,
@@ -177,6 +54,7 @@ impl Default for Report {
             unread_pages: Counter::default(),
             languages: LanguageCounters::default(),
             clocks: Arc::default(),
+            quotas: Quotas::default(),
             skipped: Mutex::default(),
             told: Mutex::default(),
             waits: Mutex::default(),
@@ -221,6 +99,16 @@ impl Report {
     /// What limits it now is known elsewhere: the run goes on in a service.
     pub fn tell_limit(&self, limit: Limit) {
         *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(limit);
+    }
+
+    /// What was paid for so far: a run that fails has no summary.
+    pub fn spent(&self) -> Spent {
+        Spent::of(&self.contexts, &self.embeddings)
+    }
+
+    /// What limits it now; to be asked now and then.
+    pub fn limit(&self, recent: &mut Recent) -> Option<Limit> {
+        self.told_limit().or_else(|| recent.look(&self.clocks).map(|limit| self.quotas.explained(limit)))
     }
 
     /// What limits it now, where that was told.
@@ -403,39 +291,6 @@ pub struct Chunks {
     pub upserted: u64,
     pub deleted: u64,
     pub kept: u64,
-}
-
-/// Contexts of chunks: how many there were to be had, and what it took to have them written.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct Contexts {
-    pub written: u64,
-    pub cache_hits: u64,
-    /// Requests, without what was tried again below them.
-    pub requests: u64,
-    pub input_tokens: u64,
-    pub output_tokens: u64,
-    /// `None` where the price is not known.
-    pub cost_usd: Option<f64>,
-    /// What of `input_tokens` has to do with a cache of the provider's that has prices of its own.
-    #[serde(default, skip_serializing_if = "PromptCache::is_empty")]
-    pub prompt_cache: PromptCache,
-}
-
-/// Embeddings: what was asked for, what it took and what it cost.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct Embeddings {
-    pub embedded: u64,
-    pub cache_hits: u64,
-    pub requests: u64,
-    pub tokens: u64,
-    pub retries: u64,
-    pub throttled: u64,
-    /// Second copies of requests that seemed lost. Their tokens are among `tokens`, as are those of answers that made no sense.
-    pub hedged: u64,
-    /// `None` where the price is not known.
-    pub cost_usd: Option<f64>,
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::coordination::Coordination;
 use super::ledger::{FailedDocument, Ledger};
 use crate::cache::SharedCache;
 use crate::chunk::ChunkPlan;
-use crate::limits::{Allowed, Limits, Stats};
+use crate::limits::{Allowed, Limits};
 use crate::parse::ParseOptions;
 use crate::providers::{EmbedPlan, Embedder, Prefixes, Price};
 use crate::source::{Source, SourceId};
@@ -112,8 +112,6 @@ pub struct EmbedTerms {
     pub price: Option<Price>,
     /// As of when the price is known; `None` where the pipeline says it.
     pub prices_as_of: Option<&'static str>,
-    /// What the connection has counted so far: requests, retries, refusals.
-    pub counted: Option<Arc<dyn Fn() -> Stats + Send + Sync>>,
     /// What the provider allows, as far as that is known by now.
     pub allowed: Option<Arc<dyn Fn() -> Allowed + Send + Sync>>,
 }

@@ -2,7 +2,7 @@
 
 use super::clocks::Times;
 use super::limit::Limit;
-use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
+use super::report::{Chunks, Documents, IngestSummary, Outcome};
 use super::run::{Run, WRITERS};
 use super::whatif::{Doubled, Recorded};
 use super::worker::BATCH;
@@ -10,16 +10,10 @@ use crate::vectordb::OneByOne;
 
 /// What a run has come to.
 pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
-    let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
-    let terms = &run.setup.terms;
-    let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
+    let (documents, chunks) = (&run.report.documents, &run.report.chunks);
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
-    // Of a provider that is asked for both, one number of requests is known.
-    let others = if run.setup.context.as_ref().is_some_and(|context| context.embeds) { contexts } else { None };
-    // A copy that was sent twice, and an answer that made no sense, are on the bill as well.
-    let tokens = embeddings.tokens.get() + requests.wasted;
     let times = run.report.clocks.times();
-    let limit = Limit::of(&times);
+    let limit = Limit::of(&times).map(|limit| run.report.quotas.explained(limit));
     IngestSummary {
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
@@ -35,16 +29,7 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         },
         chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
         contexts,
-        embeddings: Embeddings {
-            embedded: embeddings.embedded.get(),
-            cache_hits: embeddings.cache_hits.get(),
-            requests: requests.requests.saturating_sub(others.map_or(0, |contexts| contexts.requests)),
-            tokens,
-            retries: requests.retries,
-            throttled: requests.throttled,
-            hedged: requests.hedged,
-            cost_usd: terms.price.and_then(|price| price.cost(tokens, 0)),
-        },
+        embeddings: run.report.embeddings.told(),
         bottleneck: limit.and_then(|limit| limit.stage),
         limit,
         doubled: doubled(run, &times, one_by_one),

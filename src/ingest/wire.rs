@@ -80,8 +80,7 @@ pub struct ProgressEmbeddings {
 impl Progress {
     /// With what limits it now.
     pub fn limited(report: &Report, recent: &mut Recent) -> Self {
-        let progress = Self::from(report);
-        Self { limit: progress.limit.or_else(|| recent.look(&report.clocks)), ..progress }
+        Self { limit: report.limit(recent), ..Self::from(report) }
     }
 }
 

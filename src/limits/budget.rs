@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::bucket::BucketEstimator;
 use super::headers::{RateLimits, RateWindow};
 use super::quota::Quota;
-use super::{LearnedLimits, Limits};
+use super::{Known, LearnedLimits, Limits};
 
 /// The time for which what was learned is believed, from when the first of it was: limits change with what a customer pays, and
 /// one that was raised would never be noticed by keeping to it. Then all of it is learned anew, for a few refusals a day.
@@ -48,6 +48,17 @@ impl Budget {
             heard_at: None,
             learned_at: (learned != LearnedLimits::default()).then_some(now),
             next_id: 0,
+        }
+    }
+
+    /// How the limits are known.
+    pub(super) fn known(&self) -> Known {
+        if self.requests.told().or(self.tokens.told()).is_some() {
+            Known::Told
+        } else if self.is_unknown() {
+            Known::Assumed
+        } else {
+            Known::Learned
         }
     }
 

@@ -15,6 +15,7 @@ use super::permit::{Permit, QueueEntry};
 use super::sent::Sent;
 use super::shared::{NotKept, SharedQuota};
 use super::state::{Shared, State, Wait};
+use super::tally::count;
 use super::visitor;
 use super::visits::{Note, Visits};
 use super::waiting::{Waiting, tell};
@@ -222,6 +223,7 @@ impl Limiter {
         Allowed {
             rpm: state.budget.requests.limit(),
             tpm: state.budget.tokens.limit(),
+            quota: state.budget.known(),
             concurrency: state.concurrency.allowed(),
             in_flight: state.concurrency.in_flight(),
             used,
@@ -253,11 +255,13 @@ impl Limiter {
     /// Counts a request that is sent again.
     pub fn count_retry(&self) {
         self.shared.lock().stats.retries += 1;
+        count(|counted| counted.retries += 1);
     }
 
     /// Notes a refusal that asks to slow down, and for how long. The first of a burst pauses all, and teaches; returns
     /// whether it did.
     pub fn throttled(&self, sent: Sent, asked: Option<Duration>) -> bool {
+        count(|counted| counted.throttled += 1);
         let now = Instant::now();
         let mut state = self.shared.lock();
         state.stats.throttled += 1;
@@ -303,15 +307,22 @@ impl Limiter {
         let stats = &mut self.shared.lock().stats;
         let may = (stats.hedged + 1) * HEDGED <= stats.requests;
         if may {
+            let tokens = tokens.min(MAX_TOKENS);
             stats.hedged += 1;
-            stats.wasted += tokens.min(MAX_TOKENS);
+            stats.wasted += tokens;
+            count(|counted| {
+                counted.hedged += 1;
+                counted.wasted += tokens;
+            });
         }
         may
     }
 
     /// Counts the tokens of an answer that makes no sense.
     pub fn count_wasted(&self, tokens: u64) {
-        self.shared.lock().stats.wasted += tokens.min(MAX_TOKENS);
+        let tokens = tokens.min(MAX_TOKENS);
+        self.shared.lock().stats.wasted += tokens;
+        count(|counted| counted.wasted += tokens);
     }
 
     /// The limits that were learned so far, for a later run to begin with.

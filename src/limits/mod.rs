@@ -42,6 +42,7 @@ mod saved;
 mod sent;
 mod shared;
 mod state;
+mod tally;
 #[cfg(feature = "postgres")]
 mod usage;
 mod visit;
@@ -62,6 +63,7 @@ pub use permit::{InFlight, Permit, Reservation};
 pub(crate) use readings::readings;
 pub use sent::Sent;
 pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
+pub use tally::{Counted, Tally};
 #[cfg(feature = "postgres")]
 pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
@@ -151,6 +153,19 @@ impl std::ops::AddAssign for Stats {
     }
 }
 
+/// How the quota of a provider is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Not at all: requests leave carefully at first, and faster as they are answered.
+    #[default]
+    Assumed,
+    /// From refusals, in this run or an earlier one.
+    Learned,
+    /// It was declared, or the provider's answers say it.
+    Told,
+}
+
 /// What a provider allows, as far as it is known by now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Allowed {
@@ -158,6 +173,8 @@ pub struct Allowed {
     pub rpm: Option<u64>,
     /// Tokens a minute.
     pub tpm: Option<u64>,
+    /// How these are known.
+    pub quota: Known,
     /// Requests in flight.
     pub concurrency: u32,
     /// Requests that are in flight.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::sent::Sent;
 use super::state::{Shared, Waiter};
+use super::tally::count;
 use super::visits::Note;
 use super::{MAX_TOKENS, Ticket};
 
@@ -66,6 +67,7 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(shared: &Arc<Shared>, sent: Sent, tokens: u64) -> Self {
+        count(|counted| counted.requests += 1);
         Self {
             sent,
             reservation: Reservation { shared: shared.clone(), id: sent.id, tokens },

@@ -13,5 +13,6 @@ pub(crate) fn usage(state: &[u8], micros: i64) -> Option<Allowed> {
     let mut saved = Saved::load(state, Clock { now, micros }, 0)?;
     let (requests, tokens) = (&mut saved.budget.requests, &mut saved.budget.tokens);
     let used = (requests.used(now), tokens.used(now));
-    Some(Allowed { rpm: requests.limit(), tpm: tokens.limit(), used, ..Allowed::default() })
+    let (rpm, tpm) = (requests.limit(), tokens.limit());
+    Some(Allowed { rpm, tpm, quota: saved.budget.known(), used, ..Allowed::default() })
 }

@@ -16,7 +16,9 @@ pub enum Waiting {
     Place,
     /// For the answer to its first attempt.
     Wire,
-    /// For another attempt: the pause before it, its turn, its answer.
+    /// For another attempt to be made: the pause before it, its turn. Nothing is on its way.
+    Pause,
+    /// For the answer to another attempt.
     Retry,
 }
 

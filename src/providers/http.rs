@@ -218,7 +218,7 @@ impl Http {
             match attempt(permit).await {
                 Ok(done) => return Ok(done),
                 Err(failure) => {
-                    tell(Waiting::Retry);
+                    tell(Waiting::Pause);
                     self.wait_or_give_up(&tries, failure).await?;
                 }
             }

@@ -232,7 +232,6 @@ impl Runtime {
         let models = models.map(|model| self.providers.chat_model(model)).collect::<Result<_, _>>()?;
         let mut situating = Situating::new(models, context.window.get());
         let ModelRef { provider, model } = &context.model;
-        situating.embeds = !self.own_embedder && *provider == self.plan.embed.model.provider;
         if let Some(provider) = self.plan.providers.get(provider) {
             situating.limits = provider.limits;
             situating.prices_as_of = (!provider.prices.contains_key(model)).then_some(prices::AS_OF);
@@ -256,13 +255,7 @@ impl Runtime {
         terms.in_process = provider.kind == ProviderKind::Local;
         if !terms.in_process {
             let connection = self.providers.connection(&provider.name)?;
-            // It may have served others, and earlier runs.
-            let before = connection.stats();
-            terms.allowed = Some(Arc::new({
-                let connection = Arc::clone(&connection);
-                move || connection.limiter().allowed()
-            }));
-            terms.counted = Some(Arc::new(move || connection.stats().since(&before)));
+            terms.allowed = Some(Arc::new(move || connection.limiter().allowed()));
         }
         Ok(terms)
     }

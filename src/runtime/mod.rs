@@ -15,6 +15,8 @@ mod settings;
 mod status;
 #[cfg(feature = "postgres")]
 mod together;
+#[cfg(any(feature = "cli", feature = "serve"))]
+mod unfinished;
 mod watch;
 mod why;
 
@@ -25,6 +27,8 @@ use tokio::sync::OnceCell;
 
 pub use self::settings::Settings;
 pub use self::status::{Status, StatusCache, StatusFailure, StatusNext};
+#[cfg(any(feature = "cli", feature = "serve"))]
+pub(crate) use self::unfinished::Unfinished;
 #[cfg(feature = "serve")]
 pub(crate) use self::watch::is_busy;
 pub use self::watch::{WatchEvent, WatchOptions};

@@ -105,8 +105,8 @@ pub enum WatchEvent {
 }
 
 impl Runtime {
-    /// Brings the pipeline's index up to date with its sources, and keeps it so until `stop` is cancelled. The first run counts in
-    /// `report`. Where a run was cut short by `stop` the outcome is [`Outcome::Interrupted`], and what was in flight is stored.
+    /// Brings the pipeline's index up to date with its sources, and keeps it so until `stop` is cancelled. The first attempt
+    /// counts in `report`. Where a run was cut short by `stop` the outcome is [`Outcome::Interrupted`], and what was in flight is stored.
     ///
     /// # Errors
     /// What keeps the first run from being done and will not pass by itself; later on, what no later run can succeed with: an index
@@ -276,6 +276,10 @@ impl Watch<'_> {
                 (self.observer)(WatchEvent::Failed { error, pause });
                 pause
             };
+            // What a failed attempt has counted, the next one does not count again.
+            if let Some((_, report)) = &mut first {
+                *report = Arc::default();
+            }
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(Outcome::Interrupted),
                 () = tokio::time::sleep(pause) => self.add_changes(&mut part).await,

@@ -22,7 +22,7 @@ use crate::ingest::limit::{Limit, Recent};
 use crate::ingest::report::{Outcome, Report, Stage};
 use crate::ingest::wire::{self, Line};
 use crate::providers::Price;
-use crate::runtime::{Runtime, is_busy};
+use crate::runtime::{Runtime, Unfinished, is_busy};
 
 /// Jobs that are remembered, the oldest that have ended being forgotten first.
 const KEPT: usize = 64;
@@ -232,7 +232,7 @@ impl Jobs {
     pub(super) fn limits(&self) -> Vec<Limit> {
         let known = lock(&self.known);
         let running = known.iter().filter(|job| job.state.borrow().phase == Phase::Running);
-        running.filter_map(|job| lock(&job.recent).look(&job.report.clocks)).collect()
+        running.filter_map(|job| job.report.limit(&mut lock(&job.recent))).collect()
     }
 
     /// Has all of them end, and takes no more.
@@ -403,7 +403,7 @@ async fn run(job: Arc<Job>, runtime: Arc<Runtime>, options: JobOptions, turn: Ar
         }
         Err(error) => {
             tracing::warn!(pipeline = job.pipeline, "{}", reason(&error));
-            job.tell(&crate::answer::wire::Line::from(&error));
+            job.tell(&Unfinished { error: crate::answer::wire::Line::from(&error), spent: job.report.spent() });
             job.enter(Phase::Failed);
         }
     }

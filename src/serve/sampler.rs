@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn of_several_ingests_the_one_that_is_limited_most_is_told() {
         use crate::ingest::limit::Cause;
-        let limit = |cause, share, stage| Limit { cause, share, stage };
+        let limit = |cause, share, stage| Limit { cause, share, stage, quota: None };
         let embed = limit(Cause::Quota, 0.9, Some(Stage::Embed));
         assert_eq!(most(vec![limit(Cause::Parsing, 0.6, Some(Stage::Parse)), embed]), Some(Stage::Embed));
         let opening = limit(Cause::Opening, 1.0, None);

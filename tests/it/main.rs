@@ -33,6 +33,7 @@ mod end_to_end;
 mod eval;
 mod faults;
 mod federated;
+mod figures;
 mod hangup;
 mod http;
 mod installed;

@@ -289,6 +289,19 @@ fn a_provider_that_is_away_for_a_while_costs_nothing_but_time() {
 }
 
 #[test]
+fn what_failed_attempts_have_counted_is_not_counted_again() {
+    let rig = Rig::new(Kind::Embedded);
+    rig.write_documents(2);
+    rig.answer(|_| Reply::status(500, &json!({"error": {"message": "boom"}})));
+    let mut watch = Watching::begin(&rig.project, &["-p", "docs.yaml", "--json"]);
+    watch.expect("again in");
+    rig.answer(|request| openai_embeddings(request, WIDTH));
+    let summary: Value = serde_json::from_str(&watch.expect("\"summary\"")).unwrap();
+    assert_eq!((&summary["documents"]["seen"], &summary["documents"]["added"]), (&json!(2), &json!(2)), "{summary}");
+    assert_eq!(watch.end().0, 0);
+}
+
+#[test]
 fn a_store_that_is_away_for_a_while_is_waited_for() {
     let rig = Rig::new(Kind::Qdrant);
     rig.write_documents(3);

@@ -255,7 +255,8 @@ fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> 
         Kind::Word => amount::english(rest)?,
         // `万一` is in case of, `四周有` around there is.
         Kind::Han if matches!(rest, [a, b, ..] if (&*a.key, &*b.key) == ("万", "一")) => return None,
-        Kind::Han if matches!(rest, [a, b, c, ..] if (&*a.key, &*b.key) == ("四", "周") && "有都环是被均".contains(&*c.key)) => {
+        Kind::Han if matches!(rest, [a, b, c, ..] if (&*a.key, &*b.key) == ("四", "周") && "有都环是被均".contains(&*c.key)) =>
+        {
             return None;
         }
         Kind::Han => amount::chinese(without_prefix(rest))?,

@@ -1,7 +1,6 @@
 //! A place of a step, and the way in which a step hears whether the next one waits for it.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -62,7 +61,7 @@ impl Place {
                 Waiting::Quota => Doing::Quota,
                 Waiting::Place => Doing::Places,
                 Waiting::Wire => Doing::Wire,
-                Waiting::Retry => Doing::Retry,
+                Waiting::Pause | Waiting::Retry => Doing::Retry,
             });
         })
     }
@@ -81,17 +80,17 @@ impl Drop for Taken {
     }
 }
 
-/// A request in a place of its own, of a step that has many of them wait for the provider's limits each for itself.
+/// A request in a place of its own, of which a run that is stopped wants to know whether it has left.
 #[derive(Debug)]
 pub struct Asking {
     place: Place,
-    on_wire: Arc<AtomicBool>,
+    now: Arc<Mutex<Waiting>>,
 }
 
 impl Asking {
     /// In this place.
     pub fn begin(place: Place) -> Self {
-        Self { place, on_wire: Arc::default() }
+        Self { place, now: Arc::new(Mutex::new(Waiting::Nothing)) }
     }
 
     /// What it waits for from now on.
@@ -104,16 +103,30 @@ impl Asking {
         self.place.does(Doing::Wire);
     }
 
+    /// Something else is done in its place from now on.
+    pub fn does(&self, doing: Doing) {
+        self.place.does(doing);
+    }
+
     /// Whether it was sent and is not answered.
     pub fn is_on_wire(&self) -> bool {
-        self.on_wire.load(Ordering::Relaxed)
+        matches!(self.now(), Waiting::Wire | Waiting::Retry)
+    }
+
+    /// Whether it waits to be sent: nothing is lost by dropping it.
+    pub fn is_held_back(&self) -> bool {
+        matches!(self.now(), Waiting::Quota | Waiting::Place | Waiting::Pause)
+    }
+
+    fn now(&self) -> Waiting {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hears what it waits for.
     pub fn listener(&self) -> WaitingListener {
-        let (place, on_wire) = (self.place.listener(), Arc::clone(&self.on_wire));
+        let (place, now) = (self.place.listener(), Arc::clone(&self.now));
         Arc::new(move |waiting| {
-            on_wire.store(waiting == Waiting::Wire, Ordering::Relaxed);
+            *now.lock().unwrap_or_else(PoisonError::into_inner) = waiting;
             place(waiting);
         })
     }

@@ -134,6 +134,8 @@ impl StepClock {
         let [working, quota, places, wire, retry, held] = self.doing;
         let sums = &mut self.sums;
         let by_quota = self.after_places == Free::Quota;
+        // Where places are taken by what waits for the quota, one more would have to wait for it, too.
+        let taken_by_quota = quota > 0;
         let (quota, places) = if by_quota { (quota + places, 0) } else { (quota, places) };
         for (sum, taken) in [
             (&mut sums.working, working),
@@ -149,7 +151,7 @@ impl StepClock {
         // Who asks for what another has asked for waits with it, and looks nothing up: then something is under way.
         let taken: u64 = self.doing.iter().sum();
         let looked_up = if taken == 0 { self.lookups.min(empty).min(1) } else { 0 };
-        let free = if self.free == Free::Places && by_quota { Free::Quota } else { self.free };
+        let free = if self.free == Free::Places && (by_quota || taken_by_quota) { Free::Quota } else { self.free };
         let idle = match free {
             Free::Quota => &mut sums.quota,
             Free::Places => &mut sums.places,

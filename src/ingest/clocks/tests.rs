@@ -146,8 +146,12 @@ const TEXTS: u32 = 300;
 
 /// Embeds texts one a request, and tells where the time went.
 async fn embedded(limits: Limits, latency_ms: u64, fails_of_ten: u32, gap_ms: u64) -> (Times, f64) {
-    let report = Arc::new(Report::default());
-    let embedder = Arc::new(Remote { limiter: Limiter::new(limits), latency: Duration::from_millis(latency_ms), fails_of_ten });
+    let latency = Duration::from_millis(latency_ms);
+    embedded_by(Remote { limiter: Limiter::new(limits), latency, fails_of_ten, tokens: 1 }, gap_ms).await
+}
+
+async fn embedded_by(embedder: Remote, gap_ms: u64) -> (Times, f64) {
+    let (report, embedder) = (Arc::new(Report::default()), Arc::new(embedder));
     let batching = Batching { items: 1, tokens: 1000, in_flight: 512, texts: 1000, waiting: 100 };
     let clocks = Arc::clone(&report.clocks);
     let began = Instant::now();
@@ -173,6 +177,19 @@ struct Remote {
     limiter: Limiter,
     latency: Duration,
     fails_of_ten: u32,
+    tokens: u64,
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_that_are_taken_by_what_waits_for_the_quota_are_not_what_limits() {
+    // A text is three minutes' worth: as many as have places come to wait before the first is through.
+    let limits = Limits { rpm: None, tpm: Some(100), concurrency: Some(4) };
+    let limiter = Limiter::new(limits);
+    let (times, wall) =
+        embedded_by(Remote { limiter, latency: Duration::from_millis(50), fails_of_ten: 0, tokens: 300 }, 0).await;
+    assert!(wall > f64::from(TEXTS) * 150.0, "{wall}");
+    let limit = Limit::of(&Times { opening: 0.0, closing: 0.0, cpu: 0.0, ..times });
+    assert!(limit.is_some_and(|limit| limit.cause == Cause::Quota && limit.share > 0.9), "{limit:?} {times:?}");
 }
 
 #[async_trait]
@@ -198,7 +215,7 @@ impl Embedder for Remote {
     }
 
     async fn embed(&self, inputs: &[String], _: InputType) -> Result<Embedded, ProviderError> {
-        let permit = self.limiter.admit(self.limiter.ticket(), 1).await;
+        let permit = self.limiter.admit(self.limiter.ticket(), self.tokens).await;
         let number: u32 = inputs[0].trim_start_matches("text ").parse().unwrap();
         let again = number % 10 < self.fails_of_ten;
         tell(Waiting::Wire);

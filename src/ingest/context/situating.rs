@@ -14,8 +14,6 @@ pub struct Situating {
     pub models: Vec<Arc<dyn ChatModel>>,
     /// Tokens of a document that a model is shown, at most.
     pub window: usize,
-    /// Whether the first model's provider embeds as well: its requests are counted in one place.
-    pub embeds: bool,
     /// The quota of the first model's provider, as declared.
     pub limits: Limits,
     /// As of when its price is known; `None` where the pipeline says it.
@@ -27,7 +25,7 @@ pub struct Situating {
 impl Situating {
     /// By these models, with nothing known of them.
     pub fn new(models: Vec<Arc<dyn ChatModel>>, window: usize) -> Self {
-        Self { models, window, embeds: false, limits: Limits::default(), prices_as_of: None, allowed: None }
+        Self { models, window, limits: Limits::default(), prices_as_of: None, allowed: None }
     }
 
     /// The name of the model that contexts are known by.

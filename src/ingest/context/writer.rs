@@ -104,7 +104,8 @@ impl Writer {
     /// What is on the wire when the run is stopped is waited for, since it is paid for; what waits for its turn is not.
     async fn unless_stopped(&self, asked: &Asked) -> Result<(Text, Received), ContextError> {
         let asking = Asking::begin(Place::take(&self.report.clocks, Step::Context));
-        let answer = listened(asking.listener(), self.ask(asked, &asking)).instrument(self.span.clone());
+        let answer = listened(asking.listener(), self.ask(asked, &asking));
+        let answer = self.report.contexts.sent.counts(answer).instrument(self.span.clone());
         let stopped = async {
             self.stop.cancelled().await;
             while asking.is_on_wire() {
@@ -162,7 +163,7 @@ impl Writer {
                 Err(error) if begun && attempt < ATTEMPTS && self.asks_again(&error) => {
                     attempt += 1;
                     tracing::info!(%error, attempt, "an answer broke off or was empty, and is asked for again");
-                    asking.is(Waiting::Retry);
+                    asking.is(Waiting::Pause);
                     tokio::time::sleep(PAUSE).await;
                 }
                 Err(error) if begun => {

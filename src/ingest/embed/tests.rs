@@ -218,3 +218,58 @@ async fn a_provider_that_leaves_while_a_text_is_looked_for_ends_the_run_soon() {
     assert!(failed.len() >= 4, "{failed:?}");
     assert!(embedder.requests() <= 8, "{}", embedder.requests());
 }
+
+/// Its requests wait for something for a while.
+#[derive(Debug)]
+struct Waits(Waiting);
+
+#[async_trait]
+impl Embedder for Waits {
+    fn model(&self) -> &'static str {
+        "test/waits"
+    }
+    async fn dimensions(&self) -> Result<usize, ProviderError> {
+        Ok(1)
+    }
+    fn limits(&self) -> EmbedLimits {
+        EmbedLimits::new(8, 100, 100)
+    }
+    async fn embed(&self, inputs: &[String], _kind: InputType) -> Result<Embedded, ProviderError> {
+        crate::limits::tell(self.0);
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        Ok(Embedded::new(vec![vec![1.0]; inputs.len()]))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopped_run_drops_what_waits_to_be_sent_and_waits_for_what_was() {
+    for (waiting, sent) in [
+        (Waiting::Quota, false),
+        (Waiting::Place, false),
+        (Waiting::Pause, false),
+        (Waiting::Wire, true),
+        (Waiting::Retry, true),
+        // It does not say what it does.
+        (Waiting::Nothing, true),
+    ] {
+        let (stop, report) = (CancellationToken::new(), Arc::new(Report::default()));
+        let batching = Batching { items: 8, tokens: 100, in_flight: 2, texts: 16, waiting: 0 };
+        let cache = EmbeddingCache::new(1 << 20);
+        let embedder = Arc::new(Waits(waiting));
+        let queue = EmbedQueue::start(embedder, 1, cache, batching, Arc::clone(&report), stop.clone(), Span::none());
+        let began = Instant::now();
+        let stops = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            stop.cancel();
+        };
+        let (answer, ()) = tokio::join!(queue.embed("text".into(), 1), stops);
+        if sent {
+            assert!(answer.is_ok() && report.embeddings.embedded.get() == 1, "{waiting:?}: {answer:?}");
+        } else {
+            assert!(matches!(&answer, Err(error) if matches!(**error, EmbedError::Stopped)), "{waiting:?}: {answer:?}");
+            assert!(began.elapsed() < Duration::from_secs(2), "{waiting:?}: {:?}", began.elapsed());
+        }
+        let again = queue.embed("another".into(), 1).await;
+        assert!(again.is_err(), "nothing is sent after a stop: {again:?}");
+    }
+}

@@ -126,9 +126,9 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
         .iter()
         .flat_map(|served| {
             let told = move |(name, allowed): (String, Allowed)| {
-                let Allowed { rpm, tpm, concurrency, in_flight, used: (requests, tokens) } = allowed;
+                let Allowed { rpm, tpm, quota, concurrency, in_flight, used: (requests, tokens) } = allowed;
                 json!({
-                    "pipeline": served.name, "provider": name, "rpm": rpm, "tpm": tpm, "concurrency": concurrency,
+                    "pipeline": served.name, "provider": name, "rpm": rpm, "tpm": tpm, "quota": quota, "concurrency": concurrency,
                     "in_flight": in_flight, "requests_last_minute": requests, "tokens_last_minute": tokens,
                 })
             };

@@ -1,5 +1,8 @@
 //! What a model gets wrong is told of the document that it is about, and costs no other.
 
+use std::collections::HashSet;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -117,6 +120,45 @@ fn a_model_that_never_says_anything_is_not_paid_for_every_chunk() {
     let ended = world.rig.ingest(&[]).expect_code(2);
     assert!(ended.stderr.contains("went into its thoughts"), "{ended:?}");
     assert!((16..40).contains(&world.asked()), "{} of 150 chunks", world.asked());
+}
+
+#[test]
+fn what_is_tried_again_is_counted_for_the_model_that_it_was_tried_of() {
+    let world = World::new(Kind::Embedded);
+    // One provider has both.
+    world.context("docs", "{ model: openai/small }");
+    world.rig.write_documents(1);
+    let tried = Mutex::new(HashSet::new());
+    world.answer(move |request| {
+        let first = tried.lock().unwrap().insert(message(request, "user"));
+        if first { refuses(503, "overloaded") } else { reply(request, &said(request), "stop") }
+    });
+    let summary = world.rig.complete();
+    let (contexts, embeddings) = (&summary["contexts"], &summary["embeddings"]);
+    let asked = world.asked();
+    assert_eq!((&contexts["requests"], &contexts["retries"]), (&json!(asked), &json!(asked / 2)), "{summary}");
+    let embedded = world.rig.requests.load(Ordering::SeqCst);
+    assert_eq!((&embeddings["requests"], &embeddings["retries"]), (&json!(embedded), &json!(0)), "{summary}");
+}
+
+#[test]
+fn what_is_paid_for_in_vain_is_told_with_its_cost() {
+    let world = World::new(Kind::Embedded);
+    world.rig.write_documents(2);
+    world.answer(|request| reply(request, "I cannot", "content_filter"));
+    let refused = world.rig.run(&["ingest"]).expect_code(1).stderr;
+    let wanted = format!("  0 contexts written, {} requests, ", world.asked());
+    assert!(refused.contains(&wanted) && refused.contains(" written, $0.0"), "{refused}");
+
+    world.rig.write_documents(30);
+    world.answer(|request| reply(request, "", "length"));
+    let before = world.asked();
+    let ended = world.rig.ingest(&[]).expect_code(2);
+    let error = ended.last("error");
+    assert_eq!(error["contexts"]["requests"], json!(world.asked() - before), "{error}");
+    assert!(error["contexts"]["cost_usd"].as_f64() > Some(0.0) && error["message"].is_string(), "{error}");
+    let told = "until then: 0 contexts written, ";
+    assert!(ended.stderr.contains(told) && ended.stderr.contains(" written, $0.0"), "{ended:?}");
 }
 
 #[test]
