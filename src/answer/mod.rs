@@ -64,6 +64,7 @@ mod together;
 mod told;
 mod trace;
 mod trim;
+mod verdict;
 pub mod whole;
 pub mod why;
 pub mod wire;

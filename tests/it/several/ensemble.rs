@@ -109,6 +109,32 @@ async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_judges_chinese_names_the_models() {
+    let judge = Arc::new(Chinese);
+    let models = [model("p/a", vec![says(1, "Alpha [1]")]), model("p/b", vec![says(1, "Beta [2]")])];
+    let ensemble = Ensemble { judge: Some(own(&judge)), ..ensemble(&models, EnsembleMode::Best) };
+    let (events, summary, _) = joined(ensemble).await;
+    let Some(EnsembleEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((verdict.why.as_str(), summary.unwrap().chosen), ("p/b比p/a更完整，引用了[2]。", Some(1)));
+}
+
+/// A judge that prefers Beta, and says so in one line.
+#[derive(Debug)]
+struct Chinese;
+
+#[async_trait]
+impl ChatModel for Chinese {
+    fn model(&self) -> &'static str {
+        "p/judge"
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let (alpha, beta) = (shown_as(&request, "Alpha [1]"), shown_as(&request, "Beta [2]"));
+        let script = vec![text(&format!("回答{beta}比回答{alpha}更完整，引用了[2]。")), done(StopReason::End)];
+        Ok(futures_util::stream::iter(script.into_iter().map(|(_, event)| event)).boxed())
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_to_begin_wins_and_the_others_are_cancelled() {
     let thinks = Ok(vec![(0, Ok(ChatEvent::Reasoning("first to think".into()))), after(9, "late"), done(StopReason::End)]);
     let models = [
