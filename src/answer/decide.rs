@@ -1,6 +1,7 @@
 //! What a decision model is asked about passages: whether they hold the answer to a question, and whether they say what a sentence
 //! says of them. Within a deadline, and never in the way: a decision that is late or fails is none.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::reason;
 use crate::providers::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, ErrorKind, ProviderError};
 
 /// Passages that one decision is about, at most.
@@ -132,15 +132,30 @@ impl Deciding {
                 Some(decisions.answers)
             }
             Err(error) => {
+                let why = told(decider.model(), &error);
                 if warned.swap(true, Ordering::Relaxed) {
-                    tracing::debug!(error = %reason(&error), "another decision is missing");
+                    tracing::debug!(error = %why, "another decision is missing");
                 } else {
-                    tracing::warn!("a decision is missing, and what is said without it stands: {}", reason(&error));
+                    tracing::warn!("a decision is missing, and what is said without it stands: {why}");
                 }
                 None
             }
         }
     }
+}
+
+/// Why a decision is missing: of which model, with the status, which many words leave out, and what can be done.
+fn told(model: &str, error: &ProviderError) -> String {
+    let mut why = error.reason_of(model);
+    if let Some(status) = error.status {
+        // Writing to a string cannot fail.
+        let _ = write!(why, " (HTTP {status})");
+    }
+    if let Some(hint) = &error.hint {
+        let place = "it is the decision model that fails: `query.decide` in the pipeline file";
+        let _ = write!(why, "; {hint} ({place})");
+    }
+    why
 }
 
 /// Passages by their numbers, as many and as much of them as is read.

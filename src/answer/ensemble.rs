@@ -49,12 +49,14 @@ struct Part {
     text: String,
     /// `None`: it is still being written.
     outcome: Option<ModelOutcome>,
+    /// Kind of its failure, and what it says of this model.
+    failed: Option<(ErrorKind, String)>,
 }
 
 impl Part {
     fn new(index: usize, model: Arc<dyn ChatModel>) -> Self {
         let member = Member { index, model: model.model().into() };
-        Self { model, member, text: String::new(), outcome: None }
+        Self { model, member, text: String::new(), outcome: None, failed: None }
     }
 
     /// Notes an event of the model's answer; fails with what makes it none.
@@ -69,7 +71,10 @@ impl Part {
             // Its thoughts were taken for its answer.
             Ok(AnswerEvent::Fallback { .. }) => self.text.clear(),
             Ok(event) => self.text.push_str(event.text()),
-            Err(error) => self.outcome = Some(ModelOutcome::Failed(reason(error))),
+            Err(error) => {
+                self.failed = Some((error.kind, error.reason_of(&self.member.model)));
+                self.outcome = Some(ModelOutcome::Failed(reason(error)));
+            }
         }
         event
     }
@@ -286,10 +291,11 @@ fn cited(models: &[(String, ModelOutcome)], chosen: Option<usize>) -> Vec<usize>
     cited
 }
 
+/// Each by its name; of the kind that all are of.
 fn all_failed(parts: &[Part]) -> ProviderError {
-    let why = parts.iter().filter_map(|part| match &part.outcome {
-        Some(ModelOutcome::Failed(reason)) => Some(reason.as_str()),
-        _ => None,
-    });
-    ProviderError::new("no model answered", ErrorKind::Unavailable, why.collect::<Vec<_>>().join("; "))
+    let failed: Vec<&(ErrorKind, String)> = parts.iter().filter_map(|part| part.failed.as_ref()).collect();
+    let why: Vec<&str> = failed.iter().map(|(_, reason)| reason.as_str()).collect();
+    let (first, rest) = failed.split_first().unzip();
+    let common = first.map(|(kind, _)| *kind).filter(|kind| rest.unwrap_or_default().iter().all(|(other, _)| other == kind));
+    ProviderError::new("no model answered", common.unwrap_or(ErrorKind::Unavailable), why.join("; "))
 }

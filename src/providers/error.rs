@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, Origin};
+use crate::error::{Failure, Origin, reason};
 
 /// The kind of a failure, as far as a caller decides on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -114,6 +114,12 @@ impl ProviderError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// What it says, with its causes, as that of one of the provider's models.
+    pub(crate) fn reason_of(&self, model: &str) -> String {
+        let said = reason(self);
+        said.strip_prefix(&format!("{}: ", self.provider)).map(|said| format!("{model}: {said}")).unwrap_or(said)
     }
 
     /// Whether the same request may succeed later.

@@ -104,8 +104,13 @@ async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
     let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::All)).await;
     assert!(summary.is_none());
     assert_eq!(events.iter().filter(|event| matches!(event, EnsembleEvent::Failed { .. })).count(), 2);
-    let said = failed.unwrap().to_string();
-    assert!(said.contains("p: wrong key") && said.contains("p: out of order"), "{said}");
+    let failed = failed.unwrap();
+    assert_eq!(failed.to_string(), "no model answered: p/a: wrong key; p/b: out of order");
+    assert_eq!(failed.code(), "unavailable", "they do not agree");
+    let wrong_key = || vec![Err(ProviderError::new("p", ErrorKind::Auth, "wrong key"))];
+    let models = [model("p/a", wrong_key()), model("p/b", wrong_key())];
+    let (_, _, failed) = joined(ensemble(&models, EnsembleMode::Best)).await;
+    assert_eq!(failed.unwrap().code(), "auth", "all are of that kind");
 }
 
 #[tokio::test(start_paused = true)]
