@@ -58,7 +58,7 @@ impl Comparison {
         let mut reply = judge.chat(self.request(JudgeTask::Pick, &candidates)).await?;
         let (mut text, mut usage) = (String::new(), Usage::default());
         while let Some(event) = reply.next().await {
-            match event? {
+            match event.map_err(|error| if text.is_empty() { error } else { error.having_begun() })? {
                 ChatEvent::Text(more) if text.len() + more.len() <= MAX_VERDICT => text.push_str(&more),
                 ChatEvent::Text(_) => break,
                 ChatEvent::Reasoning(_) => {}
@@ -69,7 +69,8 @@ impl Comparison {
         let by = judge.model().to_owned();
         let picked = read(&text, candidates.len()).and_then(|(n, why)| Some((candidates.get(n.checked_sub(1)?)?, why)));
         let Some((picked, why)) = picked else {
-            return Err(ProviderError::new(by, ErrorKind::BadAnswer, "judged without naming one of the answers"));
+            let said = "judged without naming one of the answers";
+            return Err(ProviderError::new(by, ErrorKind::BadAnswer, said).having_used(usage));
         };
         let names: Vec<&str> = candidates.iter().map(|candidate| &*candidate.member.model).collect();
         let (choice, why) = (picked.member.clone(), named(why, &names));

@@ -113,6 +113,48 @@ async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
     assert_eq!(failed.unwrap().code(), "auth", "all are of that kind");
 }
 
+/// What each reply of a double costs: 120 tokens read, 9 written.
+const REPLY: f64 = 210e-6;
+
+fn microdollars(cost: Option<f64>) -> Option<u64> {
+    cost.map(|cost| (cost * 1e6).round() as u64)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_paid_for_no_verdict_counts() {
+    let vain = || says(1, "None is good, sorry.");
+    let one = |name, answer, then| model(name, vec![says(1, answer), then]);
+    let paid = async |models: &[Arc<Model>], mode| {
+        let summary = joined(ensemble(models, mode)).await.1.unwrap();
+        let unknown: Vec<String> = summary.cost_unknown().into_iter().map(str::to_owned).collect();
+        (microdollars(summary.spent().1), microdollars(Some(summary.spent_at_least())), unknown, summary.spent().0.input_tokens)
+    };
+    let whole = |replies: u64| {
+        let sum = microdollars(Some(REPLY * replies as f64));
+        (sum, sum, Vec::<String>::new(), Some(120 * replies))
+    };
+    let models = [one("p/a", "Alpha", vain()), one("p/b", "Beta", vain())];
+    assert_eq!(paid(&models, EnsembleMode::Best).await, whole(4), "two answers, two judges that name none");
+    let models = ["p/a", "p/b", "p/c"].map(|name| model(name, vec![says(1, name), vain(), vain()]));
+    assert_eq!(paid(&models, EnsembleMode::Vote).await, whole(9), "three answers, three votes, three judges");
+    // An answer without a word is paid for, a refusal is not.
+    let models =
+        [model("p/a", vec![says(1, " ")]), one("p/b", "Beta", vain()), model("p/c", vec![Err(error(ErrorKind::Auth))])];
+    assert_eq!(paid(&models, EnsembleMode::All).await, whole(2));
+    // Of one that breaks off nobody knows.
+    let models = [one("p/a", "Alpha", breaks("1")), one("p/b", "Beta", vain())];
+    let (all, known, unknown, _) = paid(&models, EnsembleMode::Best).await;
+    assert_eq!((all, known, unknown), (None, Some(630), vec!["p/a".to_owned()]));
+    // Neither of one that is cancelled.
+    let models = [one("p/a", "Alpha", vain()), model("p/b", vec![says(9, "late")])];
+    let (all, known, unknown, _) = paid(&models, EnsembleMode::First).await;
+    assert_eq!((all, known, unknown), (None, Some(210), vec!["p/b".to_owned()]));
+    // Who cannot merge is paid for, too.
+    let silent = || says(1, "");
+    let models = [one("p/a", "Alpha", silent()), one("p/b", "Beta", says(1, "Both [1]"))];
+    assert_eq!(paid(&models, EnsembleMode::Merge).await, whole(4));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_judges_chinese_names_the_models() {
     let judge = Arc::new(Chinese);
