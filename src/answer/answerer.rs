@@ -21,7 +21,6 @@ use super::QueryPlan;
 use super::answerability::{self, Judgement};
 use super::carried::Sought;
 use super::conversation::Conversation;
-use super::decide::{Decided, Deciding};
 use super::duplicates::DedupedHit;
 use super::ensemble::{self, Task};
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary};
@@ -30,6 +29,7 @@ use super::federated::{self, How, Index};
 use super::lazy::{Lazy, OpenRetriever};
 use super::models::Models;
 use super::owner::{Events, Owner};
+use super::paid::Paid;
 use super::prompt::{Composed, CountTokens, HISTORY, compose};
 use super::proof::Cited;
 use super::question::{Ensemble, ModelChoice, Question, checked};
@@ -37,6 +37,7 @@ use super::retrieve::{Found, Retriever, off_runtime};
 use super::source::{Source, sources_of};
 use super::told;
 use super::trim::trimmed;
+use super::void::Void;
 use super::whole::{Asked, SEVERAL};
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, Message, Role};
@@ -272,7 +273,7 @@ impl Answerer {
     fn ask_here(&self, question: Question) -> Events<AnswerEvent> {
         let answerer = self.clone();
         let events = try_stream! {
-            let wishes = question.wishes()?;
+            let (wishes, void) = (question.wishes()?, Void::default());
             // Before a model is asked to put it so that it stands alone.
             checked(&question.text)?;
             let mut models = answerer.models(&question).await?;
@@ -299,7 +300,8 @@ impl Answerer {
             }
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
-            let Found { hits, note, decided, judged, .. } = found?;
+            let Found { hits, note, decided, void: vain, judged, .. } = found?;
+            void.add(vain);
             let remarks = note.map(AnswerEvent::Note).into_iter().chain(remark);
             let found = sources_of(hits);
             if found.is_empty() {
@@ -321,7 +323,8 @@ impl Answerer {
                 }
                 let shown = shown.iter().map(|source| source.n).collect();
                 let summary = AnswerSummary::without_model(AnswerOutcome::Passages, shown, started.elapsed());
-                yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary.with_decided(decided) });
+                let summary = summary.with(Paid::so_far(decided.as_ref(), None, &void));
+                yield AnswerEvent::Done(AnswerSummary { answerable: probability(judged), ..summary });
                 return;
             };
             let decided_by = deciding.as_ref().filter(|_| !question.anyway);
@@ -342,7 +345,7 @@ impl Answerer {
                 yield AnswerEvent::Token(how.into());
                 let summary = AnswerSummary::without_model(AnswerOutcome::Unanswerable, cited, started.elapsed());
                 let summary = AnswerSummary { answerable, ..summary };
-                yield AnswerEvent::Done(summary.with_decided(spent(decided.as_ref(), deciding.as_ref())));
+                yield AnswerEvent::Done(summary.with(Paid::so_far(decided.as_ref(), deciding.as_ref(), &void)));
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
@@ -351,12 +354,12 @@ impl Answerer {
             for remark in remarks {
                 yield remark;
             }
-            let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after));
+            let mut answer = pin!(write_with_fallback(std::mem::take(&mut models), request, cited, plan.fallback_after, void.clone()));
             while let Some(event) = answer.next().await {
                 yield match event? {
                     AnswerEvent::Done(summary) => {
                         let summary = AnswerSummary { took: started.elapsed(), answerable, ..summary };
-                        AnswerEvent::Done(summary.with_decided(spent(decided.as_ref(), deciding.as_ref())))
+                        AnswerEvent::Done(summary.with(Paid::so_far(decided.as_ref(), deciding.as_ref(), &void)))
                     }
                     event => event,
                 };
@@ -385,7 +388,7 @@ impl Answerer {
     fn ask_all_here(&self, question: Question, ensemble: Ensemble) -> Events<EnsembleEvent> {
         let answerer = self.clone();
         let events = try_stream! {
-            let (mode, wishes) = (ensemble.mode, question.wishes()?);
+            let (mode, wishes, void) = (ensemble.mode, question.wishes()?, Void::default());
             checked(&question.text)?;
             let deciding = answerer.models.deciding()?;
             let models = join_all(ensemble.models.iter().map(|choice| answerer.member(choice))).await;
@@ -397,7 +400,8 @@ impl Answerer {
             let plan = answerer.plan_for(&question);
             let found = answerer.found(conversation.sought(&question), &question).await;
             let _releasing = answerer.let_go();
-            let Found { hits, note, decided, judged, .. } = found?;
+            let Found { hits, note, decided, void: vain, judged, .. } = found?;
+            void.add(vain);
             let found = sources_of(hits);
             let names = models.iter().map(|model| model.model().to_owned()).collect();
             if found.is_empty() {
@@ -412,8 +416,8 @@ impl Answerer {
             if !question.anyway && answerability::refuses(plan.answerability, judged) {
                 yield EnsembleEvent::Sources { sources: found, models: names };
                 let summary = EnsembleSummary::nothing_found(mode, started.elapsed());
-                let decided = spent(decided.as_ref(), deciding.as_ref());
-                yield EnsembleEvent::Done(EnsembleSummary { decided, answerable, refused: true, ..summary });
+                let summary = summary.with(Paid::so_far(decided.as_ref(), deciding.as_ref(), &void));
+                yield EnsembleEvent::Done(EnsembleSummary { answerable, refused: true, ..summary });
                 return;
             }
             let (sources, request) = answerer.compose(&question.text, wishes, conversation.history, found, &plan).await?;
@@ -429,13 +433,13 @@ impl Answerer {
             };
             let given = Cited::new(&sources).sharpened(deciding.clone());
             let (instructions, patience) = (plan.prompt, plan.fallback_after);
-            let task = Task { question: question.text, sources, given, request, instructions, patience };
+            let task = Task { question: question.text, sources, given, request, instructions, patience, void: void.clone() };
             let mut events = pin!(ensemble::answer(models, mode, judge, task, started));
             while let Some(event) = events.next().await {
                 yield match event? {
                     EnsembleEvent::Done(summary) => {
-                        let decided = spent(decided.as_ref(), deciding.as_ref());
-                        EnsembleEvent::Done(EnsembleSummary { decided, answerable, ..summary })
+                        let summary = summary.with(Paid::so_far(decided.as_ref(), deciding.as_ref(), &void));
+                        EnsembleEvent::Done(EnsembleSummary { answerable, ..summary })
                     }
                     event => event,
                 };
@@ -481,11 +485,6 @@ impl Answerer {
             ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
         Ok((sources, request))
     }
-}
-
-/// What decisions took: those of the reranker, and those on the answer so far.
-fn spent(reranking: Option<&Decided>, deciding: Option<&Deciding>) -> Vec<Decided> {
-    reranking.cloned().into_iter().chain(deciding.and_then(Deciding::spent)).collect()
 }
 
 /// The mark of one source, which stands beside its own words.

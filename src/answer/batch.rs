@@ -354,6 +354,7 @@ async fn answer_once(answerer: &Answerer, job: &Job) -> Result<Paid, Unanswered>
 }
 
 fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<SourceRef>) -> Result<Paid, Unanswered> {
+    let whole = summary.cost_unknown().is_empty();
     let AnswerSummary { model, citations, unknown_citations, doubts, usage, cost_usd, ttft, took, outcome, .. } = summary;
     let stop = match outcome {
         AnswerOutcome::Answered(_) if ttft.is_none() => return Err(no_answer(job, "answered with nothing")),
@@ -375,7 +376,7 @@ fn finished(job: &Job, summary: AnswerSummary, answer: String, sources: Vec<Sour
         stop,
         key: job.key.clone(),
     };
-    Ok((answer, cost_usd))
+    Ok((answer, cost_usd.filter(|_| whole)))
 }
 
 fn no_answer(job: &Job, what: &str) -> Unanswered {

@@ -10,8 +10,10 @@ use super::answerer::Answerer;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use super::fallback::write_with_fallback;
 use super::owner::Events;
+use super::paid::Paid;
 use super::proof::Cited;
 use super::question::Question;
+use super::void::Void;
 use crate::providers::{ChatRequest, Message};
 
 impl Answerer {
@@ -32,9 +34,13 @@ impl Answerer {
                 return;
             }
             let request = ChatRequest { system, messages, max_tokens: plan.max_tokens, temperature: plan.temperature, shared: None };
-            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after));
+            let void = Void::default();
+            let mut answer = pin!(write_with_fallback(models, request, Cited::default(), plan.fallback_after, void.clone()));
             while let Some(event) = answer.next().await {
-                yield event?;
+                yield match event? {
+                    AnswerEvent::Done(summary) => AnswerEvent::Done(summary.with(Paid::so_far(None, None, &void))),
+                    event => event,
+                };
             }
         };
         events.boxed()

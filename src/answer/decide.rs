@@ -1,6 +1,7 @@
 //! What a decision model is asked about passages: whether they hold the answer to a question, and whether they say what a sentence
 //! says of them. Within a deadline, and never in the way: a decision that is late or fails is none.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::reason;
+use super::void::{Judging, Void};
 use crate::providers::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, ErrorKind, ProviderError};
 
 /// Passages that one decision is about, at most.
@@ -47,6 +48,17 @@ impl Decided {
     }
 }
 
+/// Adds decisions to those that are summed, by models; what is known of one is kept apart from what is not, so that its sum is not lost.
+pub(super) fn sum(all: &mut Vec<Decided>, more: impl IntoIterator<Item = Decided>) {
+    for one in more {
+        let alike = |other: &&mut Decided| other.model == one.model && other.cost_usd.is_some() == one.cost_usd.is_some();
+        match all.iter_mut().find(alike) {
+            Some(sum) => *sum = sum.and(&one),
+            None => all.push(one),
+        }
+    }
+}
+
 /// The ways in which passages stand to a sentence, with the probability of each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Support {
@@ -66,14 +78,16 @@ pub struct Deciding(Arc<Inner>);
 struct Inner {
     decider: Arc<dyn Decider>,
     deadline: Duration,
-    decided: Mutex<Option<Decided>>,
+    decided: Mutex<Vec<Decided>>,
+    void: Void,
     warned: AtomicBool,
 }
 
 impl Deciding {
     /// This model, each of whose decisions may take so long, retries included.
     pub fn new(decider: Arc<dyn Decider>, deadline: Duration) -> Self {
-        Self(Arc::new(Inner { decider, deadline, decided: Mutex::default(), warned: AtomicBool::new(false) }))
+        let (decided, void, warned) = (Mutex::default(), Void::default(), AtomicBool::new(false));
+        Self(Arc::new(Inner { decider, deadline, decided, void, warned }))
     }
 
     /// The probability that the passages hold the answer to a question; `None`: that was not decided in time.
@@ -113,11 +127,21 @@ impl Deciding {
 
     /// What all decisions took; `None`: there were none.
     pub fn spent(&self) -> Option<Decided> {
+        self.parts().into_iter().reduce(|sum, more| sum.and(&more))
+    }
+
+    /// The same, what is known of it apart from what is not.
+    pub(super) fn parts(&self) -> Vec<Decided> {
         self.0.decided.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What was asked in vain.
+    pub(super) fn void(&self) -> Vec<Judging> {
+        self.0.void.taken()
+    }
+
     async fn decided(&self, request: DecisionRequest) -> Option<Vec<Decision>> {
-        let Inner { decider, deadline, decided, warned } = &*self.0;
+        let Inner { decider, deadline, decided, void, warned } = &*self.0;
         let late = || {
             let message = format!("took longer than {} s (`query.decide.deadline`)", deadline.as_secs_f64());
             ProviderError::new(decider.model(), ErrorKind::Timeout, message)
@@ -127,20 +151,35 @@ impl Deciding {
         match answer {
             Ok(decisions) => {
                 let one = Decided::new(decider.model(), decisions.usage.input_tokens, decisions.usage.cost(decider.price()));
-                let mut sum = decided.lock().unwrap_or_else(PoisonError::into_inner);
-                *sum = Some(sum.take().map_or_else(|| one.clone(), |sum| sum.and(&one)));
+                sum(&mut decided.lock().unwrap_or_else(PoisonError::into_inner), [one]);
                 Some(decisions.answers)
             }
             Err(error) => {
+                void.failed(decider.model(), decider.price(), &error);
+                let why = told(decider.model(), &error);
                 if warned.swap(true, Ordering::Relaxed) {
-                    tracing::debug!(error = %reason(&error), "another decision is missing");
+                    tracing::debug!(error = %why, "another decision is missing");
                 } else {
-                    tracing::warn!("a decision is missing, and what is said without it stands: {}", reason(&error));
+                    tracing::warn!("a decision is missing, and what is said without it stands: {why}");
                 }
                 None
             }
         }
     }
+}
+
+/// Why a decision is missing: of which model, with the status, which many words leave out, and what can be done.
+fn told(model: &str, error: &ProviderError) -> String {
+    let mut why = error.reason_of(model);
+    if let Some(status) = error.status {
+        // Writing to a string cannot fail.
+        let _ = write!(why, " (HTTP {status})");
+    }
+    if let Some(hint) = &error.hint {
+        let place = "it is the decision model that fails: `query.decide` in the pipeline file";
+        let _ = write!(why, "; {hint} ({place})");
+    }
+    why
 }
 
 /// Passages by their numbers, as many and as much of them as is read.

@@ -15,13 +15,14 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
 use tokio_stream::StreamMap;
 
-use super::event::{AnswerEvent, EnsembleEvent, EnsembleSummary, Judging, Member, ModelOutcome, Verdict};
+use super::event::{AnswerEvent, EnsembleEvent, EnsembleSummary, Member, ModelOutcome, Verdict};
 use super::fallback::write_with_fallback;
 use super::judge::{Candidate, Comparison};
 use super::prompt::JudgeTask;
 use super::proof::Cited;
 use super::question::EnsembleMode;
 use super::source::Source;
+use super::void::{Judging, Void};
 use super::write::write;
 use crate::error::reason;
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError};
@@ -39,6 +40,8 @@ pub(super) struct Task {
     pub(super) instructions: Option<String>,
     /// How long a merging model may say nothing before the next one takes over.
     pub(super) patience: Duration,
+    /// Notes what is asked in vain.
+    pub(super) void: Void,
 }
 
 /// One model's answer so far.
@@ -49,19 +52,24 @@ struct Part {
     text: String,
     /// `None`: it is still being written.
     outcome: Option<ModelOutcome>,
+    /// Kind of its failure, and what it says of this model.
+    failed: Option<(ErrorKind, String)>,
+    void: Void,
 }
 
 impl Part {
-    fn new(index: usize, model: Arc<dyn ChatModel>) -> Self {
+    fn new(index: usize, model: Arc<dyn ChatModel>, void: Void) -> Self {
         let member = Member { index, model: model.model().into() };
-        Self { model, member, text: String::new(), outcome: None }
+        Self { model, member, text: String::new(), outcome: None, failed: None, void }
     }
 
     /// Notes an event of the model's answer; fails with what makes it none.
     fn take(&mut self, event: Result<AnswerEvent, ProviderError>) -> Result<AnswerEvent, ProviderError> {
-        let bad = |what| Err(ProviderError::new(&*self.member.model, ErrorKind::BadAnswer, what));
         let event = event.and_then(|event| match &event {
-            AnswerEvent::Done(summary) if summary.ttft.is_none() => bad("answered with nothing"),
+            AnswerEvent::Done(summary) if summary.ttft.is_none() => {
+                let nothing = ProviderError::new(&*self.member.model, ErrorKind::BadAnswer, "answered with nothing");
+                Err(nothing.having_used(summary.usage))
+            }
             _ => Ok(event),
         });
         match &event {
@@ -69,7 +77,11 @@ impl Part {
             // Its thoughts were taken for its answer.
             Ok(AnswerEvent::Fallback { .. }) => self.text.clear(),
             Ok(event) => self.text.push_str(event.text()),
-            Err(error) => self.outcome = Some(ModelOutcome::Failed(reason(error))),
+            Err(error) => {
+                self.void.failed(&self.member.model, self.model.price(), error);
+                self.failed = Some((error.kind, error.reason_of(&self.member.model)));
+                self.outcome = Some(ModelOutcome::Failed(reason(error)));
+            }
         }
         event
     }
@@ -90,9 +102,10 @@ pub(super) fn answer(
     started: Instant,
 ) -> impl Stream<Item = Result<EnsembleEvent, ProviderError>> + Send + 'static {
     try_stream! {
-        let given = task.given.clone();
+        let (given, void) = (task.given.clone(), task.void.clone());
         let requested = Instant::now();
-        let mut parts: Vec<Part> = models.into_iter().enumerate().map(|(index, model)| Part::new(index, model)).collect();
+        let models = models.into_iter().enumerate();
+        let mut parts: Vec<Part> = models.map(|(index, model)| Part::new(index, model, void.clone())).collect();
         let mut ttft = None;
         let mut chosen = None;
         loop {
@@ -110,6 +123,9 @@ pub(super) fn answer(
                     let others: Vec<_> = running.keys().copied().filter(|other| *other != index).collect();
                     for other in others {
                         running.remove(&other);
+                        if let Some(Part { member, model, .. }) = parts.get(other) {
+                            void.cancelled(&member.model, model.price());
+                        }
                     }
                 }
                 let Some(part) = parts.get_mut(index) else { continue };
@@ -147,7 +163,7 @@ pub(super) fn answer(
             _ if candidates.len() == 1 => chosen = Some(first),
             EnsembleMode::Merge => {
                 let request = comparison.request(JudgeTask::Merge, &candidates);
-                let mut answer = pin!(write_with_fallback(judges, request, given, patience));
+                let mut answer = pin!(write_with_fallback(judges, request, given, patience, void.clone()));
                 while let Some(event) = answer.next().await {
                     match event {
                         Ok(AnswerEvent::Done(summary)) => merged = Some(summary),
@@ -165,7 +181,7 @@ pub(super) fn answer(
                 }
             }
             EnsembleMode::Vote | EnsembleMode::Best => {
-                let decision = decide(mode, &comparison, &candidates, judges).await;
+                let decision = decide(mode, &comparison, &candidates, judges, &void).await;
                 for event in decision.said {
                     yield event;
                 }
@@ -185,6 +201,7 @@ pub(super) fn answer(
             citations,
             judging,
             decided: Vec::new(),
+            void: Vec::new(),
             ttft,
             took,
             answerable: None,
@@ -215,6 +232,7 @@ async fn decide(
     comparison: &Comparison,
     candidates: &[Candidate],
     judges: Vec<Arc<dyn ChatModel>>,
+    void: &Void,
 ) -> Decision {
     let mut decision = Decision::default();
     let mut left = candidates.to_vec();
@@ -224,14 +242,17 @@ async fn decide(
             comparison.pick(&*voter.model, &others).await
         });
         let mut votes: BTreeMap<usize, usize> = BTreeMap::new();
-        for ballot in join_all(ballots).await {
+        for (voter, ballot) in candidates.iter().zip(join_all(ballots).await) {
             match ballot {
                 Ok(vote) => {
                     *votes.entry(vote.choice.index).or_default() += 1;
                     decision.note(&vote);
                     decision.said.push(EnsembleEvent::Vote(vote));
                 }
-                Err(error) => tracing::warn!(error = %reason(&error), "a model did not vote"),
+                Err(error) => {
+                    void.failed(voter.model.model(), voter.model.price(), &error);
+                    tracing::warn!(error = %reason(&error), "a model did not vote");
+                }
             }
         }
         let count = |candidate: &Candidate| votes.get(&candidate.member.index).copied().unwrap_or(0);
@@ -251,7 +272,10 @@ async fn decide(
                 decision.note(&verdict);
                 decision.said.push(EnsembleEvent::Verdict(verdict));
             }
-            Err(error) => refused = reason(&error),
+            Err(error) => {
+                void.failed(judge.model(), judge.price(), &error);
+                refused = reason(&error);
+            }
         }
     }
     decision.chosen = left.first().map(|candidate| candidate.member.index);
@@ -286,10 +310,11 @@ fn cited(models: &[(String, ModelOutcome)], chosen: Option<usize>) -> Vec<usize>
     cited
 }
 
+/// Each by its name; of the kind that all are of.
 fn all_failed(parts: &[Part]) -> ProviderError {
-    let why = parts.iter().filter_map(|part| match &part.outcome {
-        Some(ModelOutcome::Failed(reason)) => Some(reason.as_str()),
-        _ => None,
-    });
-    ProviderError::new("no model answered", ErrorKind::Unavailable, why.collect::<Vec<_>>().join("; "))
+    let failed: Vec<&(ErrorKind, String)> = parts.iter().filter_map(|part| part.failed.as_ref()).collect();
+    let why: Vec<&str> = failed.iter().map(|(_, reason)| reason.as_str()).collect();
+    let (first, rest) = failed.split_first().unzip();
+    let common = first.map(|(kind, _)| *kind).filter(|kind| rest.unwrap_or_default().iter().all(|(other, _)| other == kind));
+    ProviderError::new("no model answered", common.unwrap_or(ErrorKind::Unavailable), why.join("; "))
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decide::Decided;
+use super::decide::{self, Decided};
+use super::paid::Paid;
 use super::proof::Doubt;
 use super::question::EnsembleMode;
 use super::source::Source;
+use super::void::Judging;
 use super::whole::{Estimate, WholeSummary};
 use crate::providers::{ErrorKind, StopReason, Usage};
 
@@ -19,6 +21,7 @@ use crate::providers::{ErrorKind, StopReason, Usage};
 /// `Reasoning`, `Token` and `Citation` in the order of the answer, then `Done`. A `Fallback` may come before any of the latter. After
 /// an `Err`, which may come at any point, nothing follows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::large_enum_variant, reason = "an answer has one end")]
 #[non_exhaustive]
 pub enum AnswerEvent {
     /// The question of a conversation is asked now.
@@ -107,12 +110,15 @@ pub struct AnswerSummary {
     pub doubts: Vec<Doubt>,
     /// Tokens read and written, where the provider says so.
     pub usage: Usage,
-    /// Cost in US dollars, where the price is known; decisions count in as far as theirs is.
+    /// Cost in US dollars, where the price is known; decisions, and what was in vain, count in as far as theirs is.
     #[serde(with = "super::exact")]
     pub cost_usd: Option<f64>,
-    /// What decisions took, by models: those of a reranker whose price is known, and of the model that decides.
+    /// What decisions took, by models: those of a reranker, and of the model that decides. What is known of one is apart from what is not.
     #[serde(default)]
     pub decided: Vec<Decided>,
+    /// What requests took whose replies were of no use, by models.
+    #[serde(default)]
+    pub void: Vec<Judging>,
     /// From the start of the request to the model to the first piece of the answer (reasoning is none); `None` without one.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -139,6 +145,7 @@ impl AnswerSummary {
             usage,
             cost_usd: None,
             decided: Vec::new(),
+            void: Vec::new(),
             ttft: None,
             took,
             outcome,
@@ -147,20 +154,23 @@ impl AnswerSummary {
         }
     }
 
-    /// The same with what decisions took.
-    pub(super) fn with_decided(mut self, decided: impl IntoIterator<Item = Decided>) -> Self {
-        for one in decided {
-            if let Some(cost) = one.cost_usd {
-                // Without a model the decisions are all that it cost.
-                self.cost_usd = if self.model.is_none() { Some(self.cost_usd.unwrap_or(0.0)) } else { self.cost_usd };
-                self.cost_usd = self.cost_usd.map(|sum| sum + cost);
-            }
-            match self.decided.iter_mut().find(|same| same.model == one.model) {
-                Some(same) => *same = same.and(&one),
-                None => self.decided.push(one),
-            }
+    /// The same with what was paid besides.
+    pub(super) fn with(mut self, paid: Paid) -> Self {
+        let Paid { decided, void } = paid;
+        let costs = decided.iter().map(|one| one.cost_usd).chain(void.iter().map(|one| one.cost_usd));
+        for cost in costs.flatten() {
+            // Without a model this is all that it cost.
+            self.cost_usd = if self.model.is_none() { Some(self.cost_usd.unwrap_or(0.0)) } else { self.cost_usd };
+            self.cost_usd = self.cost_usd.map(|sum| sum + cost);
         }
+        decide::sum(&mut self.decided, decided);
+        self.void.extend(void);
         self
+    }
+
+    /// The models of which something was paid besides the answer, or may have been, that is not known and not in [`Self::cost_usd`].
+    pub fn cost_unknown(&self) -> Vec<&str> {
+        each_once(besides_unknown(&self.decided, &self.void))
     }
 
     /// A remark on its end that a person must read; `None` when all is well.
@@ -338,18 +348,6 @@ impl ModelOutcome {
     }
 }
 
-/// Tokens and money that a verdict took.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judging {
-    /// The model that judged, as `provider/model`.
-    pub model: String,
-    /// Tokens it took.
-    pub usage: Usage,
-    /// Cost in US dollars, where the price is known.
-    #[serde(with = "super::exact")]
-    pub cost_usd: Option<f64>,
-}
-
 /// How several answers ended and what they took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -369,6 +367,9 @@ pub struct EnsembleSummary {
     /// What decisions took, by models, as in [`AnswerSummary::decided`].
     #[serde(default)]
     pub decided: Vec<Decided>,
+    /// What requests took whose replies were of no use, by models: those of models that failed, too.
+    #[serde(default)]
+    pub void: Vec<Judging>,
     /// From the requests to the first piece of the joined answer.
     pub ttft: Option<Duration>,
     /// From the start of the search to the end.
@@ -392,6 +393,7 @@ impl EnsembleSummary {
             citations: Vec::new(),
             judging: Vec::new(),
             decided: Vec::new(),
+            void: Vec::new(),
             ttft: None,
             took,
             answerable: None,
@@ -405,19 +407,70 @@ impl EnsembleSummary {
         self.merged.as_ref().or_else(chosen)
     }
 
-    /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is (but decisions count in as far as theirs is
-    /// known). A failed or cancelled answer's cost is
-    /// never told.
-    pub fn spent(&self) -> (Usage, Option<f64>) {
-        let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);
-        let answers = answers.map(|answer| (answer.usage, answer.cost_usd));
-        let judging = self.judging.iter().map(|judging| (judging.usage, judging.cost_usd));
-        let none = (Usage::new(Some(0), Some(0)), Some(0.0));
-        let (usage, cost) = answers
-            .chain(judging)
-            .fold(none, |(total, cost), (usage, more)| (total.and(usage), cost.and_then(|cost| Some(cost + more?))));
-        let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
-        let decided: f64 = self.decided.iter().filter_map(|one| one.cost_usd).sum();
-        (usage, cost.filter(|_| complete).map(|cost| cost + decided))
+    /// The same with what was paid besides.
+    pub(super) fn with(mut self, paid: Paid) -> Self {
+        let Paid { decided, void } = paid;
+        decide::sum(&mut self.decided, decided);
+        self.void.extend(void);
+        self
     }
+
+    /// Answers, verdicts and what was in vain: model, tokens, cost. Of what was in vain the tokens count in as far as they are known.
+    fn requests(&self) -> impl Iterator<Item = (&str, Usage, Option<f64>)> {
+        let answered = self.models.iter().filter_map(|(model, outcome)| Some((model.as_str(), outcome.answer()?)));
+        let merged = self.merged.iter().map(|merged| (merged.model.as_deref().unwrap_or_default(), merged));
+        let answers = answered.chain(merged).map(|(model, answer)| (model, answer.usage, answer.cost_usd));
+        let judging = self.judging.iter().map(|one| (one.model.as_str(), one.usage, one.cost_usd));
+        let void = self.void.iter().map(|one| (one.model.as_str(), one.usage.or_none(), one.cost_usd));
+        answers.chain(judging).chain(void)
+    }
+
+    /// The models whose answers were cancelled, and nobody knows what they cost.
+    fn cancelled(&self) -> impl Iterator<Item = &str> {
+        let known = |model: &str| self.void.iter().any(|one| one.model == model && one.cost_usd.is_some());
+        let cancelled = self.models.iter().filter(|(_, outcome)| *outcome == ModelOutcome::Cancelled);
+        cancelled.map(|(model, _)| model.as_str()).filter(move |model| !known(model))
+    }
+
+    /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is (but decisions count in as far as theirs is
+    /// known). What a failed answer cost is known where that was told, and that of a cancelled one never is.
+    pub fn spent(&self) -> (Usage, Option<f64>) {
+        let none = (Usage::new(Some(0), Some(0)), Some(0.0));
+        let (usage, cost) = self
+            .requests()
+            .fold(none, |(total, cost), (_, usage, more)| (total.and(usage), cost.and_then(|cost| Some(cost + more?))));
+        let complete = self.cancelled().next().is_none();
+        (usage, cost.filter(|_| complete).map(|cost| cost + self.decisions()))
+    }
+
+    /// What of all costs is known, in US dollars.
+    pub fn spent_at_least(&self) -> f64 {
+        self.requests().filter_map(|(.., cost)| cost).sum::<f64>() + self.decisions()
+    }
+
+    fn decisions(&self) -> f64 {
+        self.decided.iter().filter_map(|one| one.cost_usd).sum()
+    }
+
+    /// The models of which something was paid, or may have been, that is not known.
+    pub fn cost_unknown(&self) -> Vec<&str> {
+        let requests = self.requests().filter(|(.., cost)| cost.is_none()).map(|(model, ..)| model);
+        each_once(requests.chain(self.cancelled()).chain(besides_unknown(&self.decided, &[])))
+    }
+}
+
+/// The models of decisions, and of what was in vain, whose cost is not known.
+fn besides_unknown<'a>(decided: &'a [Decided], void: &'a [Judging]) -> impl Iterator<Item = &'a str> {
+    let decided = decided.iter().filter(|one| one.cost_usd.is_none()).map(|one| one.model.as_str());
+    decided.chain(void.iter().filter(|one| one.cost_usd.is_none()).map(|one| one.model.as_str()))
+}
+
+fn each_once<'a>(models: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut all = Vec::new();
+    for model in models {
+        if !all.contains(&model) {
+            all.push(model);
+        }
+    }
+    all
 }

@@ -13,27 +13,29 @@ use tokio::time::timeout;
 
 use super::proof::Cited;
 use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
+use crate::answer::void::Void;
 use crate::answer::write::write;
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError, StopReason};
 
 /// Streams the answer of the first model that gives one. The last model's failure is the stream's own.
 ///
 /// A model that another stands by for must say something, if only reasoning, within `patience`: a wait that the provider's own
-/// retries would fill is not worth it then.
+/// retries would fill is not worth it then. What was asked in vain is noted in `void`.
 pub(super) fn write_with_fallback(
     models: Vec<Arc<dyn ChatModel>>,
     request: ChatRequest,
     cited: Cited,
     patience: Duration,
+    void: Void,
 ) -> impl Stream<Item = Result<AnswerEvent, ProviderError>> + Send + 'static {
     try_stream! {
         let mut models = models.into_iter().peekable();
         while let Some(model) = models.next() {
-            let from = model.model().to_owned();
+            let (from, price) = (model.model().to_owned(), model.price());
             let Some(to) = models.peek().map(|next| next.model().to_owned()) else {
                 let mut answer = pin!(write(model, request, cited));
                 while let Some(event) = answer.next().await {
-                    yield event?;
+                    yield event.inspect_err(|error| void.failed(&from, price, error))?;
                 }
                 return;
             };
@@ -66,6 +68,8 @@ pub(super) fn write_with_fallback(
             };
             // Hang up before the next one is asked.
             drop(answer);
+            let error = if heard { error.having_begun() } else { error };
+            void.failed(&from, price, &error);
             tracing::info!(%from, %to, %error, interrupted, "the next model takes over");
             yield AnswerEvent::Fallback { from, to, kind: error.kind, reason: crate::error::reason(&error), interrupted };
         }
@@ -80,5 +84,5 @@ fn nothing_said(summary: &AnswerSummary) -> Option<ProviderError> {
         AnswerOutcome::Answered(StopReason::Refused) => "its filter refused to answer",
         _ => "answered with nothing",
     };
-    Some(ProviderError::new(model, ErrorKind::BadAnswer, said))
+    Some(ProviderError::new(model, ErrorKind::BadAnswer, said).having_used(summary.usage))
 }

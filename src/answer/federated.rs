@@ -226,7 +226,7 @@ async fn searched(
     silent.extend(left_out);
     deduped.truncate(wanted);
     merged.restore(&mut deduped);
-    let Reranking { found: mut hits, note, decided, took } = match reranking {
+    let Reranking { found: mut hits, note, decided, void, took } = match reranking {
         Some((retriever, plan)) => retriever.reranked(question.text, deduped, &plan).await?,
         None => Reranking { found: deduped, ..Reranking::default() },
     };
@@ -234,7 +234,7 @@ async fn searched(
     let notes: Vec<String> = silent.into_iter().chain(note).collect();
     let note = (!notes.is_empty()).then(|| notes.join(" "));
     // What is known of one index says nothing of several.
-    Ok(Some(Found { hits, note, decided, reranking: took, judged: None }))
+    Ok(Some(Found { hits, note, decided, void, reranking: took, judged: None }))
 }
 
 /// The first `wanted` passages of all that say something of their own, what was merged for it, and who is left out; `None`: another index

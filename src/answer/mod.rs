@@ -47,6 +47,7 @@ mod legs;
 pub mod link;
 mod models;
 mod owner;
+mod paid;
 mod plan;
 pub mod prompt;
 pub mod proof;
@@ -64,6 +65,8 @@ mod together;
 mod told;
 mod trace;
 mod trim;
+mod verdict;
+mod void;
 pub mod whole;
 pub mod why;
 pub mod wire;
@@ -74,7 +77,7 @@ pub use answerer::Answerer;
 pub use decide::{Decided, Deciding, Support};
 pub use duplicates::DedupedHit;
 pub use event::{
-    AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, Judging, Member, ModelOutcome, Note, Verdict,
+    AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, Member, ModelOutcome, Note, Verdict,
 };
 pub use filter::{Filter, FilterError, Term};
 pub use history::Exchange;
@@ -90,5 +93,6 @@ pub use question::{Ensemble, EnsembleMode, MAX_INSTRUCTIONS_BYTES, MAX_QUESTION_
 pub use retrieve::{Found, Retriever, SparseQuery};
 pub use source::Source;
 pub use stand_in::StandIn;
+pub use void::Judging;
 pub use whole::{Estimate, WholeMode, WholePlan, WholeSummary};
 pub use why::{Cause, Trace};

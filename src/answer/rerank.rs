@@ -7,6 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::legs::Leg;
+use super::void::Judging;
 use crate::chunk::embedded_passage;
 use crate::error::Error;
 use crate::providers::{ErrorKind, ProviderError, Reranker, Usage};
@@ -17,8 +18,10 @@ pub(super) struct Reranking {
     pub(super) found: Vec<DedupedHit>,
     /// Why the order is that of the search.
     pub(super) note: Option<String>,
-    /// What it took, where its price is known.
+    /// What it took.
     pub(super) decided: Option<Decided>,
+    /// The same, where it gave no order for it.
+    pub(super) void: Option<Judging>,
     /// How long the question waited for it.
     pub(super) took: Duration,
 }
@@ -36,23 +39,27 @@ pub(super) async fn rerank(
     }
     let texts: Vec<String> = found.iter().map(|found| embedded_passage(&found.hit.passage)).collect();
     let asked = Instant::now();
-    let kept = |found, why: String| {
+    let kept = |found, why: String, error: &ProviderError| {
         let note = Some(format!("The passages are not reranked, and stand as the search ranked them: {why}"));
-        Ok(Reranking { found, note, decided: None, took: asked.elapsed() })
+        let void = Judging::failed(reranker.model(), reranker.price(), error);
+        Ok(Reranking { found, note, decided: None, void, took: asked.elapsed() })
     };
     let reranked = match timeout(within, reranker.rerank(question, &texts)).await {
         Ok(Ok(reranked)) => reranked,
         // Credit that is used up comes back, and says nothing against the pipeline file.
         Ok(Err(error)) if error.is_fatal() && error.kind != ErrorKind::QuotaSpent => return Err(of_the_reranker(error).into()),
-        Ok(Err(error)) => return kept(found, format!("{error}.")),
+        Ok(Err(error)) => return kept(found, format!("{error}."), &error),
         Err(_) => {
             let (model, seconds) = (reranker.model(), within.as_secs_f64());
-            return kept(found, format!("{model} took longer than {seconds} s (`query.retrieve.rerank.deadline`)."));
+            let why = format!("{model} took longer than {seconds} s (`query.retrieve.rerank.deadline`).");
+            return kept(found, why, &ProviderError::new(model, ErrorKind::Timeout, "late"));
         }
     };
+    let usage = Usage::new(reranked.tokens, Some(0));
     if reranked.scores.len() != found.len() || reranked.scores.iter().any(|score| !score.is_finite()) {
         let why = format!("{} gave {} scores for {} passages.", reranker.model(), reranked.scores.len(), found.len());
-        return kept(found, why);
+        let error = ProviderError::new(reranker.model(), ErrorKind::BadAnswer, "wrong scores").having_used(usage);
+        return kept(found, why, &error);
     }
     let took = asked.elapsed();
     tracing::debug!(passages = texts.len(), tokens = reranked.tokens, units = reranked.units, "reranked");
@@ -64,9 +71,8 @@ pub(super) async fn rerank(
     for (rank, found) in (1..).zip(&mut found) {
         found.legs.rerank = Some(Leg { rank, score: found.hit.score });
     }
-    let cost = Usage::new(reranked.tokens, Some(0)).cost(reranker.price());
-    let decided = cost.map(|cost| Decided::new(reranker.model(), reranked.tokens, Some(cost)));
-    Ok(Reranking { found, note: None, decided, took })
+    let decided = Some(Decided::new(reranker.model(), reranked.tokens, usage.cost(reranker.price())));
+    Ok(Reranking { found, note: None, decided, void: None, took })
 }
 
 /// The same error, which says whose it is: a pipeline may have several models of one provider.

@@ -14,6 +14,7 @@ use super::legs::{self, Legs, Rankings};
 use super::question::{MAX_TERMS, QuestionError, checked};
 use super::rerank::{Reranking, rerank};
 use super::stand_in::StandIn;
+use super::void::Judging;
 use super::{Duplicates, FusionPlan, QueryPlan, RetrieveMode};
 use crate::cache::{EmbeddingCache, Key, Vector};
 use crate::document::{Hit, SparseVector};
@@ -44,8 +45,10 @@ pub struct Found {
     pub hits: Vec<DedupedHit>,
     /// Something went otherwise than planned, in words for people: such as a reranker that was late.
     pub note: Option<String>,
-    /// What reranking took, where its price is known.
+    /// What reranking took.
     pub decided: Option<Decided>,
+    /// What it took where it gave no order for that.
+    pub void: Option<Judging>,
     /// How long the question waited for the reranker.
     pub reranking: Duration,
     /// How probable it is that they hold the answer, where that is known.
@@ -116,11 +119,11 @@ impl Retriever {
 
     async fn found(&self, question: Sought<'_>, plan: &QueryPlan) -> Result<Found, Error> {
         let (candidates, judged) = self.candidates(question, plan).await?;
-        let Reranking { mut found, note, decided, took } = self.reranked(question.text, candidates, plan).await?;
+        let Reranking { mut found, note, decided, void, took } = self.reranked(question.text, candidates, plan).await?;
         found.truncate(plan.limit.get());
         let notes: Vec<String> = self.note().await.into_iter().chain(note).collect();
         let note = (!notes.is_empty()).then(|| notes.join("; "));
-        Ok(Found { hits: found, note, decided, reranking: took, judged })
+        Ok(Found { hits: found, note, decided, void, reranking: took, judged })
     }
 
     /// What is to be said with everything that is found here.

@@ -4,6 +4,7 @@
 //! Fields stand in the order of the contract. One that is not there has nothing to say where the contract leaves it out; elsewhere
 //! it is null.
 
+mod decided;
 mod figures;
 #[cfg(test)]
 mod tests;
@@ -14,9 +15,9 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::decided::DecidedLine;
 pub(super) use self::figures::seconds;
 use self::figures::{as_seconds, hundredths, millis};
-use super::decide::Decided;
 use super::duplicates::DedupedHit;
 use super::event::{AnswerEvent, AnswerOutcome, AnswerSummary, EnsembleEvent, EnsembleSummary, ModelOutcome, Verdict};
 use super::legs::Legs;
@@ -199,6 +200,9 @@ pub struct Done<'a> {
     models: Option<Vec<MemberLine<'a>>>,
     usage: Usage,
     cost_usd: Option<f64>,
+    /// Models of which something was paid, or may have been, that nobody knows: it is not in `cost_usd`. Empty where that is `null`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cost_unknown: Vec<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     decided: Vec<DecidedLine<'a>>,
     ttft_ms: Option<u64>,
@@ -216,22 +220,6 @@ pub struct Done<'a> {
     whole: Option<WholeSummary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'static str>,
-}
-
-/// What decisions of one model took.
-#[derive(Debug, Serialize, JsonSchema)]
-struct DecidedLine<'a> {
-    model: &'a str,
-    asked: u64,
-    input_tokens: Option<u64>,
-    cost_usd: Option<f64>,
-}
-
-impl<'a> From<&'a Decided> for DecidedLine<'a> {
-    fn from(decided: &'a Decided) -> Self {
-        let Decided { model, asked, input_tokens, cost_usd } = decided;
-        Self { model, asked: *asked, input_tokens: *input_tokens, cost_usd: *cost_usd }
-    }
 }
 
 /// How one of several models fared.
@@ -425,7 +413,8 @@ impl<'a> From<&'a AnswerSummary> for Done<'a> {
             models: None,
             usage: summary.usage,
             cost_usd: summary.cost_usd,
-            decided: summary.decided.iter().map(DecidedLine::from).collect(),
+            cost_unknown: summary.cost_usd.map(|_| summary.cost_unknown()).unwrap_or_default(),
+            decided: DecidedLine::each(&summary.decided),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop: summary.outcome,
@@ -455,7 +444,8 @@ impl<'a> From<&'a EnsembleSummary> for Done<'a> {
             models: Some(summary.models.iter().map(|(model, outcome)| member(model, outcome)).collect()),
             usage,
             cost_usd,
-            decided: summary.decided.iter().map(DecidedLine::from).collect(),
+            cost_unknown: cost_usd.map(|_| summary.cost_unknown()).unwrap_or_default(),
+            decided: DecidedLine::each(&summary.decided),
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),
             stop,

@@ -98,7 +98,7 @@ pub(super) fn write(
                 yield event;
             }
         }
-        let (stop, usage) = end?;
+        let (stop, usage) = end.map_err(|error| if written > 0 { error.having_begun() } else { error })?;
         yield AnswerEvent::Done(AnswerSummary {
             model: Some(model.model().to_owned()),
             citations: scanner.citations().to_vec(),
@@ -107,6 +107,7 @@ pub(super) fn write(
             usage,
             cost_usd: usage.cost(model.price()),
             decided: Vec::new(),
+            void: Vec::new(),
             ttft,
             took: requested.elapsed(),
             outcome: AnswerOutcome::Answered(stop),

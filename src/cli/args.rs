@@ -227,7 +227,8 @@ pub(super) struct AskArgs {
     /// Who picks (vote, best) or writes (merge) the joined answer [default: the first model that has answered]
     #[arg(long, value_name = "P/M", requires = "join")]
     pub judge: Option<String>,
-    /// A model that stands by, for when the one before it fails; replaces the pipeline's
+    /// A model that stands by, for when the one before it fails; replaces the pipeline's; for one --model alone, since several
+    /// stand by for each other
     #[arg(long = "fallback", value_name = "P/M")]
     pub fallback: Vec<String>,
     /// How many passages to retrieve

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
-use super::show::{Ended, Screen, View, bill, price};
+use super::show::{Ended, Screen, View, and_unknown, bill, price};
 use super::style::{Paint, Style, one_line};
 use crate::answer::wire::Line;
 use crate::answer::{AnswerEvent, EnsembleEvent, EnsembleMode, EnsembleSummary, Judging, ModelOutcome, Note, Verdict};
@@ -235,6 +235,15 @@ fn table(summary: &EnsembleSummary) -> Vec<String> {
     let merged = summary.merged.iter().map(|merged| format!("merged by {} · {}", bill(merged), price(merged.cost_usd)));
     let judged = |judging: &Judging| format!("judged by {} · {}", judging.model, price(judging.cost_usd));
     let judging = summary.judging.iter().map(judged);
-    let total = format!("in all {:.1} s · {}", summary.took.as_secs_f64(), price(summary.spent().1));
-    fared.chain(merged).chain(judging).chain([total]).collect()
+    let void = summary.void.iter().filter(|void| void.cost_usd.is_some_and(|cost| cost > 0.0));
+    let void = void.map(|void| format!("{}, of no use · {}", void.model, price(void.cost_usd)));
+    let (known, unknown) = (summary.spent_at_least(), summary.cost_unknown());
+    let paid = match known {
+        // The decisions that nobody knows the price of are in no sum.
+        known if known > 0.0 => format!("{}{}", price(Some(known)), and_unknown(&unknown)),
+        _ if unknown.is_empty() => price(summary.spent().1),
+        _ => price(None),
+    };
+    let total = format!("in all {:.1} s · {paid}", summary.took.as_secs_f64());
+    fared.chain(merged).chain(judging).chain(void).chain([total]).collect()
 }

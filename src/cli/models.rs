@@ -42,6 +42,9 @@ impl Named {
         if models.len() < 2 && args.join.is_some() {
             anyhow::bail!("--join is for several models: give --model more than once");
         }
+        if models.len() > 1 && !fallback.is_empty() {
+            anyhow::bail!("--fallback is for one model: give --model once, or name it with --model among the others");
+        }
         let models: Vec<ModelChoice> = models.into_iter().map(ModelChoice::Named).collect();
         let fallback: Vec<ModelChoice> = fallback.into_iter().map(ModelChoice::Named).collect();
         let mode = args.join.map_or(EnsembleMode::All, EnsembleMode::from);

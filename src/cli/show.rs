@@ -382,10 +382,10 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
     }
     match summary.cost_usd {
         Some(cost) if cost > 0.0 => {
-            let _ = write!(bill, " · ${cost:.5}");
+            let _ = write!(bill, " · ${cost:.5}{}", and_unknown(&summary.cost_unknown()));
         }
-        Some(_) => {}
-        None => bill.push_str(" · price not known"),
+        Some(_) if summary.cost_unknown().is_empty() => {}
+        _ => bill.push_str(" · price not known"),
     }
     if let Some(whole) = &summary.whole {
         let _ = write!(bill, " · {} read, {}", counted(whole.documents, "document"), counted(whole.requests, "request"));
@@ -396,6 +396,16 @@ pub(super) fn bill(summary: &AnswerSummary) -> String {
         let _ = write!(bill, ", first token after {}", seconds(ttft));
     }
     bill
+}
+
+/// ` and what st/d1 takes`, where nobody knows what that is.
+pub(super) fn and_unknown(models: &[&str]) -> String {
+    let models: Vec<String> = models.iter().map(|model| one_line(model)).collect();
+    match models.as_slice() {
+        [] => String::new(),
+        [model] => format!(" and what {model} takes"),
+        several => format!(" and what {} take", several.join(" and ")),
+    }
 }
 
 /// `$0.00405`, to the microdollar.

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Failure, Origin};
+use super::usage::Usage;
+use crate::error::{Failure, Origin, reason};
 
 /// The kind of a failure, as far as a caller decides on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -77,6 +78,8 @@ pub struct ProviderError {
     pub attempts: u32,
     /// The time from the first attempt to the last.
     pub waited: Duration,
+    /// Tokens that it took all the same; unknown ones where an answer had begun. `None`: nothing is known of any.
+    pub usage: Option<Box<Usage>>,
     /// The cause.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -98,6 +101,7 @@ impl ProviderError {
             retry_after: None,
             attempts: 1,
             waited: Duration::ZERO,
+            usage: None,
             source: None,
         }
     }
@@ -114,6 +118,33 @@ impl ProviderError {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error of a request that took so many tokens, as the provider has told.
+    #[must_use]
+    pub fn having_used(mut self, usage: Usage) -> Self {
+        self.usage = Some(Box::new(usage));
+        self
+    }
+
+    /// The same error of a request whose answer had begun: it is billed, and nobody has told how much.
+    #[must_use]
+    pub(crate) fn having_begun(mut self) -> Self {
+        self.usage.get_or_insert_default();
+        self
+    }
+
+    /// The tokens that are billed although it failed, which may be unknown; `None`: nothing is. Who refuses bills nothing, but an answer
+    /// that is of no use is one, and nobody knows of one that came too late.
+    pub(crate) fn billed(&self) -> Option<Usage> {
+        let told = self.usage.as_deref().copied();
+        told.or_else(|| matches!(self.kind, ErrorKind::BadAnswer | ErrorKind::Timeout).then(Usage::default))
+    }
+
+    /// What it says, with its causes, as that of one of the provider's models.
+    pub(crate) fn reason_of(&self, model: &str) -> String {
+        let said = reason(self);
+        said.strip_prefix(&format!("{}: ", self.provider)).map(|said| format!("{model}: {said}")).unwrap_or(said)
     }
 
     /// Whether the same request may succeed later.

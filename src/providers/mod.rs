@@ -37,6 +37,7 @@ mod retry;
 mod site;
 mod sse;
 mod tokens;
+mod usage;
 mod vendors;
 
 pub(crate) use address::{bare_address, is_loopback};

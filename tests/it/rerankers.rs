@@ -196,6 +196,17 @@ async fn faults_are_told_apart() {
     }
 }
 
+/// It is paid for, whatever the scores are.
+#[tokio::test]
+async fn an_answer_of_no_use_tells_what_it_took() {
+    let one = json!({"index": 0, "relevance_score": 0.5});
+    for data in [json!([one]), json!([one, one]), json!([one, {"index": 1}]), json!("none")] {
+        let (result, _) = after(Reply::json(&json!({"data": data, "usage": {"total_tokens": 26}}))).await;
+        assert_eq!(result.unwrap_err().usage.unwrap().input_tokens, Some(26), "{data}");
+    }
+    assert_eq!(after(Reply::status(401, &json!({"detail": "no"}))).await.0.unwrap_err().usage, None);
+}
+
 #[tokio::test]
 async fn only_those_who_rerank_are_asked_to() {
     let plan = default_plan(&|_| None);

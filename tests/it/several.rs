@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use proptest::prelude::*;
 use ragstream::answer::{AnswerEvent, Answerer, RetrieveMode};
 use ragstream::error::Error;
-use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, ProviderError, StopReason};
+use ragstream::providers::{ChatEvent, ChatModel, ChatRequest, ChatStream, ErrorKind, Price, ProviderError, StopReason};
 use tokio::time::Instant;
 
 use crate::answer::doubles::{Embed, Script, Store, answerer, done, retriever, text, two_hits};
@@ -41,6 +41,9 @@ impl Drop for OnDrop {
 impl ChatModel for Model {
     fn model(&self) -> &'static str {
         self.name
+    }
+    fn price(&self) -> Option<Price> {
+        Some(Price::chat(1.0, 10.0))
     }
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         self.asked.lock().unwrap().push(request);
@@ -218,5 +221,24 @@ proptest! {
             }
             None => prop_assert!(matches!(events.last(), Some(Err(_)))),
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_model_took_that_said_nothing_is_in_the_cost() {
+    let cost = async |models: &[Arc<Model>]| {
+        let events = answered(models).await;
+        let Some(Ok(AnswerEvent::Done(summary))) = events.last() else { panic!("{events:?}") };
+        let unknown: Vec<String> = summary.cost_unknown().into_iter().map(str::to_owned).collect();
+        (summary.cost_usd.map(|cost| (cost * 1e6).round() as u64), unknown, summary.usage.input_tokens)
+    };
+    let then = || model("p/b", vec![says(1, "Each month [1].")]);
+    // 120 tokens read, 9 written: 210 microdollars a reply.
+    let none: Vec<String> = Vec::new();
+    assert_eq!(cost(&[model("p/a", vec![says(1, "")]), then()]).await, (Some(420), none.clone(), Some(120)));
+    assert_eq!(cost(&[model("p/a", vec![Err(error(ErrorKind::Unavailable))]), then()]).await, (Some(210), none, Some(120)));
+    for spoilt in [breaks("Half an"), Err(error(ErrorKind::Timeout)), says(100_000, "late")] {
+        let (known, unknown, _) = cost(&[model("p/a", vec![spoilt]), then()]).await;
+        assert_eq!((known, unknown), (Some(210), vec!["p/a".to_owned()]));
     }
 }

@@ -16,6 +16,7 @@ use super::recognise::is_about_all;
 use crate::answer::plan::QueryPlan;
 use crate::answer::prompt::CountTokens;
 use crate::answer::question::{MAX_TERMS, Question, QuestionError};
+use crate::answer::void::Void;
 use crate::error::Error;
 use crate::providers::{ChatModel, Price};
 
@@ -87,6 +88,7 @@ impl Given<'_> {
             patience: plan.fallback_after,
             temperature: plan.temperature,
             kept: Kept::at(notes, question.refresh),
+            void: Void::default(),
             // None before it is known how much there is.
             allowance: Allowance::of(0, 0),
             stop,

@@ -22,6 +22,7 @@ use super::shelf::{Folded, Shelf, pieces};
 use crate::answer::decide::Deciding;
 use crate::answer::event::{AnswerEvent, AnswerOutcome, AnswerSummary};
 use crate::answer::fallback::write_with_fallback;
+use crate::answer::paid::Paid;
 use crate::answer::prompt::{CountTokens, Prompt};
 use crate::answer::proof::Cited;
 use crate::answer::retrieve::off_runtime;
@@ -168,14 +169,15 @@ impl Pass {
                 yield AnswerEvent::Incomplete(remark);
             }
             let request = self.reader.request(prompt, self.max_tokens);
-            let mut answer = pin!(write_with_fallback(self.reader.models.clone(), request, cited, self.reader.patience));
+            let (models, void) = (self.reader.models.clone(), self.reader.void.clone());
+            let mut answer = pin!(write_with_fallback(models, request, cited, self.reader.patience, void));
             while let Some(event) = answer.next().await {
                 yield match event? {
                     AnswerEvent::Done(summary) => {
                         let last = Spent { usage: summary.usage, cost_usd: summary.cost_usd, requests: 1, kept: 0 };
                         gathered.spent.add(&last);
                         let summary = finished(summary, &gathered, started.elapsed());
-                        AnswerEvent::Done(summary.with_decided(deciding.as_ref().and_then(Deciding::spent)))
+                        AnswerEvent::Done(summary.with(Paid::so_far(None, deciding.as_ref(), &self.reader.void)))
                     }
                     event => event,
                 };
@@ -264,7 +266,8 @@ impl Pass {
         }
         let model = self.reader.models.first().map(|model| model.model().to_owned());
         let summary = AnswerSummary::without_model(AnswerOutcome::NothingFound, Vec::new(), started.elapsed());
-        Ok(Some(finished(AnswerSummary { model, ..summary }, gathered, started.elapsed())))
+        let summary = finished(AnswerSummary { model, ..summary }, gathered, started.elapsed());
+        Ok(Some(summary.with(Paid::so_far(None, None, &self.reader.void))))
     }
 
     /// The last prompt, from as many notes as fit, and the sources that they cite.

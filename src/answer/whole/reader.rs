@@ -17,6 +17,7 @@ use crate::answer::fallback::write_with_fallback;
 use crate::answer::prompt::Prompt;
 use crate::answer::proof::Cited;
 use crate::answer::retrieve::off_runtime;
+use crate::answer::void::Void;
 use crate::error::Error;
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, Message, ProviderError, StopReason, Usage};
 
@@ -71,6 +72,8 @@ pub(super) struct Reader {
     pub(super) patience: Duration,
     pub(super) temperature: Option<f32>,
     pub(super) kept: Kept,
+    /// Notes what is asked in vain.
+    pub(super) void: Void,
     pub(super) allowance: Allowance,
     /// No request is begun after it; those under way come to their end.
     pub(super) stop: CancellationToken,
@@ -184,7 +187,7 @@ impl Reader {
 
     async fn once(&self, request: &ChatRequest, spent: &mut Spent, begun: &mut bool) -> Result<Said, ProviderError> {
         let (models, request) = (self.models.clone(), request.clone());
-        let mut answer = pin!(write_with_fallback(models, request, Cited::default(), self.patience));
+        let mut answer = pin!(write_with_fallback(models, request, Cited::default(), self.patience, self.void.clone()));
         let mut text = String::new();
         while let Some(event) = answer.next().await {
             match event? {
@@ -282,6 +285,7 @@ mod tests {
             patience: Duration::from_secs(1),
             temperature: None,
             kept: Kept::at(Some(folder.path().to_owned()), false),
+            void: Void::default(),
             allowance: Allowance::of(8, 8),
             stop: CancellationToken::new(),
         };

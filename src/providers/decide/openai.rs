@@ -3,9 +3,7 @@
 use serde_json::{Value, json};
 
 use super::decider::{Ask, Asked, Decision, DecisionRequest};
-use super::wire::{DecisionResponse, DecisionWire, distribution, level, probability};
-use crate::providers::Usage;
-use crate::providers::json::count_in;
+use super::wire::{DecisionResponse, DecisionWire, distribution, level, probability, usage};
 
 /// The format.
 #[derive(Debug)]
@@ -34,9 +32,7 @@ impl DecisionWire for OpenAi {
         }
         let answers = (1..).zip(&request.questions).zip(answers).map(|((n, asked), answer)| decision(n, asked, answer));
         let answers = answers.collect::<Result<_, _>>()?;
-        let usage = body.get("usage").unwrap_or(&Value::Null);
-        let usage = Usage::new(count_in(usage, "input_tokens"), count_in(usage, "output_tokens"));
-        Ok(DecisionResponse { answers, usage })
+        Ok(DecisionResponse { answers, usage: usage(body) })
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracing::Instrument as _;
 
 use super::decider::{Ask, Asked, Decider, Decision, DecisionRequest, Decisions};
-use super::wire::{Contract, DecisionApi};
+use super::wire::{Contract, DecisionApi, usage};
 use crate::providers::http::{Cost, Http};
 use crate::providers::{ErrorKind, ModelRef, Price, ProviderError, tokens};
 use crate::telemetry;
@@ -109,14 +109,17 @@ impl Remote {
         if response.body.len() > MAX_ANSWER {
             return Err(wrong(format!("the answer has {} bytes", response.body.len())));
         }
-        let read = serde_json::from_slice::<Value>(&response.body).map_err(|error| error.to_string());
-        let read = read.and_then(|answer| wire.read(request, &answer));
-        let read = read.map_err(|error| wrong(format!("cannot read the answer as {}: {error}", wire.name())))?;
-        if let Some(tokens) = read.usage.input_tokens.filter(|&tokens| tokens > 0) {
+        let answer = serde_json::from_slice::<Value>(&response.body).map_err(|error| error.to_string());
+        let used = answer.as_ref().map(usage).unwrap_or_default();
+        if let Some(tokens) = used.input_tokens.filter(|&tokens| tokens > 0) {
             response.reservation.settle(tokens);
         }
+        let read = answer.and_then(|answer| wire.read(request, &answer));
+        let wrong = |error| wrong(format!("cannot read the answer as {}: {error}", wire.name())).having_used(used);
+        let read = read.map_err(wrong)?;
         if read.answers.iter().all(|answer| *answer == Decision::Refused) {
-            return Err(self.http.error(ErrorKind::InvalidInput, "the model declines to decide anything of this"));
+            let said = "the model declines to decide anything of this";
+            return Err(self.http.error(ErrorKind::InvalidInput, said).having_used(used));
         }
         Ok(Decisions { answers: read.answers, usage: read.usage })
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::decider::{Ask, Asked, Decider, Decision, DecisionRequest};
 use super::remote::estimated_tokens;
-use crate::providers::{ErrorKind, Price, ProviderError, Reranked, Reranker};
+use crate::providers::{ErrorKind, Price, ProviderError, Reranked, Reranker, Usage};
 
 /// Passages of one request, at most. A request reads them all once, and each question is judged on its own.
 const PASSAGES: usize = 20;
@@ -38,9 +38,13 @@ impl Reranker for Deciding {
 
     async fn rerank(&self, question: &str, passages: &[String]) -> Result<Reranked, ProviderError> {
         let requests = requests(question, passages);
-        let all = try_join_all(requests.iter().map(|request| self.0.decide(request))).await?;
+        let all = try_join_all(requests.iter().map(|request| self.0.decide(request))).await;
+        // What the others took is not known.
+        let all = all.map_err(|error| if requests.len() > 1 { error.having_used(Usage::default()) } else { error })?;
         // Unknown as soon as a part is.
         let tokens = all.iter().map(|decided| decided.usage.input_tokens).reduce(|a, b| Some(a? + b?)).flatten();
+        let wrong =
+            |wrong| ProviderError::new(self.0.model(), ErrorKind::BadAnswer, wrong).having_used(Usage::new(tokens, Some(0)));
         let mut scores = Vec::with_capacity(passages.len());
         for decided in all {
             for answer in decided.answers {
@@ -49,15 +53,13 @@ impl Reranker for Deciding {
                     // Neither a yes nor a no: such a passage stays between those that were judged.
                     Decision::Refused => 0.5,
                     other => {
-                        let wrong = format!("a probability was asked for, not {other:?}");
-                        return Err(ProviderError::new(self.0.model(), ErrorKind::BadAnswer, wrong));
+                        return Err(wrong(format!("a probability was asked for, not {other:?}")));
                     }
                 });
             }
         }
         if scores.len() != passages.len() {
-            let wrong = format!("{} scores came for {} passages", scores.len(), passages.len());
-            return Err(ProviderError::new(self.0.model(), ErrorKind::BadAnswer, wrong));
+            return Err(wrong(format!("{} scores came for {} passages", scores.len(), passages.len())));
         }
         Ok(Reranked { scores, tokens, units: None })
     }

@@ -3,9 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::decider::{Ask, Asked, Decision, DecisionRequest};
-use super::wire::{DecisionResponse, DecisionWire, distribution, level, probability};
-use crate::providers::Usage;
-use crate::providers::json::count_in;
+use super::wire::{DecisionResponse, DecisionWire, distribution, level, probability, usage};
 
 /// The format.
 #[derive(Debug)]
@@ -42,9 +40,7 @@ impl DecisionWire for SystemOne {
             decision(&name, asked, answer)
         };
         let answers = request.questions.iter().enumerate().map(decide).collect::<Result<_, _>>()?;
-        let usage = body.get("usage").unwrap_or(&Value::Null);
-        let usage = Usage::new(count_in(usage, "input_tokens"), count_in(usage, "output_tokens"));
-        Ok(DecisionResponse { answers, usage })
+        Ok(DecisionResponse { answers, usage: usage(body) })
     }
 }
 

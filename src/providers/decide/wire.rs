@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::decider::{Decision, DecisionRequest};
 use crate::providers::Usage;
+use crate::providers::json::count_in;
 
 /// An answer as it came.
 #[derive(Debug, PartialEq)]
@@ -41,6 +42,12 @@ pub(in crate::providers) enum Contract {
 pub(in crate::providers) struct DecisionApi {
     /// What it is asked in first.
     pub(in crate::providers) contract: Contract,
+}
+
+/// The bill, which both contracts write alike. It is read of an answer that is of no use, too.
+pub(super) fn usage(body: &Value) -> Usage {
+    let usage = body.get("usage").unwrap_or(&Value::Null);
+    Usage::new(count_in(usage, "input_tokens"), count_in(usage, "output_tokens"))
 }
 
 /// A number that is a probability.

@@ -8,9 +8,9 @@ use futures_util::future::try_join_all;
 use tracing::Instrument as _;
 
 use super::reranker::{Reranked, Reranker};
-use super::wire::{Instead, RerankApi, RerankLimits, RerankRequest, RerankWire};
+use super::wire::{Instead, RerankApi, RerankLimits, RerankRequest, RerankWire, billed};
 use crate::providers::http::{Cost, Http};
-use crate::providers::{ErrorKind, ModelRef, Price, ProviderError, tokens};
+use crate::providers::{ErrorKind, ModelRef, Price, ProviderError, Usage, tokens};
 use crate::telemetry;
 
 /// A reranker behind HTTP.
@@ -73,8 +73,11 @@ impl Remote {
             let passages = passages.get(range).unwrap_or_default();
             async move { self.ask(wire, question, passages, tokens).await }
         });
+        let several = requests.len() > 1;
         let mut all = Reranked::default();
-        for one in try_join_all(requests).await? {
+        let answers = try_join_all(requests).await;
+        // What the others took is not known.
+        for one in answers.map_err(|error| if several { error.having_used(Usage::default()) } else { error })? {
             all.scores.extend(one.scores);
             all.tokens = sum(all.tokens, one.tokens);
             all.units = sum(all.units, one.units);
@@ -109,11 +112,14 @@ impl Remote {
         let request = RerankRequest { model: &self.id, question, passages };
         let (path, body) = wire.request(self.http.base_path(), &request);
         let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;
-        let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
-        let read = wire.read(&response.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
-        if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
+        let read = wire.read(&response.body);
+        let tokens = read.as_ref().map_or_else(|_| billed(&response.body), |read| read.tokens);
+        if let Some(tokens) = tokens.filter(|&tokens| tokens > 0) {
             response.reservation.settle(tokens);
         }
+        let used = Usage::new(tokens, Some(0));
+        let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong).having_used(used);
+        let read = read.map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
         let scores = in_order(&read.scores, passages.len()).map_err(wrong)?;
         Ok(Reranked { scores, tokens: read.tokens, units: read.units })
     }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::providers::ProviderError;
-use crate::providers::json::Count;
+use crate::providers::json::{Count, count_in};
 
 /// A question and its passages, in no one's format.
 #[derive(Debug, Clone, Copy)]
@@ -72,6 +72,12 @@ pub(super) struct Scored {
 /// The index of each passage and its score.
 pub(super) fn pairs(scores: Vec<Scored>) -> Vec<(usize, f32)> {
     scores.into_iter().map(|scored| (scored.index, scored.relevance_score)).collect()
+}
+
+/// The bill of an answer that is of no use: tokens, where they are told.
+pub(super) fn billed(body: &[u8]) -> Option<u64> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    count_in(answer.get("usage")?, "total_tokens")
 }
 
 /// The bill, as Voyage and Jina write it.

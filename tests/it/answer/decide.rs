@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ragstream::answer::{AnswerabilityPlan, Answerer, Deciding, Models, QueryPlan, Question, RetrieveMode};
+use futures_util::StreamExt as _;
+use ragstream::answer::{AnswerEvent, AnswerabilityPlan, Answerer, Deciding, Models, QueryPlan, Question, RetrieveMode};
 use ragstream::providers::{
-    Ask, ChatEvent, Decider, Decision, DecisionRequest, Decisions, ErrorKind, Price, ProviderError, StopReason, Usage,
+    Ask, ChatEvent, ChatModel, ChatRequest, ChatStream, Decider, Decision, DecisionRequest, Decisions, ErrorKind, Price,
+    ProviderError, StopReason, Usage,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::doubles::{Embed, Store, answerer, chat, done, plan, retriever, text, two_hits};
+use super::doubles::{Chat, Embed, Store, answerer, chat, done, plan, retriever, text, two_hits};
 use super::{answer_of, asked, lines};
 
 /// Says for each sentence what its words are found in: "yes" is supported, "no" contradicted, "so" not said, and anything else open.
@@ -19,6 +21,10 @@ use super::{answer_of, asked, lines};
 struct Judge {
     takes: Duration,
     fails: Option<ErrorKind>,
+    /// Tokens that a failure took, as was told.
+    used: Option<u64>,
+    /// The first bill is not told.
+    untold: bool,
     /// The probability that passages hold an answer.
     holds: f64,
     asked: Mutex<Vec<DecisionRequest>>,
@@ -33,10 +39,18 @@ impl Decider for Judge {
         Some(Price::embedding(0.1))
     }
     async fn decide(&self, request: &DecisionRequest) -> Result<Decisions, ProviderError> {
-        self.asked.lock().unwrap().push(request.clone());
+        let nth = {
+            let mut asked = self.asked.lock().unwrap();
+            asked.push(request.clone());
+            asked.len()
+        };
         tokio::time::sleep(self.takes).await;
         if let Some(kind) = self.fails {
-            return Err(ProviderError::new("double", kind, "will not decide"));
+            let error = ProviderError::new("double", kind, "will not decide");
+            return Err(match self.used {
+                Some(used) => error.having_used(Usage::new(Some(used), Some(0))),
+                None => error,
+            });
         }
         let sentence = request.state["sentence"].as_str().unwrap_or_default();
         let answer = match request.questions[0].ask {
@@ -47,15 +61,33 @@ impl Decider for Judge {
             _ => Decision::Choice(vec![0.6, 0.2, 0.2]),
         };
         let mut decisions = Decisions::new(vec![answer]);
-        decisions.usage = Usage::new(Some(1000), Some(0));
+        let told = Usage::new(Some(1000), Some(0));
+        decisions.usage = if self.untold && nth == 1 { Usage::default() } else { told };
         Ok(decisions)
+    }
+}
+
+/// The same model, at a price.
+#[derive(Debug)]
+struct Priced(Arc<Chat>);
+
+#[async_trait]
+impl ChatModel for Priced {
+    fn model(&self) -> &str {
+        self.0.model()
+    }
+    fn price(&self) -> Option<Price> {
+        Some(Price::chat(1.0, 10.0))
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        self.0.chat(request).await
     }
 }
 
 /// Answers with these pieces after two seconds, sharpened by this judge.
 fn over(pieces: &[&str], judge: Option<&Arc<Judge>>) -> Answerer {
     let script = pieces.iter().map(|piece| (0, Ok(ChatEvent::Text((*piece).to_owned()))));
-    let model = chat(script.chain([done(StopReason::End)]).collect());
+    let model = Arc::new(Priced(chat(script.chain([done(StopReason::End)]).collect())));
     let (retriever, _) = retriever(Store { hits: two_hits(), ..Store::default() }, Some(Embed::new(1)));
     let models = Models::own(model, Vec::new());
     let models = match judge {
@@ -127,6 +159,36 @@ async fn a_late_or_failed_decision_leaves_what_was_said_without_it() {
         assert_eq!((doubts(&told), answer_of(&told)), (expected.clone(), answer.concat()));
         assert!(started.elapsed() <= Duration::from_secs(4), "{:?}", started.elapsed());
         assert_eq!(told.last().unwrap().get("decided"), None, "nothing was decided");
+    }
+}
+
+/// A decision costs 100 microdollars.
+#[tokio::test(start_paused = true)]
+async fn what_decisions_took_is_in_the_cost_or_it_is_said_that_it_is_not() {
+    let answer = ["Keys are lost, no [1]. ", "They are rotated, yes [1]. ", "密钥 so 每月轮换 [2]."];
+    let cost = async |judge: Option<Judge>| {
+        let judge = judge.map(Arc::new);
+        let events: Vec<_> = over(&answer, judge.as_ref()).ask("How?".into()).collect().await;
+        let Some(Ok(AnswerEvent::Done(summary))) = events.last() else { panic!("{events:?}") };
+        let unknown: Vec<String> = summary.cost_unknown().into_iter().map(str::to_owned).collect();
+        (summary.cost_usd.map(|cost| (cost * 1e6).round() as u64), unknown)
+    };
+    let (alone, whole) = cost(None).await;
+    let alone = alone.unwrap();
+    let (none, judged): (Vec<String>, _) = (Vec::new(), vec!["double/judge".to_owned()]);
+    assert_eq!(whole, none);
+    let fails = |kind, used| Judge { fails: Some(kind), used, ..Judge::default() };
+    for (judge, known, unknown) in [
+        (Judge::default(), 300, &none),
+        (fails(ErrorKind::BadAnswer, Some(1000)), 300, &none),
+        (fails(ErrorKind::BadAnswer, None), 0, &judged),
+        (fails(ErrorKind::Auth, None), 0, &none),
+        (Judge { takes: Duration::from_hours(1), ..Judge::default() }, 0, &judged),
+        // What is known is not lost for what is not.
+        (Judge { untold: true, ..Judge::default() }, 200, &judged),
+    ] {
+        let case = format!("{judge:?}");
+        assert_eq!(cost(Some(judge)).await, (Some(alone + known), unknown.clone()), "{case}");
     }
 }
 

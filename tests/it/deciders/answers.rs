@@ -41,6 +41,9 @@ async fn refused(kind: ProviderKind, reply: Reply, words: &str) {
     assert_eq!(error.kind, ErrorKind::BadAnswer, "{reply:?}: {error}");
     assert!(error.message.contains(words), "{words}: {error}");
     assert_eq!(requests, 1, "an answer in other words is no reason to ask in them");
+    if format!("{reply:?}").contains("input_tokens") {
+        assert_eq!(error.usage.map(|usage| usage.input_tokens), Some(Some(1)), "it is paid for: {reply:?}");
+    }
 }
 
 fn with(mut answers: [Value; 3], n: usize, path: &str, value: Value) -> [Value; 3] {

@@ -104,8 +104,81 @@ async fn only_when_all_fail_is_it_an_error_and_all_are_named() {
     let (events, summary, failed) = joined(ensemble(&models, EnsembleMode::All)).await;
     assert!(summary.is_none());
     assert_eq!(events.iter().filter(|event| matches!(event, EnsembleEvent::Failed { .. })).count(), 2);
-    let said = failed.unwrap().to_string();
-    assert!(said.contains("p: wrong key") && said.contains("p: out of order"), "{said}");
+    let failed = failed.unwrap();
+    assert_eq!(failed.to_string(), "no model answered: p/a: wrong key; p/b: out of order");
+    assert_eq!(failed.code(), "unavailable", "they do not agree");
+    let wrong_key = || vec![Err(ProviderError::new("p", ErrorKind::Auth, "wrong key"))];
+    let models = [model("p/a", wrong_key()), model("p/b", wrong_key())];
+    let (_, _, failed) = joined(ensemble(&models, EnsembleMode::Best)).await;
+    assert_eq!(failed.unwrap().code(), "auth", "all are of that kind");
+}
+
+/// What each reply of a double costs: 120 tokens read, 9 written.
+const REPLY: f64 = 210e-6;
+
+fn microdollars(cost: Option<f64>) -> Option<u64> {
+    cost.map(|cost| (cost * 1e6).round() as u64)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_paid_for_no_verdict_counts() {
+    let vain = || says(1, "None is good, sorry.");
+    let one = |name, answer, then| model(name, vec![says(1, answer), then]);
+    let paid = async |models: &[Arc<Model>], mode| {
+        let summary = joined(ensemble(models, mode)).await.1.unwrap();
+        let unknown: Vec<String> = summary.cost_unknown().into_iter().map(str::to_owned).collect();
+        (microdollars(summary.spent().1), microdollars(Some(summary.spent_at_least())), unknown, summary.spent().0.input_tokens)
+    };
+    let whole = |replies: u64| {
+        let sum = microdollars(Some(REPLY * replies as f64));
+        (sum, sum, Vec::<String>::new(), Some(120 * replies))
+    };
+    let models = [one("p/a", "Alpha", vain()), one("p/b", "Beta", vain())];
+    assert_eq!(paid(&models, EnsembleMode::Best).await, whole(4), "two answers, two judges that name none");
+    let models = ["p/a", "p/b", "p/c"].map(|name| model(name, vec![says(1, name), vain(), vain()]));
+    assert_eq!(paid(&models, EnsembleMode::Vote).await, whole(9), "three answers, three votes, three judges");
+    // An answer without a word is paid for, a refusal is not.
+    let models =
+        [model("p/a", vec![says(1, " ")]), one("p/b", "Beta", vain()), model("p/c", vec![Err(error(ErrorKind::Auth))])];
+    assert_eq!(paid(&models, EnsembleMode::All).await, whole(2));
+    // Of one that breaks off nobody knows.
+    let models = [one("p/a", "Alpha", breaks("1")), one("p/b", "Beta", vain())];
+    let (all, known, unknown, _) = paid(&models, EnsembleMode::Best).await;
+    assert_eq!((all, known, unknown), (None, Some(630), vec!["p/a".to_owned()]));
+    // Neither of one that is cancelled.
+    let models = [one("p/a", "Alpha", vain()), model("p/b", vec![says(9, "late")])];
+    let (all, known, unknown, _) = paid(&models, EnsembleMode::First).await;
+    assert_eq!((all, known, unknown), (None, Some(210), vec!["p/b".to_owned()]));
+    // Who cannot merge is paid for, too.
+    let silent = || says(1, "");
+    let models = [one("p/a", "Alpha", silent()), one("p/b", "Beta", says(1, "Both [1]"))];
+    assert_eq!(paid(&models, EnsembleMode::Merge).await, whole(4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_judges_chinese_names_the_models() {
+    let judge = Arc::new(Chinese);
+    let models = [model("p/a", vec![says(1, "Alpha [1]")]), model("p/b", vec![says(1, "Beta [2]")])];
+    let ensemble = Ensemble { judge: Some(own(&judge)), ..ensemble(&models, EnsembleMode::Best) };
+    let (events, summary, _) = joined(ensemble).await;
+    let Some(EnsembleEvent::Verdict(verdict)) = events.last() else { panic!("{events:?}") };
+    assert_eq!((verdict.why.as_str(), summary.unwrap().chosen), ("p/b比p/a更完整，引用了[2]。", Some(1)));
+}
+
+/// A judge that prefers Beta, and says so in one line.
+#[derive(Debug)]
+struct Chinese;
+
+#[async_trait]
+impl ChatModel for Chinese {
+    fn model(&self) -> &'static str {
+        "p/judge"
+    }
+    async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
+        let (alpha, beta) = (shown_as(&request, "Alpha [1]"), shown_as(&request, "Beta [2]"));
+        let script = vec![text(&format!("回答{beta}比回答{alpha}更完整，引用了[2]。")), done(StopReason::End)];
+        Ok(futures_util::stream::iter(script.into_iter().map(|(_, event)| event)).boxed())
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -298,3 +298,23 @@ impl Ended {
         self.of_type(kind).pop().unwrap_or_else(|| panic!("no {kind}: {}", self.stdout))
     }
 }
+
+/// Of several, each stands by for the others: a flag that would be of no use is refused, and the file's key is no error.
+#[test]
+fn nobody_stands_by_for_several() {
+    let several = Several::new(", fallback: [c/z]", "{}");
+    several.always(0, |_| chat(&["Every ninety days [1]."], Duration::ZERO));
+    several.always(1, |_| wrong_key());
+    several.always(2, |_| wrong_key());
+    let two = ["--model", "a/x", "--model", "b/y"];
+    let refused = several.ask(&[&two[..], &["--fallback", "c/z", QUESTION]].concat()).expect_code(2);
+    assert!(refused.stderr.contains("--fallback is for one model"), "{}", refused.stderr);
+    let ended = several.ask(&[&two[..], &["--json", QUESTION]].concat()).expect_code(0);
+    assert_eq!(text_of(&ended.events(), "a/x"), "Every ninety days [1].");
+    assert_eq!(several.apis[2].requests().len(), 0, "the file's is not asked");
+    let failed = several.ask(&["--model", "b/y", "--model", "c/z", "--json", QUESTION]).expect_code(2);
+    let error = failed.last("error");
+    assert_eq!(error["kind"], "auth", "{error}");
+    let said = error["message"].as_str().unwrap();
+    assert!(said.starts_with("no model answered: b/y: ") && said.contains("; c/z: "), "{said}");
+}
