@@ -326,6 +326,8 @@ pub enum ModelOutcome {
     Failed(String),
     /// Another was faster.
     Cancelled,
+    /// The same, before anything was sent to it: it costs nothing.
+    Unsent,
 }
 
 impl ModelOutcome {
@@ -333,7 +335,7 @@ impl ModelOutcome {
     pub fn answer(&self) -> Option<&AnswerSummary> {
         match self {
             Self::Answered(summary) => Some(summary),
-            Self::Failed(_) | Self::Cancelled => None,
+            Self::Failed(_) | Self::Cancelled | Self::Unsent => None,
         }
     }
 }
@@ -407,7 +409,7 @@ impl EnsembleSummary {
 
     /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is (but decisions count in as far as theirs is
     /// known). A failed or cancelled answer's cost is
-    /// never told.
+    /// never told, unless nothing was sent for it.
     pub fn spent(&self) -> (Usage, Option<f64>) {
         let answers = self.models.iter().filter_map(|(_, outcome)| outcome.answer()).chain(&self.merged);
         let answers = answers.map(|answer| (answer.usage, answer.cost_usd));
@@ -416,7 +418,8 @@ impl EnsembleSummary {
         let (usage, cost) = answers
             .chain(judging)
             .fold(none, |(total, cost), (usage, more)| (total.and(usage), cost.and_then(|cost| Some(cost + more?))));
-        let complete = self.models.iter().all(|(_, outcome)| outcome.answer().is_some());
+        let known = |outcome: &ModelOutcome| matches!(outcome, ModelOutcome::Answered(_) | ModelOutcome::Unsent);
+        let complete = self.models.iter().all(|(_, outcome)| known(outcome));
         let decided: f64 = self.decided.iter().filter_map(|one| one.cost_usd).sum();
         (usage, cost.filter(|_| complete).map(|cost| cost + decided))
     }

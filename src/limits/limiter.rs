@@ -228,6 +228,14 @@ impl Limiter {
         }
     }
 
+    /// Makes room for so many requests that are asked at the same moment, besides those in flight: who wants them side by side
+    /// would learn nothing from one after the other. What is declared is kept to, and so is what was learned from refusals.
+    pub fn make_room(&self, together: u32) {
+        let mut state = self.shared.lock();
+        state.concurrency.make_room(together);
+        state.wake_first();
+    }
+
     /// Sends nothing before `until`: one `Retry-After` holds for the whole provider.
     pub fn pause_until(&self, until: Instant) {
         let mut state = self.shared.lock();

@@ -65,7 +65,7 @@ pub use shared::{Change, NotKept, Seen, SharedLimits, SharedQuota};
 #[cfg(feature = "postgres")]
 pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
-pub(crate) use waiting::{tell, unheard};
+pub(crate) use waiting::{listened_stream, tell, unheard};
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
 /// for good.

@@ -121,6 +121,20 @@ impl Providers {
         }
     }
 
+    /// Makes room for these models (`provider/model`) to be asked at the same moment, behind those of their providers whose places
+    /// nobody has declared.
+    pub fn make_room<'a>(&self, models: impl IntoIterator<Item = &'a str>) {
+        let mut together: BTreeMap<&str, u32> = BTreeMap::new();
+        for model in models {
+            *together.entry(model.split('/').next().unwrap_or_default()).or_default() += 1;
+        }
+        let connections = self.connections();
+        for (http, together) in together.iter().filter_map(|(provider, together)| Some((connections.get(*provider)?, together)))
+        {
+            http.limiter().make_room(*together);
+        }
+    }
+
     /// The connection of this name, for what is neither an embedding nor a chat ("is Ollama running?").
     pub fn connection(&self, provider: &str) -> Result<Arc<Http>, ProviderError> {
         self.http(self.plan_of(provider)?)
