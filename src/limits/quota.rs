@@ -33,6 +33,8 @@ use super::log::{Entry, SendLog, WINDOW};
 const MADE_UP: f64 = 3.0;
 /// by so much more a second.
 const MAKES_UP: f64 = 0.25;
+/// Requests of one question, at once: it is embedded and answered.
+const QUESTION: u64 = 2;
 /// No limit is larger, and no debt.
 const MOST: f64 = 1e13;
 /// After a longer silence nobody has waited all the time.
@@ -93,10 +95,12 @@ impl Quota {
         }
     }
 
-    /// Makes it a quota that an earlier run has learned: `limit` a minute, whose bucket holds at least `burst`.
+    /// Makes it a quota that an earlier run has learned: `limit` a minute, with a full bucket, which holds less than `burst`. (As
+    /// with one that is declared, what an earlier run has sent just before is not known.)
     pub(super) fn remember(&mut self, limit: u64, burst: u64) {
         self.burst = burst;
         self.knowledge = Knowledge::Remembered { limit: limit.max(1) as f64 };
+        self.level = self.capacity();
     }
 
     /// Makes the limit a minute known, with a full bucket that holds at least `burst`. What was sent before counts.
@@ -278,11 +282,14 @@ impl Quota {
         self.exact_limit().unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    /// The bucket's size: a second's worth. To leave evenly, only what makes up for a late timer.
+    /// The bucket's size: a second's worth. To leave evenly, only what makes up for a late timer; of what an earlier run has
+    /// learned, what one question needs.
     fn capacity(&self) -> f64 {
+        let even = (self.rate() / 10.0).max(1.5);
         match self.knowledge {
             Knowledge::Told { refused: false, .. } => self.rate().max(self.burst as f64).max(1.0),
-            _ => (self.rate() / 10.0).max(1.5),
+            Knowledge::Remembered { .. } => even.max(self.burst.min(QUESTION) as f64),
+            _ => even,
         }
     }
 
@@ -453,6 +460,35 @@ mod tests {
         let ready = quota.ready_at(100, start).unwrap();
         assert_eq!((ready - start).as_millis(), 3000, "two seconds of debt, one to fill");
         assert!(!quota.settle(99, 1, start), "unknown ids change nothing");
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_learned_lets_one_question_pass_at_once_and_what_follows_evenly() {
+        let start = Instant::now();
+        let learned = |limit, burst| {
+            let mut quota = Quota::unknown(Box::new(BucketEstimator::default()), start);
+            quota.remember(limit, burst);
+            quota
+        };
+        let mut requests = learned(16, 4);
+        for id in 0..2 {
+            assert_eq!(requests.ready_at(1, start), None, "{id}");
+            requests.take(id, 1, start);
+        }
+        let wait = requests.ready_at(1, start).unwrap() - start;
+        assert_eq!(wait.as_millis(), 3750, "a sixteenth of a minute");
+        // However long nothing was sent, no more than that leaves at once.
+        let later = start + secs(3600.0);
+        (2..4).for_each(|id| {
+            assert_eq!(requests.ready_at(1, later), None);
+            requests.take(id, 1, later);
+        });
+        assert!(requests.ready_at(1, later).is_some());
+
+        let mut tokens = learned(60_000, 0);
+        assert_eq!(tokens.ready_at(5000, start), None);
+        tokens.take(0, 5000, start);
+        assert_eq!((tokens.ready_at(100, start).unwrap() - start).as_secs(), 5, "and it is paid for");
     }
 
     #[test]
