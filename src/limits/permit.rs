@@ -68,7 +68,7 @@ impl Permit {
     pub(super) fn new(shared: &Arc<Shared>, sent: Sent, tokens: u64) -> Self {
         Self {
             sent,
-            reservation: Reservation { shared: shared.clone(), id: sent.id, tokens },
+            reservation: Reservation { shared: shared.clone(), id: sent.id, tokens, billed: tokens },
             in_flight: InFlight { shared: shared.clone() },
         }
     }
@@ -94,15 +94,17 @@ pub struct Reservation {
     shared: Arc<Shared>,
     id: u64,
     tokens: u64,
+    /// Those that [`super::Stats`] count once it is over: a count that grows never falls.
+    billed: u64,
 }
 
 impl Reservation {
     /// Replaces what was reserved by what the provider says it was.
-    pub fn settle(self, tokens: u64) {
+    pub fn settle(mut self, tokens: u64) {
         let tokens = tokens.min(MAX_TOKENS);
+        self.billed = tokens;
         let mut guard = self.shared.lock();
         let state = &mut *guard;
-        state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.tokens);
         if state.visits.is_some() {
             if tokens != self.tokens {
                 state.note(Note::Settled { id: self.id, reserved: self.tokens, actual: tokens }, false);
@@ -110,5 +112,16 @@ impl Reservation {
         } else if state.budget.tokens.settle(self.id, tokens, Instant::now()) {
             state.wake_first();
         }
+    }
+
+    /// The request was not done: nobody bills it. The reservation stands all the same, as servers may count what they refuse.
+    pub fn unbilled(mut self) {
+        self.billed = 0;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shared.lock().stats.tokens += self.billed;
     }
 }

@@ -128,14 +128,13 @@ impl State {
             return Err(wait);
         }
         let id = self.budget.take(tokens, now);
-        Ok(self.leave(id, tokens, now))
+        Ok(self.leave(id, now))
     }
 
     /// Notes that what was taken as `id` leaves.
-    pub(super) fn leave(&mut self, id: u64, tokens: u64, now: Instant) -> Sent {
+    pub(super) fn leave(&mut self, id: u64, now: Instant) -> Sent {
         let in_flight = self.concurrency.leave(self.budget.is_unknown(), now);
         self.stats.requests += 1;
-        self.stats.tokens += tokens;
         self.quota_waited *= WAITS_COUNT;
         self.slot_waited *= WAITS_COUNT;
         Sent { id, in_flight, left: now }

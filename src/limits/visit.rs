@@ -223,7 +223,7 @@ impl State {
                 self.note(Note::GivenBack { id, tokens }, false);
                 continue;
             }
-            let sent = self.leave(id, tokens, left);
+            let sent = self.leave(id, left);
             if let Some(waiter) = self.queue.get_mut(&ticket) {
                 waiter.granted = Some(sent);
                 waiter.bell.notify_one();
@@ -236,7 +236,6 @@ impl State {
     pub(super) fn give_back(&mut self, sent: Sent, tokens: u64) {
         self.concurrency.end();
         self.stats.requests = self.stats.requests.saturating_sub(1);
-        self.stats.tokens = self.stats.tokens.saturating_sub(tokens);
         self.note(Note::GivenBack { id: sent.id, tokens }, false);
     }
 

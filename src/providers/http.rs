@@ -252,7 +252,10 @@ impl Http {
             Ok((first, response))
         };
         let begun = timeout(self.timeout, begun).await;
-        let (first, response) = begun.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        let (first, response) = match begun.unwrap_or_else(|_| Err(self.too_late(self.timeout))) {
+            Ok(begun) => begun,
+            Err(failure) => return Err(failure.bill(reservation)),
+        };
         self.limiter.answered(sent, None);
         let headers = response.headers().clone();
         let body = response::pieces(first, response, in_flight, self.peer.clone(), self.timeout);
@@ -272,15 +275,21 @@ impl Http {
 
     async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Response, FailedAttempt> {
         let Permit { sent, reservation, in_flight } = permit;
-        let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
+        let response = match self.head(call).await {
+            Ok(response) => response,
+            Err(failure) => {
+                self.note(sent, &failure);
+                return Err(failure.bill(reservation));
+            }
+        };
         let headers = response.headers().clone();
         let body = self.read(response).await?;
         drop(in_flight);
         let refused = response::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
-            let failure = error.into();
+            let failure = FailedAttempt::from(error);
             self.note(sent, &failure);
-            return Err(failure);
+            return Err(failure.bill(reservation));
         }
         self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
         Ok(Response { body, headers, reservation })
