@@ -278,6 +278,15 @@ impl Limiter {
         state.taught(sent, asked, now)
     }
 
+    /// Notes a refusal of what is limited apart: it teaches nothing, and pauses nobody.
+    pub fn refused_apart(&self, sent: Sent) {
+        let mut state = self.shared.lock();
+        state.stats.throttled += 1;
+        if state.visits.is_none() {
+            state.uncount(sent.id, Instant::now());
+        }
+    }
+
     /// Notes that what left at `left` timed out, or found the server overloaded.
     pub fn overloaded(&self, left: Instant) {
         let mut state = self.shared.lock();

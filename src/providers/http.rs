@@ -1,6 +1,7 @@
 //! The one HTTP layer that every provider goes through: it owns timeouts, limits, retries, sizes and redaction. A provider's
 //! file only says what to send and reads what comes back.
 
+mod apart;
 mod connection;
 mod hedge;
 mod request;
@@ -19,6 +20,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
+use self::apart::Pauses;
 use self::hedge::hedged;
 use self::request::Call;
 use crate::limits::{self, Limiter, LimitsCache, NotKept, Permit, Reservation, Sent, SharedLimits, Waiting, tell, unheard};
@@ -81,6 +83,7 @@ impl Http {
             answered: AtomicBool::new(false),
             works_on: AtomicBool::new(false),
             cache: None,
+            pauses: Pauses::default(),
         })
     }
 
@@ -146,7 +149,20 @@ impl Http {
         let attempt = |permit: Permit| async move {
             self.read_once(call, permit, cost, read).await.map_err(|failure| failure.at_most(attempts))
         };
-        self.retried(cost, attempt).await
+        self.retried(call, cost, attempt).await
+    }
+
+    /// The same as [`Self::post`] for what must not be in the way of others: a refusal, and the pause that it asks for, concern this
+    /// endpoint alone.
+    pub(in crate::providers) async fn post_apart(
+        &self,
+        path: &str,
+        body: &Value,
+        cost: Cost,
+    ) -> Result<Response, ProviderError> {
+        let call = Call { apart: true, ..self.call(path, &[], body)? };
+        let (call, read) = (&call, &|answer| std::future::ready(Ok(answer)));
+        self.retried(call, cost, |permit| self.read_once(call, permit, cost, read)).await
     }
 
     /// One attempt, and what `read` makes of its answer.
@@ -189,14 +205,15 @@ impl Http {
         let (call, begin) = (&call, &begin);
         let attempt = |permit: Permit| async move {
             let sent = permit.sent;
-            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(sent, failure))
+            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(call, sent, failure))
         };
-        self.retried(cost, attempt).await
+        self.retried(call, cost, attempt).await
     }
 
     /// Attempts until one succeeds or it is time to give up, each with leave of the limits. All keep one place in the queue.
     async fn retried<T, F: Future<Output = Result<T, FailedAttempt>>>(
         &self,
+        call: &Call<'_>,
         cost: Cost,
         attempt: impl Fn(Permit) -> F,
     ) -> Result<T, ProviderError> {
@@ -205,6 +222,9 @@ impl Http {
         let (mut again, mut waited) = (false, Duration::ZERO);
         loop {
             let asked = Instant::now();
+            if call.apart {
+                self.pauses.over(call.url.path()).await;
+            }
             let permit = if again {
                 unheard(self.limiter.admitted(ticket, cost.tokens)).await
             } else {
@@ -219,7 +239,7 @@ impl Http {
                 Ok(done) => return Ok(done),
                 Err(failure) => {
                     tell(Waiting::Retry);
-                    self.wait_or_give_up(&tries, failure).await?;
+                    self.wait_or_give_up(call, &tries, failure).await?;
                 }
             }
             again = true;
@@ -278,7 +298,7 @@ impl Http {
         let response = match self.head(call).await {
             Ok(response) => response,
             Err(failure) => {
-                self.note(sent, &failure);
+                self.note(call, sent, &failure);
                 return Err(failure.bill(reservation));
             }
         };
@@ -288,7 +308,7 @@ impl Http {
         let refused = response::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
             let failure = FailedAttempt::from(error);
-            self.note(sent, &failure);
+            self.note(call, sent, &failure);
             return Err(failure.bill(reservation));
         }
         self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
@@ -296,8 +316,15 @@ impl Http {
     }
 
     /// Tells the limits what a failure says about them.
-    fn note(&self, sent: Sent, failure: &FailedAttempt) {
+    fn note(&self, call: &Call<'_>, sent: Sent, failure: &FailedAttempt) {
         match (failure.error.kind, failure.error.status) {
+            (ErrorKind::RateLimited, _) if call.apart => {
+                self.limiter.refused_apart(sent);
+                if let Some(until) = failure.error.retry_after.and_then(|asked| Instant::now().checked_add(asked)) {
+                    self.pauses.pause(call.url.path(), until);
+                }
+            }
+            _ if call.apart => {}
             (ErrorKind::RateLimited, _) => {
                 let learned = self.limiter.throttled(sent, failure.error.retry_after);
                 if learned {
@@ -331,15 +358,21 @@ impl Http {
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
-    async fn wait_or_give_up(&self, tries: &Tries, failure: FailedAttempt) -> Result<(), ProviderError> {
+    async fn wait_or_give_up(&self, call: &Call<'_>, tries: &Tries, failure: FailedAttempt) -> Result<(), ProviderError> {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
         self.limiter.count_retry();
         match Instant::now().checked_add(wait) {
-            // It concerns all who talk to this provider, and the queue waits for it.
-            Some(until) if asked || kind == ErrorKind::RateLimited => self.limiter.pause_until(until),
+            Some(until) if asked || kind == ErrorKind::RateLimited => {
+                if call.apart {
+                    self.pauses.pause(call.url.path(), until);
+                } else {
+                    // It concerns all who talk to this provider, and the queue waits for it.
+                    self.limiter.pause_until(until);
+                }
+            }
             _ => tokio::time::sleep(wait).await,
         }
         Ok(())

@@ -108,7 +108,7 @@ impl Remote {
     ) -> Result<Reranked, ProviderError> {
         let request = RerankRequest { model: &self.id, question, passages };
         let (path, body) = wire.request(self.http.base_path(), &request);
-        let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;
+        let response = self.http.post_apart(&path, &body, Cost { tokens }).await?;
         let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
         let read = wire.read(&response.body).map_err(|error| wrong(format!("cannot read the answer: {error}")))?;
         if let Some(tokens) = read.tokens.filter(|&tokens| tokens > 0) {
