@@ -73,7 +73,7 @@ const MAX_TOKENS: u64 = 10_000_000;
 
 /// A provider's quota.
 // What is not declared (`None`) is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "limits")]
 pub struct Limits {

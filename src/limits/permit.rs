@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::sent::Sent;
-use super::state::{Shared, Waiter};
+use super::state::{Counts, Shared, Waiter};
 use super::visits::Note;
 use super::{MAX_TOKENS, Ticket};
 
@@ -65,10 +65,11 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(shared: &Arc<Shared>, sent: Sent, tokens: u64) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, counts: &Arc<Counts>, sent: Sent, tokens: u64) -> Self {
+        counts.lock().requests += 1;
         Self {
             sent,
-            reservation: Reservation { shared: shared.clone(), id: sent.id, tokens, billed: tokens },
+            reservation: Reservation { shared: shared.clone(), counts: counts.clone(), id: sent.id, tokens, billed: tokens },
             in_flight: InFlight { shared: shared.clone() },
         }
     }
@@ -92,6 +93,7 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub struct Reservation {
     shared: Arc<Shared>,
+    counts: Arc<Counts>,
     id: u64,
     tokens: u64,
     /// Those that [`super::Stats`] count once it is over: a count that grows never falls.
@@ -122,6 +124,6 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.shared.lock().stats.tokens += self.billed;
+        self.counts.lock().tokens += self.billed;
     }
 }

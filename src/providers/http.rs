@@ -24,6 +24,7 @@ use self::apart::Pauses;
 use self::hedge::hedged;
 use self::request::Call;
 use crate::limits::{self, Limiter, LimitsCache, NotKept, Permit, Reservation, Sent, SharedLimits, Waiting, tell, unheard};
+use crate::providers::accounts::Accounts;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
@@ -103,6 +104,12 @@ impl Http {
         let learned = self.cache.as_ref().map(|(_, kept)| *kept.lock().unwrap_or_else(PoisonError::into_inner));
         let learned = learned.unwrap_or_default();
         self.limiter = Limiter::sharing(self.limiter.declared(), learned, quota);
+        self
+    }
+
+    /// Shares the quota of its account with others in this process.
+    pub(super) fn of_account(mut self, accounts: &Accounts, key: &str) -> Self {
+        self.limiter = accounts.limiter(self.base_url.as_str(), key, &self.limiter);
         self
     }
 
