@@ -434,6 +434,7 @@ impl Answerer {
             let given = Cited::new(&sources).sharpened(deciding.clone());
             let (instructions, patience) = (plan.prompt, plan.fallback_after);
             let task = Task { question: question.text, sources, given, request, instructions, patience, void: void.clone() };
+            answerer.models.make_room(&models);
             let mut events = pin!(ensemble::answer(models, mode, judge, task, started));
             while let Some(event) = events.next().await {
                 yield match event? {

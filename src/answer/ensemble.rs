@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_stream::try_stream;
 use futures_util::future::join_all;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use tokio::time::Instant;
 use tokio_stream::StreamMap;
 
@@ -25,6 +25,7 @@ use super::source::Source;
 use super::void::{Judging, Void};
 use super::write::write;
 use crate::error::reason;
+use crate::limits::{Waiting, WaitingListener, listened_stream};
 use crate::providers::{ChatModel, ChatRequest, ErrorKind, ProviderError};
 
 /// A question that is ready to be sent to models.
@@ -55,12 +56,66 @@ struct Part {
     /// Kind of its failure, and what it says of this model.
     failed: Option<(ErrorKind, String)>,
     void: Void,
+    request: Arc<Mutex<Request>>,
+}
+
+/// How far a model's request is, by what is heard of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    /// Not made yet.
+    Unmade,
+    /// Made. A model of one's own tells nothing more.
+    Made,
+    /// It waits for a place or a quota.
+    Waits,
+    /// It has left.
+    Sent,
+}
+
+impl Request {
+    fn heard(&mut self, waiting: Waiting) {
+        *self = match (*self, waiting) {
+            (Self::Sent, _) | (_, Waiting::Wire | Waiting::Retry | Waiting::Pause) => Self::Sent,
+            (_, Waiting::Quota | Waiting::Place) => Self::Waits,
+            (known, Waiting::Nothing) => known,
+        };
+    }
 }
 
 impl Part {
     fn new(index: usize, model: Arc<dyn ChatModel>, void: Void) -> Self {
         let member = Member { index, model: model.model().into() };
-        Self { model, member, text: String::new(), outcome: None, failed: None, void }
+        Self {
+            model,
+            member,
+            text: String::new(),
+            outcome: None,
+            failed: None,
+            void,
+            request: Arc::new(Mutex::new(Request::Unmade)),
+        }
+    }
+
+    /// The model's answer to the task.
+    fn write(&self, task: &Task) -> impl Stream<Item = Result<AnswerEvent, ProviderError>> + Send + use<> {
+        let (listened, made) = (Arc::clone(&self.request), Arc::clone(&self.request));
+        let listener: WaitingListener = Arc::new(move |waiting| locked(&listened).heard(waiting));
+        let answer = write(Arc::clone(&self.model), task.request.clone(), task.given.clone());
+        let asked = stream::once(async move {
+            let mut request = locked(&made);
+            if *request == Request::Unmade {
+                *request = Request::Made;
+            }
+            answer
+        });
+        listened_stream(listener, asked.flatten())
+    }
+
+    /// The model's name, and how it fared. One that has not ended need not go on: another was faster.
+    fn fared(self) -> (String, ModelOutcome) {
+        let sent = !matches!(*locked(&self.request), Request::Unmade | Request::Waits);
+        let overtaken = if sent { ModelOutcome::Cancelled } else { ModelOutcome::Unsent };
+        (self.member.model.to_string(), self.outcome.unwrap_or(overtaken))
     }
 
     /// Notes an event of the model's answer; fails with what makes it none.
@@ -111,7 +166,7 @@ pub(super) fn answer(
         loop {
             let waiting = parts.iter().filter(|part| part.outcome.is_none());
             let mut running: StreamMap<_, _> = waiting
-                .map(|part| (part.member.index, Box::pin(write(Arc::clone(&part.model), task.request.clone(), given.clone()))))
+                .map(|part| (part.member.index, Box::pin(part.write(&task))))
                 .collect();
             while let Some((index, event)) = running.next().await {
                 if mode == EnsembleMode::First && chosen != Some(index) && event.as_ref().is_ok_and(|event| !is_end(event)) {
@@ -189,8 +244,7 @@ pub(super) fn answer(
                 ttft = Some(requested.elapsed());
             }
         }
-        let fared = |part: Part| (part.member.model.to_string(), part.outcome.unwrap_or(ModelOutcome::Cancelled));
-        let models: Vec<_> = parts.into_iter().map(fared).collect();
+        let models: Vec<_> = parts.into_iter().map(Part::fared).collect();
         let citations = merged.as_ref().map_or_else(|| cited(&models, chosen), |merged| merged.citations.clone());
         let took = started.elapsed();
         yield EnsembleEvent::Done(EnsembleSummary {
@@ -280,6 +334,10 @@ async fn decide(
     }
     decision.chosen = left.first().map(|candidate| candidate.member.index);
     decision
+}
+
+fn locked(request: &Mutex<Request>) -> MutexGuard<'_, Request> {
+    request.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn is_end(event: &AnswerEvent) -> bool {

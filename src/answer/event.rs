@@ -336,6 +336,8 @@ pub enum ModelOutcome {
     Failed(String),
     /// Another was faster.
     Cancelled,
+    /// The same, before anything was sent to it: it costs nothing.
+    Unsent,
 }
 
 impl ModelOutcome {
@@ -343,7 +345,7 @@ impl ModelOutcome {
     pub fn answer(&self) -> Option<&AnswerSummary> {
         match self {
             Self::Answered(summary) => Some(summary),
-            Self::Failed(_) | Self::Cancelled => None,
+            Self::Failed(_) | Self::Cancelled | Self::Unsent => None,
         }
     }
 }
@@ -433,7 +435,8 @@ impl EnsembleSummary {
     }
 
     /// The sum of all tokens, and of all costs in US dollars; unknown as soon as a part is (but decisions count in as far as theirs is
-    /// known). What a failed answer cost is known where that was told, and that of a cancelled one never is.
+    /// known). What a failed answer cost is known where that was told, that of a cancelled one never is, and one for which nothing was
+    /// sent cost nothing.
     pub fn spent(&self) -> (Usage, Option<f64>) {
         let none = (Usage::new(Some(0), Some(0)), Some(0.0));
         let (usage, cost) = self

@@ -135,6 +135,13 @@ impl Models {
         }
     }
 
+    /// Makes room for all of them to be asked at the same moment.
+    pub(super) fn make_room(&self, models: &[Arc<dyn ChatModel>]) {
+        if let Some(providers) = &self.providers {
+            providers.make_room(models.iter().map(|model| model.model()));
+        }
+    }
+
     /// What the provider of a model (`provider/model`) allows, as far as that is known.
     pub(super) fn quota(&self, model: &str) -> Quota {
         let name = model.split('/').next().unwrap_or_default();

@@ -233,9 +233,20 @@ struct MemberLine<'a> {
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 enum MemberState<'a> {
-    Answered { ttft_ms: Option<u64>, seconds: f64, usage: Usage, cost_usd: Option<f64> },
-    Failed { error: &'a str },
-    Cancelled,
+    Answered {
+        ttft_ms: Option<u64>,
+        seconds: f64,
+        usage: Usage,
+        cost_usd: Option<f64>,
+    },
+    Failed {
+        error: &'a str,
+    },
+    Cancelled {
+        /// Told where nothing was sent: 0.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cost_usd: Option<f64>,
+    },
 }
 
 /// A passage that was found.
@@ -469,7 +480,8 @@ fn token<'a>(text: &'a str, unknown_citations: &'a [usize], doubts: &'a [Doubt])
 fn member<'a>(model: &'a str, outcome: &'a ModelOutcome) -> MemberLine<'a> {
     let state = match outcome {
         ModelOutcome::Failed(error) => MemberState::Failed { error },
-        ModelOutcome::Cancelled => MemberState::Cancelled,
+        ModelOutcome::Cancelled => MemberState::Cancelled { cost_usd: None },
+        ModelOutcome::Unsent => MemberState::Cancelled { cost_usd: Some(0.0) },
         ModelOutcome::Answered(summary) => MemberState::Answered {
             ttft_ms: millis(summary.ttft),
             seconds: seconds(summary.took),

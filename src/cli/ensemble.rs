@@ -231,6 +231,7 @@ fn table(summary: &EnsembleSummary) -> Vec<String> {
         ModelOutcome::Answered(answer) => format!("{} · {}", bill(answer), price(answer.cost_usd)),
         ModelOutcome::Failed(reason) => format!("{model} · failed: {}", one_line(reason)),
         ModelOutcome::Cancelled => format!("{model} · cancelled, another was faster"),
+        ModelOutcome::Unsent => format!("{model} · not asked, another was faster"),
     });
     let merged = summary.merged.iter().map(|merged| format!("merged by {} · {}", bill(merged), price(merged.cost_usd)));
     let judged = |judging: &Judging| format!("judged by {} · {}", judging.model, price(judging.cost_usd));

@@ -192,6 +192,16 @@ impl ConcurrencyLimiter {
         self.next_at.filter(|&at| at > now)
     }
 
+    /// Makes room for so many that are asked at the same moment, unless something is known against it.
+    pub(super) fn make_room(&mut self, together: u32) {
+        if self.declared || self.alone || self.ceiling.is_some() || self.growth == Growth::Held {
+            return;
+        }
+        let places = f64::from(self.in_flight.saturating_add(together)).min(self.most);
+        self.allowed = self.allowed.max(places);
+        self.latency.make_room(places);
+    }
+
     /// Notes that one leaves, as one of so many in flight. `unknown`: no quota is known.
     pub(super) fn leave(&mut self, unknown: bool, now: Instant) -> u32 {
         self.in_flight += 1;
@@ -283,7 +293,9 @@ impl ConcurrencyLimiter {
     /// once: a ceiling that is kept to and refused at again explains too little.
     pub(super) fn refused(&mut self, in_flight: u32, now: Instant) -> Crowding {
         let in_flight = f64::from(in_flight);
-        if self.declared || in_flight < self.proven * 0.9 {
+        // One alone is not one too many, where nobody else sends.
+        let only = in_flight < 2.0 && self.workers < 2.0;
+        if self.declared || only || in_flight < self.proven * 0.9 {
             return Crowding::No;
         }
         let again = self.ceiling.as_ref().is_some_and(|ceiling| ceiling.lull < LULL && in_flight >= ceiling.most * 0.95);

@@ -120,6 +120,13 @@ impl Latency {
         self.dip.as_ref().map_or(allowed, |dip| dip.most.min(allowed))
     }
 
+    /// Lets so many be in flight even while latency is measured.
+    pub(super) fn make_room(&mut self, places: f64) {
+        if let Some(dip) = &mut self.dip {
+            dip.most = dip.most.max(places);
+        }
+    }
+
     /// Notes an answer that says nothing about others (a stream's).
     pub(super) fn mute(&mut self) {
         if let Some(dip) = &mut self.dip {

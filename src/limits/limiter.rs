@@ -14,7 +14,7 @@ use super::headers::RateLimits;
 use super::permit::{Permit, QueueEntry};
 use super::sent::Sent;
 use super::shared::{NotKept, SharedQuota};
-use super::state::{Shared, State, Wait};
+use super::state::{Counts, Shared, State, Wait};
 use super::tally::count;
 use super::visitor;
 use super::visits::{Note, Visits};
@@ -40,6 +40,8 @@ pub struct Limiter {
     declared: Limits,
     next_ticket: Arc<AtomicU64>,
     shared: Arc<Shared>,
+    /// What was counted of those who share this handle.
+    counts: Arc<Counts>,
 }
 
 impl Limiter {
@@ -55,14 +57,14 @@ impl Limiter {
             queue: BTreeMap::new(),
             budget: Budget::new(declared, learned, now),
             concurrency: ConcurrencyLimiter::new(declared.concurrency, learned.concurrency, learned.ceiling, now),
-            stats: Stats::default(),
+            waits: Stats::default(),
             quota_waited: 0.0,
             slot_waited: 0.0,
             first_waits: Waiting::Place,
             freed: Arc::default(),
             visits: None,
         };
-        Self { declared, next_ticket: Arc::default(), shared: Shared::new(state) }
+        Self { declared, next_ticket: Arc::default(), shared: Shared::new(state), counts: Arc::default() }
     }
 
     /// A limiter that shares its quota with other workers. What is declared holds for all of them together; what an earlier run
@@ -71,6 +73,16 @@ impl Limiter {
         let limiter = Self::with_learned(declared, learned);
         limiter.shared.lock().visits = Some(Visits::new(quota, declared, learned));
         limiter
+    }
+
+    /// The same limiter for others who talk to the provider, and are counted for themselves.
+    pub(crate) fn beside(&self) -> Self {
+        Self { counts: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether both are one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     /// The end of the queue. To be drawn when a request arrives, and kept for its retries.
@@ -102,7 +114,7 @@ impl Limiter {
             let (wait, first) = {
                 let mut state = self.shared.lock();
                 match state.try_admit(ticket, tokens, now) {
-                    Ok(sent) => return Ok(Permit::new(&self.shared, sent, tokens)),
+                    Ok(sent) => return Ok(Permit::new(&self.shared, &self.counts, sent, tokens)),
                     Err(wait) => (wait, state.first_waits),
                 }
             };
@@ -111,20 +123,18 @@ impl Limiter {
                 Wait::Turn => entry.turn.notified().await,
                 Wait::Slot => {
                     entry.turn.notified().await;
-                    let mut state = self.shared.lock();
-                    state.stats.slot_wait += now.elapsed();
-                    state.slot_waited += now.elapsed().as_secs_f64();
+                    self.counts.lock().slot_wait += now.elapsed();
+                    self.shared.lock().slot_waited += now.elapsed().as_secs_f64();
                 }
                 Wait::Until(at) => {
                     // Whether time or news woke it, it asks again.
                     let _ = timeout_at(at, entry.turn.notified()).await;
-                    let mut state = self.shared.lock();
-                    state.stats.quota_wait += now.elapsed();
-                    state.quota_waited += now.elapsed().as_secs_f64();
+                    self.counts.lock().quota_wait += now.elapsed();
+                    self.shared.lock().quota_waited += now.elapsed().as_secs_f64();
                 }
                 Wait::Pause(at) => {
                     let _ = timeout_at(at, entry.turn.notified()).await;
-                    self.shared.lock().stats.quota_wait += now.elapsed();
+                    self.counts.lock().quota_wait += now.elapsed();
                 }
             }
         }
@@ -136,7 +146,7 @@ impl Limiter {
         self.shared.lock().wake_visitor();
         loop {
             if let Some(sent) = entry.granted() {
-                return Ok(Permit::new(&self.shared, sent, tokens));
+                return Ok(Permit::new(&self.shared, &self.counts, sent, tokens));
             }
             let (waits, failed) = {
                 let state = self.shared.lock();
@@ -230,6 +240,14 @@ impl Limiter {
         }
     }
 
+    /// Makes room for so many requests that are asked at the same moment, besides those in flight: who wants them side by side
+    /// would learn nothing from one after the other. What is declared is kept to, and so is what was learned from refusals.
+    pub fn make_room(&self, together: u32) {
+        let mut state = self.shared.lock();
+        state.concurrency.make_room(together);
+        state.wake_first();
+    }
+
     /// Sends nothing before `until`: one `Retry-After` holds for the whole provider.
     pub fn pause_until(&self, until: Instant) {
         let mut state = self.shared.lock();
@@ -254,7 +272,7 @@ impl Limiter {
 
     /// Counts a request that is sent again.
     pub fn count_retry(&self) {
-        self.shared.lock().stats.retries += 1;
+        self.counts.lock().retries += 1;
         count(|counted| counted.retries += 1);
     }
 
@@ -263,8 +281,8 @@ impl Limiter {
     pub fn throttled(&self, sent: Sent, asked: Option<Duration>) -> bool {
         count(|counted| counted.throttled += 1);
         let now = Instant::now();
+        self.counts.lock().throttled += 1;
         let mut state = self.shared.lock();
-        state.stats.throttled += 1;
         if let Some(visits) = &mut state.visits {
             let tokens = visits.reserved(sent.id);
             visits.note(Note::Refused { sent, tokens, heard: now, asked, counted: false }, true);
@@ -272,6 +290,15 @@ impl Limiter {
         }
         state.uncount(sent.id, now);
         state.taught(sent, asked, now)
+    }
+
+    /// Notes a refusal of what is limited apart: it teaches nothing, and pauses nobody.
+    pub fn refused_apart(&self, sent: Sent) {
+        self.counts.lock().throttled += 1;
+        let mut state = self.shared.lock();
+        if state.visits.is_none() {
+            state.uncount(sent.id, Instant::now());
+        }
     }
 
     /// Notes that what left at `left` timed out, or found the server overloaded.
@@ -304,7 +331,7 @@ impl Limiter {
 
     /// Whether a second copy of a request may be sent (one in 20 requests at most); counts it if so.
     pub fn may_hedge(&self, tokens: u64) -> bool {
-        let stats = &mut self.shared.lock().stats;
+        let mut stats = self.counts.lock();
         let may = (stats.hedged + 1) * HEDGED <= stats.requests;
         if may {
             let tokens = tokens.min(MAX_TOKENS);
@@ -321,7 +348,7 @@ impl Limiter {
     /// Counts the tokens of an answer that makes no sense.
     pub fn count_wasted(&self, tokens: u64) {
         let tokens = tokens.min(MAX_TOKENS);
-        self.shared.lock().stats.wasted += tokens;
+        self.counts.lock().wasted += tokens;
         count(|counted| counted.wasted += tokens);
     }
 
@@ -338,7 +365,9 @@ impl Limiter {
 
     /// The requests so far.
     pub fn stats(&self) -> Stats {
-        self.shared.lock().stats
+        let mut stats = *self.counts.lock();
+        stats += self.shared.lock().waits;
+        stats
     }
 }
 

@@ -67,7 +67,7 @@ pub use tally::{Counted, Tally};
 #[cfg(feature = "postgres")]
 pub(crate) use usage::usage;
 pub use waiting::{Waiting, WaitingListener, listened};
-pub(crate) use waiting::{tell, unheard};
+pub(crate) use waiting::{listened_stream, tell, unheard};
 
 /// The tokens a single request can be charged with: no request has so many, and a server that claims it must not stop a run
 /// for good.
@@ -75,7 +75,7 @@ const MAX_TOKENS: u64 = 10_000_000;
 
 /// A provider's quota.
 // What is not declared (`None`) is learned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "limits")]
 pub struct Limits {
@@ -113,7 +113,7 @@ pub struct Stats {
     pub hedged: u64,
     /// Tokens that may have been paid for in vain, as reserved: those of second copies, and of answers that made no sense.
     pub wasted: u64,
-    /// Tokens, as billed where the provider says so, else as reserved.
+    /// Tokens of requests that are over, as billed where the provider says so, else as reserved; none of what it refused.
     pub tokens: u64,
     /// Wall time during which a request was ready and the quota (or a pause that the provider asked for) held it back. Close
     /// to the run's own time: the quota is the bottleneck.

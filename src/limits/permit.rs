@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::sent::Sent;
-use super::state::{Shared, Waiter};
+use super::state::{Counts, Shared, Waiter};
 use super::tally::count;
 use super::visits::Note;
 use super::{MAX_TOKENS, Ticket};
@@ -66,11 +66,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    pub(super) fn new(shared: &Arc<Shared>, sent: Sent, tokens: u64) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, counts: &Arc<Counts>, sent: Sent, tokens: u64) -> Self {
+        counts.lock().requests += 1;
         count(|counted| counted.requests += 1);
         Self {
             sent,
-            reservation: Reservation { shared: shared.clone(), id: sent.id, tokens },
+            reservation: Reservation { shared: shared.clone(), counts: counts.clone(), id: sent.id, tokens, billed: tokens },
             in_flight: InFlight { shared: shared.clone() },
         }
     }
@@ -94,17 +95,20 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub struct Reservation {
     shared: Arc<Shared>,
+    counts: Arc<Counts>,
     id: u64,
     tokens: u64,
+    /// Those that [`super::Stats`] count once it is over: a count that grows never falls.
+    billed: u64,
 }
 
 impl Reservation {
     /// Replaces what was reserved by what the provider says it was.
-    pub fn settle(self, tokens: u64) {
+    pub fn settle(mut self, tokens: u64) {
         let tokens = tokens.min(MAX_TOKENS);
+        self.billed = tokens;
         let mut guard = self.shared.lock();
         let state = &mut *guard;
-        state.stats.tokens = (state.stats.tokens + tokens).saturating_sub(self.tokens);
         if state.visits.is_some() {
             if tokens != self.tokens {
                 state.note(Note::Settled { id: self.id, reserved: self.tokens, actual: tokens }, false);
@@ -112,5 +116,16 @@ impl Reservation {
         } else if state.budget.tokens.settle(self.id, tokens, Instant::now()) {
             state.wake_first();
         }
+    }
+
+    /// The request was not done: nobody bills it. The reservation stands all the same, as servers may count what they refuse.
+    pub fn unbilled(mut self) {
+        self.billed = 0;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.counts.lock().tokens += self.billed;
     }
 }

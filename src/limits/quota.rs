@@ -33,6 +33,8 @@ use super::log::{Entry, SendLog, WINDOW};
 const MADE_UP: f64 = 3.0;
 /// by so much more a second.
 const MAKES_UP: f64 = 0.25;
+/// Requests of one question, at once: it is embedded and answered.
+const QUESTION: u64 = 2;
 /// No limit is larger, and no debt.
 const MOST: f64 = 1e13;
 /// After a longer silence nobody has waited all the time.
@@ -93,10 +95,12 @@ impl Quota {
         }
     }
 
-    /// Makes it a quota that an earlier run has learned: `limit` a minute, whose bucket holds at least `burst`.
+    /// Makes it a quota that an earlier run has learned: `limit` a minute, with a full bucket, which holds less than `burst`. (As
+    /// with one that is declared, what an earlier run has sent just before is not known.)
     pub(super) fn remember(&mut self, limit: u64, burst: u64) {
         self.burst = burst;
         self.knowledge = Knowledge::Remembered { limit: limit.max(1) as f64 };
+        self.level = self.capacity();
     }
 
     /// Makes the limit a minute known, with a full bucket that holds at least `burst`. What was sent before counts.
@@ -278,11 +282,14 @@ impl Quota {
         self.exact_limit().unwrap_or(0.0) / WINDOW.as_secs_f64()
     }
 
-    /// The bucket's size: a second's worth. To leave evenly, only what makes up for a late timer.
+    /// The bucket's size: a second's worth. To leave evenly, only what makes up for a late timer; of what an earlier run has
+    /// learned, what one question needs.
     fn capacity(&self) -> f64 {
+        let even = (self.rate() / 10.0).max(1.5);
         match self.knowledge {
             Knowledge::Told { refused: false, .. } => self.rate().max(self.burst as f64).max(1.0),
-            _ => (self.rate() / 10.0).max(1.5),
+            Knowledge::Remembered { .. } => even.max(self.burst.min(QUESTION) as f64),
+            _ => even,
         }
     }
 
@@ -411,69 +418,4 @@ impl Quota {
 pub(super) type LoadEstimator = fn(&mut Reader<'_>) -> Option<Box<dyn RateEstimator>>;
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
-
-    use super::*;
-    use crate::limits::bucket::BucketEstimator;
-
-    fn secs(s: f64) -> Duration {
-        Duration::from_secs_f64(s)
-    }
-
-    fn quota(limit: u64, burst: u64, now: Instant) -> Quota {
-        let mut quota = Quota::unknown(Box::new(BucketEstimator::default()), now);
-        quota.set(limit, burst, now);
-        quota
-    }
-
-    #[test]
-    fn an_amount_above_the_limit_passes_alone() {
-        let start = Instant::now();
-        let mut quota = quota(100, 0, start);
-        assert_eq!(quota.ready_at(1, start), None);
-        quota.take(1, 1, start);
-        let later = start + secs(30.0);
-        assert_eq!(quota.ready_at(500, later), Some(start + WINDOW), "not while the window holds anything");
-        assert_eq!(quota.ready_at(500, start + WINDOW), None);
-        quota.take(2, 500, start + WINDOW);
-        assert!(quota.ready_at(1, start + WINDOW + secs(60.0)).unwrap() >= start + WINDOW + WINDOW, "and is paid for");
-    }
-
-    #[test]
-    fn settling_gives_back_and_takes_more() {
-        let start = Instant::now();
-        let mut quota = quota(6100, 0, start);
-        quota.take(1, 100, start);
-        assert!(quota.ready_at(100, start).is_some(), "the bucket of one second is empty");
-        assert!(quota.settle(1, 0, start), "all came free");
-        assert_eq!(quota.ready_at(100, start), None);
-        quota.take(2, 100, start);
-        assert!(!quota.settle(2, 300, start));
-        let ready = quota.ready_at(100, start).unwrap();
-        assert_eq!((ready - start).as_millis(), 3000, "two seconds of debt, one to fill");
-        assert!(!quota.settle(99, 1, start), "unknown ids change nothing");
-    }
-
-    #[test]
-    fn what_was_used_before_counts() {
-        let start = Instant::now();
-        let mut quota = quota(60, 4, start);
-        quota.note_used(60, None, start);
-        assert_eq!(quota.ready_at(1, start), Some(start + WINDOW));
-    }
-
-    #[test]
-    fn what_others_use_counts_once_and_comes_back_at_the_reset() {
-        let start = Instant::now();
-        let mut quota = quota(600, 4, start);
-        quota.take(0, 1, start);
-        quota.note_used(1, None, start);
-        assert_eq!(quota.ready_at(1, start), None, "that was us");
-        for _ in 0..3 {
-            quota.note_used(600, Some(secs(20.0)), start);
-        }
-        assert_eq!(quota.ready_at(1, start), Some(start + secs(20.0)));
-        assert_eq!(quota.ready_at(1, start + secs(20.0)), None);
-    }
-}
+mod tests;

@@ -34,6 +34,16 @@ impl Shared {
     }
 }
 
+/// What was counted of requests. It may be locked while the state is, never the other way round.
+#[derive(Debug, Default)]
+pub(super) struct Counts(Mutex<Stats>);
+
+impl Counts {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Stats> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct State {
     /// Those who wait.
@@ -41,7 +51,8 @@ pub(super) struct State {
     /// What others share with it.
     pub(super) budget: Budget,
     pub(super) concurrency: ConcurrencyLimiter,
-    pub(super) stats: Stats,
+    /// The waits of visits, which are for all who wait.
+    pub(super) waits: Stats,
     /// Seconds that the last requests waited for a quota, and for a place, the older the less they count.
     pub(super) quota_waited: f64,
     pub(super) slot_waited: f64,
@@ -128,14 +139,12 @@ impl State {
             return Err(wait);
         }
         let id = self.budget.take(tokens, now);
-        Ok(self.leave(id, tokens, now))
+        Ok(self.leave(id, now))
     }
 
     /// Notes that what was taken as `id` leaves.
-    pub(super) fn leave(&mut self, id: u64, tokens: u64, now: Instant) -> Sent {
+    pub(super) fn leave(&mut self, id: u64, now: Instant) -> Sent {
         let in_flight = self.concurrency.leave(self.budget.is_unknown(), now);
-        self.stats.requests += 1;
-        self.stats.tokens += tokens;
         self.quota_waited *= WAITS_COUNT;
         self.slot_waited *= WAITS_COUNT;
         Sent { id, in_flight, left: now }

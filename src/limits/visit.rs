@@ -49,9 +49,9 @@ impl State {
         if let Some(since) = visits.waiting_since {
             let long = now.saturating_duration_since(since);
             let (sum, lately) = if place {
-                (&mut self.stats.slot_wait, &mut self.slot_waited)
+                (&mut self.waits.slot_wait, &mut self.slot_waited)
             } else {
-                (&mut self.stats.quota_wait, &mut self.quota_waited)
+                (&mut self.waits.quota_wait, &mut self.quota_waited)
             };
             *sum += long;
             *lately += long.as_secs_f64();
@@ -223,7 +223,7 @@ impl State {
                 self.note(Note::GivenBack { id, tokens }, false);
                 continue;
             }
-            let sent = self.leave(id, tokens, left);
+            let sent = self.leave(id, left);
             if let Some(waiter) = self.queue.get_mut(&ticket) {
                 waiter.granted = Some(sent);
                 waiter.bell.notify_one();
@@ -235,8 +235,6 @@ impl State {
     /// Gives back what was taken for a request that is not sent.
     pub(super) fn give_back(&mut self, sent: Sent, tokens: u64) {
         self.concurrency.end();
-        self.stats.requests = self.stats.requests.saturating_sub(1);
-        self.stats.tokens = self.stats.tokens.saturating_sub(tokens);
         self.note(Note::GivenBack { id: sent.id, tokens }, false);
     }
 

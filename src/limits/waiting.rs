@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use futures_util::Stream;
+use futures_util::stream::poll_fn;
+
 /// What a request does at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
@@ -32,6 +35,12 @@ tokio::task_local! {
 /// Does `work`, and has the listener hear what each request of it waits for.
 pub async fn listened<F: Future>(listener: WaitingListener, work: F) -> F::Output {
     LISTENER.scope(Some(listener), work).await
+}
+
+/// Reads a stream, and has the listener hear what each request waits for that it makes.
+pub(crate) fn listened_stream<S: Stream>(listener: WaitingListener, stream: S) -> impl Stream<Item = S::Item> {
+    let (mut stream, listener) = (Box::pin(stream), Some(listener));
+    poll_fn(move |context| LISTENER.sync_scope(listener.clone(), || stream.as_mut().poll_next(context)))
 }
 
 /// Does a part of `work` that the listener is not to hear of.

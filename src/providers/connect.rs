@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::accounts::Accounts;
 use super::http::Http;
 use super::local::{Download, Hub};
 use super::vendors::{EmbedBackend, RerankBackend, Vendor};
@@ -13,7 +14,7 @@ use super::{
     ChatModel, Decider, Embedder, ErrorKind, ProviderError, ProviderKind, Reranker, chat, decide, embed, local, prices, rerank,
 };
 use super::{EmbedPlan, ModelRef, ProviderPlan};
-use crate::limits::{Allowed, SharedLimits, Stats};
+use crate::limits::{Allowed, Limiter, SharedLimits, Stats};
 
 /// The providers of a run. Everything that talks to one of them goes through the same connection and the same limits.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct Providers {
     /// Those in process, by their names.
     rerankers: Mutex<BTreeMap<String, Arc<dyn Reranker>>>,
     shared_limits: Option<Arc<dyn SharedLimits>>,
+    accounts: Option<Arc<Accounts>>,
 }
 
 impl Providers {
@@ -44,6 +46,7 @@ impl Providers {
             connections: Mutex::default(),
             rerankers: Mutex::default(),
             shared_limits: None,
+            accounts: None,
         }
     }
 
@@ -51,6 +54,13 @@ impl Providers {
     #[must_use]
     pub fn with_shared_limits(mut self, shared: Arc<dyn SharedLimits>) -> Self {
         self.shared_limits = Some(shared);
+        self
+    }
+
+    /// The same, with the quotas of accounts that others in this process use, too. To be said before anything is connected.
+    #[must_use]
+    pub fn with_accounts(mut self, accounts: Arc<Accounts>) -> Self {
+        self.accounts = Some(accounts);
         self
     }
 
@@ -121,6 +131,27 @@ impl Providers {
         }
     }
 
+    /// Makes room for these models (`provider/model`) to be asked at the same moment, behind those of their providers whose places
+    /// nobody has declared.
+    pub fn make_room<'a>(&self, models: impl IntoIterator<Item = &'a str>) {
+        let mut together: BTreeMap<&str, u32> = BTreeMap::new();
+        for model in models {
+            *together.entry(model.split('/').next().unwrap_or_default()).or_default() += 1;
+        }
+        let connections = self.connections();
+        let mut limiters: Vec<(&Limiter, u32)> = Vec::new();
+        for (limiter, more) in together.into_iter().filter_map(|(name, more)| Some((connections.get(name)?.limiter(), more))) {
+            // Two names may be one account.
+            match limiters.iter_mut().find(|(other, _)| other.is(limiter)) {
+                Some((_, together)) => *together += more,
+                None => limiters.push((limiter, more)),
+            }
+        }
+        for (limiter, together) in limiters {
+            limiter.make_room(together);
+        }
+    }
+
     /// The connection of this name, for what is neither an embedding nor a chat ("is Ollama running?").
     pub fn connection(&self, provider: &str) -> Result<Arc<Http>, ProviderError> {
         self.http(self.plan_of(provider)?)
@@ -166,6 +197,8 @@ impl Providers {
         let mut http = Http::connect(plan)?.remembering(&self.cache_dir.join("limits"), key);
         if let Some(shared) = &self.shared_limits {
             http = http.sharing(&**shared, key);
+        } else if let Some(accounts) = &self.accounts {
+            http = http.of_account(accounts, key);
         }
         let http = Arc::new(http);
         connections.insert(plan.name.clone(), http.clone());
@@ -202,4 +235,55 @@ fn wrong_pairing(plan: &ProviderPlan, models: &str, key: &str, able: fn(Provider
     };
     ProviderError::new(&plan.name, ErrorKind::NotFound, message)
         .with_hint(format!("set `{key}` to a model of a provider of the kind {instead}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::providers::Secret;
+
+    fn providers(accounts: &Arc<Accounts>, cache: &tempfile::TempDir, key: &str, limits: Limits) -> Providers {
+        let plan = ProviderPlan {
+            name: "them".into(),
+            base_url: "http://localhost:1".parse().unwrap(),
+            api_key: Some(Secret::new(key)),
+            limits,
+            ..ProviderPlan::new(ProviderKind::OpenAi)
+        };
+        let plans = BTreeMap::from([("them".to_owned(), plan)]);
+        Providers::new(plans, cache.path().to_owned()).with_accounts(Arc::clone(accounts))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_has_one_quota_whoever_uses_it_and_each_is_counted_apart() {
+        let (accounts, cache) = (Arc::default(), tempfile::tempdir().unwrap());
+        let declared = Limits { rpm: Some(4), ..Limits::default() };
+        let limiter = |key, limits| {
+            let providers = providers(&accounts, &cache, key, limits);
+            providers.connection("them").unwrap().limiter().clone()
+        };
+        // Whether three requests may leave now.
+        let leaves = async |limiter: &Limiter| {
+            let three = async {
+                for _ in 0..3 {
+                    drop(limiter.admit(limiter.ticket(), 1).await);
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(40), three).await.is_ok()
+        };
+        let one = limiter("k", declared);
+        assert!(leaves(&one).await);
+        let other = limiter("k", declared);
+        assert!(!leaves(&other).await, "the quota of this minute is used up by both");
+        assert_eq!(one.stats().requests, 3);
+        assert!(other.stats().requests < 3, "{:?}", other.stats());
+        assert_eq!(one.allowed().used, other.allowed().used);
+        for apart in [limiter("another key", declared), limiter("k", Limits { tpm: Some(1_000_000), ..declared })] {
+            assert!(leaves(&apart).await);
+        }
+    }
 }

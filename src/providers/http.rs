@@ -1,6 +1,7 @@
 //! The one HTTP layer that every provider goes through: it owns timeouts, limits, retries, sizes and redaction. A provider's
 //! file only says what to send and reads what comes back.
 
+mod apart;
 mod connection;
 mod hedge;
 mod request;
@@ -19,9 +20,11 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
+use self::apart::Pauses;
 use self::hedge::hedged;
 use self::request::Call;
 use crate::limits::{self, Limiter, LimitsCache, NotKept, Permit, Reservation, Sent, SharedLimits, Waiting, tell, unheard};
+use crate::providers::accounts::Accounts;
 use crate::providers::peer::Peer;
 use crate::providers::retry::{FailedAttempt, Tries};
 use crate::providers::site::Site;
@@ -81,6 +84,7 @@ impl Http {
             answered: AtomicBool::new(false),
             works_on: AtomicBool::new(false),
             cache: None,
+            pauses: Pauses::default(),
         })
     }
 
@@ -100,6 +104,12 @@ impl Http {
         let learned = self.cache.as_ref().map(|(_, kept)| *kept.lock().unwrap_or_else(PoisonError::into_inner));
         let learned = learned.unwrap_or_default();
         self.limiter = Limiter::sharing(self.limiter.declared(), learned, quota);
+        self
+    }
+
+    /// Shares the quota of its account with others in this process.
+    pub(super) fn of_account(mut self, accounts: &Accounts, key: &str) -> Self {
+        self.limiter = accounts.limiter(self.base_url.as_str(), key, &self.limiter);
         self
     }
 
@@ -146,7 +156,20 @@ impl Http {
         let attempt = |permit: Permit| async move {
             self.read_once(call, permit, cost, read).await.map_err(|failure| failure.at_most(attempts))
         };
-        self.retried(cost, attempt).await
+        self.retried(call, cost, attempt).await
+    }
+
+    /// The same as [`Self::post`] for what must not be in the way of others: a refusal, and the pause that it asks for, concern this
+    /// endpoint alone.
+    pub(in crate::providers) async fn post_apart(
+        &self,
+        path: &str,
+        body: &Value,
+        cost: Cost,
+    ) -> Result<Response, ProviderError> {
+        let call = Call { apart: true, ..self.call(path, &[], body)? };
+        let (call, read) = (&call, &|answer| std::future::ready(Ok(answer)));
+        self.retried(call, cost, |permit| self.read_once(call, permit, cost, read)).await
     }
 
     /// One attempt, and what `read` makes of its answer.
@@ -189,14 +212,15 @@ impl Http {
         let (call, begin) = (&call, &begin);
         let attempt = |permit: Permit| async move {
             let sent = permit.sent;
-            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(sent, failure))
+            self.begun(call, permit, begin).await.inspect_err(|failure| self.note(call, sent, failure))
         };
-        self.retried(cost, attempt).await
+        self.retried(call, cost, attempt).await
     }
 
     /// Attempts until one succeeds or it is time to give up, each with leave of the limits. All keep one place in the queue.
     async fn retried<T, F: Future<Output = Result<T, FailedAttempt>>>(
         &self,
+        call: &Call<'_>,
         cost: Cost,
         attempt: impl Fn(Permit) -> F,
     ) -> Result<T, ProviderError> {
@@ -205,6 +229,9 @@ impl Http {
         let (mut again, mut waited) = (false, Duration::ZERO);
         loop {
             let asked = Instant::now();
+            if call.apart {
+                self.pauses.over(call.url.path()).await;
+            }
             let permit = if again {
                 unheard(self.limiter.admitted(ticket, cost.tokens)).await
             } else {
@@ -219,7 +246,7 @@ impl Http {
                 Ok(done) => return Ok(done),
                 Err(failure) => {
                     tell(Waiting::Pause);
-                    self.wait_or_give_up(&tries, failure).await?;
+                    self.wait_or_give_up(call, &tries, failure).await?;
                 }
             }
             again = true;
@@ -252,7 +279,10 @@ impl Http {
             Ok((first, response))
         };
         let begun = timeout(self.timeout, begun).await;
-        let (first, response) = begun.unwrap_or_else(|_| Err(self.too_late(self.timeout)))?;
+        let (first, response) = match begun.unwrap_or_else(|_| Err(self.too_late(self.timeout))) {
+            Ok(begun) => begun,
+            Err(failure) => return Err(failure.bill(reservation)),
+        };
         self.limiter.answered(sent, None);
         let headers = response.headers().clone();
         let body = response::pieces(first, response, in_flight, self.peer.clone(), self.timeout);
@@ -272,23 +302,36 @@ impl Http {
 
     async fn whole(&self, call: &Call<'_>, permit: Permit, cost: Cost) -> Result<Response, FailedAttempt> {
         let Permit { sent, reservation, in_flight } = permit;
-        let response = self.head(call).await.inspect_err(|failure| self.note(sent, failure))?;
+        let response = match self.head(call).await {
+            Ok(response) => response,
+            Err(failure) => {
+                self.note(call, sent, &failure);
+                return Err(failure.bill(reservation));
+            }
+        };
         let headers = response.headers().clone();
         let body = self.read(response).await?;
         drop(in_flight);
         let refused = response::hidden_refusal(&body).map(|refusal| self.peer.refusal(Some(200), &refusal, call.model));
         if let Some(error) = refused {
-            let failure = error.into();
-            self.note(sent, &failure);
-            return Err(failure);
+            let failure = FailedAttempt::from(error);
+            self.note(call, sent, &failure);
+            return Err(failure.bill(reservation));
         }
         self.limiter.answered(sent, Some((sent.left.elapsed(), cost.tokens)));
         Ok(Response { body, headers, reservation })
     }
 
     /// Tells the limits what a failure says about them.
-    fn note(&self, sent: Sent, failure: &FailedAttempt) {
+    fn note(&self, call: &Call<'_>, sent: Sent, failure: &FailedAttempt) {
         match (failure.error.kind, failure.error.status) {
+            (ErrorKind::RateLimited, _) if call.apart => {
+                self.limiter.refused_apart(sent);
+                if let Some(until) = failure.error.retry_after.and_then(|asked| Instant::now().checked_add(asked)) {
+                    self.pauses.pause(call.url.path(), until);
+                }
+            }
+            _ if call.apart => {}
             (ErrorKind::RateLimited, _) => {
                 let learned = self.limiter.throttled(sent, failure.error.retry_after);
                 if learned {
@@ -322,15 +365,21 @@ impl Http {
     }
 
     /// Waits until the request may be sent again, or returns the error to give up with.
-    async fn wait_or_give_up(&self, tries: &Tries, failure: FailedAttempt) -> Result<(), ProviderError> {
+    async fn wait_or_give_up(&self, call: &Call<'_>, tries: &Tries, failure: FailedAttempt) -> Result<(), ProviderError> {
         let kind = failure.error.kind;
         let asked = failure.error.retry_after.is_some();
         tracing::debug!(provider = %self.peer.name, kind = ?kind, status = failure.error.status, message = %failure.error.message, "attempt failed");
         let wait = tries.next(failure)?;
         self.limiter.count_retry();
         match Instant::now().checked_add(wait) {
-            // It concerns all who talk to this provider, and the queue waits for it.
-            Some(until) if asked || kind == ErrorKind::RateLimited => self.limiter.pause_until(until),
+            Some(until) if asked || kind == ErrorKind::RateLimited => {
+                if call.apart {
+                    self.pauses.pause(call.url.path(), until);
+                } else {
+                    // It concerns all who talk to this provider, and the queue waits for it.
+                    self.limiter.pause_until(until);
+                }
+            }
             _ => tokio::time::sleep(wait).await,
         }
         Ok(())

@@ -13,6 +13,7 @@
 //! request, the prices. A wire format's file only translates. The one [`http`] layer owns timeouts, limits, retries and
 //! redaction.
 
+mod accounts;
 mod address;
 mod chat;
 mod connect;
@@ -40,6 +41,7 @@ mod tokens;
 mod usage;
 mod vendors;
 
+pub use accounts::Accounts;
 pub(crate) use address::{bare_address, is_loopback};
 pub use chat::{
     ChatEvent, ChatModel, ChatRequest, ChatStream, Message, PromptCache, Role, Shared, StopReason, Usage, decode_chat,

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
-use crate::limits::{parse_duration, used_up};
+use crate::limits::{Reservation, parse_duration, used_up};
 use crate::providers::{ErrorKind, ProviderError, RetryPlan};
 
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -44,6 +44,15 @@ impl FailedAttempt {
             return self;
         }
         Self { at_most: Some(self.at_most.map_or(attempts, |most| most.min(attempts))), ..self }
+    }
+
+    /// The same, whose reservation is billed unless the server said that it does not do what was asked. (What timed out or broke off may
+    /// have been done.)
+    pub(super) fn bill(self, reservation: Reservation) -> Self {
+        if self.error.status.is_some() {
+            reservation.unbilled();
+        }
+        self
     }
 }
 

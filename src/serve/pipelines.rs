@@ -14,6 +14,7 @@ use super::identity::identity;
 use crate::answer::Answerer;
 use crate::error::{Error, reason};
 use crate::pipeline::{self, Plan};
+use crate::providers::{Accounts, Providers};
 use crate::runtime::{Runtime, Settings};
 use crate::tokenizer::{Tokenizer, TokenizerName};
 use crate::vectordb::IndexMeta;
@@ -26,6 +27,8 @@ const SAME: Duration = Duration::from_secs(1);
 /// The pipelines that are served.
 pub(super) struct Pipelines {
     served: RwLock<Vec<Arc<Served>>>,
+    /// Several of them may use one account at a provider, whose quota is one for all.
+    accounts: Arc<Accounts>,
 }
 
 /// A pipeline with its connections.
@@ -56,17 +59,18 @@ impl Pipelines {
     /// Reads the files; none: the pipeline without a file.
     pub(super) fn load(files: &[PathBuf], settings: &Settings) -> Result<Self, ServeError> {
         let mut served: Vec<Arc<Served>> = Vec::new();
+        let accounts = Arc::default();
         for file in files {
-            let one = Served::load(file, settings).map_err(ServeError::Pipeline)?;
+            let one = Served::load(file, settings, &accounts).map_err(ServeError::Pipeline)?;
             if served.iter().any(|other| other.name == one.name) {
                 return Err(ServeError::SameName(one.name));
             }
             served.push(Arc::new(one));
         }
         if served.is_empty() {
-            served.push(Arc::new(Served::new(Plan::from_env(), None, None, settings.clone())));
+            served.push(Arc::new(Served::new(Plan::from_env(), None, None, settings.clone(), &accounts)));
         }
-        Ok(Self { served: RwLock::new(served) })
+        Ok(Self { served: RwLock::new(served), accounts })
     }
 
     /// All of them, in the order in which they were named.
@@ -103,7 +107,7 @@ impl Pipelines {
         if now == seen {
             return;
         }
-        let read = Served::load(file, &old.runtime.settings).map_err(|diagnostics| diagnostics.to_string());
+        let read = Served::load(file, &old.runtime.settings, &self.accounts).map_err(|diagnostics| diagnostics.to_string());
         let taken = |new: &Served| new.name != old.name && self.names().contains(&new.name);
         let read = match read {
             Ok(new) if taken(&new) => Err(format!("another pipeline is called {} already", new.name)),
@@ -127,27 +131,30 @@ impl Pipelines {
 }
 
 impl Served {
-    fn new(plan: Plan, file: Option<PathBuf>, stamp: Option<Stamp>, settings: Settings) -> Self {
+    fn new(plan: Plan, file: Option<PathBuf>, stamp: Option<Stamp>, settings: Settings, accounts: &Arc<Accounts>) -> Self {
         let identity = identity(&plan, &settings, |name| std::env::var(name).ok());
+        let providers = Providers::new(plan.providers.clone(), settings.cache.clone());
+        let mut runtime = Runtime::new(plan, settings);
+        runtime.providers = Arc::new(providers.with_accounts(Arc::clone(accounts)));
         Self {
-            name: plan.name.clone(),
+            name: runtime.plan.name.clone(),
             file,
             identity,
-            runtime: Arc::new(Runtime::new(plan, settings)),
+            runtime: Arc::new(runtime),
             stamp,
             opened: tokio::sync::Mutex::default(),
             trouble: Mutex::default(),
         }
     }
 
-    fn load(file: &Path, settings: &Settings) -> Result<Self, pipeline::Diagnostics> {
+    fn load(file: &Path, settings: &Settings, accounts: &Arc<Accounts>) -> Result<Self, pipeline::Diagnostics> {
         // Before it is read: what changes meanwhile is seen the next time.
         let stamp = stamp(file);
         let loaded = pipeline::load(file, &|name| std::env::var(name).ok())?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
-        Ok(Self::new(loaded.plan, Some(file.to_owned()), stamp, settings.clone()))
+        Ok(Self::new(loaded.plan, Some(file.to_owned()), stamp, settings.clone(), accounts))
     }
 
     /// The same pipeline, opened anew for one ingest, which closes the index for writing when it is dropped; with the same connections

@@ -8,12 +8,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use ragstream::limits::Limits;
 use ragstream::providers::{Ask, Asked, Choice, Decider, Decision, DecisionRequest, ErrorKind, ProviderError, Providers};
+use ragstream::providers::{ChatRequest, Message};
 use ragstream::providers::{ModelRef, ProviderKind, ProviderPlan, RetryPlan, Secret};
 use serde_json::{Value, json};
 
 use self::schema::{Strict, strict};
+use crate::several::program::chat;
 use crate::stand_in::{Reply, StandIn};
 
 /// A stand-in that speaks `OpenAI`'s contract.
@@ -245,4 +248,43 @@ async fn a_passage_that_the_model_declines_to_judge_stands_between_the_others() 
     assert_eq!(reranker.rerank("?", &passages).await.unwrap().scores, [0.25, 0.5, 0.75]);
     let error = reranker.rerank("?", &passages).await.unwrap_err();
     assert!(error.kind == ErrorKind::InvalidInput && error.message.contains("declines"), "{error}");
+}
+
+#[tokio::test]
+async fn a_pause_that_a_decision_is_asked_for_holds_up_no_chat() {
+    for status in [429, 503] {
+        let api = StandIn::start().await;
+        let refused = json!({"error": {"message": "slow down", "code": "rate_limit_exceeded"}});
+        // The headers tell the same: of what decisions may use nothing is left.
+        let refusal = move || {
+            let spent = [("x-ratelimit-limit-requests", "60"), ("x-ratelimit-remaining-requests", "0")];
+            let reply = Reply::status(status, &refused).header("retry-after", 60).header("x-ratelimit-reset-requests", "60s");
+            spent.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value))
+        };
+        api.always("/v1/decisions", move |_| refusal());
+        api.always("/v1/chat/completions", |_| chat(&["It is."], Duration::ZERO));
+        let plan = ProviderPlan {
+            name: "them".into(),
+            base_url: format!("{}/v1", api.url()).parse().unwrap(),
+            retry: RetryPlan { attempts: 3, budget: Duration::from_mins(5) },
+            ..ProviderPlan::new(ProviderKind::OpenAi)
+        };
+        let plans = BTreeMap::from([("them".to_owned(), plan)]);
+        let providers = Providers::new(plans, concat!(env!("CARGO_TARGET_TMPDIR"), "/unused").into());
+        let decider = providers.decider(&ModelRef::new("them", "judge-1")).unwrap();
+        let model = providers.chat_model(&ModelRef::new("them", "m")).unwrap();
+        let chatted = async || model.chat(ChatRequest::new(vec![Message::user("Is it?")])).await.unwrap().count().await;
+        for _ in 0..3 {
+            chatted().await;
+        }
+        // As long as a deadline allows.
+        let late = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request()));
+        assert!(late.await.is_err(), "{status}: it is left alone for as long as it wants");
+        let soon = tokio::time::timeout(Duration::from_secs(30), chatted());
+        assert!(soon.await.is_ok(), "{status}: a chat does not wait for that");
+        let again = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request()));
+        assert!(again.await.is_err(), "{status}");
+        let decisions = api.requests().iter().filter(|request| request.path == "/v1/decisions").count();
+        assert_eq!(decisions, 1, "{status}: and neither is sent another decision");
+    }
 }

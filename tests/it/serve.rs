@@ -383,3 +383,25 @@ async fn a_pipeline_is_read_anew_and_a_broken_file_keeps_the_old_one() {
     until("the new one is served", async || hits().await == 1).await;
     assert_eq!(told().await, Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipelines_that_use_one_account_have_one_quota() {
+    let api = StandIn::start().await;
+    api.always("/chat/completions", |_| chat(3, Duration::from_millis(50)));
+    let project = project(&api);
+    let declared = std::fs::read_to_string(project.path("docs.yaml")).unwrap();
+    let declared = declared.replace("api_key: k }", "api_key: k, limits: { concurrency: 1 } }");
+    for name in ["one", "other"] {
+        project.write(&format!("{name}.yaml"), declared.replace("name: docs", &format!("name: {name}")));
+        tokio::task::block_in_place(|| project.run(&["ingest", "-p", &format!("{name}.yaml"), "-q"]).expect_code(0));
+    }
+    let service = start(&project, &["-p", "one.yaml", "-p", "other.yaml"]);
+    let asked = ["one", "other"].repeat(3).into_iter().enumerate().map(|(n, name)| {
+        let question = json!({"question": format!("How do I rotate key {n}?"), "pipeline": name});
+        let url = service.at("/api/ask");
+        async move { client().post(url).json(&question).send().await.unwrap().text().await.unwrap() }
+    });
+    let answers = futures_util::future::join_all(asked).await;
+    assert!(answers.iter().all(|answer| answer.contains("word2")), "{answers:?}");
+    assert_eq!((api.requests().len(), api.most_in_flight()), (6, 1));
+}

@@ -4,6 +4,9 @@
 
 use std::future::Future;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
 use super::*;
 use crate::limits::state::BELIEVED;
 
@@ -102,5 +105,64 @@ fn what_was_learned_is_learned_anew_after_a_day() {
         assert_eq!((limiter.rpm(), limiter.tpm()), (None, Some(600)), "what is declared stays");
         assert!(limiter.concurrency() > 2);
         assert_eq!(limiter.learned().ceiling, None);
+    });
+}
+
+#[test]
+fn who_is_asked_side_by_side_waits_for_nobody_unless_something_is_known_against_it() {
+    paused(async {
+        // How many of three leave while none of them is answered.
+        let leave = async |limiter: &Limiter| {
+            limiter.make_room(3);
+            let asked = (0..3).map(|_| limiter.admit(limiter.ticket(), 1));
+            let mut asked = asked.collect::<FuturesUnordered<_>>();
+            let mut permits = Vec::new();
+            while let Ok(Some(permit)) = tokio::time::timeout(Duration::from_millis(200), asked.next()).await {
+                permits.push(permit);
+            }
+            permits.len()
+        };
+        let limiter = Limiter::new(limits(None, None, None));
+        assert_eq!(leave(&limiter).await, 3);
+        let hanging = limiter.admit(limiter.ticket(), 1).await;
+        assert_eq!(leave(&limiter).await, 3, "besides what is in flight");
+        drop(hanging);
+
+        let learned = LearnedLimits { concurrency: Some(1), ..LearnedLimits::default() };
+        assert_eq!(leave(&Limiter::with_learned(limits(None, None, None), learned)).await, 3, "one was enough, not the most");
+        let learned = LearnedLimits { ceiling: Some(2), ..learned };
+        assert_eq!(leave(&Limiter::with_learned(limits(None, None, None), learned)).await, 1, "more were refused");
+        assert_eq!(leave(&Limiter::new(limits(None, None, Some(2)))).await, 2, "declared");
+    });
+}
+
+#[test]
+fn one_that_is_refused_alone_was_not_one_too_many() {
+    paused(async {
+        for (in_flight, ceiling) in [(1, None), (3, Some(2))] {
+            let limiter = Limiter::new(limits(None, None, None));
+            for _ in 0..2 {
+                tokio::time::advance(Duration::from_mins(1)).await;
+                limiter.throttled(Sent { id: u64::MAX, in_flight, left: Instant::now() }, Some(Duration::from_secs(1)));
+                tokio::time::advance(Duration::from_secs(1)).await;
+            }
+            assert_eq!(limiter.learned().ceiling, ceiling, "{in_flight} in flight");
+        }
+    });
+}
+
+#[test]
+fn what_was_refused_is_taken_of_the_quota_and_not_billed() {
+    paused(async {
+        let limiter = Limiter::new(limits(None, Some(60_000), None));
+        let tokens = || (limiter.allowed().used.1, limiter.stats().tokens);
+        limiter.admit(limiter.ticket(), 100).await.reservation.unbilled();
+        assert_eq!(tokens(), (100, 0));
+        let permit = limiter.admit(limiter.ticket(), 100).await;
+        assert_eq!(tokens(), (200, 0), "not before it is known");
+        permit.reservation.settle(70);
+        assert_eq!(tokens(), (170, 70));
+        drop(limiter.admit(limiter.ticket(), 100).await);
+        assert_eq!(tokens(), (270, 170), "nobody says what it came to");
     });
 }

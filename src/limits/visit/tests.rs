@@ -454,7 +454,8 @@ fn who_gives_up_waiting_gives_back_what_was_taken() {
             let _ = tokio::time::timeout(Duration::from_micros(wait * 300), async { drop(admitted.await.in_flight) }).await;
         }
         limiter.flush().await;
-        let _last = limiter.admit(limiter.ticket(), 100).await;
+        let last = limiter.admit(limiter.ticket(), 100).await;
+        drop(last.reservation);
         let allowed = limiter.allowed();
         assert_eq!(allowed.in_flight, 1);
         assert_eq!(allowed.used.0, limiter.stats().requests, "{allowed:?}");

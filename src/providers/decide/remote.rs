@@ -104,7 +104,7 @@ impl Remote {
     async fn asked(&self, contract: Contract, request: &DecisionRequest) -> Result<Decisions, ProviderError> {
         let (wire, path) = (contract.wire(), contract.path(self.http.base_path()));
         let body = wire.body(&self.id, request);
-        let response = self.http.post(&path, &[], &body, Cost { tokens: estimated_tokens(request) }).await?;
+        let response = self.http.post_apart(&path, &body, Cost { tokens: estimated_tokens(request) }).await?;
         let wrong = |wrong| self.http.error(ErrorKind::BadAnswer, wrong);
         if response.body.len() > MAX_ANSWER {
             return Err(wrong(format!("the answer has {} bytes", response.body.len())));

@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 use url::Url;
 
+use super::apart::Pauses;
 use crate::limits::{LearnedLimits, Limiter, LimitsCache, Stats};
 use crate::providers::peer::Peer;
 use crate::providers::{ErrorKind, ProviderError, RetryPlan};
@@ -41,6 +42,8 @@ pub struct Http {
     pub(super) works_on: AtomicBool,
     /// The place where learned limits are kept, and those that it holds now.
     pub(super) cache: Option<(LimitsCache, Mutex<LearnedLimits>)>,
+    /// Those of endpoints that are limited apart.
+    pub(super) pauses: Pauses,
 }
 
 /// A run that sent fewer has learned nothing of how many may be in flight.

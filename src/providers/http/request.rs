@@ -24,6 +24,8 @@ pub(super) struct Call<'a> {
     pub(super) body: Bytes,
     /// The model it is for, for hints.
     pub(super) model: Option<&'a str>,
+    /// Whether its refusals are the matter of its endpoint alone.
+    pub(super) apart: bool,
 }
 
 /// A client that follows no redirects and waits for connections no longer than for answers.
@@ -87,7 +89,7 @@ impl Http {
         }
         let model = body.get("model").and_then(Value::as_str);
         let body = serde_json::to_vec(body).map_err(|e| self.error(ErrorKind::InvalidInput, e.to_string()))?;
-        Ok(Call { url: self.url(path), headers: all, body: body.into(), model })
+        Ok(Call { url: self.url(path), headers: all, body: body.into(), model, apart: false })
     }
 
     /// The base URL with `path` after its own path and the queries of both.
@@ -104,6 +106,6 @@ impl Http {
 
     pub(super) async fn head(&self, call: &Call<'_>) -> Result<Response, FailedAttempt> {
         let request = self.client.post(call.url.clone()).headers(call.headers.clone()).body(call.body.clone());
-        self.accepted(request.send().await, call.model).await
+        self.accepted(request.send().await, Some(call)).await
     }
 }

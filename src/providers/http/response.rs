@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::connection::Http;
+use super::request::Call;
 use crate::limits::InFlight;
 use crate::providers::json::error_in;
 use crate::providers::peer::Peer;
@@ -33,7 +34,7 @@ impl Http {
     pub(super) async fn accepted(
         &self,
         sent: reqwest::Result<Response>,
-        model: Option<&str>,
+        call: Option<&Call<'_>>,
     ) -> Result<Response, FailedAttempt> {
         let response = sent.map_err(|error| self.not_sent(error))?;
         self.answered.store(true, Ordering::Relaxed);
@@ -42,7 +43,9 @@ impl Http {
         if headers.get(SERVER).is_some_and(|server| server.as_bytes().starts_with(b"llama.cpp")) {
             self.works_on.store(true, Ordering::Relaxed);
         }
-        if self.limiter.observe(&headers) {
+        // The headers of what is limited apart tell of other limits.
+        let apart = call.is_some_and(|call| call.apart);
+        if !apart && self.limiter.observe(&headers) {
             self.keep_learned();
         }
         if status.is_success() {
@@ -50,7 +53,7 @@ impl Http {
         }
         let body = read_some(response).await;
         let said = serde_json::from_slice(&body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()));
-        let mut error = self.peer.refusal(Some(status.as_u16()), &said, model);
+        let mut error = self.peer.refusal(Some(status.as_u16()), &said, call.and_then(|call| call.model));
         error.retry_after = server_wait(&headers, SystemTime::now()).or(error.retry_after);
         if let Some(target) = headers.get(LOCATION).filter(|_| status.is_redirection()) {
             error = self.redirected(status, target);

@@ -111,7 +111,7 @@ impl Remote {
     ) -> Result<Reranked, ProviderError> {
         let request = RerankRequest { model: &self.id, question, passages };
         let (path, body) = wire.request(self.http.base_path(), &request);
-        let response = self.http.post(&path, &[], &body, Cost { tokens }).await?;
+        let response = self.http.post_apart(&path, &body, Cost { tokens }).await?;
         let read = wire.read(&response.body);
         let tokens = read.as_ref().map_or_else(|_| billed(&response.body), |read| read.tokens);
         if let Some(tokens) = tokens.filter(|&tokens| tokens > 0) {

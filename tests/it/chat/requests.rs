@@ -305,9 +305,10 @@ async fn what_was_reserved_is_corrected_by_what_was_used() {
     let server = Server::start([streamed(OPENAI)]).await;
     let (model, providers) = model_of(plan(ProviderKind::OpenAi, &server.url), "m");
     let stream = model.chat(question()).await.unwrap();
-    assert_eq!(providers.stats()["p"].tokens, question().estimated_tokens());
+    let used = || (providers.allowed()["p"].used.1, providers.stats()["p"].tokens);
+    assert_eq!(used(), (question().estimated_tokens(), 0), "taken of the quota, and not billed yet");
     ok(stream.collect().await);
-    assert_eq!(providers.stats()["p"].tokens, 19 + 9);
+    assert_eq!(used(), (19 + 9, 19 + 9));
 }
 
 fn refusal_of(parameter: &str) -> Response {

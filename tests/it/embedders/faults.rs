@@ -177,7 +177,7 @@ async fn it_gives_up_and_says_how_often_it_tried() {
     assert!(error.waited >= Duration::from_millis(10));
     assert!(error.to_string().contains("gave up after 3 attempts"), "{error}");
     let stats = providers.stats()["them"];
-    assert_eq!((stats.requests, stats.retries, stats.throttled), (3, 2, 3));
+    assert_eq!((stats.requests, stats.retries, stats.throttled, stats.tokens), (3, 2, 3, 0), "nobody bills what was refused");
 }
 
 #[tokio::test]

@@ -144,6 +144,37 @@ fn a_person_reads_one_answer_after_the_other_with_a_bill() {
     assert!(shown.contains("c/z · failed: c: ") && shown.contains("in all "), "{shown}");
 }
 
+/// The models x and y of one provider, which race.
+const ONE: [&str; 8] = ["--model", "a/x", "--model", "a/y", "--join", "first", "--json", QUESTION];
+
+#[test]
+fn a_race_behind_one_provider_is_one_also_where_nothing_is_known_of_it() {
+    let several = Several::new("", "{}");
+    several.always(
+        0,
+        |request| {
+            if request.body["model"] == "x" { Reply::hang() } else { chat(&["I win [1]."], Duration::ZERO) }
+        },
+    );
+    let joined = several.ask(&ONE).expect_code(0).last("done");
+    assert_eq!(joined["model"], "a/y");
+    assert_eq!(joined["models"][0], json!({"model": "a/x", "state": "cancelled"}), "what it cost is not known");
+    assert_eq!(several.apis[0].requests().len(), 2);
+}
+
+#[test]
+fn who_was_not_sent_anything_costs_nothing() {
+    let prices = "prices: { x: { input: 1, output: 1 }, y: { input: 1, output: 1 } }";
+    let several = Several::new("", &format!("{{ concurrency: 1 }}\n    {prices}"));
+    several.always(0, |_| chat(&["I win [1]."], Duration::ZERO).after(Duration::from_millis(300)));
+    let joined = several.ask(&ONE).expect_code(0).last("done");
+    assert_eq!(several.apis[0].requests().len(), 1, "what is declared is kept to");
+    let states = joined["models"].as_array().unwrap();
+    let unsent = states.iter().find(|model| model["state"] == "cancelled").unwrap();
+    assert_eq!(unsent["cost_usd"], json!(0.0));
+    assert_eq!(joined["cost_usd"], json!(0.00011), "100 tokens read and 10 written, a dollar a million each");
+}
+
 #[test]
 fn the_first_wins_and_the_others_see_their_client_hang_up() {
     let several = Several::new("", "{}");
