@@ -47,6 +47,21 @@ pub struct DocumentCounters {
     pub bytes: Counter,
 }
 
+impl DocumentCounters {
+    /// As the summary tells it.
+    pub fn told(&self) -> Documents {
+        Documents {
+            seen: self.seen.get(),
+            added: self.added.get(),
+            changed: self.changed.get(),
+            unchanged: self.unchanged.get(),
+            removed: self.removed.get(),
+            failed: self.failed.get(),
+            skipped: self.skipped.get(),
+        }
+    }
+}
+
 /// Chunks by what became of them.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the names are the contract's")]
@@ -56,6 +71,13 @@ pub struct ChunkCounters {
     pub upserted: Counter,
     pub deleted: Counter,
     pub kept: Counter,
+}
+
+impl ChunkCounters {
+    /// As the summary tells it.
+    pub fn told(&self) -> Chunks {
+        Chunks { upserted: self.upserted.get(), deleted: self.deleted.get(), kept: self.kept.get() }
+    }
 }
 
 /// Embeddings by where they came from. Requests, retries and refusals are counted by the provider's own layer.

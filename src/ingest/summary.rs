@@ -2,7 +2,7 @@
 
 use super::clocks::Times;
 use super::limit::Limit;
-use super::report::{Chunks, Documents, Embeddings, IngestSummary, Outcome};
+use super::report::{EmbeddingCounters, Embeddings, IngestSummary, Outcome, Report};
 use super::run::{Run, WRITERS};
 use super::whatif::{Doubled, Recorded};
 use super::worker::BATCH;
@@ -10,8 +10,7 @@ use crate::vectordb::OneByOne;
 
 /// What a run has come to.
 pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
-    let (documents, chunks, embeddings) = (&run.report.documents, &run.report.chunks, &run.report.embeddings);
-    let terms = &run.setup.terms;
+    let (embeddings, terms) = (&run.report.embeddings, &run.setup.terms);
     let requests = terms.counted.as_ref().map(|counted| counted()).unwrap_or_default();
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
     // Of a provider that is asked for both, one number of requests is known.
@@ -24,16 +23,8 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
         seconds: run.report.elapsed().as_secs_f64(),
-        documents: Documents {
-            seen: documents.seen.get(),
-            added: documents.added.get(),
-            changed: documents.changed.get(),
-            unchanged: documents.unchanged.get(),
-            removed: documents.removed.get(),
-            failed: documents.failed.get(),
-            skipped: documents.skipped.get(),
-        },
-        chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
+        documents: run.report.documents.told(),
+        chunks: run.report.chunks.told(),
         contexts,
         embeddings: Embeddings {
             embedded: embeddings.embedded.get(),
@@ -54,6 +45,26 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         change: None,
         unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
+    }
+}
+
+impl IngestSummary {
+    /// Of a run that was given up before it could sum itself up: what it had counted by then.
+    pub fn cut_short(pipeline: &str, report: &Report) -> Self {
+        let EmbeddingCounters { embedded, cache_hits, tokens, .. } = &report.embeddings;
+        Self {
+            documents: report.documents.told(),
+            chunks: report.chunks.told(),
+            embeddings: Embeddings {
+                embedded: embedded.get(),
+                cache_hits: cache_hits.get(),
+                tokens: tokens.get(),
+                ..Embeddings::default()
+            },
+            time: Some(report.clocks.times()),
+            skipped: report.skipped(),
+            ..Self::interrupted(pipeline, report.elapsed())
+        }
     }
 }
 

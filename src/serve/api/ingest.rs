@@ -16,7 +16,7 @@ use super::read::Body;
 use crate::limits::Allowed;
 use crate::runtime::Runtime;
 use crate::serve::fault::Fault;
-use crate::serve::jobs::{Job, JobOptions};
+use crate::serve::job::{Job, JobOptions};
 use crate::serve::peer::Peer;
 use crate::serve::pipelines::Served;
 use crate::serve::service::Service;

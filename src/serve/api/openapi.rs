@@ -14,7 +14,7 @@ use crate::answer::wire;
 use crate::ingest::report::IngestSummary;
 use crate::ingest::wire as ingest_wire;
 use crate::runtime::{Status, Why};
-use crate::serve::jobs::JobView;
+use crate::serve::job::JobView;
 use crate::serve::map::Map as CorpusMap;
 use crate::serve::rendering::Piece;
 
