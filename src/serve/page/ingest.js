@@ -119,7 +119,7 @@ export function watch(job, { signal, ended }) {
 
   function take(line) {
     if (line.type === "progress") {
-      phase("running");
+      phase(line.state);
       progress(line);
       if (line.busy) busy(line.busy, line.limit?.stage);
     } else if (line.type === "failed") {
@@ -134,9 +134,7 @@ export function watch(job, { signal, ended }) {
 
   async function stop() {
     cancel.disabled = true;
-    state.dataset.t = "cancelling";
-    state.textContent = t("cancelling");
-    await json(`/api/ingest/${job.id}`, { method: "DELETE" }).catch(() => {});
+    phase((await json(`/api/ingest/${job.id}`, { method: "DELETE" })).state);
   }
 
   async function follow() {
