@@ -355,8 +355,7 @@ impl Job {
         self.pass(|phase| phase == Phase::Waiting, Phase::Running);
         let options = self.options(asked);
         let ran = loop {
-            let (run, turn) =
-                (ingest(options.clone(), Arc::clone(&self.report), self.stop.clone()), Arc::clone(&turn));
+            let (run, turn) = (ingest(options.clone(), Arc::clone(&self.report), self.stop.clone()), Arc::clone(&turn));
             let run = async move {
                 let ran = run.await;
                 // The next one's turn comes when nothing of this one is left, though it was given up before.
@@ -395,7 +394,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 mod tests {
     use super::*;
     use crate::ingest::clocks::{Doing, Place, Step};
@@ -465,13 +464,7 @@ mod tests {
         tokio::spawn(run);
         begun.notified().await;
         let done = |_, report: Arc<Report>, _| async move { Ok(IngestSummary::cut_short("docs", &report)) };
-        let next = Arc::clone(&second).run(
-            done,
-            JobOptions::default(),
-            turn,
-            background.handle().clone(),
-            running.clone(),
-        );
+        let next = Arc::clone(&second).run(done, JobOptions::default(), turn, background.handle().clone(), running.clone());
         tokio::spawn(next);
         let (since, follow) = (tokio::time::Instant::now(), tokio::spawn(told(&first)));
         tokio::task::yield_now().await;

@@ -155,6 +155,12 @@ async fn an_ingest_is_watched_and_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_and_many_tabs_do_not_starve_each_other() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(500)), &["-p", "lantern.yaml"], "tabs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_in_the_state_that_the_service_says() {
     let api = StandIn::start().await;
     visited(&many(&api, Duration::from_millis(1500)), &["-p", "lantern.yaml"], "stopping");

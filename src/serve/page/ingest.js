@@ -1,6 +1,6 @@
 // An ingest, watched while it goes on.
 
-import { events, json } from "./api.js";
+import { json, within } from "./api.js";
 import { announce, h, number, seconds } from "./dom.js";
 import * as plots from "./chart.js";
 import { t } from "./strings.js";
@@ -11,8 +11,8 @@ const LISTED = 100;
 const POINTS = 240;
 export const STAGES = ["read", "parse", "chunk", "context", "embed", "store"];
 
-// A card of a job; it is followed until it ends, or `signal` says that nobody looks any more.
-export function watch(job, { signal, ended }) {
+// A card of a job. It shows what it takes, and asks for what it lacks when it is told to.
+export function card(job) {
   const state = h("span", { class: "state", t: `state_${job.state}` });
   const cancel = h("button", { class: "quiet", t: "cancel", onclick: stop, hidden: true });
   const counts = h("dl", { class: "counts" });
@@ -34,7 +34,9 @@ export function watch(job, { signal, ended }) {
     said,
   );
   const samples = [[0, 0]];
-  let failed = 0;
+  // Lines that were told of it, besides its progress, and those that are shown.
+  let [lines, shown, failed] = [0, 0, 0];
+  let over = false;
 
   function phase(name) {
     state.dataset.t = `state_${name}`;
@@ -45,7 +47,7 @@ export function watch(job, { signal, ended }) {
 
   function progress(told) {
     const { documents, chunks, embeddings } = told;
-    const shown = [
+    const figures = [
       ["seen", documents.seen],
       ["added", documents.added],
       ["changed", documents.changed],
@@ -56,7 +58,7 @@ export function watch(job, { signal, ended }) {
       ["tokens_count", embeddings.tokens],
     ];
     counts.replaceChildren(
-      ...shown
+      ...figures
         .filter(([key, n]) => n || key === "seen" || key === "stored")
         .map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))),
     );
@@ -117,54 +119,57 @@ export function watch(job, { signal, ended }) {
     announce(`${t("ingest")}: ${state.textContent}`);
   }
 
-  function take(line) {
-    if (line.type === "progress") {
-      phase(line.state);
-      progress(line);
-      if (line.busy) busy(line.busy, line.limit?.stage);
-    } else if (line.type === "failed") {
+  // What the service tells of the job.
+  function take(told) {
+    lines = told.lines;
+    if (over) return;
+    progress(told.progress);
+    if (told.end) {
+      over = true;
+      return end(told.end);
+    }
+    phase(told.state);
+    busy(told.busy ?? {}, told.progress.limit?.stage);
+  }
+
+  function line(told) {
+    if (told.type === "failed") {
       failed += 1;
-      if (failed <= LISTED) failures.append(failure(line));
-    } else if (line.type === "notice") {
-      said.append(h("p", { class: "note" }, line.message));
-    } else {
-      end(line);
+      if (failed <= LISTED) failures.append(failure(told));
+    } else if (told.type === "notice") {
+      said.append(h("p", { class: "note" }, told.message));
+    }
+  }
+
+  // Asks for lines that are not shown yet.
+  async function read(signal) {
+    if (shown >= lines) return;
+    const told = await json(`/api/ingest/${job.id}/lines?from=${shown}`, { signal: within(signal) });
+    shown = told.next;
+    told.lines.forEach(line);
+  }
+
+  // Asks for the job alone.
+  async function look(signal) {
+    try {
+      take(await json(`/api/ingest/${job.id}`, { signal: within(signal) }));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      over = true;
+      lines = shown;
+      phase("gone");
     }
   }
 
   async function stop() {
     cancel.disabled = true;
-    phase((await json(`/api/ingest/${job.id}`, { method: "DELETE" })).state);
+    take(await json(`/api/ingest/${job.id}`, { method: "DELETE" }));
   }
 
-  async function follow() {
-    // A connection that was lost is asked for again: what it has told comes once more, from the beginning.
-    while (!signal.aborted) {
-      let over = false;
-      failures.replaceChildren();
-      said.replaceChildren();
-      failed = 0;
-      try {
-        await events(`/api/ingest/${job.id}`, { signal }, (line) => {
-          over ||= line.type === "summary" || line.type === "error";
-          take(line);
-        });
-      } catch (error) {
-        if (error.name === "AbortError" || error.status === 404) return;
-      }
-      if (over) return ended();
-      await new Promise((wait) => setTimeout(wait, 1000));
-    }
-  }
-
-  phase(job.state);
-  if (job.end) {
-    end(job.end);
-  } else {
-    progress(job.progress);
-    follow();
-  }
-  return whole;
+  take(job);
+  // What failed in one that had ended before is among the failures of its index.
+  if (over) shown = lines;
+  return { whole, id: job.id, take, read, look, over: () => over };
 }
 
 // Of samples [seconds, total], the rate in each step. A total that shrinks has begun anew. Of a long run each step is of several.

@@ -136,6 +136,7 @@ const table = {
   state_stopping: ["stopping: what is in flight is stored…", "正在停止：写完在途内容……"],
   state_done: ["done", "已完成"],
   state_interrupted: ["stopped", "已停止"],
+  state_gone: ["the service knows it no longer", "服务已不再记得"],
   state_failed: ["failed", "失败"],
   seen: ["seen", "已查看"],
   added: ["added", "新增"],

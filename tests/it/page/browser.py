@@ -327,6 +327,7 @@ SCENARIOS = {
     "together": together,
     "token": token,
     "ingest": jobs.ingest,
+    "tabs": jobs.tabs,
     "stopping": jobs.stopping,
 }
 

@@ -57,6 +57,42 @@ def press(job, chinese=False):
     job.get_by_role("button", name="停止入库" if chinese else "Stop the ingest").click()
 
 
+def tabs(browser):
+    """Whatever the number of jobs and of tabs, none of them starves, and one that is hidden asks for nothing."""
+    first, jobs = index(browser)
+    for n in range(7):
+        first.page.get_by_role("button", name="Update the index").click()
+        expect(jobs).to_have_count(n + 1)
+    expect(first.page.locator(".job[data-state=running]")).to_have_count(1)
+    expect(first.page.locator(".job[data-state=waiting]")).to_have_count(6)
+    others = [index(browser, beside=first)[0] for _ in range(7)]
+    for other in others:
+        expect(other.page.locator(".job")).to_have_count(7)
+    last, hidden = others[-1].page, others[0]
+    press(last.locator(".job").first)
+    expect(last.locator(".job").first).to_have_attribute("data-state", "interrupted")
+    # The others see it as well, and so what is begun elsewhere.
+    expect(jobs.first).to_have_attribute("data-state", "interrupted")
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    hidden.page.evaluate(hide, True)
+    # What was under way has ended by then.
+    hidden.page.wait_for_timeout(1500)
+    asked = len(hidden.asked)
+    first.page.get_by_role("button", name="Update the index").click()
+    expect(last.locator(".job")).to_have_count(8)
+    hidden.page.wait_for_timeout(2500)
+    assert len(hidden.asked) == asked, hidden.asked[asked:]
+    hidden.page.evaluate(hide, False)
+    expect(hidden.page.locator(".job")).to_have_count(8)
+    streams = [url for tab in [first, *others] for url in tab.asked if re.search(r"/api/ingest/[^/]+$", url)]
+    assert len(streams) == 1, f"only what was stopped is asked for alone: {streams}"
+    for tab in [first, *others]:
+        tab.is_clean()
+
+
 def stopping(browser):
     """A job's state is the service's, in both languages: one that waits, and one that is stopped until it has ended."""
     words = {
