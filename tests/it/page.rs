@@ -167,6 +167,12 @@ async fn a_job_is_in_the_state_that_the_service_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_refused_says_so_and_can_be_asked_for_again() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(500)), &["-p", "lantern.yaml"], "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_view_is_for_all_in_any_light_on_a_phone_and_in_chinese() {
     let api = StandIn::start().await;
     api.always(CHAT, |_| chat(ANSWER, Duration::ZERO));

@@ -1,7 +1,7 @@
 // An ingest, watched while it goes on.
 
 import { json, within } from "./api.js";
-import { announce, h, number, seconds } from "./dom.js";
+import { announce, fault, h, number, seconds } from "./dom.js";
 import * as plots from "./chart.js";
 import { t } from "./strings.js";
 
@@ -23,6 +23,8 @@ export function card(job) {
   const chart = h("div", { hidden: true }, rate.whole);
   const failures = h("ul", { class: "failures", role: "list" });
   const said = h("div", {});
+  // Why it was not stopped.
+  const refused = h("div", {});
   const whole = h(
     "article",
     { class: "job" },
@@ -32,6 +34,7 @@ export function card(job) {
     chart,
     failures,
     said,
+    refused,
   );
   const samples = [[0, 0]];
   // Lines that were told of it, besides its progress, and those that are shown.
@@ -43,6 +46,7 @@ export function card(job) {
     state.textContent = t(`state_${name}`);
     whole.dataset.state = name;
     cancel.hidden = !["waiting", "running"].includes(name);
+    if (cancel.hidden) refused.replaceChildren();
   }
 
   function progress(told) {
@@ -107,14 +111,7 @@ export function card(job) {
       phase(told.outcome === "interrupted" ? "interrupted" : "done");
     } else {
       phase("failed");
-      said.append(
-        h(
-          "div",
-          { class: "fault", role: "alert" },
-          h("p", {}, told.message),
-          told.hint ? h("p", { class: "muted" }, told.hint) : "",
-        ),
-      );
+      said.append(fault(told));
     }
     announce(`${t("ingest")}: ${state.textContent}`);
   }
@@ -163,7 +160,13 @@ export function card(job) {
 
   async function stop() {
     cancel.disabled = true;
-    take(await json(`/api/ingest/${job.id}`, { method: "DELETE" }));
+    try {
+      take(await json(`/api/ingest/${job.id}`, { method: "DELETE", signal: within() }));
+      refused.replaceChildren();
+    } catch (error) {
+      refused.replaceChildren(fault(error));
+    }
+    cancel.disabled = false;
   }
 
   take(job);

@@ -329,6 +329,7 @@ SCENARIOS = {
     "ingest": jobs.ingest,
     "tabs": jobs.tabs,
     "stopping": jobs.stopping,
+    "refused": jobs.refused,
 }
 
 with sync_playwright() as playwright:

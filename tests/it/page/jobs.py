@@ -131,3 +131,43 @@ def stopping(browser):
         assert "running" not in states[states.index("stopping"):], states
         visit.is_clean()
         visit.context.close()
+
+
+def refused(browser):
+    """A stop that is refused or lost says so, and can be asked for again."""
+    for locale, lost in {"en-US": "The service does not answer", "zh-CN": "服务没有响应"}.items():
+        chinese = locale == "zh-CN"
+        visit, jobs = index(browser, locale=locale)
+        page, before = visit.page, jobs.count()
+        page.locator(".held .primary").click()
+        expect(jobs).to_have_count(before + 1)
+        job = jobs.first
+        expect(job).to_have_attribute("data-state", "running")
+        button = job.locator("header button")
+
+        def fault(answer):
+            page.unroute_all()
+            page.route("**/api/ingest/*", lambda route: answer(route) if route.request.method == "DELETE" else route.continue_())
+            press(job, chinese)
+
+        busy = {"type": "error", "message": "the service is busy", "kind": "busy"}
+        fault(lambda route: route.fulfill(status=503, json=busy, headers={"retry-after": "2"}))
+        expect(job.locator(".fault")).to_contain_text("the service is busy")
+        expect(job.locator(".fault")).to_contain_text("2 秒后重试" if chinese else "again in 2 s")
+        expect(button).to_be_enabled()
+        visit.is_accessible()
+        fault(lambda route: route.abort("connectionreset"))
+        expect(job.locator(".fault")).to_contain_text(lost)
+        expect(job.locator(".fault")).to_have_count(1)
+        expect(button).to_be_enabled()
+        expect(job).to_have_attribute("data-state", "running")
+        page.unroute_all()
+        press(job, chinese)
+        expect(job).to_have_attribute("data-state", "interrupted")
+        expect(job.locator(".fault")).to_have_count(0)
+        # And where nothing is heard of any job, that is said until it is heard again.
+        page.route("**/api/ingest?*", lambda route: route.abort("connectionreset"))
+        expect(page.locator(".fault", has_text=lost)).to_be_visible()
+        page.unroute_all()
+        expect(page.locator(".fault", has_text=lost)).to_be_hidden()
+        visit.context.close()
