@@ -1,8 +1,8 @@
 // What the indexes hold, and ingests.
 
-import { json } from "./api.js";
+import { json, within } from "./api.js";
 import { noIndex } from "./ask.js";
-import { h, number } from "./dom.js";
+import { fault, h, number } from "./dom.js";
 import { failure } from "./ingest.js";
 import { follow } from "./jobs.js";
 import * as options from "./options.js";
@@ -127,7 +127,7 @@ function update({ pipeline, sources, index }, begun) {
           h("pre", {}, h("code", {}, "ragstream ingest ./docs")),
         )
       : null;
-  const fault = h("div", {});
+  const refused = h("div", {});
   const box = (key) => {
     const input = h("input", { type: "checkbox" });
     return [h("label", { class: "choice" }, input, h("span", { t: key })), () => input.checked];
@@ -138,18 +138,12 @@ function update({ pipeline, sources, index }, begun) {
     t: "update",
     onclick: async () => {
       button.disabled = true;
-      fault.replaceChildren();
+      refused.replaceChildren();
       try {
-        begun(await json("/api/ingest", { method: "POST", body: { pipeline, prune: pruned(), checksum: summed() } }));
+        const body = { pipeline, prune: pruned(), checksum: summed() };
+        begun(await json("/api/ingest", { method: "POST", body, signal: within() }));
       } catch (error) {
-        fault.replaceChildren(
-          h(
-            "div",
-            { class: "fault", role: "alert" },
-            h("p", {}, error.message),
-            error.hint ? h("p", { class: "muted" }, error.hint) : "",
-          ),
-        );
+        refused.replaceChildren(fault(error));
       }
       button.disabled = false;
     },
@@ -163,6 +157,6 @@ function update({ pipeline, sources, index }, begun) {
       button,
       h("details", { class: "options" }, h("summary", { t: "options" }), h("div", { class: "fields" }, checksum, prune)),
     ),
-    fault,
+    refused,
   );
 }

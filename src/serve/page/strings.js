@@ -49,6 +49,7 @@ const table = {
   uncited: ["also found", "另有"],
   copy: ["Copy", "复制"],
   copied: ["Copied", "已复制"],
+  not_copied: ["The browser does not let this page copy", "浏览器不允许此页面复制"],
   again: ["Ask again", "重新提问"],
   stopped: ["Stopped. What was written stays.", "已停止，保留已写出的内容。"],
   cut_off: ["The connection ended before the answer did.", "连接在回答完成前中断了。"],

@@ -134,13 +134,24 @@ def stopping(browser):
 
 
 def refused(browser):
-    """A stop that is refused or lost says so, and can be asked for again."""
+    """What is refused or lost says so, and can be asked for again."""
     for locale, lost in {"en-US": "The service does not answer", "zh-CN": "服务没有响应"}.items():
         chinese = locale == "zh-CN"
         visit, jobs = index(browser, locale=locale)
         page, before = visit.page, jobs.count()
-        page.locator(".held .primary").click()
+        begin = page.locator(".held .primary")
+        busy = {"type": "error", "message": "the service is busy", "kind": "busy"}
+        page.route("**/api/ingest", lambda route: route.fulfill(status=503, json=busy))
+        begin.click()
+        expect(page.locator(".held .fault")).to_contain_text("the service is busy")
+        # It can be read while it is looked whether there is an index by now.
+        page.wait_for_timeout(4000)
+        expect(page.locator(".held .fault")).to_be_visible()
+        expect(begin).to_be_enabled()
+        page.unroute_all()
+        begin.click()
         expect(jobs).to_have_count(before + 1)
+        expect(page.locator(".held .fault")).to_have_count(0)
         job = jobs.first
         expect(job).to_have_attribute("data-state", "running")
         button = job.locator("header button")
@@ -150,7 +161,6 @@ def refused(browser):
             page.route("**/api/ingest/*", lambda route: answer(route) if route.request.method == "DELETE" else route.continue_())
             press(job, chinese)
 
-        busy = {"type": "error", "message": "the service is busy", "kind": "busy"}
         fault(lambda route: route.fulfill(status=503, json=busy, headers={"retry-after": "2"}))
         expect(job.locator(".fault")).to_contain_text("the service is busy")
         expect(job.locator(".fault")).to_contain_text("2 秒后重试" if chinese else "again in 2 s")
