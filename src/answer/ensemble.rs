@@ -149,6 +149,7 @@ impl Part {
 
 /// Streams what the models say to a task, as it comes: all but `Question` and `Sources` of [`EnsembleEvent`]. Fails only when all
 /// models have failed. Dropping the stream cancels all requests upstream.
+#[expect(clippy::too_many_lines, reason = "a stream, from its first event to its last")]
 pub(super) fn answer(
     models: Vec<Arc<dyn ChatModel>>,
     mode: EnsembleMode,

@@ -86,7 +86,7 @@ pub(super) async fn run(args: TopArgs, common: &Common, output: &Output, stop: C
             () = stop.cancelled() => return Ok(exit::OK),
         };
         let at = Instant::now();
-        let under_way = |job: &Job| job.state == "running" || job.state == "waiting";
+        let under_way = |job: &Job| matches!(job.state.as_str(), "waiting" | "running" | "stopping");
         let jobs: Vec<Job> = told.jobs.into_iter().filter(under_way).collect();
         let now: Vec<Now> = jobs.iter().map(|job| lately(job, earlier.get(&job.id), at)).collect();
         screen.show(&now, &told.providers);

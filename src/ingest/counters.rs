@@ -27,6 +27,28 @@ impl Counter {
 }
 
 /// Documents by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Documents {
+    pub seen: u64,
+    pub added: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub removed: u64,
+    pub failed: u64,
+    pub skipped: u64,
+}
+
+/// Chunks by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are the contract's")]
+pub struct Chunks {
+    pub upserted: u64,
+    pub deleted: u64,
+    pub kept: u64,
+}
+
+/// Documents by what became of them.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub struct DocumentCounters {
@@ -40,6 +62,21 @@ pub struct DocumentCounters {
     pub bytes: Counter,
 }
 
+impl DocumentCounters {
+    /// As the summary tells it.
+    pub fn told(&self) -> Documents {
+        Documents {
+            seen: self.seen.get(),
+            added: self.added.get(),
+            changed: self.changed.get(),
+            unchanged: self.unchanged.get(),
+            removed: self.removed.get(),
+            failed: self.failed.get(),
+            skipped: self.skipped.get(),
+        }
+    }
+}
+
 /// Chunks by what became of them.
 #[derive(Debug, Default)]
 #[expect(missing_docs, reason = "the names are the contract's")]
@@ -49,6 +86,13 @@ pub struct ChunkCounters {
     pub upserted: Counter,
     pub deleted: Counter,
     pub kept: Counter,
+}
+
+impl ChunkCounters {
+    /// As the summary tells it.
+    pub fn told(&self) -> Chunks {
+        Chunks { upserted: self.upserted.get(), deleted: self.deleted.get(), kept: self.kept.get() }
+    }
 }
 
 /// Embeddings by where they came from.

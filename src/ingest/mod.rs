@@ -72,6 +72,8 @@ pub(crate) use self::point::sparse_vector;
 pub(crate) use self::reconcile::new_generation;
 use self::report::{IngestSummary, Report};
 pub(crate) use self::run::begun;
+#[cfg(feature = "serve")]
+pub(crate) use self::run::drained;
 use self::run::{Mode, Run};
 pub use self::setup::{EmbedTerms, Listener, Observer, Options, Setup};
 use crate::error::Error;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::clocks::{Clocks, EmbedTimes, Times};
 pub use super::counters::{
-    ChunkCounters, ContextCounters, Contexts, Counter, DocumentCounters, EmbeddingCounters, Embeddings, LanguageCounters, Spent,
+    ChunkCounters, Chunks, ContextCounters, Contexts, Counter, DocumentCounters, Documents, EmbeddingCounters, Embeddings,
+    LanguageCounters, Spent,
 };
 use super::limit::{Limit, Recent};
 use super::quotas::Quotas;
@@ -269,28 +270,6 @@ pub struct ChangeOfModel {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
-}
-
-/// Documents by what became of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct Documents {
-    pub seen: u64,
-    pub added: u64,
-    pub changed: u64,
-    pub unchanged: u64,
-    pub removed: u64,
-    pub failed: u64,
-    pub skipped: u64,
-}
-
-/// Chunks by what became of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are the contract's")]
-pub struct Chunks {
-    pub upserted: u64,
-    pub deleted: u64,
-    pub kept: u64,
 }
 
 #[cfg(test)]

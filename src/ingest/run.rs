@@ -260,7 +260,7 @@ impl Run {
 }
 
 /// What the work gave; `None` where it was stopped and what was in flight took too long to finish.
-pub(super) async fn drained<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+pub(crate) async fn drained<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     let stopped = async {
         stop.cancelled().await;
         tokio::time::sleep(DRAIN).await;

@@ -2,7 +2,7 @@
 
 use super::clocks::Times;
 use super::limit::Limit;
-use super::report::{Chunks, Documents, IngestSummary, Outcome};
+use super::report::{Contexts, IngestSummary, Outcome, Report};
 use super::run::{Run, WRITERS};
 use super::whatif::{Doubled, Recorded};
 use super::worker::BATCH;
@@ -10,7 +10,6 @@ use crate::vectordb::OneByOne;
 
 /// What a run has come to.
 pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<OneByOne>) -> IngestSummary {
-    let (documents, chunks) = (&run.report.documents, &run.report.chunks);
     let contexts = run.setup.context.as_ref().map(|_| run.report.contexts.told());
     let times = run.report.clocks.times();
     let limit = Limit::of(&times).map(|limit| run.report.quotas.explained(limit));
@@ -18,16 +17,8 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         pipeline: run.setup.name.clone(),
         outcome: if run.stop.is_cancelled() { Outcome::Interrupted } else { Outcome::Complete },
         seconds: run.report.elapsed().as_secs_f64(),
-        documents: Documents {
-            seen: documents.seen.get(),
-            added: documents.added.get(),
-            changed: documents.changed.get(),
-            unchanged: documents.unchanged.get(),
-            removed: documents.removed.get(),
-            failed: documents.failed.get(),
-            skipped: documents.skipped.get(),
-        },
-        chunks: Chunks { upserted: chunks.upserted.get(), deleted: chunks.deleted.get(), kept: chunks.kept.get() },
+        documents: run.report.documents.told(),
+        chunks: run.report.chunks.told(),
         contexts,
         embeddings: run.report.embeddings.told(),
         bottleneck: limit.and_then(|limit| limit.stage),
@@ -39,6 +30,21 @@ pub(super) fn summary(run: &Run, kept_although_gone: u64, one_by_one: Option<One
         change: None,
         unread_pages: run.report.unread_pages.get(),
         skipped: run.report.skipped(),
+    }
+}
+
+impl IngestSummary {
+    /// Of a run that was given up before it could sum itself up: what it had counted by then.
+    pub fn cut_short(pipeline: &str, report: &Report) -> Self {
+        Self {
+            documents: report.documents.told(),
+            chunks: report.chunks.told(),
+            contexts: Some(report.contexts.told()).filter(|contexts| *contexts != Contexts::default()),
+            embeddings: report.embeddings.told(),
+            time: Some(report.clocks.times()),
+            skipped: report.skipped(),
+            ..Self::interrupted(pipeline, report.elapsed())
+        }
     }
 }
 

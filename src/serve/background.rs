@@ -1,9 +1,6 @@
 //! Threads for ingests, which yield to those that answer: a search beside an ingest takes about as long as one alone.
 
-use std::future::Future;
-
 use tokio::runtime::{Builder, Handle, Runtime};
-use tokio_util::task::TaskTracker;
 
 use crate::priority;
 
@@ -17,12 +14,9 @@ impl Background {
         Self(built.inspect_err(|error| tracing::warn!(%error, "ingests have no threads of their own")).ok())
     }
 
-    /// Runs it here, and counts it.
-    pub(super) fn spawn(&self, tasks: &TaskTracker, task: impl Future<Output = ()> + Send + 'static) {
-        match &self.0 {
-            Some(runtime) => drop(tasks.spawn_on(task, runtime.handle())),
-            None => drop(tasks.spawn_on(task, &Handle::current())),
-        }
+    /// What spawns on them.
+    pub(super) fn handle(&self) -> Handle {
+        self.0.as_ref().map_or_else(Handle::current, |runtime| runtime.handle().clone())
     }
 }
 

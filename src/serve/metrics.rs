@@ -245,7 +245,13 @@ impl Others {
             "ingests",
             "Ingests that are remembered, by state",
             false,
-            of(&[("waiting", work.waiting), ("running", work.running), ("ended", work.ended), ("broken", work.broken)]),
+            of(&[
+                ("waiting", work.waiting),
+                ("running", work.running),
+                ("stopping", work.stopping),
+                ("ended", work.ended),
+                ("broken", work.broken),
+            ]),
         ));
         let free = [("answers", self.answers.free() as u64), ("searches", self.searches.free() as u64)];
         let free = what("free_places", "Places that are free for more at once", false, of(&free));

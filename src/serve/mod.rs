@@ -4,7 +4,7 @@
 //!  connections ─▶ [listen] ─▶ [guard] ─▶ a route ─▶ [pipelines] ─▶ an answerer ─▶ events as JSON lines or server-sent events
 //!                 timers,     Host,       /api, /v1     reloaded      │
 //!                 caps,       Origin,     the page      when their    └─▶ [jobs]: an ingest lives longer than its request
-//!                 drain       token                     file changes
+//!                 drain       token                     file changes     ([job]), on threads that yield
 //! ```
 //!
 //! `/mcp` says it in the words of the Model Context Protocol, which is spoken over stdin and stdout, too ([`serve_agent`]).
@@ -30,6 +30,7 @@ mod fault;
 mod guard;
 mod history;
 pub(crate) mod identity;
+mod job;
 mod jobs;
 mod listen;
 pub(crate) mod local;

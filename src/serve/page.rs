@@ -25,7 +25,7 @@ const INDEX: &str = include_str!("page/index.html");
 const ICON: &str = include_str!("page/icon.svg");
 
 /// What lies under `/assets/`: its name, its type, and itself.
-const ASSETS: [(&str, &str, &str); 17] = [
+const ASSETS: [(&str, &str, &str); 19] = [
     ("activity.js", JS, include_str!("page/activity.js")),
     ("app.css", "text/css; charset=utf-8", include_str!("page/app.css")),
     ("app.js", JS, include_str!("page/app.js")),
@@ -35,6 +35,7 @@ const ASSETS: [(&str, &str, &str); 17] = [
     ("dom.js", JS, include_str!("page/dom.js")),
     ("index.js", JS, include_str!("page/index.js")),
     ("ingest.js", JS, include_str!("page/ingest.js")),
+    ("jobs.js", JS, include_str!("page/jobs.js")),
     ("map.js", JS, include_str!("page/map.js")),
     ("options.js", JS, include_str!("page/options.js")),
     ("quality.js", JS, include_str!("page/quality.js")),
@@ -42,6 +43,7 @@ const ASSETS: [(&str, &str, &str); 17] = [
     ("source.js", JS, include_str!("page/source.js")),
     ("strings.js", JS, include_str!("page/strings.js")),
     ("viewer.js", JS, include_str!("page/viewer.js")),
+    ("watch.js", JS, include_str!("page/watch.js")),
     ("whole.js", JS, include_str!("page/whole.js")),
 ];
 

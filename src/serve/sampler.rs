@@ -36,7 +36,7 @@ impl Looked {
             searches: totals.searches,
             answering: service.answers.taken(),
             searching: service.searches.taken(),
-            ingesting: work.running,
+            ingesting: work.running + work.stopping,
             limit: most(service.jobs.limits()),
             ..Sample::default()
         };

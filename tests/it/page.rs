@@ -50,7 +50,8 @@ fn project(api: &StandIn, embed: &str) -> Project {
 fn visited(project: &Project, arguments: &[&str], scenario: &str) {
     let service = tokio::task::block_in_place(|| Service::start(project, arguments));
     let mut browser = Command::new(python_with_peers());
-    browser.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/page/browser.py"));
+    // It leaves nothing in the folder of its modules.
+    browser.arg("-B").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/page/browser.py"));
     browser.arg(chromium()).arg(service.url()).arg(scenario);
     let ended = tokio::task::block_in_place(|| browser.output()).unwrap();
     assert!(ended.status.success(), "{scenario}: {}", String::from_utf8_lossy(&ended.stderr));
@@ -135,19 +136,40 @@ async fn what_was_measured_is_shown_with_its_confidence() {
     visited(&project, &["-p", "both.yaml"], "quality");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_ingest_is_watched_and_stopped() {
-    let api = StandIn::start().await;
-    api.always(EMBEDDINGS, |request| openai_embeddings(request, 8).after(Duration::from_millis(500)));
-    let embed = "embed: { model: api/e, dimensions: 8, batch: { items: 1 } }\n";
-    let project = project(&api, embed);
-    // More than are embedded before it is stopped, on a busy machine too.
+/// A project with more documents than are embedded before somebody stops it, on a busy machine too: one takes this long.
+fn many(api: &StandIn, each: Duration) -> Project {
+    api.always(EMBEDDINGS, move |request| openai_embeddings(request, 8).after(each));
+    let project = project(api, "embed: { model: api/e, dimensions: 8, batch: { items: 1 } }\n");
     for n in 0..1000 {
         project.write(&format!("many/{n}.md"), format!("# Note {n}\n\nThe note of number {n} says how keys are rotated."));
     }
     let pipeline = String::from_utf8(project.read("lantern.yaml")).unwrap();
     project.write("lantern.yaml", pipeline.replace(&samples().join("guides").display().to_string(), "many"));
-    visited(&project, &["-p", "lantern.yaml"], "ingest");
+    project
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_is_watched_and_stopped() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(500)), &["-p", "lantern.yaml"], "ingest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_and_many_tabs_do_not_starve_each_other() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(500)), &["-p", "lantern.yaml"], "tabs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_in_the_state_that_the_service_says() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(1500)), &["-p", "lantern.yaml"], "stopping");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_refused_says_so_and_can_be_asked_for_again() {
+    let api = StandIn::start().await;
+    visited(&many(&api, Duration::from_millis(500)), &["-p", "lantern.yaml"], "refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,6 @@
 //! The service, as a child process, asked over the wire.
 
+mod stopping;
 mod storms;
 
 use std::time::{Duration, Instant};

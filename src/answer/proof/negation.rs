@@ -84,7 +84,7 @@ fn affirmed(view: &View<'_>, clause: &Range<usize>, denied: &Denied) -> Option<R
 fn is_said_too(source: &Reading, sentence: &Range<usize>, denied: &Denied, all: &[Denied]) -> bool {
     let words = |steps: Range<usize>| source.steps.get(steps).unwrap_or_default().iter().map(|step| step.word);
     let length = denied.words.len();
-    let ends = (sentence.start..sentence.end + 1).filter(|_| length > 0);
+    let ends = (sentence.start..=sentence.end).filter(|_| length > 0);
     ends.filter_map(|end| Some(end.checked_sub(length).filter(|begin| *begin >= sentence.start)?..end)).any(|steps| {
         let is_denied = all.iter().any(|other| other.words.start < steps.end && steps.start < other.words.end);
         !is_denied && words(steps).eq(words(denied.words.clone()))

@@ -240,6 +240,7 @@ fn below_zero(tokens: &[Token], at: usize) -> Option<(What, usize)> {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one form of a number after the other")]
 fn number(tokens: &[Token], at: usize, rest: &[Token]) -> Option<(What, usize)> {
     let first = rest.first()?;
     let glued_after_word =

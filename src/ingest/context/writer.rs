@@ -94,7 +94,7 @@ impl Writer {
 
     /// The context of a chunk.
     pub async fn write(&self, asked: Asked) -> Result<Text, Arc<ContextError>> {
-        let (text, paid) = self.cache.get_or_write(asked.key, self.unless_stopped(&asked)).await?;
+        let (text, paid) = self.cache.get_or_write(asked.key, Box::pin(self.unless_stopped(&asked))).await?;
         if !paid {
             self.report.contexts.cache_hits.add(1);
         }

@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::read::Body;
+use super::read::{Asked, Body};
 use crate::limits::Allowed;
 use crate::runtime::Runtime;
 use crate::serve::fault::Fault;
-use crate::serve::jobs::{Job, JobOptions};
+use crate::serve::job::{Job, JobOptions};
 use crate::serve::peer::Peer;
 use crate::serve::pipelines::Served;
 use crate::serve::service::Service;
@@ -119,7 +119,22 @@ fn same_file(served: &Served, file: Option<&std::path::Path>) -> bool {
     }
 }
 
-pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
+/// Which ingests.
+#[derive(Debug, Deserialize)]
+pub(super) struct Which {
+    /// Of those that have ended, only the last so many.
+    #[serde(default)]
+    ended: Option<usize>,
+}
+
+/// From where on.
+#[derive(Debug, Deserialize)]
+pub(super) struct Since {
+    #[serde(default)]
+    from: u64,
+}
+
+pub(super) async fn list(State(service): State<Arc<Service>>, Asked(which): Asked<Which>) -> Response {
     let providers: Vec<_> = service
         .pipelines
         .all()
@@ -136,7 +151,8 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Response {
         })
         .collect();
     let seconds = service.started.elapsed().as_secs_f64();
-    Json(json!({"type": "jobs", "seconds": seconds, "jobs": service.jobs.all(), "providers": providers})).into_response()
+    Json(json!({"type": "jobs", "seconds": seconds, "jobs": service.jobs.latest(which.ended), "providers": providers}))
+        .into_response()
 }
 
 pub(super) async fn show(
@@ -149,6 +165,17 @@ pub(super) async fn show(
         return Ok(sse::lines(&headers, job.follow()));
     }
     Ok(Json(job.view()).into_response())
+}
+
+/// What it has told so far besides its progress, for who asks now and then: a stream would hold one of the few connections that a
+/// browser has.
+pub(super) async fn lines(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    Asked(Since { from }): Asked<Since>,
+) -> Result<Response, Fault> {
+    let (lines, next) = find(&service, &id)?.since(from);
+    Ok(Json(json!({"type": "lines", "next": next, "lines": lines})).into_response())
 }
 
 pub(super) async fn cancel(State(service): State<Arc<Service>>, Path(id): Path<String>) -> Result<Response, Fault> {

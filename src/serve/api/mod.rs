@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/api/why", post(why::why))
         .route("/api/ingest", post(ingest::begin).get(ingest::list))
         .route("/api/ingest/{id}", get(ingest::show).delete(ingest::cancel))
+        .route("/api/ingest/{id}/lines", get(ingest::lines))
         .route("/api/history", get(lately::history))
         .route("/api/eval", get(lately::measured))
         .route("/api/map", get(map::show).post(map::find))

@@ -14,7 +14,7 @@ use crate::answer::wire;
 use crate::ingest::report::IngestSummary;
 use crate::ingest::wire as ingest_wire;
 use crate::runtime::{Status, Why};
-use crate::serve::jobs::JobView;
+use crate::serve::job::JobView;
 use crate::serve::map::Map as CorpusMap;
 use crate::serve::rendering::Piece;
 
@@ -125,7 +125,9 @@ fn described() -> Value {
     if let Some(content) = written.get_mut("content").and_then(Value::as_object_mut) {
         content.insert("application/json".to_owned(), json!({"schema": whole}));
     }
-    let mut followed = lines("What it tells, from its beginning to its end", &json!({"anyOf": [told, summary, fault]}));
+    let said = json!({"anyOf": [told, summary, fault]});
+    let mut followed = lines("What it tells, from its beginning to its end", &said);
+    let said = Schemas::object("lines", &json!({"next": {"type": "integer"}, "lines": {"type": "array", "items": said}}));
     if let Some(content) = followed.get_mut("content").and_then(Value::as_object_mut) {
         content.insert("application/json".to_owned(), json!({"schema": job}));
     }
@@ -141,6 +143,8 @@ fn described() -> Value {
         ),
     );
     let back = json!({"name": "seconds", "in": "query", "required": false, "description": "How far back, at most four hours; 600 where it is not said", "schema": {"type": "integer", "minimum": 0}});
+    let ended = json!({"name": "ended", "in": "query", "required": false, "description": "Of those that have ended, only the last so many", "schema": {"type": "integer", "minimum": 0}});
+    let from = json!({"name": "from", "in": "query", "required": false, "description": "The number of the first line, such as `next` of an earlier answer", "schema": {"type": "integer", "minimum": 0}});
     let found = json!({"200": answer("Its text as the index has it", &document)});
     let paths = json!({
         "/api/ask": {"post": operation("ask", "Answer a question", json!({"requestBody": body(&ask), "responses": {"200": written}}), &fault)},
@@ -152,12 +156,13 @@ fn described() -> Value {
         "/api/why": {"post": operation("why", "Why a document is, or is not, among the sources", json!({"requestBody": body(&why), "responses": {"200": answer("The cause, and where the document stands", &told_why)}}), &fault)},
         "/api/ingest": {
             "post": operation("ingest", "Bring an index up to date with its sources", json!({"requestBody": body(&ingest), "responses": begun}), &fault),
-            "get": operation("ingests", "The ingests that are remembered", json!({"responses": {"200": answer("All of them, the oldest first", &jobs)}}), &fault),
+            "get": operation("ingests", "The ingests that are remembered", json!({"parameters": [ended], "responses": {"200": answer("All of them, the oldest first", &jobs)}}), &fault),
         },
         "/api/ingest/{id}": {
             "get": operation("follow", "Follow an ingest", json!({"parameters": [id], "responses": {"200": followed}}), &fault),
             "delete": operation("cancel", "Have an ingest finish what is in flight and end", json!({"parameters": [id], "responses": accepted}), &fault),
         },
+        "/api/ingest/{id}/lines": {"get": operation("lines", "What an ingest has told so far besides its progress: failed documents, notices, and its end", json!({"parameters": [id, from], "responses": {"200": answer("Those that are kept", &said)}}), &fault)},
         "/api/history": {"get": operation("history", "What the service did lately", json!({"parameters": [back], "responses": {"200": answer("Rates and levels, in columns", &history)}}), &fault)},
         "/api/eval": {"get": operation("measured", "What `eval` has measured", json!({"responses": {"200": answer("Measurements, the newest first", &measured)}}), &fault)},
         "/api/map": {

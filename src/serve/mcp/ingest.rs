@@ -13,7 +13,7 @@ use super::told::Told;
 use super::tool;
 use crate::serve::api::ingest::of_pipelines;
 use crate::serve::fault::Fault;
-use crate::serve::jobs::JobOptions;
+use crate::serve::job::JobOptions;
 use crate::serve::service::Service;
 
 pub(super) const NAME: &str = "ingest";

@@ -1,10 +1,11 @@
 // What the service does and did lately: plots of ingests, of quotas, of answers.
 
-import { json } from "./api.js";
+import { json, within } from "./api.js";
 import * as chart from "./chart.js";
 import { h, number } from "./dom.js";
 import { STAGES } from "./ingest.js";
 import { t } from "./strings.js";
+import { repeat } from "./watch.js";
 
 // How far back, in seconds, and how often it is looked again, in milliseconds.
 const RANGES = [
@@ -86,9 +87,11 @@ export function show(main) {
   }
 
   async function look() {
+    const [asked, last] = [range, RANGES[range][1]];
     try {
-      const told = await json(`/api/history?seconds=${RANGES[range][1]}`, { signal: left.signal });
-      if (left.signal.aborted) return;
+      const told = await json(`/api/history?seconds=${last}`, { signal: within(left.signal) });
+      // Another time may have been chosen meanwhile.
+      if (left.signal.aborted || asked !== range) return;
       series = told.series;
       for (const key of ["answers", "searches"]) series[key] = lastMinute(series.at, series[key]);
       up.textContent = t("up_for", { time: span(told.up) });
@@ -101,15 +104,10 @@ export function show(main) {
   }
 
   // Nothing moves away under the eyes of who reads a value, and nothing is asked for nobody.
-  async function watch() {
-    while (!left.signal.aborted) {
-      if (!document.hidden && shared.at === null) await look();
-      await new Promise((wait) => setTimeout(wait, RANGES[range][2]));
-    }
-  }
+  const watch = () => shared.at === null && look();
   const resized = () => series.at.length && draw();
   addEventListener("resize", resized, { signal: left.signal });
-  watch();
+  repeat(watch, { every: () => RANGES[range][2], signal: left.signal });
   return () => left.abort();
 }
 

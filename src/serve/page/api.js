@@ -12,6 +12,15 @@ export class Fault extends Error {
 let login = async () => {};
 export const onLogin = (ask) => (login = ask);
 
+// How long an answer that is no work may take, in milliseconds: a connection that was lost may be silent for ever.
+const PATIENCE = 15_000;
+
+// A signal for such a request, which another one may end before.
+export function within(signal) {
+  const late = AbortSignal.timeout(PATIENCE);
+  return signal ? AbortSignal.any([signal, late]) : late;
+}
+
 // One request; where a token is needed, once more after the login.
 async function request(path, { method = "GET", body, signal, accept = "application/json" } = {}, again = true) {
   const headers = { accept };
@@ -20,8 +29,7 @@ async function request(path, { method = "GET", body, signal, accept = "applicati
   try {
     response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new Fault(t("unreachable"), null, "unreachable", 0);
+    throw unreachable(error);
   }
   if (response.status === 401 && again && path !== "/login") {
     await login();
@@ -30,6 +38,9 @@ async function request(path, { method = "GET", body, signal, accept = "applicati
   if (!response.ok) throw await fault(response);
   return response;
 }
+
+// What was given up on purpose is no fault.
+const unreachable = (error) => (error.name === "AbortError" ? error : new Fault(t("unreachable"), null, "unreachable", 0));
 
 async function fault(response) {
   const said = await response.json().catch(() => ({}));
@@ -40,7 +51,11 @@ async function fault(response) {
 
 export async function json(path, options) {
   const response = await request(path, options);
-  return response.status === 204 ? null : response.json();
+  if (response.status === 204) return null;
+  return response.json().catch((error) => {
+    // It was cut off.
+    throw unreachable(error);
+  });
 }
 
 // Server-sent events. Not by EventSource, which asks again when an answer ends, and then it is paid for twice.

@@ -1,11 +1,12 @@
 // A conversation with the documents.
 
-import { addressOf, events, Fault, json } from "./api.js";
-import { announce, h, number, reachable, seconds, translate } from "./dom.js";
+import { addressOf, events, Fault, json, within } from "./api.js";
+import { announce, fault, h, number, reachable, seconds, translate } from "./dom.js";
 import * as options from "./options.js";
 import { cards } from "./source.js";
 import { t } from "./strings.js";
 import { open } from "./viewer.js";
+import { repeat } from "./watch.js";
 import { offer, offers, pass, progress } from "./whole.js";
 
 // A reload, and a look at a document, find the conversation again; it ends with the tab.
@@ -63,15 +64,17 @@ export function show(main) {
   const last = log.lastElementChild;
   if (turns.length) last.scrollIntoView({ block: "start" });
   box.input.focus({ preventScroll: true });
-  return () => (view = null);
+  const left = new AbortController();
+  repeat(notice, { every: () => LOOK, signal: left.signal });
+  return () => {
+    view = null;
+    left.abort();
+  };
 }
 
 function welcome() {
   const index = options.current();
-  if (index && !index.index) {
-    setTimeout(notice, LOOK);
-    return noIndex();
-  }
+  if (index && !index.index) return noIndex();
   const holds = index
     ? h("p", { class: "muted", t: "ask_holds", vars: { documents: number(index.documents), pipeline: index.pipeline } })
     : "";
@@ -80,9 +83,14 @@ function welcome() {
 
 // An index that was not there may be now.
 async function notice() {
-  if (!view || turns.length) return;
-  await options.status().catch(() => {});
-  if (view && !turns.length) view.log.replaceChildren(welcome());
+  const is = () => Boolean(options.current()?.index);
+  if (turns.length || is()) return;
+  try {
+    await options.status();
+  } catch {
+    // Who asks is told what is wrong.
+  }
+  if (view && !turns.length && is()) view.log.replaceChildren(welcome());
 }
 
 export function noIndex() {
@@ -176,8 +184,8 @@ export function stop() {
   if (!running) return false;
   const { turn } = running;
   running.abort();
-  // It would go on for a while without a reader.
-  json(`/api/ask/${turn.id}`, { method: "DELETE" }).catch(() => {});
+  // It would go on for a while without a reader. Where this is lost, it does, and then ends by itself.
+  json(`/api/ask/${turn.id}`, { method: "DELETE", signal: within() }).catch(() => {});
   return true;
 }
 
@@ -404,16 +412,7 @@ function update(turn) {
     ...notes.map(({ key, vars, more }) =>
       h("p", { class: "note" }, h("span", { t: key, vars }), more ? h("span", { class: "muted" }, ` (${more})`) : ""),
     ),
-    ...(turn.error
-      ? [
-          h(
-            "div",
-            { class: "fault", role: "alert" },
-            h("p", {}, turn.error.message),
-            turn.error.hint ? h("p", { class: "muted" }, turn.error.hint) : "",
-          ),
-        ]
-      : []),
+    ...(turn.error ? [fault(turn.error)] : []),
   );
 }
 
@@ -440,8 +439,11 @@ function finish(turn) {
     class: "quiet",
     t: "copy",
     onclick: async () => {
-      await navigator.clipboard.writeText(turn.answer);
-      Object.assign(copy.dataset, { t: "copied" });
+      const copied = navigator.clipboard.writeText(turn.answer);
+      copy.dataset.t = await copied.then(
+        () => "copied",
+        () => "not_copied",
+      );
       translate(copy);
     },
   });

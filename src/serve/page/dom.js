@@ -39,6 +39,10 @@ export function translateAll() {
   document.querySelectorAll("[data-t],[data-label],[data-hint],[data-placeholder]").forEach(translate);
 }
 
+// Why something was not done, and what helps.
+export const fault = ({ message, hint }) =>
+  h("div", { class: "fault", role: "alert" }, h("p", {}, message), hint ? h("p", { class: "muted" }, hint) : null);
+
 // For those who hear the page.
 export function announce(text) {
   const live = document.getElementById("live");

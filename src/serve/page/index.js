@@ -1,28 +1,34 @@
 // What the indexes hold, and ingests.
 
-import { json } from "./api.js";
+import { json, within } from "./api.js";
 import { noIndex } from "./ask.js";
-import { h, number } from "./dom.js";
-import { failure, watch } from "./ingest.js";
+import { fault, h, number } from "./dom.js";
+import { failure } from "./ingest.js";
+import { follow } from "./jobs.js";
 import * as options from "./options.js";
+import { repeat } from "./watch.js";
 
-// Ingests that are shown.
-const JOBS = 3;
 // How often an index that is not there yet is looked for, in milliseconds.
 const LOOK = 3000;
 
 export function show(main) {
   const left = new AbortController();
+  const { signal } = left;
   const indexes = h("div", { class: "indexes" });
-  const jobs = h("div", { class: "jobs" });
-  const watched = new Set();
-  main.replaceChildren(h("h1", { t: "index_title" }), indexes, jobs);
+  const jobs = follow({ signal, ended: look });
+  // Of each pipeline what was told of it, and its place.
+  let drawn = new Map();
+  let missing = false;
+  main.replaceChildren(h("h1", { t: "index_title" }), indexes, jobs.whole);
 
   async function look() {
     let told;
     try {
       told = await options.status();
     } catch (error) {
+      if (signal.aborted) return;
+      drawn = new Map();
+      missing = false;
       indexes.replaceChildren(
         h(
           "div",
@@ -33,24 +39,30 @@ export function show(main) {
       );
       return;
     }
-    if (left.signal.aborted) return;
-    indexes.replaceChildren(...told.pipelines.map((one) => index(one, begun)));
-    for (const job of told.jobs.slice(-JOBS)) add(job);
-    if (told.pipelines.some((one) => !one.index && !one.error)) setTimeout(() => left.signal.aborted || look(), LOOK);
+    if (signal.aborted) return;
+    draw(told.pipelines);
+    missing = told.pipelines.some((one) => !one.index && !one.error);
   }
 
-  function add(job) {
-    if (watched.has(job.id)) return;
-    watched.add(job.id);
-    jobs.prepend(watch(job, { signal: left.signal, ended: look }));
+  // What is the same stays as it is: somebody may be about to choose, or read why something was refused.
+  function draw(pipelines) {
+    const before = drawn;
+    drawn = new Map();
+    for (const one of pipelines) {
+      const [said, known] = [JSON.stringify(one), before.get(one.pipeline)];
+      drawn.set(one.pipeline, known?.said === said ? known : { said, place: index(one, begun) });
+    }
+    const [places, shown] = [[...drawn.values()].map((one) => one.place), [...indexes.children]];
+    if (places.length !== shown.length || places.some((place, i) => place !== shown[i])) indexes.replaceChildren(...places);
   }
 
   function begun(job) {
-    add(job);
-    jobs.firstElementChild.scrollIntoView({ block: "nearest" });
+    jobs.take(job);
+    jobs.list.firstElementChild.scrollIntoView({ block: "nearest" });
   }
 
   look();
+  repeat(() => missing && look(), { every: () => LOOK, signal });
   return () => left.abort();
 }
 
@@ -115,7 +127,7 @@ function update({ pipeline, sources, index }, begun) {
           h("pre", {}, h("code", {}, "ragstream ingest ./docs")),
         )
       : null;
-  const fault = h("div", {});
+  const refused = h("div", {});
   const box = (key) => {
     const input = h("input", { type: "checkbox" });
     return [h("label", { class: "choice" }, input, h("span", { t: key })), () => input.checked];
@@ -126,18 +138,12 @@ function update({ pipeline, sources, index }, begun) {
     t: "update",
     onclick: async () => {
       button.disabled = true;
-      fault.replaceChildren();
+      refused.replaceChildren();
       try {
-        begun(await json("/api/ingest", { method: "POST", body: { pipeline, prune: pruned(), checksum: summed() } }));
+        const body = { pipeline, prune: pruned(), checksum: summed() };
+        begun(await json("/api/ingest", { method: "POST", body, signal: within() }));
       } catch (error) {
-        fault.replaceChildren(
-          h(
-            "div",
-            { class: "fault", role: "alert" },
-            h("p", {}, error.message),
-            error.hint ? h("p", { class: "muted" }, error.hint) : "",
-          ),
-        );
+        refused.replaceChildren(fault(error));
       }
       button.disabled = false;
     },
@@ -151,6 +157,6 @@ function update({ pipeline, sources, index }, begun) {
       button,
       h("details", { class: "options" }, h("summary", { t: "options" }), h("div", { class: "fields" }, checksum, prune)),
     ),
-    fault,
+    refused,
   );
 }

@@ -1,7 +1,7 @@
 // An ingest, watched while it goes on.
 
-import { events, json } from "./api.js";
-import { announce, h, number, seconds } from "./dom.js";
+import { json, within } from "./api.js";
+import { announce, fault, h, number, seconds } from "./dom.js";
 import * as plots from "./chart.js";
 import { t } from "./strings.js";
 
@@ -11,8 +11,8 @@ const LISTED = 100;
 const POINTS = 240;
 export const STAGES = ["read", "parse", "chunk", "context", "embed", "store"];
 
-// A card of a job; it is followed until it ends, or `signal` says that nobody looks any more.
-export function watch(job, { signal, ended }) {
+// A card of a job. It shows what it takes, and asks for what it lacks when it is told to.
+export function card(job) {
   const state = h("span", { class: "state", t: `state_${job.state}` });
   const cancel = h("button", { class: "quiet", t: "cancel", onclick: stop, hidden: true });
   const counts = h("dl", { class: "counts" });
@@ -23,6 +23,8 @@ export function watch(job, { signal, ended }) {
   const chart = h("div", { hidden: true }, rate.whole);
   const failures = h("ul", { class: "failures", role: "list" });
   const said = h("div", {});
+  // Why it was not stopped.
+  const refused = h("div", {});
   const whole = h(
     "article",
     { class: "job" },
@@ -32,20 +34,24 @@ export function watch(job, { signal, ended }) {
     chart,
     failures,
     said,
+    refused,
   );
   const samples = [[0, 0]];
-  let failed = 0;
+  // Lines that were told of it, besides its progress, and those that are shown.
+  let [lines, shown, failed] = [0, 0, 0];
+  let over = false;
 
   function phase(name) {
     state.dataset.t = `state_${name}`;
     state.textContent = t(`state_${name}`);
     whole.dataset.state = name;
     cancel.hidden = !["waiting", "running"].includes(name);
+    if (cancel.hidden) refused.replaceChildren();
   }
 
   function progress(told) {
     const { documents, chunks, embeddings } = told;
-    const shown = [
+    const figures = [
       ["seen", documents.seen],
       ["added", documents.added],
       ["changed", documents.changed],
@@ -56,7 +62,7 @@ export function watch(job, { signal, ended }) {
       ["tokens_count", embeddings.tokens],
     ];
     counts.replaceChildren(
-      ...shown
+      ...figures
         .filter(([key, n]) => n || key === "seen" || key === "stored")
         .map(([key, n]) => h("div", { class: key }, h("dt", { t: key }), h("dd", {}, number(n)))),
     );
@@ -105,68 +111,68 @@ export function watch(job, { signal, ended }) {
       phase(told.outcome === "interrupted" ? "interrupted" : "done");
     } else {
       phase("failed");
-      said.append(
-        h(
-          "div",
-          { class: "fault", role: "alert" },
-          h("p", {}, told.message),
-          told.hint ? h("p", { class: "muted" }, told.hint) : "",
-        ),
-      );
+      said.append(fault(told));
     }
     announce(`${t("ingest")}: ${state.textContent}`);
   }
 
-  function take(line) {
-    if (line.type === "progress") {
-      phase("running");
-      progress(line);
-      if (line.busy) busy(line.busy, line.limit?.stage);
-    } else if (line.type === "failed") {
+  // What the service tells of the job.
+  function take(told) {
+    lines = told.lines;
+    if (over) return;
+    progress(told.progress);
+    if (told.end) {
+      over = true;
+      return end(told.end);
+    }
+    phase(told.state);
+    busy(told.busy ?? {}, told.progress.limit?.stage);
+  }
+
+  function line(told) {
+    if (told.type === "failed") {
       failed += 1;
-      if (failed <= LISTED) failures.append(failure(line));
-    } else if (line.type === "notice") {
-      said.append(h("p", { class: "note" }, line.message));
-    } else {
-      end(line);
+      if (failed <= LISTED) failures.append(failure(told));
+    } else if (told.type === "notice") {
+      said.append(h("p", { class: "note" }, told.message));
+    }
+  }
+
+  // Asks for lines that are not shown yet.
+  async function read(signal) {
+    if (shown >= lines) return;
+    const told = await json(`/api/ingest/${job.id}/lines?from=${shown}`, { signal: within(signal) });
+    shown = told.next;
+    told.lines.forEach(line);
+  }
+
+  // Asks for the job alone.
+  async function look(signal) {
+    try {
+      take(await json(`/api/ingest/${job.id}`, { signal: within(signal) }));
+    } catch (error) {
+      if (error.status !== 404) throw error;
+      over = true;
+      lines = shown;
+      phase("gone");
     }
   }
 
   async function stop() {
     cancel.disabled = true;
-    state.dataset.t = "cancelling";
-    state.textContent = t("cancelling");
-    await json(`/api/ingest/${job.id}`, { method: "DELETE" }).catch(() => {});
-  }
-
-  async function follow() {
-    // A connection that was lost is asked for again: what it has told comes once more, from the beginning.
-    while (!signal.aborted) {
-      let over = false;
-      failures.replaceChildren();
-      said.replaceChildren();
-      failed = 0;
-      try {
-        await events(`/api/ingest/${job.id}`, { signal }, (line) => {
-          over ||= line.type === "summary" || line.type === "error";
-          take(line);
-        });
-      } catch (error) {
-        if (error.name === "AbortError" || error.status === 404) return;
-      }
-      if (over) return ended();
-      await new Promise((wait) => setTimeout(wait, 1000));
+    try {
+      take(await json(`/api/ingest/${job.id}`, { method: "DELETE", signal: within() }));
+      refused.replaceChildren();
+    } catch (error) {
+      refused.replaceChildren(fault(error));
     }
+    cancel.disabled = false;
   }
 
-  phase(job.state);
-  if (job.end) {
-    end(job.end);
-  } else {
-    progress(job.progress);
-    follow();
-  }
-  return whole;
+  take(job);
+  // What failed in one that had ended before is among the failures of its index.
+  if (over) shown = lines;
+  return { whole, id: job.id, take, read, look, over: () => over };
 }
 
 // Of samples [seconds, total], the rate in each step. A total that shrinks has begun anew. Of a long run each step is of several.

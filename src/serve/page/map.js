@@ -2,7 +2,7 @@
 
 import { json } from "./api.js";
 import { noIndex } from "./ask.js";
-import { announce, h, number } from "./dom.js";
+import { announce, fault, h, number } from "./dom.js";
 import * as options from "./options.js";
 import { cards } from "./source.js";
 import { t } from "./strings.js";
@@ -37,10 +37,14 @@ export function show(main) {
   const found = h("div", { class: "results" });
   main.replaceChildren(h("h1", { class: "unseen", t: "map" }), form, body, found);
   let drawn = null;
-  let asked = null;
+  let [loading, asked] = [null, null];
 
   async function load() {
     drawn = null;
+    // Of another pipeline, it may come after this one.
+    loading?.abort();
+    loading = new AbortController();
+    const { signal } = loading;
     found.replaceChildren();
     const index = options.current({ one: true });
     if (index && !index.index) return body.replaceChildren(noIndex());
@@ -48,8 +52,8 @@ export function show(main) {
     const { pipeline } = options.chosen({ model: false, one: true });
     try {
       const of = pipeline ? `?pipeline=${encodeURIComponent(pipeline)}` : "";
-      const map = await json(`/api/map${of}`, { signal: left.signal });
-      if (left.signal.aborted) return;
+      const map = await json(`/api/map${of}`, { signal });
+      if (signal.aborted) return;
       drawn = chart(map, pipeline, left.signal);
       body.replaceChildren(about(map), drawn.whole, groups(map));
       drawn.draw();
@@ -86,13 +90,11 @@ export function show(main) {
   }
 
   function fail(place, error) {
-    if (error.name === "AbortError") return;
-    const hint = error.hint ? h("p", { class: "muted" }, error.hint) : "";
-    place.replaceChildren(h("div", { class: "fault", role: "alert" }, h("p", {}, error.message), hint));
+    if (error.name !== "AbortError") place.replaceChildren(fault(error));
   }
 
   load();
-  return () => (left.abort(), asked?.abort());
+  return () => (left.abort(), loading?.abort(), asked?.abort());
 }
 
 export const focus = () => input?.focus();

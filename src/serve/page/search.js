@@ -1,7 +1,7 @@
 // The passages alone, with their scores.
 
 import { json } from "./api.js";
-import { announce, h, number, seconds } from "./dom.js";
+import { announce, fault, h, number, seconds } from "./dom.js";
 import { noIndex } from "./ask.js";
 import * as options from "./options.js";
 import { body, roving } from "./source.js";
@@ -75,14 +75,7 @@ export function show(main) {
       draw(hits, note, performance.now() - since, said.pipeline);
     } catch (error) {
       if (error.name === "AbortError") return;
-      results.replaceChildren(
-        h(
-          "div",
-          { class: "fault", role: "alert" },
-          h("p", {}, error.message),
-          error.hint ? h("p", { class: "muted" }, error.hint) : "",
-        ),
-      );
+      results.replaceChildren(fault(error));
     }
   }
   function draw(hits, note, ms, pipeline) {

@@ -171,7 +171,7 @@ export function open(sources, at, pipeline) {
       // The keys that scroll do so at once.
       shown.whole.focus({ preventScroll: true });
     } catch (error) {
-      body.replaceChildren(h("p", { class: "fault", role: "alert" }, error.message));
+      if (at === next) body.replaceChildren(h("p", { class: "fault", role: "alert" }, error.message));
     }
   }
   document.body.append(dialog);

@@ -1,67 +1,11 @@
 """Does in a real Chromium what a person does with the page: `browser.py CHROMIUM URL SCENARIO`. What is wrong ends it with a word."""
 
-import importlib.util
-import pathlib
 import re
-import sys
 
 from playwright.sync_api import expect, sync_playwright
 
-CHROMIUM, URL, SCENARIO = sys.argv[1:]
-QUESTION = "How do I rotate keys?"
-# A machine that is busy with everything else.
-PATIENCE = 60_000
-
-expect.set_options(timeout=PATIENCE)
-
-
-class Visit:
-    """A tab, and all that it asked for."""
-
-    def __init__(self, browser, **options):
-        options = {"viewport": {"width": 1100, "height": 800}, "locale": "en-US"} | options
-        self.context = browser.new_context(**options)
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(PATIENCE)
-        self.asked, self.faults = [], []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
-        # What moves under the eyes, but for half a second after a key.
-        self.page.add_init_script("""
-            window.moved = 0;
-            new PerformanceObserver((list) => list.getEntries().forEach((entry) => entry.hadRecentInput || (window.moved += entry.value)))
-                .observe({ type: "layout-shift", buffered: true });
-        """)
-        self.page.goto(URL)
-
-    def ask(self, question=QUESTION):
-        expect(self.page.locator("#question")).to_be_focused()
-        self.page.keyboard.type(question)
-        self.page.keyboard.press("Enter")
-
-    def answered(self):
-        expect(self.page.locator(".turn").last.locator(".meta")).to_be_visible()
-
-    def is_accessible(self):
-        """axe-core finds nothing serious."""
-        (folder,) = importlib.util.find_spec("axe_playwright_python").submodule_search_locations
-        self.page.evaluate((pathlib.Path(folder) / "axe.min.js").read_text())
-        # What fades in has no contrast yet. What moves for as long as somebody waits has no end.
-        ends = "document.getAnimations().filter((animation) => animation.effect.getComputedTiming().endTime < Infinity)"
-        self.page.evaluate(f"Promise.all({ends}.map((animation) => animation.finished.catch(() => {{}})))")
-        found = self.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")["violations"]
-        grave = [(one["impact"], one["id"], [node["html"] for node in one["nodes"]]) for one in found if one["impact"] in ("serious", "critical")]
-        assert not grave, grave
-
-    def fits(self):
-        wide = self.page.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
-        assert wide[0] <= wide[1], f"it scrolls sideways: {wide}"
-
-    def is_clean(self):
-        assert not self.faults, self.faults
-        foreign = [url for url in self.asked if not url.startswith(URL)]
-        assert not foreign, f"asked elsewhere: {foreign}"
+import jobs
+from visit import CHROMIUM, SCENARIO, URL, Visit
 
 
 def answer(browser):
@@ -77,6 +21,9 @@ def answer(browser):
     expect(page.locator("#live")).to_contain_text("the primary at once.")
     expect(page.locator(".prose pre code")).to_contain_text("lanternctl keys rotate")
     expect(page.locator(".prose td.right").first).to_have_text("72 hours")
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator(".meta")).to_contain_text("The browser does not let this page copy")
     # The picture is a link, and nothing of the HTML acts.
     picture = page.locator(".prose a[href^='http://images.example']")
     expect(picture).to_have_text("a picture")
@@ -200,44 +147,6 @@ def quality(browser):
         visit.fits()
         visit.is_clean()
         visit.context.close()
-
-
-def ingest(browser):
-    """Begun from the page, watched, stopped; the next one ends by itself."""
-    visit = Visit(browser)
-    page = visit.page
-    page.get_by_role("link", name="Index").click()
-    page.get_by_role("button", name="Update the index").click()
-    job = page.locator(".job").first
-    expect(job).to_have_attribute("data-state", "running")
-    expect(job.locator(".stored dd")).not_to_have_text("0")
-    expect(job.locator(".plot svg")).to_be_visible()
-    expect(job.locator(".stages .most")).to_be_visible()
-    # The plots of all that goes on, read by the keyboard.
-    page.get_by_role("link", name="Activity").click()
-    plot = page.locator(".plots .plot").filter(has_text="Passages stored a second")
-    expect(plot.locator("svg")).to_be_visible()
-    expect(page.locator(".plot rect.stage-embed").first).to_be_attached()
-    reader = plot.locator("[role=slider]")
-    reader.focus()
-    newest = reader.get_attribute("aria-valuenow")
-    page.keyboard.press("Home")
-    expect(reader).to_have_attribute("aria-valuenow", "0")
-    expect(reader).to_have_attribute("aria-valuetext", re.compile(r"\d.* · \d"))
-    page.keyboard.press("ArrowRight")
-    expect(reader).to_have_attribute("aria-valuenow", "1" if int(newest) > 0 else "0")
-    expect(plot.locator(".cross")).not_to_have_attribute("hidden", "")
-    page.keyboard.press("Escape")
-    page.locator(".as-table summary").click()
-    expect(page.locator(".as-table tbody tr").first).to_be_visible()
-    expect(page.locator(".as-table thead th")).to_have_count(12)
-    visit.is_accessible()
-    visit.fits()
-    page.get_by_role("link", name="Index").click()
-    job.get_by_role("button", name="Stop the ingest").click()
-    expect(job).to_have_attribute("data-state", "interrupted")
-    visit.is_accessible()
-    visit.is_clean()
 
 
 def views(browser):
@@ -411,6 +320,20 @@ def token(browser):
     expect(page.locator(".login")).to_have_count(0)
 
 
+SCENARIOS = {
+    "answer": answer,
+    "stop": stop,
+    "reload": reload,
+    "quality": quality,
+    "views": views,
+    "whole": whole,
+    "together": together,
+    "token": token,
+    "ingest": jobs.ingest,
+    "tabs": jobs.tabs,
+    "stopping": jobs.stopping,
+    "refused": jobs.refused,
+}
+
 with sync_playwright() as playwright:
-    chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-    {"answer": answer, "stop": stop, "reload": reload, "quality": quality, "ingest": ingest, "views": views, "whole": whole, "together": together, "token": token}[SCENARIO](chromium)
+    SCENARIOS[SCENARIO](playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]))
