@@ -278,12 +278,12 @@ async fn a_pause_that_a_decision_is_asked_for_holds_up_no_chat() {
             chatted().await;
         }
         // As long as a deadline allows.
-        let late = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request()));
-        assert!(late.await.is_err(), "{status}: it is left alone for as long as it wants");
+        let late = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request())).await;
+        assert!(late.is_err(), "{status}: it is left alone for as long as it wants");
         let soon = tokio::time::timeout(Duration::from_secs(30), chatted());
         assert!(soon.await.is_ok(), "{status}: a chat does not wait for that");
-        let again = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request()));
-        assert!(again.await.is_err(), "{status}");
+        let again = tokio::time::timeout(Duration::from_millis(500), decider.decide(&request())).await;
+        assert!(again.is_err(), "{status}");
         let decisions = api.requests().iter().filter(|request| request.path == "/v1/decisions").count();
         assert_eq!(decisions, 1, "{status}: and neither is sent another decision");
     }

@@ -82,6 +82,7 @@ impl Setup {
     fn providers(&self, url: &str) -> Providers {
         let plan = Plan {
             name: "test".into(),
+            former_name: None,
             providers: BTreeMap::from([("them".to_owned(), self.provider(url))]),
             sources: Vec::new(),
             parse: ragstream::parse::ParseOptions::default(),

@@ -158,10 +158,12 @@ fn what_was_refused_is_taken_of_the_quota_and_not_billed() {
         let tokens = || (limiter.allowed().used.1, limiter.stats().tokens);
         limiter.admit(limiter.ticket(), 100).await.reservation.unbilled();
         assert_eq!(tokens(), (100, 0));
-        let permit = limiter.admit(limiter.ticket(), 100).await;
-        assert_eq!(tokens(), (200, 0), "not before it is known");
-        permit.reservation.settle(70);
-        assert_eq!(tokens(), (170, 70));
+        {
+            let permit = limiter.admit(limiter.ticket(), 100).await;
+            assert_eq!(tokens(), (200, 0), "not before it is known");
+            permit.reservation.settle(70);
+            assert_eq!(tokens(), (170, 70));
+        }
         drop(limiter.admit(limiter.ticket(), 100).await);
         assert_eq!(tokens(), (270, 170), "nobody says what it came to");
     });

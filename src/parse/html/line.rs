@@ -117,13 +117,9 @@ impl Line {
     }
 
     /// A word and how it is read. The reading follows in brackets where the word ends: several of them in a row are one word,
-    /// and so are letters of the same script that follow. It is left out before an ending that belongs to the word, and so is how a
-    /// Chinese character sounds.
+    /// and so are letters of the same script that follow. It is left out before an ending that belongs to the word, and so is how some
+    /// Chinese characters of a longer word sound.
     pub(super) fn push_ruby(&mut self, base: &str, reading: &str) {
-        if is_chinese_sound(reading) {
-            self.push(base);
-            return;
-        }
         let before = if self.gap == Gap::None { std::mem::take(&mut self.reading) } else { String::new() };
         self.push(base);
         let latin = reading.is_ascii() || reading.chars().any(|c| c.is_alphabetic() && (c as u32) < 0x300);
@@ -132,7 +128,13 @@ impl Line {
     }
 
     fn push_reading(&mut self, next: char) {
-        if self.reading.is_empty() || (self.gap == Gap::None && is_ideograph(next)) {
+        if self.reading.is_empty() {
+            return;
+        }
+        if self.gap == Gap::None && is_ideograph(next) {
+            if is_chinese_sound(&self.reading) {
+                self.reading.clear();
+            }
             return;
         }
         let reading = std::mem::take(&mut self.reading);
