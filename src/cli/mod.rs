@@ -15,6 +15,7 @@ mod markdown;
 #[cfg(feature = "serve")]
 mod mcp;
 mod models;
+mod numbers;
 mod once;
 mod output;
 #[cfg(all(unix, feature = "serve"))]

@@ -9,6 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use super::args::{Color, Common, Invalid};
+pub(super) use super::numbers::{counted, grouped};
 use super::once::Once;
 use super::spent::{UnfinishedRun, words};
 use super::style::{Style, harmless, reader_left, terminal_left, unwritten};
@@ -272,25 +273,6 @@ fn shows_links(variable: impl Fn(&str) -> Option<String>) -> bool {
 /// The terminal's width, within reason.
 fn console_width() -> usize {
     usize::from(console::Term::stdout().size().1).clamp(20, 140)
-}
-
-/// 1234567 as 1,234,567.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// "1 file", "1,200 files", "2 queries".
-pub(super) fn counted(n: u64, one: &str) -> String {
-    let many = one.strip_suffix('y').map_or_else(|| format!("{one}s"), |stem| format!("{stem}ies"));
-    format!("{} {}", grouped(n), if n == 1 { one } else { &many })
 }
 
 #[cfg(test)]

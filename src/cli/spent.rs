@@ -1,6 +1,6 @@
 //! What an ingest has spent: told of one that ends well, and of one that fails.
 
-use super::output::{counted, grouped};
+use super::numbers::{counted, grouped};
 use crate::error::Error;
 use crate::ingest::report::{Contexts, Embeddings, Report, Spent};
 
