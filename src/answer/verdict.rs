@@ -421,4 +421,5 @@ fn position(words: &[&str], word: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a failed test panics")]
 mod tests;

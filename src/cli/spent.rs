@@ -77,7 +77,7 @@ fn refused(line: &mut String, times: u64) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failing test may panic")]
 
     use super::*;
     use crate::cli::output::line;

@@ -83,7 +83,9 @@ mod tests {
     fn batches(texts: &[u64], items: usize, tokens: usize) -> u64 {
         let batching = Batching { items, tokens, in_flight: 1, texts: items * 2, waiting: 0 };
         let mut filling = Filling::default();
-        texts.iter().for_each(|text| filling.add(*text, &batching));
+        for text in texts {
+            filling.add(*text, &batching);
+        }
         filling.batches()
     }
 

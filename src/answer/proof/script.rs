@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use foldhash::fast::RandomState;
+
 /// Frequent characters that differ: the traditional one, then the simplified one.
 const PAIRS: &str = "萬万與与專专業业東东絲丝兩两嚴严喪丧個个豐丰臨临為为麗丽舉举麼么義义烏乌樂乐喬乔習习鄉乡書书買买亂乱爭争虧亏雲云亞亚產产畝亩親亲\
 億亿僅仅從从倉仓儀仪們们價价眾众優优會会傘伞偉伟傳传傷伤倫伦偽伪體体餘余傭佣僑侨側侧偵侦債债傾倾償偿儲储兒儿黨党蘭兰關关興兴養养\
@@ -28,7 +30,8 @@ const PAIRS: &str = "萬万與与專专業业東东絲丝兩两嚴严喪丧個�
 駕驾驗验騎骑驚惊驅驱骯肮髮发鬧闹魚鱼魯鲁鮮鲜鳥鸟雞鸡鳴鸣麥麦黃黄齊齐齒齿龍龙龜龟後后裡里裏里週周臺台隻只幹干劃划爲为啓启衆众牀床\
 峯峰羣群鍾钟噸吨釐厘頃顷韓韩鎊镑頁页貳贰顆颗茲兹銷销";
 
-static SIMPLIFIED: LazyLock<HashMap<char, char>> = LazyLock::new(|| pairs().filter(|(one, other)| one != other).collect());
+static SIMPLIFIED: LazyLock<HashMap<char, char, RandomState>> =
+    LazyLock::new(|| pairs().filter(|(one, other)| one != other).collect());
 
 fn pairs() -> impl Iterator<Item = (char, char)> {
     let mut characters = PAIRS.chars();
@@ -47,8 +50,8 @@ pub(super) enum Variant {
     Traditional,
 }
 
-static ONLY: LazyLock<HashMap<char, Variant>> = LazyLock::new(|| {
-    let mut only = HashMap::new();
+static ONLY: LazyLock<HashMap<char, Variant, RandomState>> = LazyLock::new(|| {
+    let mut only = HashMap::default();
     for (traditional, simplified) in pairs().filter(|(one, other)| one != other) {
         only.insert(traditional, Variant::Traditional);
         // Some are characters of their own in the traditional script (`后`, `里`, `云`): those that are rare there.

@@ -70,8 +70,8 @@ async fn a_sample_keeps_to_robots_txt_and_to_the_pace_and_leaves_the_site_rested
     // The manual's only way on is forbidden.
     assert_eq!((items.len(), pages(&asked)), (2, vec!["/docs/", "/docs/p1.html"]));
     let after_robots = asked.iter().filter(|asked| asked.path != "/robots.txt").count();
-    let least = Duration::from_millis(300) * u32::try_from(after_robots).unwrap() - Duration::from_millis(100);
-    assert!(began.elapsed() >= least, "{:?} for {asked:?}", began.elapsed());
+    let least = Duration::from_millis(300) * u32::try_from(after_robots).unwrap();
+    assert!(began.elapsed() + Duration::from_millis(100) >= least, "{:?} for {asked:?}", began.elapsed());
 
     bench.site.put("/robots.txt", site::Page::text("text/plain", "User-agent: *\nDisallow: /\n"));
     assert!(sampled(&bench.plan).await.1.is_empty());
@@ -80,7 +80,8 @@ async fn a_sample_keeps_to_robots_txt_and_to_the_pace_and_leaves_the_site_rested
 
 /// A page in Chinese, or in English.
 fn page(n: usize, chinese: bool) -> site::Page {
-    let links: String = (0..20).map(|to| format!("<a href=\"/docs/p{to}.html\">{to}</a> ")).collect();
+    let links: Vec<String> = (0..20).map(|to| format!("<a href=\"/docs/p{to}.html\">{to}</a>")).collect();
+    let links = links.join(" ");
     let text = if chinese {
         format!("第{n}号水壶放在厨房的架子上，每天早上用来烧水泡茶。使用之前要先检查阀门是否关好。")
     } else {
