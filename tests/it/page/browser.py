@@ -21,7 +21,7 @@ def answer(browser):
     expect(page.locator("#live")).to_contain_text("the primary at once.")
     expect(page.locator(".prose pre code")).to_contain_text("lanternctl keys rotate")
     expect(page.locator(".prose td.right").first).to_have_text("72 hours")
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed'))")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('not allowed')) }")
     page.get_by_role("button", name="Copy").click()
     expect(page.locator(".meta")).to_contain_text("The browser does not let this page copy")
     # The picture is a link, and nothing of the HTML acts.
