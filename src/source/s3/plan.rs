@@ -47,7 +47,8 @@ impl S3Plan {
     /// All objects of a bucket, asked for by nobody.
     ///
     /// `endpoint` is the address of the server, by default AWS's own in the region. `virtual_host` says whether the bucket is a part
-    /// of the host (by default at AWS, unless its name has a point, which no certificate has) or of the path.
+    /// of the host (by default at AWS, unless its name has a point, which no certificate has, or is an old one that no host can have) or
+    /// of the path.
     ///
     /// # Errors
     /// When bucket, region and endpoint make no address.
@@ -59,7 +60,8 @@ impl S3Plan {
         if region.is_empty() || !region.chars().all(named) {
             return Err(SourceError::new("this is no name of a region (one looks like `eu-central-1`)"));
         }
-        let virtual_host = virtual_host.unwrap_or(endpoint.is_none() && !bucket.contains('.'));
+        let is_of_hosts = |c: char| !matches!(c, '.' | '_') && !c.is_ascii_uppercase();
+        let virtual_host = virtual_host.unwrap_or(endpoint.is_none() && bucket.chars().all(is_of_hosts));
         let endpoint = match endpoint {
             Some(endpoint) => endpoint,
             None => own_endpoint(region)?,
