@@ -111,10 +111,14 @@ impl Part {
         listened_stream(listener, asked.flatten())
     }
 
+    /// Whether its request may be billed.
+    fn is_sent(&self) -> bool {
+        !matches!(*locked(&self.request), Request::Unmade | Request::Waits)
+    }
+
     /// The model's name, and how it fared. One that has not ended need not go on: another was faster.
     fn fared(self) -> (String, ModelOutcome) {
-        let sent = !matches!(*locked(&self.request), Request::Unmade | Request::Waits);
-        let overtaken = if sent { ModelOutcome::Cancelled } else { ModelOutcome::Unsent };
+        let overtaken = if self.is_sent() { ModelOutcome::Cancelled } else { ModelOutcome::Unsent };
         (self.member.model.to_string(), self.outcome.unwrap_or(overtaken))
     }
 
@@ -179,8 +183,8 @@ pub(super) fn answer(
                     let others: Vec<_> = running.keys().copied().filter(|other| *other != index).collect();
                     for other in others {
                         running.remove(&other);
-                        if let Some(Part { member, model, .. }) = parts.get(other) {
-                            void.cancelled(&member.model, model.price());
+                        if let Some(part) = parts.get(other).filter(|part| part.is_sent()) {
+                            void.cancelled(&part.member.model, part.model.price());
                         }
                     }
                 }
