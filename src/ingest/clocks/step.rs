@@ -1,6 +1,11 @@
 //! The clock of one step.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
+
+/// A wait for the quota is long that takes one part in so many of the wait for a place before it.
+const LONG: u32 = 4;
 
 /// A step of the stream. Beside the stages that documents can fail in, there is the one that lists them, and the one that records
 /// them as done.
@@ -79,8 +84,12 @@ pub(super) struct StepClock {
     pub(super) places: u64,
     pub(super) doing: [u64; DOINGS],
     free: Free,
-    /// What was waited for when a place came back last. Where that was the quota, nothing could have left before, places or not: the next
-    /// wait for a place is put down to the quota, too.
+    /// When places are free for that since.
+    free_since: Instant,
+    /// How long a place was waited for before the quota is.
+    waited_for_place: Duration,
+    /// What was waited for when a place came back last, for long. Where that was the quota, nothing could have left before, places or
+    /// not: the next wait for a place is put down to the quota, too.
     after_places: Free,
     /// Look-ups in the cache: nobody waits for input meanwhile.
     pub(super) lookups: u64,
@@ -100,6 +109,8 @@ impl StepClock {
             places: 0,
             doing: [0; DOINGS],
             free: Free::Input,
+            free_since: now,
+            waited_for_place: Duration::ZERO,
             after_places: Free::Input,
             lookups: 0,
             asked: true,
@@ -111,10 +122,22 @@ impl StepClock {
 
     /// Why places are free from now on.
     pub(super) fn is_free_for(&mut self, why: Free) {
-        if self.free == Free::Places && why != Free::Places {
-            self.after_places = why;
+        if self.free == why {
+            return;
         }
-        self.free = why;
+        let waited = self.since.saturating_duration_since(self.free_since);
+        match (self.free, why) {
+            (Free::Places, Free::Quota) => self.waited_for_place = waited,
+            (Free::Places, _) => self.after_places = Free::Input,
+            // A moment more is the pace of what comes back.
+            (Free::Quota, _) if !self.waited_for_place.is_zero() => {
+                let is_long = waited * LONG >= self.waited_for_place;
+                self.after_places = if is_long { Free::Quota } else { Free::Input };
+                self.waited_for_place = Duration::ZERO;
+            }
+            _ => {}
+        }
+        (self.free, self.free_since) = (why, self.since);
     }
 
     /// Why nothing more leaves, where each request waits for itself: as the requests do.
@@ -134,8 +157,8 @@ impl StepClock {
         let [working, quota, places, wire, retry, held] = self.doing;
         let sums = &mut self.sums;
         let by_quota = self.after_places == Free::Quota;
-        // Where places are taken by what waits for the quota, one more would have to wait for it, too.
-        let taken_by_quota = quota > 0;
+        // Where most places are taken by what waits for the quota, one more would have to wait for it, too.
+        let taken_by_quota = quota > wire + retry;
         let (quota, places) = if by_quota { (quota + places, 0) } else { (quota, places) };
         for (sum, taken) in [
             (&mut sums.working, working),
