@@ -1,11 +1,6 @@
 //! The clock of one step.
 
-use std::time::Duration;
-
 use tokio::time::Instant;
-
-/// A wait for the quota is long that takes one part in so many of the wait for a place before it.
-const LONG: u32 = 4;
 
 /// A step of the stream. Beside the stages that documents can fail in, there is the one that lists them, and the one that records
 /// them as done.
@@ -84,13 +79,6 @@ pub(super) struct StepClock {
     pub(super) places: u64,
     pub(super) doing: [u64; DOINGS],
     free: Free,
-    /// When places are free for that since.
-    free_since: Instant,
-    /// How long a place was waited for before the quota is.
-    waited_for_place: Duration,
-    /// What was waited for when a place came back last, for long. Where that was the quota, nothing could have left before, places or
-    /// not: the next wait for a place is put down to the quota, too.
-    after_places: Free,
     /// Look-ups in the cache: nobody waits for input meanwhile.
     pub(super) lookups: u64,
     /// The next step has asked for something that was not there yet.
@@ -109,9 +97,6 @@ impl StepClock {
             places: 0,
             doing: [0; DOINGS],
             free: Free::Input,
-            free_since: now,
-            waited_for_place: Duration::ZERO,
-            after_places: Free::Input,
             lookups: 0,
             asked: true,
             wanted: true,
@@ -122,22 +107,7 @@ impl StepClock {
 
     /// Why places are free from now on.
     pub(super) fn is_free_for(&mut self, why: Free) {
-        if self.free == why {
-            return;
-        }
-        let waited = self.since.saturating_duration_since(self.free_since);
-        match (self.free, why) {
-            (Free::Places, Free::Quota) => self.waited_for_place = waited,
-            (Free::Places, _) => self.after_places = Free::Input,
-            // A moment more is the pace of what comes back.
-            (Free::Quota, _) if !self.waited_for_place.is_zero() => {
-                let is_long = waited * LONG >= self.waited_for_place;
-                self.after_places = if is_long { Free::Quota } else { Free::Input };
-                self.waited_for_place = Duration::ZERO;
-            }
-            _ => {}
-        }
-        (self.free, self.free_since) = (why, self.since);
+        self.free = why;
     }
 
     /// Why nothing more leaves, where each request waits for itself: as the requests do.
@@ -156,10 +126,8 @@ impl StepClock {
         self.since = now;
         let [working, quota, places, wire, retry, held] = self.doing;
         let sums = &mut self.sums;
-        let by_quota = self.after_places == Free::Quota;
         // Where most places are taken by what waits for the quota, one more would have to wait for it, too.
         let taken_by_quota = quota > wire + retry;
-        let (quota, places) = if by_quota { (quota + places, 0) } else { (quota, places) };
         for (sum, taken) in [
             (&mut sums.working, working),
             (&mut sums.quota, quota),
@@ -174,7 +142,7 @@ impl StepClock {
         // Who asks for what another has asked for waits with it, and looks nothing up: then something is under way.
         let taken: u64 = self.doing.iter().sum();
         let looked_up = if taken == 0 { self.lookups.min(empty).min(1) } else { 0 };
-        let free = if self.free == Free::Places && (by_quota || taken_by_quota) { Free::Quota } else { self.free };
+        let free = if self.free == Free::Places && taken_by_quota { Free::Quota } else { self.free };
         let idle = match free {
             Free::Quota => &mut sums.quota,
             Free::Places => &mut sums.places,
