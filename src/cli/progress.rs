@@ -141,6 +141,8 @@ impl Progress {
         let shown = bar.clone();
         let task = tokio::spawn(async move {
             let mut ticks = tokio::time::interval(TICK);
+            // Whoever was asleep has nothing to catch up on.
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             for tick in 0_u64.. {
                 ticks.tick().await;
                 if output.json {

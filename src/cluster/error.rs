@@ -131,7 +131,10 @@ impl ClusterError {
                 "a worker has two connections and one more for each provider: raise `max_connections` there, or put a pooler \
                  before it (pgbouncer, also in transaction mode)",
             )),
-            SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY => Some(Self::away(format!("{place}: {}", told.message()))),
+            // Of a machine that slept in the midst of one, the last is (session.rs has the time).
+            SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+                Some(Self::away(format!("{place}: {}", told.message())))
+            }
             _ => None,
         }
     }

@@ -198,10 +198,15 @@ impl Inner {
         let _changing = self.member.changing().await;
         self.held.clear();
         let mut patience = Patience::of(FAREWELL);
-        while let Err(error) = self.resign_once().await {
-            patience.after(error).await?;
-        }
-        Ok(())
+        let resigned = loop {
+            let Err(error) = self.resign_once().await else { break Ok(()) };
+            if let Err(error) = patience.after(error).await {
+                break Err(error);
+            }
+        };
+        // However it went: a renewal must not sign on again.
+        self.member.set(Standing { id: NOBODY, until: Instant::now() });
+        resigned
     }
 
     async fn resign_once(&self) -> Result<(), ClusterError> {
@@ -222,9 +227,7 @@ impl Inner {
         ] {
             transaction.ask(sql, values).await?;
         }
-        transaction.commit().await?;
-        self.member.set(Standing { id: NOBODY, until: Instant::now() });
-        Ok(())
+        transaction.commit().await
     }
 }
 

@@ -255,15 +255,10 @@ fn asleep_while_another_goes_on(rig: &Rig, case: &str, will: &[Value], now: impl
     is_settled(rig, case);
 }
 
-/// A machine may be paused at any instant: in the midst of a transaction, too, with rows that all others need.
-#[test]
-fn a_worker_that_sleeps_in_a_transaction_has_its_rows_for_seconds_only() {
-    let rig = indexed(Kind::Cluster);
-    let together = together(&rig);
-    // Whoever comes next takes the row of a dead worker away, and what that was about to write.
-    together.sql(
-        "INSERT INTO ragstream.workers SELECT 7, id, era, 'host', 1, '0.1', now(), interval '1 s', now() - interval '1 h' FROM ragstream.corpora",
-    );
+/// Stopped in the midst of the transaction that writes first to the table of sweeps, for longer than anybody has rows in one; another
+/// one does the work, and it wakes when that has ended.
+fn asleep_in_a_transaction(rig: &Rig, case: &str) {
+    let together = together(rig);
     let is = |what: &str| {
         together.sql(&format!("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {what}")) != "0"
     };
@@ -286,9 +281,25 @@ fn a_worker_that_sleeps_in_a_transaction_has_its_rows_for_seconds_only() {
     rig.complete();
     signal(&sleeper, "CONT");
     let woken = without_secrets(ended(sleeper));
-    assert!(woken.code == 0 || woken.code == 2, "{woken:?}");
-    is_settled(&rig, "asleep in a transaction");
-    rig.expect_whole("asleep in a transaction");
+    assert!(woken.code == 0 || woken.code == 2, "{case}: {woken:?}");
+    is_settled(rig, case);
+    rig.expect_whole(case);
+}
+
+/// A machine may be paused at any instant: in the midst of a transaction, too, with rows that all others need.
+#[test]
+fn a_worker_that_sleeps_in_a_transaction_has_its_rows_for_seconds_only() {
+    let rig = indexed(Kind::Cluster);
+    // Whoever comes next takes the row of a dead worker away, and what that was about to write.
+    together(&rig).sql(
+        "INSERT INTO ragstream.workers SELECT 7, id, era, 'host', 1, '0.1', now(), interval '1 s', now() - interval '1 h' FROM ragstream.corpora",
+    );
+    asleep_in_a_transaction(&rig, "asleep while it takes another's row away");
+}
+
+#[test]
+fn a_worker_that_sleeps_while_it_signs_off_does_not_sign_on_again() {
+    asleep_in_a_transaction(&indexed(Kind::Cluster), "asleep while it signs off");
 }
 
 #[test]
