@@ -18,6 +18,7 @@
 )]
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     pieces: Vec<Bytes>,
+    /// What is to be true before it is given.
+    gate: Option<Arc<AtomicBool>>,
     delay: Duration,
     between: Duration,
     end: End,
@@ -82,7 +85,15 @@ impl Reply {
     /// Any status and body.
     pub fn raw(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
         let headers = vec![("content-type", content_type.to_owned())];
-        Self { status, headers, pieces: vec![body.into()], delay: Duration::ZERO, between: Duration::ZERO, end: End::Whole }
+        Self {
+            status,
+            headers,
+            pieces: vec![body.into()],
+            gate: None,
+            delay: Duration::ZERO,
+            between: Duration::ZERO,
+            end: End::Whole,
+        }
     }
 
     /// HTTP 200 as server-sent events, in these pieces, with a pause before each.
@@ -105,6 +116,11 @@ impl Reply {
     /// Only after this time.
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
+    }
+
+    /// Only when this is true.
+    pub fn when(self, gate: &Arc<AtomicBool>) -> Self {
+        Self { gate: Some(Arc::clone(gate)), ..self }
     }
 
     /// Only the first `bytes` of the first piece come, then the connection closes.
@@ -225,6 +241,9 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: axum::extract
     };
     let unknown = || Reply::status(404, &json!({"error": {"message": format!("no script for {}", request.path)}}));
     let reply = once.unwrap_or_else(|| always.map_or_else(unknown, |always| always(&request)));
+    while reply.gate.as_ref().is_some_and(|gate| !gate.load(Ordering::SeqCst)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     tokio::time::sleep(reply.delay).await;
     if reply.end == End::Hang {
         std::future::pending::<()>().await;

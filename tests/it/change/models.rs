@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use proptest::prelude::*;
 use ragstream::document::Passage;
@@ -79,10 +80,15 @@ impl Shop {
     }
 
     fn worker(&self, model: usize, home: &str) -> JoinHandle<Result<IngestSummary, ragstream::Error>> {
+        self.worker_for(LEASE, model, home)
+    }
+
+    /// One that renews its lease so rarely.
+    fn worker_for(&self, lease: Duration, model: usize, home: &str) -> JoinHandle<Result<IngestSummary, ragstream::Error>> {
         let runtime = self.machine(model, home);
         let url = self.together.url();
         tokio::spawn(async move {
-            let runtime = runtime.in_cluster(&url, LEASE).await?;
+            let runtime = runtime.in_cluster(&url, lease).await?;
             runtime.ingest(IngestOptions::default(), Arc::new(Report::default()), CancellationToken::new()).await
         })
     }
@@ -204,23 +210,26 @@ async fn a_worker_that_wakes_after_the_change_is_fenced_in_both_ledgers() {
     shop.worker(0, "first").await.unwrap().unwrap();
     // Enough to be in the middle of.
     (0..10).for_each(|n| shop.write(n, 3));
-    let slow = |ms: u64| shop.api.always(EMBEDDINGS, move |request| embedded(request).after(Duration::from_millis(ms)));
-    slow(1500);
-    let at_work = shop.worker(0, "old");
+    let gate = Arc::new(AtomicBool::new(false));
+    let changed = Arc::clone(&gate);
+    shop.api.always(EMBEDDINGS, move |request| embedded(request).when(&gate));
+    // It is as if it slept: it has no answer, and its lease is longer than all of this.
+    let at_work = shop.worker_for(Duration::from_mins(10), 0, "old");
     let jobs = || shop.together.sql("SELECT count(*) FROM ragstream.jobs WHERE owner IS NOT NULL") != "0";
-    while !jobs() {
+    while !jobs() || shop.api.in_flight() == 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    slow(5);
-    let changed = loop {
-        // It is as if it slept: others think it dead, and it does not know. It does not sleep, though: its next word may come first.
+    shop.api.always(EMBEDDINGS, embedded);
+    let change = loop {
+        // Its next word may come first all the same, and it is at work again.
         shop.together.all_are_dead();
         match shop.worker(1, "new").await.unwrap() {
-            Ok(changed) => break changed,
+            Ok(summary) => break summary.change,
             Err(error) => assert_eq!(error.code(), "cluster_mismatch", "{error}"),
         }
     };
-    assert!(changed.change.is_some_and(|change| change.complete));
+    assert!(change.is_some_and(|change| change.complete));
+    changed.store(true, Ordering::SeqCst);
     let error = at_work.await.unwrap().unwrap_err();
     assert_eq!(error.code(), "cluster_mismatch", "{error}");
     assert!(error.to_string().contains("others have changed the embedding model") && error.hint().is_some(), "{error}");

@@ -1,5 +1,7 @@
 //! The real program with stand-ins of several providers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -150,12 +152,14 @@ const ONE: [&str; 8] = ["--model", "a/x", "--model", "a/y", "--join", "first", "
 #[test]
 fn a_race_behind_one_provider_is_one_also_where_nothing_is_known_of_it() {
     let several = Several::new("", "{}");
-    several.always(
-        0,
-        |request| {
-            if request.body["model"] == "x" { Reply::hang() } else { chat(&["I win [1]."], Duration::ZERO) }
-        },
-    );
+    let both = Arc::new(AtomicBool::new(false));
+    several.always(0, move |request| {
+        if request.body["model"] == "x" {
+            both.store(true, Ordering::SeqCst);
+            return Reply::hang();
+        }
+        chat(&["I win [1]."], Duration::ZERO).when(&both)
+    });
     let joined = several.ask(&ONE).expect_code(0).last("done");
     assert_eq!(joined["model"], "a/y");
     assert_eq!(joined["models"][0], json!({"model": "a/x", "state": "cancelled"}), "what it cost is not known");
