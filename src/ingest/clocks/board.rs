@@ -96,7 +96,7 @@ impl Clocks {
         for step in STEPS {
             self.change(step, |step| {
                 step.places = 0;
-                step.is_free_for(Free::Input);
+                step.free = Free::Input;
             });
         }
         self.enter(Phase::Closing);
@@ -126,7 +126,7 @@ impl Clocks {
 
     /// Why places of a step are free from now on.
     pub fn free(&self, step: Step, why: Free) {
-        self.change(step, |step| step.is_free_for(why));
+        self.change(step, |step| step.free = why);
     }
 
     /// Whether the next step waits for this one, from now on; `ended`: nothing more will come.

@@ -78,7 +78,7 @@ pub(super) struct StepClock {
     pub(super) since: Instant,
     pub(super) places: u64,
     pub(super) doing: [u64; DOINGS],
-    free: Free,
+    pub(super) free: Free,
     /// Look-ups in the cache: nobody waits for input meanwhile.
     pub(super) lookups: u64,
     /// The next step has asked for something that was not there yet.
@@ -103,11 +103,6 @@ impl StepClock {
             ended: false,
             sums: Sums::default(),
         }
-    }
-
-    /// Why places are free from now on.
-    pub(super) fn is_free_for(&mut self, why: Free) {
-        self.free = why;
     }
 
     /// Why nothing more leaves, where each request waits for itself: as the requests do.
