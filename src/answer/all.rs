@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_stream::try_stream;
 use futures_util::{Stream, StreamExt as _};
@@ -14,6 +15,9 @@ use super::federated;
 use super::question::QuestionError;
 use super::whole::{Asked, Estimate, Given, Library, Pass};
 use crate::error::Error;
+
+/// How long parts of all documents that are under way may take to be read, when their answer is given up: what they cost is paid.
+pub const DRAIN: Duration = Duration::from_secs(30);
 
 impl Answerer {
     /// The same, but when this is cancelled while all documents are read, no further part of them is begun, and the answer ends, without

@@ -72,6 +72,7 @@ pub mod why;
 pub mod wire;
 mod write;
 
+pub use all::DRAIN;
 pub use answerability::{Answerability, AnswerabilityPlan, Judgement};
 pub use answerer::Answerer;
 pub use decide::{Decided, Deciding, Support};

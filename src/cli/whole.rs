@@ -10,11 +10,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::output::{Output, counted};
-use crate::answer::{AnswerEvent, Answerer, Estimate, Question};
+use crate::answer::{AnswerEvent, Answerer, DRAIN, Estimate, Question};
 use crate::error::Error;
-
-/// How long parts that are under way may take to be read when it is to be stopped.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// The events of an answer, until it is stopped: at once, but for parts of all documents that are under way, whose notes are paid for and
 /// kept. What it takes to read all documents is told on stderr, and how far that has come; `asks`: whether to read them is asked, where

@@ -27,8 +27,6 @@ const LINGER_IDLE: Duration = Duration::from_millis(5);
 const LINGER_BUSY: Duration = Duration::from_millis(50);
 /// In all it waits so many times that: a trickle must not hold back what came first.
 const LINGER_TIMES: u32 = 4;
-/// How often a stopped run looks whether what is under way waits for its turn only.
-const LOOK: Duration = Duration::from_millis(50);
 /// Links of a span at most: OpenTelemetry's own limit.
 const LINKS: usize = 128;
 
@@ -359,24 +357,6 @@ impl Batcher {
         }
     }
 
-    /// What `work` gives, unless the run is stopped: what is on the wire then is waited for, since it is paid for; what waits to be
-    /// sent is not.
-    async fn unless_stopped<T>(&self, asking: &Asking, work: impl Future<Output = T>) -> Option<T> {
-        let sends_nothing = self.stop.is_cancelled();
-        let stopped = async {
-            self.stop.cancelled().await;
-            while !sends_nothing && !asking.is_held_back() {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::select! {
-            // First, so that a run that was stopped already sends nothing.
-            biased;
-            () = stopped => None,
-            done = work => Some(done),
-        }
-    }
-
     /// Sends a part of a batch, and answers everyone in it where it is embedded. Where it is not, the part is as it was. `None`: the run
     /// was stopped before it was sent.
     async fn ask(&self, part: &mut Part, asking: &Asking) -> Option<Result<(), ProviderError>> {
@@ -388,7 +368,7 @@ impl Batcher {
                 self.embedder.embed(&inputs, InputType::Passage).await
             }
         };
-        let answer = self.unless_stopped(asking, embedded).await?;
+        let answer = asking.unless_stopped(&self.stop, Asking::is_held_back, embedded).await?;
         asking.is(Waiting::Nothing);
         Some(self.answer(part, inputs, answer).await)
     }

@@ -4,7 +4,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use tokio::runtime::Handle;
@@ -14,14 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use crate::answer::{AnswerEvent, Answerer, Events};
+use crate::answer::{AnswerEvent, Answerer, DRAIN, Events};
 use crate::error::Error;
 
 /// A place, which is free again when the last who has it drops it.
 pub(super) type Place = Arc<OwnedSemaphorePermit>;
-
-/// How long parts that are under way may take to be read.
-const DRAIN: Duration = Duration::from_secs(30);
 
 /// What is read to its end.
 #[derive(Debug, Default)]

@@ -3,13 +3,18 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::Stream;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::board::{Clocks, lock};
 use super::step::{DOINGS, Doing, Step};
 use crate::limits::{Waiting, WaitingListener};
+
+/// How often a stopped run looks whether what is under way waits for its turn only.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A place that is taken until the last copy of it is dropped.
 #[derive(Debug, Clone)]
@@ -44,7 +49,7 @@ impl Place {
             count(&mut step.doing, was, false);
             count(&mut step.doing, doing, true);
             if asks {
-                step.is_free_for(step.held_back());
+                step.free = step.held_back();
             }
         });
         if was == Doing::Wire && *step == Step::Embed {
@@ -74,7 +79,7 @@ impl Drop for Taken {
         self.clocks.change(self.step, |step| {
             count(&mut step.doing, was, false);
             if asks {
-                step.is_free_for(step.held_back());
+                step.free = step.held_back();
             }
         });
     }
@@ -116,6 +121,29 @@ impl Asking {
     /// Whether it waits to be sent: nothing is lost by dropping it.
     pub fn is_held_back(&self) -> bool {
         matches!(self.now(), Waiting::Quota | Waiting::Place | Waiting::Pause)
+    }
+
+    /// What `work` gives in this place, unless the run is stopped. What may be lost then is waited for, since it is paid for: as soon as
+    /// `may_go`, it is dropped (`None`). Of a run that was stopped already nothing is begun.
+    pub async fn unless_stopped<T>(
+        &self,
+        stop: &CancellationToken,
+        may_go: impl Fn(&Self) -> bool,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let sends_nothing = stop.is_cancelled();
+        let stopped = async {
+            stop.cancelled().await;
+            while !sends_nothing && !may_go(self) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            // First, so that a run that was stopped already sends nothing.
+            biased;
+            () = stopped => None,
+            done = work => Some(done),
+        }
     }
 
     fn now(&self) -> Waiting {

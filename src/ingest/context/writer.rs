@@ -28,8 +28,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const USELESS: u32 = 16;
 /// An answer that is longer is not listened to any further, in bytes: the server does not know `max_tokens`.
 const LONGEST: usize = 16 << 10;
-/// How often a stopped run looks whether what is under way waits for its turn only.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Why a chunk has no context.
 #[derive(Debug, thiserror::Error)]
@@ -106,18 +104,8 @@ impl Writer {
         let asking = Asking::begin(Place::take(&self.report.clocks, Step::Context));
         let answer = listened(asking.listener(), self.ask(asked, &asking));
         let answer = self.report.contexts.sent.counts(answer).instrument(self.span.clone());
-        let stopped = async {
-            self.stop.cancelled().await;
-            while asking.is_on_wire() {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        tokio::select! {
-            // First, so that a run that was stopped already sends nothing.
-            biased;
-            () = stopped => Err(ContextError::Stopped),
-            answer = answer => answer,
-        }
+        let may_go = |asking: &Asking| !asking.is_on_wire();
+        asking.unless_stopped(&self.stop, may_go, answer).await.unwrap_or(Err(ContextError::Stopped))
     }
 
     /// Asks one model after the other until one answers.
