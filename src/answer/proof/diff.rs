@@ -141,11 +141,12 @@ fn is_other_name(view: &View<'_>, piece: &Range<usize>, there: &Range<usize>, wh
     let steps = &view.source.steps;
     let elsewhere =
         steps.windows(words.len()).any(|window| window.iter().zip(words).all(|(step, word)| Some(step.word) == *word));
-    let names = (is_name(&text(&mine)), is_name(&text(&its)) || its.iter().any(|token| token.kind == Kind::Word));
+    let (said, told) = (text(&mine), text(&its));
+    let names = (is_name(&said), is_name(&told) || its.iter().any(|token| token.kind == Kind::Word));
     // Of two characters are most words that are said for each other.
     let long = mine.len() > 2 || its.len() > 2;
     let functional = mine.iter().any(|token| is_grammar(&token.key)) || is_said_of(view, &mine);
-    let common = is_common(&text(&mine)) && is_common(&text(&its)) || is_measured(&text(&mine)) || is_measured(&text(&its));
+    let common = is_common(&said) && is_common(&told) || is_measured(&said) || is_measured(&told);
     !functional && !common && (whole && (names.0 || names.1 || long) || !elsewhere && names == (true, true))
 }
 

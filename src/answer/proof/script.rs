@@ -66,8 +66,13 @@ static ONLY: LazyLock<HashMap<char, Variant, RandomState>> = LazyLock::new(|| {
 /// Which script a text is in, by the frequent characters that only one has; `None`: it has none, or of both (one in ten is a name or a
 /// slip).
 pub(super) fn variant(text: &str) -> Option<Variant> {
-    let found = |variant| text.chars().filter(|character| ONLY.get(character) == Some(&variant)).count();
-    let (simplified, traditional) = (found(Variant::Simplified), found(Variant::Traditional));
+    let (mut simplified, mut traditional) = (0_usize, 0_usize);
+    for variant in text.chars().filter_map(|character| ONLY.get(&character)) {
+        match variant {
+            Variant::Simplified => simplified += 1,
+            Variant::Traditional => traditional += 1,
+        }
+    }
     if simplified > 10 * traditional {
         Some(Variant::Simplified)
     } else if traditional > 10 * simplified {

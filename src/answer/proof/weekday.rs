@@ -15,11 +15,9 @@ impl Weekdays {
 
     /// The day of the week that a date is.
     pub(super) fn of(date: &Date) -> Option<Self> {
-        let (year, month, day) = (date.year?, i32::from(date.month?), i32::from(date.day?));
-        // Zeller's congruence: January and February belong to the year before; 0 is Saturday.
-        let (year, month) = if month < 3 { (year - 1, month + 12) } else { (year, month) };
-        let day = day + 13 * (month + 1) / 5 + year + year / 4 - year / 100 + year / 400;
-        Some(Self(1 << (day + 5).rem_euclid(7)))
+        let (month, day) = (i8::try_from(date.month?).ok()?, i8::try_from(date.day?).ok()?);
+        let date = jiff::civil::Date::new(i16::try_from(date.year?).ok()?, month, day).ok()?;
+        Some(Self(1 << date.weekday().to_monday_zero_offset()))
     }
 }
 
