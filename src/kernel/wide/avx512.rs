@@ -1,0 +1,108 @@
+//! Sums by AVX-512 with VNNI.
+//!
+//! `vpdpwssd` multiplies thirty-two pairs of 16-bit numbers and adds neighbours to sixteen sums of 32 bits: no addition is left over, so
+//! that nothing is gained by turning multiplications into additions. There is no safe function for it; the compiler makes it out of
+//! `vpmaddwd` and `vpaddd`, as what calls this is compiled for VNNI.
+
+use std::arch::x86_64::__m512i;
+use std::ops::Range;
+
+use super::left::{Row, Strip};
+use super::right::{Block, Columns, Line};
+use super::{Multiply, Pair, Sums};
+use crate::cpu::Avx512;
+use crate::{COLUMNS, cut};
+
+/// With [`PANELS`] they fill the thirty-two registers: twenty-four sums, three of the right matrix, the rest of the left one.
+const ROWS: usize = 8;
+/// Panels that are multiplied at once: each number of the left matrix is read for so many of them.
+const PANELS: usize = 3;
+/// Rows of a short strip.
+const FEW: usize = 4;
+
+impl Multiply<ROWS> for Avx512 {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn own(self, _pairs: &[Pair]) -> i32 {
+        0
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn multiply(self, strip: &Strip<'_, ROWS>, block: &Block, panels: Range<usize>, sums: Sums<'_>) {
+        sums.fetch();
+        match strip.pairs.first_chunk::<FEW>() {
+            Some(pairs) if strip.count <= FEW => self.multiply_rows(pairs, &strip.rows, block, panels, sums),
+            _ => self.multiply_rows(&strip.pairs, &strip.rows, block, panels, sums),
+        }
+    }
+}
+
+impl Avx512 {
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn multiply_rows<const ROWS: usize>(
+        self,
+        pairs: &[&[Pair]; ROWS],
+        rows: &[Row],
+        block: &Block,
+        panels: Range<usize>,
+        mut sums: Sums<'_>,
+    ) {
+        let mut panels = block.panels(panels);
+        for from in (sums.from..).step_by(PANELS * COLUMNS) {
+            match (panels.next(), panels.next(), panels.next()) {
+                (Some(a), Some(b), Some(c)) => self.multiply_panels(pairs, rows, [a, b, c], from, &mut sums),
+                (Some(a), Some(b), None) => self.multiply_panels(pairs, rows, [a, b], from, &mut sums),
+                (Some(a), ..) => self.multiply_panels(pairs, rows, [a], from, &mut sums),
+                _ => break,
+            }
+        }
+    }
+
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn multiply_panels<const ROWS: usize, const PANELS: usize>(
+        self,
+        pairs: &[&[Pair]; ROWS],
+        rows: &[Row],
+        panels: [(&[Line], &Columns); PANELS],
+        from: usize,
+        sums: &mut Sums<'_>,
+    ) {
+        let tile = self.tile(pairs, &panels.map(|(lines, _)| lines));
+        for (at, (tile, row)) in tile.iter().zip(rows).enumerate() {
+            for ((tile, (_, columns)), from) in tile.iter().zip(panels).zip((from..).step_by(COLUMNS)) {
+                sums.put(at, from, columns.finish(pulp::cast(*tile), row.scale));
+            }
+        }
+    }
+
+    /// The sums of some rows with the columns of some panels.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+    fn tile<const ROWS: usize, const PANELS: usize>(
+        self,
+        rows: &[&[Pair]; ROWS],
+        panels: &[&[Line]; PANELS],
+    ) -> [[__m512i; PANELS]; ROWS] {
+        let mut sums = [[self.avx512f._mm512_setzero_si512(); PANELS]; ROWS];
+        let depth = panels.first().map_or(0, |panel| panel.len());
+        let (Some(rows), Some(panels)) = (cut(rows, depth), cut(panels, depth)) else { return sums };
+        'all: for at in 0..depth {
+            let mut right = [self.avx512f._mm512_setzero_si512(); PANELS];
+            for (right, panel) in right.iter_mut().zip(&panels) {
+                let Some(line) = panel.get(at) else { break 'all };
+                *right = pulp::cast(line.0);
+            }
+            for (sums, row) in sums.iter_mut().zip(&rows) {
+                let Some(left) = row.get(at) else { break 'all };
+                let left = self.avx512f._mm512_set1_epi32(*left);
+                for (sum, right) in sums.iter_mut().zip(&right) {
+                    *sum = self.avx512f._mm512_add_epi32(*sum, self.avx512bw._mm512_madd_epi16(left, *right));
+                }
+            }
+        }
+        sums
+    }
+}
