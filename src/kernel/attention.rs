@@ -7,7 +7,7 @@ use super::dense::Matrix;
 use super::lanes::Lanes;
 use super::panels::{Panels, tile};
 use super::rows::{exp_of_negative, greatest, sum};
-use super::{COLUMNS, next_rows};
+use super::{COLUMNS, ROWS, next_rows};
 
 /// Multi-head attention within each sequence, whose rows the spans tell. `qkv` is `[tokens, 3 · width]`: query, key and value
 /// side by side, the query already divided by the square root of a head's width. The result is `[tokens, width]`. The width of a
@@ -31,7 +31,7 @@ impl Work for Attend<'_> {
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, lanes: L) {
+    fn run<L: Lanes, const PANELS: usize>(self, lanes: L) {
         let Self { qkv, spans, head, attended } = self;
         let width = attended.width;
         let (mut keys, mut values) = (Panels::default(), Panels::default());
@@ -50,30 +50,23 @@ impl Work for Attend<'_> {
                 let mut queries = part(start);
                 let mut row = span.start;
                 while row < span.end {
-                    let rows: [_; ROWS] = next_rows(queries.by_ref());
+                    let rows = next_rows(queries.by_ref());
                     let (groups, rest) = keys.groups::<PANELS>();
                     for (at, panels) in groups {
-                        write(lanes, &mut scores, padded, at, &tile::<L, ROWS, PANELS>(lanes, &rows, &panels));
+                        write(lanes, &mut scores, padded, at, &tile::<L, PANELS>(lanes, rows, &panels));
                     }
                     for (at, panels) in rest {
-                        write(lanes, &mut scores, padded, at, &tile::<L, ROWS, 1>(lanes, &rows, &panels));
+                        write(lanes, &mut scores, padded, at, &tile::<L, 1>(lanes, rows, &panels));
                     }
-                    let scales = softmax::<L, ROWS>(lanes, &mut scores, padded, span.len());
-                    let weights = next_rows(scores.chunks_exact(padded).map(|row| row.get(..span.len()).unwrap_or_default()));
+                    let scales = softmax(lanes, &mut scores, padded, span.len());
+                    let weights = next_rows(scores.chunks_exact(padded));
                     let rows = attended.numbers.get_mut(row * width..span.end * width).unwrap_or_default();
                     let (groups, rest) = values.groups::<PANELS>();
                     for (at, panels) in groups {
-                        scale(
-                            lanes,
-                            rows,
-                            width,
-                            start + at * COLUMNS,
-                            &scales,
-                            &tile::<L, ROWS, PANELS>(lanes, &weights, &panels),
-                        );
+                        scale(lanes, rows, width, start + at * COLUMNS, &scales, &tile::<L, PANELS>(lanes, weights, &panels));
                     }
                     for (at, panels) in rest {
-                        scale(lanes, rows, width, start + at * COLUMNS, &scales, &tile::<L, ROWS, 1>(lanes, &weights, &panels));
+                        scale(lanes, rows, width, start + at * COLUMNS, &scales, &tile::<L, 1>(lanes, weights, &panels));
                     }
                     row += ROWS;
                 }
@@ -85,7 +78,7 @@ impl Work for Attend<'_> {
 /// Puts the scores for the keys of some panels, from this one on, into their rows.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn write<L: Lanes, const ROWS: usize>(lanes: L, scores: &mut [f32], width: usize, panel: usize, tiles: &[[L::Numbers; ROWS]]) {
+fn write<L: Lanes>(lanes: L, scores: &mut [f32], width: usize, panel: usize, tiles: &[[L::Numbers; ROWS]]) {
     for (tile, from) in tiles.iter().zip((panel * COLUMNS..).step_by(COLUMNS)) {
         for (scores, products) in scores.chunks_exact_mut(width).zip(tile) {
             if let Some(place) = scores.get_mut(from..).unwrap_or_default().first_chunk_mut() {
@@ -98,7 +91,7 @@ fn write<L: Lanes, const ROWS: usize>(lanes: L, scores: &mut [f32], width: usize
 /// Puts sums, scaled, into rows, from a column on.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn scale<L: Lanes, const ROWS: usize>(
+fn scale<L: Lanes>(
     lanes: L,
     rows: &mut [f32],
     width: usize,
@@ -121,7 +114,7 @@ fn scale<L: Lanes, const ROWS: usize>(
 /// what fills a row up, too: without a rest, which would be computed number by number.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn softmax<L: Lanes, const ROWS: usize>(lanes: L, rows: &mut [f32], width: usize, count: usize) -> [f32; ROWS] {
+fn softmax<L: Lanes>(lanes: L, rows: &mut [f32], width: usize, count: usize) -> [f32; ROWS] {
     let mut folded = [0.0; ROWS];
     for (row, max) in rows.chunks_exact(width).zip(&mut folded) {
         *max = greatest(lanes, row.get(..count).unwrap_or_default(), f32::NEG_INFINITY);

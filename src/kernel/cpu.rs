@@ -46,9 +46,9 @@ use super::lanes::{Lanes, Plain};
 pub(crate) trait Work {
     type Output;
 
-    /// `ROWS` and `PANELS`: what a tile of a product in single precision has of them, so that its sums, and what they are made of, fill
-    /// the registers.
-    fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, lanes: L) -> Self::Output;
+    /// `PANELS`: what a tile of a product in single precision has of them, so that its sums find room in the registers, and are enough not
+    /// to wait for each other.
+    fn run<L: Lanes, const PANELS: usize>(self, lanes: L) -> Self::Output;
 }
 
 impl Cpu {
@@ -68,28 +68,28 @@ impl Cpu {
 
     pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
         match self {
-            Self::Baseline => work.run::<_, 6, 1>(Plain),
-            // Sixteen registers: twelve sums, two of the right matrix, one of the left one, one for what is between.
+            Self::Baseline => work.run::<_, 1>(Plain),
+            // Twelve sums in sixteen registers.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(v3) => v3.vectorize(Compiled::<_, _, 6, 1>(v3, work)),
-            // Thirty-two of them, twice as long: sixteen sums, two of the right matrix. Fewer would wait for each other.
+            Self::Avx2(v3) => v3.vectorize(Compiled::<_, _, 1>(v3, work)),
+            // Twelve, each twice as long, in thirty-two.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512(v4) => v4.vectorize(Compiled::<_, _, 8, 2>(v4, work)),
+            Self::Avx512(v4) => v4.vectorize(Compiled::<_, _, 2>(v4, work)),
         }
     }
 }
 
 /// What is compiled for a kind of processor.
 #[cfg(target_arch = "x86_64")]
-struct Compiled<L, W, const ROWS: usize, const PANELS: usize>(L, W);
+struct Compiled<L, W, const PANELS: usize>(L, W);
 
 #[cfg(target_arch = "x86_64")]
-impl<L: Lanes, W: Work, const ROWS: usize, const PANELS: usize> pulp::NullaryFnOnce for Compiled<L, W, ROWS, PANELS> {
+impl<L: Lanes, W: Work, const PANELS: usize> pulp::NullaryFnOnce for Compiled<L, W, PANELS> {
     type Output = W::Output;
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "what is not inlined is not compiled for the processor")]
     fn call(self) -> W::Output {
-        self.1.run::<L, ROWS, PANELS>(self.0)
+        self.1.run::<L, PANELS>(self.0)
     }
 }

@@ -6,7 +6,7 @@ use super::panels::{self, Panel, Panels};
 use super::rows::gelu_rows;
 #[cfg(target_arch = "x86_64")]
 use super::wide::{self, Wide};
-use super::{COLUMNS, next_rows};
+use super::{COLUMNS, ROWS, next_rows};
 
 /// A matrix, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -156,13 +156,13 @@ impl<const ADD: bool> Work for Single<'_, ADD> {
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, lanes: L) {
+    fn run<L: Lanes, const PANELS: usize>(self, lanes: L) {
         let (groups, rest) = self.panels.groups::<PANELS>();
         for (at, panels) in groups {
-            multiply::<L, ADD, ROWS, PANELS>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
+            multiply::<L, ADD, PANELS>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
         }
         for (at, panels) in rest {
-            multiply::<L, ADD, ROWS, 1>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
+            multiply::<L, ADD, 1>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
         }
     }
 }
@@ -170,7 +170,7 @@ impl<const ADD: bool> Work for Single<'_, ADD> {
 /// Multiplies all rows with some panels, from this one on.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn multiply<L: Lanes, const ADD: bool, const ROWS: usize, const PANELS: usize>(
+fn multiply<L: Lanes, const ADD: bool, const PANELS: usize>(
     lanes: L,
     x: &[f32],
     inputs: usize,
@@ -183,7 +183,7 @@ fn multiply<L: Lanes, const ADD: bool, const ROWS: usize, const PANELS: usize>(
     let places: [Place; PANELS] =
         std::array::from_fn(|panel| Place::new(at + panel, bias.chunks(COLUMNS).nth(at + panel).unwrap_or_default()));
     for (sums, left) in sums.chunks_mut(ROWS * outputs).zip(x.chunks(ROWS * inputs)) {
-        let tiles = panels::tile::<L, ROWS, PANELS>(lanes, &next_rows(left.chunks_exact(inputs)), panels);
+        let tiles = panels::tile::<L, PANELS>(lanes, next_rows(left.chunks_exact(inputs)), panels);
         for (place, tile) in places.iter().zip(&tiles) {
             for (sums, products) in sums.chunks_exact_mut(outputs).zip(tile) {
                 place.put::<ADD>(&lanes.store(*products), sums);

@@ -23,6 +23,9 @@ pub use cpu::Cpu;
 pub use dense::{Dense, Matrix, Scratch, feed_forward};
 pub use rows::{Norm, rectify, tanh_rows, unit};
 
+/// Rows that a tile of a product in single precision has. With [`COLUMNS`] it fills the sixteen registers of AVX2: twelve sums, two of the
+/// right matrix, one of the left one, one for what is between.
+const ROWS: usize = 6;
 /// Columns that a panel of a right matrix has.
 const COLUMNS: usize = 16;
 
@@ -37,15 +40,4 @@ fn next_rows<'a, T, const COUNT: usize>(mut rows: impl Iterator<Item = &'a [T]>)
         *place = last;
     }
     next
-}
-
-/// Slices, all cut to one length, which the compiler knows from here on: it looks for no bound within it.
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn cut<'a, T, const COUNT: usize>(slices: &[&'a [T]; COUNT], length: usize) -> Option<[&'a [T]; COUNT]> {
-    let mut all: [&[T]; COUNT] = [&[]; COUNT];
-    for (place, slice) in all.iter_mut().zip(slices) {
-        *place = slice.get(..length)?;
-    }
-    Some(all)
 }

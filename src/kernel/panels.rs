@@ -1,7 +1,7 @@
 //! The right matrix of a product in single precision.
 
 use super::lanes::Lanes;
-use super::{COLUMNS, cut};
+use super::{COLUMNS, ROWS};
 
 /// Numbers a side of the squares that are turned round at once.
 const SIDE: usize = 8;
@@ -100,20 +100,17 @@ impl Panels {
 /// The products of some rows with the columns of some panels, panel by panel.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-pub(super) fn tile<L: Lanes, const ROWS: usize, const PANELS: usize>(
+pub(super) fn tile<L: Lanes, const PANELS: usize>(
     lanes: L,
-    rows: &[&[f32]; ROWS],
+    [a, b, c, d, e, f]: [&[f32]; ROWS],
     panels: &[Panel<'_>; PANELS],
 ) -> [[L::Numbers; ROWS]; PANELS] {
     let mut sums = [[lanes.splat(0.0); ROWS]; PANELS];
-    let depth = panels.first().map_or(0, |panel| panel.len());
-    let (Some(rows), Some(panels)) = (cut(rows, depth), cut(panels, depth)) else { return sums };
-    'all: for at in 0..depth {
-        for (sums, panel) in sums.iter_mut().zip(&panels) {
-            let Some(right) = panel.get(at) else { break 'all };
+    'depth: for (((((a, b), c), d), e), (f, at)) in a.iter().zip(b).zip(c).zip(d).zip(e).zip(f.iter().zip(0..)) {
+        for (sums, panel) in sums.iter_mut().zip(panels) {
+            let Some(right) = panel.get(at) else { break 'depth };
             let right = lanes.load(right);
-            for (sum, row) in sums.iter_mut().zip(&rows) {
-                let Some(left) = row.get(at) else { break 'all };
+            for (sum, left) in sums.iter_mut().zip([a, b, c, d, e, f]) {
                 *sum = lanes.fused(lanes.splat(*left), right, *sum);
             }
         }

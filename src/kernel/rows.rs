@@ -24,7 +24,7 @@ impl Norm {
 
             #[inline(always)]
             #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-            fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, lanes: L) {
+            fn run<L: Lanes, const PANELS: usize>(self, lanes: L) {
                 let Self(norm, numbers) = self;
                 for row in numbers.chunks_exact_mut(norm.weight.len().max(1)) {
                     let count = row.len() as f32;
@@ -54,7 +54,7 @@ pub(super) fn gelu_rows(cpu: Cpu, numbers: &mut [f32]) {
 
         #[inline(always)]
         #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-        fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, _: L) {
+        fn run<L: Lanes, const PANELS: usize>(self, _: L) {
             for x in self.0 {
                 *x = gelu::<L>(*x);
             }

@@ -207,7 +207,7 @@ fn exp_agrees_with_the_standard_library() {
 
         #[inline(always)]
         #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-        fn run<L: Lanes, const ROWS: usize, const PANELS: usize>(self, _: L) {
+        fn run<L: Lanes, const PANELS: usize>(self, _: L) {
             for x in self.0 {
                 *x = rows::exp_of_negative::<L>(*x);
             }

@@ -123,17 +123,8 @@ impl Sums<'_> {
         let places = places.get_mut(from..).unwrap_or_default();
         // Of a length that is known: by vector instructions.
         match places.first_chunk_mut::<COLUMNS>() {
-            Some(places) if self.add => {
-                for (place, product) in places.iter_mut().zip(products) {
-                    *place += product;
-                }
-            }
-            Some(places) => *places = products,
-            None => {
-                for (place, product) in places.iter_mut().zip(products) {
-                    *place = if self.add { *place + product } else { product };
-                }
-            }
+            Some(places) => write(places, &products, self.add),
+            None => write(places, &products, self.add),
         }
     }
 
@@ -145,6 +136,15 @@ impl Sums<'_> {
         if self.add {
             std::hint::black_box(self.numbers.iter().step_by(16).fold(0, |all, x| all ^ x.to_bits()));
         }
+    }
+}
+
+/// Writes products, or adds them.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn write(places: &mut [f32], products: &[f32; COLUMNS], add: bool) {
+    for (place, product) in places.iter_mut().zip(products) {
+        *place = if add { *place + product } else { *product };
     }
 }
 
@@ -229,7 +229,7 @@ impl Work for FeedForward<'_> {
         for (second, from) in contract.blocks.iter().zip((0..inner).step_by(BLOCK)) {
             let panels = panels(from, inner);
             let columns = inner.min(from + BLOCK) - from;
-            between.reshape(rows, columns);
+            between.reshape::<ROWS>(rows, columns);
             numbers.resize(ROWS * columns, 0.0);
             let mut strips: Vec<_> = left.iter().map(Left::strips).collect();
             let mut places = between.rows_mut();

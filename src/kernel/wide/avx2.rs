@@ -46,9 +46,13 @@ impl Multiply<ROWS> for V3 {
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     fn multiply(self, strip: &Strip<'_, ROWS>, block: &Block, panels: Range<usize>, mut sums: Sums<'_>) {
         sums.fetch();
+        let mut rows = [Row::default(); ROWS];
+        for (place, row) in rows.iter_mut().zip(strip.rows) {
+            *place = *row;
+        }
         for ((lines, columns), from) in block.panels(panels).zip((sums.from..).step_by(COLUMNS)) {
-            let [a, b, c, d] = tile(self, strip.pairs, lines);
-            let [of_a, of_b, of_c, of_d] = strip.rows;
+            let [a, b, c, d] = tile(self, strip, lines);
+            let [of_a, of_b, of_c, of_d] = rows;
             // Row by row, not in a loop over them: for that one, the sums would not stay in registers.
             sums.put(0, from, finish(self, columns, a, of_a));
             sums.put(1, from, finish(self, columns, b, of_b));
@@ -72,10 +76,9 @@ fn finish(v3: V3, columns: &Columns, mut sums: [__m256i; 2], row: Row) -> [f32; 
 /// The sums of some rows with the columns of a panel, from which what is their own is yet to be taken away.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn tile(v3: V3, rows: [&[Pair]; ROWS], panel: &[Line]) -> [[__m256i; 2]; ROWS] {
+fn tile(v3: V3, strip: &Strip<'_, ROWS>, panel: &[Line]) -> [[__m256i; 2]; ROWS] {
     let mut sums = [[v3.avx._mm256_setzero_si256(); 2]; ROWS];
-    let [a, b, c, d] = rows;
-    let (a, b, c, d) = (a.as_chunks().0, b.as_chunks().0, c.as_chunks().0, d.as_chunks().0);
+    let [a, b, c, d] = strip.pairs.each_ref().map(|row| row.as_chunks().0);
     for ((((right, a), b), c), d) in panel.as_chunks().0.iter().zip(a).zip(b).zip(c).zip(d) {
         step(v3, &mut sums, [a, b, c, d], right);
     }

@@ -7,11 +7,11 @@
 use std::arch::x86_64::__m512i;
 use std::ops::Range;
 
-use super::left::{Row, Strip};
-use super::right::{Block, Columns, Line};
-use super::{Multiply, Pair, Sums};
+use super::left::Strip;
+use super::right::{Block, Columns, DEPTH, Line};
+use super::{Multiply, Pair, Sums, write};
+use crate::COLUMNS;
 use crate::cpu::Avx512;
-use crate::{COLUMNS, cut};
 
 /// With [`PANELS`] they fill the thirty-two registers: twenty-four sums, three of the right matrix, the rest of the left one.
 const ROWS: usize = 8;
@@ -32,8 +32,8 @@ impl Multiply<ROWS> for Avx512 {
     fn multiply(self, strip: &Strip<'_, ROWS>, block: &Block, panels: Range<usize>, sums: Sums<'_>) {
         sums.fetch();
         match strip.pairs.first_chunk::<FEW>() {
-            Some(pairs) if strip.count <= FEW => self.multiply_rows(pairs, &strip.rows, block, panels, sums),
-            _ => self.multiply_rows(&strip.pairs, &strip.rows, block, panels, sums),
+            Some(pairs) if strip.rows.len() <= FEW => self.multiply_rows(pairs, strip, block, panels, sums),
+            _ => self.multiply_rows(strip.pairs, strip, block, panels, sums),
         }
     }
 }
@@ -41,10 +41,10 @@ impl Multiply<ROWS> for Avx512 {
 impl Avx512 {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn multiply_rows<const ROWS: usize>(
+    fn multiply_rows<const COUNT: usize>(
         self,
-        pairs: &[&[Pair]; ROWS],
-        rows: &[Row],
+        pairs: &[[Pair; DEPTH]; COUNT],
+        strip: &Strip<'_, ROWS>,
         block: &Block,
         panels: Range<usize>,
         mut sums: Sums<'_>,
@@ -52,9 +52,9 @@ impl Avx512 {
         let mut panels = block.panels(panels);
         for from in (sums.from..).step_by(PANELS * COLUMNS) {
             match (panels.next(), panels.next(), panels.next()) {
-                (Some(a), Some(b), Some(c)) => self.multiply_panels(pairs, rows, [a, b, c], from, &mut sums),
-                (Some(a), Some(b), None) => self.multiply_panels(pairs, rows, [a, b], from, &mut sums),
-                (Some(a), ..) => self.multiply_panels(pairs, rows, [a], from, &mut sums),
+                (Some(a), Some(b), Some(c)) => self.multiply_panels(pairs, strip, &[a, b, c], from, &mut sums),
+                (Some(a), Some(b), None) => self.multiply_panels(pairs, strip, &[a, b], from, &mut sums),
+                (Some(a), ..) => self.multiply_panels(pairs, strip, &[a], from, &mut sums),
                 _ => break,
             }
         }
@@ -62,40 +62,50 @@ impl Avx512 {
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn multiply_panels<const ROWS: usize, const PANELS: usize>(
+    fn multiply_panels<const COUNT: usize, const PANELS: usize>(
         self,
-        pairs: &[&[Pair]; ROWS],
-        rows: &[Row],
-        panels: [(&[Line], &Columns); PANELS],
+        pairs: &[[Pair; DEPTH]; COUNT],
+        strip: &Strip<'_, ROWS>,
+        panels: &[(&[Line], &Columns); PANELS],
         from: usize,
         sums: &mut Sums<'_>,
     ) {
-        let tile = self.tile(pairs, &panels.map(|(lines, _)| lines));
-        for (at, (tile, row)) in tile.iter().zip(rows).enumerate() {
-            for ((tile, (_, columns)), from) in tile.iter().zip(panels).zip((from..).step_by(COLUMNS)) {
-                sums.put(at, from, columns.finish(pulp::cast(*tile), row.scale));
+        let tile = self.tile(pairs, strip.depth, &panels.map(|(lines, _)| lines));
+        for (places, (tile, row)) in sums.numbers.chunks_mut(sums.width.max(1)).zip(tile.iter().zip(strip.rows)) {
+            let products = tile.iter().zip(panels).map(|(sums, (_, columns))| columns.finish(pulp::cast(*sums), row.scale));
+            let (whole, rest) = places.get_mut(from..).unwrap_or_default().as_chunks_mut::<COLUMNS>();
+            match whole.first_chunk_mut::<PANELS>() {
+                Some(places) => {
+                    for (places, products) in places.iter_mut().zip(products) {
+                        write(places, &products, sums.add);
+                    }
+                }
+                None => {
+                    for (places, products) in whole.iter_mut().map(|places| &mut places[..]).chain([rest]).zip(products) {
+                        write(places, &products, sums.add);
+                    }
+                }
             }
         }
     }
 
-    /// The sums of some rows with the columns of some panels.
+    /// The sums of some rows, of so many pairs, with the columns of some panels.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn tile<const ROWS: usize, const PANELS: usize>(
+    fn tile<const COUNT: usize, const PANELS: usize>(
         self,
-        rows: &[&[Pair]; ROWS],
+        rows: &[[Pair; DEPTH]; COUNT],
+        depth: usize,
         panels: &[&[Line]; PANELS],
-    ) -> [[__m512i; PANELS]; ROWS] {
-        let mut sums = [[self.avx512f._mm512_setzero_si512(); PANELS]; ROWS];
-        let depth = panels.first().map_or(0, |panel| panel.len());
-        let (Some(rows), Some(panels)) = (cut(rows, depth), cut(panels, depth)) else { return sums };
-        'all: for at in 0..depth {
+    ) -> [[__m512i; PANELS]; COUNT] {
+        let mut sums = [[self.avx512f._mm512_setzero_si512(); PANELS]; COUNT];
+        'all: for at in 0..depth.min(DEPTH) {
             let mut right = [self.avx512f._mm512_setzero_si512(); PANELS];
-            for (right, panel) in right.iter_mut().zip(&panels) {
+            for (right, panel) in right.iter_mut().zip(panels) {
                 let Some(line) = panel.get(at) else { break 'all };
                 *right = pulp::cast(line.0);
             }
-            for (sums, row) in sums.iter_mut().zip(&rows) {
+            for (sums, row) in sums.iter_mut().zip(rows) {
                 let Some(left) = row.get(at) else { break 'all };
                 let left = self.avx512f._mm512_set1_epi32(*left);
                 for (sum, right) in sums.iter_mut().zip(&right) {

@@ -1,8 +1,7 @@
 //! The left matrix of a product in 16 bits.
 
-use super::right::{BLOCK, LEFT, depth};
+use super::right::{BLOCK, DEPTH, LEFT, depth};
 use super::{Multiply, Pair};
-use crate::next_rows;
 use crate::rows::fold;
 
 /// Adding 1.5 · 2^23 to a small number rounds it and leaves it in the low bits.
@@ -13,7 +12,9 @@ const ROUND: f32 = 12_582_912.0;
 pub(super) struct Left {
     /// Pairs a row, an even number.
     depth: usize,
-    pairs: Vec<Pair>,
+    /// Each row as far from the next one as any other: the compiler needs the address of the first one alone. Some at the end are there
+    /// to make the last strip full.
+    pairs: Vec<[Pair; DEPTH]>,
     rows: Vec<Row>,
 }
 
@@ -26,23 +27,25 @@ pub(super) struct Row {
 
 /// Rows of a [`Left`] that are multiplied at once.
 pub(super) struct Strip<'a, const ROWS: usize> {
-    /// How many there are.
-    pub(super) count: usize,
-    pub(super) pairs: [&'a [Pair]; ROWS],
-    pub(super) rows: [Row; ROWS],
+    /// Pairs a row, an even number.
+    pub(super) depth: usize,
+    pub(super) pairs: &'a [[Pair; DEPTH]; ROWS],
+    /// Those that there are, at least one.
+    pub(super) rows: &'a [Row],
 }
 
 impl Left {
-    /// Another shape, in the memory that is there; what stands in it is to be overwritten.
-    pub(super) fn reshape(&mut self, rows: usize, width: usize) {
+    /// Another shape, in the memory that is there, for strips of so many rows; what stands in it is to be overwritten.
+    pub(super) fn reshape<const ROWS: usize>(&mut self, rows: usize, width: usize) {
         self.depth = depth(width);
-        self.pairs.resize(rows * self.depth, 0);
+        self.pairs.resize(rows.next_multiple_of(ROWS), [0; DEPTH]);
         self.rows.resize(rows, Row::default());
     }
 
     /// Its rows, to be overwritten by [`round`].
     pub(super) fn rows_mut(&mut self) -> impl Iterator<Item = (&mut [Pair], &mut Row)> {
-        self.pairs.chunks_exact_mut(self.depth.max(1)).zip(&mut self.rows)
+        let depth = self.depth;
+        self.pairs.iter_mut().map(move |row| row.get_mut(..depth).unwrap_or_default()).zip(&mut self.rows)
     }
 
     /// Rounds the rows of a matrix, for one block after the other.
@@ -52,7 +55,7 @@ impl Left {
         all.resize_with(width.div_ceil(BLOCK), Self::default);
         for (left, from) in all.iter_mut().zip((0..width).step_by(BLOCK)) {
             let columns = from..width.min(from + BLOCK);
-            left.reshape(numbers.len() / width, columns.len());
+            left.reshape::<ROWS>(numbers.len() / width, columns.len());
             for (row, place) in numbers.chunks_exact(width).zip(left.rows_mut()) {
                 round(by, row.get(columns.clone()).unwrap_or_default(), place);
             }
@@ -62,14 +65,8 @@ impl Left {
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
     pub(super) fn strips<const ROWS: usize>(&self) -> impl Iterator<Item = Strip<'_, ROWS>> {
-        let depth = self.depth.max(1);
-        self.pairs.chunks(ROWS * depth).zip(self.rows.chunks(ROWS)).map(move |(pairs, some)| {
-            let mut rows = [Row::default(); ROWS];
-            for (place, row) in rows.iter_mut().zip(some) {
-                *place = *row;
-            }
-            Strip { count: some.len(), pairs: next_rows(pairs.chunks_exact(depth)), rows }
-        })
+        let strips = self.pairs.as_chunks().0.iter().zip(self.rows.chunks(ROWS));
+        strips.map(|(pairs, rows)| Strip { depth: self.depth, pairs, rows })
     }
 }
 

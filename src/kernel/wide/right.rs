@@ -13,6 +13,9 @@ const RIGHT: f32 = 24_000.0;
 /// room in the second cache (half a megabyte of a core). All rows of the left matrix pass by before the next ones are fetched.
 pub(super) const BLOCK: usize = 384;
 
+/// Pairs of a column that are summed up in 32 bits, at most.
+pub(super) const DEPTH: usize = BLOCK / 2;
+
 /// A pair of each column of a panel: a line of the cache.
 #[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
