@@ -1,5 +1,6 @@
-//! MiniLM by this code and by the code of before it, in single precision on `ndarray`, batch by batch in turn: `scripts/local-models
-//! before` copies both beside this file and runs it on a model's folder and texts as numbers of tokens, one text a line.
+//! MiniLM by the code of before the kernel, in single precision on `ndarray`, and by this code, for all that this processor can be, batch
+//! by batch in turn: `scripts/local-models before` copies both beside this file and runs it on a model's folder and texts as numbers of
+//! tokens, one text a line.
 
 #![allow(dead_code)]
 
@@ -19,6 +20,7 @@ mod new {
 }
 
 use new::encoder::Network as _;
+use ragstream_kernel::Cpu;
 
 const ROUNDS: usize = 9;
 /// Passages a call, and tokens computed together, as the program has them.
@@ -60,22 +62,27 @@ fn main() {
         .map(|line| line.split(' ').map(|id| id.parse().unwrap()).collect())
         .collect();
     let old = old::bert::Bert::from_safetensors(&file("config.json"), &file("model.safetensors")).unwrap();
-    let cpu = ragstream_kernel::Cpu::detect();
-    let new = new::published::read(cpu, &file("config.json"), file("model.safetensors")).unwrap();
-    let codes: [(&str, &dyn Fn(&[Vec<u32>]) -> Vec<Vec<f32>>); 2] = [("before", &|g| old.encode(g)), ("now", &|g| new.encode(g))];
+    let kinds: Vec<_> = Cpu::available().filter(|cpu| !matches!(cpu, Cpu::Baseline)).collect();
+    let read = |cpu| new::published::read(cpu, &file("config.json"), file("model.safetensors")).unwrap();
+    let news: Vec<_> = kinds.iter().map(|cpu| read(*cpu)).collect();
+    let encode = |code: usize, group: &[Vec<u32>]| if code == 0 { old.encode(group) } else { news[code - 1].encode(group) };
+    let count = 1 + kinds.len();
 
-    let (mut rates, mut difference) = ([Vec::new(), Vec::new()], 0.0_f32);
+    let (mut rates, mut difference) = (vec![Vec::new(); count], vec![0.0_f32; count]);
     for round in 0..ROUNDS {
-        let mut spent = [0.0; 2];
+        let mut spent = vec![0.0; count];
         for (at, batch) in texts.chunks(BATCH).enumerate() {
-            let mut found: [Vec<f32>; 2] = Default::default();
-            for turn in 0..2 {
-                let code = (turn + round + at) % 2;
+            let mut found: Vec<Vec<f32>> = vec![Vec::new(); count];
+            for turn in 0..count {
+                let code = (turn + round + at) % count;
                 let started = cpu_seconds();
-                found[code] = groups(batch).iter().flat_map(|group| codes[code].1(group)).flatten().collect();
+                found[code] = groups(batch).iter().flat_map(|group| encode(code, group)).flatten().collect();
                 spent[code] += cpu_seconds() - started;
             }
-            difference = found[0].iter().zip(&found[1]).map(|(a, b)| (a - b).abs()).fold(difference, f32::max);
+            for (difference, found_now) in difference.iter_mut().zip(&found) {
+                *difference = found[0].iter().zip(found_now).map(|(a, b)| (a - b).abs()).fold(*difference, f32::max);
+            }
+            assert!(found.iter().skip(2).all(|vectors| *vectors == found[1]), "two kinds of this processor differ");
         }
         for (rates, spent) in rates.iter_mut().zip(spent) {
             rates.push(texts.len() as f64 / spent);
@@ -87,11 +94,19 @@ fn main() {
         numbers.sort_by(f64::total_cmp);
         (numbers[0], numbers[numbers.len() / 2], numbers[numbers.len() - 1])
     };
-    for ((name, _), rates) in codes.iter().zip(&rates) {
-        let (least, median, most) = middle(rates);
-        println!("{name}: {median:.1} passages a CPU second ({least:.1} to {most:.1}), {:.0} GFLOP/s", median * giga);
+    for (code, now) in rates.iter().enumerate() {
+        let (least, median, most) = middle(now);
+        let name = code.checked_sub(1).map_or("before".into(), |at| format!("{:?}", kinds[at]));
+        println!(
+            "{}: {median:.1} passages a CPU second ({least:.1} to {most:.1}), {:.0} GFLOP/s",
+            name.split('(').next().unwrap(),
+            median * giga
+        );
+        if code > 0 {
+            let ratios: Vec<f64> = now.iter().zip(&rates[0]).map(|(now, before)| now / before).collect();
+            let (least, median, most) = middle(&ratios);
+            let apart = difference[code];
+            println!("  {median:.2} times as many ({least:.2} to {most:.2}), vectors at most {apart:.1e} apart");
+        }
     }
-    let ratios: Vec<f64> = rates[1].iter().zip(&rates[0]).map(|(now, before)| now / before).collect();
-    let (least, median, most) = middle(&ratios);
-    println!("{median:.2} times as many ({least:.2} to {most:.2}), vectors at most {difference:.1e} apart");
 }

@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use super::cpu::{Cpu, Work};
 use super::dense::Matrix;
+use super::lanes::Lanes;
 use super::panels::{Panels, tile};
-use super::rows::{exp_of_negative, fold};
-use super::{COLUMNS, Cpu, ROWS, Work, next_rows};
+use super::rows::{exp_of_negative, greatest, sum};
+use super::{COLUMNS, ROWS, next_rows};
 
 /// Multi-head attention within each sequence, whose rows the spans tell. `qkv` is `[tokens, 3 · width]`: query, key and value
 /// side by side, the query already divided by the square root of a head's width. The result is `[tokens, width]`. The width of a
@@ -29,7 +31,7 @@ impl Work for Attend<'_> {
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn run<const FUSED: bool>(self) {
+    fn run<L: Lanes, const PANELS: usize>(self, lanes: L) {
         let Self { qkv, spans, head, attended } = self;
         let width = attended.width;
         let (mut keys, mut values) = (Panels::default(), Panels::default());
@@ -49,28 +51,58 @@ impl Work for Attend<'_> {
                 let mut row = span.start;
                 while row < span.end {
                     let rows = next_rows(queries.by_ref());
-                    for (at, panel) in keys.iter().enumerate() {
-                        for (scores, products) in scores.chunks_exact_mut(padded).zip(tile::<FUSED>(rows, panel)) {
-                            let rest = scores.get_mut(at * COLUMNS..).unwrap_or_default();
-                            if let Some(place) = rest.first_chunk_mut() {
-                                *place = products;
-                            }
-                        }
+                    let (groups, rest) = keys.groups::<PANELS>();
+                    for (at, panels) in groups {
+                        write(lanes, &mut scores, padded, at, &tile::<L, PANELS>(lanes, rows, &panels));
                     }
-                    let scales = softmax::<FUSED>(&mut scores, padded, span.len());
+                    for (at, panels) in rest {
+                        write(lanes, &mut scores, padded, at, &tile::<L, 1>(lanes, rows, &panels));
+                    }
+                    let scales = softmax(lanes, &mut scores, padded, span.len());
                     let weights = next_rows(scores.chunks_exact(padded));
-                    for (at, panel) in values.iter().enumerate() {
-                        let sums = tile::<FUSED>(weights, panel);
-                        for ((sums, scale), row) in sums.iter().zip(scales).zip(row..span.end) {
-                            let from = row * width + start + at * COLUMNS;
-                            let place = attended.numbers.get_mut(from..from + COLUMNS).unwrap_or_default();
-                            for (place, sum) in place.iter_mut().zip(sums) {
-                                *place = sum * scale;
-                            }
-                        }
+                    let rows = attended.numbers.get_mut(row * width..span.end * width).unwrap_or_default();
+                    let (groups, rest) = values.groups::<PANELS>();
+                    for (at, panels) in groups {
+                        scale(lanes, rows, width, start + at * COLUMNS, &scales, &tile::<L, PANELS>(lanes, weights, &panels));
+                    }
+                    for (at, panels) in rest {
+                        scale(lanes, rows, width, start + at * COLUMNS, &scales, &tile::<L, 1>(lanes, weights, &panels));
                     }
                     row += ROWS;
                 }
+            }
+        }
+    }
+}
+
+/// Puts the scores for the keys of some panels, from this one on, into their rows.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn write<L: Lanes>(lanes: L, scores: &mut [f32], width: usize, panel: usize, tiles: &[[L::Numbers; ROWS]]) {
+    for (tile, from) in tiles.iter().zip((panel * COLUMNS..).step_by(COLUMNS)) {
+        for (scores, products) in scores.chunks_exact_mut(width).zip(tile) {
+            if let Some(place) = scores.get_mut(from..).unwrap_or_default().first_chunk_mut() {
+                *place = lanes.store(*products);
+            }
+        }
+    }
+}
+
+/// Puts sums, scaled, into rows, from a column on.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn scale<L: Lanes>(
+    lanes: L,
+    rows: &mut [f32],
+    width: usize,
+    column: usize,
+    scales: &[f32; ROWS],
+    tiles: &[[L::Numbers; ROWS]],
+) {
+    for (tile, from) in tiles.iter().zip((column..).step_by(COLUMNS)) {
+        for ((row, sums), scale) in rows.chunks_exact_mut(width).zip(tile).zip(scales) {
+            if let Some(place) = row.get_mut(from..).unwrap_or_default().first_chunk_mut() {
+                *place = lanes.store(lanes.mul(*sums, lanes.splat(*scale)));
             }
         }
     }
@@ -82,21 +114,20 @@ impl Work for Attend<'_> {
 /// what fills a row up, too: without a rest, which would be computed number by number.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-fn softmax<const FUSED: bool>(rows: &mut [f32], width: usize, count: usize) -> [f32; ROWS] {
-    let greater = |a: f32, b: f32| if b > a { b } else { a };
+fn softmax<L: Lanes>(lanes: L, rows: &mut [f32], width: usize, count: usize) -> [f32; ROWS] {
     let mut folded = [0.0; ROWS];
     for (row, max) in rows.chunks_exact(width).zip(&mut folded) {
-        *max = fold(row.get(..count).unwrap_or_default(), f32::NEG_INFINITY, greater, greater);
+        *max = greatest(lanes, row.get(..count).unwrap_or_default(), f32::NEG_INFINITY);
     }
     for (row, max) in rows.chunks_exact_mut(width).zip(folded) {
         for x in row.as_chunks_mut::<COLUMNS>().0 {
             for x in x {
-                *x = exp_of_negative::<FUSED>(*x - max);
+                *x = exp_of_negative::<L>(*x - max);
             }
         }
     }
     for (row, scale) in rows.chunks_exact(width).zip(&mut folded) {
-        *scale = fold(row.get(..count).unwrap_or_default(), 0.0, |sum, x| sum + x, |a, b| a + b).recip();
+        *scale = sum(lanes, row.get(..count).unwrap_or_default()).recip();
     }
     folded
 }

@@ -1,10 +1,12 @@
 //! `x · weight + bias`.
 
-use super::panels::{self, Panels};
+use super::cpu::{Cpu, Work};
+use super::lanes::Lanes;
+use super::panels::{self, Panel, Panels};
 use super::rows::gelu_rows;
 #[cfg(target_arch = "x86_64")]
 use super::wide::{self, Wide};
-use super::{COLUMNS, Cpu, ROWS, Work, next_rows};
+use super::{COLUMNS, ROWS, next_rows};
 
 /// A matrix, row by row.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,19 +57,21 @@ pub struct Dense {
 enum Weight {
     Single(Panels),
     #[cfg(target_arch = "x86_64")]
-    Wide(pulp::x86::V3, Wide),
+    Wide(Wide),
 }
 
 impl Dense {
     /// From weights `[outputs, inputs]`, as they are published, and as many biases as outputs.
     pub fn new(cpu: Cpu, weight: &Matrix, bias: Vec<f32>) -> Self {
         let inputs = weight.width;
-        let weight = match cpu {
-            #[cfg(target_arch = "x86_64")]
-            Cpu::Avx2(v3) if inputs.is_multiple_of(2) => Weight::Wide(v3, Wide::new(inputs, &weight.numbers, &bias)),
-            _ => Weight::Single(Panels::of_columns(inputs, weight.rows())),
-        };
-        Self { inputs, weight, bias }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(path) = wide::Path::of(cpu)
+            && inputs.is_multiple_of(2)
+        {
+            let wide = Wide::new(path, inputs, &weight.numbers, &bias);
+            return Self { inputs, weight: Weight::Wide(wide), bias };
+        }
+        Self::single(weight, bias)
     }
 
     /// The same in single precision whatever the processor: for layers of which there is little to compute.
@@ -103,9 +107,8 @@ impl Dense {
                 }
             }
             #[cfg(target_arch = "x86_64")]
-            Weight::Wide(v3, wide) => {
-                let scratch = &mut scratch.wide;
-                cpu.run(wide::Product { v3: *v3, wide, inputs, outputs, x, sums, add: ADD, scratch });
+            Weight::Wide(wide) => {
+                wide::Product { wide, inputs, outputs, x, sums, add: ADD, scratch: &mut scratch.wide }.compute();
             }
         }
     }
@@ -115,9 +118,9 @@ impl Dense {
 pub fn feed_forward(cpu: Cpu, expand: &Dense, contract: &Dense, x: &mut Matrix, scratch: &mut Scratch) {
     let (width, outputs) = (x.width.max(1), expand.bias.len());
     #[cfg(target_arch = "x86_64")]
-    if let (Weight::Wide(v3, first), Weight::Wide(_, second)) = (&expand.weight, &contract.weight) {
+    if let (Weight::Wide(first), Weight::Wide(second)) = (&expand.weight, &contract.weight) {
         let (x, scratch) = (&mut x.numbers, &mut scratch.wide);
-        cpu.run(wide::FeedForward { v3: *v3, expand: first, contract: second, width, inner: outputs, x, scratch });
+        wide::FeedForward { expand: first, contract: second, width, inner: outputs, x, scratch }.compute();
         return;
     }
     let mut inner = std::mem::take(&mut scratch.inner);
@@ -153,15 +156,37 @@ impl<const ADD: bool> Work for Single<'_, ADD> {
 
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-    fn run<const FUSED: bool>(self) {
-        let (inputs, outputs) = (self.inputs.max(1), self.bias.len());
-        for (at, (panel, bias)) in self.panels.iter().zip(self.bias.chunks(COLUMNS)).enumerate() {
-            let place = Place::new(at, bias);
-            for (sums, left) in self.sum.chunks_mut(ROWS * outputs).zip(self.x.chunks(ROWS * inputs)) {
-                let tile = panels::tile::<FUSED>(next_rows(left.chunks_exact(inputs)), panel);
-                for (sums, products) in sums.chunks_exact_mut(outputs).zip(&tile) {
-                    place.put::<ADD>(products, sums);
-                }
+    fn run<L: Lanes, const PANELS: usize>(self, lanes: L) {
+        let (groups, rest) = self.panels.groups::<PANELS>();
+        for (at, panels) in groups {
+            multiply::<L, ADD, PANELS>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
+        }
+        for (at, panels) in rest {
+            multiply::<L, ADD, 1>(lanes, self.x, self.inputs, self.bias, self.sum, at, &panels);
+        }
+    }
+}
+
+/// Multiplies all rows with some panels, from this one on.
+#[inline(always)]
+#[allow(clippy::inline_always, reason = "compiled for what calls it")]
+fn multiply<L: Lanes, const ADD: bool, const PANELS: usize>(
+    lanes: L,
+    x: &[f32],
+    inputs: usize,
+    bias: &[f32],
+    sums: &mut [f32],
+    at: usize,
+    panels: &[Panel<'_>; PANELS],
+) {
+    let (inputs, outputs) = (inputs.max(1), bias.len());
+    let places: [Place; PANELS] =
+        std::array::from_fn(|panel| Place::new(at + panel, bias.chunks(COLUMNS).nth(at + panel).unwrap_or_default()));
+    for (sums, left) in sums.chunks_mut(ROWS * outputs).zip(x.chunks(ROWS * inputs)) {
+        let tiles = panels::tile::<L, PANELS>(lanes, next_rows(left.chunks_exact(inputs)), panels);
+        for (place, tile) in places.iter().zip(&tiles) {
+            for (sums, products) in sums.chunks_exact_mut(outputs).zip(tile) {
+                place.put::<ADD>(&lanes.store(*products), sums);
             }
         }
     }

@@ -1,9 +1,13 @@
 //! The right matrix of a product in single precision.
 
-use super::{COLUMNS, ROWS, fused};
+use super::lanes::Lanes;
+use super::{COLUMNS, ROWS};
 
 /// Numbers a side of the squares that are turned round at once.
 const SIDE: usize = 8;
+
+/// Some columns, row by row.
+pub(super) type Panel<'a> = &'a [[f32; COLUMNS]];
 
 /// A matrix cut into panels of [`COLUMNS`] columns, each of which lies together row by row. The last is filled up with zeros.
 #[derive(Debug, Default)]
@@ -76,35 +80,40 @@ impl Panels {
         }
     }
 
-    /// The panels, in the order of their columns.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &[[f32; COLUMNS]]> {
-        self.numbers.chunks_exact(self.depth.max(1))
+    /// So many panels at a time, in the order of their columns, and those that are left over one by one; each time with the number of the
+    /// first one.
+    pub(super) fn groups<const PANELS: usize>(
+        &self,
+    ) -> (impl Iterator<Item = (usize, [Panel<'_>; PANELS])>, impl Iterator<Item = (usize, [Panel<'_>; 1])>) {
+        let depth = self.depth.max(1);
+        let groups = self.numbers.chunks_exact(PANELS * depth);
+        let rest = groups.remainder().chunks_exact(depth).map(|panel| [panel]);
+        let after = groups.len() * PANELS;
+        let groups = groups.map(move |group| {
+            let mut panels = group.chunks_exact(depth);
+            std::array::from_fn(|_| panels.next().unwrap_or_default())
+        });
+        ((0..).step_by(PANELS).zip(groups), (after..).zip(rest))
     }
 }
 
-/// The products of some rows with the columns of a panel.
+/// The products of some rows with the columns of some panels, panel by panel.
 #[inline(always)]
 #[allow(clippy::inline_always, reason = "compiled for what calls it")]
-pub(super) fn tile<const FUSED: bool>(rows: [&[f32]; ROWS], panel: &[[f32; COLUMNS]]) -> [[f32; COLUMNS]; ROWS] {
-    let mut sums = [[0.0; COLUMNS]; ROWS];
-    let [a, b, c, d, e, f] = rows;
-    for ((((((right, a), b), c), d), e), f) in panel.iter().zip(a).zip(b).zip(c).zip(d).zip(e).zip(f) {
-        let [of_a, of_b, of_c, of_d, of_e, of_f] = &mut sums;
-        // Row by row, not in a loop over them: for that one, two rows of sums would not stay in registers.
-        add::<FUSED>(of_a, *a, right);
-        add::<FUSED>(of_b, *b, right);
-        add::<FUSED>(of_c, *c, right);
-        add::<FUSED>(of_d, *d, right);
-        add::<FUSED>(of_e, *e, right);
-        add::<FUSED>(of_f, *f, right);
+pub(super) fn tile<L: Lanes, const PANELS: usize>(
+    lanes: L,
+    [a, b, c, d, e, f]: [&[f32]; ROWS],
+    panels: &[Panel<'_>; PANELS],
+) -> [[L::Numbers; ROWS]; PANELS] {
+    let mut sums = [[lanes.splat(0.0); ROWS]; PANELS];
+    'depth: for (((((a, b), c), d), e), (f, at)) in a.iter().zip(b).zip(c).zip(d).zip(e).zip(f.iter().zip(0..)) {
+        for (sums, panel) in sums.iter_mut().zip(panels) {
+            let Some(right) = panel.get(at) else { break 'depth };
+            let right = lanes.load(right);
+            for (sum, left) in sums.iter_mut().zip([a, b, c, d, e, f]) {
+                *sum = lanes.fused(lanes.splat(*left), right, *sum);
+            }
+        }
     }
     sums
-}
-
-#[inline(always)]
-#[allow(clippy::inline_always, reason = "the innermost of all loops")]
-fn add<const FUSED: bool>(sums: &mut [f32; COLUMNS], left: f32, right: &[f32; COLUMNS]) {
-    for (sum, right) in sums.iter_mut().zip(right) {
-        *sum = fused::<FUSED>(left, *right, *sum);
-    }
 }

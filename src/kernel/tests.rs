@@ -2,6 +2,10 @@
 
 use std::ops::Range;
 
+use proptest::prelude::*;
+
+use super::cpu::Work;
+use super::lanes::Lanes;
 use super::rows::gelu_rows;
 use super::*;
 
@@ -22,8 +26,8 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
     a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
-fn cpus() -> [Cpu; 2] {
-    [Cpu::detect(), Cpu::Baseline]
+fn cpus() -> impl Iterator<Item = Cpu> {
+    Cpu::available()
 }
 
 #[test]
@@ -197,15 +201,29 @@ fn gelu_agrees_with_the_table() {
 
 #[test]
 fn exp_agrees_with_the_standard_library() {
-    let mut x = 0.0_f32;
-    while x > -86.9 {
-        for got in [rows::exp_of_negative::<false>(x), rows::exp_of_negative::<true>(x)] {
-            assert!((got - x.exp()).abs() <= 1e-6 * x.exp(), "exp({x}) = {got}, not {}", x.exp());
+    struct Exp<'a>(&'a mut [f32]);
+    impl Work for Exp<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        #[allow(clippy::inline_always, reason = "compiled for what calls it")]
+        fn run<L: Lanes, const PANELS: usize>(self, _: L) {
+            for x in self.0 {
+                *x = rows::exp_of_negative::<L>(*x);
+            }
         }
-        x -= 0.001_37;
     }
-    assert!(rows::exp_of_negative::<false>(-88.0) <= 0.0 && rows::exp_of_negative::<false>(f32::NEG_INFINITY) <= 0.0);
-    assert!((rows::exp_of_negative::<false>(0.0) - 1.0).abs() < f32::EPSILON);
+    let below: Vec<f32> = std::iter::successors(Some(0.0_f32), |x| Some(x - 0.001_37)).take_while(|x| *x > -86.9).collect();
+    for cpu in cpus() {
+        let mut found = below.clone();
+        cpu.run(Exp(&mut found));
+        for (x, got) in below.iter().zip(&found) {
+            assert!((got - x.exp()).abs() <= 1e-6 * x.exp(), "{cpu:?}: exp({x}) = {got}, not {}", x.exp());
+        }
+        let mut ends = [-88.0, f32::NEG_INFINITY, 0.0];
+        cpu.run(Exp(&mut ends));
+        assert!(ends[0] <= 0.0 && ends[1] <= 0.0 && (ends[2] - 1.0).abs() < f32::EPSILON, "{cpu:?}: {ends:?}");
+    }
 }
 
 #[test]
@@ -219,5 +237,114 @@ fn rows_are_normalised() {
             let variance = row.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / 48.0;
             assert!((mean - 0.5).abs() < 1e-5 && (variance - 4.0).abs() < 1e-3, "{cpu:?}: {mean} {variance}");
         }
+    }
+}
+
+/// What a matrix holds.
+#[derive(Debug, Clone, Copy)]
+enum Content {
+    /// Anything from -1 to 1, times this.
+    Random(f32),
+    /// One number everywhere: as a row and as a column, the largest sum that there can be.
+    Same(f32),
+    /// The same magnitude everywhere, in both signs.
+    Signs(f32),
+}
+
+impl Content {
+    fn matrix(self, rows: usize, width: usize, seed: u32) -> Matrix {
+        let mut matrix = matrix(rows, width, seed);
+        for x in &mut matrix.numbers {
+            *x = match self {
+                Self::Random(scale) => *x * scale,
+                Self::Same(value) => value,
+                Self::Signs(value) => value.copysign(*x),
+            };
+        }
+        matrix
+    }
+}
+
+fn content() -> impl Strategy<Value = Content> {
+    let magnitude =
+        prop_oneof![4 => Just(1.0_f32), 1 => Just(0.0), 1 => Just(1e-38), 1 => Just(1e-20), 1 => Just(3.0), 1 => Just(1e15)];
+    (0..3, magnitude).prop_map(|(kind, scale)| match kind {
+        0 => Content::Random(scale),
+        1 => Content::Same(scale),
+        _ => Content::Signs(scale),
+    })
+}
+
+/// All kinds of processors that multiply in 16 bits give the same, down to the last bit, and so do those that this one can be.
+fn same_by_all(compute: impl Fn(Cpu) -> Vec<f32>) -> Result<(), TestCaseError> {
+    let found: Vec<(Cpu, Vec<u32>)> = cpus()
+        .filter(|cpu| !matches!(cpu, Cpu::Baseline))
+        .map(|cpu| (cpu, compute(cpu).into_iter().map(f32::to_bits).collect()))
+        .collect();
+    for two in found.windows(2) {
+        let differs = two[0].1.iter().zip(&two[1].1).position(|(a, b)| a != b);
+        prop_assert!(two[0].1 == two[1].1, "{:?} and {:?} differ, first at {differs:?}", two[0].0, two[1].0);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn products_are_the_same_to_the_bit_by_all_instructions(
+        (rows, inputs, outputs) in (prop_oneof![0_usize..3, 0_usize..40], 1_usize..900, prop_oneof![1_usize..70, 300_usize..800]),
+        (left, right) in (content(), content()),
+        seed: u32,
+    ) {
+        let x = left.matrix(rows, inputs, seed);
+        let (weight, bias) = (right.matrix(outputs, inputs, seed ^ 1), numbers(outputs, seed ^ 2));
+        same_by_all(|cpu| {
+            let mut scratch = Scratch::default();
+            let (dense, single) = (Dense::new(cpu, &weight, bias.clone()), Dense::single(&weight, bias.clone()));
+            let mut sum = dense.of(cpu, &x, &mut scratch);
+            let mut all = sum.numbers.clone();
+            dense.add_to(cpu, &x, &mut sum, &mut scratch);
+            all.extend(sum.numbers);
+            all.extend(single.of(cpu, &x, &mut scratch).numbers);
+            all
+        })?;
+    }
+
+    #[test]
+    fn the_two_layers_of_a_transformer_are_the_same_to_the_bit_by_all_instructions(
+        (rows, width, inner) in (0_usize..40, 1_usize..200, prop_oneof![1_usize..100, 380_usize..800]),
+        (of_x, first, second) in (content(), content(), content()),
+        seed: u32,
+    ) {
+        let x = of_x.matrix(rows, width, seed);
+        let (expand, contract) = (first.matrix(inner, width, seed ^ 1), second.matrix(width, inner, seed ^ 2));
+        let norm = Norm { weight: numbers(width, seed ^ 3), bias: numbers(width, seed ^ 4), epsilon: 1e-12 };
+        same_by_all(|cpu| {
+            let layer = |weight: &Matrix| Dense::new(cpu, weight, numbers(weight.rows().len(), seed ^ 5));
+            let mut sum = x.clone();
+            feed_forward(cpu, &layer(&expand), &layer(&contract), &mut sum, &mut Scratch::default());
+            let mut all = sum.numbers.clone();
+            norm.apply(cpu, &mut sum.numbers);
+            all.extend(sum.numbers);
+            all
+        })?;
+    }
+
+    #[test]
+    fn attention_is_the_same_to_the_bit_by_all_instructions(
+        (heads, head) in (1_usize..4, (1_usize..5).prop_map(|count| 16 * count)),
+        lengths in prop::collection::vec(0_usize..70, 0..4),
+        of_qkv in content(),
+        seed: u32,
+    ) {
+        let mut from = 0;
+        let spans: Vec<Range<usize>> = lengths.iter().map(|length| { from += length; from - length..from }).collect();
+        let qkv = of_qkv.matrix(from, 3 * heads * head, seed);
+        same_by_all(|cpu| {
+            let mut attended = Matrix::zeros(0, 0);
+            attend(cpu, &qkv, &spans, heads, &mut attended);
+            attended.numbers
+        })?;
     }
 }

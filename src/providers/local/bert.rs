@@ -66,7 +66,7 @@ pub(super) struct Shape {
 /// How exact the products are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Precision {
-    /// As fast as this processor can: in 16 bits where there is AVX2. The mean of many tokens evens that out.
+    /// As fast as this processor can: in 16 bits where there is AVX2 or more. The mean of many tokens evens that out.
     Fast,
     /// Single. A score hangs on one token's state: 16 bits would change it in the third digit.
     Single,
