@@ -109,7 +109,8 @@ pub struct Document {
     /// How `text` is written.
     pub markup: Markup,
     /// The extracted text. For text, Markdown and source files in UTF-8 these are the bytes of the file itself
-    /// (a BOM included), so that `file[start..end]` is a passage.
+    /// (a BOM included), so that `file[start..end]` is a passage; in JSON, letters that the file has as escapes are letters here, on the
+    /// same lines.
     pub text: Arc<str>,
     /// Where pages begin, ascending, of documents that have some.
     pub pages: Vec<PageStart>,

@@ -24,6 +24,7 @@ pub(super) fn detect(named: Guess, bytes: &[u8]) -> Result<Format, ParseError> {
         });
     }
     match named {
+        Guess::Known(format) if is_office(format) && is_owner_file(bytes) => Err(ParseError::Binary),
         Guess::Known(format) if is_office(format) => Ok(under_another_name(format, bytes)),
         Guess::Known(format) if format.is_text() => Ok(office_xml(bytes).filter(|_| format == Format::Code).unwrap_or(format)),
         // A page that says "not found" under a document's name.
@@ -90,6 +91,11 @@ fn holds(bytes: &[u8], stream: &str) -> bool {
 fn is_office(format: Format) -> bool {
     use Format::{Doc, Docx, Msg, Odp, Ods, Odt, Ppt, Pptx, Rtf, Xls, Xlsx};
     matches!(format, Doc | Docx | Msg | Odp | Ods | Odt | Ppt | Pptx | Rtf | Xls | Xlsx)
+}
+
+/// What Word (162 bytes), Excel and `PowerPoint` (165) leave beside a document that is open: who has opened it, twice, in two encodings.
+fn is_owner_file(bytes: &[u8]) -> bool {
+    matches!(bytes.len(), 162 | 165) && bytes.first().is_some_and(|&length| length < 54) && text::is_binary(bytes)
 }
 
 /// What is named like an office file and has not the first bytes of one: many a program exports a page, a table in text or XML
@@ -219,6 +225,22 @@ mod tests {
         ] {
             assert_eq!(detect(name, bytes), Ok(format), "{name} {}", String::from_utf8_lossy(bytes));
         }
+    }
+
+    #[test]
+    fn who_has_a_document_open_is_no_document() {
+        let owner = |narrow: usize, fill: u8, all: usize| {
+            let mut bytes = b"\x0aAnna M\xfcller".to_vec();
+            bytes.resize(narrow, fill);
+            bytes.extend(*b"\x0a\0");
+            bytes.extend("Anna Müller".encode_utf16().flat_map(u16::to_le_bytes));
+            bytes.resize(all, 0);
+            bytes
+        };
+        assert_eq!(detect("~$letter.docx", &owner(54, 0, 162)), Err(ParseError::Binary));
+        assert_eq!(detect("~$rates.xlsx", &owner(55, b' ', 165)), Err(ParseError::Binary));
+        assert_eq!(detect("letter.doc", &owner(54, 0, 163)), Ok(Format::Doc), "of another length");
+        assert_eq!(detect("a.doc", &[b'x'; 162]), Ok(Format::Text));
     }
 
     #[test]

@@ -427,26 +427,9 @@ impl<'a> Reader<'a> {
     fn cell(&mut self, cell: &'a Element) -> String {
         let mut ignored = Some(String::new());
         let blocks = self.blocks(cell, &mut ignored);
-        let text: Vec<String> = blocks
-            .iter()
-            .map(|block| match block {
-                Block::Table(table) => flat(table),
-                other => other.plain(),
-            })
-            .collect();
+        let text: Vec<String> = blocks.iter().map(Block::in_cell).collect();
         text.join("\n")
     }
-}
-
-/// A table within a cell: its rows on lines.
-fn flat(table: &Table) -> String {
-    let rows: Vec<String> = table
-        .rows
-        .iter()
-        .map(|row| row.iter().map(|c| c.text.trim()).filter(|t| !t.is_empty()).collect::<Vec<_>>().join(", "))
-        .filter(|row| !row.is_empty())
-        .collect();
-    rows.join("; ")
 }
 
 fn span(value: Option<&str>, usual: usize) -> usize {

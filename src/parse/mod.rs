@@ -225,7 +225,8 @@ impl ParseError {
 
 /// Extracts the text. CPU work that may take seconds: to be called on a blocking thread.
 ///
-/// Text formats in UTF-8 come back byte for byte; in other encodings they are decoded. Never panics. A document of a foreign
+/// Text formats in UTF-8 come back byte for byte, but for letters that JSON has as escapes (`\u53d8`): they are letters, on the same lines. In other
+/// encodings they are decoded. Never panics. A document of a foreign
 /// format that takes longer than two minutes is given up; its thread cannot be killed and goes on in the background until
 /// it ends by itself, or the process does.
 pub fn parse(hint: Hint<'_>, bytes: Vec<u8>) -> Result<Extracted, ParseError> {

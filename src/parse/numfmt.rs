@@ -2,6 +2,7 @@
 
 mod code;
 mod date;
+mod names;
 mod number;
 #[cfg(test)]
 mod tests;
@@ -43,7 +44,7 @@ impl NumberFormat {
     pub(super) fn number(&self, value: f64, since_1904: bool) -> String {
         let Some((section, value)) = self.section_for(value) else { return number::general(value) };
         let shown = if section.is_date {
-            date::shown(&section.tokens, value, since_1904).unwrap_or_else(|| number::general(value))
+            date::shown(&section.tokens, section.names, value, since_1904).unwrap_or_else(|| number::general(value))
         } else {
             number::shown(&section.tokens, value)
         };

@@ -55,6 +55,8 @@ struct Reader {
     skipping: usize,
     /// Whether nothing of the present group has been read.
     fresh: bool,
+    /// Whether a `\*` has been read that began a group, and nothing since.
+    starred: bool,
     line: String,
     label: String,
     code: String,
@@ -62,8 +64,8 @@ struct Reader {
     author: String,
     paragraph: Paragraph,
     rows: Rows,
-    /// Lines that notes have interrupted.
-    interrupted: Vec<String>,
+    /// Lines that notes have interrupted, and of which paragraphs.
+    interrupted: Vec<(String, Paragraph)>,
     notes: Vec<Block>,
     count: usize,
     edges: Vec<String>,
@@ -72,9 +74,11 @@ struct Reader {
 impl Reader {
     fn token(&mut self, token: Token<'_>) {
         let fresh = std::mem::replace(&mut self.fresh, token == Token::Open);
+        let starred = std::mem::replace(&mut self.starred, fresh && token == Token::Sign(b'*'));
         match token {
             Token::Open => {
                 self.flush();
+                self.skipping = 0;
                 if self.stack.len() < MAX_DEPTH { self.stack.push(self.state.clone()) } else { self.beyond += 1 }
             }
             Token::Close => {
@@ -83,6 +87,7 @@ impl Reader {
             }
             Token::Byte(byte) => self.byte(byte),
             Token::Text(bytes) => bytes.iter().for_each(|&byte| self.byte(byte)),
+            Token::Sign(b'~' | b'_') if self.skipping > 0 => self.skipping -= 1,
             Token::Sign(sign) => match sign {
                 b'~' => self.char(' '),
                 b'_' => self.char('-'),
@@ -91,8 +96,17 @@ impl Reader {
                 _ => {}
             },
             Token::Word(word, number) => {
+                if self.skipping > 0 && is_character(word) {
+                    self.skipping -= 1;
+                    return;
+                }
                 if word != "u" {
                     self.flush();
+                    self.skipping = 0;
+                }
+                if starred && word == "footnote" {
+                    // Marked as if readers might not know it; the text around it is where it belongs to.
+                    self.state = self.stack.last().cloned().unwrap_or_default();
                 }
                 self.word(word, number);
             }
@@ -289,7 +303,7 @@ impl Reader {
 
     fn unicode(&mut self, number: i32) {
         self.flush();
-        self.skipping = self.state.skip.max(usize::from(self.stack.is_empty()));
+        self.skipping = self.state.skip;
         let code = (number as u32) & 0xffff;
         let c = match (self.surrogate.take(), code) {
             (_, 0xd800..=0xdbff) => {
@@ -310,7 +324,7 @@ impl Reader {
             return;
         }
         self.state.destination = destination;
-        self.interrupted.push(std::mem::take(&mut self.line));
+        self.interrupted.push((std::mem::take(&mut self.line), self.paragraph));
     }
 
     fn close(&mut self) {
@@ -321,7 +335,9 @@ impl Reader {
         match inner.destination {
             Destination::Styles => self.style(),
             Destination::Edge | Destination::Note | Destination::Comment if outer != inner.destination => {
-                let said = std::mem::replace(&mut self.line, self.interrupted.pop().unwrap_or_default());
+                let (line, paragraph) = self.interrupted.pop().unwrap_or_default();
+                self.paragraph = paragraph;
+                let said = std::mem::replace(&mut self.line, line);
                 self.said(inner.destination, &said);
             }
             _ => {}
@@ -456,4 +472,12 @@ impl Reader {
             self.out.paragraph(&line);
         }
     }
+}
+
+/// Words that stand for one character, which may be what stands behind `\u` for readers that do not know it.
+fn is_character(word: &str) -> bool {
+    matches!(
+        word,
+        "emdash" | "endash" | "lquote" | "rquote" | "ldblquote" | "rdblquote" | "bullet" | "emspace" | "enspace" | "qmspace"
+    )
 }

@@ -53,6 +53,15 @@ impl Table {
         cells.collect::<Vec<_>>().join("\n\n")
     }
 
+    /// The values alone, row by row, for a cell of another table.
+    #[cfg(feature = "office")]
+    pub(super) fn to_values(&self) -> String {
+        let values = |row: &Vec<Cell>| {
+            row.iter().map(|cell| cell.text.trim()).filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+        };
+        self.rows.iter().map(values).filter(|row| !row.is_empty()).collect::<Vec<_>>().join("; ")
+    }
+
     /// Whether the table only arranges what it holds.
     fn is_layout(&self, grid: &Grid) -> bool {
         let cells = || self.rows.iter().flatten();

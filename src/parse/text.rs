@@ -1,5 +1,6 @@
-//! Formats that are text already: their bytes are kept, or decoded where they are not UTF-8.
+//! Formats that are text already: their bytes are kept, or decoded where they are not UTF-8, or escapes of letters in JSON.
 
+mod json;
 mod wide;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
@@ -15,6 +16,7 @@ const GUESSED_FROM: usize = 1 << 20;
 
 pub(super) fn extract(format: Format, bytes: Vec<u8>) -> Result<Extracted, ParseError> {
     let text = decode(bytes)?;
+    let text = if matches!(format, Format::Json | Format::JsonLines) { json::in_letters(text) } else { text };
     let (markup, title) = match format {
         Format::Markdown => (Markup::Markdown, title::of_markdown(&text)),
         Format::Rst => (Markup::Rst, title::of_rst(&text)),

@@ -28,6 +28,14 @@ impl Block {
             Self::Table(table) => table.to_markdown(),
         }
     }
+
+    /// Its text in a cell of a table: of a table there the values, so that the one around it stays a table.
+    pub(super) fn in_cell(&self) -> String {
+        match self {
+            Self::Table(table) => table.to_values(),
+            other => other.plain(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -180,7 +180,7 @@ pub enum Listed {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Its name, or that of the folder, begins with a dot.
+    /// Its name, or that of the folder, begins with a dot; or it is what an office program leaves beside an open document.
     Hidden,
     /// The pipeline's `exclude` matches it, or its `include` does not.
     Excluded,
@@ -217,6 +217,11 @@ pub enum SkipReason {
 }
 
 impl SkipReason {
+    /// Whether what has this name is hidden: by a dot, or as Word and Excel hide the `~$letter.docx` that tells who has `letter.docx` open.
+    pub(crate) fn is_hidden(name: &[u8]) -> bool {
+        name.starts_with(b".") || name.starts_with(b"~$")
+    }
+
     /// Its identifier in summaries.
     pub fn name(self) -> &'static str {
         match self {

@@ -327,7 +327,9 @@ proptest! {
         prop_assume!(!text.chars().all(|c| c.is_whitespace() || c == '\u{feff}'));
         // Magic numbers decide over names, on purpose.
         prop_assume!(!text.starts_with("%PDF-") && !text.starts_with("PK\u{3}\u{4}"));
-        for extension in ["md", "txt", "rst", "rs", "csv", "json", "jsonl"] {
+        // Escapes of letters are what alone changes, in JSON.
+        let json = ["json", "jsonl"].into_iter().filter(|_| !text.contains("\\u"));
+        for extension in ["md", "txt", "rst", "rs", "csv"].into_iter().chain(json) {
             let doc = parsed(&format!("a.{extension}"), text.as_bytes()).unwrap();
             prop_assert_eq!(doc.text.as_bytes(), text.as_bytes());
         }

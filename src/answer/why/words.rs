@@ -99,7 +99,9 @@ impl Spot {
 
 fn skipped(reason: SkipReason) -> &'static str {
     match reason {
-        SkipReason::Hidden => "its name, or that of a folder above it, begins with a dot",
+        SkipReason::Hidden => {
+            "its name, or that of a folder above it, begins with a dot or, as of files that mark an open document, with ~$"
+        }
         SkipReason::Excluded => "the source's `include` does not match it, or its `exclude` does",
         SkipReason::Empty => "there is nothing in it",
         SkipReason::TooLarge => "it is larger than the source's `max_bytes`",

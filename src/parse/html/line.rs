@@ -137,13 +137,29 @@ impl Line {
             }
             return;
         }
-        let reading = std::mem::take(&mut self.reading);
         // 食べる, but 漢字を.
         let particle = "をはがのにとでもへやか".contains(next);
         if self.gap != Gap::None || !is_kana(next) || particle {
-            self.text.push('(');
-            self.text.push_str(&reading);
-            self.text.push(')');
+            self.end_reading();
+        } else {
+            self.reading.clear();
+        }
+    }
+
+    /// Writes the reading where its word ends: parts that end with the word end behind it, and parts that have begun since begin there.
+    fn end_reading(&mut self) {
+        let reading = std::mem::take(&mut self.reading);
+        let at = self.text.len();
+        self.text.push_str(&format!("({reading})"));
+        let end = self.text.len();
+        for (_, start) in self.open.iter_mut().filter(|(_, start)| *start == at) {
+            *start = end;
+        }
+        for span in self.spans.iter_mut().filter(|span| span.end == at) {
+            span.end = end;
+            if span.start == at {
+                span.start = end;
+            }
         }
     }
 
@@ -170,8 +186,7 @@ impl Line {
     pub(super) fn take(&mut self, marked: bool) -> String {
         self.gap = Gap::None;
         if !self.reading.is_empty() {
-            let reading = std::mem::take(&mut self.reading);
-            self.text.push_str(&format!("({reading})"));
+            self.end_reading();
         }
         let text = std::mem::take(&mut self.text);
         let mut spans = std::mem::take(&mut self.spans);
@@ -353,5 +368,33 @@ mod tests {
         assert_eq!(read(&[("東京", "とうきょう"), ("都 x", "")]), "東京都(とうきょう) x");
         assert_eq!(read(&[("食", "た"), ("べる", "")]), "食べる");
         assert_eq!(read(&[("汉", "hàn"), ("字", "zì")]), "汉字(hàn zì)");
+    }
+
+    #[test]
+    fn readings_stay_with_their_word_where_marks_begin_and_end() {
+        let mark = |what: &Mark, around: &str, between: &str, text: &str| {
+            let mut line = Line::default();
+            line.push(around);
+            line.push_ruby("漢字", "kanji");
+            line.push(between);
+            line.open(what.clone());
+            line.push(text);
+            line.close();
+            line.take(true)
+        };
+        assert_eq!(mark(&Mark::Strong, "vor ", " ", "fett"), "vor 漢字(kanji) **fett**");
+        assert_eq!(mark(&Mark::Strong, "vor ", "", "fett"), "vor 漢字(kanji)**fett**");
+        assert_eq!(mark(&Mark::Struck, "", " ", "alt"), "漢字(kanji) ~~alt~~");
+        assert_eq!(mark(&Mark::Link("u".into()), "", "\n", " there"), "漢字(kanji) [there](u)");
+        assert_eq!(mark(&Mark::Strong, "", "", ""), "漢字(kanji)");
+        let mut line = Line::default();
+        line.open(Mark::Link("u".into()));
+        line.push("vor ");
+        line.push_ruby("漢字", "kanji");
+        line.close();
+        line.open(Mark::Strong);
+        line.close();
+        line.push(" nach");
+        assert_eq!(line.take(true), "[vor 漢字(kanji)](u) nach");
     }
 }

@@ -82,6 +82,8 @@ fn words_stay_whole() {
         ("<ruby>亳<rp>(</rp><rt>bó</rt><rp>)</rp></ruby>州是名城", "亳州是名城"),
         ("<ruby>臺<rt>ㄊㄞˊ</rt>北<rt>ㄅㄟˇ</rt></ruby>市", "臺北市"),
         ("<ruby>云计算<rt>cloud computing</rt></ruby>。", "云计算(cloud computing)。"),
+        ("<ruby>漢字<rp>(</rp><rt>kanji</rt><rp>)</rp></ruby> <b>fett</b>", "漢字(kanji) **fett**"),
+        ("<b><ruby>漢字<rt>kanji</rt></ruby></b> <del>alt</del> neu", "**漢字(kanji)** ~~alt~~ neu"),
         ("<ruby><rb>東</rb><rb>京</rb><rt>とう</rt><rt>きょう</rt></ruby>", "東京(とうきょう)"),
         ("he said <q>so <q>it</q> is</q>", "he said “so “it” is”"),
     ]);

@@ -1,5 +1,7 @@
 //! The code of a format, in tokens.
 
+use super::names::Names;
+
 /// Tokens of a format: longer ones are no formats that anybody reads.
 const MAX_TOKENS: usize = 300;
 
@@ -8,6 +10,8 @@ pub(super) struct Section {
     pub(super) tokens: Vec<Token>,
     pub(super) condition: Option<(Comparison, f64)>,
     pub(super) is_date: bool,
+    /// Of the language that it asks for.
+    pub(super) names: Option<&'static Names>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,9 +196,12 @@ impl Reader {
             }
             // The long date and the time of the reader's system.
             let of_system = match language.to_ascii_uppercase().as_str() {
-                "F800" => "yyyy-mm-dd",
-                "F400" => "h:mm:ss",
-                _ => return,
+                "F800" | "X-SYSDATE" => "yyyy-mm-dd",
+                "F400" | "X-SYSTIME" => "h:mm:ss",
+                _ => {
+                    section.names = Names::of(language).or(section.names);
+                    return;
+                }
             };
             let mut system = Self { rest: of_system.chars().collect(), at: 0 };
             section.tokens.extend(system.section().0.tokens);

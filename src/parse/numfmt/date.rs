@@ -1,15 +1,13 @@
 //! Numbers that count days.
 
 use super::code::Token;
+use super::names::Names;
 
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
-const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 /// The day after 9999-12-31.
 const END: f64 = 2_958_466.0;
 
 /// A moment, or a time that has gone by; `None` for numbers that are no dates.
-pub(super) fn shown(tokens: &[Token], value: f64, since_1904: bool) -> Option<String> {
+pub(super) fn shown(tokens: &[Token], names: Option<&Names>, value: f64, since_1904: bool) -> Option<String> {
     let elapsed = tokens.iter().any(|t| matches!(t, Token::Elapsed(..)));
     if value.is_nan() || value.abs() >= END || (value < 0.0 && !elapsed) {
         return None;
@@ -27,6 +25,9 @@ pub(super) fn shown(tokens: &[Token], value: f64, since_1904: bool) -> Option<St
     let (year, month, day, weekday) = civil(days, since_1904);
     let has_noon = tokens.iter().any(|t| matches!(t, Token::Noon(..)));
     let hour = second / 3600;
+    let beside_day = tokens.iter().any(|t| matches!(t, Token::Part('d', 1 | 2)));
+    let separator = names.map_or("/", |names| names.separator);
+    let names = names.unwrap_or(Names::english());
     let mut out = String::new();
     if value < 0.0 && units > 0 {
         out.push('-');
@@ -40,29 +41,11 @@ pub(super) fn shown(tokens: &[Token], value: f64, since_1904: bool) -> Option<St
             Token::Part('m', count) if *count <= 2 && is_minute(tokens, at) => {
                 out.push_str(&padded(second / 60 % 60, *count));
             }
-            Token::Part('m', count) => {
-                let name = MONTHS.get((month - 1) as usize).copied().unwrap_or_default();
-                match count {
-                    1 | 2 => out.push_str(&padded(month, *count)),
-                    3 => out.extend(name.chars().take(3)),
-                    5 => out.extend(name.chars().take(1)),
-                    _ => out.push_str(name),
-                }
-            }
-            Token::Part('d', count) => {
-                let name = DAYS.get(weekday as usize).copied().unwrap_or_default();
-                match count {
-                    1 | 2 => out.push_str(&padded(day, *count)),
-                    3 => out.extend(name.chars().take(3)),
-                    _ => out.push_str(name),
-                }
-            }
-            Token::Part('a', count) => {
-                if *count > 3 {
-                    out.push_str("星期");
-                }
-                out.extend("日一二三四五六".chars().nth(weekday as usize));
-            }
+            Token::Part('m', count @ (1 | 2)) => out.push_str(&padded(month, *count)),
+            Token::Part('m', count) => out.push_str(&names.month(month, *count, beside_day)),
+            Token::Part('d', count @ (1 | 2)) => out.push_str(&padded(day, *count)),
+            Token::Part('d', count) => out.push_str(names.day(weekday, *count)),
+            Token::Part('a', count) => out.push_str(names.eastern_day(weekday, *count)),
             Token::Part('h', count) => {
                 let shown = if has_noon { (hour + 11) % 12 + 1 } else { hour };
                 out.push_str(&padded(shown, *count));
@@ -85,7 +68,7 @@ pub(super) fn shown(tokens: &[Token], value: f64, since_1904: bool) -> Option<St
             }
             Token::Digit(_) if after_point => continue,
             Token::Point => out.push('.'),
-            Token::Slash => out.push('/'),
+            Token::Slash => out.push_str(separator),
             Token::Comma => out.push(','),
             Token::Percent => out.push('%'),
             _ => {}

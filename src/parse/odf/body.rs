@@ -189,7 +189,7 @@ impl<'a> Reader<'a> {
             for cell in cells(row) {
                 let mut blocks = Vec::new();
                 self.blocks(cell, &mut blocks);
-                let text: Vec<String> = blocks.iter().map(Block::plain).collect();
+                let text: Vec<String> = blocks.iter().map(Block::in_cell).collect();
                 let span = |name: &str| cell.number::<usize>(name).unwrap_or(1).clamp(1, MAX_COLUMNS);
                 let repeated = span("number-columns-repeated");
                 let shown = Cell {

@@ -49,6 +49,25 @@ fn texts() {
 }
 
 #[test]
+fn a_table_in_a_cell_leaves_the_one_around_it_whole() {
+    let cell = |inner: &str| format!("<table:table-cell office:value-type='string'>{inner}</table:table-cell>");
+    let row = |cells: &[&str]| {
+        let cells: String = cells.iter().map(|inner| cell(inner)).collect();
+        format!("<table:table-row>{cells}</table:table-row>")
+    };
+    let p = |text: &str| format!("<text:p>{text}</text:p>");
+    let inner = format!("<table:table>{}{}</table:table>", row(&[&p("max"), &p("16 bar")]), row(&[&p("min"), &p("2 bar")]));
+    let outer = [
+        row(&[&p("Teil"), &p("Werte")]),
+        row(&[&p("Pumpe"), &(p("siehe rechts") + &inner + &p(""))]),
+        row(&[&p("Ventil"), &p("7 bar")]),
+    ];
+    let got = read(Format::Odt, &format!("<office:text><table:table>{}</table:table></office:text>", outer.concat()));
+    let expected = "| Teil | Werte |\n| - | - |\n| Pumpe | siehe rechts max, 16 bar; min, 2 bar |\n| Ventil | 7 bar |\n";
+    assert_eq!(got.text, expected);
+}
+
+#[test]
 fn presentations() {
     let frame = |class: &str, y: u8, text: &str| {
         format!(

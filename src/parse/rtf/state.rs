@@ -21,7 +21,7 @@ pub(super) enum Destination {
     Author,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a switch of the format's own")]
 pub(super) struct State {
     pub(super) destination: Destination,
@@ -35,6 +35,22 @@ pub(super) struct State {
     pub(super) in_info: bool,
     /// Where the result of a field begins.
     pub(super) field: Option<usize>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            destination: Destination::default(),
+            font: 0,
+            // What holds until `\uc` says something else, and many a program never does.
+            skip: 1,
+            hidden: false,
+            deleted: false,
+            raised: false,
+            in_info: false,
+            field: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]

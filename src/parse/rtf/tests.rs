@@ -37,6 +37,42 @@ fn headings_lists_fields_and_what_is_not_shown() {
 }
 
 #[test]
+fn one_stand_in_follows_a_character_unless_something_else_is_said() {
+    for (body, expected) in [
+        // As pandoc and LibreOffice write it.
+        ("Fu\\u223?noten, \\u27599? 2000 \\u23567?\\u26102?.", "Fußnoten, 每 2000 小时."),
+        ("Gr\\u246\\'f6\\u223\\'dfe", "Größe"),
+        ("\\u-10179?\\u-8704?", "😀"),
+        ("{\\uc0 \\u223x}\\u223?x{\\uc2\\u20010\\'b8\\'f6x}\\u223?x", "ßxßx个xßx"),
+        // One that is a word or a sign; none, where a group or a format comes at once.
+        ("a\\u8212\\emdash b\\u8209\\_c", "a—b-c"),
+        ("\\u223{x}\\u223\\b y\\u223\\tab z", "ßxßyß\tz"),
+    ] {
+        assert_eq!(text(&format!("{{\\rtf1\\ansi\\deff0 {body}\\par}}")), expected, "{body}");
+    }
+}
+
+#[test]
+fn notes_that_are_marked_as_if_readers_might_not_know_them() {
+    let plain = |note: &str| {
+        text(&format!(
+            "{{\\rtf1\\ansi\\deff0{{\\stylesheet{{\\s1 heading 1;}}}}\\pard\\s1 Druck 5 bar{note} im Betrieb.\\par}}"
+        ))
+    };
+    let expected = "# Druck 5 bar[^1] im Betrieb.\n\n[^1]: Nur unter 40 Grad.";
+    for note in [
+        "{\\super\\chftn}{\\footnote \\pard\\plain Nur unter 40 Grad.\\par}",
+        // As pandoc and LibreOffice write it.
+        "{\\super\\chftn}{\\*\\footnote\\chftn\\~\\plain\\pard {\\pard \\ql \\f0 Nur unter 40 Grad.\\par}\n}",
+        "{{\\super \\loch \\chftn{\\*\\footnote \\chftn\\pard\\plain \\s78\\loch{\\rtlch \\ltrch\\loch Nur unter 40 Grad.}}}}",
+    ] {
+        assert_eq!(plain(note), expected, "{note}");
+    }
+    let hidden = plain("{\\v x{\\*\\footnote gone}}{\\*\\unknown gone{\\*\\footnote gone}}");
+    assert_eq!(hidden, "# Druck 5 bar im Betrieb.");
+}
+
+#[test]
 fn tables_with_spans() {
     let body = "\\trowd\\cellx100\\cellx300\\pard\\intbl City\\cell Load\\cell\\row\\trowd\\cellx100\\cellx200\\cellx300\\pard\\intbl Oslo\\cell a|b\\cell 2\\cell\\row\
         \\pard after\\par";

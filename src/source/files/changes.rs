@@ -216,7 +216,16 @@ mod tests {
     fn what_cannot_become_a_document_is_no_change() {
         let pending = pending(&["/d", "/d/.own", "/f/a.md"], &["**/*.md"], &["old/**"]);
         let nothing = Some(Vec::new());
-        for path in ["/x/a.md", "/d/.git/a.md", "/d/.a.md.swp", "/d/a.txt", "/d/old/a.md", "/f/b.md", "/d/a/.hidden/b/c.md"] {
+        for path in [
+            "/x/a.md",
+            "/d/.git/a.md",
+            "/d/.a.md.swp",
+            "/d/~$a.md",
+            "/d/a.txt",
+            "/d/old/a.md",
+            "/f/b.md",
+            "/d/a/.hidden/b/c.md",
+        ] {
             assert_eq!(taken(&pending, SAVED, path), nothing, "{path}");
         }
         for path in ["/d/a.md", "/d/b/c/a.md", "/d/.own/a.md", "/f/a.md"] {

@@ -320,5 +320,5 @@ fn is_unsupported(name: &OsStr) -> bool {
 }
 
 pub(super) fn is_hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().first() == Some(&b'.')
+    SkipReason::is_hidden(name.as_encoded_bytes())
 }

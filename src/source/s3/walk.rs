@@ -80,7 +80,7 @@ fn judge(plan: &S3Plan, object: Object) -> Option<Listed> {
     let uri = plan.uri(&key);
     let skipped = |reason| Some(Listed::Skipped { uri: uri.clone(), reason });
     let (path, name) = (Path::new(below), below.rsplit('/').next().unwrap_or_default());
-    if below.split('/').any(|part| part.starts_with('.') && !matches!(part, "." | "..")) {
+    if below.split('/').any(|part| SkipReason::is_hidden(part.as_bytes()) && !matches!(part, "." | "..")) {
         return skipped(SkipReason::Hidden);
     }
     if plan.exclude.is_match(path) || !(plan.include.is_empty() || plan.include.is_match(path)) {
@@ -153,6 +153,9 @@ mod tests {
             ("a/b.md", 0, Some(SkipReason::Empty)),
             ("a/b.md", 1001, Some(SkipReason::TooLarge)),
             ("a/.git/b.md", 5, Some(SkipReason::Hidden)),
+            ("a/~$b.docx", 162, Some(SkipReason::Hidden)),
+            ("a/.~lock.b.odt#", 80, Some(SkipReason::Hidden)),
+            ("a/~b$.docx", 5, None),
             ("a/draft/x/b.md", 5, Some(SkipReason::Excluded)),
             ("a/x/b.log", 5, Some(SkipReason::Excluded)),
             ("a/x/b.zip", 5, Some(SkipReason::UnsupportedFormat)),

@@ -147,6 +147,21 @@ async fn what_ragstream_wrote_is_passed_over() {
     assert_eq!(own, wanted);
 }
 
+#[tokio::test]
+async fn what_marks_an_open_document_is_hidden() {
+    let dir = tree(&[
+        ("letter.docx", b"x"),
+        ("~$letter.docx", b"\x0aAnna"),
+        ("below/~$rates.xlsx", b"\x0aAnna"),
+        ("below/.~lock.rates.ods#", b",anna,host,"),
+        ("below/~draft$.md", b"x"),
+    ]);
+    let got = walked(plan(vec![dir.path().into()]), dir.path()).await;
+    assert_eq!(got.found, ["below/~draft$.md", "letter.docx"]);
+    assert_eq!(got.skipped.len(), 3);
+    assert!(got.skipped.values().all(|&why| why == SkipReason::Hidden));
+}
+
 /// As ripgrep says it, too: who sees nothing indexed has to know why.
 #[tokio::test]
 async fn where_all_is_ignored_it_is_said_by_what() {
