@@ -55,6 +55,7 @@ impl Table {
 
     /// Puts the header of a table above this one, which goes on with its rows: unless that one has none, or this one has its own,
     /// the same or another. Returns whether it did.
+    #[cfg(feature = "pdf")]
     pub(super) fn go_on_from(&mut self, before: &Self) -> bool {
         let grid = Grid::of(&before.rows);
         let range = grid.header_range();

@@ -93,11 +93,13 @@ impl<'a> Grid<'a> {
     }
 
     /// The rows that name the columns.
+    #[cfg(feature = "pdf")]
     pub(super) fn header_range(&self) -> Range<usize> {
         self.titles().1
     }
 
     /// Whether the first row names columns beyond doubt: no quantity in it, and one of its names over quantities.
+    #[cfg(feature = "pdf")]
     pub(super) fn is_headed(&self) -> bool {
         let Some((first, below)) = self.rows.split_first() else { return false };
         let quantity = |text: &str| is_number(text) && !is_year(text);
