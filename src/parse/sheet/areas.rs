@@ -99,6 +99,12 @@ impl Shape {
         }
     }
 
+    /// Whether a cell that stands alone may be a value of a column of words, rather than a remark.
+    fn may_hold(&self, cell: &Value) -> bool {
+        let kind = self.columns.get(&cell.column).and_then(Column::kind);
+        kind == Some(Kind::Word) && cell.text.chars().count() <= VALUE
+    }
+
     /// Whether rows below a blank one are more rows of this table. They are unless
     ///
     /// - their first row is a header, see [`is_headed`];
@@ -157,8 +163,8 @@ pub(super) fn areas(rows: Vec<Row>, last: Option<&Shape>, more: bool, headers: i
             }
         }
         let is_rest = shape.as_ref().or(last).is_some_and(|table| match rows.as_slice() {
-            [row] if is_title(row) && row.cells.iter().any(|cell| cell.text.chars().count() > VALUE) => false,
-            rows => table.goes_on(rows) && !(rows.iter().all(is_title) && rows.len() > 1),
+            [row] if is_title(row) => row.cells.iter().all(|cell| table.may_hold(cell)),
+            rows => table.goes_on(rows) && !rows.iter().all(is_title),
         });
         out.push(Area { rows, part: if is_rest { Part::Rest } else { Part::Table } });
     }
