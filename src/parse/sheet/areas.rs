@@ -6,6 +6,8 @@ use super::value::{Kind, Value};
 
 /// Rows of a table that are counted: enough to know what its columns hold.
 const COUNTED: usize = 1000;
+/// Values of a column below which it is not known what it holds.
+const TELLING: usize = 3;
 /// Rows of a part that are compared.
 const COMPARED: usize = 40;
 /// Rows that may be names with their values, or lines of text, above or below a table.
@@ -108,7 +110,7 @@ impl Shape {
     /// Whether rows below a blank one are more rows of this table. They are unless
     ///
     /// - their first row is a header, see [`is_headed`];
-    /// - a column of theirs holds mostly words where the table has numbers or days, or the other way round, or half of them have a
+    /// - a column of theirs holds mostly words where the table has numbers or days (three at least), or the other way round, or half of them have a
     ///   value in a column that the table does not have;
     /// - no number or day of theirs stands below another, and a column that the table always fills is blank in all of them: words
     ///   alone tell too little of another table.
@@ -131,10 +133,10 @@ impl Shape {
                 continue;
             };
             let (Some(kind), Some(of_own)) = (column.kind(), own.kind()) else { continue };
-            if kind != of_own {
+            if kind != of_own && own.all() >= TELLING {
                 return false;
             }
-            alike |= kind != Kind::Word;
+            alike |= kind == of_own && kind != Kind::Word;
         }
         let always = |column: &Column| column.all() * 10 >= self.rows * 9;
         alike || !self.columns.iter().any(|(at, column)| always(column) && !other.columns.contains_key(at))
@@ -324,7 +326,7 @@ mod tests {
 
     #[test]
     fn values_of_another_kind_or_place_are_no_rows_of_it() {
-        assert_eq!(parted("Kunde|EUR|Jahr\nA|1|d1\nB|2|d2\n\nx|3|y\nz|4|w"), [3, 2]);
+        assert_eq!(parted("Kunde|EUR|Jahr\nA|1|d1\nB|2|d2\nC|3|d3\n\nx|3|y\nz|4|w"), [4, 2]);
         assert_eq!(parted("Kunde|EUR\nA|1\nB|2\n\nC|1|5\nD|2|6"), [3, 2]);
         assert_eq!(parted("Name|Ort|Land\nA|B|C\nD|E|F\n\nAutor|Li\nStand|heute"), [3, 2]);
     }
