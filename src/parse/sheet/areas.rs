@@ -110,8 +110,8 @@ impl Shape {
     /// Whether rows below a blank one are more rows of this table. They are unless
     ///
     /// - their first row is a header, see [`is_headed`];
-    /// - a column of theirs holds mostly words where the table has numbers or days (three at least), or the other way round, or half of them have a
-    ///   value in a column that the table does not have;
+    /// - a column of theirs holds mostly words where the table has numbers or days (three at least), or the other way round, or half
+    ///   of them have a value in a column that the table does not have;
     /// - no number or day of theirs stands below another, and a column that the table always fills is blank in all of them: words
     ///   alone tell too little of another table.
     ///
