@@ -13,6 +13,9 @@ pub(super) struct Cutter<'a> {
     pub tokens_only: bool,
 }
 
+/// The most that a border between rows is docked: above a border between words it stays.
+const WHOLE_ROW: i32 = strength::ROW as i32 - strength::WORD as i32 - 2;
+
 /// The best border so far.
 ///
 /// Among equals the one whose following text has the highest hash wins, not the last one: so cuts depend on content rather than
@@ -123,6 +126,9 @@ impl Cutter<'_> {
             if at <= range.start || hopeless {
                 break;
             }
+            // A row that fits is not cut, however little its chunk then holds.
+            let of_row = line.strength == strength::ROW && self.outline.is_in_rows(at);
+            let penalty = if of_row { penalty.min(WHOLE_ROW) } else { penalty };
             self.consider(&mut best, range, at, i32::from(line.strength) - penalty);
         }
         best
@@ -174,11 +180,16 @@ impl Cutter<'_> {
         let lines = &self.outline.lines;
         let first = lines.partition_point(|line| (line.start as usize) < range.start);
         let inside = lines.get(first..).unwrap_or_default().iter().take_while(|line| (line.start as usize) < range.end);
-        for line in inside.filter(|line| line.strength > strength::GLUED) {
+        // Never below the header of a table without the table.
+        for line in inside.filter(|line| line.strength > strength::GLUED && line.strength != strength::RULE) {
             let own = !line.prose || line.strength >= strength::SENTENCE;
             add(usize::from(!own), line.start as usize);
         }
         prose::borders(self.map.text(), range, |at, strength| {
+            // The end of a row does not stand below the names of its columns.
+            if self.outline.is_in_rows(at) {
+                return;
+            }
             if strength == strength::SENTENCE && self.is_prose(at) {
                 add(0, at);
             } else if strength >= strength::IDEOGRAPH {

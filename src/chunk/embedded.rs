@@ -7,15 +7,16 @@ use crate::document::Passage;
 const PATH: usize = 240;
 /// How long one heading in it may be, in bytes.
 const PART: usize = 100;
-/// How long the names of a table's columns may be, in bytes.
+/// How long the names of a table's columns may be for an embedding model, in bytes.
 const COLUMNS: usize = 480;
 const SEPARATOR: &str = " > ";
 
 /// `Title > Section > Subsection`, a blank line, and the text; above rows that are cut from their table's header, that row.
 ///
-/// The path is at most 240 bytes long: of a longer one the innermost headings stay. A title that the first heading repeats is
+/// Of long names of columns the first 480 bytes are kept. The path is at most 240 bytes long: of a longer one the innermost headings stay. A title that the first heading repeats is
 /// named once, and the last headings are left out where the text itself begins with them.
 pub fn embedded_text(title: Option<&str>, headings: &[impl AsRef<str>], columns: Option<&str>, text: &str) -> String {
+    let columns = columns.map(|columns| columns.get(..columns.floor_char_boundary(COLUMNS)).unwrap_or_default());
     let Some(path) = path(title, headings, text) else { return with_columns(columns, text) };
     format!("{path}\n\n{}", with_columns(columns, text))
 }
@@ -34,11 +35,11 @@ pub fn with_context(context: Option<&str>, text: String) -> String {
     }
 }
 
-/// The text, under the names of its columns where it has any. Of long ones the first 480 bytes are kept.
+/// The text, under the names of its columns where it has any: all of them, since the last ones of a wide table are names, too.
 pub fn with_columns(columns: Option<&str>, text: &str) -> String {
     match columns {
         None => text.to_owned(),
-        Some(columns) => format!("{}\n{text}", columns.get(..columns.floor_char_boundary(COLUMNS)).unwrap_or_default()),
+        Some(columns) => format!("{columns}\n{text}"),
     }
 }
 

@@ -29,7 +29,7 @@ enum Inside {
         start: usize,
         until: &'static str,
     },
-    /// A table, whose rows below its header begin at `body`.
+    /// A table, whose header ends at `body`.
     Table {
         start: usize,
         body: usize,
@@ -155,11 +155,11 @@ impl Scanner<'_> {
     }
 
     fn close_table(&mut self, start: usize, body: usize, end: usize, text: &str) {
-        let header = text.get(start..body).and_then(|above| above.lines().next()).unwrap_or_default();
+        let header = text.get(start..body).unwrap_or_default();
         // Tables are padded for people.
         let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
         if header.contains(char::is_alphanumeric) {
-            self.outline.push_table(body..end, &header);
+            self.outline.push_table(start, body..end, &header, true);
         }
         self.close(start, end);
     }
@@ -211,7 +211,7 @@ impl Scanner<'_> {
                 self.close(line.start, line.end);
             }
         } else if let Some(start) = self.table(trimmed, above) {
-            self.outline.push_line(line.start, strength::GLUED, false);
+            self.outline.push_line(line.start, strength::RULE, false);
             if let Some(header) = self.outline.lines.iter_mut().rev().nth(1) {
                 header.prose = false;
                 // A heading's hold on the table is stronger than the table's own border.
@@ -220,7 +220,7 @@ impl Scanner<'_> {
                 }
             }
             self.paragraph = None;
-            self.inside = Inside::Table { start, body: line.end };
+            self.inside = Inside::Table { start, body: line.start };
         } else if after_marker(trimmed).is_some() && !is_rule(trimmed) && (shallow || self.list) {
             let depth = (indent / 2).min(3) as u8;
             let opens = !self.list && (self.blank || self.block);

@@ -18,6 +18,8 @@ mod rst;
 mod scan;
 mod sections;
 mod sentences;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -54,7 +56,8 @@ impl Chunker {
     ///
     /// No chunk has more than `max_tokens` tokens, unless a single character has. None starts or ends with blanks, and every
     /// other character is in one. A chunk begins with up to `overlap` tokens of the one before, at a word or a better border,
-    /// where there is room and no heading between. A chunk that does not fit is cut again, unless its headings alone
+    /// where there is room and no heading between; of a table of Markdown, whole rows. A row is cut only where it is too long for one
+    /// chunk, and its rest is a chunk of its own below the names of its own columns. A chunk that does not fit is cut again, unless its headings alone
     /// leave no room for one character.
     ///
     /// Of a text above 4 GiB only the first 4 GiB are cut.
@@ -105,7 +108,8 @@ fn without_structure(outline: Outline, text: &str) -> Outline {
     for line in &mut lines {
         line.strength = if line.strength == strength::PARAGRAPH { strength::SENTENCE } else { strength::LINE };
     }
-    Outline { lines, blocks: Vec::new(), ..outline }
+    let tables = outline.tables.into_iter().map(|table| outline::Table { lined: false, ..table }).collect();
+    Outline { lines, blocks: Vec::new(), tables, sections: outline.sections }
 }
 
 /// One document being cut.
@@ -177,8 +181,16 @@ impl Run<'_> {
             if core.is_empty() {
                 continue;
             }
+            // The rest of a row that was cut stands alone: below the names of its own columns, and not above other rows.
+            if let Some(end) = self.outline.rest_of_row(core.start, self.text).filter(|end| *end < core.end) {
+                for part in [self.trim(end..core.end), self.trim(core.start..end)] {
+                    let tokens = self.map.count(part.clone());
+                    todo.push((part, tokens));
+                }
+                continue;
+            }
             let headings = self.outline.path_of(&core, self.text);
-            let columns = |start: usize| self.outline.columns_at(start);
+            let columns = |start: usize| self.outline.columns_at(start, self.text);
             let fits = |start: usize| {
                 let text = self.text.get(start..core.end).unwrap_or_default();
                 self.fits.is_none_or(|fits| fits(&embedded_text(self.title, &headings, columns(start).as_deref(), text)))

@@ -24,6 +24,8 @@ pub(super) mod strength {
     pub const ROW: u8 = 66;
     /// Before a line inside a paragraph.
     pub const LINE: u8 = 56;
+    /// Before the line below a table's header, where both are too long for one chunk: better than inside either.
+    pub const RULE: u8 = 50;
     /// After a comma, a semicolon or a colon.
     pub const CLAUSE: u8 = 48;
     /// Before a word.
@@ -69,10 +71,14 @@ pub(super) struct Section {
 /// A table of which any row may begin a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Table {
-    /// Its rows below the header.
+    /// Where it begins: at its header, if that belongs to the block that is kept whole.
+    pub start: usize,
+    /// What stands below the header: in Markdown the line between, then the rows.
     pub body: Range<usize>,
     /// Its header row: the names of the columns.
     pub columns: Arc<str>,
+    /// Whether each line is a row of cells between `|`.
+    pub lined: bool,
 }
 
 /// A document's lines, sections and blocks.
@@ -121,20 +127,49 @@ impl Outline {
         self.open_section(start, body, level, title);
     }
 
-    /// A table whose rows are in `body`, below this header row.
-    pub(super) fn push_table(&mut self, body: Range<usize>, columns: &str) {
+    /// A table from `start` on with this header row above its `body`; see [`Table`].
+    pub(super) fn push_table(&mut self, start: usize, body: Range<usize>, columns: &str, lined: bool) {
         let columns = columns.trim();
         let columns = columns.get(..columns.floor_char_boundary(COLUMNS)).unwrap_or_default();
         if !body.is_empty() && !columns.is_empty() {
-            self.tables.push(Table { body, columns: columns.into() });
+            self.tables.push(Table { start, body, columns: columns.into(), lined });
         }
     }
 
-    /// The header row above a byte, where it is in a table below that row.
-    pub(super) fn columns_at(&self, byte: usize) -> Option<Arc<str>> {
-        let before = self.tables.partition_point(|table| table.body.start <= byte);
-        let table = self.tables.get(before.checked_sub(1)?)?;
-        table.body.contains(&byte).then(|| Arc::clone(&table.columns))
+    fn table_at(&self, byte: usize) -> Option<&Table> {
+        let before = self.tables.partition_point(|table| table.start <= byte);
+        self.tables.get(before.checked_sub(1)?).filter(|table| byte < table.body.end)
+    }
+
+    /// The header row above a byte, where it is in a table below that row. Inside a row of Markdown, which was too long for one
+    /// chunk, these are the names of the columns from there on.
+    pub(super) fn columns_at(&self, byte: usize, text: &str) -> Option<Arc<str>> {
+        let table = self.table_at(byte).filter(|table| table.body.start <= byte)?;
+        if self.rest_of_row(byte, text).is_none() {
+            return Some(Arc::clone(&table.columns));
+        }
+        let before = line_before(text, byte)?.trim_start();
+        if before.starts_with('|') != table.columns.starts_with('|') {
+            return None;
+        }
+        let before = borders(before).count();
+        // The rest of a cell goes on below its column's name; what begins with its border is below the next one's.
+        let next = usize::from(text.get(byte..)?.starts_with('|'));
+        let (at, _) = borders(&table.columns).nth((before + next).checked_sub(1)?)?;
+        table.columns.get(at..).filter(|rest| rest.len() > 1).map(Arc::from)
+    }
+
+    /// Where the row of a table of Markdown ends that a byte is inside of, not at its beginning.
+    pub(super) fn rest_of_row(&self, byte: usize, text: &str) -> Option<usize> {
+        let table = self.table_at(byte).filter(|table| table.lined)?;
+        let inside = byte > table.start && !line_before(text, byte)?.trim_start().is_empty();
+        let rest = text.get(byte..table.body.end)?;
+        inside.then(|| byte + rest.find('\n').map_or(rest.len(), |at| at + 1))
+    }
+
+    /// Whether a byte is inside a table of Markdown, below its first byte.
+    pub(super) fn is_in_rows(&self, byte: usize) -> bool {
+        self.table_at(byte).is_some_and(|table| table.lined && table.start < byte)
     }
 
     /// The section that a byte is in.
@@ -188,6 +223,17 @@ impl Outline {
         path.reverse();
         path
     }
+}
+
+/// What stands before a byte on its line.
+fn line_before(text: &str, byte: usize) -> Option<&str> {
+    let before = text.get(..byte)?;
+    before.get(before.rfind('\n').map_or(0, |at| at + 1)..)
+}
+
+/// The `|` between cells.
+fn borders(row: &str) -> impl Iterator<Item = (usize, &str)> {
+    row.match_indices('|').filter(|(at, _)| !row.get(..*at).is_some_and(|before| before.ends_with('\\')))
 }
 
 /// A line of a text with where it starts; `text` is without its line break.

@@ -65,7 +65,7 @@ fn scan_records(text: &str, outline: &mut Outline) {
     let above = |line: &str| line.len() == 5 && line.starts_with("sep=");
     let first = raw_lines(text).find(|line| !line.is_blank() && !above(line.text));
     if let Some(first) = first.filter(|line| is_header(line.text)) {
-        outline.push_table(first.end..text.len(), first.text);
+        outline.push_table(first.end, first.end..text.len(), first.text, false);
     }
     for line in raw_lines(text).filter(|line| !line.is_blank()) {
         outline.push_line(line.start, strength::PARAGRAPH, false);

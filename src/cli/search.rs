@@ -1,5 +1,6 @@
 //! `search`: shows found passages, for one query or a file of them.
 
+mod excerpt;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a failed test panics")]
 mod tests;
@@ -11,6 +12,7 @@ use futures_util::StreamExt;
 use tokio::io::AsyncBufRead;
 use tokio_util::sync::CancellationToken;
 
+use self::excerpt::excerpt;
 use super::args::{Common, SearchArgs};
 use super::exit;
 use super::jsonl::json_lines;
@@ -116,10 +118,10 @@ async fn search(
     style: &Style,
 ) -> io::Result<Searched> {
     let mut searched = Searched::default();
-    let shown = match find(query).await {
+    let shown = match find(query.clone()).await {
         Ok(found) => {
             searched.hits = found.hits.len() as u64;
-            show(&found, None, out, style)
+            show(&found, &query, None, out, style)
         }
         Err(error) => {
             let shown = if style.json { json_line(out, &Line::from(&error)) } else { Ok(()) };
@@ -146,7 +148,10 @@ async fn search_file(
     let answers = json_lines::<QueryLine>(file).map(|line| async {
         let (number, line) = line?;
         Ok::<_, io::Error>(match line {
-            Ok(QueryLine { id, text, .. }) => Ok((id, find(text).await)),
+            Ok(QueryLine { id, text, .. }) => {
+                let found = find(text.clone()).await;
+                Ok((id, found.map(|found| (found, text))))
+            }
             Err(message) => Err((number, message)),
         })
     });
@@ -154,9 +159,9 @@ async fn search_file(
     let mut searched = Searched::default();
     while let Some(answer) = answers.next().await {
         let shown = match answer? {
-            Ok((id, Ok(found))) => {
+            Ok((id, Ok((found, text)))) => {
                 searched.hits += found.hits.len() as u64;
-                show(&found, Some(&id), out, style)
+                show(&found, &text, Some(&id), out, style)
             }
             Ok((_, Err(error))) if error.stops_all() => {
                 let shown = if style.json { json_line(out, &Line::from(&error)) } else { Ok(()) };
@@ -200,7 +205,7 @@ fn report(failed: Failed<'_>, out: &mut impl Write, log: &mut impl Write, style:
 }
 
 /// Shows hits, best first; each is labelled with the query's id where there are several queries.
-fn show(found: &Found, query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
+fn show(found: &Found, query: &str, query_id: Option<&str>, out: &mut impl Write, style: &Style) -> io::Result<()> {
     let Found { hits, note, .. } = found;
     // A person is told on stderr, and once.
     if let Some(message) = note.as_deref().filter(|_| style.json) {
@@ -215,7 +220,7 @@ fn show(found: &Found, query_id: Option<&str>, out: &mut impl Write, style: &Sty
         if style.json {
             json_line(out, &Line::hit(found, rank, query_id))?;
         } else {
-            show_hit(found, rank, out, style)?;
+            show_hit(found, query, rank, out, style)?;
         }
     }
     if !style.json && hits.is_empty() && !style.quiet {
@@ -226,11 +231,11 @@ fn show(found: &Found, query_id: Option<&str>, out: &mut impl Write, style: &Sty
 
 /// ```text
 ///  1  0.83  docs/keys.md:10-31  Keys > Rotate
-///     The passage, a few lines of it,
+///     The passage, a few lines of it that have words of the query,
 ///     each cut at the edge of the termin…
 ///     Nearly the same: docs/old/keys.md:8-29
 /// ```
-fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style) -> io::Result<()> {
+fn show_hit(found: &DedupedHit, query: &str, rank: usize, out: &mut impl Write, style: &Style) -> io::Result<()> {
     let hit = &found.hit;
     let passage = &hit.passage;
     let pipeline = hit.pipeline.as_ref().map(|pipeline| format!("{}: ", one_line(pipeline))).unwrap_or_default();
@@ -252,13 +257,14 @@ fn show_hit(found: &DedupedHit, rank: usize, out: &mut impl Write, style: &Style
 
     let indent = "    ";
     let columns = style.width.saturating_sub(indent.len());
-    let mut lines = passage.text.lines().map(str::trim_end).filter(|line| !line.trim_start().is_empty());
-    for line in lines.by_ref().take(LINES_SHOWN) {
+    let (lines, before, after) = excerpt(&passage.text, query, LINES_SHOWN);
+    let left_out =
+        |is: bool, out: &mut dyn Write| if is { writeln!(out, "{indent}{}", style.paint(Paint::Dim, "…")) } else { Ok(()) };
+    left_out(before, &mut *out)?;
+    for line in lines {
         writeln!(out, "{indent}{}", trimmed(line, columns))?;
     }
-    if lines.next().is_some() {
-        writeln!(out, "{indent}{}", style.paint(Paint::Dim, "…"))?;
-    }
+    left_out(after, &mut *out)?;
     if !found.copies.is_empty() {
         let places =
             found.copies.iter().map(|copy| place(&copy.passage.uri, copy.passage.lines, link::of(&copy.passage).as_deref()));

@@ -8,10 +8,10 @@ mod properties;
 mod tests;
 use std::collections::HashMap;
 
-use self::properties::{Letters, Paragraph, Runs};
+use self::properties::{Letters, Paragraph, Paragraphs, Runs};
 use super::compound::{Compound, u16_at, u32_at, utf16};
+use super::edges::Rows;
 use super::numbering::{Label, Numbering};
-use super::table::{Cell, Table};
 use super::writer::{Block, Writer, link};
 use super::{Extracted, Format, MAX_TEXT, ParseError, codepage, letters, summary, text, title};
 use crate::document::Markup;
@@ -73,7 +73,7 @@ struct Story {
     letters: Vec<Letter>,
     /// How many of them are the text, its footnotes, its headers, its comments, its endnotes, its boxes.
     parts: [usize; 6],
-    paragraphs: Option<Runs<Paragraph>>,
+    paragraphs: Option<Paragraphs>,
     looks: Option<Runs<Letters>>,
     /// Headings among the styles: their level.
     headings: HashMap<u16, usize>,
@@ -135,7 +135,7 @@ impl Story {
                 story: self,
                 line: String::new(),
                 fields: Vec::new(),
-                rows: Vec::new(),
+                rows: Rows::default(),
                 cells: Vec::new(),
                 empty: 0,
                 numbering: lists::numbering(&self.lists, &self.uses),
@@ -328,7 +328,7 @@ struct Reader<'a> {
     line: String,
     /// Fields that are open: their code, where their result begins.
     fields: Vec<(String, Option<usize>)>,
-    rows: Vec<Vec<String>>,
+    rows: Rows,
     cells: Vec<String>,
     /// Ends of cells that follow each other: two are the end of a row, where nothing else says so.
     empty: usize,
@@ -452,9 +452,7 @@ impl Reader<'_> {
             let cells = std::mem::take(&mut self.cells);
             self.line.clear();
             self.empty = 0;
-            if !cells.is_empty() {
-                self.rows.push(cells);
-            }
+            self.end_of_row(cells, place);
             return;
         }
         self.cells.push(std::mem::take(&mut self.line).trim().to_owned());
@@ -463,12 +461,33 @@ impl Reader<'_> {
     fn close_table(&mut self, out: &mut dyn FnMut(Block)) {
         if !self.cells.is_empty() {
             let cells = std::mem::take(&mut self.cells);
-            self.rows.push(cells);
+            self.rows.begin_row();
+            self.add_row(cells);
         }
-        let rows = std::mem::take(&mut self.rows);
-        if !rows.is_empty() {
-            let rows = rows.into_iter().map(|row| row.into_iter().map(Cell::new).collect()).collect();
-            out(Block::Table(Table { rows, caption: None }));
+        if let Some(table) = self.rows.finish() {
+            out(Block::Table(table));
         }
+    }
+
+    /// A row with its cells' places, which merged ones are told by: its mark has them.
+    fn end_of_row(&mut self, cells: Vec<String>, place: u32) {
+        self.rows.begin_row();
+        for edge in self.story.paragraphs.as_ref().map_or(&[][..], |paragraphs| paragraphs.row(paragraphs.at(place))) {
+            if edge.from_above {
+                self.rows.goes_on();
+            }
+            if edge.from_left {
+                self.rows.joins_left();
+            }
+            self.rows.edge(edge.right);
+        }
+        self.add_row(cells);
+    }
+
+    fn add_row(&mut self, cells: Vec<String>) {
+        for cell in cells {
+            self.rows.cell(cell);
+        }
+        self.rows.end_row();
     }
 }

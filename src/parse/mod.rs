@@ -15,6 +15,8 @@ mod doc;
 mod docx;
 #[cfg(feature = "office")]
 mod drawing;
+#[cfg(feature = "office")]
+mod edges;
 mod epub;
 mod format;
 mod guard;

@@ -2,7 +2,8 @@
 //!
 //! A page is a drawing: glyphs at places, rules, pictures. In this order it becomes text: glyphs (`content`, `font`) → words by
 //! the gaps between them (`words`) → tables that rules show (`tables`) → columns along the white between blocks (`columns`) →
-//! lines, paragraphs, items, code (`lines`, `blocks`). Over all pages: what repeats at their edges goes (`furniture`), sizes
+//! lines, paragraphs, items, code (`lines`, `blocks`). Over all pages: what repeats at their edges goes (`furniture`), tables
+//! that go on keep their headings (`over_pages`), sizes
 //! and outline make headings, divided words are joined (`markdown`). Pictures without text are counted, and read where OCR is
 //! wished for (`ocr`).
 //!
@@ -21,6 +22,7 @@ mod lines;
 mod markdown;
 mod ocr;
 mod outline;
+mod over_pages;
 mod paths;
 mod strings;
 mod tables;
@@ -85,6 +87,7 @@ pub(super) fn extract(bytes: Vec<u8>, options: &ParseOptions, deadline: Instant)
     }
     let headings = outline::outline(&pdf);
     furniture::remove(&mut sheets);
+    over_pages::name_columns(&mut sheets);
     let written = markdown::write(&sheets, &headings);
     if written.text.trim().is_empty() {
         return Err(ParseError::NoText(Format::Pdf));
@@ -146,10 +149,10 @@ fn lay_out(shown: &Shown<'_>, number: usize) -> (Sheet, bool) {
 
 /// The blocks of the words that run in one direction.
 fn read_words(mut words: Vec<Word>, rules: &[Rect]) -> Vec<Block> {
-    let mut tables: Vec<String> = Vec::new();
+    let mut tables: Vec<tables::Found> = Vec::new();
     for found in tables::ruled(rules, &mut words) {
         words.push(Word::place_of(tables.len(), found.bounds));
-        tables.push(found.markdown);
+        tables.push(found);
     }
     let (mut right, mut all) = (0, 0);
     for word in &words {

@@ -1,7 +1,6 @@
 //! Rich Text Format, as Markdown.
 
 mod state;
-mod table;
 #[cfg(test)]
 mod tests;
 pub(super) mod token;
@@ -9,8 +8,8 @@ pub(super) mod token;
 use std::collections::HashMap;
 
 use self::state::{Destination, Font, Paragraph, State};
-use self::table::Rows;
 use self::token::{Token, Tokens};
+use super::edges::Rows;
 use super::package::own_title;
 use super::writer::{Block, Writer, link};
 use super::{Extracted, Format, MAX_TEXT, ParseError, codepage, letters, title};

@@ -1,9 +1,11 @@
-//! Spreadsheets, as Markdown tables: what a reader of the sheet sees, each sheet one table with its header once.
+//! Spreadsheets, as Markdown tables: what a reader of the sheet sees, each area of a sheet a table with its header.
 
+mod areas;
 pub(super) mod layout;
+mod value;
 
 use super::numfmt::NumberFormat;
-use layout::{Kind, Value};
+use value::{Kind, Value};
 
 /// A number as its format shows it, and whether it may be the name of a column.
 pub(super) fn number(column: u32, value: f64, format: &NumberFormat, since_1904: bool) -> Value {

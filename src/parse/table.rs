@@ -62,6 +62,32 @@ impl Table {
         self.rows.iter().map(values).filter(|row| !row.is_empty()).collect::<Vec<_>>().join("; ")
     }
 
+    /// Puts the header of a table above this one, which goes on with its rows: unless that one has none, or this one has its own,
+    /// the same or another. Returns whether it did.
+    #[cfg(feature = "pdf")]
+    pub(super) fn go_on_from(&mut self, before: &Self) -> bool {
+        let grid = Grid::of(&before.rows);
+        let range = grid.header_range();
+        if before.is_layout(&grid) || range.is_empty() || Grid::of(&self.rows).is_headed() {
+            return false;
+        }
+        let says = |row: &&Vec<Cell>| row.iter().any(|cell| !cell.text.trim().is_empty());
+        // The grid has no rows in which nothing begins.
+        let names = before.rows.iter().filter(says).skip(range.start).take(range.len());
+        let names: Vec<Vec<Cell>> = names
+            .enumerate()
+            .map(|(nth, row)| {
+                row.iter().map(|cell| Cell { header: true, rows: cell.rows.min(range.len() - nth), ..cell.clone() }).collect()
+            })
+            .collect();
+        let texts = |row: &[Cell]| row.iter().map(|cell| lines::one(&cell.text)).collect::<Vec<_>>();
+        if names.first().map(|row| texts(row)) == self.rows.first().map(|row| texts(row)) {
+            return false;
+        }
+        self.rows.splice(0..0, names);
+        true
+    }
+
     /// Whether the table only arranges what it holds.
     fn is_layout(&self, grid: &Grid) -> bool {
         let cells = || self.rows.iter().flatten();

@@ -65,6 +65,40 @@ fn document(text: &str, paragraphs: &[(u16, &[u8])]) -> Vec<u8> {
     built(&[("WordDocument", &main), ("1Table", &side)])
 }
 
+/// What ends a row of cells that end at these places.
+fn row_end(edges: &[i16], merges: &[u16]) -> Vec<u8> {
+    let mut list = vec![0x16, 0x24, 1, 0x17, 0x24, 1, 0x08, 0xd6];
+    let mut cells = vec![edges.len() as u8 - 1];
+    cells.extend(edges.iter().flat_map(|edge| edge.to_le_bytes()));
+    for flags in merges {
+        cells.extend(flags.to_le_bytes());
+        cells.extend([0; 18]);
+    }
+    list.extend((cells.len() as u16 + 1).to_le_bytes());
+    list.extend(cells);
+    list
+}
+
+#[test]
+fn merged_cells_are_told_by_their_edges() {
+    // The first and the last name reach down, which two kinds of changes say; the second is two columns wide.
+    let text = "Part\u{7}Torque\u{7}Note\u{7}\u{7}\u{7}min\u{7}max\u{7}\u{7}\u{7}M8\u{7}20\u{7}25\u{7}dry\u{7}\u{7}after\r";
+    let cell: &[u8] = &[0x16, 0x24, 1];
+    let first = row_end(&[0, 100, 300, 400], &[]);
+    let mut second = row_end(&[0, 100, 200, 300, 400], &[1 << 5]);
+    second.extend([0x2b, 0xd6, 2, 3, 1]);
+    let third = row_end(&[0, 100, 200, 300, 400], &[]);
+    let mut paragraphs = vec![(0, cell); 3];
+    paragraphs.push((0, &first[..]));
+    paragraphs.extend(vec![(0, cell); 4]);
+    paragraphs.push((0, &second[..]));
+    paragraphs.extend(vec![(0, cell); 4]);
+    paragraphs.push((0, &third[..]));
+    paragraphs.push((0, &[]));
+    let got = extract(document(text, &paragraphs)).unwrap();
+    assert_eq!(got.text, "| Part | Torque / min | Torque / max | Note |\n| - | - | - | - |\n| M8 | 20 | 25 | dry |\n\nafter\n");
+}
+
 #[test]
 fn paragraphs_headings_tables_and_fields() {
     let text = "Scope\rSub\r\u{13}HYPERLINK \"https://e.org/\"\u{14}there\u{15} Übung 中\u{1f}文\u{1e}x\ritem\rCity\u{7}Load\u{7}\u{7}Oslo\u{7}1\u{7}\u{7}after\r";

@@ -2,6 +2,7 @@
 
 use super::bidi;
 use super::lines::Line;
+use super::tables::Found;
 
 /// A line as far as it matters once it is read.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(super) struct Block {
     pub(super) is_turned: bool,
     /// A footnote.
     pub(super) is_note: bool,
+    /// The table that it was before it was Markdown, if rules show one.
+    pub(super) ruled: Option<Box<Found>>,
 }
 
 impl Block {
@@ -46,7 +49,7 @@ impl Block {
 
     pub(super) fn table(markdown: String, y: f64) -> Self {
         let row = Row { text: String::new(), size: 0.0, is_bold: false, y };
-        Self { content: Content::Table(markdown), rows: vec![row], is_turned: false, is_note: false }
+        Self { content: Content::Table(markdown), rows: vec![row], is_turned: false, is_note: false, ruled: None }
     }
 }
 
@@ -87,7 +90,7 @@ fn mode(mut all: Vec<i64>) -> Option<i64> {
 }
 
 /// The blocks of a part of a page. `usual`: see [`spacing`], of the whole page. `tables`: the parts that were read before.
-pub(super) fn blocks(lines: Vec<Line>, usual: f64, body: f64, tables: &[String]) -> Vec<Block> {
+pub(super) fn blocks(lines: Vec<Line>, usual: f64, body: f64, tables: &[Found]) -> Vec<Block> {
     let own: Vec<i64> = distances(&lines).map(|d| (d * 20.0).round() as i64).collect();
     // Of many lines their own distance, unless it is the one between paragraphs of a line each.
     let spacing = if own.len() >= 6 { mode(own).map_or(usual, |d| d as f64 / 20.0) } else { usual };
@@ -97,7 +100,10 @@ pub(super) fn blocks(lines: Vec<Line>, usual: f64, body: f64, tables: &[String])
     for line in lines {
         if let Some(part) = line.part() {
             close(&mut open, &margins, &mut out);
-            out.push(Block::table(tables.get(part).cloned().unwrap_or_default(), line.y));
+            if let Some(found) = tables.get(part) {
+                let ruled = Some(Box::new(found.clone()));
+                out.push(Block { ruled, ..Block::table(found.table.to_markdown(), line.y) });
+            }
             continue;
         }
         if open.last().is_some_and(|last| margins.parts(&open, last, &line, spacing, body)) {
@@ -141,7 +147,7 @@ fn close(open: &mut Vec<Line>, margins: &Margins, out: &mut Vec<Block>) {
             return;
         }
     }
-    out.push(Block { content, rows, is_turned: false, is_note: false });
+    out.push(Block { content, rows, is_turned: false, is_note: false, ruled: None });
 }
 
 /// A line of code: blanks as wide as they are on the page.

@@ -50,14 +50,19 @@ fn divide(words: Vec<Word>, rtl: bool, depth: usize, out: &mut Vec<Region>) {
         return;
     }
     let size = lines::main_size(words.iter());
-    for gutter in best_gutters(&words, size) {
-        let band: Vec<Word> = words.iter().filter(|w| (gutter.y0..=gutter.y1).contains(&w.middle().y)).cloned().collect();
-        let mut gutters: Vec<White> = gutters_through(&band, gutter, size);
-        gutters.sort_by(|a, b| a.x0.total_cmp(&b.x0));
-        let cuts: Vec<f64> = gutters.iter().map(|g| f64::midpoint(g.x0, g.x1)).collect();
+    for mut gutter in best_gutters(&words, size) {
+        let (mut band, mut cuts) = band_of(&words, gutter, size);
         let kind = kind_of(&band, &cuts, size);
         if matches!(kind, Kind::Neither) {
             continue;
+        }
+        if matches!(kind, Kind::Table)
+            && let Some(inner) = without_lone_lines(&band, &cuts, gutter)
+        {
+            let (of_inner, cuts_of_inner) = band_of(&words, inner, size);
+            if matches!(kind_of(&of_inner, &cuts_of_inner, size), Kind::Table) {
+                (gutter, band, cuts) = (inner, of_inner, cuts_of_inner);
+            }
         }
         let (above, rest): (Vec<Word>, Vec<Word>) = words.into_iter().partition(|w| w.middle().y < gutter.y0);
         let below: Vec<Word> = rest.into_iter().filter(|w| w.middle().y > gutter.y1).collect();
@@ -77,6 +82,58 @@ fn divide(words: Vec<Word>, rtl: bool, depth: usize, out: &mut Vec<Region>) {
         return;
     }
     out.push(Region::Lines(lines::lines(words)));
+}
+
+/// The words beside a gutter, and where these are parted by all gutters there.
+fn band_of(words: &[Word], gutter: White, size: f64) -> (Vec<Word>, Vec<f64>) {
+    let band: Vec<Word> = words.iter().filter(|w| (gutter.y0..=gutter.y1).contains(&w.middle().y)).cloned().collect();
+    let mut gutters: Vec<White> = gutters_through(&band, gutter, size);
+    gutters.sort_by(|a, b| a.x0.total_cmp(&b.x0));
+    let cuts = gutters.iter().map(|g| f64::midpoint(g.x0, g.x1)).collect();
+    (band, cuts)
+}
+
+/// The band of a table without the lines above and below it that stand beside no other cell and are no cells: a heading is set in
+/// another size, a sentence begins where no row has a cell, or nowhere near the left edge of one and at another distance than
+/// that of the rows. `None` if there are none, or too few rows besides.
+fn without_lone_lines(band: &[Word], cuts: &[f64], gutter: White) -> Option<White> {
+    let lines = lines::lines(band.to_vec());
+    let cells = |line: &Line| -> Vec<usize> {
+        let of = |(column, words): (usize, Vec<Word>)| (!words.is_empty()).then_some(column);
+        split(line.words.clone(), cuts).into_iter().enumerate().filter_map(of).collect()
+    };
+    let rows: Vec<(&Line, Vec<usize>)> = lines.iter().map(|line| (line, cells(line))).collect();
+    let several = || rows.iter().filter(|(_, cells)| cells.len() > 1);
+    let size = lines::main_size(several().flat_map(|(line, _)| &line.words));
+    let usual = {
+        let ys: Vec<f64> = several().map(|(line, _)| line.y).collect();
+        let mut steps: Vec<f64> = ys.iter().zip(ys.iter().skip(1)).map(|(a, b)| b - a).collect();
+        steps.sort_by(f64::total_cmp);
+        steps.get(steps.len() / 2).copied()?
+    };
+    let is_lone = |at: usize, beside: Option<usize>| {
+        let Some((line, own)) = rows.get(at) else { return false };
+        let [column] = own.as_slice() else { return false };
+        let step = beside.and_then(|at| rows.get(at)).map_or(0.0, |(other, _)| (other.y - line.y).abs());
+        let has_cells = several().any(|(_, cells)| cells.contains(column));
+        let starts =
+            |row: &Line| split(row.words.clone(), cuts).get(*column).and_then(|c| c.iter().map(|w| w.x0).reduce(f64::min));
+        let is_at_edge = several().filter_map(|(row, _)| starts(row)).any(|x| (x - line.x0).abs() < 0.3 * size);
+        (line.size - size).abs() > 0.1 * size || !has_cells || (!is_at_edge && (step - usual).abs() > 0.1 * usual)
+    };
+    let (mut first, mut last) = (0, rows.len().checked_sub(1)?);
+    while is_lone(first, Some(first + 1)) {
+        first += 1;
+    }
+    while last > first && is_lone(last, last.checked_sub(1)) {
+        last -= 1;
+    }
+    if (first == 0 && last + 1 == rows.len()) || last < first + 2 {
+        return None;
+    }
+    let top = |(line, _): &(&Line, Vec<usize>)| line.words.iter().map(Word::top).fold(f64::INFINITY, f64::min);
+    let bottom = |(line, _): &(&Line, Vec<usize>)| line.words.iter().map(Word::bottom).fold(f64::NEG_INFINITY, f64::max);
+    Some(White { y0: top(rows.get(first)?), y1: bottom(rows.get(last)?), ..gutter })
 }
 
 pub(super) fn split(words: Vec<Word>, cuts: &[f64]) -> Vec<Vec<Word>> {

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::Sheet;
 use super::blocks::{Content, Row};
 
-/// Documents with fewer pages have none that could be told from text.
-const PAGES: usize = 3;
+/// Documents with fewer pages have none that could be told from text. Of two pages it is told by more: see [`alike`].
+const PAGES: usize = 2;
 /// The part of a page's height, at its top and at its bottom, in which furniture stands.
 const EDGE: f64 = 0.18;
 /// Lines at each edge that are looked at.
@@ -71,6 +71,10 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
     if sheets.len() < PAGES {
         return;
     }
+    let two: Option<Vec<String>> = match sheets {
+        [one, other] => Some(alike(one, other)),
+        _ => None,
+    };
     let mut seen: HashMap<(String, i64), Vec<usize>> = HashMap::new();
     for (page, sheet) in sheets.iter().enumerate() {
         for (_, _, row) in edges(sheet) {
@@ -80,7 +84,7 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
             }
         }
     }
-    let least = (sheets.len() / 5).clamp(3, 5);
+    let least = if two.is_some() { 2 } else { (sheets.len() / 5).clamp(3, 5) };
     let on = |key: &(String, i64)| -> usize {
         // A step to both sides: the same line may fall into either of two.
         (-1..=1).filter_map(|d| seen.get(&(key.0.clone(), key.1 + d))).map(Vec::len).sum()
@@ -91,7 +95,7 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
         let mut here = Vec::new();
         for (block, at, row) in edges(sheet) {
             let key = (pattern(&row.text), place(row, sheet));
-            if on(&key) < least {
+            if on(&key) < least || two.as_ref().is_some_and(|two| !two.contains(&row.text)) {
                 continue;
             }
             if is_number(&key.0) || kept.contains(&key.0) {
@@ -114,6 +118,26 @@ pub(super) fn remove(sheets: &mut [Sheet]) {
         }
         sheet.blocks.retain(|b| !b.rows.is_empty());
     }
+}
+
+/// What two pages that are the whole document have in common at their edges: lines that say the same at the same height, and two
+/// numbers of pages of which the second is the next one. Two lines that differ in anything else may be text.
+fn alike(one: &Sheet, other: &Sheet) -> Vec<String> {
+    let number = |text: &str| -> Option<u64> {
+        let digits: String = text.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+        digits.parse().ok().filter(|_| is_number(&pattern(text)))
+    };
+    let mut out = Vec::new();
+    for (_, _, row) in edges(one) {
+        for (_, _, below) in edges(other) {
+            let next = number(&row.text).zip(number(&below.text)).is_some_and(|(a, b)| a.checked_add(1) == Some(b));
+            let same = row.text == below.text && row.text.chars().any(char::is_alphabetic);
+            if (next || same) && (place(row, one) - place(below, other)).abs() <= 1 {
+                out.extend([row.text.clone(), below.text.clone()]);
+            }
+        }
+    }
+    out
 }
 
 /// How high a line stands, in hundredths of the page.

@@ -38,7 +38,7 @@ fn block(text: &str) -> Option<Block> {
         // In the middle of the page, where nothing is taken for its edge.
         .map(|(i, line)| Row { text: unspaced(line), size: 10.0, is_bold: false, y: 300.0 + i as f64 })
         .collect();
-    (!rows.is_empty()).then_some(Block { content: Content::Paragraph, rows, is_turned: false, is_note: false })
+    (!rows.is_empty()).then_some(Block { content: Content::Paragraph, rows, is_turned: false, is_note: false, ruled: None })
 }
 
 /// Tesseract sets blanks between ideographs.

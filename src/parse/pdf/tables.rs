@@ -14,9 +14,12 @@ const COLUMNS: usize = 60;
 const ROWS: usize = 400;
 
 /// A table that was found, and the room that it takes.
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     pub(super) bounds: Rect,
-    pub(super) markdown: String,
+    pub(super) table: Table,
+    /// Where its columns begin and end; none where no rules part them.
+    pub(super) edges: Vec<f64>,
 }
 
 /// The tables that rules show; their words are taken out of `words`.
@@ -24,23 +27,29 @@ pub(super) fn ruled(rules: &[Rect], words: &mut Vec<Word>) -> Vec<Found> {
     let (flat, upright) = sort_out(rules);
     let mut found = Vec::new();
     for grid in grids(&flat, &upright) {
-        take(words, grid.bounds(), |inside| grid.fill(inside), &mut found);
+        take(words, grid.bounds(), &grid.xs, |inside| grid.fill(inside), &mut found);
     }
     for between in open_tables(&flat, &found) {
-        take(words, between.bounds, |inside| between.fill(inside), &mut found);
+        take(words, between.bounds, &[], |inside| between.fill(inside), &mut found);
     }
     found
 }
 
 /// Takes the words of a part out, if they make a table.
-fn take(words: &mut Vec<Word>, bounds: Rect, fill: impl Fn(&[Word]) -> Option<Vec<Vec<Cell>>>, found: &mut Vec<Found>) {
+fn take(
+    words: &mut Vec<Word>,
+    bounds: Rect,
+    edges: &[f64],
+    fill: impl Fn(&[Word]) -> Option<Vec<Vec<Cell>>>,
+    found: &mut Vec<Found>,
+) {
     let inside: Vec<Word> = words.iter().filter(|w| bounds.contains(w.middle())).cloned().collect();
     if inside.len() < 2 {
         return;
     }
     if let Some(rows) = fill(&inside) {
         words.retain(|w| !bounds.contains(w.middle()));
-        found.push(Found { bounds, markdown: markdown(rows) });
+        found.push(Found { bounds, table: Table { rows, caption: None }, edges: edges.to_vec() });
     }
 }
 

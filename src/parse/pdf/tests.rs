@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")]
 
+mod headings;
 mod scanned;
 
 use std::fmt::Write as _;

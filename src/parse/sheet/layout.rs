@@ -1,11 +1,13 @@
-//! Rows of a sheet as one Markdown table, written as they come: what stands above the table as text, the names of its columns,
-//! and then row by row.
+//! Rows of a sheet as Markdown tables, written as they come: what stands above a table as text, the names of its columns,
+//! and then row by row. Where a blank row ends a table, `areas` says.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::{Format, MAX_TEXT, ParseError, title};
+use super::areas::{Part, Row, Shape, areas};
+pub(in super::super) use super::value::{Kind, Value};
 
-/// Rows that are looked at before it is said where the table begins.
+/// Rows that are looked at before it is said where a table begins.
 const LOOKED_AT: usize = 60;
 /// Bytes of a cell that are kept: as many as Excel lets one enter, and then some.
 const MAX_CELL: usize = 64 << 10;
@@ -15,23 +17,6 @@ const REPEATED: usize = 200;
 const ABOVE: usize = 20;
 /// Merged cells that go on downwards at once.
 const MAX_OPEN: usize = 200;
-
-/// What a cell holds, as far as it tells names from values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Kind {
-    Word,
-    Number,
-    /// A date or a year, which may be the name of a column.
-    Date,
-}
-
-/// A cell that is not blank.
-#[derive(Debug, Clone)]
-pub(in super::super) struct Value {
-    pub(in super::super) column: u32,
-    pub(in super::super) text: String,
-    pub(in super::super) kind: Kind,
-}
 
 /// Cells that are one: rows and columns, all inclusive, from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,11 +41,27 @@ struct Sheet {
     /// Those that cover several columns, by their first column; for the rows that are looked at.
     wide: HashMap<u32, Vec<Merge>>,
     /// The values of merged cells that go on downwards: last row, columns, value.
-    open: Vec<(Merge, Value)>,
-    /// Rows that wait until the table is understood.
-    waiting: Vec<(u32, Vec<Value>)>,
-    /// Places of the columns, once it is.
-    columns: Option<HashMap<u32, usize>>,
+    open_merges: Vec<(Merge, Value)>,
+    /// Rows that wait until their table is understood.
+    waiting: Vec<Row>,
+    /// The last row that was not blank.
+    last: Option<u32>,
+    /// The last table, once it is understood.
+    table: Option<Table>,
+    /// Whether rows may be added to it as they come: nothing was written behind it, and no blank row stands below.
+    open: bool,
+}
+
+/// A table that was begun.
+struct Table {
+    /// The places of its columns.
+    columns: HashMap<u32, usize>,
+    /// Its header, as written.
+    header: String,
+    /// What its rows are like.
+    shape: Shape,
+    /// Whether its last row is the last line of the text.
+    is_last: bool,
 }
 
 impl Sheets {
@@ -84,9 +85,7 @@ impl Sheets {
 
     /// Says that cells are one, before their row is added.
     pub(in super::super) fn spans(&mut self, merge: Merge) {
-        if self.sheet.columns.is_none() {
-            self.sheet.merges.entry(merge.rows.0).or_default().push(merge);
-        }
+        self.sheet.merges.entry(merge.rows.0).or_default().push(merge);
     }
 
     /// Adds a row; rows come in ascending order, their cells by ascending column.
@@ -95,13 +94,17 @@ impl Sheets {
         if cells.is_empty() {
             return Ok(());
         }
+        let begins = self.sheet.is_blank_above(line);
+        self.sheet.open &= !begins;
+        self.sheet.last = Some(line);
         self.sheet.carry_down(line, &mut cells);
-        if self.sheet.columns.is_some() {
+        if self.sheet.open {
+            self.sheet.merges.remove(&line);
             self.body(&cells);
         } else {
-            self.sheet.waiting.push((line, cells));
+            self.sheet.waiting.push(Row { line, begins, cells });
             if self.sheet.waiting.len() >= LOOKED_AT {
-                self.settle();
+                self.settle(false);
             }
         }
         if self.text.len() > MAX_TEXT {
@@ -112,8 +115,9 @@ impl Sheets {
 
     /// Ends a sheet, with what is said of its cells: `B2`, who said it, what.
     pub(in super::super) fn end(&mut self, notes: &[(String, String, String)]) {
-        if self.sheet.columns.is_none() {
-            self.settle();
+        self.settle(true);
+        if self.sheet.last.is_some() && self.text.ends_with("\n\n") {
+            self.text.pop();
         }
         for (at, author, said) in notes {
             let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -143,31 +147,61 @@ impl Sheets {
         self.text
     }
 
-    /// Says what the first rows are, and writes them.
-    fn settle(&mut self) {
-        let rows = std::mem::take(&mut self.sheet.waiting);
-        if let [(_, cells)] = rows.as_slice()
-            && let [alone] = cells.as_slice()
+    /// Says what the rows that wait are, and writes them; unless this is the `end`, the last of them go on waiting where a blank
+    /// row stands above them: of a table one row tells little.
+    fn settle(&mut self, end: bool) {
+        let mut rows = std::mem::take(&mut self.sheet.waiting);
+        if !end
+            && let Some(last) =
+                rows.iter().rposition(|row| row.begins).filter(|last| rows.len() - last < LOOKED_AT / 2 && *last > 0)
         {
-            // A remark, no table.
-            self.aside(&alone.text);
-            return;
+            self.sheet.waiting = rows.split_off(last);
         }
-        for (line, _) in &rows {
-            for merge in self.sheet.merges.get(line).into_iter().flatten().filter(|m| m.columns.1 > m.columns.0) {
+        self.sheet.wide.clear();
+        for row in &rows {
+            for merge in self.sheet.merges.get(&row.line).into_iter().flatten().filter(|m| m.columns.1 > m.columns.0) {
                 self.sheet.wide.entry(merge.columns.0).or_default().push(*merge);
             }
         }
-        let widest = rows.iter().map(|(line, cells)| self.sheet.reach(*line, cells)).max().unwrap_or(0);
-        let enough = widest.div_ceil(2).max(2).min(widest.max(1));
-        let first = rows
-            .iter()
-            .take(ABOVE)
-            .position(|(line, cells)| self.sheet.reach(*line, cells) >= enough && cells.len() > usize::from(widest > 1));
-        let first = first.unwrap_or(0);
-        let (above, table) = rows.split_at_checked(first).unwrap_or((&[], &rows));
-        for (_, cells) in above {
-            self.said = self.said.take().or_else(|| title::clean(&cells.first()?.text));
+        let last = self.sheet.table.as_ref().map(|table| &table.shape);
+        let more = !self.sheet.waiting.is_empty();
+        let areas = areas(rows, last, more, |rows| {
+            let widest = rows.iter().map(|row| self.sheet.reach(row)).max().unwrap_or(0);
+            self.sheet.headers(rows, widest)
+        });
+        for area in areas {
+            match (area.part, area.rows.as_slice()) {
+                (Part::Rest, rows) => {
+                    for row in rows {
+                        self.body(&row.cells);
+                    }
+                    self.sheet.open = true;
+                }
+                (Part::Text, rows) => self.above(rows),
+                // A remark, no table.
+                (Part::Table, [Row { cells, .. }]) if cells.len() == 1 => {
+                    if let Some(cell) = cells.first() {
+                        self.aside(&cell.text);
+                    }
+                }
+                (Part::Table, rows) => self.begin_table(rows),
+            }
+        }
+        self.sheet.open &= self.sheet.waiting.is_empty();
+    }
+
+    /// Lines of text: titles, remarks, names with their values.
+    fn above(&mut self, rows: &[Row]) {
+        if rows.is_empty() {
+            return;
+        }
+        self.end_table();
+        for row in rows {
+            let cells = &row.cells;
+            // The name of a value is none of the whole.
+            if self.sheet.table.is_none() && cells.len() == 1 {
+                self.said = self.said.take().or_else(|| title::clean(&cells.first()?.text));
+            }
             let words: Vec<&str> = cells.iter().map(|cell| cell.text.trim()).collect();
             let joined = match words.as_slice() {
                 [name, value] if !name.ends_with([':', '：']) => format!("{name}: {value}"),
@@ -179,7 +213,21 @@ impl Sheets {
             }
             self.text.push('\n');
         }
-        let mut used: Vec<u32> = table.iter().flat_map(|(_, cells)| cells.iter().map(|cell| cell.column)).collect();
+    }
+
+    /// A table, with what stands above it in the same rows.
+    fn begin_table(&mut self, rows: &[Row]) {
+        let widest = rows.iter().map(|row| self.sheet.reach(row)).max().unwrap_or(0);
+        let enough = widest.div_ceil(2).max(2).min(widest.max(1));
+        let first = rows
+            .iter()
+            .take(ABOVE)
+            .position(|row| self.sheet.reach(row) >= enough && row.cells.len() > usize::from(widest > 1));
+        let first = first.unwrap_or(0);
+        let (above, table) = rows.split_at_checked(first).unwrap_or((&[], rows));
+        self.above(above);
+        self.end_table();
+        let mut used: Vec<u32> = table.iter().flat_map(|row| row.cells.iter().map(|cell| cell.column)).collect();
         used.sort_unstable();
         used.dedup();
         if used.is_empty() {
@@ -188,9 +236,9 @@ impl Sheets {
         let headers = self.sheet.headers(table, widest);
         let (names, body) = table.split_at_checked(headers).unwrap_or((&[], table));
         let mut header: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        for (line, cells) in names {
-            for cell in cells {
-                for column in self.sheet.across(*line, cell.column) {
+        for row in names {
+            for cell in &row.cells {
+                for column in self.sheet.across(row.line, cell.column) {
                     let names = header.entry(column).or_default();
                     if !names.contains(&cell.text) {
                         names.push(cell.text.clone());
@@ -199,22 +247,40 @@ impl Sheets {
             }
         }
         let line: Vec<String> = used.iter().map(|c| header.get(c).map(|names| names.join(" / ")).unwrap_or_default()).collect();
-        push_row(&mut self.text, line.iter().map(String::as_str));
-        self.text.push_str(&"| --- ".repeat(used.len()));
-        self.text.push_str("|\n");
-        self.sheet.columns = Some(used.into_iter().zip(0..).collect());
-        let body: Vec<Vec<Value>> = body.iter().map(|(_, cells)| cells.clone()).collect();
-        for cells in body {
-            self.body(&cells);
+        let mut header = String::new();
+        push_row(&mut header, line.iter().map(String::as_str));
+        header.push_str(&"| --- ".repeat(used.len()));
+        header.push_str("|\n");
+        self.text.push_str(&header);
+        let columns = used.into_iter().zip(0..).collect();
+        self.sheet.table = Some(Table { columns, header, shape: Shape::default(), is_last: true });
+        self.sheet.open = true;
+        for row in body {
+            self.body(&row.cells);
         }
     }
 
+    /// A blank line below a table that ends the text.
+    fn end_table(&mut self) {
+        self.sheet.open = false;
+        if let Some(table) = &mut self.sheet.table
+            && std::mem::take(&mut table.is_last)
+        {
+            self.text.push('\n');
+        }
+    }
+
+    /// A row of the last table, under its header again if something stands between.
     fn body(&mut self, cells: &[Value]) {
-        let Some(columns) = &self.sheet.columns else { return };
-        let mut line: Vec<&str> = vec![""; columns.len()];
+        let Some(table) = &mut self.sheet.table else { return };
+        if !std::mem::replace(&mut table.is_last, true) {
+            self.text.push_str(&table.header);
+        }
+        table.shape.add(cells);
+        let mut line: Vec<&str> = vec![""; table.columns.len()];
         let mut beyond = Vec::new();
         for cell in cells {
-            match columns.get(&cell.column).and_then(|&at| line.get_mut(at)) {
+            match table.columns.get(&cell.column).and_then(|&at| line.get_mut(at)) {
                 // Cells that come twice, as damaged files have them, are written twice.
                 Some(place) if place.is_empty() => *place = &cell.text,
                 _ => beyond.push(cell.text.as_str()),
@@ -226,20 +292,26 @@ impl Sheets {
 }
 
 impl Sheet {
+    /// Whether a row is parted from the one before by a blank one that no merged cell covers.
+    fn is_blank_above(&self, line: u32) -> bool {
+        let covered = self.open_merges.iter().any(|(merge, _)| merge.rows.1.saturating_add(1) >= line);
+        self.last.is_some_and(|last| line > last.saturating_add(1)) && !covered
+    }
+
     /// Puts the values of cells that are merged downwards into the rows below their first.
     fn carry_down(&mut self, line: u32, cells: &mut Vec<Value>) {
-        self.open.retain(|(merge, _)| merge.rows.1 >= line);
-        for (merge, value) in &self.open {
+        self.open_merges.retain(|(merge, _)| merge.rows.1 >= line);
+        for (merge, value) in &self.open_merges {
             if !cells.iter().any(|cell| (merge.columns.0..=merge.columns.1).contains(&cell.column)) {
                 cells.push(value.clone());
             }
         }
         cells.sort_by_key(|cell| cell.column);
         for merge in self.merges.get(&line).into_iter().flatten().filter(|m| m.rows.1 > line) {
-            if self.open.len() < MAX_OPEN
+            if self.open_merges.len() < MAX_OPEN
                 && let Some(value) = cells.iter().find(|cell| cell.column == merge.columns.0 && cell.text.len() <= REPEATED)
             {
-                self.open.push((*merge, value.clone()));
+                self.open_merges.push((*merge, value.clone()));
             }
         }
     }
@@ -251,25 +323,25 @@ impl Sheet {
     }
 
     /// How many columns a row has a value for.
-    fn reach(&self, line: u32, cells: &[Value]) -> usize {
-        if let [alone] = cells {
+    fn reach(&self, row: &Row) -> usize {
+        if let [alone] = row.cells.as_slice() {
             // A title over all columns is one value.
             return usize::from(!alone.text.is_empty());
         }
-        cells.iter().map(|cell| self.across(line, cell.column).count()).sum()
+        row.cells.iter().map(|cell| self.across(row.line, cell.column).count()).sum()
     }
 
     /// How many of the first rows of a table name its columns.
-    fn headers(&self, table: &[(u32, Vec<Value>)], widest: usize) -> usize {
-        let Some((line, first)) = table.first() else { return 0 };
-        let next = table.get(1).map(|(_, cells)| cells.as_slice());
+    fn headers(&self, table: &[Row], widest: usize) -> usize {
+        let Some(Row { line, cells: first, .. }) = table.first() else { return 0 };
+        let next = table.get(1).map(|row| row.cells.as_slice());
         if !names_columns(first, next) || (widest == 1 && table.len() < 2) {
             return 0;
         }
         let of_row: Vec<&Merge> = self.merges.get(line).into_iter().flatten().collect();
         let down = of_row.iter().map(|m| m.rows.1 - m.rows.0).max().unwrap_or(0).min(4) as usize;
         let below = usize::from(of_row.iter().any(|m| m.columns.1 > m.columns.0)).max(down);
-        let wordy = |nth: usize| table.get(nth).is_some_and(|(_, cells)| cells.iter().all(|cell| cell.kind != Kind::Number));
+        let wordy = |nth: usize| table.get(nth).is_some_and(|row| row.cells.iter().all(|cell| cell.kind != Kind::Number));
         1 + (1..=below).take_while(|&nth| wordy(nth)).count().min(table.len().saturating_sub(1))
     }
 }

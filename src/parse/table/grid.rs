@@ -83,6 +83,32 @@ impl<'a> Grid<'a> {
 
     /// Titles that stand above the table in cells as wide as all of it, and the header.
     pub(super) fn header(&self) -> (Vec<&'a str>, Header) {
+        let (titles, Range { start: first, end: named }) = self.titles();
+        let names = (0..self.columns).map(|_| String::new()).collect();
+        let mut header = Header { names, body: named..self.rows.len() };
+        for row in first..named {
+            self.name_columns(row, &mut header.names);
+        }
+        (titles, header)
+    }
+
+    /// The rows that name the columns.
+    #[cfg(feature = "pdf")]
+    pub(super) fn header_range(&self) -> Range<usize> {
+        self.titles().1
+    }
+
+    /// Whether the first row names columns beyond doubt: no quantity in it, and one of its names over quantities.
+    #[cfg(feature = "pdf")]
+    pub(super) fn is_headed(&self) -> bool {
+        let Some((first, below)) = self.rows.split_first() else { return false };
+        let quantity = |text: &str| is_number(text) && !is_year(text);
+        !first.iter().any(|place| quantity(&place.cell.text))
+            && first.iter().filter(|place| says(place)).any(|place| stands_over_numbers(place, below))
+    }
+
+    /// Titles that stand above the table, and the rows that name its columns.
+    fn titles(&self) -> (Vec<&'a str>, Range<usize>) {
         let mut first = 0;
         let mut titles = Vec::new();
         while let [place] = self.row(first)
@@ -96,13 +122,7 @@ impl<'a> Grid<'a> {
             }
             first += 1;
         }
-        let named = first + self.header_rows(first);
-        let names = (0..self.columns).map(|_| String::new()).collect();
-        let mut header = Header { names, body: named..self.rows.len() };
-        for row in first..named {
-            self.name_columns(row, &mut header.names);
-        }
-        (titles, header)
+        (titles, first..first + self.header_rows(first))
     }
 
     /// How many rows from this one on name the columns.
@@ -116,7 +136,11 @@ impl<'a> Grid<'a> {
             return 1 + below.min(named.saturating_sub(2)).min(MAX_HEADER);
         }
         if named == 0 && !rows.iter().flatten().any(|place| place.cell.header) {
-            return usize::from(!looks_like_data(rows));
+            return if looks_like_data(rows) { 0 } else { 1 + usize::from(is_divided(rows)) };
+        }
+        // Word and PowerPoint mark the first row alone.
+        if named == 1 && is_divided(rows) {
+            return 2;
         }
         named.min(MAX_HEADER)
     }
@@ -139,6 +163,33 @@ impl<'a> Grid<'a> {
             }
         }
     }
+}
+
+/// Whether the second row names parts of a column of the first, as `EUR` and `CNY` below a merged `Price`: it has two names or more
+/// below one cell of the first row, no quantity, and rows below it; and either it says nothing of the other columns, whose names
+/// reach down or have blanks below them, or one of its names stands over quantities. A row of words alone below a merged name may
+/// be the first one of values, and is left one.
+fn is_divided(rows: &[Vec<Place>]) -> bool {
+    let [first, second, below @ ..] = rows else { return false };
+    let names: Vec<&Place> = second.iter().filter(|place| says(place)).collect();
+    let beneath = |above: &Place| {
+        let inside = |place: &&&Place| above.columns.start <= place.columns.start && place.columns.end <= above.columns.end;
+        let count = names.iter().filter(inside).count();
+        says(above) && above.columns.len() > 1 && count > 1
+    };
+    let covered = |place: &Place| first.iter().any(|above| beneath(above) && above.columns.contains(&place.columns.start));
+    let quantity = |place: &&&Place| is_number(&place.cell.text) && !is_year(&place.cell.text);
+    if below.is_empty() || !first.iter().any(beneath) || names.iter().any(|place| quantity(&place)) {
+        return false;
+    }
+    names.iter().all(|place| covered(place)) || names.iter().any(|place| covered(place) && stands_over_numbers(place, below))
+}
+
+/// Whether most of what stands below a place is a number.
+fn stands_over_numbers(place: &Place, below: &[Vec<Place>]) -> bool {
+    let at = |row: &Vec<Place>| row.iter().find(|p| p.columns.contains(&place.columns.start)).map(|p| is_number(&p.cell.text));
+    let values: Vec<bool> = below.iter().take(50).filter_map(at).collect();
+    2 * values.iter().filter(|number| **number).count() > values.len()
 }
 
 /// Whether a first row without a mark is a row like those below: its numbers stand over numbers.

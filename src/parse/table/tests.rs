@@ -36,6 +36,22 @@ fn header_rows_are_one() {
 }
 
 #[test]
+fn parts_of_a_merged_name_are_named_by_the_row_below() {
+    let joined = "| Item | Price / EUR | Price / CNY | Stock |\n| - | - | - | - |\n| A | 1 | 8 | 3 |";
+    assert_eq!(shown("Item/2|Price*2|Stock/2\nEUR|CNY\nA|1|8|3"), joined);
+    assert_eq!(shown("Item|Price*2|Stock\n|EUR|CNY|\nA|1|8|3"), joined);
+    // The first row alone is marked, as PowerPoint does it.
+    assert_eq!(shown("^Item/2|^Price*2|^Stock/2\nEUR|CNY\nA|1|8|3"), joined);
+    assert_eq!(
+        shown("Item|Price*2|Stock\nName|EUR|CNY|pieces\nA|1|8|3"),
+        "| Item / Name | Price / EUR | Price / CNY | Stock / pieces |\n| - | - | - | - |\n| A | 1 | 8 | 3 |"
+    );
+    // Words below words may be values; so are quantities.
+    assert_eq!(shown("Name|Address*2\nAnn|Main St|Oslo\nBob|Low St|Rome").lines().nth(2), Some("| Ann | Main St | Oslo |"));
+    assert_eq!(shown("Name|Size*2\nA|1|2\nB|3|4").lines().nth(2), Some("| A | 1 | 2 |"));
+}
+
+#[test]
 fn names_of_rows_stay_in_their_column() {
     assert_eq!(shown("^|^CPU|^RAM\n^a|4 cores|16 GB"), "| | CPU | RAM |\n| - | - | - |\n| a | 4 cores | 16 GB |");
     // No row of names, but names of rows.

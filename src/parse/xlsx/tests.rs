@@ -157,3 +157,48 @@ fn damage_and_distance_cost_little() {
     assert!(wide.text.len() < 100_000);
     assert_eq!(unescaped("a_x0041_b_x_xZZZZ_"), "aAb_x_xZZZZ_");
 }
+
+#[test]
+fn a_blank_row_ends_a_table_where_another_begins() {
+    let sheet = |rows: &[(u32, &[&str])]| read(&rows.iter().map(|(line, cells)| row(*line, cells)).collect::<String>());
+    let two = sheet(&[
+        (1, &["Customer", "EUR", "Year"]),
+        (2, &["A", "=0 1000", "=0 2024"]),
+        (3, &["B", "=0 1001", "=0 2024"]),
+        (5, &["Supplier", "CNY", "Country"]),
+        (6, &["C", "=0 5000", "CN"]),
+        (7, &["D", "=0 5001", "CN"]),
+    ]);
+    let expected = "| Customer | EUR | Year |\n| --- | --- | --- |\n| A | 1000 | 2024 |\n| B | 1001 | 2024 |\n\n\
+        | Supplier | CNY | Country |\n| --- | --- | --- |\n| C | 5000 | CN |\n| D | 5001 | CN |\n";
+    assert!(two.contains(expected), "{two}");
+    let above = sheet(&[
+        (1, &["Created", "1 Feb"]),
+        (2, &["Author", "Li"]),
+        (4, &["No", "Name", "EUR", "kg"]),
+        (5, &["M1", "Motor", "=0 10", "=0 0.5"]),
+        (6, &["M2", "Motor", "=0 20", "=0 1"]),
+    ]);
+    let expected =
+        "Created: 1 Feb\n\nAuthor: Li\n\n| No | Name | EUR | kg |\n| --- | --- | --- | --- |\n| M1 | Motor | 10 | 0.5 |\n";
+    assert!(above.contains(expected), "{above}");
+    // Groups and sums belong to their table, whatever is said between them.
+    let groups = sheet(&[
+        (1, &["Customer", "EUR"]),
+        (2, &["A", "=0 1"]),
+        (3, &["B", "=0 2"]),
+        (5, &["North"]),
+        (6, &["C", "=0 3"]),
+        (8, &["", "Sum", "=0 6"]),
+        (10, &["D", "=0 4"]),
+    ]);
+    let expected = "| Customer | EUR |\n| --- | --- |\n| A | 1 |\n| B | 2 |\n| North | |\n| C | 3 |\n\nSum: 6\n\n\
+        | Customer | EUR |\n| --- | --- |\n| D | 4 |\n";
+    assert!(groups.contains(expected), "{groups}");
+    // However far down.
+    let mut long = row(1, &["Customer", "EUR"]);
+    long.extend((2..500).map(|line| row(line, &["A", "=0 1"])));
+    long += &[row(501, &["Supplier", "CNY"]), row(502, &["C", "=0 2"]), row(503, &["D", "=0 3"])].concat();
+    let long = read(&long);
+    assert!(long.contains("| A | 1 |\n\n| Supplier | CNY |\n| --- | --- |\n| C | 2 |\n"), "{long}");
+}

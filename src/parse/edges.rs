@@ -1,13 +1,13 @@
-//! Tables of RTF: a cell knows where it ends on the page, from which spans follow.
+//! Tables of RTF and of old Word documents: a cell knows where it ends on the page, from which spans follow.
 
-use super::super::table::{Cell, Table};
+use super::table::{Cell, Table};
 
 /// Cells of a row.
 const MAX_CELLS: usize = 500;
 
 /// The rows of the table that is being read.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(in crate::parse) struct Rows {
     done: Vec<Row>,
     row: Row,
     definition: Definition,
@@ -36,41 +36,41 @@ struct Place {
 }
 
 impl Rows {
-    pub(super) fn begin_row(&mut self) {
+    pub(in crate::parse) fn begin_row(&mut self) {
         self.definition = Definition::default();
         self.next = Place::default();
     }
 
-    pub(super) fn edge(&mut self, right: i32) {
+    pub(in crate::parse) fn edge(&mut self, right: i32) {
         if self.definition.places.len() < MAX_CELLS {
             self.definition.places.push(Place { right, ..self.next });
         }
         self.next = Place::default();
     }
 
-    pub(super) fn goes_on(&mut self) {
+    pub(in crate::parse) fn goes_on(&mut self) {
         self.next.from_above = true;
     }
 
-    pub(super) fn joins_left(&mut self) {
+    pub(in crate::parse) fn joins_left(&mut self) {
         self.next.from_left = true;
     }
 
-    pub(super) fn is_header(&mut self) {
+    pub(in crate::parse) fn is_header(&mut self) {
         self.definition.header = true;
     }
 
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::parse) fn is_open(&self) -> bool {
         !self.row.cells.is_empty()
     }
 
-    pub(super) fn cell(&mut self, text: String) {
+    pub(in crate::parse) fn cell(&mut self, text: String) {
         if self.row.cells.len() < MAX_CELLS {
             self.row.cells.push(text);
         }
     }
 
-    pub(super) fn end_row(&mut self) {
+    pub(in crate::parse) fn end_row(&mut self) {
         let mut row = std::mem::take(&mut self.row);
         if row.cells.is_empty() {
             return;
@@ -81,7 +81,7 @@ impl Rows {
     }
 
     /// The table so far, if there is one.
-    pub(super) fn finish(&mut self) -> Option<Table> {
+    pub(in crate::parse) fn finish(&mut self) -> Option<Table> {
         self.end_row();
         let rows = std::mem::take(&mut self.done);
         if rows.is_empty() {
@@ -119,5 +119,44 @@ impl Rows {
             table.push(cells);
         }
         Some(Table { rows: table, caption: None })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "tests may")]
+mod tests {
+    use super::*;
+
+    /// Rows of cells, each a text with where it ends; `^` goes on from above, `<` from the left.
+    fn table(rows: &[&[(&str, i32)]]) -> Vec<Vec<(String, usize, usize)>> {
+        let mut all = Rows::default();
+        for row in rows {
+            all.begin_row();
+            for (text, right) in *row {
+                match *text {
+                    "^" => all.goes_on(),
+                    "<" => all.joins_left(),
+                    _ => {}
+                }
+                all.edge(*right);
+                all.cell((*text).to_owned());
+            }
+            all.end_row();
+        }
+        let rows = all.finish().map(|table| table.rows).unwrap_or_default();
+        rows.into_iter().map(|row| row.into_iter().map(|cell| (cell.text, cell.columns, cell.rows)).collect()).collect()
+    }
+
+    #[test]
+    fn spans_follow_from_edges() {
+        let got = table(&[
+            &[("a", 10), ("b", 30), ("c", 40)],
+            &[("^", 10), ("d", 20), ("e", 30), ("f", 40)],
+            &[("g", 30), ("<", 40)],
+        ]);
+        let cell = |text: &str, columns, rows| (text.to_owned(), columns, rows);
+        assert_eq!(got[0], [cell("a", 1, 2), cell("b", 2, 1), cell("c", 1, 1)]);
+        assert_eq!(got[1], [cell("d", 1, 1), cell("e", 1, 1), cell("f", 1, 1)]);
+        assert_eq!(got[2], [cell("g", 4, 1)]);
     }
 }
