@@ -192,3 +192,7 @@ impl Trace {
         }
     }
 }
+    /// When it was modified is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undated: bool,
+            undated: false,

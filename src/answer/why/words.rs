@@ -16,7 +16,12 @@ impl Cause {
             Self::OverBudget { tokens } => {
                 format!("it was found, and does not fit into the prompt of {tokens} tokens beside the better sources")
             }
-            Self::Filtered { terms } => format!("`{}` leaves it out", terms.join("` and `")),
+            Self::Filtered { terms } => {
+                let by_date = terms.iter().any(|term| term.trim_start().starts_with("modified"));
+                let undated = by_date && trace.is_some_and(|trace| trace.undated);
+                let why = if undated { ": when it was modified is not known" } else { "" };
+                format!("`{}` leaves it out{why}", terms.join("` and `"))
+            }
             Self::Duplicate { of } => format!("it says nearly the same as {}, which is a source", of.shown()),
             Self::Reranked { before } => match rank {
                 Some(rank) => {
