@@ -156,4 +156,14 @@ fn what_is_passed_over_is_counted_by_identifiers_and_shown_in_words(ledger: Ledg
         shown.contains("skipped: 1 binary, 1 empty, 1 hidden, 1 of formats that are not read, 1 symbolic links"),
         "{shown}"
     );
+    // Each of them is named to who asks for it.
+    let named = rig.run(&["ingest", "-v"]).expect_code(0).stderr;
+    for line in ["skipped docs/picture.png: its format is not read", "skipped docs/empty.txt: there is nothing in it"] {
+        assert!(named.contains(line) && !shown.contains(line), "{line}: {named}");
+    }
+    let event = serde_json::json!({"type": "skipped", "uri": "docs/picture.png", "reason": "unsupported_format"});
+    let told = |asked: &[&str]| rig.run(asked).expect_code(0).of_type("skipped");
+    let events = told(&["ingest", "--json", "-v"]);
+    assert!(events.len() == 5 && events.contains(&event), "{events:?}");
+    assert!(told(&["ingest", "--json"]).is_empty());
 }
