@@ -19,6 +19,7 @@ mod client;
 mod crawl;
 mod escapes;
 mod failure;
+mod fate;
 mod fetch;
 mod frontier;
 mod links;
@@ -49,6 +50,7 @@ use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt as _};
 use tokio_util::task::AbortOnDropHandle;
 
+pub(crate) use self::fate::{Fate, fate};
 use self::frontier::Batch;
 pub use self::plan::{MAX_DEPTH, MAX_PAGES, USER_AGENT, WebPlan};
 use self::shared::Shared;
@@ -70,9 +72,14 @@ pub struct Web {
 }
 
 impl Web {
+    /// What all sites together are called.
+    pub(crate) fn own_id() -> SourceId {
+        SourceId::new("web")
+    }
+
     /// The sites of a plan. `state` gives what sources of an id remember.
     pub fn new(mut plan: WebPlan, state: impl Fn(&SourceId) -> Arc<dyn State>, purpose: Purpose) -> Self {
-        let id = SourceId::new("web");
+        let id = Self::own_id();
         if purpose == Purpose::Sample {
             plan.max_pages = plan.max_pages.min(SAMPLE);
         }

@@ -96,6 +96,13 @@ impl Cause {
             Self::NoText => "`ragstream read FILE` shows what is read of it; scans need `parse: { ocr: {} }`".to_owned(),
             Self::Lost => "run `ingest`, which looks through the index".to_owned(),
             Self::Skipped { reason } => return remedy(*reason).map(str::to_owned),
+            Self::SameContent { of: other, .. } | Self::Moved { to: other } => {
+                format!("ask about that one: `ragstream why {other} …`")
+            }
+            Self::LeadsOut { .. } => "add that one to `sources`, or name it to `ingest`".to_owned(),
+            Self::RedirectLoop | Self::NotFound | Self::Gone => return None,
+            Self::NotGiven => "run `ingest`, which says why it cannot be had".to_owned(),
+            Self::NotMet => "name it among the sources' `urls`, or to `ingest`".to_owned(),
             Self::OutsideSources => "add its folder to `sources`, or name it to `ingest`".to_owned(),
             Self::OtherPipeline { pipeline } => format!("ask that one: `-p {pipeline}`"),
             Self::Missing { did_you_mean } if did_you_mean.is_empty() => {

@@ -134,6 +134,18 @@ impl Frontier {
         Self { state, space, next: AtomicU64::new(u64::try_from(since.as_micros()).unwrap_or_default()) }
     }
 
+    /// One for each set of seeds of which anything is remembered.
+    pub(super) async fn all(state: &Arc<dyn State>) -> Result<Vec<Self>, SourceError> {
+        let (mut all, mut after): (Vec<Self>, Option<Key>) = (Vec::new(), None);
+        while let Some((key, _)) = state.scan(b"", after.as_deref(), 1).await?.into_iter().next() {
+            let Some(space) = key.first_chunk::<8>() else { break };
+            // Tags are letters: nothing of these seeds comes after.
+            after = Some([&space[..], &[u8::MAX]].concat());
+            all.push(Self { state: Arc::clone(state), space: *space, next: AtomicU64::default() });
+        }
+        Ok(all)
+    }
+
     fn key(&self, tag: u8, rest: &[u8]) -> Key {
         [&self.space, &[tag][..], rest].concat()
     }
