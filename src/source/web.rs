@@ -9,7 +9,7 @@
 //! A page has to be fetched for its links to be known. What was fetched is kept beside the frontier until the document that
 //! becomes of it is recorded as done: a crawl that is killed asks again for what was in flight, and for nothing else.
 //!
-//! A document is gone where its page says so (404 twice, 410), where the site does not want it indexed, and where two crawls in a row
+//! A document is gone where its page says so (404 twice, half a minute apart; 410), where the site does not want it indexed, and where two crawls in a row
 //! found nothing that leads to it. An outage, a login, an empty sitemap or a crawl that was cut short removes nothing: such pages
 //! are listed as they were, or what lies at their prefix is told as unreadable.
 

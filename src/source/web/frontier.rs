@@ -32,7 +32,7 @@ pub(super) enum Look {
     Skipped(SkipReason),
     /// It says "not found" as if it were a page.
     SoftNotFound,
-    /// 404, once in this crawl: it is looked at again at the end of it.
+    /// 404, once in this crawl: it is looked at again at the end of it, and not before [`super::WebPlan::patience`] has passed.
     Missing,
     /// 410, or 404 twice.
     Gone,
