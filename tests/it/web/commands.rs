@@ -183,10 +183,12 @@ fn why_names_what_left_a_page_out() {
 #[test]
 fn a_page_has_the_date_that_its_server_says() {
     let ((site, _runtime), project) = (site(), Project::new());
-    let said = |ago: u64| httpdate::fmt_http_date(std::time::SystemTime::now() - std::time::Duration::from_secs(ago));
+    let (now, hour) = (std::time::SystemTime::now(), std::time::Duration::from_secs(3600));
     site.put("/docs/", manual("keys", &["today.html", "always.html", "old.html"]));
-    site.put("/docs/today.html", manual("rotation of today", &[]).with("last-modified", &said(3600)));
-    site.put("/docs/always.html", manual("rotation of always", &[]).with("last-modified", &said(0)));
+    site.put("/docs/today.html", manual("rotation of today", &[]).with("last-modified", &httpdate::fmt_http_date(now - hour)));
+    // No page was changed after it was sent.
+    let later = httpdate::fmt_http_date(now + hour);
+    site.put("/docs/always.html", manual("rotation of always", &[]).with("last-modified", &later));
     site.put("/docs/old.html", manual("rotation of old", &[]).with("last-modified", "Sun, 01 Nov 2015 09:00:00 GMT"));
     project.run(&["ingest", &site.at("/docs/")]).expect_code(0);
     let found = |term: &str| {
